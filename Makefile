@@ -1,0 +1,85 @@
+# `make demo` and `make test` need nothing but Python 3.11 to 3.13.
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(VENV)/bin/pip --disable-pip-version-check
+SOURCES := keras_netopt callbacks layers tests benchmarks scripts colab
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: help demo test test-jax test-torch test-all test-slow lint format bench \
+	notebooks docs wheel clean
+
+help:
+	@echo "make demo       prune a real network, ship it to LiteRT, print one table"
+	@echo "make test       the suite on TensorFlow"
+	@echo "make test-all   the suite on TensorFlow, then JAX, then torch"
+	@echo "make lint       ruff and mypy"
+	@echo "make notebooks  execute colab/"
+	@echo "make bench      the benchmarks behind docs/methods (long)"
+	@echo "make wheel      build the wheel, install it elsewhere, try it"
+
+$(VENV)/bin/python:
+	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f'Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}. Remedy: make PYTHON=python3.12 ...')"
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp a set of packages: each target installs what it needs, once.
+$(VENV)/.demo: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -q -e ".[plots,litert]"
+	@touch $@
+
+$(VENV)/.dev: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -q -e ".[dev]"
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.torch: $(VENV)/.dev
+	$(PIP) install -q "$(TORCH)"
+	@touch $@
+
+demo: $(VENV)/.demo
+	$(VENV)/bin/keras-netopt demo
+
+test: $(VENV)/.dev
+	KERAS_BACKEND=tensorflow $(PY) -m pytest -q -m "not slow" tests
+
+test-jax: $(VENV)/.dev
+	KERAS_BACKEND=jax $(PY) -m pytest -q -m "not slow" tests
+
+test-torch: $(VENV)/.torch
+	KERAS_BACKEND=torch $(PY) -m pytest -q -m "not slow" tests
+
+# Prerequisites run in this order and once a call: `make test test-all` is one
+# TensorFlow run.
+test-all: test test-jax test-torch
+
+test-slow: $(VENV)/.torch
+	for backend in tensorflow jax torch; do \
+	  KERAS_BACKEND=$$backend $(PY) -m pytest -q -m slow tests || exit 1; done
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(PY) scripts/type_view.py
+	MYPYPATH=build/typing $(PY) -m mypy -p keras_netopt
+
+format: $(VENV)/.dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+notebooks: $(VENV)/.dev
+	NETOPT_EPOCHS=1 $(PY) -m pytest -q -o filterwarnings= --nbmake \
+	  --nbmake-timeout=600 colab
+
+bench: $(VENV)/.dev
+	$(PY) -m benchmarks.pruning
+
+docs: $(VENV)/.dev
+	$(PY) scripts/make_docs.py
+
+wheel: $(VENV)/.dev
+	rm -rf build dist
+	$(PY) -m build --wheel --outdir dist .
+	$(PY) scripts/try_wheel.py dist
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

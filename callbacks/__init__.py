@@ -1,0 +1,7 @@
+"""Drop-in Keras callbacks, installed as `keras_netopt.callbacks`."""
+
+if __name__ != "keras_netopt.callbacks":
+    raise ImportError(
+        "Import `keras_netopt.callbacks`, not the source folder. "
+        f"Received: __name__={__name__!r}"
+    )

@@ -1,0 +1,1 @@
+"""Which weights go: selection, scores, allocation, patterns, masks, report."""

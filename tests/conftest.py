@@ -1,0 +1,59 @@
+"""What every test shares: quiet logs, fixed seeds, small models and data."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import keras
+import numpy as np
+import pytest
+
+
+def pytest_report_header() -> str:
+    return f"keras backend: {keras.backend.backend()}"
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def backend() -> str:
+    return keras.backend.backend()
+
+
+@pytest.fixture
+def toy_data():
+    """64 samples of 8 features in 3 separable classes."""
+    rng = np.random.default_rng(0)
+    y = np.arange(64) % 3
+    x = rng.standard_normal((64, 8)).astype("float32")
+    x[np.arange(64), y] += 2.0
+    return x, y.astype("int32")
+
+
+@pytest.fixture
+def make_mlp():
+    """A function that builds the same compiled MLP each time."""
+
+    def make(optimizer="adam", dropout=0.2, **compile_arguments):
+        keras.utils.set_random_seed(7)
+        model = keras.Sequential(
+            [
+                keras.Input((8,)),
+                keras.layers.Dense(16, activation="relu", name="hidden"),
+                keras.layers.BatchNormalization(momentum=0.9, name="norm"),
+                keras.layers.Dropout(dropout, name="dropout"),
+                keras.layers.Dense(3, name="out"),
+            ]
+        )
+        model.compile(
+            optimizer,
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            **compile_arguments,
+        )
+        return model
+
+    return make

@@ -1,0 +1,88 @@
+"""The wheel holds every folder, and importing costs nothing it need not."""
+
+import configparser
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+import keras_netopt
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = (
+    "tensorflow",
+    "keras_tuner",
+    "matplotlib",
+    "tensorflow_model_optimization",
+    "tf_keras",
+    "ai_edge_litert",
+)
+
+
+def declared_packages() -> list[str]:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    return config["options"]["packages"].split()
+
+
+def test_setup_cfg_lists_every_package_folder():
+    folders = {
+        "callbacks": "keras_netopt.callbacks",
+        "layers": "keras_netopt.layers",
+    }
+    expected = set()
+    for top in ("keras_netopt", "callbacks", "layers"):
+        for init in (ROOT / top).rglob("__init__.py"):
+            parts = init.parent.relative_to(ROOT).parts
+            first = folders.get(parts[0], parts[0])
+            expected.add(".".join((first, *parts[1:])))
+
+    assert sorted(declared_packages()) == sorted(expected)
+
+
+def test_version_is_a_pep_440_version():
+    from packaging.version import Version
+
+    assert str(Version(keras_netopt.__version__)) == keras_netopt.__version__
+
+
+@pytest.mark.parametrize("folder", ["callbacks", "layers"])
+def test_source_folder_refuses_to_be_imported_under_its_own_name(folder):
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location(
+        folder, ROOT / folder / "__init__.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+
+    with pytest.raises(ImportError) as error:
+        spec.loader.exec_module(module)
+
+    assert str(error.value) == (
+        f"Import `keras_netopt.{folder}`, not the source folder. "
+        f"Received: __name__='{folder}'"
+    )
+
+
+def test_import_brings_in_nothing_heavy():
+    """Compared with `import keras` under JAX, which needs no TensorFlow."""
+    code = (
+        "import sys, keras; before = set(sys.modules); import keras_netopt;"
+        f"print([m for m in {HEAVY} if m in set(sys.modules) - before])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert result.stdout.strip() == "[]"
+
+
+def test_keras_is_version_three():
+    assert keras.__version__.startswith("3.")
