@@ -1,0 +1,212 @@
+"""Points in training: one grammar for fractions, steps and epochs.
+
+A float in [0, 1] is a fraction of the whole `fit`, an int a number of
+optimizer steps, `"3ep"` the end of epoch 3 and `"500step"` step 500. A
+position is the number of completed training batches: 0 before the first one.
+"""
+
+import math
+import numbers
+import re
+from dataclasses import dataclass
+
+Point = float | int | str
+
+_TEXT = re.compile(r"(\d+)(ep|step)")
+_GRAMMAR = 'a float in [0, 1], an int of steps, "3ep" or "500step"'
+
+
+@dataclass(frozen=True)
+class RunLength:
+    """Says how long a whole `fit` is.
+
+    Example:
+
+    >>> RunLength(steps_per_epoch=50, epochs=4).total
+    200
+    >>> RunLength(steps_per_epoch=None, epochs=4).total is None
+    True
+
+    Args:
+        steps_per_epoch: Training batches an epoch, at least 0, or `None`
+            where nobody knows (a generator without a length).
+        epochs: Epochs of the whole fit, those before a resume included.
+
+    Raises:
+        TypeError: If a value is not an int.
+        ValueError: If a value is negative.
+    """
+
+    steps_per_epoch: int | None
+    epochs: int
+
+    def __post_init__(self) -> None:
+        if self.steps_per_epoch is not None:
+            _check_count(self.steps_per_epoch, "steps_per_epoch")
+        _check_count(self.epochs, "epochs")
+
+    @property
+    def total(self) -> int | None:
+        """Training batches of the whole fit, or `None` where unknown."""
+        if self.steps_per_epoch is None:
+            return None
+        return self.steps_per_epoch * self.epochs
+
+
+def check_point(point: Point, name: str) -> None:
+    """Checks a point as far as that is possible without a run.
+
+    Example:
+
+    >>> check_point("3ep", "begin")
+    >>> check_point(1, "end")
+    Traceback (most recent call last):
+        ...
+    ValueError: Argument `end` is ambiguous as the int 1: write 1.0 for the \
+end of the fit or "1step" for the first step. Received: end=1
+
+    Args:
+        point: The point to check.
+        name: Name of the argument that holds it, for the error.
+
+    Raises:
+        TypeError: If `point` is neither a number nor a string.
+        ValueError: If it lies outside its range or cannot be read.
+    """
+    if isinstance(point, bool) or not isinstance(point, numbers.Real | str):
+        raise TypeError(
+            f"Argument `{name}` must be {_GRAMMAR}. Received: {name}={point!r}"
+        )
+    if isinstance(point, str):
+        valid = _TEXT.fullmatch(point) is not None
+    elif not isinstance(point, numbers.Integral):
+        valid = 0.0 <= float(point) <= 1.0
+    elif point == 1:
+        raise ValueError(
+            f"Argument `{name}` is ambiguous as the int 1: write 1.0 for the "
+            'end of the fit or "1step" for the first step. '
+            f"Received: {name}=1"
+        )
+    else:
+        valid = int(point) >= 0
+    if not valid:
+        raise ValueError(
+            f"Argument `{name}` must be {_GRAMMAR}. Received: {name}={point!r}"
+        )
+
+
+def resolve_point(point: Point, run: RunLength, name: str) -> int:
+    """Turns a point into a number of steps of one run.
+
+    Example:
+
+    >>> run = RunLength(steps_per_epoch=10, epochs=3)
+    >>> [resolve_point(p, run, "begin") for p in (0.1, 7, "2ep", "30step")]
+    [3, 7, 20, 30]
+
+    Args:
+        point: The point; a fraction is rounded up to the next step.
+        run: Length of the fit.
+        name: Name of the argument that holds it, for the error.
+
+    Returns:
+        Completed training batches at that point, in [0, `run.total`].
+
+    Raises:
+        TypeError: If `point` is neither a number nor a string.
+        ValueError: If the point cannot be read, needs a length that is not
+            known, or lies behind the end of the run.
+    """
+    check_point(point, name)
+    step = _steps(point, run, name)
+    if run.total is not None and step > run.total:
+        raise ValueError(
+            f"Argument `{name}` lies behind the end of this fit of "
+            f"{run.total} steps ({run.epochs} epochs of "
+            f"{run.steps_per_epoch}). Received: {name}={point!r}"
+        )
+    return step
+
+
+def plain_point(point: Point) -> Point:
+    """Returns a checked point as a plain Python number or string.
+
+    Example:
+
+    >>> import numpy as np
+    >>> plain_point(np.int64(500))
+    500
+    """
+    if isinstance(point, str):
+        return point
+    if isinstance(point, numbers.Integral):
+        return int(point)
+    return float(point)
+
+
+def in_order(first: Point, second: Point) -> bool:
+    """Says whether two points may follow each other in some run.
+
+    Example:
+
+    >>> in_order("2ep", "3ep"), in_order(0.5, 0.2), in_order(0.5, "2ep")
+    (True, False, True)
+
+    Args:
+        first: A checked point.
+        second: A checked point.
+
+    Returns:
+        False where `first` lies behind `second` in every run; points of
+        different units can only be compared within one, see `resolve_point`.
+    """
+    (unit, count), (other_unit, other_count) = map(_read, (first, second))
+    return unit != other_unit or count <= other_count
+
+
+def _read(point: Point) -> tuple[str, float]:
+    if isinstance(point, str):
+        match = _TEXT.fullmatch(point)
+        count, unit = match.groups() if match else ("0", "step")
+        return unit, int(count)
+    if isinstance(point, numbers.Integral):
+        return "step", int(point)
+    return "fraction", float(point)
+
+
+def _steps(point: Point, run: RunLength, name: str) -> int:
+    unit, count = _read(point)
+    if unit == "step" or count == 0:
+        return int(count)
+    if unit == "ep":
+        return int(count) * _known(run.steps_per_epoch, point, name)
+    return _round_up(count * _known(run.total, point, name))
+
+
+def _known(length: int | None, point: Point, name: str) -> int:
+    if length is None:
+        raise ValueError(
+            f"Argument `{name}` needs the length of the fit, which is unknown "
+            "here: pass `steps_per_epoch=` to `fit` or give the point in "
+            f'steps as "500step". Received: {name}={point!r}'
+        )
+    return length
+
+
+def _round_up(value: float) -> int:
+    """Rounds up, but takes 0.1 * 30 = 3.0000000000000004 for 3."""
+    nearest = round(value)
+    if math.isclose(value, nearest, rel_tol=1e-12, abs_tol=1e-9):
+        return nearest
+    return math.ceil(value)
+
+
+def _check_count(value: object, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(
+            f"Argument `{name}` must be an int. Received: {name}={value!r}"
+        )
+    if int(value) < 0:
+        raise ValueError(
+            f"Argument `{name}` must be at least 0. Received: {name}={value!r}"
+        )

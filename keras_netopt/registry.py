@@ -1,0 +1,209 @@
+"""One row per public piece: what it is for and with whom it can collide.
+
+The rows drive the contract suite, the docs table and `keras-netopt methods`,
+and callbacks read their order rules here. This module imports no Keras.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+ALL_DOMAINS = ("image", "text", "audio", "tabular", "rl")
+LOGGERS = ("CSVLogger", "TensorBoard")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """Describes one public piece.
+
+    Order rules name callback classes, their own or a parent's, and may add
+    one attribute: `"EarlyStopping(restore_best_weights=True)"`.
+
+    Example:
+
+    >>> row = Method(
+    ...     name="callbacks.Shrink", kind="callback", summary="Shrinks a model."
+    ... )
+    >>> row.short_name, row.retraces
+    ('Shrink', 'never')
+
+    Args:
+        name: Public path below `keras_netopt`, as in "callbacks.Pruning".
+        kind: "callback", "layer", "function" or "oracle".
+        summary: What it is for, one line.
+        function: Public path of the twin that works without `fit`. Defaults
+            to `None`.
+        card: Name of the page in docs/methods, without ".md". Defaults to
+            `None`.
+        domains: Where it applies, of "image", "text", "audio", "tabular" and
+            "rl". Defaults to all of them.
+        reference: Paper, year and id. Defaults to `""`.
+        touches: What it changes, of "weights", "shapes", "graph", "data",
+            "loss", "train_step", "optimizer" and "dials". Defaults to `()`.
+        after: Callbacks that must stand before it, else a ValueError.
+            Defaults to `()`.
+        before: Callbacks that should stand behind it, else a warning.
+            Defaults to `()`.
+        conflicts: Callbacks that cannot be in the same fit. Defaults to `()`.
+        retraces: How often it forces a new compiled step: "never",
+            "on_event" or "epoch". Defaults to `"never"`.
+        limits: Contract checks that it is exempt from, each with the reason.
+            Defaults to none.
+        data_args: Arguments that hold data and cannot go into a config.
+            Defaults to `()`.
+        experimental: Whether the method is unproven. Defaults to `False`.
+    """
+
+    name: str
+    kind: str
+    summary: str
+    function: str | None = None
+    card: str | None = None
+    domains: tuple[str, ...] = ALL_DOMAINS
+    reference: str = ""
+    touches: frozenset[str] = frozenset()
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    retraces: str = "never"
+    limits: Mapping[str, str] = field(default_factory=dict, hash=False)
+    data_args: tuple[str, ...] = ()
+    experimental: bool = False
+
+    @property
+    def short_name(self) -> str:
+        """The last part of the name: the class or function itself."""
+        return self.name.rpartition(".")[2]
+
+
+METHODS: tuple[Method, ...] = (
+    Method(
+        name="callbacks.Pruning",
+        kind="callback",
+        summary="Prunes a model inside `fit`: exact zeros, no wrapper.",
+        function="sparsity.prune",
+        card="pruning",
+        reference="Zhu and Gupta 2017, arXiv 1710.01878",
+        touches=frozenset({"weights", "optimizer"}),
+        after=("EarlyStopping(restore_best_weights=True)",),
+        before=("ModelCheckpoint", *LOGGERS),
+        data_args=("data",),
+    ),
+    Method(
+        name="callbacks.BestCheckpoint",
+        kind="callback",
+        summary="Saves the best epoch, never one denser than the target.",
+        card="pruning",
+        after=("Pruning",),
+    ),
+    Method(
+        name="sparsity.prune",
+        kind="function",
+        summary="Prunes a model in one shot, without `fit`.",
+        card="pruning",
+        reference="Han et al. 2015, arXiv 1506.02626",
+        touches=frozenset({"weights"}),
+        data_args=("data",),
+    ),
+    Method(
+        name="sparsity.select",
+        kind="function",
+        summary="Lists the weights that would be pruned, the others with why.",
+        card="pruning",
+    ),
+    Method(
+        name="sparsity.report",
+        kind="function",
+        summary="Tells how sparse a model is, layer by layer.",
+        card="pruning",
+    ),
+    Method(
+        name="sparsity.finalize",
+        kind="function",
+        summary="Puts the zeros back that another callback has undone.",
+        card="pruning",
+        touches=frozenset({"weights"}),
+    ),
+    Method(
+        name="sparsity.strip",
+        kind="function",
+        summary="Lets go of the masks, so that zeros may train again.",
+        card="pruning",
+        touches=frozenset({"optimizer"}),
+    ),
+    Method(
+        name="sparsity.load_masks",
+        kind="function",
+        summary="Takes the masks of a saved model over into a new one.",
+        card="pruning",
+        touches=frozenset({"weights", "optimizer"}),
+    ),
+    Method(
+        name="export.to_litert",
+        kind="function",
+        summary="Writes a LiteRT file and proves that it equals the model.",
+        data_args=("representative_data",),
+    ),
+    Method(
+        name="cost.summarize",
+        kind="function",
+        summary="Counts parameters, zeros, MACs and bytes of a model.",
+    ),
+    Method(
+        name="cost.measure_latency",
+        kind="function",
+        summary="Times models and LiteRT files against each other.",
+    ),
+)
+
+
+def get(name: str) -> Method | None:
+    """Finds a row by its public path or its last part.
+
+    Example:
+
+    >>> get("Pruning") is get("callbacks.Pruning")
+    True
+    >>> get("Unknown") is None
+    True
+
+    Args:
+        name: "callbacks.Pruning" or "Pruning".
+
+    Returns:
+        The row, or `None` where there is none.
+    """
+    for method in METHODS:
+        if name in (method.name, method.short_name):
+            return method
+    return None
+
+
+def to_markdown(methods: Iterable[Method] = METHODS) -> str:
+    """Renders rows as the markdown table of docs/methods.
+
+    Example:
+
+    >>> print(to_markdown([get("cost.summarize")]))
+    | name | kind | what it is for | card | reference |
+    | --- | --- | --- | --- | --- |
+    | `cost.summarize` | function | Counts parameters, zeros, MACs and bytes \
+of a model. | - | - |
+
+    Args:
+        methods: The rows. Defaults to all.
+
+    Returns:
+        The table without a trailing newline.
+    """
+    lines = [
+        "| name | kind | what it is for | card | reference |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in methods:
+        card = f"[{row.card}]({row.card}.md)" if row.card else "-"
+        mark = " Experimental." if row.experimental else ""
+        lines.append(
+            f"| `{row.name}` | {row.kind} | {row.summary}{mark} | {card} | "
+            f"{row.reference or '-'} |"
+        )
+    return "\n".join(lines)

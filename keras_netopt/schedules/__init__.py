@@ -1,0 +1,30 @@
+"""A value as a function of training progress.
+
+One family serves every dial: sparsity, curriculum fraction, drop rate,
+temperature. Schedules are frozen, hashable and know no run: the same object
+works in any `fit`, whose length is an argument.
+"""
+
+from keras_netopt.schedules.base import Schedule
+from keras_netopt.schedules.convert import as_schedule
+from keras_netopt.schedules.levels import Constant, Cyclic, Steps
+from keras_netopt.schedules.ramps import (
+    Cosine,
+    Exponential,
+    Linear,
+    Polynomial,
+    Root,
+)
+
+__all__ = [
+    "Constant",
+    "Cosine",
+    "Cyclic",
+    "Exponential",
+    "Linear",
+    "Polynomial",
+    "Root",
+    "Schedule",
+    "Steps",
+    "as_schedule",
+]

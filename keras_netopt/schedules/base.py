@@ -1,0 +1,253 @@
+"""What every schedule can do."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import numpy as np
+
+from keras_netopt.points import (
+    Point,
+    RunLength,
+    check_point,
+    in_order,
+    plain_point,
+    resolve_point,
+)
+from keras_netopt.schedules.checks import (
+    check_frequency,
+    check_number,
+    run_of,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_GAP = 100
+RAMP_UPDATES = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Moves a value from `initial` to `final` between two points of a fit.
+
+    Before `begin` the value is `initial`, from `end` on it is `final`, both
+    exactly. To write your own, subclass as a frozen dataclass and override
+    `interpolate`.
+
+    Example:
+
+    >>> from dataclasses import dataclass
+    >>> from keras_netopt.points import RunLength
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Smoothstep(Schedule):
+    ...     def interpolate(self, progress):
+    ...         share = progress * progress * (3 - 2 * progress)
+    ...         return self.initial + (self.final - self.initial) * share
+    >>> schedule = Smoothstep(final=0.8, begin=0.0, end=1.0)
+    >>> run = RunLength(steps_per_epoch=50, epochs=2)
+    >>> [schedule.at(step, run) for step in (0, 50, 100)]
+    [0.0, 0.4, 0.8]
+
+    Args:
+        initial: Value up to `begin`, any finite number. Defaults to `0.0`.
+        final: Value from `end` on, any finite number.
+        begin: Point of the fit at which the value starts to move: a float in
+            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
+            Defaults to `0.1`.
+        end: Point at which `final` is reached. Defaults to `0.75`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If a value is not finite, a point cannot be read, or
+            `begin` lies behind `end`.
+    """
+
+    initial: float = 0.0
+    final: float
+    begin: Point = 0.1
+    end: Point = 0.75
+
+    def __post_init__(self) -> None:
+        for name in ("initial", "final"):
+            self._set(name, check_number(getattr(self, name), name))
+        for name in ("begin", "end"):
+            check_point(getattr(self, name), name)
+            self._set(name, plain_point(getattr(self, name)))
+        if not in_order(self.begin, self.end):
+            self._raise_order()
+
+    def interpolate(self, progress: float) -> float:
+        """Returns the value at a share of the way from `begin` to `end`.
+
+        Args:
+            progress: Float in (0, 1); both ends are handled by `at`.
+
+        Returns:
+            The value; results outside [`initial`, `final`] are clipped.
+
+        Raises:
+            NotImplementedError: If a subclass does not say how to move.
+        """
+        raise NotImplementedError(
+            f"`{type(self).__name__}` must override `interpolate` or `at`."
+        )
+
+    def at(self, step: int, run: RunLength) -> float:
+        """Returns the value at a position of a run.
+
+        Example:
+
+        >>> from keras_netopt.points import RunLength
+        >>> from keras_netopt.schedules import Linear
+        >>> run = RunLength(steps_per_epoch=100, epochs=1)
+        >>> Linear(final=0.8, begin=0.0, end=0.5).at(25, run)
+        0.4
+
+        Args:
+            step: Completed training batches, at least 0.
+            run: Length of the whole fit.
+
+        Returns:
+            The value, a pure function of both arguments.
+
+        Raises:
+            ValueError: If `begin` or `end` lies outside the run.
+        """
+        begin, end = self.span(run)
+        if step >= end:
+            return self.final
+        if step <= begin:
+            return self.initial
+        value = self.interpolate((step - begin) / (end - begin))
+        low, high = sorted((self.initial, self.final))
+        return min(max(value, low), high)
+
+    def span(self, run: RunLength) -> tuple[int, int]:
+        """Returns the steps of `begin` and `end` in a run.
+
+        Args:
+            run: Length of the whole fit.
+
+        Returns:
+            Two positions in completed training batches, the first not behind
+            the second.
+
+        Raises:
+            ValueError: If a point lies outside the run, needs a length that
+                the run does not know, or `begin` lies behind `end`.
+        """
+        begin = resolve_point(self.begin, run, "begin")
+        end = resolve_point(self.end, run, "end")
+        if begin > end:
+            self._raise_order()
+        return begin, end
+
+    def update_points(
+        self, run: RunLength, frequency: int | None = None
+    ) -> tuple[int, ...]:
+        """Returns the positions at which a user of the schedule should act.
+
+        Example:
+
+        >>> from keras_netopt.points import RunLength
+        >>> from keras_netopt.schedules import Linear
+        >>> run = RunLength(steps_per_epoch=100, epochs=1)
+        >>> Linear(final=0.8, begin=0.1, end=0.5).update_points(run, 15)
+        (10, 25, 40, 50)
+
+        Args:
+            run: Length of the whole fit.
+            frequency: Steps between two updates, counted from `begin`, at
+                least 1. Defaults to `None`: some forty updates in the ramp,
+                at most 100 steps apart.
+
+        Returns:
+            Ascending steps; the first is `begin` and the last is `end`.
+
+        Raises:
+            TypeError: If `frequency` is not an int.
+            ValueError: If it is below 1, or the schedule does not fit the run.
+        """
+        check_frequency(frequency)
+        begin, end = self.span(run)
+        if frequency is None:
+            wanted = math.ceil((end - begin) / RAMP_UPDATES)
+            frequency = min(max(wanted, 1), MAX_GAP)
+        return tuple(sorted({*range(begin, end, frequency), end}))
+
+    def values(
+        self, total: int = 100, steps_per_epoch: int | None = None
+    ) -> np.ndarray:
+        """Returns the value after each step of a run, for looking at it.
+
+        Example:
+
+        >>> from keras_netopt.schedules import Linear
+        >>> Linear(final=1.0, begin=0.0, end=1.0).values(total=4).tolist()
+        [0.0, 0.25, 0.5, 0.75, 1.0]
+
+        Args:
+            total: Steps of the run, at least 1. Defaults to `100`.
+            steps_per_epoch: Steps an epoch, a divisor of `total`. Defaults
+                to `None`: the run is one epoch.
+
+        Returns:
+            Float64 array of shape `(total + 1,)`; entry t is the value after
+            t training batches.
+
+        Raises:
+            ValueError: If `steps_per_epoch` does not divide `total`, or the
+                schedule does not fit the run.
+        """
+        run = run_of(total, steps_per_epoch)
+        return np.array([self.at(step, run) for step in range(total + 1)])
+
+    def plot(
+        self,
+        total: int = 100,
+        steps_per_epoch: int | None = None,
+        *,
+        path: str | None = None,
+    ) -> "Figure":
+        """Draws the schedule over a run; needs matplotlib.
+
+        Args:
+            total: Steps of the run, at least 1. Defaults to `100`.
+            steps_per_epoch: Steps an epoch, a divisor of `total`. Defaults
+                to `None`: the run is one epoch.
+            path: Picture file to write. Defaults to `None`: no file.
+
+        Returns:
+            A matplotlib `Figure`, which notebooks show by themselves.
+
+        Raises:
+            ImportError: If matplotlib is not installed.
+            ValueError: If the schedule does not fit the run.
+        """
+        from keras_netopt import plots
+
+        return plots.schedule_curve(
+            self, total=total, steps_per_epoch=steps_per_epoch, path=path
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments as JSON-safe values."""
+        arguments = [f for f in fields(self) if f.init]
+        arguments.sort(key=lambda f: bool(f.kw_only))
+        return {f.name: getattr(self, f.name) for f in arguments}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Makes the schedule whose `get_config` returned `config`."""
+        return cls(**config)
+
+    def _set(self, name: str, value: object) -> None:
+        """Normalises a field; the dataclass is frozen for everybody else."""
+        object.__setattr__(self, name, value)
+
+    def _raise_order(self) -> NoReturn:
+        raise ValueError(
+            "Argument `begin` must not lie behind `end`. "
+            f"Received: begin={self.begin!r}, end={self.end!r}"
+        )

@@ -1,0 +1,280 @@
+"""Schedules that jump between levels."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from keras_netopt.points import (
+    Point,
+    RunLength,
+    check_point,
+    in_order,
+    plain_point,
+    resolve_point,
+)
+from keras_netopt.schedules.base import Schedule
+from keras_netopt.schedules.checks import check_number
+from keras_netopt.serialization import export_class
+
+
+@export_class
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """Jumps to one value at `begin` and stays there: one shot.
+
+    Example:
+
+    >>> from keras_netopt.points import RunLength
+    >>> run = RunLength(steps_per_epoch=50, epochs=2)
+    >>> schedule = Constant(0.8, begin="1ep")
+    >>> [schedule.at(step, run) for step in (0, 49, 50, 100)]
+    [0.0, 0.0, 0.8, 0.8]
+    >>> schedule.update_points(run)
+    (50,)
+
+    Args:
+        final: Value from `begin` on.
+        initial: Value before `begin`. Defaults to `0.0`.
+        begin: Point of the fit at which the value jumps: a float in [0, 1]
+            (fraction of the fit), an int (steps), "3ep" or "500step".
+            Defaults to `0.0`.
+        end: Last point at which users that repeat their work act again; the
+            value does not depend on it. Defaults to `1.0`; in a fit of
+            unknown length a fraction or epoch counts as `begin`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If a value is not finite, a point cannot be read, or
+            `begin` lies behind `end`.
+    """
+
+    final: float
+    begin: Point = field(default=0.0, kw_only=True)
+    end: Point = field(default=1.0, kw_only=True)
+
+    def at(self, step: int, run: RunLength) -> float:
+        """Returns the value at a position of a run."""
+        begin, _ = self.span(run)
+        return self.final if step >= begin else self.initial
+
+    def span(self, run: RunLength) -> tuple[int, int]:
+        """Returns the steps of `begin` and `end` in a run."""
+        if run.total is None and self.end == 1.0:
+            begin = resolve_point(self.begin, run, "begin")
+            return begin, begin
+        return super().span(run)
+
+    def update_points(
+        self, run: RunLength, frequency: int | None = None
+    ) -> tuple[int, ...]:
+        """Returns `begin`, and what `frequency` adds up to `end`."""
+        if frequency is None:
+            return self.span(run)[:1]
+        return super().update_points(run, frequency)
+
+
+@export_class
+@dataclass(frozen=True)
+class Steps(Schedule):
+    """Jumps from level to level at the points of a table.
+
+    Example:
+
+    >>> from keras_netopt.points import RunLength
+    >>> run = RunLength(steps_per_epoch=10, epochs=5)
+    >>> schedule = Steps({0.0: 0.5, "3ep": 0.8})
+    >>> [schedule.at(step, run) for step in (0, 29, 30, 50)]
+    [0.5, 0.5, 0.8, 0.8]
+    >>> schedule.update_points(run)
+    (0, 30)
+
+    Args:
+        levels: Mapping from points (a float in [0, 1], an int of steps,
+            "3ep" or "500step") to the values that hold from there on, or a
+            sequence of such pairs; earliest first, at least one.
+        initial: Value before the first point. Defaults to `0.0`.
+
+    Raises:
+        TypeError: If `levels` is neither a mapping nor a sequence of pairs,
+            or a point or value has the wrong type.
+        ValueError: If `levels` is empty or not in order of time, or a point
+            or value is out of range.
+    """
+
+    levels: Mapping[Point, float] | Sequence[tuple[Point, float]]
+    final: float = field(init=False, repr=False, compare=False)
+    begin: Point = field(init=False, repr=False, compare=False)
+    end: Point = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        pairs = _as_pairs(self.levels)
+        self._set("levels", pairs)
+        points = [point for point, _ in pairs]
+        if not all(itertools.starmap(in_order, itertools.pairwise(points))):
+            self._raise_order()
+        self._set("begin", pairs[0][0])
+        self._set("end", pairs[-1][0])
+        self._set("final", pairs[-1][1])
+        super().__post_init__()
+
+    def at(self, step: int, run: RunLength) -> float:
+        """Returns the value at a position of a run."""
+        value = self.initial
+        for start, (_, level) in zip(
+            self._starts(run), self._pairs, strict=True
+        ):
+            if step >= start:
+                value = level
+        return value
+
+    def span(self, run: RunLength) -> tuple[int, int]:
+        """Returns the steps of the first and the last point in a run."""
+        starts = self._starts(run)
+        return starts[0], starts[-1]
+
+    def update_points(
+        self, run: RunLength, frequency: int | None = None
+    ) -> tuple[int, ...]:
+        """Returns the table's points, and what `frequency` adds between."""
+        starts = set(self._starts(run))
+        if frequency is not None:
+            starts.update(super().update_points(run, frequency))
+        return tuple(sorted(starts))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments as JSON-safe values."""
+        levels = [list(pair) for pair in self._pairs]
+        return {"levels": levels, "initial": self.initial}
+
+    @property
+    def _pairs(self) -> tuple[tuple[Point, float], ...]:
+        return tuple(self.levels)  # type: ignore[arg-type]
+
+    def _starts(self, run: RunLength) -> list[int]:
+        starts = [resolve_point(p, run, "levels") for p, _ in self._pairs]
+        if starts != sorted(starts):
+            self._raise_order()
+        return starts
+
+    def _raise_order(self) -> NoReturn:
+        raise ValueError(
+            "Argument `levels` must list its points in order of time. "
+            f"Received: levels={dict(self._pairs)!r}"
+        )
+
+
+@export_class
+@dataclass(frozen=True, kw_only=True)
+class Cyclic(Schedule):
+    """Alternates between two levels and stays at `final` from `end` on.
+
+    Alternating compressed and decompressed training: dense up to `begin`,
+    then `final` and `initial` in turn, `final` first, each cycle starting
+    anew, then `final` for good.
+
+    Example:
+
+    >>> from keras_netopt.points import RunLength
+    >>> run = RunLength(steps_per_epoch=10, epochs=10)
+    >>> schedule = Cyclic(
+    ...     final=0.9, begin="2ep", end="7ep", on="1ep", off="2ep"
+    ... )
+    >>> [schedule.at(10 * epoch, run) for epoch in range(10)]
+    [0.0, 0.0, 0.9, 0.0, 0.0, 0.9, 0.0, 0.9, 0.9, 0.9]
+    >>> schedule.update_points(run)
+    (20, 30, 50, 60, 70)
+
+    Args:
+        initial: Value up to `begin` and in each cycle's second half.
+            Defaults to `0.0`.
+        final: Value in each cycle's first half and from `end` on.
+        begin: Point of the fit at which the first cycle starts: a float in
+            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
+            Defaults to `0.1`.
+        end: Point at which the last phase starts; it cuts a running cycle.
+            Defaults to `0.75`.
+        on: Length of a first half, in the same grammar, at least one step.
+            Defaults to `0.05`.
+        off: Length of a second half, likewise. Defaults to `0.05`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If a value is out of range, a length is zero, or `begin`
+            lies behind `end`.
+
+    Reference:
+        Peste et al., "AC/DC: Alternating Compressed/DeCompressed training of
+        deep neural networks", 2021, https://arxiv.org/abs/2106.12379.
+    """
+
+    on: Point = 0.05
+    off: Point = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("on", "off"):
+            length = getattr(self, name)
+            check_point(length, name)
+            self._set(name, plain_point(length))
+            if length in (0, "0ep", "0step"):
+                self._raise_empty(name)
+
+    def at(self, step: int, run: RunLength) -> float:
+        """Returns the value at a position of a run."""
+        begin, end = self.span(run)
+        if step < begin:
+            return self.initial
+        on, off = self._lengths(run)
+        first_half = (step - begin) % (on + off) < on
+        return self.final if step >= end or first_half else self.initial
+
+    def update_points(
+        self, run: RunLength, frequency: int | None = None
+    ) -> tuple[int, ...]:
+        """Returns all changes of level, and what `frequency` adds between."""
+        begin, end = self.span(run)
+        on, off = self._lengths(run)
+        points = {*range(begin, end, on + off), end}
+        points.update(range(begin + on, end, on + off))
+        if frequency is not None:
+            points.update(super().update_points(run, frequency))
+        return tuple(sorted(points))
+
+    def _lengths(self, run: RunLength) -> tuple[int, int]:
+        lengths = []
+        for name in ("on", "off"):
+            lengths.append(resolve_point(getattr(self, name), run, name))
+            if not lengths[-1]:
+                self._raise_empty(name)
+        return lengths[0], lengths[1]
+
+    def _raise_empty(self, name: str) -> NoReturn:
+        raise ValueError(
+            f"Argument `{name}` must be at least one step long. "
+            f"Received: {name}={getattr(self, name)!r}"
+        )
+
+
+def _as_pairs(levels: object) -> tuple[tuple[Point, float], ...]:
+    pairs = levels.items() if isinstance(levels, Mapping) else levels
+    if not isinstance(pairs, Iterable) or not all(map(_is_pair, pairs)):
+        raise TypeError(
+            "Argument `levels` must map points to values, as in "
+            '{0.0: 0.5, "3ep": 0.8}. '
+            f"Received: levels={levels!r}"
+        )
+    checked: list[tuple[Point, float]] = []
+    for point, value in pairs:
+        check_point(point, "levels")
+        checked.append((plain_point(point), check_number(value, "levels")))
+    if not checked:
+        raise ValueError(
+            "Argument `levels` must hold at least one point. "
+            f"Received: levels={levels!r}"
+        )
+    return tuple(checked)
+
+
+def _is_pair(item: object) -> bool:
+    return isinstance(item, list | tuple) and len(item) == 2

@@ -1,0 +1,35 @@
+"""The only door to the internals of Keras' trainers and optimizers."""
+
+from keras_netopt.training.backend import refresh, sync
+from keras_netopt.training.carrier import Carrier
+from keras_netopt.training.layers import (
+    own_variables,
+    variable_keys,
+    walk_layers,
+)
+from keras_netopt.training.mask_store import MaskStore, variable_by_index
+from keras_netopt.training.piece import Piece
+from keras_netopt.training.progress import Progress
+from keras_netopt.training.recompile import recompile_keeping_state
+from keras_netopt.training.shadow import shadow
+from keras_netopt.training.warnings import (
+    NoEffectWarning,
+    NotIntendedUseWarning,
+)
+
+__all__ = [
+    "Carrier",
+    "MaskStore",
+    "NoEffectWarning",
+    "NotIntendedUseWarning",
+    "Piece",
+    "Progress",
+    "own_variables",
+    "recompile_keeping_state",
+    "refresh",
+    "shadow",
+    "sync",
+    "variable_by_index",
+    "variable_keys",
+    "walk_layers",
+]

@@ -1,0 +1,85 @@
+"""What reaches each layer while a model runs."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_netopt.training.shadow import shadow
+
+Observe = Callable[[keras.Layer, np.ndarray], None]
+
+
+def capture_inputs(
+    model: keras.Model,
+    layers: Iterable[keras.Layer],
+    batches: Iterable[Any],
+    observe: Observe,
+) -> None:
+    """Runs a model and shows the input of every call of some layers.
+
+    The model runs eagerly in inference mode. It works for layers at any
+    depth: nested and subclassed models, wrappers (one call a time step), the
+    projections inside attention. Calls that a backend traces instead of
+    running (the cell of a recurrent layer) have no values and are not shown.
+    The model is left as it was, also when `observe` raises.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> dense = model.layers[-1]
+    >>> shapes = []
+    >>> capture_inputs(
+    ...     model, [dense], [np.ones((4, 2)), np.ones((1, 2))],
+    ...     lambda layer, inputs: shapes.append((layer.name, inputs.shape)),
+    ... )
+    >>> [shape for _, shape in shapes]
+    [(4, 2), (1, 2)]
+
+    Args:
+        model: A built model.
+        layers: Layers inside it.
+        batches: Inputs of the model, one batch each.
+        observe: Called as `observe(layer, inputs)` with the first argument
+            of the layer's call, as an array.
+
+    Raises:
+        ValueError: If the call of a layer is overridden already.
+    """
+    with ExitStack() as undo:
+        for layer in dict.fromkeys(layers):
+            undo.callback(shadow(layer, "call", _observed(layer, observe)))
+        for batch in batches:
+            # The scope catches what the forward pass assigns.
+            with keras.StatelessScope():
+                model(batch, training=False)
+
+
+def _observed(layer: keras.Layer, observe: Observe) -> Callable[..., Any]:
+    original = layer.call
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        inputs = args[0] if args else next(iter(kwargs.values()))
+        if _has_value(inputs):
+            observe(layer, np.asarray(ops.convert_to_numpy(inputs)))
+        return original(*args, **kwargs)
+
+    return call
+
+
+def _has_value(inputs: Any) -> bool:
+    """Whether a layer's input is one tensor with numbers in it."""
+    if not ops.is_tensor(inputs):
+        return False
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return not isinstance(inputs, jax.core.Tracer)
+    # Only eager tensors of TensorFlow have this method.
+    return backend != "tensorflow" or hasattr(inputs, "numpy")

@@ -1,0 +1,47 @@
+"""What differs between the backends while `fit` runs.
+
+Private names of Keras 3.15: `jax_state_sync` (renamed `_backend_state_sync`
+later), the cached step functions.
+"""
+
+from typing import Any
+
+import keras
+
+
+def sync(model: keras.Model) -> None:
+    """Makes the variables of a model readable and writable inside `fit`.
+
+    JAX keeps the training state apart while an epoch runs; reading a variable
+    then fails and assigning one is lost. Other backends need nothing.
+
+    Args:
+        model: The model being trained.
+    """
+    if keras.backend.backend() != "jax":
+        return
+    any_model: Any = model
+    hook = getattr(any_model, "jax_state_sync", None) or getattr(
+        any_model, "_backend_state_sync", None
+    )
+    if hook is not None:
+        hook()
+
+
+def refresh(model: keras.Model, *, inference: bool = True) -> None:
+    """Makes the next training step compile anew.
+
+    `fit` reads the step function at every step, so the new one acts from the
+    next batch on.
+
+    Args:
+        model: A compiled model.
+        inference: Whether `evaluate` and `predict` compile anew too, as they
+            must after a change of graph or shapes. Defaults to `True`.
+    """
+    any_model: Any = model
+    if any_model.train_function is not None:
+        any_model.make_train_function(force=True)
+    if inference:
+        any_model.test_function = None
+        any_model.predict_function = None

@@ -1,0 +1,157 @@
+"""State of ours that travels with the model's weights file.
+
+Keras' own BackupAndRestore, `save_weights` and `.keras` files walk the
+attributes of a model; one attribute of ours is enough to be found. A plain
+model ignores our group in a file, and a file without it loads as empty.
+Private names of Keras 3.15: `KerasSaveable`, `_obj_type`.
+"""
+
+import contextlib
+import io
+import json
+import os
+import weakref
+import zipfile
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from keras_netopt.training import randomness
+
+# `keras.layers.Layer` is the public way to the base class that the saving
+# code looks for; it is the last one in the order of resolution but `object`.
+_KerasSaveable: Any = next(
+    base
+    for base in keras.layers.Layer.__mro__
+    if base.__name__ == "KerasSaveable"
+)
+_ATTRIBUTE = "_netopt"
+_META = "meta"
+_RANDOM = "random"
+
+State = dict[str, np.ndarray]
+
+
+class Entry(Protocol):
+    """What the carrier can hold."""
+
+    def save_state(self) -> tuple[dict[str, Any], State]:
+        """Returns JSON-safe facts and arrays."""
+        ...
+
+
+class Carrier(_KerasSaveable):
+    """The one attribute that the house adds to a model.
+
+    It holds entries by name (the mask store, one for each callback), saves
+    them with the weights, and keeps what a file brought until its owner asks.
+    `loads` counts the files that brought anything.
+
+    Args:
+        model: The model that carries it.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = weakref.ref(model)
+        self.entries: dict[str, Entry] = {}
+        self.loads = 0
+        self._loaded: dict[str, tuple[dict[str, Any], State]] = {}
+
+    @classmethod
+    def of(cls, model: keras.Model) -> "Carrier":
+        """Returns the model's carrier and creates it where missing."""
+        found = cls.find(model)
+        if found is None:
+            found = cls(model)
+            object.__setattr__(model, _ATTRIBUTE, found)
+        return found
+
+    @classmethod
+    def find(cls, model: keras.Model) -> "Carrier | None":
+        """Returns the model's carrier or `None`."""
+        found = vars(model).get(_ATTRIBUTE)
+        return found if isinstance(found, cls) else None
+
+    def remove(self) -> None:
+        """Takes the carrier off its model."""
+        model = self._model()
+        if model is not None and vars(model).get(_ATTRIBUTE) is self:
+            object.__delattr__(model, _ATTRIBUTE)
+
+    def peek(self, name: str) -> dict[str, Any] | None:
+        """Returns the facts that a file brought, without taking them."""
+        found = self._loaded.get(name)
+        return None if found is None else found[0]
+
+    def loaded(self, name: str) -> tuple[dict[str, Any], State] | None:
+        """Returns what a file brought for an entry, once.
+
+        The first call after a load also puts the random state back: at that
+        point (the first `on_epoch_begin`) nothing draws numbers any more
+        before the first batch.
+
+        Args:
+            name: Name of the entry.
+
+        Returns:
+            Facts and arrays as `save_state` gave them, or `None`.
+        """
+        model = self._model()
+        random = self._loaded.pop(_RANDOM, None)
+        if random is not None and model is not None:
+            randomness.restore(model, random[1])
+        return self._loaded.pop(name, None)
+
+    def read(self, path: str | os.PathLike[str]) -> None:
+        """Reads our group of a saved file, and nothing else of it.
+
+        Args:
+            path: A `.keras` or `.weights.h5` file.
+        """
+        import h5py
+
+        with contextlib.ExitStack() as stack:
+            source: Any = os.fspath(path)
+            if zipfile.is_zipfile(source):
+                archive = stack.enter_context(zipfile.ZipFile(source))
+                source = io.BytesIO(archive.read("model.weights.h5"))
+            file = stack.enter_context(h5py.File(source, "r"))
+            group = file.get(f"{_ATTRIBUTE}/vars", {})
+            self.load_own_variables({k: group[k][()] for k in group})
+
+    def _obj_type(self) -> str:
+        return "Loss"  # A kind that Keras' saving code knows.
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes every entry; called by Keras."""
+        if not self.entries:
+            return
+        model = self._model()
+        states = {name: e.save_state() for name, e in self.entries.items()}
+        if model is not None:
+            states[_RANDOM] = ({}, randomness.capture(model))
+        meta: dict[str, Any] = {}
+        for name, (facts, arrays) in states.items():
+            meta[name] = {"facts": facts, "arrays": list(arrays)}
+            for i, array in enumerate(arrays.values()):
+                store[f"{name}.{i}"] = array
+        text = json.dumps(meta, sort_keys=True).encode()
+        store[_META] = np.frombuffer(text, dtype="uint8")
+
+    def load_own_variables(self, store: Any) -> None:
+        """Keeps what a file brings until it is asked for; called by Keras."""
+        if _META not in store.keys():
+            return
+        self.loads += 1
+        meta = json.loads(np.asarray(store[_META]).tobytes().decode())
+        self._loaded = {
+            name: (
+                entry["facts"],
+                {
+                    key: np.array(store[f"{name}.{i}"])
+                    for i, key in enumerate(entry["arrays"])
+                },
+            )
+            for name, entry in meta.items()
+        }

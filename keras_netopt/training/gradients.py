@@ -1,0 +1,153 @@
+"""Gradients of a compiled model's loss, the same way on every backend."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Loss = Callable[[list[Any]], Any]
+
+
+def gradients(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    variables: Sequence[keras.Variable] | None = None,
+) -> list[np.ndarray]:
+    """Computes the gradient of the compiled loss on one batch.
+
+    The loss is that of `fit`, regularization included, but in inference mode:
+    no dropout, batch statistics as learned. Nothing of the model changes:
+    weights, metrics, moving averages and random seeds stay as they are.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> model = keras.Sequential(
+    ...     [keras.Input((2,)), keras.layers.Dense(1, use_bias=False)]
+    ... )
+    >>> model.compile(loss="mse")
+    >>> model.set_weights([np.array([[1.0], [2.0]])])
+    >>> gradients(model, np.array([[1.0, 1.0]]), np.array([[1.0]]))
+    [array([[4.],
+           [4.]], dtype=float32)]
+
+    Args:
+        model: A compiled and built model.
+        x: Inputs of one batch: an array, or a list or dictionary of arrays.
+        y: Targets of the batch. Defaults to `None`.
+        sample_weight: Weights of the samples. Defaults to `None`.
+        variables: Trainable variables of the model. Defaults to `None`: all.
+
+    Returns:
+        One array a variable, zeros where the loss does not depend on it.
+
+    Raises:
+        ValueError: If the model is not compiled or not built.
+    """
+    _check_ready(model)
+    batch = [_to_tensors(part) for part in (x, y, sample_weight)]
+    _build_loss(model, batch)
+    chosen = list(model.trainable_variables if variables is None else variables)
+    loss = _stateless_loss(model, chosen, batch)
+    values = [ops.convert_to_tensor(variable.value) for variable in chosen]
+    found = _DIFFERENTIATE[keras.backend.backend()](loss, values)
+    return [
+        np.zeros(variable.shape, np.float32)
+        if gradient is None
+        else np.asarray(ops.convert_to_numpy(gradient))
+        for variable, gradient in zip(chosen, found, strict=True)
+    ]
+
+
+def _check_ready(model: keras.Model) -> None:
+    for is_ready, word, remedy in (
+        (model.built, "built", "call it on a batch"),
+        (model.compiled, "compiled", "call `model.compile(loss=...)`"),
+    ):
+        if not is_ready:
+            raise ValueError(
+                f"Argument `model` must be {word} where gradients of its loss "
+                f"are needed: {remedy}. Received: model=<"
+                f"{type(model).__name__} name={model.name}, {word}=False>"
+            )
+
+
+def _to_tensors(part: Any) -> Any:
+    return keras.tree.map_structure(_to_tensor, part)
+
+
+def _to_tensor(value: Any) -> Any:
+    """Converts as `fit` does: floats of numpy become the default float."""
+    if value is None or keras.ops.is_tensor(value):
+        return value
+    array = np.asarray(value)
+    is_float = np.issubdtype(array.dtype, np.floating)
+    dtype = keras.config.floatx() if is_float else None
+    return ops.convert_to_tensor(array, dtype=dtype)
+
+
+def _build_loss(model: Any, batch: list[Any]) -> None:
+    # Private names, tested on Keras 3.15: the compiled loss creates its state
+    # when it first sees data, which it must not do inside a StatelessScope.
+    compiled = model._compile_loss
+    if compiled is not None and not compiled.built:
+        model._symbolic_build(data_batch=tuple(batch))
+
+
+def _stateless_loss(
+    model: keras.Model, variables: list[keras.Variable], batch: list[Any]
+) -> Loss:
+    """Returns the loss as a function of the variables' values alone.
+
+    Whatever the forward pass assigns lands in the scope and is dropped.
+    """
+    x, y, sample_weight = batch
+    # Regularizers read every trainable variable from the scope.
+    rest = [(v, v.value) for v in model.trainable_variables]
+
+    def loss(values: list[Any]) -> Any:
+        mapping = rest + list(zip(variables, values, strict=True))
+        with keras.StatelessScope(mapping, collect_losses=True):
+            y_pred = model(x, training=False)
+            return model.compute_loss(x, y, y_pred, sample_weight)
+
+    return loss
+
+
+def _tensorflow(loss: Loss, values: list[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        result = loss(values)
+    found = tape.gradient(result, values)
+    # Lookups give sparse gradients.
+    return [g if g is None else tf.convert_to_tensor(g) for g in found]
+
+
+def _jax(loss: Loss, values: list[Any]) -> list[Any]:
+    import jax
+
+    return list(jax.grad(loss)(values))
+
+
+def _torch(loss: Loss, values: list[Any]) -> list[Any]:
+    import torch
+
+    leaves = [value.detach().clone().requires_grad_(True) for value in values]
+    with torch.enable_grad():
+        result = loss(leaves)
+    return list(torch.autograd.grad(result, leaves, allow_unused=True))
+
+
+_DIFFERENTIATE: dict[str, Callable[[Loss, list[Any]], list[Any]]] = {
+    "tensorflow": _tensorflow,
+    "jax": _jax,
+    "torch": _torch,
+}

@@ -1,0 +1,367 @@
+"""What a model computes: every call of every layer and op, in order.
+
+Private Keras names used here (tested on Keras 3.15): `Functional` with
+`_run_through_graph` and `_standardize_inputs`, `Sequential._functional`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras.src.models.functional import Functional
+
+from keras_netopt.training.symbolic import (
+    as_spec,
+    input_specs,
+    is_static,
+    one_sample,
+    spy,
+    symbolic_function,
+    untouched,
+)
+
+CONV_RECURRENT = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+Enter = Callable[[keras.Operation], bool]
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """One call of a layer or of a `keras.ops` operation.
+
+    Example:
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    >>> node = graph_nodes(model)[0]
+    >>> node.input_shapes, node.output_shapes
+    (((1, 4),), ((1, 3),))
+
+    Args:
+        operation: The layer or op that is called.
+        args: Positional arguments; `keras.KerasTensor` in place of tensors.
+        kwargs: Keyword arguments, likewise.
+        outputs: The flat outputs.
+        owners: The models and layers that were entered to reach this call,
+            outermost first; `owners[0]` is the model itself.
+        repeat: How often this call runs for one call of its owner (the
+            steps of a recurrent cell), or `None` for a free time axis.
+        untraced: `None`, or why the operation's own work could not be seen.
+            The layers that it calls are then nodes of their own.
+        entered: Whether the calls inside this one are listed before it, so
+            that its own work is theirs.
+    """
+
+    operation: keras.Operation
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[Any, ...]
+    owners: tuple[keras.Operation, ...]
+    repeat: int | None = 1
+    untraced: str | None = None
+    entered: bool = False
+
+    @property
+    def path(self) -> str:
+        """The names of the entered owners below the model, then its own."""
+        names = [owner.name for owner in self.owners[1:]]
+        return "/".join([*names, self.operation.name])
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """The flat tensor arguments (variables included), in call order."""
+        flat = keras.tree.flatten((self.args, self.kwargs))
+        return tuple(leaf for leaf in flat if hasattr(leaf, "shape"))
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int | None, ...], ...]:
+        """The shape of each of `inputs`."""
+        return tuple(tuple(leaf.shape) for leaf in self.inputs)
+
+    @property
+    def output_shapes(self) -> tuple[tuple[int | None, ...], ...]:
+        """The shape of each of `outputs`."""
+        return tuple(tuple(leaf.shape) for leaf in self.outputs)
+
+
+def is_container(operation: keras.Operation) -> bool:
+    """Tells whether an operation is a model or a layer around layers.
+
+    Example:
+
+    >>> import keras
+    >>> is_container(keras.layers.Dense(2)), is_container(keras.Sequential())
+    (False, True)
+
+    Args:
+        operation: A layer or a `keras.ops` operation.
+
+    Returns:
+        `True` for `keras.Model` and the wrappers whose call is a model's.
+    """
+    return isinstance(operation, keras.Model)
+
+
+def is_graph_model(operation: keras.Operation) -> bool:
+    """Tells whether a model is a graph of nodes: Functional or Sequential.
+
+    Example:
+
+    >>> import keras
+    >>> is_graph_model(keras.Sequential()), is_graph_model(keras.Model())
+    (True, False)
+
+    Args:
+        operation: A model, or any layer or op.
+
+    Returns:
+        `False` too for a model class with a `call` of its own.
+    """
+    calls = (keras.Sequential.call, Functional.call)
+    return getattr(type(operation), "call", None) in calls
+
+
+def graph_nodes(
+    model: keras.Model,
+    *,
+    input_shape: Any = None,
+    enter: Enter = is_container,
+    containers: bool = False,
+) -> tuple[GraphNode, ...]:
+    """Lists every call that one forward pass of a model makes.
+
+    A shared layer is listed once per call, the inside of a nested model once
+    per call of that model with the shapes of that call. A free batch axis
+    counts as 1. Subclassed models are followed by calling them on symbolic
+    tensors; weights, losses, seeds and layer histories stay as they are.
+
+    Example:
+
+    >>> import keras
+    >>> layer = keras.layers.Dense(4, name="twice")
+    >>> inputs = keras.Input((4,))
+    >>> model = keras.Model(inputs, layer(layer(inputs)))
+    >>> [node.path for node in graph_nodes(model)]
+    ['twice', 'twice']
+
+    Args:
+        model: A built Keras model: Functional, Sequential or subclassed.
+        input_shape: The shape to assume for the input, batch axis included,
+            e.g. `(None, 224, 224, 3)`; a structure of shapes for a model
+            with several inputs. Defaults to `None`, the model's own.
+        enter: Says of an operation whether its inside is listed in its
+            place. Defaults to `is_container`, which enters models.
+        containers: Whether the entered operations, the model last of all,
+            are listed too, each after its inside. Defaults to `False`.
+
+    Returns:
+        One `GraphNode` a call, in the order of execution.
+
+    Raises:
+        TypeError: If `model` is not a `keras.Model`.
+        ValueError: If the model is not built.
+    """
+    specs = input_specs(model, input_shape=input_shape)
+    walker = _Walker(enter)
+    with untouched(model):
+        outputs = walker.enter_operation(
+            model, tuple(specs), {}, _Scope((model,))
+        )
+        walker.note(model, tuple(specs), {}, outputs, _Scope(()), entered=True)
+    return tuple(
+        node for node in walker.nodes if containers or not node.entered
+    )
+
+
+def _special_kind(operation: Any) -> str | None:
+    """The core layer whose `call` this is, where tracing would not do."""
+    for name in ("Bidirectional", "TimeDistributed", "SpectralNormalization"):
+        if type(operation).call is getattr(keras.layers, name).call:
+            return name
+    recurrent = ("RNN", "LSTM", "GRU", "SimpleRNN", *CONV_RECURRENT)
+    calls = [getattr(keras.layers, name).call for name in recurrent]
+    return "RNN" if type(operation).call in calls else None
+
+
+@dataclass(frozen=True)
+class _Scope:
+    owners: tuple[keras.Operation, ...]
+    repeat: int | None = 1
+
+    def inside(
+        self, operation: keras.Operation, repeat: int | None = 1
+    ) -> "_Scope":
+        if self.repeat is None or repeat is None:
+            return _Scope((*self.owners, operation), None)
+        return _Scope((*self.owners, operation), self.repeat * repeat)
+
+
+@dataclass
+class _Walker:
+    """Runs a model on shapes and writes down each call that is not entered."""
+
+    enter: Enter
+    nodes: list[GraphNode] = field(default_factory=list)
+
+    def call(
+        self,
+        operation: keras.Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        scope: _Scope,
+    ) -> Any:
+        """One call of `operation` inside the innermost owner of `scope`."""
+        if self.enter(operation):
+            inside = scope.inside(operation)
+            outputs = self.enter_operation(operation, args, kwargs, inside)
+            self.note(operation, args, kwargs, outputs, scope, entered=True)
+            return outputs
+        outputs = operation.compute_output_spec(*args, **kwargs)
+        if is_static((args, kwargs)) and not is_static(outputs):
+            # EinsumDense answers with its configured, partly free shape.
+            outputs = keras.Operation.compute_output_spec(
+                operation, *args, **kwargs
+            )
+        self.note(operation, args, kwargs, outputs, scope)
+        return outputs
+
+    def note(
+        self,
+        operation: keras.Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        outputs: Any,
+        scope: _Scope,
+        untraced: str | None = None,
+        entered: bool = False,
+    ) -> None:
+        flat = tuple(
+            leaf for leaf in keras.tree.flatten(outputs) if leaf is not None
+        )
+        self.nodes.append(
+            GraphNode(
+                operation,
+                args,
+                kwargs,
+                flat,
+                scope.owners,
+                scope.repeat,
+                untraced,
+                entered,
+            )
+        )
+
+    def enter_operation(
+        self,
+        operation: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        scope: _Scope,
+    ) -> Any:
+        """The inside of `operation`, which is the innermost owner."""
+        args, kwargs = keras.tree.map_structure(one_sample, (args, kwargs))
+        if type(operation).call is keras.Sequential.call:
+            return self._sequential(operation, args, scope)
+        if type(operation).call is Functional.call:
+            return self._functional(operation, args, scope)
+        kind = _special_kind(operation)
+        if kind == "Bidirectional":
+            for layer in (operation.forward_layer, operation.backward_layer):
+                self.call(layer, args, {}, scope)
+        elif kind == "TimeDistributed":
+            self._time_distributed(operation, args, scope)
+        elif kind == "SpectralNormalization":
+            return self.call(operation.layer, args, {}, scope)
+        elif kind == "RNN":
+            self._recurrent(operation, args, scope)
+        else:
+            return self._traced(operation, args, kwargs, scope)
+        return operation.compute_output_spec(*args, **kwargs)
+
+    def _functional(
+        self, model: Any, args: tuple[Any, ...], scope: _Scope
+    ) -> Any:
+        outputs = model._run_through_graph(
+            model._standardize_inputs(args[0]),
+            operation_fn=lambda operation: self._bound(operation, scope),
+        )
+        flat = keras.tree.flatten(outputs)
+        return flat[0] if len(flat) == 1 else outputs
+
+    def _sequential(
+        self, model: Any, args: tuple[Any, ...], scope: _Scope
+    ) -> Any:
+        if model._functional is not None:
+            return self._functional(model._functional, args, scope)
+        outputs = args[0]
+        for layer in model.layers:
+            outputs = self.call(layer, (outputs,), {}, scope)
+        return outputs
+
+    def _bound(
+        self, operation: keras.Operation, scope: _Scope
+    ) -> Callable[..., Any]:
+        return lambda *args, **kwargs: self.call(operation, args, kwargs, scope)
+
+    def _time_distributed(
+        self, layer: Any, args: tuple[Any, ...], scope: _Scope
+    ) -> None:
+        batch, steps, *rest = args[0].shape
+        folded = None if steps is None else batch * steps
+        tensor = keras.KerasTensor((folded, *rest), dtype=args[0].dtype)
+        self.call(layer.layer, (tensor,), {}, scope)
+
+    def _recurrent(
+        self, layer: Any, args: tuple[Any, ...], scope: _Scope
+    ) -> None:
+        sequence = keras.tree.flatten(args[0])[0]
+        batch, steps, *rest = sequence.shape
+        step = keras.KerasTensor((batch, *rest), dtype=sequence.dtype)
+        states = keras.tree.map_structure(
+            as_spec, layer.get_initial_state(batch)
+        )
+        if not isinstance(states, (list, tuple)):
+            states = [states]
+        inside = scope.inside(layer.cell, steps)
+        self.enter_operation(layer.cell, (step, list(states)), {}, inside)
+
+    def _traced(
+        self,
+        operation: keras.Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        scope: _Scope,
+    ) -> Any:
+        """Calls on symbolic tensors and replays the ops that were recorded."""
+        start = len(self.nodes)
+        try:
+            function, inputs = symbolic_function(operation, args, kwargs)
+            return function._run_through_graph(
+                inputs, operation_fn=lambda op: self._bound(op, scope)
+            )
+        # The code of a user's `call` may raise anything; what it raised is
+        # kept in the node that stands for it.
+        except Exception as error:
+            del self.nodes[start:]
+            return self._spied(operation, args, kwargs, scope, error)
+
+    def _spied(
+        self,
+        operation: keras.Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        scope: _Scope,
+        error: Exception,
+    ) -> Any:
+        """Traces with the backend's tensors and notes the layers it calls."""
+        first_line = str(error).strip().partition("\n")[0][:160]
+        reason = f"{type(error).__name__}: {first_line}"
+        outer = _Scope(scope.owners[:-1] or scope.owners, scope.repeat)
+        with spy() as calls:
+            outputs = keras.Operation.compute_output_spec(
+                operation, *args, **kwargs
+            )
+        self.note(operation, args, kwargs, outputs, outer, untraced=reason)
+        for layer, layer_args, layer_kwargs in calls:
+            self.call(layer, layer_args, layer_kwargs, scope)
+        return outputs

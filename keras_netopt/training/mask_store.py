@@ -1,0 +1,363 @@
+"""One mask a weight, kept where every compiled step can see it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_netopt.training import optimizers
+from keras_netopt.training.backend import refresh, sync
+from keras_netopt.training.carrier import Carrier, State
+from keras_netopt.training.constraint import MaskConstraint, keep
+from keras_netopt.training.layers import variable_keys
+from keras_netopt.training.shadow import shadow
+
+ENTRY = "masks"
+Accumulate = Callable[[Any, Any, Any], Any]
+Arrays = dict[str, np.ndarray]
+
+
+class MaskStore:
+    """The masks of a compiled model: attached once, applied by every step.
+
+    Each mask is a boolean variable of the optimizer. A variable constraint
+    zeroes the masked weights at the end of every optimizer step, and the
+    gradients that enter the optimizer are masked too, so that momentum,
+    clipping by norm and moving averages see the sparse network only. Nothing
+    of this is in the model's config or in Keras' part of its files.
+
+    Get one with `MaskStore.attach`; `MaskStore.of` finds it again.
+
+    Args:
+        model: The compiled, built model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._optimizer = model.optimizer
+        self._owner = optimizers.innermost(model.optimizer)
+        self._variables: dict[str, Any] = {}
+        self._masks: dict[str, Any] = {}
+        self._statistics: dict[str, Any] = {}
+        self._accumulate: dict[str, Accumulate] = {}
+        self._by_id: dict[int, str] = {}
+        self._undos: list[optimizers.Undo] = []
+
+    @classmethod
+    def of(cls, model: keras.Model) -> "MaskStore | None":
+        """Returns the model's mask store or `None`."""
+        carrier = Carrier.find(model)
+        found = carrier.entries.get(ENTRY) if carrier is not None else None
+        return found if isinstance(found, cls) else None
+
+    @classmethod
+    def attach(
+        cls,
+        model: keras.Model,
+        variables: Mapping[str, Any],
+        accumulate: Accumulate | None = None,
+    ) -> "MaskStore":
+        """Gives each variable a mask of ones, or finds the one it has.
+
+        Attaching twice adds nothing. After `compile` with another optimizer
+        the masks in force move to the new one.
+
+        Args:
+            model: A compiled, built model.
+            variables: Trainable variables by key.
+            accumulate: `(statistic, weight, gradient) -> statistic` in
+                `keras.ops`, run inside every step before the gradients are
+                masked. Defaults to `None`.
+
+        Returns:
+            The store of the model, the only one it has.
+        """
+        optimizers.build(model)
+        store, old = cls.of(model), None
+        if store is not None and store._optimizer is not model.optimizer:
+            store, old = None, store
+        if store is None:
+            store = cls(model)
+            store._hook()
+            Carrier.of(model).entries[ENTRY] = store
+        changed = False
+        if old is not None:
+            store._take_over(old)
+            changed = True
+        for key, variable in variables.items():
+            changed |= store._add(key, variable, accumulate)
+        if changed:
+            refresh(model, inference=False)
+        return store
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the masked variables."""
+        return tuple(self._masks)
+
+    def mask_of(self, variable: Any) -> np.ndarray | None:
+        """Reads the mask of a variable; `None` where it has none."""
+        key = self._by_id.get(id(variable))
+        return None if key is None else _read(self._masks[key])
+
+    def masks(self, keys: Iterable[str] | None = None) -> Arrays:
+        """Reads masks, all by default; `True` marks a kept weight."""
+        return self._read_all(self._masks, keys)
+
+    def weights(self, keys: Iterable[str] | None = None) -> Arrays:
+        """Reads masked variables, all by default."""
+        return self._read_all(self._variables, keys)
+
+    def statistics(self, keys: Iterable[str] | None = None) -> Arrays:
+        """Reads what `accumulate` gathered, all by default."""
+        return self._read_all(self._statistics, keys)
+
+    def reset_statistics(self, keys: Iterable[str]) -> None:
+        """Sets the gathered statistics of some variables back to zero."""
+        sync(self._model)
+        for key in keys:
+            statistic = self._statistics[key]
+            statistic.assign(ops.zeros(statistic.shape, statistic.dtype))
+
+    def assign(self, masks: Mapping[str, np.ndarray]) -> None:
+        """Puts masks in force: weights and optimizer slots become zero there.
+
+        Args:
+            masks: Boolean arrays by key, in the variables' shapes.
+        """
+        sync(self._model)
+        for key, mask in masks.items():
+            self._masks[key].assign(mask)
+            self._clean(key)
+
+    def project(self) -> None:
+        """Zeroes masked weights and slots, whatever wrote there."""
+        sync(self._model)
+        for key in self._masks:
+            self._clean(key)
+
+    def detach(self) -> None:
+        """Removes masks, hooks and constraints; weights stay as they are."""
+        sync(self._model)
+        for undo in self._undos:
+            undo()
+        for key, variable in self._variables.items():
+            _unconstrain(variable)
+            optimizers.remove_variable(self._owner, self._masks[key])
+        for statistic in self._statistics.values():
+            optimizers.remove_variable(self._owner, statistic)
+        Carrier.of(self._model).entries.pop(ENTRY, None)
+        if self._optimizer is self._model.optimizer:
+            refresh(self._model, inference=False)
+
+    def remap(self, transform: Callable[[str, np.ndarray], np.ndarray]) -> None:
+        """Rebuilds the masks of variables whose shape has changed.
+
+        Args:
+            transform: `(key, old mask) -> new mask` in the variable's present
+                shape; called for every mask whose shape no longer fits.
+        """
+        sync(self._model)
+        for key, variable in self._variables.items():
+            old = self._masks[key]
+            if tuple(old.shape) == tuple(variable.shape):
+                continue
+            value = transform(key, _read(old))
+            optimizers.remove_variable(self._owner, old)
+            self._masks[key] = self._new_mask(variable)
+            self._masks[key].assign(value)
+            _constrain(variable, self._masks[key])
+            if key in self._statistics:
+                optimizers.remove_variable(
+                    self._owner, self._statistics.pop(key)
+                )
+                self._statistics[key] = self._new_statistic(variable)
+            self._clean(key)
+        refresh(self._model)
+
+    def save_state(self) -> tuple[dict[str, Any], State]:
+        """Packs masks to bits, for the weights file.
+
+        Arrays are named by the place of their weight in `model.weights`, as
+        Keras' own files go by structure and not by name.
+        """
+        place = {id(v): i for i, v in enumerate(self._model.weights)}
+        state = {}
+        for key, variable in self._variables.items():
+            i = place[id(variable)]
+            state[f"m:{i}"] = np.packbits(_read(self._masks[key]))
+            if key in self._statistics:
+                state[f"s:{i}"] = _read(self._statistics[key])
+        return {}, state
+
+    def load_state(self, state: State) -> None:
+        """Puts the masks of a file in force.
+
+        Args:
+            state: Arrays as `save_state` packed them.
+
+        Raises:
+            ValueError: If the file holds masks of weights that have none
+                here, or of another size.
+        """
+        sync(self._model)
+        for name, array in state.items():
+            variable = variable_by_index(self._model, [name]).popitem()[1]
+            key = self._by_id.get(id(variable))
+            if key is None:
+                raise ValueError(
+                    "The file must hold masks of the weights that are "
+                    f"selected now, it also holds one of `{variable.path}`. "
+                    "Use the same `include`, `exclude` and `min_size`. "
+                    f"Received: selected={self.keys}"
+                )
+            if name.startswith("s:"):
+                if key in self._statistics:
+                    self._statistics[key].assign(array)
+                continue
+            self._masks[key].assign(_unpacked(array, variable))
+        self.project()
+
+    def _read_all(
+        self, variables: dict[str, Any], keys: Iterable[str] | None
+    ) -> Arrays:
+        sync(self._model)
+        chosen = variables if keys is None else keys
+        return {key: _read(variables[key]) for key in chosen}
+
+    def _hook(self) -> None:
+        ours = self._is_ours
+        self._undos = optimizers.hide_variables(self._optimizer, ours)
+        original = self._owner.apply
+
+        def apply(grads: Any, trainable_variables: Any = None) -> Any:
+            variables = trainable_variables or self._owner._trainable_variables
+            masked = [
+                self._masked_gradient(gradient, variable)
+                for gradient, variable in zip(grads, variables, strict=True)
+            ]
+            return original(masked, trainable_variables)
+
+        self._undos.append(shadow(self._owner, "apply", apply))
+
+    def _masked_gradient(self, gradient: Any, variable: Any) -> Any:
+        key = self._by_id.get(id(variable))
+        if key is None or gradient is None:
+            return gradient
+        gradient = ops.convert_to_tensor(gradient)
+        statistic = self._statistics.get(key)
+        if statistic is not None:
+            statistic.assign(
+                self._accumulate[key](statistic, variable, gradient)
+            )
+        return keep(self._masks[key], gradient)
+
+    def _is_ours(self, variable: Any) -> bool:
+        ours = (*self._masks.values(), *self._statistics.values())
+        return any(variable is v for v in ours)
+
+    def _add(
+        self, key: str, variable: Any, accumulate: Accumulate | None
+    ) -> bool:
+        changed = False
+        if key not in self._masks:
+            self._variables[key] = variable
+            self._by_id[id(variable)] = key
+            self._masks[key] = self._new_mask(variable)
+            _constrain(variable, self._masks[key])
+            changed = True
+        if accumulate is not None and key not in self._statistics:
+            self._statistics[key] = self._new_statistic(variable)
+            changed = True
+        if accumulate is not None:
+            self._accumulate[key] = accumulate
+        return changed
+
+    def _new_mask(self, variable: Any) -> Any:
+        with optimizers.variable_scope(self._model):
+            return self._owner.add_variable(
+                shape=variable.shape,
+                dtype="bool",
+                initializer="ones",
+                name=f"mask_{variable.path.replace('/', '_')}",
+                aggregation="only_first_replica",
+                layout=getattr(variable, "_layout", None),
+            )
+
+    def _new_statistic(self, variable: Any) -> Any:
+        with optimizers.variable_scope(self._model):
+            return self._owner.add_variable_from_reference(
+                variable, name="statistic"
+            )
+
+    def _take_over(self, old: "MaskStore") -> None:
+        for undo in old._undos:
+            undo()
+        for key, variable in old._variables.items():
+            self._add(key, variable, old._accumulate.get(key))
+            self._masks[key].assign(_read(old._masks[key]))
+            self._clean(key)
+
+    def _clean(self, key: str) -> None:
+        variable, mask = self._variables[key], self._masks[key]
+        slots = optimizers.slots_of(self._optimizer, variable)
+        for target in (variable, *slots):
+            target.assign(keep(mask, ops.convert_to_tensor(target)))
+
+
+def variable_by_index(
+    model: keras.Model, names: Iterable[str]
+) -> dict[str, Any]:
+    """Finds the weights that a file's masks belong to.
+
+    Args:
+        model: The model that the masks are for.
+        names: Names of arrays as `MaskStore.save_state` gives them.
+
+    Returns:
+        Variables by key, see `variable_keys`.
+
+    Raises:
+        ValueError: If the model has fewer weights.
+    """
+    keys, weights = variable_keys(model), model.weights
+    found = {}
+    for name in names:
+        index = int(name[2:])
+        if index >= len(weights):
+            raise ValueError(
+                f"The masks in the file belong to a model of more than "
+                f"{index} weights. Received: model={model.name!r} with "
+                f"{len(weights)} weights"
+            )
+        found[keys[id(weights[index])]] = weights[index]
+    return found
+
+
+def _unpacked(bits: np.ndarray, variable: Any) -> np.ndarray:
+    shape = tuple(variable.shape)
+    size = int(np.prod(shape))
+    if bits.size != (size + 7) // 8:
+        raise ValueError(
+            f"The mask of `{variable.path}` in the file has another size than "
+            f"the weight. Received: shape={shape}, bytes={bits.size}"
+        )
+    return np.unpackbits(bits, count=size).astype(bool).reshape(shape)
+
+
+def _read(variable: Any) -> np.ndarray:
+    return np.array(ops.convert_to_numpy(variable))
+
+
+def _constrain(variable: Any, mask: Any) -> None:
+    inner = variable.constraint
+    if isinstance(inner, MaskConstraint):
+        inner = inner.inner
+    variable.constraint = MaskConstraint(mask, inner)
+
+
+def _unconstrain(variable: Any) -> None:
+    if isinstance(variable.constraint, MaskConstraint):
+        variable.constraint = variable.constraint.inner

@@ -1,0 +1,162 @@
+"""The door to optimizer internals: our variables in, slots found.
+
+Private names of Keras 3.15: `_variables`, `_trainable_variables`,
+`_inner_optimizers`, the lists of slots.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from keras_netopt.training.shadow import shadow
+
+Undo = Callable[[], None]
+
+
+def innermost(optimizer: Any) -> Any:
+    """Returns the optimizer whose `apply` sees unscaled gradients.
+
+    Args:
+        optimizer: The optimizer of a compiled model, possibly a
+            `LossScaleOptimizer`.
+
+    Returns:
+        The optimizer itself or the one that it wraps. A `MultiOptimizer` is
+        returned as it is: its `apply` sees every gradient.
+    """
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+    return optimizer
+
+
+def chain(optimizer: Any) -> list[Any]:
+    """Lists an optimizer and those it wraps, outermost first."""
+    found = [optimizer]
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+        found.append(optimizer)
+    return found
+
+
+def build(model: keras.Model) -> None:
+    """Creates the slots of the model's optimizer where they are missing."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+@contextlib.contextmanager
+def variable_scope(model: keras.Model) -> Iterator[None]:
+    """Enters the distribution strategy of a TensorFlow model, if any."""
+    strategy = None
+    if keras.backend.backend() == "tensorflow":
+        strategy = getattr(model, "distribute_strategy", None)
+    with strategy.scope() if strategy is not None else contextlib.nullcontext():
+        yield
+
+
+def remove_variable(optimizer: Any, variable: Any) -> None:
+    """Takes a variable that we added out of the optimizer again.
+
+    Args:
+        optimizer: The optimizer that `add_variable` was called on.
+        variable: The variable it returned.
+    """
+    kept = [v for v in optimizer._variables if v is not variable]
+    tracker = vars(optimizer).pop("_tracker")
+    # Without a tracker Keras sets the list as it is, and TensorFlow wraps it
+    # anew: a wrapped list that lost an element can't be checkpointed.
+    optimizer._variables = kept
+    object.__setattr__(optimizer, "_tracker", tracker)
+    test, _ = tracker.config["variables"]
+    tracker.config["variables"] = (test, optimizer._variables)
+
+
+def slots_of(optimizer: Any, variable: Any) -> list[Any]:
+    """Finds the optimizer slots that hold one number a weight.
+
+    Momentum, velocity, moving averages and gradient accumulators are lists
+    with one entry a trainable variable; factored slots have other shapes and
+    are left out.
+
+    Args:
+        optimizer: The optimizer of a compiled model, wrapped or not.
+        variable: A trainable variable of that model.
+
+    Returns:
+        The slots of the variable's own shape, in a stable order.
+    """
+    found: list[Any] = []
+    for owner in _owners(innermost(optimizer)):
+        index = owner._trainable_variables_indices.get(owner._var_key(variable))
+        if index is None:
+            continue
+        count = len(owner._trainable_variables)
+        for name, value in sorted(vars(owner).items()):
+            if name == "_trainable_variables" or not isinstance(value, list):
+                continue
+            if len(value) != count or value is owner._variables:
+                continue
+            slot = value[index]
+            if (
+                isinstance(slot, keras.Variable)
+                and slot.shape == variable.shape
+            ):
+                found.append(slot)
+    return found
+
+
+def _owners(optimizer: Any) -> list[Any]:
+    inner = getattr(optimizer, "_inner_optimizers", None)
+    return [opt for opt in inner if opt.built] if inner else [optimizer]
+
+
+def hide_variables(
+    optimizer: Any, is_ours: Callable[[Any], bool]
+) -> list[Undo]:
+    """Keeps variables of ours out of the optimizer's part of saved files.
+
+    Files then hold Keras' own slots alone: they load into a plain model, and
+    files of a plain model load here.
+
+    Args:
+        optimizer: The outermost optimizer.
+        is_ours: Tells for an optimizer variable whether to hide it.
+
+    Returns:
+        The undo functions.
+    """
+    undos = []
+    for owner in chain(optimizer):
+        save, load = _saving_hooks(owner, is_ours)
+        undos.append(shadow(owner, "save_own_variables", save))
+        undos.append(shadow(owner, "load_own_variables", load))
+    return undos
+
+
+def _saving_hooks(
+    owner: Any, is_ours: Callable[[Any], bool]
+) -> tuple[Callable[[Any], None], Callable[[Any], None]]:
+    def own() -> list[Any]:
+        return [v for v in owner.variables if not is_ours(v)]
+
+    def save_own_variables(store: Any) -> None:
+        for i, variable in enumerate(own()):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(store: Any) -> None:
+        variables = own()
+        if len(store.keys()) != len(variables):
+            warnings.warn(
+                f"Skipping variable loading for optimizer '{owner.name}', "
+                f"because it has {len(variables)} variables whereas the saved "
+                f"optimizer has {len(store.keys())} variables.",
+                stacklevel=2,
+            )
+            return
+        for i, variable in enumerate(variables):
+            variable.assign(store[str(i)])
+
+    return save_own_variables, load_own_variables

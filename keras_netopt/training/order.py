@@ -1,0 +1,97 @@
+"""Checks that callbacks stand in an order in which they can work.
+
+Keras calls callbacks in list order and tells none about the others. The list
+is found on the call stack: Keras 3.15's `CallbackList` calls every hook.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+_RULE = re.compile(r"(?P<name>\w+)(?:\((?P<key>\w+)=(?P<value>\w+)\))?")
+
+
+def active_callbacks() -> list[Any]:
+    """Lists the callbacks of the running fit, in Keras' order.
+
+    Returns:
+        The callbacks, or an empty list outside a `CallbackList` hook.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, keras.callbacks.CallbackList):
+            return list(owner.callbacks)
+        frame = frame.f_back  # type: ignore[assignment]
+    return []
+
+
+def matches(callback: Any, rule: str) -> bool:
+    """Says whether a rule of the registry means a callback.
+
+    Example:
+
+    >>> import keras
+    >>> early = keras.callbacks.EarlyStopping(restore_best_weights=True)
+    >>> matches(early, "EarlyStopping(restore_best_weights=True)")
+    True
+    >>> matches(keras.callbacks.History(), "EarlyStopping")
+    False
+
+    Args:
+        callback: Any Keras callback.
+        rule: A class name, its own or a parent's, optionally with one
+            attribute: `"EarlyStopping(restore_best_weights=True)"`.
+
+    Returns:
+        Whether the callback is meant.
+
+    Raises:
+        ValueError: If the rule cannot be read.
+    """
+    match = _RULE.fullmatch(rule)
+    if match is None:
+        raise ValueError(
+            'A rule must read "Name" or "Name(attribute=value)". '
+            f"Received: rule={rule!r}"
+        )
+    names = {cls.__name__ for cls in type(callback).__mro__}
+    if match["name"] not in names:
+        return False
+    key = match["key"]
+    return key is None or str(getattr(callback, key, None)) == match["value"]
+
+
+def misplaced(
+    piece: Any, callbacks: Sequence[Any], rules: Sequence[str], *, after: bool
+) -> list[Any]:
+    """Finds the callbacks on the wrong side of a piece.
+
+    Args:
+        piece: One of `callbacks`.
+        callbacks: The active callbacks in order.
+        rules: Whom the piece must follow (`after`) or precede.
+        after: Whether the rules name those that must come before the piece.
+
+    Returns:
+        Those that stand on the wrong side, in order.
+    """
+    where = next(i for i, c in enumerate(callbacks) if c is piece)
+    wrong = callbacks[where + 1 :] if after else callbacks[:where]
+    return [c for c in wrong if any(matches(c, rule) for rule in rules)]
+
+
+def right_order(
+    piece: Any, callbacks: Sequence[Any], first: Sequence[Any]
+) -> str:
+    """Writes the callback list with some callbacks moved before a piece."""
+    moved = list(first)
+    rest = [c for c in callbacks if all(c is not m for m in moved)]
+    where = next(i for i, c in enumerate(rest) if c is piece)
+    ordered = [*rest[:where], *moved, *rest[where:]]
+    defaults = (keras.callbacks.History, keras.callbacks.ProgbarLogger)
+    names = [type(c).__name__ for c in ordered if not isinstance(c, defaults)]
+    return f"[{', '.join(names)}]"

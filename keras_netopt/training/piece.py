@@ -1,0 +1,272 @@
+"""What every callback of the house shares."""
+
+import copy
+import inspect
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_netopt import registry
+from keras_netopt.points import RunLength
+from keras_netopt.training import order
+from keras_netopt.training.carrier import Carrier, State
+from keras_netopt.training.progress import Progress
+from keras_netopt.training.warnings import NotIntendedUseWarning
+
+
+class Piece(keras.callbacks.Callback):
+    """Base of the house's callbacks: says when, leaves the what to the engine.
+
+    A subclass overrides four events. `attach` runs once a fit as soon as the
+    model is built and before the first step where possible; everything that
+    can be wrong is found there. `start` runs at the first epoch begin, when
+    every other callback has restored what it restores. `advance` runs after
+    every execution, `finish` at the end of a fit that did not raise.
+    """
+
+    data_args: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._progress = Progress(RunLength(None, 0))
+        self._warned: set[str] = set()
+        self._attached = False
+        self._started = False
+        self._entry = type(self).__name__
+        self._loads_before = 0
+        self._seen_model: weakref.ref[Any] | None = None
+
+    def attach(self, model: keras.Model) -> None:
+        """Checks the settings against the model and prepares it."""
+
+    def start(self, model: keras.Model) -> None:
+        """Takes up the work at the position where the fit begins."""
+
+    def advance(self, before: int, after: int) -> None:
+        """Acts on the points in time `before < u <= after`."""
+
+    def finish(self, model: keras.Model) -> None:
+        """Brings the work to its end."""
+
+    def progress_logs(self) -> dict[str, float]:
+        """Returns what to add to the logs of batches and epochs."""
+        return {}
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the JSON-safe state that a resumed fit needs."""
+        return {}
+
+    def set_model(self, model: Any) -> None:
+        """Called by Keras for `fit`, `evaluate` and `predict` alike."""
+        super().set_model(model)
+        if model is None or self._is_known(model):
+            return
+        self._seen_model = weakref.ref(model)
+        self._loads_before = Carrier.of(model).loads
+        self.forget()
+
+    def forget(self) -> None:
+        """Resets what belongs to one model; called for each new one."""
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras."""
+        self._warned.clear()
+        self._attached = self._started = False
+        epochs = self.params["epochs"]
+        self._progress = Progress(RunLength(self.params["steps"], epochs))
+        callbacks = order.active_callbacks()
+        self._check_order(callbacks)
+        self._enter(callbacks)
+        if self._model.built:
+            self._attach()
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Called by Keras."""
+        if self._started:
+            self._progress.begin_epoch(epoch)
+            return
+        self._started = True
+        self._progress.begin_epoch(epoch, step=self._saved_step())
+        if self._attached:
+            self.start(self.model)
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Called by Keras. `self.model` is not touched: on JAX it costs."""
+        before, after = self._progress.end_batch(batch)
+        if not self._attached:
+            self._attach()
+            self.start(self.model)
+        self.advance(before, after)
+        if logs is not None:
+            logs.update(self.progress_logs())
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Called by Keras."""
+        if logs is not None:
+            logs.update(self.progress_logs())
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras, but not when `fit` raises."""
+        if self._attached:
+            self.finish(self.model)
+
+    def warn(self, category: type[Warning], text: str) -> None:
+        """Warns once a fit, by name."""
+        if text not in self._warned:
+            self._warned.add(text)
+            message = f"{type(self).__name__}: {text}"
+            warnings.warn(message, category, stacklevel=2)
+
+    def saved(self) -> tuple[dict[str, Any], State] | None:
+        """Returns the state that a file brought since this piece was set."""
+        carrier = Carrier.of(self._model)
+        if carrier.loads <= self._loads_before:
+            return None
+        found = carrier.loaded(self._entry)
+        if found is not None:
+            self._check_settings(found[0].get("settings"))
+        return found
+
+    def load_entry(self, name: str, load: Callable[[State], Any]) -> None:
+        """Hands the arrays of another entry over if a file brought any."""
+        carrier = Carrier.of(self._model)
+        if carrier.loads > self._loads_before:
+            brought = carrier.loaded(name)
+            if brought is not None:
+                load(brought[1])
+
+    def neighbours(self, model: keras.Model) -> list[Any]:
+        """Lists the other callbacks of the house in this fit."""
+        entries = Carrier.of(model).entries.values()
+        return [e for e in entries if isinstance(e, Piece) and e is not self]
+
+    def save_state(self) -> tuple[dict[str, Any], State]:
+        """Called by the carrier whenever the weights are saved."""
+        facts = {"settings": self._settings(), "step": self._progress.step}
+        return {**facts, **self.facts()}, {}
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns every constructor argument, JSON-safe."""
+        names = inspect.signature(type(self)).parameters
+        return {name: self._config_value(name) for name in names}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
+        """Builds the callback again.
+
+        Args:
+            config: What `get_config` returned.
+            **data: The data arguments, which a config cannot hold.
+
+        Returns:
+            A callback with the same settings.
+        """
+        plain = {
+            key: _revived(value)
+            for key, value in config.items()
+            if key not in {*cls.data_args, *data}
+        }
+        return cls(**plain, **data)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copies the settings; neither the model nor its state."""
+        config = self.get_config()
+        data = {name: getattr(self, name) for name in self.data_args}
+        return type(self).from_config(copy.deepcopy(config, memo), **data)
+
+    def __repr__(self) -> str:
+        names = inspect.signature(type(self)).parameters
+        shown = ", ".join(
+            f"{n}={getattr(self, n)!r}"
+            for n in names
+            if n not in self.data_args
+        )
+        return f"{type(self).__name__}({shown})"
+
+    def _is_known(self, model: Any) -> bool:
+        return self._seen_model is not None and self._seen_model() is model
+
+    def _enter(self, callbacks: list[Any]) -> None:
+        entries = Carrier.of(self._model).entries
+        for name, entry in list(entries.items()):
+            if isinstance(entry, Piece) and all(
+                entry is not c for c in callbacks
+            ):
+                del entries[name]  # A piece of an earlier fit.
+        entries[self._entry] = self
+
+    def _attach(self) -> None:
+        self.attach(self.model)
+        self._attached = True
+
+    def _saved_step(self) -> int | None:
+        carrier = Carrier.of(self._model)
+        if carrier.loads <= self._loads_before:
+            return None
+        found = carrier.peek(self._entry)
+        return None if found is None else found["step"]
+
+    def _check_order(self, callbacks: list[Any]) -> None:
+        own = [c for c in callbacks if type(c) is type(self)]
+        where = next((i for i, c in enumerate(own) if c is self), 0)
+        self._entry = f"{type(self).__name__}{where or ''}"
+        method = registry.get(type(self).__name__)
+        if not callbacks or method is None:
+            return
+        late = order.misplaced(self, callbacks, method.after, after=True)
+        if late:
+            raise ValueError(
+                f"{type(self).__name__} must come after "
+                f"{', '.join(type(c).__name__ for c in late)}, which would "
+                "otherwise undo its work. Use callbacks="
+                f"{order.right_order(self, callbacks, late)}. Received: "
+                f"callbacks={order.right_order(self, callbacks, [])}"
+            )
+        early = order.misplaced(self, callbacks, method.before, after=False)
+        if early:
+            names = ", ".join(type(c).__name__ for c in early)
+            self.warn(
+                NotIntendedUseWarning,
+                f"it should come before {names} in the list of callbacks, so "
+                "that what they save and log is the current state.",
+            )
+
+    def _settings(self) -> dict[str, Any]:
+        config = self.get_config()
+        return {k: v for k, v in config.items() if k not in self.data_args}
+
+    def _check_settings(self, saved: dict[str, Any] | None) -> None:
+        own = self._settings()
+        if saved is None or saved == own:
+            return
+        names = [k for k in own if own[k] != saved.get(k)]
+        was = ", ".join(f"{k}={saved.get(k)!r}" for k in names)
+        now = ", ".join(f"{k}={own[k]!r}" for k in names)
+        raise ValueError(
+            f"The saved state belongs to a {type(self).__name__} with other "
+            f"settings: {was}. Use the same ones, or remove the checkpoint. "
+            f"Received: {now}"
+        )
+
+    def _config_value(self, name: str) -> Any:
+        value = getattr(self, name)
+        if name in self.data_args:
+            return None
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        return keras.saving.serialize_keras_object(value)
+
+
+def _revived(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        return keras.saving.deserialize_keras_object(value)
+    return value

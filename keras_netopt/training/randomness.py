@@ -1,0 +1,53 @@
+"""Random state that Keras leaves out of its files.
+
+Dropout's seed state is not saved by Keras 3.15 (keras#19796), and on torch an
+unseeded layer draws from the global generator.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+_TORCH = "torch"
+
+
+def capture(model: keras.Model) -> dict[str, np.ndarray]:
+    """Reads every seed state of a model, and torch's global generator.
+
+    Args:
+        model: A built model whose variables can be read (see `sync`).
+
+    Returns:
+        Arrays by name: `seed<i>` for the i-th seed state, `torch` on torch.
+    """
+    state = {
+        f"seed{i}": np.array(keras.ops.convert_to_numpy(variable))
+        for i, variable in enumerate(_seed_states(model))
+    }
+    if keras.backend.backend() == "torch":
+        import torch
+
+        state[_TORCH] = torch.get_rng_state().numpy()
+    return state
+
+
+def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
+    """Puts back what `capture` read; entries that do not fit are left.
+
+    Args:
+        model: The model that was captured, or its twin.
+        state: What `capture` returned.
+    """
+    for i, variable in enumerate(_seed_states(model)):
+        value = state.get(f"seed{i}")
+        if value is not None and value.shape == tuple(variable.shape):
+            variable.assign(value)
+    if keras.backend.backend() == "torch" and _TORCH in state:
+        import torch
+
+        torch.set_rng_state(torch.from_numpy(np.array(state[_TORCH])))
+
+
+def _seed_states(model: keras.Model) -> list[Any]:
+    return [v for v in model.variables if v.name == "seed_generator_state"]

@@ -1,0 +1,201 @@
+"""Calling layers on shapes alone, without leaving a trace in them.
+
+Private Keras names used here (tested on Keras 3.15): `Functional`,
+`Sequential._functional`, `Operation._inbound_nodes` and `_outbound_nodes`,
+`Layer._flatten_layers`, the name counters behind `keras.src.utils.naming.auto_name`.
+"""
+
+import collections
+import contextlib
+import functools
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras.src.backend.common import global_state
+from keras.src.models.functional import Functional
+
+
+def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
+    """Returns the positional inputs of a model as symbolic tensors.
+
+    Example:
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    >>> [spec.shape for spec in input_specs(model)]
+    [(None, 4)]
+
+    Args:
+        model: A built Keras model.
+        input_shape: A shape, or structure of shapes, to use in place of the
+            model's own. Defaults to `None`.
+
+    Returns:
+        One structure of `keras.KerasTensor` per positional argument. The
+        batch axis of a subclassed model is `None`, whatever it was built on.
+
+    Raises:
+        TypeError: If `model` is not a `keras.Model`.
+        ValueError: If the model is not built.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "Argument `model` must be a `keras.Model`. "
+            f"Received: model={model!r}"
+        )
+    specs = _recorded_specs(model) if model.built else None
+    if specs is None:
+        raise ValueError(
+            "Argument `model` must be built. "
+            f"Received: model={model!r}. Call the model on a batch, or "
+            "`model.build(input_shape)`, first."
+        )
+    if input_shape is None:
+        return specs
+    structure = specs[0]
+    flat = keras.tree.flatten(structure)
+    shapes = [input_shape] if len(flat) == 1 else _flat_shapes(input_shape)
+    if len(shapes) != len(flat):
+        raise ValueError(
+            f"Argument `input_shape` must hold {len(flat)} shapes, one for "
+            f"each input of the model. Received: input_shape={input_shape!r}"
+        )
+    tensors = [
+        keras.KerasTensor(tuple(shape), dtype=spec.dtype, name=spec.name)
+        for shape, spec in zip(shapes, flat, strict=True)
+    ]
+    return [keras.tree.pack_sequence_as(structure, tensors)]
+
+
+def _recorded_specs(model: keras.Model) -> list[Any] | None:
+    if isinstance(model, Functional):
+        return [model.input]
+    if isinstance(model, keras.Sequential) and model._functional is not None:
+        return [model._functional.input]
+    config = model.get_build_config()
+    if not config or config.get("input_shape") is None:
+        return None
+
+    def free_batch(shape: tuple[int | None, ...]) -> keras.KerasTensor:
+        return keras.KerasTensor(
+            (None, *tuple(shape)[1:]), dtype=model.input_dtype
+        )
+
+    return [keras.tree.map_shape_structure(free_batch, config["input_shape"])]
+
+
+def _flat_shapes(structure: Any) -> list[tuple[int | None, ...]]:
+    shapes: list[tuple[int | None, ...]] = []
+    keras.tree.map_shape_structure(shapes.append, structure)
+    return shapes
+
+
+def symbolic_function(
+    operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, list[Any]]:
+    """Records what `operation.call` does to symbolic tensors.
+
+    Returns the recording, a `keras.Function`, and the tensors among the
+    arguments in the order of its inputs.
+    """
+    inputs: list[Any] = []
+    fresh: list[Any] = []
+
+    def renew(leaf: Any) -> Any:
+        if not isinstance(leaf, keras.KerasTensor):
+            return leaf
+        inputs.append(leaf)
+        fresh.append(
+            keras.Input(
+                batch_shape=leaf.shape,
+                dtype=leaf.dtype,
+                name=f"traced_{len(fresh)}",
+            )
+        )
+        return fresh[-1]
+
+    args, kwargs = keras.tree.map_structure(renew, (args, kwargs))
+    parameters = inspect.signature(operation.call).parameters
+    if "training" in parameters:
+        kwargs = {**kwargs, "training": False}
+    outputs = operation.call(*args, **kwargs)
+    return keras.Function(fresh, outputs), inputs
+
+
+def one_sample(leaf: Any) -> Any:
+    """A free batch axis becomes 1; anything else stays."""
+    if not isinstance(leaf, keras.KerasTensor):
+        return leaf
+    shape = tuple(leaf.shape)
+    if not shape or shape[0] is not None:
+        return leaf
+    return keras.KerasTensor((1, *shape[1:]), dtype=leaf.dtype, name=leaf.name)
+
+
+def is_static(structure: Any) -> bool:
+    """Tells whether no tensor in a structure has a free axis."""
+    return all(
+        None not in leaf.shape
+        for leaf in keras.tree.flatten(structure)
+        if isinstance(leaf, keras.KerasTensor)
+    )
+
+
+def as_spec(leaf: Any) -> Any:
+    """Replaces a tensor by its shape and dtype; anything else stays."""
+    if not keras.ops.is_tensor(leaf):
+        return leaf
+    return keras.KerasTensor(
+        tuple(leaf.shape), dtype=keras.backend.standardize_dtype(leaf.dtype)
+    )
+
+
+@contextlib.contextmanager
+def spy() -> Iterator[list[tuple[Any, tuple[Any, ...], dict[str, Any]]]]:
+    """Collects the outermost layer calls made while it is open."""
+    calls: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+    original = keras.layers.Layer.__call__
+    depth = 0
+
+    @functools.wraps(original)
+    def spying(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal depth
+        if depth == 0:
+            specs = keras.tree.map_structure(as_spec, (args, kwargs))
+            calls.append((layer, *specs))
+        depth += 1
+        try:
+            return original(layer, *args, **kwargs)
+        finally:
+            depth -= 1
+
+    keras.layers.Layer.__call__ = spying
+    try:
+        yield calls
+    finally:
+        keras.layers.Layer.__call__ = original
+
+
+@contextlib.contextmanager
+def untouched(model: keras.Model) -> Iterator[None]:
+    """Leaves no trace of symbolic calls in a model or in name counters."""
+    histories = [
+        history
+        for layer in model._flatten_layers()
+        for history in (layer._inbound_nodes, layer._outbound_nodes)
+    ]
+    lengths = [len(history) for history in histories]
+    names = global_state.get_global_attribute("object_name_uids")
+    names = None if names is None else names.copy()
+    try:
+        with keras.StatelessScope():
+            yield
+    finally:
+        for history, length in zip(histories, lengths, strict=True):
+            del history[length:]
+        global_state.set_global_attribute(
+            "object_name_uids",
+            collections.defaultdict(int) if names is None else names,
+        )

@@ -1,0 +1,298 @@
+"""Masks live in the optimizer, act in every step and leave no trace."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_netopt.training import (
+    Carrier,
+    MaskStore,
+    recompile_keeping_state,
+    variable_keys,
+)
+
+OPTIMIZERS = [
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "ftrl",
+    "lion",
+    "nadam",
+    "rmsprop",
+]
+
+
+def kernels(model):
+    keys = variable_keys(model)
+    return {
+        keys[id(v)]: v for v in model.trainable_variables if v.name == "kernel"
+    }
+
+
+def half_masks(store):
+    rng = np.random.default_rng(1)
+    return {key: rng.random(m.shape) < 0.5 for key, m in store.masks().items()}
+
+
+def assert_masked(store):
+    masks, weights = store.masks(), store.weights()
+    for key, mask in masks.items():
+        outside = weights[key][~mask]
+        assert outside.size
+        assert not outside.any()
+        assert not np.signbit(outside).any()
+        assert weights[key][mask].any()
+
+
+def make_optimizers():
+    found = {
+        name: (lambda n=name: keras.optimizers.get(n)) for name in OPTIMIZERS
+    }
+    sgd = keras.optimizers.SGD
+    found["sgd"] = lambda: sgd(0.05)
+    found["momentum"] = lambda: sgd(0.05, momentum=0.9, nesterov=True)
+    found["clipnorm"] = lambda: keras.optimizers.Adam(clipnorm=0.1)
+    found["global_clipnorm"] = lambda: sgd(0.1, global_clipnorm=0.1)
+    found["accumulation"] = lambda: keras.optimizers.Adam(
+        gradient_accumulation_steps=4
+    )
+    found["ema"] = lambda: sgd(0.1, use_ema=True, ema_overwrite_frequency=3)
+    found["decay"] = lambda: keras.optimizers.AdamW(weight_decay=0.1)
+    found["loss_scale"] = lambda: keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.Adam()
+    )
+    found["multi"] = lambda: keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(
+            keras.optimizers.Adam(), {".*hidden.*": sgd(0.1, momentum=0.9)}
+        )
+    )
+    found["lamb"] = keras.optimizers.Lamb
+    found["muon"] = keras.optimizers.Muon
+    found["schedule_free"] = keras.optimizers.ScheduleFreeAdamW
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(make_optimizers()))
+def test_masked_weights_are_zero_after_every_batch(name, make_mlp, toy_data):
+    model = make_mlp(make_optimizers()[name]())
+    store = MaskStore.attach(model, kernels(model))
+    store.assign(half_masks(store))
+
+    class Check(keras.callbacks.Callback):
+        seen = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            assert_masked(store)
+            self.seen += 1
+
+    check = Check()
+    before = store.weights()
+    model.fit(*toy_data, batch_size=16, epochs=2, verbose=0, callbacks=[check])
+
+    assert check.seen == 8
+    assert any(
+        not np.array_equal(before[k], w) for k, w in store.weights().items()
+    )
+
+
+def test_slots_are_zero_where_the_mask_is(make_mlp, toy_data):
+    """One fit: Keras 3.15 on JAX can't train twice with `use_ema`."""
+    model = make_mlp(keras.optimizers.Adam(use_ema=True))
+    store = MaskStore.attach(model, kernels(model))
+
+    class Assign(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                store.assign(half_masks(store))
+
+    model.fit(*toy_data, epochs=2, verbose=0, callbacks=[Assign()])
+    store.project()  # The end of fit overwrites weights with averages.
+
+    kernel = model.get_layer("hidden").kernel
+    mask = store.mask_of(kernel)
+    same_shape = [
+        np.array(keras.ops.convert_to_numpy(v))
+        for v in model.optimizer.variables
+        if tuple(v.shape) == mask.shape and v.dtype != "bool"
+    ]
+    assert len(same_shape) == 3
+    for slot in same_shape:
+        assert not slot[~mask].any()
+        assert slot[mask].any()
+
+
+def test_a_users_own_constraint_still_acts(toy_data):
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(
+                3, kernel_constraint=keras.constraints.MaxNorm(0.1)
+            ),
+        ]
+    )
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True))
+    own = model.layers[0].kernel.constraint
+    store = MaskStore.attach(model, kernels(model))
+    store.assign(half_masks(store))
+    model.fit(*toy_data, epochs=1, verbose=0)
+
+    norms = np.linalg.norm(model.layers[0].get_weights()[0], axis=0)
+    assert norms.max() <= 0.1 + 1e-6
+    assert_masked(store)
+    store.detach()
+    assert model.layers[0].kernel.constraint is own
+
+
+def test_attaching_twice_adds_nothing(make_mlp):
+    model = make_mlp()
+    store = MaskStore.attach(model, kernels(model))
+    count = len(model.optimizer.variables)
+
+    assert MaskStore.attach(model, kernels(model)) is store
+    assert len(model.optimizer.variables) == count
+
+
+def test_detaching_leaves_the_optimizer_as_it_was(make_mlp, toy_data):
+    model = make_mlp()
+    model.optimizer.build(model.trainable_variables)
+    names = [v.path for v in model.optimizer.variables]
+    store = MaskStore.attach(
+        model, kernels(model), lambda slot, weight, gradient: slot + gradient
+    )
+    assert len(model.optimizer.variables) == len(names) + 4
+    store.assign(half_masks(store))
+    zeros = {k: w == 0 for k, w in store.weights().items()}
+    store.detach()
+
+    assert [v.path for v in model.optimizer.variables] == names
+    assert MaskStore.of(model) is None
+    model.fit(*toy_data, epochs=2, verbose=0)
+    weights = {k: np.array(v) for k, v in kernels(model).items()}
+    assert any(weights[k][zero].any() for k, zero in zeros.items())
+
+
+def test_masks_move_to_a_new_optimizer(make_mlp, toy_data):
+    model = make_mlp()
+    store = MaskStore.attach(model, kernels(model))
+    store.assign(half_masks(store))
+    masks = store.masks()
+    model.compile("sgd", model.loss)
+    model.fit(*toy_data, epochs=1, verbose=0)  # Without us: zeros stay.
+    assert_masked(store)
+    moved = MaskStore.attach(model, kernels(model))
+
+    assert moved is not store
+    assert MaskStore.of(model) is moved
+    for key, mask in moved.masks().items():
+        np.testing.assert_array_equal(mask, masks[key])
+    model.fit(*toy_data, epochs=1, verbose=0)
+    assert_masked(moved)
+
+
+def test_statistics_see_dense_gradients(make_mlp, toy_data):
+    """A gradient masked before it is gathered would be zero there."""
+    model = make_mlp("sgd")
+    store = MaskStore.attach(
+        model,
+        kernels(model),
+        lambda slot, weight, gradient: slot + keras.ops.abs(gradient),
+    )
+    store.assign(half_masks(store))
+    model.fit(*toy_data, epochs=1, verbose=0)
+
+    for key, statistic in store.statistics().items():
+        assert statistic[~store.masks()[key]].any()
+    store.reset_statistics(store.keys)
+    assert not any(s.any() for s in store.statistics().values())
+
+
+def test_files_hold_keras_own_slots_only(make_mlp, toy_data, tmp_path):
+    model = make_mlp()
+    store = MaskStore.attach(model, kernels(model))
+    store.assign(half_masks(store))
+    model.fit(*toy_data, epochs=1, verbose=0)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+
+    assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations)
+    x, _ = toy_data
+    np.testing.assert_array_equal(
+        loaded.predict(x, verbose=0), model.predict(x, verbose=0)
+    )
+    own = [v for v in model.optimizer.variables if "mask" not in v.name]
+    for mine, theirs in zip(own, loaded.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(np.array(mine), np.array(theirs))
+
+
+def test_state_round_trips_by_structure(make_mlp):
+    """Layer names differ between models built one after the other."""
+    model, twin = make_mlp(), make_mlp()
+    store = MaskStore.attach(model, kernels(model))
+    store.assign(half_masks(store))
+    other = MaskStore.attach(twin, kernels(twin))
+    assert store.keys != other.keys
+    other.load_state(store.save_state()[1])
+
+    for mine, theirs in zip(
+        store.masks().values(), other.masks().values(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+    assert_masked(other)
+
+
+def test_state_of_unmasked_weights_is_refused(make_mlp):
+    model, twin = make_mlp(), make_mlp()
+    store = MaskStore.attach(model, kernels(model))
+    first = dict([next(iter(kernels(twin).items()))])
+    other = MaskStore.attach(twin, first)
+
+    with pytest.raises(ValueError, match="must hold masks of the weights"):
+        other.load_state(store.save_state()[1])
+
+
+def test_remap_follows_a_change_of_shape(make_mlp, toy_data):
+    model = make_mlp("sgd")
+    store = MaskStore.attach(model, kernels(model))
+    store.assign(half_masks(store))
+    key, kernel = next(iter(kernels(model).items()))
+    old = store.masks()[key]
+    fresh = keras.Variable(np.ones((8, 18)), name="kernel")
+    fresh.constraint = kernel.constraint
+    store._variables[key] = fresh  # What surgery will do to the variable.
+
+    store.remap(lambda k, mask: np.pad(mask, ((0, 0), (0, 2))))
+
+    new = store.masks()[key]
+    assert new.shape == (8, 18)
+    np.testing.assert_array_equal(new[:, :16], old)
+    assert_masked(store)
+
+
+def test_recompiling_keeps_slots_and_masks(make_mlp, toy_data):
+    model = make_mlp(keras.optimizers.Adam(0.01))
+    store = MaskStore.attach(model, kernels(model))
+    store.assign(half_masks(store))
+    model.fit(*toy_data, epochs=1, verbose=0)
+    momentum = {
+        v.path: np.array(v)
+        for v in model.optimizer.variables
+        if "out" in v.path and "mask" not in v.path
+    }
+    model.get_layer("hidden").trainable = False
+    frozen = model.get_layer("hidden").get_weights()
+    recompile_keeping_state(model)
+    kept = {v.path: np.array(v) for v in model.optimizer.variables}
+
+    assert momentum
+    for path, value in momentum.items():
+        np.testing.assert_array_equal(kept[path], value)
+    model.fit(*toy_data, epochs=1, verbose=0)
+    for now, then in zip(
+        model.get_layer("hidden").get_weights(), frozen, strict=True
+    ):
+        np.testing.assert_array_equal(now, then)
+    assert_masked(MaskStore.of(model))
+    assert Carrier.of(model).entries["masks"] is MaskStore.of(model)

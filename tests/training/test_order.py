@@ -1,0 +1,71 @@
+"""Rules of the registry find the callbacks they mean."""
+
+import keras
+import pytest
+
+from keras_netopt.training import order
+
+
+class Spy(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        self.seen = order.active_callbacks()
+
+
+def early_stopping(**arguments):
+    return keras.callbacks.EarlyStopping(monitor="loss", **arguments)
+
+
+def test_active_callbacks_are_those_of_the_running_fit(make_mlp, toy_data):
+    spy, other = Spy(), keras.callbacks.LambdaCallback()
+    make_mlp().fit(*toy_data, verbose=0, callbacks=[other, spy])
+
+    assert spy.seen[:2] == [other, spy]
+    assert isinstance(spy.seen[2], keras.callbacks.History)
+
+
+def test_there_are_none_outside_a_fit():
+    assert order.active_callbacks() == []
+
+
+def test_a_rule_means_subclasses_and_one_attribute():
+    rule = "EarlyStopping(restore_best_weights=True)"
+
+    class Mine(keras.callbacks.EarlyStopping):
+        pass
+
+    assert order.matches(Mine(restore_best_weights=True), rule)
+    assert not order.matches(early_stopping(), rule)
+    assert order.matches(early_stopping(), "EarlyStopping")
+
+
+def test_an_unreadable_rule_is_refused():
+    with pytest.raises(ValueError) as error:
+        order.matches(early_stopping(), "a b")
+
+    assert str(error.value) == (
+        'A rule must read "Name" or "Name(attribute=value)". '
+        "Received: rule='a b'"
+    )
+
+
+def test_misplaced_looks_on_one_side():
+    piece, early = Spy(), early_stopping()
+
+    assert order.misplaced(
+        piece, [piece, early], ["EarlyStopping"], after=True
+    ) == [early]
+    assert not order.misplaced(
+        piece, [early, piece], ["EarlyStopping"], after=True
+    )
+    assert order.misplaced(
+        piece, [early, piece], ["EarlyStopping"], after=False
+    ) == [early]
+
+
+def test_the_right_order_moves_only_what_must_move():
+    piece, early, logger = Spy(), early_stopping(), keras.callbacks.History()
+    logger = keras.callbacks.TerminateOnNaN()
+
+    shown = order.right_order(piece, [piece, logger, early], [early])
+
+    assert shown == "[EarlyStopping, Spy, TerminateOnNaN]"

@@ -1,0 +1,39 @@
+"""One owner a hook, with a way back."""
+
+import keras
+import pytest
+
+from keras_netopt.training import shadow
+
+
+def test_the_override_is_on_the_instance_only():
+    one, other = keras.optimizers.SGD(), keras.optimizers.SGD()
+    undo = shadow(one, "get_config", lambda: "shadowed")
+
+    assert one.get_config() == "shadowed"
+    assert isinstance(other.get_config(), dict)
+    undo()
+    assert isinstance(one.get_config(), dict)
+
+
+def test_a_second_owner_is_refused():
+    optimizer = keras.optimizers.SGD()
+    shadow(optimizer, "apply", print)
+
+    with pytest.raises(ValueError) as error:
+        shadow(optimizer, "apply", print)
+
+    assert str(error.value) == (
+        "Method `apply` of SGD is already overridden on this object, expected "
+        "one owner a hook. Received: name='apply'"
+    )
+
+
+def test_undo_leaves_a_later_override_alone():
+    optimizer = keras.optimizers.SGD()
+    undo = shadow(optimizer, "apply", print)
+    undo()
+    shadow(optimizer, "apply", max)
+    undo()
+
+    assert optimizer.apply is max
