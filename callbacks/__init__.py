@@ -5,3 +5,8 @@ if __name__ != "keras_netopt.callbacks":
         "Import `keras_netopt.callbacks`, not the source folder. "
         f"Received: __name__={__name__!r}"
     )
+
+from keras_netopt.callbacks.best_checkpoint import BestCheckpoint
+from keras_netopt.callbacks.pruning import Pruning
+
+__all__ = ["BestCheckpoint", "Pruning"]

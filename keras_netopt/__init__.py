@@ -8,6 +8,20 @@ _here = _os.path.dirname(_os.path.abspath(__file__))
 if not _os.path.isdir(_os.path.join(_here, "callbacks")):
     __path__.append(_os.path.dirname(_here))
 
+from keras_netopt import (  # noqa: E402
+    callbacks,
+    layers,
+    registry,
+    schedules,
+    sparsity,
+)
 from keras_netopt._version import __version__  # noqa: E402
 
-__all__ = ["__version__"]
+__all__ = [
+    "__version__",
+    "callbacks",
+    "layers",
+    "registry",
+    "schedules",
+    "sparsity",
+]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_GAP = 100
-RAMP_UPDATES = 40
+RAMP_UPDATES = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,7 @@ class Schedule:
         Args:
             run: Length of the whole fit.
             frequency: Steps between two updates, counted from `begin`, at
-                least 1. Defaults to `None`: some forty updates in the ramp,
+                least 1. Defaults to `None`: some fifty updates in the ramp,
                 at most 100 steps apart.
 
         Returns:

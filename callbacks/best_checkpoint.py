@@ -1,0 +1,143 @@
+"""Saves the best epoch among those that are as sparse as they should be."""
+
+import math
+import warnings
+from typing import Any
+
+import keras
+
+from keras_netopt.callbacks.pruning import Pruning
+from keras_netopt.serialization import export_class
+from keras_netopt.training import Carrier, NoEffectWarning
+
+_TOLERANCE = 1e-6
+
+
+@export_class
+class BestCheckpoint(keras.callbacks.ModelCheckpoint):
+    """Saves the best epoch, but never one denser than the target.
+
+    The best epochs of a pruning run are usually its early, dense ones, and
+    `ModelCheckpoint(save_best_only=True)` keeps those. This callback looks
+    only at epochs whose pruning schedule is complete. List it after
+    `Pruning`.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> model.compile("adam", "mse")
+    >>> x, y = np.random.normal(size=(64, 8)), np.zeros((64, 50))
+    >>> best = netopt.callbacks.BestCheckpoint("best.keras", monitor="loss")
+    >>> _ = model.fit(x, y, epochs=4, verbose=0, callbacks=[
+    ...     netopt.callbacks.Pruning(0.9), best])
+    >>> saved = keras.saving.load_model("best.keras")
+    >>> float(np.mean(saved.layers[0].get_weights()[0] == 0))
+    0.9
+
+    Args:
+        filepath: Where to save, ending in `.keras`, or in `.weights.h5` with
+            `save_weights_only`.
+        monitor: Key of the logs to compare. Defaults to `"val_loss"`.
+        mode: "min", "max" or "auto" (by the name). Defaults to `"auto"`.
+        sparsity: Smallest `sparsity` in the logs that counts, a float in
+            [0, 1). Defaults to `None`: an epoch counts once every `Pruning`
+            callback of the fit has come to the end of its schedule.
+        save_weights_only: Whether to save weights alone. Defaults to `False`.
+        verbose: 1 prints a line for each file. Defaults to `0`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        filepath: str,
+        *,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        sparsity: float | None = None,
+        save_weights_only: bool = False,
+        verbose: int = 0,
+    ) -> None:
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(
+                "Argument `mode` must be 'auto', 'min' or 'max'. "
+                f"Received: mode={mode!r}"
+            )
+        if sparsity is not None and not 0.0 <= sparsity < 1.0:
+            raise ValueError(
+                "Argument `sparsity` must be a float in [0, 1) or None. "
+                f"Received: sparsity={sparsity!r}"
+            )
+        super().__init__(
+            filepath,
+            monitor=monitor,
+            mode=mode,
+            verbose=verbose,
+            save_best_only=True,
+            save_weights_only=save_weights_only,
+        )
+        self.mode = mode
+        self.sparsity = sparsity
+        self._saved_epoch: int | None = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras: each fit has a best epoch of its own."""
+        super().on_train_begin(logs)
+        self.best = None
+        self._saved_epoch = None
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Called by Keras: saves where the epoch counts and is the best."""
+        if not self._counts(logs or {}):
+            return
+        best = self.best
+        super().on_epoch_end(epoch, logs)
+        if self.best is not best:
+            self._saved_epoch = epoch
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras: warns where no epoch was sparse enough."""
+        super().on_train_end(logs)
+        if self._saved_epoch is None:
+            warnings.warn(
+                "BestCheckpoint: no epoch reached the target sparsity with a "
+                f"value of `{self.monitor}`, nothing was saved. Train longer "
+                "or let the schedule end earlier; the trained model itself is "
+                "complete.",
+                NoEffectWarning,
+                stacklevel=2,
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns every constructor argument."""
+        return {
+            "filepath": self.filepath,
+            "monitor": self.monitor,
+            "mode": self.mode,
+            "sparsity": self.sparsity,
+            "save_weights_only": self.save_weights_only,
+            "verbose": self.verbose,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "BestCheckpoint":
+        """Builds the callback again."""
+        return cls(**config)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "BestCheckpoint":
+        """Copies the settings, not the model."""
+        return type(self).from_config(self.get_config())
+
+    def _counts(self, logs: dict[str, Any]) -> bool:
+        if self.sparsity is not None:
+            reached = logs.get("sparsity", -math.inf)
+            return bool(reached >= self.sparsity - _TOLERANCE)
+        carrier = Carrier.find(self.model)
+        entries = carrier.entries.values() if carrier is not None else ()
+        return all(e.complete for e in entries if isinstance(e, Pruning))

@@ -1,0 +1,290 @@
+"""Sets chosen weights to zero while `fit` runs, and keeps them zero."""
+
+from typing import Any
+
+import keras
+
+from keras_netopt import sparsity as engine
+from keras_netopt.schedules import Schedule, as_schedule
+from keras_netopt.schedules.checks import check_frequency
+from keras_netopt.serialization import export_class
+from keras_netopt.sparsity import matching_config
+from keras_netopt.sparsity.checks import check_integer
+from keras_netopt.sparsity.report import describe
+from keras_netopt.sparsity.session import PruningSession
+from keras_netopt.training import NoEffectWarning, Piece
+
+
+@export_class
+class Pruning(Piece):
+    """Prunes a model during `fit`: exact zeros, no wrapper, nothing to strip.
+
+    Add it to `callbacks` and train as always. The share of zeros follows a
+    schedule over the fit; pruned weights are zero after every batch, in every
+    checkpoint and in the exported file. The model, its layers and its config
+    stay what they are. Unstructured zeros make files smaller, not inference
+    faster.
+
+    List it after `EarlyStopping(restore_best_weights=True)` and before
+    `ModelCheckpoint` and loggers; `sparsity` is in the logs. Use
+    `keras_netopt.callbacks.BestCheckpoint` to keep the best epoch among those
+    that have reached the target. A second fit with the same object keeps the
+    masks; a new object starts a new schedule from the masks in force.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> model.compile("adam", "mse")
+    >>> x, y = np.random.normal(size=(64, 8)), np.zeros((64, 50))
+    >>> history = model.fit(
+    ...     x, y, epochs=4, verbose=0, callbacks=[netopt.callbacks.Pruning(0.9)]
+    ... )
+    >>> float(np.mean(model.layers[0].get_weights()[0] == 0))
+    0.9
+    >>> history.history["sparsity"][-1]
+    0.9
+
+    Args:
+        sparsity: Share of zeros among the selected weights, a float in
+            [0, 1) reached by a cubic ramp from 10 % to 75 % of the fit, or a
+            schedule from `keras_netopt.schedules`. Defaults to `None`, for
+            patterns such as "2:4" that fix the share themselves.
+        score: What a weight is worth: "magnitude", "random", "saliency",
+            "movement", "wanda", or a `callable(weight, target) -> array`.
+            Defaults to `"magnitude"`.
+        allocation: How the zeros are shared out between layers: "global" (one
+            threshold), "uniform", "erk", "er", or a dict of sparsities by
+            key pattern. Defaults to `"global"`.
+        pattern: Which zeros may stand where: "unstructured", "2:4" and the
+            like, or `Block`, `Channel`, `NM` from `keras_netopt.sparsity`.
+            Defaults to `"unstructured"`.
+        include: Weights to prune: a regular expression on the key, a layer, a
+            layer class, a `callable(variable, layer)`, "first", "last", or a
+            list of those. Defaults to `None`: every kernel.
+        exclude: Weights to leave alone, likewise. Defaults to `None`.
+        frequency: Steps between two mask updates, at least 1. Defaults to
+            `None`: some 50 updates in the ramp, at most 100 steps apart.
+        data: Calibration inputs for "wanda", as `model.predict` takes them;
+            128 samples are enough. Defaults to `None`.
+        min_size: Weights with fewer elements are left alone. Defaults to `0`.
+        min_kept: Elements that each weight keeps at least. Defaults to `1`.
+        seed: Seed of the "random" score. Defaults to `0`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, at construction; if the
+            schedule lies outside the fit, `include` or `exclude` match
+            nothing, the pattern fits no selected weight, weights are not
+            finite or a callback stands in the wrong place, before the first
+            step.
+
+    Reference:
+        Zhu and Gupta, 2017, https://arxiv.org/abs/1710.01878 (its s_f is
+        `sparsity`); Han et al., 2015, https://arxiv.org/abs/1506.02626.
+    """
+
+    data_args = ("data",)
+
+    def __init__(
+        self,
+        sparsity: float | Schedule | None = None,
+        *,
+        score: Any = "magnitude",
+        allocation: Any = "global",
+        pattern: Any = "unstructured",
+        include: Any = None,
+        exclude: Any = None,
+        frequency: int | None = None,
+        data: Any = None,
+        min_size: int = 0,
+        min_kept: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.recipe = engine.Recipe.create(
+            score=score,
+            allocation=allocation,
+            pattern=pattern,
+            min_kept=min_kept,
+            seed=seed,
+        )
+        is_schedule = isinstance(sparsity, Schedule)
+        final = self.recipe.final_sparsity(
+            sparsity.final if is_schedule else sparsity
+        )
+        self.schedule = as_schedule(
+            sparsity if is_schedule else final, "sparsity"
+        )
+        check_frequency(frequency)
+        check_integer(min_size, "min_size")
+        _check_data(self.recipe, data)
+        self.sparsity = sparsity
+        self.score = score
+        self.allocation = allocation
+        self.pattern = pattern
+        self.include = include
+        self.exclude = exclude
+        self.frequency = frequency
+        self.data = data
+        self.min_size = min_size
+        self.min_kept = min_kept
+        self.seed = seed
+        self.forget()
+
+    def forget(self) -> None:
+        """Resets what belongs to one model."""
+        self._session: PruningSession | None = None
+
+    def attach(self, model: keras.Model) -> None:
+        """Selects the weights and gives each a mask."""
+        old, self._session = self._session, None
+        selection = engine.select(
+            model, self.include, self.exclude, min_size=self.min_size
+        )
+        if not selection.targets:
+            self.warn(NoEffectWarning, _nothing_selected(selection))
+            return
+        self._selection = self.recipe.fit(selection, self.schedule.final)
+        targets = self._selection.targets
+        self._check_overlap(model, {target.key for target in targets})
+        self._session = PruningSession(
+            model,
+            targets,
+            self.recipe,
+            self.schedule,
+            self._progress.run,
+            frequency=self.frequency,
+            data=self.data,
+        )
+        self._session.done = old is not None and old.done
+
+    def start(self, model: keras.Model) -> None:
+        """Takes up a saved, a derived or a fresh position."""
+        session = self._session
+        if session is None:
+            return
+        saved = self.saved()
+        self.load_entry("masks", session.store.load_state)
+        if saved is None and session.done:
+            facts = session.facts()  # A second fit: the target is reached.
+        else:
+            facts = None if saved is None else saved[0]
+        session.begin(self._progress.step, facts)
+
+    def advance(self, before: int, after: int) -> None:
+        """Updates the masks where a point of the schedule has passed."""
+        if self._session is not None and not self._session.advance(after):
+            self.warn(
+                NoEffectWarning,
+                "weights are not finite, masks are left as they were. Lower "
+                "the learning rate or clip the gradients.",
+            )
+
+    def finish(self, model: keras.Model) -> None:
+        """Makes the last update if the schedule did not come to it."""
+        session = self._session
+        if session is None:
+            return
+        if not session.done:
+            reached, end = session.share, session.points[-1]
+            session.update(end)
+            self.warn(
+                NoEffectWarning,
+                f"training ended at step {self._progress.step}, before the "
+                f"end of the schedule at step {end}: sparsity {reached:.4g} "
+                f"was reached by then, the rest up to {session.share:.4g} was "
+                "pruned without training. Train longer, or let the schedule "
+                "end earlier.",
+            )
+        session.project()
+        wanted = self.schedule.final
+        if session.finite and wanted - session.share > 0.01:
+            self.warn(
+                NoEffectWarning,
+                f"sparsity {session.share:.4g} was reached for {wanted:.4g}: "
+                "`min_kept`, `allocation` and `pattern` leave no more weights "
+                "to prune.",
+            )
+
+    def progress_logs(self) -> dict[str, float]:
+        """Returns the share of masked weights, known without a device read."""
+        if self._session is None:
+            return {}
+        number = self._entry.removeprefix(type(self).__name__)
+        name = f"sparsity_{number}" if number else "sparsity"
+        return {name: self._session.share}
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the position that a resumed fit takes up."""
+        return {} if self._session is None else self._session.facts()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last update of the schedule has been made."""
+        return self._session is not None and self._session.done
+
+    def report(self) -> engine.SparsityReport:
+        """Returns what was pruned, what was skipped and why.
+
+        Returns:
+            The report of the model of the last fit.
+
+        Raises:
+            ValueError: If the callback has not pruned anything yet.
+        """
+        if self._session is None:
+            raise ValueError(
+                "Pass the callback to `fit` before asking for its report. "
+                f"Received: {self!r}"
+            )
+        masks = self._session.store.masks(self._session.keys)
+        label = self.recipe.pattern.label
+        return describe(self.model, self._selection, masks, label)
+
+    def _config_value(self, name: str) -> Any:
+        if name in ("include", "exclude"):
+            return matching_config.to_config(getattr(self, name))
+        return super()._config_value(name)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
+        """Builds the callback again; `data` is passed beside the config."""
+        config = dict(config)
+        patterns = {
+            name: matching_config.from_config(config.pop(name))
+            for name in ("include", "exclude")
+            if name in config
+        }
+        return super().from_config(config, **patterns, **data)
+
+    def _check_overlap(self, model: keras.Model, keys: set[str]) -> None:
+        for other in self.neighbours(model):
+            session = getattr(other, "_session", None)
+            shared = keys.intersection(session.keys if session else ())
+            if shared:
+                raise ValueError(
+                    "Two `Pruning` callbacks must not select the same "
+                    "weights: use `include` and `exclude`. Received: "
+                    f"keys={sorted(shared)}"
+                )
+
+
+def _check_data(recipe: engine.Recipe, data: Any) -> None:
+    if recipe.score.needs == "activations" and data is None:
+        raise ValueError(
+            "Argument `data` must hold calibration inputs for "
+            f"score={recipe.score.name!r}, which is made from activations. "
+            "Received: data=None"
+        )
+
+
+def _nothing_selected(selection: engine.Selection) -> str:
+    rows = [f"{row.key} ({row.reason})" for row in selection.skipped]
+    return (
+        "no weight was selected, nothing will be pruned. Looked for trainable "
+        f"kernels, found: {', '.join(rows) or 'no weights'}. Name what to "
+        "prune with `include`."
+    )

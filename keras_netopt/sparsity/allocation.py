@@ -1,0 +1,265 @@
+"""How the total sparsity is shared among the layers."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.serialization import export_class
+from keras_netopt.sparsity.checks import (
+    check_choice,
+    check_fraction,
+    check_regex,
+)
+from keras_netopt.sparsity.kernels import KernelView
+from keras_netopt.sparsity.selection import Target
+from keras_netopt.training.layers import walk_layers
+
+ALLOCATIONS = ("uniform", "erk", "er", "global")
+
+
+def erdos_renyi(
+    sizes: np.ndarray, appetites: np.ndarray, sparsity: float
+) -> np.ndarray:
+    """Shares a total sparsity so that density is proportional to appetite.
+
+    Layers that would need a density above one are kept dense, those with the
+    largest appetite first, and the rest is solved again.
+
+    Example:
+
+    >>> import numpy as np
+    >>> sizes = np.array([784 * 300, 300 * 100, 100 * 10])
+    >>> appetites = np.array([1084 / 235200, 400 / 30000, 110 / 1000])
+    >>> erdos_renyi(sizes, appetites, 0.95).round(4)
+    array([0.9615, 0.8887, 0.0815])
+
+    Args:
+        sizes: Weights of each layer.
+        appetites: The layers' densities relative to each other.
+        sparsity: Sparsity of all layers together, in [0, 1).
+
+    Returns:
+        The sparsity of each layer.
+
+    Reference:
+        Mocanu et al. 2018, arXiv 1707.04780; Evci et al. 2020,
+        arXiv 1911.11134: p_l is `appetites`, the set D is `dense`.
+    """
+    budget = (1.0 - sparsity) * sizes.sum()
+    dense: np.ndarray = np.zeros(sizes.size, bool)
+    while not dense.all():
+        open_ = ~dense
+        left = budget - sizes[dense].sum()
+        epsilon = left / (appetites[open_] * sizes[open_]).sum()
+        largest = appetites[open_].max()
+        if epsilon * largest <= 1.0:
+            return np.where(dense, 0.0, 1.0 - epsilon * appetites)
+        dense |= appetites == largest
+    return np.zeros(sizes.size)
+
+
+def appetite(view: KernelView, *, kernel: bool, power: float = 1.0) -> float:
+    """The sum of a weight's dimensions over their product.
+
+    Args:
+        view: The weight as a matrix.
+        kernel: Whether the window of a convolution counts ("erk") or only its
+            channels ("er").
+        power: Exponent; 0 makes all layers equal. Defaults to `1.0`.
+
+    Returns:
+        A positive number.
+    """
+    dims = view.shape if kernel else (view.run, view.fan_out)
+    dims = dims or (1,)
+    return float((sum(dims) / np.prod(dims, dtype=float)) ** power)
+
+
+def layer_sparsities(
+    allocation: str, views: list[KernelView], sparsity: float
+) -> np.ndarray:
+    """Gives each layer its sparsity under "uniform", "erk" or "er".
+
+    Example:
+
+    >>> views = [KernelView((4, 5), (0,), (1,), 4)] * 2
+    >>> layer_sparsities("uniform", views, 0.5)
+    array([0.5, 0.5])
+
+    Args:
+        allocation: One of the three names.
+        views: The weights as matrices.
+        sparsity: Sparsity of all of them together.
+
+    Returns:
+        The sparsity of each.
+    """
+    if allocation == "uniform" or not views:
+        return np.full(len(views), sparsity)
+    sizes = np.array([view.size for view in views])
+    kernel = allocation == "erk"
+    appetites = np.array([appetite(view, kernel=kernel) for view in views])
+    return erdos_renyi(sizes, appetites, sparsity)
+
+
+@export_class
+class PerLayer:
+    """Sets the sparsity of some layers by hand and shares out the rest.
+
+    Example:
+
+    >>> allocation = PerLayer({"out/": None, "first": 0.5}, rest="erk")
+    >>> allocation.rest
+    'erk'
+
+    Args:
+        values: From a regular expression on the weight's key, a layer,
+            "first" or "last" to a sparsity in [0, 1), or to `None` to leave
+            those weights dense. The first that matches a weight counts.
+        rest: Allocation of the other weights: "uniform", "erk", "er" or
+            "global". Defaults to `"global"`.
+        keep_total: Whether the other weights make up for these, so that the
+            total stays as asked for; otherwise they alone reach it. Defaults
+            to `True`.
+
+    Raises:
+        TypeError: If `values` is not a dictionary, or a value is not a number.
+        ValueError: If a value is out of range or `rest` is not known.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[Any, float | None],
+        *,
+        rest: str = "global",
+        keep_total: bool = True,
+    ) -> None:
+        if not isinstance(values, Mapping):
+            raise TypeError(
+                "Argument `values` must be a dictionary from patterns to "
+                f"sparsities. Received: values={values!r}"
+            )
+        check_choice(rest, "rest", ALLOCATIONS)
+        if not isinstance(keep_total, bool):
+            raise TypeError(
+                "Argument `keep_total` must be True or False. "
+                f"Received: keep_total={keep_total!r}"
+            )
+        for pattern in values:
+            _check_key(pattern)
+        self.values = {
+            pattern: None if value is None else check_fraction(value, "values")
+            for pattern, value in values.items()
+        }
+        self.rest = rest
+        self.keep_total = keep_total
+
+    def resolve(self, targets: Sequence[Target]) -> dict[int, float]:
+        """Finds the sparsity of each target that is set by hand.
+
+        Args:
+            targets: All targets.
+
+        Returns:
+            From the target's index to its sparsity, 0.0 for `None`.
+
+        Raises:
+            ValueError: If a pattern matches no target.
+        """
+        found: dict[int, float] = {}
+        for pattern, value in self.values.items():
+            hits = _match(pattern, targets)
+            if not hits:
+                keys = ", ".join(target.key for target in targets)
+                raise ValueError(
+                    "Each pattern in argument `allocation` must match at least "
+                    f"one of the weights selected: {keys}. "
+                    f"Received: allocation={{{pattern!r}: {value!r}}}"
+                )
+            for hit in hits:
+                found.setdefault(hit, value or 0.0)
+        return found
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, layers as their paths."""
+        return {
+            "values": {
+                _path_pattern(key)
+                if isinstance(key, keras.Layer)
+                else key: value
+                for key, value in self.values.items()
+            },
+            "rest": self.rest,
+            "keep_total": self.keep_total,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "PerLayer":
+        """Creates the allocation from `get_config`.
+
+        Args:
+            config: The constructor's arguments.
+
+        Returns:
+            The allocation.
+        """
+        return cls(**config)
+
+
+def _check_key(pattern: Any) -> None:
+    if isinstance(pattern, str):
+        check_regex(pattern, "allocation")
+    elif not isinstance(pattern, keras.Layer):
+        raise TypeError(
+            "Each pattern in argument `allocation` must be a regular "
+            'expression, a layer, "first" or "last". '
+            f"Received: allocation={{{pattern!r}: ...}}"
+        )
+
+
+def _path_pattern(layer: keras.Layer) -> str:
+    return f"^{re.escape(layer.path)}/"
+
+
+def _match(pattern: Any, targets: Sequence[Target]) -> list[int]:
+    if isinstance(pattern, keras.Layer):
+        below = {id(layer) for layer in walk_layers(pattern)}
+        return [i for i, t in enumerate(targets) if id(t.layer) in below]
+    if pattern in ("first", "last"):
+        end = targets[-1 if pattern == "last" else 0].layer
+        return [i for i, t in enumerate(targets) if t.layer is end]
+    regex = re.compile(pattern)
+    return [i for i, t in enumerate(targets) if regex.search(t.key)]
+
+
+def get(allocation: Any) -> str | PerLayer:
+    """Turns a name, a dictionary or a `PerLayer` into an allocation.
+
+    Example:
+
+    >>> get({"out/": None}).rest
+    'global'
+
+    Args:
+        allocation: One of the names, a dictionary, or a `PerLayer`.
+
+    Returns:
+        The name or a `PerLayer`.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    if isinstance(allocation, PerLayer):
+        return allocation
+    if isinstance(allocation, Mapping):
+        return PerLayer(allocation)
+    if isinstance(allocation, str) and allocation in ALLOCATIONS:
+        return allocation
+    names = ", ".join(repr(name) for name in ALLOCATIONS)
+    raise ValueError(
+        f"Argument `allocation` must be one of {names}, a dictionary or a "
+        f"PerLayer. Received: allocation={allocation!r}"
+    )

@@ -1,0 +1,83 @@
+"""Splits a total sparsity into what is set by hand and the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keras_netopt.sparsity.allocation import PerLayer
+from keras_netopt.sparsity.selection import Target
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Who prunes how much at one update.
+
+    Args:
+        by_hand: Sparsity of the targets set by hand, by index.
+        rest: Indices of the other targets.
+        rule: How the others share: "uniform", "erk", "er" or "global".
+        sparsity: Sparsity of the others together.
+        weights: The same in weights.
+    """
+
+    by_hand: dict[int, float]
+    rest: tuple[int, ...]
+    rule: str
+    sparsity: float
+    weights: int
+
+
+def split(
+    allocation: str | PerLayer,
+    targets: Sequence[Target],
+    sparsity: float,
+    final: float | None = None,
+) -> Budget:
+    """Splits the sparsity of one update.
+
+    Args:
+        allocation: The recipe's allocation.
+        targets: All targets.
+        sparsity: Sparsity now.
+        final: Sparsity at the end of the schedule; layers set by hand are at
+            the same share of their way. Defaults to `None`: now is the end.
+
+    Returns:
+        The budget.
+
+    Raises:
+        ValueError: If the layers set by hand leave no room for the total.
+    """
+    sizes = [target.view.size for target in targets]
+    if not isinstance(allocation, PerLayer):
+        total = round(sum(sizes) * sparsity)
+        every = tuple(range(len(sizes)))
+        return Budget({}, every, allocation, sparsity, total)
+    share = sparsity / final if final else 1.0
+    values = allocation.resolve(targets)
+    by_hand = {i: value * share for i, value in values.items()}
+    rest = tuple(i for i in range(len(sizes)) if i not in by_hand)
+    room = sum(sizes[i] for i in rest)
+    weights = round(room * sparsity)
+    if allocation.keep_total and rest:
+        taken = sum(round(sizes[i] * value) for i, value in by_hand.items())
+        weights = round(sum(sizes) * sparsity) - taken
+        # Rounding on the way may ask for one weight less than nothing.
+        weights = weights if weights < -len(by_hand) else max(0, weights)
+        _check_room(allocation, sparsity, weights, room)
+        sparsity = weights / room
+    return Budget(by_hand, rest, allocation.rest, sparsity, weights)
+
+
+def _check_room(
+    allocation: PerLayer, sparsity: float, weights: int, room: int
+) -> None:
+    if 0 <= weights <= room:
+        return
+    fault = "too much" if weights < 0 else "too little"
+    raise ValueError(
+        f"Argument `allocation` prunes {fault} by hand for a total sparsity "
+        f"of {sparsity:g}: the other layers would have to prune {weights} of "
+        f"their {room} weights. Change it, or pass "
+        "`PerLayer(..., keep_total=False)`. "
+        f"Received: allocation={allocation.values!r}"
+    )

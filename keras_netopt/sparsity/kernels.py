@@ -1,0 +1,134 @@
+"""How the kernel of each layer type is seen as a matrix."""
+
+import math
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+
+
+@dataclass(frozen=True)
+class KernelView:
+    """A weight seen as a matrix of shape `(fan_in, fan_out)`.
+
+    Rows are what one output unit sums over; columns are output units. The
+    rows of a convolution run over its window first and over its input
+    channels last, so `run` consecutive rows are the input channels at one
+    place of the window.
+
+    Example:
+
+    >>> import keras
+    >>> conv = keras.layers.Conv2D(8, 3)
+    >>> conv.build((None, 16, 16, 4))
+    >>> view = KernelView.of(conv.kernel, conv)
+    >>> view.fan_in, view.fan_out, view.run
+    (36, 8, 4)
+
+    Args:
+        shape: Shape of the weight.
+        rows: Axes of the weight that make up the rows, outermost first.
+        columns: The other axes.
+        run: How many consecutive rows lie along the contracted axis.
+    """
+
+    shape: tuple[int, ...]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    run: int
+
+    @classmethod
+    def of(cls, variable: keras.Variable, layer: keras.Layer) -> "KernelView":
+        """Finds the view of a weight from the layer that holds it.
+
+        Dense, convolutions (also transposed and depthwise) and `EinsumDense`
+        are known; in any other layer the last axis counts as the output.
+
+        Args:
+            variable: The weight.
+            layer: The layer that created it.
+
+        Returns:
+            The view.
+        """
+        shape = tuple(int(size) for size in variable.shape)
+        rank = len(shape)
+        if rank < 2 or variable.name.endswith("bias"):
+            return cls(shape, (), tuple(range(rank)), 1)
+        if isinstance(layer, keras.layers.EinsumDense):
+            if variable.name == "kernel":
+                return _from_equation(shape, layer.equation)
+        spatial = tuple(range(rank - 2))
+        if isinstance(layer, DEPTHWISE) or variable.name == "depthwise_kernel":
+            return cls(shape, spatial, (rank - 2, rank - 1), 1)
+        if isinstance(layer, TRANSPOSED):
+            return cls(shape, (*spatial, rank - 1), (rank - 2,), shape[-1])
+        return cls(shape, (*spatial, rank - 2), (rank - 1,), shape[-2])
+
+    @property
+    def fan_in(self) -> int:
+        """Number of rows: weights that feed one output unit."""
+        return math.prod(self.shape[axis] for axis in self.rows)
+
+    @property
+    def fan_out(self) -> int:
+        """Number of columns: output units."""
+        return math.prod(self.shape[axis] for axis in self.columns)
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return math.prod(self.shape)
+
+    def to_2d(self, array: np.ndarray) -> np.ndarray:
+        """Rearranges an array of the weight's shape into the matrix.
+
+        Args:
+            array: Array of shape `shape`.
+
+        Returns:
+            Array of shape `(fan_in, fan_out)`, a view where possible.
+        """
+        order = self.rows + self.columns
+        return np.transpose(array, order).reshape(self.fan_in, self.fan_out)
+
+    def from_2d(self, matrix: np.ndarray) -> np.ndarray:
+        """Rearranges a matrix back into the weight's shape.
+
+        Args:
+            matrix: Array of shape `(fan_in, fan_out)`.
+
+        Returns:
+            Array of shape `shape`.
+        """
+        order = self.rows + self.columns
+        parts = matrix.reshape([self.shape[axis] for axis in order])
+        return np.transpose(parts, np.argsort(np.array(order, dtype=int)))
+
+
+def _from_equation(shape: tuple[int, ...], equation: str) -> KernelView:
+    labels = kernel_labels(equation)
+    _, _, output = split_equation(equation)
+    rows = tuple(i for i, label in enumerate(labels) if label not in output)
+    columns = tuple(i for i, label in enumerate(labels) if label in output)
+    run = math.prod(shape[axis] for axis in rows)
+    return KernelView(shape, rows, columns, run)
+
+
+def kernel_labels(equation: str) -> str:
+    """Returns the letters of the kernel's axes in an einsum equation."""
+    return split_equation(equation)[1]
+
+
+def split_equation(equation: str) -> tuple[str, str, str]:
+    """Splits "abc,cd->abd" into input, kernel and output letters."""
+    operands, output = equation.replace("...", "").split("->")
+    inputs, kernel = operands.split(",")
+    return inputs.strip(), kernel.strip(), output.strip()

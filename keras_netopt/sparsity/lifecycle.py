@@ -1,0 +1,141 @@
+"""What happens to masks after training: apply again, remove, read from files."""
+
+import os
+
+import keras
+
+from keras_netopt.sparsity.report import SparsityReport, report
+from keras_netopt.training import Carrier, MaskStore, variable_by_index
+
+
+def finalize(model: keras.Model) -> SparsityReport:
+    """Applies the masks in force to the weights once more.
+
+    Use it after something else has written weights into a pruned model:
+    `load_weights` of an earlier checkpoint, `set_weights`, a callback that
+    restored an older epoch.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> model.compile("adam", "mse")
+    >>> x, y = np.ones((32, 8)), np.zeros((32, 50))
+    >>> dense = model.get_weights()
+    >>> _ = model.fit(
+    ...     x, y, epochs=2, verbose=0, callbacks=[netopt.callbacks.Pruning(0.5)])
+    >>> model.set_weights(dense)
+    >>> finalize(model).sparsity
+    0.5
+
+    Args:
+        model: A model that was trained with `callbacks.Pruning`.
+
+    Returns:
+        The report of what is zero now.
+
+    Raises:
+        ValueError: If the model has no masks.
+    """
+    _store(model).project()
+    return report(model)
+
+
+def strip(model: keras.Model) -> None:
+    """Removes everything that pruning attached; the zeros stay.
+
+    Saving and exporting need no strip: a saved model holds nothing of ours.
+    Strip a model to train it further without masks. It stays compiled, its
+    own constraints are back, and its optimizer has its own variables only.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> model.compile("adam", "mse")
+    >>> _ = model.fit(np.ones((32, 8)), np.zeros((32, 50)), epochs=2,
+    ...     verbose=0, callbacks=[netopt.callbacks.Pruning(0.5)])
+    >>> strip(model)
+    >>> model.layers[0].kernel.constraint is None
+    True
+
+    Args:
+        model: A model that was trained with `callbacks.Pruning`.
+
+    Raises:
+        ValueError: If the model has no masks.
+    """
+    store = _store(model)
+    store.project()
+    store.detach()
+    Carrier.of(model).remove()
+
+
+def load_masks(
+    model: keras.Model, path: str | os.PathLike[str]
+) -> SparsityReport:
+    """Puts the masks of a saved file in force.
+
+    Keras loads weights and optimizer from a file; this reads the masks and
+    the random state that the file holds beside them. Load the model first,
+    then its masks, then go on training, with `initial_epoch=` and the same
+    `Pruning` or without.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> model.compile("adam", "mse")
+    >>> _ = model.fit(np.ones((32, 8)), np.zeros((32, 50)), epochs=2,
+    ...     verbose=0, callbacks=[netopt.callbacks.Pruning(0.5)])
+    >>> model.save("pruned.keras")
+    >>> again = keras.saving.load_model("pruned.keras")
+    >>> load_masks(again, "pruned.keras").sparsity
+    0.5
+
+    Args:
+        model: A compiled, built model of the same structure.
+        path: A `.keras` or `.weights.h5` file saved from a pruned model.
+
+    Returns:
+        The report of what is zero now.
+
+    Raises:
+        ValueError: If the file holds no masks, they fit other weights, or the
+            model is not compiled.
+    """
+    if getattr(model, "optimizer", None) is None:
+        raise ValueError(
+            "Argument `model` must be compiled, for masks live in its "
+            f"optimizer. Call `model.compile` first. Received: "
+            f"model={model.name!r}"
+        )
+    carrier = Carrier.of(model)
+    carrier.read(path)
+    brought = carrier.loaded("masks")
+    if brought is None:
+        raise ValueError(
+            "Argument `path` must be a file that was saved from a pruned "
+            f"model, it holds no masks. Received: path={str(path)!r}"
+        )
+    state = brought[1]
+    variables = variable_by_index(model, state)
+    MaskStore.attach(model, variables).load_state(state)
+    return report(model)
+
+
+def _store(model: keras.Model) -> MaskStore:
+    store = MaskStore.of(model)
+    if store is None:
+        raise ValueError(
+            "Argument `model` must have masks: train it with "
+            "`callbacks.Pruning`, or use `sparsity.load_masks`. "
+            f"Received: model={model.name!r}"
+        )
+    return store

@@ -1,0 +1,199 @@
+"""From scores to masks: exact counts, whole units, nothing but numpy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_netopt.sparsity.patterns import NM, Pattern
+from keras_netopt.sparsity.ranking import (
+    lowest,
+    lowest_in_columns,
+    lowest_units,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """What is kept or pruned together in one weight.
+
+    Args:
+        scores: One score a unit, a matrix with one column an output unit or
+            block of them.
+        sizes: Weights in each unit, same shape.
+        first: Units that are pruned before all others, same shape, or `None`.
+    """
+
+    scores: np.ndarray
+    sizes: np.ndarray
+    first: np.ndarray | None
+
+    @classmethod
+    def of(
+        cls, pattern: Pattern, scores: np.ndarray, previous: np.ndarray | None
+    ) -> "Units":
+        """Pools a score matrix into units.
+
+        Args:
+            pattern: The pattern.
+            scores: Scores of shape `(fan_in, fan_out)`.
+            previous: Earlier mask of that shape: units without a kept weight
+                go first, so that masks nest.
+
+        Returns:
+            The units.
+        """
+        shape = (scores.shape[0], scores.shape[1])
+        first = None if previous is None else ~(pattern.pool(previous) > 0)
+        return cls(pattern.pool(scores), pattern.sizes(shape), first)
+
+    @property
+    def weights(self) -> int:
+        """Number of weights in all units."""
+        return int(self.sizes.sum(dtype=np.int64))
+
+
+def prune_layer(
+    units: Units, sparsity: float, *, within: bool = False, min_kept: int = 0
+) -> np.ndarray:
+    """Marks the lowest units of one layer.
+
+    Args:
+        units: The layer's units.
+        sparsity: Share of its weights to prune.
+        within: Whether units are compared within each column only, so that
+            every column loses equally many. Defaults to `False`.
+        min_kept: Units to keep at least, for `within`. Defaults to `0`.
+
+    Returns:
+        Boolean matrix in the units' shape, `True` = pruned.
+    """
+    rows, columns = units.scores.shape
+    if within and rows > 1:
+        most = (rows * columns - min_kept) // columns
+        count = max(0, min(round(rows * sparsity), most))
+        return lowest_in_columns(units.scores, count, units.first)
+    chosen = lowest_units(
+        units.scores.ravel(),
+        units.sizes.ravel(),
+        round(units.weights * sparsity),
+        None if units.first is None else units.first.ravel(),
+    )
+    return chosen.reshape(units.scores.shape)
+
+
+def prune_together(
+    layers: list[Units], weights: int, min_kept: int, *, within: bool = False
+) -> list[np.ndarray]:
+    """Marks the lowest units of all layers, ranked by one threshold.
+
+    Args:
+        layers: The units of each layer.
+        weights: How many weights to prune in all layers together.
+        min_kept: Weights that every layer keeps at least; where both are not
+            possible this wins.
+        within: Whether the threshold gives each layer its share only, and
+            units are compared within each column. Defaults to `False`.
+
+    Returns:
+        A boolean matrix a layer, `True` = pruned.
+    """
+    if not layers:
+        return []
+    if within:
+        weights = _not_below_mask(layers, weights)
+    scores, room = [], 0
+    for units in layers:
+        held = units.scores.flatten()
+        safe = _protected(units, min_kept)
+        held[safe] = np.inf
+        scores.append(held)
+        room += units.weights - int(units.sizes.ravel()[safe].sum())
+    chosen = lowest_units(
+        np.concatenate(scores),
+        _join_sizes(layers),
+        min(weights, room),
+        _join_first(layers),
+    )
+    ends = np.cumsum([held.size for held in scores])[:-1]
+    found = [
+        part.reshape(units.scores.shape)
+        for part, units in zip(np.split(chosen, ends), layers, strict=True)
+    ]
+    if not within:
+        return found
+    return [
+        prune_layer(units, float(np.mean(part)), within=True, min_kept=min_kept)
+        for units, part in zip(layers, found, strict=True)
+    ]
+
+
+def _not_below_mask(layers: list[Units], weights: int) -> int:
+    """Lets rounding to whole columns stand, so that masks still nest."""
+    masked = sum(
+        int(units.sizes[units.first].sum())
+        for units in layers
+        if units.first is not None
+    )
+    slack = sum(u.scores.shape[1] * int(u.sizes.max()) for u in layers)
+    return masked if weights < masked <= weights + slack else weights
+
+
+def _protected(units: Units, min_kept: int) -> np.ndarray:
+    """Indices of the best units that together hold `min_kept` weights."""
+    scores = units.scores.ravel()
+    if min_kept == 0 or scores.size == 0:
+        return np.zeros(0, int)
+    alive: np.ndarray = np.ones(scores.size, bool)
+    if units.first is not None:
+        alive = ~units.first.ravel()
+        scores = np.where(alive, scores, -np.inf)
+    count = min(-(-min_kept // int(units.sizes.min())), alive.sum())
+    if count == 1:
+        return np.array([np.argmax(scores)])
+    return np.flatnonzero(lowest(-scores, count))
+
+
+def _join_sizes(layers: list[Units]) -> np.ndarray:
+    bounds = {(int(u.sizes.min()), int(u.sizes.max())) for u in layers}
+    if len(bounds) == 1 and len(set(bounds.pop())) == 1:
+        # All units are alike: no need for an array as long as the scores.
+        return np.broadcast_to(
+            layers[0].sizes.ravel()[:1], sum(u.scores.size for u in layers)
+        )
+    return np.concatenate([units.sizes.ravel() for units in layers])
+
+
+def _join_first(layers: list[Units]) -> np.ndarray | None:
+    if all(units.first is None for units in layers):
+        return None
+    return np.concatenate(
+        [
+            np.zeros(u.scores.size, bool)
+            if u.first is None
+            else u.first.ravel()
+            for u in layers
+        ]
+    )
+
+
+def prune_runs(
+    pattern: NM,
+    scores: np.ndarray,
+    sparsity: float,
+    previous: np.ndarray | None,
+) -> np.ndarray:
+    """Marks the lowest weights in each run of an n:m pattern.
+
+    Args:
+        pattern: The pattern.
+        scores: Scores of shape `(fan_in, fan_out)`.
+        sparsity: Where the schedule is: decides how many of `m` are kept.
+        previous: Earlier mask of that shape, or `None`.
+
+    Returns:
+        Boolean matrix of that shape, `True` = pruned.
+    """
+    count = pattern.m - pattern.kept(sparsity)
+    first = None if previous is None else pattern.runs(~previous)
+    chosen = lowest_in_columns(pattern.runs(scores), count, first)
+    return pattern.join(chosen, (scores.shape[0], scores.shape[1]))

@@ -1,0 +1,141 @@
+"""Norms of what each weight is multiplied with, from captured inputs."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.sparsity.kernels import (
+    TRANSPOSED,
+    KernelView,
+    split_equation,
+)
+
+CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+
+
+def square_sums(
+    layer: keras.Layer, view: KernelView, inputs: np.ndarray
+) -> np.ndarray:
+    """Sums the squares of the inputs that meet each row of a kernel.
+
+    Where every output unit sees the same inputs the result has one column;
+    grouped convolutions and einsums with a shared axis have all of them.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> dense = keras.layers.Dense(3)
+    >>> dense.build((None, 2))
+    >>> view = KernelView.of(dense.kernel, dense)
+    >>> square_sums(dense, view, np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[10.],
+           [20.]])
+
+    Args:
+        layer: A Dense, EinsumDense or convolution, also transposed.
+        view: The view of its kernel.
+        inputs: Input of one call of the layer.
+
+    Returns:
+        Array of shape `(fan_in, 1)` or `(fan_in, fan_out)`.
+    """
+    squares = np.square(inputs.astype(np.float64))
+    if isinstance(layer, keras.layers.EinsumDense):
+        return _einsum(layer.equation, view, squares)
+    if isinstance(layer, TRANSPOSED):
+        # Every input meets every place of the window, but for what the
+        # padding cuts off; that is not followed up.
+        window = view.fan_in // view.run
+        totals = _channels_last(layer, squares).reshape(-1, view.run).sum(0)
+        return np.tile(totals, window)[:, None]
+    if isinstance(layer, CONVOLUTIONS):
+        return _convolution(layer, view, _channels_last(layer, squares))
+    return squares.reshape(-1, view.run).sum(axis=0)[:, None]
+
+
+def _einsum(equation: str, view: KernelView, squares: np.ndarray) -> np.ndarray:
+    letters, kernel, _ = split_equation(equation)
+    if "..." in equation.split(",")[0]:
+        at_end = equation.split(",")[0].endswith("...")
+        extra = tuple(range(squares.ndim - len(letters)))
+        axes = tuple(-1 - i for i in extra) if at_end else extra
+        squares = squares.sum(axis=axes)
+    unseen = tuple(i for i, c in enumerate(letters) if c not in kernel)
+    totals = squares.sum(axis=unseen)
+    seen = [c for c in letters if c in kernel]
+    order = sorted(range(len(seen)), key=lambda i: kernel.index(seen[i]))
+    totals = totals.transpose(order)
+    lengths = [
+        size if letter in seen else 1
+        for letter, size in zip(kernel, view.shape, strict=True)
+    ]
+    totals = totals.reshape(lengths)
+    if totals.size == view.fan_in and all(
+        lengths[i] == 1 for i in view.columns
+    ):
+        return totals.reshape(view.fan_in, 1)
+    return view.to_2d(np.broadcast_to(totals, view.shape))
+
+
+def _channels_last(layer: Any, squares: np.ndarray) -> np.ndarray:
+    if layer.data_format == "channels_last":
+        return squares
+    return np.moveaxis(squares, 1, -1)
+
+
+def _convolution(
+    layer: Any, view: KernelView, squares: np.ndarray
+) -> np.ndarray:
+    """Sums over the places where each part of the window was laid down."""
+    totals = _padded(layer, squares.sum(axis=0))
+    windows = []
+    for offset in np.ndindex(*layer.kernel_size):
+        places = tuple(
+            slice(
+                start * dilation,
+                size - (length - 1 - start) * dilation,
+                stride,
+            )
+            for start, dilation, size, length, stride in zip(
+                offset,
+                layer.dilation_rate,
+                totals.shape,
+                layer.kernel_size,
+                layer.strides,
+                strict=False,
+            )
+        )
+        windows.append(totals[places].reshape(-1, totals.shape[-1]).sum(0))
+    return _by_group(np.stack(windows), layer.groups, view)
+
+
+def _padded(layer: Any, totals: np.ndarray) -> np.ndarray:
+    if layer.padding == "valid":
+        return totals
+    pads = []
+    for size, length, dilation, stride in zip(
+        totals.shape,
+        layer.kernel_size,
+        layer.dilation_rate,
+        layer.strides,
+        strict=False,
+    ):
+        reach = (length - 1) * dilation
+        if layer.padding == "causal":
+            pads.append((reach, 0))
+            continue
+        steps = -(-size // stride)
+        total = max(0, (steps - 1) * stride + reach + 1 - size)
+        pads.append((total // 2, total - total // 2))
+    return np.pad(totals, [*pads, (0, 0)])
+
+
+def _by_group(windows: np.ndarray, groups: int, view: KernelView) -> np.ndarray:
+    """Gives each output unit the channels of its own group."""
+    if groups == 1:
+        return windows.reshape(view.fan_in, 1)
+    parts = windows.reshape(len(windows), groups, view.run)
+    columns = parts.transpose(0, 2, 1).reshape(view.fan_in, groups)
+    return np.repeat(columns, view.fan_out // groups, axis=1)

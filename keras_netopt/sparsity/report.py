@@ -1,0 +1,254 @@
+"""How sparse a model is, weight by weight, and why some are left alone."""
+
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_netopt.sparsity.checks import check_model
+from keras_netopt.sparsity.kernels import KernelView
+from keras_netopt.sparsity.selection import Selection, Skipped, Target, select
+from keras_netopt.tables import render
+from keras_netopt.training import MaskStore, sync
+
+HEADERS = ("Weight", "Shape", "Weights", "Zeros", "Sparsity", "Pattern", "Dead")
+MINOR = ("bias", "normalization weight", "vector")
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """One weight of a model.
+
+    Args:
+        key: Its unique name.
+        layer: Class of the layer that holds it.
+        shape: Its shape.
+        weights: Number of its elements.
+        zeros: How many of them are exactly zero.
+        zero_units: Output units whose weights are all zero.
+        target: Sparsity that its mask stands for, `None` without a mask.
+        pattern: Pattern of the mask, where known.
+        reason: Why it is not pruned, `None` if it is.
+    """
+
+    key: str
+    layer: str
+    shape: tuple[int, ...]
+    weights: int
+    zeros: int
+    zero_units: int
+    target: float | None = None
+    pattern: str | None = None
+    reason: str | None = None
+
+    @property
+    def sparsity(self) -> float:
+        """Share of zeros."""
+        return self.zeros / self.weights if self.weights else 0.0
+
+    def cells(self) -> tuple[Any, ...]:
+        """Returns the row as the table shows it."""
+        pattern = self.pattern if self.reason is None else f"({self.reason})"
+        sparsity = f"{self.sparsity:.1%}"
+        if self.target is not None and self.target - self.sparsity > 5e-4:
+            sparsity += f" (not {self.target:.1%})"
+        return (
+            self.key,
+            str(self.shape),
+            self.weights,
+            self.zeros,
+            sparsity,
+            pattern,
+            self.zero_units,
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class SparsityReport:
+    """The sparsity of a model: printed like `model.summary()`, or as data.
+
+    Args:
+        rows: One row a weight, in the order of `model.weights`.
+        name: Name of the model.
+    """
+
+    rows: tuple[ReportRow, ...]
+    name: str = ""
+
+    @property
+    def pruned(self) -> tuple[ReportRow, ...]:
+        """The rows of weights that pruning chooses."""
+        return tuple(row for row in self.rows if row.reason is None)
+
+    @property
+    def skipped(self) -> tuple[ReportRow, ...]:
+        """The rows of all others, each with its reason."""
+        return tuple(row for row in self.rows if row.reason is not None)
+
+    @property
+    def weights(self) -> int:
+        """Number of elements of the pruned rows."""
+        return sum(row.weights for row in self.pruned)
+
+    @property
+    def zeros(self) -> int:
+        """Zeros in the pruned rows."""
+        return sum(row.zeros for row in self.pruned)
+
+    @property
+    def sparsity(self) -> float:
+        """Share of zeros in the pruned rows, 0.0 if there are none."""
+        return self.zeros / self.weights if self.weights else 0.0
+
+    @property
+    def model_sparsity(self) -> float:
+        """Share of zeros in every weight of the model."""
+        weights = sum(row.weights for row in self.rows)
+        return sum(row.zeros for row in self.rows) / weights if weights else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON-safe data.
+
+        Returns:
+            A dictionary with the totals, and the rows under "rows".
+        """
+        return {
+            "name": self.name,
+            "weights": self.weights,
+            "zeros": self.zeros,
+            "sparsity": self.sparsity,
+            "model_sparsity": self.model_sparsity,
+            "rows": [
+                {
+                    **asdict(row),
+                    "shape": list(row.shape),
+                    "sparsity": row.sparsity,
+                }
+                for row in self.rows
+            ],
+        }
+
+    def __str__(self) -> str:
+        """Returns the table; biases and the like are only counted."""
+        minor = [row for row in self.rows if row.reason in MINOR]
+        shown = [row for row in self.rows if row.reason not in MINOR]
+        title = f'Sparsity of "{self.name}"' if self.name else "Sparsity"
+        lines = [render(HEADERS, [row.cells() for row in shown], title=title)]
+        lines.append(
+            f"Selected for pruning: {self.zeros:,} of {self.weights:,} weights "
+            f"are zero ({self.sparsity:.2%}). "
+            f"Whole model: {self.model_sparsity:.2%}."
+        )
+        if any(row.zero_units for row in shown):
+            lines.append("Dead: output units whose weights are all zero.")
+        counts = Counter(row.reason for row in minor)
+        if counts:
+            listed = ", ".join(f"{n} x {why}" for why, n in counts.items())
+            lines.append(f"Left alone and not shown: {listed}.")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Shows the table at the prompt and in notebooks."""
+        return str(self)
+
+
+def report(model: keras.Model) -> SparsityReport:
+    """Counts the zeros of a model.
+
+    It reads the weights alone, so it works for any Keras model, also one that
+    was pruned elsewhere or loaded from a file; where a model has masks, each
+    row also shows what its mask stands for.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> model = keras.Sequential(
+    ...     [keras.Input((3,)), keras.layers.Dense(2, name="out")], name="net"
+    ... )
+    >>> model.set_weights([np.eye(3)[:, :2], np.zeros(2)])
+    >>> found = report(model)
+    >>> found.zeros, found.weights
+    (4, 6)
+
+    Args:
+        model: A built model.
+
+    Returns:
+        The report; `print` shows it as a table.
+
+    Raises:
+        TypeError: If `model` is not a Keras model.
+        ValueError: If it is not built.
+    """
+    check_model(model)
+    sync(model)
+    store = MaskStore.of(model)
+    masks = {} if store is None else store.masks()
+    return describe(model, _with_masked(select(model), masks), masks)
+
+
+def describe(
+    model: keras.Model,
+    selection: Selection,
+    masks: dict[str, np.ndarray],
+    pattern: str | None = None,
+) -> SparsityReport:
+    """Builds the report of a selection.
+
+    Args:
+        model: The model.
+        selection: What is pruned and what is not.
+        masks: Masks by key; may be empty.
+        pattern: Label of the pattern. Defaults to `None`.
+
+    Returns:
+        The report.
+    """
+    items: list[Target | Skipped] = [*selection.targets, *selection.skipped]
+    order = {id(v): i for i, v in enumerate(model.weights)}
+    items.sort(key=lambda item: order[id(item.variable)])
+    rows = tuple(_row(item, masks.get(item.key), pattern) for item in items)
+    return SparsityReport(rows, model.name)
+
+
+def _with_masked(
+    selection: Selection, masks: dict[str, np.ndarray]
+) -> Selection:
+    """With masks at hand, pruned is what has one."""
+    if not masks:
+        return selection
+    added = tuple(
+        Target(s.key, s.variable, s.layer, KernelView.of(s.variable, s.layer))
+        for s in selection.skipped
+        if s.key in masks
+    )
+    reasons = {
+        t.key: "no mask" for t in selection.targets if t.key not in masks
+    }
+    rest = tuple(s for s in selection.skipped if s.key not in masks)
+    return Selection((*selection.targets, *added), rest).without(reasons)
+
+
+def _row(
+    item: Target | Skipped, mask: np.ndarray | None, pattern: str | None
+) -> ReportRow:
+    values = np.asarray(ops.convert_to_numpy(item.variable.value))
+    view = KernelView.of(item.variable, item.layer)
+    zero_units = int(np.sum(~np.any(view.to_2d(values != 0), axis=0)))
+    is_target = isinstance(item, Target)
+    return ReportRow(
+        key=item.key,
+        layer=type(item.layer).__name__,
+        shape=view.shape,
+        weights=math.prod(view.shape),
+        zeros=int(values.size - np.count_nonzero(values)),
+        zero_units=zero_units,
+        target=None if mask is None else 1.0 - float(np.mean(mask)),
+        pattern=pattern if is_target else None,
+        reason=None if isinstance(item, Target) else item.reason,
+    )

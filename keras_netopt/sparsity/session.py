@@ -1,0 +1,214 @@
+"""Pruning of one model along a schedule: what the callback asks for."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.points import RunLength
+from keras_netopt.schedules import Schedule
+from keras_netopt.sparsity.calibration import calibrate
+from keras_netopt.sparsity.recipe import Recipe
+from keras_netopt.sparsity.selection import Target
+from keras_netopt.training import MaskStore
+
+TOLERANCE = 1e-3
+
+
+class PruningSession:
+    """Brings the masks of some weights where a schedule wants them.
+
+    The masks live in the model's `MaskStore`; this object knows which update
+    of the schedule was the last one made.
+
+    Args:
+        model: A compiled, built model.
+        targets: The weights to prune.
+        recipe: Score, allocation and pattern.
+        schedule: Sparsity over the fit.
+        run: Length of the fit.
+        frequency: Steps between two updates, or `None` for the default.
+        data: Calibration inputs, for scores that need them.
+
+    Raises:
+        ValueError: If the schedule does not fit the run or leaves [0, 1), a
+            score of gradients would be asked for before the first step, or
+            weights are not finite.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        targets: tuple[Target, ...],
+        recipe: Recipe,
+        schedule: Schedule,
+        run: RunLength,
+        *,
+        frequency: int | None = None,
+        data: Any = None,
+    ) -> None:
+        self.targets = targets
+        self.keys = tuple(target.key for target in targets)
+        self.points = schedule.update_points(run, frequency)
+        self.last = -1
+        self.done = False
+        self.floor = 0.0
+        self.share = 0.0
+        self.finite = True
+        self._model = model
+        self._recipe = recipe
+        self._data = data
+        self._wanted = {p: schedule.at(p, run) for p in self.points}
+        self._check_values(schedule)
+        _check_finite(targets)
+        score = recipe.score
+        self.store = MaskStore.attach(
+            model,
+            {target.key: target.variable for target in targets},
+            score.accumulate if score.needs == "gradients" else None,
+        )
+
+    def begin(self, step: int, facts: dict[str, Any] | None = None) -> None:
+        """Takes up a saved position, or the one that the weights show.
+
+        Masks and weights are then as they were after the last update that is
+        due at this step, whether or not a file held them.
+
+        Args:
+            step: Completed steps of the fit.
+            facts: What `facts` returned in an earlier process, if anything.
+        """
+        if facts is not None:
+            self.last, self.done = facts["last"], facts["done"]
+            self.floor = facts["floor"]
+        else:
+            self.last = self._derive(step)
+            self.floor = self._in_force()
+            self.done = self.last == self.points[-1]
+        self.share = self._in_force()
+        self.advance(step)
+        self.store.project()
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the JSON-safe position."""
+        return {"last": self.last, "done": self.done, "floor": self.floor}
+
+    def advance(self, step: int) -> bool:
+        """Makes the latest update that is due and not made yet.
+
+        Args:
+            step: Completed steps of the fit.
+
+        Returns:
+            `False` if an update was due but weights are not finite: masks
+            are then left as they are.
+        """
+        if self.done or step < self.points[0]:
+            return True
+        due = max(point for point in self.points if point <= step)
+        return self.update(due) if due > self.last else True
+
+    def update(self, point: int) -> bool:
+        """Puts the masks of one update point in force.
+
+        Args:
+            point: One of `points`.
+
+        Returns:
+            `False` if weights are not finite: nothing is changed then.
+        """
+        self.last, self.done = point, point == self.points[-1]
+        wanted = self._wanted[point]
+        if self._monotone:
+            wanted = max(wanted, self.floor)
+        if wanted == 0 and self.share == 0:
+            return True
+        weights = self.store.weights(self.keys)
+        self.finite = all(np.isfinite(w).all() for w in weights.values())
+        if not self.finite:
+            return False
+        self.store.assign(self._masks(wanted, weights, point))
+        if self._recipe.score.needs == "gradients":
+            if self._recipe.score.resets:
+                self.store.reset_statistics(self.keys)
+        self.share = self._in_force()
+        return True
+
+    def project(self) -> None:
+        """Zeroes what anything else wrote into masked places."""
+        self.store.project()
+
+    def _masks(
+        self, wanted: float, weights: dict[str, np.ndarray], point: int
+    ) -> dict[str, np.ndarray]:
+        previous = self.store.masks(self.keys)
+        masks = self._recipe.masks(
+            wanted,
+            self.targets,
+            [weights[key] for key in self.keys],
+            previous=[previous[key] for key in self.keys],
+            statistics=self._statistics(),
+            update=point,
+            final=self._wanted[self.points[-1]],
+        )
+        return dict(zip(self.keys, masks, strict=True))
+
+    def _statistics(self) -> list[Any] | None:
+        needs = self._recipe.score.needs
+        if needs == "gradients":
+            gathered = self.store.statistics(self.keys)
+            return [gathered[key] for key in self.keys]
+        if needs == "activations":
+            return calibrate(
+                self._model, self._recipe.score, self.targets, self._data
+            )
+        return None
+
+    def _in_force(self) -> float:
+        masks = self.store.masks(self.keys).values()
+        zeros = sum(mask.size - int(mask.sum()) for mask in masks)
+        return zeros / sum(mask.size for mask in masks)
+
+    def _derive(self, step: int) -> int:
+        """Finds the last update that masks or weights show as made."""
+        past = [point for point in self.points if point <= step]
+        if not past:
+            return -1
+        wanted = self._wanted[past[-1]]
+        if 0 < wanted <= self._in_force() + TOLERANCE:
+            return past[-1]
+        weights = self.store.weights(self.keys)
+        zeros = sum(np.count_nonzero(w == 0) for w in weights.values())
+        share = zeros / sum(weight.size for weight in weights.values())
+        if step > self.points[0] and 0 < wanted <= share + TOLERANCE:
+            self.store.assign({key: w != 0 for key, w in weights.items()})
+            return past[-1]
+        return -1
+
+    def _check_values(self, schedule: Schedule) -> None:
+        values = list(self._wanted.values())
+        self._monotone = values == sorted(values)
+        bad = [value for value in values if not 0.0 <= value < 1.0]
+        if bad:
+            raise ValueError(
+                "Argument `sparsity` must be a schedule with values in "
+                f"[0, 1), it reaches {bad[0]:g}. "
+                f"Received: sparsity={schedule!r}"
+            )
+        if self.points[0] == 0 and self._recipe.score.needs == "gradients":
+            raise ValueError(
+                "Argument `sparsity` must begin after the first step where "
+                f"the score ({self._recipe.score.name}) is made from the "
+                f"gradients of training. Received: sparsity={schedule!r}"
+            )
+
+
+def _check_finite(targets: tuple[Target, ...]) -> None:
+    for target in targets:
+        values = keras.ops.convert_to_numpy(target.variable)
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"Weight `{target.key}` must be finite before pruning starts. "
+                f"Received: {np.count_nonzero(~np.isfinite(values))} values "
+                "that are NaN or infinite"
+            )
