@@ -66,7 +66,7 @@ class Pruning(Piece):
             list of those. Defaults to `None`: every kernel.
         exclude: Weights to leave alone, likewise. Defaults to `None`.
         frequency: Steps between two mask updates, at least 1. Defaults to
-            `None`: some 50 updates in the ramp, at most 100 steps apart.
+            `None`: some 100 updates in the ramp, 10 to 100 steps apart.
         data: Calibration inputs for "wanda", as `model.predict` takes them;
             128 samples are enough. Defaults to `None`.
         min_size: Weights with fewer elements are left alone. Defaults to `0`.
@@ -111,13 +111,7 @@ class Pruning(Piece):
             min_kept=min_kept,
             seed=seed,
         )
-        is_schedule = isinstance(sparsity, Schedule)
-        final = self.recipe.final_sparsity(
-            sparsity.final if is_schedule else sparsity
-        )
-        self.schedule = as_schedule(
-            sparsity if is_schedule else final, "sparsity"
-        )
+        self.schedule = _as_schedule(sparsity, self.recipe)
         check_frequency(frequency)
         check_integer(min_size, "min_size")
         _check_data(self.recipe, data)
@@ -168,10 +162,9 @@ class Pruning(Piece):
             return
         saved = self.saved()
         self.load_entry("masks", session.store.load_state)
-        if saved is None and session.done:
+        facts = None if saved is None else saved[0]
+        if facts is None and session.done:
             facts = session.facts()  # A second fit: the target is reached.
-        else:
-            facts = None if saved is None else saved[0]
         session.begin(self._progress.step, facts)
 
     def advance(self, before: int, after: int) -> None:
@@ -201,7 +194,8 @@ class Pruning(Piece):
             )
         session.project()
         wanted = self.schedule.final
-        if session.finite and wanted - session.share > 0.01:
+        allowed = max(0.01, session.rounding())
+        if session.finite and wanted - session.share > allowed:
             self.warn(
                 NoEffectWarning,
                 f"sparsity {session.share:.4g} was reached for {wanted:.4g}: "
@@ -270,6 +264,15 @@ class Pruning(Piece):
                     "weights: use `include` and `exclude`. Received: "
                     f"keys={sorted(shared)}"
                 )
+
+
+def _as_schedule(
+    sparsity: float | Schedule | None, recipe: engine.Recipe
+) -> Schedule:
+    if isinstance(sparsity, Schedule):
+        recipe.final_sparsity(sparsity.final)
+        return sparsity
+    return as_schedule(recipe.final_sparsity(sparsity), "sparsity")
 
 
 def _check_data(recipe: engine.Recipe, data: Any) -> None:

@@ -182,15 +182,18 @@ def test_update_points_hold_both_ends_and_the_grid_for_all_small_runs():
                 assert list(points) == grid
 
 
-def test_default_frequency_makes_20_to_50_updates_at_most_100_apart():
-    for length in range(1, 12_000, 13):
+def test_default_frequency_makes_20_to_100_moves_10_to_100_apart():
+    for length in (*range(1, 300), *range(300, 12_000, 13)):
         ramp = Polynomial(final=0.9, begin=0, end=f"{length}step")
         points = ramp.update_points(RunLength(length, 1))
         gaps = np.diff(points)
         assert (points[0], points[-1]) == (0, length)
         assert gaps.max() <= 100
-        assert len(points) >= min(20, length + 1)
-        assert len(points) <= 50 or gaps[0] == 100
+        # At its first point a ramp still has its initial value.
+        moves = len(gaps)
+        assert moves >= min(20, length)
+        assert moves <= 100 or gaps[0] == 100
+        assert gaps[0] >= 10 or moves <= 40
 
 
 def test_one_shot_updates_once_unless_told():

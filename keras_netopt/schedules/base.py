@@ -23,8 +23,9 @@ from keras_netopt.schedules.checks import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAX_GAP = 100
-RAMP_UPDATES = 50
+RAMP_UPDATES = 100
+FEWEST_UPDATES = 20
+MIN_GAP, MAX_GAP = 10, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,8 +160,8 @@ class Schedule:
         Args:
             run: Length of the whole fit.
             frequency: Steps between two updates, counted from `begin`, at
-                least 1. Defaults to `None`: some fifty updates in the ramp,
-                at most 100 steps apart.
+                least 1. Defaults to `None`: some hundred updates in the ramp,
+                at least 10 and at most 100 steps apart; in a short ramp 20.
 
         Returns:
             Ascending steps; the first is `begin` and the last is `end`.
@@ -172,8 +173,7 @@ class Schedule:
         check_frequency(frequency)
         begin, end = self.span(run)
         if frequency is None:
-            wanted = math.ceil((end - begin) / RAMP_UPDATES)
-            frequency = min(max(wanted, 1), MAX_GAP)
+            frequency = _default_frequency(end - begin)
         return tuple(sorted({*range(begin, end, frequency), end}))
 
     def values(
@@ -251,3 +251,9 @@ class Schedule:
             "Argument `begin` must not lie behind `end`. "
             f"Received: begin={self.begin!r}, end={self.end!r}"
         )
+
+
+def _default_frequency(length: int) -> int:
+    wanted = math.ceil(length / RAMP_UPDATES)
+    smallest = max(1, min(MIN_GAP, length // FEWEST_UPDATES))
+    return min(max(wanted, smallest), MAX_GAP)

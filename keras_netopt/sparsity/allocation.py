@@ -184,10 +184,10 @@ class PerLayer:
         return found
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, layers as their paths."""
+        """Returns the constructor's arguments, layers as their names."""
         return {
             "values": {
-                _path_pattern(key)
+                _name_pattern(key)
                 if isinstance(key, keras.Layer)
                 else key: value
                 for key, value in self.values.items()
@@ -220,8 +220,8 @@ def _check_key(pattern: Any) -> None:
         )
 
 
-def _path_pattern(layer: keras.Layer) -> str:
-    return f"^{re.escape(layer.path)}/"
+def _name_pattern(layer: keras.Layer) -> str:
+    return f"(^|/){re.escape(layer.name)}/"
 
 
 def _match(pattern: Any, targets: Sequence[Target]) -> list[int]:

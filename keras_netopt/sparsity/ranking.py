@@ -32,10 +32,12 @@ def lowest(
     if first is None or ahead == 0:
         return _lowest(scores, count)
     if count > ahead:
-        return _lowest(np.where(first, -np.inf, scores), count)
-    places = np.flatnonzero(first)
-    chosen: np.ndarray = np.zeros(scores.size, bool)
-    chosen[places[_lowest(scores[places], count)]] = True
+        # Ranking the others only: a partition of many equal values is slow.
+        chosen = first.copy()
+        chosen[~first] = _lowest(scores[~first], count - ahead)
+        return chosen
+    chosen = np.zeros(scores.size, bool)
+    chosen[first] = _lowest(scores[first], count)
     return chosen
 
 
@@ -86,6 +88,10 @@ def lowest_units(
     order = np.lexsort(keys)
     reached = np.concatenate([[0], np.cumsum(sizes[order])])
     count = int(np.argmin(np.abs(reached - weights)))
+    ahead = 0 if first is None else int(np.count_nonzero(first))
+    if 2 * (reached[ahead] - weights) <= sizes.max():
+        # They came as near as they could before: masks nest.
+        count = max(count, ahead)
     chosen: np.ndarray = np.zeros(scores.size, bool)
     chosen[order[:count]] = True
     return chosen

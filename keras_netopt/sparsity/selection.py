@@ -115,12 +115,12 @@ def select(
     ...     keras.Input((8,)),
     ...     keras.layers.Dense(4, name="hidden"),
     ...     keras.layers.Dense(2, name="out"),
-    ... ], name="net")
+    ... ])
     >>> chosen = select(model, exclude="last")
     >>> [target.key for target in chosen.targets]
-    ['net/hidden/kernel']
+    ['hidden/kernel']
     >>> [(row.key, row.reason) for row in chosen.skipped][-2:]
-    [('net/out/kernel', 'excluded'), ('net/out/bias', 'bias')]
+    [('out/kernel', 'excluded'), ('out/bias', 'bias')]
 
     Args:
         model: A built model.

@@ -138,6 +138,21 @@ class PruningSession:
         """Zeroes what anything else wrote into masked places."""
         self.store.project()
 
+    def rounding(self) -> float:
+        """Tells by how much whole units may miss a target.
+
+        Blocks, channels and scores that are ranked within each output unit
+        come as near to a share as half a unit a weight.
+
+        Returns:
+            A share of the selected weights.
+        """
+        missed, total = 0.0, 0
+        for target in self.targets:
+            total += target.view.size
+            missed += _largest_unit(self._recipe, target) / 2
+        return missed / total
+
     def _masks(
         self, wanted: float, weights: dict[str, np.ndarray], point: int
     ) -> dict[str, np.ndarray]:
@@ -201,6 +216,15 @@ class PruningSession:
                 f"the score ({self._recipe.score.name}) is made from the "
                 f"gradients of training. Received: sparsity={schedule!r}"
             )
+
+
+def _largest_unit(recipe: Recipe, target: Target) -> int:
+    if recipe.fixed_sparsity is not None:
+        return 0
+    sizes = recipe.pattern.sizes((target.view.fan_in, target.view.fan_out))
+    if recipe.score.within_outputs:
+        return int(sizes.sum(axis=1).max())
+    return int(sizes.max())
 
 
 def _check_finite(targets: tuple[Target, ...]) -> None:

@@ -44,6 +44,4 @@ def keep(mask: Any, tensor: Any) -> Any:
     Returns:
         The masked tensor.
     """
-    return ops.where(
-        ops.convert_to_tensor(mask), tensor, ops.zeros_like(tensor)
-    )
+    return ops.where(ops.convert_to_tensor(mask), tensor, 0.0)

@@ -173,6 +173,21 @@ def graph_nodes(
     )
 
 
+def _output_spec(
+    operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    if type(operation).__name__ == "DotProductAttention":
+        # Keras 3.15 answers with the width of the query, not of the value.
+        query, _, value = args[:3]
+        shape = (*query.shape[:-1], value.shape[-1])
+        return keras.KerasTensor(shape, dtype=query.dtype)
+    outputs = operation.compute_output_spec(*args, **kwargs)
+    if is_static((args, kwargs)) and not is_static(outputs):
+        # EinsumDense answers with its configured, partly free shape.
+        return keras.Operation.compute_output_spec(operation, *args, **kwargs)
+    return outputs
+
+
 def _special_kind(operation: Any) -> str | None:
     """The core layer whose `call` this is, where tracing would not do."""
     for name in ("Bidirectional", "TimeDistributed", "SpectralNormalization"):
@@ -216,12 +231,7 @@ class _Walker:
             outputs = self.enter_operation(operation, args, kwargs, inside)
             self.note(operation, args, kwargs, outputs, scope, entered=True)
             return outputs
-        outputs = operation.compute_output_spec(*args, **kwargs)
-        if is_static((args, kwargs)) and not is_static(outputs):
-            # EinsumDense answers with its configured, partly free shape.
-            outputs = keras.Operation.compute_output_spec(
-                operation, *args, **kwargs
-            )
+        outputs = _output_spec(operation, args, kwargs)
         self.note(operation, args, kwargs, outputs, scope)
         return outputs
 

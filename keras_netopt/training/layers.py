@@ -28,16 +28,22 @@ def walk_layers(model: keras.Layer) -> Iterator[keras.Layer]:
     Returns:
         An iterator over layers.
     """
+    return (layer for _, layer in _walk(model))
+
+
+def _walk(model: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
+    """Yields each layer with the names that lead to it, the model's is ""."""
     seen: set[int] = set()
-    stack = [model]
+    stack = [("", model)]
     while stack:
-        layer = stack.pop()
+        path, layer = stack.pop()
         if id(layer) in seen:
             continue
         seen.add(id(layer))
-        yield layer
+        yield path, layer
         # Private name, tested on Keras 3.15: the sublayers of any layer.
-        stack.extend(reversed(layer._layers))
+        for child in reversed(layer._layers):
+            stack.append((f"{path}{child.name}/", child))
 
 
 def own_variables(layer: keras.Layer) -> list[keras.Variable]:
@@ -68,21 +74,20 @@ def own_variables(layer: keras.Layer) -> list[keras.Variable]:
 def variable_keys(model: keras.Layer) -> dict[int, str]:
     """Names every weight of a model with a key that no other weight has.
 
-    The key is the variable's path. Paths are not unique in Keras (two nested
-    models may both hold `fc/kernel`), so where a path repeats every one of
-    them gets `#0`, `#1`, ... in the order of `model.weights`. The keys depend
-    on the model's structure only, so they fit the same model in a new
-    process.
+    The key is made of the names of the layers that lead to the weight and of
+    its own: "encoder/dense_1/kernel". Where that repeats, every one of them
+    gets `#0`, `#1`, ... in the order of `model.weights`. `variable.path` would
+    not do: it repeats across nested models, and it depends on how a model was
+    built, so that a clone or a reloaded copy has other paths.
 
     Example:
 
     >>> import keras
-    >>> model = keras.Sequential(
-    ...     [keras.Input((4,)), keras.layers.Dense(2, name="fc")], name="net"
-    ... )
+    >>> model = keras.Sequential([keras.layers.Dense(2, name="fc")])
+    >>> model.build((None, 4))
     >>> keys = variable_keys(model)
     >>> [keys[id(v)] for v in model.weights]
-    ['net/fc/kernel', 'net/fc/bias']
+    ['fc/kernel', 'fc/bias']
 
     Args:
         model: A model, or any layer.
@@ -90,13 +95,15 @@ def variable_keys(model: keras.Layer) -> dict[int, str]:
     Returns:
         A dictionary from `id(variable)` to the key.
     """
-    total = Counter(v.path for v in model.weights)
+    names: dict[int, str] = {}
+    for path, layer in _walk(model):
+        for variable in own_variables(layer):
+            names.setdefault(id(variable), path + variable.name)
+    total = Counter(names[id(v)] for v in model.weights)
     seen: Counter[str] = Counter()
-    keys = {}
     for variable in model.weights:
-        path = variable.path
-        keys[id(variable)] = (
-            path if total[path] == 1 else f"{path}#{seen[path]}"
-        )
-        seen[path] += 1
-    return keys
+        name = names[id(variable)]
+        if total[name] > 1:
+            names[id(variable)] = f"{name}#{seen[name]}"
+        seen[name] += 1
+    return names

@@ -2,7 +2,8 @@
 
 Private Keras names used here (tested on Keras 3.15): `Functional`,
 `Sequential._functional`, `Operation._inbound_nodes` and `_outbound_nodes`,
-`Layer._flatten_layers`, the name counters behind `keras.src.utils.naming.auto_name`.
+`Layer._flatten_layers`, and the name counters that the function
+`keras.src.utils.naming.auto_name` reads.
 """
 
 import collections

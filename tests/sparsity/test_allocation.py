@@ -181,7 +181,7 @@ def test_a_layer_is_a_pattern(three_layers):
     recipe = Recipe.create(allocation={layer: None})
     assert zeros_of(recipe, (targets, weights), 0.5)[2] == 0
     config = recipe.allocation.get_config()
-    assert config["values"] == {f"^{layer.path}/": None}
+    assert config["values"] == {f"(^|/){layer.name}/": None}
 
 
 def test_config_round_trip():

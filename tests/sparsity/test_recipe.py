@@ -229,14 +229,14 @@ def test_wanda_prunes_every_output_unit_equally(three_layers, allocation):
     targets, weights = three_layers
     recipe = Recipe.create("wanda", allocation)
     masks = recipe.masks(
-        0.5, targets, weights, statistics=statistics_for("wanda", targets)
+        0.8, targets, weights, statistics=statistics_for("wanda", targets)
     )
     for target, mask in zip(targets, masks, strict=True):
         zeros = (~target.view.to_2d(mask)).sum(axis=0)
         assert zeros.min() == zeros.max() > 0
     total = sum(mask.size for mask in masks)
     slack = sum(target.view.fan_out for target in targets)
-    assert abs(sum(count_zeros(masks)) - 0.5 * total) <= slack
+    assert abs(sum(count_zeros(masks)) - 0.8 * total) <= slack
 
 
 def test_wanda_global_gives_unequal_shares(three_layers):
@@ -246,7 +246,7 @@ def test_wanda_global_gives_unequal_shares(three_layers):
         0.5, targets, weights, statistics=statistics_for("wanda", targets)
     )
     shares = [1 - mask.mean() for mask in masks]
-    assert shares[1] < 0.2 < 0.7 < shares[0]
+    assert shares[1] < 0.25 < 0.75 < shares[0]
 
 
 def test_wanda_at_99_percent_keeps_min_kept(three_layers):

@@ -1,0 +1,281 @@
+"""Reading and running LiteRT files by the names in their signature."""
+
+import collections
+import contextlib
+import importlib
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+INSTALL = 'pip install "keras-netopt[litert]"'
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output of a LiteRT file.
+
+    Example:
+
+    >>> info = TensorInfo("x", (None, 2), "int8", scale=0.5, zero_point=3)
+    >>> info.encode([[1.0, 1000.0]])
+    array([[  5, 127]], dtype=int8)
+    >>> info.decode(info.encode([[1.0, 1000.0]]))
+    array([[ 1., 62.]], dtype=float32)
+
+    Args:
+        name: Its name in the signature.
+        shape: Its shape, `None` for a free axis.
+        dtype: The numpy name of its dtype.
+        scale: Quantisation step, 0 for a float tensor.
+        zero_point: The integer that stands for 0.0.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    scale: float = 0.0
+    zero_point: int = 0
+
+    def encode(self, value: Any) -> np.ndarray:
+        """Turns real numbers into what the file takes, clipped to its range.
+
+        Args:
+            value: An array; integers are taken as they are.
+
+        Returns:
+            An array of dtype `dtype`.
+        """
+        array = np.asarray(value)
+        if self.scale and array.dtype.kind == "f":
+            limits = np.iinfo(self.dtype)
+            steps = np.round(array / self.scale) + self.zero_point
+            array = np.clip(steps, limits.min, limits.max)
+        return np.ascontiguousarray(array.astype(self.dtype))
+
+    def decode(self, value: np.ndarray) -> np.ndarray:
+        """Turns what the file returns into real numbers.
+
+        Args:
+            value: An array of dtype `dtype`.
+
+        Returns:
+            Floats where the tensor is quantised, else `value` itself.
+        """
+        if not self.scale:
+            return value
+        centred = value.astype("float32") - np.float32(self.zero_point)
+        return centred * np.float32(self.scale)
+
+
+class TfliteModel:
+    """A LiteRT file, run by the names in its signature on one thread.
+
+    `ai_edge_litert` runs it where that is installed, else the interpreter
+    inside TensorFlow.
+
+    Example:
+
+    >>> TfliteModel("missing.tflite")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: [Errno 2] No such file or directory: 'missing.tflite'
+
+    Args:
+        path: Path of the `.tflite` file.
+        signature: Name of the signature to run. Defaults to
+            `"serving_default"`, which Keras writes.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ImportError: If no interpreter is installed.
+        ValueError: If the file is no LiteRT file, or needs ops that the
+            interpreter does not have.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], signature: str = "serving_default"
+    ) -> None:
+        with open(path, "rb") as file:
+            content = file.read()
+        with silence_deletion_notice():
+            self._interpreter = _interpreter_class()(
+                model_content=content, num_threads=1
+            )
+        details = _by_name(self._interpreter, signature)
+        self.inputs = {n: _info(n, d) for n, d in details[0].items()}
+        self.outputs = {n: _info(n, d) for n, d in details[1].items()}
+        self._input_index = {n: d["index"] for n, d in details[0].items()}
+        self._output_index = {n: d["index"] for n, d in details[1].items()}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+
+    def feeds(self, x: Any) -> dict[str, np.ndarray]:
+        """Encodes an input for the file.
+
+        Args:
+            x: An array for a file with one input, or a dict of input names.
+
+        Returns:
+            One array an input, in the dtype that the file takes.
+
+        Raises:
+            ValueError: If the names are not those of the file.
+        """
+        if not isinstance(x, Mapping):
+            if len(self.inputs) != 1:
+                raise ValueError(
+                    "Argument `x` must be a dict of arrays, one for each of "
+                    f"the inputs {sorted(self.inputs)}. "
+                    f"Received: x={type(x).__name__}"
+                )
+            x = {next(iter(self.inputs)): x}
+        if set(x) != set(self.inputs):
+            raise ValueError(
+                f"Argument `x` must hold the inputs {sorted(self.inputs)}. "
+                f"Received: x={sorted(x)}"
+            )
+        return {n: info.encode(x[n]) for n, info in self.inputs.items()}
+
+    def random_feeds(self, seed: int = 0) -> dict[str, np.ndarray]:
+        """Makes seeded input of the file's own shapes, free axes being 1.
+
+        Args:
+            seed: Seed of the numpy generator. Defaults to `0`.
+
+        Returns:
+            One array an input, in the dtype that the file takes.
+        """
+        rng = np.random.default_rng(seed)
+        shapes = {n: [a or 1 for a in t.shape] for n, t in self.inputs.items()}
+        return {
+            name: info.encode(rng.random(shapes[name], dtype="float32"))
+            for name, info in self.inputs.items()
+        }
+
+    def prepare(self, feeds: Mapping[str, np.ndarray]) -> Callable[[], None]:
+        """Sets the input and returns the call that computes.
+
+        Args:
+            feeds: What `feeds` or `random_feeds` returned.
+
+        Returns:
+            A function without arguments that runs the file once.
+
+        Raises:
+            ValueError: If a shape does not fit.
+            RuntimeError: If the interpreter cannot prepare the file.
+        """
+        shapes = {name: value.shape for name, value in feeds.items()}
+        if shapes != self._shapes:
+            for name, shape in shapes.items():
+                self._interpreter.resize_tensor_input(
+                    self._input_index[name], shape, strict=True
+                )
+            self._interpreter.allocate_tensors()
+            self._shapes = shapes
+        for name, value in feeds.items():
+            self._interpreter.set_tensor(self._input_index[name], value)
+        invoke: Callable[[], None] = self._interpreter.invoke
+        return invoke
+
+    def run(self, x: Any) -> dict[str, np.ndarray]:
+        """Runs the file once.
+
+        Args:
+            x: An array for a file with one input, or a dict of input names.
+
+        Returns:
+            The outputs by name, quantised ones as real numbers.
+
+        Raises:
+            ValueError: If names or shapes do not fit.
+            RuntimeError: If an op cannot run.
+        """
+        self.prepare(self.feeds(x))()
+        return {
+            name: info.decode(
+                self._interpreter.get_tensor(self._output_index[name])
+            )
+            for name, info in self.outputs.items()
+        }
+
+
+def count_ops(content: bytes) -> dict[str, int]:
+    """Counts the operators in a LiteRT file without running it.
+
+    Args:
+        content: The bytes of the file.
+
+    Returns:
+        How often each operator occurs, all subgraphs together; custom ones
+        under their own name, as "FlexErf".
+    """
+    schema = _schema()
+    model = schema.Model.GetRootAsModel(content, 0)
+    names = {code: n for n, code in vars(schema.BuiltinOperator).items()}
+    ops: collections.Counter[str] = collections.Counter()
+    for subgraph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for k in range(subgraph.OperatorsLength()):
+            code = model.OperatorCodes(subgraph.Operators(k).OpcodeIndex())
+            # Old files hold the code in a byte, new ones in an int.
+            builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            custom = builtin == schema.BuiltinOperator.CUSTOM
+            name = code.CustomCode().decode() if custom else names[builtin]
+            ops[name] += 1
+    return dict(sorted(ops.items()))
+
+
+@contextlib.contextmanager
+def silence_deletion_notice() -> Iterator[None]:
+    """Hides TensorFlow's announcement that its interpreter will go."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated"
+        )
+        yield
+
+
+def _interpreter_class() -> Any:
+    with contextlib.suppress(ImportError):
+        return importlib.import_module("ai_edge_litert.interpreter").Interpreter
+    try:
+        return importlib.import_module("tensorflow").lite.Interpreter
+    except (ImportError, AttributeError) as error:
+        raise ImportError(
+            f"A LiteRT interpreter is needed to run the file: {INSTALL}"
+        ) from error
+
+
+def _schema() -> Any:
+    with contextlib.suppress(ImportError):
+        return importlib.import_module("ai_edge_litert.schema_py_generated")
+    try:
+        return importlib.import_module(
+            "tensorflow.lite.python.schema_py_generated"
+        )
+    except ImportError as error:
+        raise ImportError(
+            f"The LiteRT schema is needed to read the file: {INSTALL}"
+        ) from error
+
+
+def _by_name(
+    interpreter: Any, signature: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    if signature in interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner(signature)
+        return runner.get_input_details(), runner.get_output_details()
+    inputs = {d["name"]: d for d in interpreter.get_input_details()}
+    outputs = {d["name"]: d for d in interpreter.get_output_details()}
+    return inputs, outputs
+
+
+def _info(name: str, detail: Mapping[str, Any]) -> TensorInfo:
+    signature = detail.get("shape_signature", detail["shape"])
+    shape = tuple(None if axis < 0 else int(axis) for axis in signature)
+    scale, zero_point = detail["quantization"]
+    dtype = np.dtype(detail["dtype"]).name
+    return TensorInfo(name, shape, dtype, float(scale), int(zero_point))

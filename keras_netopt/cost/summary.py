@@ -1,0 +1,205 @@
+"""Walks a model and adds up what each of its layers costs."""
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.cost.macs import count, has_inside
+from keras_netopt.cost.report import CostReport, LayerCost
+from keras_netopt.training.graph import GraphNode, graph_nodes, is_graph_model
+from keras_netopt.training.layers import own_variables, walk_layers
+from keras_netopt.training.symbolic import input_specs
+
+Shapes = tuple[tuple[int | None, ...], ...]
+
+
+def summarize(model: keras.Model, *, input_shape: Any = None) -> CostReport:
+    """Counts parameters, zeros, MACs and bytes of a model, layer by layer.
+
+    Nested, shared, wrapped and subclassed models count; parameters that are
+    shared count once, MACs once per call. Element-wise work (activations,
+    normalisation, pooling, lookups) is 0 MACs. What cannot be counted, such
+    as a layer whose `call` leaves `keras.ops`, is listed in `unknown`, never
+    guessed. The model stays as it is.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_netopt.cost import summarize
+    >>> model = keras.Sequential(
+    ...     [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv")],
+    ...     name="tiny",
+    ... )
+    >>> report = summarize(model)
+    >>> report.params, report.macs, report.bytes
+    (112, 3888, 448)
+
+    Args:
+        model: A built Keras model.
+        input_shape: The shape to assume for the input, batch axis included,
+            e.g. `(None, 224, 224, 3)`, where the model leaves axes free; a
+            structure of shapes for several inputs. Defaults to `None`, the
+            model's own.
+
+    Returns:
+        The report; `print(report)` shows a table like `model.summary()`.
+
+    Raises:
+        TypeError: If `model` is not a `keras.Model`.
+        ValueError: If the model is not built or `input_shape` does not fit.
+    """
+    nodes = graph_nodes(
+        model, input_shape=input_shape, enter=has_inside, containers=True
+    )
+    ledger = _Ledger()
+    for node in nodes:
+        ledger.add(node)
+    ledger.claim(model)
+    batch = _batch_size(model, input_shape)
+    rows = [row for row in ledger.rows.values() if not row.is_empty()]
+    return CostReport(
+        model.name, tuple(_layer_cost(row, batch) for row in rows)
+    )
+
+
+@dataclass
+class _Row:
+    target: keras.Operation
+    name: str
+    output_shapes: Shapes = ()
+    macs: int = 0
+    calls: int = 0
+    reasons: list[str] = field(default_factory=list)
+    weights: list[keras.Variable] = field(default_factory=list)
+
+    def is_empty(self) -> bool:
+        """Whether all there is to say is said by the rows of sublayers."""
+        if self.weights or self.macs or self.reasons:
+            return False
+        layer = self.target
+        if isinstance(layer, keras.Model):
+            return True
+        return (
+            isinstance(layer, keras.layers.Layer)
+            and sum(1 for _ in walk_layers(layer)) > 1
+        )
+
+
+@dataclass
+class _Ledger:
+    """Adds each call to the row of the layer that a reader knows."""
+
+    rows: dict[int, _Row] = field(default_factory=dict)
+
+    def add(self, node: GraphNode) -> None:
+        target, name = _accountable(node)
+        row = self.rows.setdefault(id(target), _Row(target, name))
+        own_work = node.untraced is not None
+        if node.operation is target and not own_work:
+            row.calls += 1
+            row.output_shapes = row.output_shapes or node.output_shapes
+        if node.entered:
+            return
+        macs = count(node)
+        if macs is None:
+            row.reasons.append(_reason(node))
+        else:
+            row.macs += macs
+
+    def claim(self, model: keras.Model) -> None:
+        """Gives each weight to one row: the innermost, then the first."""
+        seen: set[int] = set()
+        layers = [
+            row
+            for row in self.rows.values()
+            if isinstance(row.target, keras.layers.Layer)
+        ]
+        layers.sort(key=lambda row: sum(1 for _ in walk_layers(row.target)))
+        for row in layers:
+            layer = row.target
+            own = layer.weights if _is_core(layer) else own_variables(layer)
+            row.weights = _unseen(own, seen)
+        # What the forward pass never calls still takes room.
+        for layer in walk_layers(model):
+            if weights := _unseen(own_variables(layer), seen):
+                row = self.rows.setdefault(id(layer), _Row(layer, layer.name))
+                row.weights = weights
+
+
+def _unseen(weights: Any, seen: set[int]) -> list[keras.Variable]:
+    fresh = [v for v in weights if id(v) not in seen]
+    seen.update(id(v) for v in fresh)
+    return fresh
+
+
+def _accountable(node: GraphNode) -> tuple[keras.Operation, str]:
+    """The row of a call: a core layer answers for all that is inside it."""
+    chain = [*node.owners, node.operation]
+    names = [owner.name for owner in chain]
+    for k, owner in enumerate(chain):
+        if k > 0 and _is_core(owner):
+            if not isinstance(owner, keras.layers.Layer):
+                break
+            return owner, "/".join(names[1 : k + 1])
+    last, place = chain[-1], len(chain) - 1
+    in_graph = place > 0 and is_graph_model(chain[place - 1])
+    if not isinstance(last, keras.layers.Layer) and not in_graph:
+        place -= 1
+    return chain[place], "/".join(names[1 : place + 1]) or names[0]
+
+
+def _is_core(operation: keras.Operation) -> bool:
+    """Whether Keras itself defines a layer or op, models left out."""
+    package = type(operation).__module__.partition(".")[0]
+    return package == "keras" and not isinstance(operation, keras.Model)
+
+
+def _reason(node: GraphNode) -> str:
+    kind = type(node.operation).__name__
+    if node.untraced is not None:
+        return (
+            f"`call` leaves `keras.ops` ({node.untraced}); the layers that "
+            "it calls are counted"
+        )
+    shapes = (*node.input_shapes, *node.output_shapes)
+    free = any(axis is None for shape in shapes for axis in shape)
+    if free or node.repeat is None:
+        return "an axis has no size; pass `input_shape=`"
+    return f"no rule for {kind}"
+
+
+def _batch_size(model: keras.Model, input_shape: Any) -> int:
+    specs = input_specs(model, input_shape=input_shape)
+    shape = keras.tree.flatten(specs)[0].shape
+    return (shape[0] if shape else None) or 1
+
+
+def _layer_cost(row: _Row, batch: int) -> LayerCost:
+    reasons = sorted(set(row.reasons))
+    if row.macs % batch:
+        reasons.append(f"{row.macs} MACs for a batch of {batch}")
+    return LayerCost(
+        name=row.name,
+        kind=type(row.target).__name__,
+        output_shapes=row.output_shapes,
+        params=sum(math.prod(v.shape) for v in row.weights),
+        nonzero=sum(_count_nonzero(v) for v in row.weights),
+        bytes=sum(math.prod(v.shape) * _itemsize(v) for v in row.weights),
+        macs=None if reasons else row.macs // batch,
+        calls=row.calls,
+        note="; ".join(reasons),
+    )
+
+
+def _count_nonzero(variable: keras.Variable) -> int:
+    return int(np.count_nonzero(variable.numpy()))
+
+
+def _itemsize(variable: keras.Variable) -> int:
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    bits = re.search(r"\d+", dtype)
+    return int(bits.group()) // 8 if bits else 1

@@ -1,0 +1,161 @@
+"""The call of Keras' LiteRT exporter, and what its errors mean."""
+
+import gzip
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from keras_netopt.cost.interpreter import silence_deletion_notice
+from keras_netopt.export.errors import ExportError
+from keras_netopt.export.preflight import Prepared
+from keras_netopt.export.quantize import converter_settings
+from keras_netopt.export.report import FileSize
+from keras_netopt.export.samples import Arrays, batches
+from keras_netopt.training.layers import walk_layers
+
+QUIET = (
+    # Said of every calibrated file with float inputs and outputs.
+    "Statistics for quantized inputs were expected",
+)
+
+
+def convert(
+    prepared: Prepared,
+    path: str,
+    *,
+    quantize: str | None = None,
+    sparse: bool = False,
+    samples: Arrays | None = None,
+    quantized_io: bool = False,
+    allow_select_tf_ops: bool = False,
+) -> None:
+    """Writes a LiteRT file, not yet verified.
+
+    Args:
+        prepared: The model and its signature.
+        path: Where to write.
+        quantize: `None` or a key of `MODES`. Defaults to `None`.
+        sparse: Whether zeros are stored sparsely. Defaults to `False`.
+        samples: What to calibrate on. Defaults to `None`.
+        quantized_io: Whether inputs and outputs become integers. Defaults to
+            `False`.
+        allow_select_tf_ops: Whether TensorFlow ops may be written. Defaults
+            to `False`.
+
+    Raises:
+        ExportError: If the converter refuses the model.
+        OSError: If the file cannot be written.
+    """
+    settings = converter_settings(
+        quantize,
+        sparse=sparse,
+        representative_dataset=_calibration(prepared, samples),
+        quantized_io=quantized_io,
+        allow_select_tf_ops=allow_select_tf_ops,
+    )
+    with silence_deletion_notice(), warnings.catch_warnings():
+        for message in QUIET:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            prepared.model.export(
+                path,
+                format="litert",
+                verbose=False,
+                input_signature=prepared.signature,
+                **settings,
+            )
+        except OSError:
+            raise
+        # The converter, and the model's own code while it is traced, may
+        # raise anything.
+        except Exception as error:
+            raise explain(error, prepared.model) from error
+
+
+def file_size(path: str) -> FileSize:
+    """Measures a file, raw and gzipped.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its size; the same for the same content at any time.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    return FileSize(len(content), len(gzip.compress(content, 9, mtime=0)))
+
+
+def explain(error: Exception, model: keras.Model) -> ExportError:
+    """Turns an error of the converter into one that says what to do.
+
+    Example:
+
+    >>> import keras
+    >>> error = Exception("'tf.MatrixInverse' op is neither a custom op")
+    >>> print(explain(error, keras.Sequential()))
+    LiteRT has no kernel for: MatrixInverse. Replace the op, or pass \
+`allow_select_tf_ops=True` if the device brings TensorFlow's Flex delegate.
+
+    Args:
+        error: What was raised.
+        model: The model that was converted.
+
+    Returns:
+        The error to raise.
+    """
+    text = str(error)
+    listed = re.findall(r"^(?:Custom|TF Select) ops: (.+)$", text, re.M)
+    ops = {op.strip() for line in listed for op in line.split(",")}
+    ops |= set(re.findall(r"'tf\.(\w+)' op", text))
+    if not ops:
+        line = text.strip().partition("\n")[0][:300]
+        return ExportError(
+            f"The converter refused the model: {type(error).__name__}: {line}"
+        )
+    layers = _layers_in(text, ops, model)
+    where = f" (in layer {', '.join(layers)})" if layers else ""
+    if any(op.startswith("TensorList") for op in ops):
+        remedy = (
+            "A loop over tensors needs fixed shapes: pass `input_signature=` "
+            "with a fixed batch and time axis."
+        )
+    else:
+        remedy = (
+            "Replace the op, or pass `allow_select_tf_ops=True` if the device "
+            "brings TensorFlow's Flex delegate."
+        )
+    names = ", ".join(sorted(ops))
+    return ExportError(f"LiteRT has no kernel for: {names}{where}. {remedy}")
+
+
+def _layers_in(text: str, ops: set[str], model: keras.Model) -> list[str]:
+    """The innermost layers in the op paths that the message quotes."""
+    known = {layer.name for layer in walk_layers(model)}
+    found = []
+    for op in ops:
+        pattern = rf'fused\["{re.escape(op)}:", "([^"@]+)@'
+        for path in re.findall(pattern, text):
+            # TensorFlow numbers a scope that it enters again.
+            parts = [
+                name
+                for part in path.split("/")
+                for name in (part, re.sub(r"_\d+$", "", part))
+                if name in known
+            ]
+            found += parts[-1:]
+    return sorted(set(found))
+
+
+def _calibration(
+    prepared: Prepared, samples: Arrays | None
+) -> Callable[[], Iterator[dict[str, Any]]] | None:
+    if samples is None:
+        return None
+    return lambda: batches(prepared, samples, single=True)

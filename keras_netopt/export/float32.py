@@ -1,0 +1,125 @@
+"""A float32 twin of a model in mixed or half precision."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from keras_netopt.export.errors import ExportError
+from keras_netopt.training.layers import walk_layers
+
+_HALF = ("float16", "bfloat16")
+_HALF_NAMES = (*_HALF, "mixed_float16", "mixed_bfloat16")
+
+
+def half_layers(model: keras.Model) -> list[str]:
+    """Names the layers that compute or store in half precision.
+
+    Example:
+
+    >>> import keras
+    >>> half = keras.layers.Dense(2, dtype="mixed_float16", name="half")
+    >>> half_layers(keras.Sequential([keras.Input((3,)), half]))
+    ['half']
+
+    Args:
+        model: A Keras model.
+
+    Returns:
+        Layer names; empty for a float32 model.
+    """
+    return [
+        layer.name
+        for layer in walk_layers(model)
+        if not isinstance(layer, keras.Model)
+        and (layer.compute_dtype in _HALF or layer.variable_dtype in _HALF)
+    ]
+
+
+def float32_clone(model: keras.Model) -> keras.Model:
+    """Rebuilds a model from its config in float32, with the same weights.
+
+    Example:
+
+    >>> import keras
+    >>> half = keras.layers.Dense(2, dtype="mixed_float16")
+    >>> clone = float32_clone(keras.Sequential([keras.Input((3,)), half]))
+    >>> clone.layers[0].compute_dtype
+    'float32'
+
+    Args:
+        model: A built Keras model, which stays as it is.
+
+    Returns:
+        The clone, not compiled.
+
+    Raises:
+        ExportError: If the model cannot be rebuilt from its config.
+    """
+    classes = {
+        type(layer).__name__: type(layer) for layer in walk_layers(model)
+    }
+    try:
+        config = keras.saving.serialize_keras_object(model)
+        config.pop("compile_config", None)
+        with _float32_policy(), keras.saving.custom_object_scope(classes):
+            clone = keras.saving.deserialize_keras_object(
+                _in_float32(config), safe_mode=False
+            )
+    # The configs of user classes may raise anything.
+    except Exception as error:
+        raise _no_clone(str(error)) from error
+    old, new = model.weights, clone.weights
+    if [tuple(v.shape) for v in old] != [tuple(v.shape) for v in new]:
+        raise _no_clone(
+            f"the clone has {len(new)} weights in place of {len(old)}, or "
+            "other shapes"
+        )
+    clone.set_weights(model.get_weights())
+    if left := half_layers(clone):
+        raise _no_clone(f"layers {left} stay in half precision")
+    return clone
+
+
+def _no_clone(reason: str) -> ExportError:
+    return ExportError(
+        "A model in half precision is exported through a float32 clone, which "
+        f"could not be made: {reason}. Give your classes a complete "
+        '`get_config`, or build the model with dtype="float32" and copy the '
+        "weights."
+    )
+
+
+def _in_float32(value: Any) -> Any:
+    """A config with every half precision dtype replaced."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_in_float32(entry) for entry in value)
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: "float32"
+        if key in ("dtype", "input_dtype") and _is_half(entry)
+        else _in_float32(entry)
+        for key, entry in value.items()
+    }
+
+
+def _is_half(dtype: Any) -> bool:
+    if isinstance(dtype, dict):
+        config = dtype.get("config") or {}
+        if dtype.get("class_name") == "DTypePolicyMap":
+            return True
+        return config.get("name") in _HALF_NAMES
+    return dtype in _HALF_NAMES
+
+
+@contextlib.contextmanager
+def _float32_policy() -> Iterator[None]:
+    """Layers that a user class makes itself take the global policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

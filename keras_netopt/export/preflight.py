@@ -1,0 +1,201 @@
+"""What is checked and prepared before a model goes to the converter."""
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_netopt.export.float32 import float32_clone, half_layers
+from keras_netopt.export.quantize import refuse_quantized_layers
+from keras_netopt.training.graph import is_graph_model
+from keras_netopt.training.layers import walk_layers
+from keras_netopt.training.symbolic import input_specs
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model that the converter can take, and how it is to be called.
+
+    Example:
+
+    >>> import keras
+    >>> inputs = keras.Input((4,), name="x")
+    >>> model = keras.Model(inputs, keras.layers.Dense(3)(inputs))
+    >>> prepare(model).names
+    ('x',)
+
+    Args:
+        model: The model itself, or its float32 clone.
+        signature: One structure of `keras.InputSpec` a positional argument.
+        names: The names of the flat inputs, as the file will have them.
+        notes: What was decided for the user.
+    """
+
+    model: keras.Model
+    signature: list[Any]
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def specs(self) -> dict[str, keras.InputSpec]:
+        """The spec of each input by name."""
+        flat = keras.tree.flatten(self.signature)
+        return dict(zip(self.names, flat, strict=True))
+
+    @property
+    def batch(self) -> int | None:
+        """The fixed batch size, or `None`."""
+        shape = keras.tree.flatten(self.signature)[0].shape
+        return shape[0] if shape else None
+
+
+def check_backend() -> None:
+    """Refuses backends whose models the LiteRT converter cannot read.
+
+    Raises:
+        ValueError: If Keras does not run on TensorFlow.
+    """
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            "LiteRT export needs the TensorFlow backend. "
+            f"Received: backend={backend!r}. Save the model with "
+            '`model.save("model.keras")`, start Python with '
+            "KERAS_BACKEND=tensorflow, load the model there with "
+            '`keras.saving.load_model("model.keras")` and export it.'
+        )
+
+
+def check_path(path: Any) -> str:
+    """Refuses paths that cannot hold a LiteRT file.
+
+    Example:
+
+    >>> check_path("model.tflite")
+    'model.tflite'
+
+    Args:
+        path: A path of the user.
+
+    Returns:
+        The path as a string.
+
+    Raises:
+        TypeError: If it is no path.
+        ValueError: If it does not end in `.tflite`.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            "Argument `path` must be a string or a path. "
+            f"Received: path={path!r}"
+        )
+    text = os.fspath(path)
+    if not text.endswith(".tflite"):
+        raise ValueError(
+            f"Argument `path` must end in '.tflite'. Received: path={text!r}"
+        )
+    return text
+
+
+def prepare(model: keras.Model, *, input_signature: Any = None) -> Prepared:
+    """Settles which model is exported and with which input shapes.
+
+    Args:
+        model: The user's model, which stays as it is.
+        input_signature: One structure of `keras.InputSpec` a positional
+            argument, batch axis included. Defaults to `None`: the model's
+            own inputs, batch 1 for a model that steps through time.
+
+    Returns:
+        The model and signature to convert.
+
+    Raises:
+        TypeError: If `model` is not a `keras.Model`.
+        ValueError: If the model is unbuilt, quantised by Keras, or steps
+            through a time axis without a length.
+    """
+    specs: Any = input_specs(model)
+    layers = list(walk_layers(model))
+    refuse_quantized_layers(layers)
+    names = _names(model, specs)
+    notes: list[str] = []
+    if half_layers(model):
+        model = float32_clone(model)
+        notes.append("half precision: exported from a float32 clone")
+    if input_signature is not None:
+        specs = _as_list(input_signature)
+        if len(keras.tree.flatten(specs)) != len(names):
+            raise ValueError(
+                f"Argument `input_signature` must hold {len(names)} inputs. "
+                f"Received: input_signature={input_signature!r}"
+            )
+    elif any(_steps_through_time(layer) for layer in layers):
+        specs = _static(specs, layers)
+        if keras.tree.flatten(input_specs(model))[0].shape[0] is None:
+            notes.append("recurrent layers: exported with a fixed batch of 1")
+    remaining = iter(names)
+    signature = keras.tree.map_structure(
+        lambda spec: _input_spec(spec, next(remaining)), specs
+    )
+    return Prepared(model, signature, names, tuple(notes))
+
+
+def _as_list(signature: Any) -> list[Any]:
+    if isinstance(signature, (list, tuple)):
+        return list(signature)
+    return [signature]
+
+
+def _input_spec(spec: Any, name: str) -> keras.InputSpec:
+    dtype = keras.backend.standardize_dtype(spec.dtype or "float32")
+    if dtype in ("float16", "bfloat16"):
+        dtype = "float32"
+    if dtype == "string":
+        raise ValueError(
+            "Argument `model` must take numbers. "
+            f"Received: input {name!r} of dtype string. Turn text into "
+            "numbers outside of the exported model."
+        )
+    return keras.InputSpec(shape=tuple(spec.shape), dtype=dtype, name=name)
+
+
+def _steps_through_time(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.RNN) and not layer.unroll
+
+
+def _static(specs: Any, layers: list[keras.layers.Layer]) -> Any:
+    recurrent = [layer.name for layer in layers if _steps_through_time(layer)]
+
+    def fix(spec: Any) -> keras.KerasTensor:
+        batch, *rest = spec.shape
+        if None in rest:
+            raise ValueError(
+                "Argument `input_signature` must be given, for the recurrent "
+                f"layers {recurrent} need a time axis with a length. "
+                f"Received: an input of shape {tuple(spec.shape)}. Pass e.g. "
+                "`input_signature=[keras.InputSpec(shape=(1, 20, 8))]`."
+            )
+        return keras.KerasTensor((batch or 1, *rest), dtype=spec.dtype)
+
+    return keras.tree.map_structure(fix, specs)
+
+
+def _names(model: keras.Model, specs: Any) -> tuple[str, ...]:
+    """Names that TensorFlow takes as they are, so that the file has them."""
+    raw: list[str] = []
+    if is_graph_model(model):
+        raw = [spec.name for spec in keras.tree.flatten(specs)]
+    elif isinstance(specs[0], dict):
+        paths = keras.tree.flatten_with_path(specs[0])
+        raw = ["_".join(map(str, path)) for path, _ in paths]
+    else:
+        raw = ["inputs"] * len(keras.tree.flatten(specs))
+    names: list[str] = []
+    for name in raw:
+        plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+        plain = plain if plain[:1].isalpha() else f"input_{plain}"
+        tries = [plain, *(f"{plain}_{k}" for k in range(1, len(raw) + 1))]
+        names.append(next(name for name in tries if name not in names))
+    return tuple(names)

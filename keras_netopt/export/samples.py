@@ -1,0 +1,174 @@
+"""Inputs to calibrate and to verify a file with."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.export.preflight import Prepared
+from keras_netopt.training.layers import walk_layers
+
+MAX_SAMPLES = 256
+FREE_AXIS = 32
+Arrays = dict[str, np.ndarray]
+
+
+def samples_of(
+    prepared: Prepared, data: Any = None, *, seed: int = 0
+) -> Arrays:
+    """Returns samples by input name, the user's or random ones.
+
+    Args:
+        prepared: The model and its signature.
+        data: Arrays in the structure of the model's inputs, or an iterable
+            of batches such as a `tf.data.Dataset`. Defaults to `None`:
+            random numbers in [0, 1), integers below the smallest vocabulary.
+        seed: Seed of the random numbers. Defaults to `0`.
+
+    Returns:
+        One array an input, as many samples each, in the input's dtype.
+
+    Raises:
+        ValueError: If the data does not fit the inputs.
+    """
+    if data is None:
+        return _random(prepared, seed)
+    flat = _flat(prepared, data)
+    specs = prepared.specs
+    if len(flat) != len(specs):
+        raise ValueError(
+            f"Argument `representative_data` must hold {len(specs)} inputs: "
+            f"{list(specs)}. Received: {len(flat)} arrays"
+        )
+    arrays = {
+        name: np.asarray(value)[:MAX_SAMPLES].astype(spec.dtype)
+        for (name, spec), value in zip(specs.items(), flat, strict=True)
+    }
+    _check(arrays, specs)
+    return arrays
+
+
+def batches(
+    prepared: Prepared, samples: Arrays, *, single: bool = False
+) -> Iterator[Arrays]:
+    """Cuts samples into batches that the file takes.
+
+    Args:
+        prepared: The model and its signature.
+        samples: What `samples_of` returned.
+        single: Whether every batch of a free batch axis is 1 sample.
+            Defaults to `False`: three of 1, then batches of 4.
+
+    Yields:
+        One array an input.
+    """
+    total = len(next(iter(samples.values())))
+    fixed = prepared.batch
+    start = 0
+    while start < total:
+        size = fixed or (1 if single or start < 3 else 4)
+        # A fixed batch is filled up with samples from the beginning.
+        stop = start + size if fixed else min(start + size, total)
+        index = [k % total for k in range(start, stop)]
+        yield {name: array[index] for name, array in samples.items()}
+        start += size
+
+
+def pack(prepared: Prepared, arrays: Arrays) -> list[Any]:
+    """Arranges arrays as the positional arguments of the model.
+
+    Args:
+        prepared: The model and its signature.
+        arrays: One array an input.
+
+    Returns:
+        One structure of arrays a positional argument.
+    """
+    flat = [arrays[name] for name in prepared.names]
+    packed: list[Any] = keras.tree.pack_sequence_as(prepared.signature, flat)
+    return packed
+
+
+def _flat(prepared: Prepared, data: Any) -> list[Any]:
+    if _is_stream(data):
+        rows = []
+        count = 0
+        for batch in data:
+            inputs = batch[0] if isinstance(batch, tuple) else batch
+            rows.append(_ordered(prepared, inputs))
+            count += len(rows[-1][0])
+            if count >= MAX_SAMPLES:
+                break
+        if not rows:
+            raise ValueError(
+                "Argument `representative_data` must hold samples. "
+                f"Received: representative_data={data!r}, which is empty"
+            )
+        return [np.concatenate(column) for column in zip(*rows, strict=True)]
+    return _ordered(prepared, data)
+
+
+def _is_stream(data: Any) -> bool:
+    arrays = hasattr(data, "shape") or isinstance(data, (list, tuple, Mapping))
+    return not arrays and hasattr(data, "__iter__")
+
+
+def _ordered(prepared: Prepared, data: Any) -> list[np.ndarray]:
+    if isinstance(data, Mapping) and set(data) == set(prepared.names):
+        return [np.asarray(data[name]) for name in prepared.names]
+    if len(prepared.names) == 1 and isinstance(data, list):
+        # A list of one array is that array; a list of samples is stacked.
+        axes = len(next(iter(prepared.specs.values())).shape)
+        if not (len(data) == 1 and np.ndim(data[0]) == axes):
+            return [np.asarray(data)]
+    return [np.asarray(leaf) for leaf in keras.tree.flatten(data)]
+
+
+def _check(arrays: Arrays, specs: Mapping[str, keras.InputSpec]) -> None:
+    lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(
+            "Argument `representative_data` must hold as many samples for "
+            "each input, at least one. Received: shapes "
+            f"{[array.shape for array in arrays.values()]}"
+        )
+    for name, array in arrays.items():
+        wanted = specs[name].shape[1:]
+        fits = len(wanted) == array.ndim - 1 and all(
+            axis in (None, size)
+            for axis, size in zip(wanted, array.shape[1:], strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                "Argument `representative_data` must have shape "
+                f"{(None, *wanted)} for input {name!r}. "
+                f"Received: shape {array.shape}"
+            )
+
+
+def _random(prepared: Prepared, seed: int) -> Arrays:
+    rng = np.random.default_rng(seed)
+    count = 3 * (prepared.batch or 0) or 7
+    limit = _smallest_vocabulary(prepared.model)
+    arrays = {}
+    for name, spec in prepared.specs.items():
+        shape = (count, *(axis or FREE_AXIS for axis in spec.shape[1:]))
+        if spec.dtype == "bool":
+            arrays[name] = rng.random(shape) < 0.5
+        elif "int" in spec.dtype:
+            values = rng.integers(0, min(limit, 128), shape)
+            arrays[name] = values.astype(spec.dtype)
+        else:
+            arrays[name] = rng.random(shape).astype(spec.dtype)
+    return arrays
+
+
+def _smallest_vocabulary(model: keras.Model) -> int:
+    sizes = [
+        getattr(layer, size)
+        for layer in walk_layers(model)
+        for size in ("input_dim", "num_tokens")
+        if isinstance(getattr(layer, size, None), int)
+    ]
+    return min(sizes, default=10)

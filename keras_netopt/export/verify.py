@@ -1,0 +1,228 @@
+"""Runs an exported file and compares it with the Keras model, by name."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.cost.interpreter import TfliteModel
+from keras_netopt.export.errors import ExportError
+from keras_netopt.export.preflight import Prepared
+from keras_netopt.export.quantize import MODES
+from keras_netopt.export.samples import Arrays, batches, pack
+
+FLOAT_TOLERANCE = 1e-4
+MAX_RELATIVE = 0.5
+MIN_AGREEMENT = 0.7
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far a file is from the model that it came from.
+
+    Example:
+
+    >>> Verification(1e-7, 1e-7, 1.0, 3).max_abs_diff
+    1e-07
+
+    Args:
+        max_abs_diff: Largest difference of any output.
+        max_rel_diff: The same, over the largest value of that output.
+        agreement: Share of samples with the same largest class, the worst
+            of all outputs that look like classes; `None` without such.
+        samples: Number of samples compared.
+    """
+
+    max_abs_diff: float
+    max_rel_diff: float
+    agreement: float | None
+    samples: int
+
+
+def reference(prepared: Prepared, samples: Arrays) -> list[Arrays]:
+    """Runs the Keras model on each batch of samples.
+
+    Args:
+        prepared: The model and its signature.
+        samples: What `samples_of` returned.
+
+    Returns:
+        The outputs by their name in the signature, a batch.
+
+    Raises:
+        ExportError: If the model itself computes NaN.
+    """
+    results = []
+    for batch in batches(prepared, samples):
+        outputs = _call(prepared, batch)
+        named = outputs
+        if not isinstance(outputs, dict):
+            flat = keras.tree.flatten(outputs)
+            named = {f"output_{k}": value for k, value in enumerate(flat)}
+        arrays = {
+            name: keras.ops.convert_to_numpy(value)
+            for name, value in named.items()
+        }
+        for name, array in arrays.items():
+            if np.isnan(array).any():
+                raise ExportError(_blame(prepared.model, name))
+        results.append(arrays)
+    return results
+
+
+def verify(
+    prepared: Prepared,
+    path: str,
+    samples: Arrays,
+    expected: list[Arrays],
+    quantize: str | None = None,
+) -> Verification:
+    """Runs the file on each batch and compares output by output.
+
+    Args:
+        prepared: The model and its signature.
+        path: The file.
+        samples: What `samples_of` returned.
+        expected: What `reference` returned.
+        quantize: How the file is quantised; sets what may differ. Defaults
+            to `None`.
+
+    Returns:
+        The largest differences.
+
+    Raises:
+        ExportError: If the file does not run, answers under other names or
+            shapes, computes NaN, or differs more than `quantize` explains.
+    """
+    got = run_file(prepared, path, samples)
+    found = [_compare(name, expected, got) for name in sorted(expected[0])]
+    shares = [share for _, _, share in found if share is not None]
+    result = Verification(
+        max_abs_diff=max(diff for diff, _, _ in found),
+        max_rel_diff=max(diff / scale for diff, scale, _ in found),
+        agreement=min(shares, default=None),
+        samples=sum(len(next(iter(b.values()))) for b in expected),
+    )
+    for name, (diff, scale, _) in zip(sorted(expected[0]), found, strict=True):
+        limit = FLOAT_TOLERANCE * max(1.0, scale)
+        if quantize is None and diff > limit:
+            raise ExportError(
+                f"The file computes something else than the model: output "
+                f"{name!r} differs by {diff:.3g}, {limit:.3g} is allowed. "
+                "Report this with the model, please."
+            )
+    if quantize is not None and _is_broken(result, quantize):
+        raise ExportError(
+            f"Quantisation quantize={quantize!r} breaks the model: relative "
+            f"difference {result.max_rel_diff:.3g}, same class for "
+            f"{result.agreement} of the samples. Pass `representative_data` "
+            "that looks like real input, or a milder mode."
+        )
+    return result
+
+
+def run_file(prepared: Prepared, path: str, samples: Arrays) -> list[Arrays]:
+    """Runs the file on each batch of samples.
+
+    Args:
+        prepared: The model and its signature.
+        path: The file.
+        samples: What `samples_of` returned.
+
+    Returns:
+        The outputs by name, a batch.
+
+    Raises:
+        ExportError: If the file does not run or has other inputs.
+    """
+    try:
+        lite = TfliteModel(path)
+        if set(lite.inputs) != set(prepared.names):
+            raise ExportError(
+                f"The file has the inputs {sorted(lite.inputs)} in place of "
+                f"{sorted(prepared.names)}."
+            )
+        return [lite.run(batch) for batch in batches(prepared, samples)]
+    except ExportError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        raise ExportError(
+            f"The file was written but does not run: {error}"
+        ) from error
+
+
+def _call(prepared: Prepared, batch: Arrays) -> Any:
+    try:
+        return prepared.model(*pack(prepared, batch), training=False)
+    # The model's own code may raise anything.
+    except Exception as error:
+        shapes = {name: array.shape for name, array in batch.items()}
+        raise ExportError(
+            f"The model does not run on inputs of shape {shapes}: {error} "
+            "Pass `representative_data` or an `input_signature` that fits."
+        ) from error
+
+
+def _is_broken(result: Verification, quantize: str) -> bool:
+    if result.max_rel_diff > MAX_RELATIVE:
+        return True
+    drifts = result.max_rel_diff > MODES[quantize].warn_above
+    share = 1.0 if result.agreement is None else result.agreement
+    return drifts and share < MIN_AGREEMENT
+
+
+def _compare(
+    name: str, expected: list[Arrays], got: list[Arrays]
+) -> tuple[float, float, float | None]:
+    """The difference, the scale and the agreement of one output."""
+    if set(got[0]) != set(expected[0]):
+        raise ExportError(
+            f"The file has the outputs {sorted(got[0])} in place of "
+            f"{sorted(expected[0])}."
+        )
+    diff, scale, same, rows = 0.0, 0.0, 0, 0
+    for wanted, answer in zip(expected, got, strict=True):
+        a, b = wanted[name], answer[name]
+        if a.shape != b.shape:
+            raise ExportError(
+                f"The file returns shape {b.shape} for output {name!r} in "
+                f"place of {a.shape}. Pass an `input_signature` with a fixed "
+                "batch size."
+            )
+        diff = max(diff, _difference(name, a, b))
+        finite = np.abs(a[np.isfinite(a)].astype("float64"))
+        scale = max(scale, float(finite.max(initial=0.0)))
+        if a.ndim == 2 and a.shape[-1] > 1 and a.dtype.kind == "f":
+            same += int(np.sum(a.argmax(-1) == b.argmax(-1)))
+            rows += len(a)
+    return diff, scale or 1.0, same / rows if rows else None
+
+
+def _difference(name: str, a: np.ndarray, b: np.ndarray) -> float:
+    finite = np.isfinite(a)
+    if not np.array_equal(finite, np.isfinite(b)):
+        bad = int(np.sum(finite & ~np.isfinite(b)))
+        raise ExportError(
+            f"The file computes NaN or infinity where the model does not: "
+            f"{bad} values of output {name!r}."
+        )
+    gap = np.abs(a[finite].astype("float64") - b[finite].astype("float64"))
+    return float(gap.max(initial=0.0))
+
+
+def _blame(model: Any, name: str) -> str:
+    broken = [
+        v.path
+        for v in model.weights
+        if np.isnan(v.numpy().astype("float64")).any()
+    ]
+    where = (
+        f"its weights hold NaN: {', '.join(broken[:5])}"
+        if broken
+        else ("its weights are finite, so look at its input range")
+    )
+    return (
+        f"The model itself computes NaN in output {name!r}; {where}. "
+        "Nothing was exported."
+    )

@@ -1,0 +1,217 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_netopt.sparsity import Recipe, select
+from keras_netopt.sparsity.calibration import batches, calibrate
+
+L = keras.layers
+
+
+@pytest.fixture
+def linear():
+    """Two outputs, no bias, compiled with the mean squared error."""
+    model = keras.Sequential(
+        [keras.Input((3,)), L.Dense(2, use_bias=False, name="fc")]
+    )
+    model.set_weights([np.array([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.1]])])
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.fixture
+def linear_data():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 3)).astype("float32")
+    y = rng.standard_normal((40, 2)).astype("float32")
+    return x, y
+
+
+def gradient_of_linear(weights, x, y):
+    return 2 * x.T @ (x @ weights - y) / y.size
+
+
+def test_saliency_is_the_sum_of_weight_times_gradient(linear, linear_data):
+    x, y = linear_data
+    (weights,) = linear.get_weights()
+    recipe = Recipe.create("saliency")
+    (found,) = recipe.statistics(linear, select(linear).targets, (x, y))
+    expected = sum(
+        np.abs(weights * gradient_of_linear(weights, x[rows], y[rows]))
+        for rows in (slice(0, 32), slice(32, 40))
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_movement_is_minus_weight_times_gradient(linear, linear_data):
+    x, y = linear_data
+    (weights,) = linear.get_weights()
+    recipe = Recipe.create("movement")
+    data = [(x[:10], y[:10]), (x[10:], y[10:])]
+    (found,) = recipe.statistics(linear, select(linear).targets, data)
+    expected = -sum(
+        weights * gradient_of_linear(weights, *batch) for batch in data
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_wanda_norms_of_nested_models(linear_data):
+    x, _ = linear_data
+    inner_input = keras.Input((4,))
+    inner = keras.Model(inner_input, L.Dense(2, name="fc")(inner_input))
+    inputs = keras.Input((3,))
+    hidden = L.Dense(4, activation="relu", name="first")(inputs)
+    model = keras.Model(inputs, inner(hidden))
+    activations = keras.ops.convert_to_numpy(model.get_layer("first")(x))
+    recipe = Recipe.create("wanda")
+    first, second = recipe.statistics(model, select(model).targets, x)
+    np.testing.assert_allclose(
+        first[:, 0], np.linalg.norm(x, axis=0), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        second[:, 0], np.linalg.norm(activations, axis=0), rtol=1e-5
+    )
+
+
+def test_a_shared_layer_sees_the_inputs_of_all_its_calls():
+    shared = L.Dense(3, use_bias=False, name="shared")
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, shared(shared(inputs)))
+    shared.set_weights([2 * np.eye(3)])
+    x = np.ones((4, 3), "float32")
+    (found,) = Recipe.create("wanda").statistics(
+        model, select(model).targets, x
+    )
+    # 4 samples of 1 and 4 of 2.
+    assert found == pytest.approx(np.full((3, 1), np.sqrt(4 + 16)))
+
+
+def test_a_layer_that_is_never_called_has_no_statistic():
+    class Idle(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.used = L.Dense(2, name="used")
+            self.idle = L.Dense(2, name="idle")
+            self.idle.build((None, 3))
+
+        def call(self, x):
+            return self.used(x)
+
+    model = Idle()
+    model(np.ones((1, 3)))
+    recipe = Recipe.create("wanda")
+    targets = select(model).targets
+    found = calibrate(model, recipe.score, targets, np.ones((4, 3)))
+    assert [statistic is None for statistic in found] == [False, True]
+    key = targets[1].key
+    with pytest.raises(ValueError) as error:
+        recipe.statistics(model, targets, np.ones((4, 3)))
+    assert str(error.value) == (
+        "Score 'wanda' needs activations, but none reach "
+        f"`{key}`: leave it out with `exclude`. Received: key={key!r}"
+    )
+
+
+def test_scores_without_needs_gather_nothing(linear):
+    recipe = Recipe.create()
+    assert recipe.statistics(linear, select(linear).targets, None) is None
+
+
+@pytest.mark.parametrize(
+    "score, needs, form",
+    [
+        ("saliency", "gradients", "(x, y)"),
+        ("movement", "gradients", "(x, y)"),
+        ("wanda", "activations", "x"),
+    ],
+)
+def test_missing_data_raise(linear, score, needs, form):
+    recipe = Recipe.create(score)
+    with pytest.raises(ValueError) as error:
+        recipe.statistics(linear, select(linear).targets, None)
+    assert str(error.value) == (
+        f"Argument `data` must be given for score {score!r}, which needs "
+        f"{needs}: pass data={form}. Received: data=None"
+    )
+
+
+def lengths(found):
+    return [len(keras.tree.flatten(batch[0])[0]) for batch in found]
+
+
+def test_arrays_are_cut_into_batches():
+    x, y, weight = np.arange(40.0)[:, None], np.arange(40), np.ones(40)
+    found = list(batches((x, y, weight)))
+    assert lengths(found) == [32, 8]
+    assert np.array_equal(found[1][0][:, 0], found[1][1])
+    assert found[0][2].sum() == 32
+
+
+def test_arrays_are_thinned_evenly():
+    found = list(batches(np.arange(1000.0), samples=5))
+    assert found[0][0].tolist() == [0, 249, 499, 749, 999]
+    assert found[0][1] is None
+
+
+def test_trees_of_arrays():
+    data = ({"a": np.ones((3, 2)), "b": np.ones(3)}, [np.ones(3), np.ones(3)])
+    ((x, y, weight),) = batches(data)
+    assert sorted(x) == ["a", "b"] and len(y) == 2 and weight is None
+
+
+def test_batches_stop_after_the_samples():
+    def endless():
+        while True:
+            yield np.ones((10, 2)), np.ones(10)
+
+    assert lengths(batches(endless(), samples=25)) == [10, 10, 10]
+
+
+def test_py_dataset():
+    class Data(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return np.full((2, 1), index), np.zeros(2)
+
+    found = list(batches(Data()))
+    assert [batch[0][0, 0] for batch in found] == [0, 1, 2]
+
+
+def test_tensors_of_the_backend():
+    x = keras.ops.ones((3, 2))
+    ((found, _, _),) = batches((x, keras.ops.zeros((3,))))
+    assert isinstance(found, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    "data", [3, "x.npy", [np.ones((3, 2)), np.ones(3)]], ids=str
+)
+def test_other_kinds_of_data_raise(data):
+    with pytest.raises(TypeError) as error:
+        list(batches(data))
+    assert str(error.value) == (
+        "Argument `data` must be a tuple (x, y) of arrays, an array of "
+        "inputs, or an iterable of batches such as a tf.data.Dataset. "
+        f"Received: data of type {type(data).__name__}"
+    )
+
+
+def test_empty_data_raise():
+    for data, kind in (([], "list"), (np.ones((0, 2)), "ndarray")):
+        with pytest.raises(ValueError) as error:
+            list(batches(data))
+        assert str(error.value) == (
+            "Argument `data` must hold at least one sample. "
+            f"Received: data of type {kind}"
+        )
+
+
+def test_arrays_of_different_lengths_raise():
+    with pytest.raises(ValueError) as error:
+        list(batches((np.ones((3, 2)), np.ones(4))))
+    assert str(error.value) == (
+        "Argument `data` must hold arrays of one length. Received: "
+        "lengths=[3, 4]"
+    )
