@@ -12,7 +12,7 @@ from keras_netopt.sparsity import matching_config
 from keras_netopt.sparsity.checks import check_integer
 from keras_netopt.sparsity.report import describe
 from keras_netopt.sparsity.session import PruningSession
-from keras_netopt.training import NoEffectWarning, Piece
+from keras_netopt.training import MaskStore, NoEffectWarning, Piece
 
 
 @export_class
@@ -135,6 +135,7 @@ class Pruning(Piece):
     def attach(self, model: keras.Model) -> None:
         """Selects the weights and gives each a mask."""
         old, self._session = self._session, None
+        continues = old is not None and old.done and MaskStore.of(model)
         selection = engine.select(
             model, self.include, self.exclude, min_size=self.min_size
         )
@@ -153,7 +154,7 @@ class Pruning(Piece):
             frequency=self.frequency,
             data=self.data,
         )
-        self._session.done = old is not None and old.done
+        self._session.done = bool(continues)
 
     def start(self, model: keras.Model) -> None:
         """Takes up a saved, a derived or a fresh position."""

@@ -72,7 +72,7 @@ def strip(model: keras.Model) -> None:
     store = _store(model)
     store.project()
     store.detach()
-    Carrier.of(model).remove()
+    Carrier.of(model).entries.clear()
 
 
 def load_masks(

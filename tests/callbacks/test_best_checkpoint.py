@@ -1,0 +1,109 @@
+"""The saved epoch is the best one of those that are sparse enough."""
+
+import keras
+import pytest
+
+from keras_netopt import sparsity
+from keras_netopt.callbacks import BestCheckpoint, Pruning
+from keras_netopt.schedules import Polynomial
+from keras_netopt.training import NoEffectWarning
+
+
+class Metric(keras.callbacks.Callback):
+    """Writes a metric of our choice into the logs."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["score"] = self.values[epoch]
+
+
+def run(model, data, path, values, *, pruning=None, **arguments):
+    best = BestCheckpoint(path, monitor="score", mode="max", **arguments)
+    callbacks = [Metric(values), best]
+    if pruning is not None:
+        callbacks.insert(0, pruning)
+    model.fit(*data, epochs=len(values), verbose=0, callbacks=callbacks)
+    return best
+
+
+def early():
+    """Reaches its target at the end of the second of four epochs."""
+    return Pruning(Polynomial(final=0.8, begin=0.0, end=0.5))
+
+
+def test_a_dense_epoch_is_never_saved(make_mlp, toy_data, tmp_path):
+    path = str(tmp_path / "{epoch}.keras")
+    run(make_mlp(), toy_data, path, [9, 5, 6, 4], pruning=early())
+
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["2.keras", "3.keras"]
+    saved = keras.saving.load_model(tmp_path / "3.keras")
+    assert sparsity.report(saved).sparsity == pytest.approx(0.8, abs=0.005)
+
+
+def test_an_explicit_sparsity_counts_from_the_logs(
+    make_mlp, toy_data, tmp_path
+):
+    path = str(tmp_path / "{epoch}.keras")
+    values = [9, 8, 7, 6]
+    run(make_mlp(), toy_data, path, values, pruning=early(), sparsity=0.0)
+
+    assert [p.name for p in tmp_path.iterdir()] == ["1.keras"]
+
+
+def test_without_pruning_every_epoch_counts(make_mlp, toy_data, tmp_path):
+    path = str(tmp_path / "{epoch}.keras")
+    run(make_mlp(), toy_data, path, [1, 3, 2])
+
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1.keras", "2.keras"]
+
+
+@pytest.mark.filterwarnings("ignore:Pruning. training ended")
+def test_a_fit_that_saves_nothing_is_told(make_mlp, toy_data, tmp_path):
+    late = Pruning(Polynomial(final=0.8, begin=0.5, end=1.0))
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    best = BestCheckpoint(str(tmp_path / "m.keras"), monitor="loss", mode="min")
+    with pytest.warns(NoEffectWarning, match="no epoch reached the target"):
+        make_mlp().fit(
+            *toy_data, epochs=4, verbose=0, callbacks=[late, best, Stop()]
+        )
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_second_fit_looks_for_its_own_best(make_mlp, toy_data, tmp_path):
+    path = tmp_path / "m.keras"
+    best = run(make_mlp(), toy_data, str(path), [9])
+    path.unlink()
+    callbacks = [Metric([1]), best]
+    make_mlp().fit(*toy_data, epochs=1, verbose=0, callbacks=callbacks)
+
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"mode": "best"},
+            "Argument `mode` must be 'auto', 'min' or 'max'. "
+            "Received: mode='best'",
+        ),
+        (
+            {"sparsity": 1.0},
+            "Argument `sparsity` must be a float in [0, 1) or None. "
+            "Received: sparsity=1.0",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError) as error:
+        BestCheckpoint("m.keras", **arguments)
+
+    assert str(error.value) == message

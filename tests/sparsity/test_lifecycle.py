@@ -1,0 +1,126 @@
+"""After training: masks applied again, removed, read from files."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_netopt import sparsity
+from keras_netopt.callbacks import Pruning
+from keras_netopt.training import Carrier, MaskStore
+
+
+@pytest.fixture
+def pruned(make_mlp, toy_data):
+    model = make_mlp()
+    model.fit(*toy_data, epochs=2, verbose=0, callbacks=[Pruning(0.8)])
+    return model
+
+
+def share(model):
+    return sparsity.report(model).sparsity
+
+
+def test_finalize_repairs_restored_weights(pruned, make_mlp):
+    masks = MaskStore.of(pruned).masks()
+    pruned.set_weights(make_mlp().get_weights())
+    assert share(pruned) < 0.1
+    sparsity.finalize(pruned)
+
+    assert share(pruned) == pytest.approx(0.8, abs=0.005)
+    for key, weight in MaskStore.of(pruned).weights().items():
+        np.testing.assert_array_equal(weight != 0, masks[key])
+
+
+def test_strip_gives_weights_back_and_keeps_zeros(pruned, toy_data):
+    before = share(pruned)
+    sparsity.strip(pruned)
+
+    assert share(pruned) == before
+    assert MaskStore.of(pruned) is None
+    assert pruned.get_layer("hidden").kernel.constraint is None
+    assert not any("mask" in v.name for v in pruned.optimizer.variables)
+    pruned.fit(*toy_data, epochs=2, verbose=0)
+    assert share(pruned) < before
+
+
+def test_a_callback_prunes_again_after_strip(make_mlp, toy_data):
+    model, pruning = make_mlp(), Pruning(0.8)
+    model.fit(*toy_data, epochs=2, verbose=0, callbacks=[pruning])
+    sparsity.strip(model)
+    model.fit(*toy_data, epochs=3, verbose=0)
+    model.fit(*toy_data, epochs=2, verbose=0, callbacks=[pruning])
+
+    assert share(model) == pytest.approx(0.8, abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.weights.h5"])
+def test_load_masks_reads_both_kinds_of_file(
+    pruned, make_mlp, toy_data, tmp_path, name
+):
+    path = tmp_path / name
+    if name.endswith("keras"):
+        pruned.save(path)
+        twin = keras.saving.load_model(path)
+    else:
+        pruned.save_weights(path)
+        twin = make_mlp()
+        twin.optimizer.build(twin.trainable_variables)
+        twin.load_weights(path)
+    found = sparsity.load_masks(twin, path)
+    twin.fit(*toy_data, epochs=1, verbose=0)
+
+    assert found.sparsity == share(pruned) == share(twin)
+    for mine, theirs in zip(
+        MaskStore.of(pruned).masks().values(),
+        MaskStore.of(twin).masks().values(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_load_masks_refuses_a_file_without(make_mlp, tmp_path):
+    model = make_mlp()
+    path = tmp_path / "plain.keras"
+    model.save(path)
+    with pytest.raises(ValueError) as error:
+        sparsity.load_masks(model, path)
+
+    assert str(error.value) == (
+        "Argument `path` must be a file that was saved from a pruned model, "
+        f"it holds no masks. Received: path={str(path)!r}"
+    )
+
+
+def test_load_masks_refuses_an_uncompiled_model(pruned, tmp_path):
+    path = tmp_path / "m.keras"
+    pruned.save(path)
+    plain = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
+    plain.name = "net"
+    with pytest.raises(ValueError, match="must be compiled"):
+        sparsity.load_masks(plain, path)
+
+
+def test_load_masks_leaves_a_missing_file_to_the_system(make_mlp, tmp_path):
+    with pytest.raises(OSError):
+        sparsity.load_masks(make_mlp(), tmp_path / "none.keras")
+
+
+@pytest.mark.parametrize("function", [sparsity.finalize, sparsity.strip])
+def test_a_model_without_masks_is_refused(function, make_mlp):
+    model = make_mlp()
+    with pytest.raises(ValueError) as error:
+        function(model)
+
+    assert str(error.value) == (
+        "Argument `model` must have masks: train it with `callbacks.Pruning`, "
+        f"or use `sparsity.load_masks`. Received: model={model.name!r}"
+    )
+
+
+def test_a_stripped_model_saves_nothing_of_ours(pruned, make_mlp, tmp_path):
+    sparsity.strip(pruned)
+    pruned.save_weights(tmp_path / "m.weights.h5")
+    carrier = Carrier.of(make_mlp())
+    carrier.read(tmp_path / "m.weights.h5")
+
+    assert carrier.loads == 0
