@@ -10,7 +10,11 @@ if not _os.path.isdir(_os.path.join(_here, "callbacks")):
 
 from keras_netopt import (  # noqa: E402
     callbacks,
+    cost,
+    datasets,
+    export,
     layers,
+    points,
     registry,
     schedules,
     sparsity,
@@ -20,7 +24,11 @@ from keras_netopt._version import __version__  # noqa: E402
 __all__ = [
     "__version__",
     "callbacks",
+    "cost",
+    "datasets",
+    "export",
     "layers",
+    "points",
     "registry",
     "schedules",
     "sparsity",

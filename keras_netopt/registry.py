@@ -107,7 +107,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="sparsity.select",
         kind="function",
-        summary="Lists the weights that would be pruned, the others with why.",
+        summary="Lists what would be pruned, and why the rest would not.",
         card="pruning",
     ),
     Method(
@@ -141,17 +141,20 @@ METHODS: tuple[Method, ...] = (
         name="export.to_litert",
         kind="function",
         summary="Writes a LiteRT file and proves that it equals the model.",
+        card="export",
         data_args=("representative_data",),
     ),
     Method(
         name="cost.summarize",
         kind="function",
         summary="Counts parameters, zeros, MACs and bytes of a model.",
+        card="cost",
     ),
     Method(
         name="cost.measure_latency",
         kind="function",
         summary="Times models and LiteRT files against each other.",
+        card="cost",
     ),
 )
 
@@ -187,7 +190,7 @@ def to_markdown(methods: Iterable[Method] = METHODS) -> str:
     | name | kind | what it is for | card | reference |
     | --- | --- | --- | --- | --- |
     | `cost.summarize` | function | Counts parameters, zeros, MACs and bytes \
-of a model. | - | - |
+of a model. | [cost](cost.md) | - |
 
     Args:
         methods: The rows. Defaults to all.

@@ -47,6 +47,7 @@ def test_cells_are_formatted_by_type(cell, text):
         (["3 ms", "12 ms"], "left"),
         ([None, 1], "right"),
         ([None, None], "left"),
+        (["1", "one"], "left"),
     ],
 )
 def test_columns_of_numbers_go_to_the_right(column, side):

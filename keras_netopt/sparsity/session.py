@@ -62,11 +62,16 @@ class PruningSession:
         self._check_values(schedule)
         _check_finite(targets)
         score = recipe.score
-        self.store = MaskStore.attach(
+        self._attached = MaskStore.attach(
             model,
             {target.key: target.variable for target in targets},
             score.accumulate if score.needs == "gradients" else None,
         )
+
+    @property
+    def store(self) -> MaskStore:
+        """The model's mask store, another one after a recompile in `fit`."""
+        return MaskStore.of(self._model) or self._attached
 
     def begin(self, step: int, facts: dict[str, Any] | None = None) -> None:
         """Takes up a saved position, or the one that the weights show.

@@ -298,6 +298,8 @@ class MaskStore:
         for key, variable in old._variables.items():
             self._add(key, variable, old._accumulate.get(key))
             self._masks[key].assign(_read(old._masks[key]))
+            if key in old._statistics:
+                self._statistics[key].assign(_read(old._statistics[key]))
             self._clean(key)
 
     def _clean(self, key: str) -> None:

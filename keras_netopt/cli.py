@@ -1,0 +1,228 @@
+"""The command line: `keras-netopt demo | inspect | export | methods`."""
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from keras_netopt import registry, tables
+from keras_netopt._version import __version__
+
+if TYPE_CHECKING:
+    import keras
+
+QUANTIZE = ("dynamic", "int8", "int16x8", "float16")
+NEEDS_DATA = ("int8", "int16x8")
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Example:
+
+    >>> main(["methods", "--kind", "oracle"])
+    There is no oracle in this version.
+    0
+
+    Args:
+        argv: The arguments after the program's name. Defaults to `None`:
+            those of this process.
+
+    Returns:
+        The exit status: 0, 2 after a user's error, 130 after Ctrl-C.
+    """
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        # A terminal that cannot draw a table's lines shows "?" instead.
+        reconfigure(errors="replace")
+    arguments = _parser().parse_args(argv)
+    if arguments.writes_litert and "keras" not in sys.modules:
+        # LiteRT files need TensorFlow, whose converter talks a lot.
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        arguments.command(arguments)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"keras-netopt: error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("keras-netopt: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keras-netopt",
+        description="Smaller and faster networks from Keras 3 models.",
+    )
+    parser.set_defaults(writes_litert=False)
+    parser.add_argument(
+        "--version", action="version", version=f"keras-netopt {__version__}"
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add_demo(commands)
+    _add_inspect(commands)
+    _add_export(commands)
+    _add_methods(commands)
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
+    demo = commands.add_parser(
+        "demo", help="prune a small CNN on real images and ship it to LiteRT"
+    )
+    demo.add_argument(
+        "--out",
+        metavar="DIR",
+        default="demo-output",
+        help="folder for the files and the picture (%(default)s)",
+    )
+    demo.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="epochs before pruning, and again with it",
+    )
+    demo.add_argument(
+        "--quick",
+        action="store_true",
+        help="one epoch on a few images, to see that all works",
+    )
+    demo.set_defaults(command=_demo, writes_litert=True)
+
+
+def _add_inspect(commands: Any) -> None:
+    inspect = commands.add_parser(
+        "inspect", help="show what a model costs and how sparse it is"
+    )
+    inspect.add_argument("model", help="a .keras file")
+    inspect.set_defaults(command=_inspect)
+
+
+def _add_export(commands: Any) -> None:
+    export = commands.add_parser(
+        "export", help="write a LiteRT file and prove that it is right"
+    )
+    export.add_argument("model", help="a .keras file")
+    export.add_argument("output", help="the .tflite file to write")
+    export.add_argument(
+        "--quantize", choices=QUANTIZE, help="how to store the numbers"
+    )
+    export.add_argument(
+        "--sparse", action="store_true", help="store zeros sparsely"
+    )
+    export.add_argument(
+        "--data",
+        metavar="FILE",
+        help=".npy or .npz with about 100 real inputs, for int8 and int16x8",
+    )
+    export.set_defaults(command=_export, writes_litert=True)
+
+
+def _add_methods(commands: Any) -> None:
+    methods = commands.add_parser("methods", help="list what there is")
+    methods.add_argument(
+        "--kind",
+        choices=("callback", "layer", "function", "oracle"),
+        help="only pieces of this kind",
+    )
+    methods.set_defaults(command=_methods)
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from keras_netopt import demo
+
+    demo.run(arguments.out, epochs=arguments.epochs, quick=arguments.quick)
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from keras_netopt import cost, sparsity
+
+    model = _load(arguments.model)
+    print(cost.summarize(model))
+    print()
+    print(sparsity.report(model))
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from keras_netopt import export
+
+    if arguments.quantize in NEEDS_DATA and arguments.data is None:
+        raise ValueError(
+            f"--quantize {arguments.quantize} measures the range of each "
+            "activation on real inputs: add --data samples.npy, or use "
+            "--quantize dynamic, which needs none."
+        )
+    data = None if arguments.data is None else _load_data(arguments.data)
+    model = _load(arguments.model)
+    with warnings.catch_warnings():
+        # The report holds them all.
+        warnings.simplefilter("ignore", UserWarning)
+        report = export.to_litert(
+            model,
+            arguments.output,
+            quantize=arguments.quantize,
+            sparse=arguments.sparse,
+            representative_data=data,
+        )
+    print(report)
+    for warning in report.warnings:
+        print(f"keras-netopt: warning: {warning}", file=sys.stderr)
+
+
+def _methods(arguments: argparse.Namespace) -> None:
+    rows = [
+        [row.name, row.kind, row.summary]
+        for row in registry.METHODS
+        if arguments.kind in (None, row.kind)
+    ]
+    if not rows:
+        print(f"There is no {arguments.kind} in this version.")
+        return
+    print(tables.render(["keras_netopt.", "kind", "what it is for"], rows))
+
+
+def _load(path: str) -> "keras.Model":
+    import keras
+
+    _check_file(path)
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise ValueError(
+            f"{path} cannot be loaded as a Keras model: {_reason(error)}. (A "
+            "model with classes of your own can be loaded only where they "
+            "are imported: use the Python functions there.)"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Takes the one sentence that says it out of Keras' long message."""
+    cause = str(error).rpartition("Exception encountered: ")[2].strip()
+    return cause.split("\n")[0].split(". ")[0].rstrip(".")
+
+
+def _load_data(path: str) -> Any:
+    import numpy as np
+
+    _check_file(path)
+    try:
+        data = np.load(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no .npy or .npz file of arrays."
+        ) from error
+    if isinstance(data, np.ndarray):
+        return data
+    arrays = {name: data[name] for name in data.files}
+    return arrays if len(arrays) > 1 else next(iter(arrays.values()))
+
+
+def _check_file(path: str) -> None:
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"there is no file {path}")

@@ -1,0 +1,91 @@
+"""The main job, end to end: train, prune inside `fit`, ship to LiteRT."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+
+from keras_netopt.demo.arms import Arm, Data, build_model, fit, train_arm
+from keras_netopt.demo.files import export_arm, time_files
+from keras_netopt.demo.phases import Phases
+from keras_netopt.demo.table import describe, draw
+
+__all__ = ["Arm", "run"]
+
+EPOCHS = 10
+SPARSITIES = (None, 0.8, 0.9)
+QUICK_IMAGES = 600
+
+
+def run(
+    out: str | os.PathLike[str] = "demo-output",
+    *,
+    epochs: int | None = None,
+    quick: bool = False,
+) -> tuple[Arm, ...]:
+    """Trains a small CNN, prunes it to 80 % and 90 %, exports and compares.
+
+    All three models start from the same trained one and train equally long
+    again, the dense one without pruning. Prints its progress and one table,
+    writes the LiteRT files and a picture. On the JAX and torch backends,
+    which cannot write LiteRT files, the table holds what is left. In a shell:
+    `keras-netopt demo`.
+
+    Example:
+
+    >>> run(epochs=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Argument `epochs` must be at least 1. Received: epochs=0
+
+    Args:
+        out: Folder for the files, made where missing. Defaults to
+            `"demo-output"`.
+        epochs: Epochs before pruning and again with it, at least 1. Defaults
+            to `None`: 10.
+        quick: Whether to use a few images and one epoch. Defaults to
+            `False`.
+
+    Returns:
+        What was measured, a model each: dense, 80 %, 90 %.
+
+    Raises:
+        ValueError: If `epochs` is below 1.
+        OSError: If `out` cannot be written.
+    """
+    epochs = (1 if quick else EPOCHS) if epochs is None else epochs
+    if epochs < 1:
+        raise ValueError(
+            f"Argument `epochs` must be at least 1. Received: epochs={epochs}"
+        )
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    exports = keras.backend.backend() == "tensorflow"
+    if not exports:
+        print(
+            f"The {keras.backend.backend()} backend writes no LiteRT files: "
+            "no sizes and times here. Remedy: KERAS_BACKEND=tensorflow"
+        )
+    data = Data.load(QUICK_IMAGES if quick else None)
+    phases = Phases(2 + 2 * len(SPARSITIES) if exports else 4)
+    phases.begin(
+        f"Train a small CNN: {epochs} epochs, {len(data.x_train):,} images"
+    )
+    trained = build_model()
+    fit(trained, data, epochs)
+    arms = []
+    for sparsity in SPARSITIES:
+        model, arm = train_arm(trained, data, epochs, sparsity, phases)
+        if exports:
+            phases.begin(f"Export {arm.name}: float32 and dynamic int8")
+            arm = replace(arm, files=export_arm(model, arm, data, folder))
+        arms.append(arm)
+    if exports:
+        phases.begin("Time all files against each other")
+        arms = time_files(arms, data)
+    print(f"\n{describe(arms, len(data.x_test))}")
+    print("Zeros make files smaller, not faster; int8 does both.")
+    draw(arms, folder)
+    print(f"Folder: {folder}{os.sep}   Time: {phases.seconds:.0f} s")
+    return tuple(arms)

@@ -1,0 +1,179 @@
+"""The models that the demo compares, and how they are trained."""
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from keras_netopt import cost, datasets, sparsity
+from keras_netopt.callbacks import Pruning
+from keras_netopt.demo.phases import Phases
+from keras_netopt.export import LitertReport
+
+BATCH_SIZE = 64
+LEARNING_RATE = 1e-3
+SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Images of shape `(samples, 28, 28, 1)` in [0, 1] with their labels.
+
+    Example:
+
+    >>> data = Data.load(limit=100)
+    >>> data.x_train.shape, data.x_test.shape
+    ((100, 28, 28, 1), (100, 28, 28, 1))
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+    @classmethod
+    def load(cls, limit: int | None = None) -> "Data":
+        """Loads the embedded sample, at most `limit` images of each part."""
+        (x_train, y_train), (x_test, y_test) = datasets.fashion_mnist_sample()
+        return cls(
+            _scaled(x_train[:limit]),
+            y_train[:limit],
+            _scaled(x_test[:limit]),
+            y_test[:limit],
+        )
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One model of the comparison and what was measured of it.
+
+    Example:
+
+    >>> Arm("dense", accuracy=0.9, error=0.01, nonzero=40, total=50).files
+    {}
+
+    Args:
+        name: The column's title.
+        accuracy: Share of right answers on the held-out images.
+        error: Its standard error.
+        nonzero: Weights that are not 0.
+        total: All weights.
+        zeros: Share of zeros by pruned weight; empty without pruning.
+        files: Report of each exported file by variant.
+    """
+
+    name: str
+    accuracy: float
+    error: float
+    nonzero: int
+    total: int
+    zeros: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, LitertReport] = field(default_factory=dict)
+
+
+def build_model() -> keras.Model:
+    """Builds and compiles the demo's CNN.
+
+    Example:
+
+    >>> build_model().count_params()
+    108618
+
+    Returns:
+        A compiled model for images of shape `(28, 28, 1)`, 10 logits.
+    """
+    keras.utils.set_random_seed(SEED)
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Conv2D(16, 3, activation="relu", name="conv1"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Conv2D(32, 3, activation="relu", name="conv2"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(128, activation="relu", name="dense"),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(10, name="logits"),
+        ],
+        name="demo",
+    )
+    _compile(model)
+    return model
+
+
+def fit(
+    model: keras.Model,
+    data: Data,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    """Trains a model as every arm is trained, showing the progress."""
+    keras.utils.set_random_seed(SEED)
+    model.fit(
+        data.x_train,
+        data.y_train,
+        batch_size=BATCH_SIZE,
+        epochs=epochs,
+        validation_data=(data.x_test, data.y_test),
+        callbacks=list(callbacks),
+        # A bar needs a terminal that can rewrite a line.
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+
+
+def train_arm(
+    trained: keras.Model,
+    data: Data,
+    epochs: int,
+    share: float | None,
+    phases: Phases,
+) -> tuple[keras.Model, Arm]:
+    """Trains a copy of a model on, pruned to a share of zeros or dense.
+
+    Args:
+        trained: The model to start from; it stays as it is.
+        data: The images.
+        epochs: How long to train.
+        share: Share of zeros to prune to, or `None` for the dense control.
+        phases: Where to announce it.
+
+    Returns:
+        The new model and what was measured of it.
+    """
+    model = keras.models.clone_model(trained)
+    model.set_weights(trained.get_weights())
+    _compile(model)
+    if share is None:
+        name, callbacks = "dense", []
+        phases.begin(f"Train on without pruning, {epochs} epochs: the control")
+    else:
+        name, callbacks = f"{100 * share:.0f} % zeros", [Pruning(share)]
+        phases.begin(f"Prune to {name} inside `fit`, {epochs} epochs")
+    fit(model, data, epochs, callbacks)
+    _, accuracy = model.evaluate(data.x_test, data.y_test, verbose=0)
+    counts = cost.summarize(model)
+    pruned = sparsity.report(model).pruned if callbacks else ()
+    arm = Arm(
+        name=name,
+        accuracy=accuracy,
+        error=math.sqrt(accuracy * (1 - accuracy) / len(data.x_test)),
+        nonzero=counts.nonzero,
+        total=counts.params,
+        zeros={row.key: row.sparsity for row in pruned},
+    )
+    return model, arm
+
+
+def _compile(model: keras.Model) -> None:
+    model.compile(
+        keras.optimizers.Adam(LEARNING_RATE),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+
+
+def _scaled(images: np.ndarray) -> np.ndarray:
+    return (images[..., None] / 255.0).astype("float32")

@@ -1,0 +1,32 @@
+"""Progress that people can follow."""
+
+import time
+
+
+class Phases:
+    """Says which part begins, and after how many seconds.
+
+    Example:
+
+    >>> Phases(3).begin("Train")
+    [1/3] Train (after 0 s)
+
+    Args:
+        count: Number of parts.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._number = 0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def begin(self, text: str) -> None:
+        """Prints that the next part begins."""
+        self._number += 1
+        place = f"[{self._number}/{self._count}]"
+        print(f"{place} {text} (after {self.seconds:.0f} s)", flush=True)

@@ -1,0 +1,243 @@
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_netopt import __version__, cli, demo, export, registry
+
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+needs_tensorflow = pytest.mark.skipif(
+    not ON_TENSORFLOW, reason="LiteRT files need TensorFlow"
+)
+
+
+@pytest.fixture
+def model_path(tmp_path, make_mlp):
+    model = make_mlp()
+    hidden = model.get_layer("hidden")
+    kernel, bias = hidden.get_weights()
+    kernel[:4] = 0.0
+    hidden.set_weights([kernel, bias])
+    path = tmp_path / "model.keras"
+    model.save(path)
+    return str(path)
+
+
+@pytest.fixture
+def fails(capsys):
+    """Runs a command that must end in one line of error."""
+
+    def run(*arguments):
+        status = cli.main(list(arguments))
+        out, err = capsys.readouterr()
+        assert (status, out) == (2, "")
+        assert err.startswith("keras-netopt: error: ")
+        assert err.count("\n") == 1
+        return err.removeprefix("keras-netopt: error: ").rstrip()
+
+    return run
+
+
+def test_methods_lists_every_row(capsys):
+    assert cli.main(["methods"]) == 0
+    out = capsys.readouterr().out
+    for row in registry.METHODS:
+        assert row.name in out
+        assert row.summary in out
+
+
+def test_methods_of_one_kind(capsys):
+    assert cli.main(["methods", "--kind", "callback"]) == 0
+    out = capsys.readouterr().out
+    assert "callbacks.Pruning" in out
+    assert "sparsity.prune" not in out
+
+
+def test_inspect_shows_cost_and_sparsity(model_path, capsys):
+    assert cli.main(["inspect", model_path]) == 0
+    out = capsys.readouterr().out
+    assert 'Cost of "' in out
+    assert "50.0%" in out
+
+
+def test_inspect_leaves_the_file_alone(model_path):
+    with open(model_path, "rb") as file:
+        before = file.read()
+    cli.main(["inspect", model_path])
+    with open(model_path, "rb") as file:
+        assert file.read() == before
+
+
+def test_missing_model_is_one_line(fails):
+    assert fails("inspect", "nowhere.keras") == "there is no file nowhere.keras"
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"PK\x03\x04broken"])
+def test_file_that_is_no_model_is_one_line(fails, tmp_path, content):
+    path = tmp_path / "other.keras"
+    path.write_bytes(content)
+    message = fails("inspect", str(path))
+    assert message.startswith(f"{path} cannot be loaded as a Keras model: ")
+
+
+def test_model_with_unknown_classes_names_the_remedy(fails, tmp_path):
+    class Unknown(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    path = str(tmp_path / "custom.keras")
+    keras.Sequential([keras.Input((2,)), Unknown()]).save(path)
+    message = fails("inspect", path)
+    assert message == (
+        f"{path} cannot be loaded as a Keras model: Could not locate class "
+        "'Unknown'. (A model with classes of your own can be loaded only "
+        "where they are imported: use the Python functions there.)"
+    )
+
+
+@needs_tensorflow
+def test_export_writes_a_file_and_its_report(model_path, tmp_path, capsys):
+    target = tmp_path / "model.tflite"
+    assert cli.main(["export", model_path, str(target)]) == 0
+    assert f"{target.stat().st_size:,}" in capsys.readouterr().out
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("file", ["data.npy", "data.npz"])
+def test_export_int8_takes_data(model_path, tmp_path, capsys, file):
+    data = np.random.default_rng(0).random((20, 8), "float32")
+    save = np.save if file.endswith("npy") else np.savez
+    save(tmp_path / file, data)
+    target = tmp_path / "model.tflite"
+    arguments = ["--quantize", "int8", "--data", str(tmp_path / file)]
+    assert cli.main(["export", model_path, str(target), *arguments]) == 0
+    assert "int8" in capsys.readouterr().out
+    assert target.exists()
+
+
+def test_export_hands_its_options_over(model_path, monkeypatch, capsys):
+    calls = []
+
+    class Report:
+        warnings = ("look here",)
+
+    def record(model, path, **options):
+        calls.append((type(model).__name__, path, options))
+        return Report()
+
+    monkeypatch.setattr(export, "to_litert", record)
+    arguments = ["export", model_path, "m.tflite"]
+    assert cli.main([*arguments, "--sparse"]) == 0
+    assert cli.main([*arguments, "--quantize", "float16"]) == 0
+    base = {"quantize": None, "sparse": False, "representative_data": None}
+    assert calls == [
+        ("Sequential", "m.tflite", {**base, "sparse": True}),
+        ("Sequential", "m.tflite", {**base, "quantize": "float16"}),
+    ]
+    err = capsys.readouterr().err
+    assert err == "keras-netopt: warning: look here\n" * 2
+
+
+def test_export_int8_without_data_names_the_remedy(fails, model_path, tmp_path):
+    target = str(tmp_path / "model.tflite")
+    assert fails("export", model_path, target, "--quantize", "int8") == (
+        "--quantize int8 measures the range of each activation on real "
+        "inputs: add --data samples.npy, or use --quantize dynamic, which "
+        "needs none."
+    )
+
+
+def test_export_data_of_another_kind_is_one_line(fails, model_path, tmp_path):
+    path = tmp_path / "data.npy"
+    path.write_text("1,2,3")
+    target = str(tmp_path / "model.tflite")
+    assert fails("export", model_path, target, "--data", str(path)) == (
+        f"{path} is no .npy or .npz file of arrays."
+    )
+
+
+def test_export_to_another_ending_is_one_line(fails, model_path, tmp_path):
+    target = str(tmp_path / "model.bin")
+    assert ".tflite" in fails("export", model_path, target)
+
+
+@pytest.mark.skipif(ON_TENSORFLOW, reason="TensorFlow can export")
+def test_export_on_another_backend_names_the_remedy(
+    fails, model_path, tmp_path
+):
+    message = fails("export", model_path, str(tmp_path / "model.tflite"))
+    assert "KERAS_BACKEND=tensorflow" in message
+
+
+def test_demo_hands_its_options_over(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(demo, "run", lambda *a, **k: calls.append((a, k)))
+    assert cli.main(["demo", "--out", "there", "--epochs", "3"]) == 0
+    assert cli.main(["demo", "--quick"]) == 0
+    assert calls == [
+        (("there",), {"epochs": 3, "quick": False}),
+        (("demo-output",), {"epochs": None, "quick": True}),
+    ]
+
+
+def test_demo_into_a_file_is_one_line(fails, tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    assert str(path) in fails("demo", "--out", str(path))
+
+
+def test_interrupt_is_no_traceback(monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run", interrupted)
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr().err == "keras-netopt: interrupted\n"
+
+
+def test_own_faults_keep_their_traceback(monkeypatch):
+    def faulty(*arguments, **options):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(demo, "run", faulty)
+    with pytest.raises(RuntimeError, match="^a fault of ours$"):
+        cli.main(["demo"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "the following arguments are required: command"),
+        (["shrink"], "invalid choice: 'shrink'"),
+        (["export", "a.keras"], "the following arguments are required: output"),
+        (["export", "a", "b", "--quantize", "int3"], "invalid choice: 'int3'"),
+        (["demo", "--epochs", "many"], "invalid int value: 'many'"),
+    ],
+)
+def test_wrong_usage_ends_with_status_two(arguments, text, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 2
+    assert text in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"keras-netopt {__version__}\n"
+
+
+def test_module_runs_as_the_program():
+    result = subprocess.run(
+        [sys.executable, "-m", "keras_netopt", "methods", "--kind", "callback"],
+        # A terminal without box characters must not end in a traceback.
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "callbacks.Pruning" in result.stdout

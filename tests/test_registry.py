@@ -1,0 +1,161 @@
+import dataclasses
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+from keras_netopt import registry
+
+ROOT = Path(__file__).resolve().parent.parent
+KINDS = {"callback", "layer", "function", "oracle"}
+TOUCHES = {
+    *("weights", "shapes", "graph", "data"),
+    *("loss", "train_step", "optimizer", "dials"),
+}
+PUBLIC = ("callbacks", "layers", "sparsity", "export", "cost")
+
+
+def find(name):
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(f"keras_netopt.{module}"), attribute)
+
+
+def is_piece(value):
+    """A callback, a layer or a function; value objects have no row."""
+    if inspect.isclass(value):
+        bases = (keras.callbacks.Callback, keras.layers.Layer)
+        return issubclass(value, bases)
+    return inspect.isfunction(value)
+
+
+def is_callback_rule(rule):
+    return re.fullmatch(r"[A-Z]\w+(\(\w+=\w+\))?", rule) is not None
+
+
+@pytest.fixture(params=registry.METHODS, ids=lambda row: row.name)
+def row(request):
+    return request.param
+
+
+def test_every_public_piece_has_a_row():
+    public = set()
+    for module in PUBLIC:
+        names = importlib.import_module(f"keras_netopt.{module}")
+        for name in getattr(names, "__all__", ()):
+            if is_piece(getattr(names, name)):
+                public.add(f"{module}.{name}")
+    assert public == {row.name for row in registry.METHODS}
+
+
+def test_names_are_unique():
+    names = [row.name for row in registry.METHODS]
+    names += [row.short_name for row in registry.METHODS]
+    assert len(set(names)) == len(names)
+
+
+def test_row_uses_the_known_words(row):
+    assert row.kind in KINDS
+    assert row.retraces in ("never", "on_event", "epoch")
+    assert row.touches <= TOUCHES
+    assert row.domains
+    assert set(row.domains) <= set(registry.ALL_DOMAINS)
+    rules = (*row.after, *row.before, *row.conflicts)
+    assert all(map(is_callback_rule, rules))
+
+
+def test_row_names_what_exists(row):
+    piece = find(row.name)
+    is_class = inspect.isclass(piece)
+    assert is_class == (row.kind != "function")
+    if row.function is not None:
+        assert registry.get(row.function).kind == "function"
+    if row.card is not None:
+        assert (ROOT / f"docs/methods/{row.card}.md").exists()
+
+
+def test_data_arguments_are_arguments(row):
+    parameters = inspect.signature(find(row.name)).parameters
+    assert set(row.data_args) <= set(parameters)
+    if row.kind == "callback":
+        declared = getattr(find(row.name), "data_args", ())
+        assert row.data_args == tuple(declared)
+
+
+def test_summary_is_one_line(row):
+    assert re.fullmatch(r"[A-Z][^\n|]{10,58}\.", row.summary)
+
+
+def test_docstring_says_experimental_where_the_row_does(row):
+    text = inspect.getdoc(find(row.name))
+    assert text
+    assert ("Experimental" in text) == row.experimental
+
+
+def test_rows_are_frozen_and_hashable(row):
+    assert row in {row}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        row.name = "other"
+
+
+def test_get_finds_full_and_short_names(row):
+    assert registry.get(row.name) is row
+    assert registry.get(row.short_name) is row
+
+
+def test_get_of_unknown_is_none():
+    assert registry.get("callbacks") is None
+    assert registry.get("MyPruning") is None
+
+
+def test_order_rules_of_pruning():
+    row = registry.get("Pruning")
+    assert row.after == ("EarlyStopping(restore_best_weights=True)",)
+    assert row.before == ("ModelCheckpoint", "CSVLogger", "TensorBoard")
+
+
+def test_markdown_holds_one_line_a_row():
+    methods = (
+        registry.Method(
+            name="callbacks.New",
+            kind="callback",
+            summary="Does it.",
+            card="new",
+            reference="Somebody 2026",
+            experimental=True,
+        ),
+        registry.get("cost.summarize"),
+    )
+    assert registry.to_markdown(methods).splitlines()[2:] == [
+        "| `callbacks.New` | callback | Does it. Experimental. | "
+        "[new](new.md) | Somebody 2026 |",
+        "| `cost.summarize` | function | Counts parameters, zeros, MACs and "
+        "bytes of a model. | [cost](cost.md) | - |",
+    ]
+
+
+def test_docs_table_is_current():
+    result = subprocess.run(
+        [sys.executable, "scripts/make_docs.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+def test_importing_the_registry_imports_no_keras():
+    path = ROOT / "keras_netopt/registry.py"
+    code = (
+        "import runpy, sys;"
+        f"runpy.run_path({str(path)!r});"
+        "print([m for m in ('keras', 'numpy') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
