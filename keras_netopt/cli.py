@@ -40,10 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A terminal that cannot draw a table's lines shows "?" instead.
         reconfigure(errors="replace")
     arguments = _parser().parse_args(argv)
-    if arguments.writes_litert and "keras" not in sys.modules:
-        # LiteRT files need TensorFlow, whose converter talks a lot.
-        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         arguments.command(arguments)
     except (ValueError, OSError, ImportError) as error:
@@ -60,7 +56,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="keras-netopt",
         description="Smaller and faster networks from Keras 3 models.",
     )
-    parser.set_defaults(writes_litert=False)
     parser.add_argument(
         "--version", action="version", version=f"keras-netopt {__version__}"
     )
@@ -93,7 +88,7 @@ def _add_demo(commands: Any) -> None:
         action="store_true",
         help="one epoch on a few images, to see that all works",
     )
-    demo.set_defaults(command=_demo, writes_litert=True)
+    demo.set_defaults(command=_demo)
 
 
 def _add_inspect(commands: Any) -> None:
@@ -121,7 +116,7 @@ def _add_export(commands: Any) -> None:
         metavar="FILE",
         help=".npy or .npz with about 100 real inputs, for int8 and int16x8",
     )
-    export.set_defaults(command=_export, writes_litert=True)
+    export.set_defaults(command=_export)
 
 
 def _add_methods(commands: Any) -> None:

@@ -12,6 +12,7 @@ from keras_netopt import registry
 from keras_netopt.points import RunLength
 from keras_netopt.training import order
 from keras_netopt.training.carrier import Carrier, State
+from keras_netopt.training.data_config import describe_data
 from keras_netopt.training.progress import Progress
 from keras_netopt.training.warnings import NotIntendedUseWarning
 
@@ -154,7 +155,7 @@ class Piece(keras.callbacks.Callback):
         return {**facts, **self.facts()}, {}
 
     def get_config(self) -> dict[str, Any]:
-        """Returns every constructor argument, JSON-safe."""
+        """Returns every constructor argument, JSON-safe; of data a checksum."""
         names = inspect.signature(type(self)).parameters
         return {name: self._config_value(name) for name in names}
 
@@ -258,7 +259,7 @@ class Piece(keras.callbacks.Callback):
     def _config_value(self, name: str) -> Any:
         value = getattr(self, name)
         if name in self.data_args:
-            return None
+            return describe_data(value)
         if value is None or isinstance(value, bool | int | float | str):
             return value
         return keras.saving.serialize_keras_object(value)
