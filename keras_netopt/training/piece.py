@@ -240,8 +240,13 @@ class Piece(keras.callbacks.Callback):
             )
 
     def _settings(self) -> dict[str, Any]:
-        config = self.get_config()
-        return {k: v for k, v in config.items() if k not in self.data_args}
+        names = inspect.signature(type(self)).parameters
+        # Data can be large: no checksum each time that weights are saved.
+        return {
+            name: self._config_value(name)
+            for name in names
+            if name not in self.data_args
+        }
 
     def _check_settings(self, saved: dict[str, Any] | None) -> None:
         own = self._settings()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_netopt.sparsity import SparsityReport, report
+from keras_netopt.training import MaskStore
 
 L = keras.layers
 
@@ -115,6 +116,23 @@ def test_quantized_kernels_are_counted_from_zeros():
     net.layers[0].quantize("int8")
     (kernel,) = [r for r in report(net).rows if r.key.endswith("kernel")]
     assert (kernel.zeros, kernel.reason) == (12, "quantized layer")
+
+
+def test_masks_tell_what_is_pruned_and_how_much(model):
+    model.compile("sgd", "mse")
+    words = model.get_layer("words").embeddings
+    store = MaskStore.attach(model, {"words/embeddings": words})
+    mask = np.ones((4, 2), bool)
+    mask[:3] = False
+    store.assign({"words/embeddings": mask})
+    rows = {row.key: row for row in report(model).rows}
+    embedding = rows["words/embeddings"]
+    assert (embedding.target, embedding.zeros) == (0.75, 6)
+    assert embedding.reason is None
+    assert rows["a/kernel"].reason == "no mask"
+    # Something else writes into masked places: the table says so.
+    words.assign(np.ones((4, 2)))
+    assert "0.0% (not 75.0%)" in str(report(model))
 
 
 def test_an_empty_report():

@@ -22,8 +22,9 @@ class Holder(keras.Model):
         return self.inner(self.before(x))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model():
+    """Every way to hold a layer; building it is slow, so it is shared."""
     inputs = keras.Input((5, 8))
     x = L.MultiHeadAttention(2, 4, name="mha")(inputs, inputs)
     x = L.TimeDistributed(L.Dense(8, name="td"), name="wrap")(x)

@@ -133,6 +133,11 @@ def test_chosen_variables_only(model, batch):
     np.testing.assert_array_equal(found[1], everything[0])
 
 
+def test_a_regularized_kernel_that_is_not_chosen_does_no_harm(model, batch):
+    (found,) = gradients(model, *batch, variables=[model.layers[-1].bias])
+    np.testing.assert_array_equal(found, gradients(model, *batch)[-1])
+
+
 def test_variables_the_loss_does_not_reach_get_zeros():
     inputs = keras.Input((3,))
     used = L.Dense(1, use_bias=False, name="used")(inputs)
