@@ -1,4 +1,4 @@
-"""What happens to masks after training: apply again, remove, read from files."""
+"""Masks after training: applied again, removed, read from files."""
 
 import os
 
@@ -25,7 +25,8 @@ def finalize(model: keras.Model) -> SparsityReport:
     >>> x, y = np.ones((32, 8)), np.zeros((32, 50))
     >>> dense = model.get_weights()
     >>> _ = model.fit(
-    ...     x, y, epochs=2, verbose=0, callbacks=[netopt.callbacks.Pruning(0.5)])
+    ...     x, y, epochs=2, verbose=0,
+    ...     callbacks=[netopt.callbacks.Pruning(0.5)])
     >>> model.set_weights(dense)
     >>> finalize(model).sparsity
     0.5

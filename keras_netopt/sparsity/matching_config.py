@@ -17,7 +17,8 @@ def to_config(value: Any) -> Any:
     Example:
 
     >>> import keras
-    >>> to_config(["first", keras.layers.Conv2D, keras.layers.Dense(1, name="a")])
+    >>> layer = keras.layers.Dense(1, name="a")
+    >>> to_config(["first", keras.layers.Conv2D, layer])
     ['first', {'layer_class': 'Conv2D'}, '(^|/)a/']
 
     Args:
