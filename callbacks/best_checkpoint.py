@@ -1,6 +1,7 @@
 """Saves the best epoch among those that are as sparse as they should be."""
 
 import math
+import os
 import warnings
 from typing import Any
 
@@ -8,7 +9,7 @@ import keras
 
 from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.serialization import export_class
-from keras_netopt.training import Carrier, NoEffectWarning
+from keras_netopt.training import Carrier, NoEffectWarning, order
 
 _TOLERANCE = 1e-6
 
@@ -49,12 +50,14 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
         verbose: 1 prints a line for each file. Defaults to `0`.
 
     Raises:
-        ValueError: If an argument is out of range.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, at construction; if the
+            callback stands before a `Pruning`, before the first step.
     """
 
     def __init__(
         self,
-        filepath: str,
+        filepath: str | os.PathLike[str],
         *,
         monitor: str = "val_loss",
         mode: str = "auto",
@@ -62,6 +65,7 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
         save_weights_only: bool = False,
         verbose: int = 0,
     ) -> None:
+        _check_types(filepath, monitor, save_weights_only, verbose)
         if mode not in ("auto", "min", "max"):
             raise ValueError(
                 "Argument `mode` must be 'auto', 'min' or 'max'. "
@@ -86,6 +90,9 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras: each fit has a best epoch of its own."""
+        callbacks = order.active_callbacks()
+        if callbacks:
+            order.require_after(self, callbacks, ("Pruning",))
         super().on_train_begin(logs)
         self.best = None
         self._saved_epoch = None
@@ -141,3 +148,18 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
         carrier = Carrier.find(self.model)
         entries = carrier.entries.values() if carrier is not None else ()
         return all(e.complete for e in entries if isinstance(e, Pruning))
+
+
+def _check_types(
+    filepath: Any, monitor: Any, save_weights_only: Any, verbose: Any
+) -> None:
+    for name, value, kinds, words in (
+        ("filepath", filepath, (str, os.PathLike), "a string or a path"),
+        ("monitor", monitor, str, "a string, a key of the logs"),
+        ("save_weights_only", save_weights_only, bool, "a bool"),
+        ("verbose", verbose, int, "0 or 1"),
+    ):
+        if not isinstance(value, kinds):
+            raise TypeError(
+                f"Argument `{name}` must be {words}. Received: {name}={value!r}"
+            )

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -189,14 +190,15 @@ def report(model: keras.Model) -> SparsityReport:
     sync(model)
     store = MaskStore.of(model)
     masks = {} if store is None else store.masks()
-    return describe(model, _with_masked(select(model), masks), masks)
+    labels = {} if store is None else store.labels
+    return describe(model, _with_masked(select(model), masks), masks, labels)
 
 
 def describe(
     model: keras.Model,
     selection: Selection,
     masks: dict[str, np.ndarray],
-    pattern: str | None = None,
+    pattern: str | Mapping[str, str] | None = None,
 ) -> SparsityReport:
     """Builds the report of a selection.
 
@@ -204,15 +206,22 @@ def describe(
         model: The model.
         selection: What is pruned and what is not.
         masks: Masks by key; may be empty.
-        pattern: Label of the pattern. Defaults to `None`.
+        pattern: Label of the pattern, or labels by key. Defaults to `None`.
 
     Returns:
         The report.
     """
+    labels: Mapping[str, str | None] = (
+        pattern
+        if isinstance(pattern, Mapping)
+        else dict.fromkeys((t.key for t in selection.targets), pattern)
+    )
     items: list[Target | Skipped] = [*selection.targets, *selection.skipped]
     order = {id(v): i for i, v in enumerate(model.weights)}
     items.sort(key=lambda item: order[id(item.variable)])
-    rows = tuple(_row(item, masks.get(item.key), pattern) for item in items)
+    rows = tuple(
+        _row(item, masks.get(item.key), labels.get(item.key)) for item in items
+    )
     return SparsityReport(rows, model.name)
 
 

@@ -68,6 +68,9 @@ class PruningSession:
             score.accumulate if score.needs == "gradients" else None,
         )
 
+        label = recipe.pattern.label
+        self._attached.labels.update(dict.fromkeys(self.keys, label))
+
     @property
     def store(self) -> MaskStore:
         """The model's mask store, another one after a recompile in `fit`."""

@@ -7,7 +7,8 @@ from keras_netopt.training.layers import (
     variable_keys,
     walk_layers,
 )
-from keras_netopt.training.mask_store import MaskStore, variable_by_index
+from keras_netopt.training.mask_file import variable_by_index
+from keras_netopt.training.mask_store import MaskStore
 from keras_netopt.training.piece import Piece
 from keras_netopt.training.progress import Progress
 from keras_netopt.training.recompile import recompile_keeping_state

@@ -11,7 +11,7 @@ from keras_netopt.training import optimizers
 from keras_netopt.training.backend import refresh, sync
 from keras_netopt.training.carrier import Carrier, State
 from keras_netopt.training.constraint import MaskConstraint, keep
-from keras_netopt.training.layers import variable_keys
+from keras_netopt.training.mask_file import unpack_mask, variable_by_index
 from keras_netopt.training.shadow import shadow
 
 ENTRY = "masks"
@@ -28,7 +28,8 @@ class MaskStore:
     clipping by norm and moving averages see the sparse network only. Nothing
     of this is in the model's config or in Keras' part of its files.
 
-    Get one with `MaskStore.attach`; `MaskStore.of` finds it again.
+    Get one with `MaskStore.attach`; `MaskStore.of` finds it again. `labels`
+    has room for a word on each mask, for reports.
 
     Args:
         model: The compiled, built model.
@@ -44,6 +45,7 @@ class MaskStore:
         self._accumulate: dict[str, Accumulate] = {}
         self._by_id: dict[int, str] = {}
         self._undos: list[optimizers.Undo] = []
+        self.labels: dict[str, str] = {}
 
     @classmethod
     def of(cls, model: keras.Model) -> "MaskStore | None":
@@ -217,7 +219,7 @@ class MaskStore:
                 if key in self._statistics:
                     self._statistics[key].assign(array)
                 continue
-            self._masks[key].assign(_unpacked(array, variable))
+            self._masks[key].assign(unpack_mask(array, variable))
         self.project()
 
     def _read_all(
@@ -295,6 +297,7 @@ class MaskStore:
     def _take_over(self, old: "MaskStore") -> None:
         for undo in old._undos:
             undo()
+        self.labels.update(old.labels)
         for key, variable in old._variables.items():
             self._add(key, variable, old._accumulate.get(key))
             self._masks[key].assign(_read(old._masks[key]))
@@ -307,46 +310,6 @@ class MaskStore:
         slots = optimizers.slots_of(self._optimizer, variable)
         for target in (variable, *slots):
             target.assign(keep(mask, ops.convert_to_tensor(target)))
-
-
-def variable_by_index(
-    model: keras.Model, names: Iterable[str]
-) -> dict[str, Any]:
-    """Finds the weights that a file's masks belong to.
-
-    Args:
-        model: The model that the masks are for.
-        names: Names of arrays as `MaskStore.save_state` gives them.
-
-    Returns:
-        Variables by key, see `variable_keys`.
-
-    Raises:
-        ValueError: If the model has fewer weights.
-    """
-    keys, weights = variable_keys(model), model.weights
-    found = {}
-    for name in names:
-        index = int(name[2:])
-        if index >= len(weights):
-            raise ValueError(
-                f"The masks in the file belong to a model of more than "
-                f"{index} weights. Received: model={model.name!r} with "
-                f"{len(weights)} weights"
-            )
-        found[keys[id(weights[index])]] = weights[index]
-    return found
-
-
-def _unpacked(bits: np.ndarray, variable: Any) -> np.ndarray:
-    shape = tuple(variable.shape)
-    size = int(np.prod(shape))
-    if bits.size != (size + 7) // 8:
-        raise ValueError(
-            f"The mask of `{variable.path}` in the file has another size than "
-            f"the weight. Received: shape={shape}, bytes={bits.size}"
-        )
-    return np.unpackbits(bits, count=size).astype(bool).reshape(shape)
 
 
 def _read(variable: Any) -> np.ndarray:

@@ -84,6 +84,31 @@ def misplaced(
     return [c for c in wrong if any(matches(c, rule) for rule in rules)]
 
 
+def require_after(
+    piece: Any, callbacks: Sequence[Any], rules: Sequence[str]
+) -> None:
+    """Refuses a list in which a piece stands before what it must follow.
+
+    Args:
+        piece: One of `callbacks`.
+        callbacks: The active callbacks in order.
+        rules: Whom the piece must follow.
+
+    Raises:
+        ValueError: If one of them stands behind the piece; the text has the
+            right list.
+    """
+    late = misplaced(piece, callbacks, rules, after=True)
+    if late:
+        raise ValueError(
+            f"{type(piece).__name__} must come after "
+            f"{', '.join(type(c).__name__ for c in late)}, which would "
+            "otherwise undo its work. Use callbacks="
+            f"{right_order(piece, callbacks, late)}. Received: "
+            f"callbacks={right_order(piece, callbacks, [])}"
+        )
+
+
 def right_order(
     piece: Any, callbacks: Sequence[Any], first: Sequence[Any]
 ) -> str:

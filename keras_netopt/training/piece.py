@@ -221,15 +221,7 @@ class Piece(keras.callbacks.Callback):
         method = registry.get(type(self).__name__)
         if not callbacks or method is None:
             return
-        late = order.misplaced(self, callbacks, method.after, after=True)
-        if late:
-            raise ValueError(
-                f"{type(self).__name__} must come after "
-                f"{', '.join(type(c).__name__ for c in late)}, which would "
-                "otherwise undo its work. Use callbacks="
-                f"{order.right_order(self, callbacks, late)}. Received: "
-                f"callbacks={order.right_order(self, callbacks, [])}"
-            )
+        order.require_after(self, callbacks, method.after)
         early = order.misplaced(self, callbacks, method.before, after=False)
         if early:
             names = ", ".join(type(c).__name__ for c in early)

@@ -63,6 +63,12 @@ def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
             f"Argument `input_shape` must hold {len(flat)} shapes, one for "
             f"each input of the model. Received: input_shape={input_shape!r}"
         )
+    if not all(map(_is_shape, shapes)):
+        raise ValueError(
+            "Argument `input_shape` must hold shapes: tuples of integers, "
+            "`None` where an axis is free. "
+            f"Received: input_shape={input_shape!r}"
+        )
     tensors = [
         keras.KerasTensor(tuple(shape), dtype=spec.dtype, name=spec.name)
         for shape, spec in zip(shapes, flat, strict=True)
@@ -85,6 +91,12 @@ def _recorded_specs(model: keras.Model) -> list[Any] | None:
         )
 
     return [keras.tree.map_shape_structure(free_batch, config["input_shape"])]
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, list | tuple) and all(
+        axis is None or (isinstance(axis, int) and axis > 0) for axis in shape
+    )
 
 
 def _flat_shapes(structure: Any) -> list[tuple[int | None, ...]]:

@@ -354,6 +354,7 @@ def test_the_report_tells_what_was_skipped(make_mlp, toy_data):
 
     assert "excluded" in text
     assert "unstructured" in text
+    assert "unstructured" in str(netopt.sparsity.report(model))
 
 
 def test_evaluate_and_predict_leave_the_model_alone(make_mlp, toy_data):
