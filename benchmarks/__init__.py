@@ -1,0 +1,1 @@
+"""Side-by-side measurements; each writes JSON, tables are made from it."""

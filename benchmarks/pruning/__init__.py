@@ -1,0 +1,1 @@
+"""Pruning against dense training, controls and tensorflow's own pruning."""
