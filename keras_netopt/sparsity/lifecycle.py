@@ -119,6 +119,7 @@ def load_masks(
         )
     carrier = Carrier.of(model)
     carrier.read(path)
+    carrier.restore_random()
     brought = carrier.loaded("masks")
     if brought is None:
         raise ValueError(

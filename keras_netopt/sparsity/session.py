@@ -95,7 +95,7 @@ class PruningSession:
             self.done = self.last == self.points[-1]
         self.share = self._in_force()
         self.advance(step)
-        self.store.project()
+        self.project()
 
     def facts(self) -> dict[str, Any]:
         """Returns the JSON-safe position."""
@@ -143,8 +143,11 @@ class PruningSession:
         return True
 
     def project(self) -> None:
-        """Zeroes what anything else wrote into masked places."""
-        self.store.project()
+        """Zeroes what anything else wrote into masked weights.
+
+        Slots need no care: `assign` cleans them and gradients are masked.
+        """
+        self.store.project(slots=False)
 
     def rounding(self) -> float:
         """Tells by how much whole units may miss a target.

@@ -57,6 +57,7 @@ class Carrier(_KerasSaveable):
         self.entries: dict[str, Entry] = {}
         self.loads = 0
         self._loaded: dict[str, tuple[dict[str, Any], State]] = {}
+        self._again: tuple[int, State] | None = None
 
     @classmethod
     def of(cls, model: keras.Model) -> "Carrier":
@@ -102,6 +103,25 @@ class Carrier(_KerasSaveable):
         if random is not None and model is not None:
             randomness.restore(model, random[1])
         return self._loaded.pop(name, None)
+
+    def restore_random(self) -> None:
+        """Puts the random state of a file back, and again when a fit starts.
+
+        On torch `fit` draws numbers itself before its first epoch, so a state
+        that is put back before `fit` is not the one that training begins with.
+        """
+        model, random = self._model(), self._loaded.get(_RANDOM)
+        if random is not None and model is not None:
+            randomness.restore(model, random[1])
+            self._again = (int(model.optimizer.iterations), random[1])
+
+    def restore_random_again(self) -> None:
+        """Called at the first epoch begin; drops what training has outrun."""
+        model, again = self._model(), self._again
+        self._again = None
+        if again is not None and model is not None:
+            if int(model.optimizer.iterations) == again[0]:
+                randomness.restore(model, again[1])
 
     def read(self, path: str | os.PathLike[str]) -> None:
         """Reads our group of a saved file, and nothing else of it.

@@ -134,11 +134,16 @@ class MaskStore:
             self._masks[key].assign(mask)
             self._clean(key)
 
-    def project(self) -> None:
-        """Zeroes masked weights and slots, whatever wrote there."""
+    def project(self, *, slots: bool = True) -> None:
+        """Zeroes masked weights, whatever wrote there.
+
+        Args:
+            slots: Whether optimizer slots are zeroed too, as they must be
+                after a file was loaded into them. Defaults to `True`.
+        """
         sync(self._model)
         for key in self._masks:
-            self._clean(key)
+            self._clean(key, slots=slots)
 
     def detach(self) -> None:
         """Removes masks, hooks and constraints; weights stay as they are."""
@@ -305,10 +310,10 @@ class MaskStore:
                 self._statistics[key].assign(_read(old._statistics[key]))
             self._clean(key)
 
-    def _clean(self, key: str) -> None:
+    def _clean(self, key: str, *, slots: bool = True) -> None:
         variable, mask = self._variables[key], self._masks[key]
-        slots = optimizers.slots_of(self._optimizer, variable)
-        for target in (variable, *slots):
+        found = optimizers.slots_of(self._optimizer, variable) if slots else ()
+        for target in (variable, *found):
             target.assign(keep(mask, ops.convert_to_tensor(target)))
 
 

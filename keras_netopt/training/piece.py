@@ -92,6 +92,7 @@ class Piece(keras.callbacks.Callback):
             return
         self._started = True
         self._progress.begin_epoch(epoch, step=self._saved_step())
+        Carrier.of(self.model).restore_random_again()
         if self._attached:
             self.start(self.model)
 

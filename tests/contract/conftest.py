@@ -1,0 +1,184 @@
+"""What the checks of the contract share, and how exemptions work."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from contract import child, probes, resume, settings, zoo
+from contract.exemptions import expect_failure
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "check(id): the contract's check that a test makes"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """An exempt check must fail, or its exemption is stale."""
+    mark = pyfuncitem.get_closest_marker("check")
+    setting = pyfuncitem.funcargs.get("setting")
+    limits = setting.row.limits if setting is not None else {}
+    if mark is None or mark.args[0] not in limits:
+        return (yield)
+    with expect_failure(setting.piece, mark.args[0], limits[mark.args[0]]):
+        return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_once(tmp_path_factory):
+    """JAX compiles a model of the zoo once and not for each twin."""
+    if keras.backend.backend() != "jax":
+        yield None
+        return
+    import jax
+
+    folder = tmp_path_factory.mktemp("jax")
+    for name, value in cache_options(folder).items():
+        jax.config.update(name, value)
+    yield folder
+    jax.config.update("jax_compilation_cache_dir", None)
+
+
+def cache_options(folder: Path) -> dict[str, Any]:
+    return {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A model of the zoo after two epochs with a piece, and what it left."""
+
+    model: keras.Model
+    before: keras.Model
+    callback: Any
+    history: dict[str, list[float]]
+    layers: list[keras.Layer]
+    folder: Path
+    warnings: list[str]
+
+
+class Trials:
+    """Trains each setting on each model once; the checks share the result."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.done: dict[tuple[str, str], Trial] = {}
+
+    def get(self, setting: settings.Setting, model: str) -> Trial:
+        key = (setting.name, model)
+        if key not in self.done:
+            folder = self.root / f"{model} {setting.name}".replace(":", "")
+            folder.mkdir()
+            self.done[key] = self._run(setting, model, folder)
+        return self.done[key]
+
+    def _run(self, setting, name, folder):
+        model = zoo.compiled(name)
+        layers = list(model.layers)
+        case = settings.case(name, folder)
+        callbacks = setting.callbacks(case)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            history = probes.fit(
+                model, name, callbacks, validation_data=zoo.data(name)
+            )
+        model.save(folder / "model.keras")
+        model.save_weights(folder / "model.weights.h5")
+        np.savez(
+            folder / "expected.npz",
+            probes.predictions(model, name),
+            *probes.keras_slots(model),
+        )
+        shown = [str(w.message) for w in told if "__array__" not in str(w)]
+        return Trial(
+            model,
+            zoo.build(name),
+            callbacks[-1],
+            history,
+            layers,
+            folder,
+            shown,
+        )
+
+
+@pytest.fixture(scope="session")
+def trials(tmp_path_factory) -> Trials:
+    return Trials(tmp_path_factory.mktemp("trials"))
+
+
+@pytest.fixture
+def case(tmp_path) -> settings.Case:
+    return settings.case("mlp", tmp_path)
+
+
+@contextlib.contextmanager
+def policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@dataclass(frozen=True)
+class Children:
+    """What two processes of our own found out; see `contract.child`."""
+
+    root: Path
+    killed: int
+    results: dict[str, str]
+
+    def resumed(self, run: resume.Run) -> dict[str, np.ndarray]:
+        assert self.results[f"resume {run.name}"] == ""
+        return _read(resume.folder_of(run, self.root) / "resumed.npz")
+
+    def whole(self, run: resume.Run) -> dict[str, np.ndarray]:
+        assert self.results[f"whole {run.name}"] == ""
+        return _read(resume.whole_of(run, self.root))
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="session")
+def children(trials, tmp_path_factory, compile_once) -> Children:
+    """Kills one process in the middle of many fits; a second one goes on."""
+    for setting in settings.CALLBACKS:
+        trials.get(setting, "mlp")
+    for model in zoo.BUILDERS:
+        trials.get(settings.CALLBACKS[0], model)
+    root = tmp_path_factory.mktemp("children")
+    (root / "trials").symlink_to(trials.root)
+    environment = child.environment(compile_once or root)
+    killed, fresh = (
+        subprocess.run(
+            [sys.executable, "-m", "contract.child", kind, str(root)],
+            env=environment,
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=child.TIME_LIMIT,
+        )
+        for kind in ("killed", "fresh")
+    )
+    print(fresh.stdout)  # How long each check took, shown by `-s`.
+    assert fresh.returncode == 0, fresh.stderr[-3000:]
+    results = json.loads((root / "results.json").read_text())
+    return Children(root, killed.returncode, results)

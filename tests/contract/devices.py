@@ -1,0 +1,77 @@
+"""C13 in a process with two devices."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from contract import probes, settings, zoo
+
+
+def checks(root: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    kinds = {"tensorflow": _mirrored, "jax": _data_parallel}
+    kind = kinds.get(keras.backend.backend())
+    if kind is None:
+        return
+    for setting in settings.PIECES.values():
+        folder = root / f"devices {setting}"
+        folder.mkdir()
+        yield (
+            f"devices {setting}",
+            lambda setting=setting, folder=folder: kind(setting, folder),
+        )
+
+
+def _mirrored(setting: settings.Setting, folder: Path) -> None:
+    import tensorflow as tf
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    alone, loss = _train(setting, folder)
+    with strategy.scope():
+        model = zoo.compiled(dropout=0.0)
+    both, shared_loss = _train(setting, folder, model)
+    copies = [v.value.values for v in model.weights]
+    assert all(len(values) == 2 for values in copies)
+    for first, second in copies:
+        np.testing.assert_array_equal(first.numpy(), second.numpy())
+    _compare(loss, shared_loss, alone, both)
+
+
+def _data_parallel(setting: settings.Setting, folder: Path) -> None:
+    import jax
+
+    assert len(jax.devices()) == 2
+    alone, loss = _train(setting, folder)
+    distribution = keras.distribution.DataParallel(devices=jax.devices())
+    with distribution.scope():
+        model = zoo.compiled(dropout=0.0)
+        both, shared_loss = _train(setting, folder, model)
+    for variable in model.weights:
+        shards = [np.asarray(s.data) for s in variable.value.addressable_shards]
+        assert len(shards) == 2
+        np.testing.assert_array_equal(shards[0], shards[1])
+    _compare(loss, shared_loss, alone, both)
+
+
+def _train(
+    setting: settings.Setting, folder: Path, model: Any = None
+) -> tuple[keras.Model, list[float]]:
+    model = model or zoo.compiled(dropout=0.0)
+    callbacks = setting.callbacks(settings.case("mlp", folder))
+    history = probes.fit(model, "mlp", callbacks)
+    assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
+    return model, history["loss"]
+
+
+def _compare(
+    loss: list[float],
+    shared_loss: list[float],
+    alone: keras.Model,
+    both: keras.Model,
+) -> None:
+    np.testing.assert_allclose(loss, shared_loss, atol=1e-4)
+    for mine, theirs in zip(
+        alone.get_weights(), both.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, atol=1e-4)

@@ -1,0 +1,121 @@
+"""How the checks look at a model: everything that it and we remember."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from contract import zoo
+
+Arrays = dict[str, np.ndarray]
+
+
+def fit(
+    model: keras.Model, name: str, callbacks: Sequence[Any] = (), **changed: Any
+) -> dict[str, list[float]]:
+    """Trains on the zoo's data, in its own order, and returns the history."""
+    x, y = zoo.data(name)
+    arguments = {
+        "x": x,
+        "y": y,
+        "batch_size": zoo.BATCH_SIZE,
+        "epochs": 2,
+        "shuffle": False,
+        "verbose": 0,
+        **changed,
+    }
+    return model.fit(callbacks=list(callbacks), **arguments).history
+
+
+def weights(model: keras.Model) -> Arrays:
+    return _by_place("weight", model.variables)
+
+
+def optimizer(model: keras.Model) -> Arrays:
+    """Every optimizer variable, our masks included."""
+    return _by_place("optimizer", model.optimizer.variables)
+
+
+def keras_slots(model: keras.Model) -> list[np.ndarray]:
+    """The optimizer variables that are Keras' own, as a file holds them."""
+    store: Arrays = {}
+    model.optimizer.save_own_variables(store)
+    return [np.array(store[str(i)]) for i in range(len(store))]
+
+
+def carried(model: keras.Model) -> Arrays:
+    """What we add to a weights file: facts, masks, seeds, torch's generator."""
+    # A process that reads files as a stranger would has not imported us.
+    from keras_netopt.training import Carrier
+
+    store: Arrays = {}
+    carrier = Carrier.find(model)
+    if carrier is not None:
+        carrier.save_own_variables(store)
+    return {f"carrier {k}": np.array(v) for k, v in store.items()}
+
+
+def state(model: keras.Model) -> Arrays:
+    return {**weights(model), **optimizer(model), **carried(model)}
+
+
+def predictions(model: keras.Model, name: str) -> np.ndarray:
+    x = zoo.data(name)[0]
+    if keras.backend.backend() == "jax":
+        return model.predict(x, verbose=0)  # Op by op takes longer there.
+    return np.array(keras.ops.convert_to_numpy(model(x, training=False)))
+
+
+def assert_same(mine: Arrays, other: Arrays) -> None:
+    assert list(mine) == list(other), (list(mine), list(other))
+    wrong = [k for k in mine if not np.array_equal(mine[k], other[k])]
+    assert not wrong, {k: (mine[k], other[k]) for k in wrong}
+
+
+def assert_close(mine: Arrays, other: Arrays, tolerance: float = 1e-5) -> None:
+    assert list(mine) == list(other), (list(mine), list(other))
+    for key, value in mine.items():
+        if value.dtype.kind == "f":
+            limit = tolerance * max(1.0, float(np.abs(other[key]).max()))
+            np.testing.assert_allclose(value, other[key], atol=limit, rtol=0)
+
+
+def differ(mine: Arrays, other: Arrays) -> bool:
+    return any(not np.array_equal(mine[k], other[k]) for k in mine)
+
+
+def is_finite(history: dict[str, list[float]]) -> bool:
+    return bool(np.isfinite(sum(history.values(), [])).all())
+
+
+class AtBatch(keras.callbacks.Callback):
+    """Calls a function after one batch, counted over the whole fit."""
+
+    def __init__(self, batch: int, function: Callable[[Any], None]) -> None:
+        super().__init__()
+        self.batch, self.function = batch, function
+        self.seen = 0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.seen += 1
+        if self.seen == self.batch:
+            self.function(self.model)
+
+
+@keras.saving.register_keras_serializable("contract")
+class CountedLoss(keras.losses.SparseCategoricalCrossentropy):
+    """Counts how often Python runs it: once a trace, on torch every step."""
+
+    calls = 0
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        self.calls += 1
+        return super().call(y_true, y_pred)
+
+
+def _by_place(word: str, variables: Sequence[Any]) -> Arrays:
+    """By place and not by path, for layer names differ between twins."""
+    return {
+        f"{word} {i}": np.array(keras.ops.convert_to_numpy(v.value))
+        for i, v in enumerate(variables)
+    }

@@ -1,0 +1,33 @@
+"""C5 in a fresh process: what the files of a treated model give back."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from contract import probes, zoo
+
+
+def model_file(folder: Path) -> None:
+    model = keras.saving.load_model(folder / "model.keras")
+    _compare(model, folder)
+
+
+def weights_file(folder: Path) -> None:
+    """Into an untreated twin, compiled so that slots have a place."""
+    model = zoo.compiled(folder.name.split()[0])
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(folder / "model.weights.h5")
+    _compare(model, folder)
+
+
+def _compare(model: keras.Model, folder: Path) -> None:
+    with np.load(folder / "expected.npz") as file:
+        expected = [file[f"arr_{i}"] for i in range(len(file.files))]
+    name = folder.name.split()[0]
+    np.testing.assert_allclose(
+        probes.predictions(model, name), expected[0], rtol=0, atol=1e-6
+    )
+    slots = probes.keras_slots(model)
+    assert len(slots) == len(expected) - 1
+    for mine, theirs in zip(slots, expected[1:], strict=True):
+        np.testing.assert_array_equal(mine, theirs)

@@ -1,0 +1,126 @@
+"""C22: callbacks that must, should or must not stand together."""
+
+import keras
+import pytest
+from contract import probes, settings, zoo
+
+from keras_netopt.callbacks import Pruning
+from keras_netopt.training import NotIntendedUseWarning
+
+# One callback for each order rule of the registry.
+OTHERS = {
+    "EarlyStopping(restore_best_weights=True)": (
+        lambda folder: keras.callbacks.EarlyStopping(
+            "loss", patience=9, restore_best_weights=True
+        )
+    ),
+    "ModelCheckpoint": lambda folder: keras.callbacks.ModelCheckpoint(
+        str(folder / "{epoch}.keras")
+    ),
+    "CSVLogger": lambda folder: keras.callbacks.CSVLogger(folder / "log.csv"),
+    "TensorBoard": lambda folder: keras.callbacks.TensorBoard(folder / "logs"),
+    "Pruning": lambda folder: Pruning(0.5),
+}
+
+
+def rules(kind):
+    found = []
+    for setting in settings.PIECES.values():
+        for rule in getattr(setting.row, kind):
+            found.append(pytest.param(setting, rule, id=f"{setting}-{rule}"))
+    return found
+
+
+def _name(rule):
+    return rule.partition("(")[0]
+
+
+def _alone(setting, case):
+    return [c for c in setting.callbacks(case)][-1]
+
+
+def test_every_rule_is_tried():
+    named = {
+        rule
+        for setting in settings.PIECES.values()
+        for kind in ("after", "before", "conflicts")
+        for rule in getattr(setting.row, kind)
+    }
+    assert named <= set(OTHERS)
+
+
+@pytest.mark.check("C22")
+@pytest.mark.parametrize(("setting", "rule"), rules("after"))
+def test_the_wrong_order_is_an_error_that_prints_the_right_one(
+    setting, rule, case
+):
+    other = OTHERS[rule](case.folder)
+    piece = _alone(setting, case)
+    model = zoo.compiled(eager=True)
+    before = probes.weights(model)
+    with pytest.raises(ValueError) as error:
+        probes.fit(model, "mlp", [piece, other])
+
+    own = setting.row.short_name
+    text = str(error.value)
+    assert text.startswith(f"{own} must come after {_name(rule)}")
+    assert f"Use callbacks=[{_name(rule)}, {own}]. " in text
+    assert text.endswith(f"Received: callbacks=[{own}, {_name(rule)}]")
+    probes.assert_same(probes.weights(model), before)
+
+
+@pytest.mark.check("C22")
+@pytest.mark.parametrize(("setting", "rule"), rules("after"))
+def test_the_right_order_works(setting, rule, case):
+    other = OTHERS[rule](case.folder)
+    piece = _alone(setting, case)
+    model = zoo.compiled(eager=True)
+    probes.fit(model, "mlp", [other, piece])
+
+    assert setting.effect(zoo.build("mlp"), model, piece)
+
+
+@pytest.mark.check("C22")
+@pytest.mark.parametrize(("setting", "rule"), rules("before"))
+def test_the_doubtful_order_is_warned_of(setting, rule, case):
+    other, piece = OTHERS[rule](case.folder), _alone(setting, case)
+    model = zoo.compiled(eager=True)
+    with pytest.warns(NotIntendedUseWarning) as told:
+        probes.fit(model, "mlp", [other, piece], epochs=1)
+
+    ours = [w for w in told if w.category is NotIntendedUseWarning]
+    assert len(ours) == 1
+    assert f"before {_name(rule)} in the list" in str(ours[0].message)
+
+
+@pytest.mark.check("C22")
+@pytest.mark.parametrize(("setting", "rule"), rules("conflicts"))
+def test_a_conflict_is_an_error(setting, rule, case):
+    callbacks = [OTHERS[rule](case.folder), _alone(setting, case)]
+    with pytest.raises(ValueError, match="Received: "):
+        probes.fit(zoo.compiled(eager=True), "mlp", callbacks)
+
+
+@pytest.mark.check("C22")
+@pytest.mark.parametrize("setting", settings.PIECES.values(), ids=str)
+def test_keras_own_callbacks_stand_beside_the_piece(setting, case):
+    """In the documented order; the checkpoint holds the current state."""
+    callbacks = [
+        keras.callbacks.EarlyStopping(
+            "loss", patience=9, restore_best_weights=True
+        ),
+        *setting.callbacks(case),
+        keras.callbacks.ModelCheckpoint(str(case.folder / "{epoch}.keras")),
+        keras.callbacks.ReduceLROnPlateau("loss", patience=1),
+        keras.callbacks.CSVLogger(case.folder / "log.csv"),
+        keras.callbacks.TerminateOnNaN(),
+    ]
+    model = zoo.compiled(eager=True)
+    probes.fit(model, "mlp", callbacks, epochs=3)
+
+    piece = callbacks[len(setting.beside) + 1]
+    assert setting.effect(zoo.build("mlp"), model, piece)
+    saved = keras.saving.load_model(case.folder / "3.keras")
+    assert settings.zeros(saved) == settings.zeros(model) == 88
+    header = (case.folder / "log.csv").read_text().splitlines()[0]
+    assert "sparsity" in header.split(",")

@@ -1,0 +1,18 @@
+"""C13: two devices."""
+
+import keras
+import pytest
+from contract import settings
+
+SKIPPED = pytest.mark.skipif(
+    keras.backend.backend() == "torch",
+    reason="Keras on torch trains on one device; DDP is not run",
+)
+
+
+@SKIPPED
+@pytest.mark.check("C13")
+@pytest.mark.parametrize("setting", settings.PIECES.values(), ids=str)
+def test_two_devices_train_as_one(setting, children):
+    """MirroredStrategy or DataParallel, see `contract.devices`."""
+    assert children.results[f"devices {setting}"] == ""

@@ -1,0 +1,198 @@
+"""C20, C23: what is said about a piece, and what a piece says."""
+
+import doctest
+import importlib
+import inspect
+import json
+import re
+from pathlib import Path
+
+import keras
+import pytest
+from contract import functions, probes, settings, zoo
+from contract.exemptions import expect_failure
+
+import keras_netopt as netopt
+from keras_netopt import cli, registry
+
+ROOT = Path(__file__).resolve().parents[2]
+CARDS = ROOT / "docs" / "methods"
+HEADINGS = [
+    "How to use",
+    "Suggested hyperparameters",
+    "How it works",
+    "Measured",
+    "Limits",
+    "Attribution",
+]
+CHECKS = {f"C{i}" for i in range(1, 25)} | {"C4b"}
+ROWS = pytest.mark.parametrize("row", registry.METHODS, ids=lambda r: r.name)
+WITH_CARD = pytest.mark.parametrize(
+    "row", [r for r in registry.METHODS if r.card], ids=lambda r: r.name
+)
+BAD = [
+    pytest.param(setting, name, id=f"{setting.piece}-{name}")
+    for setting in settings.PIECES.values()
+    for name in settings.BAD[setting.piece]
+]
+BAD_FUNCTIONS = [
+    pytest.param(setting, name, id=f"{setting.piece}-{name}")
+    for setting in functions.FUNCTIONS
+    for name in setting.bad
+]
+
+
+def find(row):
+    module, _, name = row.name.rpartition(".")
+    return getattr(importlib.import_module(f"keras_netopt.{module}"), name)
+
+
+def test_every_public_callback_and_layer_has_rows():
+    """Neither the registry nor the contract may forget one."""
+    public = {
+        f"{module.__name__.rpartition('.')[2]}.{name}"
+        for module in (netopt.callbacks, netopt.layers)
+        for name in getattr(module, "__all__", ())
+    }
+    in_registry = {
+        row.name for row in registry.METHODS if row.kind != "function"
+    }
+
+    assert public
+    assert public == in_registry
+    assert public == set(settings.PIECES)
+
+
+def test_every_function_has_a_row():
+    named = {r.name for r in registry.METHODS if r.kind == "function"}
+    assert named == set(functions.BY_PIECE)
+
+
+def test_exemptions_name_a_check_and_a_reason():
+    for row in registry.METHODS:
+        assert set(row.limits) <= CHECKS
+        assert all(len(reason) > 10 for reason in row.limits.values())
+
+
+def test_an_exempt_check_that_fails_is_an_exemption():
+    with pytest.raises(pytest.xfail.Exception, match="is exempt from C1: why"):
+        with expect_failure("callbacks.A", "C1", "why"):
+            raise ValueError("as said")
+
+
+def test_an_exempt_check_that_passes_fails():
+    with pytest.raises(pytest.fail.Exception, match="passes C1 now"):
+        with expect_failure("callbacks.A", "C1", "why"):
+            pass
+
+
+@pytest.mark.check("C20")
+@pytest.mark.parametrize("setting", settings.PIECES.values(), ids=str)
+def test_a_wrong_value_is_known_for_each_argument(setting):
+    arguments = set(inspect.signature(find(setting.row)).parameters)
+    assert set(settings.BAD[setting.piece]) == arguments
+    assert set(settings.CHANGES[setting.piece]) == arguments
+
+
+@pytest.mark.check("C20")
+@pytest.mark.parametrize("setting", functions.FUNCTIONS, ids=str)
+def test_a_wrong_value_is_known_for_each_function_argument(setting):
+    arguments = set(inspect.signature(find(setting.row)).parameters)
+    assert {*setting.bad, *setting.free} == arguments
+
+
+@pytest.mark.check("C20")
+@pytest.mark.parametrize(("setting", "name"), BAD)
+def test_a_wrong_value_is_refused_before_the_first_step(setting, name, case):
+    model = zoo.compiled(eager=True)
+    before = probes.weights(model)
+    with pytest.raises((TypeError, ValueError)) as error:
+        piece = settings.BAD[setting.piece][name](case)
+        probes.fit(model, "mlp", setting.callbacks(case, piece), epochs=1)
+
+    _assert_house_form(str(error.value), name)
+    probes.assert_same(probes.weights(model), before)
+
+
+@pytest.mark.check("C20")
+@pytest.mark.parametrize(("setting", "name"), BAD_FUNCTIONS)
+def test_functions_refuse_a_wrong_value(setting, name, trials, tmp_path):
+    if setting.tensorflow and keras.backend.backend() != "tensorflow":
+        pytest.skip(f"{setting} works on TensorFlow")
+    trials.get(settings.CALLBACKS[0], "mlp").model.save(
+        tmp_path / "pruned.keras"
+    )
+    model = zoo.compiled(eager=True)
+    before = probes.weights(model)
+    with pytest.raises((TypeError, ValueError)) as error:
+        setting.bad[name](model, tmp_path)
+
+    _assert_house_form(str(error.value), name)
+    probes.assert_same(probes.weights(model), before)
+
+
+def _assert_house_form(text, name):
+    assert re.match(rf"Arguments? .*`{name}`", text), text
+    assert re.search(r"\b(must|may|is)\b", text), text
+    assert "Received: " in text, text
+
+
+@pytest.mark.check("C23")
+@ROWS
+def test_the_docstring_has_an_example(row):
+    text = inspect.getdoc(find(row))
+    assert doctest.DocTestParser().get_examples(text)
+
+
+@pytest.mark.check("C23")
+@ROWS
+def test_the_command_line_lists_the_piece(row, capsys):
+    cli.main(["methods"])
+    assert row.short_name in capsys.readouterr().out
+
+
+@pytest.mark.check("C23")
+@WITH_CARD
+def test_the_card_names_the_piece_and_its_arguments(row):
+    text = (CARDS / f"{row.card}.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"^## (.+)$", text, re.M) == HEADINGS
+    assert row.short_name in text
+    for check, reason in row.limits.items():
+        assert check in text and reason in text
+
+
+@pytest.mark.check("C23")
+@pytest.mark.parametrize("setting", settings.PIECES.values(), ids=str)
+def test_the_card_tells_each_argument(setting):
+    text = (CARDS / f"{setting.row.card}.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"`(\w+)`", text))
+    shown |= set(re.findall(r"(\w+)=", text))
+    if setting is settings.CALLBACKS[0]:
+        assert set(inspect.signature(find(setting.row)).parameters) <= shown
+
+
+@pytest.mark.check("C23")
+@pytest.mark.parametrize(
+    "card", sorted({s.row.card for s in settings.PIECES.values()})
+)
+def test_numbers_of_the_card_come_from_benchmarks(card):
+    """Measured tables stand between markers that the benchmark writes."""
+    text = (CARDS / f"{card}.md").read_text(encoding="utf-8")
+    measured = text.partition("## Measured")[2].partition("\n## ")[0]
+    outside = re.sub(
+        r"<!-- benchmark: .*?<!-- end benchmark -->", "", measured, flags=re.S
+    )
+    blocks = re.findall(
+        r"<!-- benchmark: ([^>]+) -->(.*?)<!-- end benchmark -->",
+        measured,
+        flags=re.S,
+    )
+    assert blocks
+    assert not re.search(r"^\|", outside, re.M)
+    stored = list((ROOT / "benchmarks").rglob("*.json"))
+    for name, table in blocks:
+        assert table.strip(), f"run the benchmark {name!r}"
+    assert stored
+    for path in stored:
+        assert json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,202 @@
+"""C4, C5, C14: what a piece and a treated model are outside the process."""
+
+import copy
+import inspect
+import json
+import subprocess
+import sys
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from contract import child, probes, settings, zoo
+
+import keras_netopt as netopt
+
+EVERY = pytest.mark.parametrize("setting", settings.CALLBACKS, ids=str)
+ONE_A_PIECE = pytest.mark.parametrize(
+    "setting", settings.PIECES.values(), ids=str
+)
+FILES = [
+    *((setting, "mlp") for setting in settings.CALLBACKS),
+    *((settings.CALLBACKS[0], model) for model in list(zoo.BUILDERS)[1:]),
+]
+CHANGES = [
+    pytest.param(settings.PIECES[piece], name, id=f"{piece}-{name}")
+    for piece, changes in settings.CHANGES.items()
+    for name in changes
+]
+
+
+def _data(callback, row):
+    return {name: getattr(callback, name) for name in row.data_args}
+
+
+@pytest.mark.check("C4")
+@EVERY
+def test_the_config_builds_an_equal_piece(setting, case):
+    callback = setting.build(case)
+    config = json.loads(json.dumps(callback.get_config()))
+    kind = type(callback)
+    again = kind.from_config(
+        copy.deepcopy(config), **_data(callback, setting.row)
+    )
+
+    assert list(config) == list(inspect.signature(kind).parameters)
+    assert again is not callback
+    assert again.get_config() == config == callback.get_config()
+    with pytest.raises((TypeError, ValueError), match="no_such_argument"):
+        kind.from_config({**config, "no_such_argument": 1})
+
+
+@pytest.mark.check("C4")
+@ONE_A_PIECE
+def test_keras_serializes_the_piece(setting, case):
+    callback = setting.build(case)
+    stored = keras.saving.serialize_keras_object(callback)
+    again = keras.saving.deserialize_keras_object(
+        json.loads(json.dumps(stored))
+    )
+
+    name = setting.row.short_name
+    assert stored["registered_name"] == f"keras_netopt>{name}"
+    assert type(again) is type(callback)
+    assert again.get_config() == callback.get_config()
+
+
+@pytest.mark.check("C4")
+@pytest.mark.parametrize(
+    "setting", [s for s in settings.CALLBACKS if s.row.data_args], ids=str
+)
+def test_the_config_tells_which_data_it_had(setting, case):
+    callback = setting.build(case)
+    for name, value in _data(callback, setting.row).items():
+        written = callback.get_config()[name]
+        if value is None:
+            assert written is None
+            continue
+        assert written["shape"] == list(value.shape)
+        assert written["dtype"] == str(value.dtype)
+        changed = _data(callback, setting.row)
+        changed[name] = value + 1
+        other = type(callback).from_config(callback.get_config(), **changed)
+        assert other.get_config()[name] != written
+
+
+@pytest.mark.check("C4b")
+@pytest.mark.parametrize(("setting", "name"), CHANGES)
+def test_each_argument_matters(setting, name, tmp_path, capsys):
+    """It changes the config and what comes out, or it is refused."""
+    make, make_other = settings.CHANGES[setting.piece][name]
+    callback = make(settings.case("mlp", tmp_path / "a"))
+    result = _outcome(setting, callback, tmp_path / "a", capsys)
+    try:
+        other = make_other(settings.case("mlp", tmp_path / "b"))
+    except (TypeError, ValueError):
+        return
+    other_result = _outcome(setting, other, tmp_path / "b", capsys)
+
+    config, changed = callback.get_config(), other.get_config()
+    differing = [k for k in config if config[k] != changed[k]]
+    assert name in differing
+    assert set(differing) <= {name, "filepath"}  # Each has its own folder.
+    assert result != other_result
+
+
+def _outcome(setting, callback, folder, capsys):
+    """Weights, files, the best value, warnings and what was printed."""
+    folder.mkdir()
+    case = settings.case("mlp", folder)
+    model = zoo.compiled(eager=True)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        probes.fit(model, "mlp", setting.callbacks(case, callback))
+    printed = capsys.readouterr().out.replace(str(folder), "")
+    return (
+        [weight.tobytes() for weight in model.get_weights()],
+        sorted(path.name for path in folder.iterdir()),
+        str(getattr(callback, "best", None)),
+        sorted({str(w.message) for w in told}),
+        printed,
+    )
+
+
+@pytest.mark.check("C5")
+@pytest.mark.parametrize(("setting", "model"), FILES, ids=str)
+@pytest.mark.parametrize("kind", ["plain", "model", "weights"])
+def test_files_load_in_a_fresh_process(setting, model, kind, children, trials):
+    """`plain` before keras_netopt is imported: the file is Keras' own."""
+    folder = trials.get(setting, model).folder
+    assert children.results[f"{kind} {folder.name}"] == ""
+
+
+def _interpret(path, x):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path))
+    entry = interpreter.get_input_details()[0]
+    interpreter.resize_tensor_input(entry["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(entry["index"], x)
+    interpreter.invoke()
+    where = interpreter.get_output_details()[0]["index"]
+    names = {op["op_name"] for op in interpreter._get_ops_details()}
+    return interpreter.get_tensor(where), names
+
+
+def exports():
+    quick = {(settings.CALLBACKS[0], "mlp"), (settings.CALLBACKS[0], "cnn")}
+    marked = [
+        pytest.param(
+            setting,
+            model,
+            marks=() if (setting, model) in quick else (pytest.mark.slow,),
+        )
+        for setting, model in FILES
+        if model != "gru"  # Its export has a fixed batch of 1.
+    ]
+    return marked
+
+
+@pytest.mark.check("C14")
+@pytest.mark.parametrize(("setting", "model"), exports(), ids=str)
+def test_a_treated_model_exports_to_litert(setting, model, trials, tmp_path):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("LiteRT export works on TensorFlow, see the next test")
+    path = tmp_path / "model.tflite"
+    treated = trials.get(setting, model).model
+    netopt.export.to_litert(treated, path)
+
+    _compare(path, treated, zoo.data(model)[0])
+
+
+def _compare(path, treated, data):
+    for batch in (1, 4):
+        expected = treated.predict(data[:batch], verbose=0)
+        found, operators = _interpret(path, data[:batch])
+        limit = 1e-5 * max(1.0, float(np.abs(expected).max()))
+        assert np.abs(expected).min() > 0
+        np.testing.assert_allclose(found, expected, rtol=0, atol=limit)
+        assert not [name for name in operators if name.startswith("Flex")]
+
+
+@pytest.mark.slow
+@pytest.mark.check("C14")
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="for the other backends"
+)
+def test_models_of_other_backends_export_through_tensorflow(trials, tmp_path):
+    trial = trials.get(settings.CALLBACKS[0], "cnn")
+    path = tmp_path / "model.tflite"
+    code = (
+        "import keras, keras_netopt as n, sys;"
+        "model = keras.saving.load_model(sys.argv[1]);"
+        "n.export.to_litert(model, sys.argv[2])"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, trial.folder / "model.keras", path],
+        env={**child.environment(tmp_path), "KERAS_BACKEND": "tensorflow"},
+        check=True,
+    )
+    _compare(path, trial.model, zoo.data("cnn")[0])

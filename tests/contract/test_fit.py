@@ -1,0 +1,194 @@
+"""C1 to C3, C8, C12, C18, C19, C24: what a piece does to a training run."""
+
+import math
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from contract import probes, reference, settings, zoo
+
+from keras_netopt.training import MaskStore, NoEffectWarning
+
+KERAS_KEYS = {"loss", "accuracy", "val_loss", "val_accuracy"}
+EVERY = pytest.mark.parametrize("setting", settings.CALLBACKS, ids=str)
+ONE_A_PIECE = pytest.mark.parametrize(
+    "setting", settings.PIECES.values(), ids=str
+)
+
+
+def cells():
+    """One setting on every model, every setting on one; the rest is slow."""
+    found = []
+    for setting in settings.CALLBACKS:
+        for model in zoo.BUILDERS:
+            is_quick = model == "mlp" or setting is settings.CALLBACKS[0]
+            marks = () if is_quick else (pytest.mark.slow,)
+            name = f"{setting}-{model}"
+            found.append(pytest.param(setting, model, id=name, marks=marks))
+    return found
+
+
+@pytest.mark.check("C1")
+@pytest.mark.parametrize(("setting", "model"), cells())
+def test_trains_every_model(setting, model, trials):
+    trial = trials.get(setting, model)
+
+    assert trial.warnings == []
+    assert probes.is_finite(trial.history)
+    assert KERAS_KEYS <= set(trial.history)
+    assert len(trial.history["loss"]) == 2
+    assert setting.effect(trial.before, trial.model, trial.callback)
+    assert all(
+        mine is theirs
+        for mine, theirs in zip(trial.model.layers, trial.layers, strict=True)
+    )
+
+
+@pytest.mark.check("C1")
+@ONE_A_PIECE
+def test_trains_on_without_the_piece(setting, case):
+    model = zoo.compiled()
+    callbacks = setting.callbacks(case)
+    probes.fit(model, "mlp", callbacks)
+    then = probes.weights(model)
+    history = probes.fit(model, "mlp")
+
+    assert probes.is_finite(history)
+    assert probes.differ(then, probes.weights(model))
+    assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
+
+
+@pytest.mark.check("C2")
+@EVERY
+def test_one_instance_trains_twice(setting, case):
+    callbacks = setting.callbacks(case)
+    eager = setting is not settings.CALLBACKS[0]
+    first = zoo.compiled(eager=eager)
+    history = probes.fit(first, "mlp", callbacks)
+    result = probes.state(first)
+    probes.fit(first, "mlp", callbacks)
+
+    assert setting.effect(zoo.build("mlp"), first, callbacks[-1])
+    fresh = zoo.compiled(eager=eager)
+    assert probes.fit(fresh, "mlp", callbacks) == history
+    probes.assert_same(probes.state(fresh), result)
+
+
+@pytest.mark.check("C3")
+@ONE_A_PIECE
+def test_neutral_settings_change_nothing(setting, case):
+    assert setting.neutral is not None
+    plain, treated = zoo.compiled(), zoo.compiled()
+    beside = [settings.BY_NAME[name] for name in setting.beside]
+    keras.utils.set_random_seed(7)
+    probes.fit(plain, "mlp", [other.build(case) for other in beside])
+    piece = setting.build(case, setting.neutral(case))
+    keras.utils.set_random_seed(7)
+    probes.fit(treated, "mlp", setting.callbacks(case, piece))
+
+    probes.assert_same(probes.weights(treated), probes.weights(plain))
+    untreated = zoo.compiled()
+    assert probes.differ(probes.weights(plain), probes.weights(untreated))
+
+
+@pytest.mark.check("C8")
+@ONE_A_PIECE
+def test_doing_nothing_is_told_once(setting, tmp_path):
+    build, remedy = settings.IDLE[setting.piece]
+    model, callbacks = build(tmp_path)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        probes.fit(model, "mlp", callbacks, epochs=3)
+
+    ours = [w for w in told if issubclass(w.category, NoEffectWarning)]
+    assert len(ours) == 1
+    text = str(ours[0].message)
+    assert text.startswith(f"{setting.row.short_name}: ")
+    assert remedy in text
+
+
+@pytest.mark.check("C12")
+@pytest.mark.parametrize(
+    "setting", [s for s in settings.CALLBACKS if s.reference], ids=str
+)
+def test_results_equal_those_of_other_backends(setting, tmp_path):
+    known = reference.known()[setting.name]
+    found = reference.run(setting, tmp_path)
+
+    assert found["zeros"] == known["zeros"]
+    assert found["report"] == known["report"]
+    assert np.allclose(found["logs"], known["logs"], atol=1e-6)
+    np.testing.assert_allclose(found["weights"], known["weights"], atol=1e-4)
+
+
+@pytest.mark.check("C18")
+@ONE_A_PIECE
+def test_evaluating_leaves_training_alone(setting, case):
+    """Inference with the piece, in and between fits, is as without it."""
+    results = []
+    for inside in (True, False):
+        keras.utils.set_random_seed(7)
+        model = zoo.compiled(eager=True)
+        callbacks = setting.callbacks(case)
+        between = callbacks if inside else []
+        x, y = zoo.data("mlp")
+        probes.fit(model, "mlp", callbacks, epochs=1)
+        scores = model.evaluate(x, y, verbose=0, callbacks=between)
+        guesses = model.predict(x, verbose=0, callbacks=between)
+        model.train_on_batch(x, y)
+        results.append((scores, guesses, probes.state(model)))
+
+    (scores, guesses, state), (plain_scores, plain_guesses, plain) = results
+    assert scores == plain_scores
+    np.testing.assert_array_equal(guesses, plain_guesses)
+    probes.assert_same(state, plain)
+    assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
+
+
+@pytest.mark.check("C19")
+@ONE_A_PIECE
+def test_an_exception_in_fit_leaves_a_usable_model(setting, case):
+    class Broken(Exception):
+        pass
+
+    def fail(model):
+        raise Broken
+
+    model, callbacks = zoo.compiled(eager=True), setting.callbacks(case)
+    with pytest.raises(Broken):
+        probes.fit(model, "mlp", [*callbacks, probes.AtBatch(6, fail)])
+
+    carried = probes.carried(model)
+    assert all(np.isfinite(v).all() for v in carried.values())
+    assert math.isfinite(probes.predictions(model, "mlp").sum())
+    again = setting.callbacks(case)
+    assert probes.is_finite(probes.fit(model, "mlp", again))
+    assert setting.effect(zoo.build("mlp"), model, again[-1])
+
+
+@pytest.mark.check("C24")
+@pytest.mark.parametrize(
+    "setting", [s for s in settings.CALLBACKS if s.twin], ids=str
+)
+def test_the_function_gives_what_the_first_event_gives(setting, case):
+    """With a learning rate of 0 the first steps train nothing."""
+    make = {"dropout": 0.0, "optimizer": keras.optimizers.SGD(0.0)}
+    model = zoo.compiled(**make)
+    twin = zoo.compiled(dropout=0.0)
+    arguments = {**setting.arguments(case), **setting.first_event}
+    probes.fit(
+        model,
+        "mlp",
+        [setting.build(case, arguments)],
+        epochs=1,
+        batch_size=zoo.SAMPLES // 2,
+    )
+    setting.twin(twin, case)
+
+    for mine, theirs in zip(
+        model.get_weights(), twin.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+    assert MaskStore.of(twin) is None
+    assert settings.zeros(twin) > 0

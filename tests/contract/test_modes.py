@@ -1,0 +1,291 @@
+"""C9 to C11, C15: the ways in which Keras can compile and feed a model."""
+
+import keras
+import numpy as np
+import pytest
+from contract import probes, settings, zoo
+from contract.conftest import policy
+
+from keras_netopt.callbacks import Pruning
+from keras_netopt.schedules import Linear
+from keras_netopt.training import MaskStore
+
+BACKEND = keras.backend.backend()
+ONE_A_PIECE = pytest.mark.parametrize(
+    "setting", settings.PIECES.values(), ids=str
+)
+# A piece that touches nothing of the training cannot be upset by its options.
+TOUCHING = pytest.mark.parametrize(
+    "setting", [s for s in settings.PIECES.values() if s.row.touches], ids=str
+)
+FIRST = settings.CALLBACKS[0]
+optimizers = keras.optimizers
+
+
+def _jit(value):
+    """torch with `jit_compile=True` did not finish, twice; it is not run."""
+    marks = ()
+    if BACKEND == "torch" and value is True:
+        marks = (pytest.mark.skip(reason="jit_compile=True on torch: not run"),)
+    return pytest.param({"jit_compile": value}, id=f"jit {value}", marks=marks)
+
+
+@pytest.mark.check("C9")
+@pytest.mark.parametrize("name", ["mixed_float16", "bfloat16"])
+@ONE_A_PIECE
+def test_half_precision_trains(setting, name, case):
+    with policy(name):
+        model, before = zoo.compiled(), zoo.build("mlp")
+        callbacks = setting.callbacks(case)
+        history = probes.fit(model, "mlp", callbacks)
+
+        assert probes.is_finite(history)
+        assert setting.effect(before, model, callbacks[-1])
+    wanted = "float32" if name.startswith("mixed") else "bfloat16"
+    assert {v.dtype for v in model.trainable_variables} == {wanted}
+    layer = model.layers[0]
+    assert layer.compute_dtype == name.removeprefix("mixed_")
+
+
+@pytest.fixture(scope="module")
+def plain_runs(tmp_path_factory):
+    """What the modes are compared with: one run a piece, and its traces."""
+    found = {}
+    for piece, setting in settings.PIECES.items():
+        folder = tmp_path_factory.mktemp("plain")
+        found[piece] = _mode(setting, folder, {"jit_compile": zoo.JIT})
+    return found
+
+
+def _mode(setting, folder, arguments, with_piece=True):
+    loss = probes.CountedLoss(from_logits=True)
+    model = zoo.build("mlp", dropout=0.0)
+    model.compile(keras.optimizers.SGD(0.1, 0.9), loss, **arguments)
+    callbacks = setting.callbacks(settings.case("mlp", folder))
+    beside = callbacks if with_piece else callbacks[:-1]
+    probes.fit(model, "mlp", beside)
+    if with_piece:
+        assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
+    return probes.weights(model), loss.calls
+
+
+MODES = [
+    _jit(True),
+    _jit("auto"),
+    pytest.param({"run_eagerly": True}, id="eager"),
+]
+
+
+@pytest.mark.check("C10")
+@pytest.mark.parametrize("arguments", MODES)
+@TOUCHING
+def test_compiled_and_eager_training_agree(
+    setting, arguments, plain_runs, tmp_path
+):
+    weights, _ = _mode(setting, tmp_path, arguments)
+
+    probes.assert_close(weights, plain_runs[setting.piece][0])
+
+
+@pytest.mark.check("C10")
+@pytest.mark.skipif(BACKEND == "torch", reason="torch runs Python each step")
+@TOUCHING
+def test_the_step_is_traced_no_more_often(setting, plain_runs, tmp_path):
+    """Attached before the first step; else one more trace is allowed."""
+    arguments = {"jit_compile": zoo.JIT}
+    _, plain = _mode(setting, tmp_path, arguments, with_piece=False)
+    allowed = {"never": 0, "on_event": 2, "epoch": 2}[setting.row.retraces]
+
+    assert plain_runs[setting.piece][1] <= plain + allowed
+
+
+@pytest.mark.check("C11")
+@ONE_A_PIECE
+def test_steps_per_execution_counts_batches(setting, case):
+    """10 batches in executions of 4: Keras' last hook says batch 11."""
+    if BACKEND == "torch":
+        with pytest.raises(ValueError, match="steps_per_execution"):
+            probes.fit(zoo.compiled(steps_per_execution=4), "mlp")
+        return
+    x, y = zoo.data("mlp", samples=10 * zoo.BATCH_SIZE)
+    model, callbacks = (
+        zoo.compiled(steps_per_execution=4),
+        setting.callbacks(case),
+    )
+    probes.fit(model, "mlp", callbacks, x=x, y=y)
+
+    assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
+    for callback in callbacks:
+        if hasattr(callback, "complete"):
+            assert callback.complete
+            assert callback._progress.step == 20
+
+
+def test_executions_give_the_masks_of_single_steps(case):
+    if BACKEND == "torch":
+        pytest.skip("Keras refuses steps_per_execution on torch")
+    results = []
+    for steps in (1, 4):
+        model = zoo.compiled(dropout=0.0, steps_per_execution=steps)
+        pruning = Pruning(Linear(final=0.5, begin=4, end=8), frequency=4)
+        probes.fit(model, "mlp", [pruning])
+        results.append(probes.weights(model))
+
+    probes.assert_close(*results)
+    for mine, theirs in zip(
+        results[0].values(), results[1].values(), strict=True
+    ):
+        np.testing.assert_array_equal(mine == 0, theirs == 0)
+
+
+def _multi():
+    return optimizers.MultiOptimizer(
+        optimizers.OptimizerMap(
+            optimizers.Adam(0.01), {".*kernel": optimizers.SGD(0.1, 0.9)}
+        )
+    )
+
+
+OPTIMIZERS = {
+    "accumulation": lambda: optimizers.Adam(
+        0.01, gradient_accumulation_steps=4
+    ),
+    "clipnorm": lambda: optimizers.Adam(0.01, clipnorm=0.1),
+    "global_clipnorm": lambda: optimizers.Adam(0.01, global_clipnorm=0.1),
+    "ema": lambda: optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5),
+    "momentum": lambda: optimizers.SGD(0.1, momentum=0.9),
+    "adamw": lambda: optimizers.AdamW(0.01, weight_decay=0.1),
+    "lion": lambda: optimizers.Lion(0.01),
+    "rmsprop": lambda: optimizers.RMSprop(0.01),
+    "multi": _multi,
+}
+
+
+class Zeros(keras.callbacks.Callback):
+    """Masked weights are +0.0 after every batch, whoever wrote last."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+        store = MaskStore.of(self.model)
+        weights = store.weights()
+        for key, mask in store.masks().items():
+            outside = weights[key][~mask]
+            assert not outside.any()
+            assert not np.signbit(outside).any()
+
+
+@pytest.mark.check("C15")
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+@TOUCHING
+def test_optimizers_keep_the_effect(setting, name, case):
+    model, check = zoo.compiled(optimizer=OPTIMIZERS[name]()), Zeros()
+    callbacks = [*setting.callbacks(case), check]
+    history = probes.fit(model, "mlp", callbacks)
+
+    assert probes.is_finite(history)
+    assert check.batches == 8
+    assert setting.effect(zoo.build("mlp"), model, callbacks[-2])
+    assert probes.differ(
+        probes.weights(zoo.build("mlp")), probes.weights(model)
+    )
+
+
+@pytest.mark.check("C15")
+def test_swapped_averages_are_as_sparse(case):
+    """Validation and checkpoints see the averaged weights."""
+
+    class Count(keras.callbacks.Callback):
+        zeros = []
+
+        def on_test_begin(self, logs=None):
+            self.zeros.append(settings.zeros(self.model))
+
+    model = zoo.compiled(
+        optimizer=optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    )
+    callbacks = [
+        FIRST.build(case),
+        keras.callbacks.SwapEMAWeights(True),
+        Count(),
+    ]
+    probes.fit(model, "mlp", callbacks, validation_data=zoo.data("mlp"))
+
+    assert callbacks[-1].zeros[-1] == 88
+    assert FIRST.effect(zoo.build("mlp"), model, callbacks[0])
+
+
+class CallsSuper(keras.Sequential):
+    """A user's own train_step around Keras'."""
+
+    steps = 0
+
+    def train_step(self, *arguments):
+        self.steps += 1
+        return super().train_step(*arguments)
+
+
+@pytest.mark.check("C15")
+@TOUCHING
+def test_a_train_step_of_the_users_own(setting, case):
+    plain = zoo.build("mlp")
+    model = CallsSuper(plain.layers)
+    model.build((None, 8))
+    model.compile(
+        "adam",
+        probes.CountedLoss(from_logits=True),
+        jit_compile=zoo.JIT,
+    )
+    callbacks = setting.callbacks(case)
+    probes.fit(model, "mlp", callbacks)
+
+    assert model.steps
+    assert settings.zeros(model) == 88
+
+
+WEIGHTS = {
+    "class_weight": {"class_weight": {0: 1.0, 1: 2.0, 2: 0.5}},
+    "sample_weight": {
+        "sample_weight": np.linspace(0, 1, zoo.SAMPLES, dtype="float32")
+    },
+}
+
+
+@pytest.mark.check("C15")
+@pytest.mark.parametrize("name", WEIGHTS)
+@TOUCHING
+def test_weighted_samples_train(setting, name, case):
+    model, callbacks = zoo.compiled(), setting.callbacks(case)
+    history = probes.fit(model, "mlp", callbacks, **WEIGHTS[name])
+
+    assert probes.is_finite(history)
+    assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
+
+
+@pytest.mark.check("C15")
+def test_generators_without_a_length_take_steps_not_fractions(case):
+    x, y = zoo.data("mlp")
+
+    def batches():
+        for start in range(0, zoo.SAMPLES, zoo.BATCH_SIZE):
+            stop = start + zoo.BATCH_SIZE
+            yield x[start:stop], y[start:stop]
+
+    model = zoo.compiled()
+    pruning = Pruning(Linear(final=0.5, begin=2, end=4))
+    model.fit(batches(), verbose=0, shuffle=False, callbacks=[pruning])
+    assert FIRST.effect(zoo.build("mlp"), model, pruning)
+
+    untouched = zoo.compiled()
+    before = probes.weights(untouched)
+    with pytest.raises(
+        ValueError, match="needs the length of the fit"
+    ) as error:
+        untouched.fit(
+            batches(), verbose=0, shuffle=False, callbacks=[Pruning(0.5)]
+        )
+    assert "Received: " in str(error.value)
+    probes.assert_same(probes.weights(untouched), before)

@@ -1,0 +1,125 @@
+"""C16: copies of a piece, as KerasTuner makes them for each trial."""
+
+import copy
+import time
+
+import keras
+import numpy as np
+import pytest
+from contract import settings, zoo
+
+EVERY = pytest.mark.parametrize("setting", settings.CALLBACKS, ids=str)
+ONE_A_PIECE = pytest.mark.parametrize(
+    "setting", settings.PIECES.values(), ids=str
+)
+
+
+@pytest.mark.check("C16")
+@EVERY
+def test_a_copy_holds_settings_only(setting, case):
+    callback = setting.build(case)
+    model = zoo.compiled(eager=True)
+    fresh = copy.deepcopy(callback)
+    beside = [settings.BY_NAME[name].build(case) for name in setting.beside]
+    x, y = zoo.data("mlp")
+    model.fit(x, y, verbose=0, callbacks=[*beside, callback])
+    used = copy.deepcopy(callback)
+
+    for other in (fresh, used):
+        assert type(other) is type(callback)
+        assert other.get_config() == callback.get_config()
+        assert other._model is None
+        for name, value in vars(other).items():
+            assert not isinstance(value, keras.Model), name
+        for name in setting.row.data_args:
+            np.testing.assert_array_equal(
+                getattr(other, name), getattr(callback, name)
+            )
+    assert not hasattr(used, "_selection")
+    assert getattr(used, "_session", None) is None
+
+
+@pytest.mark.check("C16")
+@ONE_A_PIECE
+def test_copying_beside_a_large_model_is_quick(setting, case):
+    """Without a word of our own the copy would hold a copy of the model."""
+    callback = setting.build(case)
+    model = keras.Sequential(
+        [keras.Input((1000,)), keras.layers.Dense(1000, use_bias=False)]
+    )
+    callback.set_model(model)
+    start = time.perf_counter()
+    copy.deepcopy(callback)
+
+    assert time.perf_counter() - start < 0.1
+    assert model.count_params() == 1_000_000
+
+
+def _search(setting, folder, rates):
+    import keras_tuner
+
+    found = {}
+
+    class Tuner(keras_tuner.GridSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            rate = trial.hyperparameters.get("rate")
+            found[rate] = super().run_trial(trial, *args, **kwargs)
+            return found[rate]
+
+    models = {}
+
+    def build(hp):
+        rate = hp.Choice("rate", rates)
+        model = zoo.compiled(optimizer=keras.optimizers.SGD(rate))
+        models[rate] = model
+        return model
+
+    tuner = Tuner(
+        build,
+        objective=keras_tuner.Objective("val_loss", "min"),
+        max_trials=2,
+        directory=folder,
+        project_name="p",
+    )
+    case = settings.case("mlp", folder)
+    callbacks = setting.callbacks(case)
+    x, y = zoo.data("mlp")
+    tuner.search(
+        x,
+        y,
+        validation_data=(x, y),
+        batch_size=zoo.BATCH_SIZE,
+        epochs=2,
+        shuffle=False,
+        verbose=0,
+        callbacks=callbacks,
+    )
+    assert all(
+        getattr(callback, "_model", None) is None for callback in callbacks
+    )
+    return models
+
+
+@pytest.mark.check("C16")
+@pytest.mark.filterwarnings("ignore:currentThread:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:getName:DeprecationWarning")
+@pytest.mark.parametrize(
+    "setting", [s for s in settings.PIECES.values() if s.row.touches], ids=str
+)
+def test_trials_of_a_tuner_share_one_instance(setting, tmp_path):
+    rates = [0.05, 0.2]
+    results = []
+    for word, order in (("a", rates), ("b", rates[::-1])):
+        folder = tmp_path / word
+        folder.mkdir()
+        results.append(_search(setting, folder, order))
+
+    first, second = results
+    assert set(first) == set(second) == set(rates)
+    for rate in rates:
+        before = zoo.build("mlp")
+        assert setting.effect(before, first[rate], None)
+        for mine, theirs in zip(
+            first[rate].get_weights(), second[rate].get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(mine, theirs)
