@@ -9,7 +9,8 @@ import keras
 
 from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.serialization import export_class
-from keras_netopt.training import Carrier, NoEffectWarning, order
+from keras_netopt.sparsity.checks import check_fraction
+from keras_netopt.training import Carrier, NoEffectWarning, State, order
 
 _TOLERANCE = 1e-6
 
@@ -71,11 +72,8 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
                 "Argument `mode` must be 'auto', 'min' or 'max'. "
                 f"Received: mode={mode!r}"
             )
-        if sparsity is not None and not 0.0 <= sparsity < 1.0:
-            raise ValueError(
-                "Argument `sparsity` must be a float in [0, 1) or None. "
-                f"Received: sparsity={sparsity!r}"
-            )
+        if sparsity is not None:
+            sparsity = check_fraction(sparsity, "sparsity")
         super().__init__(
             filepath,
             monitor=monitor,
@@ -96,6 +94,27 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
         super().on_train_begin(logs)
         self.best = None
         self._saved_epoch = None
+        self._is_first_epoch = True
+        Carrier.of(self.model).entries[type(self).__name__] = self
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Called by Keras: a resumed fit goes on from the file it saved."""
+        super().on_epoch_begin(epoch, logs)
+        if self._is_first_epoch and epoch > 0 and os.path.exists(self.filepath):
+            saved = Carrier(self.model)
+            saved.read(self.filepath)
+            facts = saved.peek(type(self).__name__) or {}
+            if facts.get("monitor") == self.monitor:
+                self.best, self._saved_epoch = facts["best"], facts["epoch"]
+        self._is_first_epoch = False
+
+    def save_state(self) -> tuple[dict[str, Any], State]:
+        """Called whenever weights are saved, so also for our own file."""
+        best = None if self.best is None else float(self.best)
+        epoch = getattr(self, "_current_epoch", None)
+        return {"monitor": self.monitor, "best": best, "epoch": epoch}, {}
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None

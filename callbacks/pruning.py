@@ -135,7 +135,7 @@ class Pruning(Piece):
     def attach(self, model: keras.Model) -> None:
         """Selects the weights and gives each a mask."""
         old, self._session = self._session, None
-        continues = old is not None and old.done and MaskStore.of(model)
+        done = old is not None and old.done and MaskStore.of(model) is not None
         selection = engine.select(
             model, self.include, self.exclude, min_size=self.min_size
         )
@@ -153,8 +153,8 @@ class Pruning(Piece):
             self._progress.run,
             frequency=self.frequency,
             data=self.data,
+            done=done,
         )
-        self._session.done = bool(continues)
 
     def start(self, model: keras.Model) -> None:
         """Takes up a saved, a derived or a fresh position."""
@@ -163,10 +163,14 @@ class Pruning(Piece):
             return
         saved = self.saved()
         self.load_entry("masks", session.store.load_state)
-        facts = None if saved is None else saved[0]
-        if facts is None and session.done:
-            facts = session.facts()  # A second fit: the target is reached.
-        session.begin(self._progress.step, facts)
+        session.begin(self._progress.step, saved[0] if saved else None)
+        if session.floor > self.schedule.final + 1e-3:
+            self.warn(
+                NoEffectWarning,
+                f"the model has sparsity {session.floor:.4g} already, more "
+                f"than the target {self.schedule.final:.4g}: nothing will be "
+                "pruned. Call `sparsity.strip` first to start anew.",
+            )
 
     def advance(self, before: int, after: int) -> None:
         """Updates the masks where a point of the schedule has passed."""
@@ -183,15 +187,14 @@ class Pruning(Piece):
         if session is None:
             return
         if not session.done:
-            reached, end = session.share, session.points[-1]
-            session.update(end)
+            self._finish_early(session)
+        if session.store.leaks(session.keys):
             self.warn(
                 NoEffectWarning,
-                f"training ended at step {self._progress.step}, before the "
-                f"end of the schedule at step {end}: sparsity {reached:.4g} "
-                f"was reached by then, the rest up to {session.share:.4g} was "
-                "pruned without training. Train longer, or let the schedule "
-                "end earlier.",
+                "another callback has put denser weights back, of an epoch "
+                "before the target was reached; they were pruned again "
+                "without training. Set `start_from_epoch` of `EarlyStopping` "
+                "to an epoch after the end of the schedule.",
             )
         session.project()
         wanted = self.schedule.final
@@ -202,6 +205,18 @@ class Pruning(Piece):
                 f"sparsity {session.share:.4g} was reached for {wanted:.4g}: "
                 "`min_kept`, `allocation` and `pattern` leave no more weights "
                 "to prune.",
+            )
+
+    def _finish_early(self, session: PruningSession) -> None:
+        reached, end = session.share, session.points[-1]
+        if session.update(end):
+            self.warn(
+                NoEffectWarning,
+                f"training ended at step {self._progress.step}, before the "
+                f"end of the schedule at step {end}: sparsity {reached:.4g} "
+                f"was reached by then, the rest up to {session.share:.4g} was "
+                "pruned without training. Train longer, or let the schedule "
+                "end earlier.",
             )
 
     def progress_logs(self) -> dict[str, float]:
@@ -237,11 +252,16 @@ class Pruning(Piece):
             )
         masks = self._session.store.masks(self._session.keys)
         label = self.recipe.pattern.label
-        return describe(self.model, self._selection, masks, label)
+        return describe(self._session.model, self._selection, masks, label)
 
     def _config_value(self, name: str) -> Any:
         if name in ("include", "exclude"):
             return matching_config.to_config(getattr(self, name))
+        if name == "allocation" and isinstance(self.allocation, dict):
+            return {
+                matching_config.to_config(key): value
+                for key, value in self.allocation.items()
+            }
         return super()._config_value(name)
 
     @classmethod

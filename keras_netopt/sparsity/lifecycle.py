@@ -5,7 +5,7 @@ import os
 import keras
 
 from keras_netopt.sparsity.report import SparsityReport, report
-from keras_netopt.training import Carrier, MaskStore, variable_by_index
+from keras_netopt.training import Carrier, MaskStore, variables_by_name
 
 
 def finalize(model: keras.Model) -> SparsityReport:
@@ -117,6 +117,11 @@ def load_masks(
             f"optimizer. Call `model.compile` first. Received: "
             f"model={model.name!r}"
         )
+    if not os.fspath(path).endswith((".keras", ".weights.h5")):
+        raise ValueError(
+            "Argument `path` must end in .keras or .weights.h5. "
+            f"Received: path={os.fspath(path)!r}"
+        )
     carrier = Carrier.of(model)
     carrier.read(path)
     carrier.restore_random()
@@ -124,10 +129,10 @@ def load_masks(
     if brought is None:
         raise ValueError(
             "Argument `path` must be a file that was saved from a pruned "
-            f"model, it holds no masks. Received: path={str(path)!r}"
+            f"model, it holds no masks. Received: path={os.fspath(path)!r}"
         )
     state = brought[1]
-    variables = variable_by_index(model, state)
+    variables = variables_by_name(model, state)
     MaskStore.attach(model, variables).load_state(state)
     return report(model)
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 _CLASS = "layer_class"
+_FUNCTION = "function"
 
 
 def to_config(value: Any) -> Any:
@@ -35,7 +36,7 @@ def to_config(value: Any) -> Any:
         return {_CLASS: keras.saving.get_registered_name(value)}
     if isinstance(value, keras.Layer):
         return f"(^|/){re.escape(value.name)}/"
-    return keras.saving.serialize_keras_object(value)
+    return {_FUNCTION: keras.saving.get_registered_name(value)}
 
 
 def from_config(config: Any) -> Any:
@@ -53,7 +54,8 @@ def from_config(config: Any) -> Any:
         Patterns that `select` accepts.
 
     Raises:
-        ValueError: If a layer class is neither Keras' nor registered.
+        ValueError: If a layer class is neither Keras' nor registered, or a
+            function is not registered.
     """
     if isinstance(config, list):
         return [from_config(pattern) for pattern in config]
@@ -69,5 +71,13 @@ def from_config(config: Any) -> Any:
             )
         return found
     if isinstance(config, dict):
-        return keras.saving.deserialize_keras_object(config)
+        name = config[_FUNCTION]
+        found = keras.saving.get_registered_object(name)
+        if found is None:
+            raise ValueError(
+                "A function in `include` or `exclude` must be registered "
+                "with keras.saving.register_keras_serializable to come back "
+                f"from a config. Received: {_FUNCTION}={name!r}"
+            )
+        return found
     return config

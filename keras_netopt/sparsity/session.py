@@ -7,8 +7,8 @@ import numpy as np
 
 from keras_netopt.points import RunLength
 from keras_netopt.schedules import Schedule
-from keras_netopt.sparsity.calibration import calibrate
 from keras_netopt.sparsity.recipe import Recipe
+from keras_netopt.sparsity.scores import Custom
 from keras_netopt.sparsity.selection import Target
 from keras_netopt.training import MaskStore
 
@@ -29,11 +29,12 @@ class PruningSession:
         run: Length of the fit.
         frequency: Steps between two updates, or `None` for the default.
         data: Calibration inputs, for scores that need them.
+        done: Whether an earlier fit has come to the end of the schedule.
 
     Raises:
         ValueError: If the schedule does not fit the run or leaves [0, 1), a
-            score of gradients would be asked for before the first step, or
-            weights are not finite.
+            score of gradients would be asked for before the first step,
+            weights are not finite, or the score or its data do not work.
     """
 
     def __init__(
@@ -46,22 +47,26 @@ class PruningSession:
         *,
         frequency: int | None = None,
         data: Any = None,
+        done: bool = False,
     ) -> None:
         self.targets = targets
         self.keys = tuple(target.key for target in targets)
-        self.points = schedule.update_points(run, frequency)
+        # A fit that goes on with finished masks may be of any length.
+        self.points = () if done else schedule.update_points(run, frequency)
         self.last = -1
-        self.done = False
+        self.done = done
         self.floor = 0.0
         self.share = 0.0
         self.finite = True
-        self._model = model
+        self.model = model
         self._recipe = recipe
         self._data = data
         self._wanted = {p: schedule.at(p, run) for p in self.points}
-        self._check_values(schedule)
-        _check_finite(targets)
         score = recipe.score
+        if not done:
+            self._check_values(schedule)
+            _check_finite(targets)
+            self._try_score(schedule.final)
         self._attached = MaskStore.attach(
             model,
             {target.key: target.variable for target in targets},
@@ -74,7 +79,7 @@ class PruningSession:
     @property
     def store(self) -> MaskStore:
         """The model's mask store, another one after a recompile in `fit`."""
-        return MaskStore.of(self._model) or self._attached
+        return MaskStore.of(self.model) or self._attached
 
     def begin(self, step: int, facts: dict[str, Any] | None = None) -> None:
         """Takes up a saved position, or the one that the weights show.
@@ -86,10 +91,16 @@ class PruningSession:
             step: Completed steps of the fit.
             facts: What `facts` returned in an earlier process, if anything.
         """
+        if self.done:
+            self.share = self._in_force()
+            self.project()
+            return
         if facts is not None:
             self.last, self.done = facts["last"], facts["done"]
             self.floor = facts["floor"]
         else:
+            if self._recipe.score.needs == "gradients":
+                self.store.reset_statistics(self.keys)
             self.last = self._derive(step)
             self.floor = self._in_force()
             self.done = self.last == self.points[-1]
@@ -125,16 +136,17 @@ class PruningSession:
         Returns:
             `False` if weights are not finite: nothing is changed then.
         """
-        self.last, self.done = point, point == self.points[-1]
+        self.last = point
         wanted = self._wanted[point]
         if self._monotone:
             wanted = max(wanted, self.floor)
-        if wanted == 0 and self.share == 0:
-            return True
         weights = self.store.weights(self.keys)
         self.finite = all(np.isfinite(w).all() for w in weights.values())
         if not self.finite:
             return False
+        self.done = point == self.points[-1]
+        if wanted == 0 and self.share == 0:
+            return True
         self.store.assign(self._masks(wanted, weights, point))
         if self._recipe.score.needs == "gradients":
             if self._recipe.score.resets:
@@ -185,10 +197,20 @@ class PruningSession:
             gathered = self.store.statistics(self.keys)
             return [gathered[key] for key in self.keys]
         if needs == "activations":
-            return calibrate(
-                self._model, self._recipe.score, self.targets, self._data
-            )
+            return self._recipe.statistics(self.model, self.targets, self._data)
         return None
+
+    def _try_score(self, final: float) -> None:
+        """Finds out before the first step whether score and data work."""
+        score = self._recipe.score
+        if score.needs == "activations" or isinstance(score, Custom):
+            weights = [
+                np.array(keras.ops.convert_to_numpy(target.variable))
+                for target in self.targets
+            ]
+            self._recipe.masks(
+                final, self.targets, weights, statistics=self._statistics()
+            )
 
     def _in_force(self) -> float:
         masks = self.store.masks(self.keys).values()

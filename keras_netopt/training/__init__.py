@@ -1,13 +1,13 @@
 """The only door to the internals of Keras' trainers and optimizers."""
 
 from keras_netopt.training.backend import refresh, sync
-from keras_netopt.training.carrier import Carrier
+from keras_netopt.training.carrier import Carrier, State
 from keras_netopt.training.layers import (
     own_variables,
     variable_keys,
     walk_layers,
 )
-from keras_netopt.training.mask_file import variable_by_index
+from keras_netopt.training.mask_file import variables_by_name
 from keras_netopt.training.mask_store import MaskStore
 from keras_netopt.training.piece import Piece
 from keras_netopt.training.progress import Progress
@@ -25,12 +25,13 @@ __all__ = [
     "NotIntendedUseWarning",
     "Piece",
     "Progress",
+    "State",
     "own_variables",
     "recompile_keeping_state",
     "refresh",
     "shadow",
     "sync",
-    "variable_by_index",
     "variable_keys",
+    "variables_by_name",
     "walk_layers",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from keras_netopt.training.layers import variable_keys
 
 
-def variable_by_index(
+def variables_by_name(
     model: keras.Model, names: Iterable[str]
 ) -> dict[str, Any]:
     """Finds the weights that a file's masks belong to.

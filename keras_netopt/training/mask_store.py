@@ -11,7 +11,7 @@ from keras_netopt.training import optimizers
 from keras_netopt.training.backend import refresh, sync
 from keras_netopt.training.carrier import Carrier, State
 from keras_netopt.training.constraint import MaskConstraint, keep
-from keras_netopt.training.mask_file import unpack_mask, variable_by_index
+from keras_netopt.training.mask_file import unpack_mask, variables_by_name
 from keras_netopt.training.shadow import shadow
 
 ENTRY = "masks"
@@ -145,6 +145,11 @@ class MaskStore:
         for key in self._masks:
             self._clean(key, slots=slots)
 
+    def leaks(self, keys: Iterable[str]) -> int:
+        """Counts variables with weights that are masked but not zero."""
+        masks, weights = self.masks(keys), self.weights(keys)
+        return sum(int(weights[key][~masks[key]].any()) for key in masks)
+
     def detach(self) -> None:
         """Removes masks, hooks and constraints; weights stay as they are."""
         sync(self._model)
@@ -177,9 +182,8 @@ class MaskStore:
             self._masks[key].assign(value)
             _constrain(variable, self._masks[key])
             if key in self._statistics:
-                optimizers.remove_variable(
-                    self._owner, self._statistics.pop(key)
-                )
+                statistic = self._statistics.pop(key)
+                optimizers.remove_variable(self._owner, statistic)
                 self._statistics[key] = self._new_statistic(variable)
             self._clean(key)
         refresh(self._model)
@@ -193,38 +197,34 @@ class MaskStore:
         place = {id(v): i for i, v in enumerate(self._model.weights)}
         state = {}
         for key, variable in self._variables.items():
-            i = place[id(variable)]
+            i = place.get(id(variable))
+            if i is None:
+                continue  # It left the model: `model.quantize`, `model.pop`.
             state[f"m:{i}"] = np.packbits(_read(self._masks[key]))
             if key in self._statistics:
                 state[f"s:{i}"] = _read(self._statistics[key])
         return {}, state
 
     def load_state(self, state: State) -> None:
-        """Puts the masks of a file in force.
+        """Puts the masks of a file in force, also of weights not masked yet.
 
         Args:
             state: Arrays as `save_state` packed them.
 
         Raises:
-            ValueError: If the file holds masks of weights that have none
-                here, or of another size.
+            ValueError: If the model has fewer weights, or of another size.
         """
         sync(self._model)
+        found = variables_by_name(self._model, state)
+        new = {k: v for k, v in found.items() if k not in self._masks}
+        MaskStore.attach(self._model, new)
         for name, array in state.items():
-            variable = variable_by_index(self._model, [name]).popitem()[1]
-            key = self._by_id.get(id(variable))
-            if key is None:
-                raise ValueError(
-                    "The file must hold masks of the weights that are "
-                    f"selected now, it also holds one of `{variable.path}`. "
-                    "Use the same `include`, `exclude` and `min_size`. "
-                    f"Received: selected={self.keys}"
-                )
-            if name.startswith("s:"):
-                if key in self._statistics:
-                    self._statistics[key].assign(array)
-                continue
-            self._masks[key].assign(unpack_mask(array, variable))
+            one = variables_by_name(self._model, [name])
+            key, variable = next(iter(one.items()))
+            if name.startswith("m:"):
+                self._masks[key].assign(unpack_mask(array, variable))
+            elif key in self._statistics:
+                self._statistics[key].assign(array)
         self.project()
 
     def _read_all(
@@ -268,19 +268,32 @@ class MaskStore:
     def _add(
         self, key: str, variable: Any, accumulate: Accumulate | None
     ) -> bool:
-        changed = False
-        if key not in self._masks:
+        changed = key not in self._masks
+        if changed:
             self._variables[key] = variable
             self._by_id[id(variable)] = key
             self._masks[key] = self._new_mask(variable)
+            if isinstance(variable.constraint, MaskConstraint):
+                # Masked already, in another model that shares the weight.
+                self._masks[key].assign(_read(variable.constraint.mask))
             _constrain(variable, self._masks[key])
-            changed = True
-        if accumulate is not None and key not in self._statistics:
-            self._statistics[key] = self._new_statistic(variable)
-            changed = True
+        return self._gather(key, variable, accumulate) or changed
+
+    def _gather(
+        self, key: str, variable: Any, accumulate: Accumulate | None
+    ) -> bool:
+        """Starts, changes or ends the statistic of a variable."""
+        function = getattr(accumulate, "__func__", accumulate)
+        old = self._accumulate.get(key)
+        if function is getattr(old, "__func__", old):
+            return False
+        if key in self._statistics:
+            optimizers.remove_variable(self._owner, self._statistics.pop(key))
+        self._accumulate.pop(key, None)
         if accumulate is not None:
             self._accumulate[key] = accumulate
-        return changed
+            self._statistics[key] = self._new_statistic(variable)
+        return True
 
     def _new_mask(self, variable: Any) -> Any:
         with optimizers.variable_scope(self._model):

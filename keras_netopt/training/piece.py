@@ -1,6 +1,8 @@
 """What every callback of the house shares."""
 
+import functools
 import inspect
+import json
 import warnings
 import weakref
 from collections.abc import Callable
@@ -38,6 +40,7 @@ class Piece(keras.callbacks.Callback):
         self._entry = type(self).__name__
         self._loads_before = 0
         self._seen_model: weakref.ref[Any] | None = None
+        self._trained: weakref.ref[Any] | None = None
 
     def attach(self, model: keras.Model) -> None:
         """Checks the settings against the model and prepares it."""
@@ -66,15 +69,18 @@ class Piece(keras.callbacks.Callback):
             return
         self._seen_model = weakref.ref(model)
         self._loads_before = Carrier.of(model).loads
-        self.forget()
 
     def forget(self) -> None:
-        """Resets what belongs to one model; called for each new one."""
+        """Resets what belongs to one model; called when another is trained."""
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras."""
         self._warned.clear()
+        if self._trained is None or self._trained() is not self._model:
+            self._trained = weakref.ref(self._model)
+            self.forget()
         self._attached = self._started = False
+        self._check_json()
         epochs = self.params["epochs"]
         self._progress = Progress(RunLength(self.params["steps"], epochs))
         callbacks = order.active_callbacks()
@@ -117,7 +123,7 @@ class Piece(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras, but not when `fit` raises."""
-        if self._attached:
+        if self._attached and self._started:
             self.finish(self.model)
 
     def warn(self, category: type[Warning], text: str) -> None:
@@ -156,7 +162,11 @@ class Piece(keras.callbacks.Callback):
         return {**facts, **self.facts()}, {}
 
     def get_config(self) -> dict[str, Any]:
-        """Returns every constructor argument, JSON-safe; of data a checksum."""
+        """Returns every constructor argument, JSON-safe.
+
+        Data go in as a checksum, functions as the name under which they are
+        registered with Keras; `from_config` takes both again by name.
+        """
         names = inspect.signature(type(self)).parameters
         return {name: self._config_value(name) for name in names}
 
@@ -166,7 +176,8 @@ class Piece(keras.callbacks.Callback):
 
         Args:
             config: What `get_config` returned.
-            **data: The data arguments, which a config cannot hold.
+            **data: What a config cannot hold: data, and functions that are
+                not registered with Keras.
 
         Returns:
             A callback with the same settings.
@@ -177,6 +188,12 @@ class Piece(keras.callbacks.Callback):
             if key not in {*cls.data_args, *data}
         }
         return cls(**plain, **data)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the settings; neither the model nor its state."""
+        names = inspect.signature(type(self)).parameters
+        arguments = {name: getattr(self, name) for name in names}
+        return functools.partial(type(self), **arguments), ()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Copies the settings; neither the model nor its state."""
@@ -191,6 +208,18 @@ class Piece(keras.callbacks.Callback):
             if n not in self.data_args
         )
         return f"{type(self).__name__}({shown})"
+
+    def _check_json(self) -> None:
+        """Finds settings that no file can hold before the first step."""
+        try:
+            json.dumps(self._settings())
+        except TypeError as error:
+            raise TypeError(
+                f"The settings of {type(self).__name__} must be JSON-safe, "
+                "for checkpoints hold them: register functions and classes "
+                "with keras.saving.register_keras_serializable. "
+                f"Received: {self!r}"
+            ) from error
 
     def _is_known(self, model: Any) -> bool:
         return self._seen_model is not None and self._seen_model() is model
@@ -260,10 +289,14 @@ class Piece(keras.callbacks.Callback):
             return describe_data(value)
         if value is None or isinstance(value, bool | int | float | str):
             return value
+        if inspect.isroutine(value):
+            return keras.saving.get_registered_name(value)
         return keras.saving.serialize_keras_object(value)
 
 
 def _revived(value: Any) -> Any:
     if isinstance(value, dict | list):
         return keras.saving.deserialize_keras_object(value)
+    if isinstance(value, str) and ">" in value:
+        return keras.saving.get_registered_object(value) or value
     return value

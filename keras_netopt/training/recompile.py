@@ -69,6 +69,8 @@ def _copy_state(old: Any, new: Any) -> None:
     for name, value in vars(old).items():
         if isinstance(value, keras.Variable):
             getattr(new, name).assign(value)
+        elif name in ("_variables", "_trainable_variables"):
+            continue
         elif isinstance(value, list) and len(value) == len(place):
             _copy_slots(value, getattr(new, name, []), place, new)
 

@@ -87,6 +87,20 @@ def test_a_second_fit_looks_for_its_own_best(make_mlp, toy_data, tmp_path):
     assert path.exists()
 
 
+def test_a_resumed_fit_remembers_the_best_epoch(make_mlp, toy_data, tmp_path):
+    path = tmp_path / "m.keras"
+    run(make_mlp(), toy_data, str(path), [5, 9, 3])
+    before = path.read_bytes()
+    resumed = BestCheckpoint(path, monitor="score", mode="max")
+    callbacks = [Metric([5, 9, 3, 7, 8]), resumed]
+    make_mlp().fit(
+        *toy_data, epochs=5, initial_epoch=3, verbose=0, callbacks=callbacks
+    )
+
+    assert path.read_bytes() == before
+    assert resumed.best == 9
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -97,7 +111,7 @@ def test_a_second_fit_looks_for_its_own_best(make_mlp, toy_data, tmp_path):
         ),
         (
             {"sparsity": 1.0},
-            "Argument `sparsity` must be a float in [0, 1) or None. "
+            "Argument `sparsity` must be a float in [0, 1). "
             "Received: sparsity=1.0",
         ),
     ],

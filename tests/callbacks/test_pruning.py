@@ -1,6 +1,7 @@
 """`Pruning` reaches its target, says so, and refuses what cannot work."""
 
 import math
+import pickle
 
 import keras
 import numpy as np
@@ -182,6 +183,78 @@ def test_a_new_callback_goes_on_from_the_masks_in_force(make_mlp, toy_data):
         assert not (mask & ~masks[key]).any()
 
 
+def test_a_second_fit_may_be_shorter_than_the_schedule(make_mlp, toy_data):
+    model, pruning = make_mlp(), Pruning(Polynomial(final=0.8, end="3ep"))
+    fit(model, toy_data, pruning)
+    fit(model, toy_data, pruning, epochs=1)
+
+    assert zeros(model) == round(0.8 * size(model))
+
+
+def test_a_model_that_is_sparser_than_the_target_is_told(make_mlp, toy_data):
+    model = make_mlp()
+    fit(model, toy_data, Pruning(0.9))
+    with pytest.warns(NoEffectWarning, match="nothing will be pruned"):
+        fit(model, toy_data, Pruning(0.5))
+
+    assert zeros(model) == round(0.9 * size(model))
+
+
+def test_a_fit_of_no_epochs_prunes_nothing(make_mlp, toy_data):
+    model = make_mlp()
+    fit(model, toy_data, Pruning(0.9), epochs=0)
+
+    assert zeros(model) == 0
+
+
+def test_a_callback_pickles_its_settings(make_mlp, toy_data):
+    pruning = Pruning(0.8, exclude="last")
+    fit(make_mlp(), toy_data, pruning)
+    again = pickle.loads(pickle.dumps(pruning))
+
+    assert again.get_config() == pruning.get_config()
+
+
+def test_evaluating_another_model_keeps_the_report(make_mlp, toy_data):
+    model, pruning = make_mlp(), Pruning(0.8)
+    fit(model, toy_data, pruning)
+    before = pruning.report().to_dict()
+    make_mlp().evaluate(*toy_data, verbose=0, callbacks=[pruning])
+
+    assert pruning.report().to_dict() == before
+
+
+def test_layers_as_keys_of_an_allocation_are_saved(
+    make_mlp, toy_data, tmp_path
+):
+    model = make_mlp()
+    out = model.get_layer("out")
+    fit(model, toy_data, Pruning(0.6, allocation={out: 0.25}))
+    model.save(tmp_path / "m.keras")
+
+    assert (out.get_weights()[0] == 0).mean() == 0.25
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"score": "wanda", "data": np.zeros((4, 5), "float32")},
+        {"score": lambda weight: weight},
+        {"score": lambda weight, target: weight[:1]},
+    ],
+)
+def test_a_score_that_does_not_work_fails_before_the_first_step(
+    make_mlp, toy_data, arguments
+):
+    model = make_mlp()
+    before = model.get_weights()
+    with pytest.raises((TypeError, ValueError)):
+        fit(model, toy_data, Pruning(0.5, **arguments))
+
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_fit_without_the_callback_stays_sparse(make_mlp, toy_data):
     model = make_mlp()
     fit(model, toy_data, Pruning(0.8))
@@ -227,7 +300,8 @@ def test_early_stopping_may_restore_before_us(make_mlp, toy_data):
     early = keras.callbacks.EarlyStopping(
         "loss", patience=50, mode="max", restore_best_weights=True
     )
-    fit(model, toy_data, early, Pruning(0.8))
+    with pytest.warns(NoEffectWarning, match="put denser weights back"):
+        fit(model, toy_data, early, Pruning(0.8))
 
     assert zeros(model) == round(0.8 * size(model))
 

@@ -3,6 +3,7 @@
 import keras
 import pytest
 from contract import probes, settings, zoo
+from contract.rows import ONE_A_PIECE
 
 from keras_netopt.callbacks import Pruning
 from keras_netopt.training import NotIntendedUseWarning
@@ -102,7 +103,7 @@ def test_a_conflict_is_an_error(setting, rule, case):
 
 
 @pytest.mark.check("C22")
-@pytest.mark.parametrize("setting", settings.PIECES.values(), ids=str)
+@ONE_A_PIECE
 def test_keras_own_callbacks_stand_beside_the_piece(setting, case):
     """In the documented order; the checkpoint holds the current state."""
     callbacks = [

@@ -2,7 +2,7 @@
 
 import keras
 import pytest
-from contract import settings
+from contract.rows import ONE_QUICK
 
 SKIPPED = pytest.mark.skipif(
     keras.backend.backend() == "torch",
@@ -12,7 +12,7 @@ SKIPPED = pytest.mark.skipif(
 
 @SKIPPED
 @pytest.mark.check("C13")
-@pytest.mark.parametrize("setting", settings.PIECES.values(), ids=str)
+@ONE_QUICK
 def test_two_devices_train_as_one(setting, children):
     """MirroredStrategy or DataParallel, see `contract.devices`."""
     assert children.results[f"devices {setting}"] == ""

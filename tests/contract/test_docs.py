@@ -11,6 +11,7 @@ import keras
 import pytest
 from contract import functions, probes, settings, zoo
 from contract.exemptions import expect_failure
+from contract.rows import ONE_A_PIECE
 
 import keras_netopt as netopt
 from keras_netopt import cli, registry
@@ -87,7 +88,7 @@ def test_an_exempt_check_that_passes_fails():
 
 
 @pytest.mark.check("C20")
-@pytest.mark.parametrize("setting", settings.PIECES.values(), ids=str)
+@ONE_A_PIECE
 def test_a_wrong_value_is_known_for_each_argument(setting):
     arguments = set(inspect.signature(find(setting.row)).parameters)
     assert set(settings.BAD[setting.piece]) == arguments
@@ -163,7 +164,7 @@ def test_the_card_names_the_piece_and_its_arguments(row):
 
 
 @pytest.mark.check("C23")
-@pytest.mark.parametrize("setting", settings.PIECES.values(), ids=str)
+@ONE_A_PIECE
 def test_the_card_tells_each_argument(setting):
     text = (CARDS / f"{setting.row.card}.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"`(\w+)`", text))

@@ -11,13 +11,10 @@ import keras
 import numpy as np
 import pytest
 from contract import child, probes, settings, zoo
+from contract.rows import EVERY, ONE_A_PIECE
 
 import keras_netopt as netopt
 
-EVERY = pytest.mark.parametrize("setting", settings.CALLBACKS, ids=str)
-ONE_A_PIECE = pytest.mark.parametrize(
-    "setting", settings.PIECES.values(), ids=str
-)
 FILES = [
     *((setting, "mlp") for setting in settings.CALLBACKS),
     *((settings.CALLBACKS[0], model) for model in list(zoo.BUILDERS)[1:]),

@@ -7,14 +7,11 @@ import keras
 import numpy as np
 import pytest
 from contract import probes, reference, settings, zoo
+from contract.rows import EVERY_QUICK, ONE_A_PIECE, ONE_QUICK
 
 from keras_netopt.training import MaskStore, NoEffectWarning
 
 KERAS_KEYS = {"loss", "accuracy", "val_loss", "val_accuracy"}
-EVERY = pytest.mark.parametrize("setting", settings.CALLBACKS, ids=str)
-ONE_A_PIECE = pytest.mark.parametrize(
-    "setting", settings.PIECES.values(), ids=str
-)
 
 
 def cells():
@@ -60,7 +57,7 @@ def test_trains_on_without_the_piece(setting, case):
 
 
 @pytest.mark.check("C2")
-@EVERY
+@EVERY_QUICK
 def test_one_instance_trains_twice(setting, case):
     callbacks = setting.callbacks(case)
     eager = setting is not settings.CALLBACKS[0]
@@ -123,7 +120,7 @@ def test_results_equal_those_of_other_backends(setting, tmp_path):
 
 
 @pytest.mark.check("C18")
-@ONE_A_PIECE
+@ONE_QUICK
 def test_evaluating_leaves_training_alone(setting, case):
     """Inference with the piece, in and between fits, is as without it."""
     results = []
@@ -147,7 +144,7 @@ def test_evaluating_leaves_training_alone(setting, case):
 
 
 @pytest.mark.check("C19")
-@ONE_A_PIECE
+@ONE_QUICK
 def test_an_exception_in_fit_leaves_a_usable_model(setting, case):
     class Broken(Exception):
         pass

@@ -5,20 +5,13 @@ import numpy as np
 import pytest
 from contract import probes, settings, zoo
 from contract.conftest import policy
+from contract.rows import FIRST, ONE_QUICK, TOUCHING
 
 from keras_netopt.callbacks import Pruning
 from keras_netopt.schedules import Linear
 from keras_netopt.training import MaskStore
 
 BACKEND = keras.backend.backend()
-ONE_A_PIECE = pytest.mark.parametrize(
-    "setting", settings.PIECES.values(), ids=str
-)
-# A piece that touches nothing of the training cannot be upset by its options.
-TOUCHING = pytest.mark.parametrize(
-    "setting", [s for s in settings.PIECES.values() if s.row.touches], ids=str
-)
-FIRST = settings.CALLBACKS[0]
 optimizers = keras.optimizers
 
 
@@ -32,7 +25,7 @@ def _jit(value):
 
 @pytest.mark.check("C9")
 @pytest.mark.parametrize("name", ["mixed_float16", "bfloat16"])
-@ONE_A_PIECE
+@ONE_QUICK
 def test_half_precision_trains(setting, name, case):
     with policy(name):
         model, before = zoo.compiled(), zoo.build("mlp")
@@ -100,7 +93,7 @@ def test_the_step_is_traced_no_more_often(setting, plain_runs, tmp_path):
 
 
 @pytest.mark.check("C11")
-@ONE_A_PIECE
+@ONE_QUICK
 def test_steps_per_execution_counts_batches(setting, case):
     """10 batches in executions of 4: Keras' last hook says batch 11."""
     if BACKEND == "torch":
@@ -266,6 +259,7 @@ def test_weighted_samples_train(setting, name, case):
 
 
 @pytest.mark.check("C15")
+@pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")
 def test_generators_without_a_length_take_steps_not_fractions(case):
     x, y = zoo.data("mlp")
 

@@ -8,15 +8,13 @@ import keras
 import numpy as np
 import pytest
 from contract import functions, probes, resume, settings, zoo
+from contract.rows import ONE_A_PIECE, ONE_QUICK
 
 from keras_netopt.callbacks import Pruning
 from keras_netopt.schedules import Linear
 from keras_netopt.training import MaskStore, recompile_keeping_state
 
 BACKEND = keras.backend.backend()
-ONE_A_PIECE = pytest.mark.parametrize(
-    "setting", settings.PIECES.values(), ids=str
-)
 OURS = ("watch", "half")
 
 
@@ -120,7 +118,7 @@ def test_state_of_other_settings_is_refused(tmp_path):
 
 
 @pytest.mark.check("C7")
-@ONE_A_PIECE
+@ONE_QUICK
 def test_attaching_again_adds_nothing(setting, case):
     loss = probes.CountedLoss(from_logits=True)
     model = zoo.build("mlp")
@@ -138,7 +136,15 @@ def test_attaching_again_adds_nothing(setting, case):
 
 
 @pytest.mark.check("C7")
-@pytest.mark.parametrize("setting", functions.FUNCTIONS, ids=str)
+@pytest.mark.parametrize(
+    "setting",
+    [
+        # Two exports take long; C14 exports as well.
+        pytest.param(s, marks=(pytest.mark.slow,) if s.tensorflow else ())
+        for s in functions.FUNCTIONS
+    ],
+    ids=str,
+)
 def test_applying_a_function_twice_is_applying_it_once(
     setting, trials, tmp_path
 ):
@@ -199,7 +205,7 @@ class Freeze(keras.callbacks.Callback):
 
 
 @pytest.mark.check("C17")
-@ONE_A_PIECE
+@ONE_QUICK
 def test_layers_freeze_and_unfreeze_while_the_piece_works(setting, case):
     model, freeze = zoo.compiled(), Freeze()
     callbacks = [*setting.callbacks(case), freeze]
@@ -256,7 +262,7 @@ def test_models_can_be_forgotten(setting, case):
 
 
 @pytest.mark.check("C21")
-@ONE_A_PIECE
+@ONE_QUICK
 def test_twenty_fits_hold_no_more_than_one(setting, case):
     loss = probes.CountedLoss(from_logits=True)
     model = zoo.build("mlp")

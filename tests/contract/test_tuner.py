@@ -7,11 +7,7 @@ import keras
 import numpy as np
 import pytest
 from contract import settings, zoo
-
-EVERY = pytest.mark.parametrize("setting", settings.CALLBACKS, ids=str)
-ONE_A_PIECE = pytest.mark.parametrize(
-    "setting", settings.PIECES.values(), ids=str
-)
+from contract.rows import EVERY, ONE_A_PIECE, TOUCHING
 
 
 @pytest.mark.check("C16")
@@ -70,7 +66,7 @@ def _search(setting, folder, rates):
 
     def build(hp):
         rate = hp.Choice("rate", rates)
-        model = zoo.compiled(optimizer=keras.optimizers.SGD(rate))
+        model = zoo.compiled(optimizer=keras.optimizers.SGD(rate), eager=True)
         models[rate] = model
         return model
 
@@ -103,9 +99,7 @@ def _search(setting, folder, rates):
 @pytest.mark.check("C16")
 @pytest.mark.filterwarnings("ignore:currentThread:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:getName:DeprecationWarning")
-@pytest.mark.parametrize(
-    "setting", [s for s in settings.PIECES.values() if s.row.touches], ids=str
-)
+@TOUCHING
 def test_trials_of_a_tuner_share_one_instance(setting, tmp_path):
     rates = [0.05, 0.2]
     results = []

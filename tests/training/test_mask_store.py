@@ -251,14 +251,83 @@ def test_state_round_trips_by_structure():
     assert_masked(other)
 
 
-def test_state_of_unmasked_weights_is_refused(make_mlp):
+def test_state_brings_masks_of_weights_that_had_none(make_mlp):
     model, twin = make_mlp(), make_mlp()
     store = MaskStore.attach(model, kernels(model))
+    store.assign(half_masks(store))
     first = dict([next(iter(kernels(twin).items()))])
     other = MaskStore.attach(twin, first)
+    other.load_state(store.save_state()[1])
 
-    with pytest.raises(ValueError, match="must hold masks of the weights"):
-        other.load_state(store.save_state()[1])
+    assert set(other.keys) == set(store.keys)
+    assert_masked(other)
+
+
+def test_another_statistic_starts_at_zero(make_mlp, toy_data):
+    model = make_mlp("sgd")
+    add, subtract = (
+        lambda slot, weight, gradient: slot + keras.ops.abs(gradient),
+        lambda slot, weight, gradient: slot - keras.ops.abs(gradient),
+    )
+    store = MaskStore.attach(model, kernels(model), add)
+    model.fit(*toy_data, epochs=1, verbose=0)
+    assert all(s.max() > 0 for s in store.statistics().values())
+    MaskStore.attach(model, kernels(model), subtract)
+    assert not any(s.any() for s in store.statistics().values())
+    model.fit(*toy_data, epochs=1, verbose=0)
+
+    assert all(s.max() <= 0 and s.any() for s in store.statistics().values())
+    MaskStore.attach(model, kernels(model))
+    assert not store.statistics()
+
+
+def test_a_quantized_model_can_still_be_saved(make_mlp, toy_data, tmp_path):
+    """Quantizing takes the masked kernels out of the model."""
+    model = make_mlp()
+    store = MaskStore.attach(model, kernels(model))
+    store.assign(half_masks(store))
+    zeros = {k: w == 0 for k, w in store.weights().items()}
+    for name in ("hidden", "out"):
+        model.get_layer(name).quantize("int8")
+    model.save(tmp_path / "m.keras")
+
+    for layer, mask in zip(
+        (model.get_layer("hidden"), model.get_layer("out")),
+        zeros.values(),
+        strict=True,
+    ):
+        kernel = next(w for w in layer.get_weights() if w.ndim == 2)
+        assert not kernel[mask].any()
+
+
+def test_a_shared_weight_keeps_its_mask_in_another_model(make_mlp):
+    model = make_mlp()
+    store = MaskStore.attach(model, kernels(model))
+    store.assign(half_masks(store))
+    other = keras.Sequential([keras.Input((8,)), model.get_layer("hidden")])
+    other.compile("sgd", "mse")
+    shared = MaskStore.attach(other, kernels(other))
+    kernel = model.get_layer("hidden").kernel
+
+    np.testing.assert_array_equal(shared.mask_of(kernel), store.mask_of(kernel))
+
+
+def test_recompiling_a_stateless_optimizer_mixes_nothing_up():
+    """Two masks and two slots of no optimizer: the same count of variables."""
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(10, use_bias=False),
+            keras.layers.Dense(3, use_bias=False),
+        ]
+    )
+    model.compile(keras.optimizers.SGD(0.25), "mse")
+    MaskStore.attach(model, kernels(model))
+    model.layers[0].trainable = False
+    recompile_keeping_state(model)
+
+    assert float(model.optimizer.learning_rate) == 0.25
+    assert int(model.optimizer.iterations) == 0
 
 
 def test_remap_follows_a_change_of_shape(make_mlp, toy_data):
