@@ -21,7 +21,7 @@ help:
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f'Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}. Remedy: make PYTHON=python3.12 ...')"
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # A stamp a set of packages: each target installs what it needs, once.
 $(VENV)/.demo: setup.cfg pyproject.toml | $(VENV)/bin/python
@@ -37,7 +37,7 @@ $(VENV)/.torch: $(VENV)/.dev
 	@touch $@
 
 demo: $(VENV)/.demo
-	$(VENV)/bin/keras-netopt demo
+	KERAS_BACKEND=tensorflow $(VENV)/bin/keras-netopt demo
 
 test: $(VENV)/.dev
 	KERAS_BACKEND=tensorflow $(PY) -m pytest -q -m "not slow" tests
@@ -59,6 +59,8 @@ test-slow: $(VENV)/.torch
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	KERAS_BACKEND=tensorflow $(PY) scripts/make_docs.py --check
+	KERAS_BACKEND=tensorflow $(PY) -m benchmarks.render --check
 	$(PY) scripts/type_view.py
 	MYPYPATH=build/typing $(PY) -m mypy -p keras_netopt
 
@@ -67,19 +69,20 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff format .
 
 notebooks: $(VENV)/.dev
-	NETOPT_EPOCHS=1 $(PY) -m pytest -q -o filterwarnings= --nbmake \
+	KERAS_BACKEND=tensorflow NETOPT_EPOCHS=1 $(PY) -m pytest -q -o filterwarnings= --nbmake \
 	  --nbmake-timeout=600 colab
 
 bench: $(VENV)/.dev
 	$(PY) -m benchmarks.pruning
 
 docs: $(VENV)/.dev
-	$(PY) scripts/make_docs.py
+	KERAS_BACKEND=tensorflow $(PY) scripts/make_docs.py
+	KERAS_BACKEND=tensorflow $(PY) -m benchmarks.render
 
 wheel: $(VENV)/.dev
 	rm -rf build dist
 	$(PY) -m build --wheel --outdir dist .
-	$(PY) scripts/try_wheel.py dist
+	KERAS_BACKEND=tensorflow $(PY) scripts/try_wheel.py dist
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

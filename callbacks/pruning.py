@@ -66,7 +66,8 @@ class Pruning(Piece):
             list of those. Defaults to `None`: every kernel.
         exclude: Weights to leave alone, likewise. Defaults to `None`.
         frequency: Steps between two mask updates, at least 1. Defaults to
-            `None`: some 100 updates in the ramp, 10 to 100 steps apart.
+            `None`: some 100 updates in the ramp, 10 to 100 steps apart; in a
+            short ramp 20.
         data: Calibration inputs for "wanda", as `model.predict` takes them;
             128 samples are enough. Defaults to `None`.
         min_size: Weights with fewer elements are left alone. Defaults to `0`.

@@ -44,7 +44,7 @@ def main() -> int:
         subprocess.run([*pip, str(wheels[0])], check=True)
         for command in (
             [str(python), "-c", SMOKE],
-            [str(python), "-m", "keras_netopt", "methods"],
+            [str(python.parent / "keras-netopt"), "methods"],
         ):
             subprocess.run(command, check=True, cwd=folder)
     print("The wheel works.")

@@ -1,7 +1,9 @@
 """The wheel holds every folder, and importing costs nothing it need not."""
 
+import ast
 import configparser
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +43,33 @@ def test_setup_cfg_lists_every_package_folder():
             expected.add(".".join((first, *parts[1:])))
 
     assert sorted(declared_packages()) == sorted(expected)
+
+
+def imported_names() -> set[str]:
+    """First parts of every import of the library, lazy ones too."""
+    names = set()
+    for top in ("keras_netopt", "callbacks", "layers"):
+        for path in (ROOT / top).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    names.add(node.module or "")
+    return {name.partition(".")[0] for name in names}
+
+
+def test_every_import_is_declared():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lines = [
+        config["options"]["install_requires"],
+        *config["options.extras_require"].values(),
+    ]
+    declared = re.findall(r"^[\w.-]+", "\n".join(lines), flags=re.MULTILINE)
+    known = {name.replace("-", "_") for name in declared}
+    known |= {"keras_netopt", *sys.stdlib_module_names}
+
+    assert imported_names() <= known
 
 
 def test_version_is_a_pep_440_version():

@@ -159,26 +159,35 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def children(trials, tmp_path_factory, compile_once) -> Children:
-    """Kills one process in the middle of many fits; a second one goes on."""
-    for setting in settings.CALLBACKS:
-        trials.get(setting, "mlp")
-    for model in zoo.BUILDERS:
-        trials.get(settings.CALLBACKS[0], model)
+    """Kills one process in the middle of many fits; a second one goes on.
+
+    Meanwhile this process trains the models that the second one reloads.
+    """
     root = tmp_path_factory.mktemp("children")
     (root / "trials").symlink_to(trials.root)
     environment = child.environment(compile_once or root)
-    killed, fresh = (
-        subprocess.run(
-            [sys.executable, "-m", "contract.child", kind, str(root)],
-            env=environment,
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=child.TIME_LIMIT,
-        )
-        for kind in ("killed", "fresh")
-    )
-    print(fresh.stdout)  # How long each check took, shown by `-s`.
-    assert fresh.returncode == 0, fresh.stderr[-3000:]
+    with _start("killed", root, environment) as killed:
+        for setting in settings.CALLBACKS:
+            trials.get(setting, "mlp")
+        for model in zoo.BUILDERS:
+            trials.get(settings.CALLBACKS[0], model)
+        killed.communicate(timeout=child.TIME_LIMIT)
+    with _start("fresh", root, environment) as fresh:
+        told, error = fresh.communicate(timeout=child.TIME_LIMIT)
+    print(told)  # How long each check took, shown by `-s`.
+    assert fresh.returncode == 0, error[-3000:]
     results = json.loads((root / "results.json").read_text())
     return Children(root, killed.returncode, results)
+
+
+def _start(
+    kind: str, root: Path, environment: dict[str, str]
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "contract.child", kind, str(root)],
+        env=environment,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
