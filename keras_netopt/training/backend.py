@@ -1,7 +1,8 @@
 """What differs between the backends while `fit` runs.
 
 Private names of Keras 3.15: `jax_state_sync` (renamed `_backend_state_sync`
-later), the cached step functions.
+later), `_jax_state`,
+`_jax_state_synced`, the cached step functions.
 """
 
 from typing import Any
@@ -26,6 +27,32 @@ def sync(model: keras.Model) -> None:
     )
     if hook is not None:
         hook()
+
+
+def commit(model: keras.Model) -> None:
+    """Keeps what was assigned inside `fit`, also after an epoch's last batch.
+
+    Where the length of the data is unknown, the JAX trainer takes the state
+    up for one more step, finds no more data, and puts back the state that it
+    held before the assignment.
+
+    Args:
+        model: The model being trained, after `sync` and the assignment.
+    """
+    any_model: Any = model
+    state = getattr(any_model, "_jax_state", None)
+    if keras.backend.backend() != "jax" or not state:
+        return
+    if not any_model._jax_state_synced:
+        return  # The state held is the current one.
+    held = {
+        "trainable_variables": any_model.trainable_variables,
+        "non_trainable_variables": any_model.non_trainable_variables,
+        "optimizer_variables": any_model.optimizer.variables,
+        "metrics_variables": any_model.metrics_variables,
+    }
+    for name in state:
+        state[name] = [variable.value for variable in held[name]]
 
 
 def refresh(model: keras.Model, *, inference: bool = True) -> None:

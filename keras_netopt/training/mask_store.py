@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.training import optimizers
-from keras_netopt.training.backend import refresh, sync
+from keras_netopt.training.backend import commit, refresh, sync
 from keras_netopt.training.carrier import Carrier, State
 from keras_netopt.training.constraint import MaskConstraint, keep
 from keras_netopt.training.mask_file import unpack_mask, variables_by_name
@@ -91,6 +91,7 @@ class MaskStore:
         for key, variable in variables.items():
             changed |= store._add(key, variable, accumulate)
         if changed:
+            commit(model)
             refresh(model, inference=False)
         return store
 
@@ -122,6 +123,7 @@ class MaskStore:
         for key in keys:
             statistic = self._statistics[key]
             statistic.assign(ops.zeros(statistic.shape, statistic.dtype))
+        commit(self._model)
 
     def assign(self, masks: Mapping[str, np.ndarray]) -> None:
         """Puts masks in force: weights and optimizer slots become zero there.
@@ -133,6 +135,7 @@ class MaskStore:
         for key, mask in masks.items():
             self._masks[key].assign(mask)
             self._clean(key)
+        commit(self._model)
 
     def project(self, *, slots: bool = True) -> None:
         """Zeroes masked weights, whatever wrote there.

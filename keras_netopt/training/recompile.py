@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_netopt.training import optimizers
-from keras_netopt.training.backend import refresh, sync
+from keras_netopt.training.backend import commit, refresh, sync
 from keras_netopt.training.mask_store import MaskStore
 
 
@@ -47,6 +47,7 @@ def recompile_keeping_state(model: keras.Model) -> None:
         _copy_state(before, after)
     if MaskStore.of(model) is not None:
         MaskStore.attach(model, {})
+    commit(model)
     if running:
         any_model: Any = model
         any_model.make_train_function(force=True)

@@ -152,7 +152,7 @@ def best_is_sparse(before: Any, after: Any, callback: Any) -> bool:
         arrays = zip(model.weights, model.get_weights(), strict=True)
         return sum(int((w == 0).sum()) for v, w in arrays if "kernel" in v.name)
 
-    return count(saved) == count(after) > 0 == count(before)
+    return count(saved) == count(after) > 2 * count(before)
 
 
 PRUNING = "callbacks.Pruning"
