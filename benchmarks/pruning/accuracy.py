@@ -39,13 +39,21 @@ def main() -> None:
         bench = arms.Bench(kind, STARTS)
         for seed in range(options.seeds):
             for name in options.arms:
-                measure(records, bench, name, seed)
+                measure(records, bench, name, seed, options.sparsities)
 
 
-def measure(records: Records, bench: arms.Bench, name: str, seed: int) -> None:
+def measure(
+    records: Records,
+    bench: arms.Bench,
+    name: str,
+    seed: int,
+    chosen: list[float] | None = None,
+) -> None:
     """Measures the rows of one arm and seed that are not there yet."""
     arm = arms.ARMS[name]
     for sparsity in arm.sparsities:
+        if chosen and sparsity and sparsity not in chosen:
+            continue
         key = {
             "model": bench.kind,
             "arm": name,
@@ -71,6 +79,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", default=list(arms.ARMS))
     parser.add_argument("--models", nargs="+", default=list(models.WIDTHS))
+    parser.add_argument("--sparsities", nargs="+", type=float)
     return parser.parse_args()
 
 

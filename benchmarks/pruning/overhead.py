@@ -10,6 +10,7 @@ import argparse
 import gc
 import random
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +22,10 @@ from benchmarks.records import Records
 
 SPARSITY = 0.9
 STEPS = 100
-ROUNDS = 15
+ROUNDS = 21
 FIRST_EPOCH_STEPS = 469
 FIRST_EPOCH_ROUNDS = 7
+LONG = 10
 LARGE = 2236
 SETTINGS = {
     "sparsity": SPARSITY,
@@ -43,6 +45,9 @@ def main() -> None:
     options = _parse()
     name = f"pruning_overhead_{keras.backend.backend()}"
     records = Records(name, SETTINGS, fresh=options.fresh)
+    if records.find(part="update") is None:
+        for row in _update_time():
+            records.add({"model": "dense", "part": "update", **row})
     parts = {"steady": _steady, "first epoch": _first_epoch}
     for kind in options.models:
         for part, measure in parts.items():
@@ -51,9 +56,6 @@ def main() -> None:
                 for row in rows:
                     records.add({"model": kind, "part": part, **row})
                 print(f"{kind} {part}: {_medians(rows)}", flush=True)
-    if records.find(part="update") is None:
-        for row in _update_time():
-            records.add({"model": "dense", "part": "update", **row})
 
 
 def _steady(kind: str) -> list[dict[str, Any]]:
@@ -144,7 +146,21 @@ def _fresh_keras(kind: str, x: np.ndarray, y: np.ndarray) -> dict[str, Fit]:
     }
     pruned = models.build(kind, keras)
     arms["pruning"] = _fitter(pruned, x, y, [Pruning(SPARSITY)])
+    longer = models.build(kind, keras)
+
+    def run() -> None:
+        used = [Pruning(SPARSITY), _StopAfterOne()]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _fit(longer, x, y, used, epochs=LONG)
+
+    arms[f"pruning, 1 of {LONG}"] = run
     return arms
+
+
+class _StopAfterOne(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.model.stop_training = True
 
 
 def _fresh_tfmot(kind: str, x: np.ndarray, y: np.ndarray) -> dict[str, Fit]:
@@ -199,8 +215,8 @@ def _take_turns(
     for turn in range(rounds):
         arms = list(prepare().items())
         order.shuffle(arms)
+        gc.collect()
         for name, fit in arms:
-            gc.collect()
             wall, cpu = time.perf_counter(), time.process_time()
             fit()
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -219,8 +235,17 @@ def _fitter(model: Any, x: np.ndarray, y: np.ndarray, used: list[Any]) -> Fit:
     return lambda: _fit(model, x, y, used)
 
 
-def _fit(model: Any, x: np.ndarray, y: np.ndarray, used: list[Any]) -> None:
-    model.fit(x, y, batch_size=models.BATCH, verbose=0, callbacks=list(used))
+def _fit(
+    model: Any, x: np.ndarray, y: np.ndarray, used: list[Any], epochs: int = 1
+) -> None:
+    model.fit(
+        x,
+        y,
+        batch_size=models.BATCH,
+        epochs=epochs,
+        verbose=0,
+        callbacks=list(used),
+    )
 
 
 def _samples(kind: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
