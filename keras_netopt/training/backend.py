@@ -1,8 +1,7 @@
 """What differs between the backends while `fit` runs.
 
 Private names of Keras 3.15: `jax_state_sync` (renamed `_backend_state_sync`
-later), `_jax_state`,
-`_jax_state_synced`, the cached step functions.
+later), `_jax_state`, `_jax_state_synced`, the cached step functions.
 """
 
 from typing import Any

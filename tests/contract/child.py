@@ -22,10 +22,11 @@ def environment(folder: Path) -> dict[str, str]:
     import keras
 
     tests = str(Path(__file__).resolve().parent.parent)
+    path = [tests, os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
         "KERAS_BACKEND": keras.backend.backend(),
-        "PYTHONPATH": tests,
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
         "JAX_COMPILATION_CACHE_DIR": str(folder),
