@@ -1,20 +1,23 @@
 """What needs a process of its own: `python -m contract.child KIND FOLDER`.
 
-"killed" ends by SIGKILL. "fresh" makes every check that needs a fresh
-process and two devices, and writes what failed to results.json.
+"killed" ends by SIGKILL; "resumed" goes on where it was, and trains on two
+devices; "resume" is both. "files" reads what other processes saved. Each
+writes what failed to KIND.json, and what it printed to KIND.log.
 """
 
 import json
 import os
+import subprocess
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 TIME_LIMIT = 540
+Checks = Iterator[tuple[str, Callable[[], None]]]
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -35,7 +38,25 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
+def start(kind: str, root: Path, cache: Path | None) -> subprocess.Popen[str]:
+    """Starts a child and does not wait for it."""
+    log = (root / f"{kind}.log").open("w")
+    with log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "contract.child", kind, str(root)],
+            env=environment(cache or root),
+            cwd=root,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
 def main(kind: str, root: Path) -> None:
+    if kind == "resume":
+        _resume(root)
+        return
     _two_devices()
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", message="__array__ implementation")
@@ -43,16 +64,30 @@ def main(kind: str, root: Path) -> None:
         from contract import resume
 
         resume.kill_all(root)
+    checks = _file_checks(root) if kind == "files" else _resumed_checks(root)
     results: dict[str, str] = {}
-    for name, check in _fresh_checks(root):
-        start = time.perf_counter()
+    for name, check in checks:
+        begin = time.perf_counter()
         try:
             check()
             results[name] = ""
         except Exception:
             results[name] = traceback.format_exc()
-        print(f"{time.perf_counter() - start:6.2f} s  {name}", flush=True)
-    (root / "results.json").write_text(json.dumps(results))
+        print(f"{time.perf_counter() - begin:6.2f} s  {name}", flush=True)
+    (root / f"{kind}.json").write_text(json.dumps(results))
+
+
+def _resume(root: Path) -> None:
+    """The two processes of C6, one after the other, without Keras here."""
+    for kind in ("killed", "resumed"):
+        with (root / f"{kind}.log").open("w") as log:
+            code = subprocess.run(
+                [sys.executable, "-m", "contract.child", kind, str(root)],
+                stdout=log,
+                stderr=log,
+                timeout=TIME_LIMIT,
+            ).returncode
+        (root / f"{kind}.code").write_text(str(code))
 
 
 def _two_devices() -> None:
@@ -64,8 +99,8 @@ def _two_devices() -> None:
         tf.config.set_logical_device_configuration(cpu, [one, one])
 
 
-def _fresh_checks(root: Path) -> Any:
-    """Yields names and checks; files are read before our import."""
+def _file_checks(root: Path) -> Checks:
+    """Every file twice: before keras_netopt is imported, and after."""
     from contract import reload
 
     trials = sorted(path.parent for path in root.glob("trials/*/model.keras"))
@@ -78,6 +113,9 @@ def _fresh_checks(root: Path) -> Any:
     for folder in trials:
         yield f"model {folder.name}", _bind(reload.model_file, folder)
         yield f"weights {folder.name}", _bind(reload.weights_file, folder)
+
+
+def _resumed_checks(root: Path) -> Checks:
     from contract import devices, resume
 
     for run in (*resume.EXACT, *resume.FREQUENT):

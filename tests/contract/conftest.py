@@ -2,8 +2,8 @@
 
 import contextlib
 import json
-import subprocess
-import sys
+import os
+import signal
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -137,7 +137,7 @@ def policy(name: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Children:
-    """What two processes of our own found out; see `contract.child`."""
+    """What the processes of `contract.child` found out."""
 
     root: Path
     killed: int
@@ -152,42 +152,48 @@ class Children:
         return _read(resume.whole_of(run, self.root))
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path) as file:
-        return dict(file)
+def pytest_collection_modifyitems(items):
+    """What waits for other processes comes last; they run meanwhile."""
+    items.sort(key=_needs_children)
+
+
+def _needs_children(item):
+    return "children" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def resuming(request, tmp_path_factory, compile_once):
+    """The processes of C6, running beside the tests that come before."""
+    if not any(map(_needs_children, request.session.items)):
+        yield None
+        return
+    root = tmp_path_factory.mktemp("children")
+    process = child.start("resume", root, compile_once)
+    yield root, process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture(scope="session")
-def children(trials, tmp_path_factory, compile_once) -> Children:
-    """Kills one process in the middle of many fits; a second one goes on.
-
-    Meanwhile this process trains the models that the second one reloads.
-    """
-    root = tmp_path_factory.mktemp("children")
+def children(resuming, trials, compile_once) -> Children:
+    root, process = resuming
+    for setting in settings.CALLBACKS:
+        trials.get(setting, "mlp")
+    for model in zoo.BUILDERS:
+        trials.get(settings.CALLBACKS[0], model)
     (root / "trials").symlink_to(trials.root)
-    environment = child.environment(compile_once or root)
-    with _start("killed", root, environment) as killed:
-        for setting in settings.CALLBACKS:
-            trials.get(setting, "mlp")
-        for model in zoo.BUILDERS:
-            trials.get(settings.CALLBACKS[0], model)
-        killed.communicate(timeout=child.TIME_LIMIT)
-    with _start("fresh", root, environment) as fresh:
-        told, error = fresh.communicate(timeout=child.TIME_LIMIT)
-    print(told)  # How long each check took, shown by `-s`.
-    assert fresh.returncode == 0, error[-3000:]
-    results = json.loads((root / "results.json").read_text())
-    return Children(root, killed.returncode, results)
+    files = child.start("files", root, compile_once)
+    for one in (files, process):
+        one.wait(child.TIME_LIMIT)
+    results: dict[str, str] = {}
+    for kind in ("resumed", "files"):
+        found = root / f"{kind}.json"
+        assert found.exists(), (root / f"{kind}.log").read_text()[-3000:]
+        results.update(json.loads(found.read_text()))
+    return Children(root, int((root / "killed.code").read_text()), results)
 
 
-def _start(
-    kind: str, root: Path, environment: dict[str, str]
-) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "contract.child", kind, str(root)],
-        env=environment,
-        cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return dict(file)

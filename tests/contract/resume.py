@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from contract import probes, settings, zoo
 
 from keras_netopt import sparsity
-from keras_netopt.callbacks import Pruning
+from keras_netopt.callbacks import BestCheckpoint, Pruning
 from keras_netopt.schedules import Linear
 from keras_netopt.training import MaskStore
 
@@ -31,6 +32,7 @@ class Run:
             or a "file" that the model is loaded from, "masks" for masks too.
         save_freq: As BackupAndRestore takes it.
         dropout: The model's.
+        piece: Builds another piece than the setting's.
     """
 
     name: str
@@ -39,6 +41,18 @@ class Run:
     keeper: str = "backup last"
     save_freq: Any = "epoch"
     dropout: float = 0.2
+    piece: Callable[[settings.Case], Any] | None = None
+
+
+def _densest(case: settings.Case) -> BestCheckpoint:
+    """Its best epoch is the first one, before the process is killed."""
+    path = str(case.folder / "best.keras")
+    return BestCheckpoint(path, monitor="loss", mode="max", sparsity=0.01)
+
+
+def _updated_when_saved(case: settings.Case) -> Pruning:
+    """With an update at the very step that is saved last."""
+    return Pruning(Linear(final=0.5, begin=3, end=12), frequency=3)
 
 
 EXACT = (
@@ -46,11 +60,28 @@ EXACT = (
     Run("batch norm", model="cnn", keeper="backup first"),
     Run("load_model", keeper="file", dropout=0.0),
     Run("load_masks", keeper="masks"),
+    Run("best epoch", "BestCheckpoint", piece=_densest),
+    Run(
+        "best epoch, backup first",
+        "BestCheckpoint",
+        keeper="backup first",
+        piece=_densest,
+    ),
 )
 # Keras repeats the epoch here, on trained weights: not equal, but in order.
 FREQUENT = (
-    Run("often, backup first", keeper="backup first", save_freq=3),
-    Run("often, backup last", keeper="backup last", save_freq=3),
+    Run(
+        "often, backup first",
+        keeper="backup first",
+        save_freq=3,
+        piece=_updated_when_saved,
+    ),
+    Run(
+        "often, backup last",
+        keeper="backup last",
+        save_freq=3,
+        piece=_updated_when_saved,
+    ),
 )
 
 
@@ -126,7 +157,8 @@ def run_through(run: Run, root: Path) -> None:
 
 def whole_of(run: Run, root: Path) -> Path:
     """Runs that differ in what survives have one uninterrupted twin."""
-    name = f"{run.setting} {run.model} {run.dropout}".replace(":", "")
+    piece = run.piece.__name__ if run.piece is not None else ""
+    name = f"{run.setting} {run.model} {run.dropout} {piece}".replace(":", "")
     return root / f"{name}.npz"
 
 
@@ -140,7 +172,8 @@ def train(
     """Trains four epochs with the piece and other callbacks around it."""
     model = model or zoo.compiled(run.model, dropout=run.dropout)
     case = settings.case(run.model, folder)
-    callbacks = settings.BY_NAME[run.setting].callbacks(case, _piece(run))
+    piece = run.piece(case) if run.piece is not None else None
+    callbacks = settings.BY_NAME[run.setting].callbacks(case, piece)
     watch = Watch(callbacks[-1])
     where = 0 if run.keeper == "backup first" else len(callbacks)
     callbacks[where:where] = others[:1]
@@ -153,13 +186,6 @@ def folder_of(run: Run, root: Path) -> Path:
     folder = root / run.name.replace(":", "")
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def _piece(run: Run) -> Pruning | None:
-    """With an update at the very step that is saved last."""
-    if run not in FREQUENT:
-        return None
-    return Pruning(Linear(final=0.5, begin=3, end=12), frequency=3)
 
 
 def _keeper(run: Run, folder: Path) -> Any:
@@ -175,5 +201,9 @@ def _write(path: Path, model: keras.Model, watch: Watch) -> None:
         f"watch {name}": np.array(getattr(watch, name))
         for name in ("steps", "updates", "masked")
     }
+    best = getattr(watch.piece, "filepath", None)
+    if best is not None:
+        saved = keras.saving.load_model(best)
+        seen.update({f"best {k}": v for k, v in probes.weights(saved).items()})
     half = {f"half {key}": value for key, value in watch.half.items()}
     np.savez(path, **probes.state(model), **seen, **half)

@@ -85,9 +85,14 @@ def case(model: str, folder: Path) -> Case:
 
 def kernels(model: keras.Model) -> list[np.ndarray]:
     """The weights that are pruned by default, as matrices."""
+    return _matrices(model)
+
+
+def _matrices(model: keras.Model, keys: Any = None) -> list[np.ndarray]:
     return [
         target.view.to_2d(np.array(keras.ops.convert_to_numpy(target.variable)))
         for target in netopt.sparsity.select(model).targets
+        if keys is None or target.key in keys
     ]
 
 
@@ -129,20 +134,15 @@ def whole_blocks(before: Any, after: Any, callback: Any) -> bool:
 
 
 def equal_outputs(before: Any, after: Any, callback: Any) -> bool:
-    counts = {
-        row.key: row.zeros / row.weights
-        for row in callback.report().rows
-        if row.target is not None
-    }
-    model = {
-        target.key: target.view.to_2d(np.array(target.variable.numpy()))
-        for target in netopt.sparsity.select(after).targets
-        if target.key in counts
-    }
-    even = all(
-        len(set((kernel == 0).sum(axis=0))) == 1 for kernel in model.values()
-    )
-    return even and all(0.2 < share < 0.8 for share in counts.values())
+    rows = [row for row in callback.report().rows if row.target is not None]
+    keys = {row.key for row in rows}
+    even = [
+        len(set((kernel == 0).sum(axis=0))) == 1
+        for kernel in _matrices(after, keys)
+    ]
+    # Rounded to whole weights an output unit, layer by layer.
+    share = sum(row.zeros for row in rows) / sum(row.weights for row in rows)
+    return bool(even) and all(even) and 0.4 < share < 0.6
 
 
 def best_is_sparse(before: Any, after: Any, callback: Any) -> bool:
@@ -228,6 +228,7 @@ CALLBACKS = (
         arguments=lambda case: {
             "filepath": str(case.folder / "best.keras"),
             "monitor": "loss",
+            "mode": "max",  # The dense first epoch would be the best one.
         },
         effect=best_is_sparse,
         beside=("Pruning",),

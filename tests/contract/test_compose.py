@@ -3,10 +3,10 @@
 import keras
 import pytest
 from contract import probes, settings, zoo
-from contract.rows import ONE_A_PIECE
+from contract.rows import FIRST, ONE_A_PIECE
 
 from keras_netopt.callbacks import Pruning
-from keras_netopt.training import NotIntendedUseWarning
+from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
 # One callback for each order rule of the registry.
 OTHERS = {
@@ -100,6 +100,20 @@ def test_a_conflict_is_an_error(setting, rule, case):
     callbacks = [OTHERS[rule](case.folder), _alone(setting, case)]
     with pytest.raises(ValueError, match="Received: "):
         probes.fit(zoo.compiled(eager=True), "mlp", callbacks)
+
+
+@pytest.mark.check("C22")
+def test_a_dense_epoch_that_is_restored_is_pruned_again_and_told():
+    """Here the first epoch counts as the best one."""
+    early = keras.callbacks.EarlyStopping(
+        "loss", mode="max", patience=9, restore_best_weights=True
+    )
+    model, pruning = zoo.compiled(eager=True), Pruning(0.5)
+    with pytest.warns(NoEffectWarning, match="`start_from_epoch`") as told:
+        probes.fit(model, "mlp", [early, pruning], epochs=3)
+
+    assert [w.category for w in told].count(NoEffectWarning) == 1
+    assert FIRST.effect(zoo.build("mlp"), model, pruning)
 
 
 @pytest.mark.check("C22")

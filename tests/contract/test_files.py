@@ -149,7 +149,7 @@ def _interpret(path, x):
 
 
 def exports():
-    quick = {(settings.CALLBACKS[0], "mlp"), (settings.CALLBACKS[0], "cnn")}
+    quick = {(settings.CALLBACKS[0], "cnn")}
     marked = [
         pytest.param(
             setting,

@@ -153,6 +153,8 @@ OPTIMIZERS = {
     "multi": _multi,
 }
 
+PLAIN = ("momentum", "adamw", "rmsprop")
+
 
 class Zeros(keras.callbacks.Callback):
     """Masked weights are +0.0 after every batch, whoever wrote last."""
@@ -172,7 +174,14 @@ class Zeros(keras.callbacks.Callback):
 
 
 @pytest.mark.check("C15")
-@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        # tests/training runs every optimizer of Keras on the masks alone.
+        pytest.param(name, marks=(pytest.mark.slow,) if name in PLAIN else ())
+        for name in OPTIMIZERS
+    ],
+)
 @TOUCHING
 def test_optimizers_keep_the_effect(setting, name, case):
     model, check = zoo.compiled(optimizer=OPTIMIZERS[name]()), Zeros()
