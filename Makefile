@@ -8,6 +8,7 @@ SOURCES := keras_netopt callbacks layers tests benchmarks scripts colab
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help demo test test-jax test-torch test-all test-slow lint format bench \
+	bench-applications \
 	notebooks docs wheel clean
 
 help:
@@ -74,6 +75,11 @@ notebooks: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(PY) -m benchmarks.pruning
+	$(PY) -m benchmarks.channel_pruning
+	$(PY) -m benchmarks.growing
+
+bench-applications: $(VENV)/.dev
+	KERAS_BACKEND=tensorflow $(PY) -m benchmarks.applications
 
 docs: $(VENV)/.dev
 	KERAS_BACKEND=tensorflow $(PY) scripts/make_docs.py

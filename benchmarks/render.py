@@ -15,10 +15,23 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks.pruning.tables import TABLES
+from benchmarks.applications import tables as applications
+from benchmarks.channel_pruning import tables as channel_pruning
+from benchmarks.growing import tables as growing
+from benchmarks.pruning import tables as pruning
 from benchmarks.records import RESULTS
 
 CARDS = Path(__file__).parents[1] / "docs" / "methods"
+# By the name of the overview in benchmarks/results.
+GROUPS = {
+    "pruning": pruning.TABLES,
+    "channel_pruning": channel_pruning.TABLES,
+    "growing": growing.TABLES,
+    "applications": applications.TABLES,
+}
+TABLES = {
+    name: table for group in GROUPS.values() for name, table in group.items()
+}
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",
     re.DOTALL,
@@ -30,8 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    overview = RESULTS / "pruning.md"
-    texts = {overview: _overview()}
+    texts = {RESULTS / f"{name}.md": _overview(name) for name in GROUPS}
     for card in sorted(CARDS.glob("*.md")):
         texts[card] = fill(card.read_text(), card.name)
     stale = []
@@ -68,10 +80,12 @@ def fill(text: str, source: str) -> str:
     return BLOCK.sub(replace, text)
 
 
-def _overview() -> str:
-    parts = ["# Pruning, measured\n\nMade by `python -m benchmarks.render`."]
-    for name, table in TABLES.items():
-        title = name.removeprefix("pruning ").capitalize()
+def _overview(group: str) -> str:
+    words = group.replace("_", " ")
+    head = f"# {words.capitalize()}, measured"
+    parts = [f"{head}\n\nMade by `python -m benchmarks.render`."]
+    for name, table in GROUPS[group].items():
+        title = name.removeprefix(f"{words} ").capitalize()
         parts.append(f"## {title}\n\n{table()}")
     return "\n\n".join(parts) + "\n"
 

@@ -7,6 +7,15 @@ if __name__ != "keras_netopt.callbacks":
     )
 
 from keras_netopt.callbacks.best_checkpoint import BestCheckpoint
+from keras_netopt.callbacks.channel_pruning import ChannelPruning
+from keras_netopt.callbacks.cost_ledger import CostLedger
+from keras_netopt.callbacks.growing import Growing
 from keras_netopt.callbacks.pruning import Pruning
 
-__all__ = ["BestCheckpoint", "Pruning"]
+__all__ = [
+    "BestCheckpoint",
+    "ChannelPruning",
+    "CostLedger",
+    "Growing",
+    "Pruning",
+]

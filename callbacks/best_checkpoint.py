@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from keras_netopt.callbacks.pruning import Pruning
+from keras_netopt.checks import check_fraction
 from keras_netopt.serialization import export_class
-from keras_netopt.sparsity.checks import check_fraction
 from keras_netopt.training import Carrier, NoEffectWarning, State, order
 
 _TOLERANCE = 1e-6

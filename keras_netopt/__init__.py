@@ -19,6 +19,7 @@ from keras_netopt import (  # noqa: E402
     registry,
     schedules,
     sparsity,
+    surgery,
 )
 from keras_netopt._version import __version__  # noqa: E402
 
@@ -34,4 +35,5 @@ __all__ = [
     "registry",
     "schedules",
     "sparsity",
+    "surgery",
 ]

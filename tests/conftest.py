@@ -14,6 +14,27 @@ def pytest_report_header() -> str:
     return f"keras backend: {keras.backend.backend()}"
 
 
+# Cases of one test that run by default. Every new shape costs JAX a
+# compilation and TensorFlow a trace; torch runs them all, `make test-slow` too.
+CASES = {"jax": 3, "tensorflow": 8}
+FAMILIES = ("surgery", "callbacks")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is one more case of a large family as slow."""
+    allowed = CASES.get(keras.backend.backend())
+    if allowed is None:
+        return
+    seen: dict[object, int] = {}
+    for item in items:
+        test = getattr(item, "originalname", item.name)
+        if not set(FAMILIES) & set(item.path.parts):
+            continue
+        number = seen[item.path, test] = seen.get((item.path, test), 0) + 1
+        if number > allowed:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def fixed_seed():
     keras.utils.set_random_seed(0)

@@ -17,7 +17,7 @@ TOUCHES = {
     *("weights", "shapes", "graph", "data"),
     *("loss", "train_step", "optimizer", "dials"),
 }
-PUBLIC = ("callbacks", "layers", "sparsity", "export", "cost")
+PUBLIC = ("callbacks", "layers", "sparsity", "surgery", "export", "cost")
 
 
 def find(name):

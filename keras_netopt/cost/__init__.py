@@ -1,6 +1,7 @@
 """What a model costs: parameters, MACs, bytes, latency."""
 
 from keras_netopt.cost.latency import Latency, LatencyReport, measure_latency
+from keras_netopt.cost.ledger import Ledger
 from keras_netopt.cost.report import CostReport, LayerCost
 from keras_netopt.cost.summary import summarize
 
@@ -9,6 +10,7 @@ __all__ = [
     "Latency",
     "LatencyReport",
     "LayerCost",
+    "Ledger",
     "measure_latency",
     "summarize",
 ]

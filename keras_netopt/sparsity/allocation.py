@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.serialization import export_class
-from keras_netopt.sparsity.checks import (
+from keras_netopt.checks import (
     check_choice,
     check_fraction,
     check_regex,
 )
+from keras_netopt.serialization import export_class
 from keras_netopt.sparsity.kernels import KernelView
 from keras_netopt.sparsity.selection import Target
 from keras_netopt.training.layers import walk_layers

@@ -1,6 +1,6 @@
 """Gradients and activations that scores need, gathered from data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,11 +11,10 @@ from keras_netopt.sparsity.norms import square_sums
 from keras_netopt.sparsity.scores import Score
 from keras_netopt.sparsity.selection import Target
 from keras_netopt.training.activations import capture_inputs
+from keras_netopt.training.batches import batches
 from keras_netopt.training.gradients import gradients
 
-BATCH_SIZE = 32
 SAMPLES = 128
-Batch = tuple[Any, Any, Any]
 
 
 def calibrate(
@@ -88,108 +87,3 @@ def _input_norms(
         None if total is None else np.sqrt(total).astype(np.float32)
         for total in found
     ]
-
-
-def batches(
-    data: Any, *, batch_size: int = BATCH_SIZE, samples: int | None = None
-) -> Iterator[Batch]:
-    """Yields `(x, y, sample_weight)` batches from what `fit` would accept.
-
-    Example:
-
-    >>> import numpy as np
-    >>> [x.shape for x, _, _ in batches((np.ones((40, 3)), np.ones(40)))]
-    [(32, 3), (8, 3)]
-
-    Args:
-        data: A tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)` of arrays,
-            an array or dictionary of inputs, or an iterable of batches.
-        batch_size: Samples a batch where `data` is arrays. Defaults to `32`.
-        samples: Stop after so many; arrays are then thinned evenly, so that
-            sorted data are seen whole. Defaults to `None`: use all.
-
-    Yields:
-        Batches; `y` and `sample_weight` may be `None`.
-
-    Raises:
-        TypeError: If `data` is of another kind.
-        ValueError: If it holds no sample.
-    """
-    if isinstance(data, tuple | dict) or hasattr(data, "shape"):
-        found = _from_arrays(data, batch_size, samples)
-    else:
-        found = _from_batches(data, samples)
-    empty = True
-    for batch in found:
-        empty = False
-        yield batch
-    if empty:
-        raise ValueError(
-            "Argument `data` must hold at least one sample. "
-            f"Received: data of type {type(data).__name__}"
-        )
-
-
-def _from_arrays(
-    data: Any, batch_size: int, samples: int | None
-) -> Iterator[Batch]:
-    parts = keras.tree.map_structure(_to_numpy, _unpack(data))
-    count = _length(parts)
-    chosen = np.arange(count)
-    if samples is not None and samples < count:
-        chosen = np.linspace(0, count - 1, samples).astype(int)
-    for start in range(0, len(chosen), batch_size):
-        rows = chosen[start : start + batch_size]
-        yield keras.tree.map_structure(_take(rows), parts)
-
-
-def _from_batches(data: Any, samples: int | None) -> Iterator[Batch]:
-    seen = 0
-    for item in _iterate(data):
-        batch = keras.tree.map_structure(_to_numpy, _unpack(item))
-        yield batch
-        seen += _length(batch)
-        if samples is not None and seen >= samples:
-            return
-
-
-def _iterate(data: Any) -> Iterator[Any]:
-    if isinstance(data, keras.utils.PyDataset):
-        return (data[i] for i in range(len(data)))
-    is_pair = isinstance(data, list) and any(hasattr(p, "shape") for p in data)
-    if is_pair or isinstance(data, str) or not hasattr(data, "__iter__"):
-        raise TypeError(
-            "Argument `data` must be a tuple (x, y) of arrays, an array of "
-            "inputs, or an iterable of batches such as a tf.data.Dataset. "
-            f"Received: data of type {type(data).__name__}"
-        )
-    return iter(data)
-
-
-def _unpack(item: Any) -> Batch:
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(item)
-    return x, y, sample_weight
-
-
-def _to_numpy(value: Any) -> Any:
-    if value is None or isinstance(value, np.ndarray):
-        return value
-    if ops.is_tensor(value):
-        return np.asarray(ops.convert_to_numpy(value))
-    return np.asarray(value)
-
-
-def _take(rows: np.ndarray) -> Any:
-    return lambda array: None if array is None else array[rows]
-
-
-def _length(parts: Any) -> int:
-    lengths = {
-        len(array) for array in keras.tree.flatten(parts) if array is not None
-    }
-    if len(lengths) != 1:
-        raise ValueError(
-            "Argument `data` must hold arrays of one length. "
-            f"Received: lengths={sorted(lengths)}"
-        )
-    return lengths.pop()

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import keras
 
-from keras_netopt.sparsity.checks import check_regex
+from keras_netopt.checks import check_regex
 from keras_netopt.training.layers import walk_layers
 
 Predicate = Callable[[keras.Variable, keras.Layer], bool]

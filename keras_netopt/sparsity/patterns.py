@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from keras_netopt.checks import check_choice, check_integer
 from keras_netopt.serialization import export_class
-from keras_netopt.sparsity.checks import check_choice, check_integer
 from keras_netopt.sparsity.kernels import KernelView
 
 

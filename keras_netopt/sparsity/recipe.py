@@ -7,13 +7,13 @@ from typing import Any, cast
 import keras
 import numpy as np
 
+from keras_netopt.checks import check_fraction, check_integer
 from keras_netopt.sparsity import allocation as allocations
 from keras_netopt.sparsity import budget, patterns, scores
 from keras_netopt.sparsity import masks as engine
 from keras_netopt.sparsity.allocation import PerLayer, layer_sparsities
 from keras_netopt.sparsity.budget import Budget
 from keras_netopt.sparsity.calibration import calibrate
-from keras_netopt.sparsity.checks import check_fraction, check_integer
 from keras_netopt.sparsity.kernels import KernelView
 from keras_netopt.sparsity.masks import Units
 from keras_netopt.sparsity.patterns import NM, Pattern
@@ -162,7 +162,7 @@ class Recipe:
         reasons = {
             target.key: reason
             for target in selection.targets
-            if (reason := self._reason_to_skip(target)) is not None
+            if (reason := self.reason_to_skip(target)) is not None
         }
         fitted = selection.without(reasons)
         if selection.targets and not fitted.targets:
@@ -180,7 +180,15 @@ class Recipe:
                 budget.split(by_hand, fitted.targets, sparsity)
         return fitted
 
-    def _reason_to_skip(self, target: Target) -> str | None:
+    def reason_to_skip(self, target: Target) -> str | None:
+        """Says why a target cannot be handled, `None` if it can.
+
+        Args:
+            target: The target.
+
+        Returns:
+            The reason in a few words, or `None`.
+        """
         reason = self.pattern.reason_to_skip(target.view)
         return reason or self.score.reason_to_skip(target)
 

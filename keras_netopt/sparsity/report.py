@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.sparsity.checks import check_model
+from keras_netopt.checks import check_model
 from keras_netopt.sparsity.kernels import KernelView
 from keras_netopt.sparsity.selection import Selection, Skipped, Target, select
 from keras_netopt.tables import render

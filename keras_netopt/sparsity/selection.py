@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
+from keras_netopt.checks import check_integer, check_model
 from keras_netopt.sparsity import matching, rules
-from keras_netopt.sparsity.checks import check_integer, check_model
 from keras_netopt.sparsity.kernels import KernelView
 from keras_netopt.sparsity.matching import Candidate, WeightPattern
 from keras_netopt.sparsity.rules import Access

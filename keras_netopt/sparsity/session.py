@@ -1,5 +1,6 @@
 """Pruning of one model along a schedule: what the callback asks for."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 
 from keras_netopt.points import RunLength
 from keras_netopt.schedules import Schedule
+from keras_netopt.sparsity.kernels import KernelView
 from keras_netopt.sparsity.recipe import Recipe
 from keras_netopt.sparsity.scores import Custom
 from keras_netopt.sparsity.selection import Target
@@ -122,10 +124,14 @@ class PruningSession:
             `False` if an update was due but weights are not finite: masks
             are then left as they are.
         """
+        # The share of zeros is another one in weights of another size.
+        resized = self._follow_shapes() and self.last >= 0
+        if resized and self.done:
+            return self.update(self.last)
         if self.done or step < self.points[0]:
             return True
         due = max(point for point in self.points if point <= step)
-        return self.update(due) if due > self.last else True
+        return self.update(due) if due > self.last or resized else True
 
     def update(self, point: int) -> bool:
         """Puts the masks of one update point in force.
@@ -137,6 +143,8 @@ class PruningSession:
             `False` if weights are not finite: nothing is changed then.
         """
         self.last = point
+        if not self.targets:
+            return True  # An edit has left none that the pattern fits.
         wanted = self._wanted[point]
         if self._monotone:
             wanted = max(wanted, self.floor)
@@ -174,7 +182,26 @@ class PruningSession:
         for target in self.targets:
             total += target.view.size
             missed += _largest_unit(self._recipe, target) / 2
-        return missed / total
+        return missed / max(1, total)
+
+    def _follow_shapes(self) -> bool:
+        """Takes up the shapes that an edit of the model has made.
+
+        A weight that the pattern does not fit any more keeps its mask.
+        """
+        if all(t.view.shape == tuple(t.variable.shape) for t in self.targets):
+            return False
+        renewed = [
+            dataclasses.replace(t, view=KernelView.of(t.variable, t.layer))
+            for t in self.targets
+        ]
+        self.targets = tuple(
+            t for t in renewed if self._recipe.reason_to_skip(t) is None
+        )
+        self.keys = tuple(target.key for target in self.targets)
+        if self.targets:
+            self.share = self._in_force()
+        return bool(self.targets)
 
     def _masks(
         self, wanted: float, weights: dict[str, np.ndarray], point: int

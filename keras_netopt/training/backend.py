@@ -1,7 +1,8 @@
 """What differs between the backends while `fit` runs.
 
 Private names of Keras 3.15: `jax_state_sync` (renamed `_backend_state_sync`
-later), `_jax_state`, `_jax_state_synced`, the cached step functions.
+later), `_jax_state`, `_jax_state_synced`, the cached step functions,
+`_torch_params`, `_track_variables`, `_layers`.
 """
 
 from typing import Any
@@ -65,9 +66,22 @@ def refresh(model: keras.Model, *, inference: bool = True) -> None:
         inference: Whether `evaluate` and `predict` compile anew too, as they
             must after a change of graph or shapes. Defaults to `True`.
     """
+    if keras.backend.backend() == "torch":
+        _collect_parameters(model)
     any_model: Any = model
     if any_model.train_function is not None:
         any_model.make_train_function(force=True)
     if inference:
         any_model.test_function = None
         any_model.predict_function = None
+
+
+def _collect_parameters(layer: Any) -> None:
+    """Makes torch see the parameters that the layers hold now.
+
+    Each layer has a list of its own, made when it was built.
+    """
+    for child in layer._layers:
+        _collect_parameters(child)
+    if layer.built and hasattr(layer, "_torch_params"):
+        layer._track_variables()

@@ -17,6 +17,8 @@ from keras_netopt.training.shadow import shadow
 ENTRY = "masks"
 Accumulate = Callable[[Any, Any, Any], Any]
 Arrays = dict[str, np.ndarray]
+Memory = dict[str, tuple[np.ndarray, np.ndarray | None]]
+Transform = Callable[[Any, np.ndarray, str], np.ndarray]
 
 
 class MaskStore:
@@ -100,6 +102,11 @@ class MaskStore:
         """The keys of the masked variables."""
         return tuple(self._masks)
 
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """The variables of ours that the optimizer holds."""
+        return (*self._masks.values(), *self._statistics.values())
+
     def mask_of(self, variable: Any) -> np.ndarray | None:
         """Reads the mask of a variable; `None` where it has none."""
         key = self._by_id.get(id(variable))
@@ -167,29 +174,33 @@ class MaskStore:
         if self._optimizer is self._model.optimizer:
             refresh(self._model, inference=False)
 
-    def remap(self, transform: Callable[[str, np.ndarray], np.ndarray]) -> None:
-        """Rebuilds the masks of variables whose shape has changed.
+    def memory(self) -> Memory:
+        """Reads masks and statistics before an edit, for `remap`."""
+        statistics = self.statistics()
+        return {k: (m, statistics.get(k)) for k, m in self.masks().items()}
+
+    def remap(self, memory: Memory, transform: Transform) -> None:
+        """Makes masks anew after variables have changed their shapes.
 
         Args:
-            transform: `(key, old mask) -> new mask` in the variable's present
-                shape; called for every mask whose shape no longer fits.
+            memory: What `memory` returned before.
+            transform: `(variable, array, kind) -> array` in the variable's
+                present shape; kind is "index" for masks and "gradient" for
+                statistics.
         """
-        sync(self._model)
-        for key, variable in self._variables.items():
-            old = self._masks[key]
-            if tuple(old.shape) == tuple(variable.shape):
-                continue
-            value = transform(key, _read(old))
-            optimizers.remove_variable(self._owner, old)
+        own = [v for v in self._owner._variables if not self._is_ours(v)]
+        optimizers.set_variables(self._owner, own)
+        for key, (mask, statistic) in memory.items():
+            variable = self._variables[key]
             self._masks[key] = self._new_mask(variable)
-            self._masks[key].assign(value)
+            self._masks[key].assign(transform(variable, mask, "index"))
             _constrain(variable, self._masks[key])
-            if key in self._statistics:
-                statistic = self._statistics.pop(key)
-                optimizers.remove_variable(self._owner, statistic)
+            if statistic is not None:
                 self._statistics[key] = self._new_statistic(variable)
+                self._statistics[key].assign(
+                    transform(variable, statistic, "gradient")
+                )
             self._clean(key)
-        refresh(self._model)
 
     def save_state(self) -> tuple[dict[str, Any], State]:
         """Packs masks to bits, for the weights file.
@@ -265,8 +276,7 @@ class MaskStore:
         return keep(self._masks[key], gradient)
 
     def _is_ours(self, variable: Any) -> bool:
-        ours = (*self._masks.values(), *self._statistics.values())
-        return any(variable is v for v in ours)
+        return any(variable is v for v in self.variables)
 
     def _add(
         self, key: str, variable: Any, accumulate: Accumulate | None

@@ -14,6 +14,7 @@ import keras
 from keras_netopt.training.shadow import shadow
 
 Undo = Callable[[], None]
+NOT_SLOTS = ("_variables", "_trainable_variables", "_inner_optimizers")
 
 
 def innermost(optimizer: Any) -> Any:
@@ -41,6 +42,24 @@ def chain(optimizer: Any) -> list[Any]:
     return found
 
 
+def all_owners(optimizer: Any) -> Iterator[Any]:
+    """Yields an optimizer and every one that it wraps, outermost first."""
+    for one in chain(optimizer):
+        yield one
+        yield from getattr(one, "_inner_optimizers", ())
+
+
+def slot_lists(optimizer: Any) -> Iterator[tuple[str, list[Any]]]:
+    """Yields the lists with one slot, or `None`, a trained variable."""
+    count = len(optimizer._trainable_variables)
+    for name, value in vars(optimizer).items():
+        if name in NOT_SLOTS or not isinstance(value, list) or not value:
+            continue
+        is_slot = [v is None or isinstance(v, keras.Variable) for v in value]
+        if len(value) == count and all(is_slot):
+            yield name, value
+
+
 def build(model: keras.Model) -> None:
     """Creates the slots of the model's optimizer where they are missing."""
     if not model.optimizer.built:
@@ -65,13 +84,24 @@ def remove_variable(optimizer: Any, variable: Any) -> None:
         variable: The variable it returned.
     """
     kept = [v for v in optimizer._variables if v is not variable]
+    set_variables(optimizer, kept)
+
+
+def set_variables(optimizer: Any, variables: list[Any]) -> None:
+    """Replaces the list of an optimizer's own variables.
+
+    Args:
+        optimizer: An optimizer; what it wraps keeps its own list.
+        variables: The variables in the order of the files.
+    """
     tracker = vars(optimizer).pop("_tracker")
     # Without a tracker Keras sets the list as it is, and TensorFlow wraps it
     # anew: a wrapped list that lost an element can't be checkpointed.
-    optimizer._variables = kept
+    optimizer._variables = list(variables)
     object.__setattr__(optimizer, "_tracker", tracker)
     test, _ = tracker.config["variables"]
     tracker.config["variables"] = (test, optimizer._variables)
+    tracker.stored_ids["variables"] = {id(v) for v in variables}
 
 
 def slots_of(optimizer: Any, variable: Any) -> list[Any]:

@@ -29,6 +29,24 @@ def active_callbacks() -> list[Any]:
     return []
 
 
+def ending_epoch() -> tuple[int, dict[str, Any]] | None:
+    """Finds the epoch whose end Keras is telling the callbacks right now.
+
+    Returns:
+        The number of the epoch and its logs, or `None` at any other time.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if (
+            isinstance(owner, keras.callbacks.CallbackList)
+            and frame.f_code.co_name == "on_epoch_end"
+        ):
+            return frame.f_locals["epoch"], frame.f_locals["logs"]
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
 def matches(callback: Any, rule: str) -> bool:
     """Says whether a rule of the registry means a callback.
 

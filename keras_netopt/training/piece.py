@@ -245,9 +245,7 @@ class Piece(keras.callbacks.Callback):
         return None if found is None else found["step"]
 
     def _check_order(self, callbacks: list[Any]) -> None:
-        own = [c for c in callbacks if type(c) is type(self)]
-        where = next((i for i, c in enumerate(own) if c is self), 0)
-        self._entry = f"{type(self).__name__}{where or ''}"
+        self._name_entry(callbacks)
         method = registry.get(type(self).__name__)
         if not callbacks or method is None:
             return
@@ -260,6 +258,11 @@ class Piece(keras.callbacks.Callback):
                 f"it should come before {names} in the list of callbacks, so "
                 "that what they save and log is the current state.",
             )
+
+    def _name_entry(self, callbacks: list[Any]) -> None:
+        own = [c for c in callbacks if type(c) is type(self)]
+        where = next((i for i, c in enumerate(own) if c is self), 0)
+        self._entry = f"{type(self).__name__}{where or ''}"
 
     def _settings(self) -> dict[str, Any]:
         names = inspect.signature(type(self)).parameters

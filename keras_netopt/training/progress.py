@@ -24,6 +24,7 @@ class Progress:
     def __init__(self, run: RunLength) -> None:
         self.run = run
         self.step = 0
+        self.epoch = 0
         self._epoch_begin = 0
 
     def begin_epoch(self, epoch: int, *, step: int | None = None) -> None:
@@ -35,6 +36,7 @@ class Progress:
                 have no known length. Defaults to `None`: computed where the
                 length is known, counted where it is not.
         """
+        self.epoch = epoch
         steps_per_epoch = self.run.steps_per_epoch
         if steps_per_epoch is not None:
             self.step = epoch * steps_per_epoch

@@ -1,5 +1,6 @@
 """C13 in a process with two devices."""
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,17 @@ def checks(root: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         )
 
 
-def _mirrored(setting: settings.Setting, folder: Path) -> None:
+@functools.cache
+def _strategy() -> Any:
+    """One for all: each counts its collectives from 100 again, and TensorFlow
+    takes those of models of other sizes for each other."""
     import tensorflow as tf
 
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def _mirrored(setting: settings.Setting, folder: Path) -> None:
+    strategy = _strategy()
     alone, loss = _train(setting, folder)
     with strategy.scope():
         model = zoo.compiled(dropout=0.0)

@@ -4,6 +4,7 @@ A new piece is a new row here and in `keras_netopt.registry`. What a piece
 cannot do is a line of its registry row's `limits`, never an exception here.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,14 @@ import numpy as np
 from contract import functions, zoo
 
 import keras_netopt as netopt
-from keras_netopt import registry
-from keras_netopt.callbacks import BestCheckpoint, Pruning
+from keras_netopt import registry, surgery
+from keras_netopt.callbacks import (
+    BestCheckpoint,
+    ChannelPruning,
+    CostLedger,
+    Growing,
+    Pruning,
+)
 from keras_netopt.schedules import Linear
 from keras_netopt.sparsity import NM, Block
 
@@ -46,6 +53,11 @@ class Setting:
         first_event: Arguments with which the first event comes at step 0, or
             after two batches of 32, which `twin` sees as well.
         reference: Whether C12 compares its result across backends.
+        logs: What it adds to the logs.
+        models: The models of the zoo that it can work on.
+        needs_callback: Whether `effect` looks at the callback; a tuner's
+            trials keep none.
+        epochs: How long a fit must be for every argument to matter.
     """
 
     name: str
@@ -57,6 +69,10 @@ class Setting:
     twin: Callable[[keras.Model, Case], Any] | None = None
     first_event: Arguments = field(default_factory=dict)
     reference: bool = True
+    logs: tuple[str, ...] = ("sparsity",)
+    models: tuple[str, ...] = tuple(zoo.BUILDERS)
+    needs_callback: bool = False
+    epochs: int = 2
 
     def __str__(self) -> str:
         return self.name
@@ -155,7 +171,61 @@ def best_is_sparse(before: Any, after: Any, callback: Any) -> bool:
     return count(saved) == count(after) > 2 * count(before)
 
 
+def fewer_channels(before: Any, after: Any, callback: Any) -> bool:
+    report = callback.report()
+    half = all(row.after * 2 == row.before for row in report.widths)
+    return (
+        half
+        and callback.complete
+        and after.count_params() < before.count_params()
+    )
+
+
+@keras.saving.register_keras_serializable("contract")
+@dataclasses.dataclass(frozen=True)
+class WidenFirst(surgery.Action):
+    """Widens the first layer that may grow, whatever its name."""
+
+    add: int = 2
+
+    def apply(self, model: keras.Model, **options: Any) -> Any:
+        return self._found(model).apply(model, **options)
+
+    def rehearse(self, model: keras.Model, copy: Any, **options: Any) -> Any:
+        return self._found(model).rehearse(model, copy, **options)
+
+    def _found(self, model: keras.Model) -> surgery.Widen:
+        graph = surgery.ChannelGraph(model)
+        for group in graph.layer_sets():
+            free = not (group.reason or group.normed or group.rigid)
+            if free and not isinstance(group.layers[0], tuple):
+                return surgery.Widen(graph.path(group.layers[0]), add=self.add)
+        raise ValueError("No layer may grow")
+
+
+def is_larger(before: Any, after: Any, callback: Any) -> bool:
+    return (
+        len(callback.history) == 1
+        and after.count_params() > before.count_params()
+        and all(
+            r.preserved is None or r.preserved.verdict != "changed"
+            for r in callback.reports
+        )
+    )
+
+
 PRUNING = "callbacks.Pruning"
+GROWING = "callbacks.Growing"
+_WIDER = {
+    "actions": [WidenFirst()],
+    "when": {0: [0]},  # Some checks fit one step only.
+    "verbose": 0,
+}
+# "subclassed" has no graph, and the layer of "shared" reads its own output.
+GRAPHS = ("mlp", "cnn", "nested", "gru", "transformer")
+_TWO = [WidenFirst(), WidenFirst(3)]
+CHANNELS = "callbacks.ChannelPruning"
+SMALL = {"round_to": 2, "min_channels": 1}  # The zoo's layers are narrow.
 CALLBACKS = (
     Setting(
         name="Pruning",
@@ -238,6 +308,63 @@ CALLBACKS = (
         },
         reference=False,
     ),
+    Setting(
+        name="ChannelPruning",
+        piece=CHANNELS,
+        arguments=lambda case: {"ratio": 0.5, **SMALL},
+        effect=fewer_channels,
+        neutral=lambda case: {"ratio": 0.0},
+        twin=lambda model, case: netopt.surgery.prune_channels(
+            model, 0.5, **SMALL
+        ),
+        first_event={"ratio": netopt.schedules.Constant(0.5)},
+        reference=False,
+        logs=("params", "macs", "channels"),
+        models=GRAPHS,
+        epochs=5,
+        needs_callback=True,
+    ),
+    Setting(
+        name="Growing",
+        piece=GROWING,
+        models=GRAPHS,
+        needs_callback=True,
+        arguments=lambda case: _WIDER,
+        effect=is_larger,
+        neutral=lambda case: {
+            **_WIDER,
+            "when": surgery.Plateau("loss", patience=99),
+        },
+        twin=lambda model, case: WidenFirst().apply(
+            model, new_units="zero", seed=0
+        ),
+        reference=False,
+        logs=("params", "macs", "growth", "preserved"),
+    ),
+    Setting(
+        name="Growing copies",
+        piece=GROWING,
+        models=GRAPHS,
+        needs_callback=True,
+        arguments=lambda case: {
+            **_WIDER,
+            "when": {0.5: [0]},
+            "new_units": "net2net",
+            "data": case.x,
+        },
+        effect=is_larger,
+        reference=False,
+        logs=("params", "macs", "growth", "preserved"),
+    ),
+    Setting(
+        name="CostLedger",
+        piece="callbacks.CostLedger",
+        arguments=lambda case: {},
+        effect=lambda before, after, callback: callback.spent() > 0,
+        neutral=lambda case: {},
+        reference=False,
+        logs=("training_macs",),
+    ),
 )
 BY_NAME = {setting.name: setting for setting in CALLBACKS}
 PIECES = {setting.piece: setting for setting in reversed(CALLBACKS)}
@@ -258,10 +385,28 @@ def _never_sparse_enough(folder: Path) -> tuple[keras.Model, list[Any]]:
     return zoo.compiled(eager=True), [Pruning(0.5), best]
 
 
+def _nothing_to_cut(folder: Path) -> tuple[keras.Model, list[Any]]:
+    model, _ = _nothing_to_prune(folder)
+    return model, [ChannelPruning(0.5)]
+
+
+def _nothing_to_grow(folder: Path) -> tuple[keras.Model, list[Any]]:
+    growing = Growing(**{**_WIDER, "max_params": 1})
+    return zoo.compiled(eager=True), [growing]
+
+
+def _nothing_to_count(folder: Path) -> tuple[keras.Model, list[Any]]:
+    model, _ = _nothing_to_prune(folder)
+    return model, [CostLedger()]
+
+
 # C8: where a piece has nothing to do, and what its remedy names.
 IDLE = {
     PRUNING: (_nothing_to_prune, "`include`"),
     "callbacks.BestCheckpoint": (_never_sparse_enough, "Train longer"),
+    CHANNELS: (_nothing_to_cut, "`include`"),
+    GROWING: (_nothing_to_grow, "Raise `max_params`"),
+    "callbacks.CostLedger": (_nothing_to_count, "`cost.summarize(model)`"),
 }
 
 
@@ -277,6 +422,35 @@ def _best(**changed: Any) -> Callable[[Case], Any]:
 
 def _wanda(data: Callable[[Case], Any]) -> Callable[[Case], Any]:
     return lambda case: Pruning(0.5, score="wanda", data=data(case))
+
+
+def _channels(**changed: Any) -> Callable[[Case], Any]:
+    return lambda case: ChannelPruning(**{"ratio": 0.5, **SMALL, **changed})
+
+
+def _labelled(**changed: Any) -> Callable[[Case], Any]:
+    return lambda case: ChannelPruning(
+        0.5, **{**SMALL, "data": (case.x, zoo.data("mlp")[1]), **changed}
+    )
+
+
+@keras.saving.register_keras_serializable("contract")
+def hidden_units(model: keras.Model) -> float:
+    return float(model.layers[0].units)
+
+
+def _growing(**changed: Any) -> Any:
+    return lambda case: Growing(**{**_WIDER, **changed})
+
+
+def _gradmax(data: Any) -> Any:
+    return lambda case: Growing(
+        **{**_WIDER, "new_units": "gradmax", "data": data(case)}
+    )
+
+
+def _targets(case: Any) -> Any:
+    return zoo.data("mlp")[1]
 
 
 # C20: one wrong value an argument. What needs the model or data may be
@@ -303,6 +477,36 @@ BAD: dict[str, dict[str, Callable[[Case], Any]]] = {
         "save_weights_only": _best(save_weights_only="yes"),
         "verbose": _best(verbose="loud"),
     },
+    CHANNELS: {
+        "ratio": _channels(ratio=1.0),
+        "score": _channels(score="best"),
+        "target": _channels(target="speed"),
+        "allocation": _channels(allocation="fair"),
+        "steps": _channels(steps=0),
+        "round_to": _channels(round_to=0),
+        "min_channels": _channels(min_channels=0),
+        "include": _channels(include="no_such_layer"),
+        "exclude": _channels(exclude="no_such_layer"),
+        "data": _channels(score="taylor", data=None),
+        "recalibrate": _channels(recalibrate="yes"),
+        "meter": _channels(target="latency", meter=3),
+        "allow_inexact": _channels(allow_inexact=1),
+        "seed": _channels(score="random", seed="one"),
+    },
+    GROWING: {
+        "actions": _growing(actions=[]),
+        "when": _growing(when="soon"),
+        "new_units": _growing(new_units="even"),
+        "until": _growing(until=3),
+        "max_params": _growing(max_params=0),
+        "max_macs": _growing(max_macs=0),
+        "final": _growing(final=1.0),
+        "data": _gradmax(lambda case: case.x),
+        "preserve_tolerance": _growing(preserve_tolerance=0),
+        "on_violation": _growing(on_violation="stop"),
+        "verbose": _growing(verbose="loud"),
+    },
+    "callbacks.CostLedger": {},
 }
 
 # C4b: two callbacks that differ in one argument; config and outcome differ.
@@ -346,6 +550,88 @@ CHANGES: dict[str, dict[str, tuple[Callable[[Case], Any], ...]]] = {
         ),
         "verbose": (_best(monitor="loss"), _best(monitor="loss", verbose=1)),
     },
+    CHANNELS: {
+        "ratio": (_channels(), _channels(ratio=0.25)),
+        "score": (_channels(), _channels(score="random")),
+        "target": (_channels(), _channels(target="params")),
+        "allocation": (
+            _channels(),
+            _channels(allocation="global"),
+            "transformer",
+        ),
+        "steps": (_channels(), _channels(steps=1)),
+        "round_to": (_channels(), _channels(round_to=16)),
+        "min_channels": (_channels(), _channels(min_channels=12)),
+        "include": (
+            _channels(),
+            _channels(include=keras.layers.Dense),
+            "transformer",
+        ),
+        "exclude": (
+            _channels(exclude=None),
+            _channels(exclude=keras.layers.Dense),
+        ),
+        "data": (
+            _labelled(score="taylor"),
+            lambda case: ChannelPruning(
+                0.5,
+                **SMALL,
+                score="taylor",
+                data=(case.x[:, ::-1] * np.arange(8), zoo.data("mlp")[1]),
+            ),
+        ),
+        "recalibrate": (_labelled(), _labelled(recalibrate=True), "cnn"),
+        "meter": (
+            _channels(target="latency", meter=None),
+            _channels(target="latency", meter=hidden_units),
+        ),
+        "allow_inexact": (
+            _channels(),
+            _channels(allow_inexact=True),
+            "transformer",
+        ),
+        "seed": (
+            _channels(score="random"),
+            _channels(score="random", seed=1),
+        ),
+    },
+    GROWING: {
+        "actions": (_growing(), _growing(actions=[WidenFirst(3)])),
+        "when": (_growing(), _growing(when={2: [0]})),
+        "new_units": (_growing(), _growing(new_units="random")),
+        "until": (
+            _growing(when=surgery.Every("1step")),
+            _growing(
+                when=surgery.Every("1step"),
+                until=surgery.NoGain(monitor="loss"),
+            ),
+        ),
+        "max_params": (_growing(), _growing(max_params=1)),
+        "max_macs": (_growing(), _growing(max_macs=1)),
+        "final": (
+            _growing(actions=_TWO, when=surgery.Every(3)),
+            _growing(actions=_TWO, when=surgery.Every(3), final=0.5),
+        ),
+        "data": (
+            _gradmax(lambda case: (case.x, _targets(case))),
+            _gradmax(lambda case: (-case.x, _targets(case))),
+        ),
+        "preserve_tolerance": (
+            _growing(new_units="net2net"),
+            _growing(new_units="net2net", preserve_tolerance=1e-12),
+        ),
+        "on_violation": (
+            _growing(new_units="net2net", preserve_tolerance=1e-12),
+            # Raises in `fit`: the test must take that for another outcome.
+            _growing(
+                new_units="net2net",
+                preserve_tolerance=1e-12,
+                on_violation="raise",
+            ),
+        ),
+        "verbose": (_growing(), _growing(verbose=1)),
+    },
+    "callbacks.CostLedger": {},
 }
 
 FUNCTIONS = functions.FUNCTIONS

@@ -128,7 +128,12 @@ def test_functions_refuse_a_wrong_value(setting, name, trials, tmp_path):
     with pytest.raises((TypeError, ValueError)) as error:
         setting.bad[name](model, tmp_path)
 
-    _assert_house_form(str(error.value), name)
+    text = str(error.value)
+    if name in setting.layers:
+        assert re.search(r"(layer|Layer|units) ", text), text
+        assert "Received: layer=" in text, text
+    else:
+        _assert_house_form(text, name)
     probes.assert_same(probes.weights(model), before)
 
 

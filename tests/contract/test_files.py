@@ -88,17 +88,19 @@ def test_the_config_tells_which_data_it_had(setting, case):
 @pytest.mark.parametrize(("setting", "name"), CHANGES)
 def test_each_argument_matters(setting, name, tmp_path, capsys):
     """It changes the config and what comes out, or it is refused."""
-    make, make_other = settings.CHANGES[setting.piece][name]
-    callback = make(settings.case("mlp", tmp_path / "a"))
-    base = str(callback.get_config()).replace(str(tmp_path), "")
+    make, make_other, *rest = settings.CHANGES[setting.piece][name]
+    model = rest[0] if rest else "mlp"
+    callback = make(settings.case(model, tmp_path / "a"))
+    config = str(callback.get_config()).replace(str(tmp_path), "")
+    base = model + config
     if base not in BASES:
-        BASES[base] = _outcome(setting, callback, tmp_path / "a", capsys)
+        BASES[base] = _outcome(setting, callback, tmp_path / "a", capsys, model)
     result = BASES[base]
     try:
-        other = make_other(settings.case("mlp", tmp_path / "b"))
+        other = make_other(settings.case(model, tmp_path / "b"))
     except (TypeError, ValueError):
         return
-    other_result = _outcome(setting, other, tmp_path / "b", capsys)
+    other_result = _outcome(setting, other, tmp_path / "b", capsys, model)
 
     config, changed = callback.get_config(), other.get_config()
     differing = [k for k in config if config[k] != changed[k]]
@@ -107,16 +109,22 @@ def test_each_argument_matters(setting, name, tmp_path, capsys):
     assert result != other_result
 
 
-def _outcome(setting, callback, folder, capsys):
+def _outcome(setting, callback, folder, capsys, name):
     """Weights, files, the best value, warnings and what was printed."""
     folder.mkdir()
-    case = settings.case("mlp", folder)
-    model = zoo.compiled(eager=True)
+    case = settings.case(name, folder)
+    model = zoo.compiled(name, eager=True)
+    error = None
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        probes.fit(model, "mlp", setting.callbacks(case, callback))
+        callbacks = setting.callbacks(case, callback)
+        try:
+            probes.fit(model, name, callbacks, epochs=setting.epochs)
+        except ValueError as raised:
+            error = str(raised)
     printed = capsys.readouterr().out.replace(str(folder), "")
     return (
+        error,
         [weight.tobytes() for weight in model.get_weights()],
         sorted(path.name for path in folder.iterdir()),
         str(getattr(callback, "best", None)),

@@ -197,6 +197,8 @@ class Freeze(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.steps += 1
         store = MaskStore.of(self.model)
+        if store is None:
+            return
         for key, mask in store.masks().items():
             assert not store.weights([key])[key][~mask].any()
         share = np.mean(
@@ -214,6 +216,8 @@ def test_layers_freeze_and_unfreeze_while_the_piece_works(setting, case):
 
     frozen, thawed = freeze.hidden[1], freeze.hidden[2]
     for then, now in zip(frozen, thawed, strict=True):
+        if then.shape != now.shape:
+            continue  # Cut or grown at the very epoch begin.
         kept = now != 0  # The schedule goes on, also in a frozen layer.
         assert kept.any() or not then.any()
         np.testing.assert_array_equal(now[kept], then[kept])

@@ -69,9 +69,9 @@ def _mlp(dropout):
     return keras.Sequential(
         [
             keras.Input((8,)),
-            layers.Dense(16, activation="relu"),
+            layers.Dense(16, activation="relu", name="hidden"),
             layers.Dropout(dropout),
-            layers.Dense(CLASSES),
+            layers.Dense(CLASSES, name="out"),
         ]
     )
 

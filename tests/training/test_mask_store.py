@@ -332,19 +332,36 @@ def test_recompiling_a_stateless_optimizer_mixes_nothing_up():
 
 def test_remap_follows_a_change_of_shape(make_mlp, toy_data):
     model = make_mlp("sgd")
-    store = MaskStore.attach(model, kernels(model))
+    store = MaskStore.attach(
+        model, kernels(model), lambda slot, weight, gradient: slot + 1.0
+    )
     store.assign(half_masks(store))
+    model.fit(*toy_data, epochs=1, verbose=0)
     key, kernel = next(iter(kernels(model).items()))
-    old = store.masks()[key]
+    old, count = store.masks()[key], len(model.optimizer.variables)
+    memory = store.memory()
     fresh = keras.Variable(np.ones((8, 18)), name="kernel")
     fresh.constraint = kernel.constraint
     store._variables[key] = fresh  # What surgery will do to the variable.
 
-    store.remap(lambda k, mask: np.pad(mask, ((0, 0), (0, 2))))
+    def pad(variable, array, kind):
+        if variable is not fresh:
+            return array
+        fill = {"index": True, "gradient": 0.0}[kind]
+        wider = np.full((8, 18), fill, array.dtype)
+        wider[:, :16] = array
+        return wider
+
+    store.remap(memory, pad)
 
     new = store.masks()[key]
     assert new.shape == (8, 18)
     np.testing.assert_array_equal(new[:, :16], old)
+    assert new[:, 16:].all()
+    assert fresh.constraint.mask is store._masks[key]
+    statistic = store.statistics()[key]
+    assert (statistic[:, :16] > 0).all() and not statistic[:, 16:].any()
+    assert len(model.optimizer.variables) == count
     assert_masked(store)
 
 

@@ -1,0 +1,1 @@
+"""Half of the channels of every model of `keras.applications`, removed."""

@@ -1,0 +1,1 @@
+"""Channel pruning against dense training, controls and a smaller network."""

@@ -1,0 +1,112 @@
+"""Puts the compute that a training has spent into the logs."""
+
+from typing import Any
+
+import keras
+
+from keras_netopt.cost import Ledger, summarize
+from keras_netopt.cost.ledger import loss_metric
+from keras_netopt.serialization import export_class
+from keras_netopt.training import NoEffectWarning, Piece
+
+
+@export_class
+class CostLedger(Piece):
+    """Counts the multiply-accumulates spent in `fit`, also while it grows.
+
+    Use it to compare trainings at equal compute instead of equal epochs: of
+    networks of different sizes, or of one that `Growing` or `ChannelPruning`
+    changes on the way. Each sample costs three times the MACs of a forward
+    pass, with the model as it was at that step. `training_macs` is in the
+    logs of every epoch; MACs are not time, so look at the clock too.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> model.compile("adam", "mse")
+    >>> x, y = np.random.normal(size=(70, 8)), np.zeros((70, 50))
+    >>> ledger = netopt.callbacks.CostLedger()
+    >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[ledger])
+    >>> ledger.spent()  # 3 passes, 2 epochs, 70 samples, 8 * 50 MACs
+    168000
+
+    Raises:
+        ValueError: If the model keeps no metric called "loss", as with a
+            `train_step` of its own, before the first step.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forget()
+
+    def forget(self) -> None:
+        """Starts at zero for another model."""
+        self._ledger = Ledger()
+
+    def spent(self) -> int:
+        """Returns the MACs spent on the model so far, over all its fits."""
+        return self._ledger.spent
+
+    def attach(self, model: keras.Model) -> None:
+        """Checks that the samples can be counted."""
+        if loss_metric(model) is None:
+            raise ValueError(
+                "CostLedger counts samples by the metric 'loss' of Keras, "
+                "which a `train_step` of its own must update. Received: "
+                f"metrics={[metric.name for metric in model.metrics]}"
+            )
+        report = summarize(model)
+        unknown = ", ".join(row.name for row in report.unknown)
+        if unknown or not report.macs:
+            self.warn(
+                NoEffectWarning,
+                "looked for layers with MACs, could not count "
+                f"{unknown or 'any'}; `training_macs` stays too low. Print "
+                "`cost.summarize(model)` to see why.",
+            )
+
+    def start(self, model: keras.Model) -> None:
+        """Takes up the count of a resumed fit."""
+        saved = self.saved()
+        if saved is not None:
+            self._ledger = Ledger(saved[0]["spent"])
+        self._ledger.begin_epoch(model)
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Called by Keras."""
+        super().on_epoch_begin(epoch, logs)
+        if self._attached:
+            self._ledger.begin_epoch(self.model)
+
+    def before_edit(self, model: keras.Model) -> None:
+        """Books what the model has cost so far, before its size changes."""
+        self._ledger.settle(model)
+
+    def after_edit(self, model: keras.Model) -> None:
+        """Takes the new size."""
+        self._ledger.measure(model)
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras before validation."""
+        self._ledger.end_epoch(self.model)
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Called by Keras."""
+        self._ledger.end_epoch(self.model)
+        super().on_epoch_end(epoch, logs)
+
+    def progress_logs(self) -> dict[str, float]:
+        """Returns the MACs spent up to the last time they were counted."""
+        return {"training_macs": self._ledger.spent}
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the count that a resumed fit takes up."""
+        self._ledger.settle(self.model)
+        return {"spent": self._ledger.spent}

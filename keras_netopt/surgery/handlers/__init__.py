@@ -1,0 +1,41 @@
+"""One small handler a layer family: what it does with its channels.
+
+`register` opens the table for layers of your own.
+"""
+
+from keras_netopt.surgery.handlers import (
+    applications,
+    attention,
+    convolution,
+    dense,
+    depthwise,
+    elementwise,
+    merging,
+    nested,
+    normalization,
+    ops_shape,
+    pooling,
+    recurrent,
+    reshaping,
+    wrappers,
+)
+from keras_netopt.surgery.handlers.registry import Handler, lookup, register
+from keras_netopt.surgery.units import Unsupported
+
+__all__ = ["Handler", "Unsupported", "lookup", "register"]
+FAMILIES = (
+    applications,
+    attention,
+    convolution,
+    dense,
+    depthwise,
+    elementwise,
+    merging,
+    nested,
+    normalization,
+    ops_shape,
+    pooling,
+    recurrent,
+    reshaping,
+    wrappers,
+)

@@ -1,0 +1,130 @@
+"""Multi-head attention.
+
+Private names of Keras 3.15: the projections of `MultiHeadAttention`
+(`_query_dense`, `_key_dense`, `_value_dense`, `_gate_dense`,
+`_output_dense`), `EinsumDense._kernel`, and `_num_heads`, `_key_dim`,
+`_value_dim`, `_dropout`, `_inverse_sqrt_key_dim`, `_output_shape`,
+`Layer._build_shapes_dict`.
+"""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.surgery.handlers.common import inputs_of
+from keras_netopt.surgery.handlers.registry import Handler, handles
+from keras_netopt.surgery.units import IN, OUT, Unsupported
+
+KEY, VALUE = "key_size", "value_size"
+
+
+@handles(keras.layers.MultiHeadAttention)
+class AttentionHandler(Handler):
+    """Its units are heads; the sizes of a head are kinds of their own.
+
+    A unit of kind `"value_size"` is one entry of the values of all heads. One
+    of kind `"key_size"` is one entry of all queries and keys: the query reads
+    what the key makes, and the weights of the query make up for the root of
+    the key size that the layer divides by.
+    """
+
+    def bind(self, graph: Any, layer: Any, node: Any) -> None:
+        given = _arguments(layer, node)
+        query, value = given["query"], given["value"]
+        key = value if given.get("key") is None else given["key"]
+        _check_masks(graph, given, node)
+        ids = [graph.channels(t, -1) for t in (query, key, value)]
+        heads = graph.new_units(layer, layer._num_heads)
+        keys = graph.new_units(layer, layer._key_dim, KEY)
+        values = graph.new_units(layer, layer._value_dim, VALUE)
+        if _must_agree(layer, node):
+            graph.unite(keys, values)
+        inputs = [(layer._query_dense, ids[0], keys)]
+        inputs += [(layer._key_dense, ids[1], keys)]
+        inputs += [(layer._value_dense, ids[2], values)]
+        if getattr(layer, "_gate_dense", None) is not None:
+            inputs += [(layer._gate_dense, ids[0], values)]
+        for dense, read, size in inputs:
+            graph.bind(layer, dense._kernel, 0, read, IN)
+            scaled = dense is layer._query_dense
+            for variable, axis in ((dense._kernel, 1), (dense.bias, 0)):
+                fresh = "zeros" if variable is dense.bias else "random"
+                graph.bind(layer, variable, axis, heads, OUT, fresh=fresh)
+                graph.bind(
+                    layer,
+                    variable,
+                    axis + 1,
+                    size,
+                    IN if scaled else OUT,
+                    fresh=fresh,
+                    power=0.5 if scaled else 0.0,
+                )
+        self._output(graph, layer, node, (heads, values, ids[0]))
+
+    def _output(
+        self, graph: Any, layer: Any, node: Any, ids: tuple[np.ndarray, ...]
+    ) -> None:
+        heads, values, query = ids
+        dense = layer._output_dense
+        if len(dense._kernel.shape) != 3:
+            raise Unsupported("makes an output of several axes")
+        graph.bind(layer, dense._kernel, 0, heads, IN)
+        graph.bind(layer, dense._kernel, 1, values, IN)
+        made = graph.new_units(layer, int(dense._kernel.shape[2]), "output")
+        graph.bind(layer, dense._kernel, 2, made, OUT)
+        graph.bind(layer, dense.bias, 0, made, OUT, fresh="zeros")
+        if not layer._output_shape:
+            graph.unite(made, query)
+        graph.set_label(node.outputs[0], -1, made)
+        for scores in node.outputs[1:]:
+            graph.set_label(scores, 1, heads)
+
+    def sync(self, layer: Any, node: Any) -> None:
+        kernel = layer._query_dense._kernel.shape
+        layer._num_heads, layer._key_dim = int(kernel[1]), int(kernel[2])
+        layer._value_dim = int(layer._value_dense._kernel.shape[2])
+        layer._inverse_sqrt_key_dim = 1.0 / math.sqrt(float(layer._key_dim))
+        for name in ("_query_dense", "_key_dense", "_value_dense"):
+            self._dense(getattr(layer, name), 2, 0)
+        if getattr(layer, "_gate_dense", None) is not None:
+            self._dense(layer._gate_dense, 2, 0)
+        self._dense(layer._output_dense, 1, None)
+        if layer._output_shape:
+            layer._output_shape = (int(layer._output_dense._kernel.shape[2]),)
+
+    def _dense(self, dense: Any, made: int, read: int | None) -> None:
+        """Writes the sizes of a projection into its attributes."""
+        sizes = [int(size) for size in dense._kernel.shape]
+        shape = dense.partial_output_shape
+        dense.partial_output_shape = (*shape[:-made], *sizes[-made:])
+        shapes = dense._build_shapes_dict or {}
+        last = sizes[:1] if read == 0 else sizes[:2]
+        dense._build_shapes_dict = {
+            name: (*old[: -len(last)], *last) for name, old in shapes.items()
+        }
+
+
+def _must_agree(layer: Any, node: Any) -> bool:
+    """Whether the fused kernel of JAX wants keys and values of one size."""
+    fused = layer._dropout == 0 and len(node.outputs) == 1
+    return fused and keras.backend.backend() == "jax"
+
+
+def _arguments(layer: Any, node: Any) -> dict[str, Any]:
+    names = ("query", "value", "key")
+    args = node.arguments.args
+    given = dict(zip(names, args, strict=False))
+    given.update(node.arguments.kwargs)
+    return given
+
+
+def _check_masks(graph: Any, given: dict[str, Any], node: Any) -> None:
+    used = [given.get(name) for name in ("query", "value", "key")]
+    inputs_of(graph, node)
+    for tensor in node.input_tensors:
+        if any(tensor is one for one in used):
+            continue
+        if len(tensor.shape) > 3 and tensor.shape[1] != 1:
+            raise Unsupported("is called with a mask for each head")

@@ -1,0 +1,100 @@
+"""Makes layers and tensors agree with variables of new shapes.
+
+Private names of Keras 3.15: `KerasTensor._shape`, `_keras_history`,
+`InputLayer._batch_shape`, `Layer._build_shapes_dict`, `Functional._inputs`,
+`_outputs`, `_nodes_by_depth`, `Sequential._functional`, `_layers`.
+"""
+
+import inspect
+from typing import Any
+
+import keras
+
+from keras_netopt.surgery.handlers.registry import lookup
+from keras_netopt.training.graph import is_graph_model
+
+
+def settle_model(model: Any) -> None:
+    """Runs through the calls inside a model, inputs first."""
+    inner = getattr(model, "_functional", None) or model
+    for depth in sorted(inner._nodes_by_depth, reverse=True):
+        for node in inner._nodes_by_depth[depth]:
+            if not node.is_input:
+                settle_layer(node.operation, node)
+
+
+def settle_layer(operation: Any, node: Any) -> None:
+    """Settles one call: attributes, build shapes, the outputs' shapes."""
+    if is_graph_model(operation):
+        _settle_nested(operation, node)
+        return
+    handler = lookup(operation)
+    if handler is not None:
+        handler.sync(operation, node)
+    _write_build_shapes(operation, node)
+    given = node.arguments
+    spec = operation.compute_output_spec(*given.args, **given.kwargs)
+    new = keras.tree.flatten(spec)
+    for tensor, like in zip(node.outputs, new, strict=True):
+        _reshape(tensor, like.shape)
+
+
+def _settle_nested(model: Any, node: Any) -> None:
+    inner = getattr(model, "_functional", None) or model
+    given = keras.tree.flatten(node.arguments.args[:1])
+    for inside, outside in zip(inner._inputs, given, strict=True):
+        shape = tuple(
+            old if old is None or new is None else new
+            for old, new in zip(inside.shape, outside.shape, strict=True)
+        )
+        inside._shape = shape
+        inside._keras_history.operation._batch_shape = shape
+        for layer in model._layers[:1]:
+            if isinstance(layer, keras.layers.InputLayer):
+                layer._batch_shape = shape
+                layer.output._shape = shape
+    _write_build_shapes(model, node)
+    settle_model(model)
+    for inside, outside in zip(inner._outputs, node.outputs, strict=True):
+        _reshape(outside, inside.shape)
+
+
+def _reshape(tensor: Any, shape: Any) -> None:
+    """Takes the new sizes over; an axis that was free stays free."""
+    if len(tensor.shape) == len(shape):
+        tensor._shape = tuple(
+            old if old is None or new is None else new
+            for old, new in zip(tensor.shape, shape, strict=True)
+        )
+    else:
+        tensor._shape = tuple(shape)
+
+
+def _write_build_shapes(operation: Any, node: Any) -> None:
+    shapes = getattr(operation, "_build_shapes_dict", None)
+    if not shapes:
+        return
+    if len(shapes) == 1:
+        given = node.arguments
+        first = [*given.args, *given.kwargs.values()][0]
+        found = {next(iter(shapes)): first}
+    else:
+        bound = inspect.signature(operation.call).bind(
+            *node.arguments.args, **node.arguments.kwargs
+        )
+        found = {f"{name}_shape": v for name, v in bound.arguments.items()}
+    for name, old in shapes.items():
+        if old is not None and found.get(name) is not None:
+            operation._build_shapes_dict[name] = _merge(old, found[name])
+
+
+def _merge(old: Any, given: Any) -> Any:
+    """The shapes that a layer was built for, with the new sizes."""
+    if isinstance(given, dict):
+        return {name: _merge(old[name], given[name]) for name in given}
+    if isinstance(given, (list, tuple)):
+        return [_merge(o, g) for o, g in zip(old, given, strict=True)]
+    return tuple(
+        o if o is None or n is None else n
+        for o, n in zip(old, given.shape, strict=True)
+    )

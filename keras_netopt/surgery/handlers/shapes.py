@@ -1,0 +1,125 @@
+"""How channels move when a tensor is reshaped; plain arithmetic."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+Shape = Sequence[int | None]
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where a reshape takes an axis of channels.
+
+    Args:
+        old: The axes before that are merged and split together.
+        new: The axes that they become.
+        axis: The one of `new` that carries the channels.
+        ids: The unit of each position along it.
+        united: Rows of units: those of one column form one class.
+        commutes: Whether copies next to their source stay so.
+    """
+
+    old: range
+    new: range
+    axis: int
+    ids: np.ndarray
+    united: np.ndarray
+    commutes: bool
+
+
+def move_axis(
+    old: Shape, new: Shape, axis: int, ids: np.ndarray
+) -> Move | None:
+    """Follows an axis of channels through a reshape.
+
+    Example:
+
+    >>> move = move_axis((None, 2, 3), (None, 6), 2, np.array([7, 8, 9]))
+    >>> move.axis, move.ids
+    (1, array([7, 8, 9, 7, 8, 9]))
+    >>> move = move_axis((None, 4), (None, 2, 2), 1, np.arange(4))
+    >>> move.axis, move.united
+    (2, array([[0, 1],
+           [2, 3]]))
+
+    Args:
+        old: The shape before, `None` for a free axis.
+        new: The shape after.
+        axis: The axis of the channels before.
+        ids: Their units.
+
+    Returns:
+        The move, or `None` where the free axes leave it open.
+    """
+    block = _block_of(old, new, axis)
+    if block is None:
+        return None
+    before, after = block
+    sizes = [int(new[k] or 0) for k in after]
+    inside = [int(old[k] or 0) for k in before]
+    shape = [len(ids) if k == axis else 1 for k in before]
+    spread = np.broadcast_to(ids.reshape(shape), inside).reshape(sizes)
+    place = _varying(spread)
+    united = np.moveaxis(spread, place, -1).reshape(-1, sizes[place])
+    behind = prod(inside[axis - before.start + 1 :])
+    return Move(
+        before,
+        after,
+        after[place],
+        united[0],
+        united,
+        behind == prod(sizes[place + 1 :]),
+    )
+
+
+def _varying(spread: np.ndarray) -> int:
+    """The only axis along which the units differ, else the last long one."""
+    differ = [
+        axis
+        for axis in range(spread.ndim)
+        if (np.diff(spread, axis=axis) != 0).any()
+    ]
+    if len(differ) == 1:
+        return differ[0]
+    return max((k for k, n in enumerate(spread.shape) if n > 1), default=0)
+
+
+def _block_of(old: Shape, new: Shape, axis: int) -> tuple[range, range] | None:
+    """The smallest block of axes around `axis`, from either side."""
+    found = [b for b in _blocks(old, new) if axis in b[0]]
+    i, j = len(old), len(new)
+    for before, after in _blocks(old[::-1], new[::-1], batch=False):
+        turned = (
+            range(i - before.stop, i - before.start),
+            range(j - after.stop, j - after.start),
+        )
+        if axis in turned[0]:
+            found.append(turned)
+    return min(found, key=lambda b: len(b[0]) + len(b[1]), default=None)
+
+
+def _blocks(
+    old: Shape, new: Shape, *, batch: bool = True
+) -> Iterator[tuple[range, range]]:
+    """Blocks of equal size from the left, as far as the sizes are known."""
+    i = j = 0
+    while i < len(old) and j < len(new):
+        start, a, b = (i, j), old[i], new[j]
+        i, j = i + 1, j + 1
+        if a is None or b is None:
+            if not (batch and start == (0, 0) and a is b):
+                return
+        else:
+            while a != b:
+                shape, place = (old, i) if a < b else (new, j)
+                size = shape[place] if place < len(shape) else None
+                if size is None:
+                    return
+                if a < b:
+                    a, i = a * size, i + 1
+                else:
+                    b, j = b * size, j + 1
+        yield range(start[0], i), range(start[1], j)

@@ -1,0 +1,111 @@
+"""The layers of a model by name, and the calls inside it.
+
+Private names of Keras 3.15: `Functional._nodes_by_depth`,
+`Sequential._functional`, `Layer._layers`.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def functional(model: Any) -> Any:
+    """The graph of nodes inside a Functional or Sequential model."""
+    return getattr(model, "_functional", None) or model
+
+
+def nodes(model: Any) -> Iterator[Any]:
+    """The calls inside a Functional model in the order of execution."""
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        yield from model._nodes_by_depth[depth]
+
+
+def describe(operation: Any) -> str:
+    """The class and the name of a layer or op: "Softmax 'probs'"."""
+    return f"{type(operation).__name__} '{operation.name}'"
+
+
+def layer_paths(model: Any) -> list[str]:
+    """Lists the path of every layer and op of a model, outermost first.
+
+    The order depends on the structure alone, so the place of a layer is the
+    same in a model that was built anew with other automatic names.
+    """
+    return [path for path, _ in paths(model).values()]
+
+
+def paths(model: Any) -> dict[int, tuple[str, Any]]:
+    """Gives each layer and op a path that no other one has.
+
+    Returns:
+        By `id`, the names that lead to it joined with "/", and it itself.
+    """
+    found: dict[int, tuple[str, Any]] = {}
+    taken: set[str] = set()
+    stack = [("", child) for child in reversed(_children(model))]
+    while stack:
+        prefix, one = stack.pop()
+        if id(one) in found or one is model:
+            continue
+        path, number = prefix + one.name, 0
+        while path in taken:
+            number += 1
+            path = f"{prefix}{one.name}#{number}"
+        taken.add(path)
+        found[id(one)] = path, one
+        for child in reversed(_children(one)):
+            stack.append((f"{path}/", child))
+    return found
+
+
+def _children(operation: Any) -> list[Any]:
+    children = list(getattr(operation, "_layers", ()))
+    graph = functional(operation)
+    if hasattr(graph, "_nodes_by_depth"):
+        known = {id(child) for child in children}
+        calls = [node.operation for node in nodes(graph)]
+        children += [one for one in calls if id(one) not in known]
+    return children
+
+
+def find(name: str, model_name: str, known: Mapping[str, Any]) -> Any:
+    """Finds a layer by its path, or by a name that no other one has.
+
+    Args:
+        name: A path, or the last name in one.
+        model_name: Name of the model, for the errors.
+        known: The layers by path.
+
+    Returns:
+        The layer.
+
+    Raises:
+        ValueError: If there is none, or several share the name.
+    """
+    if name in known:
+        return known[name]
+    same = [path for path in known if path.split("/")[-1] == name]
+    if len(same) == 1:
+        return known[same[0]]
+    if same:
+        raise ValueError(
+            f"Several layers have the name '{name}': "
+            f"{', '.join(sorted(same))}. Received: layer={name!r}"
+        )
+    near = _nearest(name, list(known))
+    raise ValueError(
+        f"There is no layer '{name}' in the model '{model_name}'; "
+        f"the nearest names are {near}. Received: layer={name!r}"
+    )
+
+
+def _nearest(name: str, paths: list[str]) -> str:
+    def likeness(path: str) -> float:
+        last = path.split("/")[-1]
+        return max(
+            difflib.SequenceMatcher(None, name, text).ratio()
+            for text in (path, last)
+        )
+
+    best = sorted(paths, key=likeness, reverse=True)[:3]
+    return ", ".join(f"'{path}'" for path in best)

@@ -1,0 +1,111 @@
+"""Refuses before an edit what could not be carried through it.
+
+Private names of Keras 3.15: `_variables`.
+"""
+
+from typing import Any
+
+import keras
+
+from keras_netopt.training import optimizers
+from keras_netopt.training import slot_kinds as kinds
+from keras_netopt.training.mask_store import MaskStore
+
+_STRATEGIES = (
+    "",
+    "_DefaultDistributionStrategy",
+    "_DefaultDistributionStrategyV1",
+    "OneDeviceStrategy",
+    "MirroredStrategy",
+)
+
+
+def check_optimizer(model: keras.Model, *, zero_outgoing: bool) -> None:
+    """Refuses before an edit what could not be carried through it.
+
+    Args:
+        model: The model that will be edited.
+        zero_outgoing: Whether the edit makes new units that send nothing on.
+
+    Raises:
+        ValueError: If the optimizer can't take part, with the reason.
+    """
+    check_distribution(model)
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return
+    for one in optimizers.all_owners(optimizer):
+        name = kinds.known_class(one)
+        reason = kinds.REFUSED.get(name or "")
+        if reason is None and zero_outgoing:
+            reason = kinds.REFUSED_WITH_ZERO_OUTGOING.get(name or "")
+        if reason is not None:
+            raise ValueError(
+                f"A model that is trained with {name} can't be edited like "
+                f"this: {reason}. {_remedy(name)} "
+                f"Received: optimizer={optimizer.name!r}"
+            )
+        _check_structure(model, one)
+
+
+def check_distribution(model: keras.Model) -> None:
+    """Refuses ways to spread a model over devices that were never tried.
+
+    Several replicas in one process work: `tf.distribute.MirroredStrategy` and
+    `keras.distribution` on JAX.
+
+    Args:
+        model: The model that will be edited.
+
+    Raises:
+        ValueError: If several processes or a TPU train the model.
+    """
+    backend, found = keras.backend.backend(), ""
+    if backend == "tensorflow":
+        strategy = getattr(model, "distribute_strategy", None)
+        found = type(strategy).__name__ if strategy is not None else ""
+        if found in _STRATEGIES:
+            found = ""
+    elif backend == "jax" and keras.distribution.distribution() is not None:
+        import jax
+
+        if jax.process_count() > 1:
+            found = f"{jax.process_count()} processes"
+    if found:
+        raise ValueError(
+            f"The model '{model.name}' is trained with {found}; edits are "
+            "tested in one process only: MirroredStrategy on TensorFlow, "
+            "keras.distribution on JAX. Edit the model before it is spread. "
+            f"Received: {found}"
+        )
+
+
+def _remedy(name: str | None) -> str:
+    if name in kinds.REFUSED:
+        return "Compile the model with another optimizer."
+    return (
+        'Widen with new_units="net2net", deepen with init="identity", or '
+        "compile with another optimizer."
+    )
+
+
+def _check_structure(model: keras.Model, optimizer: Any) -> None:
+    """Finds slots of a user's own optimizer class that we can't follow."""
+    is_keras = type(optimizer).__module__.startswith("keras.src.")
+    if not optimizer.built or is_keras:
+        return
+    store = MaskStore.of(model)
+    found = {id(v) for v in (store.variables if store is not None else ())}
+    for _, value in optimizers.slot_lists(optimizer):
+        found.update(map(id, value))
+    for value in vars(optimizer).values():
+        if isinstance(value, keras.Variable):
+            found.add(id(value))
+    lost = [v.path for v in optimizer._variables if id(v) not in found]
+    if lost:
+        raise ValueError(
+            f"The slots of the optimizer {type(optimizer).__name__} are not "
+            "understood, expected attributes with a list of one variable a "
+            "trainable variable, as `add_optimizer_variables` returns it. "
+            f"Received: {lost}"
+        )

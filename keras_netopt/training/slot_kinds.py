@@ -1,0 +1,107 @@
+"""What each slot of each optimizer of Keras 3.15 holds; data, no code paths.
+
+Private names of Keras 3.15: the attributes that hold the slots.
+"""
+
+from typing import Any
+
+import keras
+
+WEIGHT = "weight"
+"""The weight itself or an average of it."""
+GRADIENT = "gradient"
+"""A sum or an average of gradients."""
+MAGNITUDE = "magnitude"
+"""The same of their absolute values."""
+GRADIENT2 = "gradient2"
+"""A sum or an average of squared gradients."""
+UPDATE = "update"
+"""Of steps made, whose length does not follow the gradient's."""
+FACTORED = "factored"
+"""Squared gradients, averaged along one axis."""
+
+OF_EVERY_OPTIMIZER = {
+    "_model_variables_moving_average": WEIGHT,
+    "_accumulated_gradients": GRADIENT,
+}
+_ADAM = {
+    "_momentums": GRADIENT,
+    "_velocities": GRADIENT2,
+    "_velocity_hats": GRADIENT2,
+}
+KINDS: dict[str, dict[str, str]] = {
+    "Adadelta": {
+        "_accumulated_grads": GRADIENT2,
+        "_accumulated_delta_vars": UPDATE,
+    },
+    "Adafactor": {"_r": FACTORED, "_c": FACTORED, "_v": GRADIENT2},
+    "Adagrad": {"_accumulators": GRADIENT2},
+    "Adam": _ADAM,
+    "Adamax": {"_m": GRADIENT, "_u": MAGNITUDE},
+    "Lamb": _ADAM,
+    "Lion": {"_momentums": GRADIENT},
+    "LossScaleOptimizer": {},
+    "MultiOptimizer": {},
+    "Muon": {"momentums": GRADIENT, "adam_velocities": GRADIENT2},
+    "Nadam": _ADAM,
+    "RMSprop": {
+        "_velocities": GRADIENT2,
+        "_average_gradients": GRADIENT,
+        "_momentums": UPDATE,
+    },
+    "SGD": {"momentums": GRADIENT},
+    "ScheduleFreeAdamW": {"_momentums": WEIGHT, "_velocities": GRADIENT2},
+}
+
+REFUSED = {
+    "Ftrl": (
+        "its slots define the weights: the next step would overwrite what "
+        "the edit has written"
+    ),
+}
+REFUSED_WITH_ZERO_OUTGOING = {
+    "Adafactor": (
+        "a weight matrix with a row and a column of zero gradients turns to "
+        "NaN, and new weights that start at zero make such matrices"
+    ),
+}
+
+
+def known_class(optimizer: Any) -> str | None:
+    """Returns the name of the Keras class that an optimizer is made of.
+
+    Example:
+
+    >>> known_class(keras.optimizers.AdamW())
+    'Adam'
+
+    Args:
+        optimizer: An optimizer, not one that wraps others.
+
+    Returns:
+        The name of the nearest class that the tables know, or `None`.
+    """
+    for cls in type(optimizer).__mro__:
+        name = cls.__name__
+        if name in KINDS or name in REFUSED:
+            if cls is getattr(keras.optimizers, name, None):
+                return name
+    return None
+
+
+def kinds_of(optimizer: Any) -> dict[str, str]:
+    """Returns the kinds of an optimizer's slots by attribute.
+
+    Example:
+
+    >>> kinds_of(keras.optimizers.Lion())["_momentums"]
+    'gradient'
+
+    Args:
+        optimizer: An optimizer, not one that wraps others.
+
+    Returns:
+        A dictionary; slots of a class of one's own are missing in it.
+    """
+    own = KINDS.get(known_class(optimizer) or "", {})
+    return {**OF_EVERY_OPTIMIZER, **own}

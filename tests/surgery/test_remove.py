@@ -1,0 +1,188 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_netopt import surgery
+
+
+def outputs(model, x):
+    return keras.ops.convert_to_numpy(model(x, training=False))
+
+
+def value(variable):
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def zero_readers(model, cut):
+    """Zeroes the weights that read some units, and nothing else."""
+    for name, axis, units in cut:
+        kernel = model.get_layer(name).kernel
+        array = value(kernel)
+        np.moveaxis(array, axis, 0)[units] = 0
+        kernel.assign(array)
+
+
+def trained(residual, images, **arguments):
+    model = residual(**arguments)
+    model.fit(*images, batch_size=16, epochs=2, verbose=0)
+    return model
+
+
+def test_units_that_nothing_reads_go_without_a_trace(residual, images):
+    model, x = trained(residual, images), images[0]
+    before = outputs(model, x)
+    zero_readers(model, [("outer", 2, [1, 4]), ("out", 0, [0, 6])])
+    zeroed = outputs(model, x)
+    assert np.abs(zeroed - before).max() > 0.01
+    surgery.remove(model, {"inner": [1, 4], "hidden": [6, 0]})
+    np.testing.assert_allclose(outputs(model, x), zeroed, atol=1e-5)
+    assert model.get_layer("inner").filters == 3
+    assert model.get_layer("hidden").units == 5
+
+
+def test_a_residual_stream_is_cut_as_one(residual, images):
+    model, x = trained(residual, images), images[0]
+    cut = [("inner", 2, [2]), ("hidden", 0, [2])]
+    zero_readers(model, cut)
+    zeroed = outputs(model, x)
+    report = surgery.remove(model, {"outer": [2]})
+    np.testing.assert_allclose(outputs(model, x), zeroed, atol=1e-5)
+    assert [(w.layer, w.before, w.after, w.coupled) for w in report.widths] == [
+        ("stem", 6, 5, True),
+        ("outer", 6, 5, False),
+    ]
+
+
+def test_objects_stay_and_shrink(residual, images):
+    model = trained(residual, images)
+    layer = model.get_layer("inner")
+    kernel, variables = layer.kernel, list(model.weights)
+    report = surgery.remove(model, {"inner": [0]})
+    assert model.get_layer("inner") is layer and layer.kernel is kernel
+    assert [id(v) for v in model.weights] == [id(v) for v in variables]
+    assert kernel.shape == (3, 3, 6, 4)
+    assert report.before.params - report.after.params == (9 * 6 + 1) + 9 * 6
+    assert report.after.params == model.count_params()
+
+
+def test_training_goes_on_with_the_old_slots(residual, images):
+    model = trained(residual, images)
+    kernel = model.get_layer("inner").kernel
+    variables = model.trainable_variables
+    place = next(i for i, v in enumerate(variables) if v is kernel)
+    old = value(model.optimizer._momentums[place])
+    steps = int(model.optimizer.iterations)
+    surgery.remove(model, {"inner": [0, 3]})
+    new = value(model.optimizer._momentums[place])
+    np.testing.assert_array_equal(new, old[..., [1, 2, 4]])
+    before = value(model.get_layer("inner").kernel)
+    model.fit(*images, batch_size=16, verbose=0)
+    assert int(model.optimizer.iterations) == steps + 3
+    assert (value(model.get_layer("inner").kernel) != before).all()
+
+
+def test_files_and_clones_of_the_smaller_model_are_equal(
+    residual, images, tmp_path
+):
+    model, x = trained(residual, images), images[0]
+    surgery.remove(model, {"inner": [0, 3], "stem": [1], "hidden": [2]})
+    model.fit(*images, batch_size=16, verbose=0)
+    expected = outputs(model, x)
+    model.save(tmp_path / "small.keras")
+    loaded = keras.saving.load_model(tmp_path / "small.keras")
+    np.testing.assert_array_equal(outputs(loaded, x), expected)
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    np.testing.assert_array_equal(outputs(copy, x), expected)
+    slots = [v.shape for v in model.optimizer.variables]
+    assert [v.shape for v in loaded.optimizer.variables] == slots
+
+
+def test_a_dry_run_changes_nothing_and_tells_the_same(residual, images):
+    model = trained(residual, images)
+    before, filters = model.get_weights(), model.get_layer("inner").filters
+    plan = surgery.remove(model, {"inner": [0], "stem": [2]}, dry_run=True)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert model.get_layer("inner").filters == filters
+    done = surgery.remove(model, {"inner": [0], "stem": [2]})
+    assert plan.dry_run and not done.dry_run
+    assert (plan.widths, plan.after) == (done.widths, done.after)
+
+
+def test_a_failure_half_way_leaves_the_model_as_it_was(
+    residual, images, monkeypatch
+):
+    model, x = trained(residual, images), images[0]
+    expected = outputs(model, x)
+    slots = [value(v) for v in model.optimizer.variables]
+
+    def fail(*arguments):
+        raise RuntimeError("no room")
+
+    layer = model.get_layer("hidden")
+    monkeypatch.setattr(type(layer), "compute_output_spec", fail, raising=False)
+    with pytest.raises(RuntimeError, match="no room"):
+        surgery.remove(model, {"inner": [0]})
+    monkeypatch.undo()
+    np.testing.assert_array_equal(outputs(model, x), expected)
+    assert model.get_layer("inner").filters == 5
+    for old, new in zip(slots, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(old, value(new))
+    model.fit(*images, batch_size=16, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        ({}, r"at least one unit to remove. Received: units=\{\}$"),
+        ({"inner": []}, "at least one unit to remove"),
+        ({"inner": [5]}, r"units 0 to 4 of layer 'inner'. Received: \[5\]$"),
+        ({"inner": [-1]}, r"Received: \[-1\]$"),
+        ({"iner": [0]}, "the nearest names are 'inner'"),
+        ({"out": [0]}, "^Units of layer 'out' can't be removed: reaches"),
+        ({"inner": [0, 1, 2, 3, 4]}, "'inner' would lose all of its 5 units"),
+        ({"norm": [0]}, "'norm' makes no units of its own"),
+    ],
+)
+def test_what_cannot_go_raises_and_nothing_changes(residual, units, message):
+    model = residual()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=message):
+        surgery.remove(model, units)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_normalized_units_go_on_request_only():
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(6, name="hidden"),
+            keras.layers.LayerNormalization(name="norm"),
+            keras.layers.Dense(2),
+        ]
+    )
+    with pytest.raises(ValueError, match="Pass allow_inexact=True to accept"):
+        surgery.remove(model, {"hidden": [0]})
+    surgery.remove(model, {"hidden": [0]}, allow_inexact=True)
+    assert model.get_layer("norm").gamma.shape == (5,)
+
+
+def test_the_report_is_a_table(residual):
+    text = str(surgery.remove(residual(), {"inner": [0]}, dry_run=True))
+    assert "remove (dry run)" in text and "inner" in text
+    assert "params" in text and "macs" in text
+
+
+def test_a_layer_cut_while_frozen_trains_once_it_is_let_go(residual, images):
+    model = trained(residual, images)
+    layer = model.get_layer("inner")
+    layer.trainable = False
+    surgery.remove(model, {"inner": [0]})
+    assert not layer.kernel.trainable
+    layer.trainable = True
+    model.compile("sgd", model.loss)
+    before = value(layer.kernel)
+    model.fit(*images, batch_size=16, verbose=0)
+    assert (value(layer.kernel) != before).any()

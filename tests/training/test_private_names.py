@@ -1,0 +1,266 @@
+"""Every private name of Keras that we use, and whether Keras still has it.
+
+They may stand in `keras_netopt/training` and `keras_netopt/surgery` only. The
+table says where each lives; when Keras takes one away, the test that fails
+names it and the files that have to change.
+"""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import keras
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDERS = ("keras_netopt", "callbacks", "layers")
+ALLOWED = ("keras_netopt/training/", "keras_netopt/surgery/")
+layers, optimizers = keras.layers, keras.optimizers
+BACKEND = keras.backend.backend()
+
+
+def functional():
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(4)])
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Dense(1)(inner(inputs)))
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def attention():
+    layer = layers.MultiHeadAttention(2, 3)
+    layer.build((None, 4, 4), (None, 4, 4))
+    return layer
+
+
+def convnext(name):
+    from keras.src.applications import convnext
+
+    return getattr(convnext, name)
+
+
+def exists(name, make):
+    return lambda: hasattr(make(), name)
+
+
+def multi():
+    return optimizers.MultiOptimizer(optimizers.OptimizerMap(optimizers.SGD()))
+
+
+def excluding():
+    optimizer = optimizers.AdamW()
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+def node():
+    return functional().layers[-1]._inbound_nodes[0]
+
+
+def has(owner, *names):
+    return {name: exists(name, owner) for name in names}
+
+
+TABLE = {
+    **has(
+        functional,
+        *"_inputs _outputs _outputs_struct _nodes _nodes_by_depth "
+        "_operations _operations_by_depth _layers _tracker _flatten_layers "
+        "_compile_config _compile_loss _symbolic_build _run_through_graph "
+        "_standardize_inputs".split(),
+    ),
+    **has(
+        lambda: layers.Dense(1),
+        *"_inbound_nodes _outbound_nodes _build_shapes_dict _auto_config "
+        "_open_name_scope".split(),
+    ),
+    **has(
+        attention,
+        *"_query_dense _key_dense _value_dense _output_dense _num_heads "
+        "_key_dim _value_dim _output_shape _inverse_sqrt_key_dim "
+        "_dropout".split(),
+    ),
+    **has(
+        lambda: functional().optimizer,
+        *"_variables _trainable_variables _trainable_variables_indices "
+        "_var_key _momentums _iterations".split(),
+    ),
+    **has(
+        lambda: keras.Variable(1.0),
+        *"_shape _ndim _initialize _trainable _value".split(),
+    ),
+    **has(multi, "_inner_optimizers", "_optimizer_map"),
+    **has(
+        excluding,
+        "_exclude_from_weight_decay",
+        "_exclude_from_weight_decay_cache",
+    ),
+    "_kernel": lambda: hasattr(functional().layers[-1], "_kernel"),
+    "_embeddings": lambda: "_embeddings" in _source(layers.Embedding),
+    "_functional": exists("_functional", keras.Sequential),
+    "_batch_shape": exists("_batch_shape", lambda: layers.InputLayer((4,))),
+    "_keras_history": exists("_keras_history", lambda: keras.Input((4,))),
+    "_current_epoch": lambda: (
+        "_current_epoch" in _source(keras.callbacks.BackupAndRestore)
+    ),
+    "_gate_dense": lambda: "_gate_dense" in _source(layers.GroupQueryAttention),
+    "_keras_mask": lambda: hasattr(
+        layers.Embedding(3, 2, mask_zero=True)(keras.Input((4,))), "_keras_mask"
+    ),
+    "_obj_type": exists("_obj_type", functional),
+    "_layout": exists("_layout", lambda: keras.Variable(1.0)),
+    "keras.src.applications.convnext.LayerScale": lambda: convnext(
+        "LayerScale"
+    ),
+    "keras.src.applications.convnext.StochasticDepth": lambda: convnext(
+        "StochasticDepth"
+    ),
+    "keras.src.applications.inception_resnet_v2.CustomScaleLayer": lambda: (
+        _import("keras.src.applications.inception_resnet_v2").CustomScaleLayer
+    ),
+    "keras.src.backend.common.global_state": lambda: (
+        _import("keras.src.backend.common.global_state").get_global_attribute
+    ),
+    "keras.src.models.functional.Functional": lambda: (
+        _import("keras.src.models.functional").Functional
+    ),
+    "keras.src.ops.function.map_graph": lambda: (
+        _import("keras.src.ops.function").map_graph
+    ),
+    "keras.src.ops.symbolic_arguments.SymbolicArguments": lambda: (
+        _import("keras.src.ops.symbolic_arguments").SymbolicArguments
+    ),
+    "keras.src.utils.tracking.DotNotTrackScope": lambda: (
+        _import("keras.src.utils.tracking").DotNotTrackScope
+    ),
+}
+ONE_BACKEND = {
+    "_jax_state": ("jax", "JAXTrainer"),
+    "_jax_state_synced": ("jax", "JAXTrainer"),
+    "_backend_state_sync": ("jax", "JAXTrainer"),
+    "_self_setattr_tracking": ("tensorflow", "Functional"),
+    "_torch_params": ("torch", "TorchLayer"),
+    "_track_variables": ("torch", "TorchLayer"),
+}
+# Of Python, and of Keras before 3.15, asked for with `hasattr` alone.
+NOT_OF_KERAS = {"_getframe", "_backward_layer_config"}
+
+
+def _import(module):
+    import importlib
+
+    return importlib.import_module(module)
+
+
+def _source(cls):
+    import inspect
+
+    return inspect.getsource(cls)
+
+
+def trees():
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            yield name, ast.parse(path.read_text())
+
+
+def own_names():
+    """Private names that our own classes and modules define."""
+    found = set()
+    for _, tree in trees():
+        for one in ast.walk(tree):
+            if isinstance(one, ast.FunctionDef | ast.ClassDef):
+                found.add(one.name)
+            elif isinstance(one, ast.Attribute):
+                is_self = getattr(one.value, "id", "") in ("self", "cls")
+                if is_self and isinstance(one.ctx, ast.Store):
+                    found.add(one.attr)
+            elif isinstance(one, ast.AnnAssign | ast.Assign):
+                targets = getattr(one, "targets", None) or [one.target]
+                found |= {t.id for t in targets if isinstance(t, ast.Name)}
+    return found
+
+
+def uses():
+    """Private names by the files that use them."""
+    own, found = own_names(), defaultdict(set)
+    for path, tree in trees():
+        for one in ast.walk(tree):
+            for name in names_in(one):
+                if name.startswith("keras.src") or name not in own:
+                    found[name].add(path)
+    return found
+
+
+def names_in(one):
+    if isinstance(one, ast.Attribute) and is_private(one.attr):
+        yield one.attr
+    elif isinstance(one, ast.Call) and len(one.args) > 1:
+        function = getattr(one.func, "id", "")
+        name = getattr(one.args[1], "value", None)
+        if function in ("getattr", "hasattr", "setattr") and is_private(name):
+            yield name
+    elif isinstance(one, ast.ImportFrom):
+        module = one.module or ""
+        if module.startswith("keras.src"):
+            yield from (f"{module}.{alias.name}" for alias in one.names)
+
+
+def is_private(name):
+    text = str(name)
+    return text.startswith("_") and not text.startswith("__")
+
+
+USES = uses()
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_keras_still_has_the_private_name(name):
+    try:
+        found = bool(TABLE[name]())
+    except (AttributeError, ImportError):
+        found = False
+    files = ", ".join(sorted(USES.get(name, ()))) or "training/, surgery/"
+    assert found, (
+        f"Keras {keras.__version__} has no `{name}` any more; what uses it "
+        f"has to change: {files}"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(ONE_BACKEND))
+def test_the_backend_still_has_the_private_name(name):
+    backend, where = ONE_BACKEND[name]
+    if backend != BACKEND:
+        pytest.skip(f"`{name}` is of the {backend} backend")
+    module = {
+        "JAXTrainer": "keras.src.backend.jax.trainer",
+        "TorchLayer": "keras.src.backend.torch.layer",
+        "Functional": "keras.src.ops.function",
+    }[where]
+    text = Path(_import(module).__file__).read_text()
+    either = {"_backend_state_sync": ("jax_state_sync",)}.get(name, ())
+    assert any(one in text for one in (name, *either)), (
+        f"Keras {keras.__version__} has no `{name}` in {module} any more; "
+        f"what uses it has to change: {', '.join(sorted(USES[name]))}"
+    )
+
+
+def test_every_private_name_is_in_the_table():
+    known = {*TABLE, *ONE_BACKEND, *NOT_OF_KERAS}
+    missing = {n: sorted(f) for n, f in USES.items() if n not in known}
+    assert not missing, (
+        f"Private names of Keras that no test watches: {missing}"
+    )
+
+
+def test_private_names_stay_in_two_folders():
+    outside = {
+        name: [file for file in files if not file.startswith(ALLOWED)]
+        for name, files in USES.items()
+        if name not in NOT_OF_KERAS
+    }
+    outside = {name: files for name, files in outside.items() if files}
+    # A subclass of ours asks for an attribute of its own Keras base class.
+    assert outside == {"_current_epoch": ["callbacks/best_checkpoint.py"]}
