@@ -42,10 +42,12 @@ def deepen(
 
     A block stands behind the layer and the normalization and activation that
     follow it, and looks like the layer: convolutions behind a convolution,
-    dense layers elsewhere. Optimizer slots and masks are kept, the new
-    weights get new slots. It works on a trained model as well as inside a
-    callback while `fit` runs. Other models that were made of the same tensors
-    have to be made anew.
+    dense layers elsewhere. Its layers are named "<layer>_deeper1_...", counted
+    on; in a Sequential model x + F(x) is one layer "<layer>_deeper1", a nested
+    model, and so is every block of your own. Optimizer slots and masks are
+    kept, the new weights get new slots. It works on a trained model as well
+    as inside a callback while `fit` runs. Other models that were made of the
+    same tensors have to be made anew.
 
     Example:
 

@@ -197,7 +197,6 @@ def _rewire(node: Any, old: Any, new: Any, undo: contextlib.ExitStack) -> None:
     node.arguments = SymbolicArguments(*args, **kwargs)
     before = old._keras_history.operation._outbound_nodes
     after = new._keras_history.operation._outbound_nodes
-    _keep(before, undo)
     _keep(after, undo)
     for _ in range(sum(one is node for one in before)):
         before.remove(node)

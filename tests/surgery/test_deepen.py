@@ -9,7 +9,7 @@ import pytest
 from keras_netopt import surgery
 from keras_netopt.surgery.deepen import deepen
 from keras_netopt.surgery.insert import insert, places
-from keras_netopt.training import sync
+from keras_netopt.training import slots, sync
 
 layers = keras.layers
 BACKEND = keras.backend.backend()
@@ -319,20 +319,19 @@ def test_a_copy_has_the_weights_of_its_layer(tmp_path):
 
 
 def test_a_copy_takes_norm_activation_and_nested_models_along(tmp_path):
-    inner = keras.Sequential(
-        [keras.Input((4,)), layers.Dense(4, activation="relu", name="fc")],
-        name="stage",
-    )
+    source = keras.Input((4,))
+    x = layers.Dense(4, activation="relu", name="fc")(source)
+    inner = keras.Model(source, x, name="stage")
     inputs = keras.Input((4,))
     x = layers.Dense(4, name="first")(inputs)
     x = layers.BatchNormalization(momentum=0.9, name="norm")(x)
     x = layers.ReLU(name="relu")(x)
     model = ready(keras.Model(inputs, layers.Dense(3)(inner(x))))
     one = deepen(model, after="first", init="copy")
-    two = deepen(model, after="stage", init="copy")
+    two = deepen(model, after="stage", init="copy", copies=2)
 
     assert one.inserted == ("first_deeper1", "norm_deeper1", "relu_deeper1")
-    assert two.inserted == ("stage_deeper1",)
+    assert two.inserted == ("stage_deeper1", "stage_deeper2")
     assert len({v.path for v in model.weights}) == len(model.weights)
     x, y = data(model)
     model.fit(x, y, verbose=0)
@@ -636,6 +635,7 @@ def test_an_edit_that_fails_leaves_the_model_as_it_was(monkeypatch):
 
     def fail(*args):
         monkeypatch.undo()
+        slots.restore(*args)
         raise Fails
 
     monkeypatch.setattr("keras_netopt.training.slots.restore", fail)
@@ -679,8 +679,10 @@ def test_an_insertion_can_be_taken_back(build):
         added, undo = insert(place, layers.Activation("tanh", name="new"))
         assert [one.name for one in added] == ["new"]
         assert structure(model) != graph
+        (new,) = added
         undo()
         assert structure(model) == graph
+        assert not new._inbound_nodes
     assert_like_reloaded_shapes(model)
 
 
@@ -807,6 +809,17 @@ def test_training_goes_on_under_other_optimizers(name, tmp_path):
     assert np.isfinite(history.history["loss"]).all()
     assert all(np.isfinite(w).all() for w in model.get_weights())
     assert_like_reloaded(model, tmp_path)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="a list of torch's own")
+def test_torch_sees_the_parameters_that_the_model_has_now():
+    model = nested()
+    x, y = data(model)
+    model.fit(x, y, verbose=0)
+    deepen(model, after="enc/fc")
+    surgery.widen(model, "enc/fc", factor=2)
+    mine = {id(v.value) for v in model.trainable_variables}
+    assert {id(p) for p in model.parameters() if p.requires_grad} == mine
 
 
 def test_the_best_weights_of_early_stopping_can_be_carried_over():

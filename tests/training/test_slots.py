@@ -249,6 +249,31 @@ def test_an_edit_that_fails_half_way_leaves_the_optimizer_as_it_was(
     assert_trains(model, toy_data)
 
 
+def test_training_goes_on_after_an_edit_that_failed(toy_data):
+    """On TensorFlow the variables are others, which no old step trains."""
+    model = build("sgd")
+    model.compile(optimizers.SGD(0.1, momentum=0.9), model.loss)
+    model.fit(*toy_data, batch_size=16, verbose=0)
+    graph = ChannelGraph(model)
+    copies = np.ones(graph.class_count, "int64")
+    copies[graph.units("hidden")[0]] = 2
+    plan = Plan(graph, copies)
+    original = plan.map
+
+    def fail(variable, array, kind):
+        if kind == "gradient":
+            raise RuntimeError("half way")
+        return original(variable, array, kind)
+
+    plan.map = fail
+    with pytest.raises(RuntimeError, match="half way"):
+        apply(model, graph, plan)
+    before = model.get_weights()
+    model.fit(*toy_data, batch_size=16, verbose=0)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert not np.array_equal(old, new)
+
+
 def kernels(model):
     keys = variable_keys(model)
     return {
@@ -401,7 +426,10 @@ def test_slots_of_a_frozen_layer_stay(backend):
     held = fill(model)
     hidden = model.get_layer("hidden")
     hidden.trainable = False
+    names = [v.name for v in model.optimizer.variables]
     cut_and_grow(model)
+    after = [v.name for v in model.optimizer.variables]
+    assert (after == names) == (backend != "jax")
     kept = {key for key in held if key[1] == id(hidden.kernel)}
 
     assert len(kept) == 2
