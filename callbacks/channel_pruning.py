@@ -10,13 +10,13 @@ from typing import Any
 import keras
 
 from keras_netopt import cost
+from keras_netopt.checks import check_fraction, check_integer
 from keras_netopt.schedules import Constant, Schedule, Steps
 from keras_netopt.serialization import export_class
 from keras_netopt.sparsity import matching_config
 from keras_netopt.surgery import channel_pruning as engine
 from keras_netopt.surgery import scores, verbs
 from keras_netopt.surgery.channel_recipe import Base, ChannelRecipe, Cut
-from keras_netopt.surgery.checks import check_integer, check_ratio
 from keras_netopt.surgery.cut_points import (
     CutPoint,
     cut_points,
@@ -144,7 +144,7 @@ class ChannelPruning(EditingPiece):
             seed=seed,
             allow_inexact=allow_inexact,
         )
-        check_integer(steps, "steps", 1)
+        check_integer(steps, "steps", minimum=1)
         self.schedule = _as_schedule(ratio, steps)
         scores.check_data(score, data)
         engine.check_recalibrate(recalibrate, data)
@@ -357,7 +357,7 @@ def _as_schedule(ratio: Any, steps: int) -> Schedule:
     if isinstance(ratio, Schedule):
         return ratio
     try:
-        return default_schedule(check_ratio(ratio), steps)
+        return default_schedule(check_fraction(ratio, "ratio"), steps)
     except TypeError as error:
         raise TypeError(
             "Argument `ratio` must be a float in [0, 1) or a schedule from "

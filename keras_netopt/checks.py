@@ -1,4 +1,4 @@
-"""Argument checks of the sparsity package, in the house's sentence form."""
+"""Argument checks in the house's sentence form."""
 
 import numbers
 import re

@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
+from keras_netopt.checks import check_fraction
 from keras_netopt.surgery import scores
 from keras_netopt.surgery.channel_recipe import ChannelRecipe, Cut
-from keras_netopt.surgery.checks import check_ratio
 from keras_netopt.surgery.graph import ChannelGraph
 from keras_netopt.surgery.recalibrate import recalibrate as measure_norms
 from keras_netopt.surgery.remove import remove
@@ -124,7 +124,7 @@ def prune_channels(
         seed=seed,
         allow_inexact=allow_inexact,
     )
-    ratio = check_ratio(ratio)
+    ratio = check_fraction(ratio, "ratio")
     scores.check_data(score, data)
     check_recalibrate(recalibrate, data)
     ChannelGraph(model)  # Finds a model that has none before anything else.

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.checks import check_choice, check_integer
 from keras_netopt.surgery import choose, scores
 from keras_netopt.surgery.candidates import Candidates, Limits, candidates
-from keras_netopt.surgery.checks import check_choice, check_integer
 from keras_netopt.surgery.choose import Ranking, Widths
 from keras_netopt.surgery.costing import Costing
 from keras_netopt.surgery.graph import ChannelGraph
@@ -133,9 +133,9 @@ class ChannelRecipe:
         check_choice(allocation, "allocation", choose.ALLOCATIONS)
         check_choice(target, "target", choose.TARGETS)
         if round_to is not None:
-            check_integer(round_to, "round_to", 1)
-        check_integer(min_channels, "min_channels", 1)
-        check_integer(seed, "seed", 0)
+            check_integer(round_to, "round_to", minimum=1)
+        check_integer(min_channels, "min_channels", minimum=1)
+        check_integer(seed, "seed")
         check_patterns(include, "include")
         check_patterns(exclude, "exclude")
         if not isinstance(allow_inexact, bool):

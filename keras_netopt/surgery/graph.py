@@ -150,6 +150,11 @@ class ChannelGraph(Trace):
         """
         return self.class_of[self.producers[self._producer(layer, kind)]]
 
+    def normed_together(self) -> list[np.ndarray]:
+        """The classes that each normalization computes one figure over."""
+        marks = self._marks["normed"]
+        return [np.unique(self.class_of[ids]) for ids, _ in marks]
+
     def layer_sets(self) -> tuple[LayerSet, ...]:
         """The layers grouped by the classes that they share."""
         if self._sets is None:

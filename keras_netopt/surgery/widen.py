@@ -322,8 +322,7 @@ def _grow_normed(
 
 def _normed_together(graph: ChannelGraph, classes: np.ndarray) -> np.ndarray:
     """Adds the classes that share a normalization with those given."""
-    marks = graph._marks["normed"]
-    groups = [np.unique(graph.class_of[ids]) for ids, _ in marks]
+    groups = graph.normed_together()
     found = set(classes.tolist())
     changed = True
     while changed:

@@ -144,7 +144,7 @@ ONE_BACKEND = {
     "_track_variables": ("torch", "TorchLayer"),
 }
 # Of Python, and of Keras before 3.15, asked for with `hasattr` alone.
-NOT_OF_KERAS = {"_getframe", "_backward_layer_config"}
+NOT_OF_KERAS = {"_getframe"}
 
 
 def _import(module):

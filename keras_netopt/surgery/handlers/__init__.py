@@ -3,7 +3,7 @@
 `register` opens the table for layers of your own.
 """
 
-from keras_netopt.surgery.handlers import (
+from keras_netopt.surgery.handlers import (  # noqa: F401
     applications,
     attention,
     convolution,
@@ -23,19 +23,3 @@ from keras_netopt.surgery.handlers.registry import Handler, lookup, register
 from keras_netopt.surgery.units import Unsupported
 
 __all__ = ["Handler", "Unsupported", "lookup", "register"]
-FAMILIES = (
-    applications,
-    attention,
-    convolution,
-    dense,
-    depthwise,
-    elementwise,
-    merging,
-    nested,
-    normalization,
-    ops_shape,
-    pooling,
-    recurrent,
-    reshaping,
-    wrappers,
-)

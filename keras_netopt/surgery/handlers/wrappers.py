@@ -1,7 +1,4 @@
-"""Bidirectional and TimeDistributed.
-
-Private name of Keras 3.15: `Bidirectional._backward_layer_config`.
-"""
+"""Bidirectional and TimeDistributed."""
 
 from typing import Any
 
@@ -54,10 +51,6 @@ class BidirectionalHandler(Handler):
     def sync(self, layer: Any, node: Any) -> None:
         for call in _both(layer, node.input_tensors[0]):
             settle_layer(call.operation, call)
-        if hasattr(layer, "_backward_layer_config"):
-            layer._backward_layer_config = keras.saving.serialize_keras_object(
-                layer.backward_layer
-            )
 
 
 def _both(layer: Any, tensor: Any) -> list[Call]:
