@@ -11,6 +11,7 @@ if not _os.path.isdir(_os.path.join(_here, "callbacks")):
 from keras_netopt import (  # noqa: E402
     callbacks,
     cost,
+    curriculum,
     datasets,
     export,
     layers,
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "cost",
+    "curriculum",
     "datasets",
     "export",
     "layers",
