@@ -14,16 +14,17 @@ from keras_netopt.checks import check_fraction, check_integer
 from keras_netopt.schedules import Constant, Schedule, Steps
 from keras_netopt.serialization import export_class
 from keras_netopt.sparsity import matching_config
-from keras_netopt.surgery import channel_pruning as engine
-from keras_netopt.surgery import scores, verbs
-from keras_netopt.surgery.channel_recipe import Base, ChannelRecipe, Cut
-from keras_netopt.surgery.cut_points import (
+from keras_netopt.surgery.cutting import channel_pruning as engine
+from keras_netopt.surgery.cutting import scores
+from keras_netopt.surgery.cutting.channel_recipe import Base, ChannelRecipe, Cut
+from keras_netopt.surgery.cutting.cut_points import (
     CutPoint,
     cut_points,
     default_schedule,
 )
-from keras_netopt.surgery.report import EditReport
-from keras_netopt.surgery.session import Edit, EditingPiece
+from keras_netopt.surgery.edits import verbs
+from keras_netopt.surgery.edits.report import EditReport
+from keras_netopt.surgery.edits.session import Edit, EditingPiece
 from keras_netopt.training import NoEffectWarning
 
 

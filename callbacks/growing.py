@@ -14,28 +14,28 @@ from keras_netopt.checks import (
 )
 from keras_netopt.schedules.checks import check_positive
 from keras_netopt.serialization import export_class
-from keras_netopt.surgery import gradmax
-from keras_netopt.surgery.actions import Action
-from keras_netopt.surgery.agenda import Agenda
-from keras_netopt.surgery.growth_settings import (
+from keras_netopt.surgery.edits.preserve import (
+    Preservation,
+    check_preserved,
+    snapshot,
+)
+from keras_netopt.surgery.edits.report import EditReport
+from keras_netopt.surgery.edits.session import Edit, EditingPiece
+from keras_netopt.surgery.growing import gradmax
+from keras_netopt.surgery.growing.actions import Action
+from keras_netopt.surgery.growing.agenda import Agenda
+from keras_netopt.surgery.growing.growth_settings import (
     as_actions,
     check_numbers,
     check_until,
     listed,
     tell,
 )
-from keras_netopt.surgery.new_units import KINDS
-from keras_netopt.surgery.preserve import (
-    Preservation,
-    check_preserved,
-    snapshot,
-)
-from keras_netopt.surgery.rehearsal import Rehearsal, decays
-from keras_netopt.surgery.report import EditReport
-from keras_netopt.surgery.sample import Sample, first_batch
-from keras_netopt.surgery.session import Edit, EditingPiece
-from keras_netopt.surgery.stop import NoGain
-from keras_netopt.surgery.triggers import Trigger, as_trigger
+from keras_netopt.surgery.growing.new_units import KINDS
+from keras_netopt.surgery.growing.rehearsal import Rehearsal, decays
+from keras_netopt.surgery.growing.sample import Sample, first_batch
+from keras_netopt.surgery.growing.stop import NoGain
+from keras_netopt.surgery.growing.triggers import Trigger, as_trigger
 from keras_netopt.training import (
     Carrier,
     NoEffectWarning,

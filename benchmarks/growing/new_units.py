@@ -16,7 +16,7 @@ import keras
 from benchmarks.growing import models
 from benchmarks.records import Records
 from keras_netopt.callbacks.growing import Growing
-from keras_netopt.surgery.actions import Widen
+from keras_netopt.surgery.growing.actions import Widen
 
 NAME = "growing_new_units"
 ARMS = ("paired", "zero", "net2net", "gradmax", "random", "none")

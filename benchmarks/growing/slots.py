@@ -16,9 +16,9 @@ import numpy as np
 
 from benchmarks.records import Records
 from keras_netopt import datasets, surgery
-from keras_netopt.surgery.deepen import deepen
-from keras_netopt.surgery.edit import apply
-from keras_netopt.surgery.widen import plan_widen
+from keras_netopt.surgery.edits.edit import apply
+from keras_netopt.surgery.growing.deepen import deepen
+from keras_netopt.surgery.growing.widen import plan_widen
 from keras_netopt.training import slot_kinds
 
 BATCH, STARTS, AFTER, EARLY = 64, (200, 1500), 200, 20

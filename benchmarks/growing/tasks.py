@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from benchmarks.growing import models
-from keras_netopt.surgery.actions import Action, Deepen, Widen
+from keras_netopt.surgery.growing.actions import Action, Deepen, Widen
 
 FLAT = 0.55  # Share of the training at the full learning rate.
 LAST = 0.05  # Share of the learning rate at the end.

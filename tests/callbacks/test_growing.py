@@ -6,9 +6,9 @@ import pytest
 
 from keras_netopt.callbacks.cost_ledger import CostLedger
 from keras_netopt.callbacks.growing import Growing
-from keras_netopt.surgery.actions import Deepen, Widen
-from keras_netopt.surgery.stop import NoGain
-from keras_netopt.surgery.triggers import Every, FitRisk, Plateau
+from keras_netopt.surgery.growing.actions import Deepen, Widen
+from keras_netopt.surgery.growing.stop import NoGain
+from keras_netopt.surgery.growing.triggers import Every, FitRisk, Plateau
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
 SAMPLES, BATCH = 128, 32

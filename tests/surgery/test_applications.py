@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_netopt import surgery
-from keras_netopt.surgery.graph import IN, ChannelGraph
+from keras_netopt.surgery.graph.channel_graph import IN, ChannelGraph
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",

@@ -3,6 +3,7 @@
 `register` opens the table for layers of your own.
 """
 
+from keras_netopt.surgery.graph.units import Unsupported
 from keras_netopt.surgery.handlers import (  # noqa: F401
     applications,
     attention,
@@ -20,6 +21,5 @@ from keras_netopt.surgery.handlers import (  # noqa: F401
     wrappers,
 )
 from keras_netopt.surgery.handlers.registry import Handler, lookup, register
-from keras_netopt.surgery.units import Unsupported
 
 __all__ = ["Handler", "Unsupported", "lookup", "register"]

@@ -5,11 +5,11 @@ from typing import Any
 from keras.src.applications.convnext import LayerScale, StochasticDepth
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
+from keras_netopt.surgery.graph.units import PASS
 from keras_netopt.surgery.handlers.common import input_of, keep_axes
 from keras_netopt.surgery.handlers.elementwise import Elementwise
 from keras_netopt.surgery.handlers.merging import MergeHandler
 from keras_netopt.surgery.handlers.registry import Handler, register
-from keras_netopt.surgery.units import PASS
 
 register(StochasticDepth, Elementwise)
 register(CustomScaleLayer, MergeHandler)

@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.surgery.graph.units import IN, OUT, Unsupported
 from keras_netopt.surgery.handlers.common import inputs_of
 from keras_netopt.surgery.handlers.registry import Handler, handles
-from keras_netopt.surgery.units import IN, OUT, Unsupported
 
 KEY, VALUE = "key_size", "value_size"
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.units import Unsupported
+from keras_netopt.surgery.graph.units import Unsupported
 
 _ALONE = (
     "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish "

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.surgery.graph.units import IN, OUT, PASS
 from keras_netopt.surgery.handlers.common import (
     channel_axis,
     check_activation,
@@ -15,7 +16,6 @@ from keras_netopt.surgery.handlers.common import (
     input_of,
 )
 from keras_netopt.surgery.handlers.registry import Handler, handles
-from keras_netopt.surgery.units import IN, OUT, PASS
 
 
 @handles(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.surgery.graph.units import IN, OUT, PASS, Unsupported
 from keras_netopt.surgery.handlers.common import (
     check_activation,
     expect,
@@ -16,7 +17,6 @@ from keras_netopt.surgery.handlers.common import (
     replace_axis,
 )
 from keras_netopt.surgery.handlers.registry import Handler, handles
-from keras_netopt.surgery.units import IN, OUT, PASS, Unsupported
 
 
 @handles(keras.layers.Dense)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.surgery.graph.units import IN, OUT, PASS
 from keras_netopt.surgery.handlers.common import (
     channel_axis,
     check_activation,
@@ -12,7 +13,6 @@ from keras_netopt.surgery.handlers.common import (
     input_of,
 )
 from keras_netopt.surgery.handlers.registry import Handler, handles
-from keras_netopt.surgery.units import IN, OUT, PASS
 
 
 def _fan(graph: Any, layer: Any, ids: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.surgery.graph.units import PASS, Unsupported
 from keras_netopt.surgery.handlers.common import (
     acts_alone,
     expect,
@@ -16,7 +17,6 @@ from keras_netopt.surgery.handlers.registry import (
     handles,
     handles_ops,
 )
-from keras_netopt.surgery.units import PASS, Unsupported
 
 L = keras.layers
 

@@ -6,13 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.surgery.graph.units import Unsupported
 from keras_netopt.surgery.handlers.common import inputs_of
 from keras_netopt.surgery.handlers.registry import (
     Handler,
     handles,
     handles_ops,
 )
-from keras_netopt.surgery.units import Unsupported
 
 L = keras.layers
 

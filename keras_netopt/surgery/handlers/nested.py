@@ -9,8 +9,8 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional
 
+from keras_netopt.surgery.graph.units import Unsupported
 from keras_netopt.surgery.handlers.registry import Handler, handles
-from keras_netopt.surgery.units import Unsupported
 
 
 @handles(Functional, keras.Sequential)

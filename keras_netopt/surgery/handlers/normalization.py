@@ -6,9 +6,9 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
+from keras_netopt.surgery.graph.units import PASS, Unsupported
 from keras_netopt.surgery.handlers.common import expect, input_of, keep_axes
 from keras_netopt.surgery.handlers.registry import Handler, handles
-from keras_netopt.surgery.units import PASS, Unsupported
 
 
 def _scale(graph: Any, layer: Any, axis: int, ids: np.ndarray) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_netopt.surgery.graph.units import Unsupported
 from keras_netopt.surgery.handlers.common import input_of, keep_axes
 from keras_netopt.surgery.handlers.registry import Handler, handles_ops
 from keras_netopt.surgery.handlers.reshaping import permute
-from keras_netopt.surgery.units import Unsupported
 
 
 @handles_ops(

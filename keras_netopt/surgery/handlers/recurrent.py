@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.surgery.graph.units import IN, OUT, PASS, Unsupported
 from keras_netopt.surgery.handlers.common import check_activation, inputs_of
 from keras_netopt.surgery.handlers.registry import Handler, handles
-from keras_netopt.surgery.units import IN, OUT, PASS, Unsupported
 
 L = keras.layers
 GATES = {L.LSTMCell: 4, L.GRUCell: 3, L.SimpleRNNCell: 1}

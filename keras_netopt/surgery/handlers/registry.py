@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from keras_netopt.surgery.units import Unsupported
+from keras_netopt.surgery.graph.units import Unsupported
 
 _LAYERS: dict[type, Any] = {}
 _OPS: dict[str, Any] = {}

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
+from keras_netopt.surgery.graph.units import Unsupported
 from keras_netopt.surgery.handlers.common import input_of
 from keras_netopt.surgery.handlers.registry import (
     Handler,
@@ -17,7 +18,6 @@ from keras_netopt.surgery.handlers.registry import (
     handles_ops,
 )
 from keras_netopt.surgery.handlers.shapes import Move, move_axis
-from keras_netopt.surgery.units import Unsupported
 
 L = keras.layers
 

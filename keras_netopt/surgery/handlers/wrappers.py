@@ -5,10 +5,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.surgery.graph.units import Arguments, Call, Unsupported
 from keras_netopt.surgery.handlers.common import input_of, inputs_of
 from keras_netopt.surgery.handlers.registry import Handler, handles
 from keras_netopt.surgery.handlers.settle import settle_layer
-from keras_netopt.surgery.units import Arguments, Call, Unsupported
 
 L = keras.layers
 

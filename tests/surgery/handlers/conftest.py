@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.surgery.edit import read, replace_value
-from keras_netopt.surgery.graph import IN, ChannelGraph
-from keras_netopt.surgery.plan import Plan
-from keras_netopt.surgery.reinfer import reinfer
+from keras_netopt.surgery.edits.edit import read, replace_value
+from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.reinfer import reinfer
+from keras_netopt.surgery.graph.channel_graph import IN, ChannelGraph
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_netopt.surgery.graph import ChannelGraph
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 
 L = layers
 RNG = np.random.default_rng(7)

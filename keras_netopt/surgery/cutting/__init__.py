@@ -1,0 +1,1 @@
+"""Which channels go: scores, candidates, costs and the cut itself."""

@@ -1,0 +1,273 @@
+"""Which layers may lose channels, and why the others may not."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.surgery.cutting.choose import Block
+from keras_netopt.surgery.cutting.matching import match
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.groups import LayerSet, producer_name
+
+CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be cut, and how far.
+
+    Args:
+        round_to: A changed width is a multiple of so many channels. Defaults
+            to `None`: any width.
+        min_channels: Channels that every layer keeps. Defaults to `8`.
+        include: Layers to cut, see `candidates`. Defaults to `None`.
+        exclude: Layers to leave alone. Defaults to `None`.
+        allow_inexact: Whether units that a normalization over the channels
+            reads may go. Defaults to `False`.
+    """
+
+    round_to: int | None = None
+    min_channels: int = 8
+    include: Any = None
+    exclude: Any = None
+    allow_inexact: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Every producer of channels, sorted into those to cut and the rest.
+
+    Args:
+        blocks: What may be cut.
+        producers: For each block the layer that names it.
+        widths: How many units each block has now.
+        skipped: Layers that are left alone, each with the reason.
+    """
+
+    blocks: tuple[Block, ...]
+    producers: dict[str, Any]
+    widths: dict[str, int]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def candidates(
+    graph: ChannelGraph,
+    limits: Limits,
+    before: Mapping[str, int] | None = None,
+) -> Candidates:
+    """Lists what may be cut.
+
+    By default that is every layer whose units nothing protects, but for the
+    first convolution. A pattern is the name or the path of a layer, else a
+    regular expression that is searched in the path, a layer or a layer class;
+    they stand for everything inside them, and for every layer that is coupled
+    to them. An `include` limits the choice to what it matches.
+
+    Args:
+        graph: The graph of a model.
+        limits: What may be cut, and how far.
+        before: Widths before the first of several cuts, by block. Defaults
+            to `None`: this is the first.
+
+    Returns:
+        Blocks to cut, and what is left alone.
+
+    Raises:
+        TypeError: If a pattern is of the wrong kind.
+        ValueError: If a pattern matches nothing, or `include` matches only
+            layers that must not be cut.
+    """
+    sorter = _Sorter(graph, limits, before or {})
+    for one in graph.layer_sets():
+        sorter.add(one)
+    sorter.check_include()
+    blocks = tuple(sorter.blocks)
+    widths = {block.name: len(block) for block in blocks}
+    return Candidates(blocks, sorter.producers, widths, sorter.skipped)
+
+
+def _first_convolution(graph: ChannelGraph) -> str | None:
+    for layer in graph.producers:
+        if isinstance(layer, CONVOLUTIONS):
+            return graph.path(layer)
+    return None
+
+
+class _Sorter:
+    """The sets of one graph, sorted one after the other."""
+
+    def __init__(
+        self, graph: ChannelGraph, limits: Limits, before: Mapping[str, int]
+    ) -> None:
+        self.graph = graph
+        self.limits = limits
+        self.before = before
+        self.included = match(graph, limits.include, "include")
+        self.excluded = match(graph, limits.exclude, "exclude") or set()
+        self.first = _first_convolution(graph)
+        self.structure = _structure(graph)
+        self.blocks: list[Block] = []
+        self.producers: dict[str, Any] = {}
+        self.parts: dict[str, int] = {}
+        self.skipped: tuple[tuple[str, str], ...] = ()
+        self.refused: list[tuple[str, str]] = []
+
+    def add(self, one: LayerSet) -> None:
+        """Makes blocks of a set, or notes why it is left alone."""
+        paths = {self.graph.path(layer) for layer in one.layers}
+        classes = self._usable(one)
+        reason = self._protection(one, classes)
+        if reason is not None:
+            self._refuse(one.layers, reason)
+            return
+        reason = self._choice(paths)
+        if reason is not None:
+            self._skip(one.layers, reason)
+            return
+        for block, layer in self._split(one, classes):
+            if block.original <= block.floor:
+                self._refuse([layer], _narrow(block))
+            else:
+                self.blocks.append(block)
+                self.producers[block.name] = layer
+
+    def check_include(self) -> None:
+        """Refuses an `include` that leaves nothing to cut."""
+        if self.blocks or not self.refused:
+            return
+        listed = ", ".join(f"{p} ({why})" for p, why in self.refused)
+        raise ValueError(
+            "Argument `include` must match at least one layer that can be "
+            f"cut, but it matches: {listed}. "
+            f"Received: include={self.limits.include!r}"
+        )
+
+    def _refuse(self, layers: Sequence[Any], reason: str) -> None:
+        """Skips what cannot be cut whether or not the user asked for it."""
+        self._skip(layers, reason)
+        self.refused += [
+            (producer_name(self.graph, layer), reason)
+            for layer in layers
+            if self.graph.path(layer) in (self.included or ())
+        ]
+
+    def _skip(self, layers: Iterable[Any], reason: str) -> None:
+        names = [producer_name(self.graph, layer) for layer in layers]
+        self.skipped += tuple((name, reason) for name in names)
+
+    def _usable(self, one: LayerSet) -> np.ndarray:
+        if self.limits.allow_inexact:
+            return one.free
+        normed = [c in self.graph.normed for c in one.free.tolist()]
+        return one.free[~np.array(normed, bool)]
+
+    def _protection(self, one: LayerSet, classes: np.ndarray) -> str | None:
+        if one.reason is not None:
+            return one.reason
+        if not len(classes):
+            return f"{one.normed} mixes its channels (see `allow_inexact`)"
+        if any(_is_size(layer) for layer in one.layers):
+            return "the size of the heads is kept (see `surgery.remove`)"
+        return None
+
+    def _choice(self, paths: set[str]) -> str | None:
+        if paths & self.excluded:
+            return "excluded"
+        if self.included is not None:
+            return None if paths & self.included else "not included"
+        if self.first in paths:
+            return "first convolution (name it in `include` to cut it)"
+        return None
+
+    def _split(
+        self, one: LayerSet, classes: np.ndarray
+    ) -> list[tuple[Block, Any]]:
+        """Parts of a set whose classes the same layers make."""
+        counts = np.stack(
+            [
+                np.bincount(
+                    self.graph.units(layer), minlength=self.graph.class_count
+                )[classes]
+                for layer in one.layers
+            ]
+        )
+        _, part = np.unique(counts, axis=1, return_inverse=True)
+        part = part.reshape(-1)
+        found = []
+        for number in dict.fromkeys(part.tolist()):
+            own = classes[part == number]
+            makers = [
+                (layer, int(count) * _width(layer))
+                for layer, count in zip(
+                    one.layers, counts[:, part == number][:, 0], strict=True
+                )
+                if count
+            ]
+            found.append((self._block(own, makers), makers[0][0]))
+        return found
+
+    def _block(
+        self, classes: np.ndarray, makers: list[tuple[Any, int]]
+    ) -> Block:
+        name = self.graph.path(makers[0][0])
+        number = self.parts.get(name, 0)
+        self.parts[name] = number + 1
+        name = f"{name}[{number}]" if number else name
+        least, multiple = self.limits.min_channels, self.limits.round_to or 1
+        steps = [multiple // math.gcd(multiple, width) for _, width in makers]
+        step = math.lcm(*steps)
+        floor = max(math.ceil(least / width) for _, width in makers)
+        return Block(
+            name,
+            classes,
+            kind=self.structure.get(int(classes[0])),
+            before=self.before.get(name),
+            step=step,
+            floor=max(1, math.ceil(floor / step)) * step,
+        )
+
+
+def _narrow(block: Block) -> str:
+    return (
+        f"has {len(block)} units, of which `min_channels` and `round_to` "
+        f"keep {block.floor}"
+    )
+
+
+def _is_size(layer: Any) -> bool:
+    return isinstance(layer, tuple) and layer[1].endswith("_size")
+
+
+def _width(layer: Any) -> int:
+    """Channels that one unit stands for: a head is as wide as its values."""
+    if isinstance(layer, keras.layers.MultiHeadAttention):
+        return int(layer.value_dim or layer.key_dim)
+    return 1
+
+
+def _structure(graph: ChannelGraph) -> dict[int, tuple[Any, ...]]:
+    """What layers make and read each class: equal where blocks are alike."""
+    found: dict[int, list[Any]] = {}
+    for binding in graph.bindings:
+        part = (
+            type(binding.layer).__name__,
+            binding.variable.name,
+            binding.axis,
+            binding.role,
+        )
+        for one in np.unique(graph.class_of[binding.ids]).tolist():
+            found.setdefault(one, []).append(part)
+    return {one: tuple(sorted(parts)) for one, parts in found.items()}

@@ -1,0 +1,143 @@
+"""What a model would cost after a cut, without making it."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.cost.macs import count, has_inside
+from keras_netopt.surgery.graph.channel_graph import (
+    IN,
+    OUT,
+    PASS,
+    Binding,
+    ChannelGraph,
+)
+from keras_netopt.training.graph import GraphNode, graph_nodes
+from keras_netopt.training.layers import own_variables
+
+
+@dataclass(frozen=True, eq=False)
+class _Shape:
+    """A variable whose size follows the classes that are kept."""
+
+    fixed: int
+    axes: tuple[np.ndarray, ...]
+
+    def size(self, kept: np.ndarray) -> int:
+        return self.fixed * math.prod(int(kept[a].sum()) for a in self.axes)
+
+
+_ONE = _Shape(1, ())
+ROLES = (IN, OUT, PASS)
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """MACs that are proportional to the size of some variables."""
+
+    macs: float
+    shapes: tuple[_Shape, ...]
+
+    def at(self, kept: np.ndarray) -> float:
+        return self.macs * sum(shape.size(kept) for shape in self.shapes)
+
+
+class Costing:
+    """Counts parameters and MACs for any choice of kept units.
+
+    Parameters are exact. MACs are too for dense layers and convolutions,
+    whose work is the size of the kernel times the places it is put to; what
+    attention multiplies follows its heads. Work that no weight takes part in
+    counts as it is now.
+
+    Example:
+
+    >>> import keras
+    >>> model = keras.Sequential([
+    ...     keras.Input((4,)), keras.layers.Dense(6), keras.layers.Dense(2)
+    ... ])
+    >>> graph = ChannelGraph(model)
+    >>> costing = Costing(graph)
+    >>> kept = np.ones(graph.class_count, bool)
+    >>> kept[graph.units(model.layers[0])[:3]] = False
+    >>> costing.macs(kept), costing.params(kept)
+    (18.0, 23)
+
+    Args:
+        graph: The graph of a model.
+    """
+
+    def __init__(self, graph: ChannelGraph) -> None:
+        self._axes: dict[int, list[Binding]] = {}
+        for binding in graph.bindings:
+            self._axes.setdefault(id(binding.variable), []).append(binding)
+        self._class_of = graph.class_of
+        self._weights = [self._shape(v) for v in graph.model.weights]
+        nodes = graph_nodes(graph.model, enter=has_inside)
+        self._works = [work for n in nodes if (work := self._work(n))]
+        batch = keras.tree.flatten(graph.model.inputs)[0].shape[0] or 1
+        self._batch = batch
+
+    def params(self, kept: np.ndarray) -> int:
+        """Returns the number of weights.
+
+        Args:
+            kept: Boolean array, one entry a class.
+        """
+        return sum(shape.size(kept) for shape in self._weights)
+
+    def macs(self, kept: np.ndarray) -> float:
+        """Returns the MACs of one sample.
+
+        Args:
+            kept: Boolean array, one entry a class.
+        """
+        return sum(work.at(kept) for work in self._works) / self._batch
+
+    def _shape(self, variable: Any, roles: tuple[str, ...] = ROLES) -> _Shape:
+        bound = self._axes.get(id(variable), [])
+        fixed = [
+            size
+            for axis, size in enumerate(variable.shape)
+            if all(b.axis != axis for b in bound)
+        ]
+        followed = [b for b in bound if b.role in roles]
+        fixed += [len(b.ids) for b in bound if b.role not in roles]
+        axes = tuple(self._class_of[b.ids] for b in followed)
+        return _Shape(math.prod(fixed), axes)
+
+    def _work(self, node: GraphNode) -> _Work | None:
+        macs = count(node)
+        if not macs:
+            return None
+        kernels = self._kernels(node)
+        shapes = tuple(self._shape(v) for v in kernels)
+        if not kernels:
+            # What attention multiplies follows the heads, not the width.
+            shapes = self._makers(node.owners)
+        size = sum(shape.size(np.ones(len(self._class_of))) for shape in shapes)
+        return _Work(macs / size, shapes) if size else _Work(macs, (_ONE,))
+
+    def _kernels(self, node: GraphNode) -> list[Any]:
+        """The bound matrices that take part in a call."""
+        own: list[Any] = []
+        if isinstance(node.operation, keras.layers.Layer):
+            own = own_variables(node.operation)
+        own += [leaf for leaf in node.inputs if id(leaf) in self._axes]
+        return [v for v in own if id(v) in self._axes and len(v.shape) > 1]
+
+    def _makers(
+        self, owners: tuple[keras.Operation, ...]
+    ) -> tuple[_Shape, ...]:
+        """The out axes of the first matrix that the innermost owner holds."""
+        for owner in reversed(owners[1:]):
+            for variable in getattr(owner, "weights", ()):
+                bound = self._axes.get(id(variable), [])
+                if len(variable.shape) > 1 and any(
+                    b.role == OUT for b in bound
+                ):
+                    return (self._shape(variable, (OUT,)),)
+        return ()

@@ -1,0 +1,1 @@
+"""How arrays, slots and the journal follow an edit."""

@@ -1,0 +1,1 @@
+"""Where and when a model grows, and how new units begin."""

@@ -1,0 +1,256 @@
+"""Puts new layers into the graph of a built model, in place.
+
+Private names of Keras 3.15: `Functional._inputs`, `_outputs`,
+`_outputs_struct`, `_nodes`, `_nodes_by_depth`, `_operations`,
+`_operations_by_depth`, `Layer._layers`, `_tracker`, `Sequential._functional`,
+`Operation._inbound_nodes`, `_outbound_nodes`, `KerasTensor._keras_history`,
+`_self_setattr_tracking`; `map_graph`, `SymbolicArguments`, `DotNotTrackScope`.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras.src.ops.function import map_graph
+from keras.src.ops.symbolic_arguments import SymbolicArguments
+from keras.src.utils.tracking import DotNotTrackScope
+
+from keras_netopt.surgery.graph.names import functional, nodes
+from keras_netopt.training.graph import is_graph_model
+
+Undo = Callable[[], None]
+Build = Callable[[Any], Any]
+_GRAPH = (
+    "_outputs",
+    "_outputs_struct",
+    "_nodes",
+    "_nodes_by_depth",
+    "_operations",
+    "_operations_by_depth",
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A call inside a model or inside one of the models nested in it.
+
+    Args:
+        owner: The Functional or Sequential model that makes the call.
+        node: The call.
+    """
+
+    owner: keras.Model
+    node: Any
+
+    @property
+    def graph(self) -> Any:
+        """The graph of nodes that the call belongs to."""
+        return functional(self.owner)
+
+    @property
+    def tensor(self) -> Any:
+        """What the call returns."""
+        return self.node.outputs[0]
+
+    def consumers(self) -> list[Any]:
+        """The calls that read the tensor, in the order of execution."""
+        return consumers(self.graph, self.tensor)
+
+    def is_output(self) -> bool:
+        """Whether the owner returns the tensor."""
+        return any(one is self.tensor for one in self.graph._outputs)
+
+
+def places(model: keras.Model) -> Iterator[Place]:
+    """Yields every call of a model, those of nested models after their own.
+
+    A nested model that is called several times comes once.
+
+    Args:
+        model: A built Functional or Sequential model.
+
+    Returns:
+        An iterator over the calls.
+    """
+    seen: set[int] = set()
+    stack = [model]
+    while stack:
+        owner = stack.pop()
+        if id(functional(owner)) in seen:
+            continue
+        seen.add(id(functional(owner)))
+        for node in nodes(functional(owner)):
+            yield Place(owner, node)
+            if is_graph_model(node.operation):
+                stack.append(node.operation)
+
+
+def consumers(graph: Any, tensor: Any) -> list[Any]:
+    """Lists the calls of a graph that read a tensor."""
+    return [
+        node
+        for node in nodes(graph)
+        if any(one is tensor for one in node.input_tensors)
+    ]
+
+
+def insert(place: Place, build: Build) -> tuple[list[Any], Undo]:
+    """Puts layers behind a call: everything that read it reads them.
+
+    The order of layers and weights becomes the one of a model that is built
+    anew from the config. Another model made of the same tensors does not
+    follow and has to be built anew.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    >>> place = [p for p in places(model) if not p.node.is_input][0]
+    >>> added, undo = insert(place, keras.layers.ReLU(name="new"))
+    >>> [layer.name for layer in model.layers][-1]
+    'new'
+    >>> undo()
+    >>> len(model.layers)
+    1
+
+    Args:
+        place: The call.
+        build: Calls layers on the tensor and returns a tensor of the same
+            shape and type; in a Sequential model one layer after the other.
+
+    Returns:
+        The new layers and ops, in the order of the model, and a function
+        that takes everything back.
+
+    Raises:
+        ValueError: If `build` returns another kind of tensor. Nothing is
+            changed then.
+    """
+    with contextlib.ExitStack() as undo:
+        graph, old = place.graph, place.tensor
+        readers = place.consumers()
+        _keep(old._keras_history.operation._outbound_nodes, undo)
+        new = build(old)
+        check_tensor(old, new)
+        calls = _calls_between(graph, old, new)
+        for node in calls:
+            undo.callback(node.operation._inbound_nodes.remove, node)
+        for node in readers:
+            _rewire(node, old, new, undo)
+        _remap(graph, old, new, undo)
+        added = [
+            one
+            for one in graph._operations
+            if any(node.operation is one for node in calls)
+        ]
+        layers = [one for one in added if isinstance(one, keras.Layer)]
+        _enlist(graph, layers, undo)
+        if graph is not place.owner:
+            _extend(place, layers, undo)
+        done = undo.pop_all()
+    return added, done.close
+
+
+def check_tensor(old: Any, new: Any) -> None:
+    """Refuses a block that returns another kind of tensor than it takes.
+
+    Args:
+        old: The tensor that it was called on.
+        new: What it returned.
+
+    Raises:
+        ValueError: If it is no tensor or of another shape or type.
+    """
+    if not isinstance(new, keras.KerasTensor) or new is old:
+        raise ValueError(
+            "Argument `block` must be a function that calls layers on a "
+            f"tensor and returns the result. Received: {new!r}"
+        )
+    if new.shape != old.shape or new.dtype != old.dtype:
+        raise ValueError(
+            "Argument `block` must return a tensor like the one it takes: "
+            f"shape {old.shape}, {old.dtype}. "
+            f"Received: shape {new.shape}, {new.dtype}"
+        )
+
+
+def _calls_between(graph: Any, old: Any, new: Any) -> list[Any]:
+    """Lists the calls that lead from one tensor to another."""
+    known = {id(node) for node in nodes(graph)}
+    found: list[Any] = []
+    stack = [new]
+    while stack:
+        operation, index, _ = stack.pop()._keras_history
+        node = operation._inbound_nodes[index]
+        if id(node) not in known:
+            known.add(id(node))
+            found.append(node)
+            stack += node.input_tensors
+    return found
+
+
+def _rewire(node: Any, old: Any, new: Any, undo: contextlib.ExitStack) -> None:
+    arguments = node.arguments
+    args, kwargs = arguments.convert(lambda one: new if one is old else one)
+    undo.callback(setattr, node, "arguments", arguments)
+    node.arguments = SymbolicArguments(*args, **kwargs)
+    before = old._keras_history.operation._outbound_nodes
+    after = new._keras_history.operation._outbound_nodes
+    _keep(after, undo)
+    for _ in range(sum(one is node for one in before)):
+        before.remove(node)
+        after.append(node)
+
+
+def _keep(items: list[Any], undo: contextlib.ExitStack) -> None:
+    undo.callback(items.__setitem__, slice(None), list(items))
+
+
+def _remap(graph: Any, old: Any, new: Any, undo: contextlib.ExitStack) -> None:
+    def swap(one: Any) -> Any:
+        return new if one is old else one
+
+    outputs = [swap(one) for one in graph._outputs]
+    struct = keras.tree.map_structure(swap, graph._outputs_struct)
+    values = (outputs, struct, *map_graph(graph._inputs, outputs))
+    members = vars(graph)
+    for name, value in zip(_GRAPH, values, strict=True):
+        undo.callback(_assign, graph, name, members[name])
+        _assign(graph, name, value)
+
+
+def _assign(graph: Any, name: str, value: Any) -> None:
+    """Sets an attribute as Keras does: neither wrapped nor tracked."""
+    tracks = getattr(graph, "_self_setattr_tracking", True)
+    with DotNotTrackScope():
+        if keras.backend.backend() == "tensorflow":
+            graph._self_setattr_tracking = False
+        setattr(graph, name, value)
+        if keras.backend.backend() == "tensorflow":
+            graph._self_setattr_tracking = tracks
+
+
+def _enlist(
+    graph: Any, layers: Sequence[Any], undo: contextlib.ExitStack
+) -> None:
+    """Brings the list of layers, and so the weights, into the graph's order."""
+    _keep(graph._layers, undo)
+    for layer in layers:
+        graph._tracker.track(layer)
+        undo.callback(graph._tracker.untrack, layer)
+    rank = {id(one): k for k, one in enumerate(graph._operations)}
+    graph._layers.sort(key=lambda one: rank.get(id(one), len(rank)))
+
+
+def _extend(
+    place: Place, layers: Sequence[Any], undo: contextlib.ExitStack
+) -> None:
+    """Puts the layers into the list that a Sequential model shows."""
+    owner: Any = place.owner
+    held = list(owner._layers)
+    where = next(k for k, one in enumerate(held) if one is place.node.operation)
+    undo.callback(setattr, owner, "_layers", held)
+    owner._layers = held[: where + 1] + list(layers) + held[where + 1 :]
+    for layer in layers:
+        undo.callback(owner._tracker.untrack, layer)

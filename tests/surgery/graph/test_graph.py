@@ -1,0 +1,367 @@
+"""The channel graph: classes, sets, names, reasons and how it is printed."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers as L
+
+from keras_netopt.surgery import Handler, register
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.units import connected
+
+
+def residual():
+    x = L.Input((6, 6, 3))
+    y = L.Conv2D(4, 3, padding="same", name="stem")(x)
+    z = L.BatchNormalization(name="norm")(y)
+    z = L.Conv2D(5, 3, padding="same", name="inner")(z)
+    z = L.Conv2D(4, 3, padding="same", name="outer")(z)
+    y = L.Add(name="add")([y, z])
+    y = L.GlobalAveragePooling2D(name="pool")(y)
+    return keras.Model(x, L.Dense(2, name="head")(y), name="net")
+
+
+def whole(message):
+    return f"^{re.escape(message)}$"
+
+
+def test_connected_follows_chains_of_pairs():
+    pairs = [(np.array([5, 1]), np.array([4, 0])), ([4], [1])]
+    assert connected(7, pairs).tolist() == [0, 0, 1, 2, 0, 0, 3]
+    assert connected(3, []).tolist() == [0, 1, 2]
+
+
+def test_addition_couples_its_producers():
+    graph = ChannelGraph(residual())
+    assert graph.units("stem").tolist() == graph.units("outer").tolist()
+    layers = graph.set_of("outer")
+    assert [one.name for one in layers.layers] == ["stem", "outer"]
+    assert layers.classes.tolist() == graph.units("stem").tolist()
+    assert layers.free.tolist() == layers.classes.tolist()
+    assert (layers.reason, layers.normed, layers.rigid) == (None, None, None)
+
+
+def test_sets_come_in_model_order_and_hold_each_producer_once():
+    graph = ChannelGraph(residual())
+    names = [[one.name for one in s.layers] for s in graph.layer_sets()]
+    assert names == [["stem", "outer"], ["inner"], ["head"]]
+    assert sum(len(s.classes) for s in graph.layer_sets()) == 4 + 5 + 2
+
+
+def test_bindings_name_every_axis_once():
+    model = residual()
+    graph = ChannelGraph(model)
+    keys = [(b.variable.path, b.axis) for b in graph.bindings]
+    assert len(set(keys)) == len(keys)
+    axes = sum(len(weight.shape) for weight in model.weights)
+    spatial = 3 * 2  # Two axes of each of the three kernels.
+    assert len(keys) == axes - spatial
+    roles = {(b.layer.name, b.variable.name, b.axis): b for b in graph.bindings}
+    assert roles["stem", "kernel", 3].role == "out"
+    assert roles["inner", "kernel", 2].role == "in"
+    assert roles["norm", "moving_variance", 0].role == "pass"
+    assert roles["norm", "moving_variance", 0].fresh == "ones"
+    assert roles["stem", "bias", 0].fresh == "zeros"
+
+
+def test_explain_prints_each_coupled_axis_and_the_reasons():
+    graph = ChannelGraph(residual())
+    assert str(graph.explain("head")) == "\n".join(
+        [
+            "head: 2 units, 2 classes",
+            "layer   variable   axis   role",
+            "head    kernel        1   out",
+            "head    bias          0   out",
+            "protected: reaches the output 'head' of the model",
+        ]
+    )
+    group = graph.explain("outer")
+    assert ("norm", "gamma", 0, "pass") in group.rows
+    assert ("head", "kernel", 0, "in") in group.rows
+    assert group.notes == ()
+
+
+def test_explain_tells_of_limits():
+    x = L.Input((6, 6, 3))
+    y = L.Conv2D(6, 3, name="a")(x)
+    y = L.Conv2D(6, 3, groups=2, name="groups")(y)
+    y = L.Conv2D(4, 1, name="b")(y)
+    y = L.LayerNormalization(name="norm")(y)
+    model = keras.Model(x, L.Dense(2)(L.Flatten()(y)))
+    graph = ChannelGraph(model)
+    assert graph.explain("a").notes == (
+        "cannot be replicated: is a group of the convolution 'groups'",
+    )
+    assert graph.explain("b").notes == (
+        "not exact to remove: crosses LayerNormalization 'norm'",
+    )
+    assert graph.set_of("a").rigid and graph.set_of("b").normed
+
+
+def test_paths_lead_into_nested_models():
+    inner = keras.Sequential(
+        [L.Input((4,)), L.Dense(5, name="fc")], name="encoder"
+    )
+    x = L.Input((4,))
+    y = L.Dense(4, name="fc")(x)
+    model = keras.Model(x, L.Dense(2, name="head")(inner(y)))
+    graph = ChannelGraph(model)
+    fc = inner.get_layer("fc")
+    assert graph.find("encoder/fc") is fc
+    assert graph.path(fc) == "encoder/fc"
+    assert graph.find(fc) is fc
+    assert graph.find("fc") is model.get_layer("fc")
+    assert graph.units("encoder/fc").tolist() == graph.units(fc).tolist()
+    assert len(graph.units("fc")) == 4
+
+
+def test_name_inside_one_nested_model_is_enough():
+    inner = keras.Sequential([L.Input((4,)), L.Dense(5, name="deep")])
+    x = L.Input((4,))
+    graph = ChannelGraph(keras.Model(x, L.Dense(2)(inner(x))))
+    assert graph.find("deep") is inner.get_layer("deep")
+
+
+def test_name_in_two_nested_models_is_ambiguous():
+    def encoder(name):
+        layers = [L.Input((4,)), L.Dense(4, name="fc")]
+        return keras.Sequential(layers, name=name)
+
+    x = L.Input((4,))
+    y = L.Dense(2)(encoder("b")(encoder("a")(x)))
+    graph = ChannelGraph(keras.Model(x, y))
+    message = "Several layers have the name 'fc': a/fc, b/fc. Received: "
+    with pytest.raises(ValueError, match=whole(message + "layer='fc'")):
+        graph.find("fc")
+
+
+def test_unknown_name_brings_the_three_nearest():
+    graph = ChannelGraph(residual())
+    with pytest.raises(ValueError) as error:
+        graph.find("outter")
+    assert str(error.value).startswith(
+        "There is no layer 'outter' in the model 'net'; the nearest names "
+        "are 'outer', "
+    )
+    assert str(error.value).count("'") == 12
+
+
+def test_layer_of_another_model_is_refused():
+    graph = ChannelGraph(residual())
+    other = L.Dense(2, name="alien")
+    with pytest.raises(
+        ValueError,
+        match=r"^Layer 'alien' is not part of the model 'net'. Received: ",
+    ):
+        graph.find(other)
+
+
+def test_layer_without_units_is_refused():
+    graph = ChannelGraph(residual())
+    message = (
+        "BatchNormalization 'norm' makes no units of its own. "
+        "Received: layer='norm'"
+    )
+    with pytest.raises(ValueError, match=whole(message)):
+        graph.units("norm")
+
+
+def test_wrapper_stands_for_the_layer_inside():
+    x = L.Input((5, 4))
+    y = L.Bidirectional(L.GRU(3, return_sequences=True), name="both")(x)
+    y = L.TimeDistributed(L.Dense(6), name="steps")(y)
+    graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
+    assert len(graph.units("both")) == 3 and len(graph.units("steps")) == 6
+    layers = [path.split("/")[0] for path, *_ in graph.explain("both").rows]
+    assert set(layers) == {"both", "steps"}
+
+
+def test_unknown_kind_names_those_there_are():
+    x = L.Input((5, 8))
+    y = L.MultiHeadAttention(4, 2, output_shape=6, name="att")(x, x)
+    graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
+    assert len(graph.units("att")) == 4
+    assert len(graph.units("att", "value_size")) == 2
+    assert len(graph.units("att", "key_size")) == 2
+    assert len(graph.units("att", "output")) == 6
+    message = (
+        "MultiHeadAttention 'att' makes no units of the kind 'size'; its "
+        "kinds are ['key_size', 'value_size', 'output']. "
+        "Received: layer='att'"
+    )
+    with pytest.raises(ValueError, match=whole(message)):
+        graph.units("att", "size")
+
+
+def test_subclassed_model_is_refused():
+    class Own(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(
+        ValueError,
+        match=r"^The model 'own' is subclassed: it has no graph of layers to "
+        r"read channels from\. Build it with `keras\.Model\(inputs, outputs\)"
+        r"` or `keras\.Sequential`\. Received: model=Own$",
+    ):
+        ChannelGraph(Own(name="own"))
+
+
+def test_unbuilt_model_is_refused():
+    model = keras.Sequential([L.Dense(2)], name="late")
+    message = (
+        "The model 'late' is not built: its channels are not known yet. Call "
+        "it on data, or call `model.build(input_shape)`. "
+        "Received: model=Sequential"
+    )
+    with pytest.raises(ValueError, match=whole(message)):
+        ChannelGraph(model)
+    model.build((None, 3))
+    assert len(ChannelGraph(model).units(model.layers[0])) == 2
+
+
+def test_what_is_no_model_is_refused():
+    message = "Argument `model` must be a `keras.Model`. Received: model=3"
+    with pytest.raises(TypeError, match=whole(message)):
+        ChannelGraph(3)
+
+
+def test_subclass_of_a_functional_model_has_a_graph():
+    class Named(keras.Model):
+        pass
+
+    x = L.Input((3,))
+    y = L.Dense(4, name="hidden")(x)
+    model = Named(x, L.Dense(2)(y))
+    assert ChannelGraph(model).set_of("hidden").reason is None
+
+
+def test_weights_that_two_layers_hold_tie_their_units():
+    one = L.Dense(4, name="one")
+
+    class Tied(L.Dense):
+        def build(self, input_shape):
+            self._kernel, self.bias = one._kernel, None
+            self.built = True
+
+    x = L.Input((4,))
+    y = [one(x), Tied(4, name="two")(x)]
+    model = keras.Model(x, L.Dense(2)(L.Concatenate()(y)))
+    graph = ChannelGraph(model)
+    assert graph.units("one").tolist() == graph.units("two").tolist()
+
+
+def test_layer_called_by_an_unknown_way_is_left_alone():
+    """One call can be followed, the other not: the layer keeps its width."""
+    x = L.Input((6, 6, 3))
+    y = L.Conv2D(6, 3, padding="same", name="first")(x)
+    conv = L.Conv2D(6, 3, padding="same", name="conv")
+    turned = L.Permute((1, 3, 2))(y)
+    y = L.GlobalAveragePooling2D()(conv(y))
+    z = L.GlobalAveragePooling2D()(conv(L.Permute((1, 3, 2))(turned)))
+    mixed = L.GlobalAveragePooling2D()(conv(turned))
+    model = keras.Model(x, L.Dense(2)(L.Concatenate()([y, z, mixed])))
+    graph = ChannelGraph(model)
+    reason = (
+        "touches Conv2D 'conv', which works on axis 3 of a tensor whose "
+        "channels are on axis 2"
+    )
+    first = graph.set_of("first")
+    assert first.reason == reason
+    assert set(graph.units("conv")) <= set(graph.reasons)
+
+
+class Gain(L.Layer):
+    def build(self, input_shape):
+        self.gain = self.add_weight(shape=(input_shape[-1],), name="gain")
+
+    def call(self, inputs):
+        return inputs * self.gain
+
+
+class GainHandler(Handler):
+    def bind(self, graph, layer, node):
+        (tensor,) = node.input_tensors
+        ids = graph.channels(tensor, -1)
+        graph.bind(layer, layer.gain, 0, ids, "pass", fresh="ones")
+        graph.set_label(node.outputs[0], -1, ids)
+
+    def sync(self, layer, node):
+        layer.synced = layer.gain.shape
+
+
+@pytest.fixture
+def registry():
+    from keras_netopt.surgery.handlers import registry
+
+    before = dict(registry._LAYERS)
+    yield
+    registry._LAYERS.clear()
+    registry._LAYERS.update(before)
+
+
+def with_gain(layer):
+    x = L.Input((4,))
+    y = layer(L.Dense(6, name="hidden")(x))
+    return keras.Model(x, L.Dense(2)(y))
+
+
+def test_unknown_layer_protects_what_it_touches(registry):
+    model = with_gain(Gain(name="own"))
+    reason = "touches Gain 'own', which has no handler"
+    assert ChannelGraph(model).set_of("hidden").reason == reason
+
+
+def test_registered_layer_is_followed(registry):
+    assert register(Gain, GainHandler) is GainHandler
+    graph = ChannelGraph(with_gain(Gain(name="own")))
+    assert graph.set_of("hidden").reason is None
+    assert ("own", "gain", 0, "pass") in graph.explain("hidden").rows
+
+
+def test_register_is_a_decorator_too(registry):
+    @register(Gain)
+    class Decorated(GainHandler):
+        pass
+
+    assert Decorated.__name__ == "Decorated"
+    assert ChannelGraph(with_gain(Gain())).set_of("hidden").reason is None
+
+
+def test_subclass_with_a_call_of_its_own_is_unknown(registry):
+    class Louder(Gain):
+        def call(self, inputs):
+            return keras.ops.flip(super().call(inputs), axis=-1)
+
+    class Renamed(Gain):
+        pass
+
+    register(Gain, GainHandler)
+    assert ChannelGraph(with_gain(Renamed())).set_of("hidden").reason is None
+    reason = ChannelGraph(with_gain(Louder(name="own"))).set_of("hidden").reason
+    assert reason == "touches Louder 'own', which has no handler"
+
+
+def test_register_checks_its_arguments(registry):
+    message = "Argument `layer_class` must be a class. Received: "
+    with pytest.raises(TypeError, match=whole(f"{message}layer_class='x'")):
+        register("x", GainHandler)
+    message = "Argument `handler` must have the method `bind`. Received: "
+    with pytest.raises(TypeError, match=whole(f"{message}handler=3")):
+        register(Gain, 3)
+
+
+def test_graph_of_a_deep_model_is_quick():
+    import time
+
+    x = y = L.Input((8, 8, 64))
+    for _ in range(60):
+        z = L.Conv2D(64, 1)(y)
+        z = L.BatchNormalization()(z)
+        y = L.Add()([y, L.ReLU()(z)])
+    model = keras.Model(x, L.Dense(2)(y))
+    start = time.perf_counter()
+    ChannelGraph(model).layer_sets()
+    assert time.perf_counter() - start < 2.0

@@ -1,0 +1,520 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_netopt.surgery.edits.preserve import check_preserved, snapshot
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.growing.widen import plan_widen, widen
+
+EXACT = ("net2net", "zero", "paired", "gradmax")
+
+
+def _dense():
+    x = inputs = keras.Input((6,))
+    x = layers.Dense(5, activation="tanh", name="target")(x)
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def _conv():
+    x = inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(5, 3, strides=2, name="target")(x)
+    x = layers.ReLU()(x)
+    return keras.Model(inputs, layers.Conv2D(3, 2, padding="same")(x))
+
+
+def _conv_1d():
+    x = inputs = keras.Input((9, 2))
+    x = layers.Conv1D(5, 3, padding="same", name="target")(x)
+    x = layers.MaxPooling1D(3)(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+def _conv_3d():
+    x = inputs = keras.Input((4, 4, 4, 2))
+    x = layers.Conv3D(3, 2, activation="relu", name="target")(x)
+    return keras.Model(inputs, layers.Conv3DTranspose(2, 2)(x))
+
+
+def _batch_norm():
+    x = inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(5, 3, use_bias=False, name="target")(x)
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    x = layers.PReLU(shared_axes=[1, 2])(x)
+    x = layers.DepthwiseConv2D(3, padding="same")(x)
+    x = layers.SeparableConv2D(4, 3)(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+def _transposed():
+    x = inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2DTranspose(5, 2, strides=2, name="target")(x)
+    return keras.Model(inputs, layers.Conv2D(3, 2)(layers.ReLU()(x)))
+
+
+def _residual():
+    x = inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(4, 3, padding="same", name="target")(x)
+    for _ in range(2):
+        skip = x
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.ReLU()(x)
+        x = layers.Conv2D(4, 3, padding="same")(x)
+        x = layers.Add()([x, skip])
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def _concat():
+    inputs = keras.Input((6,))
+    one = layers.Dense(4, activation="relu", name="target")(inputs)
+    two = layers.Dense(3, activation="relu")(inputs)
+    x = layers.Concatenate()([one, two])
+    x = layers.Add()([x, layers.Dense(7)(inputs)])
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def _attention():
+    x = inputs = keras.Input((5, 6))
+    x = layers.MultiHeadAttention(2, 4, name="target")(x, x)
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def _feed_forward():
+    x = inputs = keras.Input((5, 6))
+    h = layers.LayerNormalization()(x)
+    h = layers.Dense(8, activation="gelu", name="target")(h)
+    x = layers.Add()([x, layers.Dense(6)(h)])
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def _gru():
+    x = inputs = keras.Input((5, 4))
+    x = layers.GRU(5, return_sequences=True, name="target")(x)
+    return keras.Model(inputs, layers.LSTM(3)(x))
+
+
+def _lstm():
+    x = inputs = keras.Input((5, 4))
+    x = layers.LSTM(5, name="target")(x)
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def _nested():
+    inner_input = keras.Input((6,))
+    x = layers.Dense(5, activation="relu", name="target")(inner_input)
+    inner = keras.Model(inner_input, layers.Dense(4)(x), name="inner")
+    inputs = keras.Input((6,))
+    return keras.Model(inputs, layers.Dense(3)(inner(inputs)))
+
+
+def _shared():
+    one, two = keras.Input((6,)), keras.Input((6,))
+    dense = layers.Dense(5, activation="relu", name="target")
+    x = layers.Add()([dense(one), dense(two)])
+    return keras.Model([one, two], layers.Dense(3)(x))
+
+
+def _stream():
+    """Embeddings and a residual stream that layer normalization reads."""
+    x = inputs = keras.Input((5, 4))
+    x = layers.Dense(6, name="target")(x)
+    h = layers.LayerNormalization()(x)
+    h = layers.MultiHeadAttention(2, 4)(h, h)
+    x = layers.Add()([x, h])
+    h = layers.LayerNormalization()(x)
+    h = layers.Dense(8, activation="gelu")(h)
+    x = layers.Add()([x, layers.Dense(6)(h)])
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+MODELS = {
+    f.__name__.removeprefix("_"): f
+    for f in (
+        _dense,
+        _conv,
+        _conv_1d,
+        _conv_3d,
+        _batch_norm,
+        _transposed,
+        _residual,
+        _concat,
+        _attention,
+        _feed_forward,
+        _gru,
+        _lstm,
+        _nested,
+        _shared,
+    )
+}
+
+
+def _stir(model):
+    """Weights and moving averages as after some training."""
+    rng = np.random.default_rng(1)
+    for variable in model.weights:
+        if variable.name in ("gamma", "moving_variance"):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+        elif len(variable.shape) == 1:
+            variable.assign(rng.normal(0, 0.3, variable.shape))
+    return model
+
+
+def _data(model, samples=16):
+    rng = np.random.default_rng(2)
+    shapes = [t.shape[1:] for t in (*model.inputs, model.outputs[0])]
+    *x, y = [rng.normal(size=(samples, *s)).astype("float32") for s in shapes]
+    return (x[0] if len(x) == 1 else x), y
+
+
+def _build(make):
+    keras.utils.set_random_seed(3)
+    model = _stir(make())
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("new_units", EXACT)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_outputs_stay_what_they_are(name, new_units):
+    model = _build(MODELS[name])
+    layer = next(
+        one
+        for one in model._flatten_layers()
+        if one.name == "target" and one is not model
+    )
+    held = {id(v) for v in layer.weights}
+    before = snapshot(model)
+    assert float(np.std(before.inference[0])) > 0.05
+    data = _data(model)
+    report = widen(model, "target", add=3, new_units=new_units, data=data)
+    found = check_preserved(before, model)
+    assert found.verdict == "exact"
+    assert found.training <= 1e-3 * found.scale
+    assert {id(v) for v in layer.weights} == held
+    row = next(r for r in report.widths if r.layer.endswith("target"))
+    assert row.after == row.before + 3 and not row.coupled
+    assert report.after.params > report.before.params
+    fallback = [note for note in report.notes if "was taken for" in note]
+    takes_gradmax = name in ("dense", "conv", "feed_forward", "nested")
+    assert bool(fallback) == (new_units == "gradmax" and not takes_gradmax)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_random_units_change_the_outputs(name):
+    model = _build(MODELS[name])
+    before = snapshot(model)
+    widen(model, "target", add=3, new_units="random")
+    assert check_preserved(before, model).verdict == "changed"
+
+
+@pytest.mark.parametrize("kind", ["", "key_size", "value_size", "output"])
+@pytest.mark.parametrize("new_units", ["zero", "paired", "net2net"])
+def test_every_kind_of_unit_of_attention_grows(kind, new_units, backend):
+    if backend == "jax" and kind in ("key_size", "value_size"):
+        pytest.skip("Keras 3.15 on JAX needs values of the size of the keys")
+    x = inputs = keras.Input((5, 6))
+    x = layers.MultiHeadAttention(2, 4, output_shape=5, name="target")(x, x)
+    model = _stir(keras.Model(inputs, layers.Dense(3)(x)))
+    before = snapshot(model)
+    report = widen(model, "target", add=2, kind=kind, new_units=new_units)
+    assert check_preserved(before, model).verdict == "exact"
+    assert not report.notes
+    config = model.get_layer("target").get_config()
+    name = {"": "num_heads", "key_size": "key_dim", "value_size": "value_dim"}
+    if kind in name:
+        assert config[name[kind]] == (4 if kind == "" else 6)
+
+
+@pytest.mark.parametrize("new_units", ["zero", "net2net"])
+def test_what_layer_norm_reads_grows_by_copies_of_every_unit(new_units):
+    model = _build(_stream)
+    before = snapshot(model)
+    report = widen(model, "target", factor=2, new_units=new_units)
+    found = check_preserved(before, model)
+    assert found.verdict == "exact" and found.training < 1e-4
+    assert {(r.before, r.after) for r in report.widths} == {(6, 12)}
+    coupled = [r.layer for r in report.widths if r.coupled]
+    assert len(coupled) == 2  # The attention and the last dense layer.
+    notes = [n for n in report.notes if "net2net" in n]
+    assert bool(notes) == (new_units == "zero")
+
+
+def test_layer_norm_ties_all_that_it_reads():
+    inputs = keras.Input((6,))
+    one = layers.Dense(4, activation="tanh", name="target")(inputs)
+    two = layers.Dense(3, activation="tanh", name="beside")(inputs)
+    x = layers.LayerNormalization()(layers.Concatenate()([one, two]))
+    model = _stir(keras.Model(inputs, layers.Dense(3)(x)))
+    before = snapshot(model)
+    report = widen(model, "target", factor=2, new_units="net2net")
+    assert check_preserved(before, model).verdict == "exact"
+    rows = {r.layer: (r.before, r.after, r.coupled) for r in report.widths}
+    assert rows == {"target": (4, 8, False), "beside": (3, 6, True)}
+
+
+def test_what_layer_norm_reads_grows_by_whole_multiples_only():
+    model = _build(_stream)
+    weights = model.get_weights()
+    with pytest.raises(ValueError, match="must be a multiple of the 6 units"):
+        widen(model, "target", to=9)
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_zero_units_differ_and_have_the_size_of_old_ones():
+    model = _build(_conv)
+    old = model.get_layer("target").get_weights()[0]
+    widen(model, "target", factor=2)
+    kernel, bias = model.get_layer("target").get_weights()
+    # New units stand behind old ones; the readers' weights tell them apart.
+    read = model.layers[-1].get_weights()[0]
+    fresh = np.abs(read).sum(axis=(0, 1, 3)) == 0
+    assert fresh.sum() == 5
+    np.testing.assert_array_equal(kernel[..., ~fresh], old)
+    sizes = np.sqrt(np.mean(kernel[..., fresh] ** 2))
+    assert sizes == pytest.approx(np.sqrt(np.mean(old**2)), rel=0.35)
+    assert len(np.unique(kernel[0, 0, 0, fresh])) == 5
+    np.testing.assert_array_equal(bias[fresh], 0.0)
+
+
+def test_paired_units_are_twins_with_opposite_outgoing_weights():
+    model = _build(_conv)
+    old_read = model.layers[-1].get_weights()[0]
+    widen(model, "target", add=4, new_units="paired")
+    kernel, _ = model.get_layer("target").get_weights()
+    read = model.layers[-1].get_weights()[0]
+    flat = kernel.reshape(-1, kernel.shape[-1])
+    rows = np.moveaxis(read, 2, 0).reshape(read.shape[2], -1)
+    twins = [
+        (i, i + 1)
+        for i in range(flat.shape[1] - 1)
+        if (flat[:, i] == flat[:, i + 1]).all()
+    ]
+    assert len(twins) == 2
+    old_rows = np.moveaxis(old_read, 2, 0).reshape(old_read.shape[2], -1)
+    norm = 0.5 * np.linalg.norm(old_rows, axis=1).mean()
+    for one, other in twins:
+        np.testing.assert_array_equal(rows[one], -rows[other])
+        assert np.linalg.norm(rows[one]) == pytest.approx(norm, rel=1e-5)
+
+
+def test_an_odd_unit_among_pairs_is_silent():
+    model = _build(_dense)
+    widen(model, "target", add=3, new_units="paired")
+    rows = np.abs(model.layers[-1].get_weights()[0]).sum(axis=1)
+    assert (rows == 0).sum() == 1
+
+
+def test_net2net_shares_are_uneven_and_add_up():
+    model = _build(_dense)
+    old = model.layers[-1].get_weights()[0]
+    widen(model, "target", factor=3, new_units="net2net")
+    new = model.layers[-1].get_weights()[0]
+    copies = new.reshape(5, 3, 3)
+    np.testing.assert_allclose(copies.sum(axis=1), old, rtol=1e-5)
+    shares = (copies / old[:, None])[..., 0]
+    assert (np.ptp(shares, axis=1) > 1e-3).all()
+    assert (shares > 0.1).all() and (shares < 0.6).all()
+
+
+def test_the_same_seed_grows_the_same_units():
+    grown = []
+    for seed in (0, 0, 1):
+        model = _build(_residual)
+        widen(model, "target", add=3, seed=seed)
+        grown.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    np.testing.assert_array_equal(grown[0], grown[1])
+    assert (grown[0] != grown[2]).any()
+
+
+def test_dropout_between_makes_pairs_silent_units():
+    x = inputs = keras.Input((6,))
+    x = layers.Dense(5, activation="relu", name="target")(x)
+    x = layers.Dropout(0.3, name="drop")(x)
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    report = widen(model, "target", add=2, new_units="paired")
+    assert report.notes == (
+        "new_units='zero' was taken for 'paired': Dropout 'drop' lies between",
+    )
+    assert report.event["new_units"] == "zero"
+    report = widen(model, "target", add=2, new_units="net2net")
+    assert "in training on average only" in report.notes[0]
+
+
+def test_dropout_elsewhere_does_not_matter():
+    x = inputs = keras.Input((6,))
+    x = layers.Dropout(0.3)(x)
+    x = layers.Dense(5, activation="relu", name="target")(x)
+    x = layers.Dense(4)(x)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Dropout(0.2)(x)))
+    assert not widen(model, "target", add=2, new_units="paired").notes
+
+
+def test_dropout_inside_a_layer_counts_too():
+    x = inputs = keras.Input((5, 6))
+    x = layers.MultiHeadAttention(2, 4, dropout=0.1, name="target")(x, x)
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    report = widen(model, "target", add=2, new_units="paired")
+    assert "MultiHeadAttention 'target' has dropout" in report.notes[0]
+
+
+def test_half_precision_makes_pairs_silent_units():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = _build(_dense)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    report = widen(model, "target", add=2, new_units="paired")
+    assert "'target' computes in float16" in report.notes[0]
+
+
+def test_batch_statistics_of_new_channels_come_from_data():
+    model = _build(_batch_norm)
+    x, _ = _data(model, 64)
+    norm = model.layers[2]
+    old = [np.array(w) for w in norm.get_weights()]
+    widen(model, "target", factor=2, data=x)
+    first = keras.Model(model.inputs, model.get_layer("target").output)
+    seen = first.predict(x, verbose=0)
+    mean, variance = norm.get_weights()[2:]
+    # New channels stand behind old ones.
+    kept = [int(np.flatnonzero(mean == m)[0]) for m in old[2]]
+    fresh = np.setdiff1d(np.arange(10), kept)
+    np.testing.assert_allclose(
+        mean[fresh], seen.mean(axis=(0, 1, 2))[fresh], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        variance[fresh], seen.var(axis=(0, 1, 2))[fresh], rtol=1e-3
+    )
+    np.testing.assert_array_equal(variance[kept], old[3])
+
+
+def test_batch_statistics_of_new_channels_are_neutral_without_data():
+    model = _build(_batch_norm)
+    widen(model, "target", factor=2)
+    gamma, beta, mean, variance = model.layers[2].get_weights()
+    assert (mean == 0).sum() == (beta == 0).sum() == 5
+    assert (variance == 1).sum() == (gamma == 1).sum() == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"layer": "targt"}, ValueError, "no layer 'targt'.*nearest.*'target'"),
+        ({"layer": "out"}, ValueError, "may grow; .*'out' reaches the"),
+        ({"layer": "act"}, ValueError, "'act' makes no units of its own"),
+        ({"to": 5}, ValueError, "`to` must be above 5, the units"),
+        ({"to": 3}, ValueError, "`to` must be above 5, the units"),
+        ({"to": 8, "add": 2}, ValueError, "exactly one must"),
+        ({"factor": 1.0}, ValueError, "`factor` must be above 1"),
+        ({"factor": 0.5}, ValueError, "`factor` must be above 1"),
+        ({"add": 1, "new_units": "even"}, ValueError, "`new_units` must be"),
+        ({"add": 1, "new_units": "gradmax"}, ValueError, "`data` must hold"),
+        ({"add": 1, "seed": "a"}, TypeError, "`seed` must be an integer"),
+        ({"add": 1, "round_to": 0}, ValueError, "`round_to` must be an int"),
+        ({"add": 1, "data": 3}, TypeError, "`data` must be a tuple"),
+        ({"add": 1, "kind": "heads"}, ValueError, "no units of the kind"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_nothing_changes(
+    arguments, error, text
+):
+    x = inputs = keras.Input((6,))
+    x = layers.Dense(5, name="target")(x)
+    x = layers.Activation("relu", name="act")(x)
+    model = keras.Model(inputs, layers.Dense(3, name="out")(x))
+    weights = model.get_weights()
+    whole = {"layer": "target", **arguments}
+    if "layer" in arguments:
+        whole["add"] = 1
+    with pytest.raises(error, match=text):
+        widen(model, **whole)
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_protected_layer_is_refused_with_the_reason():
+    x = inputs = keras.Input((6,))
+    x = layers.Dense(5, name="target")(x)
+    x = layers.Softmax(name="mix")(x)
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    with pytest.raises(ValueError, match="units of 'target' .*'mix'"):
+        widen(model, "target", add=1)
+
+
+def test_groups_of_a_convolution_are_refused():
+    x = inputs = keras.Input((6, 6, 4))
+    x = layers.Conv2D(4, 1)(x)
+    x = layers.Conv2D(8, 3, groups=2, name="target")(x)
+    model = keras.Model(inputs, layers.Conv2D(3, 2)(x))
+    with pytest.raises(ValueError, match="units of 'target' .*group of the"):
+        widen(model, "target", factor=2)
+
+
+@pytest.mark.parametrize("new_units", ["zero", "net2net"])
+def test_adafactor_takes_copies_but_no_silent_units(new_units):
+    model = _dense()
+    model.compile(keras.optimizers.Adafactor(), "mse")
+    if new_units == "net2net":
+        widen(model, "target", add=2, new_units=new_units)
+        return
+    with pytest.raises(ValueError, match="Adafactor"):
+        widen(model, "target", add=2, new_units=new_units)
+    with pytest.raises(ValueError, match="Adafactor"):
+        widen(model, "target", add=2, new_units=new_units, dry_run=True)
+
+
+def test_ftrl_is_refused():
+    model = _dense()
+    model.compile(keras.optimizers.Ftrl(), "mse")
+    with pytest.raises(ValueError, match="Ftrl"):
+        widen(model, "target", add=2, new_units="net2net")
+
+
+def test_a_dry_run_changes_nothing_and_reports_the_same():
+    model = _build(_residual)
+    weights = model.get_weights()
+    dry = widen(model, "target", add=3, dry_run=True)
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert dry.dry_run
+    report = widen(model, "target", add=3)
+    for name in ("widths", "before", "after", "notes", "event"):
+        assert getattr(dry, name) == getattr(report, name)
+
+
+def test_a_residual_stage_reports_every_coupled_layer():
+    report = widen(_build(_residual), "target", factor=2)
+    rows = {(r.layer == "target", r.before, r.after) for r in report.widths}
+    assert rows == {(True, 4, 8), (False, 4, 8)}
+    assert len(report.widths) == 3
+    assert str(report).count("coupled") == 2
+
+
+def test_round_to_rounds_up():
+    model = _build(_dense)
+    widen(model, "target", factor=1.5, round_to=4)
+    assert model.get_layer("target").units == 8
+
+
+def test_a_plan_leaves_the_model_alone():
+    model = _build(_dense)
+    found = plan_widen(ChannelGraph(model), "target", to=8)
+    kernel = model.get_layer("target").kernel
+    assert found.width == 8 and found.is_silent
+    assert found.plan.shape(kernel) == (6, 8)
+    assert tuple(kernel.shape) == (6, 5)
+
+
+def test_a_widened_model_saves_loads_and_clones(tmp_path):
+    model = _build(_batch_norm)
+    x, _ = _data(model)
+    widen(model, "target", add=3, new_units="paired")
+    y = model.predict(x, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), y, atol=1e-6)
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_allclose(clone.predict(x, verbose=0), y, atol=1e-6)
