@@ -1,7 +1,7 @@
 """What a model costs: parameters, MACs, bytes, latency."""
 
 from keras_netopt.cost.latency import Latency, LatencyReport, measure_latency
-from keras_netopt.cost.ledger import Ledger
+from keras_netopt.cost.ledger import Ledger, matched_epochs
 from keras_netopt.cost.report import CostReport, LayerCost
 from keras_netopt.cost.summary import summarize
 
@@ -11,6 +11,7 @@ __all__ = [
     "LatencyReport",
     "LayerCost",
     "Ledger",
+    "matched_epochs",
     "measure_latency",
     "summarize",
 ]

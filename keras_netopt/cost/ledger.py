@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_netopt.checks import check_integer
 from keras_netopt.cost.summary import summarize
 
 PASSES = 3  # Forward, and backward for the weights and for the inputs.
@@ -73,6 +74,40 @@ class Ledger:
         """Books the rest of an epoch, before validation resets the metrics."""
         self.settle(model)
         self._open = False
+
+
+def matched_epochs(spent: int, model: keras.Model, *, samples: int) -> float:
+    """Tells how many epochs another model may train for the same MACs.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> matched_epochs(168_000, model, samples=70)
+    2.0
+
+    Args:
+        spent: Training MACs to spend, as `CostLedger.spent()` counts them.
+        model: A built model of fixed size.
+        samples: Training samples an epoch, at least 1.
+
+    Returns:
+        The number of epochs, seldom a whole one.
+
+    Raises:
+        TypeError: If `spent` or `samples` is not an integer.
+        ValueError: If one of them is out of range, or no layer of the model
+            has MACs that can be counted.
+    """
+    check_integer(spent, "spent", minimum=0)
+    check_integer(samples, "samples", minimum=1)
+    macs = summarize(model).macs
+    if not macs:
+        raise ValueError(
+            "A model without countable MACs may train for ever: pass one with "
+            "layers that `cost.summarize(model)` can count. "
+            f"Received: model={model.name!r}"
+        )
+    return spent / (PASSES * samples * macs)
 
 
 def loss_metric(model: keras.Model) -> Any:

@@ -1,7 +1,10 @@
 import keras
 import numpy as np
+import pytest
 
-from keras_netopt.cost import Ledger
+from keras_netopt.callbacks import CostLedger, Growing
+from keras_netopt.cost import Ledger, matched_epochs, summarize
+from keras_netopt.surgery import Widen
 
 
 def model_with_loss():
@@ -42,3 +45,41 @@ def test_a_model_without_a_loss_is_not_counted():
     ledger.begin_epoch(model)
     ledger.settle(model)
     assert ledger.spent == 0
+
+
+def test_without_growth_the_matched_epochs_are_the_original_ones():
+    model, ledger = model_with_loss(), CostLedger()
+    x, y = np.ones((7, 8)), np.ones((7, 5))
+    model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=[ledger])
+    assert matched_epochs(ledger.spent(), model, samples=7) == 3
+
+
+def test_a_grown_training_buys_fewer_epochs_of_the_large_model():
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(4, name="hidden"),
+            keras.layers.Dense(5),
+        ]
+    )
+    model.compile("sgd", "mse")
+    small = summarize(model).macs
+    growing = Growing([Widen("hidden", factor=3)], {"1ep": [0]}, verbose=0)
+    model.fit(
+        np.ones((6, 8)),
+        np.ones((6, 5)),
+        epochs=4,
+        verbose=0,
+        callbacks=[growing],
+    )
+    large = summarize(model).macs
+    found = matched_epochs(growing.spent(), model, samples=6)
+    assert found == pytest.approx((small + 3 * large) / large)
+
+
+def test_a_model_without_macs_matches_nothing():
+    model = keras.Sequential([keras.Input((8,)), keras.layers.ReLU()])
+    with pytest.raises(ValueError, match="Received: model="):
+        matched_epochs(10, model, samples=1)
+    with pytest.raises(ValueError, match="Received: samples=0"):
+        matched_epochs(10, model, samples=0)
