@@ -97,6 +97,9 @@ class Plan:
             Defaults to `None`.
         added: Arrays in the new shape that are added to the mapped weights,
             by `id(variable)`. Defaults to nothing.
+        factors: Factors of whole variables, by `id(variable)`; the outputs
+            must not depend on them together with the rest of the plan.
+            Defaults to none.
         seed: Seed of the new weights. Defaults to `0`.
     """
 
@@ -110,6 +113,7 @@ class Plan:
         outgoing: Fill | None = None,
         incoming: Fill | None = None,
         added: Mapping[int, np.ndarray] | None = None,
+        factors: Mapping[int, float] | None = None,
         seed: int = 0,
     ) -> None:
         self.graph = graph
@@ -120,6 +124,7 @@ class Plan:
         self._outgoing = outgoing
         self._incoming = incoming
         self._added = dict(added or {})
+        self._factors = dict(factors or {})
         self._axes: dict[int, list[tuple[int, _Axis]]] = {}
         self._fills: dict[tuple[int, int], np.ndarray] = {}
         for number, binding in enumerate(graph.bindings):
@@ -175,10 +180,11 @@ class Plan:
             else:
                 new = _slot(new, array, axis, kind)
         power = {"weight": 1, "gradient": -1, "gradient2": -2}.get(kind, 0)
+        factor = self._factors.get(id(variable), 1.0)
         for _, axis in axes:
-            scale = axis.scale ** (power * axis.binding.power)
-            if scale != 1:
-                new = new * np.asarray(scale, new.dtype)
+            factor *= axis.scale**axis.binding.power
+        if power and factor != 1:
+            new = new * np.asarray(factor**power, new.dtype)
         if kind == "weight" and id(variable) in self._added:
             new = new + self._added[id(variable)]
         return new.astype(array.dtype, copy=False)

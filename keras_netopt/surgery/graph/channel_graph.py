@@ -155,6 +155,14 @@ class ChannelGraph(Trace):
         marks = self._marks["normed"]
         return [np.unique(self.class_of[ids]) for ids, _ in marks]
 
+    def normalizers(self, classes: np.ndarray) -> set[str]:
+        """The normalizations that compute one figure over some classes."""
+        return {
+            text
+            for ids, text in self._marks["normed"]
+            if np.isin(self.class_of[ids], classes).any()
+        }
+
     def layer_sets(self) -> tuple[LayerSet, ...]:
         """The layers grouped by the classes that they share."""
         if self._sets is None:

@@ -26,6 +26,7 @@ class Growth:
         outgoing: Values of the weights that read new units, or `None`.
         incoming: Values of the weights that make new units, or `None`.
         added: Arrays to be added to weights, by `id(variable)`.
+        factors: Factors of whole variables, by `id(variable)`.
     """
 
     copies: np.ndarray
@@ -34,6 +35,7 @@ class Growth:
     outgoing: Fill | None = None
     incoming: Fill | None = None
     added: dict[int, np.ndarray] = field(default_factory=dict)
+    factors: dict[int, float] = field(default_factory=dict)
 
     @property
     def is_silent(self) -> bool:
@@ -53,6 +55,7 @@ class Growth:
             outgoing=self.outgoing,
             incoming=self.incoming,
             added=self.added,
+            factors=self.factors,
             seed=seed,
         )
 
@@ -82,14 +85,14 @@ def grow(
         return _replicate(graph, classes, extra, rng)
     if kind == "paired":
         return _pair(graph, classes, extra, rng, seed)
-    copies, added = _spread_out(graph, classes, extra, rng)
+    copies, added = spread_out(graph, classes, extra, rng)
     growth = Growth(copies)
     share = 1.0 if kind == "random" else 0.0
     for one, count in added.items():
         growth.shares[one] = np.array([1.0] + [share] * count)
         growth.fresh[one] = np.arange(-1, count)
     if kind == "random":
-        growth.outgoing = _Outgoing(graph, seed, scale=1.0)
+        growth.outgoing = Outgoing(graph, seed, scale=1.0)
     return growth
 
 
@@ -115,7 +118,7 @@ def _replicate(
     graph: ChannelGraph, classes: Any, extra: int, rng: np.random.Generator
 ) -> Growth:
     """Copies old units; uneven shares let the copies part."""
-    copies, added = _spread_out(graph, classes, extra, rng)
+    copies, added = spread_out(graph, classes, extra, rng)
     growth = Growth(copies)
     for one, count in added.items():
         drawn = rng.uniform(LOW, HIGH, count + 1)
@@ -131,8 +134,8 @@ def _pair(
     seed: int,
 ) -> Growth:
     """Twins with opposite outgoing weights, and one silent unit if odd."""
-    copies, added = _spread_out(graph, classes, -(-extra // 2), rng)
-    growth = Growth(copies, outgoing=_Outgoing(graph, seed, OUTGOING_SCALE))
+    copies, added = spread_out(graph, classes, -(-extra // 2), rng)
+    growth = Growth(copies, outgoing=Outgoing(graph, seed, OUTGOING_SCALE))
     left = extra
     for one, pairs in added.items():
         numbers, shares = [-1], [1.0]
@@ -147,10 +150,20 @@ def _pair(
     return growth
 
 
-def _spread_out(
+def spread_out(
     graph: ChannelGraph, classes: Any, extra: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[int, int]]:
-    """Shares new units out evenly, which classes get one more by chance."""
+    """Shares new units out evenly, which classes get one more by chance.
+
+    Args:
+        graph: The graph.
+        classes: The classes that may get new units.
+        extra: Number of new units.
+        rng: Decides.
+
+    Returns:
+        Copies of each class of the graph, and by class how many are new.
+    """
     copies: np.ndarray = np.ones(graph.class_count, "int64")
     order = rng.permutation(np.asarray(classes))
     chosen = np.tile(order, -(-extra // len(order)))[:extra]
@@ -158,8 +171,14 @@ def _spread_out(
     return copies, {int(c): int(copies[c]) - 1 for c in np.unique(chosen)}
 
 
-class _Outgoing:
-    """Random outgoing weights with a share of the norm of the old ones."""
+class Outgoing:
+    """Random outgoing weights with a share of the norm of the old ones.
+
+    Args:
+        graph: The graph.
+        seed: Seed of the weights.
+        scale: Share of the mean norm of the old units' weights.
+    """
 
     def __init__(self, graph: ChannelGraph, seed: int, scale: float) -> None:
         self._numbers = {

@@ -15,8 +15,10 @@ from keras_netopt.surgery.edits.plan import Plan
 from keras_netopt.surgery.edits.preserve import check_preserved, snapshot
 from keras_netopt.surgery.edits.report import EditReport, width_changes
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.units import Unsupported
 from keras_netopt.surgery.growing import gradmax
 from keras_netopt.surgery.growing.actions import check_amount, new_width
+from keras_netopt.surgery.growing.averaging import Averaging, average
 from keras_netopt.surgery.growing.fresh_statistics import calibrate
 from keras_netopt.surgery.growing.new_units import KINDS, Growth, grow, multiply
 from keras_netopt.surgery.growing.noise import blur, randomness
@@ -105,7 +107,8 @@ def widen(
         Chen et al., *Net2Net*, 2016, https://arxiv.org/abs/1511.05641; Yuan
         et al., 2023, https://arxiv.org/abs/2306.12700 (paired); Evci et al.,
         *GradMax*, 2022, https://arxiv.org/abs/2201.05125; Wang et al.,
-        *LEMON*, 2023, https://arxiv.org/abs/2310.07999 (uneven shares).
+        *LEMON*, 2023, https://arxiv.org/abs/2310.07999 (uneven shares, and
+        streams that a normalization reads).
     """
     sample = first_batch(data)
     graph = ChannelGraph(model)
@@ -140,6 +143,8 @@ def widen(
     is_alone = sample is not None and not isinstance(data, Sample)
     old = snapshot(model, sample.x) if is_alone and sample else None
     change = apply(model, graph, found.plan)
+    if found.averaging is not None:
+        found.averaging.settle()
     if sample is not None:
         calibrate(model, found.plan, sample.x)
     return verbs.finish(
@@ -163,6 +168,7 @@ class Widening:
         new_units: How the new units begin.
         notes: What the user should know.
         is_silent: Whether units without outgoing weights are made.
+        averaging: What becomes of normalizations over the units, or `None`.
     """
 
     plan: Plan
@@ -170,6 +176,7 @@ class Widening:
     new_units: str
     notes: tuple[str, ...]
     is_silent: bool
+    averaging: Averaging | None = None
 
     @property
     def placement(self) -> str:
@@ -230,10 +237,12 @@ def plan_widen(
             f"`surgery.remove`. Received: to={width}"
         )
     classes = _growable(graph, own, where)
-    normed = [one for one in classes if one in graph.normed]
-    if normed:
-        growth, notes = _grow_normed(graph, own, width, new_units, seed, where)
-        used = "net2net"
+    averaging = None
+    if any(one in graph.normed for one in classes):
+        growth, notes, averaging = _grow_normed(
+            graph, own, width, new_units, seed, where
+        )
+        used = "zero" if averaging else "net2net"
     else:
         extra = _extra(own, width, where)
         used, notes = _settle(graph, layer, kind, classes, new_units)
@@ -242,7 +251,12 @@ def plan_widen(
             pair = gradmax.find_pair(graph, layer, kind)
             notes += gradmax.fill(graph, pair, growth, sample)
     return Widening(
-        growth.plan(graph, seed), width, used, tuple(notes), growth.is_silent
+        growth.plan(graph, seed),
+        width,
+        used,
+        tuple(notes),
+        growth.is_silent or averaging is not None,
+        averaging,
     )
 
 
@@ -299,26 +313,49 @@ def _grow_normed(
     new_units: str,
     seed: int,
     where: str,
-) -> tuple[Growth, list[str]]:
-    """Replicates every unit that a normalization reads equally often."""
+) -> tuple[Growth, list[str], Averaging | None]:
+    """Grows all units that a normalization reads, outputs preserved."""
     classes = _normed_together(graph, np.unique(own))
     name = next(graph.normed[one] for one in classes if one in graph.normed)
+    _growable(graph, classes, where)
     times, rest = divmod(width, len(own))
     if rest:
-        raise ValueError(
-            f"Argument `to` must be a multiple of the {len(own)} units of "
-            f"layer '{where}': {name} computes one figure over all of them, "
-            "which stays the same only if each is copied equally often. "
-            f"Received: to={width}"
+        found = _average(graph, classes, own, width, seed, where, name)
+        note = (
+            f"new units begin as the mean of the old ones or as zero: {name} "
+            "computes one figure over all of them"
         )
-    _growable(graph, classes, where)
+        return found.growth, [note], found
     notes = []
     if new_units != "net2net":
         notes.append(
             f"new_units='net2net' was taken for {new_units!r}: {name} "
             "computes one figure over all units, only copies leave it as it is"
         )
-    return multiply(graph, classes, times, seed), notes
+    return multiply(graph, classes, times, seed), notes, None
+
+
+def _average(
+    graph: ChannelGraph,
+    classes: np.ndarray,
+    own: np.ndarray,
+    width: int,
+    seed: int,
+    where: str,
+    name: str,
+) -> Averaging:
+    try:
+        if len(np.unique(own)) != len(own) or len(classes) != len(own):
+            raise Unsupported(f"'{where}' does not make each unit once")
+        return average(graph, classes, width - len(own), seed)
+    except Unsupported as error:
+        raise ValueError(
+            f"Argument `to` must be a multiple of the {len(own)} units of "
+            f"layer '{where}': {name} computes one figure over all of them, "
+            "which stays the same only if each is copied equally often; and "
+            f"new units cannot be means of the old ones, for {error}. "
+            f"Received: to={width}"
+        ) from error
 
 
 def _normed_together(graph: ChannelGraph, classes: np.ndarray) -> np.ndarray:
