@@ -5,6 +5,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 SOURCES := keras_netopt callbacks layers tests benchmarks scripts colab
+WORKERS ?= 2
+TESTS := $(PY) -m pytest -q -n $(WORKERS) --dist loadgroup
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help demo test test-jax test-torch test-all test-slow lint format bench \
@@ -41,13 +43,13 @@ demo: $(VENV)/.demo
 	KERAS_BACKEND=tensorflow $(VENV)/bin/keras-netopt demo
 
 test: $(VENV)/.dev
-	KERAS_BACKEND=tensorflow $(PY) -m pytest -q -m "not slow" tests
+	KERAS_BACKEND=tensorflow $(TESTS) -m "not slow" tests
 
 test-jax: $(VENV)/.dev
-	KERAS_BACKEND=jax $(PY) -m pytest -q -m "not slow" tests
+	KERAS_BACKEND=jax $(TESTS) -m "not slow" tests
 
 test-torch: $(VENV)/.torch
-	KERAS_BACKEND=torch $(PY) -m pytest -q -m "not slow" tests
+	KERAS_BACKEND=torch $(TESTS) -m "not slow" tests
 
 # Prerequisites run in this order and once a call: `make test test-all` is one
 # TensorFlow run.
@@ -55,7 +57,7 @@ test-all: test test-jax test-torch
 
 test-slow: $(VENV)/.torch
 	for backend in tensorflow jax torch; do \
-	  KERAS_BACKEND=$$backend $(PY) -m pytest -q -m slow tests || exit 1; done
+	  KERAS_BACKEND=$$backend $(TESTS) -m slow tests || exit 1; done
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -152,27 +152,40 @@ class Children:
         return _read(resume.whole_of(run, self.root))
 
 
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+
+
 def pytest_collection_modifyitems(items):
-    """What waits for other processes comes last; they run meanwhile."""
-    items.sort(key=_needs_children)
+    """What waits for other processes comes last; they run meanwhile.
+
+    Of several workers one waits, so there it comes first.
+    """
+    items.sort(key=_needs_children, reverse=IS_WORKER)
+    for item in items:
+        if _needs_children(item):
+            item.add_marker(pytest.mark.xdist_group("children"))
 
 
 def _needs_children(item):
     return "children" in getattr(item, "fixturenames", ())
 
 
-@pytest.fixture(scope="session", autouse=True)
-def resuming(request, tmp_path_factory, compile_once):
+@pytest.fixture(scope="session")
+def resuming(tmp_path_factory, compile_once):
     """The processes of C6, running beside the tests that come before."""
-    if not any(map(_needs_children, request.session.items)):
-        yield None
-        return
     root = tmp_path_factory.mktemp("children")
     process = child.start("resume", root, compile_once)
     yield root, process
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def start_early(request):
+    items = request.session.items
+    if not IS_WORKER and any(map(_needs_children, items)):
+        request.getfixturevalue("resuming")
 
 
 @pytest.fixture(scope="session")
