@@ -17,10 +17,13 @@ from keras_netopt.schedules import (
     Cyclic,
     Exponential,
     Linear,
+    Logarithmic,
     Polynomial,
+    Power,
     Root,
     Schedule,
     Steps,
+    Surge,
     as_schedule,
 )
 
@@ -37,6 +40,10 @@ RAMPS = [
     Exponential(initial=0.0, final=0.97, of="complement", **WINDOW),
     Root(initial=0.01, final=0.9, **WINDOW),
     Root(initial=0.7, final=0.1, p=3, **WINDOW),
+    Power(initial=0.1, final=0.9, power=2, **WINDOW),
+    Power(initial=0.7, final=0.1, **WINDOW),
+    Surge(initial=0.1, final=0.7, **WINDOW),
+    Logarithmic(initial=0.1, final=0.7, **WINDOW),
 ]
 JUMPS = [
     Constant(0.8, begin=0.2),

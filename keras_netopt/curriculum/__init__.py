@@ -1,6 +1,45 @@
 """What a model sees next: difficulty, pacing, order, and losses that weigh."""
 
+from keras_netopt.curriculum.data import CurriculumData
 from keras_netopt.curriculum.lambert_w import lambert_w
+from keras_netopt.curriculum.model_difficulty import Teacher, sample_losses
+from keras_netopt.curriculum.ordering import (
+    BabySteps,
+    EasyFirst,
+    HardFirst,
+    OnePass,
+    Ordering,
+    RandomOrder,
+    Shuffle,
+)
+from keras_netopt.curriculum.pacing import pacing
+from keras_netopt.curriculum.plan import Plan, make_plan
+from keras_netopt.curriculum.plan_sampler import PlanSampler
+from keras_netopt.curriculum.self_paced import SelfPaced, self_paced_weights
+from keras_netopt.curriculum.sequence_length import SequenceLengthWarmup
 from keras_netopt.curriculum.super_loss import SuperLoss
+from keras_netopt.curriculum.text_difficulty import Length, Rarity
 
-__all__ = ["SuperLoss", "lambert_w"]
+__all__ = [
+    "BabySteps",
+    "CurriculumData",
+    "EasyFirst",
+    "HardFirst",
+    "Length",
+    "OnePass",
+    "Ordering",
+    "Plan",
+    "PlanSampler",
+    "RandomOrder",
+    "Rarity",
+    "SelfPaced",
+    "SequenceLengthWarmup",
+    "Shuffle",
+    "SuperLoss",
+    "Teacher",
+    "lambert_w",
+    "make_plan",
+    "pacing",
+    "sample_losses",
+    "self_paced_weights",
+]

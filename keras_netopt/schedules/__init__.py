@@ -7,6 +7,7 @@ works in any `fit`, whose length is an argument.
 
 from keras_netopt.schedules.base import Schedule
 from keras_netopt.schedules.convert import as_schedule
+from keras_netopt.schedules.growth import Logarithmic, Power, Surge
 from keras_netopt.schedules.levels import Constant, Cyclic, Steps
 from keras_netopt.schedules.ramps import (
     Cosine,
@@ -22,9 +23,12 @@ __all__ = [
     "Cyclic",
     "Exponential",
     "Linear",
+    "Logarithmic",
     "Polynomial",
+    "Power",
     "Root",
     "Schedule",
     "Steps",
+    "Surge",
     "as_schedule",
 ]

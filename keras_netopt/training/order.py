@@ -47,6 +47,26 @@ def ending_epoch() -> tuple[int, dict[str, Any]] | None:
     return None
 
 
+def fit_arguments(model: Any) -> dict[str, Any]:
+    """Finds what `fit` was called with, which Keras tells no callback.
+
+    Args:
+        model: The model being trained.
+
+    Returns:
+        The arguments by name, or nothing outside of `fit`.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        is_fit = frame.f_code.co_name == "fit"
+        if is_fit and frame.f_locals.get("self") is model:
+            code = frame.f_code
+            names = code.co_varnames[1 : code.co_argcount]
+            return {name: frame.f_locals.get(name) for name in names}
+        frame = frame.f_back  # type: ignore[assignment]
+    return {}
+
+
 def matches(callback: Any, rule: str) -> bool:
     """Says whether a rule of the registry means a callback.
 

@@ -1,0 +1,122 @@
+"""How much of the data is in play, by the names that papers use."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_netopt.checks import check_choice
+from keras_netopt.points import RunLength
+from keras_netopt.schedules import (
+    Linear,
+    Logarithmic,
+    Power,
+    Root,
+    Schedule,
+    Steps,
+    Surge,
+)
+
+NAMES: dict[str, Callable[[float, float], Schedule]] = {
+    "linear": lambda b, a: Linear(initial=b, final=1.0, begin=0.0, end=a),
+    "quadratic": lambda b, a: Power(initial=b, end=a, power=2.0),
+    "root": lambda b, a: Power(initial=b, end=a, power=0.5),
+    "exp": lambda b, a: Surge(initial=b, end=a),
+    "log": lambda b, a: Logarithmic(initial=b, end=a),
+    "step": lambda b, a: Steps({0.0: b, a: 1.0}),
+    "competence": lambda b, a: Root(initial=b, final=1.0, end=a),
+}
+
+
+def pacing(name: str, initial: float = 0.2, end: float = 0.5) -> Schedule:
+    """Makes the pacing that papers call by a name.
+
+    Example:
+
+    >>> from keras_netopt.points import RunLength
+    >>> run = RunLength(steps_per_epoch=100, epochs=1)
+    >>> {n: round(pacing(n).at(25, run), 4) for n in ("log", "root", "step")}
+    {'log': 0.9446, 'root': 0.7657, 'step': 0.2}
+
+    Args:
+        name: "linear", "quadratic", "root", "exp", "log", "step" or
+            "competence" (a root from `initial` to 1; its paper starts at 0.01
+            and ends with the training: `pacing("competence", 0.01, 1.0)`).
+        initial: Share of the data in play at the start, in (0, 1]. Defaults
+            to `0.2`.
+        end: Fraction of the fit after which all data are in play, in (0, 1].
+            Defaults to `0.5`.
+
+    Returns:
+        A schedule from `keras_netopt.schedules`.
+
+    Raises:
+        ValueError: If the name is not known or a value out of range.
+
+    Reference:
+        Wu et al., 2020, https://arxiv.org/abs/2012.03107 (b = `initial`,
+        a = `end`); Platanios et al., 2019, https://arxiv.org/abs/1903.09848.
+    """
+    check_choice(name, "pacing", NAMES)
+    return NAMES[name](initial, end)
+
+
+def as_pacing(value: Any) -> Schedule:
+    """Returns a schedule for a name or a schedule of shares in (0, 1].
+
+    Example:
+
+    >>> as_pacing(None)
+    Linear(initial=0.2, final=1.0, begin=0.0, end=0.5)
+
+    Args:
+        value: A name, a schedule, or `None` for "linear".
+
+    Raises:
+        TypeError: If it is something else.
+        ValueError: If the name is not known or a share not in (0, 1].
+    """
+    if value is None or isinstance(value, str):
+        return pacing(value or "linear")
+    if not isinstance(value, Schedule):
+        raise TypeError(
+            f"Argument `pacing` must be one of {', '.join(map(repr, NAMES))} "
+            "or a schedule from `keras_netopt.schedules`. "
+            f"Received: pacing={value!r}"
+        )
+    return value
+
+
+def fractions(
+    schedule: Schedule, run: RunLength, epoch: int, steps: int
+) -> np.ndarray:
+    """Returns the share of the data in play at each step of an epoch.
+
+    Example:
+
+    >>> from keras_netopt.points import RunLength
+    >>> run = RunLength(steps_per_epoch=4, epochs=2)
+    >>> fractions(as_pacing(None), run, 0, 4)
+    array([0.2, 0.4, 0.6, 0.8])
+
+    Args:
+        schedule: The pacing.
+        run: Length of the whole fit.
+        epoch: Number of the epoch, from 0.
+        steps: Steps of the epoch.
+
+    Returns:
+        Float64 array of shape `(steps,)`.
+
+    Raises:
+        ValueError: If a share is not in (0, 1].
+    """
+    first = epoch * steps
+    shares = np.array([schedule.at(first + i, run) for i in range(steps)])
+    wrong = shares[~((shares > 0.0) & (shares <= 1.0))]
+    if wrong.size:
+        raise ValueError(
+            "Argument `pacing` must give shares in (0, 1]. "
+            f"Received: pacing={schedule!r}, which gives {wrong[0]:.4g}"
+        )
+    return shares

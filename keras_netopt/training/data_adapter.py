@@ -1,0 +1,120 @@
+"""Hands planned batches to Keras' trainers, on every backend.
+
+Keras takes an adapter as `x` as it is: neither its `shuffle=True` nor its
+threads come between the plan and the step, and the signature that TensorFlow
+needs is stated here and not guessed from two batches.
+Private names of Keras 3.15.1: `DataAdapter` (accepted by `fit` in
+keras/src/trainers/data_adapters/__init__.py, line 34),
+`data_adapter_utils.get_torch_dataloader` (line 282).
+"""
+
+import collections
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import keras
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from keras.src.trainers.data_adapters.data_adapter_utils import (
+    get_torch_dataloader,
+)
+
+AHEAD = 4  # Rows that threads may have ready.
+PREFETCH = 2
+
+Row = Callable[[], Any]
+
+
+class PlannedAdapter(DataAdapter):
+    """Serves the batches of a function, in order, to `model.fit`.
+
+    Args:
+        rows: Called at the start of every pass; returns one function for each
+            batch of it, which reads the batch.
+        signature: Returns a `keras.InputSpec` with shape and dtype for each
+            array of a batch, in its structure; asked for under TensorFlow
+            only.
+        steps: Batches of a pass, the same in every pass.
+        workers: Threads that read batches ahead; 0 and 1 read in line.
+    """
+
+    def __init__(
+        self,
+        rows: Callable[[], list[Row]],
+        signature: Callable[[], Any],
+        *,
+        steps: int,
+        workers: int = 1,
+    ) -> None:
+        self._rows = rows
+        self._signature = signature
+        self._steps = steps
+        self._workers = workers
+
+    def __iter__(self) -> Iterator[Any]:
+        rows = self._rows()
+        if self._workers <= 1:
+            return (read() for read in rows)
+        return self._read_ahead(rows)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "PlannedAdapter":
+        """Tuners copy what they are given; the data stay one."""
+        return self
+
+    def get_numpy_iterator(self) -> Iterator[Any]:
+        """Called by Keras."""
+        return iter(self)
+
+    def get_jax_iterator(self) -> Iterator[Any]:
+        """Called by Keras."""
+        return iter(self)
+
+    def get_torch_dataloader(self) -> Any:
+        """Called by Keras."""
+        return get_torch_dataloader(self)
+
+    def get_tf_dataset(self) -> Any:
+        """Called by Keras."""
+        import tensorflow as tf
+
+        spec = keras.tree.map_structure(
+            lambda one: tf.TensorSpec(one.shape, one.dtype), self._signature()
+        )
+        return tf.data.Dataset.from_generator(
+            self.__iter__, output_signature=spec
+        ).prefetch(PREFETCH)
+
+    @property
+    def num_batches(self) -> int:
+        """Asked for by Keras."""
+        return self._steps
+
+    @property
+    def batch_size(self) -> None:
+        """Asked for by Keras."""
+        return None
+
+    @property
+    def has_partial_batch(self) -> None:
+        """Asked for by Keras."""
+        return None
+
+    @property
+    def partial_batch_size(self) -> None:
+        """Asked for by Keras."""
+        return None
+
+    def _read_ahead(self, rows: list[Row]) -> Iterator[Any]:
+        """In order, whoever is done first; a pass left early ends them."""
+        with ThreadPoolExecutor(self._workers) as pool:
+            ready: collections.deque[Future[Any]] = collections.deque()
+            try:
+                for read in rows:
+                    ready.append(pool.submit(read))
+                    if len(ready) > AHEAD:
+                        yield ready.popleft().result()
+                while ready:
+                    yield ready.popleft().result()
+            finally:
+                for late in ready:
+                    late.cancel()
