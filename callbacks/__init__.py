@@ -9,13 +9,17 @@ if __name__ != "keras_netopt.callbacks":
 from keras_netopt.callbacks.best_checkpoint import BestCheckpoint
 from keras_netopt.callbacks.channel_pruning import ChannelPruning
 from keras_netopt.callbacks.cost_ledger import CostLedger
+from keras_netopt.callbacks.curriculum import Curriculum
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.callbacks.pruning import Pruning
+from keras_netopt.callbacks.selective_backprop import SelectiveBackprop
 
 __all__ = [
     "BestCheckpoint",
     "ChannelPruning",
     "CostLedger",
+    "Curriculum",
     "Growing",
     "Pruning",
+    "SelectiveBackprop",
 ]

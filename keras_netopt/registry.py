@@ -116,6 +116,22 @@ METHODS: tuple[Method, ...] = (
         before=LOGGERS,
     ),
     Method(
+        name="callbacks.Curriculum",
+        kind="callback",
+        summary="Decides which samples the model sees next, by difficulty.",
+        function="curriculum.sample_losses",
+        card="curriculum",
+        reference="Wu et al. 2020, arXiv 2012.03107; Platanios et al. 2019, "
+        "arXiv 1903.09848",
+        touches=frozenset({"data"}),
+        before=LOGGERS,
+        limits={
+            "C3": "it orders the samples itself, so no setting repeats the "
+            "order that `fit` gives plain arrays"
+        },
+        data_args=("x", "y", "sample_weight", "difficulty", "labels"),
+    ),
+    Method(
         name="callbacks.Growing",
         kind="callback",
         summary="Widens and deepens a network inside `fit`.",
@@ -128,6 +144,26 @@ METHODS: tuple[Method, ...] = (
         retraces="on_event",
         limits={"C7": "a new object changes the model once more"},
         data_args=("data",),
+    ),
+    Method(
+        name="callbacks.SelectiveBackprop",
+        kind="callback",
+        summary="Trains on the samples of a batch that are worth it.",
+        function="curriculum.select",
+        card="curriculum",
+        reference="Jiang et al. 2019, arXiv 1910.00762; Mindermann et al. "
+        "2022, arXiv 2206.07137",
+        touches=frozenset({"data", "train_step"}),
+        before=LOGGERS,
+        retraces="on_event",
+        limits={"C3": "whatever it chooses changes what is learnt"},
+    ),
+    Method(
+        name="curriculum.sample_losses",
+        kind="function",
+        summary="Computes the loss of each sample of a data set.",
+        card="curriculum",
+        data_args=("x", "y"),
     ),
     Method(
         name="sparsity.prune",

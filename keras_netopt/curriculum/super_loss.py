@@ -106,9 +106,7 @@ class SuperLoss(keras.losses.Loss):
             "base_loss": keras.saving.serialize_keras_object(self.base_loss),
             "tau": self.tau,
             "lam": self.lam,
-            "dtype": None
-            if self.dtype == keras.config.floatx()
-            else self.dtype,
+            "dtype": None if is_default else self.dtype,
         }
 
     @classmethod

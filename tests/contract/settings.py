@@ -20,10 +20,13 @@ from keras_netopt.callbacks import (
     BestCheckpoint,
     ChannelPruning,
     CostLedger,
+    Curriculum,
     Growing,
     Pruning,
+    SelectiveBackprop,
 )
-from keras_netopt.schedules import Linear
+from keras_netopt.curriculum import SelfPaced, SequenceLengthWarmup
+from keras_netopt.schedules import Constant, Linear
 from keras_netopt.sparsity import NM, Block
 
 Arguments = Mapping[str, Any]
@@ -214,13 +217,39 @@ def is_larger(before: Any, after: Any, callback: Any) -> bool:
     )
 
 
+def some_were_dropped(before: Any, after: Any, callback: Any) -> bool:
+    return callback.selected_steps > 0
+
+
 PRUNING = "callbacks.Pruning"
+CURRICULUM = "callbacks.Curriculum"
+SCORES = np.arange(64) * 37 % 64
+_HALF = Linear(initial=0.5, final=1.0, begin=0.5, end=1.0)
+SELECTIVE = "callbacks.SelectiveBackprop"
 GROWING = "callbacks.Growing"
 _WIDER = {
     "actions": [WidenFirst()],
     "when": {0: [0]},  # Some checks fit one step only.
     "verbose": 0,
 }
+CURRICULUM_LOGS = (
+    "curriculum_fraction",
+    "curriculum_weight_zero",
+    "curriculum_coverage",
+    "curriculum_refresh_seconds",
+)
+
+
+def _ranked(case: Case, **changed: Any) -> Arguments:
+    return {
+        "x": case.x,
+        "y": zoo.data("mlp")[1],
+        "difficulty": SCORES,
+        "pacing": _HALF,
+        **changed,
+    }
+
+
 # "subclassed" has no graph, and the layer of "shared" reads its own output.
 GRAPHS = ("mlp", "cnn", "nested", "gru", "transformer")
 _TWO = [WidenFirst(), WidenFirst(3)]
@@ -357,6 +386,53 @@ CALLBACKS = (
         logs=("params", "macs", "growth", "preserved"),
     ),
     Setting(
+        name="SelectiveBackprop",
+        piece=SELECTIVE,
+        arguments=lambda case: {
+            "keep": 0.5,
+            "begin": 0.0,
+            "end": 1.0,
+            "interrupt": 0,
+        },
+        effect=some_were_dropped,
+        reference=False,
+        logs=("backward_share",),
+        needs_callback=True,
+    ),
+    Setting(
+        name="SelectiveBackprop top",
+        piece=SELECTIVE,
+        arguments=lambda case: {"keep": 0.25, "select": "top"},
+        effect=some_were_dropped,
+        reference=False,
+        logs=("backward_share",),
+        needs_callback=True,
+    ),
+    Setting(
+        name="Curriculum",
+        piece=CURRICULUM,
+        arguments=lambda case: _ranked(case),
+        effect=hard_ones_came_late,
+        neutral=lambda case: _ranked(case, ordering="shuffle"),
+        reference=False,
+        logs=CURRICULUM_LOGS,
+        needs_callback=True,
+        epochs=4,
+    ),
+    Setting(
+        name="Curriculum self-paced",
+        piece=CURRICULUM,
+        arguments=lambda case: _ranked(
+            case,
+            difficulty="loss",
+            ordering=SelfPaced("linear"),
+        ),
+        effect=weighted_by_loss,
+        reference=False,
+        logs=CURRICULUM_LOGS,
+        needs_callback=True,
+    ),
+    Setting(
         name="CostLedger",
         piece="callbacks.CostLedger",
         arguments=lambda case: {},
@@ -395,9 +471,21 @@ def _nothing_to_grow(folder: Path) -> tuple[keras.Model, list[Any]]:
     return zoo.compiled(eager=True), [growing]
 
 
+def _nothing_to_order(folder: Path) -> tuple[keras.Model, list[Any]]:
+    model, _ = _nothing_to_prune(folder)
+    x, y = zoo.data("mlp")
+    everything = Constant(1.0, initial=1.0)
+    return model, [Curriculum(x, y, difficulty=SCORES, pacing=everything)]
+
+
 def _nothing_to_count(folder: Path) -> tuple[keras.Model, list[Any]]:
     model, _ = _nothing_to_prune(folder)
     return model, [CostLedger()]
+
+
+def _nothing_to_select(folder: Path) -> tuple[keras.Model, list[Any]]:
+    model, _ = _nothing_to_prune(folder)
+    return model, [SelectiveBackprop(begin=1.0, end=1.0)]
 
 
 # C8: where a piece has nothing to do, and what its remedy names.
@@ -406,6 +494,8 @@ IDLE = {
     "callbacks.BestCheckpoint": (_never_sparse_enough, "Train longer"),
     CHANNELS: (_nothing_to_cut, "`include`"),
     GROWING: (_nothing_to_grow, "Raise `max_params`"),
+    SELECTIVE: (_nothing_to_select, "an earlier `begin`"),
+    CURRICULUM: (_nothing_to_order, "`pacing`"),
     "callbacks.CostLedger": (_nothing_to_count, "`cost.summarize(model)`"),
 }
 
@@ -449,8 +539,27 @@ def _gradmax(data: Any) -> Any:
     )
 
 
+def _selective(**changed: Any) -> Callable[[Case], Any]:
+    return lambda case: SelectiveBackprop(
+        **{"keep": 0.5, "begin": 0.0, **changed}
+    )
+
+
 def _targets(case: Any) -> Any:
     return zoo.data("mlp")[1]
+
+
+def _curriculum(**changed: Any) -> Any:
+    return lambda case: Curriculum(**_ranked(case, **changed))
+
+
+# Easy ones are of the first class, hard ones of the last.
+_SORTED = zoo.data("mlp")[1] * 64 + np.arange(64)
+_EARLY = Linear(initial=0.3, final=1.0, begin=0.5, end=1.0)
+
+
+def _guarded(**changed: Any) -> Any:
+    return _curriculum(difficulty=_SORTED, pacing=_EARLY, **changed)
 
 
 # C20: one wrong value an argument. What needs the model or data may be
@@ -505,6 +614,33 @@ BAD: dict[str, dict[str, Callable[[Case], Any]]] = {
         "preserve_tolerance": _growing(preserve_tolerance=0),
         "on_violation": _growing(on_violation="stop"),
         "verbose": _growing(verbose="loud"),
+    },
+    SELECTIVE: {
+        "keep": _selective(keep=1.0),
+        "select": _selective(select="best"),
+        "begin": _selective(begin="soon"),
+        "end": _selective(begin=0.5, end=0.2),
+        "interrupt": _selective(interrupt=1),
+        "seed": _selective(seed=-1),
+    },
+    CURRICULUM: {
+        "x": _curriculum(x=3),
+        "y": _curriculum(y=np.zeros(63)),
+        "sample_weight": _curriculum(sample_weight=-np.ones(64)),
+        "difficulty": _curriculum(difficulty=np.full(64, np.nan)),
+        "pacing": _curriculum(pacing="fast"),
+        "ordering": _curriculum(ordering="fair"),
+        "length": _curriculum(length=8),
+        "refresh": _curriculum(refresh="often"),
+        "warmup": _curriculum(warmup=1),
+        "labels": _curriculum(labels=np.zeros(3, int)),
+        "class_balanced": _curriculum(class_balanced="yes"),
+        "min_share": _curriculum(min_share=1.5),
+        "min_per_class": _curriculum(min_per_class=-1),
+        "by": _curriculum(by="size"),
+        "num_samples": _curriculum(num_samples=5),
+        "verbose": _curriculum(verbose="loud"),
+        "seed": _curriculum(seed="one"),
     },
     "callbacks.CostLedger": {},
 }
@@ -630,6 +766,58 @@ CHANGES: dict[str, dict[str, tuple[Callable[[Case], Any], ...]]] = {
             ),
         ),
         "verbose": (_growing(), _growing(verbose=1)),
+    },
+    SELECTIVE: {
+        "keep": (_selective(), _selective(keep=0.25)),
+        "select": (_selective(), _selective(select="top")),
+        "begin": (_selective(), _selective(begin=4)),
+        "end": (_selective(), _selective(end=4)),
+        "interrupt": (_selective(), _selective(interrupt=0)),
+        "seed": (_selective(), _selective(seed=1)),
+    },
+    CURRICULUM: {
+        "x": (_curriculum(), lambda case: _curriculum(x=-case.x)(case)),
+        "y": (_curriculum(), _curriculum(y=(np.arange(64) + 1) % 3)),
+        "sample_weight": (
+            _curriculum(),
+            _curriculum(sample_weight=np.linspace(0.0, 1.0, 64)),
+        ),
+        "difficulty": (_curriculum(), _curriculum(difficulty=-SCORES)),
+        "pacing": (_curriculum(), _curriculum(pacing=_EARLY)),
+        "ordering": (_curriculum(), _curriculum(ordering="hard_first")),
+        "length": (
+            _curriculum(),
+            _curriculum(length=SequenceLengthWarmup(2, end=0.5)),
+            "transformer",
+        ),
+        "refresh": (
+            _curriculum(difficulty="loss"),
+            _curriculum(difficulty="loss", refresh="2ep"),
+        ),
+        "warmup": (
+            _curriculum(difficulty="loss"),
+            _curriculum(difficulty="loss", warmup="0ep"),
+        ),
+        "labels": (
+            _guarded(),
+            _guarded(labels=np.arange(64) // 32),
+        ),
+        "class_balanced": (_guarded(), _guarded(class_balanced=True)),
+        "min_share": (_guarded(), _guarded(min_share=0.0)),
+        "min_per_class": (
+            _guarded(min_share=0.0),
+            _guarded(min_share=0.0, min_per_class=6),
+        ),
+        "by": (
+            _curriculum(difficulty=1.1**SCORES),
+            _curriculum(difficulty=1.1**SCORES, by="value"),
+        ),
+        "num_samples": (_curriculum(), _curriculum(num_samples=64)),
+        "verbose": (
+            _curriculum(difficulty="loss"),
+            _curriculum(difficulty="loss", verbose=1),
+        ),
+        "seed": (_curriculum(), _curriculum(seed=1)),
     },
     "callbacks.CostLedger": {},
 }

@@ -17,6 +17,7 @@ FOLDERS = ("keras_netopt", "callbacks", "layers")
 ALLOWED = ("keras_netopt/training/", "keras_netopt/surgery/")
 layers, optimizers = keras.layers, keras.optimizers
 BACKEND = keras.backend.backend()
+ADAPTERS = "keras.src.trainers.data_adapters"
 
 
 def functional():
@@ -68,8 +69,9 @@ TABLE = {
         *"_inputs _outputs _outputs_struct _nodes _nodes_by_depth "
         "_operations _operations_by_depth _layers _tracker _flatten_layers "
         "_compile_config _compile_loss _symbolic_build _run_through_graph "
-        "_standardize_inputs".split(),
+        "_standardize_inputs _call_has_training_arg".split(),
     ),
+    "_flat_losses": exists("_flat_losses", lambda: functional()._compile_loss),
     **has(
         lambda: layers.Dense(1),
         *"_inbound_nodes _outbound_nodes _build_shapes_dict _auto_config "
@@ -119,6 +121,9 @@ TABLE = {
     "keras.src.applications.inception_resnet_v2.CustomScaleLayer": lambda: (
         _import("keras.src.applications.inception_resnet_v2").CustomScaleLayer
     ),
+    "keras.src.backend.common.masking.get_keras_mask": lambda: (
+        _import("keras.src.backend.common.masking").get_keras_mask
+    ),
     "keras.src.backend.common.global_state": lambda: (
         _import("keras.src.backend.common.global_state").get_global_attribute
     ),
@@ -130,6 +135,12 @@ TABLE = {
     ),
     "keras.src.ops.symbolic_arguments.SymbolicArguments": lambda: (
         _import("keras.src.ops.symbolic_arguments").SymbolicArguments
+    ),
+    f"{ADAPTERS}.data_adapter.DataAdapter": lambda: (
+        _import(f"{ADAPTERS}.data_adapter").DataAdapter
+    ),
+    f"{ADAPTERS}.data_adapter_utils.get_torch_dataloader": lambda: (
+        _import(f"{ADAPTERS}.data_adapter_utils").get_torch_dataloader
     ),
     "keras.src.utils.tracking.DotNotTrackScope": lambda: (
         _import("keras.src.utils.tracking").DotNotTrackScope

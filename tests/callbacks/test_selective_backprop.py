@@ -1,0 +1,292 @@
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from keras_netopt.callbacks import SelectiveBackprop
+from keras_netopt.training import NoEffectWarning
+
+BACKEND = keras.backend.backend()
+ALWAYS = {"begin": 0.0, "end": 1.0, "interrupt": 0}
+SPARSE = keras.losses.SparseCategoricalCrossentropy
+
+
+@pytest.fixture
+def still(make_mlp):
+    """A model that learns nothing: its losses stay as they are."""
+
+    def make(**arguments):
+        return make_mlp(keras.optimizers.SGD(0.0), 0.0, **arguments)
+
+    return make
+
+
+def fit(model, data, *callbacks, **arguments):
+    x, y = data
+    options = {"batch_size": 16, "epochs": 1, "shuffle": False, "verbose": 0}
+    return model.fit(
+        x, y, callbacks=list(callbacks), **{**options, **arguments}
+    ).history
+
+
+def losses_of(model, data):
+    z = model.predict(data[0], verbose=0).astype("float64")
+    z -= z.max(axis=1, keepdims=True)
+    return np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), data[1]]
+
+
+def top_mean(values, keep, batch=16):
+    count = int(batch * keep)
+    return np.mean(
+        [
+            np.sort(values[i : i + batch])[-count:].mean()
+            for i in range(0, len(values), batch)
+        ]
+    )
+
+
+def no_norm(dropout=0.0, **arguments):
+    """Without batch statistics, so that training answers as inference."""
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
+    model.compile(keras.optimizers.SGD(0.0), SPARSE(True), **arguments)
+    return model
+
+
+MODES = [{}, {"run_eagerly": True}]
+if BACKEND != "torch":
+    MODES += [{"jit_compile": True}, {"steps_per_execution": 3}]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_top_trains_on_the_largest_losses(toy_data, mode):
+    model = no_norm(**mode)
+    expected = top_mean(losses_of(model, toy_data), 0.25)
+    piece = SelectiveBackprop(0.25, select="top", **ALWAYS)
+
+    history = fit(model, toy_data, piece, epochs=2)
+
+    assert history["loss"] == pytest.approx([expected] * 2, abs=1e-5)
+    assert history["backward_share"] == [0.25, 0.25]
+    assert piece.selected_steps == 8
+
+
+def test_the_gradient_is_that_of_the_samples_chosen(toy_data):
+    x, y = toy_data
+    model, twin = no_norm(), no_norm()
+    for one in (model, twin):
+        one.compile(keras.optimizers.SGD(0.5), SPARSE(True))
+    order = np.argsort(losses_of(twin, toy_data))[-16:]
+    piece = SelectiveBackprop(0.25, select="top", **ALWAYS)
+
+    fit(model, toy_data, piece, batch_size=64)
+    fit(twin, (x[order], y[order]), batch_size=16)
+
+    for mine, theirs in zip(
+        model.get_weights(), twin.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def test_percentile_draws_anew_at_every_step_and_repeats_with_its_seed(
+    toy_data,
+):
+    def run(seed, epochs=6):
+        piece = SelectiveBackprop(0.5, seed=seed, **ALWAYS)
+        model = no_norm()
+        return fit(model, toy_data, piece, batch_size=64, epochs=epochs)["loss"]
+
+    first = run(0)
+    assert len(set(first)) == len(first)
+    assert run(0) == first
+    assert run(1) != first
+    full = losses_of(no_norm(), toy_data).mean()
+    assert np.mean(first) > full
+
+
+def test_the_window_and_the_interruptions(toy_data):
+    model = no_norm()
+    full = losses_of(model, toy_data).mean()
+    piece = SelectiveBackprop(0.5, select="top", begin=4, end=12, interrupt=4)
+    history = fit(model, toy_data, piece, epochs=4)
+
+    # Steps 4 and 8 are ordinary ones: the first of the epoch each time.
+    assert history["backward_share"] == [1.0, 0.625, 0.625, 1.0]
+    assert history["loss"][0] == pytest.approx(full, abs=1e-5)
+    assert history["loss"][3] == pytest.approx(full, abs=1e-5)
+    assert history["loss"][1] > full + 0.1
+    assert piece.selected_steps == 6
+
+
+def test_defaults_leave_the_first_half_and_the_end_alone(toy_data):
+    piece = SelectiveBackprop()
+    history = fit(no_norm(), toy_data, piece, epochs=10)
+    shares = history["backward_share"]
+    assert shares[:5] == [1.0] * 5 and shares[9] == 1.0
+    assert shares[5:9] == [0.75] * 4
+
+
+def test_the_model_gets_its_own_step_back(toy_data):
+    model = no_norm()
+    own = type(model).train_step
+    full = losses_of(model, toy_data).mean()
+    fit(model, toy_data, SelectiveBackprop(0.5, select="top", **ALWAYS))
+
+    assert "train_step" not in vars(model)
+    assert model.train_step.__func__ is own
+    assert fit(model, toy_data)["loss"] == pytest.approx([full], abs=1e-5)
+
+
+def test_a_fit_that_raises_leaves_no_choice_behind(toy_data):
+    class Broken(Exception):
+        pass
+
+    class Bomb(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise Broken
+
+    model = no_norm()
+    full = losses_of(model, toy_data).mean()
+    piece = SelectiveBackprop(0.5, select="top", **ALWAYS)
+    with pytest.raises(Broken):
+        fit(model, toy_data, piece, Bomb())
+
+    assert "train_step" not in vars(model)
+    assert fit(model, toy_data)["loss"] == pytest.approx([full], abs=1e-5)
+    expected = top_mean(losses_of(model, toy_data), 0.5)
+    assert fit(model, toy_data, piece)["loss"] == pytest.approx(
+        [expected], abs=1e-5
+    )
+
+
+def test_a_step_made_anew_by_another_callback_still_chooses(toy_data):
+    class Refresh(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.make_train_function(force=True)
+
+    model = no_norm()
+    expected = top_mean(losses_of(model, toy_data), 0.5)
+    piece = SelectiveBackprop(0.5, select="top", **ALWAYS)
+    history = fit(model, toy_data, piece, Refresh(), epochs=2)
+    assert history["loss"] == pytest.approx([expected] * 2, abs=1e-5)
+
+
+def test_several_inputs_outputs_and_weights(toy_data):
+    x, y = toy_data
+    inputs = {
+        "a": keras.Input((8,), name="a"),
+        "b": keras.Input((8,), name="b"),
+    }
+    z = keras.layers.Dense(4)(keras.layers.Add()(list(inputs.values())))
+    outputs = {
+        "one": keras.layers.Dense(3, name="one")(z),
+        "two": keras.layers.Dense(1, name="two")(z),
+    }
+    model = keras.Model(inputs, outputs)
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        {"one": SPARSE(True), "two": "mse"},
+        loss_weights={"one": 1.0, "two": 0.5},
+    )
+    targets = {"one": y, "two": x[:, :1]}
+    data = ({"a": x, "b": -2 * x}, targets)
+    answers = model.predict(data[0], verbose=0)
+    each = losses_of_logits(answers["one"], y)
+    each = each + 0.5 * ((answers["two"] - x[:, :1]) ** 2).mean(axis=1)
+    piece = SelectiveBackprop(0.25, select="top", **ALWAYS)
+
+    found = fit(model, data, piece)["loss"]
+    assert found == pytest.approx([top_mean(each, 0.25)], abs=1e-5)
+
+
+def losses_of_logits(z, y):
+    z = z - z.max(axis=1, keepdims=True)
+    return np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), y]
+
+
+def test_losses_a_token_are_averaged_without_what_is_masked():
+    rng = np.random.default_rng(0)
+    x = rng.integers(1, 9, (32, 6))
+    x[:, 4:] = 0  # Padding
+    y = rng.integers(0, 4, (32, 6))
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            keras.layers.Embedding(9, 5, mask_zero=True),
+            keras.layers.Dense(4),
+        ]
+    )
+    model.compile(keras.optimizers.SGD(0.0), SPARSE(True))
+    z = model.predict(x, verbose=0)
+    tokens = losses_of_logits(z.reshape(-1, 4), y.reshape(-1)).reshape(32, 6)
+    each = tokens[:, :4].mean(axis=1)
+    piece = SelectiveBackprop(0.25, select="top", **ALWAYS)
+
+    found = fit(model, (x, y), piece, batch_size=32)["loss"]
+    assert found == pytest.approx([top_mean(each, 0.25, 32)], abs=1e-5)
+
+
+def test_a_short_last_batch_and_an_unbuilt_model(toy_data):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.layers.Dense(3)])
+    model.compile(keras.optimizers.SGD(0.0), SPARSE(True))
+    data = toy_data[0][:26], toy_data[1][:26]
+    piece = SelectiveBackprop(0.5, select="top", **ALWAYS)
+    found = fit(model, data, piece, batch_size=20)["loss"]
+    losses = losses_of(model, data)
+    sums = np.sort(losses[:20])[-10:].sum() + np.sort(losses[20:])[-3:].sum()
+    assert found == pytest.approx([sums / 13], abs=1e-5)
+
+
+def test_doing_nothing_is_told(toy_data):
+    for arguments, options in (
+        ({"begin": 0.9, "end": 0.9}, {}),
+        ({}, {"batch_size": 64}),
+        (ALWAYS, {"batch_size": 1, "steps_per_epoch": 3}),
+    ):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            fit(
+                no_norm(run_eagerly=True),
+                toy_data,
+                SelectiveBackprop(0.5, **arguments),
+                **options,
+            )
+        ours = [w for w in told if w.category is NoEffectWarning]
+        assert len(ours) == 1, arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"keep": 0.0},
+            r"`keep` must be a float in \(0, 1\). Received: keep=0",
+        ),
+        ({"keep": 1.0}, r"`keep` must be a float in \(0, 1\)"),
+        ({"keep": "half"}, "`keep` must be a number"),
+        ({"select": "best"}, "`select` must be one of 'percentile', 'top'"),
+        ({"begin": 0.8, "end": 0.2}, "`end` must be a point behind `begin`"),
+        ({"begin": 0.95}, "`end` must be a point behind `begin`"),
+        ({"end": "soon"}, "`end` must be a float"),
+        ({"interrupt": 1}, "`interrupt` must be 0 or at least 2"),
+        ({"seed": -1}, "`seed` must be an integer of at least 0"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        SelectiveBackprop(**arguments)
+
+
+def test_a_model_without_a_loss_is_refused(toy_data):
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
+    model.compile("sgd")
+    with pytest.raises(ValueError, match="compiled with a loss"):
+        fit(model, toy_data, SelectiveBackprop())
+
+
+def test_rho_needs_its_table(toy_data):
+    with pytest.raises(ValueError, match=r"pass `curriculum.dataset\("):
+        fit(no_norm(), toy_data, SelectiveBackprop(select="rho"))
