@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from contract import zoo
 
-from keras_netopt import cost, export, registry, sparsity, surgery
+from keras_netopt import cost, curriculum, export, registry, sparsity, surgery
 
 Call = Callable[[keras.Model, Path], Any]
 NOT_A_MODEL: Any = "model"
@@ -134,7 +134,24 @@ def _save_dense(model: keras.Model, folder: Path) -> Path:
     return path
 
 
+def _losses(**changed: Any) -> Call:
+    x, y = zoo.data("mlp")
+    return lambda model, folder: curriculum.sample_losses(
+        **{"model": model, "x": x, "y": y, **changed}
+    )
+
+
 FUNCTIONS = (
+    FunctionSetting(
+        piece="curriculum.sample_losses",
+        call=_losses(),
+        bad={
+            "model": _losses(model=NOT_A_MODEL),
+            "x": _losses(x=3),
+            "y": _losses(y=np.zeros(3)),
+        },
+        free=("verbose",),
+    ),
     FunctionSetting(
         piece="sparsity.prune",
         call=_prune(),

@@ -47,7 +47,18 @@ def test_the_config_builds_an_equal_piece(setting, case):
     assert again is not callback
     assert again.get_config() == config == callback.get_config()
     with pytest.raises((TypeError, ValueError), match="no_such_argument"):
-        kind.from_config({**config, "no_such_argument": 1})
+        kind.from_config(
+            {**config, "no_such_argument": 1}, **_data(callback, setting.row)
+        )
+
+
+def _needs_data(kind):
+    """Whether it cannot be built without data, which no config holds."""
+    parameters = inspect.signature(kind).parameters
+    return any(
+        parameters[name].default is inspect.Parameter.empty
+        for name in kind.data_args
+    )
 
 
 @pytest.mark.check("C4")
@@ -55,12 +66,15 @@ def test_the_config_builds_an_equal_piece(setting, case):
 def test_keras_serializes_the_piece(setting, case):
     callback = setting.build(case)
     stored = keras.saving.serialize_keras_object(callback)
-    again = keras.saving.deserialize_keras_object(
-        json.loads(json.dumps(stored))
-    )
-
     name = setting.row.short_name
     assert stored["registered_name"] == f"keras_netopt>{name}"
+    written = json.loads(json.dumps(stored))
+    if _needs_data(type(callback)):
+        with pytest.raises(ValueError, match="beside the config"):
+            keras.saving.deserialize_keras_object(written)
+        return
+    again = keras.saving.deserialize_keras_object(written)
+
     assert type(again) is type(callback)
     assert again.get_config() == callback.get_config()
 
@@ -73,8 +87,8 @@ def test_the_config_tells_which_data_it_had(setting, case):
     callback = setting.build(case)
     for name, value in _data(callback, setting.row).items():
         written = callback.get_config()[name]
-        if value is None:
-            assert written is None
+        if value is None or isinstance(value, str):
+            assert written == value
             continue
         assert written["shape"] == list(value.shape)
         assert written["dtype"] == str(value.dtype)

@@ -17,8 +17,7 @@ def test_a_copy_holds_settings_only(setting, case):
     model = zoo.compiled(eager=True)
     fresh = copy.deepcopy(callback)
     beside = [settings.BY_NAME[name].build(case) for name in setting.beside]
-    x, y = zoo.data("mlp")
-    model.fit(x, y, verbose=0, callbacks=[*beside, callback])
+    probes.fit(model, "mlp", [*beside, callback], epochs=1)
     used = copy.deepcopy(callback)
 
     for other in (fresh, used):
@@ -80,13 +79,11 @@ def _search(setting, folder, rates):
     case = settings.case("mlp", folder)
     callbacks = setting.callbacks(case)
     x, y = zoo.data("mlp")
+    given = {"x": x, "y": y, "batch_size": zoo.BATCH_SIZE, "shuffle": False}
     tuner.search(
-        x,
-        y,
+        **probes.fed(callbacks, given),
         validation_data=(x, y),
-        batch_size=zoo.BATCH_SIZE,
         epochs=2,
-        shuffle=False,
         verbose=0,
         callbacks=callbacks,
     )
