@@ -41,6 +41,7 @@ class CurriculumData:
         self.adapter: PlannedAdapter | None = None
         self.replaced: list[PlannedAdapter] = []
         self.sampler: Any = None
+        self.scores: np.ndarray | None = None  # Of no model in training.
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CurriculumData":
         return self

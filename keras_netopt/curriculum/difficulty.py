@@ -63,6 +63,14 @@ class Difficulty:
     costly = False
     name = "difficulty"
 
+    @property
+    def needs_model(self) -> bool:
+        """Whether scores depend on the model being trained."""
+        return self.follows_training
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
     def score(self, scoring: Scoring) -> np.ndarray:
         """Returns the score of each sample, float64 of shape `(samples,)`.
 
@@ -138,6 +146,11 @@ class Several(Difficulty):
         self.parts = tuple(parts)
         self.follows_training = any(p.follows_training for p in self.parts)
         self.costly = any(p.costly for p in self.parts)
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether one of them depends on the model being trained."""
+        return any(part.needs_model for part in self.parts)
 
     def score(self, scoring: Scoring) -> np.ndarray:
         """Returns the largest of the ranks, in (0, 1]."""

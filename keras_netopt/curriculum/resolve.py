@@ -12,15 +12,18 @@ from keras_netopt.curriculum.difficulty import (
     Several,
     checked_scores,
 )
+from keras_netopt.curriculum.early_scores import EL2N, Forgetting
 from keras_netopt.curriculum.labels import class_labels, class_values
 from keras_netopt.curriculum.model_difficulty import ModelLoss
 from keras_netopt.curriculum.sources import Source
 from keras_netopt.curriculum.text_difficulty import Length, Rarity
 
-NAMES = {
+NAMES: dict[str, type[Difficulty]] = {
     "length": Length,
     "rarity": Rarity,
     "loss": ModelLoss,
+    "el2n": EL2N,
+    "forgetting": Forgetting,
 }
 
 

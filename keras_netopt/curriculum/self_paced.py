@@ -13,6 +13,7 @@ KINDS = ("hard", "linear", "log", "mixture", "polynomial")
 LARGEST_AGE = 1.0 - 1e-6
 # Below it a sample is not worth a place in a batch.
 NEGLIGIBLE = 1e-6
+SMALLEST_AGE = 1e-100  # Losses of 0 have an age too.
 
 
 def self_paced_weights(
@@ -61,17 +62,17 @@ def self_paced_weights(
     check_positive(age, "age")
     losses = np.asarray(losses, "float64")
     below = losses < age
+    inside = np.where(below, losses, age)
     if kind == "hard":
         return below.astype("float64")
     if kind == "linear":
-        return np.where(below, 1.0 - losses / age, 0.0)
+        return 1.0 - inside / age
     if kind == "log":
         return _log(losses, age, below)
     if kind == "mixture":
         return _mixture(losses, age, 0.5 * age if inner is None else inner)
     _check_power(power)
-    rest = np.clip(1.0 - losses / age, 0.0, None)
-    return np.where(below, rest ** (1.0 / (power - 1.0)), 0.0)
+    return (1.0 - inside / age) ** (1.0 / (power - 1.0))
 
 
 def _log(losses: np.ndarray, age: float, below: np.ndarray) -> np.ndarray:
@@ -170,11 +171,12 @@ class SelfPaced(Ordering):
     ) -> np.ndarray:
         """Returns a weight in [0, 1] for each sample."""
         losses = scores - min(0.0, float(scores.min()))
-        age = self.age(losses, share, epoch)
+        age = max(self.age(losses, share, epoch), SMALLEST_AGE)
         if self.kind == "log":
             tiny = float(np.finfo("float64").tiny)
             largest = max(float(losses.max()), tiny)
-            losses, age = losses / largest, min(age / largest, LARGEST_AGE)
+            losses = losses / largest
+            age = float(np.clip(age / largest, 1 - LARGEST_AGE, LARGEST_AGE))
         found = self_paced_weights(
             losses, age, self.kind, inner=self.inner * age, power=self.power
         )

@@ -40,6 +40,9 @@ class CurriculumSession:
     logs: dict[str, float] = field(default_factory=dict)
     shown: dict[int, np.ndarray] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.scores = self.data.scores
+
     def begin_epoch(self, epoch: int, model: Any, verbose: int) -> None:
         """Scores if that is due, and puts the plan of an epoch in force.
 
@@ -83,6 +86,8 @@ class CurriculumSession:
         """
         scoring = Scoring(self.data.source, model, self.state, verbose)
         self.scores = self.settings.difficulty.score(scoring)
+        if not self.settings.difficulty.needs_model:
+            self.data.scores = self.scores
 
     def facts(self) -> dict[str, Any]:
         """Returns what a resumed fit compares and takes up, JSON-safe."""

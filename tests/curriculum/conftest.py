@@ -1,0 +1,54 @@
+"""Data and models small enough to look at."""
+
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def sorted_classes():
+    """Scores that bring one class after the other, and the labels."""
+    labels = np.repeat(np.arange(4), [40, 30, 20, 10])
+    return np.arange(100.0), labels
+
+
+@pytest.fixture
+def echo():
+    """A function that builds a model whose loss is the mean of its input."""
+
+    def make(**arguments):
+        model = keras.Sequential(
+            [
+                keras.Input((1,)),
+                keras.layers.Dense(
+                    1, use_bias=False, kernel_initializer="ones"
+                ),
+            ]
+        )
+        model.compile(keras.optimizers.SGD(0.0), "mae", **arguments)
+        return model
+
+    return make
+
+
+class Received(keras.callbacks.Callback):
+    """What the loss of each batch was, as Keras' running mean tells it."""
+
+    def __init__(self):
+        super().__init__()
+        self.epochs = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epochs.append([])
+        self.total, self.count = 0.0, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.count += 1
+        total = float(logs["loss"]) * self.count
+        self.epochs[-1].append(total - self.total)
+        self.total = total
+
+
+@pytest.fixture
+def received():
+    return Received()

@@ -1,0 +1,199 @@
+"""What a training step receives is what the plan says."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_netopt.curriculum import CurriculumData, EasyFirst, make_plan
+from keras_netopt.curriculum.foreign_sources import as_source
+from keras_netopt.curriculum.sources import ArraySource
+from keras_netopt.curriculum.weighting import loss_axes
+
+N, BATCH = 64, 8
+X = np.arange(1.0, N + 1, dtype="float32")[:, None]
+Y = np.zeros((N, 1), "float32")
+
+
+class Planner(keras.callbacks.Callback):
+    def __init__(self, data):
+        super().__init__()
+        self.data, self.plans = data, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        plan = make_plan(
+            X[:, 0],
+            np.linspace(0.3, 1.0, self.data.steps),
+            batch_size=BATCH,
+            ordering=EasyFirst(),
+            epoch=epoch,
+        )
+        self.plans.append(plan)
+        self.data.begin(plan)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_each_step_receives_its_row_of_the_plan(workers, echo, received):
+    """Default arguments of `fit`: fresh, trained already, with validation."""
+    data = CurriculumData(ArraySource(X, Y))
+    data_set = data.open(BATCH, workers=workers)
+    model, planner = echo(), Planner(data)
+    for epochs in (3, 2):
+        model.fit(
+            data_set,
+            epochs=epochs,
+            verbose=0,
+            validation_data=(X, Y),
+            callbacks=[planner, received],
+        )
+
+    wanted = [X[plan.ids].mean(axis=(1, 2)) for plan in planner.plans]
+    assert len(wanted) == 5
+    assert not np.allclose(wanted[0], wanted[1])
+    np.testing.assert_allclose(received.epochs, wanted, rtol=1e-4)
+
+
+def test_without_a_plan_the_order_is_natural(echo):
+    data = CurriculumData(ArraySource(X, Y))
+    loss = echo().evaluate(data.open(BATCH), verbose=0)
+    assert loss == pytest.approx(X.mean(), rel=1e-5)
+
+
+def test_every_epoch_has_the_same_number_of_steps(echo, received):
+    data = CurriculumData(ArraySource(X[:60], Y[:60]))
+    echo().fit(data.open(BATCH), epochs=2, verbose=0, callbacks=[received])
+    assert [len(epoch) for epoch in received.epochs] == [7, 7]
+    data_set = data.open(BATCH, steps_per_epoch=11)
+    received.epochs.clear()
+    echo().fit(data_set, epochs=2, verbose=0, callbacks=[received])
+    assert [len(epoch) for epoch in received.epochs] == [11, 11]
+
+
+def test_weights_multiply(echo, received):
+    """The user's, those of classes and those of the plan."""
+    classes = (np.arange(N) % 2).astype("int32")[:, None]
+    own = np.linspace(0.5, 1.0, N).astype("float32")
+    data = CurriculumData(ArraySource(X, classes, own))
+    data_set = data.open(BATCH, class_weight={1: 3.0})
+    model = echo()
+
+    def plan(epoch):
+        found = make_plan(X[:, 0], np.ones(8), batch_size=BATCH)
+        weights = np.linspace(0.5, 1.5, 64).reshape(8, 8).astype("float32")
+        object.__setattr__(found, "weights", weights)
+        data.begin(found)
+
+    planner = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: plan(epoch)
+    )
+    model.fit(data_set, verbose=0, callbacks=[planner, received])
+
+    current = make_plan(X[:, 0], np.ones(8), batch_size=BATCH)
+    ids = current.ids
+    factor = np.where(ids % 2 == 1, 3.0, 1.0) * own[ids]
+    factor = factor * np.linspace(0.5, 1.5, 64).reshape(8, 8)
+    errors = np.abs(X[ids, 0] - classes[ids, 0])
+    wanted = (errors * factor).mean(axis=1)
+    np.testing.assert_allclose(received.epochs[0], wanted, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("y", "given", "expected"),
+    [
+        (np.zeros(3), None, 1),
+        (np.zeros((3, 5)), None, 1),
+        (np.full((3, 5), 7), None, 2),
+        (np.eye(5, dtype="int32")[:3], None, 1),
+        (np.eye(5, dtype="int32")[:3], True, 2),
+        (np.full((3, 5), 7), False, 1),
+        (np.zeros((3, 5, 9)), None, 2),
+        (np.zeros((3, 5, 5, 1)), None, 3),
+        ((np.zeros(3), np.zeros(3)), None, 1),
+        (None, None, 1),
+    ],
+)
+def test_weights_have_the_axes_of_the_loss(y, given, expected):
+    assert loss_axes(y, given) == expected
+
+
+def test_losses_of_tokens_get_weights_of_tokens(received):
+    tokens = np.random.default_rng(0).integers(0, 5, (32, 6)).astype("int32")
+    model = keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            keras.layers.Embedding(5, 4),
+            keras.layers.Dense(5),
+        ]
+    )
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    plain = model.evaluate(tokens, tokens, verbose=0)
+    data = CurriculumData(ArraySource(tokens, tokens))
+    model.fit(data.open(8), verbose=0, callbacks=[received])
+    assert np.mean(received.epochs) == pytest.approx(plain, rel=1e-4)
+
+
+def test_several_inputs_and_outputs_train():
+    first, second = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    both = keras.layers.Concatenate()([first, second])
+    model = keras.Model(
+        {"a": first, "b": second},
+        {
+            "c": keras.layers.Dense(1, name="c")(both),
+            "d": keras.layers.Dense(2, name="d")(both),
+        },
+    )
+    model.compile("sgd", {"c": "mse", "d": "mae"})
+    x = {"a": np.ones((16, 2)), "b": np.ones((16, 3))}
+    y = {"c": np.ones((16, 1)), "d": np.zeros((16, 2))}
+    data = CurriculumData(as_source(x, y))
+    history = model.fit(data.open(4), epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_a_table_travels_beside_the_weights():
+    data = CurriculumData(ArraySource(X, Y))
+    data_set = data.open(BATCH, table=10 * X[:, 0])
+    data.begin(make_plan(X[:, 0], np.ones(8), batch_size=BATCH))
+    for (_, _, weight), ids in zip(data_set, data.plan_ids(), strict=True):
+        np.testing.assert_array_equal(weight[:, 0], np.ones(BATCH))
+        np.testing.assert_array_equal(weight[:, 1], 10 * X[ids, 0])
+    data.begin(None)
+    shapes = {weight.shape for _, _, weight in data_set}
+    one = keras.backend.backend() == "tensorflow"
+    assert shapes == {(BATCH, 2) if one else (BATCH,)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"batch_size": 65}, "`batch_size` must be at most the 64 samples"),
+        ({"batch_size": 0}, "`batch_size` must be an integer of at least 1"),
+        ({"steps_per_epoch": 0}, "`steps_per_epoch` must be an integer"),
+        ({"class_weight": {0: 2.0}}, "`class_weight` must come with targets"),
+        ({"table": np.ones(3)}, "`table` must hold one finite number"),
+        ({"workers": -1}, "`workers` must be an integer"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, text):
+    regression = CurriculumData(ArraySource(X, X / 3))
+    with pytest.raises(ValueError, match=rf"Argument {text}.*Received: "):
+        regression.open(**{"batch_size": BATCH, **arguments})
+
+
+def test_negative_class_weights_are_refused():
+    data = CurriculumData(ArraySource(X, np.arange(N) % 2))
+    with pytest.raises(ValueError, match="finite weights of at least 0"):
+        data.open(BATCH, class_weight={0: -1.0})
+
+
+def test_threads_end_with_a_pass_that_is_left_early():
+    import threading
+
+    data = CurriculumData(ArraySource(X, Y))
+    before = threading.active_count()
+    rows = iter(data.open(BATCH, workers=3))
+    next(rows)
+    rows.close()
+    assert threading.active_count() == before

@@ -1,0 +1,195 @@
+"""The plan: what is drawn, how often, and that nothing else decides it."""
+
+import os
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+
+from keras_netopt.curriculum import (
+    BabySteps,
+    EasyFirst,
+    HardFirst,
+    OnePass,
+    Plan,
+    RandomOrder,
+    SelfPaced,
+    Shuffle,
+    make_plan,
+)
+from keras_netopt.curriculum.guard import coverage
+
+RNG = np.random.default_rng(0)
+SCORES = RNG.permutation(200).astype("float64")
+ORDERINGS = [
+    EasyFirst(),
+    HardFirst(),
+    RandomOrder(),
+    Shuffle(),
+    BabySteps(4),
+    OnePass(4),
+    SelfPaced("linear"),
+]
+
+
+def plan_of(ordering, fraction=0.5, steps=12, **changed):
+    arguments = {
+        "scores": SCORES,
+        "fractions": np.full(steps, fraction),
+        "batch_size": 16,
+        "ordering": ordering,
+        **changed,
+    }
+    return make_plan(**arguments)
+
+
+def digest(plan: Plan) -> int:
+    return zlib.crc32(plan.ids.tobytes() + plan.weights.tobytes())
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS, ids=repr)
+@pytest.mark.parametrize("fraction", [0.25, 0.5, 1.0])
+def test_active_samples_are_used_alike_and_no_others(ordering, fraction):
+    plan = plan_of(ordering, fraction)
+    counts = plan.counts()
+    active = plan.active()
+
+    assert plan.ids.shape == plan.weights.shape == (12, 16)
+    assert counts.sum() == 12 * 16
+    assert np.ptp(counts[active]) <= 1
+    assert not np.delete(counts, active).any()
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS, ids=repr)
+def test_weights_are_one_on_average(ordering):
+    plan = plan_of(ordering)
+    assert plan.weights.sum() == pytest.approx(12 * 16, rel=1e-4)
+    assert plan.weights.dtype == "float32"
+
+
+def test_seed_and_epoch_decide_the_order():
+    plans = [
+        plan_of(EasyFirst(), seed=seed, epoch=epoch)
+        for seed, epoch in ((0, 0), (1, 0), (0, 1))
+    ]
+    assert len({digest(plan) for plan in plans}) == 3
+    assert digest(plan_of(EasyFirst())) == digest(plans[0])
+
+
+def test_a_fresh_process_makes_the_same_plan():
+    """Also one with another backend: nothing in it is of a backend."""
+    code = (
+        "import numpy as np, zlib;"
+        "from keras_netopt.curriculum import make_plan, SelfPaced;"
+        "s = np.random.default_rng(0).permutation(200).astype('float64');"
+        "p = make_plan(s, np.full(12, 0.5), batch_size=16, epoch=3, seed=5,"
+        "              ordering=SelfPaced('linear'));"
+        "print(zlib.crc32(p.ids.tobytes() + p.weights.tobytes()))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own = plan_of(SelfPaced("linear"), epoch=3, seed=5)
+    assert int(found.stdout) == digest(own)
+
+
+def test_a_growing_set_lets_nobody_run_ahead():
+    """What comes into play in the middle of a pass joins that pass."""
+    fractions = np.linspace(0.2, 0.6, 12)
+    plan = plan_of(EasyFirst(), fractions=fractions)
+    counts, first = plan.counts(), plan.active(0)
+
+    assert np.ptp(counts[first]) <= 1
+    assert counts.max() <= counts[first].min() + 1
+    for step, ids in enumerate(plan.ids):
+        assert set(ids) <= set(plan.active(step))
+    late = np.setdiff1d(plan.active(8), first)
+    assert counts[late].any()
+
+
+def test_a_batch_comes_from_the_set_of_its_own_step():
+    fractions = np.where(np.arange(12) < 6, 0.25, 0.75)
+    plan = plan_of(OnePass(2), fractions=fractions)
+    easy = SCORES < 100
+    assert easy[plan.ids[:6]].all()
+    assert not easy[plan.ids[6:]].any()
+
+
+def test_easy_sets_are_nested_and_hard_ones_their_mirror_image():
+    easy, hard = (
+        [set(plan_of(kind, f).active()) for f in (0.25, 0.5, 1.0)]
+        for kind in (EasyFirst(), HardFirst())
+    )
+    mirrored = [
+        set(plan_of(EasyFirst(), f, scores=-SCORES).active())
+        for f in (0.25, 0.5, 1.0)
+    ]
+    assert easy[0] < easy[1] < easy[2] == set(range(200))
+    assert easy[0] == set(np.argsort(SCORES)[:50])
+    assert hard == mirrored
+    assert not easy[1] & hard[1]
+
+
+def test_the_random_control_ignores_scores_and_shuffle_takes_all():
+    control = plan_of(RandomOrder()).active()
+    np.testing.assert_array_equal(
+        control, plan_of(RandomOrder(), scores=-SCORES).active()
+    )
+    assert len(control) == len(plan_of(EasyFirst()).active())
+    assert set(plan_of(RandomOrder(), seed=1).active()) != set(control)
+    for fraction in (0.1, 0.5, 1.0):
+        assert len(plan_of(Shuffle(), fraction).active()) == 200
+
+
+def test_equal_scores_come_in_the_order_of_the_data():
+    plan = plan_of(EasyFirst(), 0.25, scores=np.zeros(200))
+    np.testing.assert_array_equal(plan.active(), np.arange(50))
+
+
+def test_values_instead_of_ranks():
+    scores = np.concatenate([np.arange(100.0), np.full(100, 400.0)])
+    plan = plan_of(EasyFirst(), 0.1, scores=scores, by="value")
+    assert len(plan.active()) == 41
+    assert len(plan_of(EasyFirst(), 0.1, scores=scores).active()) == 20
+
+
+def test_no_set_is_smaller_than_a_batch():
+    assert len(plan_of(EasyFirst(), 0.001).active()) == 16
+
+
+@pytest.mark.parametrize(
+    "ordering",
+    [EasyFirst(), HardFirst(), OnePass(4), SelfPaced("hard")],
+    ids=repr,
+)
+def test_classes_keep_half_of_their_share(ordering, sorted_classes):
+    """The scores alone would begin with one class only."""
+    scores, labels = sorted_classes
+    for fraction in (0.2, 0.4, 0.8):
+        plan = plan_of(
+            ordering, fraction, scores=scores, labels=labels, batch_size=10
+        )
+        assert coverage(plan.active(), labels) >= 0.5
+        unguarded = plan_of(ordering, fraction, scores=scores, batch_size=10)
+        if fraction == 0.2:
+            assert coverage(unguarded.active(), labels) == 0.0
+
+
+def test_samples_that_the_guard_keeps_have_weight(sorted_classes):
+    scores, labels = sorted_classes
+    plan = plan_of(
+        SelfPaced("linear"),
+        0.2,
+        scores=scores,
+        labels=labels,
+        batch_size=10,
+    )
+    rare = labels[plan.ids] == 3
+    assert rare.any()
+    assert (plan.weights[rare] > 0.1).all()

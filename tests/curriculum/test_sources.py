@@ -1,0 +1,135 @@
+"""Samples by number out of everything that `fit` takes."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_netopt.curriculum.foreign_sources import as_source
+
+X = np.arange(12.0).reshape(6, 2)
+Y = np.arange(6)
+IDS = np.array([4, 0, 4])
+
+
+def sources():
+    found = {
+        "arrays": lambda: as_source(X, Y),
+        "tensors": lambda: as_source(
+            keras.ops.convert_to_tensor(X, "float32"),
+            keras.ops.convert_to_tensor(Y),
+        ),
+        "lists": lambda: as_source(X.tolist(), Y.tolist()),
+        "tf.data": lambda: as_source(_dataset()),
+        "torch": lambda: as_source(_torch()),
+        "DataLoader": lambda: as_source(_loader()),
+    }
+    return found
+
+
+def _dataset():
+    tf = pytest.importorskip("tensorflow")
+    return tf.data.Dataset.from_tensor_slices((X, Y))
+
+
+def _torch():
+    torch = pytest.importorskip("torch")
+    return torch.utils.data.TensorDataset(
+        torch.from_numpy(X), torch.from_numpy(Y)
+    )
+
+
+def _loader():
+    torch = pytest.importorskip("torch")
+    return torch.utils.data.DataLoader(_torch(), batch_size=3, shuffle=True)
+
+
+@pytest.mark.parametrize("name", sources())
+def test_samples_come_by_number(name):
+    source = sources()[name]()
+    x, y, weight = source.fetch(IDS)
+
+    assert (source.samples, source.unit) == (6, "sample")
+    np.testing.assert_array_equal(x, X[IDS])
+    np.testing.assert_array_equal(y, IDS)
+    assert weight is None
+    assert x.dtype == "float32"
+    assert isinstance(x, np.ndarray)
+
+
+def test_nested_inputs_keep_their_structure():
+    source = as_source({"a": X, "b": [Y, -Y]}, (Y, X), np.arange(6.0))
+    x, y, weight = source.fetch(IDS)
+
+    assert list(x) == ["a", "b"]
+    np.testing.assert_array_equal(x["b"][1], -IDS)
+    np.testing.assert_array_equal(y[1], X[IDS])
+    np.testing.assert_array_equal(weight, IDS)
+
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, i):
+        return X[2 * i : 2 * i + 2], Y[2 * i : 2 * i + 2], np.ones(2)
+
+
+def test_a_pydataset_gives_whole_batches():
+    source = as_source(Batches())
+    x, y, weight = source.fetch(np.array([2]))
+
+    assert (source.samples, source.unit) == (3, "batch")
+    np.testing.assert_array_equal(y, [4, 5])
+    assert weight.tolist() == [1, 1]
+
+
+def test_a_data_set_of_unknown_size_needs_its_number():
+    data = _dataset().filter(lambda x, y: y < 4)
+    with pytest.raises(ValueError, match="pass `num_samples=`.*unknown"):
+        as_source(data)
+    with pytest.raises(ValueError, match="at most the 4 samples"):
+        as_source(data, num_samples=5)
+    assert as_source(data, num_samples=4).samples == 4
+    with pytest.raises(ValueError, match="infinite cardinality"):
+        as_source(_dataset().repeat())
+
+
+def test_a_data_set_that_differs_each_time_is_refused():
+    with pytest.raises(ValueError, match="leave out `shuffle`"):
+        as_source(_dataset().shuffle(6))
+
+
+def test_a_batched_data_set_is_refused():
+    with pytest.raises(ValueError, match=r"pass `x.unbatch\(\)`"):
+        as_source(_dataset().batch(2))
+
+
+def test_data_that_cannot_be_indexed_are_refused():
+    with pytest.raises(TypeError, match="cannot be indexed.*generator"):
+        as_source(row for row in X)
+    torch = pytest.importorskip("torch")
+
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter(X)
+
+    with pytest.raises(TypeError, match="`__getitem__`.*Received: x=Stream"):
+        as_source(Stream())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((X, Y[:5]), r"`y` must hold arrays of one length"),
+        ((X, Y, np.ones(7)), r"`sample_weight` must hold arrays of one"),
+        ((X[:0], Y[:0]), "`x` must hold at least one sample"),
+        ((X, np.float32(1)), "`y` must have a first axis"),
+        ((X, Y, -np.ones(6)), "`sample_weight` must be finite and at least 0"),
+        ((Batches(), Y), "`y` must not be given beside a PyDataset"),
+        ((Batches(), None, Y), "`sample_weight` must not be given beside"),
+        ((X, Y, None, 6), "`num_samples` is for a tf.data.Dataset"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(arguments, text):
+    with pytest.raises(ValueError, match=rf"Argument {text}.*Received: "):
+        as_source(*arguments)
