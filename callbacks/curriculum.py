@@ -16,6 +16,7 @@ from keras_netopt.curriculum.fit_checks import (
 )
 from keras_netopt.curriculum.foreign_sources import as_source
 from keras_netopt.curriculum.report import CurriculumReport, describe
+from keras_netopt.curriculum.sequence_length import fitted_length
 from keras_netopt.curriculum.session import CurriculumSession
 from keras_netopt.curriculum.settings import Settings
 from keras_netopt.points import Point, RunLength
@@ -167,7 +168,7 @@ class Curriculum(Piece):
         self.num_samples = num_samples
         self.verbose = verbose
         self.seed = seed
-        _check(length, verbose)
+        _check_verbose(verbose)
         self._made_of = Settings.create(
             source,
             difficulty=difficulty,
@@ -182,9 +183,8 @@ class Curriculum(Piece):
             by=by,
             seed=seed,
         )
-        if length is not None:
-            length = length.fitted(*source.fetch(np.arange(1))[:2])
-        self._data = engine.CurriculumData(source, length)
+        fitted = fitted_length(length, source)
+        self._data = engine.CurriculumData(source, fitted)
         self.forget()
 
     def dataset(
@@ -276,7 +276,7 @@ class Curriculum(Piece):
                 self.warn(NotIntendedUseWarning, doubt)
         self._course.begin_epoch(epoch, self.model, self._bar())
         run, scores = self._progress.run, self._course.scores
-        for reason in idle_reasons(self._made_of, run, scores):
+        for reason in idle_reasons(self._made_of, run, scores, epoch):
             self.warn(NoEffectWarning, reason)
 
     def on_epoch_end(
@@ -339,11 +339,7 @@ class Curriculum(Piece):
         return self._course.shown_counts()
 
     def report(self) -> CurriculumReport:
-        """Returns what was shown so far.
-
-        Raises:
-            ValueError: If the callback has not been in a `fit` yet.
-        """
+        """Returns what was shown so far; a ValueError before any `fit`."""
         plan = self._course.plan
         if plan is None:
             raise ValueError(
@@ -393,17 +389,9 @@ class Curriculum(Piece):
         return int(self.verbose)
 
 
-def _check(length: Any, verbose: Any) -> None:
+def _check_verbose(verbose: Any) -> None:
     if verbose not in ("auto", 0, 1) or isinstance(verbose, bool):
         raise ValueError(
             'Argument `verbose` must be 0, 1 or "auto". '
             f"Received: verbose={verbose!r}"
-        )
-    if length is not None and not isinstance(
-        length, engine.SequenceLengthWarmup
-    ):
-        raise TypeError(
-            "Argument `length` must be a "
-            "`keras_netopt.curriculum.SequenceLengthWarmup`. "
-            f"Received: length={length!r}"
         )

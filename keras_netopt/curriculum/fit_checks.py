@@ -9,7 +9,6 @@ from keras_netopt.curriculum.data import CurriculumData
 from keras_netopt.curriculum.ordering import OnePass, Ordering, Shuffle
 from keras_netopt.curriculum.pacing import fractions
 from keras_netopt.curriculum.plan import counter
-from keras_netopt.curriculum.resolve import needs_targets
 from keras_netopt.curriculum.self_paced import SelfPaced
 from keras_netopt.curriculum.settings import Settings
 from keras_netopt.points import RunLength
@@ -45,12 +44,6 @@ def check_fit(
             f"to `fit`: the plan has {data.steps} steps an epoch. "
             f"Received: steps_per_epoch={run.steps_per_epoch}"
         )
-    if needs_targets(settings.difficulty) and not _has_targets(data):
-        raise ValueError(
-            "Argument `y` must hold targets for difficulty="
-            f"{settings.difficulty.name!r}, which compares answers with them. "
-            "Received: y=None"
-        )
     _check_pacing(settings, data, run)
 
 
@@ -76,7 +69,7 @@ def _check_pacing(
 
 
 def idle_reasons(
-    settings: Settings, run: RunLength, scores: np.ndarray | None
+    settings: Settings, run: RunLength, scores: np.ndarray | None, epoch: int
 ) -> Iterator[str]:
     """Yields why a curriculum will do nothing, with the remedy.
 
@@ -84,8 +77,11 @@ def idle_reasons(
         settings: What the curriculum is made of.
         run: Length of the fit.
         scores: Difficulty of each sample as far as it is known.
+        epoch: Number of the epoch; scores that follow the training have until
+            the last one to differ.
     """
     ordering = settings.ordering
+    follows = settings.difficulty.follows_training
     if isinstance(ordering, Shuffle):
         return
     if settings.pacing.at(0, run) >= 1.0 and _is_plain(ordering):
@@ -97,6 +93,7 @@ def idle_reasons(
     elif (
         scores is not None
         and not settings.blind
+        and not (follows and epoch < run.epochs - 1)
         and scores.min() == scores.max()
     ):
         yield (
@@ -144,8 +141,3 @@ def _is_plain(ordering: Ordering) -> bool:
     return not isinstance(ordering, SelfPaced) or (
         ordering.kind == "hard" and ordering.initial_age is None
     )
-
-
-def _has_targets(data: CurriculumData) -> bool:
-    source = data.source
-    return source.y is not None or source.fetch(np.arange(1))[1] is not None

@@ -72,14 +72,26 @@ def as_difficulty(value: Any, samples: int) -> Difficulty:
     )
 
 
-def needs_targets(difficulty: Difficulty) -> bool:
-    """Says whether a difficulty compares answers with targets."""
+def check_targets(difficulty: Difficulty, source: Source) -> None:
+    """Refuses a difficulty that compares answers with targets without any.
+
+    Args:
+        difficulty: What makes a sample hard.
+        source: The data.
+
+    Raises:
+        ValueError: If there are no targets and it needs some.
+    """
     parts = getattr(difficulty, "parts", (difficulty,))
-    return any(
-        part.follows_training or part.costly
-        for part in parts
-        if isinstance(part, Difficulty)
-    )
+    compares = any(p.follows_training or p.costly for p in parts)
+    if not compares or source.y is not None:
+        return
+    if source.fetch(np.arange(1))[1] is None:
+        raise ValueError(
+            f"Argument `y` must hold targets for a difficulty of "
+            f"{difficulty.name!r}, which compares answers with them. "
+            "Received: y=None"
+        )
 
 
 def as_labels(labels: Any, source: Source) -> np.ndarray | None:

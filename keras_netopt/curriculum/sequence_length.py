@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_choice, check_integer
+from keras_netopt.curriculum.sources import Source
 from keras_netopt.points import Point, RunLength
 from keras_netopt.schedules import Linear
 from keras_netopt.serialization import export_class
@@ -178,6 +179,28 @@ class SequenceLengthWarmup:
         if self.mode == "truncate":
             return array
         return np.repeat(array, self.size // length, axis=0)
+
+
+def fitted_length(length: Any, source: Source) -> SequenceLengthWarmup | None:
+    """Returns a warm-up that fits the data, or `None` where there is none.
+
+    Args:
+        length: What the user gave.
+        source: The data.
+
+    Raises:
+        TypeError: If it is no warm-up.
+        ValueError: If it does not fit the data.
+    """
+    if length is None:
+        return None
+    if not isinstance(length, SequenceLengthWarmup):
+        raise TypeError(
+            "Argument `length` must be a "
+            "`keras_netopt.curriculum.SequenceLengthWarmup`. "
+            f"Received: length={length!r}"
+        )
+    return length.fitted(*source.fetch(np.arange(1))[:2])
 
 
 def _has_steps(y: Any, size: int) -> bool:

@@ -14,7 +14,11 @@ from keras_netopt.curriculum.ordering import (
     as_ordering,
 )
 from keras_netopt.curriculum.pacing import as_pacing
-from keras_netopt.curriculum.resolve import as_difficulty, as_labels
+from keras_netopt.curriculum.resolve import (
+    as_difficulty,
+    as_labels,
+    check_targets,
+)
 from keras_netopt.curriculum.sources import Source
 from keras_netopt.points import Point, check_point
 from keras_netopt.schedules import Schedule
@@ -97,8 +101,10 @@ class Settings:
                 "Argument `class_balanced` must be a bool. "
                 f"Received: class_balanced={class_balanced!r}"
             )
+        found = as_difficulty(difficulty, source.samples)
+        check_targets(found, source)
         return cls(
-            difficulty=as_difficulty(difficulty, source.samples),
+            difficulty=found,
             pacing=as_pacing(pacing),
             ordering=as_ordering(ordering),
             labels=as_labels(labels, source),
