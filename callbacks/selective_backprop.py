@@ -6,9 +6,8 @@ import keras
 
 from keras_netopt.checks import check_choice, check_integer
 from keras_netopt.curriculum.batch_choice import BatchChoice
-from keras_netopt.curriculum.selection import METHODS
+from keras_netopt.curriculum.selection import METHODS, check_keep
 from keras_netopt.points import Point, check_point, in_order, resolve_point
-from keras_netopt.schedules.checks import check_number
 from keras_netopt.serialization import export_class
 from keras_netopt.training import NoEffectWarning, Piece
 from keras_netopt.training.sample_loss import has_loss
@@ -97,7 +96,7 @@ class SelectiveBackprop(Piece):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        _check_share(keep)
+        check_keep(keep)
         check_choice(select, "select", METHODS)
         for value, name in ((begin, "begin"), (end, "end")):
             if value is not None:
@@ -226,14 +225,6 @@ class SelectiveBackprop(Piece):
         if self._filter is not None:
             self._filter.remove()
             self._filter = None
-
-
-def _check_share(keep: Any) -> None:
-    if not 0.0 < check_number(keep, "keep") < 1.0:
-        raise ValueError(
-            "Argument `keep` must be a float in (0, 1). "
-            f"Received: keep={keep!r}"
-        )
 
 
 def _check_interrupt(interrupt: Any) -> None:

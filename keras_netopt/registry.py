@@ -28,7 +28,7 @@ class Method:
 
     Args:
         name: Public path below `keras_netopt`, as in "callbacks.Pruning".
-        kind: "callback", "layer", "function" or "oracle".
+        kind: "callback", "layer", "loss", "function" or "oracle".
         summary: What it is for, one line.
         function: Public path of the twin that works without `fit`. Defaults
             to `None`.
@@ -149,7 +149,7 @@ METHODS: tuple[Method, ...] = (
         name="callbacks.SelectiveBackprop",
         kind="callback",
         summary="Trains on the samples of a batch that are worth it.",
-        function="curriculum.select",
+        function="curriculum.select_samples",
         card="curriculum",
         reference="Jiang et al. 2019, arXiv 1910.00762; Mindermann et al. "
         "2022, arXiv 2206.07137",
@@ -157,6 +157,28 @@ METHODS: tuple[Method, ...] = (
         before=LOGGERS,
         retraces="on_event",
         limits={"C3": "whatever it chooses changes what is learnt"},
+    ),
+    Method(
+        name="curriculum.SuperLoss",
+        kind="loss",
+        summary="Turns down what is too hard: robust to wrong labels.",
+        card="curriculum",
+        reference="Castells et al. 2020, NeurIPS",
+        touches=frozenset({"loss"}),
+    ),
+    Method(
+        name="curriculum.select_samples",
+        kind="function",
+        summary="Chooses the samples of a batch that are worth it.",
+        card="curriculum",
+        reference="Jiang et al. 2019, arXiv 1910.00762",
+    ),
+    Method(
+        name="curriculum.compare_arms",
+        kind="function",
+        summary="Compares curricula with their control, seed by seed.",
+        card="curriculum",
+        data_args=("x", "y", "validation_data", "difficulty"),
     ),
     Method(
         name="curriculum.sample_losses",

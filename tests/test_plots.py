@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_netopt import plots
-from keras_netopt.plots import ModelPoint
+from keras_netopt.plots import ModelPoint, style
 from keras_netopt.schedules import Constant, Cyclic, Polynomial, Steps
 
 pytest.importorskip("matplotlib", reason="pictures need keras-netopt[plots]")
@@ -150,7 +150,41 @@ def test_missing_matplotlib_names_the_extra(monkeypatch):
 
 
 def test_numbers_are_written_for_people():
-    assert plots._percent(0.875, 0) == "87.5 %"
-    assert plots._kilobytes(1200.0, 0) == "1,200 kB"
-    counts = [plots._count(v, 0) for v in (0, 950, 400e3, np.float64(1.5e6))]
+    assert style.percent(0.875, 0) == "87.5 %"
+    assert style.kilobytes(1200.0, 0) == "1,200 kB"
+    counts = [style.count(v, 0) for v in (0, 950, 400e3, np.float64(1.5e6))]
     assert counts == ["0", "950", "400k", "1.5M"]
+
+
+def test_the_map_of_samples_is_sorted_by_difficulty():
+    counts = np.array([[0, 3, 0, 1], [1, 1, 1, 1]])
+    figure = plots.samples_shown(counts, [0.9, 0.1, 0.8, 0.2], marked=[0, 2])
+    share, drawn = figure.axes[:2]
+    image = drawn.images[0].get_array()
+
+    assert image.shape == (4, 2)
+    assert image[:, 0].tolist() == [3, 1, 0, 0]
+    np.testing.assert_allclose(share.lines[0].get_ydata(), [0.0, 0.5])
+
+
+def test_many_samples_share_rows():
+    counts = np.ones((3, 1001))
+    counts[0, 500:] = 0
+    (drawn, _) = plots.samples_shown(counts).axes
+    image = drawn.images[0].get_array()
+    assert image.shape == (200, 3)
+    assert image[:, 0].sum() == pytest.approx(100, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"counts": np.ones(4)}, "`counts` must have the shape"),
+        ({"scores": [1.0]}, "`scores` must hold one number for each of the 4"),
+        ({"marked": [7]}, "`marked` must hold ids of samples"),
+        ({"marked": [True]}, "`marked` must hold ids of samples"),
+    ],
+)
+def test_maps_of_samples_refuse_what_does_not_fit(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        plots.samples_shown(**{"counts": np.ones((2, 4)), **arguments})

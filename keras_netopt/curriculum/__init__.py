@@ -21,7 +21,7 @@ from keras_netopt.curriculum.pacing import pacing
 from keras_netopt.curriculum.plan import Plan, make_plan
 from keras_netopt.curriculum.plan_sampler import PlanSampler
 from keras_netopt.curriculum.score_file import load_scores, save_scores
-from keras_netopt.curriculum.selection import select
+from keras_netopt.curriculum.selection import select_samples
 from keras_netopt.curriculum.self_paced import SelfPaced, self_paced_weights
 from keras_netopt.curriculum.sequence_length import SequenceLengthWarmup
 from keras_netopt.curriculum.super_loss import SuperLoss
@@ -57,6 +57,6 @@ __all__ = [
     "pacing",
     "sample_losses",
     "save_scores",
-    "select",
+    "select_samples",
     "self_paced_weights",
 ]

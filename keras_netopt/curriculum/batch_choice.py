@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_netopt.curriculum.selection import select
+from keras_netopt.curriculum.selection import select_samples
 from keras_netopt.training.sample_loss import sample_loss
 
 
@@ -19,7 +19,7 @@ class BatchChoice:
 
     Args:
         keep: Share of a batch to keep, in (0, 1).
-        method: As in `selection.select`.
+        method: As in `selection.select_samples`.
     """
 
     keep: float
@@ -49,7 +49,7 @@ class BatchChoice:
             noise = keras.random.uniform(
                 ops.shape(losses), dtype="float32", seed=seed
             )
-        chosen = select(
+        chosen = select_samples(
             losses,
             self.keep,
             method=self.method,

@@ -7,6 +7,9 @@ from typing import Any
 
 from keras import ops
 
+from keras_netopt.checks import check_choice
+from keras_netopt.schedules.checks import check_number
+
 METHODS = ("percentile", "top", "rho")
 
 
@@ -32,7 +35,7 @@ def count_kept(batch: Any, keep: float) -> Any:
     return ops.maximum(1, ops.cast(ops.floor(share), "int32"))
 
 
-def select(
+def select_samples(
     losses: Any,
     keep: float,
     *,
@@ -52,7 +55,7 @@ def select(
 
     >>> from keras import ops
     >>> losses = ops.convert_to_tensor([0.3, 2.0, 0.1, 1.0])
-    >>> ops.convert_to_numpy(select(losses, 0.5, method="top")).tolist()
+    >>> ops.convert_to_numpy(select_samples(losses, 0.5, method="top")).tolist()
     [1, 3]
 
     Args:
@@ -69,12 +72,18 @@ def select(
     Returns:
         The places of the samples kept, an int tensor `(kept,)`.
 
+    Raises:
+        TypeError: If `keep` is not a number.
+        ValueError: If an argument is out of range, or the one that `method`
+            needs is missing.
+
     Reference:
         Jiang et al., *Accelerating Deep Learning by Focusing on the Biggest
         Losers*, 2019, https://arxiv.org/abs/1910.00762; Mindermann et al.,
         *Prioritized Training on Points that are learnable, Worth Learning,
         and Not Yet Learnt*, 2022, https://arxiv.org/abs/2206.07137.
     """
+    _check(losses, keep, method, noise, irreducible)
     count = count_kept(ops.shape(losses)[0], keep)
     scores = ops.cast(losses, "float32")
     if method == "rho":
@@ -95,6 +104,45 @@ def _drawn(scores: Any, keep: float, noise: Any, count: Any) -> Any:
     gumbel = -ops.log(-ops.log(ops.clip(noise, 1e-7, 1.0 - 1e-7)))
     logarithm = (1.0 / keep - 1.0) * ops.log(share)
     return ops.take(order, ops.top_k(logarithm + gumbel, count)[1], axis=0)
+
+
+def check_keep(keep: Any) -> None:
+    """Refuses what is no share between nothing and all.
+
+    Args:
+        keep: What the caller passed.
+
+    Raises:
+        TypeError: If it is not a number.
+        ValueError: If it is not in (0, 1).
+    """
+    if not 0.0 < check_number(keep, "keep") < 1.0:
+        raise ValueError(
+            "Argument `keep` must be a float in (0, 1). "
+            f"Received: keep={keep!r}"
+        )
+
+
+def _check(
+    losses: Any, keep: Any, method: Any, noise: Any, irreducible: Any
+) -> None:
+    check_keep(keep)
+    check_choice(method, "method", METHODS)
+    if len(losses.shape) != 1:
+        raise ValueError(
+            "Argument `losses` must have the shape (batch,). "
+            f"Received: losses of shape {tuple(losses.shape)}"
+        )
+    needed = {
+        "percentile": ("noise", noise),
+        "rho": ("irreducible", irreducible),
+    }
+    name, value = needed.get(method, ("", 0))
+    if value is None:
+        raise ValueError(
+            f'Argument `{name}` must be given with method="{method}". '
+            f"Received: {name}=None"
+        )
 
 
 def _is_weighted(weight: Any) -> Any:

@@ -217,6 +217,25 @@ def is_larger(before: Any, after: Any, callback: Any) -> bool:
     )
 
 
+def hard_ones_came_late(before: Any, after: Any, callback: Any) -> bool:
+    """The first epoch shows the hardest quarter less than all data."""
+    counts = callback.shown()[1].astype(float)
+    first = counts[0] / counts[0].sum()
+    hard = np.argsort(SCORES)[-16:]
+    easy = np.argsort(SCORES)[:16]
+    return bool(first[hard].sum() < 0.2 < 0.3 < first[easy].sum())
+
+
+def weighted_by_loss(before: Any, after: Any, callback: Any) -> bool:
+    """The last epoch leaves samples out by their loss."""
+    counts = callback.shown()[1]
+    left_out = counts[-1] == 0
+    scores = callback.scores
+    return bool(
+        left_out.any() and scores[left_out].min() >= scores[~left_out].mean()
+    )
+
+
 def some_were_dropped(before: Any, after: Any, callback: Any) -> bool:
     return callback.selected_steps > 0
 

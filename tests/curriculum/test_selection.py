@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.curriculum.selection import count_kept, select
+from keras_netopt.curriculum.selection import count_kept, select_samples
 
 ops = keras.ops
 LOSSES = np.array([0.3, 2.0, 0.1, 1.0, 0.7], "float32")
@@ -15,7 +15,7 @@ def chosen(losses, keep, **options):
         else value
         for name, value in options.items()
     }
-    found = select(ops.convert_to_tensor(losses), keep, **options)
+    found = select_samples(ops.convert_to_tensor(losses), keep, **options)
     return ops.convert_to_numpy(found).tolist()
 
 

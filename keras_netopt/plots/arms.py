@@ -1,0 +1,117 @@
+"""Arms of a comparison beside each other."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from keras_netopt.plots.style import (
+    GREY,
+    SERIES,
+    Path,
+    new_figure,
+    tidy,
+    written,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class Comparison(Protocol):
+    """What `curriculum.compare_arms` returns, as far as a picture needs it."""
+
+    @property
+    def curves(self) -> Mapping[str, np.ndarray]: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    @property
+    def baseline(self) -> str: ...
+
+    @property
+    def target(self) -> float: ...
+
+    def differences(self) -> Sequence[Any]: ...
+
+
+def arm_comparison(
+    comparison: Comparison, *, path: Path | None = None
+) -> "Figure":
+    """Draws what each arm reached over the steps, and by how much they differ.
+
+    Left the mean over the seeds with one standard deviation; right the paired
+    difference to the baseline at the end, with its 95 % interval.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_netopt.curriculum import ArmComparison
+    >>> arms = ArmComparison(
+    ...     curves={
+    ...         "shuffle": np.array([[0.5, 0.7], [0.5, 0.8]]),
+    ...         "easy_first": np.array([[0.6, 0.8], [0.6, 0.8]]),
+    ...     },
+    ...     steps_per_epoch=10,
+    ...     metric="val_accuracy",
+    ... )
+    >>> figure = arm_comparison(arms)
+    >>> figure.axes[0].get_ylabel()
+    'val_accuracy'
+
+    Args:
+        comparison: What `keras_netopt.curriculum.compare_arms` returns.
+        path: Picture file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    figure = new_figure(10.4, 4.0)
+    curves, gaps = figure.subplots(1, 2, width_ratios=(1.4, 1))
+    _draw_curves(curves, comparison)
+    _draw_differences(gaps, comparison)
+    return written(figure, path)
+
+
+def _draw_curves(axes: "Axes", comparison: Comparison) -> None:
+    for i, (name, values) in enumerate(comparison.curves.items()):
+        steps: np.ndarray = comparison.steps_per_epoch * np.arange(
+            1, values.shape[1] + 1
+        )
+        color, mean = SERIES[i % len(SERIES)], values.mean(axis=0)
+        axes.plot(steps, mean, color=color, linewidth=1.8, label=name)
+        if len(values) > 1:
+            spread = values.std(axis=0, ddof=1)
+            axes.fill_between(
+                steps, mean - spread, mean + spread, color=color, alpha=0.15
+            )
+    axes.axhline(comparison.target, color=GREY, linewidth=0.9, linestyle=":")
+    axes.set(xlabel="step", ylabel=comparison.metric)
+    axes.legend(frameon=False, fontsize=9)
+    tidy(axes, grid="y")
+
+
+def _draw_differences(axes: "Axes", comparison: Comparison) -> None:
+    names = list(comparison.curves)
+    for row in comparison.differences():
+        place = names.index(row.name)
+        color = SERIES[place % len(SERIES)]
+        error = None if row.low is None else [[row.mean - row.low]] * 2
+        axes.errorbar(
+            row.mean, place, xerr=error, fmt="o", color=color, capsize=4
+        )
+    axes.axvline(0.0, color=GREY, linewidth=0.9)
+    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_title(
+        f"difference to {comparison.baseline}, 95 % interval", fontsize=10
+    )
+    tidy(axes, grid="x")

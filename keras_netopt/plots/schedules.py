@@ -1,0 +1,78 @@
+"""A schedule over a run."""
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from keras_netopt.plots.style import (
+    BLUE,
+    GREY,
+    LIGHT,
+    Path,
+    new_figure,
+    tidy,
+    wrapped,
+    written,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class _Curve(Protocol):
+    """What a schedule can do, as far as a picture needs it."""
+
+    def values(self, total: int, steps_per_epoch: int | None) -> np.ndarray: ...
+
+
+def schedule_curve(
+    schedule: _Curve,
+    *,
+    total: int = 100,
+    steps_per_epoch: int | None = None,
+    path: Path | None = None,
+) -> "Figure":
+    """Draws a schedule over a run.
+
+    Example:
+
+    >>> from keras_netopt.schedules import Polynomial
+    >>> figure = schedule_curve(Polynomial(final=0.9), total=1000)
+    >>> figure.axes[0].get_xlabel()
+    'step'
+
+    Args:
+        schedule: A schedule from `keras_netopt.schedules`.
+        total: Steps of the run, at least 1. Defaults to `100`.
+        steps_per_epoch: Steps an epoch, a divisor of `total`. Defaults to
+            `None`: the run is one epoch.
+        path: Picture file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the schedule does not fit the run.
+    """
+    figure = new_figure(6.4, 3.6)
+    values = schedule.values(total, steps_per_epoch)
+    axes = figure.subplots()
+    # Few different values are levels: they hold until the next step.
+    levels = len(np.unique(values)) <= max(2, total // 10)
+    style = "steps-post" if levels else "default"
+    axes.plot(values, color=BLUE, linewidth=2.2, drawstyle=style)
+    moves = np.flatnonzero(np.diff(values))
+    if len(moves):
+        marked = moves + 1 if levels else moves[[0, -1]] + [0, 1]
+        axes.plot(marked, values[marked], "o", color=BLUE, markersize=5.5)
+    if steps_per_epoch is not None and total // steps_per_epoch <= 50:
+        for epoch in range(1, total // steps_per_epoch):
+            axes.axvline(
+                epoch * steps_per_epoch, color=LIGHT, linewidth=0.7, zorder=0
+            )
+    axes.set(xlabel="step", ylabel="value", xlim=(0, total))
+    axes.set_title(wrapped(str(schedule), 78), fontsize=9, color=GREY)
+    axes.margins(y=0.08)
+    tidy(axes, grid="y")
+    return written(figure, path)

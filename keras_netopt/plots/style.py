@@ -1,0 +1,116 @@
+"""What all pictures share: colours, axes, numbers, and the figure itself."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Path = str | os.PathLike[str]
+
+BLUE, ORANGE, GREEN = "#2a6fbb", "#e07b39", "#3a9a6d"
+PURPLE, RED, GREY, LIGHT = "#8a5fb0", "#c8443e", "#6b7280", "#d9dde3"
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
+MARKERS = "osD^vP"
+LABEL_LENGTH = 34
+
+
+def legend_below(axes: "Axes") -> None:
+    """Puts the legend in one row under the axes."""
+    _, names = axes.get_legend_handles_labels()
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.1),
+        ncols=max(len(names), 1),
+        frameon=False,
+        fontsize=9,
+        handletextpad=0.4,
+        columnspacing=1.2,
+    )
+
+
+def label_bar(axes: "Axes", share: float, y: Any, text: str) -> None:
+    """Writes the share of a bar into it, or behind it where it is short."""
+    inside = share > 0.5
+    axes.annotate(
+        text,
+        (share, y),
+        xytext=(-4 if inside else 4, 0),
+        textcoords="offset points",
+        ha="right" if inside else "left",
+        va="center",
+        fontsize=8,
+        color="white" if inside else GREY,
+    )
+
+
+def percent(value: float, _: float) -> str:
+    """Formats a share for an axis."""
+    return f"{100 * value:.4g} %"
+
+
+def kilobytes(value: float, _: float) -> str:
+    """Formats kilobytes for an axis."""
+    return f"{value:,.4g} kB"
+
+
+def count(value: float, _: float) -> str:
+    """Formats a large count for an axis."""
+    for unit, name in ((1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:.4g}{name}"
+    return f"{value:.4g}"
+
+
+def short(name: str) -> str:
+    """Cuts a long name on its left."""
+    if len(name) <= LABEL_LENGTH:
+        return name
+    return "…" + name[1 - LABEL_LENGTH :]
+
+
+def wrapped(text: str, width: int) -> str:
+    """Breaks a text into lines."""
+    import textwrap
+
+    return "\n".join(textwrap.wrap(text, width))
+
+
+def tidy(axes: "Axes", *, grid: str) -> None:
+    """Takes away what is not data: two spines, loud ticks."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(colors=GREY, labelcolor="black")
+    axes.grid(axis=grid, color=LIGHT, linewidth=0.7)  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Makes a figure that needs no pyplot and no window."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "Pictures need matplotlib. Install it with: "
+            'pip install "keras-netopt[plots]"'
+        ) from error
+
+    class NotebookFigure(Figure):
+        """A figure that notebooks show although pyplot does not know it."""
+
+        def _repr_png_(self) -> bytes:
+            import io
+
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=110)
+            return buffer.getvalue()
+
+    return NotebookFigure(figsize=(width, height), layout="constrained")
+
+
+def written(figure: "Figure", path: Path | None) -> "Figure":
+    """Writes a figure where a path is given, and returns it."""
+    if path is not None:
+        figure.savefig(path, dpi=150, facecolor="white")
+    return figure
