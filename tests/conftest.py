@@ -39,6 +39,8 @@ def mark_slow(items: list[pytest.Item]) -> None:
         test = getattr(item, "originalname", item.name)
         if not set(FAMILIES) & set(item.path.parts):
             continue
+        if item.get_closest_marker("all_cases"):
+            continue
         number = seen[item.path, test] = seen.get((item.path, test), 0) + 1
         if number > allowed:
             item.add_marker(pytest.mark.slow)

@@ -30,10 +30,6 @@ FAMILIES = {
     "Xception": 71,
 }
 NARROW = {"MobileNet": 0.25, "MobileNetV2": 0.35}
-DEEP = (
-    *("DenseNet121", "EfficientNetB0", "InceptionResNetV2", "InceptionV3"),
-    *("MobileNetV3Large", "NASNetMobile", "ResNet50V2"),
-)
 
 
 def build(name):
@@ -119,13 +115,8 @@ def zero(graph, classes):
             binding.variable.assign(value)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name
-        for name in FAMILIES
-    ],
-)
+@pytest.mark.all_cases
+@pytest.mark.parametrize("name", FAMILIES)
 def test_half_of_the_channels_go_exactly(name, tmp_path):
     model, data = build(name), images(name)
     for layer in model.layers:
@@ -149,11 +140,6 @@ def test_half_of_the_channels_go_exactly(name, tmp_path):
     model.save(path)
     reloaded = keras.saving.load_model(path)
     assert np.array_equal(predict(reloaded, data), after)
-
-
-@pytest.mark.parametrize("name", DEEP)
-def test_graph_of_a_deep_family(name):
-    check_prunable(ChannelGraph(build(name)), name)
 
 
 def check_prunable(graph, name):
