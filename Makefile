@@ -79,6 +79,7 @@ bench: $(VENV)/.dev
 	$(PY) -m benchmarks.pruning
 	$(PY) -m benchmarks.channel_pruning
 	$(PY) -m benchmarks.growing
+	$(PY) -m benchmarks.curriculum
 
 bench-applications: $(VENV)/.dev
 	KERAS_BACKEND=tensorflow $(PY) -m benchmarks.applications

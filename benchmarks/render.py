@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
+from benchmarks.curriculum import tables as curriculum
 from benchmarks.growing import tables as growing
 from benchmarks.pruning import tables as pruning
 from benchmarks.records import RESULTS
@@ -27,6 +28,7 @@ GROUPS = {
     "pruning": pruning.TABLES,
     "channel_pruning": channel_pruning.TABLES,
     "growing": growing.TABLES,
+    "curriculum": curriculum.TABLES,
     "applications": applications.TABLES,
 }
 TABLES = {

@@ -180,6 +180,7 @@ def run_arm(
     batch_size: int,
     validation_data: Any,
     callbacks: Sequence[Any] = (),
+    steps_per_epoch: int | None = None,
     **shared: Any,
 ) -> tuple[dict[str, list[float]], int]:
     """Trains one arm with one seed.
@@ -195,6 +196,8 @@ def run_arm(
         validation_data: As in `fit`.
         callbacks: Called behind the arm's own ones; those with an attribute
             `curriculum` are given the arm's. Defaults to `()`.
+        steps_per_epoch: Steps of an epoch. Defaults to `None`: as many as all
+            samples fill.
         **shared: Arguments of `callbacks.Curriculum` for all arms.
 
     Returns:
@@ -207,7 +210,9 @@ def run_arm(
     model = (arm.build or build)()
     options = {**shared, **arm.options, "ordering": arm.ordering}
     curriculum = Curriculum(x, y, seed=seed, verbose=0, **options)
-    data = curriculum.dataset(batch_size, table=arm.table)
+    data = curriculum.dataset(
+        batch_size, steps_per_epoch=steps_per_epoch, table=arm.table
+    )
     for callback in callbacks:
         if hasattr(callback, "curriculum"):
             callback.curriculum = curriculum

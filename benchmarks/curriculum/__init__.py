@@ -1,0 +1,1 @@
+"""Curricula against ordinary training and their control arm."""

@@ -1,0 +1,137 @@
+"""Writing a sequence backward: short ones first against all lengths mixed.
+
+Run with `python -m benchmarks.curriculum.copying`. A recurrent network reads
+digits and writes them in reverse order. The difficulty is the length; what is
+counted are the steps until 95 % of the tokens of unseen sequences of all
+lengths are right.
+"""
+
+import argparse
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.records import Records
+from keras_netopt.curriculum import Arm, pacing
+from keras_netopt.curriculum.compare import run_arm
+
+NAME = "curriculum_copying"
+TOKENS = 8
+LONGEST, SHORTEST = 10, 2
+SAMPLES, TESTED = 20_000, 1_000
+BATCH, STEPS_AN_EPOCH, EPOCHS = 64, 100, 30
+UNITS = 128
+TARGET = 0.95
+SETTINGS = {
+    "data": f"{SAMPLES} sequences of {SHORTEST} to {LONGEST} of {TOKENS} "
+    "tokens, as many of each length",
+    "network": f"GRU {UNITS}, its last state repeated, GRU {UNITS}",
+    "optimizer": "Adam 2e-3, global_clipnorm 1",
+    "batch": BATCH,
+    "steps_an_epoch": STEPS_AN_EPOCH,
+    "epochs": EPOCHS,
+    "target": TARGET,
+}
+ARMS = {
+    "shuffle": "all lengths mixed (`shuffle`)",
+    "random": "random order (control)",
+    "easy_first": "short ones first",
+}
+
+
+def sequences(
+    count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns padded sequences, their reversals and the weights of tokens."""
+    rng = np.random.default_rng(seed)
+    lengths = SHORTEST + np.arange(count) % (LONGEST - SHORTEST + 1)
+    inside = np.arange(LONGEST) < lengths[:, None]
+    x = rng.integers(1, TOKENS + 1, (count, LONGEST)) * inside
+    source = np.maximum(lengths[:, None] - 1 - np.arange(LONGEST), 0)
+    y = np.take_along_axis(x, source, axis=1) * inside
+    return x.astype("int32"), y.astype("int32"), inside.astype("float32")
+
+
+def build() -> keras.Model:
+    """Returns the compiled network."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((LONGEST,), dtype="int32"),
+            layers.Embedding(TOKENS + 1, 32, mask_zero=True),
+            layers.GRU(UNITS),
+            layers.RepeatVector(LONGEST),
+            layers.GRU(UNITS, return_sequences=True),
+            layers.Dense(TOKENS + 1),
+        ]
+    )
+    model.compile(
+        keras.optimizers.Adam(2e-3, global_clipnorm=1.0),
+        keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, reduction="mean_with_sample_weight"
+        ),
+        weighted_metrics=["accuracy"],
+    )
+    return model
+
+
+class StopAt(keras.callbacks.Callback):
+    """Ends a training that has reached the target."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs and logs["val_accuracy"] >= TARGET:
+            self.model.stop_training = True
+
+
+def main() -> None:
+    """Measures every missing row."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--limit", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", default=list(ARMS))
+    options = parser.parse_args()
+    if options.limit:
+        for name in options.arms:
+            print(name, train(name, 0, options.limit))
+        return
+    records = Records(NAME, SETTINGS, fresh=options.fresh)
+    for seed in range(options.seeds):
+        for name in options.arms:
+            if not records.find(arm=name, seed=seed):
+                row = train(name, seed, EPOCHS)
+                records.add({"arm": name, "seed": seed, **row})
+                print(name, seed, row["steps"], row["seconds"], flush=True)
+
+
+def train(name: str, seed: int, epochs: int) -> dict[str, Any]:
+    """Trains one arm and returns its row."""
+    x, y, weight = sequences(SAMPLES, seed)
+    begin = time.perf_counter()
+    logs, steps = run_arm(
+        Arm(name),
+        build,
+        x,
+        y,
+        seed=seed,
+        epochs=epochs,
+        batch_size=BATCH,
+        steps_per_epoch=STEPS_AN_EPOCH,
+        validation_data=sequences(TESTED, 10_000 + seed),
+        callbacks=[StopAt()],
+        sample_weight=weight,
+        difficulty="length",
+        pacing=pacing("competence", 0.1, 0.5),
+    )
+    curve = [round(a, 4) for a in logs["val_accuracy"]]
+    return {
+        "accuracy": curve,
+        "steps": len(curve) * steps if curve[-1] >= TARGET else None,
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""RHO-LOSS against uniform batches of the same size, with wrong labels.
+
+Run with `python -m benchmarks.curriculum.rho`. Both arms make steps of 32
+samples; "rho" takes them out of 320 candidates, by what is left of their loss
+above the loss of a network that has only seen held-out samples. "top" takes
+the largest losses instead: what the table is worth.
+"""
+
+import argparse
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.curriculum import data
+from benchmarks.records import Records
+from keras_netopt.callbacks import SelectiveBackprop
+from keras_netopt.curriculum import Arm, sample_losses
+from keras_netopt.curriculum.compare import run_arm
+
+NAME = "curriculum_rho"
+KEPT, CANDIDATES = 32, 320
+STEPS_AN_EPOCH, EPOCHS = 50, 30
+ALL = {"begin": 0.0, "end": 1.0, "interrupt": 0}
+SETTINGS = {
+    "data": "Fashion-MNIST, 10,000 train, labels redrawn with p = 0.4",
+    "table": "loss of the same network, 8 epochs on 5,000 held-out samples "
+    "with labels that are wrong as often",
+    "batch": KEPT,
+    "candidates": CANDIDATES,
+    "steps_an_epoch": STEPS_AN_EPOCH,
+    "epochs": EPOCHS,
+}
+ARMS = {
+    "uniform": "uniform batches of 32",
+    "rho": "32 of 320 by RHO-LOSS",
+    "top": "32 of 320 by loss (control)",
+}
+
+
+class Picks(keras.callbacks.Callback):
+    """Looks at the end of each epoch which samples would be chosen."""
+
+    def __init__(self, task: data.Task, table: np.ndarray, method: str) -> None:
+        super().__init__()
+        self.task, self.table, self.method = task, table, method
+        self.wrong: list[float] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        rng = np.random.default_rng(epoch)
+        ids = rng.choice(len(self.task.x), 5 * CANDIDATES, replace=False)
+        worth = rng.random(len(ids))
+        if self.method != "uniform":
+            task = self.task
+            worth = sample_losses(self.model, task.x[ids], task.y[ids])
+        if self.method == "rho":
+            worth = worth - self.table[ids]
+        picked = [
+            group[np.argsort(worth[place])[-KEPT:]]
+            for group, place in zip(
+                ids.reshape(5, -1),
+                np.arange(len(ids)).reshape(5, -1),
+                strict=True,
+            )
+        ]
+        share = self.task.wrong[np.concatenate(picked)].mean()
+        self.wrong.append(round(float(share), 4))
+
+
+def main() -> None:
+    """Measures every missing row."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--limit", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    if options.limit:
+        task = data.load("redrawn", 0, samples=2000)
+        table = np.zeros(len(task.x), "float32")
+        for name in ARMS:
+            print(name, train(task, table, name, 0, options.limit))
+        return
+    records = Records(NAME, SETTINGS, fresh=options.fresh)
+    for seed in range(options.seeds):
+        names = [n for n in ARMS if not records.find(arm=n, seed=seed)]
+        if not names:
+            continue
+        task = data.load("redrawn", seed)
+        table = sample_losses(
+            data.held_out_model(task, seed), task.x, task.y
+        ).astype("float32")
+        for name in names:
+            row = train(task, table, name, seed, EPOCHS)
+            records.add({"arm": name, "seed": seed, **row})
+            print(name, seed, max(row["accuracy"]), flush=True)
+
+
+def train(
+    task: data.Task, table: np.ndarray, name: str, seed: int, epochs: int
+) -> dict[str, Any]:
+    """Trains one arm and returns its row."""
+    arm, size = Arm(), KEPT
+    if name != "uniform":
+        size = CANDIDATES
+        arm = Arm(
+            callbacks=lambda: [
+                SelectiveBackprop(KEPT / CANDIDATES, select=name, **ALL)
+            ],
+            table=table if name == "rho" else None,
+        )
+    picks = Picks(task, table, name)
+    begin = time.perf_counter()
+    logs, steps = run_arm(
+        arm,
+        data.build,
+        task.x,
+        task.y,
+        seed=seed,
+        epochs=epochs,
+        batch_size=size,
+        steps_per_epoch=STEPS_AN_EPOCH,
+        validation_data=task.test,
+        callbacks=[picks],
+    )
+    return {
+        "accuracy": [round(a, 4) for a in logs["val_accuracy"]],
+        "wrong": picks.wrong,
+        "base": round(float(task.wrong.mean()), 4),
+        "steps": steps * epochs,
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()
