@@ -45,7 +45,9 @@ class Curriculum(Piece):
     hardly on clean data with a full budget. Each class keeps at least half of
     its share among the samples in play. Validation data go to `fit` as
     always; split arrays yourself instead of `validation_split`. Augment in
-    layers of the model: scores then belong to the samples as they are.
+    layers of the model: scores then belong to the samples as they are. With
+    `BackupAndRestore` a killed run goes on from its last whole epoch as if
+    never interrupted.
 
     Example:
 
@@ -66,8 +68,6 @@ class Curriculum(Piece):
     ... )
     >>> [round(f, 2) for f in history.history["curriculum_fraction"]]
     [0.56, 0.95, 1.0, 1.0]
-    >>> curriculum.suspects(3).shape
-    (3,)
 
     Args:
         x: Inputs: arrays or nested structures of them, a `tf.data.Dataset`
@@ -112,7 +112,7 @@ class Curriculum(Piece):
         num_samples: Samples to take of a `tf.data.Dataset` of unknown size.
             Defaults to `None`.
         verbose: 1 shows a progress bar while scoring, 0 none. Defaults to
-            `"auto"`: as `fit`.
+            `"auto"`: as `fit`, where scores are made once.
         seed: Seed of the order, an integer of at least 0. Defaults to `0`.
 
     Raises:
@@ -362,14 +362,11 @@ class Curriculum(Piece):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
-        """Builds the callback again; data are passed beside the config.
+        """Builds the callback again, from a config and the data beside it.
 
         Args:
             config: What `get_config` returned.
             **data: `x`, `y` and whatever else a config cannot hold.
-
-        Raises:
-            ValueError: If `x` is missing, or a difficulty that is no name.
         """
         kept = config.get("difficulty")
         if "difficulty" not in data and isinstance(kept, str):
@@ -383,9 +380,15 @@ class Curriculum(Piece):
                 )
         return super().from_config(config, **data)
 
+    def _settings(self) -> dict[str, Any]:
+        found = super()._settings()
+        del found["verbose"]  # It may change from one run to the next.
+        return found
+
     def _bar(self) -> int:
         if self.verbose == "auto":
-            return int(bool(self.params.get("verbose", 0)))
+            once = not self._made_of.difficulty.follows_training
+            return int(once and bool(self.params.get("verbose", 0)))
         return int(self.verbose)
 
 

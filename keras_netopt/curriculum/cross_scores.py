@@ -6,7 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.curriculum.difficulty import Difficulty, Scoring
+from keras_netopt.curriculum.difficulty import (
+    Difficulty,
+    Scoring,
+    progress_bar,
+)
 from keras_netopt.curriculum.model_difficulty import model_losses
 from keras_netopt.curriculum.plan import epoch_generator
 from keras_netopt.curriculum.side_training import (
@@ -103,6 +107,7 @@ class CrossScored(Difficulty):
             )
         order = epoch_generator(self.seed, 0).permutation(samples)
         found: np.ndarray = np.zeros(samples)
+        bar = progress_bar(self.folds, scoring.verbose, "fold")
         for fold in range(self.folds):
             inside = np.sort(order[fold :: self.folds])
             outside = np.setdiff1d(order, inside)
@@ -116,6 +121,6 @@ class CrossScored(Difficulty):
                 seed=self.seed + fold,
             )
             part = SubsetSource(scoring.source, inside)
-            view = Scoring(part, model, {}, scoring.verbose)
-            found[inside] = model_losses(model, view)
+            found[inside] = model_losses(model, Scoring(part, model, {}))
+            bar.add(1)
         return found

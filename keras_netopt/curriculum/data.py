@@ -1,6 +1,7 @@
 """The data set that serves what the plan says."""
 
 import functools
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,7 +40,7 @@ class CurriculumData:
         self.batch_size: int | None = None
         self.steps: int | None = None
         self.adapter: PlannedAdapter | None = None
-        self.replaced: list[PlannedAdapter] = []
+        self.replaced: weakref.WeakSet[PlannedAdapter] = weakref.WeakSet()
         self.sampler: Any = None
         self.scores: np.ndarray | None = None  # Of no model in training.
 
@@ -85,7 +86,7 @@ class CurriculumData:
             _checked_table(table, self.source.samples),
         )
         if self.adapter is not None:
-            self.replaced.append(self.adapter)
+            self.replaced.add(self.adapter)
         self.sampler = None
         self.adapter = PlannedAdapter(
             reader.rows,

@@ -215,11 +215,11 @@ def checksum(scores: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(scores, "float64").tobytes())
 
 
-def progress_bar(total: int, verbose: int) -> Any:
+def progress_bar(total: int, verbose: int, unit: str = "sample") -> Any:
     """Returns a bar with `add`, silent unless asked for."""
     if not verbose:
         return _Silent()
-    return keras.utils.Progbar(total, verbose=verbose, unit_name="sample")
+    return keras.utils.Progbar(total, verbose=verbose, unit_name=unit)
 
 
 class _Silent:

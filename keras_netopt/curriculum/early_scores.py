@@ -1,15 +1,20 @@
 """Scores that are read off early or during training."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_netopt.curriculum.difficulty import Difficulty, Scoring
+from keras_netopt.curriculum.difficulty import (
+    Difficulty,
+    Scoring,
+    progress_bar,
+)
 from keras_netopt.curriculum.model_difficulty import (
-    PREDICT_BATCH,
     classes_of,
+    predicted,
     probabilities,
 )
 from keras_netopt.curriculum.side_training import (
@@ -100,6 +105,8 @@ class EL2N(Difficulty):
         """Trains a few models and averages their errors."""
         everything = np.arange(scoring.source.samples)
         total: np.ndarray = np.zeros(scoring.source.samples)
+        bar = progress_bar(self.runs, scoring.verbose, "run")
+        quiet = replace(scoring, verbose=0)
         for run in range(self.runs):
             if self.build is None:
                 model = _fresh(scoring.needed_model(self.name))
@@ -113,7 +120,8 @@ class EL2N(Difficulty):
                 batch_size=self.batch_size,
                 seed=self.seed + run,
             )
-            total += _errors(model, scoring)
+            total += _errors(model, quiet)
+            bar.add(1)
         return total / self.runs
 
 
@@ -167,8 +175,7 @@ def _errors(model: keras.Model, scoring: Scoring) -> np.ndarray:
 
 
 def _likely(model: keras.Model, x: Any) -> np.ndarray:
-    predicted = model.predict(x, batch_size=PREDICT_BATCH, verbose=0)
-    return probabilities(predicted).copy()
+    return probabilities(predicted(model, x)).copy()
 
 
 def _per_unit(found: list[np.ndarray], scoring: Scoring) -> np.ndarray:

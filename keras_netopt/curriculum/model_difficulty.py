@@ -13,6 +13,7 @@ from keras_netopt.curriculum.difficulty import (
 )
 from keras_netopt.curriculum.foreign_sources import as_source
 from keras_netopt.curriculum.labels import class_values
+from keras_netopt.training.randomness import undisturbed
 from keras_netopt.training.sample_loss import sample_loss
 
 PREDICT_BATCH = 256
@@ -81,7 +82,7 @@ class Teacher(Difficulty):
             return model_losses(self.model, scoring)
         found = []
         for _, (x, y, _) in scoring.chunks():
-            likely = probabilities(_predicted(self.model, x))
+            likely = probabilities(predicted(self.model, x))
             found.append(1.0 - _of_class(likely, y))
         return _per_unit(found, scoring)
 
@@ -128,13 +129,13 @@ def model_losses(model: keras.Model, scoring: Scoring) -> np.ndarray:
     """Returns the loss of each sample under the compiled loss of a model."""
     found = []
     for _, (x, y, _) in scoring.chunks():
-        losses = sample_loss(model, y, _float32(_predicted(model, x)))
+        losses = sample_loss(model, y, _float32(predicted(model, x)))
         array = np.asarray(keras.ops.convert_to_numpy(losses))
         found.append(array.astype("float64"))
     return _per_unit(found, scoring)
 
 
-def probabilities(predicted: Any) -> np.ndarray:
+def probabilities(answers: Any) -> np.ndarray:
     """Returns class probabilities for probabilities or logits.
 
     Example:
@@ -147,19 +148,19 @@ def probabilities(predicted: Any) -> np.ndarray:
            [0. , 1. ]])
 
     Args:
-        predicted: Outputs of shape `(batch, classes)`, or `(batch, 1)` for
+        answers: Outputs of shape `(batch, classes)`, or `(batch, 1)` for
             two classes.
 
     Raises:
         ValueError: If they have another shape.
     """
-    if keras.tree.is_nested(predicted) or np.ndim(predicted) != 2:
+    if keras.tree.is_nested(answers) or np.ndim(answers) != 2:
         raise ValueError(
             "Argument `difficulty` by classes needs a model with one output "
             "of shape (batch, classes). Received: output of shape "
-            f"{keras.tree.map_structure(np.shape, predicted)}"
+            f"{keras.tree.map_structure(np.shape, answers)}"
         )
-    array = np.asarray(predicted, "float64")
+    array = np.asarray(answers, "float64")
     inside = ((array >= 0.0) & (array <= 1.0)).all()
     if array.shape[1] == 1:
         likely = array if inside else 1.0 / (1.0 + np.exp(-array))
@@ -186,13 +187,15 @@ def _of_class(likely: np.ndarray, y: Any) -> np.ndarray:
     return likely[np.arange(len(likely)), classes_of(y)]
 
 
-def _predicted(model: keras.Model, x: Any) -> Any:
-    return model.predict(x, batch_size=PREDICT_BATCH, verbose=0)
+def predicted(model: keras.Model, x: Any) -> Any:
+    """Returns a model's answers; a training under way does not notice."""
+    with undisturbed():
+        return model.predict(x, batch_size=PREDICT_BATCH, verbose=0)
 
 
-def _float32(predicted: Any) -> Any:
+def _float32(answers: Any) -> Any:
     return keras.tree.map_structure(
-        lambda leaf: np.asarray(leaf, "float32"), predicted
+        lambda leaf: np.asarray(leaf, "float32"), answers
     )
 
 

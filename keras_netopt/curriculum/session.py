@@ -54,7 +54,7 @@ class CurriculumSession:
         start, due = time.perf_counter(), self._due(epoch)
         if due:
             self.score(model, verbose)
-            self.scored_at = epoch
+            self.scored_at = epoch if self._follows else None
         seconds = time.perf_counter() - start if due else 0.0
         self.plan = plan = self._make_plan(epoch)
         self.data.begin(plan)

@@ -4,6 +4,8 @@ Dropout's seed state is not saved by Keras 3.15 (keras#19796), and on torch an
 unseeded layer draws from the global generator.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -47,6 +49,25 @@ def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
         import torch
 
         torch.set_rng_state(torch.from_numpy(np.array(state[_TORCH])))
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Lets `predict` run without moving torch's global generator.
+
+    torch draws a number for every pass over data, so dropout in a training
+    would differ by whether a model was asked in between.
+    """
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    import torch
+
+    state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
 
 
 def _seed_states(model: keras.Model) -> list[Any]:

@@ -1,0 +1,304 @@
+"""Scores: what each difficulty counts, and which numbers it refuses."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_netopt import curriculum as engine
+from keras_netopt.curriculum.difficulty import Scoring, Several, ranked
+from keras_netopt.curriculum.early_scores import EL2N, Forgetting
+from keras_netopt.curriculum.model_difficulty import probabilities
+from keras_netopt.curriculum.resolve import as_difficulty
+from keras_netopt.curriculum.sources import ArraySource
+
+
+def scored(difficulty, x, y=None, model=None, state=None):
+    source = ArraySource(np.asarray(x), y)
+    found = as_difficulty(difficulty, source.samples)
+    return found.score(Scoring(source, model, {} if state is None else state))
+
+
+def test_length_counts_what_is_no_padding():
+    tokens = np.array([[3, 4, 0, 0], [1, 2, 3, 4], [9, 0, 9, 0]])
+    np.testing.assert_array_equal(scored("length", tokens), [2, 4, 2])
+    length = engine.Length(pad=9)
+    np.testing.assert_array_equal(scored(length, tokens), [4, 4, 2])
+    texts = np.array(["one two", "three"])
+    np.testing.assert_array_equal(scored("length", texts), [2, 1])
+
+
+def test_rarity_adds_up_what_tokens_are_worth():
+    tokens = np.array([[1, 1, 2], [1, 0, 0], [3, 0, 0]])
+    share = {1: 3 / 5, 2: 1 / 5, 3: 1 / 5}
+    wanted = [
+        -sum(np.log(share[t]) for t in row if t) for row in tokens.tolist()
+    ]
+    np.testing.assert_allclose(scored("rarity", tokens), wanted)
+
+
+def test_lengths_of_other_data_are_refused():
+    with pytest.raises(ValueError, match="token numbers.*Received: x with"):
+        scored("length", np.zeros((3, 4)))
+
+
+def test_a_function_is_called_on_batches_in_order():
+    x = np.arange(5000.0)[:, None]
+    found = scored(lambda x, y: 2 * x[:, 0], x)
+    np.testing.assert_array_equal(found, 2 * x[:, 0])
+    with pytest.raises(ValueError, match=r"Received: an array of shape \(2"):
+        scored(lambda x, y: x, x)
+
+
+@pytest.mark.parametrize(
+    ("scores", "text"),
+    [
+        (np.zeros(4), r"of the 3 samples.*shape \(4,\)"),
+        (np.array([0.0, np.nan, 1.0]), r"finite.*difficulty\[1\]=nan"),
+        (np.array([0.0, 1.0, np.inf]), r"finite.*difficulty\[2\]=inf"),
+        (np.array(["a", "b", "c"]), "of the 3 samples.*dtype <U1"),
+        ("hard", "one of 'length'.*Received: difficulty='hard'"),
+    ],
+)
+def test_wrong_scores_are_refused(scores, text):
+    with pytest.raises(ValueError, match=f"Argument `difficulty`.*{text}"):
+        scored(scores, np.zeros((3, 1)))
+
+
+def test_what_is_no_difficulty_is_refused():
+    with pytest.raises(TypeError, match="Received: difficulty of type dict"):
+        as_difficulty({}, 3)
+
+
+def test_several_metrics_count_by_the_worse_rank():
+    first, second = np.array([1, 2, 3, 4]), np.array([40, 10, 20, 30])
+    found = scored([first, second], np.zeros((4, 1)))
+    np.testing.assert_array_equal(found, [1.0, 0.5, 0.75, 1.0])
+    np.testing.assert_array_equal(ranked(second), [1.0, 0.25, 0.5, 0.75])
+
+
+def test_several_keep_the_state_of_each():
+    state = {}
+    model, x, y = _classifier()
+    parts = Several([Forgetting(), as_difficulty("loss", 6)])
+    scored(parts, x, y, model, state)
+    scored(parts, x, y, model, state)
+    assert set(state) == {"0.right", "0.learnt", "0.counts"}
+
+
+def _classifier(loss=None, **arguments):
+    """Logits that are the input itself."""
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dense(
+                3,
+                use_bias=False,
+                kernel_initializer=keras.initializers.Identity(),
+            ),
+        ]
+    )
+    loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, **arguments)
+    x = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
+    return model, x, np.array([0, 1, 2, 0, 1, 2])
+
+
+def test_losses_of_samples_are_not_reduced():
+    model, x, y = _classifier()
+    likely = probabilities(x)
+    wanted = -np.log(likely[np.arange(6), y])
+    found = engine.sample_losses(model, x, y)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert found.dtype == "float64"
+    assert found.mean() == pytest.approx(
+        model.evaluate(x, y, verbose=0), rel=1e-5
+    )
+
+
+LOSSES = {
+    "regression": ("mse", lambda x, y: ((x - y) ** 2).mean(axis=1)),
+    "of a function": (
+        lambda y, p: keras.ops.max(keras.ops.abs(y - p), axis=-1),
+        lambda x, y: np.abs(x - y).max(axis=1),
+    ),
+    "several labels": (
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        lambda x, y: (np.log1p(np.exp(x)) - x * y).mean(axis=1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_of_every_kind_have_values_for_samples(name):
+    loss, wanted = LOSSES[name]
+    model, x, _ = _classifier(loss)
+    y = (np.arange(18).reshape(6, 3) % 2).astype("float32")
+    found = engine.sample_losses(model, x, y)
+    np.testing.assert_allclose(found, wanted(x, y), rtol=1e-4)
+
+
+def test_losses_of_outputs_are_added_with_their_weights():
+    inputs = keras.Input((3,))
+    model = keras.Model(
+        inputs,
+        {
+            "a": keras.layers.Identity(name="a")(inputs),
+            "b": keras.layers.Lambda(lambda t: 2 * t, name="b")(inputs),
+        },
+    )
+    model.compile(
+        loss={"a": "mse", "b": "mae"}, loss_weights={"a": 1.0, "b": 0.5}
+    )
+    _, x, _ = _classifier()
+    y = {"a": np.zeros((6, 3)), "b": np.zeros((6, 3))}
+    wanted = (x**2).mean(axis=1) + 0.5 * np.abs(2 * x).mean(axis=1)
+    np.testing.assert_allclose(
+        engine.sample_losses(model, x, y), wanted, rtol=1e-5
+    )
+
+
+def test_losses_of_tokens_are_averaged():
+    tokens = np.random.default_rng(0).integers(0, 4, (5, 7))
+    model = keras.Sequential([keras.Input((7,)), keras.layers.Embedding(4, 4)])
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    found = engine.sample_losses(model, tokens, tokens)
+    for i in range(5):
+        row = tokens[i : i + 1]
+        assert found[i] == pytest.approx(
+            model.evaluate(row, row, verbose=0), rel=1e-5
+        )
+
+
+def test_losses_need_a_compiled_built_model():
+    model = keras.Sequential([keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="must be built"):
+        engine.sample_losses(model, np.zeros((2, 1)), np.zeros(2))
+    with pytest.raises(TypeError, match="must be a Keras model"):
+        engine.sample_losses("model", np.zeros((2, 1)), np.zeros(2))
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="compiled with a loss"):
+        engine.sample_losses(model, np.zeros((2, 1)), np.zeros(2))
+
+
+def test_a_teacher_lacks_confidence_in_what_is_hard():
+    model, x, y = _classifier()
+    found = scored(engine.Teacher(model, by="confidence"), x, y)
+    np.testing.assert_allclose(
+        found, 1 - probabilities(x)[np.arange(6), y], rtol=1e-5
+    )
+    losses = scored(engine.Teacher(model), x, y)
+    np.testing.assert_array_equal(np.argsort(found), np.argsort(losses))
+    with pytest.raises(ValueError, match="`by` must be one of"):
+        engine.Teacher(model, by="age")
+
+
+def test_probabilities_out_of_probabilities_and_logits():
+    logits = np.array([[1.0, 3.0], [0.0, 0.0]])
+    wanted = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities(logits), wanted)
+    np.testing.assert_allclose(probabilities(wanted), wanted)
+    np.testing.assert_allclose(probabilities(np.array([[0.3]])), [[0.7, 0.3]])
+    with pytest.raises(ValueError, match="output of shape"):
+        probabilities(np.zeros((2, 3, 4)))
+
+
+def test_the_error_of_el2n_is_a_length():
+    """With a learning rate of 0 the fresh model is known."""
+
+    _, x, y = _classifier()
+    error = probabilities(x) - np.eye(3)[y]
+
+    def frozen():
+        built = _classifier()[0]
+        built.compile(keras.optimizers.SGD(0.0), built.loss)
+        return built
+
+    found = scored(EL2N(frozen, runs=2), x, y)
+    np.testing.assert_allclose(found, np.linalg.norm(error, axis=1), rtol=1e-4)
+
+
+def test_forgetting_counts_falls_from_right_to_wrong():
+    """A table as a model: the answers of three moments."""
+    answers = [
+        [0, 1, 2, 0, 0, 0],
+        [0, 0, 2, 1, 0, 0],
+        [0, 1, 0, 0, 0, 2],
+    ]
+    y = np.array([0, 1, 2, 0, 1, 2])
+
+    class Table:
+        def predict(self, x, **arguments):
+            return np.eye(3)[answers[self.moment]]
+
+    model, state = Table(), {}
+    for model.moment in range(3):
+        found = scored("forgetting", np.zeros((6, 1)), y, model, state)
+    # Sample 1: right, wrong, right. 2 falls at the end, 3 once and returns;
+    # 4 was never right, 5 only at the end.
+    np.testing.assert_array_equal(found, [0, 1, 1, 1, 2, 0])
+
+
+def test_each_fold_is_scored_by_a_model_that_has_not_seen_it():
+    """A model that learns by heart knows its own samples, not the others'."""
+    x = np.eye(8, dtype="float32")
+    y = np.arange(8.0).reshape(8, 1).astype("float32") + 1
+
+    def build():
+        model = keras.Sequential(
+            [
+                keras.Input((8,)),
+                keras.layers.Dense(
+                    1, use_bias=False, kernel_initializer="zeros"
+                ),
+            ]
+        )
+        model.compile(keras.optimizers.SGD(0.5), "mse")
+        return model
+
+    found = scored(
+        engine.CrossScored(build, folds=2, epochs=20, batch_size=1), x, y
+    )
+    np.testing.assert_allclose(found, y[:, 0] ** 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"build": None}, TypeError, "`build` must be a function"),
+        ({"folds": 1}, ValueError, "`folds` must be at least 2"),
+        ({"epochs": 0}, ValueError, "`epochs` must be an integer"),
+        ({"batch_size": 0}, ValueError, "`batch_size` must be an integer"),
+        ({"seed": -1}, ValueError, "`seed` must be an integer"),
+    ],
+)
+def test_wrong_settings_of_folds_are_refused(arguments, error, text):
+    with pytest.raises(error, match=f"Argument {text}.*Received: "):
+        engine.CrossScored(**{"build": _classifier, **arguments})
+
+
+def test_what_builds_no_model_is_refused():
+    with pytest.raises(TypeError, match="returns a Keras model"):
+        scored(engine.CrossScored(lambda: 3), np.zeros((4, 1)), np.zeros(4))
+    bare = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="returns a compiled model"):
+        scored(engine.CrossScored(lambda: bare), np.zeros((4, 1)), np.ones(4))
+
+
+def test_el2n_copies_the_model_or_asks_for_a_function():
+    class Own(keras.Model):
+        def __init__(self, width):
+            super().__init__()
+            self.dense = keras.layers.Dense(width)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    model = Own(3)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    _, x, y = _classifier()
+    with pytest.raises(ValueError, match=r"EL2N\(build\)"):
+        scored("el2n", x, y, model)
+    with pytest.raises(ValueError, match="needs the model being trained"):
+        scored("el2n", x, y)
