@@ -92,6 +92,7 @@ def compare_arms(
     ...     difficulty=np.abs(x).sum(axis=1),
     ...     seeds=2,
     ...     epochs=2,
+    ...     batch_size=8,
     ... )
     >>> arms.curves["easy_first"].shape  # `print(arms)` shows the table
     (2, 2)

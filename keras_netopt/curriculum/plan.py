@@ -179,15 +179,17 @@ def _deal(
 ) -> np.ndarray:
     """Deals the samples in play in passes, each pass in a new order.
 
-    Samples that come into play during a pass are put among those that the
-    pass has still to deal, so no sample is ever ahead by more than one use.
+    Of the samples that come into play during a pass, as large a part joins it
+    as the pass has still to deal; the others wait for the next one. So every
+    batch is like a draw from all samples in play: if all of them joined, the
+    last batches of a pass would hold hardly anything but the hardest.
     """
     ids: np.ndarray = np.empty((len(windows), batch_size), "int64")
     last = (-1, -1)
     pending = order[:0]
     for row, (low, high) in enumerate(windows.tolist()):
         if last[0] == low and last[1] <= high:
-            pending = _mixed_in(rng, pending, order[last[1] : high])
+            pending = _mixed_in(rng, pending, order[last[1] : high], last[1])
         else:
             pending = rng.permutation(order[low:high])
         last = (low, high)
@@ -203,10 +205,11 @@ def _deal(
 
 
 def _mixed_in(
-    rng: np.random.Generator, pending: np.ndarray, new: np.ndarray
+    rng: np.random.Generator, pending: np.ndarray, new: np.ndarray, before: int
 ) -> np.ndarray:
     if not len(new):
         return pending
+    new = new[rng.random(len(new)) * before < len(pending)]
     places = rng.integers(0, len(pending) + 1, len(new))
     return np.insert(pending, places, rng.permutation(new))
 

@@ -113,6 +113,22 @@ def test_a_growing_set_lets_nobody_run_ahead():
     assert counts[late].any()
 
 
+def test_a_growing_set_is_drawn_from_evenly_in_every_part_of_an_epoch():
+    """The newest are the hardest: a pass must not end with them alone."""
+    samples, steps = 4000, 80
+    scores = np.arange(samples, dtype="float64")
+    fractions = np.linspace(0.5, 1.0, steps)
+    shares = []
+    for seed in range(5):
+        plan = make_plan(
+            scores, fractions, batch_size=50, ordering=EasyFirst(), seed=seed
+        )
+        newest = samples * 0.9 * fractions[:, None]
+        shares.append((plan.ids >= newest).mean(axis=1))
+    last = np.mean(shares, axis=0)[-10:]
+    assert last.mean() == pytest.approx(0.1, abs=0.03)
+
+
 def test_a_batch_comes_from_the_set_of_its_own_step():
     fractions = np.where(np.arange(12) < 6, 0.25, 0.75)
     plan = plan_of(OnePass(2), fractions=fractions)
