@@ -258,7 +258,7 @@ class Curriculum(Piece):
         arguments = order.fit_arguments(self._model)
         self._fed = self._data.feeds(arguments.get("x"))
         if self._fed:
-            check_fit(self._made_of, self._data, run, arguments)
+            check_fit(self._made_of, self._data, run, arguments, self._model)
             for doubt in doubts(self._made_of, run, arguments):
                 self.warn(NotIntendedUseWarning, doubt)
 

@@ -42,6 +42,7 @@ class CurriculumData:
         self.adapter: PlannedAdapter | None = None
         self.replaced: weakref.WeakSet[PlannedAdapter] = weakref.WeakSet()
         self.sampler: Any = None
+        self.axes = 1  # Of the weights that are served.
         self.scores: np.ndarray | None = None  # Of no model in training.
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CurriculumData":
@@ -79,10 +80,11 @@ class CurriculumData:
         """
         self.configure(batch_size, steps_per_epoch)
         check_integer(workers, "workers")
+        self.axes = loss_axes(self._targets(), token_weights)
         reader = _Reader(
             self,
             class_factors(self.source.y, class_weight),
-            loss_axes(self._targets(), token_weights),
+            self.axes,
             _checked_table(table, self.source.samples),
         )
         if self.adapter is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_netopt.curriculum.data import CurriculumData
@@ -19,6 +20,7 @@ def check_fit(
     data: CurriculumData,
     run: RunLength,
     arguments: Mapping[str, Any],
+    model: keras.Model,
 ) -> None:
     """Refuses a fit that could not follow the plan.
 
@@ -27,6 +29,7 @@ def check_fit(
         data: Its data.
         run: Length of the fit.
         arguments: What `fit` was called with, as far as that is known.
+        model: The model being trained.
 
     Raises:
         ValueError: If something does not fit together.
@@ -44,7 +47,23 @@ def check_fit(
             f"to `fit`: the plan has {data.steps} steps an epoch. "
             f"Received: steps_per_epoch={run.steps_per_epoch}"
         )
+    _check_axes(data, model)
     _check_pacing(settings, data, run)
+
+
+def _check_axes(data: CurriculumData, model: keras.Model) -> None:
+    """Weights must have the axes of the loss: one less than the answers."""
+    answers = getattr(model, "output_shape", None) if model.built else None
+    if data.adapter is None or not isinstance(answers, tuple):
+        return
+    is_shape = all(size is None or isinstance(size, int) for size in answers)
+    if is_shape and len(answers) > 1 and len(answers) - 1 != data.axes:
+        raise ValueError(
+            "Argument `token_weights` of `dataset()` must be "
+            f"{len(answers) - 1 > data.axes} here: the model answers with "
+            f"shape {answers}, so its loss has {len(answers) - 1} axes. "
+            f"Received: weights with {data.axes}"
+        )
 
 
 def _check_pacing(

@@ -24,10 +24,10 @@ def loss_axes(y: Any, token_weights: bool | None = None) -> int:
 
     Args:
         y: Targets, or `None`.
-        token_weights: `True` for a loss with a value for each token, `False`
-            for one with a value for each sample. Defaults to `None`: integer
-            targets of shape `(samples, steps)` with numbers above 1 and
-            targets with three axes have one for each token.
+        token_weights: `True` for a loss with a value for each number in the
+            targets, `False` for one with a value for each sample. Defaults to
+            `None`: integers above 1 are classes of tokens or pixels, and the
+            last axis of other targets belongs to one value of the loss.
 
     Returns:
         1 for a value for each sample, more for one for each token or pixel.
@@ -37,12 +37,10 @@ def loss_axes(y: Any, token_weights: bool | None = None) -> int:
     array = np.asarray(y)
     if array.ndim < 2:
         return 1
-    if array.ndim > 2:
-        return array.ndim - 1
     if token_weights:
-        return 2
-    wide = array.shape[1] > 1 and array.dtype.kind in "iu"
-    return 2 if wide and array.max() > 1 else 1
+        return array.ndim
+    wide = array.shape[-1] > 1 and array.dtype.kind in "iu"
+    return array.ndim if wide and array.max() > 1 else array.ndim - 1
 
 
 def spread(

@@ -360,6 +360,27 @@ def test_weights_of_tokens_reach_the_step(make_mlp):
     assert curriculum.scores.shape == (64,)
 
 
+def test_weights_of_the_wrong_shape_are_refused():
+    """Zeros and ones look like several labels of a sample."""
+    tokens = np.random.default_rng(0).integers(0, 2, (64, 6)).astype("int32")
+    model = keras.Sequential(
+        [keras.Input((6,), dtype="int32"), keras.layers.Embedding(2, 2)]
+    )
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    # JAX and torch build a fresh model with a batch, and Keras would refuse.
+    model.evaluate(tokens, tokens, verbose=0)
+    curriculum = Curriculum(tokens, tokens, difficulty=SCORES)
+    with pytest.raises(ValueError, match="`token_weights`.*be True here"):
+        model.fit(curriculum.dataset(8), verbose=0, callbacks=[curriculum])
+    model.fit(
+        curriculum.dataset(8, token_weights=True),
+        verbose=0,
+        callbacks=[curriculum],
+    )
+
+
 class Batches(keras.utils.PyDataset):
     def __init__(self, x, y):
         super().__init__()
