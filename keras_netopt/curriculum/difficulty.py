@@ -175,7 +175,7 @@ def ranked(scores: np.ndarray) -> np.ndarray:
     Args:
         scores: Any finite numbers.
     """
-    places: np.ndarray = np.searchsorted(np.sort(scores), scores, "right")
+    places: Any = np.searchsorted(np.sort(scores), scores, "right")
     return places / len(scores)
 
 
