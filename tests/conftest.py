@@ -20,7 +20,6 @@ CASES = {"jax": 3, "tensorflow": 8}
 FAMILIES = ("surgery", "callbacks")
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Thins large families; tests of a file stay with one worker."""
     mark_slow(items)
