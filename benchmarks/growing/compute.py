@@ -59,7 +59,9 @@ def measure(
     if records.find(task=task, arm=arm, seed=seed):
         return
     chosen = TASKS[task]
-    count = epochs or chosen.epochs
+    count = epochs or (
+        chosen.grown_epochs if arm in GROWN_UNITS else chosen.epochs
+    )
     if arm == "scratch_equal":
         grown = records.find(task=task, arm="grown", seed=seed)
         whole = records.find(task=task, arm="scratch", seed=seed)
@@ -162,6 +164,7 @@ def _settings() -> dict[str, Any]:
         name: {
             "title": task.title,
             "epochs": task.epochs,
+            "epochs of grown": task.grown_epochs,
             "batch": models.BATCH,
             "points": {str(k): v for k, v in task.points.items()},
             "actions": [str(action.get_config()) for action in task.actions],

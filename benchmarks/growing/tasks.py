@@ -24,7 +24,8 @@ class Task:
         large: Builds the large one.
         actions: What turns the small one into the large one.
         points: When; points of the fit with numbers of actions.
-        epochs: Epochs of the large network from scratch.
+        epochs: Epochs of the networks that do not grow.
+        grown_epochs: Epochs of the one that does.
         metric: Name in the logs by which arms are compared.
         higher: Whether more of it is better.
         steps: Steps an epoch, `None` where an epoch is the whole data.
@@ -37,6 +38,7 @@ class Task:
     actions: tuple[Action, ...]
     points: dict[Any, list[int]]
     epochs: int
+    grown_epochs: int
     metric: str
     higher: bool
     steps: int | None = None
@@ -94,8 +96,9 @@ TASKS = {
         small=lambda: models.cnn(SMALL_CNN, keras.optimizers.Adam(1e-3)),
         large=lambda: models.cnn(LARGE_CNN, keras.optimizers.Adam(1e-3)),
         actions=_cnn_actions(),
-        points={0.55: list(range(4))},
+        points={0.47: list(range(4))},
         epochs=20,
+        grown_epochs=18,
         metric="val_accuracy",
         higher=True,
     ),
@@ -111,6 +114,7 @@ TASKS = {
         actions=_lm_actions(),
         points={0.5: list(range(6))},
         epochs=12,
+        grown_epochs=12,
         metric="val_loss",
         higher=False,
         steps=STEPS,
