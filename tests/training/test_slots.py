@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.surgery.deepen import deepen
-from keras_netopt.surgery.edit import apply
-from keras_netopt.surgery.graph import ChannelGraph
-from keras_netopt.surgery.plan import Plan
+from keras_netopt.surgery.edits.edit import apply
+from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.growing.deepen import deepen
 from keras_netopt.training import MaskStore, slots, variable_keys
 from keras_netopt.training.backend import sync
 from keras_netopt.training.optimizers import all_owners, slot_lists
