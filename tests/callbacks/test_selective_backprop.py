@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.callbacks import SelectiveBackprop
+from keras_netopt.callbacks import Curriculum, SelectiveBackprop
 from keras_netopt.training import NoEffectWarning
 
 BACKEND = keras.backend.backend()
@@ -285,6 +285,45 @@ def test_a_model_without_a_loss_is_refused(toy_data):
     model.compile("sgd")
     with pytest.raises(ValueError, match="compiled with a loss"):
         fit(model, toy_data, SelectiveBackprop())
+
+
+@pytest.fixture
+def rho_data(toy_data):
+    """Losses that cannot be trained away: large where the loss is."""
+    x, y = toy_data
+    table = 0.9 * losses_of(no_norm(), toy_data)
+    table[::3] = 0.0
+    curriculum = Curriculum(x, y, ordering="shuffle")
+    return table, curriculum, curriculum.dataset(64, table=table)
+
+
+def test_rho_trains_on_what_is_farthest_above_its_table(toy_data, rho_data):
+    table, curriculum, data = rho_data
+    model = no_norm()
+    losses = losses_of(model, toy_data)
+    best = np.argsort(losses - table)[-16:]
+    assert set(best) != set(np.argsort(losses)[-16:])
+    piece = SelectiveBackprop(0.25, select="rho")
+
+    found = model.fit(
+        data, epochs=2, verbose=0, callbacks=[curriculum, piece]
+    ).history
+    expected = [losses[best].mean()] * 2
+    assert found["loss"] == pytest.approx(expected, abs=1e-5)
+    assert found["backward_share"] == [0.25, 0.25]
+
+
+def test_ordinary_steps_take_the_table_for_no_weight(toy_data, rho_data):
+    _, curriculum, data = rho_data
+    model = no_norm()
+    full = losses_of(model, toy_data).mean()
+    piece = SelectiveBackprop(0.25, select="rho", begin=2)
+    found = model.fit(
+        data, epochs=4, verbose=0, callbacks=[curriculum, piece]
+    ).history
+    assert found["loss"][:2] == pytest.approx([full] * 2, abs=1e-5)
+    assert found["loss"][2] != pytest.approx(full, abs=1e-3)
+    assert found["backward_share"] == [1.0, 1.0, 0.25, 0.25]
 
 
 def test_rho_needs_its_table(toy_data):
