@@ -525,6 +525,30 @@ def test_a_resumed_run_remembers_what_was_shown(saved, make, make_mlp):
     assert curriculum.report().drawn.sum() == 4 * 64
 
 
+@pytest.mark.parametrize("difficulty", ["loss", "forgetting", "el2n"])
+def test_scores_of_a_resumed_run_are_those_of_a_whole_one(
+    difficulty, make, make_mlp, tmp_path
+):
+    """Counts and tables cannot be made again from the weights."""
+    path = tmp_path / "half.weights.h5"
+    save = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: (
+            epoch == 1 and save.model.save_weights(path)
+        )
+    )
+    whole, model = make(difficulty=difficulty, warmup="0ep"), make_mlp()
+    model.fit(whole.dataset(8), epochs=4, verbose=0, callbacks=[whole, save])
+    resumed = make(difficulty=difficulty, warmup="0ep")
+    other = _half(make, make_mlp, path, resumed)
+
+    np.testing.assert_array_equal(resumed.scores, whole.scores)
+    np.testing.assert_array_equal(resumed.shown()[1], whole.shown()[1])
+    for mine, theirs in zip(
+        other.get_weights(), model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 @pytest.mark.parametrize("change", ["seed", "samples"])
 def test_state_of_another_run_is_refused(
     change, saved, make, make_mlp, toy_data

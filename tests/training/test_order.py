@@ -1,6 +1,7 @@
 """Rules of the registry find the callbacks they mean."""
 
 import keras
+import numpy as np
 import pytest
 
 from keras_netopt.training import order
@@ -69,3 +70,24 @@ def test_the_right_order_moves_only_what_must_move():
     shown = order.right_order(piece, [piece, logger, early], [early])
 
     assert shown == "[EarlyStopping, Spy, TerminateOnNaN]"
+
+
+def test_what_fit_was_called_with_is_found():
+    found = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            found.append(order.fit_arguments(self.model))
+            found.append(order.fit_arguments(None))
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 1))
+    model.fit(x, x, class_weight={0: 2.0}, verbose=0, callbacks=[Look()])
+    inside, of_another = found
+
+    assert inside["x"] is x
+    assert inside["class_weight"] == {0: 2.0}
+    assert inside["steps_per_epoch"] is None
+    assert of_another == {}
+    assert order.fit_arguments(model) == {}

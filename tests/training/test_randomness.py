@@ -1,0 +1,26 @@
+"""Random state around what a training must not notice."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_netopt.training.randomness import undisturbed
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="only torch has one for all"
+)
+def test_predictions_do_not_move_torchs_generator():
+    import torch
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    before = torch.get_rng_state()
+    with undisturbed():
+        model.predict(np.ones((4, 1)), verbose=0)
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(ZeroDivisionError), undisturbed():
+        torch.rand(3)
+        _ = 1 / 0
+    assert torch.equal(torch.get_rng_state(), before)
+    model.predict(np.ones((4, 1)), verbose=0)
+    assert not torch.equal(torch.get_rng_state(), before)
