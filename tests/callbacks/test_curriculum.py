@@ -252,7 +252,7 @@ def test_no_effect_is_told_once(changed, remedy, make, train):
 )
 def test_ordinary_runs_warn_of_nothing(changed, make, train):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         train(make(**changed))
 
 
