@@ -77,7 +77,8 @@ class SelectiveBackprop(Piece):
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, `end` does not lie behind
             `begin`, or a point lies outside the fit; with "rho", if the data
-            bring no irreducible losses; if the loss has no value a sample.
+            bring no irreducible losses; if the loss has no value a sample;
+            if there are two of them in one fit.
 
     Reference:
         Jiang et al., *Accelerating Deep Learning by Focusing on the Biggest
@@ -154,6 +155,12 @@ class SelectiveBackprop(Piece):
                 "SelectiveBackprop needs a model that is compiled with a loss: "
                 "samples are chosen by it. "
                 "Received: loss=None"
+            )
+        others = [type(n) for n in self.neighbours(model)]
+        if SelectiveBackprop in others:
+            raise ValueError(
+                "SelectiveBackprop may be in a fit once: two would choose from "
+                f"each other's choice. Received: another beside {self!r}"
             )
         self._window = (begin, end)
         self._steps_per_execution = int(model.steps_per_execution)

@@ -38,7 +38,7 @@ class BatchChoice:
             return []
         return sorted(batch for batch, _ in self.sizes)
 
-    def choose(self, model: Any, data: Any, forward: Any, seed: Any) -> Any:
+    def choose(self, model: Any, data: Any, forward: Any, draw: Any) -> Any:
         """Returns the samples chosen by what the model answers now."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         irreducible = noise = None
@@ -46,9 +46,7 @@ class BatchChoice:
             weight, irreducible = _split(weight)
         losses = sample_loss(model, y, forward(x))
         if self.method == "percentile":
-            noise = keras.random.uniform(
-                ops.shape(losses), dtype="float32", seed=seed
-            )
+            noise = draw(ops.shape(losses)[0])
         chosen = select_samples(
             losses,
             self.keep,

@@ -7,16 +7,18 @@ Private names of Keras 3.15: `_iterations`, `_call_has_training_arg`.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import keras
-from keras import ops
 
+from keras_netopt.training.counter_random import uniform
 from keras_netopt.training.optimizers import all_owners
 from keras_netopt.training.shadow import shadow
 
 Forward = Callable[[Any], Any]
+Draw = Callable[[Any], Any]
 _ATTRIBUTE = "_netopt_step_filter"
 
 
@@ -25,7 +27,7 @@ class Choice(Protocol):
 
     `choose` and `strip` run inside the compiled step and return data of the
     form that they were given. `forward` answers inputs as in inference,
-    `seed` goes into `keras.random` functions and is another one every step.
+    `draw` returns so many uniform random numbers, others every step.
     """
 
     @property
@@ -33,7 +35,9 @@ class Choice(Protocol):
         """Whether ordinary steps go through `strip`."""
         ...
 
-    def choose(self, model: Any, data: Any, forward: Forward, seed: Any) -> Any:
+    def choose(
+        self, model: Any, data: Any, forward: Forward, draw: Draw
+    ) -> Any:
         """Returns the data of a step that chooses."""
         ...
 
@@ -86,6 +90,8 @@ class StepFilter:
         function = self._model.train_function
         if function is self:
             return
+        if isinstance(function, StepFilter):  # A fit that raised left it.
+            function = function._before
         if function is not self._before or self._changed is None:
             self._before = self._ordinary = function
             if self._other is not None:
@@ -124,9 +130,8 @@ class StepFilter:
 
     def _train_step(self, change: Callable[..., Any]) -> Callable[..., Any]:
         model, base = self._model, type(self._model).train_step
-        first = self._seed
+        seed = self._seed
         options = {"training": False} if model._call_has_training_arg else {}
-        dtype = keras.random.SeedGenerator(0).state.dtype
 
         def on_jax(state: Any, data: Any) -> Any:
             weights, others, slots, _ = state
@@ -134,39 +139,18 @@ class StepFilter:
             def forward(x: Any) -> Any:
                 return model.stateless_call(weights, others, x, **options)[0]
 
-            place = _place(model.optimizer)
-            seeds = StepSeed(first, slots[place], dtype)
-            return base(model, state, change(model, data, forward, seeds))
+            step = slots[_place(model.optimizer)]
+            draw = functools.partial(uniform, seed, step)
+            return base(model, state, change(model, data, forward, draw))
 
         def in_place(data: Any) -> Any:
             counter = model.optimizer.variables[_place(model.optimizer)]
-            seeds = StepSeed(first, counter.value, dtype)
+            draw = functools.partial(uniform, seed, counter.value)
             with _without_gradients():
-                data = change(model, data, lambda x: model(x, **options), seeds)
+                data = change(model, data, lambda x: model(x, **options), draw)
             return base(model, data)
 
         return on_jax if keras.backend.backend() == "jax" else in_place
-
-
-class StepSeed(keras.random.SeedGenerator):
-    """A seed that is a function of the step, so there is nothing to save.
-
-    Args:
-        seed: An int.
-        step: The step as the compiled function knows it, an int tensor.
-        dtype: What the backend's seeds are.
-    """
-
-    def __init__(self, seed: int, step: Any, dtype: str) -> None:
-        # No state: not the base's constructor, which makes a variable.
-        self._state = (seed, step, dtype)
-
-    def next(self, ordered: bool = True) -> Any:
-        """Called by Keras' random functions."""
-        seed, step, dtype = self._state
-        return ops.stack(
-            [ops.convert_to_tensor(seed, dtype), ops.cast(step, dtype)]
-        )
 
 
 def _place(optimizer: Any) -> int:

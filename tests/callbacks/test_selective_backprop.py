@@ -160,6 +160,29 @@ def test_a_fit_that_raises_leaves_no_choice_behind(toy_data):
     )
 
 
+def test_another_choice_after_a_fit_that_raised(toy_data):
+    class Bomb(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise InterruptedError
+
+    model = no_norm()
+    own = fit(model, toy_data) and model.train_function
+    with pytest.raises(InterruptedError):
+        fit(model, toy_data, SelectiveBackprop(0.5, **ALWAYS), Bomb())
+    piece = SelectiveBackprop(0.25, select="top", **ALWAYS)
+    expected = top_mean(losses_of(model, toy_data), 0.25)
+
+    found = fit(model, toy_data, piece)["loss"]
+    assert found == pytest.approx([expected], abs=1e-5)
+    assert model.train_function is own
+
+
+def test_two_in_one_fit_are_refused(toy_data):
+    pieces = [SelectiveBackprop(0.5), SelectiveBackprop(0.25)]
+    with pytest.raises(ValueError, match="may be in a fit once"):
+        fit(no_norm(), toy_data, *pieces)
+
+
 def test_a_step_made_anew_by_another_callback_still_chooses(toy_data):
     class Refresh(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

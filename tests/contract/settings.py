@@ -61,6 +61,8 @@ class Setting:
         needs_callback: Whether `effect` looks at the callback; a tuner's
             trials keep none.
         epochs: How long a fit must be for every argument to matter.
+        by_replica: Whether each replica of TensorFlow decides for its own
+            part of a batch, so that two do not train as one.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Setting:
     models: tuple[str, ...] = tuple(zoo.BUILDERS)
     needs_callback: bool = False
     epochs: int = 2
+    by_replica: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -417,6 +420,7 @@ CALLBACKS = (
         reference=False,
         logs=("backward_share",),
         needs_callback=True,
+        by_replica=True,
     ),
     Setting(
         name="SelectiveBackprop top",
