@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 SOURCES := keras_netopt callbacks layers tests benchmarks scripts colab
 WORKERS ?= 2
-TESTS := $(PY) -m pytest -q -n $(WORKERS) --dist loadgroup
+TESTS := $(PY) -m pytest -q -n $(WORKERS) --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help demo test test-jax test-torch test-all test-slow lint format bench \

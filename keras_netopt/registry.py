@@ -323,6 +323,12 @@ METHODS: tuple[Method, ...] = (
         card="cost",
     ),
     Method(
+        name="cost.matched_epochs",
+        kind="function",
+        summary="Tells how long another model may train for the same MACs.",
+        card="cost",
+    ),
+    Method(
         name="cost.measure_latency",
         kind="function",
         summary="Times models and LiteRT files against each other.",

@@ -21,14 +21,6 @@ FAMILIES = ("surgery", "callbacks")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Thins large families; tests of a file stay with one worker."""
-    mark_slow(items)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-
-
-def mark_slow(items: list[pytest.Item]) -> None:
     """Marks what is one more case of a large family as slow."""
     allowed = CASES.get(keras.backend.backend())
     if allowed is None:

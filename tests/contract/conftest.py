@@ -161,9 +161,6 @@ def pytest_collection_modifyitems(items):
     Of several workers one waits, so there it comes first.
     """
     items.sort(key=_needs_children, reverse=IS_WORKER)
-    for item in items:
-        if _needs_children(item):
-            item.add_marker(pytest.mark.xdist_group("children"))
 
 
 def _needs_children(item):

@@ -475,6 +475,21 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
+        piece="cost.matched_epochs",
+        call=lambda model, folder: cost.matched_epochs(9, model, samples=2),
+        bad={
+            "spent": lambda model, folder: cost.matched_epochs(
+                -1, model, samples=2
+            ),
+            "model": lambda model, folder: cost.matched_epochs(
+                9, NOT_A_MODEL, samples=2
+            ),
+            "samples": lambda model, folder: cost.matched_epochs(
+                9, model, samples=0
+            ),
+        },
+    ),
+    FunctionSetting(
         piece="cost.measure_latency",
         call=lambda model, folder: _latency(x=zoo.data("mlp")[0])(
             model, folder

@@ -207,3 +207,10 @@ def _write(path: Path, model: keras.Model, watch: Watch) -> None:
         seen.update({f"best {k}": v for k, v in probes.weights(saved).items()})
     half = {f"half {key}": value for key, value in watch.half.items()}
     np.savez(path, **probes.state(model), **seen, **half)
+
+
+def without(
+    arrays: dict[str, np.ndarray], names: str | tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """The arrays whose names do not start with one of `names`."""
+    return {k: v for k, v in arrays.items() if not k.startswith(names)}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import pytest
-from contract import settings
+from contract import settings, zoo
 
 PIECES = tuple(settings.PIECES.values())
 FIRST = settings.CALLBACKS[0]
@@ -34,3 +34,8 @@ ONE_A_PIECE = parameters(PIECES, PIECES)
 ONE_QUICK = parameters(PIECES, _touching)
 TOUCHING = parameters(_touching, _touching)
 EVERY_QUICK = parameters(settings.CALLBACKS, PIECES)
+# Files are written by every callback, and by one from every other model.
+FILES = [
+    *((setting, "mlp") for setting in settings.CALLBACKS),
+    *((FIRST, model) for model in list(zoo.BUILDERS)[1:]),
+]

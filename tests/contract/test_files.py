@@ -11,14 +11,10 @@ import keras
 import numpy as np
 import pytest
 from contract import child, probes, settings, zoo
-from contract.rows import EVERY, ONE_A_PIECE
+from contract.rows import EVERY, FILES, ONE_A_PIECE
 
 import keras_netopt as netopt
 
-FILES = [
-    *((setting, "mlp") for setting in settings.CALLBACKS),
-    *((settings.CALLBACKS[0], model) for model in list(zoo.BUILDERS)[1:]),
-]
 CHANGES = [
     pytest.param(settings.PIECES[piece], name, id=f"{piece}-{name}")
     for piece, changes in settings.CHANGES.items()
@@ -145,15 +141,6 @@ def _outcome(setting, callback, folder, capsys, name):
         sorted({str(w.message) for w in told}),
         printed,
     )
-
-
-@pytest.mark.check("C5")
-@pytest.mark.parametrize(("setting", "model"), FILES, ids=str)
-@pytest.mark.parametrize("kind", ["plain", "model", "weights"])
-def test_files_load_in_a_fresh_process(setting, model, kind, children, trials):
-    """`plain` before keras_netopt is imported: the file is Keras' own."""
-    folder = trials.get(setting, model).folder
-    assert children.results[f"{kind} {folder.name}"] == ""
 
 
 def _interpret(path, x):

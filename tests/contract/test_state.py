@@ -2,7 +2,6 @@
 
 import gc
 import shutil
-import signal
 import weakref
 
 import keras
@@ -16,54 +15,6 @@ from keras_netopt.schedules import Linear
 from keras_netopt.training import MaskStore, recompile_keeping_state
 
 BACKEND = keras.backend.backend()
-OURS = ("watch", "half")
-
-
-def _without(arrays, names):
-    return {k: v for k, v in arrays.items() if not k.startswith(names)}
-
-
-@pytest.mark.check("C6")
-@pytest.mark.parametrize("run", resume.EXACT, ids=lambda run: run.name)
-def test_a_killed_run_goes_on_as_if_never_interrupted(run, children):
-    assert children.killed == -signal.SIGKILL
-    resumed = children.resumed(run)
-    whole = children.whole(run)
-    half = {k: v for k, v in whole.items() if k.startswith("half")}
-    # A loaded model does not tell from which sparsity the first fit began.
-    ours = OURS if "backup" in run.keeper else (*OURS, "carrier meta")
-    if run.keeper == "file":
-        ours = (*ours, "carrier random")  # That is what `load_masks` is for.
-
-    probes.assert_same(_without(resumed, ours), _without(whole, ours))
-    assert half
-    assert any(
-        not np.array_equal(value, whole[key.removeprefix("half ")])
-        for key, value in half.items()
-    )
-    assert (run.setting == "BestCheckpoint") == ("best weight 0" in whole)
-    for name in ("watch updates", "watch masked"):
-        tail = resumed[name][1:]
-        assert len(tail) in (0, 8)
-        np.testing.assert_array_equal(tail, whole[name][9:])
-
-
-@pytest.mark.check("C6")
-@pytest.mark.parametrize("run", resume.FREQUENT, ids=lambda run: run.name)
-def test_an_epoch_that_keras_repeats_follows_the_schedule(run, children):
-    """Saved at step 9, where an update is due, and resumed at step 8."""
-    resumed = children.resumed(run)
-    made_before = 6 if run.keeper == "backup first" else 9
-    n = 16 * 8 + 16 * 3
-
-    assert resumed["watch steps"].tolist() == list(range(8, 17))
-    assert resumed["watch updates"].tolist() == [
-        made_before, 9, 9, 9, *[12] * 5
-    ]  # fmt: skip
-    wanted = {6: 0.5 / 3, 9: 1.0 / 3, 12: 0.5}
-    assert resumed["watch masked"].tolist() == [
-        round(n * wanted[u]) for u in resumed["watch updates"]
-    ]
 
 
 @pytest.mark.check("C6")
@@ -84,7 +35,7 @@ def test_an_update_that_the_file_lacks_is_caught_up(tmp_path):
         watch = resume.Watch(pruning)
         callbacks = [*before, pruning, watch]
         probes.fit(model, "mlp", callbacks, epochs=4, **fit)
-        return _without(probes.state(model), "carrier random"), watch
+        return resume.without(probes.state(model), "carrier random"), watch
 
     save = probes.AtBatch(8, lambda model: model.save_weights(path))
     whole, _ = train(save)
