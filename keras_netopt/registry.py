@@ -118,7 +118,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="callbacks.Curriculum",
         kind="callback",
-        summary="Decides which samples the model sees next, by difficulty.",
+        summary="Decides by difficulty what the model sees next.",
         function="curriculum.sample_losses",
         card="curriculum",
         reference="Wu et al. 2020, arXiv 2012.03107; Platanios et al. 2019, "
@@ -312,7 +312,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="export.to_litert",
         kind="function",
-        summary="Writes a LiteRT file and proves that it equals the model.",
+        summary="Writes a LiteRT file, proven equal to the model.",
         card="export",
         data_args=("representative_data",),
     ),
@@ -325,7 +325,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="cost.matched_epochs",
         kind="function",
-        summary="Tells how long another model may train for the same MACs.",
+        summary="Tells how long another model may train at equal MACs.",
         card="cost",
     ),
     Method(

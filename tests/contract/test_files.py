@@ -48,12 +48,12 @@ def test_the_config_builds_an_equal_piece(setting, case):
         )
 
 
-def _needs_data(kind):
+def _needs_data(piece, row):
     """Whether it cannot be built without data, which no config holds."""
-    parameters = inspect.signature(kind).parameters
+    parameters = inspect.signature(type(piece)).parameters
     return any(
         parameters[name].default is inspect.Parameter.empty
-        for name in kind.data_args
+        for name in row.data_args
     )
 
 
@@ -65,7 +65,7 @@ def test_keras_serializes_the_piece(setting, case):
     name = setting.row.short_name
     assert stored["registered_name"] == f"keras_netopt>{name}"
     written = json.loads(json.dumps(stored))
-    if _needs_data(type(callback)):
+    if _needs_data(callback, setting.row):
         with pytest.raises(ValueError, match="beside the config"):
             keras.saving.deserialize_keras_object(written)
         return
