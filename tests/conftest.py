@@ -16,7 +16,7 @@ def pytest_report_header() -> str:
 
 # Cases of one test that run by default. Every new shape costs JAX a
 # compilation and TensorFlow a trace; torch runs them all, `make test-slow` too.
-CASES = {"jax": 3, "tensorflow": 8}
+CASES = {"jax": 3, "tensorflow": 5}
 FAMILIES = ("surgery", "callbacks")
 
 

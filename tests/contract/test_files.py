@@ -15,8 +15,12 @@ from contract.rows import EVERY, FILES, ONE_A_PIECE
 
 import keras_netopt as netopt
 
+# Which arguments a piece reads is no matter of the backend; torch is quickest.
+_QUICK = () if keras.backend.backend() == "torch" else (pytest.mark.slow,)
 CHANGES = [
-    pytest.param(settings.PIECES[piece], name, id=f"{piece}-{name}")
+    pytest.param(
+        settings.PIECES[piece], name, id=f"{piece}-{name}", marks=_QUICK
+    )
     for piece, changes in settings.CHANGES.items()
     for name in changes
 ]
