@@ -407,13 +407,17 @@ def test_batches_of_a_pydataset_are_put_in_order(toy_data, make_mlp):
         curriculum.dataset(16)
 
 
+@pytest.mark.filterwarnings("ignore:Curriculum. all 8 scores are 1")
 @pytest.mark.parametrize("difficulty", ["loss", "forgetting"])
-def test_batches_are_scored_by_their_mean(difficulty, toy_data, make_mlp):
+def test_each_batch_of_a_pydataset_gets_a_score(difficulty, toy_data, make_mlp):
     curriculum = Curriculum(Batches(*toy_data), difficulty=difficulty)
     make_mlp().fit(
         curriculum.dataset(), epochs=3, verbose=0, callbacks=[curriculum]
     )
     assert curriculum.scores.shape == (8,)
+    assert (curriculum.scores > 0).any()
+    if difficulty == "loss":
+        assert len(np.unique(curriculum.scores)) == 8
 
 
 @pytest.mark.parametrize("workers", [0, 2])
