@@ -34,7 +34,7 @@ def new_units_table() -> str:
             if own:
                 body.append(
                     [
-                        _title(arm, own),
+                        f"{_title(arm, own)}, {len(own)} seeds",
                         _spread([row["loss"] for row in own]),
                         _spread([row["test_loss"] for row in own]),
                         _spread([row["accuracy"] for row in own]),
@@ -43,9 +43,8 @@ def new_units_table() -> str:
                 )
         head = [case, "train loss", "test loss", "test accuracy", "moved"]
         parts.append(markdown(head, body))
-    seeds = len({row["seed"] for row in rows})
     note = (
-        f"Mean of {seeds} seeds (lowest-highest) of the last epoch, averaged "
+        "Mean over the seeds (lowest-highest) of the last epoch, averaged "
         'over the epoch in training. "Moved" is the largest change of an '
         "output at the growth, in any seed."
     )
@@ -67,14 +66,13 @@ def compute_table() -> str:
             "epochs",
             "compute",
             _metric(task),
-            "seconds",
+            "seeds",
         ]
         parts.append(markdown(head, [line for line in body if line]))
-    seeds = len({row["seed"] for row in rows})
     note = (
-        f"Mean of {seeds} seeds (lowest-highest). Compute and seconds are "
-        "relative to the large network from scratch with the same seed; the "
-        "machine was shared, so read the seconds as directions."
+        "Mean over the seeds (lowest-highest). Compute is relative to the "
+        "large network from scratch with the same seed. Times are in the JSON "
+        "and not here: the machine was shared while these ran."
     )
     return "\n\n".join([*parts, note])
 
@@ -128,13 +126,12 @@ def _compute_line(rows: Rows, task: str, arm: str) -> list[str] | None:
     if not pairs:
         return None
     compute = [row["macs"][-1] / big["macs"][-1] for row, big in pairs]
-    seconds = [row["seconds"] / big["seconds"] for row, big in pairs]
     return [
         ARMS[arm],
         f"{statistics.mean(row['epochs'] for row in own):.3g}",
         f"{statistics.mean(compute):.2f}",
         _spread([row["values"][-1] for row in own]),
-        f"{statistics.mean(seconds):.2f}",
+        str(len(own)),
     ]
 
 
