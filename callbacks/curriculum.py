@@ -71,9 +71,9 @@ class Curriculum(Piece):
 
     Args:
         x: Inputs: arrays or nested structures of them, a `tf.data.Dataset`
-            of single samples (read into memory), a `keras.utils.PyDataset`
-            (its batches are put in order, whole), or a torch `Dataset` or
-            `DataLoader` with `__getitem__`.
+            of single samples (read into memory, unless it is wrapped in
+            `curriculum.Stream`), a `keras.utils.PyDataset` (its batches are
+            put in order, whole), or a torch `Dataset` or `DataLoader`.
         y: Targets where `x` is arrays. Defaults to `None`.
         sample_weight: Weight of each sample or token; the curriculum's
             weights multiply it. Defaults to `None`.
@@ -386,10 +386,10 @@ class Curriculum(Piece):
         return found
 
     def _bar(self) -> int:
-        if self.verbose == "auto":
-            once = not self._made_of.difficulty.follows_training
-            return int(once and bool(self.params.get("verbose", 0)))
-        return int(self.verbose)
+        if self.verbose != "auto":
+            return int(self.verbose)
+        once = not self._made_of.difficulty.follows_training
+        return int(once and bool(self.params.get("verbose", 0)))
 
 
 def _check_verbose(verbose: Any) -> None:

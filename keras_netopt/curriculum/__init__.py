@@ -24,6 +24,7 @@ from keras_netopt.curriculum.score_file import load_scores, save_scores
 from keras_netopt.curriculum.selection import select_samples
 from keras_netopt.curriculum.self_paced import SelfPaced, self_paced_weights
 from keras_netopt.curriculum.sequence_length import SequenceLengthWarmup
+from keras_netopt.curriculum.stream import Stream
 from keras_netopt.curriculum.super_loss import SuperLoss
 from keras_netopt.curriculum.text_difficulty import Length, Rarity
 
@@ -48,6 +49,7 @@ __all__ = [
     "SelfPaced",
     "SequenceLengthWarmup",
     "Shuffle",
+    "Stream",
     "SuperLoss",
     "Teacher",
     "compare_arms",

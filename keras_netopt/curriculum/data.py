@@ -12,7 +12,7 @@ from keras_netopt.checks import check_integer
 from keras_netopt.curriculum.labels import class_values
 from keras_netopt.curriculum.plan import Plan
 from keras_netopt.curriculum.sequence_length import SequenceLengthWarmup
-from keras_netopt.curriculum.sources import Source
+from keras_netopt.curriculum.sources import Fetched, Source
 from keras_netopt.curriculum.weighting import loss_axes, spread
 from keras_netopt.training.data_adapter import PlannedAdapter
 
@@ -79,7 +79,7 @@ class CurriculumData:
             ValueError: If a value is out of range.
         """
         self.configure(batch_size, steps_per_epoch)
-        check_integer(workers, "workers")
+        self._check_workers(workers)
         self.axes = loss_axes(self._targets(), token_weights)
         reader = _Reader(
             self,
@@ -123,6 +123,15 @@ class CurriculumData:
         """Puts the plan of an epoch in force, or ends it with `None`."""
         self.plan = plan
         self.served = 0
+
+    def _check_workers(self, workers: int) -> None:
+        check_integer(workers, "workers")
+        if workers > 1 and self.source.buffer is not None:
+            raise ValueError(
+                "Argument `workers` must be 0 or 1 for a `Stream`, which is "
+                "read in order: let tf.data work in parallel. "
+                f"Received: workers={workers}"
+            )
 
     def _targets(self) -> Any:
         if self.source.y is not None:
@@ -175,17 +184,27 @@ class _Reader:
 
     def rows(self) -> list[Callable[[], Any]]:
         """Returns the functions that read the batches of the epoch."""
-        plan = self.data.plan
+        plan, source = self.data.plan, self.data.source
+        fetch: Callable[[np.ndarray], Fetched] = source.fetch
+        if plan is not None and plan.places is not None:
+            batches = source.serve(plan.places)  # type: ignore[attr-defined]
+            fetch = lambda ids: next(batches)  # noqa: E731
         return [
-            functools.partial(self.read, plan, ids, row)
+            functools.partial(self.read, plan, ids, row, fetch)
             for row, ids in enumerate(self.data.plan_ids())
         ]
 
-    def read(self, plan: Plan | None, ids: np.ndarray, row: int) -> Any:
+    def read(
+        self,
+        plan: Plan | None,
+        ids: np.ndarray,
+        row: int,
+        fetch: Callable[[np.ndarray], Fetched],
+    ) -> Any:
         """Reads one batch."""
         data = self.data
         data.served += 1
-        x, y, own = data.source.fetch(ids)
+        x, y, own = fetch(ids)
         size = _rows_of(x)
         weight: np.ndarray = np.ones(size, "float32")
         if plan is not None:
@@ -208,9 +227,10 @@ class _Reader:
 
     def signature(self) -> Any:
         """States shapes and dtypes, open where batches may differ."""
-        ids = self.data.plan_ids()
-        first = self.read(None, ids[0], 0)
-        last = self.read(None, ids[-1], 0)
+        ids, source = self.data.plan_ids(), self.data.source
+        # Of a stream the first two, lest all of it be read.
+        ends = ids[[0, -1]] if source.buffer is None else ids[:2][[0, -1]]
+        first, last = (self.read(None, i, 0, source.fetch) for i in ends)
         sequence = None if self.data.length is None else self.data.length.size
         return keras.tree.map_structure(
             functools.partial(_spec, sequence), first, last

@@ -28,7 +28,7 @@ def as_source(
     """Returns a source for whatever `fit` could train on.
 
     Args:
-        x: Arrays, a `tf.data.Dataset` of single samples, a
+        x: Arrays, a `tf.data.Dataset` of single samples, a `Stream`, a
             `keras.utils.PyDataset`, a torch `Dataset` or `DataLoader`.
         y: Targets for arrays, `None` for data sets that hold their own.
         sample_weight: Weights for arrays, likewise.
@@ -60,6 +60,9 @@ def as_source(
             )
     if kind == "tf.data.Dataset":
         return _from_tf(x, num_samples)
+    if kind == "Stream":
+        stream: Source = x
+        return stream
     return BatchSource(x) if kind == "PyDataset" else TorchSource(x)
 
 
@@ -71,6 +74,7 @@ class BatchSource:
     """
 
     unit = "batch"
+    buffer: int | None = None
     y: Any = None
     sample_weight: Any = None
 
@@ -87,7 +91,7 @@ class BatchSource:
     def fetch(self, ids: np.ndarray) -> Fetched:
         """Returns one batch, whole."""
         (number,) = ids.tolist()
-        return _unpacked(self.data[number])
+        return unpacked(self.data[number])
 
 
 class TorchSource:
@@ -99,6 +103,7 @@ class TorchSource:
     """
 
     unit = "sample"
+    buffer: int | None = None
     y: Any = None
     sample_weight: Any = None
 
@@ -127,12 +132,14 @@ class TorchSource:
 
     def fetch(self, ids: np.ndarray) -> Fetched:
         """Returns some samples, in this order."""
-        return _unpacked(self.collate([self.data[i] for i in ids.tolist()]))
+        return unpacked(self.collate([self.data[i] for i in ids.tolist()]))
 
 
 def _kind(x: Any) -> str | None:
     if isinstance(x, keras.utils.PyDataset):
         return "PyDataset"
+    if hasattr(x, "serve"):
+        return "Stream"
     modules = [(c.__module__, c.__name__) for c in type(x).__mro__]
     if any(
         module.startswith("tensorflow.") and name == "DatasetV2"
@@ -150,6 +157,34 @@ def _kind(x: Any) -> str | None:
 
 def _from_tf(data: Any, num_samples: int | None) -> ArraySource:
     """Reads a `tf.data.Dataset` of single samples into memory."""
+    known_size(data, num_samples)
+    check_single(data)
+    if num_samples is not None:
+        data = data.take(num_samples)
+    check_fixed(data)
+    items = list(data.as_numpy_iterator())
+    if num_samples is not None and len(items) < num_samples:
+        raise ValueError(
+            f"Argument `num_samples` must be at most the {len(items)} samples "
+            f"of the tf.data.Dataset. Received: num_samples={num_samples}"
+        )
+    parts = [unpacked(item) for item in items]
+    stacked = keras.tree.map_structure(
+        lambda *leaves: None if leaves[0] is None else np.stack(leaves), *parts
+    )
+    return ArraySource(*stacked)
+
+
+def known_size(data: Any, num_samples: int | None) -> int:
+    """Returns how many samples of a `tf.data.Dataset` are meant.
+
+    Args:
+        data: The data set.
+        num_samples: What the user says, or `None`.
+
+    Raises:
+        ValueError: If nobody knows, or there are none.
+    """
     size = int(data.cardinality())
     if num_samples is None and size in (_UNKNOWN, _INFINITE):
         word = "unknown" if size == _UNKNOWN else "infinite"
@@ -158,35 +193,45 @@ def _from_tf(data: Any, num_samples: int | None) -> ArraySource:
             "difficulty is ranked over all samples: pass `num_samples=`. "
             f"Received: x with {word} cardinality"
         )
+    if size == 0:
+        raise ValueError(
+            "Argument `x` must hold at least one sample. Received: x without "
+            "elements"
+        )
+    if num_samples is not None and 0 < size < num_samples:
+        raise ValueError(
+            f"Argument `num_samples` must be at most the {size} samples of "
+            f"the tf.data.Dataset. Received: num_samples={num_samples}"
+        )
+    return size if num_samples is None else num_samples
+
+
+def check_single(data: Any) -> None:
+    """Refuses a `tf.data.Dataset` of batches.
+
+    Args:
+        data: The data set.
+
+    Raises:
+        ValueError: If every element has an open first axis.
+    """
     shapes = [spec.shape for spec in keras.tree.flatten(data.element_spec)]
     if all(shape.rank and shape[0] is None for shape in shapes):
         raise ValueError(
             "Argument `x` must hold single samples: pass `x.unbatch()`. "
             f"Received: x={data.element_spec!r}"
         )
-    if num_samples is not None:
-        data = data.take(num_samples)
-    _check_fixed(data)
-    items = list(data.as_numpy_iterator())
-    if num_samples is not None and len(items) < num_samples:
-        raise ValueError(
-            f"Argument `num_samples` must be at most the {len(items)} samples "
-            f"of the tf.data.Dataset. Received: num_samples={num_samples}"
-        )
-    if not items:
-        raise ValueError(
-            "Argument `x` must hold at least one sample. Received: x without "
-            "elements"
-        )
-    parts = [_unpacked(item) for item in items]
-    stacked = keras.tree.map_structure(
-        lambda *leaves: None if leaves[0] is None else np.stack(leaves), *parts
-    )
-    return ArraySource(*stacked)
 
 
-def _check_fixed(data: Any) -> None:
-    """Refuses a data set that gives other samples when it is read again."""
+def check_fixed(data: Any) -> None:
+    """Refuses a data set that gives other samples when it is read again.
+
+    Args:
+        data: The data set.
+
+    Raises:
+        ValueError: If its first samples differ from one pass to the next.
+    """
     first, second = (
         [
             keras.tree.flatten(item)
@@ -208,7 +253,12 @@ def _check_fixed(data: Any) -> None:
         )
 
 
-def _unpacked(item: Any) -> Fetched:
+def unpacked(item: Any) -> Fetched:
+    """Returns `(x, y, sample_weight)` of what a data set gives, as arrays.
+
+    Args:
+        item: `x`, `(x, y)` or `(x, y, sample_weight)`.
+    """
     if isinstance(item, list):
         item = tuple(item)
     x, y, weight = keras.utils.unpack_x_y_sample_weight(item)

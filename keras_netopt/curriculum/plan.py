@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_netopt.curriculum.guard import guarded_order
 from keras_netopt.curriculum.ordering import Ordering, Shuffle
+from keras_netopt.curriculum.stream_deal import deal_stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,8 @@ class Plan:
         order: All ids in the order in which they come into play.
         windows: Stretch of `order` in play at each step, int64 `(steps, 2)`.
         lengths: Sequence length of each batch, or `None` for whole samples.
+        places: For a stream, the place of each sample in its endless reading,
+            else `None`.
     """
 
     epoch: int
@@ -42,6 +45,7 @@ class Plan:
     order: np.ndarray
     windows: np.ndarray
     lengths: np.ndarray | None = None
+    places: np.ndarray | None = None
 
     def active(self, step: int = 0) -> np.ndarray:
         """Returns the ids of the samples in play at a step of the epoch.
@@ -85,6 +89,7 @@ def make_plan(
     min_per_class: int = 1,
     by: str = "rank",
     lengths: np.ndarray | None = None,
+    buffer: int | None = None,
 ) -> Plan:
     """Plans an epoch.
 
@@ -115,6 +120,8 @@ def make_plan(
         by: Whether a fraction means a share of the samples ("rank") or of
             the range of the scores ("value"). Defaults to `"rank"`.
         lengths: Sequence length of each batch. Defaults to `None`.
+        buffer: Samples that may wait where the data are a stream. Defaults to
+            `None`: samples can be had in any order.
 
     Returns:
         The plan; the same arguments give the same one in every process.
@@ -141,7 +148,12 @@ def make_plan(
     else:
         in_play = max(int((worth > 0.0).sum()), batch_size)
         windows = np.tile([0, in_play], (len(fractions), 1))
-    ids = _deal(rng, order, windows, batch_size)
+    places = None
+    if buffer is None:
+        ids = _deal(rng, order, windows, batch_size)
+    else:
+        places = deal_stream(rng, order, windows, batch_size, buffer)
+        ids = places % len(order)
     return Plan(
         epoch=epoch,
         ids=ids,
@@ -150,6 +162,7 @@ def make_plan(
         order=order,
         windows=windows,
         lengths=lengths,
+        places=places,
     )
 
 

@@ -29,7 +29,7 @@ class PlanSampler:
         ordering: The ordering; its weights must all be 1.
 
     Raises:
-        ValueError: If the ordering has weights.
+        ValueError: If the ordering has weights, or the data are a stream.
     """
 
     def __init__(
@@ -40,6 +40,12 @@ class PlanSampler:
                 "Argument `ordering` must have no weights for a DataLoader, "
                 "which cannot carry them: use `curriculum.dataset()`. "
                 f"Received: ordering={ordering!r}"
+            )
+        if data.source.buffer is not None:
+            raise ValueError(
+                "Argument `x` must give samples by number for a DataLoader: "
+                "use `curriculum.dataset()` with a `Stream`. "
+                f"Received: x={data.source!r}"
             )
         data.configure(batch_size, None)
         data.adapter, data.sampler = None, self

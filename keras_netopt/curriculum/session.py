@@ -208,6 +208,7 @@ class CurriculumSession:
             min_per_class=settings.min_per_class,
             by=settings.by,
             lengths=lengths,
+            buffer=data.source.buffer,
         )
 
     def _numbers(self, plan: Plan, seconds: float) -> dict[str, float]:

@@ -20,6 +20,7 @@ class SubsetSource:
         ids: The numbers of those to take.
     """
 
+    buffer: int | None = None
     y: Any = None
     sample_weight: Any = None
 
@@ -70,7 +71,17 @@ def train_on(
         epochs: How often.
         batch_size: Samples of a batch; all of them where there are fewer.
         seed: Seed of their order.
+
+    Raises:
+        ValueError: If samples cannot be had in any order.
     """
+    if source.buffer is not None:
+        raise ValueError(
+            "Argument `difficulty` must not train models of its own on a "
+            "`Stream`, which cannot give samples by number: give scores, a "
+            "function or a `Teacher`, or the data themselves. "
+            f"Received: x={source!r}"
+        )
     part = CurriculumData(SubsetSource(source, ids))
     size = 1 if source.unit == "batch" else min(batch_size, len(ids))
     model.fit(

@@ -14,10 +14,12 @@ class Source(Protocol):
 
     `unit` is "sample", or "batch" where whole batches are all that can be
     asked for. `y` and `sample_weight` hold those of all samples where they
-    are known without reading the data sample by sample.
+    are known without reading the data sample by sample. `buffer` says how
+    many samples may wait where the data come in one order only, else `None`.
     """
 
     unit: str
+    buffer: int | None
     samples: int
     y: Any
     sample_weight: Any
@@ -49,6 +51,7 @@ class ArraySource:
     """
 
     unit = "sample"
+    buffer: int | None = None
 
     def __init__(self, x: Any, y: Any = None, sample_weight: Any = None):
         parts = {"x": x, "y": y, "sample_weight": sample_weight}
