@@ -14,6 +14,7 @@ PARTS = (
     ("noise", "jax"),
     ("copying", "jax"),
     ("rho", "jax"),
+    ("warmup", "jax"),
     ("overhead", "jax"),
     ("overhead", "tensorflow"),
     ("overhead", "torch"),

@@ -4,7 +4,14 @@ import statistics
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from benchmarks.curriculum import arms, copying, noise, overhead, rho
+from benchmarks.curriculum import (
+    arms,
+    copying,
+    noise,
+    overhead,
+    rho,
+    warmup_tables,
+)
 from benchmarks.pruning.tables import markdown
 from benchmarks.records import RESULTS, load
 from keras_netopt.curriculum.arm_report import paired_difference
@@ -91,7 +98,8 @@ def goal_table() -> str:
             fine = gap.mean >= -LOSS or (gap.high or -1.0) >= 0.0
             goal = f"clean: {arms.ARMS[name].text} costs at most 0.5 points"
             body.append([goal, str(gap), _verdict(fine)])
-    body += [*_copying_goal(), *_rho_goals(), *_overhead_goals()]
+    body += [*_copying_goal(), *_rho_goals(), *warmup_tables.goals()]
+    body += _overhead_goals()
     covered = [row["coverage"] for row in rows if row["arm"] != "shuffle"]
     if covered:
         body.append(
@@ -353,6 +361,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "curriculum goals": goal_table,
     "curriculum copying": copying_table,
     "curriculum rho": rho_table,
+    "curriculum warmup": warmup_tables.table,
     "curriculum overhead": overhead_table,
     "curriculum environment": environment_note,
 }

@@ -41,12 +41,13 @@ def fashion_mnist(limit: int | None = None) -> Data:
     return Data((x[:limit], y[:limit]), (x_test, y_test))
 
 
-def python_docs(samples: int) -> Data:
+def python_docs(samples: int, length: int = LENGTH) -> Data:
     """Cuts the help texts that ship with Python into runs of characters.
 
     Args:
         samples: Training samples, drawn at random places of the first nine
             tenths of the text.
+        length: Characters a sample. Defaults to 64.
     """
     import pydoc_data.topics
 
@@ -56,13 +57,13 @@ def python_docs(samples: int) -> Data:
     codes = np.searchsorted(letters, list(text)).astype("int32")
     cut = int(0.9 * len(codes))
     rng = np.random.default_rng(0)
-    begin = rng.integers(0, cut - LENGTH - 1, samples)
-    held = np.arange(cut, len(codes) - LENGTH - 1, LENGTH)[:512]
-    return Data(_windows(codes, begin), _windows(codes, held))
+    begin = rng.integers(0, cut - length - 1, samples)
+    held = np.arange(cut, len(codes) - length - 1, length)[:512]
+    return Data(_windows(codes, begin, length), _windows(codes, held, length))
 
 
-def _windows(codes: np.ndarray, begin: np.ndarray) -> Pair:
-    places = begin[:, None] + np.arange(LENGTH + 1)
+def _windows(codes: np.ndarray, begin: np.ndarray, length: int) -> Pair:
+    places = begin[:, None] + np.arange(length + 1)
     return codes[places][:, :-1], codes[places][:, 1:]
 
 
@@ -113,7 +114,9 @@ def cnn(widths: tuple[int, ...], optimizer: Any, *, norm: bool = True) -> Any:
     return _compiled(inputs, layers.Dense(CLASSES, name="out")(x), optimizer)
 
 
-def transformer(depth: int, heads: int, hidden: int, optimizer: Any) -> Any:
+def transformer(
+    depth: int, heads: int, hidden: int, optimizer: Any, length: int = LENGTH
+) -> Any:
     """Builds a compiled character model with causal attention.
 
     Args:
@@ -121,8 +124,9 @@ def transformer(depth: int, heads: int, hidden: int, optimizer: Any) -> Any:
         heads: Heads of each attention.
         hidden: Units of each feed-forward layer.
         optimizer: The optimizer.
+        length: Longest sequence; shorter ones may come. Defaults to 64.
     """
-    inputs = keras.Input((LENGTH,), dtype="int32")
+    inputs = keras.Input((length,), dtype="int32")
     x = layers.Embedding(letters(), WIDTH, name="letters")(inputs)
     x = AddPosition(name="places")(x)
     for i in range(depth):
@@ -133,7 +137,12 @@ def transformer(depth: int, heads: int, hidden: int, optimizer: Any) -> Any:
 
 @keras.saving.register_keras_serializable("benchmarks")
 class AddPosition(layers.Layer):
-    """Adds a trained vector to every place of a sequence."""
+    """Adds a trained vector to every place of a sequence.
+
+    Call arguments:
+        inputs: Of shape `(batch, steps, width)`; fewer steps than it was
+            built with take the first vectors.
+    """
 
     def build(self, input_shape: Any) -> None:
         """Makes the vectors."""
@@ -145,7 +154,7 @@ class AddPosition(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Adds them."""
-        return inputs + self.places
+        return inputs + self.places[: keras.ops.shape(inputs)[1]]
 
 
 def block(
@@ -180,7 +189,7 @@ def _compiled(inputs: Any, outputs: Any, optimizer: Any) -> Any:
         optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        jit_compile=False,
+        jit_compile=keras.backend.backend() == "jax",
     )
     return model
 

@@ -1,0 +1,138 @@
+"""Short pieces of text first: tokens until a character model is as good.
+
+Run with `python -m benchmarks.curriculum.warmup`. Rows that are already in
+`benchmarks/results/curriculum_warmup.json` are kept; `--fresh` measures all.
+A small transformer reads the help texts that ship with Python. All arms make
+the same number of steps; with whole sequences every step has as many tokens,
+with cut ones the first steps have fewer.
+"""
+
+import argparse
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.growing import models
+from benchmarks.records import Records
+from keras_netopt.callbacks import Curriculum
+from keras_netopt.curriculum import SequenceLengthWarmup
+
+NAME = "curriculum_warmup"
+LENGTH, BATCH = 64, 32
+STEPS_AN_EPOCH, EPOCHS = 100, 12
+SHORTEST, END = 8, 0.5
+MODEL = {"depth": 2, "heads": 2, "hidden": 192}
+RATE = 1e-3
+SETTINGS = {
+    "data": "Python's help texts",
+    "network": MODEL,
+    "length": LENGTH,
+    "batch": BATCH,
+    "steps_an_epoch": STEPS_AN_EPOCH,
+    "epochs": EPOCHS,
+    "warm-up": f"from {SHORTEST} at the start to {LENGTH} at {END} of the fit",
+    "optimizer": f"Adam {RATE}",
+}
+ARMS = {
+    "whole": "whole sequences",
+    "truncate": '`mode="truncate"`',
+    "segment": '`mode="segment"`',
+}
+
+
+class Tokens(keras.callbacks.Callback):
+    """Counts the tokens that were trained on, for the logs."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        super().__init__()
+        self._tokens = np.cumsum(lengths)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Called by Keras."""
+        last = (epoch + 1) * STEPS_AN_EPOCH - 1
+        if logs is not None and last < len(self._tokens):
+            logs["tokens"] = int(self._tokens[last])
+
+
+def main() -> None:
+    """Measures every missing row."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--limit", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", default=list(ARMS))
+    options = parser.parse_args()
+    if options.limit:
+        for arm in options.arms:
+            print(arm, train(arm, 0, options.limit))
+        return
+    records = Records(NAME, SETTINGS, fresh=options.fresh)
+    for seed in range(options.seeds):
+        for arm in options.arms:
+            if not records.find(arm=arm, seed=seed):
+                row = train(arm, seed, EPOCHS)
+                records.add({"arm": arm, "seed": seed, **row})
+                print(arm, seed, row["losses"][-1], row["seconds"], flush=True)
+
+
+def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
+    """Trains one arm and returns its row."""
+    data = models.python_docs(BATCH * STEPS_AN_EPOCH * 5, LENGTH)
+    keras.utils.set_random_seed(seed)
+    model = models.transformer(
+        **MODEL, optimizer=keras.optimizers.Adam(RATE), length=LENGTH
+    )
+    warmup = None
+    if arm != "whole":
+        warmup = SequenceLengthWarmup(
+            SHORTEST, step=SHORTEST, end=END, mode=arm
+        )
+    curriculum = Curriculum(
+        *data.train,
+        difficulty="length",
+        ordering="shuffle",
+        length=warmup,
+        seed=seed,
+        verbose=0,
+    )
+    batches = curriculum.dataset(BATCH, steps_per_epoch=STEPS_AN_EPOCH)
+    begin = time.perf_counter()
+    history = model.fit(
+        batches,
+        epochs=epochs,
+        validation_data=data.test,
+        validation_batch_size=128,
+        verbose=0,
+        callbacks=[curriculum, Tokens(tokens_a_step(arm, epochs))],
+    ).history
+    return {
+        "losses": [round(v, 4) for v in history["val_loss"]],
+        "tokens": [int(v) for v in history["tokens"]],
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
+
+
+def tokens_a_step(arm: str, epochs: int) -> list[int]:
+    """Returns the tokens of each step of a fit."""
+    steps = epochs * STEPS_AN_EPOCH
+    if arm == "whole":
+        return [BATCH * LENGTH] * steps
+    whole = SequenceLengthWarmup(
+        SHORTEST, LENGTH, step=SHORTEST, end=END, mode=arm
+    )
+    lengths = whole.lengths(_run(epochs), 0, steps)
+    if arm == "segment":
+        lengths = LENGTH // lengths * lengths
+    return [int(BATCH * n) for n in lengths]
+
+
+def _run(epochs: int) -> Any:
+    from keras_netopt.points import RunLength
+
+    return RunLength(steps_per_epoch=STEPS_AN_EPOCH, epochs=epochs)
+
+
+if __name__ == "__main__":
+    main()
