@@ -9,17 +9,16 @@ import numpy as np
 
 from keras_netopt.checks import check_choice, check_fraction
 from keras_netopt.depth import confidence as criteria
-from keras_netopt.depth import threshold_search as search
 from keras_netopt.depth.calibrated_exits import CalibratedExits
+from keras_netopt.depth.decide import decide
 from keras_netopt.depth.exit_costs import (
     ExitCosts,
     count_macs,
     measure_milliseconds,
 )
 from keras_netopt.depth.exit_model import ExitModel
-from keras_netopt.depth.exit_state import ExitState
+from keras_netopt.depth.exit_state import Goal
 from keras_netopt.depth.measured_exits import MeasuredExits
-from keras_netopt.depth.runner import Rule
 from keras_netopt.depth.stages import Stages, cut
 from keras_netopt.schedules.checks import check_positive
 from keras_netopt.training.randomness import undisturbed
@@ -106,32 +105,14 @@ def calibrate(
     measured = measure(exit_model, x_val, y_val, criterion)
     notes = _look_at(exit_model, x_val, measured.samples)
     costs = _costs(kind, exit_model, stages, x_val)
-    points = search.sweep(
-        measured.scores, measured.correct, np.array(costs.by_exit)
-    )
-    point = _choose(kind, budget, points, measured, confidence)
-    thresholds = settle(measured.scores, point.thresholds)
-    if set(thresholds[:-1]) == {math.inf}:
+    goal = Goal(kind, budget, confidence)
+    state = decide(measured, costs, goal, criterion, tuple(notes))
+    if set(state.rule.thresholds[:-1]) == {math.inf}:
         _warn(
             "no exit pays within this budget: every sample runs to the end. "
             "Train the exits longer, move them, or allow a larger budget.",
             NoEffectWarning,
         )
-    state = ExitState(
-        rule=Rule(criterion, thresholds, measured.is_probability),
-        costs=costs,
-        point=search.evaluate_point(
-            measured.scores,
-            measured.correct,
-            np.array(costs.by_exit),
-            thresholds,
-        ),
-        points=points,
-        accuracies=measured.accuracies,
-        samples=measured.samples,
-        confidence=confidence,
-        notes=tuple(notes),
-    )
     return CalibratedExits(
         exit_model, state, stages=stages, data=(x_val, y_val)
     )
@@ -160,38 +141,6 @@ def measure(
     return MeasuredExits.of(answers, y, criterion)
 
 
-def settle(
-    scores: np.ndarray, thresholds: tuple[float, ...]
-) -> tuple[float, ...]:
-    """Moves each threshold half way to the next less sure sample.
-
-    The sample that set it stays on its side when another batch size rounds
-    its score the other way.
-
-    Example:
-
-    >>> import numpy as np
-    >>> settle(np.array([[0.5, 1.0], [1.0, 1.0]]), (1.0, -np.inf))
-    (0.75, -inf)
-
-    Args:
-        scores: Shape `(samples, exits)`.
-        thresholds: One an exit, each a score or infinite.
-
-    Returns:
-        Thresholds that decide alike on these samples.
-    """
-    found = []
-    for k, threshold in enumerate(thresholds):
-        below = scores[scores[:, k] < threshold, k]
-        if math.isfinite(threshold) and len(below):
-            at_least = scores[scores[:, k] >= threshold, k]
-            upper = at_least.min(initial=threshold + abs(threshold))
-            threshold = float((below.max() + upper) / 2)
-        found.append(threshold)
-    return tuple(found)
-
-
 def _check_model(model: Any) -> None:
     if isinstance(model, ExitModel):
         return
@@ -209,9 +158,7 @@ def _check_model(model: Any) -> None:
     )
 
 
-def _budget(
-    drop: Any, macs: Any, milliseconds: Any
-) -> tuple[str, float]:
+def _budget(drop: Any, macs: Any, milliseconds: Any) -> tuple[str, float]:
     given = {
         "max_accuracy_drop": drop,
         "max_macs": macs,
@@ -276,29 +223,3 @@ def _costs(kind: str, model: ExitModel, stages: Stages, x: Any) -> ExitCosts:
     if kind == "max_latency_ms":
         return measure_milliseconds(model, stages, stages.feeds(x))
     return count_macs(model, stages)
-
-
-def _choose(
-    kind: str,
-    budget: float,
-    points: tuple[search.ExitPoint, ...],
-    measured: MeasuredExits,
-    confidence: float | None,
-) -> search.ExitPoint:
-    if kind == "max_accuracy_drop":
-        return search.cheapest_within(
-            points,
-            measured.full_accuracy,
-            budget,
-            samples=measured.samples,
-            confidence=confidence,
-        )
-    point = search.best_within(points, budget)
-    if point is None:
-        cheapest = points[0]
-        raise ValueError(
-            f"Argument `{kind}` must be at least {cheapest.cost:,.6g}, what "
-            "the cheapest point costs (accuracy "
-            f"{cheapest.accuracy:.4f}). Received: {kind}={budget:,.6g}"
-        )
-    return point

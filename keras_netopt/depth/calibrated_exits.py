@@ -153,7 +153,9 @@ class CalibratedExits:
         check_choice(mode, "mode", MODES)
         check_integer(batch_size, "batch_size", minimum=1)
         self.check_model()
-        if mode == "full" or (mode == "auto" and not self._faster(x, batch_size)):
+        if mode == "full" or (
+            mode == "auto" and not self._faster(x, batch_size)
+        ):
             answers = self._full().predict(x, batch_size=batch_size, verbose=0)
             exits = np.full(len(answers), len(self.exit_names) - 1)
         else:
@@ -189,7 +191,9 @@ class CalibratedExits:
         )
         truth = target_classes(y, len(answers), answers.shape[-1])
         right = classes(answers, self.state.rule.is_probability) == truth
-        return ExitEvaluation.of(self.exit_names, exits, right, self.state.costs)
+        return ExitEvaluation.of(
+            self.exit_names, exits, right, self.state.costs
+        )
 
     def report(self) -> str:
         """Returns a table of exits, thresholds, shares and costs."""
@@ -228,9 +232,7 @@ class CalibratedExits:
     def to_dict(self) -> dict[str, Any]:
         """Returns the thresholds in types that JSON knows."""
         content = self.state.to_dict()
-        for stage, name in zip(
-            content["stages"], self.exit_names, strict=True
-        ):
+        for stage, name in zip(content["stages"], self.exit_names, strict=True):
             stage["name"] = name
         content["fingerprint"] = {
             "graph": self.graph_id,

@@ -114,10 +114,22 @@ def render_exits(names: tuple[str, ...], state: ExitState) -> str:
             ]
         )
     rows.append(
-        ["expected", "", "100.0 %", _percent(point.accuracy), f"{point.cost:,.4g}"]
+        [
+            "expected",
+            "",
+            "100.0 %",
+            _percent(point.accuracy),
+            f"{point.cost:,.4g}",
+        ]
     )
     rows.append(
-        ["without exits", "", "", _percent(state.accuracies[-1]), f"{costs.full:,.4g}"]
+        [
+            "without exits",
+            "",
+            "",
+            _percent(state.accuracies[-1]),
+            f"{costs.full:,.4g}",
+        ]
     )
     headers = ["exit", rule.criterion, "leave here", "accuracy", costs.unit]
     title = f"Exits, calibrated on {state.samples:,} samples"
@@ -127,9 +139,10 @@ def render_exits(names: tuple[str, ...], state: ExitState) -> str:
         said.append(
             "leaving early does not pay here: the heads cost more than it saves"
         )
-    if state.confidence is not None:
+    if state.goal.confidence is not None:
         said.append(
-            f"the loss is bounded with probability {state.confidence:g}"
+            f"the loss is at most {100 * state.goal.budget:g} points with "
+            f"probability {state.goal.confidence:g}"
         )
     return "\n".join([table, *(f"Note: {line}" for line in said)])
 

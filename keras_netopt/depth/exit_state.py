@@ -1,5 +1,6 @@
 """What a calibration decided, as data that JSON knows."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,21 @@ EVERYBODY = 1e30  # An entropy that no answer has.
 
 
 @dataclass(frozen=True)
+class Goal:
+    """What a calibration is to reach.
+
+    Args:
+        kind: "max_accuracy_drop", "max_macs" or "max_latency_ms".
+        budget: Its value.
+        confidence: Probability with which a drop is bounded, or `None`.
+    """
+
+    kind: str
+    budget: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
 class ExitState:
     """The thresholds and what was measured with them.
 
@@ -24,7 +40,7 @@ class ExitState:
         points: Every point that was tried.
         accuracies: The accuracy of each exit on all samples.
         samples: Number of calibration samples.
-        confidence: Probability of the bound, or `None`.
+        goal: What was to be reached.
         notes: What was noticed.
     """
 
@@ -34,7 +50,7 @@ class ExitState:
     points: tuple[ExitPoint, ...]
     accuracies: tuple[float, ...]
     samples: int
-    confidence: float | None = None
+    goal: Goal
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,7 +86,7 @@ class ExitState:
             "expected_accuracy": self.point.accuracy,
             "lost": self.point.lost,
             "calibration_samples": self.samples,
-            "confidence": self.confidence,
+            "goal": dataclasses.asdict(self.goal),
             "notes": list(self.notes),
             "curve": [
                 [p.cost, p.accuracy, list(p.fractions)] for p in self.points
@@ -120,7 +136,7 @@ class ExitState:
             ),
             accuracies=tuple(s["accuracy_alone"] for s in stages),
             samples=content["calibration_samples"],
-            confidence=content["confidence"],
+            goal=Goal(**content["goal"]),
             notes=tuple(content["notes"]),
         )
 

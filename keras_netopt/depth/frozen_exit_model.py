@@ -62,7 +62,9 @@ class FrozenExitModel(ExitModel):
         """Runs the backbone in inference mode, whatever the heads do."""
 
         def mode(operation: keras.Operation) -> bool | None:
-            return False if id(operation) in self._frozen_operations else training
+            return (
+                False if id(operation) in self._frozen_operations else training
+            )
 
         return call_through(self, inputs, mode)
 

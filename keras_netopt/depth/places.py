@@ -118,9 +118,7 @@ def _marked(nodes: Sequence[GraphNode]) -> list[GraphNode]:
     return found
 
 
-def _named(
-    nodes: Sequence[GraphNode], names: Sequence[str]
-) -> list[GraphNode]:
+def _named(nodes: Sequence[GraphNode], names: Sequence[str]) -> list[GraphNode]:
     chosen = []
     for name in names:
         exact = [node for node in nodes if node.path == name]

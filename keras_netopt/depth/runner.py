@@ -188,7 +188,9 @@ def stage_seconds(
         if count:
             size = padded(count, batch_size)
             part = {name: held[name][:size] for name in stage.inputs}
-            total += _fastest(lambda m=stage.model, p=part: m.predict_on_batch(p))
+            total += _fastest(
+                lambda m=stage.model, p=part: m.predict_on_batch(p)
+            )
         held = {name: known[name] for name in stage.live}
     return total, _fastest(lambda: full(whole))
 

@@ -102,7 +102,9 @@ def cut(model: Any) -> Stages:
     parts = _parts(recording, outputs)
     tensors, names = _named_tensors(recording, parts, outputs)
     stages = []
-    for k, (name, calls) in enumerate(zip(model.exit_names, parts, strict=True)):
+    for k, (name, calls) in enumerate(
+        zip(model.exit_names, parts, strict=True)
+    ):
         made = _made([calls])
         reads = _reads(calls, outputs[k], made)
         later = _all_reads(parts[k + 1 :], outputs[k + 1 :])
@@ -186,9 +188,7 @@ def _stage(
     live: tuple[str, ...],
 ) -> Stage:
     inputs = {
-        names[i]: keras.Input(
-            batch_shape=t.shape, dtype=t.dtype, name=names[i]
-        )
+        names[i]: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=names[i])
         for i, t in reads.items()
     }
     known = run(calls, {i: inputs[names[i]] for i in reads})

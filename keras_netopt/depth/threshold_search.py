@@ -223,9 +223,7 @@ def cheapest_within(
     never = next(p for p in ordered if set(p.thresholds[:-1]) <= {math.inf})
     if confidence is None:
         fine = [
-            p
-            for p in ordered
-            if p.accuracy >= full_accuracy - max_drop - 1e-12
+            p for p in ordered if p.accuracy >= full_accuracy - max_drop - 1e-12
         ]
         return min(fine, key=lambda p: (p.cost, -p.accuracy), default=never)
     chosen = never

@@ -47,13 +47,9 @@ def test_evaluate_repeats_what_was_calibrated(exits, held_out):
 
 @pytest.mark.parametrize("criterion", ["entropy", "margin"])
 def test_other_criteria(criterion, trained, held_out):
-    found = calibrate(
-        trained, *held_out, max_macs=3500, criterion=criterion
-    )
+    found = calibrate(trained, *held_out, max_macs=3500, criterion=criterion)
     assert found.cost <= 3500
-    early, exits = found.predict(
-        held_out[0], return_exits=True, mode="stages"
-    )
+    early, exits = found.predict(held_out[0], return_exits=True, mode="stages")
     shares = np.bincount(exits, minlength=3) / 200
     assert shares == pytest.approx(list(found.fractions.values()))
 
@@ -72,9 +68,7 @@ def test_a_latency_budget(trained, held_out):
 
 def test_few_samples_warn(trained, held_out):
     with pytest.warns(UserWarning, match="20 samples are few"):
-        calibrate(
-            trained, held_out[0][:20], held_out[1][:20], max_macs=5000
-        )
+        calibrate(trained, held_out[0][:20], held_out[1][:20], max_macs=5000)
 
 
 def test_training_data_warn(trained, data):

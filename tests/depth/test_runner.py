@@ -7,13 +7,8 @@ import numpy as np
 import pytest
 from depth.nets import CLASSES, make_data
 
-from keras_netopt.depth import add_exits, calibrate, runner, stages
+from keras_netopt.depth import add_exits, runner, stages
 from keras_netopt.depth.threshold_search import leave
-
-
-@pytest.fixture(scope="module")
-def exits(trained, held_out):
-    return calibrate(trained, *held_out, max_accuracy_drop=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +63,7 @@ def test_samples_come_back_in_order_across_windows(exits, answers):
     small = runner.Runner(exits.stages, rule(thresholds), batch_size=32)
     found, left = small.run(x)
     assert small.window < len(x) < 2 * small.window
-    np.testing.assert_allclose(
-        found, held[np.arange(len(x)), left], atol=1e-5
-    )
+    np.testing.assert_allclose(found, held[np.arange(len(x)), left], atol=1e-5)
     assert len(set(left)) == 3
 
 
@@ -121,7 +114,10 @@ def test_the_clock_decides(exits, answers):
 
 
 def test_several_inputs_and_a_tensor_that_passes_by():
-    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    left, right = (
+        keras.Input((4,), name="left"),
+        keras.Input((4,), name="right"),
+    )
     x = keras.layers.Dense(4, name="first")(left)
     x = keras.layers.Dense(4, name="second")(x)
     x = keras.layers.Concatenate()([x, right])
