@@ -1,7 +1,5 @@
 """How sure an answer is, in numpy: higher is surer, for every criterion."""
 
-from typing import Any
-
 import numpy as np
 
 from keras_netopt.checks import check_choice

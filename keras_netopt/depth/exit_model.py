@@ -81,7 +81,7 @@ class ExitModel(keras.Model):
         outputs: Any = self.output
         return keras.Model(self.input, outputs[FINAL])
 
-    def compile(  # type: ignore[override]
+    def compile(
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
