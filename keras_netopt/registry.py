@@ -159,6 +159,16 @@ METHODS: tuple[Method, ...] = (
         limits={"C3": "whatever it chooses changes what is learnt"},
     ),
     Method(
+        name="callbacks.Dial",
+        kind="callback",
+        summary="Moves drop rates and other dials of layers in `fit`.",
+        card="stochastic_depth",
+        reference="Zhang and He 2020, arXiv 2010.13369",
+        touches=frozenset({"dials"}),
+        before=LOGGERS,
+        limits={"C3": "a dial holds some value at every step"},
+    ),
+    Method(
         name="layers.StochasticDepth",
         kind="layer",
         summary="Drops whole blocks at random while a network trains.",

@@ -85,6 +85,8 @@ class StochasticDepth(BlockLayer):
         inference).
     """
 
+    netopt_dials = {"rate": (0.0, 1.0)}
+
     def __init__(
         self,
         block: keras.Layer,
