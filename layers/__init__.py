@@ -7,5 +7,6 @@ if __name__ != "keras_netopt.layers":
     )
 
 from keras_netopt.layers.early_exit import EarlyExit
+from keras_netopt.layers.stochastic_depth import StochasticDepth
 
-__all__ = ["EarlyExit"]
+__all__ = ["EarlyExit", "StochasticDepth"]

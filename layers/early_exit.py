@@ -32,8 +32,7 @@ class EarlyExit(keras.layers.Layer):
         head: The layer (or model) that turns the features here into an answer
             of the shape of the final one. Defaults to `None`: `add_exits`
             makes one by the rank of the features.
-        name: Name of the layer and of the exit's output. Defaults to `None`:
-            a name that Keras makes.
+        kwargs: As in every layer; `name` is also that of the exit's output.
 
     Call arguments:
         inputs: Features of any shape.
@@ -55,7 +54,6 @@ class EarlyExit(keras.layers.Layer):
     def __init__(
         self,
         head: keras.layers.Layer | None = None,
-        name: str | None = None,
         **kwargs: Any,
     ) -> None:
         if head is not None and not isinstance(head, keras.layers.Layer):
@@ -63,7 +61,7 @@ class EarlyExit(keras.layers.Layer):
                 "Argument `head` must be a Keras layer or None. "
                 f"Received: head={head!r}"
             )
-        super().__init__(name=name, **kwargs)
+        super().__init__(**kwargs)
         self.supports_masking = True
         # A plain attribute would make the head's weights part of this layer,
         # and a plain `fit` would find no gradient for them.

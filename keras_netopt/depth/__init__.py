@@ -6,6 +6,7 @@ from keras_netopt.depth.calibrated_exits import CalibratedExits
 from keras_netopt.depth.exit_model import ExitModel
 from keras_netopt.depth.exit_report import ExitEvaluation
 from keras_netopt.depth.frozen_exit_model import FrozenExitModel
+from keras_netopt.depth.rates import linear_rates
 from keras_netopt.depth.threshold_search import ExitPoint
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "FrozenExitModel",
     "add_exits",
     "calibrate",
+    "linear_rates",
 ]

@@ -12,6 +12,7 @@ from contract import zoo
 from keras_netopt import (
     cost,
     curriculum,
+    depth,
     export,
     registry,
     schedules,
@@ -183,6 +184,28 @@ def _compare(**changed: Any) -> Call:
             **changed,
         }
         return curriculum.compare_arms(**arguments)
+
+    return call
+
+
+def _add_exits(**changed: Any) -> Call:
+    return lambda model, folder: depth.add_exits(
+        model, **{"at": ["hidden"], **changed}
+    ).exit_names
+
+
+def _calibrate(**changed: Any) -> Call:
+    x, y = zoo.data("mlp", samples=120)
+
+    def call(model, folder):
+        arguments = {
+            "exit_model": depth.add_exits(model, at=["hidden"]),
+            "x_val": x,
+            "y_val": y,
+            "max_macs": 1e9,
+            **changed,
+        }
+        return depth.calibrate(**arguments).thresholds
 
     return call
 
@@ -443,6 +466,45 @@ FUNCTIONS = (
         bad={
             "layer_class": lambda model, folder: surgery.register("Dense"),
             "handler": lambda model, folder: surgery.register(_Own, _Own),
+        },
+    ),
+    FunctionSetting(
+        piece="depth.linear_rates",
+        call=lambda model, folder: depth.linear_rates(3, 0.5),
+        bad={
+            "count": lambda model, folder: depth.linear_rates(0, 0.5),
+            "last": lambda model, folder: depth.linear_rates(3, 1.5),
+        },
+    ),
+    FunctionSetting(
+        piece="depth.add_exits",
+        call=_add_exits(),
+        is_pruned=False,
+        bad={
+            "model": lambda model, folder: depth.add_exits(NOT_A_MODEL),
+            "at": _add_exits(at=["hiden"]),
+            "heads": _add_exits(heads=[NOT_A_MODEL]),
+            "weights": _add_exits(weights=-1),
+            "distill": _add_exits(distill=0),
+            "freeze": _add_exits(freeze=1),
+        },
+        free=("name",),
+    ),
+    FunctionSetting(
+        piece="depth.calibrate",
+        call=_calibrate(),
+        is_pruned=False,
+        bad={
+            "exit_model": _calibrate(exit_model=NOT_A_MODEL),
+            "x_val": _calibrate(x_val=np.full((120, 8), np.nan, "float32")),
+            "y_val": _calibrate(y_val=np.zeros(3)),
+            "max_accuracy_drop": _calibrate(
+                max_macs=None, max_accuracy_drop=1.0
+            ),
+            "max_macs": _calibrate(max_macs=-1),
+            "max_latency_ms": _calibrate(max_macs=None, max_latency_ms=0),
+            "criterion": _calibrate(criterion="mood"),
+            "confidence": _calibrate(confidence=0.9),
         },
     ),
     FunctionSetting(
