@@ -30,7 +30,7 @@ class ExitExport:
             found again on the files' own answers.
         exit_names: The exits.
         latency_ms: Median milliseconds of a sample that leaves at each exit,
-            on one thread.
+            on one thread; `None` where no sample did.
         full_ms: The same for a file of the model without exits, of the same
             kind, timed in the same loop.
         float_accuracy: Accuracy of the Keras model with its thresholds, on
@@ -44,7 +44,7 @@ class ExitExport:
     reports: "tuple[LitertReport, ...]"
     state: "ExitState"
     exit_names: tuple[str, ...]
-    latency_ms: tuple[float, ...]
+    latency_ms: tuple[float | None, ...]
     full_ms: float
     float_accuracy: float | None
     accuracy: float | None
@@ -63,6 +63,7 @@ class ExitExport:
         return sum(
             share * taken
             for share, taken in zip(shares, self.latency_ms, strict=True)
+            if share and taken is not None
         )
 
     @property
@@ -93,7 +94,7 @@ class ExitExport:
     def __str__(self) -> str:
         shares = self.state.point.fractions
         rows = [
-            [name, f"{100 * share:.1f} %", f"{taken:.3f}"]
+            [name, f"{100 * share:.1f} %", _milliseconds(taken)]
             for name, share, taken in zip(
                 self.exit_names, shares, self.latency_ms, strict=True
             )
@@ -123,6 +124,10 @@ class ExitExport:
         if missing:
             lines.append(f"No sample left at {', '.join(missing)}.")
         return lines
+
+
+def _milliseconds(taken: float | None) -> str:
+    return "-" if taken is None else f"{taken:.3f}"
 
 
 def export_exits(

@@ -98,7 +98,11 @@ def write_folder(
 
 
 def example_feeds(
-    exits: "CalibratedExits", data: Any, samples: tuple[Any, Any] | None
+    exits: "CalibratedExits",
+    data: Any,
+    samples: tuple[Any, Any] | None,
+    *,
+    limit: int = CALIBRATED,
 ) -> Arrays:
     """Returns inputs by name to run files with.
 
@@ -106,9 +110,10 @@ def example_feeds(
         exits: The calibrated exits.
         data: What the user gave, or `None`.
         samples: Calibration samples and classes, or `None`.
+        limit: Number of samples at most. Defaults to `CALIBRATED`.
 
     Returns:
-        Up to `CALIBRATED` samples; random ones where there is nothing.
+        The samples; random ones where there is nothing.
     """
     import keras
 
@@ -120,7 +125,7 @@ def example_feeds(
         data = [rng.random((VERIFIED, *t.shape[1:])) for t in tensors]
     feeds = exits.stages.feeds(data)
     return {
-        name: np.asarray(value)[:CALIBRATED].astype(tensor.dtype)
+        name: np.asarray(value)[:limit].astype(tensor.dtype)
         for (name, value), tensor in zip(feeds.items(), tensors, strict=True)
     }
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from keras_netopt.depth.exit_export import ExitExport
 
 EACH = 8  # Samples of each exit on which the file is compared.
+MANY = 5000  # Samples among which each branch finds some.
 ROUNDS = 100
 WARMUP = 5
 
@@ -61,7 +62,8 @@ def write_switch(
     state = exits.state
     if quantize is not None and samples is not None:
         state = _recalibrated(exits, quantize, feeds, samples)
-    chosen, left = _surest(exits, state, feeds)
+    wide = example_feeds(exits, representative_data, samples, limit=MANY)
+    chosen, left = _surest(exits, state, wide)
     model = switch_model(exits.exit_model, exits.stages, state.rule)
     report = to_litert(
         model, path, quantize=quantize, representative_data=chosen
@@ -131,7 +133,7 @@ def _time(
     chosen: Arrays,
     left: np.ndarray,
     exits: "CalibratedExits",
-) -> tuple[tuple[float, ...], float]:
+) -> tuple[tuple[float | None, ...], float]:
     """Times each branch and the file without exits, in one loop."""
     count = len(exits.exit_names)
     calls: dict[int, Callable[[], None]] = {}
@@ -147,8 +149,7 @@ def _time(
         whole.feeds(next(iter(one.values())) if single else one)
     )
     medians = thread_medians(calls)
-    by_exit = [medians.get(k, float("nan")) for k in range(count)]
-    return tuple(by_exit), medians[count]
+    return tuple(medians.get(k) for k in range(count)), medians[count]
 
 
 def thread_medians(calls: dict[int, Callable[[], None]]) -> dict[int, float]:

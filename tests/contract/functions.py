@@ -189,9 +189,9 @@ def _compare(**changed: Any) -> Call:
 
 
 def _add_exits(**changed: Any) -> Call:
-    return lambda model, folder: depth.add_exits(
-        model, **{"at": ["hidden"], **changed}
-    ).exit_names
+    return lambda model, folder: (
+        depth.add_exits(model, **{"at": ["hidden"], **changed}).exit_names
+    )
 
 
 def _calibrate(**changed: Any) -> Call:

@@ -28,7 +28,7 @@ def compiled(place: Any, **arguments: Any) -> keras.Model:
     x = keras.layers.GlobalAveragePooling1D()(x)
     model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x))
     model.compile(
-        keras.optimizers.Adam(0.01),
+        arguments.pop("optimizer", None) or keras.optimizers.Adam(0.01),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         **{"jit_compile": zoo.JIT, **arguments},
     )
