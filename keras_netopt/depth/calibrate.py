@@ -112,6 +112,7 @@ def calibrate(
             "no exit pays within this budget: every sample runs to the end. "
             "Train the exits longer, move them, or allow a larger budget.",
             NoEffectWarning,
+            level=3,
         )
     return CalibratedExits(
         exit_model, state, stages=stages, data=(x_val, y_val)
@@ -215,8 +216,8 @@ def _look_at(model: ExitModel, x: Any, samples: int) -> list[str]:
     return notes
 
 
-def _warn(note: str, category: type[Warning]) -> None:
-    warnings.warn(f"calibrate: {note}", category, stacklevel=4)
+def _warn(note: str, category: type[Warning], *, level: int = 4) -> None:
+    warnings.warn(f"calibrate: {note}", category, stacklevel=level)
 
 
 def _costs(kind: str, model: ExitModel, stages: Stages, x: Any) -> ExitCosts:

@@ -82,8 +82,9 @@ class ExitEvaluation:
         ]
         rows.append(["all", "100.0 %", _percent(self.accuracy)])
         title = (
-            f"{self.cost:,.4g} {self.unit} a sample, {self.saving:.2f} times "
-            f"cheaper than {self.full_cost:,.4g}"
+            f"{_amount(self.cost, self.unit)} {self.unit} a sample, "
+            f"{self.saving:.2f} times cheaper than "
+            f"{_amount(self.full_cost, self.unit)}"
         )
         headers = ["exit", "leave here", "of them right"]
         return render(headers, rows, title=title, align="lrr")
@@ -110,7 +111,7 @@ def render_exits(names: tuple[str, ...], state: ExitState) -> str:
                 "-" if last else _threshold(threshold, rule.criterion),
                 _percent(point.fractions[k]),
                 _percent(state.accuracies[k]),
-                f"{costs.by_exit[k]:,.4g}",
+                _amount(costs.by_exit[k], costs.unit),
             ]
         )
     rows.append(
@@ -119,7 +120,7 @@ def render_exits(names: tuple[str, ...], state: ExitState) -> str:
             "",
             "100.0 %",
             _percent(point.accuracy),
-            f"{point.cost:,.4g}",
+            _amount(point.cost, costs.unit),
         ]
     )
     rows.append(
@@ -128,7 +129,7 @@ def render_exits(names: tuple[str, ...], state: ExitState) -> str:
             "",
             "",
             _percent(state.accuracies[-1]),
-            f"{costs.full:,.4g}",
+            _amount(costs.full, costs.unit),
         ]
     )
     headers = ["exit", rule.criterion, "leave here", "accuracy", costs.unit]
@@ -153,6 +154,10 @@ def _threshold(value: float | None, criterion: str) -> str:
     if value in (0.0, 1e30):
         return "everybody"
     return f"{'<=' if criterion == 'entropy' else '>='} {value:.4f}"
+
+
+def _amount(cost: float, unit: str) -> str:
+    return f"{cost:,.0f}" if unit == "MACs" else f"{cost:.3f}"
 
 
 def _percent(share: float | None) -> str:

@@ -30,7 +30,7 @@ class FrozenExitModel(ExitModel):
     ...     ]
     ... )
     >>> exits = add_exits(model, at=["first"], freeze=True)
-    >>> [variable.shape for variable in exits.trainable_variables]
+    >>> [tuple(v.shape) for v in exits.trainable_variables]
     [(8, 3), (3,)]
 
     Args:

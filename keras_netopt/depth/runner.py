@@ -1,8 +1,11 @@
 """Runs stages one after another on the samples that are still there."""
 
+import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,7 +91,8 @@ class Runner:
             name: np.asarray(value)
             for name, value in self.stages.feeds(x).items()
         }
-        parts = [self._window(part) for part in _slices(feeds, self.window)]
+        with _without_notice():
+            parts = [self._window(part) for part in _slices(feeds, self.window)]
         answers, exits = zip(*parts, strict=True)
         return np.concatenate(answers), np.concatenate(exits)
 
@@ -100,7 +104,7 @@ class Runner:
     def _window(self, held: Arrays) -> tuple[np.ndarray, np.ndarray]:
         count = len(next(iter(held.values())))
         order = np.arange(count)
-        exits = np.zeros(count, "int64")
+        exits: np.ndarray = np.zeros(count, "int64")
         answers: np.ndarray | None = None
         for k, stage in enumerate(self.stages.stages):
             if not len(order):
@@ -188,11 +192,28 @@ def stage_seconds(
         if count:
             size = padded(count, batch_size)
             part = {name: held[name][:size] for name in stage.inputs}
-            total += _fastest(
-                lambda m=stage.model, p=part: m.predict_on_batch(p)
-            )
+            total += _fastest(partial(stage.model.predict_on_batch, part))
         held = {name: known[name] for name in stage.live}
-    return total, _fastest(lambda: full(whole))
+    return total, _fastest(partial(full, whole))
+
+
+@contextlib.contextmanager
+def _without_notice() -> Iterator[None]:
+    """Hides TensorFlow's notice of many traces.
+
+    It counts those of all Keras models together, and here are several models
+    with a few batch sizes each, which is as intended.
+    """
+    logger = logging.getLogger("tensorflow")
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def _fastest(call: Callable[[], Any]) -> float:

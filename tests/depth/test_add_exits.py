@@ -13,7 +13,7 @@ from depth.nets import (
 )
 
 import keras_netopt as netopt
-from keras_netopt.depth import add_exits
+from keras_netopt.depth import add_exits, calibrate
 
 
 def arrays(model):
@@ -172,6 +172,28 @@ def test_heads_alone_learn_on_a_frozen_backbone(data, tmp_path):
     exits.save(tmp_path / "exits.keras")
     loaded = keras.saving.load_model(tmp_path / "exits.keras")
     assert len(loaded.trainable_variables) == 2
+
+
+@pytest.mark.slow
+def test_heads_on_a_keras_application():
+    model = keras.applications.MobileNetV2(
+        (32, 32, 3), alpha=0.35, weights=None, classes=3
+    )
+    x = np.random.default_rng(0).random((16, 32, 32, 3)).astype("float32")
+    before, kept = answers(model, x), arrays(model)
+    exits = add_exits(
+        model, at=["block_3_expand_relu", "block_9_add"], freeze=True
+    )
+    exits.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    exits.fit(x, np.arange(16) % 3, verbose=0)
+
+    assert exits.activation == "softmax"
+    assert all(map(np.array_equal, arrays(model), kept))
+    assert np.array_equal(answers(exits, x)["final"], before)
+    found = calibrate(exits, np.tile(x, (8, 1, 1, 1)) + 0.1, np.arange(128) % 3,
+                      max_macs=1e9)  # fmt: skip
+    assert found.state.rule.is_probability
+    assert found.full_cost > 0
 
 
 def test_distillation_adds_the_distance_to_the_last_answer(data):
