@@ -76,7 +76,9 @@ def write_folder(
         _write_settings(exits, state, scratch, reports)
         shutil.copyfile(device_runner.__file__, os.path.join(scratch, RUNNER))
         some = {name: array[:CHECKED] for name, array in feeds.items()}
-        left = _check(exits, state, scratch, some, exact=quantize is None)
+        left = check_decisions(
+            exits, state, scratch, some, exact=quantize is None
+        )
         accuracy = None
         if samples is not None:
             accuracy = state.point.accuracy
@@ -299,7 +301,7 @@ def _write_settings(
         json.dump(content, file, indent=2)
 
 
-def _check(
+def check_decisions(
     exits: "CalibratedExits",
     state: ExitState,
     folder: str,
@@ -307,7 +309,21 @@ def _check(
     *,
     exact: bool,
 ) -> list[int]:
-    """Runs the folder sample by sample, as a device does."""
+    """Runs the folder sample by sample, as a device does.
+
+    Args:
+        exits: The calibrated exits.
+        state: The thresholds in the folder.
+        folder: Where the files are.
+        feeds: Inputs by name.
+        exact: Whether answers and exits must be those of Keras.
+
+    Returns:
+        The exit of each sample.
+
+    Raises:
+        ExportError: If an answer or an exit is another one.
+    """
     device = device_runner.Exits(folder)
     count = len(next(iter(feeds.values())))
     wanted, exit_of = Runner(exits.stages, state.rule).run(feeds)

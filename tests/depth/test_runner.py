@@ -135,11 +135,11 @@ def test_several_inputs_and_a_tensor_that_passes_by():
 
 def test_a_cut_through_a_recurrent_state_is_refused():
     inputs = keras.Input((5, 4))
-    sequence, state = keras.layers.GRU(
-        3, return_sequences=True, return_state=True, name="gru"
+    sequence, state = keras.layers.SimpleRNN(
+        3, return_sequences=True, return_state=True, name="maker"
     )(inputs)
     x = keras.layers.Dense(3, name="place")(sequence)
-    x = keras.layers.GRU(3, name="reader")(x, initial_state=state)
+    x = keras.layers.SimpleRNN(3, name="reader")(x, initial_state=state)
     model = keras.Model(inputs, keras.layers.Dense(2)(x))
     with pytest.raises(ValueError, match="cut through the state"):
         stages.cut(add_exits(model, at=["place"]))
