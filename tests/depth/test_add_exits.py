@@ -50,8 +50,8 @@ def test_one_target_one_loss_one_list_of_metrics(data):
         x,
         y,
         sample_weight=weight,
-        validation_data=(x, y),
-        batch_size=32,
+        validation_data=(x, y, weight),
+        batch_size=64,
         verbose=0,
     ).history
 
@@ -59,6 +59,13 @@ def test_one_target_one_loss_one_list_of_metrics(data):
     assert {"val_exit1_accuracy", "val_final_loss"} <= set(history)
     total = 0.3 * history["val_exit1_loss"][0] + history["val_final_loss"][0]
     assert history["val_loss"][0] == pytest.approx(total, rel=1e-4)
+    for name, logits in answers(exits, x).items():
+        shifted = logits - logits.max(-1, keepdims=True)
+        right = shifted[np.arange(64), y]
+        losses = np.log(np.exp(shifted).sum(-1)) - right
+        weighted = float(np.mean(weight * losses))
+        found = history[f"val_{name}_loss"][0]
+        assert found == pytest.approx(weighted, rel=1e-3)
 
 
 def test_metric_objects_count_for_one_exit_each(data):
