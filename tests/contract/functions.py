@@ -198,6 +198,7 @@ def _calibrate(**changed: Any) -> Call:
     x, y = zoo.data("mlp", samples=120)
 
     def call(model, folder):
+        keras.utils.set_random_seed(7)  # The heads are new each time.
         arguments = {
             "exit_model": depth.add_exits(model, at=["hidden"]),
             "x_val": x,
