@@ -177,6 +177,21 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"dials"}),
     ),
     Method(
+        name="layers.LayerDrop",
+        kind="layer",
+        summary="Trains a stack of blocks that can lose half of them.",
+        card="stochastic_depth",
+        reference="Fan et al. 2019, arXiv 1909.11556",
+        touches=frozenset({"dials"}),
+    ),
+    Method(
+        name="depth.extract",
+        kind="function",
+        summary="Keeps some blocks of a LayerDrop stack: less deep.",
+        card="stochastic_depth",
+        reference="Fan et al. 2019, arXiv 1909.11556",
+    ),
+    Method(
         name="depth.linear_rates",
         kind="function",
         summary="Lists drop rates that grow with depth.",

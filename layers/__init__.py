@@ -6,6 +6,10 @@ if __name__ != "keras_netopt.layers":
         f"Received: __name__={__name__!r}"
     )
 
+from keras_netopt.layers.layer_drop import LayerDrop
 from keras_netopt.layers.stochastic_depth import StochasticDepth
 
-__all__ = ["StochasticDepth"]
+__all__ = [
+    "LayerDrop",
+    "StochasticDepth",
+]

@@ -14,6 +14,7 @@ from keras_netopt import (
     curriculum,
     depth,
     export,
+    layers,
     registry,
     schedules,
     sparsity,
@@ -89,6 +90,12 @@ def _latency(**changed: Any) -> Call:
         cost.measure_latency(**arguments)
 
     return call
+
+
+def _droppable() -> keras.Model:
+    blocks = [keras.layers.Dense(4) for _ in range(3)]
+    stack = layers.LayerDrop(blocks)
+    return keras.Sequential([keras.Input((4,)), stack])
 
 
 def _remove(**changed: Any) -> Call:
@@ -444,6 +451,15 @@ FUNCTIONS = (
         bad={
             "layer_class": lambda model, folder: surgery.register("Dense"),
             "handler": lambda model, folder: surgery.register(_Own, _Own),
+        },
+    ),
+    FunctionSetting(
+        piece="depth.extract",
+        call=lambda model, folder: depth.extract(_droppable()).count_params(),
+        bad={
+            "model": lambda model, folder: depth.extract(NOT_A_MODEL),
+            "keep": lambda model, folder: depth.extract(_droppable(), [9]),
+            "copy": lambda model, folder: depth.extract(_droppable(), copy=1),
         },
     ),
     FunctionSetting(

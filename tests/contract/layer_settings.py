@@ -91,6 +91,22 @@ def _stochastic(**changed: Any) -> Callable[[], Arguments]:
     return lambda: {"block": block(), "rate": 0.5, "seed": 3, **changed}
 
 
+def _stack(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {
+        "blocks": [block(), block()],
+        "rate": 0.7,
+        "residual": True,
+        "seed": 3,
+        **changed,
+    }
+
+
+def _all_blocks(x: Any, given: Arguments) -> Any:
+    for one in given["blocks"]:
+        x = x + one(x)
+    return x
+
+
 _BAD_STOCHASTIC = {
     "block": NOT_A_LAYER,
     "rate": 1.5,
@@ -116,6 +132,20 @@ LAYERS = (
         effect=drops_samples,
         neutral=_stochastic(rate=0.0),
         plain=lambda x, given: x + given["block"](x),
+    ),
+    LayerSetting(
+        name="LayerDrop",
+        piece="layers.LayerDrop",
+        arguments=_stack(),
+        effect=drops_steps,
+        neutral=_stack(rate=0.0),
+        plain=_all_blocks,
+        bad={
+            "blocks": NOT_A_LAYER,
+            "rate": -0.1,
+            "residual": "yes",
+            "seed": 0.5,
+        },
     ),
 )
 BY_PIECE = {setting.piece: setting for setting in reversed(LAYERS)}
