@@ -185,6 +185,23 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"dials"}),
     ),
     Method(
+        name="layers.SkipGate",
+        kind="layer",
+        summary="Skips a block for the samples that can do without.",
+        card="skip_gate",
+        reference="Wang et al. 2018, arXiv 1711.09485",
+        touches=frozenset({"dials", "loss"}),
+    ),
+    Method(
+        name="layers.MixtureOfDepths",
+        kind="layer",
+        summary="Runs a block on the tokens that need it most.",
+        card="mixture_of_depths",
+        domains=("text", "audio", "image"),
+        reference="Raposo et al. 2024, arXiv 2404.02258",
+        touches=frozenset({"dials", "loss"}),
+    ),
+    Method(
         name="depth.extract",
         kind="function",
         summary="Keeps some blocks of a LayerDrop stack: less deep.",

@@ -7,9 +7,13 @@ if __name__ != "keras_netopt.layers":
     )
 
 from keras_netopt.layers.layer_drop import LayerDrop
+from keras_netopt.layers.mixture_of_depths import MixtureOfDepths
+from keras_netopt.layers.skip_gate import SkipGate
 from keras_netopt.layers.stochastic_depth import StochasticDepth
 
 __all__ = [
     "LayerDrop",
+    "MixtureOfDepths",
+    "SkipGate",
     "StochasticDepth",
 ]

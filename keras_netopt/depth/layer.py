@@ -49,6 +49,10 @@ class DepthLayer(keras.layers.Layer):
             trainable=False,
         )
 
+    def follow(self, average: Any, value: Any) -> None:
+        """Moves a running mean a tenth of the way to a new value."""
+        average.assign(0.9 * average + 0.1 * ops.stop_gradient(value))
+
     def keeps(self, rate: Any, count: Any) -> Any:
         """Draws `count` booleans that are true with probability 1 - rate."""
         seed, step = self.random_state[0], self.random_state[1]
@@ -56,10 +60,18 @@ class DepthLayer(keras.layers.Layer):
         return uniform(seed, step, count) >= rate
 
     def call_block_if(
-        self, predicate: Any, block: keras.Layer, inputs: Any, finish: Any
+        self,
+        predicate: Any,
+        block: keras.Layer,
+        inputs: Any,
+        finish: Any,
+        *,
+        training: bool = True,
     ) -> Any:
         """As `call_if`; the block's losses become those of this layer."""
-        outputs, loss = call_if(predicate, block, inputs, finish)
+        outputs, loss = call_if(
+            predicate, block, inputs, finish, keeps_state=training
+        )
         if loss is not None:
             self.add_loss(loss)
         return outputs
