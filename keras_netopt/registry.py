@@ -202,6 +202,14 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"dials", "loss"}),
     ),
     Method(
+        name="layers.AdaptiveComputation",
+        kind="layer",
+        summary="Repeats a cell as often as each sample needs it.",
+        card="adaptive_computation",
+        reference="Graves 2016, arXiv 1603.08983",
+        touches=frozenset({"dials", "loss"}),
+    ),
+    Method(
         name="depth.extract",
         kind="function",
         summary="Keeps some blocks of a LayerDrop stack: less deep.",

@@ -119,6 +119,13 @@ class LayerDrop(DepthLayer):
             )
         return x
 
+    def netopt_shares(self, training: bool) -> dict[int, float]:
+        """Returns how often each block runs on average."""
+        if not training:
+            return {}
+        share = 1.0 - float(self.rate.numpy())
+        return {id(block): share for block in self.blocks}
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {

@@ -157,6 +157,16 @@ class SkipGate(BlockLayer):
             training=False,
         )
 
+    def netopt_calls(self, inputs: Any) -> list[tuple[keras.Layer, Any]]:
+        """Returns what a forward pass calls."""
+        return [(self.gate, inputs), (self.block, inputs)]
+
+    def netopt_shares(self, training: bool) -> dict[int, float]:
+        """Returns how often the block runs, one sample at a time."""
+        if training or self.inference == "mask":
+            return {}
+        return {id(self.block): float(self.executed.numpy())}
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         gate = self.given_gate

@@ -128,7 +128,10 @@ def check_block(block: Any, name: str) -> None:
 
 
 def build_block(
-    owner: keras.Layer, block: keras.Layer, input_shape: Any
+    owner: keras.Layer,
+    block: keras.Layer,
+    input_shape: Any,
+    name: str = "block",
 ) -> None:
     """Builds a block with all that is inside it.
 
@@ -136,6 +139,7 @@ def build_block(
         owner: The layer that the block belongs to.
         block: The block.
         input_shape: Shape of its input, batch axis included.
+        name: The argument's name, for the message. Defaults to `"block"`.
 
     Raises:
         ValueError: If its output has another shape than its input.
@@ -152,10 +156,10 @@ def build_block(
     found = getattr(spec, "shape", None)
     if not _is_shape(shape) or found is None or not _agree(shape, found):
         raise ValueError(
-            f"Argument `block` of {type(owner).__name__} must keep the shape "
+            f"Argument `{name}` of {type(owner).__name__} must keep the shape "
             "of its one input, for its output is added to it or replaced by "
-            f"it. Received: block={block.name!r} with inputs of shape {shape} "
-            f"and outputs of shape {_shown(spec)}"
+            f"it. Received: {name}={block.name!r} with inputs of shape "
+            f"{shape} and outputs of shape {_shown(spec)}"
         )
 
 

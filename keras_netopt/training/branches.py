@@ -86,6 +86,37 @@ def call_if(
     return outputs, loss if has_losses else None
 
 
+def pure(layer: keras.Layer) -> Callable[[Any], Any]:
+    """Returns a function that calls a layer and leaves no trace.
+
+    For the inside of loops, out of which JAX lets nothing but values: what
+    the layer writes and the losses that it adds are dropped.
+
+    Example:
+
+    >>> import keras
+    >>> from keras import ops
+    >>> dense = keras.layers.Dense(1, activity_regularizer="l2")
+    >>> dense.build((1, 2))
+    >>> pure(dense)(ops.ones((1, 2))).shape == (1, 1), dense.losses
+    (True, [])
+
+    Args:
+        layer: A built layer, or a model.
+
+    Returns:
+        A function of the layer's only input.
+    """
+    with AutocastScope(None):
+        mapping = [(v, v.value) for v in layer.variables]
+
+    def call(inputs: Any) -> Any:
+        with keras.StatelessScope(mapping):
+            return layer(inputs)
+
+    return call
+
+
 def _total(losses: Any) -> Any:
     total = ops.zeros((), "float32")
     for loss in losses:

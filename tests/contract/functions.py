@@ -497,6 +497,7 @@ FUNCTIONS = (
             "input_shape": lambda model, folder: cost.summarize(
                 model, input_shape=((1, 8), (1, 8))
             ),
+            "training": lambda model, folder: cost.summarize(model, training=1),
         },
     ),
     FunctionSetting(

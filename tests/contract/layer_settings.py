@@ -145,6 +145,14 @@ def _all_tokens(x: Any, given: Arguments) -> Any:
     return x + keras.ops.sigmoid(scores) * given["block"](x)
 
 
+def _repeated(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {"cell": block(), "max_steps": 4, **changed}
+
+
+def _once(x: Any, given: Arguments) -> Any:
+    return given["cell"](x)
+
+
 _BAD_STOCHASTIC = {
     "block": NOT_A_LAYER,
     "rate": 1.5,
@@ -231,6 +239,20 @@ LAYERS = (
         effect=changes_some_tokens,
         neutral=_depths(capacity=1.0),
         plain=_all_tokens,
+    ),
+    LayerSetting(
+        name="AdaptiveComputation",
+        piece="layers.AdaptiveComputation",
+        arguments=_repeated(),
+        effect=lambda layer, x: 1.0 < float(layer.mean_steps.numpy()) < 4.0,
+        neutral=_repeated(max_steps=1, ponder_cost=0.0),
+        plain=_once,
+        bad={
+            "cell": NOT_A_LAYER,
+            "max_steps": 0,
+            "epsilon": 1.0,
+            "ponder_cost": -1e-3,
+        },
     ),
 )
 BY_PIECE = {setting.piece: setting for setting in reversed(LAYERS)}

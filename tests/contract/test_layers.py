@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from contract import layer_settings, layer_trials, probes
 from contract.conftest import policy
+from contract.rows import parameters
 from contract.test_docs import CARDS
 
 import keras_netopt as netopt
@@ -21,6 +22,9 @@ EVERY = pytest.mark.parametrize("setting", layer_settings.LAYERS, ids=str)
 ONE_A_LAYER = pytest.mark.parametrize(
     "setting", layer_settings.BY_PIECE.values(), ids=str
 )
+# XLA and LiteRT take seconds a model.
+FIRST_QUICK = parameters(layer_settings.LAYERS, layer_settings.LAYERS[:1])
+ONE_QUICK = parameters(layer_settings.LAYERS, layer_settings.BY_PIECE.values())
 BAD = [
     pytest.param(setting, name, id=f"{setting.piece}-{name}")
     for setting in layer_settings.BY_PIECE.values()
@@ -60,8 +64,12 @@ def test_a_neutral_setting_is_the_plain_computation(setting):
 
 
 def _trained(model):
-    """The weights, in an order that both models agree on."""
-    return sorted(model.trainable_variables, key=lambda v: tuple(v.shape))
+    """The weights, in an order that both models agree on.
+
+    A single step has nothing to halt, so its halting unit is left out.
+    """
+    found = [v for v in model.trainable_variables if "halting" not in v.path]
+    return sorted(found, key=lambda v: tuple(v.shape))
 
 
 @pytest.mark.check("C4")
@@ -100,7 +108,7 @@ def test_half_precision_trains(setting, name):
 
 
 @pytest.mark.check("C10")
-@ONE_A_LAYER
+@FIRST_QUICK
 def test_compiled_and_eager_training_agree(setting, layer_runs):
     """Draws included: they do not depend on how a step is compiled."""
     if BACKEND == "torch":
@@ -117,15 +125,15 @@ def test_compiled_and_eager_training_agree(setting, layer_runs):
 
 
 @pytest.mark.check("C14")
-@EVERY
+@ONE_QUICK
 def test_the_trained_model_exports_to_litert(setting, layer_runs, tmp_path):
     if BACKEND != "tensorflow":
         pytest.skip("LiteRT export works on TensorFlow")
     model = layer_runs.get(setting).model
     # It runs the file and compares its outputs with the model's.
-    report = netopt.export.to_litert(model, tmp_path / "model.tflite")
+    netopt.export.to_litert(model, tmp_path / "model.tflite")
 
-    assert report.size > 0
+    assert (tmp_path / "model.tflite").stat().st_size > 0
 
 
 @pytest.mark.check("C20")
