@@ -210,6 +210,14 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"dials", "loss"}),
     ),
     Method(
+        name="depth.add_stochastic_depth",
+        kind="function",
+        summary="Lets residual blocks of a finished model drop out.",
+        card="stochastic_depth",
+        reference="Huang et al. 2016, arXiv 1603.09382",
+        touches=frozenset({"graph"}),
+    ),
+    Method(
         name="depth.extract",
         kind="function",
         summary="Keeps some blocks of a LayerDrop stack: less deep.",

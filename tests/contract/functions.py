@@ -98,6 +98,16 @@ def _droppable() -> keras.Model:
     return keras.Sequential([keras.Input((4,)), stack])
 
 
+def _dropping(**changed: Any) -> Call:
+    def call(model, folder):
+        inputs = keras.Input((4,))
+        total = inputs + keras.layers.Dense(4)(inputs)
+        residual = keras.Model(inputs, total)
+        return depth.add_stochastic_depth(residual, **changed)
+
+    return call
+
+
 def _remove(**changed: Any) -> Call:
     def call(model, folder):
         units = {model.layers[0]: [0, 3]}
@@ -451,6 +461,19 @@ FUNCTIONS = (
         bad={
             "layer_class": lambda model, folder: surgery.register("Dense"),
             "handler": lambda model, folder: surgery.register(_Own, _Own),
+        },
+    ),
+    FunctionSetting(
+        piece="depth.add_stochastic_depth",
+        call=lambda model, folder: _dropping()(model, folder).count_params(),
+        bad={
+            "model": lambda model, folder: depth.add_stochastic_depth(
+                NOT_A_MODEL
+            ),
+            "rate": _dropping(rate=1.5),
+            "mode": _dropping(mode="step"),
+            "scale": _dropping(scale="both"),
+            "seed": _dropping(seed=-1),
         },
     ),
     FunctionSetting(
