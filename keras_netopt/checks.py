@@ -84,6 +84,31 @@ def check_integer(value: Any, name: str, *, minimum: int = 0) -> int:
     return int(value)
 
 
+def check_at_least_zero(value: Any, name: str) -> float:
+    """Returns a finite number of at least 0 as a float.
+
+    Args:
+        value: A real number; `bool` is refused.
+        name: The argument's name, for the message.
+
+    Returns:
+        The value as a Python float.
+
+    Raises:
+        TypeError: If `value` is not a number.
+        ValueError: If it is below 0 or not finite.
+    """
+    message = (
+        f"Argument `{name}` must be a finite number of at least 0. "
+        f"Received: {name}={value!r}"
+    )
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    if not 0.0 <= float(value) < float("inf"):
+        raise ValueError(message)
+    return float(value)
+
+
 def check_bool(value: Any, name: str) -> bool:
     """Returns `value`, or says that it is no bool.
 

@@ -133,6 +133,12 @@ class StochasticDepth(BlockLayer):
             lambda outputs: self._mixed(inputs, outputs, share),
         )
 
+    def netopt_shares(self, training: bool) -> dict[int, float]:
+        """Returns how often the block runs on average."""
+        if not training or self.mode == "sample":
+            return {}
+        return {id(self.block): 1.0 - float(self.rate.numpy())}
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {

@@ -49,6 +49,10 @@ class DepthLayer(keras.layers.Layer):
             trainable=False,
         )
 
+    def follow(self, average: Any, value: Any) -> None:
+        """Moves a running mean a tenth of the way to a new value."""
+        average.assign(0.9 * average + 0.1 * ops.stop_gradient(value))
+
     def keeps(self, rate: Any, count: Any) -> Any:
         """Draws `count` booleans that are true with probability 1 - rate."""
         seed, step = self.random_state[0], self.random_state[1]
@@ -56,10 +60,18 @@ class DepthLayer(keras.layers.Layer):
         return uniform(seed, step, count) >= rate
 
     def call_block_if(
-        self, predicate: Any, block: keras.Layer, inputs: Any, finish: Any
+        self,
+        predicate: Any,
+        block: keras.Layer,
+        inputs: Any,
+        finish: Any,
+        *,
+        training: bool = True,
     ) -> Any:
         """As `call_if`; the block's losses become those of this layer."""
-        outputs, loss = call_if(predicate, block, inputs, finish)
+        outputs, loss = call_if(
+            predicate, block, inputs, finish, keeps_state=training
+        )
         if loss is not None:
             self.add_loss(loss)
         return outputs
@@ -116,7 +128,10 @@ def check_block(block: Any, name: str) -> None:
 
 
 def build_block(
-    owner: keras.Layer, block: keras.Layer, input_shape: Any
+    owner: keras.Layer,
+    block: keras.Layer,
+    input_shape: Any,
+    name: str = "block",
 ) -> None:
     """Builds a block with all that is inside it.
 
@@ -124,6 +139,7 @@ def build_block(
         owner: The layer that the block belongs to.
         block: The block.
         input_shape: Shape of its input, batch axis included.
+        name: The argument's name, for the message. Defaults to `"block"`.
 
     Raises:
         ValueError: If its output has another shape than its input.
@@ -140,10 +156,10 @@ def build_block(
     found = getattr(spec, "shape", None)
     if not _is_shape(shape) or found is None or not _agree(shape, found):
         raise ValueError(
-            f"Argument `block` of {type(owner).__name__} must keep the shape "
+            f"Argument `{name}` of {type(owner).__name__} must keep the shape "
             "of its one input, for its output is added to it or replaced by "
-            f"it. Received: block={block.name!r} with inputs of shape {shape} "
-            f"and outputs of shape {_shown(spec)}"
+            f"it. Received: {name}={block.name!r} with inputs of shape "
+            f"{shape} and outputs of shape {_shown(spec)}"
         )
 
 

@@ -19,6 +19,8 @@ def call_if(
     layer: keras.Layer,
     inputs: Any,
     finish: Callable[[Any], Any],
+    *,
+    keeps_state: bool = True,
 ) -> tuple[Any, Any]:
     """Returns `finish(layer(inputs))` where a boolean holds, else `inputs`.
 
@@ -48,6 +50,9 @@ def call_if(
         inputs: Its only input, a tensor.
         finish: Makes of the layer's output a tensor of the shape and dtype of
             `inputs`.
+        keeps_state: Whether what the layer writes is kept. `False` in
+            inference: an exported graph should not write at all. Defaults to
+            `True`.
 
     Returns:
         The tensor, and the sum of the losses that the layer added in this
@@ -57,6 +62,7 @@ def call_if(
     with AutocastScope(None):
         trained = [v.value for v in layer.trainable_variables]
         state = [v.value for v in layer.non_trainable_variables]
+    written = layer.non_trainable_variables if keeps_state else []
     variables = [*layer.trainable_variables, *layer.non_trainable_variables]
     mapping = list(zip(variables, [*trained, *state], strict=True))
     has_losses = False
@@ -67,22 +73,48 @@ def call_if(
             outputs = finish(layer(inputs))
         has_losses = bool(scope.losses)
         _forget(layer, {id(loss) for loss in scope.losses})
-        found = layer.non_trainable_variables
-        return (
-            outputs,
-            _total(scope.losses),
-            *map(scope.get_current_value, found),
-        )
+        after = map(scope.get_current_value, written)
+        return outputs, _total(scope.losses), *after
 
     def skip() -> tuple[Any, ...]:
-        return _anchored(inputs, trained), _total(()), *state
+        unchanged = state if keeps_state else []
+        return _anchored(inputs, trained), _total(()), *unchanged
 
     outputs, loss, *after = ops.cond(predicate, run, skip)
-    for variable, value in zip(
-        layer.non_trainable_variables, after, strict=True
-    ):
+    for variable, value in zip(written, after, strict=True):
         variable.assign(value)
     return outputs, loss if has_losses else None
+
+
+def pure(layer: keras.Layer) -> Callable[[Any], Any]:
+    """Returns a function that calls a layer and leaves no trace.
+
+    For the inside of loops, out of which JAX lets nothing but values: what
+    the layer writes and the losses that it adds are dropped.
+
+    Example:
+
+    >>> import keras
+    >>> from keras import ops
+    >>> dense = keras.layers.Dense(1, activity_regularizer="l2")
+    >>> dense.build((1, 2))
+    >>> pure(dense)(ops.ones((1, 2))).shape == (1, 1), dense.losses
+    (True, [])
+
+    Args:
+        layer: A built layer, or a model.
+
+    Returns:
+        A function of the layer's only input.
+    """
+    with AutocastScope(None):
+        mapping = [(v, v.value) for v in layer.variables]
+
+    def call(inputs: Any) -> Any:
+        with keras.StatelessScope(mapping):
+            return layer(inputs)
+
+    return call
 
 
 def _total(losses: Any) -> Any:

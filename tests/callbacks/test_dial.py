@@ -89,6 +89,7 @@ def test_the_layers_read_the_value_of_their_step(per, seen):
     assert history["dial/rate"] == ([1.0, 1.0] if per == "step" else [0.0, 1.0])
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_a_fit_of_unknown_length_takes_steps():
     def data():
         for _ in range(4):

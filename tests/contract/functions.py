@@ -14,6 +14,7 @@ from keras_netopt import (
     curriculum,
     depth,
     export,
+    layers,
     registry,
     schedules,
     sparsity,
@@ -87,6 +88,22 @@ def _latency(**changed: Any) -> Call:
     def call(model, folder):
         arguments = {"models": model, "rounds": 2, "warmup": 0, **changed}
         cost.measure_latency(**arguments)
+
+    return call
+
+
+def _droppable() -> keras.Model:
+    blocks = [keras.layers.Dense(4) for _ in range(3)]
+    stack = layers.LayerDrop(blocks)
+    return keras.Sequential([keras.Input((4,)), stack])
+
+
+def _dropping(**changed: Any) -> Call:
+    def call(model, folder):
+        inputs = keras.Input((4,))
+        total = inputs + keras.layers.Dense(4)(inputs)
+        residual = keras.Model(inputs, total)
+        return depth.add_stochastic_depth(residual, **changed)
 
     return call
 
@@ -470,6 +487,28 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
+        piece="depth.add_stochastic_depth",
+        call=lambda model, folder: _dropping()(model, folder).count_params(),
+        bad={
+            "model": lambda model, folder: depth.add_stochastic_depth(
+                NOT_A_MODEL
+            ),
+            "rate": _dropping(rate=1.5),
+            "mode": _dropping(mode="step"),
+            "scale": _dropping(scale="both"),
+            "seed": _dropping(seed=-1),
+        },
+    ),
+    FunctionSetting(
+        piece="depth.extract",
+        call=lambda model, folder: depth.extract(_droppable()).count_params(),
+        bad={
+            "model": lambda model, folder: depth.extract(NOT_A_MODEL),
+            "keep": lambda model, folder: depth.extract(_droppable(), [9]),
+            "copy": lambda model, folder: depth.extract(_droppable(), copy=1),
+        },
+    ),
+    FunctionSetting(
         piece="depth.linear_rates",
         call=lambda model, folder: depth.linear_rates(3, 0.5),
         bad={
@@ -535,6 +574,7 @@ FUNCTIONS = (
             "input_shape": lambda model, folder: cost.summarize(
                 model, input_shape=((1, 8), (1, 8))
             ),
+            "training": lambda model, folder: cost.summarize(model, training=1),
         },
     ),
     FunctionSetting(

@@ -52,15 +52,13 @@ def predictions(model: keras.Model) -> np.ndarray:
 
 @dataclass(frozen=True)
 class LayerTrial:
-    """A model after a fit, with what it was in the middle of it."""
+    """A model after a fit, and its weights before and after it."""
 
     model: keras.Model
     history: dict[str, list[float]]
     before: probes.Arrays
-
-    @property
-    def layer(self) -> Any:
-        return self.model.get_layer("tried")
+    weights: probes.Arrays
+    has_effect: bool
 
 
 class LayerTrials:
@@ -88,4 +86,7 @@ class LayerTrials:
         for name, values in fit(model, initial_epoch=HALF).items():
             history[name] = history[name] + values
         np.savez(folder / "expected.npz", **half, **probes.weights(model))
-        return LayerTrial(model, history, before)
+        weights = probes.weights(model)
+        # The probe may train, so it comes last.
+        works = setting.effect(model.get_layer("tried"), data()[0])
+        return LayerTrial(model, history, before, weights, works)

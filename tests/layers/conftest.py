@@ -45,7 +45,7 @@ def x():
 def train():
     """A function that trains a layer with a head on it for some steps."""
 
-    def fit(layer, x, epochs=1, optimizer=None, **arguments):
+    def fit(layer, x, epochs=1, optimizer=None, batch_size=4, **arguments):
         inputs = keras.Input(x.shape[1:])
         outputs = layers.Flatten()(layer(inputs))
         head = layers.Dense(1, kernel_initializer="ones", name="head")
@@ -56,7 +56,12 @@ def train():
         )
         y = np.ones((len(x), 1), "float32")
         history = model.fit(
-            x, y, batch_size=4, epochs=epochs, shuffle=False, verbose=0
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            shuffle=False,
+            verbose=0,
         )
         return model, history.history["loss"]
 
