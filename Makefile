@@ -80,6 +80,7 @@ bench: $(VENV)/.dev
 	$(PY) -m benchmarks.channel_pruning
 	$(PY) -m benchmarks.growing
 	$(PY) -m benchmarks.curriculum
+	$(PY) -m benchmarks.adaptive_depth
 
 bench-applications: $(VENV)/.dev
 	KERAS_BACKEND=tensorflow $(PY) -m benchmarks.applications

@@ -10,6 +10,7 @@ from keras_netopt.callbacks.best_checkpoint import BestCheckpoint
 from keras_netopt.callbacks.channel_pruning import ChannelPruning
 from keras_netopt.callbacks.cost_ledger import CostLedger
 from keras_netopt.callbacks.curriculum import Curriculum
+from keras_netopt.callbacks.dial import Dial
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.callbacks.selective_backprop import SelectiveBackprop
@@ -19,6 +20,7 @@ __all__ = [
     "ChannelPruning",
     "CostLedger",
     "Curriculum",
+    "Dial",
     "Growing",
     "Pruning",
     "SelectiveBackprop",

@@ -5,3 +5,19 @@ if __name__ != "keras_netopt.layers":
         "Import `keras_netopt.layers`, not the source folder. "
         f"Received: __name__={__name__!r}"
     )
+
+from keras_netopt.layers.adaptive_computation import AdaptiveComputation
+from keras_netopt.layers.early_exit import EarlyExit
+from keras_netopt.layers.layer_drop import LayerDrop
+from keras_netopt.layers.mixture_of_depths import MixtureOfDepths
+from keras_netopt.layers.skip_gate import SkipGate
+from keras_netopt.layers.stochastic_depth import StochasticDepth
+
+__all__ = [
+    "AdaptiveComputation",
+    "EarlyExit",
+    "LayerDrop",
+    "MixtureOfDepths",
+    "SkipGate",
+    "StochasticDepth",
+]

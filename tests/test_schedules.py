@@ -21,6 +21,7 @@ from keras_netopt.schedules import (
     Polynomial,
     Power,
     Root,
+    Saturation,
     Schedule,
     Steps,
     Surge,
@@ -42,6 +43,7 @@ RAMPS = [
     Root(initial=0.7, final=0.1, p=3, **WINDOW),
     Power(initial=0.1, final=0.9, power=2, **WINDOW),
     Power(initial=0.7, final=0.1, **WINDOW),
+    Saturation(initial=0.1, final=0.7, **WINDOW),
     Surge(initial=0.1, final=0.7, **WINDOW),
     Logarithmic(initial=0.1, final=0.7, **WINDOW),
 ]

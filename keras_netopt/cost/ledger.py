@@ -6,6 +6,7 @@ import keras
 
 from keras_netopt.checks import check_integer
 from keras_netopt.cost.summary import summarize
+from keras_netopt.training.layers import walk_layers
 
 PASSES = 3  # Forward, and backward for the weights and for the inputs.
 
@@ -16,7 +17,8 @@ class Ledger:
     Each sample costs three times the MACs of one forward pass through the
     model as it was at that step: one pass forward, two backward. The samples
     are those that Keras' own loss metric has seen, so batches of any size
-    count, the last one of an epoch too; validation does not.
+    count, the last one of an epoch too; validation does not. Blocks that
+    training drops count at their rates of the epoch's begin.
 
     Example:
 
@@ -48,12 +50,12 @@ class Ledger:
         """Starts counting; Keras has just reset its metrics."""
         self._open = True
         self._seen = 0
-        if self._macs is None:
+        if self._macs is None or _has_shares(model):
             self.measure(model)
 
     def measure(self, model: keras.Model) -> None:
         """Takes the size of the model from now on."""
-        self._macs = summarize(model).macs
+        self._macs = summarize(model, training=True).macs
 
     def settle(self, model: keras.Model) -> None:
         """Books what was trained since the last call; may be called twice.
@@ -108,6 +110,11 @@ def matched_epochs(spent: int, model: keras.Model, *, samples: int) -> float:
             f"Received: model={model.name!r}"
         )
     return spent / (PASSES * samples * macs)
+
+
+def _has_shares(model: keras.Model) -> bool:
+    """Whether what a pass runs depends on dials that may have moved."""
+    return any(hasattr(one, "netopt_shares") for one in walk_layers(model))
 
 
 def loss_metric(model: keras.Model) -> Any:

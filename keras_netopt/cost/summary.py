@@ -1,5 +1,6 @@
 """Walks a model and adds up what each of its layers costs."""
 
+import itertools
 import math
 import re
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.checks import check_bool
 from keras_netopt.cost.macs import count, has_inside
 from keras_netopt.cost.report import CostReport, LayerCost
 from keras_netopt.training.graph import GraphNode, graph_nodes, is_graph_model
@@ -17,7 +19,9 @@ from keras_netopt.training.symbolic import input_specs
 Shapes = tuple[tuple[int | None, ...], ...]
 
 
-def summarize(model: keras.Model, *, input_shape: Any = None) -> CostReport:
+def summarize(
+    model: keras.Model, *, input_shape: Any = None, training: bool = False
+) -> CostReport:
     """Counts parameters, zeros, MACs and bytes of a model, layer by layer.
 
     Nested, shared, wrapped and subclassed models count; parameters that are
@@ -25,6 +29,10 @@ def summarize(model: keras.Model, *, input_shape: Any = None) -> CostReport:
     normalisation, pooling, lookups) is 0 MACs. What cannot be counted, such
     as a layer whose `call` leaves `keras.ops`, is listed in `unknown`, never
     guessed. The model stays as it is.
+
+    Layers of this package that do not always run what is inside them count
+    with what they run on average: blocks that training drops, tokens that
+    pass a block by, the mean number of steps. Gates and routers count, too.
 
     Example:
 
@@ -44,18 +52,22 @@ def summarize(model: keras.Model, *, input_shape: Any = None) -> CostReport:
             e.g. `(None, 224, 224, 3)`, where the model leaves axes free; a
             structure of shapes for several inputs. Defaults to `None`, the
             model's own.
+        training: Whether to count what a forward pass runs in training, at
+            the drop rates of now, rather than in inference. Defaults to
+            `False`.
 
     Returns:
         The report; `print(report)` shows a table like `model.summary()`.
 
     Raises:
-        TypeError: If `model` is not a `keras.Model`.
+        TypeError: If `model` is not a `keras.Model`, or `training` no bool.
         ValueError: If the model is not built or `input_shape` does not fit.
     """
+    check_bool(training, "training")
     nodes = graph_nodes(
         model, input_shape=input_shape, enter=has_inside, containers=True
     )
-    ledger = _Ledger()
+    ledger = _Ledger(training)
     for node in nodes:
         ledger.add(node)
     ledger.claim(model)
@@ -71,7 +83,7 @@ class _Row:
     target: keras.Operation
     name: str
     output_shapes: Shapes = ()
-    macs: int = 0
+    macs: float = 0
     calls: int = 0
     reasons: list[str] = field(default_factory=list)
     weights: list[keras.Variable] = field(default_factory=list)
@@ -93,6 +105,7 @@ class _Row:
 class _Ledger:
     """Adds each call to the row of the layer that a reader knows."""
 
+    training: bool
     rows: dict[int, _Row] = field(default_factory=dict)
 
     def add(self, node: GraphNode) -> None:
@@ -108,7 +121,8 @@ class _Ledger:
         if macs is None:
             row.reasons.append(_reason(node))
         else:
-            row.macs += macs
+            share = expected_share(node, self.training)
+            row.macs += macs if share == 1.0 else macs * share
 
     def claim(self, model: keras.Model) -> None:
         """Gives each weight to one row: the innermost, then the first."""
@@ -128,6 +142,28 @@ class _Ledger:
             if weights := _unseen(own_variables(layer), seen):
                 row = self.rows.setdefault(id(layer), _Row(layer, layer.name))
                 row.weights = weights
+
+
+def expected_share(node: GraphNode, training: bool) -> float:
+    """How often a call is made on average, for one call of the model.
+
+    Layers that do not always run what is inside them say so by
+    `netopt_shares(training)`, a dictionary from the `id` of a layer.
+
+    Args:
+        node: The call.
+        training: Whether the model trains.
+
+    Returns:
+        1.0 where nothing decides about the call.
+    """
+    share = 1.0
+    chain = [*node.owners, node.operation]
+    for owner, inner in itertools.pairwise(chain):
+        shares = getattr(owner, "netopt_shares", None)
+        if shares is not None:
+            share *= shares(training).get(id(inner), 1.0)
+    return share
 
 
 def _unseen(weights: Any, seen: set[int]) -> list[keras.Variable]:
@@ -180,7 +216,7 @@ def _batch_size(model: keras.Model, input_shape: Any) -> int:
 
 def _layer_cost(row: _Row, batch: int) -> LayerCost:
     reasons = sorted(set(row.reasons))
-    if row.macs % batch:
+    if isinstance(row.macs, int) and row.macs % batch:
         reasons.append(f"{row.macs} MACs for a batch of {batch}")
     return LayerCost(
         name=row.name,
@@ -189,7 +225,7 @@ def _layer_cost(row: _Row, batch: int) -> LayerCost:
         params=sum(math.prod(v.shape) for v in row.weights),
         nonzero=sum(_count_nonzero(v) for v in row.weights),
         bytes=sum(math.prod(v.shape) * _itemsize(v) for v in row.weights),
-        macs=None if reasons else row.macs // batch,
+        macs=None if reasons else round(row.macs / batch),
         calls=row.calls,
         note="; ".join(reasons),
     )

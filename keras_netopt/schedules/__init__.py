@@ -7,7 +7,12 @@ works in any `fit`, whose length is an argument.
 
 from keras_netopt.schedules.base import Schedule
 from keras_netopt.schedules.convert import as_schedule
-from keras_netopt.schedules.growth import Logarithmic, Power, Surge
+from keras_netopt.schedules.growth import (
+    Logarithmic,
+    Power,
+    Saturation,
+    Surge,
+)
 from keras_netopt.schedules.levels import Constant, Cyclic, Steps
 from keras_netopt.schedules.ramps import (
     Cosine,
@@ -27,6 +32,7 @@ __all__ = [
     "Polynomial",
     "Power",
     "Root",
+    "Saturation",
     "Schedule",
     "Steps",
     "Surge",

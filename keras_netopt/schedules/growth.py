@@ -118,6 +118,58 @@ class Surge(Schedule):
 
 @export_class
 @dataclass(frozen=True, kw_only=True)
+class Saturation(Schedule):
+    """Rises fast at first and comes to rest: progressive layer dropping.
+
+    The value moves from `initial` to `final` by the share
+    `(1 - exp(-steepness * progress)) / (1 - exp(-steepness))`.
+
+    Example:
+
+    >>> from keras_netopt.points import RunLength
+    >>> run = RunLength(steps_per_epoch=50, epochs=2)
+    >>> [round(Saturation().at(step, run), 4) for step in (0, 10, 50, 100)]
+    [0.0, 0.3161, 0.4967, 0.5]
+
+    Args:
+        initial: Value up to `begin`. Defaults to `0.0`.
+        final: Value from `end` on. Defaults to `0.5`.
+        begin: Point of the fit at which the value starts to move: a float in
+            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
+            Defaults to `0.0`.
+        end: Point at which `final` is reached. Defaults to `1.0`.
+        steepness: How early it rises, above 0. Defaults to `10.0`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If a value is out of range or `begin` lies behind `end`.
+
+    Reference:
+        Zhang and He, "Accelerating training of transformer-based language
+        models with progressive layer dropping", 2020,
+        https://arxiv.org/abs/2010.13369: the drop rate of the last layer,
+        with 1 - theta = `final` and gamma times the steps = `steepness`.
+    """
+
+    initial: float = 0.0
+    final: float = 0.5
+    begin: Point = 0.0
+    end: Point = 1.0
+    steepness: float = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("steepness", check_positive(self.steepness, "steepness"))
+
+    def interpolate(self, progress: float) -> float:
+        """Returns the value at a share of the way from `begin` to `end`."""
+        rise = math.expm1(-self.steepness * progress)
+        share = rise / math.expm1(-self.steepness)
+        return self.initial + (self.final - self.initial) * share
+
+
+@export_class
+@dataclass(frozen=True, kw_only=True)
 class Logarithmic(Schedule):
     """Rises at once to most of its way and slowly from there on.
 

@@ -134,6 +134,8 @@ def graph_nodes(
     per call of that model with the shapes of that call. A free batch axis
     counts as 1. Subclassed models are followed by calling them on symbolic
     tensors; weights, losses, seeds and layer histories stay as they are.
+    A layer whose `call` branches or loops says by `netopt_calls(inputs)`
+    which layers it calls on what, each once.
 
     Example:
 
@@ -274,6 +276,11 @@ class _Walker:
             return self._sequential(operation, args, scope)
         if type(operation).call is Functional.call:
             return self._functional(operation, args, scope)
+        inside = getattr(operation, "netopt_calls", None)
+        if inside is not None:
+            for layer, spec in inside(*args):
+                self.call(layer, (spec,), {}, scope)
+            return operation.compute_output_spec(*args, **kwargs)
         kind = _special_kind(operation)
         if kind == "Bidirectional":
             for layer in (operation.forward_layer, operation.backward_layer):

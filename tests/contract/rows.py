@@ -1,6 +1,7 @@
 """The rows that a check runs on, as pytest parameters."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from contract import settings, zoo
@@ -10,7 +11,7 @@ FIRST = settings.CALLBACKS[0]
 
 
 def parameters(
-    chosen: Iterable[settings.Setting], quick: Iterable[settings.Setting]
+    chosen: Iterable[Any], quick: Iterable[Any]
 ) -> pytest.MarkDecorator:
     """Parametrizes `setting`; what is not in `quick` is marked slow."""
     names = {setting.name for setting in quick}

@@ -21,6 +21,7 @@ from keras_netopt.callbacks import (
     ChannelPruning,
     CostLedger,
     Curriculum,
+    Dial,
     Growing,
     Pruning,
     SelectiveBackprop,
@@ -28,6 +29,7 @@ from keras_netopt.callbacks import (
 from keras_netopt.curriculum import SelfPaced, SequenceLengthWarmup
 from keras_netopt.schedules import Constant, Linear
 from keras_netopt.sparsity import NM, Block
+from keras_netopt.training import walk_layers
 
 Arguments = Mapping[str, Any]
 
@@ -272,6 +274,33 @@ def _ranked(case: Case, **changed: Any) -> Arguments:
     }
 
 
+# A dial of the zoo's own layers, at which training pulls.
+DIAL = "callbacks.Dial"
+_BIASES = {
+    "attr": "bias",
+    "schedule": {0: 0.0, "1ep": 0.25},
+    "layers": keras.layers.Dense,
+}
+
+
+def biases_are_set(before: Any, after: Any, callback: Any) -> bool:
+    """What a step or two without the callback make of 0.25 still counts."""
+
+    def far(model: keras.Model) -> float:
+        found = [
+            np.abs(keras.ops.convert_to_numpy(layer.bias) - 0.25).max()
+            for layer in walk_layers(model)
+            if isinstance(layer, keras.layers.Dense)
+        ]
+        return max(found)
+
+    return far(before) == 0.25 and far(after) < 0.1
+
+
+def _dial(**changed: Any) -> Callable[[Case], Any]:
+    return lambda case: Dial(**{**_BIASES, **changed})
+
+
 # "subclassed" has no graph, and the layer of "shared" reads its own output.
 GRAPHS = ("mlp", "cnn", "nested", "gru", "transformer")
 _TWO = [WidenFirst(), WidenFirst(3)]
@@ -456,6 +485,14 @@ CALLBACKS = (
         needs_callback=True,
     ),
     Setting(
+        name="Dial",
+        piece=DIAL,
+        arguments=lambda case: _BIASES,
+        effect=biases_are_set,
+        reference=False,
+        logs=("dial/bias",),
+    ),
+    Setting(
         name="CostLedger",
         piece="callbacks.CostLedger",
         arguments=lambda case: {},
@@ -511,6 +548,10 @@ def _nothing_to_select(folder: Path) -> tuple[keras.Model, list[Any]]:
     return model, [SelectiveBackprop(begin=1.0, end=1.0)]
 
 
+def _nothing_to_turn(folder: Path) -> tuple[keras.Model, list[Any]]:
+    return zoo.compiled(eager=True), [Dial("rate", 0.5)]
+
+
 # C8: where a piece has nothing to do, and what its remedy names.
 IDLE = {
     PRUNING: (_nothing_to_prune, "`include`"),
@@ -519,6 +560,7 @@ IDLE = {
     GROWING: (_nothing_to_grow, "Raise `max_params`"),
     SELECTIVE: (_nothing_to_select, "an earlier `begin`"),
     CURRICULUM: (_nothing_to_order, "`pacing`"),
+    DIAL: (_nothing_to_turn, "`layers`"),
     "callbacks.CostLedger": (_nothing_to_count, "`cost.summarize(model)`"),
 }
 
@@ -664,6 +706,13 @@ BAD: dict[str, dict[str, Callable[[Case], Any]]] = {
         "num_samples": _curriculum(num_samples=5),
         "verbose": _curriculum(verbose="loud"),
         "seed": _curriculum(seed="one"),
+    },
+    DIAL: {
+        "attr": _dial(attr="no_such_weight"),
+        "schedule": _dial(schedule="fast"),
+        "layers": _dial(layers="no_such_layer"),
+        "scale": _dial(scale="square"),
+        "per": _dial(per="batch"),
     },
     "callbacks.CostLedger": {},
 }
@@ -841,6 +890,16 @@ CHANGES: dict[str, dict[str, tuple[Callable[[Case], Any], ...]]] = {
             _curriculum(difficulty="loss", verbose=1),
         ),
         "seed": (_curriculum(), _curriculum(seed=1)),
+    },
+    DIAL: {
+        "attr": (_dial(), _dial(attr="kernel")),
+        "schedule": (_dial(), _dial(schedule=0.5)),
+        "layers": (_dial(), _dial(layers="out")),
+        "scale": (_dial(), _dial(scale="linear")),
+        "per": (
+            _dial(schedule=Linear(final=1.0)),
+            _dial(schedule=Linear(final=1.0), per="epoch"),
+        ),
     },
     "callbacks.CostLedger": {},
 }

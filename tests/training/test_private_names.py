@@ -75,7 +75,7 @@ TABLE = {
     **has(
         lambda: layers.Dense(1),
         *"_inbound_nodes _outbound_nodes _build_shapes_dict _auto_config "
-        "_open_name_scope".split(),
+        "_loss_ids _open_name_scope".split(),
     ),
     **has(
         attention,
@@ -123,6 +123,9 @@ TABLE = {
     ),
     "keras.src.backend.common.masking.get_keras_mask": lambda: (
         _import("keras.src.backend.common.masking").get_keras_mask
+    ),
+    "keras.src.backend.common.variables.AutocastScope": lambda: (
+        _import("keras.src.backend.common.variables").AutocastScope
     ),
     "keras.src.backend.common.global_state": lambda: (
         _import("keras.src.backend.common.global_state").get_global_attribute

@@ -1,0 +1,1 @@
+"""Early exits against the same network without them."""

@@ -1,0 +1,231 @@
+"""Latency, MACs and accuracy of a network that leaves early.
+
+Run with `python -m benchmarks.adaptive_depth.early_exit`; needs the TensorFlow
+backend, for the files are LiteRT. Rows that are already in
+`benchmarks/results/early_exit.json` are kept; `--fresh` measures all.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.adaptive_depth import exit_network as network
+from benchmarks.records import Records
+
+NAME = "early_exit"
+IMAGES = 2000  # Test images that the files are timed on.
+ROUNDS = 3
+SETTINGS = {
+    "data": "Fashion-MNIST, 55,000 train, 5,000 held out, 10,000 test",
+    "optimizer": f"Adam {network.RATE}, the second half a cosine",
+    "batch": network.BATCH,
+    "epochs": network.EPOCHS,
+    "widths": network.WIDTHS,
+    "at": network.AT,
+    "weights": "0.3 early, 1.0 at the end",
+    "max_accuracy_drop": network.DROP,
+    "images_timed": IMAGES,
+}
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Measures every missing row."""
+    options = _parse()
+    settings = {**SETTINGS, "limit": options.limit, "tried": options.epochs}
+    name = NAME if options.limit is None else f"{NAME}_try"
+    records = Records(name, settings, fresh=options.fresh)
+    data = network.load_data(options.limit)
+    epochs = options.epochs or (1 if options.limit else network.EPOCHS)
+    for seed in range(options.seeds):
+        for arm, run in ARMS.items():
+            if arm not in options.arms or records.find(arm=arm, seed=seed):
+                continue
+            begin, cpu = time.perf_counter(), time.process_time()
+            row = run(data, seed, epochs)
+            row["seconds"] = round(time.perf_counter() - begin, 1)
+            row["cpu_seconds"] = round(time.process_time() - cpu, 1)
+            records.add({"arm": arm, "seed": seed, **row})
+            print(f"{arm} seed {seed}: {_line(row)}", flush=True)
+
+
+def run_alone(data: Any, seed: int, epochs: int) -> Row:
+    """Trains the network without exits: what joint training costs."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    model = network.compiled(network.backbone())
+    network.fit(model, data[0], seed, epochs)
+    return {"accuracy": _accuracy(model.predict(data[2][0], verbose=0), data)}
+
+
+def run_exits(data: Any, seed: int, epochs: int) -> Row:
+    """Trains all exits, chooses thresholds, measures on the test images."""
+    import keras
+
+    from keras_netopt import depth
+
+    keras.utils.set_random_seed(seed)
+    model = depth.add_exits(
+        network.backbone(), at=network.AT, heads=network.heads()
+    )
+    network.fit(network.compiled(model), data[0], seed, epochs)
+    exits = depth.calibrate(model, *data[1], max_accuracy_drop=network.DROP)
+    return {
+        "macs_by_exit": exits.state.costs.by_exit,
+        "macs_full": exits.full_cost,
+        "first_exit_share": exits.state.costs.by_exit[0] / exits.full_cost,
+        "thresholds": exits.thresholds,
+        "held_out_accuracy": exits.accuracy,
+        "held_out_full_accuracy": exits.full_accuracy,
+        **_on_test(exits, data[2]),
+        **_curve(exits, data[2]),
+        **_files(exits, data[2]),
+        **_batched(exits, data[2]),
+    }
+
+
+ARMS = {"exits": run_exits, "alone": run_alone}
+
+
+def _on_test(exits: Any, test: network.Pair) -> Row:
+    """Accuracy with and without exits on the same images, paired."""
+    x, y = test
+    answers, left = exits.predict(x, return_exits=True, mode="stages")
+    right = answers.argmax(-1) == y
+    full = exits.predict(x, mode="full").argmax(-1) == y
+    shares = np.bincount(left, minlength=len(exits.exit_names)) / len(x)
+    lost, gained = int((full & ~right).sum()), int((right & ~full).sum())
+    drop = (lost - gained) / len(x)
+    error = np.sqrt((lost + gained) / len(x) - drop**2) / np.sqrt(len(x))
+    return {
+        "accuracy": float(right.mean()),
+        "full_accuracy": float(full.mean()),
+        "lost": lost,
+        "gained": gained,
+        "drop": drop,
+        "drop_interval": [drop - 1.96 * error, drop + 1.96 * error],
+        "fractions": dict(zip(exits.exit_names, shares.tolist(), strict=True)),
+        "macs": float(shares @ np.array(exits.state.costs.by_exit)),
+    }
+
+
+def _curve(exits: Any, test: network.Pair) -> Row:
+    """Every choice on the front of the held out images, on the test."""
+    from keras_netopt.depth.calibrate import measure
+    from keras_netopt.depth.threshold_search import evaluate_point
+
+    found = measure(exits.exit_model, *test, exits.criterion)
+    costs = np.array(exits.state.costs.by_exit)
+    curve = []
+    for point in exits.front:
+        there = evaluate_point(
+            found.scores, found.correct, costs, point.thresholds
+        )
+        curve.append([there.cost, there.accuracy, point.accuracy])
+    return {
+        "curve": curve,
+        "exit_accuracies": found.accuracies,
+    }
+
+
+def _files(exits: Any, test: network.Pair) -> Row:
+    """Mean time of a test image, in one file and stage by stage."""
+    from keras_netopt import export
+    from keras_netopt.cost.interpreter import TfliteModel
+
+    x = test[0][:IMAGES]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        one = exits.export(folder / "one.tflite", single_file=True)
+        split = exits.export(folder / "stages")
+        report = export.to_litert(
+            exits.exit_model.backbone(), folder / "full.tflite"
+        )
+        calls = {
+            "full": _runner(TfliteModel(folder / "full.tflite")),
+            "one": _runner(TfliteModel(folder / "one.tflite")),
+        }
+        times = _interleaved(calls, x)
+    return {
+        "latency_full_ms": times["full"],
+        "latency_ms": times["one"],
+        "latency_by_exit_ms": one.latency_ms,
+        "split_latency_by_exit_ms": split.latency_ms,
+        "split_full_ms": split.full_ms,
+        "bytes": one.bytes,
+        "bytes_full": report.size.raw,
+        "bytes_split": split.bytes,
+    }
+
+
+def _runner(lite: Any) -> Any:
+    lite.prepare({"image": np.zeros((1, 28, 28, 1), "float32")})
+    return lambda image: lite.prepare({"image": image})
+
+
+def _interleaved(calls: dict[str, Any], x: np.ndarray) -> dict[str, float]:
+    """The mean over images of the fastest of some rounds, in thread time."""
+    taken = {name: np.full(len(x), np.inf) for name in calls}
+    for _ in range(ROUNDS):
+        for k in range(len(x)):
+            for name, call in calls.items():
+                invoke = call(x[k : k + 1])
+                start = time.thread_time()
+                invoke()
+                spent = 1e3 * (time.thread_time() - start)
+                taken[name][k] = min(taken[name][k], spent)
+    return {name: float(values.mean()) for name, values in taken.items()}
+
+
+def _batched(exits: Any, test: network.Pair) -> Row:
+    """Time for all test images in batches of 256, both ways in turn."""
+    times: dict[str, list[float]] = {"stages": [], "full": []}
+    for mode in times:
+        exits.predict(test[0], mode=mode)
+    for _ in range(ROUNDS):
+        for mode, spent in times.items():
+            start = time.process_time()
+            exits.predict(test[0], mode=mode)
+            spent.append(time.process_time() - start)
+    return {
+        "batched_seconds": min(times["stages"]),
+        "batched_full_seconds": min(times["full"]),
+    }
+
+
+def _accuracy(answers: np.ndarray, data: Any) -> float:
+    return float((answers.argmax(-1) == data[2][1]).mean())
+
+
+def _line(row: Row) -> str:
+    text = f"{row['accuracy']:.4f}"
+    if "latency_ms" in row:
+        text += (
+            f" against {row['full_accuracy']:.4f}, "
+            f"{row['latency_full_ms'] / row['latency_ms']:.2f} times faster, "
+            f"MACs {row['macs_full'] / row['macs']:.2f} times fewer"
+        )
+    return f"{text} ({row['cpu_seconds']} CPU s)"
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", default=["exits"], choices=ARMS)
+    parser.add_argument("--epochs", type=int, help="with --limit alone")
+    parser.add_argument("--limit", type=int, help="train on so many images")
+    options = parser.parse_args()
+    if options.epochs and not options.limit:
+        parser.error("--epochs goes with --limit")
+    return options
+
+
+if __name__ == "__main__":
+    main()

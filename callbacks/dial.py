@@ -1,0 +1,195 @@
+"""Moves a weight of some layers along a schedule while `fit` runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_netopt.checks import check_choice
+from keras_netopt.depth.dials import (
+    SCALES,
+    DialSet,
+    check_values,
+    find_dials,
+    is_selector,
+)
+from keras_netopt.schedules import Constant, Schedule, Steps, as_schedule
+from keras_netopt.serialization import export_class
+from keras_netopt.sparsity import matching_config
+from keras_netopt.training import NoEffectWarning, Piece
+
+PERIODS = ("step", "epoch")
+
+
+@export_class
+class Dial(Piece):
+    """Sets a number that layers read: drop rates, temperatures, cost weights.
+
+    The number is a weight of the layer that no optimizer trains, so it acts
+    in the compiled step at once, without a new trace, and is part of every
+    file. Use it to warm stochastic depth up, for progressive layer dropping,
+    or to lower a temperature. The value in force is in the logs as
+    `dial/<attr>`.
+
+    It is a function of the step alone: a resumed fit needs nothing from the
+    killed one. With `steps_per_execution=n` it holds for n steps.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> inputs = x = keras.Input((8,))
+    >>> for _ in range(2):
+    ...     x = netopt.layers.StochasticDepth(keras.layers.Dense(8))(x)
+    >>> model = keras.Model(inputs, x)
+    >>> model.compile("sgd", "mse")
+    >>> ramp = netopt.schedules.Linear(final=0.5, begin=0.0, end=1.0)
+    >>> dial = netopt.callbacks.Dial("rate", ramp, scale="linear")
+    >>> x = np.zeros((64, 8), "float32")
+    >>> history = model.fit(x, x, epochs=2, verbose=0, callbacks=[dial])
+    >>> history.history["dial/rate"]
+    [0.25, 0.5]
+    >>> [float(layer.rate.value) for layer in model.layers[1:]]
+    [0.25, 0.5]
+
+    Args:
+        attr: The attribute of the layers: "rate" of `StochasticDepth` and
+            `LayerDrop`, "cost_weight" of `SkipGate`.
+        schedule: The value over the fit: a schedule from
+            `keras_netopt.schedules`, a table as in `{0.0: 0.1, "3ep": 0.2}`,
+            or a number that is set once.
+        layers: Which layers: a class, a regular expression that matches the
+            whole name, a `callable(layer) -> bool`, or a list of those.
+            Defaults to `None`: the layers of this package with that dial.
+        scale: "linear" sets layer l of L to l / L times the value. Defaults
+            to `None`: every layer gets the value.
+        per: How often the value moves, "step" or "epoch". Defaults to
+            `"step"`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, at construction; if
+            `layers` matches nothing, `attr` is no weight there, the schedule
+            leaves the dial's range or the fit, or another `Dial` turns the
+            same weight, before the first step.
+
+    Reference:
+        Zhang and He, "Accelerating training of transformer-based language
+        models with progressive layer dropping", 2020,
+        https://arxiv.org/abs/2010.13369, as one of many schedules.
+    """
+
+    def __init__(
+        self,
+        attr: str,
+        schedule: float | Schedule | Mapping[Any, float],
+        *,
+        layers: Any = None,
+        scale: str | None = None,
+        per: str = "step",
+    ) -> None:
+        super().__init__()
+        if not isinstance(attr, str) or not attr.isidentifier():
+            raise ValueError(
+                "Argument `attr` must be the name of an attribute. "
+                f"Received: attr={attr!r}"
+            )
+        if layers is not None and not is_selector(layers):
+            raise TypeError(
+                "Argument `layers` must be a layer class, a name, a callable, "
+                f"or a list of those. Received: layers={layers!r}"
+            )
+        if scale is not None:
+            check_choice(scale, "scale", SCALES)
+        check_choice(per, "per", PERIODS)
+        self.attr = attr
+        self.schedule = _as_schedule(schedule)
+        self.layers = layers
+        self.scale = scale
+        self.per = per
+        self.forget()
+
+    def forget(self) -> None:
+        """Resets what belongs to one model."""
+        self._dials: DialSet | None = None
+        self._value: float | None = None
+
+    def attach(self, model: keras.Model) -> None:
+        """Finds the weights and checks the schedule."""
+        self.forget()
+        dials = find_dials(model, self.attr, self.layers, self.scale)
+        if not dials.variables:
+            self.warn(
+                NoEffectWarning,
+                f"looked for layers of keras_netopt with a dial `{self.attr}`, "
+                "found none. Name the layers with `layers`.",
+            )
+            return
+        check_values(self.schedule, self._progress.run, dials)
+        self._check_overlap(model, dials)
+        self._dials = dials
+
+    def start(self, model: keras.Model) -> None:
+        """Sets the value for the first step."""
+        self._turn()
+
+    def advance(self, before: int, after: int) -> None:
+        """Sets the value for the next step."""
+        if self.per == "step":
+            self._turn()
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Called by Keras."""
+        super().on_epoch_begin(epoch, logs)
+        self._turn()
+
+    def finish(self, model: keras.Model) -> None:
+        """Leaves the value of the last step, whatever was put back."""
+        self._value = None
+        self._turn()
+
+    def progress_logs(self) -> dict[str, float]:
+        """Returns the value in force."""
+        if self._value is None:
+            return {}
+        return {f"dial/{self.attr}": self._value}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
+        """Builds the callback again."""
+        rest = dict(config)
+        layers = matching_config.from_config(rest.pop("layers", None))
+        return super().from_config(rest, layers=layers, **data)
+
+    def _config_value(self, name: str) -> Any:
+        if name == "layers":
+            return matching_config.to_config(self.layers)
+        return super()._config_value(name)
+
+    def _turn(self) -> None:
+        if self._dials is None:
+            return
+        value = self.schedule.at(self._progress.step, self._progress.run)
+        if value != self._value:
+            self._value = value
+            self._dials.turn(self.model, value)
+
+    def _check_overlap(self, model: keras.Model, dials: DialSet) -> None:
+        own = {id(variable) for variable in dials.variables}
+        for other in self.neighbours(model):
+            if not isinstance(other, Dial) or other._dials is None:
+                continue
+            if own & {id(v) for v in other._dials.variables}:
+                raise ValueError(
+                    "Arguments `layers` of two Dials must not match the same "
+                    f"layer for one `attr`. Received: {self!r} and {other!r}"
+                )
+
+
+def _as_schedule(value: Any) -> Schedule:
+    if isinstance(value, Mapping):
+        value = Steps(value)
+    return as_schedule(value, "schedule", Constant)

@@ -1,0 +1,116 @@
+"""Puts stochastic depth into a model that was built without it."""
+
+from typing import Any
+
+import keras
+
+from keras_netopt.checks import check_model, check_probability, check_seed
+from keras_netopt.depth.rates import linear_rates
+from keras_netopt.training.graph import is_graph_model
+from keras_netopt.training.residuals import Residual, find_residuals
+
+
+def add_stochastic_depth(
+    model: keras.Model,
+    rate: float = 0.2,
+    *,
+    mode: str = "batch",
+    scale: str | None = "train",
+    seed: int | None = None,
+) -> keras.Model:
+    """Returns a model whose residual blocks drop out while it trains.
+
+    Every sum `x + branch(x)` of the graph becomes a
+    `layers.StochasticDepth`; rates grow linearly with depth. The new model
+    shares all layers, hence weights, with the given one, which stays as it
+    is: train the new one, and use or export either. Blocks that project their
+    shortcut are left alone, and so is the inside of nested models.
+
+    Example:
+
+    >>> import keras
+    >>> import keras_netopt as netopt
+    >>> x = inputs = keras.Input((4,))
+    >>> for k in range(2):
+    ...     x = keras.layers.Add(name=f"add_{k}")([x, keras.layers.Dense(4)(x)])
+    >>> model = keras.Model(inputs, x)
+    >>> dropping = netopt.depth.add_stochastic_depth(model, 0.5)
+    >>> [(one.name, float(one.rate.value)) for one in dropping.layers[1:]]
+    [('add_0_drop', 0.25), ('add_1_drop', 0.5)]
+
+    Args:
+        model: A built Functional model, such as a ResNet or ConvNeXt of
+            `keras.applications`.
+        rate: Drop rate of the last block, a float in [0, 1]. Defaults to
+            `0.2`.
+        mode: "batch" or "sample", see `StochasticDepth`. Defaults to
+            `"batch"`.
+        scale: "train", "inference" or `None`, see `StochasticDepth`.
+            Defaults to `"train"`.
+        seed: Seed of the draws, an int; each block adds its number. Defaults
+            to `None`: random ones.
+
+    Returns:
+        The new model, compiled like the given one.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, or the model is not a
+            graph or has no residual block.
+
+    Reference:
+        Huang et al., "Deep networks with stochastic depth", 2016,
+        https://arxiv.org/abs/1603.09382.
+    """
+    check_model(model)
+    check_probability(rate, "rate")
+    check_seed(seed)
+    residuals = _residuals(model)
+    # The engine knows no layer by import; the package has registered it.
+    layer_class: Any = keras.saving.get_registered_object(
+        "keras_netopt>StochasticDepth"
+    )
+    drops = {
+        id(block.operation): (
+            layer_class(
+                keras.Model(
+                    block.shortcut,
+                    block.branch,
+                    name=f"{block.operation.name}_block",
+                ),
+                block_rate,
+                mode=mode,
+                scale=scale,
+                seed=None if seed is None else seed + k,
+                name=f"{block.operation.name}_drop",
+            ),
+            block.position,
+        )
+        for k, (block, block_rate) in enumerate(
+            zip(residuals, linear_rates(len(residuals), rate), strict=True)
+        )
+    }
+
+    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        if id(operation) not in drops:
+            return operation(*args, **kwargs)
+        layer, position = drops[id(operation)]
+        return layer(keras.tree.flatten((args, kwargs))[position])
+
+    return keras.models.clone_model(
+        model, clone_function=lambda layer: layer, call_function=call
+    )
+
+
+def _residuals(model: keras.Model) -> tuple[Residual, ...]:
+    is_functional = is_graph_model(model) and not isinstance(
+        model, keras.Sequential
+    )
+    found = find_residuals(model) if is_functional else ()
+    if not found:
+        raise ValueError(
+            "Argument `model` must be a Functional model with at least one "
+            "sum of a tensor and what layers made of that tensor. "
+            f"Received: model=<{type(model).__name__} name={model.name}>"
+        )
+    return found

@@ -1,0 +1,185 @@
+"""Weights of layers that a callback may set while a model trains.
+
+A layer names its dials in `netopt_dials`, a dictionary from the attribute to
+the lowest and highest value, and in `netopt_fixed` what looks like a dial and
+is none, with the reason.
+"""
+
+import inspect
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.points import RunLength
+from keras_netopt.schedules import Schedule
+from keras_netopt.training import own_variables, sync, walk_layers
+from keras_netopt.training.backend import commit
+
+SCALES = ("linear",)
+NO_LIMITS = (-np.inf, np.inf)
+
+
+@dataclass(frozen=True)
+class DialSet:
+    """One attribute of several layers, and the share that each gets.
+
+    Args:
+        names: The layers' names.
+        variables: One variable a layer.
+        shares: What the value is multiplied by, one a layer.
+        limits: The range that every value must stay in.
+    """
+
+    names: tuple[str, ...]
+    variables: tuple[Any, ...]
+    shares: tuple[float, ...]
+    limits: tuple[float, float]
+
+    def turn(self, model: keras.Model, value: float) -> None:
+        """Sets every variable to its share of a value, also inside `fit`.
+
+        Args:
+            model: The model that the layers are in.
+            value: The value for a share of 1.
+        """
+        sync(model)
+        for variable, share in zip(self.variables, self.shares, strict=True):
+            shape = tuple(variable.shape)
+            variable.assign(np.full(shape, value * share, "float32"))
+        commit(model)
+
+
+def find_dials(
+    model: keras.Model, attr: str, layers: Any = None, scale: str | None = None
+) -> DialSet:
+    """Finds the variables that one dial turns.
+
+    Example:
+
+    >>> import keras
+    >>> model = keras.Sequential(
+    ...     [keras.Input((4,)), keras.layers.Dense(4), keras.layers.Dense(2)]
+    ... )
+    >>> dials = find_dials(model, "bias", keras.layers.Dense, "linear")
+    >>> len(dials.variables), dials.shares
+    (2, (0.5, 1.0))
+
+    Args:
+        model: A built model.
+        attr: The attribute of the layers that holds the variable.
+        layers: Which layers: a class, a regular expression that matches the
+            whole name, a `callable(layer) -> bool`, or a list of those.
+            Defaults to `None`: the layers of this package with that dial.
+        scale: "linear" gives layer l of L the share l / L. Defaults to
+            `None`: 1 each.
+
+    Returns:
+        The variables in the order of the layers in the model; none where
+        `layers` is `None` and no layer has such a dial.
+
+    Raises:
+        ValueError: If `layers` matches nothing, or `attr` is no variable of
+            a layer that it matches.
+    """
+    found = list(walk_layers(model))
+    if layers is None:
+        chosen = [
+            layer
+            for layer in found
+            if attr in getattr(layer, "netopt_dials", {})
+            or attr in getattr(layer, "netopt_fixed", {})
+        ]
+    else:
+        chosen = [layer for layer in found if _matches(layer, layers)]
+        if not chosen:
+            _raise_no_match(found, layers)
+    variables = tuple(_variable(layer, attr) for layer in chosen)
+    count = len(chosen)
+    linear = scale == "linear"
+    return DialSet(
+        tuple(layer.name for layer in chosen),
+        variables,
+        tuple((k + 1) / count if linear else 1.0 for k in range(count)),
+        _limits(chosen, attr),
+    )
+
+
+def check_values(schedule: Schedule, run: RunLength, dials: DialSet) -> None:
+    """Refuses a schedule that leaves the range of its dials.
+
+    Args:
+        schedule: The value over the fit.
+        run: Length of the fit.
+        dials: What it is for.
+
+    Raises:
+        ValueError: If a value lies outside, or the schedule does not fit the
+            run.
+    """
+    low, high = dials.limits
+    for step in (0, *schedule.update_points(run)):
+        value = schedule.at(step, run)
+        if not low <= value <= high:
+            raise ValueError(
+                f"Argument `schedule` must stay in [{low:g}, {high:g}], the "
+                f"range of the dial. Received: schedule={schedule!r}, which "
+                f"is {value:g} at step {step}"
+            )
+
+
+def is_selector(layers: Any) -> bool:
+    """Says whether `find_dials` could read `layers`."""
+    if isinstance(layers, list | tuple):
+        return bool(layers) and all(map(is_selector, layers))
+    if inspect.isclass(layers):
+        return issubclass(layers, keras.layers.Layer)
+    return isinstance(layers, str) or callable(layers)
+
+
+def _matches(layer: keras.Layer, wanted: Any) -> bool:
+    if isinstance(wanted, list | tuple):
+        return any(_matches(layer, one) for one in wanted)
+    if inspect.isclass(wanted):
+        return isinstance(layer, wanted)
+    if isinstance(wanted, str):
+        return re.fullmatch(wanted, layer.name) is not None
+    return bool(wanted(layer))
+
+
+def _variable(layer: Any, attr: str) -> Any:
+    reason = getattr(layer, "netopt_fixed", {}).get(attr)
+    if reason is not None:
+        raise ValueError(
+            f"Argument `attr` must be a weight, and `{attr}` of "
+            f"{type(layer).__name__} is none: {reason}. "
+            f"Received: attr={attr!r}"
+        )
+    value = getattr(layer, attr, None)
+    if isinstance(value, keras.Variable):
+        return value
+    names = [variable.name for variable in own_variables(layer)]
+    raise ValueError(
+        "Argument `attr` must name a weight of every layer that `layers` "
+        f"matches; {type(layer).__name__} {layer.name!r} has {names}. "
+        f"Received: attr={attr!r}"
+    )
+
+
+def _limits(chosen: Iterable[Any], attr: str) -> tuple[float, float]:
+    ranges = [getattr(one, "netopt_dials", {}).get(attr) for one in chosen]
+    known = [limits for limits in ranges if limits is not None]
+    if not known:
+        return NO_LIMITS
+    return max(low for low, _ in known), min(high for _, high in known)
+
+
+def _raise_no_match(found: Iterable[keras.Layer], layers: Any) -> None:
+    names = ", ".join(f"{one.name} ({type(one).__name__})" for one in found)
+    raise ValueError(
+        "Argument `layers` must match at least one layer of the model, which "
+        f"has {names}. Received: layers={layers!r}"
+    )

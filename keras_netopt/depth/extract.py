@@ -1,0 +1,160 @@
+"""Takes a shallower network out of one that was trained with LayerDrop."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_netopt.checks import check_bool, check_model
+from keras_netopt.training.graph import is_graph_model
+
+EVERY_OTHER = "every_other"
+Keep = str | Sequence[int] | Mapping[str, Sequence[int]]
+
+
+def extract(
+    model: keras.Model, keep: Keep = EVERY_OTHER, *, copy: bool = False
+) -> keras.Model:
+    """Returns a plain model in which only some blocks of a stack are left.
+
+    Every `layers.LayerDrop` of the model, nested ones too, gives way to the
+    blocks that are kept, so the new model is smaller and faster everywhere
+    and needs nothing of this package. The given model stays as it is.
+
+    Example:
+
+    >>> import keras
+    >>> import keras_netopt as netopt
+    >>> blocks = [keras.layers.Dense(4, name=f"block_{k}") for k in range(4)]
+    >>> model = keras.Sequential(
+    ...     [keras.Input((4,)), netopt.layers.LayerDrop(blocks)]
+    ... )
+    >>> shallow = netopt.depth.extract(model, keep=[0, 3])
+    >>> [layer.name for layer in shallow.layers[1:]]
+    ['block_0', 'block_3']
+
+    Args:
+        model: A built model, Functional or Sequential.
+        keep: Which blocks stay: "every_other" (the first, third, ...), their
+            numbers in ascending order, for every stack alike, or a dictionary
+            from the name of a `LayerDrop` to its numbers. Defaults to
+            `"every_other"`.
+        copy: Whether the new model has weights of its own. Defaults to
+            `False`: it shares the layers of the given one.
+
+    Returns:
+        The new model, compiled like the given one.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If the model is not built or is a class with a `call` of
+            its own, if it has no `LayerDrop`, or `keep` does not fit.
+
+    Reference:
+        Fan, Grave and Joulin, "Reducing transformer depth on demand with
+        structured dropout", 2019, https://arxiv.org/abs/1909.11556.
+    """
+    check_model(model)
+    check_bool(copy, "copy")
+    _check_keep(keep)
+    extractor = _Extractor(keep)
+    shallow = extractor.rebuilt(model)
+    if not extractor.found:
+        raise ValueError(
+            "Argument `model` must have a `LayerDrop` layer that calls in its "
+            "graph can reach. "
+            f"Received: model=<{type(model).__name__} name={model.name}>"
+        )
+    missing = set(keep) - extractor.found if isinstance(keep, Mapping) else ()
+    if missing:
+        raise ValueError(
+            "Argument `keep` must name layers of the model, whose stacks are "
+            f"{sorted(extractor.found)}. Received: keep={keep!r}"
+        )
+    if not copy:
+        return shallow
+    twin = keras.models.clone_model(shallow)
+    twin.set_weights(shallow.get_weights())
+    return twin
+
+
+class _Extractor:
+    """Rebuilds a graph on the layers that are kept."""
+
+    def __init__(self, keep: Keep) -> None:
+        self.keep = keep
+        self.found: set[str] = set()
+        self.nested: dict[int, keras.Model] = {}
+
+    def rebuilt(self, model: keras.Model) -> keras.Model:
+        if not is_graph_model(model):
+            raise ValueError(
+                "Argument `model` must be Functional or Sequential, for a "
+                "`call` cannot be rewritten. "
+                f"Received: model=<{type(model).__name__} name={model.name}>"
+            )
+        graph: Any = model
+        if isinstance(model, keras.Sequential):
+            graph = keras.Model(model.inputs, model.outputs, name=model.name)
+        shallow = keras.models.clone_model(
+            graph, clone_function=lambda layer: layer, call_function=self.call
+        )
+        if model.compiled and not shallow.compiled:
+            shallow.compile_from_config(model.get_compile_config())
+        return shallow
+
+    def call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(layer, keras.Model) and is_graph_model(layer):
+            return self._inside(layer)(*args, **kwargs)
+        stack = getattr(layer, "netopt_stack", None)
+        if stack is None:
+            return layer(*args, **kwargs)
+        self.found.add(layer.name)
+        blocks, residual = stack
+        x = args[0] if args else next(iter(kwargs.values()))
+        for k in self._kept(layer.name, len(blocks)):
+            block = blocks[k]
+            outputs = self.call(block, x)
+            x = keras.layers.Add()([x, outputs]) if residual else outputs
+        return x
+
+    def _inside(self, model: keras.Model) -> keras.Model:
+        """A nested model as it is, unless there is a stack in it."""
+        if id(model) not in self.nested:
+            before = set(self.found)
+            self.found.clear()
+            rebuilt = self.rebuilt(model)
+            self.nested[id(model)] = rebuilt if self.found else model
+            self.found |= before
+        return self.nested[id(model)]
+
+    def _kept(self, name: str, count: int) -> list[int]:
+        keep = self.keep
+        if isinstance(keep, Mapping):
+            keep = keep.get(name, range(count))
+        if isinstance(keep, str):
+            return list(range(0, count, 2))
+        if keep and keep[-1] >= count:
+            raise ValueError(
+                f"Argument `keep` must be below {count}, the number of blocks "
+                f"of {name!r}. Received: keep={self.keep!r}"
+            )
+        return list(keep)
+
+
+def _check_keep(keep: Any) -> None:
+    several = list(keep.values()) if isinstance(keep, Mapping) else [keep]
+    for one in several:
+        if one == EVERY_OTHER:
+            continue
+        is_list = isinstance(one, list | tuple) and bool(one)
+        if (
+            not is_list
+            or any(type(k) is not int or k < 0 for k in one)
+            or list(one) != sorted(set(one))
+        ):
+            raise ValueError(
+                'Argument `keep` must be "every_other" or block numbers from '
+                "0 on in ascending order, at least one. "
+                f"Received: keep={keep!r}"
+            )

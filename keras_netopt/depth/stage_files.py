@@ -1,0 +1,401 @@
+"""One LiteRT file a stage, thresholds, and a runner for the device."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_netopt.cost.interpreter import TfliteModel
+from keras_netopt.cost.latency import measure_latency
+from keras_netopt.depth import device_runner
+from keras_netopt.depth.decide import decide
+from keras_netopt.depth.exit_costs import FULL, ExitCosts
+from keras_netopt.depth.exit_state import ExitState
+from keras_netopt.depth.measured_exits import MeasuredExits
+from keras_netopt.depth.runner import Arrays, Runner
+from keras_netopt.depth.stages import LOGITS, Stages
+from keras_netopt.export.errors import ExportError
+from keras_netopt.export.litert import to_litert
+from keras_netopt.export.report import LitertReport
+
+if TYPE_CHECKING:
+    from keras_netopt.depth.calibrated_exits import CalibratedExits
+    from keras_netopt.depth.exit_export import ExitExport
+
+THRESHOLDS, RUNNER = "thresholds.json", "runner.py"
+CHECKED = 200  # Samples on which decisions are compared.
+VERIFIED = 64  # Samples for each file's own verification.
+CALIBRATED = 256  # Samples whose ranges full integers are made for.
+CLOSE = 1e-5  # Scores nearer than this to a threshold may fall either way.
+TOLERANCE = 1e-4
+ROUNDS = 100
+BATCH = 32
+
+
+def write_folder(
+    exits: "CalibratedExits",
+    folder: str,
+    quantize: str | None,
+    representative_data: Any,
+    samples: tuple[Any, Any] | None,
+) -> "ExitExport":
+    """Writes the stages of calibrated exits to a folder.
+
+    Args:
+        exits: The calibrated exits.
+        folder: Where to write; made where it is missing.
+        quantize: How numbers are stored.
+        representative_data: Real inputs, or `None`.
+        samples: Calibration samples and classes, or `None`.
+
+    Returns:
+        The report.
+
+    Raises:
+        ExportError: If a file is wrong, or decides otherwise than Keras.
+    """
+    from keras_netopt.depth.exit_export import ExitExport
+
+    feeds = example_feeds(exits, representative_data, samples)
+    with _beside(folder) as scratch:
+        reports = write_stages(exits.stages, scratch, feeds, quantize)
+        paths = [report.path for report in reports]
+        by_exit, full = time_files(exits, paths, quantize, feeds)
+        state = exits.state
+        if quantize is not None and samples is not None:
+            costs = state.costs
+            if costs.unit == "ms":
+                costs = ExitCosts("ms", by_exit, full)
+            state = recalibrated(exits, paths, samples, costs)
+        _write_settings(exits, state, scratch, reports)
+        shutil.copyfile(device_runner.__file__, os.path.join(scratch, RUNNER))
+        some = {name: array[:CHECKED] for name, array in feeds.items()}
+        left = check_decisions(
+            exits, state, scratch, some, exact=quantize is None
+        )
+        accuracy = None
+        if samples is not None:
+            accuracy = state.point.accuracy
+        _move(scratch, folder)
+    names = exits.exit_names
+    moved = tuple(_moved(report, folder) for report in reports)
+    return ExitExport(
+        path=folder,
+        reports=moved,
+        state=state,
+        exit_names=names,
+        latency_ms=by_exit,
+        full_ms=full,
+        float_accuracy=None if samples is None else exits.accuracy,
+        accuracy=accuracy,
+        checked=len(left),
+        branches=tuple(n for k, n in enumerate(names) if k in left),
+    )
+
+
+def example_feeds(
+    exits: "CalibratedExits",
+    data: Any,
+    samples: tuple[Any, Any] | None,
+    *,
+    limit: int = CALIBRATED,
+) -> Arrays:
+    """Returns inputs by name to run files with.
+
+    Args:
+        exits: The calibrated exits.
+        data: What the user gave, or `None`.
+        samples: Calibration samples and classes, or `None`.
+        limit: Number of samples at most. Defaults to `CALIBRATED`.
+
+    Returns:
+        The samples; random ones where there is nothing.
+    """
+    import keras
+
+    if data is None and samples is not None:
+        data = samples[0]
+    tensors = keras.tree.flatten(exits.exit_model.input)
+    if data is None:
+        rng = np.random.default_rng(0)
+        data = [rng.random((VERIFIED, *t.shape[1:])) for t in tensors]
+    feeds = exits.stages.feeds(data)
+    return {
+        name: np.asarray(value)[:limit].astype(tensor.dtype)
+        for (name, value), tensor in zip(feeds.items(), tensors, strict=True)
+    }
+
+
+def write_stages(
+    stages: Stages, folder: str, feeds: Arrays, quantize: str | None
+) -> list[LitertReport]:
+    """Writes a verified file for each stage.
+
+    What a stage is calibrated on is what the files before it really make.
+
+    Args:
+        stages: The stages.
+        folder: Where to write.
+        feeds: Inputs by name.
+        quantize: How numbers are stored.
+
+    Returns:
+        One report a stage.
+    """
+    reports = []
+    held = dict(feeds)
+    count = CALIBRATED if quantize in ("int8", "int16x8") else VERIFIED
+    for number, stage in enumerate(stages.stages):
+        path = os.path.join(folder, f"stage_{number}.tflite")
+        reads = {name: held[name] for name in stage.inputs}
+        reports.append(
+            to_litert(
+                stage.model,
+                path,
+                quantize=quantize,
+                representative_data={n: a[:count] for n, a in reads.items()},
+            )
+        )
+        held.update(run_file(TfliteModel(path), reads))
+    return reports
+
+
+def run_file(lite: TfliteModel, feeds: Arrays) -> Arrays:
+    """Runs a file on all samples.
+
+    Args:
+        lite: The file.
+        feeds: Inputs by name.
+
+    Returns:
+        Outputs by name.
+    """
+    count = len(next(iter(feeds.values())))
+    batch = next(iter(lite.inputs.values())).shape[0] or BATCH
+    whole = count - count % batch
+    starts = [*range(0, whole, batch)]
+    parts = [
+        lite.run({n: a[s : s + batch] for n, a in feeds.items()})
+        for s in starts
+    ]
+    if whole < count:
+        parts.append(lite.run({n: a[whole:] for n, a in feeds.items()}))
+    return {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
+
+
+def recalibrated(
+    exits: "CalibratedExits",
+    paths: list[str],
+    samples: tuple[Any, Any],
+    costs: ExitCosts,
+) -> ExitState:
+    """Finds thresholds again, on the answers of files.
+
+    Args:
+        exits: The calibrated exits.
+        paths: One file a stage.
+        samples: Samples and classes, held out.
+        costs: What a sample costs by exit.
+
+    Returns:
+        The thresholds for the files, for the same goal.
+    """
+    held = {n: np.asarray(a) for n, a in exits.stages.feeds(samples[0]).items()}
+    answers = []
+    for stage, path in zip(exits.stages.stages, paths, strict=True):
+        made = run_file(TfliteModel(path), {n: held[n] for n in stage.inputs})
+        answers.append(made.pop(LOGITS))
+        known = {**held, **made}
+        held = {name: known[name] for name in stage.live}
+    measured = MeasuredExits.of(answers, samples[1], exits.criterion)
+    note = "thresholds found again on the answers of the files"
+    return decide(
+        measured,
+        costs,
+        exits.state.goal,
+        exits.criterion,
+        (*exits.state.notes, note),
+    )
+
+
+def time_files(
+    exits: "CalibratedExits",
+    paths: list[str],
+    quantize: str | None,
+    feeds: Arrays,
+) -> tuple[tuple[float, ...], float]:
+    """Times the stages and the model without exits in one loop.
+
+    Args:
+        exits: The calibrated exits.
+        paths: One file a stage.
+        quantize: How numbers are stored.
+        feeds: Inputs by name.
+
+    Returns:
+        Cumulative milliseconds by exit, and those without exits.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        plain = os.path.join(folder, "full.tflite")
+        write_full(exits, plain, quantize, feeds)
+        files = dict(zip(exits.exit_names, paths, strict=True))
+        report = measure_latency({**files, FULL: plain}, rounds=ROUNDS)
+    taken = [report[name].median for name in exits.exit_names]
+    by_exit = tuple(float(total) for total in np.cumsum(taken))
+    return by_exit, report[FULL].median
+
+
+def write_full(
+    exits: "CalibratedExits", path: str, quantize: str | None, feeds: Arrays
+) -> LitertReport:
+    """Writes the model without exits, to compare with.
+
+    Args:
+        exits: The calibrated exits.
+        path: Where to write.
+        quantize: How numbers are stored.
+        feeds: Inputs by name.
+
+    Returns:
+        The report.
+    """
+    count = CALIBRATED if quantize in ("int8", "int16x8") else VERIFIED
+    some = {name: array[:count] for name, array in feeds.items()}
+    packed = exits.stages.pack(some, exits.exit_model.input)
+    return to_litert(
+        exits.exit_model.backbone(),
+        path,
+        quantize=quantize,
+        representative_data=packed,
+    )
+
+
+def _write_settings(
+    exits: "CalibratedExits",
+    state: ExitState,
+    folder: str,
+    reports: list[LitertReport],
+) -> None:
+    content = {**exits.to_dict(), **state.to_dict()}
+    content["inputs"] = list(exits.stages.inputs)
+    for row, report, stage in zip(
+        content["stages"], reports, exits.stages.stages, strict=True
+    ):
+        with open(report.path, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        row.update(
+            name=stage.name,
+            file=os.path.basename(report.path),
+            sha256=digest,
+            bytes=report.size.raw,
+            inputs=list(stage.inputs),
+            outputs=[*stage.features, LOGITS],
+        )
+    with open(os.path.join(folder, THRESHOLDS), "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2)
+
+
+def check_decisions(
+    exits: "CalibratedExits",
+    state: ExitState,
+    folder: str,
+    feeds: Arrays,
+    *,
+    exact: bool,
+) -> list[int]:
+    """Runs the folder sample by sample, as a device does.
+
+    Args:
+        exits: The calibrated exits.
+        state: The thresholds in the folder.
+        folder: Where the files are.
+        feeds: Inputs by name.
+        exact: Whether answers and exits must be those of Keras.
+
+    Returns:
+        The exit of each sample.
+
+    Raises:
+        ExportError: If an answer or an exit is another one.
+    """
+    device = device_runner.Exits(folder)
+    count = len(next(iter(feeds.values())))
+    wanted, exit_of = Runner(exits.stages, state.rule).run(feeds)
+    sure = _far_from_thresholds(exits, state, feeds)
+    left = []
+    for k in range(count):
+        sample = {name: array[k : k + 1] for name, array in feeds.items()}
+        answer, number = device.run(sample)
+        left.append(number)
+        if not exact or not sure[k]:
+            continue
+        gap = float(np.abs(answer[0] - wanted[k]).max())
+        limit = TOLERANCE * max(1.0, float(np.abs(wanted[k]).max()))
+        if number != exit_of[k] or gap > limit:
+            raise ExportError(
+                f"The files decide otherwise than the model: sample {k} "
+                f"leaves at exit {number} in place of {exit_of[k]}, and its "
+                f"answer differs by {gap:.3g}. Report this with the model, "
+                "please."
+            )
+    return left
+
+
+def _far_from_thresholds(
+    exits: "CalibratedExits", state: ExitState, feeds: Arrays
+) -> np.ndarray:
+    """Whether no rounding can move a sample across a threshold."""
+    scores = keras_scores(exits, feeds)
+    gaps = np.abs(scores[:, :-1] - np.array(state.rule.thresholds[:-1]))
+    return np.asarray(gaps.min(axis=1, initial=np.inf) > CLOSE)
+
+
+def keras_scores(exits: "CalibratedExits", feeds: Arrays) -> np.ndarray:
+    """How sure the Keras model is at every exit.
+
+    Args:
+        exits: The calibrated exits.
+        feeds: Inputs by name.
+
+    Returns:
+        Shape `(samples, exits)`.
+    """
+    from keras_netopt.depth.confidence import scores
+
+    packed = exits.stages.pack(feeds, exits.exit_model.input)
+    found = exits.exit_model.predict(packed, verbose=0)
+    rule = exits.state.rule
+    columns = [
+        scores(np.asarray(found[n]), rule.criterion, rule.is_probability)
+        for n in exits.exit_names
+    ]
+    return np.stack(columns, axis=1)
+
+
+@contextlib.contextmanager
+def _beside(folder: str) -> Iterator[str]:
+    """A folder on the same disk that does not outlive the block."""
+    parent = os.path.dirname(os.path.abspath(folder))
+    if not os.path.isdir(parent):
+        raise FileNotFoundError(f"No such folder: {parent!r}")
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".exits-") as scratch:
+        yield scratch
+
+
+def _move(scratch: str, folder: str) -> None:
+    os.makedirs(folder, exist_ok=True)
+    for name in sorted(os.listdir(scratch)):
+        os.replace(os.path.join(scratch, name), os.path.join(folder, name))
+
+
+def _moved(report: LitertReport, folder: str) -> LitertReport:
+    import dataclasses
+
+    path = os.path.join(folder, os.path.basename(report.path))
+    return dataclasses.replace(report, path=path)

@@ -1,0 +1,274 @@
+"""One row a setting of a public layer; `test_layers` reads it.
+
+A new layer is a new row here and in `keras_netopt.registry`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers as core
+
+from keras_netopt import layers, registry
+
+Arguments = Mapping[str, Any]
+SHAPE = (6, 4)
+NOT_A_LAYER: Any = "block"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerSetting:
+    """How one layer is tried, in the middle of a small model.
+
+    Args:
+        name: What the tests are called after.
+        piece: The registry row, as in "layers.StochasticDepth".
+        arguments: Makes the constructor's arguments, blocks and all.
+        effect: `(layer, inputs) -> bool`: whether the layer does what it is
+            for, on a trained model.
+        neutral: Arguments with which the layer computes `plain`.
+        plain: What the model computes in the layer's place where the layer
+            does nothing, from its inputs and the neutral arguments.
+        bad: One wrong value an argument, as arguments.
+    """
+
+    name: str
+    piece: str
+    arguments: Callable[[], Arguments]
+    effect: Callable[[Any, np.ndarray], bool]
+    neutral: Callable[[], Arguments]
+    plain: Callable[[Any, Arguments], Any]
+    bad: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def row(self) -> registry.Method:
+        found = registry.get(self.piece)
+        assert found is not None
+        return found
+
+    @property
+    def kind(self) -> Any:
+        return getattr(layers, self.row.short_name)
+
+    def build(self, **changed: Any) -> Any:
+        return self.kind(**{**self.arguments(), **changed})
+
+
+def block(width: int = 4) -> keras.layers.Layer:
+    """A small block; batch statistics move fast, no dropout."""
+    return keras.Sequential(
+        [
+            core.Dense(8, activation="relu"),
+            core.BatchNormalization(momentum=0.9),
+            core.Dense(width),
+        ]
+    )
+
+
+def drops_samples(layer: Any, x: np.ndarray) -> bool:
+    """At the rate given, and none at all in inference."""
+    dropped = _unchanged(layer(x, training=True), x).mean()
+    return 0.0 < dropped < 1.0 and not _unchanged(layer(x), x).any()
+
+
+def drops_steps(layer: Any, x: np.ndarray) -> bool:
+    steps = [_unchanged(layer(x, training=True), x).mean() for _ in range(12)]
+    return set(steps) == {0.0, 1.0} and not _unchanged(layer(x), x).any()
+
+
+def _unchanged(outputs: Any, x: np.ndarray) -> np.ndarray:
+    """Which samples came out as they went in."""
+    outputs = keras.ops.convert_to_numpy(keras.ops.stop_gradient(outputs))
+    return (np.asarray(outputs) == x).reshape(len(x), -1).all(axis=1)
+
+
+def marks_a_place(layer: Any, x: np.ndarray) -> bool:
+    """Passes everything on and brings the head, without weights."""
+    outputs = layer(x, training=True)
+    is_head = isinstance(layer.netopt_exit_head, core.Dense)
+    return is_head and not layer.weights and bool(_unchanged(outputs, x).all())
+
+
+def _stochastic(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {"block": block(), "rate": 0.5, "seed": 3, **changed}
+
+
+def _stack(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {
+        "blocks": [block(), block()],
+        "rate": 0.7,
+        "residual": True,
+        "seed": 3,
+        **changed,
+    }
+
+
+def _all_blocks(x: Any, given: Arguments) -> Any:
+    for one in given["blocks"]:
+        x = x + one(x)
+    return x
+
+
+@keras.saving.register_keras_serializable("contract")
+class AlwaysOpen(keras.layers.Layer):
+    """A gate that runs the block for every sample."""
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.ones_like(inputs[:, 0, :1])
+
+
+def _gated(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {"block": block(), "cost_weight": 5.0, **changed}
+
+
+def decides(layer: Any, x: np.ndarray) -> bool:
+    """Each sample is changed or left, as its g says, 0 or 1."""
+    gate = keras.ops.convert_to_numpy(
+        keras.ops.stop_gradient(layer._decide(keras.ops.convert_to_tensor(x)))
+    )
+    left = _unchanged(layer(x), x)
+    return set(gate) <= {0.0, 1.0} and (left == (gate == 0)).all()
+
+
+def _depths(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {"block": block(), "capacity": 0.5, **changed}
+
+
+def changes_some_tokens(layer: Any, x: np.ndarray) -> bool:
+    found = keras.ops.convert_to_numpy(keras.ops.stop_gradient(layer(x)))
+    changed = (np.asarray(found) != x).any(axis=-1).sum(axis=1)
+    if layer.causal:
+        return bool((changed <= layer.tokens).all()) and changed.any()
+    return bool((changed == layer.tokens).all()) and layer.tokens == 3
+
+
+def _all_tokens(x: Any, given: Arguments) -> Any:
+    scores = core.Dense(1, use_bias=False, name="scores")(x)
+    return x + keras.ops.sigmoid(scores) * given["block"](x)
+
+
+def _repeated(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {"cell": block(), "max_steps": 4, **changed}
+
+
+def _once(x: Any, given: Arguments) -> Any:
+    return given["cell"](x)
+
+
+_BAD_STOCHASTIC = {
+    "block": NOT_A_LAYER,
+    "rate": 1.5,
+    "mode": "step",
+    "scale": "both",
+    "residual": 1,
+    "seed": -1,
+}
+LAYERS = (
+    LayerSetting(
+        name="StochasticDepth",
+        piece="layers.StochasticDepth",
+        arguments=_stochastic(mode="batch"),
+        effect=drops_steps,
+        neutral=_stochastic(mode="batch", rate=0.0),
+        plain=lambda x, given: x + given["block"](x),
+        bad=_BAD_STOCHASTIC,
+    ),
+    LayerSetting(
+        name="StochasticDepth sample",
+        piece="layers.StochasticDepth",
+        arguments=_stochastic(scale="inference"),
+        effect=drops_samples,
+        neutral=_stochastic(rate=0.0),
+        plain=lambda x, given: x + given["block"](x),
+    ),
+    LayerSetting(
+        name="EarlyExit",
+        piece="layers.EarlyExit",
+        arguments=lambda: {"head": core.Dense(3)},
+        effect=marks_a_place,
+        neutral=lambda: {"head": None},
+        plain=lambda x, given: x,
+        bad={"head": NOT_A_LAYER},
+    ),
+    LayerSetting(
+        name="LayerDrop",
+        piece="layers.LayerDrop",
+        arguments=_stack(),
+        effect=drops_steps,
+        neutral=_stack(rate=0.0),
+        plain=_all_blocks,
+        bad={
+            "blocks": NOT_A_LAYER,
+            "rate": -0.1,
+            "residual": "yes",
+            "seed": 0.5,
+        },
+    ),
+    LayerSetting(
+        name="SkipGate",
+        piece="layers.SkipGate",
+        arguments=_gated(),
+        effect=decides,
+        neutral=_gated(cost_weight=0.0, gate=AlwaysOpen()),
+        plain=lambda x, given: x + given["block"](x),
+        bad={
+            "block": NOT_A_LAYER,
+            "gate": "best",
+            "target": 2,
+            "cost_weight": -1.0,
+            "inference": "skip",
+            "residual": 0,
+        },
+    ),
+    LayerSetting(
+        name="SkipGate cond",
+        piece="layers.SkipGate",
+        arguments=_gated(inference="cond"),
+        effect=decides,
+        neutral=_gated(cost_weight=0.0, gate=AlwaysOpen(), inference="cond"),
+        plain=lambda x, given: x + given["block"](x),
+    ),
+    LayerSetting(
+        name="MixtureOfDepths",
+        piece="layers.MixtureOfDepths",
+        arguments=_depths(),
+        effect=changes_some_tokens,
+        neutral=_depths(capacity=1.0),
+        plain=_all_tokens,
+        bad={
+            "block": NOT_A_LAYER,
+            "capacity": 0.0,
+            "router": "softmax",
+            "causal": "no",
+            "aux_weight": -0.1,
+        },
+    ),
+    LayerSetting(
+        name="MixtureOfDepths causal",
+        piece="layers.MixtureOfDepths",
+        arguments=_depths(causal=True),
+        effect=changes_some_tokens,
+        neutral=_depths(capacity=1.0),
+        plain=_all_tokens,
+    ),
+    LayerSetting(
+        name="AdaptiveComputation",
+        piece="layers.AdaptiveComputation",
+        arguments=_repeated(),
+        effect=lambda layer, x: 1.0 < float(layer.mean_steps.numpy()) < 4.0,
+        neutral=_repeated(max_steps=1, ponder_cost=0.0),
+        plain=_once,
+        bad={
+            "cell": NOT_A_LAYER,
+            "max_steps": 0,
+            "epsilon": 1.0,
+            "ponder_cost": -1e-3,
+        },
+    ),
+)
+BY_PIECE = {setting.piece: setting for setting in reversed(LAYERS)}

@@ -1,0 +1,133 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_netopt.depth import add_stochastic_depth
+from keras_netopt.layers import StochasticDepth
+from keras_netopt.training.residuals import find_residuals
+
+X = np.random.default_rng(0).standard_normal((8, 4)).astype("float32")
+JIT = False if keras.backend.backend() == "tensorflow" else "auto"
+
+
+def dense(x, **arguments):
+    return layers.Dense(4, activation="tanh", **arguments)(x)
+
+
+def residual():
+    """Sums as a layer and as an operator, the shortcut first and last."""
+    inputs = keras.Input((4,))
+    x = dense(inputs)
+    branch = layers.BatchNormalization(momentum=0.9)(dense(dense(x)))
+    x = layers.Add(name="first")([x, branch])
+    x = dense(x) + x
+    outputs = layers.Dense(2)(x)
+    return keras.Model(inputs, outputs)
+
+
+def drops(model):
+    return [one for one in model.layers if isinstance(one, StochasticDepth)]
+
+
+def test_inference_is_unchanged_and_weights_are_shared():
+    model = residual()
+    before = model.predict(X, verbose=0)
+    dropping = add_stochastic_depth(model, 0.4, seed=1)
+
+    rates = [float(one.rate.value) for one in drops(dropping)]
+    assert rates == pytest.approx([0.2, 0.4])
+    np.testing.assert_allclose(
+        dropping.predict(X, verbose=0), before, atol=1e-6
+    )
+    assert {id(v) for v in dropping.trainable_variables} == {
+        id(v) for v in model.trainable_variables
+    }
+
+
+def test_training_drops_blocks_and_teaches_both_models():
+    model = residual()
+    dropping = add_stochastic_depth(model, 1.0)
+    first, second = drops(dropping)
+    first.rate.assign(1.0)
+    kept = [np.array(w.numpy()) for w in first.block.weights]
+    other = model.get_weights()
+    dropping.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=JIT)
+    dropping.fit(X, np.ones((8, 2)), verbose=0)
+
+    for old, variable in zip(kept, first.block.weights, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), old)
+    assert any(
+        not np.array_equal(a, b)
+        for a, b in zip(other, model.get_weights(), strict=True)
+    )
+    np.testing.assert_allclose(
+        model.predict(X, verbose=0), dropping.predict(X, verbose=0), atol=1e-6
+    )
+
+
+def test_the_new_model_is_saved_and_compiled_as_usual(tmp_path):
+    model = residual()
+    model.compile("sgd", "mse", jit_compile=JIT)
+    dropping = add_stochastic_depth(model, mode="sample")
+    dropping.fit(X, np.ones((8, 2)), verbose=0)
+    dropping.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+
+    np.testing.assert_array_equal(
+        loaded.predict(X, verbose=0), dropping.predict(X, verbose=0)
+    )
+
+
+def projected(x):
+    return layers.Add()([dense(x), dense(x)])
+
+
+def used_inside(x):
+    inner = dense(x)
+    return layers.Concatenate()([layers.Add()([x, dense(inner)]), inner])
+
+
+def shared_sum(x):
+    total = layers.Add()
+    return total([total([x, dense(x)]), dense(x)])
+
+
+def two_of_one(x):
+    return layers.Add()([x, x])
+
+
+@pytest.mark.parametrize(
+    "make", [projected, used_inside, shared_sum, two_of_one]
+)
+def test_what_is_no_plain_residual_block_is_left_alone(make):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Dense(1)(make(dense(inputs))))
+    assert find_residuals(model) == ()
+    with pytest.raises(ValueError, match="must be a Functional model with"):
+        add_stochastic_depth(model)
+
+
+def test_models_without_a_graph_are_refused():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4)])
+    with pytest.raises(ValueError, match="must be a Functional model with"):
+        add_stochastic_depth(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "blocks"), [("ResNet50", 12), ("ConvNeXtTiny", 18)]
+)
+def test_models_of_keras_applications_keep_their_answers(name, blocks):
+    build = getattr(keras.applications, name)
+    model = build(
+        weights=None, input_shape=(32, 32, 3), classes=5, include_top=True
+    )
+    x = np.random.default_rng(0).random((2, 32, 32, 3)).astype("float32")
+    before = model.predict(x, verbose=0)
+    dropping = add_stochastic_depth(model, 0.2)
+
+    assert len(drops(dropping)) == blocks
+    np.testing.assert_allclose(
+        dropping.predict(x, verbose=0), before, atol=1e-5
+    )
