@@ -164,7 +164,8 @@ class AdaptiveComputation(DepthLayer):
     def _loop(self, inputs: Any) -> Any:
         cell, halting = pure(self.cell), pure(self.halting)
 
-        def goes_on(n: Any, state: Any, outputs: Any, running: Any, *_: Any):
+        def goes_on(n: Any, *carried: Any) -> Any:
+            running = carried[2]
             return ops.logical_and(n < self.max_steps, ops.any(running > 0.0))
 
         def body(n: Any, *carried: Any) -> Any:
