@@ -33,6 +33,31 @@ def check_fraction(value: Any, name: str) -> float:
     return float(value)
 
 
+def check_probability(value: Any, name: str) -> float:
+    """Returns `value` as a float in [0, 1], or says what is wrong with it.
+
+    Args:
+        value: A real number; `bool` is refused.
+        name: The argument's name, for the message.
+
+    Returns:
+        The value as a Python float.
+
+    Raises:
+        TypeError: If `value` is not a number.
+        ValueError: If it is not in [0, 1].
+    """
+    message = (
+        f"Argument `{name}` must be a float in [0, 1]. "
+        f"Received: {name}={value!r}"
+    )
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    if not 0.0 <= float(value) <= 1.0:
+        raise ValueError(message)
+    return float(value)
+
+
 def check_integer(value: Any, name: str, *, minimum: int = 0) -> int:
     """Returns `value` as an int of at least `minimum`.
 
@@ -57,6 +82,43 @@ def check_integer(value: Any, name: str, *, minimum: int = 0) -> int:
     if int(value) < minimum:
         raise ValueError(message)
     return int(value)
+
+
+def check_bool(value: Any, name: str) -> bool:
+    """Returns `value`, or says that it is no bool.
+
+    Args:
+        value: What the caller passed.
+        name: The argument's name, for the message.
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: If it is not `True` or `False`.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(
+            f"Argument `{name}` must be True or False. "
+            f"Received: {name}={value!r}"
+        )
+    return value
+
+
+def check_seed(seed: Any) -> int | None:
+    """Returns a seed, or says what is wrong with it.
+
+    Args:
+        seed: An integer of at least 0, or `None` for a random one.
+
+    Returns:
+        The seed as a Python int, or `None`.
+
+    Raises:
+        TypeError: If it is neither an integer nor `None`.
+        ValueError: If it is below 0.
+    """
+    return None if seed is None else check_integer(seed, "seed")
 
 
 def check_choice(value: Any, name: str, allowed: Iterable[str]) -> None:

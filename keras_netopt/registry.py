@@ -159,6 +159,21 @@ METHODS: tuple[Method, ...] = (
         limits={"C3": "whatever it chooses changes what is learnt"},
     ),
     Method(
+        name="layers.StochasticDepth",
+        kind="layer",
+        summary="Drops whole blocks at random while a network trains.",
+        card="stochastic_depth",
+        reference="Huang et al. 2016, arXiv 1603.09382",
+        touches=frozenset({"dials"}),
+    ),
+    Method(
+        name="depth.linear_rates",
+        kind="function",
+        summary="Lists drop rates that grow with depth.",
+        card="stochastic_depth",
+        reference="Huang et al. 2016, arXiv 1603.09382",
+    ),
+    Method(
         name="curriculum.SuperLoss",
         kind="loss",
         summary="Turns down what is too hard: robust to wrong labels.",

@@ -5,3 +5,7 @@ if __name__ != "keras_netopt.layers":
         "Import `keras_netopt.layers`, not the source folder. "
         f"Received: __name__={__name__!r}"
     )
+
+from keras_netopt.layers.stochastic_depth import StochasticDepth
+
+__all__ = ["StochasticDepth"]

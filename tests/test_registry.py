@@ -19,7 +19,7 @@ TOUCHES = {
 }
 PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
-    *("curriculum", "export", "cost"),
+    *("curriculum", "depth", "export", "cost"),
 )
 # What pieces are made of: public for those who write their own.
 PARTS = {

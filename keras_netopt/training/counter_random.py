@@ -17,7 +17,7 @@ _SHIFTS = (16, 15, 16)
 _MASK = 0xFFFFFFFF
 
 
-def uniform(seed: int, step: Any, count: Any) -> Any:
+def uniform(seed: Any, step: Any, count: Any) -> Any:
     """Draws numbers in [0, 1) for one step.
 
     Example:
@@ -28,7 +28,7 @@ def uniform(seed: int, step: Any, count: Any) -> Any:
     [0.4044, 0.3269]
 
     Args:
-        seed: An int of at least 0.
+        seed: An int of at least 0, or an int tensor.
         step: The step, an int tensor.
         count: How many, an int or an int tensor.
 
@@ -41,7 +41,9 @@ def uniform(seed: int, step: Any, count: Any) -> Any:
     """
     # torch has no arithmetic on unsigned integers.
     dtype = "int64" if keras.backend.backend() == "torch" else "uint32"
-    first = _mixed(_number(seed & _MASK, dtype), dtype)
+    if isinstance(seed, int):
+        seed = _number(seed & _MASK, dtype)
+    first = _mixed(ops.cast(seed, dtype), dtype)
     begin = _mixed(_sum(first, ops.cast(step, dtype), dtype), dtype)
     places = ops.cast(ops.arange(count), dtype)
     bits = _mixed(_sum(_mixed(places, dtype), begin, dtype), dtype)

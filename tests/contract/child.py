@@ -110,6 +110,8 @@ def _file_checks(root: Path) -> Checks:
         raise RuntimeError("the files must be read without keras_netopt")
     import keras_netopt  # noqa: F401
 
+    for folder in sorted(root.glob("layers/*")):
+        yield f"layer {folder.name}", _bind(reload.layer_file, folder)
     for folder in trials:
         yield f"model {folder.name}", _bind(reload.model_file, folder)
         yield f"weights {folder.name}", _bind(reload.weights_file, folder)

@@ -13,7 +13,15 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from contract import child, probes, resume, settings, zoo
+from contract import (
+    child,
+    layer_settings,
+    layer_trials,
+    probes,
+    resume,
+    settings,
+    zoo,
+)
 from contract.exemptions import expect_failure
 
 
@@ -120,6 +128,11 @@ def trials(tmp_path_factory) -> Trials:
     return Trials(tmp_path_factory.mktemp("trials"))
 
 
+@pytest.fixture(scope="session")
+def layer_runs(tmp_path_factory) -> layer_trials.LayerTrials:
+    return layer_trials.LayerTrials(tmp_path_factory.mktemp("layers"))
+
+
 @pytest.fixture
 def case(tmp_path) -> settings.Case:
     return settings.case("mlp", tmp_path)
@@ -186,13 +199,16 @@ def start_early(request):
 
 
 @pytest.fixture(scope="session")
-def children(resuming, trials, compile_once) -> Children:
+def children(resuming, trials, layer_runs, compile_once) -> Children:
     root, process = resuming
     for setting in settings.CALLBACKS:
         trials.get(setting, "mlp")
     for model in zoo.BUILDERS:
         trials.get(settings.CALLBACKS[0], model)
+    for layer in layer_settings.LAYERS:
+        layer_runs.get(layer)
     (root / "trials").symlink_to(trials.root)
+    (root / "layers").symlink_to(layer_runs.root)
     files = child.start("files", root, compile_once)
     for one in (files, process):
         one.wait(child.TIME_LIMIT)

@@ -12,6 +12,7 @@ from contract import zoo
 from keras_netopt import (
     cost,
     curriculum,
+    depth,
     export,
     registry,
     schedules,
@@ -443,6 +444,14 @@ FUNCTIONS = (
         bad={
             "layer_class": lambda model, folder: surgery.register("Dense"),
             "handler": lambda model, folder: surgery.register(_Own, _Own),
+        },
+    ),
+    FunctionSetting(
+        piece="depth.linear_rates",
+        call=lambda model, folder: depth.linear_rates(3, 0.5),
+        bad={
+            "count": lambda model, folder: depth.linear_rates(0, 0.5),
+            "last": lambda model, folder: depth.linear_rates(3, 1.5),
         },
     ),
     FunctionSetting(

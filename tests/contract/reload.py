@@ -29,6 +29,25 @@ def weights_file(folder: Path) -> None:
     _compare(model, folder)
 
 
+def layer_file(folder: Path) -> None:
+    """Reads a model with one of our layers and trains it to the end."""
+    from contract import layer_trials
+
+    model = keras.saving.load_model(folder / "half.keras")
+    with np.load(folder / "expected.npz") as file:
+        expected = dict(file)
+    np.testing.assert_array_equal(
+        layer_trials.predictions(model), expected.pop("half")
+    )
+    layer_trials.fit(model, initial_epoch=layer_trials.HALF)
+    found = probes.weights(model)
+    assert any(
+        not np.array_equal(found[k], expected[f"half {k}"]) for k in found
+    )
+    for key, value in found.items():
+        np.testing.assert_array_equal(value, expected[key], err_msg=key)
+
+
 def _is_edited(folder: Path) -> bool:
     with h5py.File(folder / "model.weights.h5") as file:
         if "_netopt" not in file:

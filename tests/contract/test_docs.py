@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 import pytest
-from contract import functions, probes, settings, zoo
+from contract import functions, layer_settings, probes, settings, zoo
 from contract.exemptions import expect_failure
 from contract.rows import ONE_A_PIECE
 
@@ -61,7 +61,7 @@ def test_every_public_callback_and_layer_has_rows():
 
     assert public
     assert public == in_registry
-    assert public == set(settings.PIECES)
+    assert public == {*settings.PIECES, *layer_settings.BY_PIECE}
 
 
 def test_every_function_has_a_row():

@@ -9,7 +9,7 @@ import signal
 import keras
 import numpy as np
 import pytest
-from contract import probes, resume
+from contract import layer_settings, probes, resume
 from contract.rows import FILES, ONE_QUICK
 
 OURS = ("watch", "half")
@@ -26,6 +26,13 @@ def test_files_load_in_a_fresh_process(setting, model, kind, children, trials):
     """`plain` before keras_netopt is imported: the file is Keras' own."""
     folder = trials.get(setting, model).folder
     assert children.results[f"{kind} {folder.name}"] == ""
+
+
+@pytest.mark.check("C5")
+@pytest.mark.parametrize("layer", layer_settings.LAYERS, ids=str)
+def test_layers_load_and_train_on_in_a_fresh_process(layer, children):
+    """C6 too: bit for bit what an uninterrupted run gives."""
+    assert children.results[f"layer {layer}"] == ""
 
 
 @pytest.mark.check("C6")

@@ -1,0 +1,164 @@
+"""What the layers of adaptive depth share."""
+
+import random
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_netopt.training.branches import call_if
+from keras_netopt.training.counter_random import uniform
+
+
+class DepthLayer(keras.layers.Layer):
+    """Base of layers around blocks: whatever changes is a weight.
+
+    A subclass creates its dials in `build` with `add_dial`, so that a
+    callback may move them while `fit` runs. Its random numbers are a function
+    of two weights, a seed and a count, which every file holds: a resumed fit
+    draws what the whole one would have drawn, on every backend the same.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def add_dial(self, name: str, value: float) -> Any:
+        """Adds a scalar weight that no optimizer trains."""
+        return self.add_weight(
+            name=name,
+            shape=(),
+            initializer=keras.initializers.Constant(value),
+            dtype="float32",
+            trainable=False,
+            autocast=False,
+        )
+
+    def add_random_state(self, seed: int | None) -> None:
+        """Adds the weight that `keeps` draws from."""
+        if seed is None:
+            seed = random.randrange(2**31)
+        self.random_state = self.add_weight(
+            name="random_state",
+            shape=(2,),
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(
+                np.array([seed % 2**31, 0]), dtype=dtype
+            ),
+            dtype="int32",
+            trainable=False,
+        )
+
+    def keeps(self, rate: Any, count: Any) -> Any:
+        """Draws `count` booleans that are true with probability 1 - rate."""
+        seed, step = self.random_state[0], self.random_state[1]
+        self.random_state.assign(ops.stack([seed, step + 1]))
+        return uniform(seed, step, count) >= rate
+
+    def call_block_if(
+        self, predicate: Any, block: keras.Layer, inputs: Any, finish: Any
+    ) -> Any:
+        """As `call_if`; the block's losses become those of this layer."""
+        outputs, loss = call_if(predicate, block, inputs, finish)
+        if loss is not None:
+            self.add_loss(loss)
+        return outputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the shape of the inputs: blocks keep it."""
+        return input_shape
+
+
+class BlockLayer(DepthLayer):
+    """Base of layers around one block that keeps the shape of its input.
+
+    Args:
+        block: A layer or model of one input and one output.
+        **kwargs: As in every Keras layer.
+    """
+
+    def __init__(self, block: keras.Layer, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_block(block, "block")
+        self.block = block
+
+    def build(self, input_shape: Any) -> None:
+        """Builds the block and checks that it keeps the shape."""
+        build_block(self, self.block, input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        block = keras.saving.serialize_keras_object(self.block)
+        return {**super().get_config(), "block": block}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Builds the layer again."""
+        block = keras.saving.deserialize_keras_object(config["block"])
+        return cls(**{**config, "block": block})
+
+
+def check_block(block: Any, name: str) -> None:
+    """Refuses what is no layer.
+
+    Args:
+        block: What the caller passed.
+        name: The argument's name, for the message.
+
+    Raises:
+        TypeError: If it is not a Keras layer or model.
+    """
+    if not isinstance(block, keras.layers.Layer):
+        raise TypeError(
+            f"Argument `{name}` must be a Keras layer or model. "
+            f"Received: {name}={block!r} of type {type(block).__name__}"
+        )
+
+
+def build_block(
+    owner: keras.Layer, block: keras.Layer, input_shape: Any
+) -> None:
+    """Builds a block with all that is inside it.
+
+    Args:
+        owner: The layer that the block belongs to.
+        block: The block.
+        input_shape: Shape of its input, batch axis included.
+
+    Raises:
+        ValueError: If its output has another shape than its input.
+    """
+    shape = tuple(input_shape) if _is_shape(input_shape) else input_shape
+    spec = None
+    if _is_shape(shape):
+        inputs = keras.KerasTensor(shape, dtype=block.compute_dtype)
+        if type(block).build is keras.layers.Layer.build:
+            block.compute_output_spec(inputs)  # Its layers build when called.
+        if not block.built:
+            block.build(shape)
+        spec = block.compute_output_spec(inputs)
+    found = getattr(spec, "shape", None)
+    if not _is_shape(shape) or found is None or not _agree(shape, found):
+        raise ValueError(
+            f"Argument `block` of {type(owner).__name__} must keep the shape "
+            "of its one input, for its output is added to it or replaced by "
+            f"it. Received: block={block.name!r} with inputs of shape {shape} "
+            f"and outputs of shape {_shown(spec)}"
+        )
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, list | tuple) and all(
+        axis is None or isinstance(axis, int) for axis in shape
+    )
+
+
+def _agree(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:
+    return len(one) == len(other) and all(
+        a == b or a is None or b is None
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def _shown(spec: Any) -> Any:
+    return keras.tree.map_structure(lambda s: tuple(s.shape), spec)

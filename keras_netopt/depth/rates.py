@@ -1,0 +1,35 @@
+"""Drop rates of a stack of blocks."""
+
+from keras_netopt.checks import check_integer, check_probability
+
+
+def linear_rates(count: int, last: float) -> list[float]:
+    """Returns drop rates that grow in a straight line with depth.
+
+    Early blocks are kept more often, for all later ones use what they
+    extract. Block l of L is dropped with probability l / L times `last`; on
+    average `sum(1 - rate)` blocks run.
+
+    Example:
+
+    >>> linear_rates(4, 0.5)
+    [0.125, 0.25, 0.375, 0.5]
+
+    Args:
+        count: Number of blocks, at least 1.
+        last: Drop rate of the last block, a float in [0, 1].
+
+    Returns:
+        One rate a block, the first block's first.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Huang et al., "Deep networks with stochastic depth", 2016,
+        https://arxiv.org/abs/1603.09382 (p_L = 1 - `last`).
+    """
+    count = check_integer(count, "count", minimum=1)
+    last = check_probability(last, "last")
+    return [last * (k + 1) / count for k in range(count)]

@@ -1,0 +1,121 @@
+"""Calls a layer only in the steps that need it, inside the compiled step.
+
+Private Keras names used here (tested on Keras 3.15): `AutocastScope` and
+`Layer._loss_ids`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+from keras.src.backend.common.variables import AutocastScope
+
+from keras_netopt.training.layers import walk_layers
+
+
+def call_if(
+    predicate: Any,
+    layer: keras.Layer,
+    inputs: Any,
+    finish: Callable[[Any], Any],
+) -> tuple[Any, Any]:
+    """Returns `finish(layer(inputs))` where a boolean holds, else `inputs`.
+
+    A real branch: the layer does not run where the boolean is false. What it
+    writes while it runs (moving statistics, seeds) and the losses that it adds
+    go through the branch as values, for a JAX trace may not leave it in any
+    other way. Where the layer does not run its weights get gradients of zero,
+    on every backend.
+
+    Example:
+
+    >>> import keras
+    >>> from keras import ops
+    >>> dense = keras.layers.Dense(2, use_bias=False, kernel_initializer="ones")
+    >>> x = ops.ones((1, 2))
+    >>> dense.build(x.shape)
+    >>> for is_run in (True, False):
+    ...     predicate = ops.convert_to_tensor(is_run)
+    ...     outputs, loss = call_if(predicate, dense, x, ops.negative)
+    ...     print(float(outputs[0, 0]), loss)
+    -2.0 None
+    1.0 None
+
+    Args:
+        predicate: A boolean scalar tensor.
+        layer: A built layer, or a model.
+        inputs: Its only input, a tensor.
+        finish: Makes of the layer's output a tensor of the shape and dtype of
+            `inputs`.
+
+    Returns:
+        The tensor, and the sum of the losses that the layer added in this
+        call, or `None` where it adds none.
+    """
+    # Moving statistics in half precision would not move.
+    with AutocastScope(None):
+        trained = [v.value for v in layer.trainable_variables]
+        state = [v.value for v in layer.non_trainable_variables]
+    variables = [*layer.trainable_variables, *layer.non_trainable_variables]
+    mapping = list(zip(variables, [*trained, *state], strict=True))
+    has_losses = False
+
+    def run() -> tuple[Any, ...]:
+        nonlocal has_losses
+        with keras.StatelessScope(mapping, collect_losses=True) as scope:
+            outputs = finish(layer(inputs))
+        has_losses = bool(scope.losses)
+        _forget(layer, {id(loss) for loss in scope.losses})
+        found = layer.non_trainable_variables
+        return (
+            outputs,
+            _total(scope.losses),
+            *map(scope.get_current_value, found),
+        )
+
+    def skip() -> tuple[Any, ...]:
+        return _anchored(inputs, trained), _total(()), *state
+
+    outputs, loss, *after = ops.cond(predicate, run, skip)
+    for variable, value in zip(
+        layer.non_trainable_variables, after, strict=True
+    ):
+        variable.assign(value)
+    return outputs, loss if has_losses else None
+
+
+def _total(losses: Any) -> Any:
+    total = ops.zeros((), "float32")
+    for loss in losses:
+        total = total + ops.cast(loss, "float32")
+    return total
+
+
+def _forget(layer: keras.Layer, losses: set[int]) -> None:
+    """Keras knows losses by `id`, which a later one may have again."""
+    for inner in walk_layers(layer):
+        inner._loss_ids.difference_update(losses)
+
+
+def _anchored(inputs: Any, weights: list[Any]) -> Any:
+    """On torch, ties weights to the graph that the layer is not part of.
+
+    Else they had no gradient at all, of which Keras warns in every step, and
+    momentum would stand still where it moves on the other backends.
+    """
+    if keras.backend.backend() != "torch" or not weights:
+        return inputs
+    import torch
+
+    class Anchor(torch.autograd.Function):
+        @staticmethod
+        def forward(context: Any, tensor: Any, *anchored: Any) -> Any:
+            context.save_for_backward(*anchored)
+            return tensor.view_as(tensor)
+
+        @staticmethod
+        def backward(context: Any, gradient: Any) -> Any:
+            return gradient, *map(torch.zeros_like, context.saved_tensors)
+
+    return Anchor.apply(inputs, *weights)

@@ -1,0 +1,152 @@
+"""The contract of layers: C1, C3, C4, C9, C10, C14, C20, C23.
+
+C5 and C6 need a process of their own and are in `test_processes`.
+"""
+
+import inspect
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from contract import layer_settings, layer_trials, probes
+from contract.conftest import policy
+from contract.test_docs import CARDS
+
+import keras_netopt as netopt
+
+BACKEND = keras.backend.backend()
+EVERY = pytest.mark.parametrize("setting", layer_settings.LAYERS, ids=str)
+ONE_A_LAYER = pytest.mark.parametrize(
+    "setting", layer_settings.BY_PIECE.values(), ids=str
+)
+BAD = [
+    pytest.param(setting, name, id=f"{setting.piece}-{name}")
+    for setting in layer_settings.BY_PIECE.values()
+    for name in setting.bad
+]
+
+
+def arguments_of(setting):
+    found = inspect.signature(setting.kind).parameters
+    return [name for name in found if name != "kwargs"]
+
+
+@pytest.mark.check("C1")
+@EVERY
+def test_trains_inside_a_model(setting, layer_runs):
+    trial = layer_runs.get(setting)
+
+    assert probes.is_finite(trial.history)
+    assert probes.differ(trial.before, probes.weights(trial.model))
+    assert setting.effect(trial.layer, layer_trials.data()[0])
+
+
+@pytest.mark.check("C3")
+@EVERY
+def test_a_neutral_setting_is_the_plain_computation(setting):
+    keras.utils.set_random_seed(7)
+    given = setting.neutral()
+    plain = layer_trials.compiled(lambda x: setting.plain(x, given))
+    model = layer_trials.compiled(setting.kind(**setting.neutral()))
+    for source, target in zip(_trained(plain), _trained(model), strict=True):
+        target.assign(source)
+    history = [layer_trials.fit(one)["loss"] for one in (plain, model)]
+
+    np.testing.assert_allclose(*history, rtol=1e-4)
+    for mine, theirs in zip(_trained(plain), _trained(model), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-4)
+
+
+def _trained(model):
+    """The weights that both have, in the order of their layers."""
+    return model.trainable_variables
+
+
+@pytest.mark.check("C4")
+@EVERY
+def test_the_config_builds_an_equal_layer(setting):
+    layer = setting.build()
+    config = json.loads(json.dumps(layer.get_config()))
+    again = setting.kind.from_config(config)
+    stored = keras.saving.serialize_keras_object(layer)
+
+    assert set(arguments_of(setting)) < set(config)
+    assert again.get_config() == layer.get_config()
+    name = f"keras_netopt>{setting.row.short_name}"
+    assert stored["registered_name"] == name
+    with pytest.raises((TypeError, ValueError), match="no_such_argument"):
+        setting.kind.from_config({**config, "no_such_argument": 1})
+
+
+@pytest.mark.check("C9")
+@pytest.mark.parametrize("name", ["mixed_float16", "bfloat16"])
+@EVERY
+def test_half_precision_trains(setting, name):
+    with policy(name):
+        model = layer_trials.around(setting)
+        before = probes.weights(model)
+        assert probes.is_finite(layer_trials.fit(model, epochs=1))
+        assert probes.differ(before, probes.weights(model))
+        layer = model.get_layer("tried")
+        x = layer_trials.data()[0].astype("float16")
+        outputs = layer(keras.ops.cast(x, layer.compute_dtype))
+        wanted = name.removeprefix("mixed_")
+        assert keras.backend.standardize_dtype(outputs.dtype) == wanted
+
+
+@pytest.mark.check("C10")
+@EVERY
+def test_compiled_and_eager_training_agree(setting, layer_runs):
+    """Draws included: they do not depend on how a step is compiled."""
+    if BACKEND == "torch":
+        pytest.skip("torch runs Python each step")
+    modes = {"tensorflow": [{"jit_compile": True}], "jax": []}[BACKEND]
+    for arguments in (*modes, {"run_eagerly": True}):
+        model = layer_trials.around(setting, **arguments)
+        layer_trials.fit(model)
+        probes.assert_close(
+            probes.weights(model),
+            probes.weights(layer_runs.get(setting).model),
+            1e-4,
+        )
+
+
+@pytest.mark.check("C14")
+@EVERY
+def test_the_trained_model_exports_to_litert(setting, layer_runs, tmp_path):
+    if BACKEND != "tensorflow":
+        pytest.skip("LiteRT export works on TensorFlow")
+    model = layer_runs.get(setting).model
+    # It runs the file and compares its outputs with the model's.
+    report = netopt.export.to_litert(model, tmp_path / "model.tflite")
+
+    assert report.size > 0
+
+
+@pytest.mark.check("C20")
+@ONE_A_LAYER
+def test_a_wrong_value_is_known_for_each_argument(setting):
+    assert list(setting.bad) == arguments_of(setting)
+
+
+@pytest.mark.check("C20")
+@pytest.mark.parametrize(("setting", "name"), BAD)
+def test_a_wrong_value_is_refused_at_construction(setting, name):
+    with pytest.raises((TypeError, ValueError)) as error:
+        setting.build(**{name: setting.bad[name]})
+
+    text = str(error.value)
+    assert re.match(rf"Arguments? .*`{name}`", text), text
+    assert "Received: " in text, text
+
+
+@pytest.mark.check("C23")
+@ONE_A_LAYER
+def test_the_card_tells_each_argument(setting):
+    text = (CARDS / f"{setting.row.card}.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"`(\w+)`", text))
+    shown |= set(re.findall(r"(\w+)=", text))
+
+    assert set(arguments_of(setting)) <= shown
