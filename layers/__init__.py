@@ -6,6 +6,7 @@ if __name__ != "keras_netopt.layers":
         f"Received: __name__={__name__!r}"
     )
 
+from keras_netopt.layers.early_exit import EarlyExit
 from keras_netopt.layers.stochastic_depth import StochasticDepth
 
-__all__ = ["StochasticDepth"]
+__all__ = ["EarlyExit", "StochasticDepth"]

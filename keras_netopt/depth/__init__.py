@@ -1,5 +1,21 @@
 """Networks that run fewer layers when they can."""
 
+from keras_netopt.depth.add_exits import add_exits
+from keras_netopt.depth.calibrate import calibrate
+from keras_netopt.depth.calibrated_exits import CalibratedExits
+from keras_netopt.depth.exit_model import ExitModel
+from keras_netopt.depth.exit_report import ExitEvaluation
+from keras_netopt.depth.frozen_exit_model import FrozenExitModel
 from keras_netopt.depth.rates import linear_rates
+from keras_netopt.depth.threshold_search import ExitPoint
 
-__all__ = ["linear_rates"]
+__all__ = [
+    "CalibratedExits",
+    "ExitEvaluation",
+    "ExitModel",
+    "ExitPoint",
+    "FrozenExitModel",
+    "add_exits",
+    "calibrate",
+    "linear_rates",
+]

@@ -6,6 +6,7 @@ and writes a file where it is given a path.
 """
 
 from keras_netopt.plots.arms import arm_comparison
+from keras_netopt.plots.exits import exit_curve
 from keras_netopt.plots.models import ModelPoint, model_comparison
 from keras_netopt.plots.samples import samples_shown
 from keras_netopt.plots.schedules import schedule_curve
@@ -16,6 +17,7 @@ __all__ = [
     "LABEL_LENGTH",
     "ModelPoint",
     "arm_comparison",
+    "exit_curve",
     "model_comparison",
     "samples_shown",
     "schedule_curve",

@@ -1,0 +1,304 @@
+"""Chooses when samples leave, on data held out."""
+
+import math
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.checks import check_choice, check_fraction
+from keras_netopt.depth import confidence as criteria
+from keras_netopt.depth import threshold_search as search
+from keras_netopt.depth.calibrated_exits import CalibratedExits
+from keras_netopt.depth.exit_costs import (
+    ExitCosts,
+    count_macs,
+    measure_milliseconds,
+)
+from keras_netopt.depth.exit_model import ExitModel
+from keras_netopt.depth.exit_state import ExitState
+from keras_netopt.depth.measured_exits import MeasuredExits
+from keras_netopt.depth.runner import Rule
+from keras_netopt.depth.stages import Stages, cut
+from keras_netopt.schedules.checks import check_positive
+from keras_netopt.training.randomness import undisturbed
+from keras_netopt.training.warnings import NoEffectWarning
+
+FEW = 100
+SEEN = 0.2
+BATCH = 256
+
+
+def calibrate(
+    exit_model: ExitModel,
+    x_val: Any,
+    y_val: Any,
+    *,
+    max_accuracy_drop: float | None = None,
+    max_macs: float | None = None,
+    max_latency_ms: float | None = None,
+    criterion: str = "confidence",
+    confidence: float | None = None,
+) -> CalibratedExits:
+    """Chooses how sure each exit must be, on data the model has not learnt.
+
+    Runs the model once, then searches on arrays: shares that leave by the
+    rule of MSDNet, one score for all exits, never, always. Give one budget.
+    Where no exit pays, the result never leaves early and a warning says so.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((4,)),
+    ...         keras.layers.Dense(8, activation="relu", name="first"),
+    ...         keras.layers.Dense(64, activation="relu"),
+    ...         keras.layers.Dense(2),
+    ...     ]
+    ... )
+    >>> x = np.random.default_rng(0).normal(size=(200, 4)).astype("float32")
+    >>> exit_model = netopt.depth.add_exits(model, at=["first"])
+    >>> exits = netopt.depth.calibrate(exit_model, x, x[:, 0] > 0, max_macs=100)
+    >>> exits.cost <= 100
+    True
+
+    Args:
+        exit_model: What `add_exits` returned, trained.
+        x_val: Inputs held out from training, arrays of `(samples, ...)`; at
+            least 100 samples, a few thousand for a drop below a point.
+        y_val: Their classes: integers of shape `(samples,)` or one-hot rows.
+        max_accuracy_drop: What may be lost against the final exit, a share in
+            [0, 1): 0.002 is 0.2 points. The cheapest choice within it wins.
+            Defaults to `None`.
+        max_macs: Largest mean of the MACs a sample, heads included. The most
+            accurate choice within it wins. Defaults to `None`.
+        max_latency_ms: Largest mean latency at batch 1, in milliseconds; on
+            TensorFlow of LiteRT files. Defaults to `None`.
+        criterion: "confidence", the largest probability; "entropy" in nats;
+            "margin" between the two largest. Defaults to `"confidence"`.
+        confidence: Probability in (0, 1) with which the true loss must be
+            within `max_accuracy_drop`, as 0.95. Defaults to `None`: the loss
+            that was measured.
+
+    Returns:
+        Thresholds, shares, accuracy and cost, with `predict`, `evaluate`,
+        `export`, `report` and `plot`.
+
+    Raises:
+        TypeError: If `exit_model` is no `ExitModel`.
+        ValueError: If not exactly one budget is given, it cannot be reached
+            (the cheapest point that can is told), an argument is out of
+            range, or answers are NaN.
+
+    Reference:
+        Huang et al., *MSDNet*, 2017, arXiv 1703.09844; Schuster et al.,
+        *Confident Adaptive Language Modeling*, 2022, arXiv 2207.07061.
+    """
+    _check_model(exit_model)
+    kind, budget = _budget(max_accuracy_drop, max_macs, max_latency_ms)
+    check_choice(criterion, "criterion", criteria.CRITERIA)
+    confidence = _check_confidence(confidence, kind)
+    stages = cut(exit_model)
+    measured = measure(exit_model, x_val, y_val, criterion)
+    notes = _look_at(exit_model, x_val, measured.samples)
+    costs = _costs(kind, exit_model, stages, x_val)
+    points = search.sweep(
+        measured.scores, measured.correct, np.array(costs.by_exit)
+    )
+    point = _choose(kind, budget, points, measured, confidence)
+    thresholds = settle(measured.scores, point.thresholds)
+    if set(thresholds[:-1]) == {math.inf}:
+        _warn(
+            "no exit pays within this budget: every sample runs to the end. "
+            "Train the exits longer, move them, or allow a larger budget.",
+            NoEffectWarning,
+        )
+    state = ExitState(
+        rule=Rule(criterion, thresholds, measured.is_probability),
+        costs=costs,
+        point=search.evaluate_point(
+            measured.scores,
+            measured.correct,
+            np.array(costs.by_exit),
+            thresholds,
+        ),
+        points=points,
+        accuracies=measured.accuracies,
+        samples=measured.samples,
+        confidence=confidence,
+        notes=tuple(notes),
+    )
+    return CalibratedExits(
+        exit_model, state, stages=stages, data=(x_val, y_val)
+    )
+
+
+def measure(
+    exit_model: ExitModel, x: Any, y: Any, criterion: str
+) -> MeasuredExits:
+    """Runs a model once on data and keeps what a search needs.
+
+    Args:
+        exit_model: A model with exits.
+        x: Inputs.
+        y: Classes.
+        criterion: What says how sure an answer is.
+
+    Returns:
+        Scores and correctness, shape `(samples, exits)`.
+
+    Raises:
+        ValueError: If data do not fit, or answers are NaN.
+    """
+    with undisturbed():
+        found = exit_model.predict(x, batch_size=BATCH, verbose=0)
+    answers = [np.asarray(found[name]) for name in exit_model.exit_names]
+    return MeasuredExits.of(answers, y, criterion)
+
+
+def settle(
+    scores: np.ndarray, thresholds: tuple[float, ...]
+) -> tuple[float, ...]:
+    """Moves each threshold half way to the next less sure sample.
+
+    The sample that set it stays on its side when another batch size rounds
+    its score the other way.
+
+    Example:
+
+    >>> import numpy as np
+    >>> settle(np.array([[0.5, 1.0], [1.0, 1.0]]), (1.0, -np.inf))
+    (0.75, -inf)
+
+    Args:
+        scores: Shape `(samples, exits)`.
+        thresholds: One an exit, each a score or infinite.
+
+    Returns:
+        Thresholds that decide alike on these samples.
+    """
+    found = []
+    for k, threshold in enumerate(thresholds):
+        below = scores[scores[:, k] < threshold, k]
+        if math.isfinite(threshold) and len(below):
+            at_least = scores[scores[:, k] >= threshold, k]
+            upper = at_least.min(initial=threshold + abs(threshold))
+            threshold = float((below.max() + upper) / 2)
+        found.append(threshold)
+    return tuple(found)
+
+
+def _check_model(model: Any) -> None:
+    if isinstance(model, ExitModel):
+        return
+    if isinstance(model, keras.Model):
+        raise TypeError(
+            "Argument `exit_model` must be the model that "
+            "`keras_netopt.depth.add_exits` returns, trained: the heads of a "
+            f"plain model have learnt nothing. Received: exit_model="
+            f"<{type(model).__name__} name={model.name}>"
+        )
+    raise TypeError(
+        "Argument `exit_model` must be the model that "
+        "`keras_netopt.depth.add_exits` returns. "
+        f"Received: exit_model={model!r}"
+    )
+
+
+def _budget(
+    drop: Any, macs: Any, milliseconds: Any
+) -> tuple[str, float]:
+    given = {
+        "max_accuracy_drop": drop,
+        "max_macs": macs,
+        "max_latency_ms": milliseconds,
+    }
+    named = {name: v for name, v in given.items() if v is not None}
+    if len(named) != 1:
+        names = ", ".join(f"`{name}`" for name in given)
+        raise ValueError(
+            f"Arguments {names}: one of them must be given. "
+            f"Received: {named or 'none'}"
+        )
+    name, value = named.popitem()
+    if name == "max_accuracy_drop":
+        return name, check_fraction(value, name)
+    return name, check_positive(value, name)
+
+
+def _check_confidence(confidence: Any, kind: str) -> float | None:
+    if confidence is None:
+        return None
+    share = check_fraction(confidence, "confidence")
+    if share == 0.0 or kind != "max_accuracy_drop":
+        raise ValueError(
+            "Argument `confidence` must be a float in (0, 1) and goes with "
+            f"`max_accuracy_drop` alone. Received: confidence={confidence!r} "
+            f"with {kind}"
+        )
+    return share
+
+
+def _look_at(model: ExitModel, x: Any, samples: int) -> list[str]:
+    """Warns of data that make thresholds too bold."""
+    notes = []
+    if samples < FEW:
+        notes.append(
+            f"{samples} samples are few: thresholds will differ from sample "
+            f"to sample. Pass {FEW} or more."
+        )
+    share = model.training_record.share_of(x)
+    if share >= SEEN:
+        notes.append(
+            f"about {share:.0%} of these samples were given to `fit`: the "
+            "model is surer of them than of new ones. Pass samples that were "
+            "held out."
+        )
+    for note in notes:
+        _warn(note, UserWarning)
+    if model.training_record.unknown:
+        notes.append(
+            "`fit` was given a data set: whether it held these samples is "
+            "not known"
+        )
+    return notes
+
+
+def _warn(note: str, category: type[Warning]) -> None:
+    warnings.warn(f"calibrate: {note}", category, stacklevel=4)
+
+
+def _costs(kind: str, model: ExitModel, stages: Stages, x: Any) -> ExitCosts:
+    if kind == "max_latency_ms":
+        return measure_milliseconds(model, stages, stages.feeds(x))
+    return count_macs(model, stages)
+
+
+def _choose(
+    kind: str,
+    budget: float,
+    points: tuple[search.ExitPoint, ...],
+    measured: MeasuredExits,
+    confidence: float | None,
+) -> search.ExitPoint:
+    if kind == "max_accuracy_drop":
+        return search.cheapest_within(
+            points,
+            measured.full_accuracy,
+            budget,
+            samples=measured.samples,
+            confidence=confidence,
+        )
+    point = search.best_within(points, budget)
+    if point is None:
+        cheapest = points[0]
+        raise ValueError(
+            f"Argument `{kind}` must be at least {cheapest.cost:,.6g}, what "
+            "the cheapest point costs (accuracy "
+            f"{cheapest.accuracy:.4f}). Received: {kind}={budget:,.6g}"
+        )
+    return point

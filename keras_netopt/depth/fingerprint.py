@@ -1,0 +1,68 @@
+"""Short names for a graph and for the weights in it."""
+
+import hashlib
+
+import keras
+import numpy as np
+
+from keras_netopt.training.graph import graph_nodes
+
+DIGITS = 16
+
+
+def graph_fingerprint(model: keras.Model) -> str:
+    """Hashes which layers a model calls, in what order and on what shapes.
+
+    Example:
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> copy = keras.models.clone_model(model)
+    >>> graph_fingerprint(model) == graph_fingerprint(copy)
+    True
+
+    Args:
+        model: A built model.
+
+    Returns:
+        16 hexadecimal digits, the same for a reloaded copy.
+    """
+    lines = [repr(tuple(getattr(model, "exit_names", ())))]
+    lines += [
+        f"{type(n.operation).__name__} {n.input_shapes} {n.output_shapes}"
+        for n in graph_nodes(model)
+    ]
+    return _hash(["\n".join(lines).encode()])
+
+
+def weights_fingerprint(model: keras.Model) -> str:
+    """Hashes every weight of a model.
+
+    Example:
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> before = weights_fingerprint(model)
+    >>> model.set_weights([2 * array + 1 for array in model.get_weights()])
+    >>> weights_fingerprint(model) == before
+    False
+
+    Args:
+        model: A built model.
+
+    Returns:
+        16 hexadecimal digits, the same for a reloaded copy.
+    """
+    arrays = [
+        np.ascontiguousarray(keras.ops.convert_to_numpy(v))
+        for v in model.weights
+    ]
+    return _hash([a.tobytes() for a in arrays])
+
+
+def _hash(parts: list[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=DIGITS // 2)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()

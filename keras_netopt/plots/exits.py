@@ -1,0 +1,112 @@
+"""Accuracy against cost of a network with exits."""
+
+from typing import TYPE_CHECKING, Any
+
+from keras_netopt.plots.style import (
+    BLUE,
+    GREY,
+    LIGHT,
+    ORANGE,
+    Path,
+    count,
+    label_bar,
+    new_figure,
+    percent,
+    short,
+    tidy,
+    written,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def exit_curve(exits: Any, *, path: Path | None = None) -> "Figure":
+    """Draws every choice of thresholds, the chosen one, and who leaves where.
+
+    Example:
+
+    >>> from types import SimpleNamespace as Any
+    >>> points = [Any(cost=10.0, accuracy=0.7), Any(cost=40.0, accuracy=0.8)]
+    >>> costs = Any(unit="MACs")
+    >>> exits = Any(curve=points, front=points, cost=40.0, accuracy=0.8,
+    ...             full_cost=50.0, full_accuracy=0.8,
+    ...             fractions={"exit1": 0.2, "final": 0.8},
+    ...             state=Any(costs=costs))
+    >>> exit_curve(exits).axes[0].get_ylabel()
+    'accuracy'
+
+    Args:
+        exits: What `keras_netopt.depth.calibrate` returns.
+        path: Picture file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    figure = new_figure(9.6, 3.8)
+    curve, shares = figure.subplots(1, 2, width_ratios=(1.7, 1))
+    _draw_curve(curve, exits)
+    _draw_shares(shares, exits.fractions)
+    return written(figure, path)
+
+
+def _draw_curve(axes: "Axes", exits: Any) -> None:
+    tried, front = exits.curve, exits.front
+    axes.plot(
+        [p.cost for p in tried],
+        [p.accuracy for p in tried],
+        "o",
+        color=LIGHT,
+        markersize=5,
+        label="tried",
+    )
+    axes.plot(
+        [p.cost for p in front],
+        [p.accuracy for p in front],
+        "o-",
+        color=BLUE,
+        markersize=4,
+        linewidth=1.4,
+        label="best",
+    )
+    axes.plot(
+        exits.full_cost,
+        exits.full_accuracy,
+        "s",
+        color=GREY,
+        markersize=8,
+        label="without exits",
+    )
+    axes.plot(
+        exits.cost,
+        exits.accuracy,
+        "D",
+        color=ORANGE,
+        markersize=8,
+        label="chosen",
+    )
+    unit = exits.state.costs.unit
+    axes.set(xlabel=f"mean {unit} a sample", ylabel="accuracy")
+    axes.yaxis.set_major_formatter(percent)
+    if unit == "MACs":
+        axes.xaxis.set_major_formatter(count)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    tidy(axes, grid="y")
+
+
+def _draw_shares(axes: "Axes", fractions: dict[str, float]) -> None:
+    names = list(fractions)
+    for place, name in enumerate(names):
+        share = fractions[name]
+        axes.barh(place, share, color=BLUE, height=0.7)
+        label_bar(axes, share, place, f"{share:.1%}")
+    axes.set_yticks(range(len(names)), [short(n) for n in names], fontsize=9)
+    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5))
+    axes.xaxis.set_major_formatter(percent)
+    axes.set_title("leave here", fontsize=10)
+    axes.tick_params(axis="y", length=0)
+    tidy(axes, grid="x")

@@ -1,0 +1,220 @@
+"""Check 9: exits share the model, train on one target and round-trip."""
+
+import keras
+import numpy as np
+import pytest
+from depth.nets import (
+    CLASSES,
+    compiled,
+    make_data,
+    nested_net,
+    residual_net,
+    sequential_net,
+)
+
+import keras_netopt as netopt
+from keras_netopt.depth import add_exits
+
+
+def arrays(model):
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in model.variables]
+
+
+def answers(model, x):
+    return keras.tree.map_structure(
+        lambda t: np.array(keras.ops.convert_to_numpy(t)),
+        model(x, training=False),
+    )
+
+
+def test_the_model_stays_as_it_was(data):
+    model = residual_net()
+    config, before = model.get_config(), answers(model, data[0])
+    weights = arrays(model)
+    exits = add_exits(model, at=["first", "second"])
+
+    assert exits.exit_names == ("exit1", "exit2", "final")
+    assert model.get_config() == config
+    assert np.array_equal(answers(model, data[0]), before)
+    assert np.array_equal(answers(exits, data[0])["final"], before)
+    assert all(map(np.array_equal, arrays(model), weights))
+    shared = {id(v) for v in exits.variables}
+    assert {id(v) for v in model.variables} <= shared
+
+
+def test_one_target_one_loss_one_list_of_metrics(data):
+    x, y = data[0][:64], data[1][:64]
+    exits = compiled(add_exits(residual_net(), at=["first"]))
+    weight = np.linspace(0.0, 1.0, 64, dtype="float32")
+    history = exits.fit(
+        x,
+        y,
+        sample_weight=weight,
+        validation_data=(x, y),
+        batch_size=32,
+        verbose=0,
+    ).history
+
+    assert {"exit1_loss", "final_loss", "final_accuracy"} <= set(history)
+    assert {"val_exit1_accuracy", "val_final_loss"} <= set(history)
+    total = 0.3 * history["val_exit1_loss"][0] + history["val_final_loss"][0]
+    assert history["val_loss"][0] == pytest.approx(total, rel=1e-4)
+
+
+def test_metric_objects_count_for_one_exit_each(data):
+    exits = add_exits(residual_net(), at=["first"])
+    exits.compile(
+        "sgd",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="hits")],
+        jit_compile=False,
+    )
+    found = exits.evaluate(*data, verbose=0, return_dict=True)
+    outputs = answers(exits, data[0])
+    for name in ("exit1", "final"):
+        hits = np.mean(outputs[name].argmax(-1) == data[1])
+        assert found[f"{name}_hits"] == pytest.approx(hits, abs=1e-5)
+
+
+def test_every_exit_learns_and_files_round_trip(trained, data, tmp_path):
+    outputs = answers(trained, data[0])
+    hits = [np.mean(outputs[n].argmax(-1) == data[1]) for n in outputs]
+    assert min(hits) > 1.4 / CLASSES
+
+    trained.save(tmp_path / "exits.keras")
+    loaded = keras.saving.load_model(tmp_path / "exits.keras")
+    assert type(loaded) is netopt.depth.ExitModel
+    assert loaded.exit_names == trained.exit_names
+    assert loaded.exit_weights == trained.exit_weights
+    assert loaded.activation == "linear"
+    assert loaded.training_record == trained.training_record
+    again = answers(loaded, data[0])
+    assert all(np.array_equal(again[n], outputs[n]) for n in outputs)
+    loaded.fit(data[0][:32], data[1][:32], verbose=0)
+
+
+def test_markers_bring_name_and_head(data):
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(inputs)
+    x = keras.layers.Dense(8)(x)
+    head = keras.layers.Dense(CLASSES, name="own")
+    x = netopt.layers.EarlyExit(head, name="easy")(x)
+    x = netopt.layers.EarlyExit(name="middle")(keras.layers.Dense(8)(x))
+    model = keras.Model(inputs, keras.layers.Dense(CLASSES)(x))
+    exits = add_exits(model)
+
+    assert exits.exit_names == ("easy", "middle", "final")
+    assert exits.get_layer("own") is head
+    compiled(exits).fit(data[0][:32], data[1][:32], verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("build", "at"),
+    [
+        (sequential_net, ["first"]),
+        (nested_net, ["block/inner"]),
+        (nested_net, ["block"]),
+    ],
+    ids=["sequential", "inside a nested model", "behind one"],
+)
+def test_other_kinds_of_models(build, at, data, tmp_path):
+    model = build()
+    before = answers(model, data[0])
+    exits = add_exits(model, at=at)
+
+    assert np.array_equal(answers(exits, data[0])["final"], before)
+    exits.save(tmp_path / "exits.keras")
+    loaded = keras.saving.load_model(tmp_path / "exits.keras")
+    assert np.array_equal(
+        answers(loaded, data[0])["exit1"], answers(exits, data[0])["exit1"]
+    )
+
+
+@pytest.mark.parametrize("shape", [(6,), (5, 6), (4, 4, 2), (3, 4, 4, 2)])
+def test_default_heads_by_rank(shape):
+    inputs = keras.Input(shape)
+    x = keras.layers.Activation("relu", name="place")(inputs)
+    x = keras.layers.Dense(4, activation="softmax")(keras.layers.Flatten()(x))
+    exits = add_exits(keras.Model(inputs, x), at=["place"])
+    out = answers(exits, np.ones((2, *shape), "float32"))["exit1"]
+
+    assert out.shape == (2, 4)
+    np.testing.assert_allclose(out.sum(-1), 1.0, atol=1e-5)
+
+
+def test_own_heads_and_weights():
+    heads = [keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])]
+    heads.append(
+        keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
+    )
+    # Heads come in the order of `at`; exits in that of execution.
+    exits = add_exits(
+        residual_net(), at=["second", "first"], heads=heads, weights="depth"
+    )
+    assert [layer for layer in exits.layers if layer in heads] == heads[::-1]
+    assert exits.exit_weights == pytest.approx(
+        {"exit1": 1 / 3, "exit2": 2 / 3, "final": 1.0}
+    )
+
+
+def test_heads_alone_learn_on_a_frozen_backbone(data, tmp_path):
+    model = residual_net()
+    model(data[0], training=True)  # Averages that are not the initial ones.
+    before = arrays(model)
+    flags = [layer.trainable for layer in model.layers]
+    exits = compiled(add_exits(model, at=["first"], freeze=True))
+    first = answers(exits, data[0])["exit1"]
+    exits.fit(data[0][:64], data[1][:64], epochs=2, verbose=0)
+
+    assert all(map(np.array_equal, arrays(model), before))
+    assert [layer.trainable for layer in model.layers] == flags
+    assert not np.array_equal(answers(exits, data[0])["exit1"], first)
+    exits.save(tmp_path / "exits.keras")
+    loaded = keras.saving.load_model(tmp_path / "exits.keras")
+    assert len(loaded.trainable_variables) == 2
+
+
+def test_distillation_adds_the_distance_to_the_last_answer(data):
+    x, y = data[0][:32], data[1][:32]
+    losses = []
+    for distill in (None, 2.0):
+        keras.utils.set_random_seed(0)
+        exits = add_exits(residual_net(), at=["first"], distill=distill)
+        found = compiled(exits).evaluate(x, y, verbose=0, return_dict=True)
+        losses.append(found["loss"])
+    outputs = answers(exits, x)
+    soft = {n: np.exp(v / 2.0) for n, v in outputs.items()}
+    soft = {n: v / v.sum(-1, keepdims=True) for n, v in soft.items()}
+    gap = np.log(soft["final"]) - np.log(soft["exit1"])
+    wanted = 0.3 * 4.0 * np.mean((soft["final"] * gap).sum(-1))
+    assert losses[1] - losses[0] == pytest.approx(wanted, rel=1e-3)
+
+
+def test_unknown_and_useless_places_are_refused():
+    model = residual_net()
+    with pytest.raises(ValueError, match="Near matches: first"):
+        add_exits(model, at=["frist"])
+    with pytest.raises(ValueError, match="before the final output"):
+        add_exits(model, at=["out"])
+    with pytest.raises(ValueError, match="no `keras_netopt.layers.EarlyExit`"):
+        add_exits(model)
+    with pytest.raises(ValueError, match="must name a layer once"):
+        add_exits(model, at=["first", "first"])
+    with pytest.raises(ValueError, match=r"shape of the final output"):
+        add_exits(model, at=["first"], heads=[keras.layers.Dense(3)])
+    shared = keras.layers.Dense(4, name="twice")
+    inputs = keras.Input((4,))
+    twice = keras.Model(inputs, keras.layers.Dense(2)(shared(shared(inputs))))
+    with pytest.raises(ValueError, match="is called 2 times"):
+        add_exits(twice, at=["twice"])
+
+
+def test_the_record_of_training_data():
+    x, _ = make_data(5000)
+    record = netopt.depth.exit_model.TrainingRecord()
+    record.add(x, validation_split=0.5)
+
+    assert record.share_of(x[:300]) == pytest.approx(1.0, abs=0.25)
+    assert record.share_of(x[2500:2800]) == 0.0
+    again = type(record).from_config(record.get_config())
+    assert again.share_of(x[:300]) == record.share_of(x[:300])
