@@ -1,7 +1,8 @@
 """Stochastic depth and LayerDrop: accuracy, and halves of the network.
 
-Run with `python -m benchmarks.adaptive_depth.stochastic_depth` on JAX. that are already in the JSON are kept; `--fresh` measures all; `--limit 1` is
-a trial that writes nothing. Times of steps are in `step_time`.
+Run with `python -m benchmarks.adaptive_depth.stochastic_depth` on JAX. Rows
+that are already in the JSON are kept; `--fresh` measures all; `--limit 1` is a
+trial that writes nothing. Times of steps are in `step_time`.
 """
 
 import argparse
