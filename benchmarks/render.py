@@ -15,7 +15,7 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks.adaptive_depth import exit_tables as early_exit
+from benchmarks.adaptive_depth import block_tables, exit_tables
 from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
 from benchmarks.curriculum import tables as curriculum
@@ -30,7 +30,7 @@ GROUPS = {
     "channel_pruning": channel_pruning.TABLES,
     "growing": growing.TABLES,
     "curriculum": curriculum.TABLES,
-    "early_exit": early_exit.TABLES,
+    "adaptive_depth": {**exit_tables.TABLES, **block_tables.TABLES},
     "applications": applications.TABLES,
 }
 TABLES = {

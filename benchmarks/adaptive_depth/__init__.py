@@ -1,1 +1,1 @@
-"""Early exits against the same network without them."""
+"""Networks that run fewer layers: what is saved, and what it costs."""

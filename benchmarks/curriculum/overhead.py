@@ -7,17 +7,14 @@ it differs from 1 is noise. Scoring the samples anew is timed apart.
 """
 
 import argparse
-import gc
-import random
 import time
-from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
 
 from benchmarks.curriculum import data
 from benchmarks.records import Records
+from benchmarks.turns import Fit, take_turns
 from keras_netopt.callbacks import Curriculum
 from keras_netopt.curriculum import sample_losses
 
@@ -32,8 +29,6 @@ SETTINGS = {
     "rounds": ROUNDS,
     "fit": "one epoch of a model that has trained before",
 }
-
-Fit = Callable[[], Any]
 
 
 def main() -> None:
@@ -96,25 +91,6 @@ def prepare(samples: int) -> tuple[dict[str, Fit], Fit]:
     scorer = data.build()
     sample_losses(scorer, x, y)
     return fits, lambda: sample_losses(scorer, x, y)
-
-
-def take_turns(fits: dict[str, Fit], rounds: int) -> Any:
-    """Yields a row a fit: arms in random order, round by round."""
-    order = random.Random(0)
-    for turn in range(rounds):
-        names = list(fits)
-        order.shuffle(names)
-        gc.collect()
-        for name in names:
-            wall, cpu = time.perf_counter(), time.process_time()
-            fits[name]()
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            yield {
-                "arm": name,
-                "round": turn,
-                "wall": round(wall, 5),
-                "cpu": round(cpu, 5),
-            }
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def letters() -> int:
     return len(set("\n".join(pydoc_data.topics.topics.values())))
 
 
-def shuffled(pair: Pair, seed: int) -> Any:
+def shuffled(pair: Pair, seed: int, size: int = BATCH) -> Any:
     """Batches in a new order every epoch, the same ones for a seed.
 
     Arrays are not given to `fit`: after `set_random_seed` TensorFlow shuffles
@@ -84,7 +84,7 @@ def shuffled(pair: Pair, seed: int) -> Any:
 
     x, y = (tf.constant(array) for array in pair)
     order = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=seed)
-    batches = order.batch(BATCH, drop_remainder=True)
+    batches = order.batch(size, drop_remainder=True)
     return batches.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
 
 

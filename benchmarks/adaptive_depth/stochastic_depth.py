@@ -1,0 +1,111 @@
+"""Stochastic depth and LayerDrop: accuracy, and halves of the network.
+
+Run with `python -m benchmarks.adaptive_depth.stochastic_depth` on JAX. Rows
+that are already in the JSON are kept; `--fresh` measures all; `--limit 1` is a
+trial that writes nothing. Times of steps are in `step_time`.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from benchmarks.adaptive_depth import residual
+from benchmarks.records import Records
+from keras_netopt import depth
+
+NAME = "stochastic_depth"
+EPOCHS = 10
+SETTINGS = {
+    "data": f"Fashion-MNIST, {residual.IMAGES:,} train, 10,000 test",
+    "network": f"{residual.BLOCKS} residual blocks, width {residual.UNITS}",
+    "optimizer": f"Adam {residual.RATE}, global_clipnorm 1",
+    "batch": residual.BATCH,
+    "epochs": EPOCHS,
+}
+ARMS: dict[str, tuple[str, Callable[[int], Any]]] = {
+    "plain": ("ordinary residual network", lambda seed: residual.plain()),
+    "batch": (
+        '`StochasticDepth`, "batch", to 0.5',
+        lambda seed: residual.stochastic(0.5, "batch", seed),
+    ),
+    "sample": (
+        '`StochasticDepth`, "sample", to 0.5',
+        lambda seed: residual.stochastic(0.5, "sample", seed),
+    ),
+    "drop_zero": (
+        "`LayerDrop`, rate 0",
+        lambda seed: residual.layer_drop(0.0, seed),
+    ),
+    "drop": (
+        "`LayerDrop`, rate 0.2",
+        lambda seed: residual.layer_drop(0.2, seed),
+    ),
+    "drop_half": (
+        "`LayerDrop`, rate 0.5",
+        lambda seed: residual.layer_drop(0.5, seed),
+    ),
+}
+
+
+def main() -> None:
+    """Measures every missing row."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--limit", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", default=list(ARMS))
+    options = parser.parse_args()
+    if options.limit:
+        for arm in options.arms:
+            print(arm, train(arm, 0, options.limit))
+        return
+    records = Records(NAME, SETTINGS, fresh=options.fresh)
+    for seed in range(options.seeds):
+        for arm in options.arms:
+            if not records.find(arm=arm, seed=seed):
+                row = train(arm, seed, EPOCHS)
+                records.add({"arm": arm, "seed": seed, **row})
+                print(
+                    arm, seed, row["accuracy"][-1], row.get("half"), flush=True
+                )
+
+
+def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
+    """Trains one arm and returns its row."""
+    (x, y), test = residual.load()
+    keras.utils.set_random_seed(seed)
+    model = ARMS[arm][1](seed)
+    begin = time.perf_counter()
+    history = model.fit(
+        x,
+        y,
+        batch_size=residual.BATCH,
+        epochs=epochs,
+        validation_data=test,
+        validation_batch_size=1000,
+        verbose=0,
+    ).history
+    row = {
+        "accuracy": [round(v, 4) for v in history["val_accuracy"]],
+        "loss": [round(v, 4) for v in history["loss"]],
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
+    if arm.startswith("drop"):
+        half = depth.extract(model, keep="every_other")
+        row["half"] = round(accuracy(half, test), 4)
+        row["params"] = [model.count_params(), half.count_params()]
+    return row
+
+
+def accuracy(model: Any, test: residual.Pair) -> float:
+    """Returns the share of right answers."""
+    x, y = test
+    answers = model.predict(x, batch_size=1000, verbose=0).argmax(axis=-1)
+    return float((answers == y).mean())
+
+
+if __name__ == "__main__":
+    main()
