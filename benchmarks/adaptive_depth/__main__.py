@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 
-
 PARTS = (
     ("early_exit", "tensorflow"),
     ("stochastic_depth", "jax"),
