@@ -101,6 +101,7 @@ def calibrate(
     kind, budget = _budget(max_accuracy_drop, max_macs, max_latency_ms)
     check_choice(criterion, "criterion", criteria.CRITERIA)
     confidence = _check_confidence(confidence, kind)
+    _check_arrays(x_val)
     stages = cut(exit_model)
     measured = measure(exit_model, x_val, y_val, criterion)
     notes = _look_at(exit_model, x_val, measured.samples)
@@ -157,6 +158,18 @@ def _check_model(model: Any) -> None:
         "`keras_netopt.depth.add_exits` returns. "
         f"Received: exit_model={model!r}"
     )
+
+
+def _check_arrays(x: Any) -> None:
+    leaves = keras.tree.flatten(x)
+    arrays = all(hasattr(leaf, "shape") for leaf in leaves)
+    lengths = {leaf.shape[0] for leaf in leaves if arrays and leaf.shape}
+    if len(lengths) != 1 or 0 in lengths:
+        found = [getattr(leaf, "shape", leaf) for leaf in leaves]
+        raise ValueError(
+            "Argument `x_val` must be arrays with as many samples each, at "
+            f"least one. Received: x_val of {found!r:.200}"
+        )
 
 
 def _budget(drop: Any, macs: Any, milliseconds: Any) -> tuple[str, float]:

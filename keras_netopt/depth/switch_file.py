@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_netopt.cost.interpreter import TfliteModel
+from keras_netopt.depth.check_files import keras_scores
 from keras_netopt.depth.exit_costs import ExitCosts
 from keras_netopt.depth.exit_state import ExitState
 from keras_netopt.depth.exit_switch import switch_model
 from keras_netopt.depth.runner import Arrays
 from keras_netopt.depth.stage_files import (
     example_feeds,
-    keras_scores,
     recalibrated,
     time_files,
     write_full,

@@ -220,7 +220,7 @@ def _calibrate(**changed: Any) -> Call:
             "exit_model": depth.add_exits(model, at=["hidden"]),
             "x_val": x,
             "y_val": y,
-            "max_macs": 1e9,
+            "max_macs": 200,
             **changed,
         }
         return depth.calibrate(**arguments).thresholds
@@ -536,7 +536,7 @@ FUNCTIONS = (
         is_pruned=False,
         bad={
             "exit_model": _calibrate(exit_model=NOT_A_MODEL),
-            "x_val": _calibrate(x_val=np.full((120, 8), np.nan, "float32")),
+            "x_val": _calibrate(x_val=np.zeros((0, 8), "float32")),
             "y_val": _calibrate(y_val=np.zeros(3)),
             "max_accuracy_drop": _calibrate(
                 max_macs=None, max_accuracy_drop=1.0

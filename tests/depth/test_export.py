@@ -13,6 +13,7 @@ from keras_netopt.cost.interpreter import TfliteModel, count_ops
 from keras_netopt.depth import (
     add_exits,
     calibrate,
+    check_files,
     device_runner,
     exit_switch,
     stage_files,
@@ -131,7 +132,7 @@ def test_swapped_outputs_are_refused(folder, exits, held_out, monkeypatch):
 
     monkeypatch.setattr(device_runner.Stage, "run", swapped)
     with pytest.raises(ExportError, match="decide otherwise than the model"):
-        stage_files.check_decisions(
+        check_files.check_decisions(
             exits, exits.state, folder[0], {"image": held_out[0]}, exact=True
         )
 
