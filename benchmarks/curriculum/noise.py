@@ -2,7 +2,8 @@
 
 Run with `python -m benchmarks.curriculum.noise`. Rows that are already in
 `benchmarks/results/curriculum_noise.json` are kept; `--fresh` measures all.
-`--limit 1` is a trial: few samples, one epoch, nothing written.
+`--whole` trains some arms on all images that are not held out, into a file of
+its own. `--limit 1` is a trial: few samples, one epoch, nothing written.
 """
 
 import argparse
@@ -36,6 +37,15 @@ SETTINGS = {
 }
 
 
+WHOLE = f"{NAME}_whole"
+WHOLE_SAMPLES = 55_000
+WHOLE_ARMS = ("shuffle", "super_quarter", "self_paced_super")
+WHOLE_SETTINGS = {
+    **SETTINGS,
+    "data": "Fashion-MNIST, 55,000 train, 10,000 clean test",
+}
+
+
 class Watch(keras.callbacks.Callback):
     """Notes which samples each epoch shows."""
 
@@ -60,21 +70,27 @@ def main() -> None:
     if options.limit:
         _trial()
         return
-    records = Records(NAME, SETTINGS, fresh=options.fresh)
+    samples, arguments = data.SAMPLES, (NAME, SETTINGS)
+    if options.whole:
+        samples, arguments = WHOLE_SAMPLES, (WHOLE, WHOLE_SETTINGS)
+    records = Records(*arguments, fresh=options.fresh)
+    chosen = options.arms or list(WHOLE_ARMS if options.whole else arms.ARMS)
     for noise in options.noises:
         for seed in range(options.seeds or SEEDS[noise]):
             names = [
                 name
-                for name in options.arms
+                for name in chosen
                 if not records.find(noise=noise, arm=name, seed=seed)
             ]
             if names:
-                measure(records, noise, seed, names)
+                measure(records, noise, seed, names, samples)
 
 
-def measure(records: Records, noise: str, seed: int, names: list[str]) -> None:
+def measure(
+    records: Records, noise: str, seed: int, names: list[str], samples: int
+) -> None:
     """Measures arms of one noise and seed, which share data and scores."""
-    task = data.load(noise, seed)
+    task = data.load(noise, seed, samples)
     scores = _scores(task, seed)
     for name in names:
         row = train(task, scores, name, seed, EPOCHS)
@@ -132,7 +148,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--limit", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=0)
-    parser.add_argument("--arms", nargs="+", default=list(arms.ARMS))
+    parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--arms", nargs="+", choices=arms.ARMS)
     parser.add_argument("--noises", nargs="+", default=list(data.NOISES))
     return parser.parse_args()
 
