@@ -85,7 +85,8 @@ def test_a_dear_step_is_made_less_often(train, x):
         keras.utils.set_random_seed(1)
         layer = make(ponder_cost=price, max_steps=3)
         optimizer = keras.optimizers.Adam(0.05)
-        train(layer, x, epochs=20, optimizer=optimizer, batch_size=16)
+        steps = np.concatenate([x] * 20)
+        train(layer, steps, optimizer=optimizer, batch_size=16)
         return float(to_numpy(layer._unrolled(x)[2]).mean())
 
     assert steps(1.0) < steps(0.0)

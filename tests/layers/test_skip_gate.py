@@ -58,7 +58,8 @@ def test_the_cost_brings_the_gate_to_its_target(train):
         keras.utils.set_random_seed(2)
         layer = SkipGate(layers.Rescaling(0.0), target=target)
         optimizer = keras.optimizers.Adam(0.02)
-        train(layer, data, epochs=60, optimizer=optimizer, batch_size=256)
+        steps = np.concatenate([data] * 60)
+        train(layer, steps, optimizer=optimizer, batch_size=256)
         share = to_numpy(layer._decide(ops.convert_to_tensor(data))).mean()
 
         assert abs(share - target) < 0.05
