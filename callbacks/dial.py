@@ -31,8 +31,8 @@ class Dial(Piece):
     or to lower a temperature. The value in force is in the logs as
     `dial/<attr>`.
 
-    It is a function of the step alone: a resumed fit needs nothing from the
-    killed one. With `steps_per_execution=n` it holds for n steps.
+    It is a function of the step alone and set when it changes; a resumed fit
+    goes on bit for bit. With `steps_per_execution=n` it holds for n steps.
 
     Example:
 
@@ -132,6 +132,10 @@ class Dial(Piece):
 
     def start(self, model: keras.Model) -> None:
         """Sets the value for the first step."""
+        saved = self.saved()
+        if saved is not None:
+            # What the file holds may have been trained since it was set.
+            self._value = saved[0]["value"]
         self._turn()
 
     def advance(self, before: int, after: int) -> None:
@@ -150,6 +154,10 @@ class Dial(Piece):
         """Leaves the value of the last step, whatever was put back."""
         self._value = None
         self._turn()
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the value in force, which the file holds as well."""
+        return {"value": self._value}
 
     def progress_logs(self) -> dict[str, float]:
         """Returns the value in force."""
