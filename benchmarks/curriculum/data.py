@@ -59,6 +59,27 @@ def load(noise: str, seed: int, samples: int = SAMPLES) -> Task:
     )
 
 
+def all_held_out(
+    task: Task, noise: str, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns every image that a task does not train on, with such labels.
+
+    Args:
+        task: What `load` returned for this noise and seed.
+        noise: A key of `NOISES`.
+        seed: The seed of the task.
+    """
+    (x, y), _ = keras.datasets.fashion_mnist.load_data()
+    order = np.random.default_rng(seed).permutation(len(x))
+    others = order[len(task.x) + len(task.held_out[0]) :]
+    rng = np.random.default_rng(1000 + seed)
+    labels = spoiled(y[others].astype("int32"), noise, rng)
+    return (
+        np.concatenate([task.held_out[0], scaled(x[others])]),
+        np.concatenate([task.held_out[1], labels]),
+    )
+
+
 def spoiled(y: np.ndarray, noise: str, rng: np.random.Generator) -> np.ndarray:
     """Returns labels of which some have been changed."""
     hit = rng.random(len(y)) < NOISES[noise]

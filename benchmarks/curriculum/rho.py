@@ -7,6 +7,7 @@ the largest losses instead: what the table is worth.
 """
 
 import argparse
+import dataclasses
 import time
 from typing import Any
 
@@ -35,6 +36,7 @@ SETTINGS = {
 ARMS = {
     "uniform": "uniform batches of 32",
     "rho": "32 of 320 by RHO-LOSS",
+    "rho_large": "the same, table from 50,000 held-out samples",
     "top": "32 of 320 by loss (control)",
 }
 
@@ -54,7 +56,7 @@ class Picks(keras.callbacks.Callback):
         if self.method != "uniform":
             task = self.task
             worth = sample_losses(self.model, task.x[ids], task.y[ids])
-        if self.method == "rho":
+        if self.method.startswith("rho"):
             worth = worth - self.table[ids]
         picked = [
             group[np.argsort(worth[place])[-KEPT:]]
@@ -74,26 +76,33 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--limit", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
     options = parser.parse_args()
     if options.limit:
         task = data.load("redrawn", 0, samples=2000)
         table = np.zeros(len(task.x), "float32")
-        for name in ARMS:
+        for name in options.arms:
             print(name, train(task, table, name, 0, options.limit))
         return
     records = Records(NAME, SETTINGS, fresh=options.fresh)
     for seed in range(options.seeds):
-        names = [n for n in ARMS if not records.find(arm=n, seed=seed)]
+        names = [n for n in options.arms if not records.find(arm=n, seed=seed)]
         if not names:
             continue
         task = data.load("redrawn", seed)
-        table = sample_losses(
-            data.held_out_model(task, seed), task.x, task.y
-        ).astype("float32")
         for name in names:
-            row = train(task, table, name, seed, EPOCHS)
+            row = train(task, make_table(task, name, seed), name, seed, EPOCHS)
             records.add({"arm": name, "seed": seed, **row})
             print(name, seed, max(row["accuracy"]), flush=True)
+
+
+def make_table(task: data.Task, name: str, seed: int) -> np.ndarray:
+    """Returns the loss of each sample under a network that never saw it."""
+    if name == "rho_large":
+        held_out = data.all_held_out(task, "redrawn", seed)
+        task = dataclasses.replace(task, held_out=held_out)
+    model = data.held_out_model(task, seed)
+    return sample_losses(model, task.x, task.y).astype("float32")
 
 
 def train(
@@ -105,9 +114,11 @@ def train(
         size = CANDIDATES
         arm = Arm(
             callbacks=lambda: [
-                SelectiveBackprop(KEPT / CANDIDATES, select=name, **ALL)
+                SelectiveBackprop(
+                    KEPT / CANDIDATES, select=name.removesuffix("_large"), **ALL
+                )
             ],
-            table=table if name == "rho" else None,
+            table=table if name.startswith("rho") else None,
         )
     picks = Picks(task, table, name)
     begin = time.perf_counter()

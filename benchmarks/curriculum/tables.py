@@ -246,30 +246,38 @@ def _copying_goal() -> list[list[str]]:
 
 def _rho_goals() -> list[list[str]]:
     rows = _rows(rho.NAME)
-    own = _by_seed(rows, "rho")
-    if not own or not _by_seed(rows, "uniform"):
+    if not _by_seed(rows, "uniform"):
         return []
+    body = []
+    for name, title in (("rho", "RHO"), ("rho_large", "RHO, larger table")):
+        own = _by_seed(rows, name)
+        if own:
+            wrong = statistics.mean(row["wrong"][-1] for row in own.values())
+            base = statistics.mean(row["base"] for row in own.values())
+            body += [
+                _steps_goal(rows, name, title),
+                [
+                    f"{title}: fewer wrong labels chosen than there are",
+                    f"{wrong:.1%} of {base:.1%}",
+                    _verdict(wrong < base),
+                ],
+            ]
+    return body
+
+
+def _steps_goal(rows: Rows, name: str, title: str) -> list[str]:
     shares = []
-    for seed in own:
+    for seed in _by_seed(rows, name):
         base = _base(rows, seed)["accuracy"]
         there = (base.index(max(base)) + 1) * rho.STEPS_AN_EPOCH
-        mine = _reach(rows, "rho", seed)
+        mine = _reach(rows, name, seed)
         shares.append(None if mine is None else mine / there)
     known = [share for share in shares if share is not None]
     text = f"{statistics.mean(known):.2f}" if known else "not reached"
     if len(known) < len(shares):
         text += f" ({len(known)} of {len(shares)} seeds)"
     met = len(known) == len(shares) and statistics.mean(known) <= 0.6
-    wrong = statistics.mean(row["wrong"][-1] for row in own.values())
-    base = statistics.mean(row["base"] for row in own.values())
-    return [
-        ["RHO: steps to the best of uniform ≤ 0.6", text, _verdict(met)],
-        [
-            "RHO: fewer wrong labels chosen than there are",
-            f"{wrong:.1%} of {base:.1%}",
-            _verdict(wrong < base),
-        ],
-    ]
+    return [f"{title}: steps to the best of uniform ≤ 0.6", text, _verdict(met)]
 
 
 def _overhead_goals() -> list[list[str]]:
