@@ -40,33 +40,37 @@ def default_gate(rank: int, width: int = 10) -> keras.Layer:
             'sequences nor images: "auto" knows rank 2, 3 and 4. '
             f"Received: gate='auto' with inputs of rank {rank}"
         )
-    head = layers.Dense(1, bias_initializer="ones", dtype="float32")
+    # Names of its own: TensorFlow's optimizer of graphs sorts by name, and
+    # numbered ones differ between the process that saves and the one that
+    # loads.
+    head = layers.Dense(
+        1, bias_initializer="ones", dtype="float32", name="logit"
+    )
+    hidden = layers.Dense(width, activation="relu", name="hidden")
     if rank == 2:
-        return keras.Sequential([layers.Dense(width, activation="relu"), head])
-    if rank == 3:
-        return keras.Sequential(
-            [
-                layers.GlobalAveragePooling1D(),
-                layers.Dense(width, activation="relu"),
-                head,
-            ]
-        )
-    return keras.Sequential(
-        [
-            layers.MaxPooling2D(2, padding="same"),
+        inner = [hidden]
+    elif rank == 3:
+        inner = [layers.GlobalAveragePooling1D(name="mean"), hidden]
+    else:
+        inner = [
+            layers.MaxPooling2D(2, padding="same", name="pool"),
             *_convolution(width, 1),
             *_convolution(width, 2),
-            layers.GlobalAveragePooling2D(),
-            head,
+            layers.GlobalAveragePooling2D(name="mean"),
         ]
-    )
+    return keras.Sequential([*inner, head], name="gate")
 
 
 def _convolution(width: int, strides: int) -> list[Any]:
     return [
         layers.Conv2D(
-            width, 3, strides=strides, padding="same", use_bias=False
+            width,
+            3,
+            strides=strides,
+            padding="same",
+            use_bias=False,
+            name=f"conv_{strides}",
         ),
-        layers.BatchNormalization(momentum=0.9),
-        layers.ReLU(),
+        layers.BatchNormalization(momentum=0.9, name=f"norm_{strides}"),
+        layers.ReLU(name=f"relu_{strides}"),
     ]
