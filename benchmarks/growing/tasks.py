@@ -112,9 +112,9 @@ TASKS = {
             **LARGE_LM, optimizer=keras.optimizers.Adam(1e-3)
         ),
         actions=_lm_actions(),
-        points={0.5: list(range(6))},
+        points={0.35: list(range(6))},
         epochs=12,
-        grown_epochs=12,
+        grown_epochs=10,
         metric="val_loss",
         higher=False,
         steps=STEPS,
