@@ -25,6 +25,7 @@ LENGTHS = tuple(range(8, BITS + 1))
 LONGEST = (2, 4, 6, 8, 10, 12, 14, 16, 16, 16)
 PHASE, BATCH, RATE = 256, 128, 3e-3
 SAMPLES = 1000
+START = -float(np.log(9.0))
 SETTINGS = {
     "network": f"GRU cell of {UNITS} units, {MAX_STEPS} steps at most",
     "longest row by phase": list(LONGEST),
@@ -35,7 +36,10 @@ SETTINGS = {
 }
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "act": ("ACT, cost 0.001", {"mode": "act", "ponder_cost": 1e-3}),
-    "act_dear": ("ACT, cost 0.01", {"mode": "act", "ponder_cost": 1e-2}),
+    "act_long": (
+        "ACT, cost 0.001, begun at h = 0.1",
+        {"mode": "act", "ponder_cost": 1e-3},
+    ),
     "ponder": (
         "PonderNet, prior 0.1",
         {"mode": "ponder", "prior": 0.1, "halt_at": 0.5},
@@ -89,6 +93,8 @@ def build(arm: str) -> tuple[keras.Model, AdaptiveComputation]:
     arguments = ARMS[arm][1]
     halting = AdaptiveComputation(ReadBit(), MAX_STEPS, **arguments)
     memory = halting(inputs)[:, :UNITS]
+    if arm == "act_long":  # As PonderNet begins with this prior.
+        halting.halting.bias.assign([START])
     kind = PonderModel if arguments["mode"] == "ponder" else keras.Model
     model = kind(inputs, layers.Dense(2)(memory))
     model.compile(
