@@ -22,7 +22,7 @@ from keras_netopt.layers import AdaptiveComputation
 NAME = "parity"
 BITS, UNITS, MAX_STEPS = 16, 32, 20
 LENGTHS = tuple(range(8, BITS + 1))
-LONGEST = (2, 4, 6, 8, 10, 12, 14, 16, 16, 16)
+LONGEST = (2, 4, 6, 8, 10, 12, 14, 16, 16)
 PHASE, BATCH, RATE = 256, 128, 3e-3
 SAMPLES = 1000
 START = -float(np.log(9.0))
