@@ -15,7 +15,7 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks.adaptive_depth import block_tables, exit_tables
+from benchmarks.adaptive_depth import block_tables, exit_tables, parity_tables
 from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
 from benchmarks.curriculum import tables as curriculum
@@ -30,7 +30,11 @@ GROUPS = {
     "channel_pruning": channel_pruning.TABLES,
     "growing": growing.TABLES,
     "curriculum": curriculum.TABLES,
-    "adaptive_depth": {**exit_tables.TABLES, **block_tables.TABLES},
+    "adaptive_depth": {
+        **exit_tables.TABLES,
+        **block_tables.TABLES,
+        **parity_tables.TABLES,
+    },
     "applications": applications.TABLES,
 }
 TABLES = {

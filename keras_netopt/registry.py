@@ -206,7 +206,8 @@ METHODS: tuple[Method, ...] = (
         kind="layer",
         summary="Repeats a cell as often as each sample needs it.",
         card="adaptive_computation",
-        reference="Graves 2016, arXiv 1603.08983",
+        reference="Graves 2016, arXiv 1603.08983; Banino et al. 2021, arXiv "
+        "2107.05407",
         touches=frozenset({"dials", "loss"}),
     ),
     Method(

@@ -32,7 +32,7 @@ PARTS = {
         "save_scores",
         "self_paced_weights",
     )
-} | {"depth.ExitModel", "depth.FrozenExitModel"}
+} | {"depth.ExitModel", "depth.FrozenExitModel", "depth.PonderModel"}
 
 
 def find(name):

@@ -8,6 +8,7 @@ from keras_netopt.depth.exit_model import ExitModel
 from keras_netopt.depth.exit_report import ExitEvaluation
 from keras_netopt.depth.extract import extract
 from keras_netopt.depth.frozen_exit_model import FrozenExitModel
+from keras_netopt.depth.ponder_model import PonderModel
 from keras_netopt.depth.rates import linear_rates
 from keras_netopt.depth.threshold_search import ExitPoint
 
@@ -17,6 +18,7 @@ __all__ = [
     "ExitModel",
     "ExitPoint",
     "FrozenExitModel",
+    "PonderModel",
     "add_exits",
     "add_stochastic_depth",
     "calibrate",

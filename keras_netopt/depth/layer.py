@@ -36,7 +36,7 @@ class DepthLayer(keras.layers.Layer):
         )
 
     def add_random_state(self, seed: int | None) -> None:
-        """Adds the weight that `keeps` draws from."""
+        """Adds the weight that `drawn` draws from."""
         if seed is None:
             seed = random.randrange(2**31)
         self.random_state = self.add_weight(
@@ -55,9 +55,13 @@ class DepthLayer(keras.layers.Layer):
 
     def keeps(self, rate: Any, count: Any) -> Any:
         """Draws `count` booleans that are true with probability 1 - rate."""
+        return self.drawn(count) >= rate
+
+    def drawn(self, count: Any) -> Any:
+        """Draws `count` numbers in [0, 1), others at each call."""
         seed, step = self.random_state[0], self.random_state[1]
         self.random_state.assign(ops.stack([seed, step + 1]))
-        return uniform(seed, step, count) >= rate
+        return uniform(seed, step, count)
 
     def call_block_if(
         self,

@@ -266,9 +266,22 @@ LAYERS = (
         bad={
             "cell": NOT_A_LAYER,
             "max_steps": 0,
+            "mode": "think",
             "epsilon": 1.0,
             "ponder_cost": -1e-3,
+            "prior": 0.2,
+            "kl_weight": 0.01,
+            "halt_at": 0.5,
+            "seed": 1,
         },
+    ),
+    LayerSetting(
+        name="AdaptiveComputation ponder",
+        piece="layers.AdaptiveComputation",
+        arguments=_repeated(mode="ponder", halt_at=0.5, seed=3),
+        effect=lambda layer, x: 1.0 < float(layer.mean_steps.numpy()) < 4.0,
+        neutral=_repeated(max_steps=1, mode="ponder", kl_weight=0.0),
+        plain=_once,
     ),
 )
 BY_PIECE = {setting.piece: setting for setting in reversed(LAYERS)}

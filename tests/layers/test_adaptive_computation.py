@@ -126,6 +126,58 @@ def test_losses_inside_the_loop_do_no_harm(x):
     assert np.isfinite(model.evaluate(x, x, verbose=0))
 
 
+def test_pondering_halts_where_the_unrolled_steps_say(x):
+    for data in (x, np.stack([x, x[::-1]], axis=1)):
+        layer = make(bias=0.0, mode="ponder", halt_at=0.6)
+        states, p = map(to_numpy, layer._every_state(data))
+        n = (p.cumsum(1) >= 0.6).argmax(1)
+
+        assert len(set(n)) > 1
+        np.testing.assert_allclose(p.sum(1), 1.0, atol=1e-6)
+        found = to_numpy(layer(data))
+        expected = states[np.arange(len(x)), n]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        mean = np.einsum("bn,bn...->b...", p, states)
+        found = to_numpy(layer(data, training=True))
+        np.testing.assert_allclose(found, mean, atol=1e-5)
+        steps = p @ np.arange(1.0, 6.0)
+        np.testing.assert_allclose(
+            to_numpy(layer.steps(data)), steps, rtol=1e-5
+        )
+        assert float(layer.mean_steps.value) == pytest.approx(
+            0.9 * 5 + 0.1 * steps.mean(), rel=1e-5
+        )
+
+
+def test_pondering_begins_at_the_prior():
+    layer = AdaptiveComputation(layers.Dense(4), mode="ponder", prior=0.25)
+    layer.build((None, 4))
+    h = 1 / (1 + np.exp(-layer.halting.get_weights()[1]))
+
+    assert h == pytest.approx(0.25)
+    assert set(layer.netopt_dials) == {"kl_weight"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "value"),
+    [
+        ("act", "prior", 0.2),
+        ("act", "halt_at", "sample"),
+        ("ponder", "epsilon", 0.01),
+        ("ponder", "ponder_cost", 0.0),
+        ("ponder", "prior", 0.0),
+        ("ponder", "prior", 1.0),
+        ("ponder", "kl_weight", -0.1),
+        ("ponder", "halt_at", 0.0),
+        ("ponder", "halt_at", "median"),
+        ("ponder", "seed", -1),
+    ],
+)
+def test_arguments_act_or_are_refused(mode, name, value):
+    with pytest.raises(ValueError, match=f"Argument `{name}` must be"):
+        AdaptiveComputation(layers.Dense(4), mode=mode, **{name: value})
+
+
 def test_a_cell_that_changes_the_shape_is_refused(x):
     with pytest.raises(ValueError, match="Argument `cell` of AdaptiveComp"):
         AdaptiveComputation(layers.Dense(5))(x)

@@ -1,0 +1,150 @@
+"""Parity of 8 to 16 bits: how many steps ACT and PonderNet make, how right.
+
+Run with `KERAS_BACKEND=jax python -m benchmarks.adaptive_depth.parity`. A
+sample is a row of bits, 1 and -1, and zeros behind them. The cell reads the
+first number of the row, moves the row on by one and keeps what it remembers,
+so n bits take n steps. The longest row grows while a network trains. Steps
+are N of ACT and the expectation of PonderNet, which answers at the median.
+"""
+
+import argparse
+import time
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from benchmarks.records import Records
+from keras_netopt.depth import PonderModel
+from keras_netopt.layers import AdaptiveComputation
+
+NAME = "parity"
+BITS, UNITS, MAX_STEPS = 16, 32, 20
+LENGTHS = tuple(range(8, BITS + 1))
+LONGEST = (2, 4, 6, 8, 10, 12, 14, 16, 16)
+PHASE, BATCH, RATE = 256, 128, 3e-3
+SAMPLES = 1000
+START = -float(np.log(9.0))
+SETTINGS = {
+    "network": f"GRU cell of {UNITS} units, {MAX_STEPS} steps at most",
+    "longest row by phase": list(LONGEST),
+    "steps of a phase": PHASE,
+    "batch": BATCH,
+    "optimizer": f"Adam {RATE}, global_clipnorm 1",
+    "test": f"{SAMPLES} rows a length",
+}
+ARMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "act": ("ACT, cost 0.001", {"mode": "act", "ponder_cost": 1e-3}),
+    "act_long": (
+        "ACT, cost 0.001, begun at h = 0.1",
+        {"mode": "act", "ponder_cost": 1e-3},
+    ),
+    "ponder": (
+        "PonderNet, prior 0.1",
+        {"mode": "ponder", "prior": 0.1, "halt_at": 0.5},
+    ),
+}
+
+
+class ReadBit(layers.Layer):
+    """Reads one number of the row that the state holds."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cell = layers.GRUCell(UNITS)
+
+    def build(self, shape: Any) -> None:
+        """Builds the cell for one number a step."""
+        self.cell.build((shape[0], 1))
+
+    def call(self, state: Any) -> Any:
+        """Returns the new memory and the row, moved on by one."""
+        memory, row = state[:, :UNITS], state[:, UNITS:]
+        _, (memory,) = self.cell(row[:, :1], [memory])
+        row = ops.concatenate([row[:, 1:], row[:, :1] * 0.0], axis=1)
+        return ops.concatenate([memory, row], axis=1)
+
+
+def main() -> None:
+    """Measures every missing row."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--limit", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", default=list(ARMS))
+    options = parser.parse_args()
+    if options.limit:
+        for arm in options.arms:
+            print(arm, train(arm, 0, options.limit))
+        return
+    records = Records(NAME, SETTINGS, fresh=options.fresh)
+    for seed in range(options.seeds):
+        for arm in options.arms:
+            if not records.find(arm=arm, seed=seed):
+                row = train(arm, seed, PHASE)
+                records.add({"arm": arm, "seed": seed, **row})
+                print(arm, seed, row, flush=True)
+
+
+def build(arm: str) -> tuple[keras.Model, AdaptiveComputation]:
+    """Returns the compiled network, and the layer in it."""
+    inputs = keras.Input((UNITS + BITS,))
+    arguments = ARMS[arm][1]
+    halting = AdaptiveComputation(ReadBit(), MAX_STEPS, **arguments)
+    memory = halting(inputs)[:, :UNITS]
+    if arm == "act_long":  # As PonderNet begins with this prior.
+        halting.halting.bias.assign([START])
+    kind = PonderModel if arguments["mode"] == "ponder" else keras.Model
+    model = kind(inputs, layers.Dense(2)(memory))
+    model.compile(
+        keras.optimizers.Adam(RATE, global_clipnorm=1.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=keras.backend.backend() == "jax",
+    )
+    return model, halting
+
+
+def rows(
+    rng: np.random.Generator, lengths: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns states with an empty memory, and 1 where ones are odd."""
+    bits = rng.choice([-1.0, 1.0], (len(lengths), BITS))
+    bits = bits * (np.arange(BITS) < lengths[:, None])
+    memory = np.zeros((len(lengths), UNITS))
+    states = np.concatenate([memory, bits], axis=1).astype("float32")
+    return states, ((bits > 0).sum(axis=1) % 2).astype("int32")
+
+
+def train(arm: str, seed: int, steps: int) -> dict[str, Any]:
+    """Trains one arm, the longest row growing, and measures each length."""
+    keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    model, halting = build(arm)
+    begin = time.perf_counter()
+    losses = []
+    for longest in LONGEST:
+        lengths = rng.integers(1, longest + 1, steps * BATCH)
+        x, y = rows(rng, lengths)
+        found = model.fit(x, y, batch_size=BATCH, verbose=0).history
+        losses.append(round(found["loss"][0], 4))
+    seconds = time.perf_counter() - begin
+    accuracy, made = [], []
+    test = np.random.default_rng(100)
+    for length in LENGTHS:
+        x, y = rows(test, np.full(SAMPLES, length))
+        answers = model.predict(x, batch_size=SAMPLES, verbose=0)
+        accuracy.append(round(float((answers.argmax(-1) == y).mean()), 4))
+        count = ops.mean(halting.steps(ops.convert_to_tensor(x)))
+        made.append(round(float(count), 2))
+    return {
+        "accuracy": accuracy,
+        "steps": made,
+        "losses": losses,
+        "seconds": round(seconds, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The arguments of adaptive computation, by the mode in which they act."""
+
+from collections.abc import Callable
+from typing import Any
+
+from keras_netopt.checks import (
+    check_at_least_zero,
+    check_choice,
+    check_fraction,
+    check_probability,
+    check_seed,
+)
+
+MODES = ("act", "ponder")
+SAMPLE = "sample"
+
+
+def settings_of(mode: str, **given: Any) -> dict[str, Any]:
+    """Checks arguments and fills in the defaults of a mode.
+
+    Example:
+
+    >>> settings_of("act", epsilon=None, ponder_cost=0.01, prior=None)
+    {'epsilon': 0.01, 'ponder_cost': 0.01, 'prior': None}
+
+    Args:
+        mode: "act" or "ponder".
+        **given: The arguments; `None` is the default of the mode.
+
+    Returns:
+        Every argument; `None` for those of the other mode.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If it is out of range, or does nothing in this mode.
+    """
+    own = _CHECKS[mode]
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in own:
+            default, check = own[name]
+            value = check(default if value is None else value, name)
+        elif value is not None:
+            (other,) = set(MODES) - {mode}
+            raise ValueError(
+                f"Argument `{name}` must be None in mode {mode!r}, where it "
+                f"does nothing; it belongs to {other!r}. "
+                f"Received: {name}={value!r}"
+            )
+        found[name] = value
+    return found
+
+
+def _check_prior(value: Any, name: str) -> float:
+    rate = check_fraction(value, name)
+    if rate == 0.0:
+        raise ValueError(
+            f"Argument `{name}` must be a float in (0, 1). "
+            f"Received: {name}={value!r}"
+        )
+    return rate
+
+
+def _check_halt_at(value: Any, name: str) -> float | str:
+    if isinstance(value, str):
+        check_choice(value, name, (SAMPLE,))
+        return value
+    limit = check_probability(value, name)
+    if limit == 0.0:
+        raise ValueError(
+            f"Argument `{name}` must be {SAMPLE!r} or a float in (0, 1]. "
+            f"Received: {name}={value!r}"
+        )
+    return limit
+
+
+def _check_seed(value: Any, name: str) -> int | None:
+    return check_seed(value)
+
+
+# By mode and argument: the default, and how a value is checked.
+_CHECKS: dict[str, dict[str, tuple[Any, Callable[[Any, str], Any]]]] = {
+    "act": {
+        "epsilon": (0.01, check_fraction),
+        "ponder_cost": (1e-3, check_at_least_zero),
+    },
+    "ponder": {
+        "prior": (0.2, _check_prior),
+        "kl_weight": (0.01, check_at_least_zero),
+        "halt_at": (SAMPLE, _check_halt_at),
+        "seed": (None, _check_seed),
+    },
+}
