@@ -23,8 +23,16 @@ def _jit(value):
     return pytest.param({"jit_compile": value}, id=f"jit {value}", marks=marks)
 
 
+# TensorFlow and JAX compile all of it anew: each tries the one of its devices.
+LATER = {"tensorflow": "bfloat16", "jax": "mixed_float16"}.get(BACKEND)
+HALVES = [
+    pytest.param(name, marks=pytest.mark.slow if name == LATER else ())
+    for name in ("mixed_float16", "bfloat16")
+]
+
+
 @pytest.mark.check("C9")
-@pytest.mark.parametrize("name", ["mixed_float16", "bfloat16"])
+@pytest.mark.parametrize("name", HALVES)
 @ONE_QUICK
 def test_half_precision_trains(setting, name, case):
     with policy(name):
