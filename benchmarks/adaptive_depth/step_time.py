@@ -43,7 +43,8 @@ def main() -> None:
         fresh=options.fresh,
     )
     if not records.rows:
-        for row in take_turns(fits, ROUNDS):
+        # Written as a whole: half of a comparison is none.
+        for row in list(take_turns(fits, ROUNDS)):
             records.add(row)
 
 
