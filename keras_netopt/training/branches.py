@@ -131,13 +131,23 @@ def _forget(layer: keras.Layer, losses: set[int]) -> None:
 
 
 def _anchored(inputs: Any, weights: list[Any]) -> Any:
-    """On torch, ties weights to the graph that the layer is not part of.
+    """Ties weights to a graph that the layer is not part of.
 
-    Else they had no gradient at all, of which Keras warns in every step, and
-    momentum would stand still where it moves on the other backends.
+    torch and eager TensorFlow run the one branch that is taken. Weights of
+    the other one had no gradient at all, of which Keras warns in every step,
+    and momentum would stand still where it moves elsewhere.
     """
-    if keras.backend.backend() != "torch" or not weights:
+    backend = keras.backend.backend()
+    if not weights:
         return inputs
+    if backend == "torch":
+        return _anchored_on_torch(inputs, weights)
+    if backend == "tensorflow":
+        return _anchored_on_tensorflow(inputs, weights)
+    return inputs
+
+
+def _anchored_on_torch(inputs: Any, weights: list[Any]) -> Any:
     import torch
 
     class Anchor(torch.autograd.Function):
@@ -151,3 +161,19 @@ def _anchored(inputs: Any, weights: list[Any]) -> Any:
             return gradient, *map(torch.zeros_like, context.saved_tensors)
 
     return Anchor.apply(inputs, *weights)
+
+
+def _anchored_on_tensorflow(inputs: Any, weights: list[Any]) -> Any:
+    import tensorflow as tf
+
+    if not tf.executing_eagerly():
+        return inputs
+
+    @tf.custom_gradient
+    def anchor(tensor: Any, *anchored: Any) -> Any:
+        def backward(gradient: Any) -> Any:
+            return gradient, *map(tf.zeros_like, anchored)
+
+        return tf.identity(tensor), backward
+
+    return anchor(inputs, *map(tf.convert_to_tensor, weights))

@@ -108,13 +108,15 @@ def test_a_dropped_block_keeps_all_of_its_state(make_block, train, values, x):
         assert np.isfinite(loss).all()
 
 
-def test_dropped_blocks_have_gradients_of_zero_on_every_backend(train, x):
-    """Momentum moves on: torch would skip the weights and warn."""
+@pytest.mark.parametrize("eager", [False, True])
+def test_dropped_blocks_have_gradients_of_zero_everywhere(eager, train, x):
+    """Momentum moves on: torch and eager steps would skip the weights."""
     block = dense()
     model, _ = train(
         StochasticDepth(block, 1.0, mode="batch"),
         x,
         optimizer=keras.optimizers.AdamW(0.1, weight_decay=0.5),
+        run_eagerly=eager,
     )
     fresh = to_numpy(block.kernel)
     model.optimizer.learning_rate = 0.01
