@@ -7,7 +7,6 @@ so n bits take n steps. The longest row grows while a network trains. Steps
 are N of ACT and the expectation of PonderNet, which answers at the median.
 """
 
-import argparse
 import time
 from typing import Any
 
@@ -15,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from benchmarks.records import Records
+from benchmarks.missing_rows import measure_missing
 from keras_netopt.depth import PonderModel
 from keras_netopt.layers import AdaptiveComputation
 
@@ -68,23 +67,7 @@ class ReadBit(layers.Layer):
 
 def main() -> None:
     """Measures every missing row."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--limit", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--arms", nargs="+", default=list(ARMS))
-    options = parser.parse_args()
-    if options.limit:
-        for arm in options.arms:
-            print(arm, train(arm, 0, options.limit))
-        return
-    records = Records(NAME, SETTINGS, fresh=options.fresh)
-    for seed in range(options.seeds):
-        for arm in options.arms:
-            if not records.find(arm=arm, seed=seed):
-                row = train(arm, seed, PHASE)
-                records.add({"arm": arm, "seed": seed, **row})
-                print(arm, seed, row, flush=True)
+    measure_missing(NAME, SETTINGS, ARMS, train, PHASE)
 
 
 def build(arm: str) -> tuple[keras.Model, AdaptiveComputation]:

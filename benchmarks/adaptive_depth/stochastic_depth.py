@@ -5,7 +5,6 @@ that are already in the JSON are kept; `--fresh` measures all; `--limit 1` is a
 trial that writes nothing. Times of steps are in `step_time`.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import keras
 
 from benchmarks.adaptive_depth import residual
-from benchmarks.records import Records
+from benchmarks.missing_rows import measure_missing
 from keras_netopt import depth
 
 NAME = "stochastic_depth"
@@ -52,25 +51,7 @@ ARMS: dict[str, tuple[str, Callable[[int], Any]]] = {
 
 def main() -> None:
     """Measures every missing row."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--limit", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--arms", nargs="+", default=list(ARMS))
-    options = parser.parse_args()
-    if options.limit:
-        for arm in options.arms:
-            print(arm, train(arm, 0, options.limit))
-        return
-    records = Records(NAME, SETTINGS, fresh=options.fresh)
-    for seed in range(options.seeds):
-        for arm in options.arms:
-            if not records.find(arm=arm, seed=seed):
-                row = train(arm, seed, EPOCHS)
-                records.add({"arm": arm, "seed": seed, **row})
-                print(
-                    arm, seed, row["accuracy"][-1], row.get("half"), flush=True
-                )
+    measure_missing(NAME, SETTINGS, ARMS, train, EPOCHS)
 
 
 def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:

@@ -6,7 +6,6 @@ same MACs, so those with less capacity make more steps; the losses of
 validation are those of causal decoding, which sees no later token.
 """
 
-import argparse
 import time
 from typing import Any
 
@@ -14,7 +13,7 @@ import keras
 from keras import layers
 
 from benchmarks.growing import models
-from benchmarks.records import Records
+from benchmarks.missing_rows import measure_missing
 from keras_netopt import cost
 from keras_netopt.layers import MixtureOfDepths
 
@@ -41,23 +40,7 @@ CAPACITIES = {
 
 def main() -> None:
     """Measures every missing row."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--limit", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--arms", nargs="+", default=list(CAPACITIES))
-    options = parser.parse_args()
-    if options.limit:
-        for arm in options.arms:
-            print(arm, train(arm, 0, options.limit))
-        return
-    records = Records(NAME, SETTINGS, fresh=options.fresh)
-    for seed in range(options.seeds):
-        for arm in options.arms:
-            if not records.find(arm=arm, seed=seed):
-                row = train(arm, seed, STEPS)
-                records.add({"arm": arm, "seed": seed, **row})
-                print(arm, seed, row["losses"][-1], row["seconds"], flush=True)
+    measure_missing(NAME, SETTINGS, CAPACITIES, train, STEPS)
 
 
 def build(capacity: float | None) -> keras.Model:

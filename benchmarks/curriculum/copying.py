@@ -6,14 +6,13 @@ counted are the steps until 95 % of the tokens of unseen sequences of all
 lengths are right.
 """
 
-import argparse
 import time
 from typing import Any
 
 import keras
 import numpy as np
 
-from benchmarks.records import Records
+from benchmarks.missing_rows import measure_missing
 from keras_netopt.curriculum import Arm, pacing
 from keras_netopt.curriculum.compare import run_arm
 
@@ -87,23 +86,7 @@ class StopAt(keras.callbacks.Callback):
 
 def main() -> None:
     """Measures every missing row."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--limit", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--arms", nargs="+", default=list(ARMS))
-    options = parser.parse_args()
-    if options.limit:
-        for name in options.arms:
-            print(name, train(name, 0, options.limit))
-        return
-    records = Records(NAME, SETTINGS, fresh=options.fresh)
-    for seed in range(options.seeds):
-        for name in options.arms:
-            if not records.find(arm=name, seed=seed):
-                row = train(name, seed, EPOCHS)
-                records.add({"arm": name, "seed": seed, **row})
-                print(name, seed, row["steps"], row["seconds"], flush=True)
+    measure_missing(NAME, SETTINGS, ARMS, train, EPOCHS)
 
 
 def train(name: str, seed: int, epochs: int) -> dict[str, Any]:

@@ -7,7 +7,6 @@ the same number of steps; with whole sequences every step has as many tokens,
 with cut ones the first steps have fewer.
 """
 
-import argparse
 import time
 from typing import Any
 
@@ -15,7 +14,7 @@ import keras
 import numpy as np
 
 from benchmarks.growing import models
-from benchmarks.records import Records
+from benchmarks.missing_rows import measure_missing
 from keras_netopt.callbacks import Curriculum
 from keras_netopt.curriculum import SequenceLengthWarmup
 
@@ -58,23 +57,7 @@ class Tokens(keras.callbacks.Callback):
 
 def main() -> None:
     """Measures every missing row."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--limit", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--arms", nargs="+", default=list(ARMS))
-    options = parser.parse_args()
-    if options.limit:
-        for arm in options.arms:
-            print(arm, train(arm, 0, options.limit))
-        return
-    records = Records(NAME, SETTINGS, fresh=options.fresh)
-    for seed in range(options.seeds):
-        for arm in options.arms:
-            if not records.find(arm=arm, seed=seed):
-                row = train(arm, seed, EPOCHS)
-                records.add({"arm": arm, "seed": seed, **row})
-                print(arm, seed, row["losses"][-1], row["seconds"], flush=True)
+    measure_missing(NAME, SETTINGS, ARMS, train, EPOCHS)
 
 
 def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
