@@ -74,7 +74,7 @@ def layer_drop(rate: float, seed: int = 0) -> keras.Model:
     inputs = keras.Input((784,))
     x = layers.Dense(UNITS)(inputs)
     blocks = [block() for _ in range(BLOCKS)]
-    x = LayerDrop(blocks, rate, seed=seed)(x)
+    x = LayerDrop(blocks, rate, residual=True, seed=seed)(x)
     return compiled(inputs, x)
 
 
