@@ -19,7 +19,7 @@ work too) and where its limits are.
 
 {table}
 
-This page is written by `make docs` from keras_netopt/registry.py.
+This page is written by `make docs` from keras_netopt/registry.
 """
 
 

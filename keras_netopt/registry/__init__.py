@@ -1,0 +1,80 @@
+"""One row per public piece: what it is for and with whom it can collide.
+
+The rows drive the contract suite, the docs table and `keras-netopt methods`,
+and callbacks read their order rules here. This package imports no Keras.
+"""
+
+from collections.abc import Iterable
+
+from keras_netopt.registry import curriculum, depth, shipping, sparsity, surgery
+from keras_netopt.registry.method import ALL_DOMAINS, LOGGERS, Method
+
+__all__ = [
+    "ALL_DOMAINS",
+    "LOGGERS",
+    "METHODS",
+    "Method",
+    "get",
+    "to_markdown",
+]
+
+METHODS: tuple[Method, ...] = (
+    *sparsity.METHODS,
+    *surgery.METHODS,
+    *curriculum.METHODS,
+    *depth.METHODS,
+    *shipping.METHODS,
+)
+
+
+def get(name: str) -> Method | None:
+    """Finds a row by its public path or its last part.
+
+    Example:
+
+    >>> get("Pruning") is get("callbacks.Pruning")
+    True
+    >>> get("Unknown") is None
+    True
+
+    Args:
+        name: "callbacks.Pruning" or "Pruning".
+
+    Returns:
+        The row, or `None` where there is none.
+    """
+    for method in METHODS:
+        if name in (method.name, method.short_name):
+            return method
+    return None
+
+
+def to_markdown(methods: Iterable[Method] = METHODS) -> str:
+    """Renders rows as the markdown table of docs/methods.
+
+    Example:
+
+    >>> print(to_markdown([get("cost.summarize")]))
+    | name | kind | what it is for | card | reference |
+    | --- | --- | --- | --- | --- |
+    | `cost.summarize` | function | Counts parameters, zeros, MACs and bytes \
+of a model. | [cost](cost.md) | - |
+
+    Args:
+        methods: The rows. Defaults to all.
+
+    Returns:
+        The table without a trailing newline.
+    """
+    lines = [
+        "| name | kind | what it is for | card | reference |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in methods:
+        card = f"[{row.card}]({row.card}.md)" if row.card else "-"
+        mark = " Experimental." if row.experimental else ""
+        lines.append(
+            f"| `{row.name}` | {row.kind} | {row.summary}{mark} | {card} | "
+            f"{row.reference or '-'} |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,31 @@
+"""Export and cost: rows of the registry."""
+
+from keras_netopt.registry.method import Method
+
+METHODS: tuple[Method, ...] = (
+    Method(
+        name="export.to_litert",
+        kind="function",
+        summary="Writes a LiteRT file, proven equal to the model.",
+        card="export",
+        data_args=("representative_data",),
+    ),
+    Method(
+        name="cost.summarize",
+        kind="function",
+        summary="Counts parameters, zeros, MACs and bytes of a model.",
+        card="cost",
+    ),
+    Method(
+        name="cost.matched_epochs",
+        kind="function",
+        summary="Tells how long another model may train at equal MACs.",
+        card="cost",
+    ),
+    Method(
+        name="cost.measure_latency",
+        kind="function",
+        summary="Times models and LiteRT files against each other.",
+        card="cost",
+    ),
+)
