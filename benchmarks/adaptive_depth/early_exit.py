@@ -117,8 +117,8 @@ def _on_test(exits: Any, test: network.Pair) -> Row:
 
 def _curve(exits: Any, test: network.Pair) -> Row:
     """Every choice on the front of the held out images, on the test."""
-    from keras_netopt.depth.calibrate import measure
-    from keras_netopt.depth.threshold_search import evaluate_point
+    from keras_netopt.depth.exits.calibrate import measure
+    from keras_netopt.depth.exits.threshold_search import evaluate_point
 
     found = measure(exits.exit_model, *test, exits.criterion)
     costs = np.array(exits.state.costs.by_exit)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.depth.confidence import scores
-from keras_netopt.depth.stages import LOGITS, Stage, Stages
+from keras_netopt.depth.exits.confidence import scores
+from keras_netopt.depth.exits.stages import LOGITS, Stage, Stages
 
 Arrays = dict[str, np.ndarray]
 SMALLEST = 32

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.depth.exit_model import FINAL, ExitModel
+from keras_netopt.depth.exits.exit_model import FINAL, ExitModel
 from keras_netopt.serialization import export_class
 from keras_netopt.training.replay import Call, call_through, record
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_netopt.depth.training_record import TrainingRecord
+from keras_netopt.depth.exits.training_record import TrainingRecord
 from keras_netopt.schedules.checks import check_positive
 from keras_netopt.serialization import export_class
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.depth.confidence import (
+from keras_netopt.depth.exits.confidence import (
     are_probabilities,
     classes,
     scores,

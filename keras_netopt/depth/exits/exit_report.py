@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_netopt.depth.exit_costs import ExitCosts
-from keras_netopt.depth.exit_state import ExitState, natural
+from keras_netopt.depth.exits.exit_costs import ExitCosts
+from keras_netopt.depth.exits.exit_state import ExitState, natural
 from keras_netopt.tables import render
 
 

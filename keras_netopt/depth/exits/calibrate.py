@@ -8,18 +8,18 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_choice, check_fraction
-from keras_netopt.depth import confidence as criteria
-from keras_netopt.depth.calibrated_exits import CalibratedExits
-from keras_netopt.depth.decide import decide
-from keras_netopt.depth.exit_costs import (
+from keras_netopt.depth.exits import confidence as criteria
+from keras_netopt.depth.exits.calibrated_exits import CalibratedExits
+from keras_netopt.depth.exits.decide import decide
+from keras_netopt.depth.exits.exit_costs import (
     ExitCosts,
     count_macs,
     measure_milliseconds,
 )
-from keras_netopt.depth.exit_model import ExitModel
-from keras_netopt.depth.exit_state import Goal
-from keras_netopt.depth.measured_exits import MeasuredExits
-from keras_netopt.depth.stages import Stages, cut
+from keras_netopt.depth.exits.exit_model import ExitModel
+from keras_netopt.depth.exits.exit_state import Goal
+from keras_netopt.depth.exits.measured_exits import MeasuredExits
+from keras_netopt.depth.exits.stages import Stages, cut
 from keras_netopt.schedules.checks import check_positive
 from keras_netopt.training.randomness import undisturbed
 from keras_netopt.training.warnings import NoEffectWarning

@@ -7,19 +7,18 @@ import sys
 import keras
 import numpy as np
 import pytest
-from depth.nets import BACKEND, compiled, make_data
+from depth.exits.nets import BACKEND, compiled, make_data
 
 from keras_netopt.cost.interpreter import TfliteModel, count_ops
-from keras_netopt.depth import (
-    add_exits,
-    calibrate,
+from keras_netopt.depth import add_exits, calibrate
+from keras_netopt.depth.exits import (
     check_files,
     device_runner,
     exit_switch,
     stage_files,
     stages,
 )
-from keras_netopt.depth.runner import Rule
+from keras_netopt.depth.exits.runner import Rule
 from keras_netopt.export import ExportError, to_litert
 
 pytestmark = pytest.mark.skipif(
@@ -240,7 +239,7 @@ def test_a_dynamic_file_is_a_quarter(wide, tmp_path):
 def test_scores_in_the_graph_are_those_of_numpy(
     criterion, units, is_probability
 ):
-    from keras_netopt.depth.confidence import scores
+    from keras_netopt.depth.exits.confidence import scores
 
     rng = np.random.default_rng(0)
     answers = rng.normal(size=(20, units)).astype("float32")

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_netopt.checks import check_choice, check_integer
-from keras_netopt.depth.confidence import classes
-from keras_netopt.depth.exit_model import ExitModel
-from keras_netopt.depth.exit_report import ExitEvaluation, render_exits
-from keras_netopt.depth.exit_state import ExitState, natural
-from keras_netopt.depth.fingerprint import (
+from keras_netopt.depth.exits.confidence import classes
+from keras_netopt.depth.exits.exit_model import ExitModel
+from keras_netopt.depth.exits.exit_report import ExitEvaluation, render_exits
+from keras_netopt.depth.exits.exit_state import ExitState, natural
+from keras_netopt.depth.exits.fingerprint import (
     graph_fingerprint,
     weights_fingerprint,
 )
-from keras_netopt.depth.measured_exits import target_classes
-from keras_netopt.depth.runner import Runner, stage_seconds
-from keras_netopt.depth.stages import Stages, cut
-from keras_netopt.depth.threshold_search import ExitPoint, pareto
+from keras_netopt.depth.exits.measured_exits import target_classes
+from keras_netopt.depth.exits.runner import Runner, stage_seconds
+from keras_netopt.depth.exits.stages import Stages, cut
+from keras_netopt.depth.exits.threshold_search import ExitPoint, pareto
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from keras_netopt.depth.exit_export import ExitExport
+    from keras_netopt.depth.exits.exit_export import ExitExport
 
 MODES = ("auto", "stages", "full")
 
@@ -218,13 +218,13 @@ class CalibratedExits:
         Args:
             path: A folder for one file a stage, `thresholds.json` and
                 `runner.py`; with `single_file=True` a `.tflite` path.
-            **options: See `keras_netopt.depth.exit_export.export_exits`:
+            **options: See `keras_netopt.depth.exits.exit_export.export_exits`:
                 `single_file`, `quantize`, `representative_data`, `data`.
 
         Returns:
             What was written, how exact and how fast it is.
         """
-        from keras_netopt.depth.exit_export import export_exits
+        from keras_netopt.depth.exits.exit_export import export_exits
 
         self.check_model()
         return export_exits(self, path, **options)

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_netopt.depth import device_runner
-from keras_netopt.depth.confidence import scores
-from keras_netopt.depth.exit_state import ExitState
-from keras_netopt.depth.runner import Arrays, Runner
+from keras_netopt.depth.exits import device_runner
+from keras_netopt.depth.exits.confidence import scores
+from keras_netopt.depth.exits.exit_state import ExitState
+from keras_netopt.depth.exits.runner import Arrays, Runner
 from keras_netopt.export.errors import ExportError
 
 if TYPE_CHECKING:
-    from keras_netopt.depth.calibrated_exits import CalibratedExits
+    from keras_netopt.depth.exits.calibrated_exits import CalibratedExits
 
 CLOSE = 1e-5  # Scores nearer than this to a threshold may fall either way.
 TOLERANCE = 1e-4

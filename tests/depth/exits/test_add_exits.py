@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from depth.nets import (
+from depth.exits.nets import (
     CLASSES,
     compiled,
     make_data,
@@ -246,7 +246,7 @@ def test_unknown_and_useless_places_are_refused():
 
 def test_the_record_of_training_data():
     x, _ = make_data(5000)
-    record = netopt.depth.exit_model.TrainingRecord()
+    record = netopt.depth.exits.exit_model.TrainingRecord()
     record.add(x, validation_split=0.5)
 
     assert record.share_of(x[:300]) == pytest.approx(1.0, abs=0.25)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from depth.nets import BACKEND, make_data, residual_net
+from depth.exits.nets import BACKEND, make_data, residual_net
 
 import keras_netopt as netopt
 from keras_netopt.depth import CalibratedExits, add_exits, calibrate

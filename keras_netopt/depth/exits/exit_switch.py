@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_netopt.depth.runner import Rule
-from keras_netopt.depth.stages import LOGITS, Stages
+from keras_netopt.depth.exits.runner import Rule
+from keras_netopt.depth.exits.stages import LOGITS, Stages
 
 EXIT = "exit"
 

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from keras_netopt.depth import threshold_search as search
-from keras_netopt.depth.exit_costs import ExitCosts
-from keras_netopt.depth.exit_state import ExitState, Goal
-from keras_netopt.depth.measured_exits import MeasuredExits
-from keras_netopt.depth.runner import Rule
+from keras_netopt.depth.exits import threshold_search as search
+from keras_netopt.depth.exits.exit_costs import ExitCosts
+from keras_netopt.depth.exits.exit_state import ExitState, Goal
+from keras_netopt.depth.exits.measured_exits import MeasuredExits
+from keras_netopt.depth.exits.runner import Rule
 
 
 def decide(

@@ -14,20 +14,20 @@ import numpy as np
 
 from keras_netopt.cost.interpreter import TfliteModel
 from keras_netopt.cost.latency import measure_latency
-from keras_netopt.depth import device_runner
-from keras_netopt.depth.check_files import check_decisions
-from keras_netopt.depth.decide import decide
-from keras_netopt.depth.exit_costs import FULL, ExitCosts
-from keras_netopt.depth.exit_state import ExitState
-from keras_netopt.depth.measured_exits import MeasuredExits
-from keras_netopt.depth.runner import Arrays
-from keras_netopt.depth.stages import LOGITS, Stages
+from keras_netopt.depth.exits import device_runner
+from keras_netopt.depth.exits.check_files import check_decisions
+from keras_netopt.depth.exits.decide import decide
+from keras_netopt.depth.exits.exit_costs import FULL, ExitCosts
+from keras_netopt.depth.exits.exit_state import ExitState
+from keras_netopt.depth.exits.measured_exits import MeasuredExits
+from keras_netopt.depth.exits.runner import Arrays
+from keras_netopt.depth.exits.stages import LOGITS, Stages
 from keras_netopt.export.litert import to_litert
 from keras_netopt.export.report import LitertReport
 
 if TYPE_CHECKING:
-    from keras_netopt.depth.calibrated_exits import CalibratedExits
-    from keras_netopt.depth.exit_export import ExitExport
+    from keras_netopt.depth.exits.calibrated_exits import CalibratedExits
+    from keras_netopt.depth.exits.exit_export import ExitExport
 
 THRESHOLDS, RUNNER = "thresholds.json", "runner.py"
 CHECKED = 200  # Samples on which decisions are compared.
@@ -59,7 +59,7 @@ def write_folder(
     Raises:
         ExportError: If a file is wrong, or decides otherwise than Keras.
     """
-    from keras_netopt.depth.exit_export import ExitExport
+    from keras_netopt.depth.exits.exit_export import ExitExport
 
     feeds = example_feeds(exits, representative_data, samples)
     with _beside(folder) as scratch:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from keras_netopt.depth import confidence
-from keras_netopt.depth import threshold_search as search
+from keras_netopt.depth.exits import confidence
+from keras_netopt.depth.exits import threshold_search as search
 
 INF = math.inf
 # Ten samples, three exits; higher is surer.

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_netopt.cost.interpreter import TfliteModel
-from keras_netopt.depth.check_files import keras_scores
-from keras_netopt.depth.exit_costs import ExitCosts
-from keras_netopt.depth.exit_state import ExitState
-from keras_netopt.depth.exit_switch import switch_model
-from keras_netopt.depth.runner import Arrays
-from keras_netopt.depth.stage_files import (
+from keras_netopt.depth.exits.check_files import keras_scores
+from keras_netopt.depth.exits.exit_costs import ExitCosts
+from keras_netopt.depth.exits.exit_state import ExitState
+from keras_netopt.depth.exits.exit_switch import switch_model
+from keras_netopt.depth.exits.runner import Arrays
+from keras_netopt.depth.exits.stage_files import (
     example_feeds,
     recalibrated,
     time_files,
     write_full,
     write_stages,
 )
-from keras_netopt.depth.threshold_search import leave
+from keras_netopt.depth.exits.threshold_search import leave
 from keras_netopt.export.litert import to_litert
 
 if TYPE_CHECKING:
-    from keras_netopt.depth.calibrated_exits import CalibratedExits
-    from keras_netopt.depth.exit_export import ExitExport
+    from keras_netopt.depth.exits.calibrated_exits import CalibratedExits
+    from keras_netopt.depth.exits.exit_export import ExitExport
 
 EACH = 8  # Samples of each exit on which the file is compared.
 MANY = 5000  # Samples among which each branch finds some.
@@ -56,7 +56,7 @@ def write_switch(
     Raises:
         ExportError: If the file is wrong in one of its branches.
     """
-    from keras_netopt.depth.exit_export import ExitExport
+    from keras_netopt.depth.exits.exit_export import ExitExport
 
     feeds = example_feeds(exits, representative_data, samples)
     state = exits.state

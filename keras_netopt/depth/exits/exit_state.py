@@ -5,10 +5,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from keras_netopt.depth.confidence import to_natural
-from keras_netopt.depth.exit_costs import ExitCosts
-from keras_netopt.depth.runner import Rule
-from keras_netopt.depth.threshold_search import ExitPoint
+from keras_netopt.depth.exits.confidence import to_natural
+from keras_netopt.depth.exits.exit_costs import ExitCosts
+from keras_netopt.depth.exits.runner import Rule
+from keras_netopt.depth.exits.threshold_search import ExitPoint
 
 FORMAT = 1
 EVERYBODY = 1e30  # An entropy that no answer has.

@@ -6,11 +6,11 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_model
-from keras_netopt.depth.exit_model import FINAL, ExitModel
-from keras_netopt.depth.frozen_exit_model import FrozenExitModel
-from keras_netopt.depth.heads import default_head, final_activation
-from keras_netopt.depth.places import Place, find_places
-from keras_netopt.depth.weights import exit_weights
+from keras_netopt.depth.exits.exit_model import FINAL, ExitModel
+from keras_netopt.depth.exits.frozen_exit_model import FrozenExitModel
+from keras_netopt.depth.exits.heads import default_head, final_activation
+from keras_netopt.depth.exits.places import Place, find_places
+from keras_netopt.depth.exits.weights import exit_weights
 from keras_netopt.training.replay import Recording
 
 Heads = Sequence[keras.layers.Layer] | Mapping[str, keras.layers.Layer]

@@ -5,10 +5,11 @@ import math
 import keras
 import numpy as np
 import pytest
-from depth.nets import CLASSES, make_data
+from depth.exits.nets import CLASSES, make_data
 
-from keras_netopt.depth import add_exits, runner, stages
-from keras_netopt.depth.threshold_search import leave
+from keras_netopt.depth import add_exits
+from keras_netopt.depth.exits import runner, stages
+from keras_netopt.depth.exits.threshold_search import leave
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_where_leaving_does_not_pay_the_full_model_answers(
 ):
     x, held = answers
     monkeypatch.setattr(
-        "keras_netopt.depth.calibrated_exits.stage_seconds",
+        "keras_netopt.depth.exits.calibrated_exits.stage_seconds",
         lambda *_: (2.0, 1.0),
     )
     exits._pays.clear()

@@ -3,12 +3,15 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from depth import nets
+from depth.exits import nets
 
 import keras_netopt as netopt
-from keras_netopt.depth.decide import settle
-from keras_netopt.depth.measured_exits import MeasuredExits
-from keras_netopt.depth.threshold_search import evaluate_point, thresholds_for
+from keras_netopt.depth.exits.decide import settle
+from keras_netopt.depth.exits.measured_exits import MeasuredExits
+from keras_netopt.depth.exits.threshold_search import (
+    evaluate_point,
+    thresholds_for,
+)
 
 
 @pytest.fixture(scope="session")

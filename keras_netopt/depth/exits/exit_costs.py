@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_netopt.cost.latency import measure_latency
 from keras_netopt.cost.summary import summarize
-from keras_netopt.depth.exit_model import ExitModel
-from keras_netopt.depth.stages import Stages
+from keras_netopt.depth.exits.exit_model import ExitModel
+from keras_netopt.depth.exits.stages import Stages
 from keras_netopt.export.litert import to_litert
 
 ROUNDS = 100

@@ -1,0 +1,1 @@
+"""Early exits: attach, calibrate, run, export."""
