@@ -232,12 +232,12 @@ def hard_ones_came_late(before: Any, after: Any, callback: Any) -> bool:
 
 
 def weighted_by_loss(before: Any, after: Any, callback: Any) -> bool:
-    """The last epoch leaves samples out by their loss."""
-    counts = callback.shown()[1]
-    left_out = counts[-1] == 0
-    scores = callback.scores
-    return bool(
-        left_out.any() and scores[left_out].min() >= scores[~left_out].mean()
+    """The last epoch leaves the hardest samples of each class out."""
+    left_out = callback.shown()[1][-1] == 0
+    scores, labels = callback.scores, zoo.data("mlp")[1].ravel()
+    return bool(left_out.any()) and all(
+        scores[left_out & of].min() >= scores[~left_out & of].max()
+        for of in (labels == label for label in np.unique(labels[left_out]))
     )
 
 
