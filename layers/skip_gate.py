@@ -31,9 +31,10 @@ class SkipGate(BlockLayer):
     the gate from running every block or none.
 
     Training computes the block for every sample. Inference does, too, with
-    `inference="mask"`: that saves nothing and tells what could be saved;
-    "cond" does not run the block where no sample of the batch needs it, for
-    devices that answer one sample at a time. Both give the same outputs.
+    `inference="mask"`: that saves nothing and tells what could be saved, and
+    an export warns of it; "cond" does not run the block where no sample of
+    the batch needs it, for devices that answer one sample at a time. Both
+    give the same outputs; `layer.inference = "cond"` changes a trained layer.
 
     `cost_weight` and `temperature` (p is `sigmoid(logit / temperature)`) are
     weights that `callbacks.Dial` moves; `executed` is the running mean of g.
@@ -166,6 +167,16 @@ class SkipGate(BlockLayer):
         if training or self.inference == "mask":
             return {}
         return {id(self.block): float(self.executed.numpy())}
+
+    @property
+    def netopt_saves_nothing(self) -> str | None:
+        """What an export warns of, or `None` where the block is skipped."""
+        if self.inference == "cond":
+            return None
+        return (
+            "their blocks run for every sample. Set `layer.inference = "
+            '"cond"` before exporting, for batches of one sample.'
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -110,6 +110,7 @@ of real input.
     samples = samples_of(prepared, representative_data, seed=seed)
     job = _Job(prepared, samples, quantize, sparse)
     job.notes += prepared.notes
+    job.warnings += prepared.warnings
     with _scratch(target) as (plain, final):
         expected = reference(prepared, samples)
         job.write(plain, final, quantized_io, allow_select_tf_ops)

@@ -31,12 +31,14 @@ class Prepared:
         signature: One structure of `keras.InputSpec` a positional argument.
         names: The names of the flat inputs, as the file will have them.
         notes: What was decided for the user.
+        warnings: What the user will not expect of the file.
     """
 
     model: keras.Model
     signature: list[Any]
     names: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def specs(self) -> dict[str, keras.InputSpec]:
@@ -139,7 +141,19 @@ def prepare(model: keras.Model, *, input_signature: Any = None) -> Prepared:
     signature = keras.tree.map_structure(
         lambda spec: _input_spec(spec, next(remaining)), specs
     )
-    return Prepared(model, signature, names, tuple(notes))
+    return Prepared(model, signature, names, tuple(notes), _vain(layers))
+
+
+def _vain(layers: list[keras.layers.Layer]) -> tuple[str, ...]:
+    """What layers say whose saving will not be in the file, by remedy."""
+    remedies: dict[str, list[str]] = {}
+    for layer in layers:
+        if remedy := getattr(layer, "netopt_saves_nothing", None):
+            remedies.setdefault(remedy, []).append(layer.name)
+    return tuple(
+        f"layers {names} save nothing in this file: {remedy}"
+        for remedy, names in remedies.items()
+    )
 
 
 def _as_list(signature: Any) -> list[Any]:

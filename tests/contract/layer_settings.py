@@ -32,6 +32,8 @@ class LayerSetting:
         plain: What the model computes in the layer's place where the layer
             does nothing, from its inputs and the neutral arguments.
         bad: One wrong value an argument, as arguments.
+        ops: LiteRT operations by which the layer saves time in a file.
+        saves_nothing: Whether an export warns of it.
     """
 
     name: str
@@ -41,6 +43,8 @@ class LayerSetting:
     neutral: Callable[[], Arguments]
     plain: Callable[[Any, Arguments], Any]
     bad: Mapping[str, Any] = field(default_factory=dict)
+    ops: tuple[str, ...] = ()
+    saves_nothing: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -216,6 +220,7 @@ LAYERS = (
         effect=decides,
         neutral=_gated(cost_weight=0.0, gate=AlwaysOpen()),
         plain=lambda x, given: x + given["block"](x),
+        saves_nothing=True,
         bad={
             "block": NOT_A_LAYER,
             "gate": "best",
@@ -232,6 +237,7 @@ LAYERS = (
         effect=decides,
         neutral=_gated(cost_weight=0.0, gate=AlwaysOpen(), inference="cond"),
         plain=lambda x, given: x + given["block"](x),
+        ops=("IF",),
     ),
     LayerSetting(
         name="MixtureOfDepths",
@@ -240,6 +246,7 @@ LAYERS = (
         effect=changes_some_tokens,
         neutral=_depths(capacity=1.0),
         plain=_all_tokens,
+        ops=("TOPK_V2",),
         bad={
             "block": NOT_A_LAYER,
             "capacity": 0.0,
@@ -263,6 +270,7 @@ LAYERS = (
         effect=lambda layer, x: 1.0 < float(layer.mean_steps.numpy()) < 4.0,
         neutral=_repeated(max_steps=1, ponder_cost=0.0),
         plain=_once,
+        ops=("WHILE",),
         bad={
             "cell": NOT_A_LAYER,
             "max_steps": 0,

@@ -6,6 +6,7 @@ C5 and C6 need a process of their own and are in `test_processes`.
 import inspect
 import json
 import re
+import warnings
 
 import keras
 import numpy as np
@@ -25,6 +26,14 @@ ONE_A_LAYER = pytest.mark.parametrize(
 # XLA and LiteRT take seconds a model.
 FIRST_QUICK = parameters(layer_settings.LAYERS, layer_settings.LAYERS[:1])
 ONE_QUICK = parameters(layer_settings.LAYERS, layer_settings.BY_PIECE.values())
+EXPORTED = parameters(
+    layer_settings.LAYERS,
+    [
+        setting
+        for setting in layer_settings.LAYERS
+        if setting.ops or setting in layer_settings.BY_PIECE.values()
+    ],
+)
 BAD = [
     pytest.param(setting, name, id=f"{setting.piece}-{name}")
     for setting in layer_settings.BY_PIECE.values()
@@ -127,15 +136,21 @@ def test_compiled_and_eager_training_agree(setting, layer_runs):
 
 
 @pytest.mark.check("C14")
-@ONE_QUICK
+@EXPORTED
 def test_the_trained_model_exports_to_litert(setting, layer_runs, tmp_path):
     if BACKEND != "tensorflow":
         pytest.skip("LiteRT export works on TensorFlow")
     model = layer_runs.get(setting).model
     # It runs the file and compares its outputs with the model's.
-    netopt.export.to_litert(model, tmp_path / "model.tflite")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        report = netopt.export.to_litert(model, tmp_path / "model.tflite")
 
     assert (tmp_path / "model.tflite").stat().st_size > 0
+    assert set(setting.ops) <= set(report.ops)
+    assert not any(name.startswith("Flex") for name in report.ops)
+    vain = ["save nothing" in str(warning.message) for warning in told]
+    assert vain == [True] * setting.saves_nothing
 
 
 @pytest.mark.check("C20")
