@@ -37,7 +37,15 @@ ARMS = {
     "shuffle": "all lengths mixed (`shuffle`)",
     "random": "random order (control)",
     "easy_first": "short ones first",
+    "quick": "short ones first, all by a fifth of the fit",
+    "gentle": "short ones first, half of the data from the start",
 }
+# Name, initial share and end of the pacing of each arm.
+PACINGS = {
+    "quick": ("competence", 0.1, 0.2),
+    "gentle": ("linear", 0.5, 0.2),
+}
+DEFAULT_PACING = ("competence", 0.1, 0.5)
 
 
 def sequences(
@@ -94,7 +102,7 @@ def train(name: str, seed: int, epochs: int) -> dict[str, Any]:
     x, y, weight = sequences(SAMPLES, seed)
     begin = time.perf_counter()
     logs, steps = run_arm(
-        Arm(name),
+        Arm("easy_first" if name in PACINGS else name),
         build,
         x,
         y,
@@ -106,7 +114,7 @@ def train(name: str, seed: int, epochs: int) -> dict[str, Any]:
         callbacks=[StopAt()],
         sample_weight=weight,
         difficulty="length",
-        pacing=pacing("competence", 0.1, 0.5),
+        pacing=pacing(*PACINGS.get(name, DEFAULT_PACING)),
     )
     curve = [round(a, 4) for a in logs["val_accuracy"]]
     return {

@@ -38,7 +38,9 @@ ARMS = {
     "whole": "whole sequences",
     "truncate": '`mode="truncate"`',
     "segment": '`mode="segment"`',
+    "segment_short": '`mode="segment"`, whole from a quarter of the fit on',
 }
+ENDS = {"segment_short": 0.25}
 
 
 class Tokens(keras.callbacks.Callback):
@@ -69,9 +71,7 @@ def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
     )
     warmup = None
     if arm != "whole":
-        warmup = SequenceLengthWarmup(
-            SHORTEST, step=SHORTEST, end=END, mode=arm
-        )
+        warmup = warmup_of(arm)
     curriculum = Curriculum(
         *data.train,
         difficulty="length",
@@ -97,16 +97,25 @@ def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
     }
 
 
+def warmup_of(arm: str) -> SequenceLengthWarmup:
+    """Returns the warm-up of an arm that has one."""
+    return SequenceLengthWarmup(
+        SHORTEST,
+        LENGTH,
+        step=SHORTEST,
+        end=ENDS.get(arm, END),
+        mode=arm.split("_")[0],
+    )
+
+
 def tokens_a_step(arm: str, epochs: int) -> list[int]:
     """Returns the tokens of each step of a fit."""
     steps = epochs * STEPS_AN_EPOCH
     if arm == "whole":
         return [BATCH * LENGTH] * steps
-    whole = SequenceLengthWarmup(
-        SHORTEST, LENGTH, step=SHORTEST, end=END, mode=arm
-    )
-    lengths = whole.lengths(_run(epochs), 0, steps)
-    if arm == "segment":
+    warmup = warmup_of(arm)
+    lengths = warmup.lengths(_run(epochs), 0, steps)
+    if warmup.mode == "segment":
         lengths = LENGTH // lengths * lengths
     return [int(BATCH * n) for n in lengths]
 

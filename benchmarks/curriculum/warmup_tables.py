@@ -42,7 +42,7 @@ def table() -> str:
 
 def goals() -> list[list[str]]:
     """Returns the row of the table of goals."""
-    found = {arm: ratios(arm) for arm in ("truncate", "segment")}
+    found = {arm: ratios(arm) for arm in warmup.ARMS if arm != "whole"}
     body = []
     for arm, shares in found.items():
         if shares:

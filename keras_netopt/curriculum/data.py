@@ -12,9 +12,14 @@ from keras_netopt.checks import check_integer
 from keras_netopt.curriculum.labels import class_values
 from keras_netopt.curriculum.plan import Plan
 from keras_netopt.curriculum.sequence_length import SequenceLengthWarmup
-from keras_netopt.curriculum.sources import Fetched, Source
+from keras_netopt.curriculum.sources import (
+    ArraySource,
+    Fetched,
+    Source,
+    standard,
+)
 from keras_netopt.curriculum.weighting import loss_axes, spread
-from keras_netopt.training.data_adapter import PlannedAdapter
+from keras_netopt.training.data_adapter import Gathering, PlannedAdapter
 
 
 class CurriculumData:
@@ -95,6 +100,7 @@ class CurriculumData:
             reader.signature,
             steps=int(self.steps or 0),
             workers=workers,
+            gathering=reader.gathering(),
         )
         return self.adapter
 
@@ -224,6 +230,41 @@ class _Reader:
             beside = self.table[ids].astype("float32")
             weight = np.stack([weight, beside], axis=-1)
         return x, y, weight.astype("float32")
+
+    def gathering(self) -> Gathering | None:
+        """Tells the passes as numbers, where TensorFlow can do with them."""
+        source, length = self.data.source, self.data.length
+        if (
+            not _one_signature()
+            or not isinstance(source, ArraySource)
+            or length is not None
+        ):
+            return None
+        leaves = keras.tree.flatten((source.x, source.y))
+        own = source.sample_weight
+        if (
+            source.y is None
+            or self.axes > 1
+            or (own is not None and own.ndim > 1)
+            or any(leaf.dtype.kind not in "iufb" for leaf in leaves)
+        ):
+            return None
+        arrays = keras.tree.map_structure(standard, (source.x, source.y))
+        return Gathering(arrays, self.numbers, 1 + (self.table is not None))
+
+    def numbers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the ids and the weights of all batches of the epoch."""
+        data, ids = self.data, self.data.plan_ids()
+        data.served += len(ids)
+        weight: np.ndarray = np.ones(ids.shape, "float32")
+        if data.plan is not None:
+            weight = data.plan.weights
+        own = data.source.sample_weight
+        for each in (self.factors, own):
+            weight = weight if each is None else weight * each[ids]
+        if self.table is not None:
+            weight = np.stack([weight, self.table[ids]], axis=-1)
+        return ids, weight.astype("float32")
 
     def signature(self) -> Any:
         """States shapes and dtypes, open where batches may differ."""

@@ -11,9 +11,11 @@ keras/src/trainers/data_adapters/__init__.py, line 34),
 import collections
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from keras.src.trainers.data_adapters.data_adapter_utils import (
     get_torch_dataloader,
@@ -23,6 +25,24 @@ AHEAD = 4  # Rows that threads may have ready.
 PREFETCH = 2
 
 Row = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """A pass told as numbers, for TensorFlow to put batches together itself.
+
+    A Python function for each batch costs it more than the batch does.
+
+    Args:
+        arrays: All samples, in the structure of a batch without weights.
+        table: Called at the start of every pass; returns the ids of each
+            batch, `(steps, batch)`, and their weights, `(steps, batch, ...)`.
+        weight_axes: Axes of the weights of a batch.
+    """
+
+    arrays: Any
+    table: Callable[[], tuple[np.ndarray, np.ndarray]]
+    weight_axes: int
 
 
 class PlannedAdapter(DataAdapter):
@@ -36,6 +56,9 @@ class PlannedAdapter(DataAdapter):
             only.
         steps: Batches of a pass, the same in every pass.
         workers: Threads that read batches ahead; 0 and 1 read in line.
+        gathering: The same batches told as numbers, where all samples are
+            arrays; TensorFlow then needs neither rows nor threads. Defaults
+            to `None`.
     """
 
     def __init__(
@@ -45,8 +68,10 @@ class PlannedAdapter(DataAdapter):
         *,
         steps: int,
         workers: int = 1,
+        gathering: Gathering | None = None,
     ) -> None:
         self._rows = rows
+        self._gathering = gathering
         self._signature = signature
         self._steps = steps
         self._workers = workers
@@ -77,6 +102,8 @@ class PlannedAdapter(DataAdapter):
         """Called by Keras."""
         import tensorflow as tf
 
+        if self._gathering is not None:
+            return _gathered(self._gathering).prefetch(PREFETCH)
         spec = keras.tree.map_structure(
             lambda one: tf.TensorSpec(one.shape, one.dtype), self._signature()
         )
@@ -118,3 +145,30 @@ class PlannedAdapter(DataAdapter):
             finally:
                 for late in ready:
                     late.cancel()
+
+
+def _gathered(gathering: Gathering) -> Any:
+    """A data set that asks Python once a pass."""
+    import tensorflow as tf
+
+    with tf.device("cpu"):
+        arrays = keras.tree.map_structure(tf.constant, gathering.arrays)
+    axes = (2, 1 + gathering.weight_axes)
+
+    def whole_pass(_: Any) -> Any:
+        found = tf.numpy_function(gathering.table, [], (tf.int64, tf.float32))
+        for tensor, count in zip(found, axes, strict=True):
+            tensor.set_shape([None] * count)
+        return tuple(found)
+
+    def batch(ids: Any, weight: Any) -> Any:
+        return *keras.tree.map_structure(
+            lambda array: tf.gather(array, ids), arrays
+        ), weight
+
+    return (
+        tf.data.Dataset.from_tensors(0)
+        .map(whole_pass)
+        .flat_map(lambda *one: tf.data.Dataset.from_tensor_slices(one))
+        .map(batch)
+    )

@@ -200,3 +200,59 @@ def test_threads_end_with_a_pass_that_is_left_early():
     next(rows)
     rows.close()
     assert threading.active_count() == before
+
+
+NAMES = {"a": X, "b": np.arange(N, dtype="uint8")}
+GATHERED = {
+    "plain": ((X, Y), {}),
+    "float64": ((X.astype("float64"), Y), {}),
+    "named inputs": ((NAMES, Y), {}),
+    "sample weights": ((X, Y, X[:, 0] / N), {}),
+    "classes": (
+        (X, NAMES["b"] % 3),
+        {"class_weight": {0: 2.0, 1: 0.5}},
+    ),
+    "table": ((X, Y), {"table": X[:, 0] * 2}),
+    "steps": ((X, Y), {"steps_per_epoch": 11}),
+}
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow's data sets"
+)
+@pytest.mark.parametrize("planned", [False, True])
+@pytest.mark.parametrize("case", GATHERED)
+def test_tensorflow_gathers_what_python_reads(case, planned):
+    arrays, options = GATHERED[case]
+    data = CurriculumData(ArraySource(*arrays))
+    adapter = data.open(BATCH, **options)
+    assert adapter._gathering is not None
+    planner = Planner(data)
+    if planned:
+        planner.on_epoch_begin(3)
+    found = list(adapter.get_tf_dataset().as_numpy_iterator())
+    wanted = list(adapter)
+    assert len(found) == len(wanted) == data.steps
+    for one, other in zip(found, wanted, strict=True):
+        keras.tree.assert_same_structure(one, other)
+        for a, b in zip(
+            keras.tree.flatten(one), keras.tree.flatten(other), strict=True
+        ):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow's data sets"
+)
+def test_what_numbers_cannot_tell_is_read_in_python():
+    words = np.array(["a", "b"] * (N // 2))
+    tokens = np.zeros((N, 5), "int32")
+    for arrays, by_token in (
+        ((words, Y), None),
+        ((X, tokens), True),
+        ((X,), None),
+    ):
+        data = CurriculumData(ArraySource(*arrays))
+        adapter = data.open(BATCH, token_weights=by_token)
+        assert adapter._gathering is None
