@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 QUANTIZE = ("dynamic", "int8", "int16x8", "float16")
 NEEDS_DATA = ("int8", "int16x8")
+KINDS = ("callback", "layer", "loss", "schedule", "function", "oracle")
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -123,7 +124,7 @@ def _add_methods(commands: Any) -> None:
     methods = commands.add_parser("methods", help="list what there is")
     methods.add_argument(
         "--kind",
-        choices=("callback", "layer", "function", "oracle"),
+        choices=KINDS,
         help="only pieces of this kind",
     )
     methods.set_defaults(command=_methods)

@@ -12,14 +12,14 @@ import pytest
 from keras_netopt import registry
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDS = {"callback", "layer", "loss", "function", "oracle"}
+KINDS = {"callback", "layer", "loss", "schedule", "function", "oracle"}
 TOUCHES = {
     *("weights", "shapes", "graph", "data"),
     *("loss", "train_step", "optimizer", "dials"),
 }
 PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
-    *("curriculum", "depth", "export", "cost"),
+    *("curriculum", "depth", "export", "cost", "learning_rate"),
 )
 # What pieces are made of: public for those who write their own.
 PARTS = {
@@ -47,6 +47,7 @@ def is_piece(value):
             keras.callbacks.Callback,
             keras.layers.Layer,
             keras.losses.Loss,
+            keras.optimizers.schedules.LearningRateSchedule,
         )
         return issubclass(value, bases)
     return inspect.isfunction(value)

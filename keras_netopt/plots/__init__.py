@@ -7,6 +7,7 @@ and writes a file where it is given a path.
 
 from keras_netopt.plots.arms import arm_comparison
 from keras_netopt.plots.exits import exit_curve
+from keras_netopt.plots.learning_rate import learning_rate_curve
 from keras_netopt.plots.models import ModelPoint, model_comparison
 from keras_netopt.plots.samples import samples_shown
 from keras_netopt.plots.schedules import schedule_curve
@@ -18,6 +19,7 @@ __all__ = [
     "ModelPoint",
     "arm_comparison",
     "exit_curve",
+    "learning_rate_curve",
     "model_comparison",
     "samples_shown",
     "schedule_curve",
