@@ -21,6 +21,7 @@ from keras_netopt import (  # noqa: E402
     points,
     registry,
     schedules,
+    search,
     sparsity,
     surgery,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "points",
     "registry",
     "schedules",
+    "search",
     "sparsity",
     "surgery",
 ]

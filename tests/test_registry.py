@@ -19,7 +19,8 @@ TOUCHES = {
 }
 PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
-    *("curriculum", "depth", "export", "cost", "learning_rate"),
+    *("curriculum", "depth", "export", "cost"),
+    *("learning_rate", "search"),
 )
 # What pieces are made of: public for those who write their own.
 PARTS = {

@@ -10,6 +10,7 @@ from keras_netopt.registry import (
     curriculum,
     depth,
     learning_rate,
+    search_report,
     shipping,
     sparsity,
     surgery,
@@ -31,6 +32,7 @@ METHODS: tuple[Method, ...] = (
     *curriculum.METHODS,
     *depth.METHODS,
     *learning_rate.METHODS,
+    *search_report.METHODS,
     *shipping.METHODS,
 )
 

@@ -18,6 +18,7 @@ from keras_netopt import (
     learning_rate,
     registry,
     schedules,
+    search,
     sparsity,
     surgery,
 )
@@ -257,7 +258,55 @@ _stable = _rates(
 _inverse = _rates("InverseSquareRoot", peak=0.1, warmup_steps=4)
 
 
+PROJECT = Path(__file__).parents[1] / "search" / "projects" / "random"
+
+
+def _of_project(name: str) -> Callable[..., Call]:
+    """A report of a small project folder, as text."""
+
+    def changed(**other: Any) -> Call:
+        arguments = {"directory": PROJECT, **other}
+        return lambda model, folder: str(getattr(search, name)(**arguments))
+
+    return changed
+
+
+_read = _of_project("read")
+_leaderboard = _of_project("leaderboard")
+_plots = _of_project("plots")
+
+
 FUNCTIONS = (
+    FunctionSetting(
+        piece="search.read",
+        call=_read(),
+        is_pruned=False,
+        bad={
+            "directory": _read(directory=3),
+            "objective": _read(objective="val_beauty"),
+        },
+    ),
+    FunctionSetting(
+        piece="search.leaderboard",
+        call=_leaderboard(),
+        is_pruned=False,
+        bad={
+            "directory": _leaderboard(directory=PROJECT.parent),
+            "top": _leaderboard(top=0),
+            "objective": _leaderboard(objective="val_beauty"),
+        },
+    ),
+    FunctionSetting(
+        piece="search.plots",
+        call=_plots(),
+        is_pruned=False,
+        bad={
+            "directory": _plots(directory=PROJECT / "oracle.json"),
+            "objective": _plots(objective="val_beauty"),
+            "metrics": _plots(metrics=("val_loss", "beauty")),
+            "folder": _plots(folder=3),
+        },
+    ),
     FunctionSetting(
         piece="learning_rate.OneCycle",
         call=_one_cycle(),
