@@ -15,6 +15,7 @@ from keras_netopt.training import (
     NoEffectWarning,
     Piece,
     learning_rates,
+    optimizers,
     snapshot,
 )
 
@@ -197,6 +198,9 @@ class LearningRateFinder(Piece):
                 "the schedule afterwards. Received: optimizer="
                 f"{learning_rates.describe(model.optimizer)}"
             )
+        # TensorFlow makes the slots in the first step: too late to be put back.
+        with optimizers.variable_scope(model):
+            optimizers.build(model)
 
     def start(self, model: keras.Model) -> None:
         """Copies the model, or takes up the sweep of a resumed fit."""

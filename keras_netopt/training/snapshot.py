@@ -1,6 +1,5 @@
 """Everything that training changes in a model, put aside and put back."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -34,9 +33,13 @@ def take(model: keras.Model) -> dict[str, np.ndarray]:
         Arrays by name, for `put_back`.
     """
     sync(model)
+    variables: dict[str, Any] = {
+        f"weight {i}": variable for i, variable in enumerate(model.variables)
+    }
+    variables |= _optimizer_variables(model)
     state = {
         name: np.array(keras.ops.convert_to_numpy(variable))
-        for name, variable in _variables(model)
+        for name, variable in variables.items()
     }
     for name, value in randomness.capture(model).items():
         state[_RANDOM + name] = value
@@ -44,16 +47,27 @@ def take(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def put_back(model: keras.Model, state: dict[str, np.ndarray]) -> None:
-    """Writes what `take` copied; optimizer variables go by their path.
+    """Writes what `take` copied.
+
+    Optimizer variables go by their place. Where their number has changed,
+    since layers were frozen, those that are left go by their path.
 
     Args:
-        model: The model that was copied, perhaps compiled anew since.
+        model: The model that was copied, perhaps compiled anew since, or its
+            twin in another process.
         state: What `take` returned.
     """
     sync(model)
-    for name, variable in _variables(model):
-        if name in state:
-            variable.assign(state[name])
+    for i, variable in enumerate(model.variables):
+        variable.assign(state[f"weight {i}"])
+    saved = {k: v for k, v in state.items() if k.startswith("optimizer ")}
+    current = _optimizer_variables(model)
+    if len(saved) == len(current):
+        # Paths hold the name of the optimizer, which another process chose.
+        saved = dict(zip(current, saved.values(), strict=True))
+    for name, variable in current.items():
+        if name in saved:
+            variable.assign(saved[name])
     random = {
         name.removeprefix(_RANDOM): value
         for name, value in state.items()
@@ -62,10 +76,12 @@ def put_back(model: keras.Model, state: dict[str, np.ndarray]) -> None:
     randomness.restore(model, random)
 
 
-def _variables(model: Any) -> Iterator[tuple[str, Any]]:
-    for i, variable in enumerate(model.variables):
-        yield f"weight {i}", variable
-    seen: dict[str, int] = {}
+def _optimizer_variables(model: Any) -> dict[str, Any]:
+    """By path, with a number, for a path may stand for several."""
+    found: dict[str, Any] = {}
     for variable in model.optimizer.variables:
-        number = seen[variable.path] = seen.get(variable.path, 0) + 1
-        yield f"optimizer {variable.path} {number}", variable
+        number = 1
+        while f"optimizer {variable.path} {number}" in found:
+            number += 1
+        found[f"optimizer {variable.path} {number}"] = variable
+    return found

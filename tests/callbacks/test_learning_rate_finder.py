@@ -119,6 +119,16 @@ def test_everything_is_put_back_bit_for_bit(make_mlp, toy_data):
     assert_equal(everything(model), everything(twin))
 
 
+def test_an_optimizer_that_was_never_used_is_as_new():
+    model = quadratic(3.0, keras.optimizers.Adam(0.1))
+    sweep(model, LearningRateFinder(1e-3, steps=20))
+    iterations, rate, *slots = everything(model)[1:]
+
+    assert (iterations, rate) == (0, np.float32(0.1))
+    assert len(slots) == 2
+    assert not np.any(slots)
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
 def test_half_precision_is_put_back(policy, make_mlp, toy_data):
     keras.config.set_dtype_policy(policy)
