@@ -167,7 +167,7 @@ class LearningRateFinder(Piece):
         kept, self._snapshot = self._snapshot, None
         if kept is None or self.model is None:
             return False
-        trained = int(self.model.optimizer.iterations) - self._iterations
+        trained = _steps_taken(self.model) - self._iterations
         # The step that raised may have been taken before we were told.
         if not 0 <= trained <= self.model.steps_per_execution:
             return False
@@ -215,7 +215,7 @@ class LearningRateFinder(Piece):
             self._snapshot = snapshot.take(model)
             self._first = self._progress.step
             steps = self._length()
-        self._iterations = int(model.optimizer.iterations)
+        self._iterations = _steps_taken(model)
         self._rates = sweep_rates(self.min_lr, self.max_lr, steps)
 
     def on_epoch_begin(
@@ -250,7 +250,7 @@ class LearningRateFinder(Piece):
         self._mean = mean
         diverged = self._test.add(self._rates[done], loss)
         model = self.model
-        self._iterations = int(model.optimizer.iterations)
+        self._iterations = _steps_taken(model)
         if diverged or done + after - before >= len(self._rates):
             model.stop_training = True
 
@@ -298,6 +298,11 @@ class LearningRateFinder(Piece):
                 f"Received: steps={self.steps!r}"
             )
         return self.steps or min(left, MOST_STEPS)
+
+
+def _steps_taken(model: keras.Model) -> int:
+    # Keras cannot make an int of a variable that several devices share.
+    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
 
 
 def _check_above(value: float, name: str, limit: float, shown: str) -> None:

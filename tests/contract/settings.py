@@ -310,11 +310,12 @@ _SWEEP = {"min_lr": 0.01, "max_lr": 0.05, "smoothing": 0.0}
 def a_rate_was_found(before: Any, after: Any, callback: Any) -> bool:
     """The sweep has gone through, and only its result is left."""
     rates = callback.history["learning_rate"]
+    rate = keras.ops.convert_to_numpy(after.optimizer.learning_rate)
     return (
         len(rates) > 1
         and rates[0] == callback.min_lr
         and callback.min_lr <= 10 * callback.suggestion <= callback.max_lr
-        and float(after.optimizer.learning_rate.value) not in rates[1:]
+        and float(rate) not in rates[1:]
     )
 
 
