@@ -36,9 +36,9 @@ def share(step: Any, begin: float, length: float) -> Any:
 
     Example:
 
-    >>> [float(share(step, 10, 4)) for step in (0, 11, 20)]
+    >>> [float(share(as_float(step), 10, 4)) for step in (0, 11, 20)]
     [0.0, 0.25, 1.0]
-    >>> [float(share(step, 10, 0)) for step in (9, 10)]
+    >>> [float(share(as_float(step), 10, 0)) for step in (9, 10)]
     [0.0, 1.0]
 
     Args:
@@ -59,7 +59,8 @@ def cosine(begin: float, end: float, progress: Any) -> Any:
 
     Example:
 
-    >>> [round(float(cosine(1.0, 0.0, share(p, 0, 2))), 3) for p in (0, 1, 2)]
+    >>> halves = [as_float(i) / 2.0 for i in (0, 1, 2)]
+    >>> [round(float(cosine(1.0, 0.0, half)), 3) for half in halves]
     [1.0, 0.5, 0.0]
 
     Args:

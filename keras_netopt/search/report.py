@@ -121,20 +121,20 @@ def leaderboard(
 
     >>> import json, pathlib
     >>> import keras_netopt as netopt
-    >>> folder = pathlib.Path("tuning/trial_0")
+    >>> folder = pathlib.Path("board/trial_0")
     >>> folder.mkdir(parents=True)
     >>> _ = (folder / "trial.json").write_text(json.dumps({
     ...     "trial_id": "0", "status": "COMPLETED", "score": 0.5,
     ...     "best_step": 0, "hyperparameters": {"values": {"units": 8}}}))
-    >>> print(netopt.search.leaderboard("tuning"))
-    tuning: 1 trial, 1 with a full score; the lowest score is best
+    >>> print(netopt.search.leaderboard("board"))
+    board: 1 trial, 1 with a full score; the lowest score is best
     ┏━━━━━━┳━━━━━━━┳━━━━━━━┳━━━━━━━━━━━━━━━━━┓
     ┃ rank ┃ trial ┃ score ┃ hyperparameters ┃
     ┡━━━━━━╇━━━━━━━╇━━━━━━━╇━━━━━━━━━━━━━━━━━┩
     │    1 │     0 │   0.5 │ units=8         │
     └──────┴───────┴───────┴─────────────────┘
     1 file left out: oracle.json: missing
-    >>> netopt.search.leaderboard("tuning").to_csv("trials.csv")
+    >>> netopt.search.leaderboard("board").to_csv("trials.csv")
 
     Args:
         directory: The project folder: `directory/project_name` of the tuner.
@@ -173,14 +173,14 @@ def plots(
 
     >>> import json, pathlib
     >>> import keras_netopt as netopt
-    >>> folder = pathlib.Path("tuning/trial_0")
+    >>> folder = pathlib.Path("seen/trial_0")
     >>> folder.mkdir(parents=True)
     >>> _ = (folder / "trial.json").write_text(json.dumps({
     ...     "trial_id": "0", "status": "COMPLETED", "score": 0.5,
     ...     "best_step": 0, "hyperparameters": {"values": {"units": 8}}}))
-    >>> pictures = netopt.search.plots("tuning", folder="pictures")
+    >>> pictures = netopt.search.plots("seen", folder="pictures")
     >>> print(pictures)
-    tuning: 1 trial, 1 with a full score; the lowest score is best
+    seen: 1 trial, 1 with a full score; the lowest score is best
     ...
 
     Args:
