@@ -12,6 +12,7 @@ from keras_netopt.callbacks.cost_ledger import CostLedger
 from keras_netopt.callbacks.curriculum import Curriculum
 from keras_netopt.callbacks.dial import Dial
 from keras_netopt.callbacks.growing import Growing
+from keras_netopt.callbacks.learning_rate_finder import LearningRateFinder
 from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.callbacks.selective_backprop import SelectiveBackprop
 
@@ -22,6 +23,7 @@ __all__ = [
     "Curriculum",
     "Dial",
     "Growing",
+    "LearningRateFinder",
     "Pruning",
     "SelectiveBackprop",
 ]

@@ -1,4 +1,4 @@
-"""The command line: `keras-netopt demo | inspect | export | methods`."""
+"""The command line: `keras-netopt demo | inspect | export | trials | ...`."""
 
 import argparse
 import os
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 QUANTIZE = ("dynamic", "int8", "int16x8", "float16")
 NEEDS_DATA = ("int8", "int16x8")
+KINDS = ("callback", "layer", "loss", "schedule", "function", "oracle")
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_inspect(commands)
     _add_export(commands)
+    _add_trials(commands)
     _add_methods(commands)
     return parser
 
@@ -119,11 +121,26 @@ def _add_export(commands: Any) -> None:
     export.set_defaults(command=_export)
 
 
+def _add_trials(commands: Any) -> None:
+    trials = commands.add_parser(
+        "trials", help="list the trials of a KerasTuner project, best first"
+    )
+    trials.add_argument("directory", help="the project folder")
+    trials.add_argument(
+        "--top", type=int, metavar="N", help="show the best N only"
+    )
+    trials.add_argument("--csv", metavar="FILE", help="write all of them")
+    trials.add_argument(
+        "--plots", metavar="DIR", help="write pictures, or tables, into DIR"
+    )
+    trials.set_defaults(command=_trials)
+
+
 def _add_methods(commands: Any) -> None:
     methods = commands.add_parser("methods", help="list what there is")
     methods.add_argument(
         "--kind",
-        choices=("callback", "layer", "function", "oracle"),
+        choices=KINDS,
         help="only pieces of this kind",
     )
     methods.set_defaults(command=_methods)
@@ -170,16 +187,30 @@ def _export(arguments: argparse.Namespace) -> None:
         print(f"keras-netopt: warning: {warning}", file=sys.stderr)
 
 
+def _trials(arguments: argparse.Namespace) -> None:
+    from keras_netopt import search
+
+    board = search.leaderboard(arguments.directory, top=arguments.top)
+    print(board)
+    if arguments.csv is not None:
+        board.to_csv(arguments.csv)
+    if arguments.plots is not None:
+        search.plots(arguments.directory, folder=arguments.plots)
+
+
 def _methods(arguments: argparse.Namespace) -> None:
-    rows = [
-        [row.name, row.kind, row.summary]
-        for row in registry.METHODS
-        if arguments.kind in (None, row.kind)
-    ]
-    if not rows:
-        print(f"There is no {arguments.kind} in this version.")
-        return
-    print(tables.render(["keras_netopt.", "kind", "what it is for"], rows))
+    drawn = []
+    for kind in KINDS if arguments.kind is None else (arguments.kind,):
+        rows = [
+            [row.name, row.summary]
+            for row in registry.METHODS
+            if row.kind == kind
+        ]
+        if rows:
+            headers = [f"{kind}: keras_netopt.", "what it is for"]
+            drawn.append(tables.render(headers, rows))
+    nothing = f"There is no {arguments.kind} in this version."
+    print("\n".join(drawn) or nothing)
 
 
 def _load(path: str) -> "keras.Model":

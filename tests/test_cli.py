@@ -49,6 +49,10 @@ def test_methods_lists_every_row(capsys):
         assert row.summary in out
 
 
+def test_every_kind_of_the_registry_is_listed():
+    assert {row.kind for row in registry.METHODS} <= set(cli.KINDS)
+
+
 def test_methods_of_one_kind(capsys):
     assert cli.main(["methods", "--kind", "callback"]) == 0
     out = capsys.readouterr().out
@@ -69,6 +73,24 @@ def test_inspect_leaves_the_file_alone(model_path):
     cli.main(["inspect", model_path])
     with open(model_path, "rb") as file:
         assert file.read() == before
+
+
+PROJECT = os.path.join(os.path.dirname(__file__), "search/projects/stopped")
+
+
+def test_trials_shows_the_best_first(capsys, tmp_path):
+    table = tmp_path / "trials.csv"
+    arguments = ["trials", PROJECT, "--top", "2", "--csv", str(table)]
+    assert cli.main([*arguments, "--plots", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("stopped: 9 trials, 3 with a full score;")
+    assert out.endswith("7 trials more.\n")
+    assert len(table.read_text().splitlines()) == 10
+    assert (tmp_path / "out" / "tables.txt").exists()
+
+
+def test_trials_of_what_is_no_project_is_one_line(fails, tmp_path):
+    assert "this one is empty" in fails("trials", str(tmp_path))
 
 
 def test_missing_model_is_one_line(fails):

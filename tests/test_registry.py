@@ -12,7 +12,7 @@ import pytest
 from keras_netopt import registry
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDS = {"callback", "layer", "loss", "function", "oracle"}
+KINDS = {"callback", "layer", "loss", "schedule", "function", "oracle"}
 TOUCHES = {
     *("weights", "shapes", "graph", "data"),
     *("loss", "train_step", "optimizer", "dials"),
@@ -20,6 +20,7 @@ TOUCHES = {
 PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
     *("curriculum", "depth", "export", "cost"),
+    *("learning_rate", "search"),
 )
 # What pieces are made of: public for those who write their own.
 PARTS = {
@@ -47,6 +48,7 @@ def is_piece(value):
             keras.callbacks.Callback,
             keras.layers.Layer,
             keras.losses.Loss,
+            keras.optimizers.schedules.LearningRateSchedule,
         )
         return issubclass(value, bases)
     return inspect.isfunction(value)

@@ -6,7 +6,15 @@ and callbacks read their order rules here. This package imports no Keras.
 
 from collections.abc import Iterable
 
-from keras_netopt.registry import curriculum, depth, shipping, sparsity, surgery
+from keras_netopt.registry import (
+    curriculum,
+    depth,
+    learning_rate,
+    search_report,
+    shipping,
+    sparsity,
+    surgery,
+)
 from keras_netopt.registry.method import ALL_DOMAINS, LOGGERS, Method
 
 __all__ = [
@@ -23,6 +31,8 @@ METHODS: tuple[Method, ...] = (
     *surgery.METHODS,
     *curriculum.METHODS,
     *depth.METHODS,
+    *learning_rate.METHODS,
+    *search_report.METHODS,
     *shipping.METHODS,
 )
 

@@ -24,7 +24,7 @@ class Method:
 
     Args:
         name: Public path below `keras_netopt`, as in "callbacks.Pruning".
-        kind: "callback", "layer", "loss", "function" or "oracle".
+        kind: "callback", "layer", "loss", "schedule", "function" or "oracle".
         summary: What it is for, one line.
         function: Public path of the twin that works without `fit`. Defaults
             to `None`.

@@ -147,6 +147,29 @@ def require_after(
         )
 
 
+def refuse_conflicts(
+    piece: Any, callbacks: Sequence[Any], rules: Sequence[str]
+) -> None:
+    """Refuses a fit in which a callback stands that a piece cannot bear.
+
+    Args:
+        piece: One of `callbacks`.
+        callbacks: The active callbacks.
+        rules: Whom it cannot stand beside.
+
+    Raises:
+        ValueError: If one of them is there.
+    """
+    wrong = [c for c in callbacks if any(matches(c, rule) for rule in rules)]
+    if wrong:
+        own, others = type(piece).__name__, (type(c).__name__ for c in wrong)
+        raise ValueError(
+            f"{own} cannot be in one fit with {', '.join(others)}: give each "
+            "a fit of its own. "
+            f"Received: callbacks={right_order(piece, callbacks, [])}"
+        )
+
+
 def right_order(
     piece: Any, callbacks: Sequence[Any], first: Sequence[Any]
 ) -> str:

@@ -249,6 +249,7 @@ class Piece(keras.callbacks.Callback):
         method = registry.get(type(self).__name__)
         if not callbacks or method is None:
             return
+        order.refuse_conflicts(self, callbacks, method.conflicts)
         order.require_after(self, callbacks, method.after)
         early = order.misplaced(self, callbacks, method.before, after=False)
         if early:

@@ -23,6 +23,7 @@ from keras_netopt.callbacks import (
     Curriculum,
     Dial,
     Growing,
+    LearningRateFinder,
     Pruning,
     SelectiveBackprop,
 )
@@ -301,6 +302,27 @@ def _dial(**changed: Any) -> Callable[[Case], Any]:
     return lambda case: Dial(**{**_BIASES, **changed})
 
 
+FINDER = "callbacks.LearningRateFinder"
+# Rates at which every model of the zoo learns in a few steps.
+_SWEEP = {"min_lr": 0.01, "max_lr": 0.05, "smoothing": 0.0}
+
+
+def a_rate_was_found(before: Any, after: Any, callback: Any) -> bool:
+    """The sweep has gone through, and only its result is left."""
+    rates = callback.history["learning_rate"]
+    rate = keras.ops.convert_to_numpy(after.optimizer.learning_rate)
+    return (
+        len(rates) > 1
+        and rates[0] == callback.min_lr
+        and callback.min_lr <= 10 * callback.suggestion <= callback.max_lr
+        and float(rate) not in rates[1:]
+    )
+
+
+def _finder(**changed: Any) -> Callable[[Case], Any]:
+    return lambda case: LearningRateFinder(**{**_SWEEP, **changed})
+
+
 # "subclassed" has no graph, and the layer of "shared" reads its own output.
 GRAPHS = ("mlp", "cnn", "nested", "gru", "transformer")
 _TWO = [WidenFirst(), WidenFirst(3)]
@@ -501,6 +523,16 @@ CALLBACKS = (
         reference=False,
         logs=("training_macs",),
     ),
+    Setting(
+        name="LearningRateFinder",
+        piece=FINDER,
+        arguments=lambda case: _SWEEP,
+        effect=a_rate_was_found,
+        reference=False,
+        logs=(),
+        needs_callback=True,
+        epochs=6,
+    ),
 )
 BY_NAME = {setting.name: setting for setting in CALLBACKS}
 PIECES = {setting.piece: setting for setting in reversed(CALLBACKS)}
@@ -552,6 +584,11 @@ def _nothing_to_turn(folder: Path) -> tuple[keras.Model, list[Any]]:
     return zoo.compiled(eager=True), [Dial("rate", 0.5)]
 
 
+def _nothing_to_find(folder: Path) -> tuple[keras.Model, list[Any]]:
+    finder = LearningRateFinder(1e3, 1e4)  # The loss only rises.
+    return zoo.compiled(eager=True), [finder]
+
+
 # C8: where a piece has nothing to do, and what its remedy names.
 IDLE = {
     PRUNING: (_nothing_to_prune, "`include`"),
@@ -562,6 +599,7 @@ IDLE = {
     CURRICULUM: (_nothing_to_order, "`pacing`"),
     DIAL: (_nothing_to_turn, "`layers`"),
     "callbacks.CostLedger": (_nothing_to_count, "`cost.summarize(model)`"),
+    FINDER: (_nothing_to_find, "Lower `min_lr`"),
 }
 
 
@@ -715,6 +753,13 @@ BAD: dict[str, dict[str, Callable[[Case], Any]]] = {
         "per": _dial(per="batch"),
     },
     "callbacks.CostLedger": {},
+    FINDER: {
+        "min_lr": _finder(min_lr=0.0),
+        "max_lr": _finder(max_lr=0.01),
+        "steps": _finder(steps=100),
+        "smoothing": _finder(smoothing=1.0),
+        "stop_factor": _finder(stop_factor=1.0),
+    },
 }
 
 # C4b: two callbacks that differ in one argument; config and outcome differ.
@@ -902,6 +947,16 @@ CHANGES: dict[str, dict[str, tuple[Callable[[Case], Any], ...]]] = {
         ),
     },
     "callbacks.CostLedger": {},
+    FINDER: {
+        "min_lr": (_finder(), _finder(min_lr=0.02)),
+        "max_lr": (_finder(), _finder(max_lr=0.1)),
+        "steps": (_finder(), _finder(steps=6)),
+        "smoothing": (_finder(), _finder(smoothing=0.5)),
+        "stop_factor": (
+            _finder(max_lr=10.0),
+            _finder(max_lr=10.0, stop_factor=1.01),
+        ),
+    },
 }
 
 FUNCTIONS = functions.FUNCTIONS

@@ -6,7 +6,8 @@ import pytest
 from contract import probes, settings, zoo
 from contract.rows import FIRST, ONE_A_PIECE
 
-from keras_netopt.callbacks import Pruning
+from keras_netopt import surgery
+from keras_netopt.callbacks import ChannelPruning, Growing, Pruning
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
 # One callback for each order rule of the registry.
@@ -22,6 +23,8 @@ OTHERS = {
     "CSVLogger": lambda folder: keras.callbacks.CSVLogger(folder / "log.csv"),
     "TensorBoard": lambda folder: keras.callbacks.TensorBoard(folder / "logs"),
     "Pruning": lambda folder: Pruning(0.5),
+    "ChannelPruning": lambda folder: ChannelPruning(0.5),
+    "Growing": lambda folder: Growing([surgery.Widen("hidden", add=2)]),
 }
 
 

@@ -124,7 +124,7 @@ def test_each_argument_matters(setting, name, tmp_path, capsys):
 
 
 def _outcome(setting, callback, folder, capsys, name):
-    """Weights, files, the best value, warnings and what was printed."""
+    """Weights, files, what was found, warnings and what was printed."""
     folder.mkdir()
     case = settings.case(name, folder)
     model = zoo.compiled(name, eager=True)
@@ -142,9 +142,15 @@ def _outcome(setting, callback, folder, capsys, name):
         [weight.tobytes() for weight in model.get_weights()],
         sorted(path.name for path in folder.iterdir()),
         str(getattr(callback, "best", None)),
+        _sweep(callback),
         sorted({str(w.message) for w in told}),
         printed,
     )
+
+
+def _sweep(callback):
+    history = getattr(callback, "history", None)
+    return str(history) if isinstance(history, dict) else None
 
 
 def _interpret(path, x):

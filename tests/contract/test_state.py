@@ -224,8 +224,8 @@ def test_twenty_fits_hold_no_more_than_one(setting, case):
     model = zoo.build("mlp")
     model.compile("sgd", loss, jit_compile=zoo.JIT)
     callbacks = setting.callbacks(case)
-    x, y = zoo.data("mlp", samples=zoo.BATCH_SIZE)
-    one = {"x": x, "y": y, "epochs": 1}
+    x, y = zoo.data("mlp", samples=2 * zoo.BATCH_SIZE)
+    one = {"x": x, "y": y}
     probes.fit(model, "mlp", callbacks, **one)
     variables, traces = _live_variables(), loss.calls
     for _ in range(19):

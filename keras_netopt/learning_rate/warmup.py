@@ -1,0 +1,217 @@
+"""Learning rates that start low and rise in a straight line."""
+
+import numbers
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_netopt.checks import (
+    check_at_least_zero,
+    check_choice,
+    check_integer,
+)
+from keras_netopt.learning_rate.base import Schedule, as_float, cosine, share
+from keras_netopt.schedules.checks import check_positive
+from keras_netopt.serialization import export_class
+
+DECAYS = ("linear", "cosine", "sqrt")
+
+
+@export_class
+class Warmup(Schedule):
+    """Puts a linear warm-up before any schedule, or before a fixed rate.
+
+    The schedule begins at its own step 0 when the warm-up is over, so it
+    must be laid out for the steps that are left.
+
+    Example:
+
+    >>> import keras
+    >>> import keras_netopt as netopt
+    >>> decay = keras.optimizers.schedules.CosineDecay(0.5, decay_steps=900)
+    >>> rate = netopt.learning_rate.Warmup(decay, steps=100)
+    >>> [float(rate(step)) for step in (0, 50, 100, 1000)]
+    [0.0, 0.25, 0.5, 0.0]
+
+    Args:
+        schedule: A Keras `LearningRateSchedule`, or a rate above 0.
+        steps: Steps of the warm-up, at least 1.
+        initial: The rate at step 0, at least 0. Defaults to `0.0`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Goyal et al., "Accurate, large minibatch SGD", 2017,
+        https://arxiv.org/abs/1706.02677 (gradual warmup).
+    """
+
+    def __init__(
+        self, schedule: Any, steps: int, *, initial: float = 0.0
+    ) -> None:
+        self.schedule = _as_schedule(schedule)
+        self.steps = check_integer(steps, "steps", minimum=1)
+        self.initial = check_at_least_zero(initial, "initial")
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the rate of a step, counted from 0."""
+        step = as_float(step)
+        later = ops.maximum(step - self.steps, 0.0)
+        top = self._rate(later)
+        rising = self.initial + (top - self.initial) * (step / self.steps)
+        return ops.where(step < self.steps, rising, top)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns every constructor argument, JSON-safe."""
+        config = super().get_config()
+        if not isinstance(self.schedule, float):
+            config["schedule"] = keras.saving.serialize_keras_object(
+                self.schedule
+            )
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Warmup":
+        """Builds the schedule again."""
+        inner = config["schedule"]
+        if isinstance(inner, dict):
+            inner = keras.saving.deserialize_keras_object(inner)
+        return cls(**{**config, "schedule": inner})
+
+    def _rate(self, step: Any) -> Any:
+        if isinstance(self.schedule, float):
+            return self.schedule
+        return ops.cast(self.schedule(step), "float32")
+
+
+@export_class
+class WarmupStableDecay(Schedule):
+    """A linear rise, a long plateau and a short fall.
+
+    The plateau has no length of its own: a training can be extended from a
+    checkpoint at its end, and only the fall is run again.
+
+    Example:
+
+    >>> import keras_netopt as netopt
+    >>> rate = netopt.learning_rate.WarmupStableDecay(
+    ...     0.5, total_steps=1000, warmup_steps=100, decay_steps=200
+    ... )
+    >>> [float(rate(step)) for step in (0, 50, 100, 800, 900, 1000)]
+    [0.0, 0.25, 0.5, 0.5, 0.25, 0.0]
+
+    Args:
+        peak: The rate of the plateau, above 0.
+        total_steps: Optimizer steps of the whole training, at least 1.
+        warmup_steps: Steps that rise from 0, at least 0.
+        decay_steps: Steps at the end that fall, at least 0; both together no
+            more than `total_steps`. A tenth to a fifth is usual.
+        final: The last rate, at least 0. Defaults to `0.0`.
+        decay: How it falls: "linear", "cosine", or "sqrt" for 1 - sqrt(t).
+            Defaults to `"linear"`.
+
+    Raises:
+        TypeError: If an argument is not a number.
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Hu et al., "MiniCPM", 2024, https://arxiv.org/abs/2404.06395 (WSD);
+        Hägele et al., "Scaling laws and compute-optimal training beyond
+        fixed training durations", 2024, https://arxiv.org/abs/2405.18392
+        (the form of the fall).
+    """
+
+    def __init__(
+        self,
+        peak: float,
+        total_steps: int,
+        *,
+        warmup_steps: int,
+        decay_steps: int,
+        final: float = 0.0,
+        decay: str = "linear",
+    ) -> None:
+        self.peak = check_positive(peak, "peak")
+        self.total_steps = check_integer(total_steps, "total_steps", minimum=1)
+        self.warmup_steps = check_integer(warmup_steps, "warmup_steps")
+        self.decay_steps = check_integer(decay_steps, "decay_steps")
+        if self.warmup_steps + self.decay_steps > self.total_steps:
+            raise ValueError(
+                "Arguments `warmup_steps` and `decay_steps` must fit into "
+                f"`total_steps`. Received: warmup_steps={warmup_steps!r}, "
+                f"decay_steps={decay_steps!r}, total_steps={total_steps!r}"
+            )
+        self.final = check_at_least_zero(final, "final")
+        check_choice(decay, "decay", DECAYS)
+        self.decay = decay
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the rate of a step, counted from 0."""
+        step = as_float(step)
+        rise = self.peak * share(step, 0.0, self.warmup_steps)
+        return ops.where(step < self.warmup_steps, rise, self._fall(step))
+
+    def _fall(self, step: Any) -> Any:
+        begin = self.total_steps - self.decay_steps
+        # Without a fall the plateau goes on.
+        progress = share(step, begin, self.decay_steps or float("inf"))
+        if self.decay == "cosine":
+            return cosine(self.peak, self.final, progress)
+        if self.decay == "sqrt":
+            progress = ops.sqrt(progress)
+        return self.peak + (self.final - self.peak) * progress
+
+
+@export_class
+class InverseSquareRoot(Schedule):
+    """A linear rise, then a fall with the square root of the step.
+
+    It needs no length of the training; the schedule of the first
+    transformers.
+
+    Example:
+
+    >>> import keras_netopt as netopt
+    >>> rate = netopt.learning_rate.InverseSquareRoot(0.5, warmup_steps=100)
+    >>> [float(rate(step)) for step in (0, 50, 100, 400)]
+    [0.0, 0.25, 0.5, 0.25]
+
+    Args:
+        peak: The largest rate, above 0.
+        warmup_steps: Steps that rise from 0, at least 1; the rate is half
+            the peak at four times as many.
+
+    Raises:
+        TypeError: If an argument is not a number.
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Vaswani et al., "Attention is all you need", 2017,
+        https://arxiv.org/abs/1706.03762 (section 5.3; there the peak is
+        (d_model * warmup_steps) ** -0.5).
+    """
+
+    def __init__(self, peak: float, warmup_steps: int) -> None:
+        self.peak = check_positive(peak, "peak")
+        self.warmup_steps = check_integer(
+            warmup_steps, "warmup_steps", minimum=1
+        )
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the rate of a step, counted from 0."""
+        part = as_float(step) / self.warmup_steps
+        falling = ops.rsqrt(ops.maximum(part, 1.0))
+        return self.peak * ops.minimum(part, falling)
+
+
+def _as_schedule(value: Any) -> Any:
+    if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        return value
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return check_positive(value, "schedule")
+    raise TypeError(
+        "Argument `schedule` must be a LearningRateSchedule or a number above "
+        f"0. Received: schedule={value!r}"
+    )

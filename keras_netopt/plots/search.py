@@ -1,0 +1,362 @@
+"""What a search has tried and found."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from keras_netopt.plots.style import (
+    BLUE,
+    GREY,
+    LIGHT,
+    ORANGE,
+    RED,
+    Path,
+    count,
+    label_bar,
+    new_figure,
+    percent,
+    short,
+    tidy,
+    written,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INACTIVE = -0.08
+PANELS = 3
+
+
+def search_history(project: Any, *, path: Path | None = None) -> "Figure":
+    """Draws the score of each trial and the best one so far.
+
+    Trials that were stopped are hollow; the best is one of the others.
+
+    Example:
+
+    >>> from pathlib import Path as Folder
+    >>> from keras_netopt.search.history import Project, TrialRecord
+    >>> trials = tuple(TrialRecord(str(i), "COMPLETED", score)
+    ...                for i, score in enumerate([0.5, 0.7, 0.2]))
+    >>> figure = search_history(Project(Folder("p"), trials))
+    >>> figure.axes[0].lines[-1].get_ydata().tolist()
+    [0.5, 0.5, 0.2]
+
+    Args:
+        project: What `keras_netopt.search.read` returns.
+        path: Picture file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    figure = new_figure(7.2, 3.8)
+    axes = figure.subplots()
+    scored = [
+        (i + 1, trial)
+        for i, trial in enumerate(project.trials)
+        if trial.is_scored
+    ]
+    full = [(i, t.score) for i, t in scored if project.is_full(t)]
+    short_ones = [(i, t.score) for i, t in scored if not project.is_full(t)]
+    _points(axes, full, "full training", filled=True)
+    _points(axes, short_ones, "stopped or lower rung", filled=False)
+    missing = len(project.trials) - len(scored)
+    if missing:
+        axes.plot([], [], "x", color=RED, label=f"{missing} without a score")
+        places = {i for i, _ in scored}
+        for i in range(1, len(project.trials) + 1):
+            if i not in places:
+                axes.axvline(i, color=RED, linewidth=0.6, alpha=0.5, zorder=0)
+    steps, best = _running_best(project, full)
+    axes.step(steps, best, where="post", color=BLUE, linewidth=2, label="best")
+    axes.set(xlabel="trial", ylabel=project.objective)
+    _count_whole(axes.xaxis)
+    axes.legend(frameon=False, fontsize=9)
+    tidy(axes, grid="y")
+    return written(figure, path)
+
+
+def parallel_coordinates(project: Any, *, path: Path | None = None) -> "Figure":
+    """Draws each full trial as a line through its hyperparameters.
+
+    The better the score, the darker the line; a hyperparameter that was not
+    active is below its axis.
+
+    Args:
+        project: What `keras_netopt.search.read` returns.
+        path: Picture file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    space = project.space
+    figure = new_figure(max(6.4, 1.5 * len(space) + 2), 4.2)
+    axes = figure.subplots()
+    trials = [t for t in project.ranked() if project.is_full(t)]
+    for place, trial in reversed(list(enumerate(trials))):
+        heights = [_height(d, trial.parameters) for d in space]
+        share = place / max(len(trials) - 1, 1)
+        heights.append(1.0 - share)
+        axes.plot(
+            range(len(heights)),
+            heights,
+            color=ORANGE if place == 0 else BLUE,
+            alpha=1.0 if place == 0 else 0.15 + 0.6 * (1 - share),
+            linewidth=2.2 if place == 0 else 1.2,
+        )
+    for i, dimension in enumerate(space):
+        axes.axvline(i, color=LIGHT, zorder=0)
+        _label_axis(axes, i, dimension)
+    axes.axvline(len(space), color=GREY, zorder=0)
+    names = [short(d.name) for d in space]
+    axes.set_xticks(
+        range(len(space) + 1), [*names, f"rank by\n{project.objective}"]
+    )
+    axes.set(ylim=(-0.16, 1.08), yticks=[])
+    axes.set_title(f"{len(trials)} full trials, the best in orange", fontsize=9)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return written(figure, path)
+
+
+def importance_bars(
+    effects: Sequence[Any], *, path: Path | None = None
+) -> "Figure":
+    """Draws the main effect of each hyperparameter, and what chance gives.
+
+    Args:
+        effects: The main effects: `name`, `share`, `chance`, `trials`.
+        path: Picture file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    figure = new_figure(6.4, 0.9 + 0.4 * len(effects))
+    axes = figure.subplots()
+    for place, effect in enumerate(effects):
+        axes.barh(place, effect.share, color=BLUE, height=0.6)
+        label_bar(axes, effect.share, place, f"{effect.share:.0%}")
+        axes.plot([effect.chance] * 2, [place - 0.35, place + 0.35], color=RED)
+    names = [f"{short(e.name)} (n={e.trials})" for e in effects]
+    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5))
+    axes.xaxis.set_major_formatter(percent)
+    axes.set_title(
+        "share of the variance, main effects only; red: by chance", fontsize=9
+    )
+    axes.tick_params(axis="y", length=0)
+    tidy(axes, grid="x")
+    return written(figure, path)
+
+
+def slices(project: Any, *, path: Path | None = None) -> "Figure":
+    """Draws the score over each hyperparameter.
+
+    Args:
+        project: What `keras_netopt.search.read` returns.
+        path: Picture file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    space = project.space
+    rows = -(-len(space) // PANELS)
+    columns = min(PANELS, len(space))
+    figure = new_figure(3.2 * columns, 2.8 * rows)
+    panels: Any = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes, dimension in zip(panels.flat, space, strict=False):
+        for filled in (False, True):
+            chosen = [
+                (_position(dimension, t.parameters[dimension.name]), t.score)
+                for t in project.trials
+                if t.is_scored
+                and project.is_full(t) == filled
+                and dimension.name in t.parameters
+            ]
+            _points(axes, chosen, "", filled=filled)
+        if dimension.choices:
+            labels = [short(str(c)) for c in dimension.choices]
+            axes.set_xticks(range(len(labels)), labels, fontsize=8)
+            axes.set_xlim(-0.5, len(labels) - 0.5)
+        elif dimension.sampling == "log":
+            axes.set_xscale("log")
+        axes.set_xlabel(short(dimension.name))
+        tidy(axes, grid="y")
+    for axes in panels.flat[len(space) :]:
+        axes.set_visible(False)
+    for row in panels:
+        row[0].set_ylabel(project.objective)
+    if any(t.is_scored and not project.is_full(t) for t in project.trials):
+        figure.suptitle("hollow: stopped or lower rung", fontsize=9)
+    return written(figure, path)
+
+
+def pareto_front(
+    project: Any,
+    front: Sequence[Any],
+    metrics: Sequence[str],
+    *,
+    path: Path | None = None,
+) -> "Figure":
+    """Draws the first metric over each other one, the front marked.
+
+    Args:
+        project: What `keras_netopt.search.read` returns.
+        front: The trials of the front over all of the metrics.
+        metrics: Names of two or more metrics.
+        path: Picture file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    first, *others = metrics
+    figure = new_figure(1.2 + 4.2 * len(others), 3.8)
+    grid: Any = figure.subplots(1, len(others), squeeze=False, sharey=True)
+    panels = grid[0]
+    for axes, other in zip(panels, others, strict=True):
+        for filled in (False, True):
+            chosen = [
+                (t.value(other), _at(t, first))
+                for t in project.trials
+                if t.is_scored
+                and project.is_full(t) == filled
+                and t.value(other) is not None
+            ]
+            name = "full training" if filled else "stopped or lower rung"
+            _points(axes, chosen, name, filled=filled)
+        best = sorted((t.value(other), _at(t, first)) for t in front)
+        style = "o-" if len(metrics) == 2 else "o"
+        x, y = [at for at, _ in best], [at for _, at in best]
+        axes.plot(x, y, style, color=ORANGE, label="front")
+        axes.set_xlabel(other)
+        axes.xaxis.set_major_formatter(count)
+        tidy(axes, grid="both")
+    panels[0].set_ylabel(first)
+    panels[0].legend(frameon=False, fontsize=9)
+    return written(figure, path)
+
+
+def trial_timeline(project: Any, *, path: Path | None = None) -> "Figure":
+    """Draws how many epochs each trial lasted, and how many were left.
+
+    Args:
+        project: What `keras_netopt.search.read` returns.
+        path: Picture file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    known = [(i + 1, t) for i, t in enumerate(project.trials) if t.epochs]
+    figure = new_figure(9.6, max(3.4, 1.0 + 0.09 * len(known)))
+    bars, curve = figure.subplots(1, 2, width_ratios=(1.7, 1))
+    for i, trial in known:
+        full = project.is_full(trial)
+        color = BLUE if full else ORANGE if trial.is_scored else RED
+        bars.barh(i, trial.epochs, color=color, height=0.8)
+        name = {BLUE: "to the end", ORANGE: "stopped or lower rung"}.get(
+            color, "without a score"
+        )
+        if name not in bars.get_legend_handles_labels()[1]:
+            bars.plot([], [], "s", color=color, label=name)
+    bars.set(xlabel="epochs", ylabel="trial")
+    bars.invert_yaxis()
+    bars.legend(frameon=False, fontsize=8, loc="best")
+    tidy(bars, grid="x")
+    lasted = [t.epochs for _, t in known]
+    epochs = range(1, max(lasted, default=0) + 1)
+    left = [sum(last >= epoch for last in lasted) for epoch in epochs]
+    curve.step(epochs, left, where="post", color=BLUE, linewidth=2)
+    curve.set(xlabel="epoch", ylabel="trials that got there")
+    curve.set_ylim(bottom=0)
+    tidy(curve, grid="y")
+    for axis in (bars.xaxis, bars.yaxis, curve.xaxis, curve.yaxis):
+        _count_whole(axis)
+    return written(figure, path)
+
+
+def _count_whole(axis: Any) -> None:
+    """Lets an axis have no ticks between whole numbers."""
+    axis.get_major_locator().set_params(integer=True)
+
+
+def _points(
+    axes: "Axes", points: Sequence[Any], name: str, *, filled: bool
+) -> None:
+    if not points:
+        return
+    x, y = zip(*points, strict=True)
+    axes.plot(
+        x,
+        y,
+        "o",
+        color=GREY,
+        markerfacecolor=GREY if filled else "none",
+        markersize=4.5,
+        label=name,
+    )
+
+
+def _running_best(
+    project: Any, full: Sequence[Any]
+) -> tuple[list[int], list[float]]:
+    steps: list[int] = []
+    best: list[float] = []
+    for i, score in full:
+        is_better = not best or project.sign * (score - best[-1]) < 0
+        steps.append(i)
+        best.append(score if is_better else best[-1])
+    return steps, best
+
+
+def _height(dimension: Any, parameters: Any) -> float:
+    if dimension.name not in parameters:
+        return INACTIVE
+    unit = dimension.unit(parameters[dimension.name])
+    return INACTIVE if unit is None else unit
+
+
+def _label_axis(axes: "Axes", place: int, dimension: Any) -> None:
+    if dimension.choices:
+        labels = [(dimension.unit(c), str(c)) for c in dimension.choices]
+    else:
+        ends = (dimension.low, dimension.high)
+        labels = [(unit, f"{end:.4g}") for unit, end in enumerate(ends)]
+    for height, text in labels:
+        axes.annotate(
+            short(text),
+            (place, height),
+            xytext=(4, 0),
+            textcoords="offset points",
+            fontsize=8,
+            color=GREY,
+            va="center",
+        )
+
+
+def _position(dimension: Any, value: Any) -> Any:
+    if dimension.choices:
+        known = value in dimension.choices
+        return dimension.choices.index(value) if known else None
+    return value
+
+
+def _at(trial: Any, metric: str) -> Any:
+    return trial.score if metric == "score" else trial.value(metric)

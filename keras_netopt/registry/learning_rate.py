@@ -1,0 +1,53 @@
+"""Learning rates: rows of the registry."""
+
+from keras_netopt.registry.method import Method
+
+METHODS: tuple[Method, ...] = (
+    Method(
+        name="callbacks.LearningRateFinder",
+        kind="callback",
+        summary="Finds a learning rate in one sweep, changes nothing.",
+        card="learning_rate",
+        reference="Smith 2015, arXiv 1506.01186",
+        after=("EarlyStopping(restore_best_weights=True)",),
+        conflicts=("ChannelPruning", "Growing", "Pruning"),
+        limits={
+            "C3": "it ends where it began, so a fit with it trains nothing"
+        },
+    ),
+    Method(
+        name="learning_rate.OneCycle",
+        kind="schedule",
+        summary="Rises once to a large rate and falls to almost zero.",
+        card="learning_rate",
+        reference="Smith and Topin 2017, arXiv 1708.07120",
+    ),
+    Method(
+        name="learning_rate.Triangular",
+        kind="schedule",
+        summary="Swings between two rates in straight lines.",
+        card="learning_rate",
+        reference="Smith 2015, arXiv 1506.01186",
+    ),
+    Method(
+        name="learning_rate.Warmup",
+        kind="schedule",
+        summary="Puts a warm-up before any schedule or rate.",
+        card="learning_rate",
+        reference="Goyal et al. 2017, arXiv 1706.02677",
+    ),
+    Method(
+        name="learning_rate.WarmupStableDecay",
+        kind="schedule",
+        summary="Rises, stays, and falls at the very end.",
+        card="learning_rate",
+        reference="Hu et al. 2024, arXiv 2404.06395",
+    ),
+    Method(
+        name="learning_rate.InverseSquareRoot",
+        kind="schedule",
+        summary="Rises, then falls with the root of the step.",
+        card="learning_rate",
+        reference="Vaswani et al. 2017, arXiv 1706.03762",
+    ),
+)

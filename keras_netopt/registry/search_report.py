@@ -1,0 +1,24 @@
+"""Reports of searches: rows of the registry."""
+
+from keras_netopt.registry.method import Method
+
+METHODS: tuple[Method, ...] = (
+    Method(
+        name="search.read",
+        kind="function",
+        summary="Reads any KerasTuner project without KerasTuner.",
+        card="search_reports",
+    ),
+    Method(
+        name="search.leaderboard",
+        kind="function",
+        summary="Lists the trials of a search, best first.",
+        card="search_reports",
+    ),
+    Method(
+        name="search.plots",
+        kind="function",
+        summary="Draws what a search has learned.",
+        card="search_reports",
+    ),
+)

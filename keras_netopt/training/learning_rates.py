@@ -1,0 +1,54 @@
+"""The learning rate of an optimizer, where it is a number that can be set."""
+
+from typing import Any
+
+import keras
+
+
+def settable_rate(optimizer: Any) -> keras.Variable | None:
+    """Finds the variable that holds an optimizer's learning rate.
+
+    Example:
+
+    >>> import keras
+    >>> float(settable_rate(keras.optimizers.SGD(0.5)).value)
+    0.5
+    >>> decay = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
+    >>> settable_rate(keras.optimizers.SGD(decay)) is None
+    True
+
+    Args:
+        optimizer: The optimizer of a compiled model, wrapped or not.
+
+    Returns:
+        The variable, or `None` where a schedule or a function gives the
+        rate, or where there are several.
+    """
+    # A MultiOptimizer has no rate of its own and raises AttributeError.
+    rate = getattr(optimizer, "learning_rate", None)
+    return rate if isinstance(rate, keras.Variable) else None
+
+
+def describe(optimizer: Any) -> str:
+    """Names an optimizer and what gives its learning rate.
+
+    Example:
+
+    >>> import keras
+    >>> decay = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
+    >>> describe(keras.optimizers.SGD(decay))
+    'SGD(learning_rate=ExponentialDecay)'
+
+    Args:
+        optimizer: The optimizer of a compiled model.
+
+    Returns:
+        A short text for messages.
+    """
+    kind = type(optimizer).__name__
+    if not hasattr(optimizer, "learning_rate"):
+        return kind
+    rate = optimizer.get_config().get("learning_rate")
+    if isinstance(rate, dict):
+        rate = rate.get("class_name")
+    return f"{kind}(learning_rate={rate})"

@@ -1,0 +1,87 @@
+"""Everything that training changes in a model, put aside and put back."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.training import randomness
+from keras_netopt.training.backend import sync
+
+_RANDOM = "random "
+
+
+def take(model: keras.Model) -> dict[str, np.ndarray]:
+    """Copies weights, optimizer variables and random state of a model.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> before, state = model.get_weights(), take(model)
+    >>> _ = model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+    >>> put_back(model, state)
+    >>> all(map(np.array_equal, before, model.get_weights()))
+    True
+
+    Args:
+        model: A compiled, built model.
+
+    Returns:
+        Arrays by name, for `put_back`.
+    """
+    sync(model)
+    variables: dict[str, Any] = {
+        f"weight {i}": variable for i, variable in enumerate(model.variables)
+    }
+    variables |= _optimizer_variables(model)
+    state = {
+        name: np.array(keras.ops.convert_to_numpy(variable))
+        for name, variable in variables.items()
+    }
+    for name, value in randomness.capture(model).items():
+        state[_RANDOM + name] = value
+    return state
+
+
+def put_back(model: keras.Model, state: dict[str, np.ndarray]) -> None:
+    """Writes what `take` copied.
+
+    Optimizer variables go by their place. Where their number has changed,
+    since layers were frozen, those that are left go by their path.
+
+    Args:
+        model: The model that was copied, perhaps compiled anew since, or its
+            twin in another process.
+        state: What `take` returned.
+    """
+    sync(model)
+    for i, variable in enumerate(model.variables):
+        variable.assign(state[f"weight {i}"])
+    saved = {k: v for k, v in state.items() if k.startswith("optimizer ")}
+    current = _optimizer_variables(model)
+    if len(saved) == len(current):
+        # Paths hold the name of the optimizer, which another process chose.
+        saved = dict(zip(current, saved.values(), strict=True))
+    for name, variable in current.items():
+        if name in saved:
+            variable.assign(saved[name])
+    random = {
+        name.removeprefix(_RANDOM): value
+        for name, value in state.items()
+        if name.startswith(_RANDOM)
+    }
+    randomness.restore(model, random)
+
+
+def _optimizer_variables(model: Any) -> dict[str, Any]:
+    """By path, with a number, for a path may stand for several."""
+    found: dict[str, Any] = {}
+    for variable in model.optimizer.variables:
+        number = 1
+        while f"optimizer {variable.path} {number}" in found:
+            number += 1
+        found[f"optimizer {variable.path} {number}"] = variable
+    return found

@@ -1,0 +1,136 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+import keras_netopt as netopt
+
+pytest.importorskip("matplotlib", reason="pictures need keras-netopt[plots]")
+PROJECTS = Path(__file__).parent / "projects"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def stopped():
+    return netopt.search.plots(PROJECTS / "stopped")
+
+
+def points(line):
+    return [tuple(point) for point in line.get_xydata().tolist()]
+
+
+def test_the_history_has_the_best_of_the_full_trials(stopped):
+    project = netopt.search.read(PROJECTS / "stopped")
+    full, hollow, best = stopped.figures["history"].axes[0].lines
+    scores = [trial.score for trial in project.trials]
+
+    wanted = [(1.0, scores[0]), (4.0, scores[3]), (7.0, scores[6])]
+    assert points(full) == points(best) == wanted
+    assert len(points(hollow)) == 6
+    assert hollow.get_markerfacecolor() == "none"
+    assert min(scores[5], scores[2]) < scores[3]
+
+
+def test_trials_without_a_score_are_marked(tmp_path):
+    import json
+    import shutil
+
+    target = tmp_path / "random"
+    shutil.copytree(PROJECTS / "random", target)
+    path = target / "trial_3" / "trial.json"
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps({**state, "status": "FAILED", "score": None}))
+    axes = netopt.search.plots(target).figures["history"].axes[0]
+
+    names = axes.get_legend_handles_labels()[1]
+    assert "1 without a score" in names
+    assert [4, 4] in [list(line.get_xdata()) for line in axes.lines]
+
+
+def test_coordinates_have_one_line_a_full_trial(stopped):
+    project = netopt.search.read(PROJECTS / "stopped")
+    axes = stopped.figures["coordinates"].axes[0]
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 5]
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+
+    assert labels == [*("rate", "units", "optimizer", "momentum"), labels[-1]]
+    assert len(lines) == len(project.full()) == 3
+    best = lines[-1].get_ydata()
+    assert best[-1] == 1.0
+    assert best[2] == 0.25  # sgd, the first of two choices
+    inactive = [line.get_ydata()[3] for line in lines]
+    assert sum(height < 0 for height in inactive) == 1
+
+
+def test_importance_shows_the_level_of_chance():
+    axes = netopt.search.plots(PROJECTS / "grid").figures["importance"].axes[0]
+    widths = [bar.get_width() for bar in axes.patches]
+
+    assert widths == sorted(widths, reverse=True)
+    assert [line.get_xdata()[0] for line in axes.lines] == [0.2, 0.2]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["optimizer (n=6)", "units (n=6)"]
+
+
+def test_slices_have_a_panel_a_hyperparameter(stopped):
+    panels = [a for a in stopped.figures["slice"].axes if a.get_visible()]
+
+    assert [a.get_xlabel() for a in panels] == [
+        *("rate", "units", "optimizer", "momentum")
+    ]
+    assert [a.get_xscale() for a in panels] == ["log", *["linear"] * 3]
+    assert sum(len(line.get_xdata()) for line in panels[0].lines) == 9
+    ticks = [label.get_text() for label in panels[2].get_xticklabels()]
+    assert ticks == ["sgd", "adam"]
+
+
+def test_the_front_is_drawn_over_its_cost(stopped):
+    axes = stopped.figures["pareto"].axes[0]
+    front = axes.lines[-1]
+    project = netopt.search.read(PROJECTS / "stopped")
+
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("macs", "val_loss")
+    wanted = [(t.value("macs"), t.score) for t in project.trials]
+    assert points(front) == [wanted[3], wanted[6]]
+
+
+def test_three_metrics_have_two_panels():
+    figure = netopt.search.plots(
+        PROJECTS / "stopped", metrics=("val_accuracy", "macs", "val_loss")
+    ).figures["pareto"]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["macs", "val_loss"]
+
+
+def test_the_timeline_shows_how_long_each_trial_lasted(stopped):
+    bars, curve = stopped.figures["timeline"].axes
+    lasted = [4, 1, 2] * 3
+
+    assert [bar.get_width() for bar in bars.patches] == lasted
+    colors = {bar.get_facecolor() for bar in bars.patches[::3]}
+    assert len(colors) == 1
+    assert bars.patches[1].get_facecolor() not in colors
+    assert points(curve.lines[0]) == [(1, 9), (2, 6), (3, 3), (4, 3)]
+
+
+def test_pictures_and_tables_are_written(tmp_path):
+    pictures = netopt.search.plots(PROJECTS / "grid", folder=tmp_path / "a")
+    files = {path.name for path in (tmp_path / "a").iterdir()}
+
+    assert files == {f"{n}.png" for n in pictures.figures} | {"tables.txt"}
+    assert (tmp_path / "a" / "history.png").read_bytes().startswith(PNG)
+    text = (tmp_path / "a" / "tables.txt").read_text(encoding="utf-8")
+    assert text == f"{pictures}\n"
+    assert "timeline" not in pictures.figures  # Nobody told any epochs.
+
+
+def test_notebooks_show_every_picture(stopped, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    html = stopped._repr_html_()
+    assert html.count("<img src=") == len(stopped.figures) == 6
+
+
+def test_without_matplotlib_notebooks_show_the_tables(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    pictures = netopt.search.plots(PROJECTS / "grid")
+    assert pictures.figures == {}
+    assert pictures._repr_html_() == f"<pre>{pictures}</pre>"

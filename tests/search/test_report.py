@@ -1,0 +1,399 @@
+import csv
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_netopt as netopt
+from keras_netopt.search.effects import effects
+from keras_netopt.search.history import Project, TrialRecord
+from keras_netopt.search.pareto import front
+from keras_netopt.search.space_record import Dimension
+
+PROJECTS = Path(__file__).parent / "projects"
+STOCK = ("random", "hyperband", "bayesian", "grid")
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A project that a test may damage."""
+    target = tmp_path / "random"
+    shutil.copytree(PROJECTS / "random", target)
+    return target
+
+
+def read_json(path):
+    return json.loads(path.read_text())
+
+
+def change(path, **changed):
+    path.write_text(json.dumps({**read_json(path), **changed}))
+
+
+def scores_in(folder):
+    return {
+        read_json(path)["trial_id"]: read_json(path)["score"]
+        for path in folder.glob("trial_*/trial.json")
+    }
+
+
+@pytest.mark.parametrize("name", STOCK)
+def test_projects_of_stock_tuners_are_read(name):
+    """Every trial, its score and its place, as the files have them."""
+    project = netopt.search.read(PROJECTS / name)
+
+    assert project.broken == ()
+    assert (project.objective, project.direction) == ("val_loss", "min")
+    scores = scores_in(PROJECTS / name)
+    assert {t.trial_id: t.score for t in project.trials} == scores
+    started = read_json(PROJECTS / name / "oracle.json")["start_order"]
+    assert [t.trial_id for t in project.trials] == started
+    ranked = [t.score for t in project.ranked() if project.is_full(t)]
+    assert ranked == sorted(ranked)
+    assert len(ranked) == {"hyperband": 6}.get(name, len(scores))
+    known = {dimension.name for dimension in project.space}
+    assert all(set(t.parameters) <= known for t in project.trials)
+
+
+def test_a_metric_has_one_value_a_step():
+    trial = netopt.search.read(PROJECTS / "random").trials[0]
+    direction, history = trial.metrics["val_accuracy"]
+
+    assert direction == "max"
+    assert list(history) == [0, 1, 2, 3]
+    assert trial.epochs == 4
+    assert (
+        trial.value("val_loss")
+        == trial.score
+        == min(trial.metrics["val_loss"][1].values())
+    )
+
+
+def test_lower_rungs_of_hyperband_have_no_rank():
+    board = netopt.search.leaderboard(PROJECTS / "hyperband")
+    lines = [line for line in str(board).splitlines() if "epochs" in line]
+
+    assert "15 trials, 6 with a full score" in str(board)
+    assert len(lines) == 1 + 5 + 4
+    assert all(line.startswith("│    - ") for line in lines[1:])
+    assert sum("2 of 4 epochs" in line for line in lines) == 5
+
+
+def test_stopped_trials_stand_below_and_say_so():
+    """Trial 5 has a better score than two of the full ones."""
+    project = netopt.search.read(PROJECTS / "stopped")
+    ranked = [t.trial_id for t in project.ranked()]
+    text = str(netopt.search.leaderboard(PROJECTS / "stopped"))
+
+    assert [t.trial_id for t in project.full()] == ["0", "3", "6"]
+    assert ranked[:3] == ["6", "3", "0"]
+    assert {*ranked[3:6]} == {"2", "5", "8"}  # The longer ones come first.
+    assert project.trials[5].score < project.trials[3].score
+    assert text.count("stopped after epoch 2") == 3
+    assert text.count("stopped after epoch 1") == 3
+    assert "± std" in text and "0.01" in text
+
+
+def test_another_metric_can_rank():
+    board = netopt.search.leaderboard(
+        PROJECTS / "random", objective="val_accuracy", top=2
+    )
+    accuracy = [t.value("val_accuracy") for t in board.project.ranked()]
+
+    assert board.project.direction == "max"
+    assert accuracy == sorted(accuracy, reverse=True)
+    assert "the highest val_accuracy is best" in str(board)
+    assert str(board).endswith("6 trials more.")
+
+
+def test_several_objectives_have_a_score_without_a_metric(copied):
+    for path in copied.glob("trial_*/trial.json"):
+        change(path, score=read_json(path)["score"] + 1e6)
+    project = netopt.search.read(copied)
+
+    assert (project.objective, project.direction) == ("score", "min")
+    assert "the lowest score is best" in str(netopt.search.plots(copied))
+
+
+def test_of_two_equal_metrics_the_one_of_validation_is_the_objective(copied):
+    for path in copied.glob("trial_*/trial.json"):
+        state = read_json(path)
+        metrics = state["metrics"]["metrics"]
+        metrics["loss"] = metrics["val_loss"]
+        path.write_text(json.dumps(state))
+
+    assert netopt.search.read(copied).objective == "val_loss"
+
+
+def test_the_table_can_be_written(tmp_path):
+    path = tmp_path / "trials.csv"
+    netopt.search.leaderboard(PROJECTS / "stopped", top=1).to_csv(path)
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert len(rows) == 9
+    assert [row["rank"] for row in rows] == ["1", "2", "3", *[""] * 6]
+    first = rows[0]
+    assert first["trial"] == "6" and first["full"] == "True"
+    assert float(first["score"]) == scores_in(PROJECTS / "stopped")["6"]
+    assert float(first["std"]) == float(first["metric:val_loss_std"]) == 0.01
+    assert float(first["metric:fold2/val_loss"]) > float(first["score"])
+    assert first["hp:optimizer"] == "sgd" and first["hp:units"] == "48"
+    assert rows[-1]["stopped_epoch"] == "1" and rows[-1]["std"] == ""
+
+
+def test_broken_files_are_counted_and_the_rest_is_read(copied):
+    """Half written, empty, of another kind, missing; and no oracle."""
+    trials = sorted(copied.glob("trial_*/trial.json"))
+    trials[0].write_text(trials[0].read_text()[:400])
+    trials[1].write_text("")
+    trials[2].write_text("[1, 2]")
+    trials[3].write_text('{"trial_id": "3"}')
+    trials[4].unlink()
+    (copied / "oracle.json").write_text('{"start_order": [')
+    board = netopt.search.leaderboard(copied)
+
+    assert [t.trial_id for t in board.project.trials] == ["5", "6", "7"]
+    names = [name for name, _ in board.project.broken]
+    assert names == [
+        "oracle.json",
+        *(f"trial_{i}/trial.json" for i in range(5)),
+    ]
+    reasons = dict(board.project.broken)
+    assert reasons["trial_4/trial.json"] == "missing"
+    assert "KeyError" in reasons["trial_3/trial.json"]
+    assert "6 files left out: oracle.json: unreadable" in str(board)
+    assert "3 trials, 3 with a full score" in str(netopt.search.plots(copied))
+
+
+def test_numbers_that_json_does_not_know_are_read(copied):
+    path = copied / "trial_2" / "trial.json"
+    text = path.read_text()
+    score = read_json(path)["score"]
+    path.write_text(text.replace(str(score), "NaN"))
+    change(copied / "trial_3" / "trial.json", score=math.inf)
+    project = netopt.search.read(copied)
+
+    assert project.objective == "val_loss"
+    assert project.broken == ()
+    last = project.ranked()[-2:]
+    assert {t.trial_id for t in last} == {"2", "3"}
+    assert not any(t.is_scored for t in last)
+    text = str(netopt.search.plots(copied))
+    assert text.count("no finite score") == 2
+
+
+def test_failed_and_running_trials_are_listed_last(copied):
+    change(
+        copied / "trial_0" / "trial.json",
+        status="FAILED",
+        score=None,
+        best_step=None,
+        message="Traceback ...\nValueError: too large",
+    )
+    change(copied / "trial_1" / "trial.json", status="RUNNING", score=None)
+    board = netopt.search.leaderboard(copied)
+
+    ranked = [t.trial_id for t in board.project.ranked()]
+    assert ranked[-2:] == ["0", "1"]
+    assert "8 trials, 6 with a full score" in str(board)
+    lines = str(board).replace("│", " ").split()
+    assert "FAILED:" in lines and "ValueError:" in lines and "RUNNING" in lines
+    assert "val_loss" in str(netopt.search.plots(copied))
+
+
+def test_a_project_that_has_only_begun_is_a_table_without_rows(tmp_path):
+    shutil.copy(PROJECTS / "random" / "oracle.json", tmp_path)
+    pictures = netopt.search.plots(tmp_path)
+
+    assert "0 trials, 0 with a full score" in str(pictures)
+    assert netopt.search.read(tmp_path).space
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda path: path / "nowhere", "does not exist"),
+        (lambda path: path, "is empty"),
+        (lambda path: (path / "a.txt").touch() or path / "a.txt", "is a file"),
+        (
+            lambda path: (path / "a.txt").touch() or path,
+            "holds no oracle.json and no trial_* folders",
+        ),
+    ],
+)
+def test_what_is_no_project_is_refused(make, what, tmp_path):
+    path = make(tmp_path)
+    message = (
+        "Argument `directory` must be a project folder of KerasTuner, "
+        f"directory/project_name of the tuner; this one {what}. "
+        f"Received: directory={str(path)!r}"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        netopt.search.read(path)
+
+
+def test_the_folder_above_names_its_projects():
+    with pytest.raises(ValueError, match="name one of bayesian, grid, hyper"):
+        netopt.search.leaderboard(PROJECTS)
+
+
+def test_an_unknown_metric_is_refused():
+    message = (
+        "Argument `objective` must be a metric of the trials: loss, val_loss, "
+        "val_accuracy. Received: objective='val_beauty'"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        netopt.search.read(PROJECTS / "random", objective="val_beauty")
+    with pytest.raises(ValueError, match="^Argument `metrics` must name two"):
+        netopt.search.plots(PROJECTS / "random", metrics=["val_loss"])
+
+
+def test_each_choice_is_compared_at_its_best():
+    project = netopt.search.read(PROJECTS / "grid")
+    lines = project.best_by("optimizer").splitlines()
+
+    assert lines[3].split() == "│ adam │ 3 │ 0.3667 │ 0.3875 │".split()
+    assert lines[4].split() == "│ sgd │ 3 │ 0.4667 │ 0.4875 │".split()
+    with pytest.raises(ValueError, match="of the trials: optimizer, units"):
+        project.best_by("rate")
+
+
+def made(scores, values, space):
+    trials = tuple(
+        TrialRecord(str(i), "COMPLETED", score, values=value)
+        for i, (score, value) in enumerate(zip(scores, values, strict=True))
+    )
+    return Project(Path("p"), trials, space)
+
+
+def test_importance_is_the_share_of_the_variance_between_bins():
+    """A choice and a number, worked out by hand: the variance is 1.5."""
+    space = (Dimension("a", choices=("x", "y")), Dimension("b", 0, 3))
+    values = [{"a": a, "b": b} for a in "xy" for b in (0, 1, 2, 3)]
+    project = made([1, 2, 3, 4, 2, 3, 4, 5], values, space)
+    first, second = effects(project)
+
+    assert (first.name, first.chance) == ("b", 1 / 7)
+    assert first.share == pytest.approx(1.0 / 1.5)
+    assert [(b.label, b.count, b.mean, b.best) for b in first.bins] == [
+        ("0 to 1", 4, 2.0, 1.0),
+        ("2 to 3", 4, 4.0, 3.0),
+    ]
+    assert (second.name, second.share) == ("a", pytest.approx(0.25 / 1.5))
+    assert [(b.label, b.count, b.mean, b.best) for b in second.bins] == [
+        ("x", 4, 2.5, 1.0),
+        ("y", 4, 3.5, 2.0),
+    ]
+
+
+def test_numbers_are_cut_into_eight_bins_of_equal_size():
+    space = (Dimension("rate", 0.0, 1.0),)
+    rates = np.random.default_rng(0).permutation(80) / 80
+    project = made(rates**2, [{"rate": float(r)} for r in rates], space)
+    (effect,) = effects(project)
+
+    assert [one.count for one in effect.bins] == [10] * 8
+    assert effect.share > 0.95
+    assert effect.chance == 7 / 79
+
+
+def test_a_conditional_counts_where_it_was_active():
+    project = netopt.search.read(PROJECTS / "random")
+    active = [t for t in project.trials if "momentum" in t.parameters]
+    found = {effect.name: effect.trials for effect in effects(project)}
+
+    assert 2 < len(active) < 8
+    assert found["momentum"] == len(active)
+    assert found["rate"] == 8
+
+
+def test_no_importance_where_each_trial_has_its_own_bin():
+    space = (Dimension("a", choices=("x", "y")),)
+    assert effects(made([1, 2], [{"a": "x"}, {"a": "y"}], space)) == []
+
+
+def test_the_front_is_what_brute_force_finds():
+    rng = np.random.default_rng(0)
+    points = rng.integers(0, 9, (40, 3)).astype(float)
+    trials = tuple(
+        TrialRecord(
+            str(i),
+            "COMPLETED",
+            a,
+            metrics={
+                "val_loss": ("min", {0: a}),
+                "macs": ("min", {0: b}),
+                "val_accuracy": ("max", {0: -c}),
+            },
+        )
+        for i, (a, b, c) in enumerate(points)
+    )
+    project = Project(Path("p"), trials, objective="val_loss")
+    chosen = front(project, ("val_loss", "macs", "val_accuracy"))
+    beaten = [
+        any((q <= p).all() and (q < p).any() for q in points) for p in points
+    ]
+
+    assert 1 < len(chosen) < 40
+    assert {int(t.trial_id) for t in chosen} == set(
+        np.flatnonzero(~np.array(beaten)).tolist()
+    )
+
+
+def test_the_front_trades_costs_and_leaves_stopped_trials_out():
+    text = str(netopt.search.plots(PROJECTS / "stopped"))
+    part = text.partition("Pareto front, full trials")[2].splitlines()
+
+    assert [line.split()[1] for line in part[4:6]] == ["6", "3"]
+    assert part[6].startswith("└")
+
+
+@pytest.mark.parametrize(
+    ("dimension", "value", "unit"),
+    [
+        (Dimension("a", 2, 6), 3, 0.25),
+        (Dimension("a", 1e-4, 1.0, "log"), 1e-2, 0.5),
+        (Dimension("a", 1.0, 100.0, "reverse_log"), 91.0, 0.5),
+        (Dimension("a", choices=(1, 2, 3)), 2, 0.5),
+        (Dimension("a", choices=(1, 2, 3)), 9, None),
+        (Dimension("a", 5, 5), 5, 0.5),
+    ],
+)
+def test_values_have_a_place_between_0_and_1(dimension, value, unit):
+    found = dimension.unit(value)
+    assert found == (unit if unit is None else pytest.approx(unit))
+
+
+def test_reports_import_neither_the_tuner_nor_matplotlib():
+    """And the tables are all there without pictures."""
+    code = (
+        "import sys, keras; before = set(sys.modules);"
+        "sys.modules['keras_tuner'] = sys.modules['matplotlib'] = None;"
+        "sys.modules['matplotlib.figure'] = None;"
+        "import keras_netopt as n;"
+        f"p = n.search.plots({str(PROJECTS / 'stopped')!r});"
+        "assert p.figures == {};"
+        "assert 'Pareto front' in str(p) and 'Importance' in str(p);"
+        "new = {m.partition('.')[0] for m in set(sys.modules) - before};"
+        "print(sorted(new & {'tensorflow', 'tensorboard', 'sklearn'}))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert (result.returncode, result.stdout.strip()) == (0, "[]"), (
+        result.stderr
+    )
+
+
+def test_names_are_loaded_when_they_are_used():
+    assert dir(netopt.search) == netopt.search.__all__
+    assert netopt.search.__all__ == sorted(netopt.search.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'draw'"):
+        netopt.search.draw  # noqa: B018
