@@ -8,6 +8,7 @@ backend, for the files are LiteRT. Rows that are already in
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from benchmarks.adaptive_depth import exit_network as network
 from benchmarks.records import Records
 
 NAME = "early_exit"
+STARTS = Path("build", "benchmarks", "early_exit")
 IMAGES = 2000  # Test images that the files are timed on.
 ROUNDS = 3
 SETTINGS = {
@@ -27,7 +29,7 @@ SETTINGS = {
     "widths": network.WIDTHS,
     "at": network.AT,
     "weights": "0.3 early, 1.0 at the end",
-    "max_accuracy_drop": network.DROP,
+    "max_accuracy_drop": network.DROPS,
     "images_timed": IMAGES,
 }
 
@@ -40,6 +42,9 @@ def main() -> None:
     settings = {**SETTINGS, "limit": options.limit, "tried": options.epochs}
     name = NAME if options.limit is None else f"{NAME}_try"
     records = Records(name, settings, fresh=options.fresh)
+    if options.fresh:
+        for path in STARTS.glob("*.keras"):
+            path.unlink()
     data = network.load_data(options.limit)
     epochs = options.epochs or (1 if options.limit else network.EPOCHS)
     for seed in range(options.seeds):
@@ -64,18 +69,41 @@ def run_alone(data: Any, seed: int, epochs: int) -> Row:
     return {"accuracy": _accuracy(model.predict(data[2][0], verbose=0), data)}
 
 
-def run_exits(data: Any, seed: int, epochs: int) -> Row:
-    """Trains all exits, chooses thresholds, measures on the test images."""
+def run_exits(arm: str) -> Callable[[Any, int, int], Row]:
+    """Makes an arm: chooses thresholds, measures on the test images."""
+
+    def run(data: Any, seed: int, epochs: int) -> Row:
+        from keras_netopt import depth
+
+        exits = depth.calibrate(
+            _trained(data, seed, epochs),
+            *data[1],
+            max_accuracy_drop=network.DROPS[arm],
+        )
+        return _measured(exits, data)
+
+    return run
+
+
+def _trained(data: Any, seed: int, epochs: int) -> Any:
+    """The network with all exits, trained once for all arms."""
     import keras
 
     from keras_netopt import depth
 
-    keras.utils.set_random_seed(seed)
-    model = depth.add_exits(
-        network.backbone(), at=network.AT, heads=network.heads()
-    )
-    network.fit(network.compiled(model), data[0], seed, epochs)
-    exits = depth.calibrate(model, *data[1], max_accuracy_drop=network.DROP)
+    path = STARTS / f"exits-{len(data[0][0])}-{epochs}-{seed}.keras"
+    if not path.exists():
+        keras.utils.set_random_seed(seed)
+        model = depth.add_exits(
+            network.backbone(), at=network.AT, heads=network.heads()
+        )
+        network.fit(network.compiled(model), data[0], seed, epochs)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        model.save(path)
+    return keras.saving.load_model(path)
+
+
+def _measured(exits: Any, data: Any) -> Row:
     return {
         "macs_by_exit": exits.state.costs.by_exit,
         "macs_full": exits.full_cost,
@@ -90,7 +118,7 @@ def run_exits(data: Any, seed: int, epochs: int) -> Row:
     }
 
 
-ARMS = {"exits": run_exits, "alone": run_alone}
+ARMS = {**{arm: run_exits(arm) for arm in network.DROPS}, "alone": run_alone}
 
 
 def _on_test(exits: Any, test: network.Pair) -> Row:
@@ -218,7 +246,9 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--arms", nargs="+", default=["exits"], choices=ARMS)
+    parser.add_argument(
+        "--arms", nargs="+", default=list(network.DROPS), choices=ARMS
+    )
     parser.add_argument("--epochs", type=int, help="with --limit alone")
     parser.add_argument("--limit", type=int, help="train on so many images")
     options = parser.parse_args()
