@@ -20,6 +20,7 @@ from keras_netopt import (  # noqa: E402
     points,
     registry,
     schedules,
+    search,
     sparsity,
     surgery,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "points",
     "registry",
     "schedules",
+    "search",
     "sparsity",
     "surgery",
 ]

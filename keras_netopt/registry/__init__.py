@@ -6,7 +6,14 @@ and callbacks read their order rules here. This package imports no Keras.
 
 from collections.abc import Iterable
 
-from keras_netopt.registry import curriculum, depth, shipping, sparsity, surgery
+from keras_netopt.registry import (
+    curriculum,
+    depth,
+    search,
+    shipping,
+    sparsity,
+    surgery,
+)
 from keras_netopt.registry.method import ALL_DOMAINS, LOGGERS, Method
 
 __all__ = [
@@ -23,6 +30,7 @@ METHODS: tuple[Method, ...] = (
     *surgery.METHODS,
     *curriculum.METHODS,
     *depth.METHODS,
+    *search.METHODS,
     *shipping.METHODS,
 )
 
