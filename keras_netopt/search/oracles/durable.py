@@ -28,8 +28,8 @@ class DurableOracle(keras_tuner.Oracle):
     `get_state` returns as of the last trial begun.
 
     Private names of keras-tuner 1.4.8: `_save_trial`, `_get_trial_dir`,
-    `_get_oracle_fname`, `_project_dir`, `_record_values`, `_retry_queue` and
-    `_run_times`.
+    `_get_oracle_fname`, `_project_dir`, `_check_objective_found`,
+    `_record_values`, `_retry_queue` and `_run_times`.
     """
 
     # What `hyperparameters=` held, as `Space.describe` returns it.
@@ -109,6 +109,18 @@ class DurableOracle(keras_tuner.Oracle):
             write_json(os.path.join(folder, "trial.json"), trial.get_state())
         else:
             super()._save_trial(trial)
+
+    def _check_objective_found(self, metrics: Mapping[str, float]) -> None:
+        if hasattr(self.objective, "objectives"):  # KerasTuner's sum of some.
+            super()._check_objective_found(metrics)
+        elif self.objective.name not in metrics:
+            raise ValueError(
+                f"Every report of a trial must hold the objective "
+                f"{self.objective.name!r}. A name that begins with `val_` "
+                "needs `validation_data` or `validation_split`; others must "
+                "be among the model's metrics. "
+                f"Received: metrics={sorted(metrics)}"
+            )
 
     def _record_values(self, trial: Any) -> None:
         """Makes the values of a trial those of its active hyperparameters.
