@@ -92,7 +92,11 @@ class Hyperband(SearchOracle):
             return self.space.random(self._rng)
         tried, key = self._tried(), self.space.key
         return self.sampler.propose(
-            self.space, learned, self._rng, lambda v: key(v) in tried
+            self.space,
+            learned,
+            self._rng,
+            lambda v: key(v) in tried,
+            least=len(self.space.searchable) + 1,
         )
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -158,7 +162,7 @@ class Hyperband(SearchOracle):
                     values = self.trials[best[0]].hyperparameters.values
                     values = {**values, PARENT: best[0]}
                     return _label({"status": "RUNNING", "values": values}, rung)
-            if not ended.issuperset(here):
+            if rung is not rungs[-1] and not ended.issuperset(here):
                 return {"status": "IDLE"}
             before = here
         return {"status": "STOPPED"}

@@ -111,6 +111,8 @@ class TPE(SearchOracle):
         observations: Sequence[Observation],
         rng: np.random.Generator,
         is_tried: Callable[[Values], bool],
+        *,
+        least: int = 1,
     ) -> Values:
         """Draws one point for given observations.
 
@@ -119,12 +121,14 @@ class TPE(SearchOracle):
             observations: What is known, oldest first, with their places.
             rng: Source of randomness.
             is_tried: Whether a point should not be drawn.
+            least: Fewest points that make l, whatever `gamma` says.
+                Defaults to `1`.
 
         Returns:
             The best candidate that has not been tried, or the best one.
         """
         ended = sum(o.is_evaluated for o in observations)
-        best, rest = split(observations, self._best_of(ended))
+        best, rest = split(observations, max(self._best_of(ended), least))
         rest = _newest_rejected(rest)
         ratio = DensityRatio(
             space,
