@@ -19,7 +19,7 @@ TOUCHES = {
 }
 PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
-    *("curriculum", "depth", "export", "cost"),
+    *("curriculum", "depth", "export", "cost", "search"),
 )
 # What pieces are made of: public for those who write their own.
 PARTS = {
@@ -33,6 +33,7 @@ PARTS = {
         "self_paced_weights",
     )
 } | {"depth.ExitModel", "depth.FrozenExitModel", "depth.PonderModel"}
+PARTS |= {"search.SearchOracle"}
 
 
 def find(name):
@@ -43,6 +44,8 @@ def find(name):
 def is_piece(value):
     """A callback, a layer or a function; value objects have no row."""
     if inspect.isclass(value):
+        if any(base.__name__ == "Oracle" for base in value.__mro__):
+            return True
         bases = (
             keras.callbacks.Callback,
             keras.layers.Layer,
