@@ -202,7 +202,7 @@ class SearchOracle(DurableOracle):
         points rejected between them.
         """
         found = [
-            self._once(f"warm {i}", lambda o=o: self._place(o))
+            self._once(f"warm {i}", self._place, o)
             for i, o in enumerate(self.warm_start)
         ]
         ended, rejected = set(self.end_order), 0
@@ -266,18 +266,18 @@ class SearchOracle(DurableOracle):
         for name, trial in self.trials.items():
             values = trial.hyperparameters.values
             if name in ended:
-                found.add(self._once(f"key {name}", lambda v=values: key(v)))
+                found.add(self._once(f"key {name}", key, values))
             elif name in self.start_order:
                 found.add(key(values))
         for i, row in enumerate(self._rejected):
             values = row["values"]
-            found.add(self._once(f"rejected {i}", lambda v=values: key(v)))
+            found.add(self._once(f"rejected {i}", key, values))
         return found
 
     def _observe(self, name: str, ended: set[str]) -> Observation:
         trial = self.trials[name]
         if name in ended:
-            return self._once(f"trial {name}", lambda: self._read_trial(trial))
+            return self._once(f"trial {name}", self._read_trial, trial)
         values = trial.hyperparameters.values
         return self._place(Observation(values, state=RUNNING))
 
@@ -296,21 +296,18 @@ class SearchOracle(DurableOracle):
         return rejected < len(rows) and rows[rejected]["at"] <= start
 
     def _rejection(self, i: int) -> Observation:
-        values = self._rejected[i]["values"]
-        return self._once(
-            f"rejection {i}",
-            lambda: self._place(Observation(values, state=REJECTED)),
-        )
+        point = Observation(self._rejected[i]["values"], state=REJECTED)
+        return self._once(f"rejection {i}", self._place, point)
 
     def _place(self, observation: Observation) -> Observation:
         places = self.space.encode(observation.values)
         return dataclasses.replace(observation, places=places)
 
-    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+    def _once(self, name: str, make: Callable[[Any], Any], of: Any) -> Any:
         """Computes what changes only when the space grows."""
         known = self._memo.get(name)
         if known is None or known[0] is not self.space:
-            self._memo[name] = known = (self.space, make())
+            self._memo[name] = known = (self.space, make(of))
         return known[1]
 
     def get_state(self) -> dict[str, Any]:

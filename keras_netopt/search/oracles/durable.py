@@ -34,6 +34,9 @@ class DurableOracle(keras_tuner.Oracle):
 
     # What `hyperparameters=` held, as `Space.describe` returns it.
     _given: list[str] = []
+    # KerasTuner's: trials that run by worker, and ids that wait for a retry.
+    ongoing_trials: dict[str, Any]
+    _retry_queue: list[str]
 
     @exclusive
     def create_trial(self, tuner_id: str) -> Any:

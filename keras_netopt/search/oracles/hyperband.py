@@ -87,11 +87,13 @@ class Hyperband(SearchOracle):
 
     def suggest(self, trial_id: str) -> Values | None:
         """Returns a new point, for the first rung of a bracket."""
-        learned = self._largest_budget() if self.sampler is not None else []
-        if not learned or self._rng.random() < self.random_fraction:
+        sampler = self.sampler
+        learned = [] if sampler is None else self._largest_budget()
+        is_random = not learned or self._rng.random() < self.random_fraction
+        if sampler is None or is_random:
             return self.space.random(self._rng)
         tried, key = self._tried(), self.space.key
-        return self.sampler.propose(
+        return sampler.propose(
             self.space,
             learned,
             self._rng,
@@ -147,7 +149,8 @@ class Hyperband(SearchOracle):
         self, trial_id: str, members: dict[int, list[str]], rungs: list[Rung]
     ) -> dict[str, Any]:
         """The next trial of a bracket, if it has one now."""
-        ended, before = set(self.end_order), []
+        ended = set(self.end_order)
+        before: list[str] = []
         for rung in rungs:
             here = members.get(rung.round, [])
             if rung.round == 0:

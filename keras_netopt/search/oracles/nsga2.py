@@ -104,12 +104,12 @@ class NSGA2(SearchOracle):
         first, second = (parents[self._win(*order)] for _ in range(2))
         if self._rng.random() >= self.crossover:
             second = first
-        values = [trial.hyperparameters.values for trial in (first, second)]
-        active = [d for d in self.space.active(values[0]) if d.size != 1]
+        mother, father = (t.hyperparameters.values for t in (first, second))
+        active = [d for d in self.space.active(mother) if d.size != 1]
         mutation = self.mutation
         if mutation is None:
             mutation = 1.0 / max(len(active), 1)
-        return self.space.cross(*values, self._rng, mutation=mutation)
+        return self.space.cross(mother, father, self._rng, mutation=mutation)
 
     def pareto_front(self) -> list[Any]:
         """Returns the trials that no other beats in all objectives.
@@ -198,13 +198,12 @@ def _as_objectives(objective: Any) -> list[Any]:
     if isinstance(objective, str) or not isinstance(objective, Sequence):
         objective = [objective]
     found = []
+    infer = keras_tuner.engine.metrics_tracking.infer_metric_direction
     for one in objective:
+        name = one if isinstance(one, str) else getattr(one, "name", None)
         direction = getattr(one, "direction", None)
         if isinstance(one, str):
-            infer = keras_tuner.engine.metrics_tracking.infer_metric_direction
-            direction, name = infer(one), one
-        else:
-            name = getattr(one, "name", None)
+            direction = infer(one)
         if direction not in ("min", "max"):
             raise ValueError(
                 "Argument `objective` must hold metrics with a direction: "

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from keras_netopt.search.dimension import Dimension
 from keras_netopt.search.oracles.base import SearchOracle
 from keras_netopt.search.oracles.observations import (
@@ -174,7 +176,7 @@ class OptunaOracle(SearchOracle):
             if axis.kind == "continuous":
                 found[name] = (kinds.FloatDistribution(0.0, 1.0), float(place))
                 continue
-            index = int(axis.bins(place))
+            index = int(axis.bins(np.array([place]))[0])
             if axis.kind == "ordered":
                 kind = kinds.IntDistribution(0, axis.size - 1)
             else:

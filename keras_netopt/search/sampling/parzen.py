@@ -77,9 +77,7 @@ class ParzenEstimator:
         axes: Sequence[Axis],
         prior_weight: float = 1.0,
     ) -> None:
-        weights = np.append(age_weights(len(points)), prior_weight)
-        if not len(points):
-            weights = np.ones(1)
+        weights: np.ndarray = np.append(age_weights(len(points)), prior_weight)
         self.weights = weights / weights.sum()
         self.axes = tuple(axes)
         self._kernels = [
@@ -185,8 +183,6 @@ def _normals(mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _categories(x: np.ndarray, axis: Axis, prior: float) -> np.ndarray:
     kernels = np.full((len(x) + 1, axis.size), prior / (len(x) + 1))
     kernels[np.arange(len(x)), axis.bins(x)] += 1.0
-    if prior == 0.0:
-        kernels[-1] = 1.0
     return kernels / kernels.sum(axis=1, keepdims=True)
 
 
