@@ -142,9 +142,12 @@ class Dimension:
             yield from map(self._at, reversed(indices) if descends else indices)
         elif self.size is not None and self.size <= levels:
             yield from range(self.hp.min_value, self.hp.max_value + 1)
+        elif levels == 1:
+            yield self.value(0.5)
         else:
-            units = np.linspace(0.0, 1.0, levels) if levels > 1 else [0.5]
-            yield from sorted({self.value(unit) for unit in units})
+            inner = map(self.value, np.linspace(0.0, 1.0, levels)[1:-1])
+            ends = (self.hp.min_value, self.hp.max_value)
+            yield from sorted({*inner, *ends})
 
     def check(self, value: Any) -> Any:
         """Returns a value given by hand in its canonical form.

@@ -103,6 +103,7 @@ def test_a_step_that_floats_cannot_hold_keeps_its_index():
 def test_grids_of_ranges():
     rates = one("Float", 1e-4, 1e-2, sampling="log")
     assert list(rates.grid(3)) == pytest.approx([1e-4, 1e-3, 1e-2])
+    assert [*rates.grid(2)] == [1e-4, 1e-2]
     assert list(rates.grid(1)) == pytest.approx([1e-3])
     assert list(one("Int", 1, 3, sampling="log").grid(10)) == [1, 2, 3]
     counts = list(one("Int", 1, 1000, sampling="log").grid(4))

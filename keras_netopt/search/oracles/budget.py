@@ -36,7 +36,7 @@ class Budget:
     Example:
 
     >>> print(budget(3, 3))
-    Hyperband: 6 trials, 12 epochs
+    Hyperband: 6 trials, 11 epochs
     ┏━━━━━━━━━┳━━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━━━━━━━┓
     ┃ bracket ┃ round ┃ trials ┃ epochs ┃ total epochs ┃
     ┡━━━━━━━━━╇━━━━━━━╇━━━━━━━━╇━━━━━━━━╇━━━━━━━━━━━━━━┩

@@ -17,7 +17,8 @@ class RandomSearch(SearchOracle):
     >>> hp = keras_tuner.HyperParameters()
     >>> _ = hp.Choice("units", [16, 32])
     >>> oracle = RandomSearch("val_loss", 10, seed=0, hyperparameters=hp)
-    >>> tuner = keras_tuner.Tuner(oracle)
+    >>> oracle.populate_space("0")
+    {'status': 'RUNNING', 'values': {'units': 16}}
 
     Args:
         objective: As in `SearchOracle`.
