@@ -81,6 +81,8 @@ bench: $(VENV)/.dev
 	$(PY) -m benchmarks.growing
 	$(PY) -m benchmarks.curriculum
 	$(PY) -m benchmarks.adaptive_depth
+	$(PIP) install -q -e ".[bench]"
+	$(PY) -m benchmarks.hpo
 
 bench-applications: $(VENV)/.dev
 	KERAS_BACKEND=tensorflow $(PY) -m benchmarks.applications

@@ -20,6 +20,7 @@ from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
 from benchmarks.curriculum import tables as curriculum
 from benchmarks.growing import tables as growing
+from benchmarks.hpo import tables as hpo
 from benchmarks.pruning import tables as pruning
 from benchmarks.records import RESULTS
 
@@ -35,6 +36,7 @@ GROUPS = {
         **block_tables.TABLES,
         **parity_tables.TABLES,
     },
+    "hpo": hpo.TABLES,
     "applications": applications.TABLES,
 }
 TABLES = {

@@ -34,6 +34,7 @@ PARTS = {
         "self_paced_weights",
     )
 } | {"depth.ExitModel", "depth.FrozenExitModel", "depth.PonderModel"}
+PARTS |= {"search.SearchOracle"}
 
 
 def find(name):
@@ -44,6 +45,8 @@ def find(name):
 def is_piece(value):
     """A callback, a layer or a function; value objects have no row."""
     if inspect.isclass(value):
+        if any(base.__name__ == "Oracle" for base in value.__mro__):
+            return True
         bases = (
             keras.callbacks.Callback,
             keras.layers.Layer,

@@ -10,6 +10,7 @@ from keras_netopt.registry import (
     curriculum,
     depth,
     learning_rate,
+    search,
     search_report,
     shipping,
     sparsity,
@@ -33,6 +34,7 @@ METHODS: tuple[Method, ...] = (
     *depth.METHODS,
     *learning_rate.METHODS,
     *search_report.METHODS,
+    *search.METHODS,
     *shipping.METHODS,
 )
 

@@ -1,0 +1,1 @@
+"""Hyperparameter search against KerasTuner's oracles and Optuna."""

@@ -1,0 +1,154 @@
+"""Candidates where good points lie dense and others do not, best first."""
+
+import functools
+import heapq
+import itertools
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_netopt.search.dimension import Dimension
+from keras_netopt.search.sampling.parzen import ParzenEstimator
+from keras_netopt.search.space import Space, Values
+
+# How many points are looked at before the draw is given up.
+MOST = 50
+
+
+class DensityRatio:
+    """The ratio l / g of two densities over the points of a space.
+
+    A dimension that was not active in a point learns nothing from it.
+
+    Args:
+        space: The space.
+        best: Places of the points that make l, shape `(n, d)` with NaN where
+            a dimension was not active, oldest first.
+        rest: Places of those that make g.
+        candidates: Draws from l a choice.
+        prior_weight: Weight of the whole range against a point.
+        rng: Source of randomness.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        best: np.ndarray,
+        rest: np.ndarray,
+        *,
+        candidates: int,
+        prior_weight: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.space = space
+        self._sides = (best, rest)
+        self._candidates, self._prior = candidates, prior_weight
+        self._rng = rng
+        self._index = {id(d): i for i, d in enumerate(space.searchable)}
+        self._ranked: dict[int, list[tuple[float, Any]]] = {}
+
+    def always_active(self) -> list[int]:
+        """Returns the dimensions that all of the best points have."""
+        best = self._sides[0]
+        if not len(best):
+            return []
+        return np.flatnonzero(~np.isnan(best).any(axis=0)).tolist()
+
+    def draw(self, indices: Sequence[int]) -> list[tuple[float, list[Any]]]:
+        """Draws candidates for some dimensions together.
+
+        Args:
+            indices: Which dimensions.
+
+        Returns:
+            Different candidates, best first: log of l / g, and the values.
+        """
+        dimensions = [self.space.searchable[i] for i in indices]
+        good, bad = (self._estimator(side, indices) for side in self._sides)
+        places = good.sample(self._candidates, self._rng)
+        ratios = good.log_density(places) - bad.log_density(places)
+        found: dict[Hashable, tuple[float, list[Any]]] = {}
+        for i in np.argsort(-ratios, kind="stable").tolist():
+            values = [
+                d.value(place)
+                for d, place in zip(dimensions, places[i].tolist(), strict=True)
+            ]
+            codes = tuple(map(Dimension.code, dimensions, values))
+            found.setdefault(codes, (float(ratios[i]), values))
+        return list(found.values())
+
+    def first_untried(
+        self, indices: Sequence[int], is_tried: Callable[[Values], bool]
+    ) -> Values:
+        """Returns the best point that has not been tried.
+
+        Args:
+            indices: Dimensions that are drawn together, maybe none; all
+                others are drawn each on its own.
+            is_tried: Whether a point has been tried.
+
+        Returns:
+            The point, or the best one where all looked at have been tried.
+        """
+        best = None
+        for joint in self.draw(indices) if len(indices) > 1 else [(0.0, [])]:
+            fixed = {
+                id(self.space.searchable[i]): value
+                for i, value in zip(indices, joint[1], strict=False)
+            }
+            for values in itertools.islice(self._descend(fixed), MOST):
+                if not is_tried(values):
+                    return values
+                best = best or values
+        return best or {}
+
+    def _descend(self, fixed: Mapping[int, Any]) -> Any:
+        """Yields points of falling ratio, each dimension on its own."""
+        order = itertools.count()
+        heap: list[tuple[float, int, dict[int, int]]] = [(0.0, next(order), {})]
+        seen = set()
+        while heap:
+            loss, _, ranks = heapq.heappop(heap)
+            values = self.space.fill(
+                functools.partial(self._choose, fixed, ranks)
+            )
+            yield values
+            for dimension in self.space.active(values):
+                i = self._index.get(id(dimension))
+                if i is None or id(dimension) in fixed:
+                    continue
+                ranked, rank = self._rank(i), ranks.get(i, 0) + 1
+                changed = {**ranks, i: rank}
+                name = frozenset(changed.items())
+                if rank < len(ranked) and name not in seen:
+                    seen.add(name)
+                    more = ranked[rank - 1][0] - ranked[rank][0]
+                    heapq.heappush(heap, (loss + more, next(order), changed))
+
+    def _choose(
+        self,
+        fixed: Mapping[int, Any],
+        ranks: Mapping[int, int],
+        dimension: Dimension,
+    ) -> Any:
+        if id(dimension) in fixed:
+            return fixed[id(dimension)]
+        i = self._index.get(id(dimension))
+        if i is None:
+            return dimension.value(0.5)
+        return self._rank(i)[ranks.get(i, 0)][1]
+
+    def _rank(self, i: int) -> list[tuple[float, Any]]:
+        if i not in self._ranked:
+            drawn = self.draw([i])
+            self._ranked[i] = [(ratio, values[0]) for ratio, values in drawn]
+        return self._ranked[i]
+
+    def _estimator(
+        self, points: np.ndarray, indices: Sequence[int]
+    ) -> ParzenEstimator:
+        chosen = points[:, list(indices)]
+        chosen = chosen[~np.isnan(chosen).any(axis=1)]
+        axes = [self.space.searchable[i].axis for i in indices]
+        return ParzenEstimator(chosen, axes, self._prior)

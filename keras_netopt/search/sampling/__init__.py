@@ -1,0 +1,1 @@
+"""Densities and orders of points: numpy alone, no KerasTuner."""

@@ -1,0 +1,135 @@
+"""One row a public oracle: how it is made small, and what it refuses."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras_tuner
+
+from keras_netopt import registry, search
+
+SHARED_BAD: dict[str, Any] = {
+    "max_trials": 0,
+    "seed": -1,
+    "points": 3,
+    "defaults_first": "yes",
+    "warm_start": 3,
+}
+# KerasTuner's own: checked, or taken, by its `Oracle`.
+KERAS_TUNER = (
+    "objective",
+    "hyperparameters",
+    "allow_new_entries",
+    "tune_new_entries",
+    "max_retries_per_trial",
+    "max_consecutive_failed_trials",
+    "options",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OracleSetting:
+    """How one oracle is tried.
+
+    Args:
+        piece: The registry row, as in "search.TPE".
+        arguments: Own arguments that fit sixteen points.
+        objective: What it optimizes.
+        takes_trials: Whether `max_trials` is among its arguments.
+        bad: A wrong value an argument of its own.
+        needs: The package it needs, if any.
+    """
+
+    piece: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    objective: Any = "val_loss"
+    takes_trials: bool = True
+    bad: Mapping[str, Any] = field(default_factory=dict)
+    needs: str | None = None
+
+    def __str__(self) -> str:
+        return self.piece
+
+    @property
+    def row(self) -> registry.Method:
+        found = registry.get(self.piece)
+        assert found is not None
+        return found
+
+    def build(self, space: Any = None, **changed: Any) -> Any:
+        """Makes the oracle; `space` is a `HyperParameters`."""
+        arguments = {"seed": 0, "hyperparameters": space, **self.arguments}
+        if self.takes_trials:
+            arguments["max_trials"] = 30
+        arguments = {**arguments, **changed}
+        kind = getattr(search, self.row.short_name)
+        return kind(objective=self.objective, **arguments)
+
+    def all_bad(self) -> dict[str, Any]:
+        """A wrong value of every argument that is not KerasTuner's."""
+        shared = dict(SHARED_BAD)
+        if not self.takes_trials:
+            del shared["max_trials"]
+        return {**shared, **self.bad}
+
+
+def _by_seed(seed: int) -> Any:
+    import optuna
+
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+Check = Callable[[Any], None]
+ORACLES = (
+    OracleSetting(piece="search.RandomSearch"),
+    OracleSetting(piece="search.GridSearch", bad={"levels": 0}),
+    OracleSetting(
+        piece="search.TPE",
+        arguments={"n_startup_trials": 3},
+        bad={
+            "multivariate": "no",
+            "n_startup_trials": 0,
+            "n_ei_candidates": 0,
+            "gamma": 2.0,
+            "prior_weight": 0.0,
+        },
+    ),
+    OracleSetting(
+        piece="search.RegularizedEvolution",
+        arguments={"population_size": 4, "sample_size": 2},
+        bad={"population_size": 1, "sample_size": 0},
+    ),
+    OracleSetting(
+        piece="search.Hyperband",
+        arguments={"max_epochs": 9},
+        takes_trials=False,
+        bad={
+            "max_epochs": 0,
+            "factor": 1,
+            "iterations": 0,
+            "sampler": "tpe",
+            "random_fraction": 2.0,
+        },
+    ),
+    OracleSetting(
+        piece="search.NSGA2",
+        arguments={"population_size": 4},
+        objective=[
+            keras_tuner.Objective("val_loss", "min"),
+            keras_tuner.Objective("cost", "min"),
+        ],
+        bad={
+            "population_size": 1,
+            "crossover": 2.0,
+            "mutation": -1.0,
+            "constraints": {"cost": "low"},
+        },
+    ),
+    OracleSetting(
+        piece="search.OptunaOracle",
+        arguments={"sampler": _by_seed},
+        bad={"sampler": "magic"},
+        needs="optuna",
+    ),
+)
+BY_PIECE = {setting.piece: setting for setting in ORACLES}
