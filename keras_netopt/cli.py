@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 QUANTIZE = ("dynamic", "int8", "int16x8", "float16")
 NEEDS_DATA = ("int8", "int16x8")
-KINDS = ("callback", "layer", "loss", "schedule", "function", "oracle")
+KINDS = (
+    *("callback", "layer", "loss", "schedule", "function"),
+    *("oracle", "stopper", "tuner"),
+)
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -25,8 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Example:
 
-    >>> main(["methods", "--kind", "oracle"])
-    There is no oracle in this version.
+    >>> main(["methods", "--kind", "tuner"])
+    ┏━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+    ┃ tuner: keras_netopt. ┃ what it is for                                 ┃
+    ┡━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+    │ search.Tuner         │ Tunes on k folds, in processes, within limits. │
+    └──────────────────────┴────────────────────────────────────────────────┘
     0
 
     Args:
@@ -209,8 +216,7 @@ def _methods(arguments: argparse.Namespace) -> None:
         if rows:
             headers = [f"{kind}: keras_netopt.", "what it is for"]
             drawn.append(tables.render(headers, rows))
-    nothing = f"There is no {arguments.kind} in this version."
-    print("\n".join(drawn) or nothing)
+    print("\n".join(drawn))
 
 
 def _load(path: str) -> "keras.Model":

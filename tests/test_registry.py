@@ -13,6 +13,7 @@ from keras_netopt import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = {"callback", "layer", "loss", "schedule", "function", "oracle"}
+KINDS |= {"tuner", "stopper"}
 TOUCHES = {
     *("weights", "shapes", "graph", "data"),
     *("loss", "train_step", "optimizer", "dials"),
@@ -34,7 +35,8 @@ PARTS = {
         "self_paced_weights",
     )
 } | {"depth.ExitModel", "depth.FrozenExitModel", "depth.PonderModel"}
-PARTS |= {"search.SearchOracle"}
+SEARCHED = {"Oracle", "BaseTuner", "Stopper"}
+PARTS |= {"search.SearchOracle", "search.Stopper"}
 
 
 def find(name):
@@ -45,7 +47,7 @@ def find(name):
 def is_piece(value):
     """A callback, a layer or a function; value objects have no row."""
     if inspect.isclass(value):
-        if any(base.__name__ == "Oracle" for base in value.__mro__):
+        if SEARCHED & {base.__name__ for base in value.__mro__}:
             return True
         bases = (
             keras.callbacks.Callback,

@@ -24,7 +24,8 @@ class Method:
 
     Args:
         name: Public path below `keras_netopt`, as in "callbacks.Pruning".
-        kind: "callback", "layer", "loss", "schedule", "function" or "oracle".
+        kind: "callback", "layer", "loss", "schedule", "function", "oracle",
+            "tuner" or "stopper".
         summary: What it is for, one line.
         function: Public path of the twin that works without `fit`. Defaults
             to `None`.

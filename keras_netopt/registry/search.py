@@ -4,6 +4,38 @@ from keras_netopt.registry.method import Method
 
 METHODS: tuple[Method, ...] = (
     Method(
+        name="search.Tuner",
+        kind="tuner",
+        summary="Tunes on k folds, in processes, within limits.",
+        card="search_tuner",
+    ),
+    Method(
+        name="search.ASHA",
+        kind="stopper",
+        summary="Stops trials that are not among the best of a rung.",
+        card="search_tuner",
+        reference="Li et al. 2020, arXiv 1810.05934",
+    ),
+    Method(
+        name="search.Median",
+        kind="stopper",
+        summary="Stops trials worse than half of the finished ones.",
+        card="search_tuner",
+        reference="Golovin et al. 2017, KDD",
+    ),
+    Method(
+        name="search.Patience",
+        kind="stopper",
+        summary="Stops trials that become no better.",
+        card="search_tuner",
+    ),
+    Method(
+        name="search.local_processes",
+        kind="function",
+        summary="Runs each trial in a fresh process.",
+        card="search_tuner",
+    ),
+    Method(
         name="search.TPE",
         kind="oracle",
         summary="Searches where the best trials lie dense.",

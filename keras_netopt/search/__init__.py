@@ -8,6 +8,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_netopt.search.constraints import (
+        Constraint,
+        MaxBytes,
+        MaxLatency,
+        MaxMACs,
+        MaxParams,
+    )
+    from keras_netopt.search.executors import local_processes
+    from keras_netopt.search.folds import KFold
     from keras_netopt.search.oracles.base import SearchOracle
     from keras_netopt.search.oracles.evolution import RegularizedEvolution
     from keras_netopt.search.oracles.grid import GridSearch
@@ -17,32 +26,58 @@ if TYPE_CHECKING:
     from keras_netopt.search.oracles.random import RandomSearch
     from keras_netopt.search.oracles.tpe import TPE
     from keras_netopt.search.report import leaderboard, plots, read
+    from keras_netopt.search.stoppers import ASHA, Median, Patience, Stopper
+    from keras_netopt.search.tuner import Tuner
 
 # Where each public name is defined.
 _HOMES = {
+    "ASHA": "stoppers",
+    "Constraint": "constraints",
     "GridSearch": "oracles.grid",
     "Hyperband": "oracles.hyperband",
+    "KFold": "folds",
+    "MaxBytes": "constraints",
+    "MaxLatency": "constraints",
+    "MaxMACs": "constraints",
+    "MaxParams": "constraints",
+    "Median": "stoppers",
     "NSGA2": "oracles.nsga2",
     "OptunaOracle": "oracles.optuna_adapter",
+    "Patience": "stoppers",
     "RandomSearch": "oracles.random",
     "RegularizedEvolution": "oracles.evolution",
     "SearchOracle": "oracles.base",
+    "Stopper": "stoppers",
     "TPE": "oracles.tpe",
+    "Tuner": "tuner",
     "leaderboard": "report",
+    "local_processes": "executors",
     "plots": "report",
     "read": "report",
 }
 
 __all__ = [
+    "ASHA",
     "NSGA2",
     "TPE",
+    "Constraint",
     "GridSearch",
     "Hyperband",
+    "KFold",
+    "MaxBytes",
+    "MaxLatency",
+    "MaxMACs",
+    "MaxParams",
+    "Median",
     "OptunaOracle",
+    "Patience",
     "RandomSearch",
     "RegularizedEvolution",
     "SearchOracle",
+    "Stopper",
+    "Tuner",
     "leaderboard",
+    "local_processes",
     "plots",
     "read",
 ]

@@ -5,13 +5,41 @@ unseeded layer draws from the global generator.
 """
 
 import contextlib
+import random
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
+from keras.src.backend.common import global_state
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 
 _TORCH = "torch"
+
+
+def set_seed(seed: int) -> None:
+    """Seeds as `keras.utils.set_random_seed` does, without an import.
+
+    On JAX and torch that function imports TensorFlow to seed it, for seconds,
+    where nobody else needs it.
+
+    Args:
+        seed: At least 0.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow" or "tensorflow" in sys.modules:
+        keras.utils.set_random_seed(seed)
+        return
+    global_state.set_global_attribute(GLOBAL_RANDOM_SEED, seed)
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+    random.seed(seed)
+    np.random.seed(seed)
+    if backend == "torch":
+        import torch
+
+        torch.manual_seed(seed)
 
 
 def capture(model: keras.Model) -> dict[str, np.ndarray]:

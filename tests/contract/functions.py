@@ -1,13 +1,13 @@
 """One row a public function: what it does to a model, and what it refuses."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from contract import zoo
+from contract import search_functions, zoo
+from contract.function_setting import Call, FunctionSetting
 
 from keras_netopt import (
     cost,
@@ -16,53 +16,12 @@ from keras_netopt import (
     export,
     layers,
     learning_rate,
-    registry,
     schedules,
-    search,
     sparsity,
     surgery,
 )
 
-Call = Callable[[keras.Model, Path], Any]
 NOT_A_MODEL: Any = "model"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FunctionSetting:
-    """How one function is tried.
-
-    Args:
-        piece: The registry row, as in "sparsity.prune".
-        call: Applies it to a model; the folder holds `pruned.keras` of a
-            pruned twin.
-        prepare: Brings a pruned or dense model into the state it is for.
-        changes: Whether it changes the model.
-        once: Whether a second call is refused: nothing is left to do.
-        bad: One wrong value an argument.
-        free: Arguments of which any value is right.
-        layers: Arguments that name layers; the error names the layer.
-        tensorflow: Whether it works under TensorFlow only.
-    """
-
-    piece: str
-    call: Call
-    prepare: Callable[[keras.Model], None] = lambda model: None
-    is_pruned: bool = True
-    changes: bool = False
-    once: bool = False
-    bad: Mapping[str, Call] = field(default_factory=dict)
-    free: tuple[str, ...] = ()
-    layers: tuple[str, ...] = ()
-    tensorflow: bool = False
-
-    def __str__(self) -> str:
-        return self.piece
-
-    @property
-    def row(self) -> registry.Method:
-        found = registry.get(self.piece)
-        assert found is not None
-        return found
 
 
 def _make_dense(model: keras.Model) -> None:
@@ -258,55 +217,8 @@ _stable = _rates(
 _inverse = _rates("InverseSquareRoot", peak=0.1, warmup_steps=4)
 
 
-PROJECT = Path(__file__).parents[1] / "search" / "projects" / "random"
-
-
-def _of_project(name: str) -> Callable[..., Call]:
-    """A report of a small project folder, as text."""
-
-    def changed(**other: Any) -> Call:
-        arguments = {"directory": PROJECT, **other}
-        return lambda model, folder: str(getattr(search, name)(**arguments))
-
-    return changed
-
-
-_read = _of_project("read")
-_leaderboard = _of_project("leaderboard")
-_plots = _of_project("plots")
-
-
 FUNCTIONS = (
-    FunctionSetting(
-        piece="search.read",
-        call=_read(),
-        is_pruned=False,
-        bad={
-            "directory": _read(directory=3),
-            "objective": _read(objective="val_beauty"),
-        },
-    ),
-    FunctionSetting(
-        piece="search.leaderboard",
-        call=_leaderboard(),
-        is_pruned=False,
-        bad={
-            "directory": _leaderboard(directory=PROJECT.parent),
-            "top": _leaderboard(top=0),
-            "objective": _leaderboard(objective="val_beauty"),
-        },
-    ),
-    FunctionSetting(
-        piece="search.plots",
-        call=_plots(),
-        is_pruned=False,
-        bad={
-            "directory": _plots(directory=PROJECT / "oracle.json"),
-            "objective": _plots(objective="val_beauty"),
-            "metrics": _plots(metrics=("val_loss", "beauty")),
-            "folder": _plots(folder=3),
-        },
-    ),
+    *search_functions.FUNCTIONS,
     FunctionSetting(
         piece="learning_rate.OneCycle",
         call=_one_cycle(),

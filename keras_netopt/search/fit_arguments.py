@@ -1,0 +1,79 @@
+"""What `search` hands on to `fit`."""
+
+import copy
+import inspect
+from typing import Any
+
+import keras
+
+_NAMES = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
+
+
+def by_name(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Returns all arguments of `fit` by name.
+
+    Example:
+
+    >>> by_name(([1.0], [2.0]), {"epochs": 3})
+    {'x': [1.0], 'y': [2.0], 'epochs': 3}
+
+    Args:
+        args: Arguments by position.
+        kwargs: Arguments by name.
+
+    Raises:
+        TypeError: If one is given twice, or there are too many.
+    """
+    if len(args) > len(_NAMES):
+        raise TypeError(
+            f"`search` takes {len(_NAMES)} arguments of `fit` by position. "
+            f"Received: {len(args)}"
+        )
+    named = dict(zip(_NAMES, args, strict=False))
+    if twice := set(named) & set(kwargs):
+        raise TypeError(
+            f"Arguments {sorted(twice)} must be given once. "
+            "Received: by position and by name"
+        )
+    return {**named, **kwargs}
+
+
+def check_folded(arguments: dict[str, Any]) -> None:
+    """Refuses validation data where the folds validate.
+
+    Args:
+        arguments: Arguments of `fit` by name.
+
+    Raises:
+        ValueError: If `validation_split` or `validation_data` is given.
+    """
+    for name in ("validation_split", "validation_data"):
+        if arguments.get(name) is not None and arguments[name] != 0.0:
+            raise ValueError(
+                f"Argument `{name}` must be left out with `folds`, which "
+                "validate on the samples that each fold holds out. "
+                f"Received: {name}={type(arguments[name]).__name__}"
+            )
+
+
+def check_callbacks(callbacks: Any) -> list[Any]:
+    """Refuses callbacks that cannot be copied for each trial.
+
+    Args:
+        callbacks: A list of callbacks, or `None`.
+
+    Raises:
+        ValueError: If one cannot be copied.
+    """
+    found = list(callbacks or [])
+    for callback in found:
+        try:
+            copy.deepcopy(callback)
+        except Exception as error:
+            raise ValueError(
+                "Argument `callbacks` must hold callbacks that "
+                "`copy.deepcopy` can copy, for each trial needs fresh ones. "
+                f"Received: {type(callback).__name__}, which fails with "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    return found

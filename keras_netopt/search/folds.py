@@ -1,0 +1,283 @@
+"""Which samples train and which validate, fold by fold."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.checks import check_bool, check_integer, check_seed
+
+Fold = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class KFold:
+    """Splits samples into k parts, each of which validates once.
+
+    `search.Tuner(folds=5)` is `KFold(5)`. Any object with scikit-learn's
+    `split(x, y, groups)` may stand in its place.
+
+    Example:
+
+    >>> import numpy as np
+    >>> for train, held_out in KFold(2, shuffle=False).split(4):
+    ...     print(train, held_out)
+    [2 3] [0 1]
+    [0 1] [2 3]
+
+    Args:
+        k: Number of folds, at least 2. Defaults to `5`.
+        stratified: Whether each fold has all classes as often as the others,
+            to within one sample. Needs targets that are classes. Defaults to
+            `False`.
+        shuffle: Whether samples are drawn at random. Defaults to `True`.
+        seed: Of the draw; the same for all trials. Defaults to `0`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If `k` is below 2.
+    """
+
+    k: int = 5
+    stratified: bool = False
+    shuffle: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer(self.k, "folds", minimum=2)
+        check_bool(self.stratified, "stratified")
+        check_bool(self.shuffle, "shuffle")
+        check_seed(self.seed)
+
+    def split(self, n: int, y: Any = None, groups: Any = None) -> list[Fold]:
+        """Returns the ids that train and those that validate, fold by fold.
+
+        Args:
+            n: Number of samples.
+            y: Targets; needed where the folds are stratified.
+            groups: One label a sample; samples of one group stay together.
+                Defaults to `None`.
+
+        Raises:
+            ValueError: If there are fewer samples, groups or samples of a
+                class than folds, or the targets are no classes.
+        """
+        if n < self.k:
+            raise ValueError(
+                f"Argument `folds` must be at most the {n} samples that there "
+                f"are. Received: folds={self.k}"
+            )
+        rng = np.random.default_rng(self.seed)
+        order = rng.permutation(n) if self.shuffle else np.arange(n)
+        part: np.ndarray
+        if groups is not None:
+            part = self._by_group(_labels(groups, n, "groups"), order)
+        elif self.stratified:
+            part = self._by_class(_classes(y, n), order)
+        else:
+            part = np.empty(n, "int64")
+            part[order] = np.arange(n) * self.k // n
+        return [
+            (np.flatnonzero(part != fold), np.flatnonzero(part == fold))
+            for fold in range(self.k)
+        ]
+
+    def _by_class(self, labels: np.ndarray, order: np.ndarray) -> np.ndarray:
+        """Deals the samples of one class after the other."""
+        names, counts = np.unique(labels, return_counts=True)
+        if counts.min() < self.k:
+            raise ValueError(
+                "Argument `folds` must be at most the samples of the rarest "
+                f"class, {names[counts.argmin()]!r}, of which there are "
+                f"{counts.min()}. Received: folds={self.k}"
+            )
+        part: np.ndarray = np.empty(len(labels), "int64")
+        ranked = order[np.argsort(labels[order], kind="stable")]
+        part[ranked] = np.arange(len(labels)) % self.k
+        return part
+
+    def _by_group(self, labels: np.ndarray, order: np.ndarray) -> np.ndarray:
+        """Puts the largest group that is left into the smallest fold."""
+        if self.stratified:
+            raise ValueError(
+                "Argument `groups` must be left out where the folds are "
+                "stratified; scikit-learn's StratifiedGroupKFold may be "
+                "passed as `folds`. Received: stratified=True"
+            )
+        names, where = np.unique(labels[order], return_inverse=True)
+        if len(names) < self.k:
+            raise ValueError(
+                f"Argument `folds` must be at most the {len(names)} groups. "
+                f"Received: folds={self.k}"
+            )
+        sizes = np.bincount(where)
+        filled: np.ndarray = np.zeros(self.k, "int64")
+        home: np.ndarray = np.empty(len(names), "int64")
+        for group in np.argsort(-sizes, kind="stable"):
+            home[group] = filled.argmin()
+            filled[home[group]] += sizes[group]
+        part: np.ndarray = np.empty(len(labels), "int64")
+        part[order] = home[where]
+        return part
+
+
+def as_folds(folds: Any) -> Any:
+    """Returns what splits, or `None`.
+
+    Example:
+
+    >>> as_folds(3).k, as_folds("stratified").stratified
+    (3, True)
+
+    Args:
+        folds: A number, "stratified", an object with `split`, or `None`.
+
+    Raises:
+        TypeError: If it is something else.
+        ValueError: If the number is below 2.
+    """
+    if folds is None or hasattr(folds, "split") and not isinstance(folds, str):
+        return folds
+    if folds == "stratified":
+        return KFold(stratified=True)
+    if isinstance(folds, (int, np.integer)) and not isinstance(folds, bool):
+        return KFold(int(folds))
+    raise TypeError(
+        'Argument `folds` must be a number, "stratified" or an object with '
+        f"`split(x, y)`. Received: folds={folds!r}"
+    )
+
+
+@dataclass(frozen=True)
+class FoldedData:
+    """The data of a search, and how they are split.
+
+    Args:
+        x: Arrays in any structure, or a function of ids that returns
+            `(x, y)` or `(x, y, sample_weight)`.
+        y: Targets, or `None`.
+        sample_weight: Weights, or `None`.
+        n: Number of samples.
+        splits: Ids that train and that validate, fold by fold.
+    """
+
+    x: Any
+    y: Any
+    sample_weight: Any
+    n: int
+    splits: list[Fold]
+
+    def take(self, ids: np.ndarray) -> tuple[Any, ...]:
+        """Returns the samples as `(x, y, sample_weight)`, what is there."""
+        if callable(self.x):
+            found = self.x(ids)
+            if not isinstance(found, tuple) or not 2 <= len(found) <= 3:
+                raise ValueError(
+                    "Argument `x` must return `(x, y)` or `(x, y, "
+                    f"sample_weight)`. Received: {type(found).__name__}"
+                )
+            return found
+        parts: list[Any] = [_take(self.x, ids), _take(self.y, ids)]
+        if self.sample_weight is not None:
+            parts.append(_take(self.sample_weight, ids))
+        return tuple(parts)
+
+    def __iter__(self) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+        for train, held_out in self.splits:
+            yield self.take(train), self.take(held_out)
+
+
+def folded(
+    folds: Any,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    n: int | None = None,
+    groups: Any = None,
+) -> FoldedData:
+    """Splits the data of a search.
+
+    Args:
+        folds: An object with `split`.
+        x: Arrays in any structure, or a function of ids.
+        y: Targets, or `None`.
+        sample_weight: Weights, or `None`.
+        n: Number of samples; needed where `x` is a function.
+        groups: One label a sample, or `None`.
+
+    Raises:
+        ValueError: If the data cannot be split by number, or there are too
+            few of them.
+    """
+    if callable(x) and not hasattr(x, "shape"):
+        if n is None:
+            raise ValueError(
+                "Argument `n`, the number of samples, must be given where `x` "
+                "is a function of ids. Received: n=None"
+            )
+        n = check_integer(n, "n", minimum=1)
+    else:
+        n = _length(x, y)
+    first = n if isinstance(folds, KFold) else np.zeros((n, 1))
+    labels = y
+    splits = [
+        (np.asarray(train), np.asarray(held_out))
+        for train, held_out in (
+            folds.split(first, labels)
+            if groups is None
+            else folds.split(first, labels, groups)
+        )
+    ]
+    return FoldedData(x, y, sample_weight, n, splits)
+
+
+def _length(x: Any, y: Any) -> int:
+    leaves = [leaf for leaf in keras.tree.flatten((x, y)) if leaf is not None]
+    sized = [leaf for leaf in leaves if hasattr(leaf, "shape")]
+    if not sized or len(sized) < len(leaves):
+        kinds = sorted({type(leaf).__name__ for leaf in leaves})
+        raise ValueError(
+            "Argument `folds` needs samples by number: arrays, or a function "
+            "`x(ids)` that returns `(x, y)`, with `n=`. "
+            f"Received: x of type {', '.join(kinds)}"
+        )
+    lengths = {int(leaf.shape[0]) for leaf in sized}
+    if len(lengths) > 1:
+        raise ValueError(
+            "Arguments `x` and `y` must have as many samples. "
+            f"Received: {sorted(lengths)} samples"
+        )
+    return lengths.pop()
+
+
+def _take(part: Any, ids: np.ndarray) -> Any:
+    take: Callable[[Any], Any] = lambda leaf: (  # noqa: E731
+        None if leaf is None else np.asarray(leaf)[ids]
+    )
+    return keras.tree.map_structure(take, part)
+
+
+def _labels(values: Any, n: int, name: str) -> np.ndarray:
+    labels = np.asarray(values)
+    if labels.shape != (n,):
+        raise ValueError(
+            f"Argument `{name}` must hold one label for each of the {n} "
+            f"samples. Received: {name} of shape {labels.shape}"
+        )
+    return labels
+
+
+def _classes(y: Any, n: int) -> np.ndarray:
+    found = None if y is None or isinstance(y, dict) else np.asarray(y)
+    if found is not None and found.shape == (n, 1):
+        found = found[:, 0]
+    if found is None or found.ndim != 1 or found.dtype.kind not in "iubOUS":
+        shape = None if found is None else found.shape
+        raise ValueError(
+            "Argument `y` must be classes, integers of shape (samples,), for "
+            f"stratified folds. Received: y of shape {shape}"
+        )
+    return found

@@ -1,0 +1,92 @@
+"""What one training of a trial has shown so far, on disk."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file that is there as a whole or not at all."""
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)
+
+
+class RunRecord:
+    """The logs of each epoch, written after each, read by a resumed search.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.epochs: dict[int, dict[str, float]] = {}
+        self.is_done = False
+        self.is_stopped = False
+        self._read()
+
+    def add(self, epoch: int, logs: dict[str, float]) -> None:
+        """Adds an epoch, numbered from 0."""
+        self.epochs[epoch] = logs
+        self._write()
+
+    def cut(self, epoch: int) -> None:
+        """Forgets what is known of this epoch and the ones behind it."""
+        self.epochs = {k: v for k, v in self.epochs.items() if k < epoch}
+
+    def end(self, *, stopped: bool) -> None:
+        """Says that the training is over."""
+        self.is_done, self.is_stopped = True, stopped
+        self._write()
+
+    def best(self, objective: Any) -> tuple[int, dict[str, float]]:
+        """Returns the best epoch and its logs, by the objective."""
+        best: int | None = None
+        for epoch, logs in sorted(self.epochs.items()):
+            value = objective.get_value(logs)
+            if best is None or objective.better_than(
+                value, objective.get_value(self.epochs[best])
+            ):
+                best = epoch
+        if best is None:
+            raise ValueError(
+                "`fit` must train at least one epoch. Received: no epoch"
+            )
+        return best, self.epochs[best]
+
+    def last(self) -> tuple[int, dict[str, float]]:
+        """Returns the last epoch and its logs."""
+        epoch = max(self.epochs)
+        return epoch, self.epochs[epoch]
+
+    def _read(self) -> None:
+        try:
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return
+        self.epochs = {int(k): v for k, v in found["epochs"].items()}
+        self.is_done, self.is_stopped = found["done"], found["stopped"]
+
+    def _write(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        found = {
+            "epochs": {str(k): v for k, v in self.epochs.items()},
+            "done": self.is_done,
+            "stopped": self.is_stopped,
+        }
+        write_atomically(self.path, json.dumps(found))
+
+
+def plain_logs(logs: dict[str, Any] | None) -> dict[str, float]:
+    """Returns the logs that are numbers, as floats."""
+    found = {}
+    for name, value in (logs or {}).items():
+        try:
+            found[name] = float(keras.ops.convert_to_numpy(value))
+        except (TypeError, ValueError):
+            continue
+    return found

@@ -1,0 +1,172 @@
+"""Rows of the contract for what surrounds the oracles of a search."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from contract.function_setting import Call, FunctionSetting
+
+from keras_netopt import search
+
+PROJECT = Path(__file__).parents[1] / "search" / "projects" / "random"
+
+
+def _of_project(name: str) -> Callable[..., Call]:
+    """A report of a small project folder, as text."""
+
+    def changed(**other: Any) -> Call:
+        arguments = {"directory": PROJECT, **other}
+        return lambda model, folder: str(getattr(search, name)(**arguments))
+
+    return changed
+
+
+_read = _of_project("read")
+_leaderboard = _of_project("leaderboard")
+_plots = _of_project("plots")
+
+
+def _rule(name: str, **arguments: Any) -> Callable[..., Call]:
+    """What a stopper says of three trials."""
+
+    def changed(**other: Any) -> Call:
+        def call(model, folder):
+            rule = getattr(search, name)(**{**arguments, **other})
+            rule.prepare(8)
+            return [rule.report(str(k), 1, float(k)) for k in range(3)]
+
+        return call
+
+    return changed
+
+
+_asha = _rule("ASHA")
+_median = _rule("Median")
+_patience = _rule("Patience")
+
+
+def _tuner(**other: Any) -> Call:
+    """A tuner of its own folder."""
+
+    def call(model, folder):
+        options = {
+            "hypermodel": lambda hp: (hp.Float("rate", 0.1, 1.0), model)[1],
+            "oracle": search.RandomSearch("val_loss", 2),
+            "directory": folder,
+            **other,
+        }
+        return sorted(search.Tuner(**options).get_state())
+
+    return call
+
+
+def _processes(**other: Any) -> Call:
+    return lambda model, folder: search.local_processes(
+        **{"workers": 2, **other}
+    )
+
+
+def _searched(**options: Any) -> Call:
+    """For what is refused when the search begins."""
+
+    def call(model, folder):
+        tuner = search.Tuner(
+            lambda hp: (hp.Float("rate", 0.1, 1.0), model)[1],
+            search.RandomSearch("val_loss", 2),
+            directory=folder,
+            **options,
+        )
+        tuner.search([1.0], [1.0], verbose=0)
+
+    return call
+
+
+FUNCTIONS = (
+    FunctionSetting(
+        piece="search.read",
+        call=_read(),
+        is_pruned=False,
+        bad={
+            "directory": _read(directory=3),
+            "objective": _read(objective="val_beauty"),
+        },
+    ),
+    FunctionSetting(
+        piece="search.leaderboard",
+        call=_leaderboard(),
+        is_pruned=False,
+        bad={
+            "directory": _leaderboard(directory=PROJECT.parent),
+            "top": _leaderboard(top=0),
+            "objective": _leaderboard(objective="val_beauty"),
+        },
+    ),
+    FunctionSetting(
+        piece="search.plots",
+        call=_plots(),
+        is_pruned=False,
+        bad={
+            "directory": _plots(directory=PROJECT / "oracle.json"),
+            "objective": _plots(objective="val_beauty"),
+            "metrics": _plots(metrics=("val_loss", "beauty")),
+            "folder": _plots(folder=3),
+        },
+    ),
+    FunctionSetting(
+        piece="search.Tuner",
+        call=_tuner(),
+        is_pruned=False,
+        bad={
+            "hypermodel": _tuner(hypermodel=None),
+            "oracle": _tuner(oracle="TPE"),
+            "stopper": _tuner(stopper="asha"),
+            "folds": _tuner(folds=1),
+            "executions": _tuner(executions=0),
+            "constraints": _tuner(constraints=[3]),
+            "executor": _searched(executor=3),
+            "workers": _tuner(workers=0),
+            "max_time": _tuner(max_time=-1.0),
+            "patience": _tuner(patience=0),
+            "resume": _tuner(resume="never"),
+            "keep": _tuner(keep="some"),
+        },
+        free=("host", "directory", "project_name", "overwrite", "kwargs"),
+    ),
+    FunctionSetting(
+        piece="search.ASHA",
+        call=_asha(),
+        is_pruned=False,
+        bad={
+            "eta": _asha(eta=1),
+            "min_epochs": _asha(min_epochs=0),
+            "max_epochs": _asha(max_epochs=0),
+            "min_trials": _asha(min_trials=-1),
+        },
+    ),
+    FunctionSetting(
+        piece="search.Median",
+        call=_median(),
+        is_pruned=False,
+        bad={
+            "startup_trials": _median(startup_trials=-1),
+            "warmup_epochs": _median(warmup_epochs=-1),
+            "interval": _median(interval=0),
+            "min_trials": _median(min_trials=0),
+        },
+    ),
+    FunctionSetting(
+        piece="search.Patience",
+        call=_patience(),
+        is_pruned=False,
+        bad={
+            "epochs": _patience(epochs=0),
+            "min_delta": _patience(min_delta=-0.1),
+        },
+    ),
+    FunctionSetting(
+        piece="search.local_processes",
+        call=_processes(),
+        is_pruned=False,
+        bad={"workers": _processes(workers=0)},
+    ),
+)

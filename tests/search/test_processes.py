@@ -1,0 +1,235 @@
+"""Trials in other processes: pools, clusters, KerasTuner's own chief."""
+
+import concurrent.futures
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import keras
+import keras_tuner
+import pytest
+from search import toys
+
+from keras_netopt import search
+
+# Every process imports Keras, which takes seconds: one backend does it all.
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="runs with the torch backend"
+)
+TESTS = str(Path(__file__).parents[1])
+V = toys.lowest("v")
+
+
+def oracle(trials=4, **options):
+    return toys.random_oracle(V, trials, **options)
+
+
+def test_two_processes_find_what_one_finds(run, tmp_path):
+    """One trial takes its process with it, another one raises."""
+    plain = run(toys.Curves(), oracle(), project_name="plain", folds=2)
+    found = run(
+        toys.Deadly(str(tmp_path)),
+        oracle(),
+        executor=search.local_processes(2),
+        folds=2,
+    )
+    assert len(list(tmp_path.glob("*.died"))) == 1
+    wanted, statuses = toys.told(plain.oracle), []
+    for name, trial in found.oracle.trials.items():
+        statuses.append(trial.status)
+        if trial.status == "COMPLETED":
+            assert toys.told(found.oracle)[name] == wanted[name]
+            continue
+        assert "ArithmeticError: too large" in trial.message
+        path = tmp_path / "p" / f"trial_{name}" / "trial.json"
+        saved = keras_tuner.engine.trial.Trial.load(str(path))
+        assert saved.message == trial.message
+    assert sorted(statuses) == ["COMPLETED"] * 3 + ["FAILED"]
+    assert found.get_best_models(1)
+
+
+@pytest.mark.slow
+def test_a_trial_that_always_dies_fails_alone(run):
+    found = run(
+        toys.Deadly(),
+        oracle(max_consecutive_failed_trials=9),
+        executor=search.local_processes(2),
+    ).oracle.trials.values()
+    for trial in found:
+        x = trial.hyperparameters.get("x")
+        assert trial.status == ("COMPLETED" if 0.3 < x < 0.7 else "FAILED")
+        dies = x < 0.3
+        assert ("worker process died" in (trial.message or "")) == dies
+
+
+@pytest.mark.slow
+def test_a_stopper_hears_of_trials_in_other_processes(run):
+    found = run(
+        toys.Curves(),
+        oracle(6),
+        epochs=8,
+        stopper=search.ASHA(eta=2),
+        executor=search.local_processes(2),
+    ).oracle.trials.values()
+    spent = [trial.metrics.get_last_value("epochs") for trial in found]
+    assert sum(spent) < 48
+    assert {trial.status for trial in found} == {"COMPLETED"}
+
+
+SCRIPT = """
+    import os, signal, sys
+    sys.path.insert(0, {tests!r})
+    import keras
+    from search import toys
+    from keras_netopt import search
+
+    class Killed(toys.Curves):
+        def fit(self, hp, model, *args, callbacks=(), **kwargs):
+            class Kill(keras.callbacks.Callback):
+                def on_epoch_end(self, epoch, logs=None):
+                    if {kill} and len(os.listdir({folder!r})) == 5 and epoch:
+                        os.kill(os.getpid(), signal.SIGKILL)
+            more = [Kill(), *callbacks]
+            return super().fit(hp, model, *args, callbacks=more, **kwargs)
+
+    {guard}
+        tuner = search.Tuner(
+            Killed(),
+            oracle=toys.random_oracle(toys.lowest("v"), 4),
+            directory={parent!r}, project_name="p", {options}
+        )
+        tuner.search(toys.X, toys.Y, batch_size=16, epochs=3,
+                     validation_split=0.5, verbose=0)
+        print(sorted(toys.told(tuner.oracle).items()))
+"""
+
+
+def write_script(folder, *, kill=False, guard=True, options="", **environment):
+    text = textwrap.dedent(SCRIPT).format(
+        tests=TESTS,
+        kill=kill,
+        folder=str(folder / "p"),
+        parent=str(folder),
+        guard='if __name__ == "__main__":' if guard else "if True:",
+        options=options,
+    )
+    path = folder / "script.py"
+    path.write_text(text)
+    return [sys.executable, str(path)], {**os.environ, **environment}
+
+
+def run_script(*args, **options):
+    command, environment = write_script(*args, **options)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=180
+    )
+
+
+def test_a_killed_search_goes_on(run, tmp_path):
+    assert run_script(tmp_path, kill=True).returncode == -signal.SIGKILL
+    again = run_script(tmp_path)
+    assert again.returncode == 0, again.stderr
+    whole = run(toys.Curves(), oracle(), epochs=3, project_name="whole")
+    assert str(sorted(toys.told(whole.oracle).items())) in again.stdout
+
+
+@pytest.mark.slow
+def test_a_script_without_its_guard_is_told(tmp_path):
+    found = run_script(
+        tmp_path, guard=False, options="executor=search.local_processes(2)"
+    )
+    errors = found.stderr
+    assert found.returncode == 1
+    assert "lacks the line `if __name__ == '__main__':`" in errors
+    assert "No worker process could start" in errors
+
+
+@pytest.mark.slow
+def test_kerastuners_chief_and_workers_do_the_same(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    where = {
+        "KERASTUNER_ORACLE_IP": "127.0.0.1",
+        "KERASTUNER_ORACLE_PORT": str(port),
+    }
+    options = "stopper=search.ASHA(eta=2)"
+    with concurrent.futures.ThreadPoolExecutor(3) as threads:
+        running = [
+            threads.submit(
+                run_script,
+                tmp_path,
+                options=options,
+                KERASTUNER_TUNER_ID=name,
+                **where,
+            )
+            for name in ("chief", "worker0", "worker1")
+        ]
+        for one in running:
+            assert one.result().returncode == 0, one.result().stderr
+    statuses = re.findall(
+        r'"status": "(\w+)"',
+        "".join(p.read_text() for p in tmp_path.glob("p/trial_*/trial.json")),
+    )
+    assert statuses == ["COMPLETED"] * 4
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(tmp_path):
+    seen = []
+
+    class Watched(search.Tuner):
+        def on_trial_end(self, trial):
+            super().on_trial_end(trial)
+            seen.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+    here = Watched(
+        toys.Curves(),
+        oracle(20),
+        executor=search.local_processes(2),
+        directory=tmp_path,
+    )
+    here.search(toys.X, toys.Y, epochs=1, validation_split=0.5, verbose=0)
+    assert seen[-1] - seen[2] < 50_000  # kB
+
+
+@pytest.mark.slow
+def test_dask_runs_every_trial(run):
+    distributed = pytest.importorskip("distributed")
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    )
+    with cluster, distributed.Client(cluster) as client:
+        with pytest.raises(ValueError, match=r"get_executor\(pure=False\)"):
+            run(
+                toys.Curves(),
+                oracle(),
+                executor=client.get_executor(),
+                project_name="pure",
+            )
+        found = run(
+            toys.Curves(), oracle(6), executor=client.get_executor(pure=False)
+        )
+    here = run(toys.Curves(), oracle(6), project_name="here")
+    assert toys.told(found.oracle) == toys.told(here.oracle)
+
+
+def test_what_cannot_run_trials_is_refused(tuner):
+    class Unknown(concurrent.futures.Executor):
+        """Does not tell its size."""
+
+    for executor, error, message in (
+        (3, TypeError, "Received: executor=3"),
+        (Unknown(), ValueError, "Argument `workers` must say"),
+    ):
+        made = tuner(toys.Curves(), oracle(), executor=executor, overwrite=True)
+        with pytest.raises(error, match=message):
+            made.search(toys.X, toys.Y, validation_split=0.5, verbose=0)
+    with pytest.raises(ValueError, match="Received: workers=0"):
+        search.local_processes(0)

@@ -1,0 +1,201 @@
+"""Searches that were cut off go on."""
+
+import json
+
+import keras
+import keras_tuner
+import pytest
+from search import toys
+
+from keras_netopt import search
+
+
+class Cut(BaseException):
+    """Ends a search as Ctrl-C does."""
+
+
+class CutOff(toys.Curves):
+    """Counts epochs, and is cut off once at one of them."""
+
+    def __init__(self, at=None):
+        super().__init__()
+        self.at, self.epochs = at, []
+
+    def fit(self, hp, model, *args, callbacks=(), **kwargs):
+        outer = self
+
+        class Count(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None):
+                if len(outer.epochs) == outer.at:
+                    raise Cut
+                outer.epochs.append(epoch)
+
+        return super().fit(
+            hp, model, *args, callbacks=[Count(), *callbacks], **kwargs
+        )
+
+
+def curves(oracle):
+    """The values of each epoch, as the oracle's files hold them."""
+    found = {}
+    for name, trial in sorted(oracle.trials.items()):
+        history = trial.metrics.get_history("v")
+        found[name] = [(one.step, set(one.value)) for one in history]
+    return found
+
+
+@pytest.mark.parametrize("resume", ["epoch", "trial"])
+@pytest.mark.parametrize("at", [0, 2, 6])
+def test_nothing_is_lost_or_repeated(run, resume, at):
+    def oracle():
+        return toys.random_oracle(toys.lowest("v"), 4)
+
+    options = {"epochs": 4, "resume": resume, "stopper": search.ASHA(eta=2)}
+    whole = run(CutOff(), oracle(), project_name="whole", **options)
+    cut = CutOff(at)
+    options["stopper"] = search.ASHA(eta=2)
+    with pytest.raises(Cut):
+        run(cut, oracle(), **options)
+    options["stopper"] = search.ASHA(eta=2)
+    late = CutOff()
+    found = run(late, oracle(), **options)
+    assert toys.told(found.oracle) == toys.told(whole.oracle)
+    assert curves(found.oracle) == curves(whole.oracle)
+    total = len(whole.hypermodel.epochs)
+    again = len(cut.epochs) + len(late.epochs) - total
+    # Whole epochs are not trained again where a trial goes on.
+    assert again == (0 if resume == "epoch" else {0: 0, 2: 2, 6: 1}[at])
+    assert found.stopper.get_state() == whole.stopper.get_state()
+
+
+ORACLES = {
+    "TPE": lambda: search.TPE(toys.lowest("v"), 7, n_startup_trials=3, seed=1),
+    "evolution": lambda: search.RegularizedEvolution(
+        toys.lowest("v"), 7, population_size=3, sample_size=2, seed=1
+    ),
+    "BOHB": lambda: search.Hyperband(
+        toys.lowest("v"), 4, factor=2, sampler=search.TPE(), seed=1
+    ),
+    "NSGA2": lambda: search.NSGA2(
+        [toys.lowest("v"), toys.lowest("params")], 7, population_size=3, seed=1
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_every_oracle_goes_on_as_if_uninterrupted(run, name):
+    """Costs found before a trial are there again, too."""
+    bounds = [search.MaxParams(1000)]
+
+    def play(hypermodel, project):
+        return run(
+            hypermodel,
+            ORACLES[name](),
+            constraints=bounds,
+            project_name=project,
+        )
+
+    whole = play(CutOff(), "whole")
+    half = len(whole.hypermodel.epochs) // 2
+    with pytest.raises(Cut):
+        play(CutOff(half), "cut")
+    found = play(CutOff(), "cut")
+    assert toys.told(found.oracle) == toys.told(whole.oracle)
+    for trial in found.oracle.trials.values():
+        assert trial.metrics.get_last_value("params") == 2
+
+
+def test_the_same_object_goes_on_too(run, tuner):
+    made = tuner(CutOff(3), toys.random_oracle(toys.lowest("v"), 3))
+    data = {"epochs": 2, "validation_split": 0.5, "verbose": 0}
+    with pytest.raises(Cut):
+        made.search(toys.X, toys.Y, batch_size=16, **data)
+    made.hypermodel.at = None
+    made.search(toys.X, toys.Y, batch_size=16, **data)
+    whole = run(
+        CutOff(),
+        toys.random_oracle(toys.lowest("v"), 3),
+        project_name="whole",
+    )
+    assert toys.told(made.oracle) == toys.told(whole.oracle)
+
+
+def test_folds_that_are_done_are_not_trained_again(run):
+    def oracle():
+        return toys.random_oracle(toys.lowest("v"), 2)
+
+    whole = run(CutOff(), oracle(), folds=2, project_name="whole")
+    cut, late = CutOff(3), CutOff()
+    with pytest.raises(Cut):
+        run(cut, oracle(), folds=2)
+    found = run(late, oracle(), folds=2)
+    assert toys.told(found.oracle) == toys.told(whole.oracle)
+    assert cut.epochs == [0, 1, 0] and late.epochs == [1, 0, 1, 0, 1]
+
+
+def test_a_torn_backup_starts_the_trial_again(run, tmp_path):
+    def oracle():
+        return toys.random_oracle(toys.lowest("v"), 2)
+
+    with pytest.raises(Cut):
+        run(CutOff(1), oracle())
+    [notes] = tmp_path.glob("p/trial_0/run/backup/training_metadata.json")
+    notes.write_text('{"epoch": ')
+    found = run(CutOff(), oracle())
+    assert found.hypermodel.epochs == [0, 1, 0, 1]
+    assert toys.told(found.oracle) == toys.told(
+        run(CutOff(), oracle(), project_name="whole").oracle
+    )
+
+
+def test_a_trial_that_raised_is_tried_from_its_start(run):
+    class Fails(CutOff):
+        def fit(self, hp, model, *args, **kwargs):
+            done = super().fit(hp, model, *args, **kwargs)
+            if len(self.epochs) == 2:
+                raise ArithmeticError("once")
+            return done
+
+    oracle = toys.random_oracle(toys.lowest("v"), 2, max_retries_per_trial=1)
+    found = run(Fails(), oracle)
+    assert found.hypermodel.epochs == [0, 1] * 3
+    assert [len(values) for _, values in curves(found.oracle)["0"]] == [1, 1]
+    assert {t.status for t in oracle.trials.values()} == {"COMPLETED"}
+
+
+def other_range(hp):
+    return toys.tiny(hp, hp.Float("rate", 1e-2, 0.5, sampling="log"))
+
+
+@pytest.mark.parametrize(
+    "hypermodel, oracle, options, message",
+    [
+        (toys.build, ("val_mae",), {}, "same objective.*val_loss"),
+        (toys.build, ("val_loss",), {"folds": 2}, "same folds, None"),
+        (other_range, ("val_loss",), {}, "Hyperparameter 'rate' must be as"),
+    ],
+)
+def test_the_folder_of_another_search_is_refused(
+    run, tuner, tmp_path, hypermodel, oracle, options, message
+):
+    run()
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*.json")}
+    with pytest.raises(ValueError, match=message) as raised:
+        tuner(hypermodel, toys.random_oracle(*oracle), **options)
+    assert "overwrite=True" in str(raised.value)
+    assert before == {p: p.read_bytes() for p in tmp_path.rglob("*.json")}
+
+
+def test_another_oracle_is_another_search(run, tuner):
+    run()
+    grid = keras_tuner.oracles.GridSearchOracle("val_loss", 4)
+    with pytest.raises(ValueError, match="same oracle, RandomSearchOracle"):
+        tuner(oracle=grid)
+
+
+def test_a_finished_search_adds_nothing(run, tmp_path):
+    first = toys.told(run().oracle)
+    trained = run().oracle
+    assert toys.told(trained) == first
+    state = json.loads((tmp_path / "p" / "oracle.json").read_text())
+    assert len(state["end_order"]) == 4

@@ -1,0 +1,441 @@
+"""Searches in this process."""
+
+import copy
+import math
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from search import toys
+
+from keras_netopt import search
+from keras_netopt.search.constraints import Constraint
+from keras_netopt.training.warnings import NoEffectWarning
+
+
+def curves(trials=12, seed=5):
+    return toys.Curves(), toys.random_oracle(toys.lowest("v"), trials, seed)
+
+
+def test_every_epoch_is_reported_and_the_best_one_counts(run):
+    found = run()
+    trial = found.oracle.trials["0"]
+    history = trial.metrics.get_history("val_loss")
+    assert [one.step for one in history] == [0, 1]
+    assert trial.score == min(one.mean() for one in history)
+    assert trial.metrics.get_last_value("epochs") == 2
+    assert trial.metrics.exists("val_mae")
+    model = found.get_best_models(1)[0]
+    score = model.evaluate(toys.X[8:], toys.Y[8:], verbose=0)[0]
+    assert score == pytest.approx(found.oracle.get_best_trials()[0].score)
+    assert int(model.optimizer.iterations.numpy()) == 2
+
+
+def test_asha_spends_fewer_epochs_and_ranks_whole_trials_first(run):
+    found = run(*curves(), epochs=8, stopper=search.ASHA(eta=2))
+    again = run(
+        *curves(), epochs=8, stopper=search.ASHA(eta=2), project_name="again"
+    )
+    trials = found.oracle.trials.values()
+    spent = [trial.metrics.get_last_value("epochs") for trial in trials]
+    stopped = [trial.metrics.exists("stopped_epoch") for trial in trials]
+    assert sum(spent) <= 60 < 96
+    assert [s < 8 for s in spent] == stopped
+    assert {trial.status for trial in trials} == {"COMPLETED"}
+    assert toys.told(found.oracle) == toys.told(again.oracle)
+    ranked = [
+        trial.metrics.exists("stopped_epoch")
+        for trial in found.oracle.get_best_trials(12)
+    ]
+    assert ranked == sorted(ranked) and any(ranked) and not all(ranked)
+    # What a trial had at its rung does not depend on the stopper.
+    plain = run(*curves(), epochs=8, project_name="plain")
+    for name, trial in found.oracle.trials.items():
+        whole = plain.oracle.trials[name].metrics.get_history("v")
+        for one in trial.metrics.get_history("v"):
+            assert one.mean() == pytest.approx(whole[one.step].mean())
+
+
+def test_a_score_to_maximize_stops_the_low_ones(run):
+    objective = keras_tuner.Objective("high", "max")
+
+    class High(toys.Curves):
+        def fit(self, hp, model, *args, callbacks=(), **kwargs):
+            class Add(keras.callbacks.Callback):
+                def on_epoch_end(self, epoch, logs=None):
+                    logs["high"] = hp.get("x") * (epoch + 1)
+
+            return model.fit(*args, callbacks=[Add(), *callbacks], **kwargs)
+
+    oracle = toys.random_oracle(objective, 6)
+    found = run(High(), oracle, epochs=4, stopper=search.ASHA(eta=2))
+    highest = 0.0
+    for name in oracle.end_order[:3]:
+        trial = found.oracle.trials[name]
+        x = trial.hyperparameters.get("x")
+        assert trial.metrics.exists("stopped_epoch") == (x < highest)
+        highest = max(highest, x)
+
+
+def test_folds_equal_a_loop_by_hand(run, tuner):
+    found = run(folds=3, executions=2, oracle=toys.random_oracle(trials=1))
+    trial = found.oracle.trials["0"]
+    rate = trial.hyperparameters.get("rate")
+    scores = []
+    for fold, (train, held_out) in enumerate(search.KFold(3).split(16)):
+        for execution in range(2):
+            name = f"fold{fold}/execution{execution}"
+            keras.utils.set_random_seed(found.seed_of("0", name))
+            model = toys.tiny(None, rate)
+            history = model.fit(
+                toys.X[train],
+                toys.Y[train],
+                batch_size=16,
+                epochs=2,
+                validation_data=(toys.X[held_out], toys.Y[held_out]),
+                verbose=0,
+            ).history
+            scores.append(min(history["val_loss"]))
+            kept = trial.metrics.get_best_value(f"{name}/val_loss")
+            assert kept == pytest.approx(scores[-1], rel=1e-5)
+    assert trial.score == pytest.approx(np.mean(scores), rel=1e-6)
+    std = trial.metrics.get_last_value("val_loss_std")
+    assert std == pytest.approx(np.std(scores, ddof=1), rel=1e-5)
+    assert trial.metrics.get_last_value("folds_done") == 3
+    assert found.get_best_models(1)
+
+
+def test_a_stopper_decides_in_the_first_fold(run):
+    found = run(
+        *curves(6), epochs=4, folds=3, stopper=search.ASHA(eta=2)
+    ).oracle.trials.values()
+    done = [trial.metrics.get_last_value("folds_done") for trial in found]
+    stopped = [trial.metrics.exists("stopped_epoch") for trial in found]
+    assert [folds == 1 for folds in done] == stopped
+    assert any(stopped) and not all(stopped)
+    # `v` is the same in each fold.
+    assert all(trial.score == pytest.approx(_v(trial)) for trial in found)
+
+
+def _v(trial):
+    epochs = trial.metrics.get_last_value("epochs")
+    folds = trial.metrics.get_last_value("folds_done")
+    return (trial.hyperparameters.get("x") - 0.3) ** 2 + folds / epochs
+
+
+class Adaptive(keras_tuner.HyperModel):
+    """Keeps the weights with which each trial ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.ends = {}
+
+    def build(self, hp):
+        model = keras.Sequential(
+            [keras.Input((1,)), keras.layers.Dense(3), keras.layers.Dense(1)]
+        )
+        rate = hp.Float("rate", 1e-3, 0.3, sampling="log")
+        model.compile(keras.optimizers.Adam(rate), "mse", run_eagerly=True)
+        return model
+
+    def fit(self, hp, model, *args, **kwargs):
+        history = model.fit(*args, shuffle=False, **kwargs)
+        key = hp.get("rate"), hp.values["tuner/epochs"]
+        self.ends[key] = model.get_weights(), model.optimizer
+        return history
+
+
+def test_a_promoted_trial_goes_on_with_optimizer_and_epoch(run):
+    """As one training without a pause, and the budget is what was trained."""
+    hypermodel = Adaptive()
+    found = run(
+        hypermodel,
+        search.Hyperband("val_loss", 4, factor=2, defaults_first=False, seed=3),
+    )
+    trials = found.oracle.trials.values()
+    promoted = [
+        t for t in trials if "tuner/trial_id" in t.hyperparameters.values
+    ]
+    spent = sum(trial.metrics.get_last_value("epochs") for trial in trials)
+    assert promoted and spent == found.oracle.budget.epochs
+    for trial in promoted:
+        values = trial.hyperparameters.values
+        epochs, first = values["tuner/epochs"], values["tuner/initial_epoch"]
+        history = trial.metrics.get_history("val_loss")
+        assert [one.step for one in history] == list(range(first, epochs))
+        end, optimizer = hypermodel.ends[values["rate"], epochs]
+        assert int(optimizer.iterations.numpy()) == epochs
+
+        root = trial
+        while "tuner/trial_id" in root.hyperparameters.values:
+            parent = root.hyperparameters.values["tuner/trial_id"]
+            root = found.oracle.trials[parent]
+        keras.utils.set_random_seed(found.seed_of(root.trial_id, ""))
+        model = hypermodel.build(trial.hyperparameters)
+        model.fit(
+            toys.X[:8],
+            toys.Y[:8],
+            batch_size=16,
+            epochs=epochs,
+            shuffle=False,
+            verbose=0,
+        )
+        for one, other in zip(end, model.get_weights(), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def sized(hp):
+    units = hp.Int("units", 1, 200)
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(units), keras.layers.Dense(1)]
+    )
+    model.compile("sgd", "mse", run_eagerly=True)
+    return model
+
+
+def test_no_model_that_breaks_a_constraint_is_trained(run):
+    trained = []
+
+    class Sized(keras_tuner.HyperModel):
+        def build(self, hp):
+            return sized(hp)
+
+        def fit(self, hp, model, *args, **kwargs):
+            trained.append(model.count_params())
+            return model.fit(*args, **kwargs)
+
+    found = run(
+        Sized(),
+        toys.random_oracle(trials=5),
+        epochs=1,
+        constraints=[search.MaxParams(31), search.MaxMACs(20)],
+    )
+    trials = found.oracle.trials.values()
+    assert len(trained) == 5 and max(trained) <= 31
+    assert {trial.status for trial in trials} == {"COMPLETED"}
+    kept = [trial.metrics.get_last_value("params") for trial in trials]
+    assert kept == trained
+    assert all(trial.metrics.get_last_value("macs") <= 20 for trial in trials)
+    assert sum(found.watch.rejected.values()) > 5
+
+
+def test_constraints_that_nothing_keeps_tell_the_nearest(run):
+    with pytest.raises(
+        ValueError,
+        match=r"100 with params above 3; nearest: \{'units': \d+\} \(params=",
+    ):
+        run(sized, constraints=search.MaxParams(3))
+
+
+def test_a_search_that_runs_out_of_candidates_says_so(run):
+    class Once(Constraint):
+        name = "built"
+
+        def measure(self, model):
+            seen.append(1)
+            return len(seen)
+
+    seen = []
+    with pytest.warns(NoEffectWarning, match="100 with built above 1"):
+        found = run(constraints=[Once(1)])
+    assert len(found.oracle.trials) == 1
+
+
+def test_patience_and_time_end_a_search(run):
+    found = run(*curves(20), epochs=1, patience=3)
+    scores = [
+        found.oracle.trials[name].score for name in found.oracle.end_order
+    ]
+    assert len(scores) < 20
+    assert scores.index(min(scores)) == len(scores) - 4
+    assert "no better trial" in found.limits.reason
+    # Started again it has nothing to do, and more time changes that.
+    late = run(*curves(20), epochs=1, max_time=1e-9, project_name="late")
+    assert not late.oracle.trials
+    more = run(*curves(3), epochs=1, max_time=1e9, project_name="late")
+    assert len(more.oracle.trials) == 3
+
+
+def test_refit_trains_as_long_as_the_best_trial_needed(run):
+    found = run(epochs=3)
+    model = found.refit(toys.X, toys.Y, batch_size=16, verbose=0)
+    best = found.oracle.get_best_trials()[0].best_step
+    assert int(model.optimizer.iterations.numpy()) == best + 1
+
+
+def test_only_the_best_weights_are_kept(run, tmp_path):
+    found = run(keep="best")
+    files = list((tmp_path / "p").glob("trial_*/*.weights.h5"))
+    best = found.oracle.get_best_trials()[0].trial_id
+    assert [file.parent.name for file in files] == [f"trial_{best}"]
+
+
+def test_hooks_of_a_subclass_are_called(tmp_path):
+    class Mine(search.Tuner):
+        seen = []
+
+        def on_epoch_end(self, trial, model, epoch, logs=None):
+            self.seen.append((trial.trial_id, epoch, "loss" in logs))
+
+    made = Mine(toys.build, toys.random_oracle(trials=1), directory=tmp_path)
+    made.search(toys.X, toys.Y, epochs=2, verbose=0, validation_split=0.5)
+    assert made.seen == [("0", 0, True), ("0", 1, True)]
+
+
+def test_any_function_can_be_searched(tmp_path):
+    class Function(search.Tuner):
+        def run_trial(self, trial, *args, **kwargs):
+            return {"v": trial.hyperparameters.Float("x", 0.0, 1.0)}
+
+    oracle = toys.random_oracle(toys.lowest("v"), 3)
+    made = Function(oracle=oracle, directory=tmp_path)
+    made.search(verbose=0)
+    assert len(oracle.trials) == 3
+    assert all(
+        t.score == t.hyperparameters.get("x") for t in oracle.trials.values()
+    )
+
+
+def test_a_failing_trial_is_told_and_the_others_go_on(run):
+    class Fails(toys.Curves):
+        def fit(self, hp, *args, **kwargs):
+            if hp.get("x") < 0.5:
+                raise ArithmeticError("too small")
+            return super().fit(hp, *args, **kwargs)
+
+    oracle = toys.random_oracle(
+        toys.lowest("v"), 6, max_consecutive_failed_trials=10
+    )
+    found = run(Fails(), oracle).oracle.trials.values()
+    for trial in found:
+        failed = trial.hyperparameters.get("x") < 0.5
+        assert trial.status == ("FAILED" if failed else "COMPLETED")
+        assert not failed or "ArithmeticError: too small" in trial.message
+    assert {trial.status for trial in found} == {"FAILED", "COMPLETED"}
+
+
+class CannotCopy(keras.callbacks.Callback):
+    def __deepcopy__(self, memo):
+        raise RuntimeError("mine alone")
+
+
+@pytest.mark.parametrize(
+    "options, arguments, message",
+    [
+        (
+            {"oracle": toys.random_oracle("val_accuracy")},
+            {},
+            r"one of \['loss', 'mae', 'val_loss', 'val_mae'\]. Received: "
+            "objective='val_accuracy'",
+        ),
+        (
+            {},
+            {"validation_split": None},
+            "Received: objective='val_loss'. Pass `validation_data`",
+        ),
+        (
+            {"folds": 2},
+            {},
+            "`validation_split` must be left out with `folds`",
+        ),
+        (
+            {"folds": 17},
+            {"validation_split": None},
+            "at most the 16 samples",
+        ),
+        ({}, {"groups": toys.Y}, "`groups` belongs to `folds`"),
+        (
+            {},
+            {"callbacks": [CannotCopy()]},
+            "Received: CannotCopy, which fails with RuntimeError: mine alone",
+        ),
+        (
+            {"hypermodel": toys.tiny},
+            {},
+            "at least one hyperparameter.*Received: a space of",
+        ),
+        (
+            {"stopper": search.ASHA(min_epochs=9)},
+            {},
+            "whole trial, 2. Received: min_epochs=9",
+        ),
+    ],
+)
+def test_bad_input_ends_a_search_before_it_costs_anything(
+    tuner, options, arguments, message
+):
+    made = tuner(**copy.deepcopy(options))
+    given = {"validation_split": 0.5, "epochs": 2, "verbose": 0, **arguments}
+    with pytest.raises(ValueError, match=message):
+        made.search(toys.X, toys.Y, **given)
+    assert not made.oracle.end_order
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        ({"oracle": 3}, TypeError, "Received: oracle=3"),
+        ({"stopper": "asha"}, TypeError, "Received: stopper='asha'"),
+        ({"constraints": [5]}, TypeError, "own `Constraint`. Received: 5"),
+        ({"hypermodel": None}, ValueError, "Received: hypermodel=None"),
+        ({"executions": 0}, ValueError, "Received: executions=0"),
+        ({"patience": 0}, ValueError, "Received: patience=0"),
+        ({"max_time": -1}, ValueError, "Received: max_time=-1"),
+        ({"keep": "some"}, ValueError, "Received: keep='some'"),
+        ({"resume": "day"}, ValueError, "Received: resume='day'"),
+        ({"workers": 0}, ValueError, "Received: workers=0"),
+        (
+            {"constraints": [search.MaxMACs(1), search.MaxMACs(2)]},
+            ValueError,
+            r"bound each cost once. Received: \['macs', 'macs'\]",
+        ),
+    ],
+)
+def test_bad_settings_are_refused_at_once(tuner, options, error, message):
+    with pytest.raises(error, match=message):
+        tuner(**options)
+
+
+def test_an_oracle_belongs_to_one_tuner(tuner):
+    oracle = toys.random_oracle()
+    tuner(oracle=oracle)
+    with pytest.raises(ValueError, match="a fresh one for each tuner"):
+        tuner(oracle=oracle, project_name="other")
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="LiteRT can be made there"
+)
+def test_latency_is_refused_where_it_cannot_be_measured(tuner):
+    with pytest.raises(ValueError, match="needs the TensorFlow backend"):
+        tuner(constraints=search.MaxLatency(1.0))
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="LiteRT needs TensorFlow"
+)
+def test_latency_is_measured_on_the_file():
+    model = sized(keras_tuner.HyperParameters())
+    assert 0.0 < search.MaxLatency(1.0).measure(model) < 1000.0
+
+
+def test_a_diverged_trial_fails_and_is_not_the_best(run):
+    class Diverges(toys.Curves):
+        def fit(self, hp, model, *args, callbacks=(), **kwargs):
+            class Nan(keras.callbacks.Callback):
+                def on_epoch_end(self, epoch, logs=None):
+                    if hp.get("x") < 0.4:
+                        logs["v"] = math.nan
+
+            more = [toys.Curve(hp.get("x")), Nan(), *callbacks]
+            return model.fit(*args, callbacks=more, **kwargs)
+
+    oracle = toys.random_oracle(
+        toys.lowest("v"), 6, max_consecutive_failed_trials=10
+    )
+    found = run(Diverges(), oracle, stopper=search.ASHA(eta=2))
+    for trial in found.oracle.trials.values():
+        diverged = trial.hyperparameters.get("x") < 0.4
+        assert trial.status == ("FAILED" if diverged else "COMPLETED")
+    assert found.oracle.get_best_trials(6)[0].score > 0
