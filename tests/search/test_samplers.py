@@ -255,8 +255,8 @@ def test_the_oldest_has_no_children():
         None,
         seed=0,
         hyperparameters=space(x=("Float", 0.0, 1.0), y=("Int", 0, 9)),
-        population_size=3,
-        sample_size=3,
+        population_size=10,
+        sample_size=10,
         points=[{"x": 0.123}],
         defaults_first=False,
     )
@@ -264,10 +264,12 @@ def test_the_oldest_has_no_children():
 
     def score(values):
         children.append(values["x"] == 0.123)
-        return 0.0 if len(children) == 1 else 1.0
+        if len(children) == 1:
+            return 0.0
+        return 2.0 if children[-1] else 1.0
 
     quick(oracle, score, 40)
-    assert any(children[3:6])
+    assert any(children[10:20])
     assert not any(children[20:])
 
 
