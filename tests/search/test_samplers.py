@@ -347,6 +347,29 @@ def test_constraints_come_before_objectives(tmp_path):
     assert statistics.mean(kept[-40:]) > statistics.mean(kept[:20]) + 0.2
 
 
+def test_who_keeps_the_constraints_wins_the_tournament(tmp_path):
+    oracle = search.NSGA2(
+        ["val_loss", keras_tuner.Objective("macs", "min")],
+        9,
+        seed=0,
+        population_size=2,
+        crossover=0.0,
+        mutation=0.0,
+        constraints={"macs": 5.0},
+        hyperparameters=cells(),
+    )
+    attach(oracle, tmp_path)
+    kept = []
+    # The second is better in both, but for the constraint on the first.
+    for loss, macs in ((9.0, 4.0), (1.0, 6.0)):
+        trial = oracle.create_trial("worker")
+        kept.append(dict(trial.hyperparameters.values))
+        finish(oracle, trial, {"val_loss": loss, "macs": macs})
+    children = [oracle.suggest("2") for _ in range(100)]
+    assert children.count(kept[0]) + children.count(kept[1]) == 100
+    assert children.count(kept[0]) > 60
+
+
 def test_objectives_are_read_at_the_best_epoch(tmp_path):
     objectives = ["val_accuracy", keras_tuner.Objective("macs", "min")]
     oracle = search.NSGA2(objectives, 9, seed=0, hyperparameters=cells())
