@@ -22,12 +22,14 @@ def table_of(name: str) -> Callable[[], str]:
         runs = {arm: found for arm, found in runs.items() if found}
         if not runs:
             return NOT_YET
+        whole = statistics.median(runs["grid"]["seconds"])
         random = _seconds(runs["random"])
         body = [
             [
                 ARMS[arm],
                 *_regrets(found),
                 _time(found),
+                "-" if arm == "grid" else _share(_seconds(found), whole),
                 _share(_seconds(found), random),
                 f"{statistics.median(found['cpu_ms']):.1f}",
                 str(len(found["loss"])),
@@ -37,7 +39,8 @@ def table_of(name: str) -> Callable[[], str]:
         head = [
             NAMES[name],
             *("regret @25", "@50", "@60 [quartiles]"),
-            *("training to the grid's end", "against random"),
+            *("training to the grid's end", "against the grid"),
+            "against random",
             *("CPU ms a point", "seeds"),
         ]
         return f"{markdown(head, body)}\n\n{_note(runs)}"
@@ -147,7 +150,8 @@ def _note(runs: dict[str, Runs]) -> str:
         "Medians over seeds. Regret: 0 is the best network of the table, 1 "
         "the median one. Training to the grid's end: simulated seconds until "
         "the loss that the coarse grid has after 60 trials in the median "
-        f"({total:,.0f} s of training for all of them)."
+        f"({total:,.0f} s of training for all of them, what others are held "
+        "against)."
     )
 
 

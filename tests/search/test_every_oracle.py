@@ -153,7 +153,12 @@ def test_a_kill_at_any_write_changes_nothing(name, tmp_path, monkeypatch):
             )
         return make(name, bowl(), 6, 3)
 
-    objective = two_goals if name == "NSGA2" else score_bowl
+    evaluated = []
+
+    def objective(values):
+        evaluated.append(values)
+        return two_goals(values) if name == "NSGA2" else score_bowl(values)
+
     with monkeypatch.context() as patch:
         count = kill_at(patch, -1, "before")
         whole = attach(build(), tmp_path / "whole")
@@ -168,6 +173,7 @@ def test_a_kill_at_any_write_changes_nothing(name, tmp_path, monkeypatch):
     moments = [(i, "before") for i in writes]
     for write, moment in [*moments, (5, "between"), (7, "between")]:
         folder = tmp_path / "killed"
+        evaluated.clear()
         shutil.rmtree(folder, ignore_errors=True)
         with monkeypatch.context() as patch:
             kill_at(patch, write, moment)
@@ -176,6 +182,9 @@ def test_a_kill_at_any_write_changes_nothing(name, tmp_path, monkeypatch):
         resumed = resume(build(), folder)
         drive(resumed, objective, epochs=2)
         assert history(resumed) == expected, (write, moment)
+        # Again only what was killed between its begin and its end.
+        again = write % 6 in (3, 4, 5)
+        assert len(evaluated) == len(expected) + again, (write, moment)
         assert sorted(resumed.end_order) == sorted(whole.end_order)
         for trial in resumed.trials.values():
             for metric in trial.metrics.metrics.values():

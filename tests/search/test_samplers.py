@@ -255,8 +255,8 @@ def test_the_oldest_has_no_children():
         None,
         seed=0,
         hyperparameters=space(x=("Float", 0.0, 1.0), y=("Int", 0, 9)),
-        population_size=3,
-        sample_size=3,
+        population_size=10,
+        sample_size=10,
         points=[{"x": 0.123}],
         defaults_first=False,
     )
@@ -264,10 +264,12 @@ def test_the_oldest_has_no_children():
 
     def score(values):
         children.append(values["x"] == 0.123)
-        return 0.0 if len(children) == 1 else 1.0
+        if len(children) == 1:
+            return 0.0
+        return 2.0 if children[-1] else 1.0
 
     quick(oracle, score, 40)
-    assert any(children[3:6])
+    assert any(children[10:20])
     assert not any(children[20:])
 
 
@@ -343,6 +345,29 @@ def test_constraints_come_before_objectives(tmp_path):
     assert all(goals(t.hyperparameters.values)["sum"] <= 1 for t in front)
     kept = [one["sum"] <= 1.0 for one in tried]
     assert statistics.mean(kept[-40:]) > statistics.mean(kept[:20]) + 0.2
+
+
+def test_who_keeps_the_constraints_wins_the_tournament(tmp_path):
+    oracle = search.NSGA2(
+        ["val_loss", keras_tuner.Objective("macs", "min")],
+        9,
+        seed=0,
+        population_size=2,
+        crossover=0.0,
+        mutation=0.0,
+        constraints={"macs": 5.0},
+        hyperparameters=cells(),
+    )
+    attach(oracle, tmp_path)
+    kept = []
+    # The second is better in both, but for the constraint on the first.
+    for loss, macs in ((9.0, 4.0), (1.0, 6.0)):
+        trial = oracle.create_trial("worker")
+        kept.append(dict(trial.hyperparameters.values))
+        finish(oracle, trial, {"val_loss": loss, "macs": macs})
+    children = [oracle.suggest("2") for _ in range(100)]
+    assert children.count(kept[0]) + children.count(kept[1]) == 100
+    assert children.count(kept[0]) > 60
 
 
 def test_objectives_are_read_at_the_best_epoch(tmp_path):
