@@ -15,7 +15,12 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks.adaptive_depth import block_tables, exit_tables, parity_tables
+from benchmarks.adaptive_depth import (
+    block_tables,
+    exit_tables,
+    parity_tables,
+    skip_tables,
+)
 from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
 from benchmarks.curriculum import tables as curriculum
@@ -35,6 +40,7 @@ GROUPS = {
         **exit_tables.TABLES,
         **block_tables.TABLES,
         **parity_tables.TABLES,
+        **skip_tables.TABLES,
     },
     "hpo": hpo.TABLES,
     "applications": applications.TABLES,

@@ -15,6 +15,7 @@ PARTS = (
     ("step_time", "jax"),
     ("tokens", "jax"),
     ("parity", "jax"),
+    ("skip_gate", "jax"),
 )
 
 
