@@ -4,21 +4,21 @@ import os
 import subprocess
 import sys
 
-PARTS = ("tabular",)
+PARTS = (("tabular", "tensorflow"), ("stopping", "jax"))
 
 
 def main() -> None:
     """Runs every part; arguments are passed on."""
-    for part in PARTS:
-        _run(f"benchmarks.hpo.{part}", sys.argv[1:])
-    _run("benchmarks.render", [])
+    for part, backend in PARTS:
+        _run(f"benchmarks.hpo.{part}", backend, sys.argv[1:])
+    _run("benchmarks.render", "tensorflow", [])
 
 
-def _run(module: str, arguments: list[str]) -> None:
+def _run(module: str, backend: str, arguments: list[str]) -> None:
     print(f"== {module}", flush=True)
     environment = {
         **os.environ,
-        "KERAS_BACKEND": "tensorflow",
+        "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     subprocess.run(
