@@ -14,6 +14,7 @@ PARTS = (
     ("step_time", "tensorflow"),
     ("step_time", "jax"),
     ("tokens", "jax"),
+    ("tokens_time", "jax"),
     ("parity", "jax"),
     ("skip_gate", "jax"),
 )

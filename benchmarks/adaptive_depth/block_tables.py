@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.adaptive_depth import stochastic_depth, tokens
+from benchmarks.adaptive_depth import stochastic_depth, tokens, tokens_time
 from benchmarks.pruning.tables import markdown
 from benchmarks.records import RESULTS, load
 
@@ -74,7 +74,6 @@ def token_table() -> str:
         own = [row for row in rows if row["arm"] == arm]
         if own:
             losses = [row["losses"][-1] for row in own]
-            pace = [row["seconds"] / row["steps"] for row in own]
             body.append(
                 [
                     "ordinary blocks" if arm == "plain" else f"capacity {arm}",
@@ -82,7 +81,7 @@ def token_table() -> str:
                     f"{own[0]['steps']:,}",
                     f"{statistics.median(losses):.3f}",
                     ", ".join(f"{loss:.3f}" for loss in losses),
-                    _share(rows, pace),
+                    *(_pace(arm, what) for what in ("training", "inference")),
                 ]
             )
     head = [
@@ -91,9 +90,22 @@ def token_table() -> str:
         "steps",
         "loss, median",
         "by seed",
-        "time of a step / ordinary",
+        "training step / ordinary",
+        "inference / ordinary",
     ]
-    return markdown(head, body)
+    note = (
+        "Times: CPU, medians of paired ratios on JAX, quartiles in brackets; a "
+        f"second ordinary network reads {_pace('plain again', 'training')} and "
+        f"{_pace('plain again', 'inference')}."
+    )
+    return f"{markdown(head, body)}\n\n{note}"
+
+
+def _pace(arm: str, what: str) -> str:
+    rows = _rows(tokens_time.NAME)
+    if not rows or arm == "plain":
+        return "-"
+    return _ratio(rows, f"{arm}, {what}", "cpu", f"plain, {what}")
 
 
 def _gaps(rows: Rows, arm: str) -> str:
@@ -108,17 +120,10 @@ def _gaps(rows: Rows, arm: str) -> str:
     return ", ".join(f"{gap:+.2f}" for gap in gaps)
 
 
-def _share(rows: Rows, pace: list[float]) -> str:
-    base = [r["seconds"] / r["steps"] for r in rows if r["arm"] == "plain"]
-    if not base:
-        return "-"
-    return f"{statistics.median(pace) / statistics.median(base):.2f}"
-
-
-def _ratio(rows: Rows, arm: str, clock: str) -> str:
+def _ratio(rows: Rows, arm: str, clock: str, base: str = "plain") -> str:
     times = {(row["arm"], row["round"]): row[clock] for row in rows}
     rounds = sorted({row["round"] for row in rows if row["arm"] == arm})
-    ratios = [times[arm, r] / times["plain", r] for r in rounds]
+    ratios = [times[arm, r] / times[base, r] for r in rounds]
     low, middle, high = statistics.quantiles(ratios, n=4)
     return f"{middle:.2f} ({low:.2f}-{high:.2f})"
 
