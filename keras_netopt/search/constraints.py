@@ -1,5 +1,6 @@
 """What a model may cost at most, found out before it is trained."""
 
+import math
 import os
 import tempfile
 from collections.abc import Iterable
@@ -20,7 +21,12 @@ class Constraint:
     `measure`.
 
     Args:
-        at_most: The largest value allowed, above 0.
+        at_most: The largest value allowed, above 0; infinity measures every
+            candidate and refuses none, for `NSGA2` and reports.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is not above 0.
     """
 
     at_most: float
@@ -28,7 +34,8 @@ class Constraint:
     name = "cost"
 
     def __post_init__(self) -> None:
-        check_positive(self.at_most, "at_most")
+        if self.at_most != math.inf:
+            check_positive(self.at_most, "at_most")
 
     def measure(self, model: keras.Model) -> float:
         """Returns the number, given a built model."""

@@ -186,7 +186,7 @@ def test_a_promoted_trial_goes_on_with_optimizer_and_epoch(run):
 
 
 def sized(hp):
-    units = hp.Int("units", 1, 200)
+    units = hp.Int("units", 1, 40)
     model = keras.Sequential(
         [keras.Input((1,)), keras.layers.Dense(units), keras.layers.Dense(1)]
     )
@@ -218,6 +218,21 @@ def test_no_model_that_breaks_a_constraint_is_trained(run):
     assert kept == trained
     assert all(trial.metrics.get_last_value("macs") <= 20 for trial in trials)
     assert sum(found.watch.rejected.values()) > 5
+
+
+def test_costs_without_a_bound_are_an_objective(run):
+    found = run(
+        sized,
+        search.NSGA2([toys.lowest("val_loss"), toys.lowest("macs")], 5, seed=2),
+        epochs=1,
+        constraints=search.MaxMACs(math.inf),
+    )
+    front = found.oracle.pareto_front()
+    macs = {t.trial_id: t.metrics.get_last_value("macs") for t in front}
+    every = found.oracle.trials.values()
+    least = min(every, key=lambda t: t.metrics.get_last_value("macs"))
+    assert least.trial_id in macs
+    assert found.oracle.get_best_trials()[0].trial_id in macs
 
 
 def test_constraints_that_nothing_keeps_tell_the_nearest(run):
@@ -386,6 +401,11 @@ def test_bad_input_ends_a_search_before_it_costs_anything(
         ({"resume": "day"}, ValueError, "Received: resume='day'"),
         ({"workers": 0}, ValueError, "Received: workers=0"),
         (
+            lambda: {"constraints": search.MaxBytes(0)},
+            ValueError,
+            "Received: at_most=0",
+        ),
+        (
             {"constraints": [search.MaxMACs(1), search.MaxMACs(2)]},
             ValueError,
             r"bound each cost once. Received: \['macs', 'macs'\]",
@@ -394,7 +414,7 @@ def test_bad_input_ends_a_search_before_it_costs_anything(
 )
 def test_bad_settings_are_refused_at_once(tuner, options, error, message):
     with pytest.raises(error, match=message):
-        tuner(**options)
+        tuner(**(options() if callable(options) else options))
 
 
 def test_an_oracle_belongs_to_one_tuner(tuner):
