@@ -19,6 +19,7 @@ def _run(module: str, backend: str, arguments: list[str]) -> None:
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
+        "OMP_NUM_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     subprocess.run(

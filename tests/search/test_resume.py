@@ -82,7 +82,16 @@ ORACLES = {
 }
 
 
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BOHB",
+        *(
+            pytest.param(other, marks=pytest.mark.slow)
+            for other in ("TPE", "evolution", "NSGA2")
+        ),
+    ],
+)
 def test_every_oracle_goes_on_as_if_uninterrupted(run, name):
     """Costs found before a trial are there again, too."""
     bounds = [search.MaxParams(1000)]

@@ -34,16 +34,12 @@ def test_every_epoch_is_reported_and_the_best_one_counts(run):
 
 def test_asha_spends_fewer_epochs_and_ranks_whole_trials_first(run):
     found = run(*curves(), epochs=8, stopper=search.ASHA(eta=2))
-    again = run(
-        *curves(), epochs=8, stopper=search.ASHA(eta=2), project_name="again"
-    )
     trials = found.oracle.trials.values()
     spent = [trial.metrics.get_last_value("epochs") for trial in trials]
     stopped = [trial.metrics.exists("stopped_epoch") for trial in trials]
     assert sum(spent) <= 60 < 96
     assert [s < 8 for s in spent] == stopped
     assert {trial.status for trial in trials} == {"COMPLETED"}
-    assert toys.told(found.oracle) == toys.told(again.oracle)
     ranked = [
         trial.metrics.exists("stopped_epoch")
         for trial in found.oracle.get_best_trials(12)
