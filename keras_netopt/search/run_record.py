@@ -27,6 +27,7 @@ class RunRecord:
         self.epochs: dict[int, dict[str, float]] = {}
         self.is_done = False
         self.is_stopped = False
+        self.has_begun = False  # In this process.
         self._read()
 
     def add(self, epoch: int, logs: dict[str, float]) -> None:
@@ -35,7 +36,8 @@ class RunRecord:
         self._write()
 
     def cut(self, epoch: int) -> None:
-        """Forgets what is known of this epoch and the ones behind it."""
+        """Begins with this epoch; forgets it and the ones behind it."""
+        self.has_begun = True
         self.epochs = {k: v for k, v in self.epochs.items() if k < epoch}
 
     def end(self, *, stopped: bool) -> None:

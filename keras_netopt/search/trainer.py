@@ -101,13 +101,18 @@ class Trainer(keras_tuner.Tuner):
             shutil.rmtree(folder, ignore_errors=True)
         record = RunRecord(folder / RECORD)
         if not record.is_done:
+            was_cut_off = (folder / BACKUP).exists()
             try:
                 found = self._fit(trial, run, callbacks, named, record)
             except Exception:
                 # A trial that failed begins again, one that was killed goes
                 # on: it never comes here.
                 shutil.rmtree(folder, ignore_errors=True)
-                raise
+                if not was_cut_off or record.has_begun:
+                    raise
+                # The kill has torn a file of the backup.
+                record = RunRecord(folder / RECORD)
+                found = self._fit(trial, run, callbacks, named, record)
             if not isinstance(found, keras.callbacks.History):
                 return found
         objective = self.oracle.objective
@@ -144,7 +149,11 @@ class Trainer(keras_tuner.Tuner):
         self._configure_tensorboard_dir(mine, trial, run.index)
         mine += [Hooks(self, trial), reporter]
         if self.resume == "epoch" and model.built:
-            mine.append(_backup(folder / BACKUP))
+            mine.append(
+                keras.callbacks.BackupAndRestore(
+                    str(folder / BACKUP), double_checkpoint=True
+                )
+            )
         history = self.hypermodel.fit(hp, model, callbacks=mine, **named)
         write_atomically(
             Path(self._get_build_config_fname(trial.trial_id)),
@@ -237,15 +246,3 @@ class Trainer(keras_tuner.Tuner):
         names = [type(callback).__name__ for callback in callbacks]
         if "TensorBoard" in names:
             super()._configure_tensorboard_dir(callbacks, trial, execution)
-
-
-def _backup(folder: Path) -> Any:
-    """Keras' backup, or a new one where a kill has left a torn file."""
-    notes = folder / "training_metadata.json"
-    try:
-        json.loads(notes.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        pass
-    except ValueError:
-        shutil.rmtree(folder)
-    return keras.callbacks.BackupAndRestore(str(folder), double_checkpoint=True)

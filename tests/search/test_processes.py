@@ -106,7 +106,7 @@ SCRIPT = """
         )
         tuner.search(toys.X, toys.Y, batch_size=16, epochs=3,
                      validation_split=0.5, verbose=0)
-        print(sorted(toys.told(tuner.oracle).items()))
+        print(sorted(toys.told(tuner.watch.oracle).items()))
 """
 
 

@@ -142,14 +142,17 @@ def test_folds_that_are_done_are_not_trained_again(run):
     assert cut.epochs == [0, 1, 0] and late.epochs == [1, 0, 1, 0, 1]
 
 
-def test_a_torn_backup_starts_the_trial_again(run, tmp_path):
+@pytest.mark.parametrize(
+    "name", ["training_metadata.json", "latest.weights.h5"]
+)
+def test_a_torn_backup_starts_the_trial_again(run, tmp_path, name):
     def oracle():
         return toys.random_oracle(toys.lowest("v"), 2)
 
     with pytest.raises(Cut):
         run(CutOff(1), oracle())
-    [notes] = tmp_path.glob("p/trial_0/run/backup/training_metadata.json")
-    notes.write_text('{"epoch": ')
+    [torn] = tmp_path.glob(f"p/trial_0/run/backup/{name}")
+    torn.write_bytes(torn.read_bytes()[:9])
     found = run(CutOff(), oracle())
     assert found.hypermodel.epochs == [0, 1, 0, 1]
     assert toys.told(found.oracle) == toys.told(
