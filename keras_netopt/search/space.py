@@ -111,7 +111,9 @@ class Space:
             if given not in known:
                 raise ValueError(
                     f"Argument `{name}` must name hyperparameters of the "
-                    f"search space: {sorted(known)}. "
+                    f"search space: {sorted(known)}. What is asked for "
+                    "later, in `fit` or under some values only, must be told "
+                    "before: `oracle(..., hyperparameters=hp)`. "
                     f"Received: {name}={dict(point)!r} with {given!r}"
                 )
 

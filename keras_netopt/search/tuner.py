@@ -266,6 +266,8 @@ class Tuner(Trainer):
     def _check_space(self) -> None:
         if self.hypermodel is None or self._is_worker():
             return
+        if type(self.hypermodel).fit is not keras_tuner.HyperModel.fit:
+            return  # It may ask in `fit`, which the first trial finds out.
         space = self.watch.oracle.get_space().space
         fixed = keras_tuner.engine.hyperparameters.Fixed
         if all(isinstance(one, fixed) for one in space):

@@ -294,6 +294,27 @@ def test_hooks_of_a_subclass_are_called(tmp_path):
     assert made.seen == [("0", 0, True), ("0", 1, True)]
 
 
+class AsksInFit(keras_tuner.HyperModel):
+    """A fixed model, and a training with something to choose."""
+
+    def build(self, hp):
+        return toys.tiny(hp)
+
+    def fit(self, hp, model, *args, **kwargs):
+        model.optimizer.learning_rate = hp.Choice("rate", [0.01, 0.1, 0.2])
+        return model.fit(*args, **kwargs)
+
+
+def test_what_fit_alone_asks_for_is_searched(run):
+    oracle = search.RandomSearch("val_loss", max_trials=3, seed=0)
+    done = run(AsksInFit(), oracle)
+
+    trials = done.oracle.trials.values()
+    assert [trial.status for trial in trials] == ["COMPLETED"] * 3
+    rates = {trial.hyperparameters.get("rate") for trial in trials}
+    assert rates == {0.01, 0.1, 0.2}
+
+
 def test_any_function_can_be_searched(tmp_path):
     class Function(search.Tuner):
         def run_trial(self, trial, *args, **kwargs):
