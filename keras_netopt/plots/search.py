@@ -35,7 +35,7 @@ def search_history(project: Any, *, path: Path | None = None) -> "Figure":
     Example:
 
     >>> from pathlib import Path as Folder
-    >>> from keras_netopt.search.history import Project, TrialRecord
+    >>> from keras_netopt.search.reports.history import Project, TrialRecord
     >>> trials = tuple(TrialRecord(str(i), "COMPLETED", score)
     ...                for i, score in enumerate([0.5, 0.7, 0.2]))
     >>> figure = search_history(Project(Folder("p"), trials))

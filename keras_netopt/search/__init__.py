@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         MaxMACs,
         MaxParams,
     )
-    from keras_netopt.search.executors import local_processes
     from keras_netopt.search.folds import KFold
     from keras_netopt.search.oracles.base import SearchOracle
     from keras_netopt.search.oracles.evolution import RegularizedEvolution
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from keras_netopt.search.oracles.optuna_adapter import OptunaOracle
     from keras_netopt.search.oracles.random import RandomSearch
     from keras_netopt.search.oracles.tpe import TPE
-    from keras_netopt.search.report import leaderboard, plots, read
+    from keras_netopt.search.reports.report import leaderboard, plots, read
+    from keras_netopt.search.running.executors import local_processes
     from keras_netopt.search.stoppers import ASHA, Median, Patience, Stopper
     from keras_netopt.search.tuner import Tuner
 
@@ -50,10 +50,10 @@ _HOMES = {
     "Stopper": "stoppers",
     "TPE": "oracles.tpe",
     "Tuner": "tuner",
-    "leaderboard": "report",
-    "local_processes": "executors",
-    "plots": "report",
-    "read": "report",
+    "leaderboard": "reports.report",
+    "local_processes": "running.executors",
+    "plots": "reports.report",
+    "read": "reports.report",
 }
 
 __all__ = [

@@ -1,6 +1,5 @@
 """KerasTuner's Tuner with folds, stoppers, constraints and executors."""
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,20 @@ from typing import Any
 import keras_tuner
 
 from keras_netopt.checks import check_choice, check_integer
-from keras_netopt.search import fit_arguments
 from keras_netopt.search.constraints import Bounds, check_constraints
 from keras_netopt.search.folds import FoldedData, as_folds, folded
-from keras_netopt.search.limits import Limits
-from keras_netopt.search.progress_bar import ProgressBar
-from keras_netopt.search.project import check_main_guard, check_project, facts
-from keras_netopt.search.run_record import write_atomically
+from keras_netopt.search.running import fit_arguments
+from keras_netopt.search.running.limits import Limits
+from keras_netopt.search.running.progress_bar import ProgressBar
+from keras_netopt.search.running.project import (
+    check_main_guard,
+    check_project,
+    facts,
+)
+from keras_netopt.search.running.trainer import BEST, RESUME, Trainer
+from keras_netopt.search.running.watch import Watch
 from keras_netopt.search.stoppers import Stopper
-from keras_netopt.search.trainer import BEST, RESUME, Trainer
-from keras_netopt.search.watch import Watch
+from keras_netopt.search.storage import write_json
 from keras_netopt.training.warnings import NoEffectWarning
 
 KEEP = ("all", "best")
@@ -188,7 +191,7 @@ class Tuner(Trainer):
         if self.executor is None:
             super().search(**named)
         else:
-            from keras_netopt.search.driver import drive
+            from keras_netopt.search.running.driver import drive
 
             drive(self, named)
         self._say_why_it_ended()
@@ -254,9 +257,7 @@ class Tuner(Trainer):
         """Saves the oracle and the tuner, each as a whole or not at all."""
         if not self._is_worker():
             self.oracle.save()
-        write_atomically(
-            Path(self._get_tuner_fname()), json.dumps(self.get_state())
-        )
+        write_json(self._get_tuner_fname(), self.get_state())
 
     def _build_values(self, values: dict[str, Any]) -> Any:
         hp = self.watch.oracle.get_space()

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import keras_netopt as netopt
-from keras_netopt.search.effects import effects
-from keras_netopt.search.history import Project, TrialRecord
-from keras_netopt.search.pareto import front
-from keras_netopt.search.space_record import Dimension
+from keras_netopt.search.reports.effects import effects
+from keras_netopt.search.reports.history import Project, TrialRecord
+from keras_netopt.search.reports.pareto import front
+from keras_netopt.search.reports.space_record import Dimension
 
 PROJECTS = Path(__file__).parent / "projects"
 STOCK = ("random", "hyperband", "bayesian", "grid")

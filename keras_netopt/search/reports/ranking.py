@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from keras_netopt.search.history import FOLDS, Project, TrialRecord
+from keras_netopt.search.reports.history import FOLDS, Project, TrialRecord
 from keras_netopt.tables import render
 
 
@@ -19,7 +19,7 @@ class Leaderboard:
     Example:
 
     >>> from pathlib import Path
-    >>> from keras_netopt.search.history import TrialRecord
+    >>> from keras_netopt.search.reports.history import TrialRecord
     >>> trials = (TrialRecord("0", "COMPLETED", 0.5, values={"units": 8}),
     ...           TrialRecord("1", "COMPLETED", 0.2, values={"units": 16}))
     >>> print(Leaderboard(Project(Path("tuning"), trials)))

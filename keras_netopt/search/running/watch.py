@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from keras_netopt.search.limits import Limits
+from keras_netopt.search.running.limits import Limits
 from keras_netopt.search.stoppers import Stopper
 
 EPOCHS, STOPPED = "epochs", "stopped_epoch"

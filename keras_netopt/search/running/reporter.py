@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.search.run_record import RunRecord, plain_logs
+from keras_netopt.search.running.run_record import RunRecord, plain_logs
 
 # Says whether to stop, given an epoch from 0 and its logs.
 Report = Callable[[int, dict[str, float]], bool]

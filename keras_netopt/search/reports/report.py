@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_netopt.checks import check_integer
-from keras_netopt.search.effects import effects, effects_table
-from keras_netopt.search.files import load
-from keras_netopt.search.history import Project
-from keras_netopt.search.pareto import front, front_metrics
-from keras_netopt.search.ranking import Leaderboard
+from keras_netopt.search.reports.effects import effects, effects_table
+from keras_netopt.search.reports.files import load
+from keras_netopt.search.reports.history import Project
+from keras_netopt.search.reports.pareto import front, front_metrics
+from keras_netopt.search.reports.ranking import Leaderboard
 from keras_netopt.tables import render
 
 if TYPE_CHECKING:

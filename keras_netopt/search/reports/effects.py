@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.search.history import Project, TrialRecord
-from keras_netopt.search.space_record import Dimension
+from keras_netopt.search.reports.history import Project, TrialRecord
+from keras_netopt.search.reports.space_record import Dimension
 from keras_netopt.tables import render
 
 BINS = 8

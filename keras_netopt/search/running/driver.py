@@ -15,9 +15,9 @@ import keras
 import keras_tuner
 from keras_tuner import errors
 
-from keras_netopt.search import worker
-from keras_netopt.search.channel import Channel, RemoteOracle
-from keras_netopt.search.executors import (
+from keras_netopt.search.running import worker
+from keras_netopt.search.running.channel import Channel, RemoteOracle
+from keras_netopt.search.running.executors import (
     LocalProcesses,
     check_executor,
     environment,

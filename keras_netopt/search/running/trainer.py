@@ -6,7 +6,6 @@ and `_get_build_config_fname`.
 """
 
 import copy
-import json
 import math
 import os
 import shutil
@@ -17,11 +16,16 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_netopt.search.fit_arguments import by_name
-from keras_netopt.search.hooks import Hooks
-from keras_netopt.search.reporter import Report, Reporter, missing_objective
-from keras_netopt.search.run_record import RunRecord, write_atomically
-from keras_netopt.search.runs import Outcome, Run, runs, summary
+from keras_netopt.search.running.fit_arguments import by_name
+from keras_netopt.search.running.hooks import Hooks
+from keras_netopt.search.running.reporter import (
+    Report,
+    Reporter,
+    missing_objective,
+)
+from keras_netopt.search.running.run_record import RunRecord
+from keras_netopt.search.running.runs import Outcome, Run, runs, summary
+from keras_netopt.search.storage import read_json, write_json
 from keras_netopt.training.randomness import set_seed
 
 BEST, LAST = "checkpoint.weights.h5", "last.weights.h5"
@@ -75,9 +79,9 @@ class Trainer(keras_tuner.Tuner):
             trial: A KerasTuner trial.
         """
         model = self._try_build(trial.hyperparameters)
-        notes = Path(self._get_build_config_fname(trial.trial_id))
+        notes = self._get_build_config_fname(trial.trial_id)
         if not model.built:
-            model.build_from_config(json.loads(notes.read_text("utf-8")))
+            model.build_from_config(read_json(notes))
         if model.optimizer is not None:
             model.optimizer.build(model.trainable_variables)
         model.load_weights(Path(self.get_trial_dir(trial.trial_id)) / BEST)
@@ -155,9 +159,9 @@ class Trainer(keras_tuner.Tuner):
                 )
             )
         history = self.hypermodel.fit(hp, model, callbacks=mine, **named)
-        write_atomically(
-            Path(self._get_build_config_fname(trial.trial_id)),
-            json.dumps(model.get_build_config()),
+        write_json(
+            self._get_build_config_fname(trial.trial_id),
+            model.get_build_config(),
         )
         if isinstance(history, keras.callbacks.History):
             self._complete(record, history)

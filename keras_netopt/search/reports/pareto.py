@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from keras_netopt.search.history import COSTS, Project, TrialRecord
+from keras_netopt.search.reports.history import COSTS, Project, TrialRecord
 
 
 def front_metrics(

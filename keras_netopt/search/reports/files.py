@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from keras_netopt.search.history import Project, TrialRecord
-from keras_netopt.search.space_record import dimensions
+from keras_netopt.search.reports.history import Project, TrialRecord
+from keras_netopt.search.reports.space_record import dimensions
 
 
 def load(directory: str | os.PathLike[str], objective: str | None) -> Project:

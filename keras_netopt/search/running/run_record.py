@@ -1,18 +1,11 @@
 """What one training of a trial has shown so far, on disk."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 import keras
 
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file that is there as a whole or not at all."""
-    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
+from keras_netopt.search.storage import read_json, write_json
 
 
 class RunRecord:
@@ -67,7 +60,7 @@ class RunRecord:
 
     def _read(self) -> None:
         try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
+            found = read_json(str(self.path))
         except (OSError, ValueError):
             return
         self.epochs = {int(k): v for k, v in found["epochs"].items()}
@@ -80,7 +73,7 @@ class RunRecord:
             "done": self.is_done,
             "stopped": self.is_stopped,
         }
-        write_atomically(self.path, json.dumps(found))
+        write_json(str(self.path), found)
 
 
 def plain_logs(logs: dict[str, Any] | None) -> dict[str, float]:

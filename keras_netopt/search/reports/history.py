@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from keras_netopt.search.space_record import INTERNAL, Dimension
+from keras_netopt.search.reports.space_record import INTERNAL, Dimension
 from keras_netopt.tables import render
 
 STOPPED, FOLDS = "stopped_epoch", "folds_done"
