@@ -19,6 +19,7 @@ from search.oracle_tools import (
 )
 
 from keras_netopt import search
+from keras_netopt.search import pareto
 
 
 def quick(oracle, objective, trials):
@@ -597,3 +598,20 @@ def test_a_missing_extra_is_told(optuna, monkeypatch):
     assert 'pip install "keras-netopt[optuna]"' in str(error.value)
     with pytest.raises(ValueError, match="Argument `sampler` must be one of"):
         search.OptunaOracle("val_loss", sampler="magic")
+
+
+def test_every_objective_is_written_with_its_direction(tmp_path):
+    """A report reads the front from the files, without the oracle."""
+    oracle = search.NSGA2(
+        [keras_tuner.Objective(name, "max") for name in ("hits", "zeros")],
+        max_trials=6,
+        seed=0,
+        hyperparameters=space(rate=("Float", 0.0, 1.0)),
+    )
+    attach(oracle, tmp_path)
+    drive(oracle, lambda v: {"hits": 1 - v["rate"] ** 2, "zeros": v["rate"]})
+
+    expected = [trial.trial_id for trial in oracle.pareto_front()]
+    found = pareto.front(search.read(tmp_path / "project"), ("hits", "zeros"))
+    assert len(expected) == 6
+    assert [trial.trial_id for trial in found] == expected

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_netopt.checks import check_integer, check_probability
 from keras_netopt.search.oracles.base import SearchOracle
+from keras_netopt.search.oracles.locking import exclusive
 from keras_netopt.search.oracles.observations import lower_is_better
 from keras_netopt.search.sampling import pareto
 from keras_netopt.search.space import Values
@@ -125,6 +126,18 @@ class NSGA2(SearchOracle):
             return []
         front = kept[pareto.ranks(scores[kept]) == 0]
         return [members[i] for i in sorted(front, key=lambda i: scores[i, 0])]
+
+    @exclusive
+    def update_trial(
+        self, trial_id: str, metrics: Mapping[str, float], step: int = 0
+    ) -> Any:
+        """Stores metrics, each objective with its own direction."""
+        tracker = self.trials[trial_id].metrics
+        for one in self.objectives:
+            # KerasTuner would take those that it does not know for costs.
+            if one.name in metrics and not tracker.exists(one.name):
+                tracker.register(one.name, direction=one.direction)
+        return super().update_trial(trial_id, metrics, step)
 
     def end_trial(self, trial: Any) -> None:
         """Ends a trial, once it has reported every metric."""
