@@ -4,11 +4,13 @@ Values are losses: the tuner hands them over so that lower is better.
 """
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 
 from keras_netopt.checks import check_at_least_zero, check_integer
+from keras_netopt.training.warnings import NoEffectWarning
 
 
 class Stopper:
@@ -116,6 +118,13 @@ class ASHA(Stopper):
             rungs.append(at)
             at *= self.eta
         self.rungs = tuple(rungs)
+        if not rungs:
+            warnings.warn(
+                f"ASHA has no rung below the {whole} epochs of a whole trial "
+                "and stops nobody. Train longer, or lower `min_epochs`.",
+                NoEffectWarning,
+                stacklevel=4,
+            )
 
     def report(self, trial_id: str, epoch: int, value: float) -> bool:
         """Takes note of a value and says whether the trial should stop."""

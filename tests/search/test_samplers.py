@@ -19,7 +19,7 @@ from search.oracle_tools import (
 )
 
 from keras_netopt import search
-from keras_netopt.search import pareto
+from keras_netopt.search.reports import pareto
 
 
 def quick(oracle, objective, trials):

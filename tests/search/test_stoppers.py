@@ -6,6 +6,7 @@ import math
 import pytest
 
 from keras_netopt.search import ASHA, Median, Patience
+from keras_netopt.training.warnings import NoEffectWarning
 
 NAN = math.nan
 
@@ -45,6 +46,11 @@ def test_asha_by_thirds_and_from_a_number_of_trials_on():
         True,
         False,
     ]
+
+
+def test_asha_without_a_rung_says_so():
+    with pytest.warns(NoEffectWarning, match="no rung below the 1 epochs"):
+        ASHA().prepare(1)
 
 
 def test_a_trial_that_is_run_again_counts_once():
