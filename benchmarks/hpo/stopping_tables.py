@@ -10,6 +10,7 @@ from benchmarks.records import RESULTS, load
 NAME = "hpo_stopping"
 NOT_YET = "Not measured yet."
 SHARE, POINTS = 0.4, 0.3
+SAME_POINTS = ("asha", "median")
 TITLES = {
     "whole": "random points, all epochs",
     "asha": "the same points, `ASHA(eta=3)`",
@@ -41,13 +42,14 @@ def table() -> str:
         share, lost = (
             statistics.mean(part) for part in zip(*pairs, strict=True)
         )
-        each = ", ".join(f"{-gap:+.2f}" for _, gap in pairs)
+        each = ", ".join(f"{0.0 - gap:+.2f}" for _, gap in pairs)
         body.append([*cells, f"{share:.0%}", each])
-        met = share <= SHARE and lost <= POINTS
-        goals.append(
-            f"{title}: {share:.0%} of the epochs, {-lost:+.2f} points, "
-            f"{'met' if met else '**not met**'}"
-        )
+        if arm in SAME_POINTS:
+            met = share <= SHARE and lost <= POINTS
+            goals.append(
+                f"{title}: {share:.0%} of the epochs, {0.0 - lost:+.2f} "
+                f"points, {'met' if met else '**not met**'}"
+            )
     head = [
         "search",
         "best validation accuracy",
