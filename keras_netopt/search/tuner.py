@@ -53,7 +53,7 @@ class Tuner(Trainer):
     ...     build,
     ...     oracle=netopt.search.RandomSearch("val_loss", max_trials=3),
     ...     stopper=netopt.search.ASHA(eta=3),
-    ...     directory=tempfile.mkdtemp(),
+    ...     directory="runs",
     ... )
     >>> tuner.oracle.get_space().get("units")
     4
