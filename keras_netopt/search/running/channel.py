@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
@@ -44,10 +45,8 @@ class Channel:
         while self._is_open:
             try:
                 connection = self._listener.accept()
-            except (OSError, EOFError, ConnectionError):
-                continue
-            except Exception:  # A stranger without the key.
-                continue
+            except (OSError, EOFError, AuthenticationError):
+                continue  # Closed, or a stranger without the key.
             threading.Thread(
                 target=self._serve, args=(connection,), daemon=True
             ).start()
