@@ -104,7 +104,11 @@ class Trainer(keras_tuner.Tuner):
         if self.resume == "trial":
             shutil.rmtree(folder, ignore_errors=True)
         record = RunRecord(folder / RECORD)
-        if not record.is_done:
+        if record.is_done:  # The kill came before the trial had ended.
+            report = self._report(trial, run)
+            for earlier, logs in sorted(record.epochs.items()):
+                report(earlier, logs)
+        else:
             was_cut_off = (folder / BACKUP).exists()
             try:
                 found = self._fit(trial, run, callbacks, named, record)
