@@ -250,7 +250,8 @@ class _Reader:
         ):
             return None
         arrays = keras.tree.map_structure(standard, (source.x, source.y))
-        return Gathering(arrays, self.numbers, 1 + (self.table is not None))
+        shape = () if self.table is None else (2,)
+        return Gathering(arrays, self.numbers, shape)
 
     def numbers(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the ids and the weights of all batches of the epoch."""

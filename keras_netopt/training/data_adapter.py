@@ -37,12 +37,13 @@ class Gathering:
         arrays: All samples, in the structure of a batch without weights.
         table: Called at the start of every pass; returns the ids of each
             batch, `(steps, batch)`, and their weights, `(steps, batch, ...)`.
-        weight_axes: Axes of the weights of a batch.
+        weight_shape: Shape of the weights of one sample; a compiled step
+            tells a table beside the weights by it.
     """
 
     arrays: Any
     table: Callable[[], tuple[np.ndarray, np.ndarray]]
-    weight_axes: int
+    weight_shape: tuple[int, ...]
 
 
 class PlannedAdapter(DataAdapter):
@@ -153,12 +154,12 @@ def _gathered(gathering: Gathering) -> Any:
 
     with tf.device("cpu"):
         arrays = keras.tree.map_structure(tf.constant, gathering.arrays)
-    axes = (2, 1 + gathering.weight_axes)
+    shapes = ((), gathering.weight_shape)
 
     def whole_pass(_: Any) -> Any:
         found = tf.numpy_function(gathering.table, [], (tf.int64, tf.float32))
-        for tensor, count in zip(found, axes, strict=True):
-            tensor.set_shape([None] * count)
+        for tensor, shape in zip(found, shapes, strict=True):
+            tensor.set_shape((None, None, *shape))
         return tuple(found)
 
     def batch(ids: Any, weight: Any) -> Any:
