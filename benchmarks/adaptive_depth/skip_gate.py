@@ -5,6 +5,7 @@ Rows that are already in the JSON are kept; `--fresh` measures all.
 """
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,7 +15,9 @@ from keras import layers
 from benchmarks.adaptive_depth import residual
 from benchmarks.missing_rows import measure_missing
 from keras_netopt import cost
+from keras_netopt.callbacks import Dial
 from keras_netopt.layers import SkipGate
+from keras_netopt.schedules import Linear
 
 NAME = "skip_gate"
 BLOCKS, WIDTH, EPOCHS, RATE = 6, 16, 6, 2e-3
@@ -27,14 +30,42 @@ SETTINGS = {
     "batch": residual.BATCH,
     "epochs": EPOCHS,
 }
-# Share of the samples that should run each block; `None` has no gates, the
-# last arm has fewer blocks instead.
-ARMS: dict[str, float | None] = {
-    "plain": None,
-    "0.7": 0.7,
-    "0.5": 0.5,
-    "0.3": 0.3,
-    "half": None,
+LONG = 3  # Times as long: the arms whose name begins with "long".
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A network and the way it is trained.
+
+    Args:
+        target: Share of the samples that should run each block; `None` has
+            no gates.
+        blocks: Residual blocks.
+        ungated: Blocks at the input that have no gate.
+        times: Length of the training, in `EPOCHS`.
+        cost: "full" from the first step, "dial" for a cost that rises from 0
+            over the first half, or "after" for a first third without gates.
+    """
+
+    target: float | None = None
+    blocks: int = BLOCKS
+    ungated: int = 0
+    times: int = 1
+    cost: str = "full"
+
+
+ARMS = {
+    "plain": Arm(),
+    "0.7": Arm(0.7),
+    "0.5": Arm(0.5),
+    "0.3": Arm(0.3),
+    "half": Arm(blocks=BLOCKS // 2),
+    "long plain": Arm(times=LONG),
+    "long 0.65": Arm(0.65, times=LONG),
+    "long dial": Arm(0.65, times=LONG, cost="dial"),
+    "long after": Arm(0.65, times=LONG, cost="after"),
+    "long later": Arm(0.35, ungated=BLOCKS // 2, times=LONG),
+    "long half": Arm(blocks=BLOCKS // 2, times=LONG),
 }
 
 
@@ -55,17 +86,16 @@ def branch() -> keras.Layer:
     return keras.Sequential([*convolution(), layers.ReLU(), *convolution()])
 
 
-def build(arm: str, epochs: int) -> keras.Model:
+def build(arm: Arm, epochs: int) -> keras.Model:
     """Returns the compiled network of an arm."""
-    target = ARMS[arm]
     x = inputs = keras.Input((28, 28, 1))
     x = layers.Conv2D(WIDTH, 3, 2, padding="same", use_bias=False)(x)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    for _ in range(BLOCKS // 2 if arm == "half" else BLOCKS):
-        if target is None:
+    for i in range(arm.blocks):
+        if arm.target is None or i < arm.ungated:
             x = layers.Add()([x, branch()(x)])
         else:
-            x = SkipGate(branch(), target=target, inference="cond")(x)
+            x = SkipGate(branch(), target=arm.target, inference="cond")(x)
     x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
     model = keras.Model(inputs, layers.Dense(residual.CLASSES)(x))
     steps = epochs * (IMAGES // residual.BATCH)
@@ -80,15 +110,14 @@ def build(arm: str, epochs: int) -> keras.Model:
     return model
 
 
-def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
+def train(name: str, seed: int, epochs: int) -> dict[str, Any]:
     """Trains one arm; counts the blocks that test images run."""
     (x, y), (x_test, y_test) = residual.load()
     x, x_test = (part.reshape(-1, 28, 28, 1) for part in (x, x_test))
-    x, y = x[:IMAGES], y[:IMAGES]
+    arm = ARMS[name]
     keras.utils.set_random_seed(seed)
-    model = build(arm, epochs)
     begin = time.perf_counter()
-    model.fit(x, y, batch_size=residual.BATCH, epochs=epochs, verbose=0)
+    model = fitted(arm, x[:IMAGES], y[:IMAGES], epochs * arm.times)
     answers = model.predict(x_test, batch_size=1000, verbose=0)
     shares = run_shares(model, x_test)
     for layer, share in zip(_gates(model), shares, strict=True):
@@ -99,6 +128,34 @@ def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
         "macs": round(cost.summarize(model).macs),
         "seconds": round(time.perf_counter() - begin, 1),
     }
+
+
+def fitted(arm: Arm, x: np.ndarray, y: np.ndarray, epochs: int) -> keras.Model:
+    """Returns the network of an arm, trained for the epochs in all."""
+    callbacks, before = [], None
+    if arm.cost == "dial":
+        ramp = Linear(final=1.0, begin=0.0, end=0.5)
+        callbacks = [Dial("cost_weight", ramp)]
+    elif arm.cost == "after":
+        before = fitted(Arm(), x, y, epochs // 3)
+        epochs -= epochs // 3
+    model = build(arm, epochs)
+    if before is not None:
+        _adopt(model, before)
+    options = {"batch_size": residual.BATCH, "verbose": 0}
+    model.fit(x, y, epochs=epochs, callbacks=callbacks, **options)
+    return model
+
+
+def _adopt(model: keras.Model, before: keras.Model) -> None:
+    """Takes over the weights of a network without gates."""
+
+    def owners(one: keras.Model) -> list[keras.Layer]:
+        found = [getattr(layer, "block", layer) for layer in one.layers]
+        return [layer for layer in found if layer.weights]
+
+    for own, other in zip(owners(model), owners(before), strict=True):
+        own.set_weights(other.get_weights())
 
 
 def run_shares(model: keras.Model, x: np.ndarray) -> list[float]:
