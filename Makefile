@@ -55,7 +55,11 @@ test-torch: $(VENV)/.torch
 # TensorFlow run.
 test-all: test test-jax test-torch
 
-test-slow: $(VENV)/.torch
+$(VENV)/.clusters: $(VENV)/.torch
+	$(PIP) install -q -e ".[cluster,ray]"
+	@touch $@
+
+test-slow: $(VENV)/.clusters
 	for backend in tensorflow jax torch; do \
 	  KERAS_BACKEND=$$backend $(TESTS) -m slow tests || exit 1; done
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from keras_netopt.search.oracles.tpe import TPE
     from keras_netopt.search.reports.report import leaderboard, plots, read
     from keras_netopt.search.running.executors import local_processes
+    from keras_netopt.search.running.ray_executor import RayExecutor
     from keras_netopt.search.stoppers import ASHA, Median, Patience, Stopper
     from keras_netopt.search.tuner import Tuner
 
@@ -45,6 +46,7 @@ _HOMES = {
     "OptunaOracle": "oracles.optuna_adapter",
     "Patience": "stoppers",
     "RandomSearch": "oracles.random",
+    "RayExecutor": "running.ray_executor",
     "RegularizedEvolution": "oracles.evolution",
     "SearchOracle": "oracles.base",
     "Stopper": "stoppers",
@@ -72,6 +74,7 @@ __all__ = [
     "OptunaOracle",
     "Patience",
     "RandomSearch",
+    "RayExecutor",
     "RegularizedEvolution",
     "SearchOracle",
     "Stopper",

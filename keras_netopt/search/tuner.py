@@ -6,7 +6,7 @@ from typing import Any
 
 import keras_tuner
 
-from keras_netopt.checks import check_choice, check_integer
+from keras_netopt.checks import check_bool, check_choice, check_integer
 from keras_netopt.search.constraints import Bounds, check_constraints
 from keras_netopt.search.folds import FoldedData, as_folds, folded
 from keras_netopt.search.running import fit_arguments
@@ -17,7 +17,12 @@ from keras_netopt.search.running.project import (
     check_project,
     facts,
 )
-from keras_netopt.search.running.trainer import BEST, RESUME, Trainer
+from keras_netopt.search.running.trainer import (
+    BEST,
+    RESUME,
+    SCORES,
+    Trainer,
+)
 from keras_netopt.search.running.watch import Watch
 from keras_netopt.search.stoppers import Stopper
 from keras_netopt.search.storage import write_json
@@ -68,8 +73,8 @@ class Tuner(Trainer):
             Defaults to `None`.
         folds: Number of folds, "stratified", a `search.KFold`, or an object
             with scikit-learn's `split`. The score is the mean over folds of
-            each one's best epoch, which is optimistic. Defaults to `None`:
-            what `search` is given validates.
+            each one's best epoch, which is optimistic (see `score`). Defaults
+            to `None`: what `search` is given validates.
         executions: Trainings of each trial with other initial weights; their
             mean counts. Defaults to `1`.
         constraints: What a model may cost at most, e.g.
@@ -78,6 +83,9 @@ class Tuner(Trainer):
         executor: Where trials run. Defaults to `None`: here, one after the
             other. `search.local_processes(n)`, a `concurrent.futures`
             executor, or a function without arguments that makes one.
+        isolate: Whether each trial starts a process of its own where the
+            executor's workers live on, as dask's do: their memory does not
+            grow. Defaults to `False`.
         workers: Trials at a time, where the executor does not tell. Defaults
             to `None`.
         host: Address under which workers reach this process. Defaults to
@@ -90,6 +98,9 @@ class Tuner(Trainer):
             epoch, which may change its result slightly; "trial": it begins
             again, and the search equals one that was never interrupted.
             Defaults to `"epoch"`.
+        score: Which epoch of a training counts, and whose weights are kept:
+            "best", or "last" where earlier ones are no candidates, as with
+            pruning, growing and schedules. Defaults to `"best"`.
         keep: Whose weight files are kept: "all" or "best". Defaults to
             `"all"`.
         directory: Folder of projects. Defaults to `None`: here.
@@ -115,11 +126,13 @@ class Tuner(Trainer):
         executions: int = 1,
         constraints: Any = (),
         executor: Any = None,
+        isolate: bool = False,
         workers: int | None = None,
         host: str = "127.0.0.1",
         max_time: float | None = None,
         patience: int | None = None,
         resume: str = "epoch",
+        score: str = "best",
         keep: str = "all",
         directory: Any = None,
         project_name: str | None = None,
@@ -129,6 +142,7 @@ class Tuner(Trainer):
         check_main_guard()
         _check_parts(hypermodel, oracle, stopper, type(self))
         check_choice(resume, "resume", RESUME)
+        check_choice(score, "score", SCORES)
         check_choice(keep, "keep", KEEP)
         if workers is not None:
             check_integer(workers, "workers", minimum=1)
@@ -136,9 +150,11 @@ class Tuner(Trainer):
         self.stopper = stopper
         self.limits = Limits(max_time, patience)
         self.executor = executor
+        self.isolate = check_bool(isolate, "isolate")
         self.workers = workers
         self.host = host
         self.resume = resume
+        self.score = score
         self.keep = keep
         self.bar: ProgressBar | None = None
         self.folded: FoldedData | None = None

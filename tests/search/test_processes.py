@@ -213,11 +213,60 @@ def test_dask_runs_every_trial(run):
                 executor=client.get_executor(),
                 project_name="pure",
             )
-        found = run(
-            toys.Curves(), oracle(6), executor=client.get_executor(pure=False)
+        executor = client.get_executor(pure=False)
+        found = run(toys.Curves(), oracle(6), executor=executor)
+        alone = run(
+            toys.Alone(),
+            oracle(2),
+            executor=executor,
+            isolate=True,
+            project_name="alone",
         )
     here = run(toys.Curves(), oracle(6), project_name="here")
     assert toys.told(found.oracle) == toys.told(here.oracle)
+    statuses = [trial.status for trial in alone.oracle.trials.values()]
+    assert statuses == ["COMPLETED"] * 2
+
+
+@pytest.mark.slow
+def test_an_isolated_trial_that_dies_costs_itself_only(run, tmp_path):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        found = run(
+            toys.Deadly(str(tmp_path)), oracle(), executor=pool, isolate=True
+        )
+    assert len(list(tmp_path.glob("*.died"))) == 1
+    statuses = [trial.status for trial in found.oracle.trials.values()]
+    assert sorted(statuses) == ["COMPLETED"] * 3 + ["FAILED"]
+
+
+@pytest.mark.slow
+def test_ray_runs_every_trial(run, tmp_path):
+    """One trial takes its process with it and is tried again."""
+    ray = pytest.importorskip("ray")
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": TESTS}},
+    )
+    try:
+        found = run(
+            toys.Deadly(str(tmp_path)), oracle(), executor=search.RayExecutor()
+        )
+        with pytest.raises(ValueError, match="2 cores and 0 GPUs"):
+            search.RayExecutor(num_cpus=3)
+    finally:
+        ray.shutdown()
+    here = run(toys.Curves(), oracle(), project_name="here")
+    assert len(list(tmp_path.glob("*.died"))) == 1
+    wanted = toys.told(here.oracle)
+    told = {
+        name: one
+        for name, one in toys.told(found.oracle).items()
+        if found.oracle.trials[name].status == "COMPLETED"
+    }
+    assert len(told) == 3
+    assert told == {name: wanted[name] for name in told}
 
 
 def test_what_cannot_run_trials_is_refused(tuner):

@@ -32,6 +32,46 @@ def test_every_epoch_is_reported_and_the_best_one_counts(run):
     assert int(model.optimizer.iterations.numpy()) == 2
 
 
+@pytest.mark.parametrize("folds", [None, 2])
+def test_the_last_epoch_counts_where_the_search_says_so(run, folds):
+    """The values fall, and the highest one is the best."""
+    highest = keras_tuner.Objective("v", "max")
+    found = run(
+        toys.Curves(),
+        toys.random_oracle(highest),
+        epochs=4,
+        score="last",
+        folds=folds,
+    )
+    for trial in found.oracle.trials.values():
+        x = trial.hyperparameters.get("x")
+        assert trial.score == pytest.approx((x - 0.3) ** 2 + 1 / 4)
+        assert trial.best_step == 3
+        name = "epoch/v" if folds is None else "fold0/v"
+        assert len(trial.metrics.get_history(name)) == 4
+    model = found.get_best_models(1)[0]
+    assert int(model.optimizer.iterations.numpy()) == 4
+
+
+def test_a_stopper_hears_each_epoch_where_the_last_counts(run):
+    def halved(**options):
+        return run(*curves(), epochs=8, stopper=search.ASHA(eta=2), **options)
+
+    found = halved(score="last").oracle
+    best = halved(project_name="best").oracle
+    for name in found.trials:
+        for metric in ("epochs", "stopped_epoch"):
+            both = [one.trials[name].metrics for one in (found, best)]
+            assert len({m.exists(metric) for m in both}) == 1
+            if both[0].exists(metric):
+                last = [m.get_last_value(metric) for m in both]
+                assert last[0] == last[1]
+    with pytest.raises(ValueError, match="`score` must be one of"):
+        run(score="mean", project_name="wrong")
+    with pytest.raises(ValueError, match="a search of the same score, last"):
+        halved()
+
+
 def test_asha_spends_fewer_epochs_and_ranks_whole_trials_first(run):
     found = run(*curves(), epochs=8, stopper=search.ASHA(eta=2))
     trials = found.oracle.trials.values()

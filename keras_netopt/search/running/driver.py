@@ -15,7 +15,7 @@ import keras
 import keras_tuner
 from keras_tuner import errors
 
-from keras_netopt.search.running import worker
+from keras_netopt.search.running import isolated, worker
 from keras_netopt.search.running.channel import Channel, RemoteOracle
 from keras_netopt.search.running.executors import (
     LocalProcesses,
@@ -93,6 +93,7 @@ class Driver:
         self.events = channel.events
         self.packed = packed
         self.workers = workers
+        self.work = isolated.work if tuner.isolate else worker.work
         self.is_ours = not isinstance(tuner.executor, Executor)
         self.executor: Executor = (
             tuner.executor() if self.is_ours else tuner.executor
@@ -164,7 +165,7 @@ class Driver:
         self.tuner.on_trial_begin(trial)
         try:
             future = self.executor.submit(
-                worker.work, self.packed, trial.get_state()
+                self.work, self.packed, trial.get_state()
             )
         except BrokenExecutor as error:
             future = Future()

@@ -30,6 +30,7 @@ def facts(tuner: Any) -> dict[str, Any]:
         "oracle": type(oracle).__name__,
         "objective": str(oracle.objective),
         "folds": None if tuner.folds is None else repr(tuner.folds),
+        "score": tuner.score,
     }
 
 

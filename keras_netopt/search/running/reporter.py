@@ -22,7 +22,9 @@ class Reporter(keras.callbacks.Callback):
         record: Where the epochs are written.
         objective: KerasTuner's objective.
         report: Called once an epoch.
-        weights: File of the best weights.
+        weights: File of the weights that count.
+        keeps_best: Whether those of the best epoch count, else what training
+            ends with. Defaults to `True`.
         last_weights: File of the last weights and the optimizer's state, or
             `None`.
         strict: Whether an epoch without the objective is an error.
@@ -35,6 +37,7 @@ class Reporter(keras.callbacks.Callback):
         report: Report,
         weights: Path,
         *,
+        keeps_best: bool = True,
         last_weights: Path | None = None,
         strict: bool = True,
     ) -> None:
@@ -43,6 +46,7 @@ class Reporter(keras.callbacks.Callback):
         self.objective = objective
         self.report = report
         self.weights = weights
+        self.keeps_best = keeps_best
         self.last_weights = last_weights
         self.strict = strict
         self.is_stopped = False
@@ -69,8 +73,11 @@ class Reporter(keras.callbacks.Callback):
             self.record.add(epoch, found)
             self.model.save_weights(self.weights)
             return
-        is_better = not self._known() or self.objective.better_than(
-            self.objective.get_value(found), self._best()
+        is_better = self.keeps_best and (
+            not self._known()
+            or self.objective.better_than(
+                self.objective.get_value(found), self._best()
+            )
         )
         if is_better:
             self.model.save_weights(self.weights)
@@ -81,6 +88,8 @@ class Reporter(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Called by Keras."""
+        if not self.keeps_best:
+            self.model.save_weights(self.weights)
         if self.last_weights is not None:
             self.model.save_weights(self.last_weights)
 

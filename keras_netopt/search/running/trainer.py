@@ -31,6 +31,7 @@ from keras_netopt.training.randomness import set_seed
 BEST, LAST = "checkpoint.weights.h5", "last.weights.h5"
 BACKUP, RECORD = "backup", "record.json"
 RESUME = ("epoch", "trial")
+SCORES = ("best", "last")
 
 
 class Summary(dict[str, float]):
@@ -44,6 +45,7 @@ class Trainer(keras_tuner.Tuner):
 
     seed: int
     resume: str
+    score: str
     folded: Any
     seed_now: int | None = None
 
@@ -124,7 +126,9 @@ class Trainer(keras_tuner.Tuner):
             if not isinstance(found, keras.callbacks.History):
                 return found
         objective = self.oracle.objective
-        epoch, metrics = record.best(objective)
+        epoch, metrics = (
+            record.best(objective) if self.score == "best" else record.last()
+        )
         if math.isnan(objective.get_value(metrics)):
             shutil.rmtree(folder, ignore_errors=True)
         return Outcome(
@@ -150,6 +154,7 @@ class Trainer(keras_tuner.Tuner):
             self.oracle.objective,
             self._report(trial, run),
             folder / BEST,
+            keeps_best=self.score == "best",
             last_weights=folder / LAST if "tuner/epochs" in hp.values else None,
             strict=type(self.hypermodel).fit is keras_tuner.HyperModel.fit,
         )
@@ -201,7 +206,9 @@ class Trainer(keras_tuner.Tuner):
     def _report(self, trial: Any, run: Run) -> Report:
         objective = self.oracle.objective
         names = list(getattr(objective, "name_to_direction", [objective.name]))
-        prefix = f"{run.name}/" if run.name else ""
+        # Under the objective's own name the best epoch would count.
+        name = run.name or ("" if self.score == "best" else "epoch")
+        prefix = f"{name}/" if name else ""
 
         def report(epoch: int, logs: dict[str, float]) -> bool:
             if run.index:

@@ -1,0 +1,96 @@
+"""Trials on a Ray cluster."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import keras
+
+from keras_netopt.checks import check_at_least_zero
+
+
+class RayExecutor(Executor):
+    """Runs each trial in a fresh worker process of a Ray cluster.
+
+    Connects to the cluster that `ray.init` has joined; where it was not
+    called, to that of `RAY_ADDRESS`, else it starts Ray on this machine.
+    Workers of other machines must see the project's folder and reach this
+    one: `search.Tuner(host="10.0.0.1", ...)`. Needs the extra `ray`.
+
+    Example:
+
+    >>> import keras_netopt as netopt
+    >>> def on_a_cluster(tuner, x, y):
+    ...     tuner.executor = netopt.search.RayExecutor(num_cpus=4, num_gpus=1)
+    ...     tuner.search(x, y, validation_split=0.2)
+
+    Args:
+        num_cpus: Cores that Ray reserves for a trial, above 0 unless
+            `num_gpus` is. Defaults to `1`.
+        num_gpus: GPUs that Ray reserves for a trial and shows it, a float at
+            least 0. Defaults to `0`.
+        **options: Others of `ray.remote`, as `resources`.
+
+    Raises:
+        ImportError: If Ray is not installed.
+        TypeError: If an argument is no number.
+        ValueError: If a number is negative, both are 0, or the cluster does
+            not hold a single trial.
+    """
+
+    def __init__(
+        self, num_cpus: float = 1, num_gpus: float = 0, **options: Any
+    ) -> None:
+        wanted = {
+            "CPU": check_at_least_zero(num_cpus, "num_cpus"),
+            "GPU": check_at_least_zero(num_gpus, "num_gpus"),
+        }
+        if not any(wanted.values()):
+            raise ValueError(
+                "Arguments `num_cpus` and `num_gpus` must not both be 0. "
+                f"Received: num_cpus={num_cpus}, num_gpus={num_gpus}"
+            )
+        self._ray = _started()
+        held = self._ray.cluster_resources()
+        self._max_workers = min(
+            int(held.get(name, 0) / share)
+            for name, share in wanted.items()
+            if share
+        )
+        if not self._max_workers:
+            raise ValueError(
+                "Arguments `num_cpus` and `num_gpus` must fit into the "
+                f"cluster, which has {held.get('CPU', 0):g} cores and "
+                f"{held.get('GPU', 0):g} GPUs. "
+                f"Received: num_cpus={num_cpus}, num_gpus={num_gpus}"
+            )
+        environment = {"KERAS_BACKEND": keras.backend.backend()}
+        self._options = {
+            "runtime_env": {"env_vars": environment},
+            **options,
+            "num_cpus": num_cpus,
+            "num_gpus": num_gpus,
+            # A process a task; the search itself tries again.
+            "max_calls": 1,
+            "max_retries": 0,
+        }
+
+    def submit(
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        """Starts a task."""
+        remote = self._ray.remote(**self._options)(fn)
+        future: Future[Any] = remote.remote(*args, **kwargs).future()
+        return future
+
+
+def _started() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise ImportError(
+            "`RayExecutor` needs Ray: `pip install keras-netopt[ray]`."
+        ) from error
+    if not ray.is_initialized():
+        ray.init()
+    return ray
