@@ -202,6 +202,7 @@ class Tuner(Trainer):
         verbose = 1 if verbose == "auto" else int(verbose)
         named["verbose"] = verbose if verbose == 2 else 0
         self.limits.begin()
+        self.watch.gave_up = False
         self.bar = ProgressBar(self.watch.oracle, verbose == 1)
         self.oracle.verbose = named["verbose"]
         if self.executor is None:

@@ -8,6 +8,7 @@ import pytest
 from search import toys
 
 from keras_netopt import search
+from keras_netopt.search.running.run_record import RunRecord
 
 
 class Cut(BaseException):
@@ -66,6 +67,38 @@ def test_nothing_is_lost_or_repeated(run, resume, at):
     # Whole epochs are not trained again where a trial goes on.
     assert again == (0 if resume == "epoch" else {0: 0, 2: 2, 6: 1}[at])
     assert found.stopper.get_state() == whole.stopper.get_state()
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_cut_behind_the_last_epoch_trains_nothing_again(
+    run, monkeypatch, stopped
+):
+    def options():
+        oracle = toys.random_oracle(toys.lowest("v"), 4)
+        return {
+            "oracle": oracle,
+            "epochs": 4,
+            "stopper": search.ASHA(eta=2),
+        }
+
+    whole = run(CutOff(), project_name="whole", **options())
+    end = RunRecord.end
+
+    def end_and_cut(record, **flags):
+        end(record, **flags)
+        if flags["stopped"] == stopped:
+            raise Cut
+
+    cut, late = CutOff(), CutOff()
+    with monkeypatch.context() as patched:
+        patched.setattr(RunRecord, "end", end_and_cut)
+        with pytest.raises(Cut):
+            run(cut, **options())
+    found = run(late, **options())
+    assert curves(found.oracle) == curves(whole.oracle)
+    assert toys.told(found.oracle) == toys.told(whole.oracle)
+    assert found.stopper.get_state() == whole.stopper.get_state()
+    assert cut.epochs + late.epochs == whole.hypermodel.epochs
 
 
 ORACLES = {

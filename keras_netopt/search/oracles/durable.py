@@ -171,10 +171,15 @@ class DurableOracle(keras_tuner.Oracle):
             ) from error
         own = json.loads(json.dumps(self.identity()))
         if search != own:
+            folder = os.path.dirname(path)
+            learning = (
+                f"To learn from its trials, pass `warm_start={folder!r}`. "
+                if getattr(self, "learns", False)
+                else ""
+            )
             raise ValueError(
                 f"The project directory belongs to another search: {search} "
-                f"made it, this is {own}. To learn from its trials, pass "
-                f"`warm_start={os.path.dirname(path)!r}`. {remedy}"
+                f"made it, this is {own}. {learning}{remedy}"
                 f"Received: {path}"
             )
         known = {
