@@ -25,7 +25,7 @@ from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
 from benchmarks.curriculum import tables as curriculum
 from benchmarks.growing import tables as growing
-from benchmarks.hpo import stopping_tables
+from benchmarks.hpo import stopping_tables, training_tables
 from benchmarks.hpo import tables as hpo
 from benchmarks.pruning import tables as pruning
 from benchmarks.records import RESULTS
@@ -43,7 +43,11 @@ GROUPS = {
         **parity_tables.TABLES,
         **skip_tables.TABLES,
     },
-    "hpo": {**hpo.TABLES, **stopping_tables.TABLES},
+    "hpo": {
+        **hpo.TABLES,
+        **training_tables.TABLES,
+        **stopping_tables.TABLES,
+    },
     "applications": applications.TABLES,
 }
 TABLES = {

@@ -4,7 +4,11 @@ import os
 import subprocess
 import sys
 
-PARTS = (("tabular", "tensorflow"), ("stopping", "jax"))
+PARTS = (
+    ("tabular", "tensorflow"),
+    ("training", "torch"),
+    ("stopping", "jax"),
+)
 
 
 def main() -> None:
