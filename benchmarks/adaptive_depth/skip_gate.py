@@ -65,6 +65,7 @@ ARMS = {
     "long dial": Arm(0.65, times=LONG, cost="dial"),
     "long after": Arm(0.65, times=LONG, cost="after"),
     "long later": Arm(0.35, ungated=BLOCKS // 2, times=LONG),
+    "long both": Arm(0.38, ungated=BLOCKS // 2, times=LONG, cost="after"),
     "long half": Arm(blocks=BLOCKS // 2, times=LONG),
 }
 
