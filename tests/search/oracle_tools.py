@@ -104,7 +104,8 @@ def drive(oracle, objective, epochs=1, most=10_000):
         values = dict(trial.hyperparameters.values)
         found = objective(values)
         metrics = found if isinstance(found, dict) else {name: found}
-        finish(oracle, trial, metrics, epochs)
+        allowed = values.get("tuner/epochs", epochs)
+        finish(oracle, trial, metrics, min(epochs, allowed))
         tried.append(values)
     return tried
 

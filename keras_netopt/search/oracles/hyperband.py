@@ -126,12 +126,12 @@ class Hyperband(SearchOracle):
         name, epochs = self.objective.name, self._epochs(known)
         if epochs and known.metrics.exists(name):
             last = known.metrics.get_history(name)[-1].step
-            if last > epochs:
+            if last >= epochs:  # Steps count from 0.
                 raise ValueError(
                     "Hyperband needs a tuner that trains each trial for "
                     "`tuner/epochs` of its values; a stock tuner does not. "
                     "Remedy: `keras_netopt.search.Tuner(build, oracle=...)`. "
-                    f"Received: epoch {last} of a trial with "
+                    f"Received: epoch {last + 1} of a trial with "
                     f"tuner/epochs={epochs}"
                 )
         super().end_trial(trial)
