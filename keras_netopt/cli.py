@@ -17,7 +17,7 @@ QUANTIZE = ("dynamic", "int8", "int16x8", "float16")
 NEEDS_DATA = ("int8", "int16x8")
 KINDS = (
     *("callback", "layer", "loss", "schedule", "function"),
-    *("oracle", "stopper", "tuner"),
+    *("oracle", "stopper", "tuner", "executor"),
 )
 USER_ERROR = 2
 INTERRUPTED = 130

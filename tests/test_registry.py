@@ -13,7 +13,7 @@ from keras_netopt import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = {"callback", "layer", "loss", "schedule", "function", "oracle"}
-KINDS |= {"tuner", "stopper"}
+KINDS |= {"tuner", "stopper", "executor"}
 TOUCHES = {
     *("weights", "shapes", "graph", "data"),
     *("loss", "train_step", "optimizer", "dials"),
@@ -35,7 +35,7 @@ PARTS = {
         "self_paced_weights",
     )
 } | {"depth.ExitModel", "depth.FrozenExitModel", "depth.PonderModel"}
-SEARCHED = {"Oracle", "BaseTuner", "Stopper"}
+SEARCHED = {"Oracle", "BaseTuner", "Stopper", "Executor"}
 PARTS |= {"search.SearchOracle", "search.Stopper"}
 
 

@@ -25,7 +25,7 @@ class Method:
     Args:
         name: Public path below `keras_netopt`, as in "callbacks.Pruning".
         kind: "callback", "layer", "loss", "schedule", "function", "oracle",
-            "tuner" or "stopper".
+            "tuner", "stopper" or "executor".
         summary: What it is for, one line.
         function: Public path of the twin that works without `fit`. Defaults
             to `None`.

@@ -36,6 +36,12 @@ METHODS: tuple[Method, ...] = (
         card="search_tuner",
     ),
     Method(
+        name="search.RayExecutor",
+        kind="executor",
+        summary="Runs each trial on a Ray cluster.",
+        card="search_tuner",
+    ),
+    Method(
         name="search.TPE",
         kind="oracle",
         summary="Searches where the best trials lie dense.",

@@ -10,6 +10,7 @@ import keras
 from keras_netopt import registry
 
 Call = Callable[[keras.Model, Path], Any]
+NOT_A_MODEL: Any = "model"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

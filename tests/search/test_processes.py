@@ -253,8 +253,9 @@ def test_ray_runs_every_trial(run, tmp_path):
         found = run(
             toys.Deadly(str(tmp_path)), oracle(), executor=search.RayExecutor()
         )
+        large = search.RayExecutor(num_cpus=3)
         with pytest.raises(ValueError, match="2 cores and 0 GPUs"):
-            search.RayExecutor(num_cpus=3)
+            run(toys.Curves(), oracle(), executor=large, project_name="large")
     finally:
         ray.shutdown()
     here = run(toys.Curves(), oracle(), project_name="here")

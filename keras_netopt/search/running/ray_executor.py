@@ -12,17 +12,17 @@ from keras_netopt.checks import check_at_least_zero
 class RayExecutor(Executor):
     """Runs each trial in a fresh worker process of a Ray cluster.
 
-    Connects to the cluster that `ray.init` has joined; where it was not
-    called, to that of `RAY_ADDRESS`, else it starts Ray on this machine.
+    The search connects to the cluster that `ray.init` has joined; where it
+    was not called, to that of `RAY_ADDRESS`, else it starts Ray here.
     Workers of other machines must see the project's folder and reach this
     one: `search.Tuner(host="10.0.0.1", ...)`. Needs the extra `ray`.
 
     Example:
 
     >>> import keras_netopt as netopt
-    >>> def on_a_cluster(tuner, x, y):
-    ...     tuner.executor = netopt.search.RayExecutor(num_cpus=4, num_gpus=1)
-    ...     tuner.search(x, y, validation_split=0.2)
+    >>> executor = netopt.search.RayExecutor(num_cpus=4, num_gpus=1)
+    >>> executor.shares
+    {'CPU': 4.0, 'GPU': 1.0}
 
     Args:
         num_cpus: Cores that Ray reserves for a trial, above 0 unless
@@ -32,41 +32,25 @@ class RayExecutor(Executor):
         **options: Others of `ray.remote`, as `resources`.
 
     Raises:
-        ImportError: If Ray is not installed.
         TypeError: If an argument is no number.
-        ValueError: If a number is negative, both are 0, or the cluster does
-            not hold a single trial.
+        ValueError: If a number is negative or both are 0; when the search
+            begins, if the cluster does not hold a single trial.
+        ImportError: When the search begins, if Ray is not installed.
     """
 
     def __init__(
         self, num_cpus: float = 1, num_gpus: float = 0, **options: Any
     ) -> None:
-        wanted = {
+        self.shares = {
             "CPU": check_at_least_zero(num_cpus, "num_cpus"),
             "GPU": check_at_least_zero(num_gpus, "num_gpus"),
         }
-        if not any(wanted.values()):
+        if not any(self.shares.values()):
             raise ValueError(
                 "Arguments `num_cpus` and `num_gpus` must not both be 0. "
                 f"Received: num_cpus={num_cpus}, num_gpus={num_gpus}"
             )
-        self._ray = _started()
-        held = self._ray.cluster_resources()
-        self._max_workers = min(
-            int(held.get(name, 0) / share)
-            for name, share in wanted.items()
-            if share
-        )
-        if not self._max_workers:
-            raise ValueError(
-                "Arguments `num_cpus` and `num_gpus` must fit into the "
-                f"cluster, which has {held.get('CPU', 0):g} cores and "
-                f"{held.get('GPU', 0):g} GPUs. "
-                f"Received: num_cpus={num_cpus}, num_gpus={num_gpus}"
-            )
-        environment = {"KERAS_BACKEND": keras.backend.backend()}
-        self._options = {
-            "runtime_env": {"env_vars": environment},
+        self.options = {
             **options,
             "num_cpus": num_cpus,
             "num_gpus": num_gpus,
@@ -75,11 +59,31 @@ class RayExecutor(Executor):
             "max_retries": 0,
         }
 
+    @property
+    def _max_workers(self) -> int:
+        """Trials that the cluster holds at a time."""
+        held = _started().cluster_resources()
+        found = min(
+            int(held.get(name, 0) / share)
+            for name, share in self.shares.items()
+            if share
+        )
+        if not found:
+            raise ValueError(
+                "Arguments `num_cpus` and `num_gpus` must fit into the "
+                f"cluster, which has {held.get('CPU', 0):g} cores and "
+                f"{held.get('GPU', 0):g} GPUs. Received: num_cpus="
+                f"{self.shares['CPU']:g}, num_gpus={self.shares['GPU']:g}"
+            )
+        return found
+
     def submit(
         self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Future[Any]:
         """Starts a task."""
-        remote = self._ray.remote(**self._options)(fn)
+        variables = {"KERAS_BACKEND": keras.backend.backend()}
+        options = {"runtime_env": {"env_vars": variables}, **self.options}
+        remote = _started().remote(**options)(fn)
         future: Future[Any] = remote.remote(*args, **kwargs).future()
         return future
 

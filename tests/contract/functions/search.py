@@ -8,7 +8,7 @@ from contract.function_setting import Call, FunctionSetting
 
 from keras_netopt import search
 
-PROJECT = Path(__file__).parents[1] / "search" / "projects" / "random"
+PROJECT = Path(__file__).parents[2] / "search" / "projects" / "random"
 
 
 def _of_project(name: str) -> Callable[..., Call]:
@@ -64,6 +64,10 @@ def _processes(**other: Any) -> Call:
     return lambda model, folder: search.local_processes(
         **{"workers": 2, **other}
     )
+
+
+def _ray(**changed: Any) -> Call:
+    return lambda model, folder: search.RayExecutor(**changed).shares
 
 
 def _searched(**options: Any) -> Call:
@@ -124,10 +128,12 @@ FUNCTIONS = (
             "executions": _tuner(executions=0),
             "constraints": _tuner(constraints=[3]),
             "executor": _searched(executor=3),
+            "isolate": _tuner(isolate="yes"),
             "workers": _tuner(workers=0),
             "max_time": _tuner(max_time=-1.0),
             "patience": _tuner(patience=0),
             "resume": _tuner(resume="never"),
+            "score": _tuner(score="mean"),
             "keep": _tuner(keep="some"),
         },
         free=("host", "directory", "project_name", "overwrite", "kwargs"),
@@ -168,5 +174,12 @@ FUNCTIONS = (
         call=_processes(),
         is_pruned=False,
         bad={"workers": _processes(workers=0)},
+    ),
+    FunctionSetting(
+        piece="search.RayExecutor",
+        call=_ray(),
+        is_pruned=False,
+        bad={"num_cpus": _ray(num_cpus=0), "num_gpus": _ray(num_gpus=-1)},
+        free=("options",),
     ),
 )

@@ -1,0 +1,100 @@
+"""Rows of the contract for pruning."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from contract import zoo
+from contract.function_setting import NOT_A_MODEL, Call, FunctionSetting
+
+from keras_netopt import sparsity
+
+
+def _make_dense(model: keras.Model) -> None:
+    """Writes weights over a pruned model, masks stay."""
+    model.set_weights([np.ones_like(w) for w in model.get_weights()])
+
+
+def _prune(**changed: Any) -> Call:
+    return lambda model, folder: sparsity.prune(
+        model, **{"sparsity": 0.3, **changed}
+    )
+
+
+def _select(**changed: Any) -> Call:
+    return lambda model, folder: sparsity.select(model, **changed)
+
+
+def _save_dense(model: keras.Model, folder: Path) -> Path:
+    path = folder / "dense.keras"
+    zoo.compiled().save(path)
+    return path
+
+
+FUNCTIONS = (
+    FunctionSetting(
+        piece="sparsity.prune",
+        call=_prune(),
+        is_pruned=False,
+        changes=True,
+        bad={
+            "model": lambda model, folder: sparsity.prune(NOT_A_MODEL, 0.3),
+            "sparsity": _prune(sparsity=1.0),
+            "score": _prune(score="best"),
+            "allocation": _prune(allocation="fair"),
+            "pattern": _prune(pattern="diamond"),
+            "include": _prune(include="no_such_weight"),
+            "exclude": _prune(exclude="no_such_weight"),
+            "data": _prune(score="saliency"),
+            "min_size": _prune(min_size=-1),
+            "min_kept": _prune(min_kept=0.5),
+            "seed": _prune(seed="one"),
+        },
+    ),
+    FunctionSetting(
+        piece="sparsity.select",
+        call=_select(),
+        bad={
+            "model": lambda model, folder: sparsity.select(NOT_A_MODEL),
+            "include": _select(include="no_such_weight"),
+            "exclude": _select(exclude="no_such_weight"),
+            "min_size": _select(min_size=-1),
+        },
+    ),
+    FunctionSetting(
+        piece="sparsity.report",
+        call=lambda model, folder: str(sparsity.report(model)),
+        bad={"model": lambda model, folder: sparsity.report(NOT_A_MODEL)},
+    ),
+    FunctionSetting(
+        piece="sparsity.finalize",
+        call=lambda model, folder: sparsity.finalize(model),
+        prepare=_make_dense,
+        changes=True,
+        bad={"model": lambda model, folder: sparsity.finalize(zoo.compiled())},
+    ),
+    FunctionSetting(
+        piece="sparsity.strip",
+        call=lambda model, folder: sparsity.strip(model),
+        changes=True,
+        once=True,
+        bad={"model": lambda model, folder: sparsity.strip(zoo.compiled())},
+    ),
+    FunctionSetting(
+        piece="sparsity.load_masks",
+        call=lambda model, folder: sparsity.load_masks(
+            model, folder / "pruned.keras"
+        ),
+        is_pruned=False,
+        changes=True,
+        bad={
+            "model": lambda model, folder: sparsity.load_masks(
+                zoo.build("mlp"), folder / "pruned.keras"
+            ),
+            "path": lambda model, folder: sparsity.load_masks(
+                zoo.compiled(), _save_dense(model, folder)
+            ),
+        },
+    ),
+)
