@@ -30,7 +30,11 @@ FAMILIES = ("surgery", "callbacks")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what is one more case of a large family as slow."""
+    """Marks as slow what another run has seen, or one more case of many."""
+    if keras.backend.backend() != "tensorflow":
+        for item in items:
+            if item.get_closest_marker("no_backend"):
+                item.add_marker(pytest.mark.slow)
     allowed = CASES.get(keras.backend.backend())
     if allowed is None:
         return

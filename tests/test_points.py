@@ -13,6 +13,8 @@ from keras_netopt.points import (
     resolve_point,
 )
 
+pytestmark = pytest.mark.no_backend
+
 GRAMMAR = 'a float in [0, 1], an int of steps, "3ep" or "500step"'
 RUN = RunLength(steps_per_epoch=10, epochs=3)
 ENDLESS = RunLength(steps_per_epoch=None, epochs=3)

@@ -11,6 +11,8 @@ import pytest
 
 from keras_netopt import registry
 
+pytestmark = pytest.mark.no_backend
+
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = {"callback", "layer", "loss", "schedule", "function", "oracle"}
 KINDS |= {"tuner", "stopper", "executor"}

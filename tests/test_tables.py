@@ -5,6 +5,8 @@ import pytest
 
 from keras_netopt.tables import MAX_WIDTH, render
 
+pytestmark = pytest.mark.no_backend
+
 
 def test_table_is_drawn_exactly():
     table = render(

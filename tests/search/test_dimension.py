@@ -6,6 +6,8 @@ import pytest
 
 from keras_netopt.search.dimension import Dimension
 
+pytestmark = pytest.mark.no_backend
+
 LAST = math.nextafter(1.0, 0.0)
 
 

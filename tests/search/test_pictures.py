@@ -5,6 +5,8 @@ import pytest
 
 import keras_netopt as netopt
 
+pytestmark = pytest.mark.no_backend
+
 pytest.importorskip("matplotlib", reason="pictures need keras-netopt[plots]")
 PROJECTS = Path(__file__).parent / "projects"
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -16,6 +16,8 @@ from keras_netopt.search.reports.history import Project, TrialRecord
 from keras_netopt.search.reports.pareto import front
 from keras_netopt.search.reports.space_record import Dimension
 
+pytestmark = pytest.mark.no_backend
+
 PROJECTS = Path(__file__).parent / "projects"
 STOCK = ("random", "hyperband", "bayesian", "grid")
 

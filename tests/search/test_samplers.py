@@ -21,6 +21,8 @@ from search.oracle_tools import (
 from keras_netopt import search
 from keras_netopt.search.reports import pareto
 
+pytestmark = pytest.mark.no_backend
+
 
 def quick(oracle, objective, trials):
     """A search without files; returns its scores."""

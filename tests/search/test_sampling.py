@@ -12,6 +12,8 @@ from keras_netopt.search.sampling.parzen import (
     bandwidths,
 )
 
+pytestmark = pytest.mark.no_backend
+
 STEPS = Axis("ordered", np.linspace(0.0, 1.0, 6))
 UNEVEN = Axis("ordered", np.array([0.0, 0.5, 0.8, 1.0]))
 CATEGORIES = Axis("categorical", np.arange(4))

@@ -5,6 +5,8 @@ from search.oracle_tools import assert_valid_nested, cells, nested, space
 
 from keras_netopt.search.space import Space
 
+pytestmark = pytest.mark.no_backend
+
 
 @pytest.fixture
 def rng():

@@ -8,6 +8,8 @@ import pytest
 from keras_netopt.search import ASHA, Median, Patience
 from keras_netopt.training.warnings import NoEffectWarning
 
+pytestmark = pytest.mark.no_backend
+
 NAN = math.nan
 
 
