@@ -141,6 +141,10 @@ def finder_table() -> str:
         swept = "default" not in name
         spent = (epochs + swept) / (epochs * len(grid))
         body.append([*cells, f"{spent:.0%}"])
+    ahead = sum(
+        row["accuracy"]["one cycle"] >= row["accuracy"]["one cycle default"]
+        for row in rows
+    )
     head = ["learning rate"]
     for title in OPTIMIZERS.values():
         head += [f"{title}: points lost", "at most 1 point"]
@@ -150,7 +154,9 @@ def finder_table() -> str:
         "below 0 is better than the grid. The grid is judged by the images "
         "that it is chosen on. Compute: a sweep of one epoch and "
         f"{epochs} epochs, against {len(grid)} times {epochs}. "
-        f"{_best_rates(rows)}"
+        f"{_best_rates(rows)} One cycle up to the suggestion was at least as "
+        "good as one up to Keras' default rate in "
+        f"{ahead} of {len(rows)} trainings."
     )
     return f"{markdown([*head, 'compute of the grid'], body)}\n\n{note}"
 
