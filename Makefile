@@ -85,6 +85,7 @@ bench: $(VENV)/.dev
 	$(PY) -m benchmarks.growing
 	$(PY) -m benchmarks.curriculum
 	$(PY) -m benchmarks.adaptive_depth
+	$(PY) -m benchmarks.learning_rate
 	$(PIP) install -q -e ".[bench]"
 	$(PY) -m benchmarks.hpo
 

@@ -27,6 +27,7 @@ from benchmarks.curriculum import tables as curriculum
 from benchmarks.growing import tables as growing
 from benchmarks.hpo import stopping_tables, training_tables
 from benchmarks.hpo import tables as hpo
+from benchmarks.learning_rate import tables as learning_rate
 from benchmarks.pruning import tables as pruning
 from benchmarks.records import RESULTS
 
@@ -48,6 +49,7 @@ GROUPS = {
         **training_tables.TABLES,
         **stopping_tables.TABLES,
     },
+    "learning_rate": learning_rate.TABLES,
     "applications": applications.TABLES,
 }
 TABLES = {

@@ -13,6 +13,7 @@ from keras_netopt.callbacks.curriculum import Curriculum
 from keras_netopt.callbacks.dial import Dial
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.callbacks.learning_rate_finder import LearningRateFinder
+from keras_netopt.callbacks.prechelt_stopping import PrecheltStopping
 from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.callbacks.selective_backprop import SelectiveBackprop
 
@@ -24,6 +25,7 @@ __all__ = [
     "Dial",
     "Growing",
     "LearningRateFinder",
+    "PrecheltStopping",
     "Pruning",
     "SelectiveBackprop",
 ]

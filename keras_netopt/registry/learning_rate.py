@@ -1,6 +1,6 @@
-"""Learning rates: rows of the registry."""
+"""Learning rates and when to stop: rows of the registry."""
 
-from keras_netopt.registry.method import Method
+from keras_netopt.registry.method import LOGGERS, Method
 
 METHODS: tuple[Method, ...] = (
     Method(
@@ -14,6 +14,14 @@ METHODS: tuple[Method, ...] = (
         limits={
             "C3": "it ends where it began, so a fit with it trains nothing"
         },
+    ),
+    Method(
+        name="callbacks.PrecheltStopping",
+        kind="callback",
+        summary="Ends `fit` by what is lost, not by patience.",
+        card="early_stopping",
+        reference="Prechelt 1998, doi 10.1007/3-540-49430-8_3",
+        before=LOGGERS,
     ),
     Method(
         name="learning_rate.OneCycle",

@@ -24,6 +24,7 @@ from keras_netopt.callbacks import (
     Dial,
     Growing,
     LearningRateFinder,
+    PrecheltStopping,
     Pruning,
     SelectiveBackprop,
 )
@@ -323,6 +324,20 @@ def _finder(**changed: Any) -> Callable[[Case], Any]:
     return lambda case: LearningRateFinder(**{**_SWEEP, **changed})
 
 
+STOPPING = "callbacks.PrecheltStopping"
+# There is a number that rises in every fit: GL is 0, 100, 200, ... percent.
+_RISING = {"rule": "GL", "threshold": 150, "monitor": "training_macs"}
+
+
+def first_is_best(before: Any, after: Any, callback: Any) -> bool:
+    """It stops at the third epoch, where a fit is that long."""
+    return callback.best_epoch == 0 and callback.stopped_epoch in (None, 2)
+
+
+def _stopping(**changed: Any) -> Callable[[Case], Any]:
+    return lambda case: PrecheltStopping(**{**_RISING, **changed})
+
+
 # "subclassed" has no graph, and the layer of "shared" reads its own output.
 GRAPHS = ("mlp", "cnn", "nested", "gru", "transformer")
 _TWO = [WidenFirst(), WidenFirst(3)]
@@ -533,6 +548,18 @@ CALLBACKS = (
         needs_callback=True,
         epochs=6,
     ),
+    Setting(
+        name="PrecheltStopping",
+        piece=STOPPING,
+        arguments=lambda case: _RISING,
+        effect=first_is_best,
+        beside=("CostLedger",),
+        neutral=lambda case: {**_RISING, "monitor": "loss"},
+        reference=False,
+        logs=("generalization_loss",),
+        needs_callback=True,
+        epochs=6,
+    ),
 )
 BY_NAME = {setting.name: setting for setting in CALLBACKS}
 PIECES = {setting.piece: setting for setting in reversed(CALLBACKS)}
@@ -589,6 +616,10 @@ def _nothing_to_find(folder: Path) -> tuple[keras.Model, list[Any]]:
     return zoo.compiled(eager=True), [finder]
 
 
+def _nothing_to_watch(folder: Path) -> tuple[keras.Model, list[Any]]:
+    return zoo.compiled(eager=True), [PrecheltStopping()]
+
+
 # C8: where a piece has nothing to do, and what its remedy names.
 IDLE = {
     PRUNING: (_nothing_to_prune, "`include`"),
@@ -600,6 +631,7 @@ IDLE = {
     DIAL: (_nothing_to_turn, "`layers`"),
     "callbacks.CostLedger": (_nothing_to_count, "`cost.summarize(model)`"),
     FINDER: (_nothing_to_find, "Lower `min_lr`"),
+    STOPPING: (_nothing_to_watch, "`validation_data`"),
 }
 
 
@@ -759,6 +791,13 @@ BAD: dict[str, dict[str, Callable[[Case], Any]]] = {
         "steps": _finder(steps=100),
         "smoothing": _finder(smoothing=1.0),
         "stop_factor": _finder(stop_factor=1.0),
+    },
+    STOPPING: {
+        "rule": _stopping(rule="best"),
+        "threshold": _stopping(rule="UP", threshold=0),
+        "strip": _stopping(rule="PQ", strip=1),
+        "monitor": _stopping(monitor="val_accuracy"),
+        "train_monitor": _stopping(train_monitor="accuracy"),
     },
 }
 
@@ -955,6 +994,27 @@ CHANGES: dict[str, dict[str, tuple[Callable[[Case], Any], ...]]] = {
         "stop_factor": (
             _finder(max_lr=10.0),
             _finder(max_lr=10.0, stop_factor=1.01),
+        ),
+    },
+    STOPPING: {
+        "rule": (
+            _stopping(threshold=2, strip=1),
+            _stopping(threshold=2, strip=1, rule="UP"),
+        ),
+        "threshold": (_stopping(), _stopping(threshold=250)),
+        "strip": (
+            _stopping(rule="UP", threshold=1, strip=1),
+            _stopping(rule="UP", threshold=1, strip=2),
+        ),
+        "monitor": (_stopping(), _stopping(monitor="loss")),
+        "train_monitor": (
+            _stopping(rule="PQ", strip=2, threshold=0.5),
+            _stopping(
+                rule="PQ",
+                strip=2,
+                threshold=0.5,
+                train_monitor="training_macs",
+            ),
         ),
     },
 }

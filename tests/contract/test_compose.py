@@ -88,10 +88,11 @@ def test_the_right_order_works(setting, rule, case):
 @pytest.mark.check("C22")
 @pytest.mark.parametrize(("setting", "rule"), rules("before"))
 def test_the_doubtful_order_is_warned_of(setting, rule, case):
-    other, piece = OTHERS[rule](case.folder), _alone(setting, case)
+    *beside, piece = setting.callbacks(case)
+    callbacks = [*beside, OTHERS[rule](case.folder), piece]
     model = zoo.compiled(eager=True)
     with pytest.warns(NotIntendedUseWarning) as told:
-        probes.fit(model, "mlp", [other, piece], epochs=1)
+        probes.fit(model, "mlp", callbacks, epochs=1)
 
     ours = [w for w in told if w.category is NotIntendedUseWarning]
     assert len(ours) == 1

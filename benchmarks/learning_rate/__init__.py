@@ -1,0 +1,1 @@
+"""Benchmarks of learning rates and of when to stop."""
