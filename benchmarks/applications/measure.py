@@ -46,13 +46,13 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     moved = distance(models.predict(model, x), plain)
     models.calibrate(model, x)
     expected = models.predict(model, x)
-    files = [litert(model, folder / "before.tflite")]
+    files = [litert(model, folder / "before.tflite", x)]
     start = time.perf_counter()
     surgery.remove(model, units)
     cut_seconds = time.perf_counter() - start
     after = cost.summarize(model)
     cut = models.predict(model, x)
-    files.append(litert(model, folder / "after.tflite"))
+    files.append(litert(model, folder / "after.tflite", x))
     largest = max(float(np.abs(y).max()) for y in expected)
     return {
         "model": name,
@@ -149,10 +149,10 @@ def training_step(model: keras.Model, x: np.ndarray) -> bool:
     return bool(np.all(np.isfinite(loss)) and np.abs(new - old).max() > 0)
 
 
-def litert(model: keras.Model, path: Path) -> Path | str:
+def litert(model: keras.Model, path: Path, x: np.ndarray) -> Path | str:
     """Writes a LiteRT file; returns the reason where that cannot be."""
     try:
-        to_litert(model, path)
+        to_litert(model, path, representative_data=x)
     except ExportError as error:
         return str(error).splitlines()[0]
     return path
