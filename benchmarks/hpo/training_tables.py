@@ -19,8 +19,8 @@ HEAD = [
     "@60",
     "test accuracy of the best",
     "trials to the grid's end",
-    "training until then / the grid's",
-    "/ random",
+    "training until then / all of the grid's",
+    "training to random's end / all of random's",
     "asking / training, CPU",
     "seeds",
 ]
@@ -38,16 +38,14 @@ def table() -> str:
     grid, random = by_arm["grid"], by_arm["random"]
     if not grid:
         return NOT_YET
-    target = {seed: max(row["held_out"]) for seed, row in grid.items()}
     body = []
     for arm, found in by_arm.items():
-        seeds = [seed for seed in found if seed in target and seed in random]
+        seeds = [seed for seed in found if seed in grid and seed in random]
         if not seeds:
             continue
         own = [found[seed] for seed in seeds]
-        ends = [_until(found[seed], target[seed]) for seed in seeds]
-        whole = [sum(grid[seed]["seconds"]) for seed in seeds]
-        others = [_until(random[seed], target[seed])[1] for seed in seeds]
+        ends = [_until(found[seed], grid[seed]) for seed in seeds]
+        late = [_until(found[seed], random[seed]) for seed in seeds]
         asking = statistics.median(
             row["asking"] / sum(row["seconds"]) for row in own
         )
@@ -57,8 +55,8 @@ def table() -> str:
                 *(_best(own, trials) for trials in (15, 30, 60)),
                 f"{statistics.median(row['test'] for row in own):.4f}",
                 _median([trials for trials, _ in ends], ".0f"),
-                _ratio([seconds for _, seconds in ends], whole),
-                _ratio([seconds for _, seconds in ends], others),
+                _median([share for _, share in ends], ".2f"),
+                _median([share for _, share in late], ".2f"),
                 f"{asking:.1%}",
                 str(len(seeds)),
             ]
@@ -66,13 +64,14 @@ def table() -> str:
     return f"{markdown(HEAD, body)}\n\n{_note()}"
 
 
-def _until(row: dict[str, Any], target: float) -> tuple[float, float]:
-    """Trials and CPU seconds of training until an accuracy is reached."""
+def _until(row: dict[str, Any], other: dict[str, Any]) -> tuple[float, float]:
+    """Trials until another search's best accuracy, and its share of time."""
+    target, whole = max(other["held_out"]), sum(other["seconds"])
     spent = itertools.accumulate(row["seconds"])
     pairs = zip(row["held_out"], spent, strict=True)
     for count, (accuracy, seconds) in enumerate(pairs, 1):
         if accuracy >= target:
-            return count, seconds
+            return count, seconds / whole
     return math.inf, math.inf
 
 
@@ -89,20 +88,11 @@ def _median(values: list[float], form: str) -> str:
     return (f"{middle:{form}}" if math.isfinite(middle) else "-") + never
 
 
-def _ratio(values: list[float], others: list[float]) -> str:
-    pairs = [
-        value / other if math.isfinite(other) else 0.0
-        for value, other in zip(values, others, strict=True)
-    ]
-    middle = statistics.median(pairs)
-    return f"{middle:.2f}" if math.isfinite(middle) else "-"
-
-
 def _note() -> str:
     return (
-        "Medians over seeds, range in brackets. The grid's end: the held-out "
-        "accuracy that the grid has after all its trials, seed by seed; what "
-        "the grid spends is the CPU time of all its trainings."
+        "Medians over seeds, range in brackets. The grid's end, random's end: "
+        "the held-out accuracy that `GridSearch` and `RandomSearch` have after "
+        "all their trials, seed by seed. Training is CPU time."
     )
 
 
