@@ -66,6 +66,7 @@ ARMS = {
     "long after": Arm(0.65, times=LONG, cost="after"),
     "long later": Arm(0.35, ungated=BLOCKS // 2, times=LONG),
     "long both": Arm(0.38, ungated=BLOCKS // 2, times=LONG, cost="after"),
+    "long fewer": Arm(blocks=4, times=LONG),
     "long half": Arm(blocks=BLOCKS // 2, times=LONG),
 }
 

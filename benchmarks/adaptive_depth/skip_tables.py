@@ -19,6 +19,7 @@ TITLES = {
     "long after": "the same, a first third without gates",
     "long later": "`target=0.35`, in the last half of the blocks only",
     "long both": "`target=0.38` there, a first third without gates",
+    "long fewer": "no gates, 4 of the 6 blocks, 3 times as long",
     "long half": "no gates, half of the blocks, 3 times as long",
 }
 
