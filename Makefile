@@ -79,7 +79,7 @@ notebooks: $(VENV)/.dev
 	KERAS_BACKEND=tensorflow NETOPT_EPOCHS=1 $(PY) -m pytest -q -o filterwarnings= --nbmake \
 	  --nbmake-timeout=600 colab
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.torch
 	$(PY) -m benchmarks.pruning
 	$(PY) -m benchmarks.channel_pruning
 	$(PY) -m benchmarks.growing

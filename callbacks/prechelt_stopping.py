@@ -24,10 +24,10 @@ from keras_netopt.training import (
 
 # How names of metrics end that are better the higher they are.
 _RISING = re.compile(
-    r"(acc|accuracy|auc|precision|recall|f1_score|fbeta_score|r2_score|io_?u"
+    r"(^|_)(acc|accuracy|auc|precision|recall|f1_score|fbeta_score|r2_score|io_?u"
     r"|sensitivity|specificity|true_positives|true_negatives"
     r"|precision_at_recall|recall_at_precision|sensitivity_at_specificity"
-    r"|specificity_at_sensitivity)(_\d+)?"
+    r"|specificity_at_sensitivity|similarity|correlation)(_\d+)?$"
 )
 
 
@@ -274,7 +274,7 @@ def _loss_name(value: Any, name: str) -> str:
             f"Argument `{name}` must be a string, a key of the logs. "
             f"Received: {name}={value!r}"
         )
-    if re.search(rf"(^|_){_RISING.pattern}$", value):
+    if _RISING.search(value):
         raise ValueError(
             f"Argument `{name}` must be a loss, the lower the better, for "
             "the rules compare by ratios to the lowest value. Name the loss "

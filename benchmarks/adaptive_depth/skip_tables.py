@@ -84,7 +84,8 @@ def _verdict(gaps: list[float]) -> str:
     verdict = "met" if gaps and max(gaps) >= -POINTS else "**not met**"
     return (
         f"Goal: at least {SKIPPED:.0%} of the blocks skipped at a loss of at "
-        f"most {POINTS} points: {told}, {verdict}. Gates are counted in the "
+        f"most {POINTS} points: {told}, {verdict}. Means over seeds, range in "
+        "brackets. Gates are counted in the "
         "MACs; every arm is compared with no gates at the same length."
     )
 

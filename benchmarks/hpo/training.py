@@ -49,6 +49,7 @@ class Trained:
     Args:
         seed: Of initial weights and order.
         axes: Values of each hyperparameter.
+        found: What was trained already.
     """
 
     seed: int

@@ -110,9 +110,10 @@ def verify(
             raise ExportError(
                 f"The file computes something else than the model: output "
                 f"{name!r} differs by {diff:.3g}, {limit:.3g} is allowed. "
-                "Pass `representative_data` that looks like real input: on "
-                "random numbers a model may amplify rounding. Where the file "
-                "differs there too, report this with the model, please."
+                "Where `representative_data` was left out, pass some that "
+                "look like real input: on random numbers a model may amplify "
+                "rounding. Where the file differs there too, report this "
+                "with the model, please."
             )
     if quantize is not None and _is_broken(result, quantize):
         raise ExportError(

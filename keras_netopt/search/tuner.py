@@ -100,7 +100,8 @@ class Tuner(Trainer):
             Defaults to `"epoch"`.
         score: Which epoch of a training counts, and whose weights are kept:
             "best", or "last" where earlier ones are no candidates, as with
-            pruning, growing and schedules. Defaults to `"best"`.
+            pruning, growing and schedules; the values of all epochs are then
+            the trial's metric "epoch/<objective>". Defaults to `"best"`.
         keep: Whose weight files are kept: "all" or "best". Defaults to
             `"all"`.
         directory: Folder of projects. Defaults to `None`: here.
@@ -144,13 +145,19 @@ class Tuner(Trainer):
         check_choice(resume, "resume", RESUME)
         check_choice(score, "score", SCORES)
         check_choice(keep, "keep", KEEP)
+        if check_bool(isolate, "isolate") and executor is None:
+            raise ValueError(
+                "Argument `isolate` belongs to `executor`, which this tuner "
+                "has not: use `search.local_processes(n)` for fresh "
+                "processes. Received: isolate=True, executor=None"
+            )
         if workers is not None:
             check_integer(workers, "workers", minimum=1)
         self.folds = as_folds(folds)
         self.stopper = stopper
         self.limits = Limits(max_time, patience)
         self.executor = executor
-        self.isolate = check_bool(isolate, "isolate")
+        self.isolate = isolate
         self.workers = workers
         self.host = host
         self.resume = resume

@@ -331,7 +331,8 @@ _RISING = {"rule": "GL", "threshold": 150, "monitor": "training_macs"}
 
 def first_is_best(before: Any, after: Any, callback: Any) -> bool:
     """It stops at the third epoch, where a fit is that long."""
-    return callback.best_epoch == 0 and callback.stopped_epoch in (None, 2)
+    end = 2 if callback.params["epochs"] > 2 else None
+    return callback.best_epoch == 0 and callback.stopped_epoch == end
 
 
 def _stopping(**changed: Any) -> Callable[[Case], Any]:

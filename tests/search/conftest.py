@@ -26,11 +26,17 @@ def tuner(tmp_path, monkeypatch):
 def run(tuner):
     """Searches with the toy data and returns the tuner."""
 
-    def search_now(*args, epochs=2, **options):
+    def search_now(*args, epochs=2, callbacks=(), **options):
         made = tuner(*args, **options)
         data = {} if made.folds is not None else {"validation_split": 0.5}
         made.search(
-            toys.X, toys.Y, batch_size=16, epochs=epochs, verbose=0, **data
+            toys.X,
+            toys.Y,
+            batch_size=16,
+            epochs=epochs,
+            verbose=0,
+            callbacks=list(callbacks),
+            **data,
         )
         return made
 

@@ -17,6 +17,7 @@ import pytest
 from search import toys
 
 from keras_netopt import search
+from keras_netopt.search.running import isolated, worker
 
 # Every process imports Keras, which takes seconds: one backend does it all.
 pytestmark = pytest.mark.skipif(
@@ -226,6 +227,14 @@ def test_dask_runs_every_trial(run):
     assert toys.told(found.oracle) == toys.told(here.oracle)
     statuses = [trial.status for trial in alone.oracle.trials.values()]
     assert statuses == ["COMPLETED"] * 2
+
+
+def test_an_isolated_task_has_a_process_of_its_own():
+    packed = worker.pack((toys.build, None))
+    assert isolated.ping(packed)["pid"] != os.getpid()
+    here = packed.replace(b"search.toys", b"search.tots")
+    with pytest.raises(RuntimeError, match="No module named 'search.tots'"):
+        isolated.ping(here)
 
 
 @pytest.mark.slow

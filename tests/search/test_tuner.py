@@ -53,6 +53,19 @@ def test_the_last_epoch_counts_where_the_search_says_so(run, folds):
     assert int(model.optimizer.iterations.numpy()) == 4
 
 
+def test_the_last_weights_are_kept_where_the_last_epoch_counts(run):
+    """Whatever the user's callbacks put back at the end."""
+    early = keras.callbacks.EarlyStopping(
+        "val_loss", mode="max", patience=9, restore_best_weights=True
+    )
+    found = run(score="last", epochs=3, callbacks=[early])
+    best = found.oracle.get_best_trials()[0]
+    model = found.get_best_models(1)[0]
+    score = model.evaluate(toys.X[8:], toys.Y[8:], verbose=0)[0]
+    assert best.best_step == 2
+    assert score == pytest.approx(best.score)
+
+
 def test_a_stopper_hears_each_epoch_where_the_last_counts(run):
     def halved(**options):
         return run(*curves(), epochs=8, stopper=search.ASHA(eta=2), **options)

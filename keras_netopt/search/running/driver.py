@@ -93,7 +93,7 @@ class Driver:
         self.events = channel.events
         self.packed = packed
         self.workers = workers
-        self.work = isolated.work if tuner.isolate else worker.work
+        self.tasks = isolated if tuner.isolate else worker
         self.is_ours = not isinstance(tuner.executor, Executor)
         self.executor: Executor = (
             tuner.executor() if self.is_ours else tuner.executor
@@ -123,7 +123,7 @@ class Driver:
 
     def _ping(self) -> None:
         try:
-            found = self.executor.submit(worker.ping, self.packed).result(
+            found = self.executor.submit(self.tasks.ping, self.packed).result(
                 START_SECONDS
             )
         except (Exception, LateError) as error:
@@ -165,7 +165,7 @@ class Driver:
         self.tuner.on_trial_begin(trial)
         try:
             future = self.executor.submit(
-                self.work, self.packed, trial.get_state()
+                self.tasks.work, self.packed, trial.get_state()
             )
         except BrokenExecutor as error:
             future = Future()

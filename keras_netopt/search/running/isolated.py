@@ -1,4 +1,7 @@
-"""A trial in a process of its own, started by a worker that lives on."""
+"""Tasks in a process of their own, started by a worker that lives on.
+
+Workers of dask may be daemons, to which `multiprocessing` gives no children.
+"""
 
 import json
 import os
@@ -18,11 +21,13 @@ MAIN = (
 )
 
 
+def ping(packed: bytes) -> dict[str, Any]:
+    """Proves that a process starts and can unpack its task."""
+    return _call("ping", packed)
+
+
 def work(packed: bytes, state: dict[str, Any]) -> dict[str, Any]:
     """Trains a trial as `worker.work` does; its memory goes with the process.
-
-    Workers of dask may be daemons, to which `multiprocessing` gives no
-    children.
 
     Args:
         packed: The tuner and the arguments of `fit`.
@@ -31,9 +36,23 @@ def work(packed: bytes, state: dict[str, Any]) -> dict[str, Any]:
     Raises:
         RuntimeError: If the process dies.
     """
+    return _call("work", packed, state)
+
+
+def run(source: str, target: str) -> None:
+    """Called in the new process."""
+    from keras_netopt.search.running import worker
+
+    name, arguments = pickle.loads(Path(source).read_bytes())
+    answer = json.dumps(getattr(worker, name)(*arguments))
+    Path(f"{target}.partial").write_text(answer)
+    os.replace(f"{target}.partial", target)
+
+
+def _call(name: str, *arguments: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "task"), Path(folder, "answer.json")
-        source.write_bytes(pickle.dumps((packed, state)))
+        source.write_bytes(pickle.dumps((name, arguments)))
         paths = (sys.path, str(source), str(target))
         done = subprocess.run(
             [sys.executable, "-c", MAIN],
@@ -41,20 +60,11 @@ def work(packed: bytes, state: dict[str, Any]) -> dict[str, Any]:
             stderr=subprocess.PIPE,
             check=False,
         )
+        told = done.stderr.decode(errors="replace")
         if not target.exists():
-            told = done.stderr.decode(errors="replace")[-1000:]
             raise RuntimeError(
-                f"The trial's process ended with {done.returncode}. {told}"
+                f"The process ended with {done.returncode}. {told[-1000:]}"
             )
+        sys.stderr.write(told)
         answer: dict[str, Any] = json.loads(target.read_text())
         return answer
-
-
-def run(source: str, target: str) -> None:
-    """Called in the new process."""
-    from keras_netopt.search.running import worker
-
-    packed, state = pickle.loads(Path(source).read_bytes())
-    answer = json.dumps(worker.work(packed, state))
-    Path(f"{target}.partial").write_text(answer)
-    os.replace(f"{target}.partial", target)

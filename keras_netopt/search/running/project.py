@@ -43,8 +43,8 @@ def check_project(tuner: Any, saved: dict[str, Any] | None) -> None:
             it.
 
     Raises:
-        ValueError: If the search there has another oracle, objective or
-            folds, or its hyperparameters have other ranges.
+        ValueError: If the search there has another oracle, objective, score
+            or folds, or its hyperparameters have other ranges.
     """
     remedy = (
         "Pass another `project_name`, or `overwrite=True` to start over; "

@@ -29,12 +29,13 @@ class RayExecutor(Executor):
             `num_gpus` is. Defaults to `1`.
         num_gpus: GPUs that Ray reserves for a trial and shows it, a float at
             least 0. Defaults to `0`.
-        **options: Others of `ray.remote`, as `resources`.
+        **options: Others of `ray.remote`, as `resources` or `runtime_env`;
+            not `max_calls` and `max_retries`, which the search sets.
 
     Raises:
         TypeError: If an argument is no number.
         ValueError: If a number is negative or both are 0; when the search
-            begins, if the cluster does not hold a single trial.
+            begins, if all machines together do not hold a single trial.
         ImportError: When the search begins, if Ray is not installed.
     """
 
@@ -45,6 +46,11 @@ class RayExecutor(Executor):
             "CPU": check_at_least_zero(num_cpus, "num_cpus"),
             "GPU": check_at_least_zero(num_gpus, "num_gpus"),
         }
+        if own := {"max_calls", "max_retries"} & set(options):
+            raise ValueError(
+                "Argument `options` must leave out what the search sets "
+                f"itself. Received: {sorted(own)}"
+            )
         if not any(self.shares.values()):
             raise ValueError(
                 "Arguments `num_cpus` and `num_gpus` must not both be 0. "
@@ -81,8 +87,15 @@ class RayExecutor(Executor):
         self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Future[Any]:
         """Starts a task."""
-        variables = {"KERAS_BACKEND": keras.backend.backend()}
-        options = {"runtime_env": {"env_vars": variables}, **self.options}
+        given = self.options.get("runtime_env", {})
+        variables = {
+            "KERAS_BACKEND": keras.backend.backend(),
+            **given.get("env_vars", {}),
+        }
+        options = {
+            **self.options,
+            "runtime_env": {**given, "env_vars": variables},
+        }
         remote = _started().remote(**options)(fn)
         future: Future[Any] = remote.remote(*args, **kwargs).future()
         return future
@@ -93,7 +106,7 @@ def _started() -> Any:
         import ray
     except ImportError as error:
         raise ImportError(
-            "`RayExecutor` needs Ray: `pip install keras-netopt[ray]`."
+            "`RayExecutor` needs Ray. Run `pip install 'keras-netopt[ray]'`."
         ) from error
     if not ray.is_initialized():
         ray.init()

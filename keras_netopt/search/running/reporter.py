@@ -23,8 +23,8 @@ class Reporter(keras.callbacks.Callback):
         objective: KerasTuner's objective.
         report: Called once an epoch.
         weights: File of the weights that count.
-        keeps_best: Whether those of the best epoch count, else what training
-            ends with. Defaults to `True`.
+        keeps_best: Whether those of the best epoch count, else those of the
+            last one. Defaults to `True`.
         last_weights: File of the last weights and the optimizer's state, or
             `None`.
         strict: Whether an epoch without the objective is an error.
@@ -73,8 +73,9 @@ class Reporter(keras.callbacks.Callback):
             self.record.add(epoch, found)
             self.model.save_weights(self.weights)
             return
-        is_better = self.keeps_best and (
-            not self._known()
+        is_better = (
+            not self.keeps_best
+            or not self._known()
             or self.objective.better_than(
                 self.objective.get_value(found), self._best()
             )
@@ -88,8 +89,6 @@ class Reporter(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Called by Keras."""
-        if not self.keeps_best:
-            self.model.save_weights(self.weights)
         if self.last_weights is not None:
             self.model.save_weights(self.last_weights)
 

@@ -48,13 +48,13 @@ class RunRecord:
             ):
                 best = epoch
         if best is None:
-            raise ValueError(
-                "`fit` must train at least one epoch. Received: no epoch"
-            )
+            raise _no_epoch()
         return best, self.epochs[best]
 
     def last(self) -> tuple[int, dict[str, float]]:
         """Returns the last epoch and its logs."""
+        if not self.epochs:
+            raise _no_epoch()
         epoch = max(self.epochs)
         return epoch, self.epochs[epoch]
 
@@ -74,6 +74,10 @@ class RunRecord:
             "stopped": self.is_stopped,
         }
         write_json(str(self.path), found)
+
+
+def _no_epoch() -> ValueError:
+    return ValueError("`fit` must train at least one epoch. Received: no epoch")
 
 
 def plain_logs(logs: dict[str, Any] | None) -> dict[str, float]:

@@ -183,9 +183,12 @@ class Watch:
     def _note(self, trial_id: str, metrics: dict[str, float], step: int) -> Any:
         """Adds what belongs to one fold, of which the score is a part."""
         trial = self.oracle.trials[trial_id]
+        objective = self.oracle.objective
+        directions = getattr(objective, "name_to_direction", {})
         for name, value in metrics.items():
             if not trial.metrics.exists(name):
-                direction = self.oracle.objective.direction
+                plain = name.rpartition("/")[2]
+                direction = directions.get(plain, objective.direction)
                 trial.metrics.register(name, direction=direction)
             trial.metrics.update(name, value, step=step)
         self.oracle._save_trial(trial)
