@@ -4,9 +4,9 @@ The backend is chosen when Keras is imported, so every part runs in its own
 process. `--fresh` and `--limit` are passed on to all parts.
 """
 
-import os
-import subprocess
 import sys
+
+from benchmarks.processes import render, run_part
 
 PARTS = (
     ("early_exit", "tensorflow"),
@@ -23,18 +23,8 @@ PARTS = (
 def main() -> None:
     """Passes its arguments on to the measurements."""
     for part, backend in PARTS:
-        _run(f"benchmarks.adaptive_depth.{part}", backend, sys.argv[1:])
-    _run("benchmarks.render", "tensorflow", [])
-
-
-def _run(module: str, backend: str, arguments: list[str]) -> None:
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    command = [sys.executable, "-m", module, *arguments]
-    subprocess.run(command, env=environment, check=True)
+        run_part(f"benchmarks.adaptive_depth.{part}", backend, sys.argv[1:])
+    render()
 
 
 if __name__ == "__main__":

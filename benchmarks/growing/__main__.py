@@ -1,30 +1,18 @@
 """Runs the growing benchmarks one after the other, then renders the tables."""
 
-import os
-import subprocess
 import sys
+
+from benchmarks.processes import render, run_part
 
 PARTS = ("new_units", "compute", "slots")
 
 
 def main() -> None:
     """Runs every part on TensorFlow; `--seeds` and `--fresh` are passed on."""
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "tensorflow",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    commands = [
-        [f"benchmarks.growing.{part}", *sys.argv[1:]]
-        if part != "slots"
-        else [f"benchmarks.growing.{part}"]
-        for part in PARTS
-    ]
-    for command in [*commands, ["benchmarks.render"]]:
-        print("==", *command, flush=True)
-        subprocess.run(
-            [sys.executable, "-m", *command], env=environment, check=True
-        )
+    for part in PARTS:
+        arguments = [] if part == "slots" else sys.argv[1:]
+        run_part(f"benchmarks.growing.{part}", "tensorflow", arguments)
+    render()
 
 
 if __name__ == "__main__":

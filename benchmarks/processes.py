@@ -1,0 +1,40 @@
+"""Each part of a benchmark in its own process: Keras has one backend each."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+
+def run_part(
+    module: str, backend: str, arguments: Sequence[str] = (), **others: str
+) -> None:
+    """Runs a module with a backend, if that is installed.
+
+    Args:
+        module: What follows `python -m`.
+        backend: Of Keras.
+        arguments: Of the command line.
+        **others: Further variables of the environment.
+
+    Raises:
+        subprocess.CalledProcessError: If it fails.
+    """
+    if importlib.util.find_spec(backend) is None:
+        print(f"{module}: skipped, {backend} is not installed", flush=True)
+        return
+    print(f"== {module} on {backend}", flush=True)
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        **others,
+    }
+    command = [sys.executable, "-m", module, *arguments]
+    subprocess.run(command, env=environment, check=True)
+
+
+def render() -> None:
+    """Writes the tables."""
+    run_part("benchmarks.render", "tensorflow")
