@@ -59,7 +59,7 @@ class LearningRateFinder(Piece):
         steps: Batches of the sweep, at least 2 and no more than the fit has.
             Defaults to `None`: all batches of the fit, but 100 at most.
         smoothing: What the running mean of the loss keeps at a batch, in
-            [0, 1); its start is corrected for. Defaults to `0.98`.
+            [0, 1); its start is corrected for. Defaults to `0.9`.
         stop_factor: The sweep is over where the smoothed loss is above this
             many times its lowest value, after the first 10 batches; above 1.
             Defaults to `4.0`.
@@ -83,7 +83,7 @@ class LearningRateFinder(Piece):
         max_lr: float = 10.0,
         *,
         steps: int | None = None,
-        smoothing: float = 0.98,
+        smoothing: float = 0.9,
         stop_factor: float = 4.0,
     ) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ NETWORKS = {
 }
 RATES = {
     "suggestion": "`suggestion`",
-    "suggestion 0.9": "`suggestion`, `smoothing=0.9`",
+    "suggestion 0.98": "`suggestion`, `smoothing=0.98`",
     "steepest": "`steepest`",
     "default": "Keras' default rate",
     "one cycle": "`OneCycle(suggestion)`",

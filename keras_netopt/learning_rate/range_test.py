@@ -44,13 +44,13 @@ class RangeTest:
 
     Args:
         smoothing: Share that the running mean of the losses keeps at a step,
-            in [0, 1). Defaults to `0.98`.
+            in [0, 1). Defaults to `0.9`.
         stop_factor: The test is over where the smoothed loss is above this
             many times its lowest value. Defaults to `4.0`.
     """
 
     def __init__(
-        self, smoothing: float = 0.98, stop_factor: float = 4.0
+        self, smoothing: float = 0.9, stop_factor: float = 4.0
     ) -> None:
         self.smoothing, self.stop_factor = smoothing, stop_factor
         self.rates: list[float] = []
