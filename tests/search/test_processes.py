@@ -192,7 +192,7 @@ def test_memory_stays_flat(tmp_path):
 
     here = Watched(
         toys.Curves(),
-        oracle(20),
+        oracle(30),
         executor=search.local_processes(2),
         directory=tmp_path,
     )

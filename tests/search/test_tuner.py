@@ -470,6 +470,8 @@ def test_bad_input_ends_a_search_before_it_costs_anything(
         ({"keep": "some"}, ValueError, "Received: keep='some'"),
         ({"resume": "day"}, ValueError, "Received: resume='day'"),
         ({"workers": 0}, ValueError, "Received: workers=0"),
+        ({"isolate": True}, ValueError, "belongs to `executor`"),
+        ({"score": "mean"}, ValueError, "Received: score='mean'"),
         (
             lambda: {"constraints": search.MaxBytes(0)},
             ValueError,
