@@ -53,6 +53,20 @@ def test_the_last_epoch_counts_where_the_search_says_so(run, folds):
     assert int(model.optimizer.iterations.numpy()) == 4
 
 
+@pytest.mark.parametrize("score", ["best", "last"])
+def test_kerastuner_s_several_objectives_are_summed(run, score):
+    goals = [keras_tuner.Objective("v", "min")]
+    goals += [keras_tuner.Objective("val_mae", "max")]
+    found = run(toys.Curves(), toys.random_oracle(goals, 2), score=score)
+    for trial in found.oracle.trials.values():
+        metrics = trial.metrics
+        v, mae = map(metrics.get_last_value, ("v", "val_mae"))
+        assert trial.score == pytest.approx(v - mae)
+        for goal in goals if score == "last" else ():
+            kept = metrics.metrics[f"epoch/{goal.name}"]
+            assert kept.direction == goal.direction
+
+
 def test_the_last_weights_are_kept_where_the_last_epoch_counts(run):
     """Whatever the user's callbacks put back at the end."""
     early = keras.callbacks.EarlyStopping(

@@ -76,7 +76,9 @@ def summary(
     epochs = float(sum(one.epochs for one in outcomes))
     first = outcomes[0]
     if not first.run.name:
-        return {**first.metrics, EPOCHS: epochs}, first.epoch
+        # KerasTuner's name for several objectives is in no logs.
+        score = {objective.name: objective.get_value(first.metrics)}
+        return {**first.metrics, **score, EPOCHS: epochs}, first.epoch
     metrics = {
         name: statistics.fmean(one.metrics[name] for one in outcomes)
         for name in first.metrics
