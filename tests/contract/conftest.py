@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 from contract import (
+    callback_setting,
     child,
     layer_settings,
     layer_trials,
@@ -86,7 +87,7 @@ class Trials:
         self.root = root
         self.done: dict[tuple[str, str], Trial] = {}
 
-    def get(self, setting: settings.Setting, model: str) -> Trial:
+    def get(self, setting: callback_setting.Setting, model: str) -> Trial:
         key = (setting.name, model)
         if key not in self.done:
             folder = self.root / f"{model} {setting.name}".replace(":", "")
@@ -97,7 +98,7 @@ class Trials:
     def _run(self, setting, name, folder):
         model = zoo.compiled(name)
         layers = list(model.layers)
-        case = settings.case(name, folder)
+        case = callback_setting.case(name, folder)
         callbacks = setting.callbacks(case)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
@@ -134,8 +135,8 @@ def layer_runs(tmp_path_factory) -> layer_trials.LayerTrials:
 
 
 @pytest.fixture
-def case(tmp_path) -> settings.Case:
-    return settings.case("mlp", tmp_path)
+def case(tmp_path) -> callback_setting.Case:
+    return callback_setting.case("mlp", tmp_path)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from contract import probes, settings, zoo
+from contract import callback_setting, probes, settings, zoo
 
 
 def checks(root: Path) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -33,7 +33,7 @@ def _strategy() -> Any:
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
-def _mirrored(setting: settings.Setting, folder: Path) -> None:
+def _mirrored(setting: callback_setting.Setting, folder: Path) -> None:
     strategy = _strategy()
     alone, loss = _train(setting, folder)
     with strategy.scope():
@@ -49,7 +49,7 @@ def _mirrored(setting: settings.Setting, folder: Path) -> None:
     _compare(loss, shared_loss, alone, both)
 
 
-def _data_parallel(setting: settings.Setting, folder: Path) -> None:
+def _data_parallel(setting: callback_setting.Setting, folder: Path) -> None:
     import jax
 
     assert len(jax.devices()) == 2
@@ -66,10 +66,10 @@ def _data_parallel(setting: settings.Setting, folder: Path) -> None:
 
 
 def _train(
-    setting: settings.Setting, folder: Path, model: Any = None
+    setting: callback_setting.Setting, folder: Path, model: Any = None
 ) -> tuple[keras.Model, list[float]]:
     model = model or zoo.compiled(dropout=0.0)
-    callbacks = setting.callbacks(settings.case("mlp", folder))
+    callbacks = setting.callbacks(callback_setting.case("mlp", folder))
     history = probes.fit(model, "mlp", callbacks)
     assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
     return model, history["loss"]

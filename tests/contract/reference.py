@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from contract import probes, settings, zoo
+from contract import callback_setting, probes, settings, zoo
 
 PATH = Path(__file__).with_name("reference.json")
 
@@ -20,7 +20,7 @@ def known() -> dict[str, Any]:
     return json.loads(PATH.read_text())
 
 
-def run(setting: settings.Setting, folder: Path) -> dict[str, Any]:
+def run(setting: callback_setting.Setting, folder: Path) -> dict[str, Any]:
     """Three steps from weights that no backend drew."""
     model = zoo.compiled(dropout=0.0, optimizer=keras.optimizers.SGD(0.1, 0.9))
     rng = np.random.default_rng(5)
@@ -28,7 +28,7 @@ def run(setting: settings.Setting, folder: Path) -> dict[str, Any]:
         [rng.normal(0, 0.4, weight.shape) for weight in model.get_weights()]
     )
     x, y = zoo.data("mlp")
-    callbacks = setting.callbacks(settings.case("mlp", folder))
+    callbacks = setting.callbacks(callback_setting.case("mlp", folder))
     history = probes.fit(model, "mlp", callbacks, x=x[:48], y=y[:48], epochs=1)
     flat = np.concatenate([w.ravel() for w in model.get_weights()])
     rows = callbacks[-1].report().rows

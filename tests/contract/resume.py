@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from contract import probes, settings, zoo
+from contract import callback_setting, probes, settings, zoo
 
 from keras_netopt import sparsity
 from keras_netopt.callbacks import BestCheckpoint, Pruning
@@ -41,16 +41,16 @@ class Run:
     keeper: str = "backup last"
     save_freq: Any = "epoch"
     dropout: float = 0.2
-    piece: Callable[[settings.Case], Any] | None = None
+    piece: Callable[[callback_setting.Case], Any] | None = None
 
 
-def _densest(case: settings.Case) -> BestCheckpoint:
+def _densest(case: callback_setting.Case) -> BestCheckpoint:
     """Its best epoch is the first one, before the process is killed."""
     path = str(case.folder / "best.keras")
     return BestCheckpoint(path, monitor="loss", mode="max", sparsity=0.01)
 
 
-def _updated_when_saved(case: settings.Case) -> Pruning:
+def _updated_when_saved(case: callback_setting.Case) -> Pruning:
     """With an update at the very step that is saved last."""
     return Pruning(Linear(final=0.5, begin=3, end=12), frequency=3)
 
@@ -171,7 +171,7 @@ def train(
 ) -> tuple[keras.Model, Watch]:
     """Trains four epochs with the piece and other callbacks around it."""
     model = model or zoo.compiled(run.model, dropout=run.dropout)
-    case = settings.case(run.model, folder)
+    case = callback_setting.case(run.model, folder)
     piece = run.piece(case) if run.piece is not None else None
     callbacks = settings.BY_NAME[run.setting].callbacks(case, piece)
     watch = Watch(callbacks[-1])

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from contract import probes, settings, zoo
+from contract import counts, probes, settings, zoo
 from contract.rows import FIRST, ONE_A_PIECE
 
 from keras_netopt import surgery
@@ -142,7 +142,7 @@ def test_keras_own_callbacks_stand_beside_the_piece(setting, case):
     assert setting.effect(zoo.build("mlp"), model, piece)
     saved = keras.saving.load_model(case.folder / "3.keras")
     for mine, theirs in zip(
-        settings.kernels(saved), settings.kernels(model), strict=True
+        counts.kernels(saved), counts.kernels(model), strict=True
     ):
         np.testing.assert_array_equal(mine == 0, theirs == 0)
     header = (case.folder / "log.csv").read_text().splitlines()[0]

@@ -10,7 +10,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from contract import child, probes, settings, zoo
+from contract import callback_setting, child, probes, settings, zoo
 from contract.rows import EVERY, FILES, ONE_A_PIECE
 
 import keras_netopt as netopt
@@ -104,14 +104,14 @@ def test_each_argument_matters(setting, name, tmp_path, capsys):
     """It changes the config and what comes out, or it is refused."""
     make, make_other, *rest = settings.CHANGES[setting.piece][name]
     model = rest[0] if rest else "mlp"
-    callback = make(settings.case(model, tmp_path / "a"))
+    callback = make(callback_setting.case(model, tmp_path / "a"))
     config = str(callback.get_config()).replace(str(tmp_path), "")
     base = model + config
     if base not in BASES:
         BASES[base] = _outcome(setting, callback, tmp_path / "a", capsys, model)
     result = BASES[base]
     try:
-        other = make_other(settings.case(model, tmp_path / "b"))
+        other = make_other(callback_setting.case(model, tmp_path / "b"))
     except (TypeError, ValueError):
         return
     other_result = _outcome(setting, other, tmp_path / "b", capsys, model)
@@ -126,7 +126,7 @@ def test_each_argument_matters(setting, name, tmp_path, capsys):
 def _outcome(setting, callback, folder, capsys, name):
     """Weights, files, what was found, warnings and what was printed."""
     folder.mkdir()
-    case = settings.case(name, folder)
+    case = callback_setting.case(name, folder)
     model = zoo.compiled(name, eager=True)
     error = None
     with warnings.catch_warnings(record=True) as told:

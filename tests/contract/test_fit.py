@@ -6,7 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from contract import probes, reference, settings, zoo
+from contract import counts, probes, reference, settings, zoo
 from contract.rows import EVERY_QUICK, ONE_A_PIECE, ONE_QUICK
 
 from keras_netopt.training import MaskStore, NoEffectWarning
@@ -78,9 +78,8 @@ def test_one_instance_trains_twice(setting, case):
 def test_neutral_settings_change_nothing(setting, case):
     assert setting.neutral is not None
     plain, treated = zoo.compiled(), zoo.compiled()
-    beside = [settings.BY_NAME[name] for name in setting.beside]
     keras.utils.set_random_seed(7)
-    probes.fit(plain, "mlp", [other.build(case) for other in beside])
+    probes.fit(plain, "mlp", [other.build(case) for other in setting.beside])
     piece = setting.build(case, setting.neutral(case))
     keras.utils.set_random_seed(7)
     probes.fit(treated, "mlp", setting.callbacks(case, piece))
@@ -189,5 +188,5 @@ def test_the_function_gives_what_the_first_event_gives(setting, case):
     ):
         np.testing.assert_array_equal(mine, theirs)
     assert MaskStore.of(twin) is None
-    size = twin.count_params() - settings.zeros(twin)
+    size = twin.count_params() - counts.zeros(twin)
     assert size != zoo.build("mlp").count_params()

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from contract import probes, settings, zoo
+from contract import callback_setting, counts, probes, settings, zoo
 from contract.conftest import policy
 from contract.rows import FIRST, ONE_QUICK, TOUCHING
 
@@ -62,7 +62,7 @@ def _mode(setting, folder, arguments, with_piece=True):
     loss = probes.CountedLoss(from_logits=True)
     model = zoo.build("mlp", dropout=0.0)
     model.compile(keras.optimizers.SGD(0.1, 0.9), loss, **arguments)
-    callbacks = setting.callbacks(settings.case("mlp", folder))
+    callbacks = setting.callbacks(callback_setting.case("mlp", folder))
     beside = callbacks if with_piece else callbacks[:-1]
     probes.fit(model, "mlp", beside)
     if with_piece:
@@ -214,7 +214,7 @@ def test_swapped_averages_are_as_sparse(case):
         zeros = []
 
         def on_test_begin(self, logs=None):
-            self.zeros.append(settings.zeros(self.model))
+            self.zeros.append(counts.zeros(self.model))
 
     model = zoo.compiled(
         optimizer=optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)

@@ -7,7 +7,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from contract import probes, settings, zoo
+from contract import callback_setting, probes, zoo
 from contract.rows import EVERY, ONE_A_PIECE, TOUCHING
 
 
@@ -17,7 +17,7 @@ def test_a_copy_holds_settings_only(setting, case):
     callback = setting.build(case)
     model = zoo.compiled(eager=True)
     fresh = copy.deepcopy(callback)
-    beside = [settings.BY_NAME[name].build(case) for name in setting.beside]
+    beside = [other.build(case) for other in setting.beside]
     probes.fit(model, "mlp", [*beside, callback], epochs=1)
     used = copy.deepcopy(callback)
 
@@ -77,7 +77,7 @@ def _search(setting, folder, rates):
         directory=folder,
         project_name="p",
     )
-    case = settings.case("mlp", folder)
+    case = callback_setting.case("mlp", folder)
     callbacks = setting.callbacks(case)
     x, y = zoo.data("mlp")
     given = {"x": x, "y": y, "batch_size": zoo.BATCH_SIZE, "shuffle": False}

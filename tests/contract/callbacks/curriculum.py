@@ -1,0 +1,172 @@
+"""Rows of the contract for Curriculum."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from contract import zoo
+from contract.callback_setting import Arguments, Case, Setting, idle_model
+
+from keras_netopt.callbacks import Curriculum
+from keras_netopt.curriculum import SelfPaced, SequenceLengthWarmup
+from keras_netopt.schedules import Constant, Linear
+
+PIECE = "callbacks.Curriculum"
+
+SCORES = np.arange(64) * 37 % 64
+
+CURRICULUM_LOGS = (
+    "curriculum_fraction",
+    "curriculum_weight_zero",
+    "curriculum_coverage",
+    "curriculum_refresh_seconds",
+)
+
+_HALF = Linear(initial=0.5, final=1.0, begin=0.5, end=1.0)
+
+_EARLY = Linear(initial=0.3, final=1.0, begin=0.5, end=1.0)
+
+
+# Easy ones are of the first class, hard ones of the last.
+_SORTED = zoo.data("mlp")[1] * 64 + np.arange(64)
+
+
+def hard_ones_came_late(before: Any, after: Any, callback: Any) -> bool:
+    """The first epoch shows the hardest quarter less than all data."""
+    counts = callback.shown()[1].astype(float)
+    first = counts[0] / counts[0].sum()
+    hard = np.argsort(SCORES)[-16:]
+    easy = np.argsort(SCORES)[:16]
+    return bool(first[hard].sum() < 0.2 < 0.3 < first[easy].sum())
+
+
+def weighted_by_loss(before: Any, after: Any, callback: Any) -> bool:
+    """The last epoch leaves the hardest samples of each class out."""
+    left_out = callback.shown()[1][-1] == 0
+    scores, labels = callback.scores, zoo.data("mlp")[1].ravel()
+    return bool(left_out.any()) and all(
+        scores[left_out & of].min() >= scores[~left_out & of].max()
+        for of in (labels == label for label in np.unique(labels[left_out]))
+    )
+
+
+def _ranked(case: Case, **changed: Any) -> Arguments:
+    return {
+        "x": case.x,
+        "y": zoo.data("mlp")[1],
+        "difficulty": SCORES,
+        "pacing": _HALF,
+        **changed,
+    }
+
+
+def _curriculum(**changed: Any) -> Any:
+    return lambda case: Curriculum(**_ranked(case, **changed))
+
+
+def _guarded(**changed: Any) -> Any:
+    return _curriculum(difficulty=_SORTED, pacing=_EARLY, **changed)
+
+
+def _nothing_to_order(folder: Path) -> tuple[keras.Model, list[Any]]:
+    model = idle_model()
+    x, y = zoo.data("mlp")
+    everything = Constant(1.0, initial=1.0)
+    return model, [Curriculum(x, y, difficulty=SCORES, pacing=everything)]
+
+
+SETTINGS = (
+    Setting(
+        name="Curriculum",
+        piece=PIECE,
+        arguments=lambda case: _ranked(case),
+        effect=hard_ones_came_late,
+        neutral=lambda case: _ranked(case, ordering="shuffle"),
+        reference=False,
+        logs=CURRICULUM_LOGS,
+        needs_callback=True,
+        epochs=4,
+    ),
+    Setting(
+        name="Curriculum self-paced",
+        piece=PIECE,
+        arguments=lambda case: _ranked(
+            case,
+            difficulty="loss",
+            ordering=SelfPaced("linear"),
+        ),
+        effect=weighted_by_loss,
+        reference=False,
+        logs=CURRICULUM_LOGS,
+        needs_callback=True,
+    ),
+)
+
+IDLE = (_nothing_to_order, "`pacing`")
+
+BAD: dict[str, Callable[[Case], Any]] = {
+    "x": _curriculum(x=3),
+    "y": _curriculum(y=np.zeros(63)),
+    "sample_weight": _curriculum(sample_weight=-np.ones(64)),
+    "difficulty": _curriculum(difficulty=np.full(64, np.nan)),
+    "pacing": _curriculum(pacing="fast"),
+    "ordering": _curriculum(ordering="fair"),
+    "length": _curriculum(length=8),
+    "refresh": _curriculum(refresh="often"),
+    "warmup": _curriculum(warmup=1),
+    "labels": _curriculum(labels=np.zeros(3, int)),
+    "class_balanced": _curriculum(class_balanced="yes"),
+    "min_share": _curriculum(min_share=1.5),
+    "min_per_class": _curriculum(min_per_class=-1),
+    "by": _curriculum(by="size"),
+    "num_samples": _curriculum(num_samples=5),
+    "verbose": _curriculum(verbose="loud"),
+    "seed": _curriculum(seed="one"),
+}
+
+CHANGES: dict[str, tuple[Any, ...]] = {
+    "x": (_curriculum(), lambda case: _curriculum(x=-case.x)(case)),
+    "y": (_curriculum(), _curriculum(y=(np.arange(64) + 1) % 3)),
+    "sample_weight": (
+        _curriculum(),
+        _curriculum(sample_weight=np.linspace(0.0, 1.0, 64)),
+    ),
+    "difficulty": (_curriculum(), _curriculum(difficulty=-SCORES)),
+    "pacing": (_curriculum(), _curriculum(pacing=_EARLY)),
+    "ordering": (_curriculum(), _curriculum(ordering="hard_first")),
+    "length": (
+        _curriculum(),
+        _curriculum(length=SequenceLengthWarmup(2, end=0.5)),
+        "transformer",
+    ),
+    "refresh": (
+        _curriculum(difficulty="loss"),
+        _curriculum(difficulty="loss", refresh="2ep"),
+    ),
+    "warmup": (
+        _curriculum(difficulty="loss"),
+        _curriculum(difficulty="loss", warmup="0ep"),
+    ),
+    "labels": (
+        _guarded(),
+        _guarded(labels=np.arange(64) // 32),
+    ),
+    "class_balanced": (_guarded(), _guarded(class_balanced=True)),
+    "min_share": (_guarded(), _guarded(min_share=0.0)),
+    "min_per_class": (
+        _guarded(min_share=0.0),
+        _guarded(min_share=0.0, min_per_class=6),
+    ),
+    "by": (
+        _curriculum(difficulty=1.1**SCORES),
+        _curriculum(difficulty=1.1**SCORES, by="value"),
+    ),
+    "num_samples": (_curriculum(), _curriculum(num_samples=64)),
+    "verbose": (
+        _curriculum(difficulty="loss"),
+        _curriculum(difficulty="loss", verbose=1),
+    ),
+    "seed": (_curriculum(), _curriculum(seed=1)),
+}

@@ -1,0 +1,165 @@
+"""Rows of the contract for Growing."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+from contract import zoo
+from contract.callback_setting import GRAPHS, Case, Setting
+
+from keras_netopt import surgery
+from keras_netopt.callbacks import Growing
+
+PIECE = "callbacks.Growing"
+
+
+@keras.saving.register_keras_serializable("contract")
+@dataclasses.dataclass(frozen=True)
+class WidenFirst(surgery.Action):
+    """Widens the first layer that may grow, whatever its name."""
+
+    add: int = 2
+
+    def apply(self, model: keras.Model, **options: Any) -> Any:
+        return self._found(model).apply(model, **options)
+
+    def rehearse(self, model: keras.Model, copy: Any, **options: Any) -> Any:
+        return self._found(model).rehearse(model, copy, **options)
+
+    def _found(self, model: keras.Model) -> surgery.Widen:
+        graph = surgery.ChannelGraph(model)
+        for group in graph.layer_sets():
+            free = not (group.reason or group.normed or group.rigid)
+            if free and not isinstance(group.layers[0], tuple):
+                return surgery.Widen(graph.path(group.layers[0]), add=self.add)
+        raise ValueError("No layer may grow")
+
+
+_WIDER = {
+    "actions": [WidenFirst()],
+    "when": {0: [0]},  # Some checks fit one step only.
+    "verbose": 0,
+}
+
+_TWO = [WidenFirst(), WidenFirst(3)]
+
+
+def is_larger(before: Any, after: Any, callback: Any) -> bool:
+    return (
+        len(callback.history) == 1
+        and after.count_params() > before.count_params()
+        and all(
+            r.preserved is None or r.preserved.verdict != "changed"
+            for r in callback.reports
+        )
+    )
+
+
+def _growing(**changed: Any) -> Any:
+    return lambda case: Growing(**{**_WIDER, **changed})
+
+
+def _gradmax(data: Any) -> Any:
+    return lambda case: Growing(
+        **{**_WIDER, "new_units": "gradmax", "data": data(case)}
+    )
+
+
+def _targets(case: Any) -> Any:
+    return zoo.data("mlp")[1]
+
+
+def _nothing_to_grow(folder: Path) -> tuple[keras.Model, list[Any]]:
+    growing = Growing(**{**_WIDER, "max_params": 1})
+    return zoo.compiled(eager=True), [growing]
+
+
+SETTINGS = (
+    Setting(
+        name="Growing",
+        piece=PIECE,
+        models=GRAPHS,
+        needs_callback=True,
+        arguments=lambda case: _WIDER,
+        effect=is_larger,
+        neutral=lambda case: {
+            **_WIDER,
+            "when": surgery.Plateau("loss", patience=99),
+        },
+        twin=lambda model, case: WidenFirst().apply(
+            model, new_units="zero", seed=0
+        ),
+        reference=False,
+        logs=("params", "macs", "growth", "preserved"),
+    ),
+    Setting(
+        name="Growing copies",
+        piece=PIECE,
+        models=GRAPHS,
+        needs_callback=True,
+        arguments=lambda case: {
+            **_WIDER,
+            "when": {0.5: [0]},
+            "new_units": "net2net",
+            "data": case.x,
+        },
+        effect=is_larger,
+        reference=False,
+        logs=("params", "macs", "growth", "preserved"),
+    ),
+)
+
+IDLE = (_nothing_to_grow, "Raise `max_params`")
+
+BAD: dict[str, Callable[[Case], Any]] = {
+    "actions": _growing(actions=[]),
+    "when": _growing(when="soon"),
+    "new_units": _growing(new_units="even"),
+    "until": _growing(until=3),
+    "max_params": _growing(max_params=0),
+    "max_macs": _growing(max_macs=0),
+    "final": _growing(final=1.0),
+    "data": _gradmax(lambda case: case.x),
+    "preserve_tolerance": _growing(preserve_tolerance=0),
+    "on_violation": _growing(on_violation="stop"),
+    "verbose": _growing(verbose="loud"),
+}
+
+CHANGES: dict[str, tuple[Any, ...]] = {
+    "actions": (_growing(), _growing(actions=[WidenFirst(3)])),
+    "when": (_growing(), _growing(when={2: [0]})),
+    "new_units": (_growing(), _growing(new_units="random")),
+    "until": (
+        _growing(when=surgery.Every("1step")),
+        _growing(
+            when=surgery.Every("1step"),
+            until=surgery.NoGain(monitor="loss"),
+        ),
+    ),
+    "max_params": (_growing(), _growing(max_params=1)),
+    "max_macs": (_growing(), _growing(max_macs=1)),
+    "final": (
+        _growing(actions=_TWO, when=surgery.Every(3)),
+        _growing(actions=_TWO, when=surgery.Every(3), final=0.5),
+    ),
+    "data": (
+        _gradmax(lambda case: (case.x, _targets(case))),
+        _gradmax(lambda case: (-case.x, _targets(case))),
+    ),
+    "preserve_tolerance": (
+        _growing(new_units="net2net"),
+        _growing(new_units="net2net", preserve_tolerance=1e-12),
+    ),
+    "on_violation": (
+        _growing(new_units="net2net", preserve_tolerance=1e-12),
+        # Raises in `fit`: the test must take that for another outcome.
+        _growing(
+            new_units="net2net",
+            preserve_tolerance=1e-12,
+            on_violation="raise",
+        ),
+    ),
+    "verbose": (_growing(), _growing(verbose=1)),
+}

@@ -1,0 +1,72 @@
+"""Rows of the contract for LearningRateFinder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+from contract import zoo
+from contract.callback_setting import Case, Setting
+
+from keras_netopt.callbacks import LearningRateFinder
+
+PIECE = "callbacks.LearningRateFinder"
+
+# Rates at which every model of the zoo learns in a few steps.
+_SWEEP = {"min_lr": 0.01, "max_lr": 0.05, "smoothing": 0.0}
+
+
+def a_rate_was_found(before: Any, after: Any, callback: Any) -> bool:
+    """The sweep has gone through, and only its result is left."""
+    rates = callback.history["learning_rate"]
+    rate = keras.ops.convert_to_numpy(after.optimizer.learning_rate)
+    return (
+        len(rates) > 1
+        and rates[0] == callback.min_lr
+        and callback.min_lr <= 10 * callback.suggestion <= callback.max_lr
+        and float(rate) not in rates[1:]
+    )
+
+
+def _finder(**changed: Any) -> Callable[[Case], Any]:
+    return lambda case: LearningRateFinder(**{**_SWEEP, **changed})
+
+
+def _nothing_to_find(folder: Path) -> tuple[keras.Model, list[Any]]:
+    finder = LearningRateFinder(1e3, 1e4)  # The loss only rises.
+    return zoo.compiled(eager=True), [finder]
+
+
+SETTINGS = (
+    Setting(
+        name="LearningRateFinder",
+        piece=PIECE,
+        arguments=lambda case: _SWEEP,
+        effect=a_rate_was_found,
+        reference=False,
+        logs=(),
+        needs_callback=True,
+        epochs=6,
+    ),
+)
+
+IDLE = (_nothing_to_find, "Lower `min_lr`")
+
+BAD: dict[str, Callable[[Case], Any]] = {
+    "min_lr": _finder(min_lr=0.0),
+    "max_lr": _finder(max_lr=0.01),
+    "steps": _finder(steps=100),
+    "smoothing": _finder(smoothing=1.0),
+    "stop_factor": _finder(stop_factor=1.0),
+}
+
+CHANGES: dict[str, tuple[Any, ...]] = {
+    "min_lr": (_finder(), _finder(min_lr=0.02)),
+    "max_lr": (_finder(), _finder(max_lr=0.1)),
+    "steps": (_finder(), _finder(steps=6)),
+    "smoothing": (_finder(), _finder(smoothing=0.5)),
+    "stop_factor": (
+        _finder(max_lr=10.0),
+        _finder(max_lr=10.0, stop_factor=1.01),
+    ),
+}
