@@ -86,7 +86,11 @@ def randomize(model: keras.Model) -> None:
 
 
 def calibrate(model: keras.Model, x: np.ndarray) -> None:
-    """Takes statistics from data and scales the outputs to 1 at most."""
+    """Takes statistics from data and scales the outputs to 1 at most.
+
+    The head's bias is scaled as its kernel is: in a deep network without
+    normalization (VGG) it would otherwise outweigh what depends on the input.
+    """
     norms = [
         layer
         for layer in walk_layers(model)
@@ -104,7 +108,8 @@ def calibrate(model: keras.Model, x: np.ndarray) -> None:
         layer.moving_variance.assign(floor)
     largest = max(np.abs(y).max() for y in predict(model, x))
     head = [layer for layer in model.layers if hasattr(layer, "kernel")][-1]
-    head.kernel.assign(head.kernel / largest)
+    for weight in head.weights:
+        weight.assign(weight / largest)
 
 
 TOKENS = 64
