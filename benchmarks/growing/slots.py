@@ -1,4 +1,4 @@
-"""How the second-order slots of new weights should begin: 0 or a mean.
+"""How the second-order slots of new weights should begin: 0 or near a mean.
 
 Run with `python -m benchmarks.growing.slots`; rows that are already in
 `benchmarks/results/growing_slots.json` are kept. The means are those of the
@@ -28,6 +28,7 @@ OPTIMIZERS = {
     "adagrad": lambda: keras.optimizers.Adagrad(1e-2),
     "lamb": lambda: keras.optimizers.Lamb(1e-2),
 }
+FILLS = {"zero": 0.0, "mean / 100": 0.01, "mean / 10": 0.1, "mean": 1.0}
 SETTINGS = {
     "data": "Fashion-MNIST sample, 6,000 train, 1,000 test",
     "batch": BATCH,
@@ -51,14 +52,13 @@ def main() -> None:
         options.starts, options.models, options.optimizers, range(options.seeds)
     ):
         measure(records, kind, name, seed, start)
-    print(table(records))
 
 
 def measure(
     records: Records, kind: str, name: str, seed: int, start: int
 ) -> None:
     """Measures every arm that starts from one trained network."""
-    arms = [(v, f) for v in ("widen", "deepen") for f in ("zero", "mean")]
+    arms = itertools.product(("widen", "deepen"), FILLS)
     common = {"start": start, "model": kind, "optimizer": name, "seed": seed}
     keys = [{**common, "edit": v, "fill": f} for v, f in arms]
     if all(records.find(**key) for key in keys):
@@ -72,6 +72,8 @@ def measure(
         model.save(path)
         plain = train(keras.saving.load_model(path), batches[start:], test)
         for key in keys:
+            if records.find(**key):
+                continue
             grown = keras.saving.load_model(path)
             grow(grown, key["edit"], key["fill"], seed)
             found = train(grown, batches[start:], test)
@@ -128,7 +130,7 @@ def build(kind: str, optimizer: Any, seed: int) -> keras.Model:
 
 
 def grow(model: keras.Model, verb: str, fill: str, seed: int) -> None:
-    """Edits the network; second-order slots begin at 0 or at a mean."""
+    """Edits the network; second-order slots begin at a share of a mean."""
     layer = model.get_layer("hidden")
     if verb == "deepen":
         old = {id(v) for v in model.trainable_variables}
@@ -139,23 +141,24 @@ def grow(model: keras.Model, verb: str, fill: str, seed: int) -> None:
         }
         deepen(model, after="hidden", seed=seed)
         for variable, slot in second_order(model):
-            if id(variable) not in old and fill == "mean":
+            if id(variable) not in old:
                 mean = means.get(len(variable.shape), max(means.values()))
-                slot.assign(np.full(slot.shape, mean, "float32"))
+                start = FILLS[fill] * mean
+                slot.assign(np.full(slot.shape, start, "float32"))
         return
     graph = surgery.ChannelGraph(model)
     width = 24 if hasattr(layer, "filters") else 64
     plan = plan_widen(graph, "hidden", to=width, seed=seed).plan
     original = plan.map
 
-    def zeros(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
+    def scaled(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
         new = original(variable, array, kind)
-        if kind == "gradient2" and fill == "zero":
+        if kind == "gradient2":
             is_new = original(variable, np.zeros(array.shape, bool), "index")
-            new = np.where(is_new, 0, new).astype(new.dtype)
+            new = np.where(is_new, FILLS[fill] * new, new).astype(new.dtype)
         return new
 
-    plan.map = zeros  # type: ignore[method-assign]
+    plan.map = scaled  # type: ignore[method-assign]
     apply(model, graph, plan)
 
 
@@ -192,30 +195,6 @@ def train(model: Any, batches: Any, test: Any) -> dict[str, float]:
         "late": float(np.mean(losses[-50:])),
         "accuracy": accuracy,
     }
-
-
-def table(records: Records) -> str:
-    """One line an arm: means over the seeds, against the ungrown network."""
-    lines = [
-        "| steps | model | optimizer | edit | fill | first step | early loss "
-        "| late loss | accuracy |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in records.rows:
-        names = ("start", "model", "optimizer", "edit", "fill")
-        groups.setdefault(tuple(row[k] for k in names), []).append(row)
-    for key in sorted(groups):
-        rows = groups[key]
-        step, early, late, accuracy = (
-            np.mean([row[k] for row in rows])
-            for k in ("step", "early_loss", "late_loss", "accuracy")
-        )
-        lines.append(
-            f"| {' | '.join(map(str, key))} | {step:.2f} x | {early:+.4f} "
-            f"| {late:+.4f} | {accuracy:+.4f} |"
-        )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

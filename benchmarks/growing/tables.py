@@ -11,6 +11,8 @@ Rows = list[dict[str, Any]]
 GOAL = 0.6  # Of the large network's compute.
 NEW_UNITS = "growing_new_units"
 COMPUTE = "growing_compute"
+SLOTS = "growing_slots"
+FILLS = ("mean", "mean / 10", "mean / 100", "zero")
 UNITS = ("paired", "zero", "net2net", "gradmax", "random", "none")
 ARMS = {
     "scratch": "large, from scratch",
@@ -103,10 +105,40 @@ def goal_table() -> str:
     return markdown(head, body)
 
 
+def slots_table() -> str:
+    """Returns how training went on with each start of second-order slots."""
+    rows = _rows(SLOTS)
+    if not rows:
+        return "Not measured yet."
+    names = ("edit", "model", "optimizer", "start")
+    body = []
+    for key in sorted({tuple(row[name] for name in names) for row in rows}):
+        found: dict[str, Rows] = {fill: [] for fill in FILLS}
+        for row in rows:
+            if tuple(row[name] for name in names) == key:
+                found[row["fill"]].append(row)
+        late = [_middle(found[fill], "late_loss", "+.3f") for fill in FILLS]
+        ends = [
+            f"{_middle(found['mean'], name, form)} / "
+            f"{_middle(found['zero'], name, form)}"
+            for name, form in (("early_loss", "+.3f"), ("step", ".1f"))
+        ]
+        edit, model, optimizer, start = key
+        title = f"{edit}, {model}, {optimizer}, after {start:,} steps"
+        body.append([title, *late, *ends])
+    head = ["loss against the ungrown network, steps 151-200", *FILLS]
+    head += ["the same, steps 2-20: mean / zero", "first step: mean / zero"]
+    note = (
+        'Medians of 3 seeds; "-" was not run. The first step is the change of '
+        "the outputs against that of the ungrown network."
+    )
+    return f"{markdown(head, body)}\n\n{note}"
+
+
 def environment_note() -> str:
     """Returns when, with what and on what the numbers were measured."""
     lines = []
-    for name in (NEW_UNITS, COMPUTE):
+    for name in (NEW_UNITS, COMPUTE, SLOTS):
         if (RESULTS / f"{name}.json").exists():
             run = load(name)["runs"][-1]
             facts = run["environment"]
@@ -180,6 +212,11 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.4f} ({low:.4f}-{high:.4f})"
 
 
+def _middle(rows: Rows, name: str, form: str) -> str:
+    values = [row[name] for row in rows]
+    return format(statistics.median(values), form) if values else "-"
+
+
 def _rows(name: str) -> Rows:
     if not (RESULTS / f"{name}.json").exists():
         return []
@@ -191,5 +228,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "growing new units": new_units_table,
     "growing compute": compute_table,
     "growing goals": goal_table,
+    "growing slots": slots_table,
     "growing environment": environment_note,
 }

@@ -304,8 +304,6 @@ def _slot(
         new = new * share.astype(new.dtype)
     if axis.fresh is None:
         return new
-    if kind == "gradient2":  # Zeros would make the first steps far too long.
-        kept = np.delete(new, axis.fresh.positions, axis=axis.binding.axis)
-        mean = kept.mean(axis=axis.binding.axis, keepdims=True)
-        return _put(new, axis, mean.astype(new.dtype))
+    # Nothing is known of new units. A mean over the old ones in the sums of
+    # squares would hold them back for as long as the optimizer remembers.
     return _put(new, axis, np.zeros((), new.dtype))
