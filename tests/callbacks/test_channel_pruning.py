@@ -1,4 +1,4 @@
-"""`ChannelPruning` cuts when and what it should, and the fit goes on."""
+"""`ChannelPruning` cuts what it should, and the fit goes on."""
 
 import copy
 import pickle
@@ -6,6 +6,14 @@ import pickle
 import keras
 import numpy as np
 import pytest
+from callback_tools.channel_pruning import (
+    TRACED,
+    build,
+    compiled,
+    fit,
+    state,
+    units,
+)
 
 from keras_netopt import schedules
 from keras_netopt.callbacks import Pruning
@@ -14,13 +22,9 @@ from keras_netopt.callbacks.channel_pruning import (
     measure_milliseconds,
 )
 from keras_netopt.surgery import Size
-from keras_netopt.training import MaskStore, NoEffectWarning
+from keras_netopt.training import MaskStore
 
 L = keras.layers
-# Each cut costs TensorFlow a trace; a few tests below pay for it.
-IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
-JIT = False if IS_TENSORFLOW else "auto"
-TRACED = {"run_eagerly": False}
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -35,31 +39,6 @@ def count_macs(model):
     return float(Size.of(model).macs)
 
 
-def build(**arguments):
-    keras.utils.set_random_seed(7)
-    model = keras.Sequential(
-        [
-            keras.Input((8,)),
-            L.Dense(32, activation="relu", name="one"),
-            L.BatchNormalization(momentum=0.9, name="norm"),
-            L.Dropout(0.2),
-            L.Dense(48, activation="relu", name="two"),
-            L.Dense(3, name="out"),
-        ]
-    )
-    return compiled(model, **arguments)
-
-
-def compiled(model, **arguments):
-    model.compile(
-        arguments.pop("optimizer", "adam"),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=JIT,
-        **{"run_eagerly": IS_TENSORFLOW, **arguments},
-    )
-    return model
-
-
 def residual():
     keras.utils.set_random_seed(7)
     inputs = keras.Input((6, 6, 1))
@@ -71,44 +50,6 @@ def residual():
     x = L.Add()([skip, L.Conv2D(16, 1, name="last")(x)])
     x = L.GlobalAveragePooling2D()(x)
     return compiled(keras.Model(inputs, L.Dense(3, name="out")(x)), **TRACED)
-
-
-def fit(model, data, *callbacks, **arguments):
-    arguments = {"epochs": 4, "batch_size": 16, "verbose": 0, **arguments}
-    return model.fit(*data, callbacks=list(callbacks), **arguments).history
-
-
-def units(model):
-    return [layer.units for layer in model.layers if hasattr(layer, "units")]
-
-
-def kernels(model):
-    found = [layer.kernel for layer in model.layers if hasattr(layer, "units")]
-    return [keras.ops.convert_to_numpy(kernel) for kernel in found]
-
-
-def zeros(model):
-    return sum(int((kernel == 0).sum()) for kernel in kernels(model))
-
-
-def kernel_size(model):
-    return sum(kernel.size for kernel in kernels(model))
-
-
-def state(model):
-    variables = [*model.weights, *model.optimizer.variables]
-    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
-
-
-class Widths(keras.callbacks.Callback):
-    """Writes down the width that `one` had in every batch."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.seen.append(self.model.get_layer("one").units)
 
 
 def test_the_model_gets_smaller_and_trains_on(toy_data):
@@ -194,70 +135,6 @@ def test_rounded_widths_and_narrow_layers(toy_data):
     assert dict(callback.report().skipped)["narrow"].startswith("has 6 units")
 
 
-@pytest.mark.parametrize(
-    ("ratio", "options", "fit_options", "widths"),
-    [
-        # Four equal cuts at 10, 27, 43 and 60 % of ten epochs.
-        (0.5, {}, {"epochs": 10}, [32, 28, 28, 24, 24, 20, 16, 16, 16, 16]),
-        (0.5, {"steps": 1}, {"epochs": 4}, [32, 16, 16, 16]),
-        (0.5, {}, {"epochs": 2}, [32, 16]),
-        (schedules.Constant(0.5), {}, {"epochs": 2}, [16, 16]),
-        (
-            schedules.Steps({"1ep": 0.25, "2ep": 0.5}),
-            {},
-            {"epochs": 3},
-            [32, 24, 16],
-        ),
-        (
-            schedules.Linear(final=0.5, begin=0.0, end=0.5),
-            {"steps": 2},
-            {"epochs": 4},
-            [32, 24, 16, 16],
-        ),
-    ],
-)
-def test_cuts_come_at_epoch_begins(
-    toy_data, ratio, options, fit_options, widths
-):
-    model, watch = build(), Widths()
-    callback = ChannelPruning(ratio, round_to=4, **options)
-    fit(model, toy_data, callback, watch, batch_size=32, **fit_options)
-
-    assert watch.seen == [width for width in widths for _ in range(2)]
-
-
-def test_a_fit_of_one_epoch_is_cut_between_its_batches(toy_data):
-    model, watch = build(), Widths()
-    fit(model, toy_data, ChannelPruning(0.5, steps=2), watch, epochs=1,
-        batch_size=8)  # fmt: skip
-
-    assert watch.seen == [32, 24, 24, 24, 24, 16, 16, 16]
-
-
-def test_a_step_point_cuts_inside_an_epoch(toy_data):
-    model, watch = build(), Widths()
-    schedule = schedules.Constant(0.5, begin=3)
-    history = fit(model, toy_data, ChannelPruning(schedule), watch, epochs=2)
-
-    assert watch.seen == [32, 32, 32, 16, 16, 16, 16, 16]
-    assert history["channels"] == [0.5, 0.5]
-
-
-@pytest.mark.filterwarnings("ignore:Your input ran out of data")
-def test_epochs_of_unknown_length_are_cut_too(toy_data):
-    if not IS_TENSORFLOW:
-        pytest.skip("a data set of unknown length that repeats is tf.data's")
-    import tensorflow as tf
-
-    data = tf.data.Dataset.from_tensor_slices(toy_data).batch(16)
-    data = data.filter(lambda x, y: True)  # Its length is unknown now.
-    model, watch = build(), Widths()
-    callbacks = [ChannelPruning(0.5), watch]
-    model.fit(data, epochs=4, verbose=0, shuffle=False, callbacks=callbacks)
-
-    assert watch.seen == [32] * 4 + [24] * 4 + [16] * 8
-
-
 def test_masks_of_pruning_stay_aligned(toy_data):
     class Check(keras.callbacks.Callback):
         leaks = 0
@@ -300,93 +177,6 @@ def test_a_cut_after_the_last_mask_update_keeps_the_sparsity(toy_data):
     zeros = sum(int((np.array(k) == 0).sum()) for k in kernels)
     assert zeros == round(0.5 * sum(int(np.prod(k.shape)) for k in kernels))
     assert history["sparsity"][-1] == pytest.approx(0.5, abs=1e-3)
-
-
-def texts(told):
-    ours = [w for w in told if issubclass(w.category, NoEffectWarning)]
-    return [str(w.message) for w in ours]
-
-
-class Crash(Exception):
-    pass
-
-
-class CrashAt(keras.callbacks.Callback):
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self.epoch:
-            raise Crash
-
-
-@pytest.mark.parametrize(
-    ("epoch", "first"),
-    [
-        (2, True),
-        (5, False),
-        *(
-            pytest.param(epoch, first, marks=pytest.mark.slow)
-            for epoch, first in [(1, True), (1, False), (3, True), (2, False)]
-        ),
-    ],
-)
-def test_a_resumed_fit_equals_an_uninterrupted_one(
-    toy_data, tmp_path, epoch, first
-):
-    def callbacks(*more):
-        backup = keras.callbacks.BackupAndRestore(tmp_path)
-        pair = [backup, ChannelPruning(0.5, round_to=4)]
-        return [*(pair if first else pair[::-1]), *more]
-
-    arguments = {"epochs": 6, "batch_size": 32, "shuffle": False}
-    whole = build()
-    history = fit(whole, toy_data, *callbacks(), **arguments)
-    broken = build()
-    with pytest.raises(Crash):
-        fit(broken, toy_data, *callbacks(CrashAt(epoch)), **arguments)
-    resumed, again = build(), callbacks()
-    rest = fit(resumed, toy_data, *again, **arguments)
-
-    assert all(c.complete for c in again if isinstance(c, ChannelPruning))
-    assert rest["channels"] == history["channels"][-len(rest["channels"]) :]
-    assert len(rest["loss"]) == 6 - epoch
-    for mine, theirs in zip(state(resumed), state(whole), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-
-
-def test_early_stopping_may_put_older_weights_back(toy_data):
-    model = build()
-    early = keras.callbacks.EarlyStopping(
-        "loss", mode="max", patience=9, restore_best_weights=True
-    )
-    fit(model, toy_data, early, ChannelPruning(0.5), epochs=4)
-
-    assert units(model) == [16, 24, 3]
-    assert np.isfinite(model.evaluate(*toy_data, verbose=0))
-
-
-def test_a_second_fit_goes_on_and_a_new_callback_cuts_again(toy_data):
-    model, callback = build(), ChannelPruning(0.5)
-    fit(model, toy_data, callback)
-    fit(model, toy_data, callback, epochs=2)
-    assert units(model) == [16, 24, 3]
-    fit(model, toy_data, ChannelPruning(0.5), epochs=2)
-    assert units(model) == [8, 8, 3]
-    fresh = build()
-    fit(fresh, toy_data, callback)
-    assert units(fresh) == [16, 24, 3]
-
-
-def test_a_fit_after_the_last_cut_may_be_of_any_length(toy_data):
-    model = build()
-    callback = ChannelPruning(schedules.Constant(0.5, begin="2ep"))
-    fit(model, toy_data, callback, epochs=3)
-    history = fit(model, toy_data, callback, epochs=1)
-
-    assert units(model) == [16, 24, 3]
-    assert history["channels"] == [0.5]
 
 
 def test_latency_is_measured_once_and_few_times(toy_data):
@@ -460,57 +250,6 @@ def test_batch_statistics_are_measured_anew(toy_data):
     assert measured.all()
 
 
-def test_a_fit_that_ends_early_says_so(toy_data):
-    class Stop(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            self.model.stop_training = epoch == 1
-
-    model = build()
-    with pytest.warns(NoEffectWarning) as told:
-        fit(model, toy_data, ChannelPruning(0.5), Stop(), epochs=10)
-
-    assert texts(told) == [
-        "ChannelPruning: training ended with 1 of 4 cuts made, 20% of the "
-        "channels are gone. Train longer, or let the schedule reach 50% "
-        "earlier."
-    ]
-
-
-def test_nothing_to_cut_is_told_once(toy_data):
-    model = compiled(keras.Sequential([keras.Input((8,)), L.Dense(3)]))
-    with pytest.warns(NoEffectWarning) as told:
-        fit(model, toy_data, ChannelPruning(0.5))
-
-    (text,) = texts(told)
-    assert "no layer can be cut" in text
-    assert "`include`" in text
-
-
-def test_a_ratio_of_zero_changes_nothing(toy_data):
-    plain, treated = build(), build()
-    keras.utils.set_random_seed(1)
-    fit(plain, toy_data)
-    keras.utils.set_random_seed(1)
-    history = fit(treated, toy_data, ChannelPruning(0.0))
-
-    for mine, theirs in zip(state(treated), state(plain), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-    assert history["channels"] == [1.0] * 4
-
-
-def test_weights_that_are_not_finite_are_not_cut(toy_data):
-    model = build()
-    spoil = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: model.get_layer("one").kernel.assign(
-            np.full((8, 32), np.nan)
-        )
-    )
-    with pytest.warns(NoEffectWarning, match="a cut to 50% was left out"):
-        fit(model, toy_data, spoil, ChannelPruning(0.5, steps=1), epochs=2)
-
-    assert units(model) == [32, 48, 3]
-
-
 def test_the_config_holds_every_argument(toy_data):
     callback = ChannelPruning(
         schedules.Linear(final=0.4),
@@ -560,105 +299,3 @@ def test_the_report_adds_up_the_cuts(toy_data):
         ("one", 32, 16), ("two", 48, 24)
     ]  # fmt: skip
     assert (report.before, report.after) == (before, Size.of(model))
-
-
-BAD = {
-    "ratio": (-0.1, "in [0, 1)"),
-    "score": ("best", "'taylor'"),
-    "target": ("speed", "'latency'"),
-    "allocation": ("fair", "'isomorphic'"),
-    "steps": (0, "at least 1"),
-    "round_to": (0, "at least 1"),
-    "min_channels": (0, "at least 1"),
-    "seed": (-1, "at least 0"),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_arguments_are_refused_at_construction(name):
-    value, text = BAD[name]
-    with pytest.raises(ValueError) as error:
-        ChannelPruning(**{"ratio": 0.5, name: value})
-
-    message = str(error.value)
-    assert message.startswith(f"Argument `{name}` must ")
-    assert text in message
-    assert message.endswith(f"Received: {name}={value!r}")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "kind", "text"),
-    [
-        ({"ratio": None}, TypeError, "`ratio` must be a float in"),
-        ({"steps": 2.0}, TypeError, "`steps` must be an integer"),
-        ({"meter": 3}, TypeError, "`meter` must be a callable"),
-        ({"recalibrate": True}, ValueError, "`data` must be given"),
-        ({"score": "taylor"}, ValueError, "`data` must be given"),
-    ],
-)
-def test_bad_types_are_refused_at_construction(arguments, kind, text):
-    with pytest.raises(kind, match=text):
-        ChannelPruning(**{"ratio": 0.5, **arguments})
-
-
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        ({"include": "three"}, "`include` must match at least one layer"),
-        ({"exclude": "three"}, "`exclude` must match at least one layer"),
-        ({"include": "out"}, "reaches the output"),
-        ({"score": lambda v: np.ones(2)}, "must return an array of shape"),
-        (
-            {"ratio": schedules.Constant(0.5, begin="9ep")},
-            "behind the end of this fit",
-        ),
-        (
-            {"ratio": schedules.Steps({0.1: 0.5, 0.6: 0.2})},
-            "a schedule that never falls",
-        ),
-        (
-            {"ratio": schedules.Linear(final=1.0)},
-            r"a schedule with values in \[0, 1\), it reaches 1",
-        ),
-    ],
-)
-def test_what_does_not_fit_the_model_is_refused_before_training(
-    toy_data, arguments, text
-):
-    model = build()
-    before = model.get_weights()
-    arguments = {"ratio": 0.5, **arguments}
-    if callable(arguments.get("score")):
-        keras.saving.register_keras_serializable("tests", "wrong_shape")(
-            arguments["score"]
-        )
-    with pytest.raises(ValueError, match=text):
-        fit(model, toy_data, ChannelPruning(**arguments))
-
-    for old, new in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
-
-
-def test_an_optimizer_that_cannot_follow_is_refused(toy_data):
-    model = build(optimizer=keras.optimizers.Ftrl(0.01))
-    with pytest.raises(ValueError, match="Ftrl"):
-        fit(model, toy_data, ChannelPruning(0.5))
-
-
-def test_a_subclassed_model_is_refused(toy_data):
-    class Plain(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.dense = L.Dense(3)
-
-        def build(self, input_shape):
-            self.dense.build(input_shape)
-            self.built = True
-
-        def call(self, inputs):
-            return self.dense(inputs)
-
-    model = Plain()
-    model.build((None, 8))
-    with pytest.raises(ValueError, match="subclassed"):
-        fit(compiled(model), toy_data, ChannelPruning(0.5))

@@ -1,0 +1,170 @@
+"""`ChannelPruning` says what has no effect and refuses what cannot work."""
+
+import keras
+import numpy as np
+import pytest
+from callback_tools.channel_pruning import build, compiled, fit, state, units
+
+from keras_netopt import schedules
+from keras_netopt.callbacks.channel_pruning import ChannelPruning
+from keras_netopt.training import NoEffectWarning
+
+L = keras.layers
+
+
+def texts(told):
+    ours = [w for w in told if issubclass(w.category, NoEffectWarning)]
+    return [str(w.message) for w in ours]
+
+
+def test_a_fit_that_ends_early_says_so(toy_data):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    model = build()
+    with pytest.warns(NoEffectWarning) as told:
+        fit(model, toy_data, ChannelPruning(0.5), Stop(), epochs=10)
+
+    assert texts(told) == [
+        "ChannelPruning: training ended with 1 of 4 cuts made, 20% of the "
+        "channels are gone. Train longer, or let the schedule reach 50% "
+        "earlier."
+    ]
+
+
+def test_nothing_to_cut_is_told_once(toy_data):
+    model = compiled(keras.Sequential([keras.Input((8,)), L.Dense(3)]))
+    with pytest.warns(NoEffectWarning) as told:
+        fit(model, toy_data, ChannelPruning(0.5))
+
+    (text,) = texts(told)
+    assert "no layer can be cut" in text
+    assert "`include`" in text
+
+
+def test_a_ratio_of_zero_changes_nothing(toy_data):
+    plain, treated = build(), build()
+    keras.utils.set_random_seed(1)
+    fit(plain, toy_data)
+    keras.utils.set_random_seed(1)
+    history = fit(treated, toy_data, ChannelPruning(0.0))
+
+    for mine, theirs in zip(state(treated), state(plain), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert history["channels"] == [1.0] * 4
+
+
+def test_weights_that_are_not_finite_are_not_cut(toy_data):
+    model = build()
+    spoil = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: model.get_layer("one").kernel.assign(
+            np.full((8, 32), np.nan)
+        )
+    )
+    with pytest.warns(NoEffectWarning, match="a cut to 50% was left out"):
+        fit(model, toy_data, spoil, ChannelPruning(0.5, steps=1), epochs=2)
+
+    assert units(model) == [32, 48, 3]
+
+
+BAD = {
+    "ratio": (-0.1, "in [0, 1)"),
+    "score": ("best", "'taylor'"),
+    "target": ("speed", "'latency'"),
+    "allocation": ("fair", "'isomorphic'"),
+    "steps": (0, "at least 1"),
+    "round_to": (0, "at least 1"),
+    "min_channels": (0, "at least 1"),
+    "seed": (-1, "at least 0"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_arguments_are_refused_at_construction(name):
+    value, text = BAD[name]
+    with pytest.raises(ValueError) as error:
+        ChannelPruning(**{"ratio": 0.5, name: value})
+
+    message = str(error.value)
+    assert message.startswith(f"Argument `{name}` must ")
+    assert text in message
+    assert message.endswith(f"Received: {name}={value!r}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        ({"ratio": None}, TypeError, "`ratio` must be a float in"),
+        ({"steps": 2.0}, TypeError, "`steps` must be an integer"),
+        ({"meter": 3}, TypeError, "`meter` must be a callable"),
+        ({"recalibrate": True}, ValueError, "`data` must be given"),
+        ({"score": "taylor"}, ValueError, "`data` must be given"),
+    ],
+)
+def test_bad_types_are_refused_at_construction(arguments, kind, text):
+    with pytest.raises(kind, match=text):
+        ChannelPruning(**{"ratio": 0.5, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"include": "three"}, "`include` must match at least one layer"),
+        ({"exclude": "three"}, "`exclude` must match at least one layer"),
+        ({"include": "out"}, "reaches the output"),
+        ({"score": lambda v: np.ones(2)}, "must return an array of shape"),
+        (
+            {"ratio": schedules.Constant(0.5, begin="9ep")},
+            "behind the end of this fit",
+        ),
+        (
+            {"ratio": schedules.Steps({0.1: 0.5, 0.6: 0.2})},
+            "a schedule that never falls",
+        ),
+        (
+            {"ratio": schedules.Linear(final=1.0)},
+            r"a schedule with values in \[0, 1\), it reaches 1",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused_before_training(
+    toy_data, arguments, text
+):
+    model = build()
+    before = model.get_weights()
+    arguments = {"ratio": 0.5, **arguments}
+    if callable(arguments.get("score")):
+        keras.saving.register_keras_serializable("tests", "wrong_shape")(
+            arguments["score"]
+        )
+    with pytest.raises(ValueError, match=text):
+        fit(model, toy_data, ChannelPruning(**arguments))
+
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_an_optimizer_that_cannot_follow_is_refused(toy_data):
+    model = build(optimizer=keras.optimizers.Ftrl(0.01))
+    with pytest.raises(ValueError, match="Ftrl"):
+        fit(model, toy_data, ChannelPruning(0.5))
+
+
+def test_a_subclassed_model_is_refused(toy_data):
+    class Plain(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = L.Dense(3)
+
+        def build(self, input_shape):
+            self.dense.build(input_shape)
+            self.built = True
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    model = Plain()
+    model.build((None, 8))
+    with pytest.raises(ValueError, match="subclassed"):
+        fit(compiled(model), toy_data, ChannelPruning(0.5))

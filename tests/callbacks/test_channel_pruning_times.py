@@ -1,0 +1,162 @@
+"""`ChannelPruning` cuts when it should, in resumed and in further fits too."""
+
+import keras
+import numpy as np
+import pytest
+from callback_tools.channel_pruning import (
+    IS_TENSORFLOW,
+    Widths,
+    build,
+    fit,
+    state,
+    units,
+)
+
+from keras_netopt import schedules
+from keras_netopt.callbacks.channel_pruning import ChannelPruning
+
+
+@pytest.mark.parametrize(
+    ("ratio", "options", "fit_options", "widths"),
+    [
+        # Four equal cuts at 10, 27, 43 and 60 % of ten epochs.
+        (0.5, {}, {"epochs": 10}, [32, 28, 28, 24, 24, 20, 16, 16, 16, 16]),
+        (0.5, {"steps": 1}, {"epochs": 4}, [32, 16, 16, 16]),
+        (0.5, {}, {"epochs": 2}, [32, 16]),
+        (schedules.Constant(0.5), {}, {"epochs": 2}, [16, 16]),
+        (
+            schedules.Steps({"1ep": 0.25, "2ep": 0.5}),
+            {},
+            {"epochs": 3},
+            [32, 24, 16],
+        ),
+        (
+            schedules.Linear(final=0.5, begin=0.0, end=0.5),
+            {"steps": 2},
+            {"epochs": 4},
+            [32, 24, 16, 16],
+        ),
+    ],
+)
+def test_cuts_come_at_epoch_begins(
+    toy_data, ratio, options, fit_options, widths
+):
+    model, watch = build(), Widths()
+    callback = ChannelPruning(ratio, round_to=4, **options)
+    fit(model, toy_data, callback, watch, batch_size=32, **fit_options)
+
+    assert watch.seen == [width for width in widths for _ in range(2)]
+
+
+def test_a_fit_of_one_epoch_is_cut_between_its_batches(toy_data):
+    model, watch = build(), Widths()
+    fit(model, toy_data, ChannelPruning(0.5, steps=2), watch, epochs=1,
+        batch_size=8)  # fmt: skip
+
+    assert watch.seen == [32, 24, 24, 24, 24, 16, 16, 16]
+
+
+def test_a_step_point_cuts_inside_an_epoch(toy_data):
+    model, watch = build(), Widths()
+    schedule = schedules.Constant(0.5, begin=3)
+    history = fit(model, toy_data, ChannelPruning(schedule), watch, epochs=2)
+
+    assert watch.seen == [32, 32, 32, 16, 16, 16, 16, 16]
+    assert history["channels"] == [0.5, 0.5]
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_epochs_of_unknown_length_are_cut_too(toy_data):
+    if not IS_TENSORFLOW:
+        pytest.skip("a data set of unknown length that repeats is tf.data's")
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices(toy_data).batch(16)
+    data = data.filter(lambda x, y: True)  # Its length is unknown now.
+    model, watch = build(), Widths()
+    callbacks = [ChannelPruning(0.5), watch]
+    model.fit(data, epochs=4, verbose=0, shuffle=False, callbacks=callbacks)
+
+    assert watch.seen == [32] * 4 + [24] * 4 + [16] * 8
+
+
+class Crash(Exception):
+    pass
+
+
+class CrashAt(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise Crash
+
+
+@pytest.mark.parametrize(
+    ("epoch", "first"),
+    [
+        (2, True),
+        (5, False),
+        *(
+            pytest.param(epoch, first, marks=pytest.mark.slow)
+            for epoch, first in [(1, True), (1, False), (3, True), (2, False)]
+        ),
+    ],
+)
+def test_a_resumed_fit_equals_an_uninterrupted_one(
+    toy_data, tmp_path, epoch, first
+):
+    def callbacks(*more):
+        backup = keras.callbacks.BackupAndRestore(tmp_path)
+        pair = [backup, ChannelPruning(0.5, round_to=4)]
+        return [*(pair if first else pair[::-1]), *more]
+
+    arguments = {"epochs": 6, "batch_size": 32, "shuffle": False}
+    whole = build()
+    history = fit(whole, toy_data, *callbacks(), **arguments)
+    broken = build()
+    with pytest.raises(Crash):
+        fit(broken, toy_data, *callbacks(CrashAt(epoch)), **arguments)
+    resumed, again = build(), callbacks()
+    rest = fit(resumed, toy_data, *again, **arguments)
+
+    assert all(c.complete for c in again if isinstance(c, ChannelPruning))
+    assert rest["channels"] == history["channels"][-len(rest["channels"]) :]
+    assert len(rest["loss"]) == 6 - epoch
+    for mine, theirs in zip(state(resumed), state(whole), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_early_stopping_may_put_older_weights_back(toy_data):
+    model = build()
+    early = keras.callbacks.EarlyStopping(
+        "loss", mode="max", patience=9, restore_best_weights=True
+    )
+    fit(model, toy_data, early, ChannelPruning(0.5), epochs=4)
+
+    assert units(model) == [16, 24, 3]
+    assert np.isfinite(model.evaluate(*toy_data, verbose=0))
+
+
+def test_a_second_fit_goes_on_and_a_new_callback_cuts_again(toy_data):
+    model, callback = build(), ChannelPruning(0.5)
+    fit(model, toy_data, callback)
+    fit(model, toy_data, callback, epochs=2)
+    assert units(model) == [16, 24, 3]
+    fit(model, toy_data, ChannelPruning(0.5), epochs=2)
+    assert units(model) == [8, 8, 3]
+    fresh = build()
+    fit(fresh, toy_data, callback)
+    assert units(fresh) == [16, 24, 3]
+
+
+def test_a_fit_after_the_last_cut_may_be_of_any_length(toy_data):
+    model = build()
+    callback = ChannelPruning(schedules.Constant(0.5, begin="2ep"))
+    fit(model, toy_data, callback, epochs=3)
+    history = fit(model, toy_data, callback, epochs=1)
+
+    assert units(model) == [16, 24, 3]
+    assert history["channels"] == [0.5]
