@@ -1,0 +1,149 @@
+"""Curriculum on tokens, a PyDataset and a DataLoader."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from callback_tools.curriculum import HALF, SCORES
+
+from keras_netopt import curriculum as engine
+from keras_netopt.callbacks import Curriculum
+
+
+def test_weights_of_tokens_reach_the_step(make_mlp):
+    """Self-paced weights on a loss with a value for each token."""
+    tokens = np.random.default_rng(0).integers(0, 5, (64, 6)).astype("int32")
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            keras.layers.Embedding(5, 4),
+            keras.layers.Dense(5),
+        ]
+    )
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    curriculum = Curriculum(tokens, tokens, ordering=engine.SelfPaced("linear"))
+    history = model.fit(
+        curriculum.dataset(8), epochs=3, verbose=0, callbacks=[curriculum]
+    )
+    assert np.isfinite(history.history["loss"]).all()
+    assert curriculum.scores.shape == (64,)
+
+
+def test_weights_of_the_wrong_shape_are_refused():
+    """Zeros and ones look like several labels of a sample."""
+    tokens = np.random.default_rng(0).integers(0, 2, (64, 6)).astype("int32")
+    model = keras.Sequential(
+        [keras.Input((6,), dtype="int32"), keras.layers.Embedding(2, 2)]
+    )
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    # JAX and torch build a fresh model with a batch, and Keras would refuse.
+    model.evaluate(tokens, tokens, verbose=0)
+    curriculum = Curriculum(tokens, tokens, difficulty=SCORES)
+    with pytest.raises(ValueError, match="`token_weights`.*be True here"):
+        model.fit(curriculum.dataset(8), verbose=0, callbacks=[curriculum])
+    model.fit(
+        curriculum.dataset(8, token_weights=True),
+        verbose=0,
+        callbacks=[curriculum],
+    )
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x, y):
+        super().__init__()
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        rows = slice(8 * i, 8 * i + 8)
+        return self.x[rows], self.y[rows]
+
+
+def test_batches_of_a_pydataset_are_put_in_order(toy_data, make_mlp):
+    curriculum = Curriculum(
+        Batches(*toy_data), difficulty=np.arange(8.0)[::-1], pacing=HALF
+    )
+    make_mlp().fit(
+        curriculum.dataset(), epochs=2, verbose=0, callbacks=[curriculum]
+    )
+    shown = curriculum.shown()[1]
+    assert shown[0].tolist() == [0, 0, 0, 0, 2, 2, 2, 2]
+    with pytest.raises(ValueError, match="left out for a PyDataset"):
+        curriculum.dataset(16)
+
+
+@pytest.mark.filterwarnings("ignore:Curriculum. all 8 scores are 1")
+@pytest.mark.parametrize("difficulty", ["loss", "forgetting"])
+def test_each_batch_of_a_pydataset_gets_a_score(difficulty, toy_data, make_mlp):
+    curriculum = Curriculum(Batches(*toy_data), difficulty=difficulty)
+    make_mlp().fit(
+        curriculum.dataset(), epochs=3, verbose=0, callbacks=[curriculum]
+    )
+    assert curriculum.scores.shape == (8,)
+    assert (curriculum.scores > 0).any()
+    if difficulty == "loss":
+        assert len(np.unique(curriculum.scores)) == 8
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_dataloader_follows_the_plan(workers, toy_data, echo_steps):
+    torch = pytest.importorskip("torch")
+    x = torch.arange(64.0)[:, None]
+    data = torch.utils.data.TensorDataset(x, torch.zeros(64, 1))
+    curriculum = Curriculum(data, difficulty=SCORES, pacing=HALF)
+    loader = torch.utils.data.DataLoader(
+        data, batch_sampler=curriculum.batch_sampler(8), num_workers=workers
+    )
+    model, steps = echo_steps
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
+        warnings.filterwarnings("ignore", message=".*fork")
+        model.fit(loader, epochs=3, verbose=0, callbacks=[curriculum, steps])
+
+    assert [len(epoch) for epoch in steps.epochs] == [8, 8, 8]
+    first = curriculum.shown()[1][0]
+    hard = np.argsort(SCORES)[32:]
+    assert not first[hard].any()
+    drawn = np.flatnonzero(first)
+    assert np.mean(steps.epochs[0]) == pytest.approx(
+        (first[drawn] * drawn).sum() / first.sum(), rel=1e-3
+    )
+
+
+def test_weights_cannot_travel_through_a_dataloader(toy_data):
+    curriculum = Curriculum(*toy_data, ordering=engine.SelfPaced("linear"))
+    with pytest.raises(ValueError, match="no weights for a DataLoader"):
+        curriculum.batch_sampler(8)
+
+
+@pytest.fixture
+def echo_steps():
+    class Steps(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.epochs = []
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epochs.append([])
+            self.total = 0.0
+
+        def on_train_batch_end(self, batch, logs=None):
+            total = float(logs["loss"]) * (batch + 1)
+            self.epochs[-1].append(total - self.total)
+            self.total = total
+
+    model = keras.Sequential(
+        [
+            keras.Input((1,)),
+            keras.layers.Dense(1, use_bias=False, kernel_initializer="ones"),
+        ]
+    )
+    model.compile(keras.optimizers.SGD(0.0), "mae")
+    return model, Steps()

@@ -1,0 +1,147 @@
+"""Curriculum copied, pickled, and gone on with in another fit."""
+
+import copy
+
+import keras
+import numpy as np
+import pytest
+from callback_tools.curriculum import SCORES
+
+from keras_netopt import curriculum as engine
+from keras_netopt.training import NotIntendedUseWarning
+
+
+def test_copies_plan_for_the_data_of_the_original(make, train):
+    curriculum = make()
+    copied = copy.deepcopy(curriculum)
+    train(copied, data=curriculum.dataset(8))
+    assert len(copied.shown()[0]) == 4
+    assert len(curriculum.shown()[0]) == 0
+    again = copy.deepcopy(copied)
+    assert len(again.shown()[0]) == 0
+    assert again._model is None
+
+
+def test_pickled_settings_make_an_equal_piece(make):
+    import pickle
+
+    curriculum = make()
+    again = pickle.loads(pickle.dumps(curriculum))
+    assert again.get_config() == curriculum.get_config()
+
+
+def test_saved_scores_are_used_again(make, tmp_path):
+    path = tmp_path / "scores.npz"
+    engine.save_scores(path, make().scores)
+    again = make(difficulty=engine.load_scores(path))
+    np.testing.assert_array_equal(again.scores, SCORES)
+    with pytest.raises(ValueError, match="must end in '.npz'"):
+        engine.save_scores(tmp_path / "scores.txt", SCORES)
+    np.savez(tmp_path / "other.npz", a=1)
+    with pytest.raises(ValueError, match="written by `save_scores`"):
+        engine.load_scores(tmp_path / "other.npz")
+
+
+def _half(make, make_mlp, path, curriculum, **fit):
+    model = make_mlp()
+    load = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: load.model.load_weights(path)
+    )
+    model.optimizer.build(model.trainable_variables)
+    model.fit(
+        curriculum.dataset(8),
+        epochs=4,
+        initial_epoch=2,
+        verbose=0,
+        callbacks=[load, curriculum],
+    )
+    return model
+
+
+@pytest.fixture
+def saved(make, make_mlp, tmp_path):
+    path = tmp_path / "half.weights.h5"
+    curriculum = make(difficulty="loss")
+    model = make_mlp()
+    save = keras.callbacks.ModelCheckpoint(
+        path, save_weights_only=True, save_freq="epoch"
+    )
+    model.fit(
+        curriculum.dataset(8),
+        epochs=2,
+        verbose=0,
+        callbacks=[curriculum, save],
+    )
+    return path
+
+
+def test_a_resumed_run_remembers_what_was_shown(saved, make, make_mlp):
+    curriculum = make(difficulty="loss")
+    _half(make, make_mlp, saved, curriculum)
+    assert curriculum.shown()[0].tolist() == [0, 1, 2, 3]
+    assert curriculum.report().drawn.sum() == 4 * 64
+
+
+@pytest.mark.parametrize("difficulty", ["loss", "forgetting", "el2n"])
+def test_scores_of_a_resumed_run_are_those_of_a_whole_one(
+    difficulty, make, make_mlp, tmp_path
+):
+    """Counts and tables cannot be made again from the weights."""
+    path = tmp_path / "half.weights.h5"
+    save = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: (
+            epoch == 1 and save.model.save_weights(path)
+        )
+    )
+    whole, model = make(difficulty=difficulty, warmup="0ep"), make_mlp()
+    model.fit(whole.dataset(8), epochs=4, verbose=0, callbacks=[whole, save])
+    resumed = make(difficulty=difficulty, warmup="0ep")
+    other = _half(make, make_mlp, path, resumed)
+
+    np.testing.assert_array_equal(resumed.scores, whole.scores)
+    np.testing.assert_array_equal(resumed.shown()[1], whole.shown()[1])
+    for mine, theirs in zip(
+        other.get_weights(), model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("change", ["seed", "samples"])
+def test_state_of_another_run_is_refused(
+    change, saved, make, make_mlp, toy_data
+):
+    x, y = toy_data
+    changed = {
+        "seed": {"seed": 1},
+        "samples": {"x": x[:48], "y": y[:48]},
+    }[change]
+    with pytest.raises(ValueError, match="saved state.*Received: "):
+        _half(make, make_mlp, saved, make(**{"difficulty": "loss", **changed}))
+
+
+def test_other_scores_than_the_saved_ones_are_refused(make, make_mlp, tmp_path):
+    path = tmp_path / "half.weights.h5"
+    curriculum, model = make(), make_mlp()
+    model.fit(
+        curriculum.dataset(8), epochs=2, verbose=0, callbacks=[curriculum]
+    )
+    model.save_weights(path)
+    with pytest.raises(ValueError, match="scores of the saved.*Received: "):
+        _half(make, make_mlp, path, make(difficulty=-SCORES))
+    _half(make, make_mlp, path, make())
+
+
+def test_an_epoch_cut_in_half_is_told(make, make_mlp, tmp_path):
+    path = tmp_path / "middle.weights.h5"
+    curriculum, model = make(), make_mlp()
+    save = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: (
+            save.model.save_weights(path) if batch == 3 else None
+        )
+    )
+    model.fit(
+        curriculum.dataset(8), epochs=3, verbose=0,
+        callbacks=[curriculum, save],
+    )  # fmt: skip
+    with pytest.warns(NotIntendedUseWarning, match="middle of epoch 2"):
+        _half(make, make_mlp, path, make())
