@@ -1,0 +1,215 @@
+"""Edits that fail, optimizers that are refused or not known, the report."""
+
+import keras
+import numpy as np
+import pytest
+from training.slot_tools import (
+    CASES,
+    array_of,
+    assert_trains,
+    build,
+    cut_and_grow,
+    fill,
+    kernels,
+    multi,
+    now,
+)
+
+from keras_netopt.surgery.edits.edit import apply
+from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.training import MaskStore, slots
+
+optimizers = keras.optimizers
+
+
+@pytest.mark.parametrize("name", ["adam", "loss_scale", "multi", "adafactor"])
+def test_an_edit_that_fails_half_way_leaves_the_optimizer_as_it_was(
+    name, toy_data
+):
+    make = {"multi": multi, "adafactor": optimizers.Adafactor}.get(name)
+    model = build((make or CASES[name][0])())
+    fill(model)
+    store = MaskStore.attach(model, kernels(model))
+    before = [array_of(v) for v in model.optimizer.variables]
+    weights, masks = model.get_weights(), store.masks()
+    graph = ChannelGraph(model)
+    copies = np.ones(graph.class_count, "int64")
+    copies[graph.units("hidden")[0]] = 2
+    plan = Plan(graph, copies)
+    original, calls = plan.map, []
+
+    def fail(variable, array, kind):
+        calls.append(kind)
+        if calls.count("gradient2") == 2:
+            raise RuntimeError("half way")
+        return original(variable, array, kind)
+
+    plan.map = fail
+    with pytest.raises(RuntimeError, match="half way"):
+        apply(model, graph, plan)
+
+    after = model.optimizer.variables
+    assert len(before) == len(after)
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, array_of(new))
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    for key, mask in store.masks().items():
+        np.testing.assert_array_equal(mask, masks[key])
+    assert_trains(model, toy_data)
+
+
+def test_training_goes_on_after_an_edit_that_failed(toy_data):
+    """On TensorFlow the variables are others, which no old step trains."""
+    model = build("sgd")
+    model.compile(optimizers.SGD(0.1, momentum=0.9), model.loss)
+    model.fit(*toy_data, batch_size=16, verbose=0)
+    graph = ChannelGraph(model)
+    copies = np.ones(graph.class_count, "int64")
+    copies[graph.units("hidden")[0]] = 2
+    plan = Plan(graph, copies)
+    original = plan.map
+
+    def fail(variable, array, kind):
+        if kind == "gradient":
+            raise RuntimeError("half way")
+        return original(variable, array, kind)
+
+    plan.map = fail
+    with pytest.raises(RuntimeError, match="half way"):
+        apply(model, graph, plan)
+    before = model.get_weights()
+    model.fit(*toy_data, batch_size=16, verbose=0)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert not np.array_equal(old, new)
+
+
+class Lists(optimizers.Optimizer):
+    """Slots in lists, one of them in a shape of its own."""
+
+    def __init__(self, **kwargs):
+        super().__init__(learning_rate=0.1, **kwargs)
+        self.beats = keras.Variable(3.0, name="beats")
+
+    def build(self, variables):
+        super().build(variables)
+        self.trails = self.add_optimizer_variables(variables, "trail")
+        self.norms = [self.add_variable((), name="norm") for _ in variables]
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        self.assign_add(self.trails[index], gradient)
+        self.assign_add(self.norms[index], keras.ops.sum(gradient))
+        self.assign_sub(variable, gradient * 0.01)
+
+
+class Dicts(Lists):
+    """Slots where nobody finds them."""
+
+    def build(self, variables):
+        super(type(self), self).build(variables)
+        self.by_name = {
+            v.path: self.add_variable(v.shape, name="hidden") for v in variables
+        }
+
+
+def test_slots_of_an_unknown_optimizer_are_taken_for_gradients(toy_data):
+    model = build(Lists())
+    beats = model.optimizer.beats
+    held = fill(model)
+    plan, report = cut_and_grow(model)
+    found = now(model)
+
+    for (name, key), (variable, before) in held.items():
+        if name == "trails":
+            expected = plan.map(variable, before, "gradient")
+        else:
+            expected = 0.0 if plan.changes(variable) else before
+        np.testing.assert_array_equal(found[name, key], expected)
+    assert report.guessed == ("norms", "trails")
+    changed = [v.path for v, _ in held.values() if plan.changes(v)]
+    assert len(report.reset) == len(changed) / 2
+    assert "norms of sequential" in str(report).replace("_1", "")
+    assert model.optimizer.beats is beats
+    assert model.optimizer.variables[2] is beats
+    assert_trains(model, toy_data)
+
+
+class OwnAdam(optimizers.Adam):
+    """One of Keras' optimizers with a slot that nobody finds."""
+
+    build = Dicts.build
+
+
+@pytest.mark.parametrize("kind", [Dicts, OwnAdam])
+def test_slots_that_are_not_understood_are_refused(kind):
+    model = build(kind())
+    paths = [v.path for v in model.optimizer.by_name.values()]
+    with pytest.raises(ValueError) as caught:
+        slots.check_optimizer(model, zero_outgoing=False)
+
+    assert str(caught.value) == (
+        f"The slots of the optimizer {kind.__name__} are not understood, "
+        "expected attributes with a list of one variable a trainable "
+        "variable, as `add_optimizer_variables` returns it. "
+        f"Received: {paths}"
+    )
+
+
+def test_ftrl_is_refused():
+    model = build(optimizers.Ftrl())
+    with pytest.raises(ValueError) as caught:
+        slots.check_optimizer(model, zero_outgoing=False)
+
+    assert str(caught.value) == (
+        "A model that is trained with Ftrl can't be edited like this: its "
+        "slots define the weights: the next step would overwrite what the "
+        "edit has written. Compile the model with another optimizer. "
+        f"Received: optimizer='{model.optimizer.name}'"
+    )
+
+
+def test_adafactor_is_refused_where_units_send_nothing_on():
+    model = build(optimizers.LossScaleOptimizer(optimizers.Adafactor()))
+    slots.check_optimizer(model, zero_outgoing=False)
+    with pytest.raises(ValueError) as caught:
+        slots.check_optimizer(model, zero_outgoing=True)
+
+    assert str(caught.value) == (
+        "A model that is trained with Adafactor can't be edited like this: a "
+        "weight matrix with a row and a column of zero gradients turns to "
+        "NaN, and new weights that start at zero make such matrices. Widen "
+        'with new_units="net2net", deepen with init="identity", or compile '
+        "with another optimizer. Received: "
+        f"optimizer='{model.optimizer.name}'"
+    )
+
+
+@pytest.mark.parametrize("name", [*CASES, "multi", "none"])
+def test_other_optimizers_are_not_refused(name):
+    make = CASES.get(name, (multi, None))[0]
+    model = build(make())
+    if name == "none":
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    slots.check_optimizer(model, zero_outgoing=True)
+
+
+def test_there_is_nothing_to_hold_before_the_optimizer_is_built():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    assert slots.snapshot(model) is None
+    model.compile("adam", "mse")
+    assert slots.snapshot(model) is None
+    model.optimizer.build(model.trainable_variables)
+    assert slots.snapshot(model) is not None
+
+
+def test_the_report_tells_everything():
+    report = slots.SlotReport(
+        {"gradient": 2, "weight": 1}, 3, ("_c of dense/kernel",), ("trails",)
+    )
+    assert str(report) == (
+        "Optimizer slots: carried 2 gradient, 1 weight; 3 new; reset _c of "
+        "dense/kernel; taken for gradients trails."
+    )
+    assert str(slots.SlotReport()) == "Optimizer slots: carried none."
