@@ -1,7 +1,9 @@
 """Fixtures that several files share."""
 
+import numpy as np
 import pytest
 from callback_tools.curriculum import HALF, SCORES
+from callback_tools.growing import BATCH, SAMPLES, build
 
 from keras_netopt.callbacks import Curriculum
 
@@ -31,5 +33,33 @@ def train(make_mlp):
             callbacks=[curriculum, *others],
         )
         return model, history.history
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Inputs and classes for the small net that `fit` grows."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(SAMPLES, 20)).astype("float32")
+    return x, (x[:, 0] * x[:, 1] > 0).astype("int32")
+
+
+@pytest.fixture
+def fit(data):
+    """Fits a small net of `callback_tools.growing`; returns it."""
+
+    def run(callbacks, model=None, epochs=6, **arguments):
+        model = model or build()
+        model.fit(
+            *data,
+            batch_size=BATCH,
+            epochs=epochs,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+            **arguments,
+        )
+        return model
 
     return run

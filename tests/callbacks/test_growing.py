@@ -1,92 +1,15 @@
-import json
+"""`Growing` grows when it should, and what it grows trains on."""
 
 import keras
 import numpy as np
 import pytest
+from callback_tools.growing import SAMPLES, STEPS, build, grow, state
 
 from keras_netopt.callbacks.cost_ledger import CostLedger
-from keras_netopt.callbacks.growing import Growing
 from keras_netopt.surgery.growing.actions import Deepen, Widen
 from keras_netopt.surgery.growing.stop import NoGain
-from keras_netopt.surgery.growing.triggers import Every, FitRisk, Plateau
-from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
-
-SAMPLES, BATCH = 128, 32
-STEPS = SAMPLES // BATCH
-
-
-def build(optimizer=None, dropout=0.0, *, compiled=False, **arguments):
-    """A small net; not compiled where that tests nothing but takes long."""
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((20,)),
-            keras.layers.Dense(16, activation="relu", name="h"),
-            keras.layers.Dropout(dropout),
-            keras.layers.Dense(12, activation="relu", name="b"),
-            keras.layers.Dense(2, name="out"),
-        ]
-    )
-    if keras.backend.backend() == "tensorflow":
-        eager = {"jit_compile": False, "run_eagerly": not compiled}
-        arguments = {**eager, **arguments}
-    model.compile(
-        optimizer or keras.optimizers.Adam(1e-2),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        **arguments,
-    )
-    return model
-
-
-@pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(SAMPLES, 20)).astype("float32")
-    return x, (x[:, 0] * x[:, 1] > 0).astype("int32")
-
-
-@pytest.fixture
-def fit(data):
-    def run(callbacks, model=None, epochs=6, **arguments):
-        model = model or build()
-        model.fit(
-            *data,
-            batch_size=BATCH,
-            epochs=epochs,
-            shuffle=False,
-            verbose=0,
-            callbacks=callbacks,
-            **arguments,
-        )
-        return model
-
-    return run
-
-
-def grow(actions=None, when=None, **arguments):
-    actions = actions or [Widen("h", factor=2)]
-    settings = {"verbose": 0, **arguments}
-    return Growing(actions, when or {0.5: [0]}, **settings)
-
-
-def state(model):
-    variables = [*model.variables, *model.optimizer.variables]
-    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
-
-
-class Crash(keras.callbacks.Callback):
-    def __init__(self, epoch, batch=None):
-        super().__init__()
-        self.epoch, self.batch, self._now = epoch, batch, -1
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._now = epoch
-        if epoch == self.epoch and self.batch is None:
-            raise RuntimeError("crash")
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if (self._now, batch) == (self.epoch, self.batch):
-            raise RuntimeError("crash")
+from keras_netopt.surgery.growing.triggers import Every
+from keras_netopt.training import NotIntendedUseWarning
 
 
 def test_the_network_grows_once_and_training_goes_on(fit):
@@ -202,85 +125,6 @@ def test_the_optimizers_slots_are_carried_over(fit):
     assert 0.05 < min(ratios)
 
 
-@pytest.mark.parametrize(
-    ("order", "crash"),
-    [
-        ("first", (2, None)),
-        ("last", (2, 1)),
-        ("last", (4, None)),
-        ("first", (4, 2)),
-    ],
-)
-def test_a_resumed_fit_ends_bit_equal(fit, tmp_path, order, crash):
-    def callbacks(*more):
-        actions = [Widen("h", factor=2), Widen("b", to=20), Widen("h", add=1)]
-        growing = grow(actions, {"2ep": [0], 10: [2], "4ep": [1]})
-        backup = keras.callbacks.BackupAndRestore(
-            tmp_path / "backup", double_checkpoint=True
-        )
-        pair = [growing, backup] if order == "first" else [backup, growing]
-        return [*pair, *more]
-
-    alone = callbacks()[0 if order == "first" else 1]
-    expected = state(fit([alone], build(compiled=order == "last")))
-    with pytest.raises(RuntimeError, match="crash"):
-        fit(callbacks(Crash(*crash)), build(compiled=order == "last"))
-    used = callbacks()
-    model = fit(used, build(compiled=order == "last"))
-    growing = next(c for c in used if isinstance(c, Growing))
-    assert [e["to"] for e in growing.history] == [32, 33, 20]
-    for one, other in zip(state(model), expected, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_a_resumed_plateau_decides_as_the_first_one(fit, tmp_path):
-    def callbacks(*more):
-        trigger = Plateau("loss", min_delta=10.0, patience=2, cooldown=0)
-        growing = grow([Widen("h", add=4)] * 2, trigger, final=0.0)
-        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
-        return [backup, growing, *more]
-
-    whole = grow([Widen("h", add=4)] * 2, callbacks()[1].when, final=0.0)
-    expected = state(fit([whole], epochs=7))
-    with pytest.raises(RuntimeError, match="crash"):
-        fit(callbacks(Crash(3)), epochs=7)
-    used = callbacks()
-    model = fit(used, epochs=7)
-    assert [e["epoch"] for e in used[1].history] == [3, 5]
-    for one, other in zip(state(model), expected, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_a_resume_with_other_actions_is_refused(fit, tmp_path):
-    backup = tmp_path / "backup"
-    with pytest.raises(RuntimeError, match="crash"):
-        fit([grow(), keras.callbacks.BackupAndRestore(backup), Crash(4)])
-    other = grow([Widen("h", factor=3)])
-    with pytest.raises(ValueError, match="other settings: actions="):
-        fit([other, keras.callbacks.BackupAndRestore(backup)])
-
-
-def test_the_best_epoch_before_a_growth_comes_back(fit, data):
-    kept = {}
-
-    class Best(keras.callbacks.EarlyStopping):
-        def on_epoch_end(self, epoch, logs=None):
-            super().on_epoch_end(epoch, {"score": -abs(epoch - 1.0)})
-            if epoch == 1:
-                kept["y"] = self.model.predict(data[0], verbose=0)
-
-    best = Best("score", mode="max", patience=3, restore_best_weights=True)
-    actions = [Widen("h", factor=2), Deepen("b")]
-    model = fit([best, grow(actions, {0.5: [0, 1]})], epochs=10)
-    assert model.get_layer("h").units == 16  # Nothing grew so early.
-    best = Best("score", mode="max", patience=3, restore_best_weights=True)
-    model = fit([best, grow(actions, {"2ep": [0, 1]})], epochs=10)
-    assert model.get_layer("h").units == 32
-    np.testing.assert_allclose(
-        model.predict(data[0], verbose=0), kept["y"], atol=1e-5
-    )
-
-
 @pytest.mark.parametrize("new_units", ["zero", "paired", "net2net", "gradmax"])
 def test_all_new_units_preserve_what_the_model_computes(fit, data, new_units):
     growing = grow(new_units=new_units, data=data)
@@ -322,72 +166,6 @@ def test_random_units_are_meant_to_change_the_outputs(fit):
     assert growing.reports[0].preserved.verdict == "changed"
 
 
-@pytest.mark.parametrize(
-    ("limit", "size"), [("max_params", 900), ("max_macs", 900)]
-)
-def test_an_action_beyond_the_limit_is_left_out_and_told(fit, limit, size):
-    actions = [Widen("h", factor=4), Widen("h", add=8), Widen("h", factor=4)]
-    growing = grow(actions, {"1ep": [0, 1], "2ep": [2]}, **{limit: size})
-    with pytest.warns(NoEffectWarning, match="exceed 900") as told:
-        model = fit([growing], epochs=5)
-    assert sum(w.category is NoEffectWarning for w in told) == 2
-    assert model.get_layer("h").units == 24
-    assert [number for number, _ in growing.skipped] == [0, 2]
-    assert len(growing.closed) == 2
-
-
-def test_plateau_falls_back_to_the_loss_of_training(fit):
-    growing = grow(when=Plateau(min_delta=10.0, patience=1))
-    with pytest.warns(NotIntendedUseWarning, match="`val_loss` not in") as told:
-        model = fit([growing])
-    assert sum(w.category is NotIntendedUseWarning for w in told) == 1
-    assert model.get_layer("h").units == 32
-    assert growing.history[0]["epoch"] == 2
-
-
-def test_a_missing_metric_is_told_once(fit):
-    growing = grow(when=FitRisk())
-    with pytest.warns(NoEffectWarning, match="`accuracy`, `val_accuracy`"):
-        model = fit([growing])
-    assert model.get_layer("h").units == 16
-
-
-def test_a_falling_learning_rate_is_told(fit):
-    decay = keras.optimizers.schedules.CosineDecay(1e-2, 6 * STEPS)
-    model = build(keras.optimizers.SGD(decay))
-    with pytest.warns(NotIntendedUseWarning, match="learning rate falls"):
-        fit([grow()], model)
-    late = keras.optimizers.schedules.PiecewiseConstantDecay(
-        [4 * STEPS], [1e-2, 1e-3]
-    )
-    fit([grow()], build(keras.optimizers.SGD(late)))
-
-
-def test_many_growths_are_told(fit, backend):
-    growing = grow([Widen("h", add=1)] * 5, Every("1ep"), final=0.0)
-    if backend == "torch":
-        fit([growing])
-        return
-    with pytest.warns(NotIntendedUseWarning, match="5 growths in 6 epochs"):
-        fit([growing])
-
-
-def test_a_fit_that_begins_later_passes_over_earlier_growth(fit):
-    with pytest.warns(NoEffectWarning, match="begins at step 16: earlier"):
-        model = fit([grow()], initial_epoch=4)
-    assert model.get_layer("h").units == 16
-
-
-def test_the_same_object_grows_a_model_once(fit):
-    growing = grow([Widen("h", to=32)])
-    model = fit([growing])
-    fit([growing], model)
-    assert model.get_layer("h").units == 32
-    other = fit([growing])
-    assert other is not model and other.get_layer("h").units == 32
-    assert len(growing.history) == 1
-
-
 def test_stages_take_turns_until_there_is_no_gain(fit):
     actions = [Widen("h", add=1), Widen("b", add=1)]
     until = NoGain(10.0, "3ep", monitor="val_loss")
@@ -398,119 +176,11 @@ def test_stages_take_turns_until_there_is_no_gain(fit):
     assert growing.closed == (actions[0], actions[1])
 
 
-@pytest.mark.parametrize(
-    ("actions", "when", "text"),
-    [
-        (Widen("hh", add=1), {0.5: [0]}, "no layer 'hh'.*nearest names"),
-        (Widen("out", add=1), {0.5: [0]}, "reaches the output"),
-        (Widen("h", to=16), {0.5: [0]}, "must be above 16"),
-        (Widen("h", to=8), {0.5: [0]}, "must be above 16"),
-        (Deepen("hh"), {0.5: [0]}, "no layer 'hh'"),
-        (Widen("h", add=1), {0.9: [0]}, "no point behind step 19"),
-        (Widen("h", add=1), {"7ep": [0]}, "lies behind the end"),
-        (Widen("h", add=1), {40: [0]}, "lies behind the end"),
-        (Widen("h", add=1), Every("6ep"), "must come to a growth"),
-    ],
-)
-def test_what_cannot_be_done_is_found_before_the_first_step(
-    fit, actions, when, text
-):
-    model = build()
-    weights = model.get_weights()
-    with pytest.raises(ValueError, match=text):
-        fit([grow(actions, when)], model)
-    assert int(model.optimizer.iterations) == 0
-    for old, new in zip(weights, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "arguments", "refused"),
-    [
-        ("Ftrl", {}, True),
-        ("Adafactor", {}, True),
-        ("Adafactor", {"new_units": "net2net"}, False),
-    ],
-)
-def test_optimizers_that_cannot_be_carried_over(
-    fit, optimizer, arguments, refused
-):
-    model = build(getattr(keras.optimizers, optimizer)())
-    if not refused:
-        fit([grow(**arguments)], model, epochs=2)
-        return
-    with pytest.raises(ValueError, match=optimizer):
-        fit([grow(**arguments)], model, epochs=2)
-    assert model.get_layer("h").units == 16
-
-
-def test_the_second_action_is_tried_on_what_the_first_has_made(fit):
-    actions = [Widen("h", to=32), Widen("h", to=24)]
-    with pytest.raises(ValueError, match="must be above 32"):
-        fit([grow(actions, {0.3: [0], 0.6: [1]})])
-
-
-def test_trying_uses_up_no_random_numbers(fit):
-    def losses(callbacks):
-        model = build(dropout=0.3)
-        return fit(callbacks, model, epochs=3).history.history["loss"]
-
-    growing = grow([Widen("h", add=1)], Every("1ep", start="1ep"), max_macs=1)
-    with pytest.warns(NoEffectWarning):
-        tried = losses([growing])
-    assert tried == losses([])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "text"),
-    [
-        ({"actions": []}, ValueError, "`actions` must hold at least one"),
-        ({"actions": "h"}, TypeError, "`actions` must be a list"),
-        ({"actions": [3]}, TypeError, "`actions` must be a list"),
-        ({"when": "soon"}, ValueError, "`when` must be"),
-        ({"when": {0.5: [1]}}, ValueError, "must name actions 0 to 0"),
-        ({"new_units": "even"}, ValueError, "`new_units` must be one of"),
-        ({"new_units": "gradmax"}, ValueError, "`data` must hold"),
-        ({"until": 3}, TypeError, "`until` must be a"),
-        ({"max_params": 0}, ValueError, "`max_params` must be"),
-        ({"max_macs": 1.5}, TypeError, "`max_macs` must be"),
-        ({"final": 1.0}, ValueError, "`final` must be a float"),
-        ({"preserve_tolerance": 0}, ValueError, "`preserve_tolerance` must"),
-        ({"on_violation": "stop"}, ValueError, "`on_violation` must be one"),
-        ({"verbose": "x"}, TypeError, "`verbose` must be an integer"),
-    ],
-)
-def test_wrong_arguments_are_refused_at_once(arguments, error, text):
-    whole = {"actions": [Widen("h", add=1)], **arguments}
-    with pytest.raises(error, match=text):
-        Growing(**whole)
-
-
-def test_gradmax_needs_targets(fit, data):
-    growing = grow(new_units="gradmax", data=data[0])
-    with pytest.raises(ValueError, match="inputs without targets"):
-        fit([growing])
-
-
 def test_a_line_is_printed_at_each_growth(fit, capsys):
     fit([grow([Widen("h", factor=2), Deepen("b")], {0.5: [0, 1]}, verbose=1)])
     text = capsys.readouterr().out
     assert "Growing: widen h 16 -> 32; deepen 1 new layer behind b" in text
     assert "566 ->" in text and "outputs moved" in text
-
-
-def test_config_round_trip():
-    growing = Growing(
-        [Widen("h", factor=2), Deepen("b", copies=2)],
-        {0.3: [0], "4ep": [1]},
-        until=NoGain(0.1),
-        max_params=1000,
-    )
-    config = json.loads(json.dumps(growing.get_config()))
-    again = Growing.from_config(config)
-    assert again.get_config() == growing.get_config()
-    assert again.actions == growing.actions
-    assert Growing(Widen("h", add=1)).get_config()["when"] == "plateau"
 
 
 def test_the_ledger_adds_up_every_size(fit):

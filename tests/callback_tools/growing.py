@@ -1,0 +1,44 @@
+"""A small net, a `Growing` for it, and its state."""
+
+import keras
+import numpy as np
+
+from keras_netopt.callbacks.growing import Growing
+from keras_netopt.surgery.growing.actions import Widen
+
+SAMPLES, BATCH = 128, 32
+STEPS = SAMPLES // BATCH
+
+
+def build(optimizer=None, dropout=0.0, *, compiled=False, **arguments):
+    """A small net; not compiled where that tests nothing but takes long."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((20,)),
+            keras.layers.Dense(16, activation="relu", name="h"),
+            keras.layers.Dropout(dropout),
+            keras.layers.Dense(12, activation="relu", name="b"),
+            keras.layers.Dense(2, name="out"),
+        ]
+    )
+    if keras.backend.backend() == "tensorflow":
+        eager = {"jit_compile": False, "run_eagerly": not compiled}
+        arguments = {**eager, **arguments}
+    model.compile(
+        optimizer or keras.optimizers.Adam(1e-2),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        **arguments,
+    )
+    return model
+
+
+def grow(actions=None, when=None, **arguments):
+    actions = actions or [Widen("h", factor=2)]
+    settings = {"verbose": 0, **arguments}
+    return Growing(actions, when or {0.5: [0]}, **settings)
+
+
+def state(model):
+    variables = [*model.variables, *model.optimizer.variables]
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]

@@ -1,0 +1,138 @@
+"""`Growing` in a fit that is resumed, repeated, or begins later."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from callback_tools.growing import build, grow, state
+
+from keras_netopt.callbacks.growing import Growing
+from keras_netopt.surgery.growing.actions import Deepen, Widen
+from keras_netopt.surgery.growing.stop import NoGain
+from keras_netopt.surgery.growing.triggers import Plateau
+from keras_netopt.training import NoEffectWarning
+
+
+class Crash(keras.callbacks.Callback):
+    def __init__(self, epoch, batch=None):
+        super().__init__()
+        self.epoch, self.batch, self._now = epoch, batch, -1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._now = epoch
+        if epoch == self.epoch and self.batch is None:
+            raise RuntimeError("crash")
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self._now, batch) == (self.epoch, self.batch):
+            raise RuntimeError("crash")
+
+
+@pytest.mark.parametrize(
+    ("order", "crash"),
+    [
+        ("first", (2, None)),
+        ("last", (2, 1)),
+        ("last", (4, None)),
+        ("first", (4, 2)),
+    ],
+)
+def test_a_resumed_fit_ends_bit_equal(fit, tmp_path, order, crash):
+    def callbacks(*more):
+        actions = [Widen("h", factor=2), Widen("b", to=20), Widen("h", add=1)]
+        growing = grow(actions, {"2ep": [0], 10: [2], "4ep": [1]})
+        backup = keras.callbacks.BackupAndRestore(
+            tmp_path / "backup", double_checkpoint=True
+        )
+        pair = [growing, backup] if order == "first" else [backup, growing]
+        return [*pair, *more]
+
+    alone = callbacks()[0 if order == "first" else 1]
+    expected = state(fit([alone], build(compiled=order == "last")))
+    with pytest.raises(RuntimeError, match="crash"):
+        fit(callbacks(Crash(*crash)), build(compiled=order == "last"))
+    used = callbacks()
+    model = fit(used, build(compiled=order == "last"))
+    growing = next(c for c in used if isinstance(c, Growing))
+    assert [e["to"] for e in growing.history] == [32, 33, 20]
+    for one, other in zip(state(model), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_resumed_plateau_decides_as_the_first_one(fit, tmp_path):
+    def callbacks(*more):
+        trigger = Plateau("loss", min_delta=10.0, patience=2, cooldown=0)
+        growing = grow([Widen("h", add=4)] * 2, trigger, final=0.0)
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        return [backup, growing, *more]
+
+    whole = grow([Widen("h", add=4)] * 2, callbacks()[1].when, final=0.0)
+    expected = state(fit([whole], epochs=7))
+    with pytest.raises(RuntimeError, match="crash"):
+        fit(callbacks(Crash(3)), epochs=7)
+    used = callbacks()
+    model = fit(used, epochs=7)
+    assert [e["epoch"] for e in used[1].history] == [3, 5]
+    for one, other in zip(state(model), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_resume_with_other_actions_is_refused(fit, tmp_path):
+    backup = tmp_path / "backup"
+    with pytest.raises(RuntimeError, match="crash"):
+        fit([grow(), keras.callbacks.BackupAndRestore(backup), Crash(4)])
+    other = grow([Widen("h", factor=3)])
+    with pytest.raises(ValueError, match="other settings: actions="):
+        fit([other, keras.callbacks.BackupAndRestore(backup)])
+
+
+def test_the_best_epoch_before_a_growth_comes_back(fit, data):
+    kept = {}
+
+    class Best(keras.callbacks.EarlyStopping):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, {"score": -abs(epoch - 1.0)})
+            if epoch == 1:
+                kept["y"] = self.model.predict(data[0], verbose=0)
+
+    best = Best("score", mode="max", patience=3, restore_best_weights=True)
+    actions = [Widen("h", factor=2), Deepen("b")]
+    model = fit([best, grow(actions, {0.5: [0, 1]})], epochs=10)
+    assert model.get_layer("h").units == 16  # Nothing grew so early.
+    best = Best("score", mode="max", patience=3, restore_best_weights=True)
+    model = fit([best, grow(actions, {"2ep": [0, 1]})], epochs=10)
+    assert model.get_layer("h").units == 32
+    np.testing.assert_allclose(
+        model.predict(data[0], verbose=0), kept["y"], atol=1e-5
+    )
+
+
+def test_a_fit_that_begins_later_passes_over_earlier_growth(fit):
+    with pytest.warns(NoEffectWarning, match="begins at step 16: earlier"):
+        model = fit([grow()], initial_epoch=4)
+    assert model.get_layer("h").units == 16
+
+
+def test_the_same_object_grows_a_model_once(fit):
+    growing = grow([Widen("h", to=32)])
+    model = fit([growing])
+    fit([growing], model)
+    assert model.get_layer("h").units == 32
+    other = fit([growing])
+    assert other is not model and other.get_layer("h").units == 32
+    assert len(growing.history) == 1
+
+
+def test_config_round_trip():
+    growing = Growing(
+        [Widen("h", factor=2), Deepen("b", copies=2)],
+        {0.3: [0], "4ep": [1]},
+        until=NoGain(0.1),
+        max_params=1000,
+    )
+    config = json.loads(json.dumps(growing.get_config()))
+    again = Growing.from_config(config)
+    assert again.get_config() == growing.get_config()
+    assert again.actions == growing.actions
+    assert Growing(Widen("h", add=1)).get_config()["when"] == "plateau"
