@@ -1,0 +1,145 @@
+"""Trials that fail, and settings that are refused."""
+
+import copy
+import math
+
+import keras
+import pytest
+from search import toys
+
+from keras_netopt import search
+
+
+def test_a_failing_trial_is_told_and_the_others_go_on(run):
+    class Fails(toys.Curves):
+        def fit(self, hp, *args, **kwargs):
+            if hp.get("x") < 0.5:
+                raise ArithmeticError("too small")
+            return super().fit(hp, *args, **kwargs)
+
+    oracle = toys.random_oracle(
+        toys.lowest("v"), 6, max_consecutive_failed_trials=10
+    )
+    found = run(Fails(), oracle).oracle.trials.values()
+    for trial in found:
+        failed = trial.hyperparameters.get("x") < 0.5
+        assert trial.status == ("FAILED" if failed else "COMPLETED")
+        assert not failed or "ArithmeticError: too small" in trial.message
+    assert {trial.status for trial in found} == {"FAILED", "COMPLETED"}
+
+
+class CannotCopy(keras.callbacks.Callback):
+    def __deepcopy__(self, memo):
+        raise RuntimeError("mine alone")
+
+
+@pytest.mark.parametrize(
+    "options, arguments, message",
+    [
+        (
+            {"oracle": toys.random_oracle("val_accuracy")},
+            {},
+            r"one of \['loss', 'mae', 'val_loss', 'val_mae'\]. Received: "
+            "objective='val_accuracy'",
+        ),
+        (
+            {},
+            {"validation_split": None},
+            "Received: objective='val_loss'. Pass `validation_data`",
+        ),
+        (
+            {"folds": 2},
+            {},
+            "`validation_split` must be left out with `folds`",
+        ),
+        (
+            {"folds": 17},
+            {"validation_split": None},
+            "at most the 16 samples",
+        ),
+        ({}, {"groups": toys.Y}, "`groups` belongs to `folds`"),
+        (
+            {},
+            {"callbacks": [CannotCopy()]},
+            "Received: CannotCopy, which fails with RuntimeError: mine alone",
+        ),
+        (
+            {"hypermodel": toys.tiny},
+            {},
+            "at least one hyperparameter.*Received: a space of",
+        ),
+        (
+            {"stopper": search.ASHA(min_epochs=9)},
+            {},
+            "whole trial, 2. Received: min_epochs=9",
+        ),
+    ],
+)
+def test_bad_input_ends_a_search_before_it_costs_anything(
+    tuner, options, arguments, message
+):
+    made = tuner(**copy.deepcopy(options))
+    given = {"validation_split": 0.5, "epochs": 2, "verbose": 0, **arguments}
+    with pytest.raises(ValueError, match=message):
+        made.search(toys.X, toys.Y, **given)
+    assert not made.oracle.end_order
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        ({"oracle": 3}, TypeError, "Received: oracle=3"),
+        ({"stopper": "asha"}, TypeError, "Received: stopper='asha'"),
+        ({"constraints": [5]}, TypeError, "own `Constraint`. Received: 5"),
+        ({"hypermodel": None}, ValueError, "Received: hypermodel=None"),
+        ({"executions": 0}, ValueError, "Received: executions=0"),
+        ({"patience": 0}, ValueError, "Received: patience=0"),
+        ({"max_time": -1}, ValueError, "Received: max_time=-1"),
+        ({"keep": "some"}, ValueError, "Received: keep='some'"),
+        ({"resume": "day"}, ValueError, "Received: resume='day'"),
+        ({"workers": 0}, ValueError, "Received: workers=0"),
+        ({"isolate": True}, ValueError, "belongs to `executor`"),
+        ({"score": "mean"}, ValueError, "Received: score='mean'"),
+        (
+            lambda: {"constraints": search.MaxBytes(0)},
+            ValueError,
+            "Received: at_most=0",
+        ),
+        (
+            {"constraints": [search.MaxMACs(1), search.MaxMACs(2)]},
+            ValueError,
+            r"bound each cost once. Received: \['macs', 'macs'\]",
+        ),
+    ],
+)
+def test_bad_settings_are_refused_at_once(tuner, options, error, message):
+    with pytest.raises(error, match=message):
+        tuner(**(options() if callable(options) else options))
+
+
+def test_an_oracle_belongs_to_one_tuner(tuner):
+    oracle = toys.random_oracle()
+    tuner(oracle=oracle)
+    with pytest.raises(ValueError, match="a fresh one for each tuner"):
+        tuner(oracle=oracle, project_name="other")
+
+
+def test_a_diverged_trial_fails_and_is_not_the_best(run):
+    class Diverges(toys.Curves):
+        def fit(self, hp, model, *args, callbacks=(), **kwargs):
+            class Nan(keras.callbacks.Callback):
+                def on_epoch_end(self, epoch, logs=None):
+                    if hp.get("x") < 0.4:
+                        logs["v"] = math.nan
+
+            more = [toys.Curve(hp.get("x")), Nan(), *callbacks]
+            return model.fit(*args, callbacks=more, **kwargs)
+
+    oracle = toys.random_oracle(
+        toys.lowest("v"), 6, max_consecutive_failed_trials=10
+    )
+    found = run(Diverges(), oracle, stopper=search.ASHA(eta=2))
+    for trial in found.oracle.trials.values():
+        diverged = trial.hyperparameters.get("x") < 0.4
+        assert trial.status == ("FAILED" if diverged else "COMPLETED")
+    assert found.oracle.get_best_trials(6)[0].score > 0
