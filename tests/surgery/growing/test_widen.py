@@ -1,177 +1,26 @@
+"""More units in a layer: what is new in it, and that nothing else changes."""
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from surgery.growing.widen_nets import (
+    MODELS,
+    _batch_norm,
+    _build,
+    _conv,
+    _data,
+    _dense,
+    _residual,
+    _stir,
+    _stream,
+)
 
 from keras_netopt.surgery.edits.preserve import check_preserved, snapshot
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.growing.widen import plan_widen, widen
 
 EXACT = ("net2net", "zero", "paired", "gradmax")
-
-
-def _dense():
-    x = inputs = keras.Input((6,))
-    x = layers.Dense(5, activation="tanh", name="target")(x)
-    return keras.Model(inputs, layers.Dense(3)(x))
-
-
-def _conv():
-    x = inputs = keras.Input((6, 6, 2))
-    x = layers.Conv2D(5, 3, strides=2, name="target")(x)
-    x = layers.ReLU()(x)
-    return keras.Model(inputs, layers.Conv2D(3, 2, padding="same")(x))
-
-
-def _conv_1d():
-    x = inputs = keras.Input((9, 2))
-    x = layers.Conv1D(5, 3, padding="same", name="target")(x)
-    x = layers.MaxPooling1D(3)(x)
-    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
-
-
-def _conv_3d():
-    x = inputs = keras.Input((4, 4, 4, 2))
-    x = layers.Conv3D(3, 2, activation="relu", name="target")(x)
-    return keras.Model(inputs, layers.Conv3DTranspose(2, 2)(x))
-
-
-def _batch_norm():
-    x = inputs = keras.Input((6, 6, 2))
-    x = layers.Conv2D(5, 3, use_bias=False, name="target")(x)
-    x = layers.BatchNormalization(momentum=0.9)(x)
-    x = layers.PReLU(shared_axes=[1, 2])(x)
-    x = layers.DepthwiseConv2D(3, padding="same")(x)
-    x = layers.SeparableConv2D(4, 3)(x)
-    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
-
-
-def _transposed():
-    x = inputs = keras.Input((4, 4, 2))
-    x = layers.Conv2DTranspose(5, 2, strides=2, name="target")(x)
-    return keras.Model(inputs, layers.Conv2D(3, 2)(layers.ReLU()(x)))
-
-
-def _residual():
-    x = inputs = keras.Input((6, 6, 2))
-    x = layers.Conv2D(4, 3, padding="same", name="target")(x)
-    for _ in range(2):
-        skip = x
-        x = layers.BatchNormalization(momentum=0.9)(x)
-        x = layers.ReLU()(x)
-        x = layers.Conv2D(4, 3, padding="same")(x)
-        x = layers.Add()([x, skip])
-    x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, layers.Dense(3)(x))
-
-
-def _concat():
-    inputs = keras.Input((6,))
-    one = layers.Dense(4, activation="relu", name="target")(inputs)
-    two = layers.Dense(3, activation="relu")(inputs)
-    x = layers.Concatenate()([one, two])
-    x = layers.Add()([x, layers.Dense(7)(inputs)])
-    return keras.Model(inputs, layers.Dense(3)(x))
-
-
-def _attention():
-    x = inputs = keras.Input((5, 6))
-    x = layers.MultiHeadAttention(2, 4, name="target")(x, x)
-    return keras.Model(inputs, layers.Dense(3)(x))
-
-
-def _feed_forward():
-    x = inputs = keras.Input((5, 6))
-    h = layers.LayerNormalization()(x)
-    h = layers.Dense(8, activation="gelu", name="target")(h)
-    x = layers.Add()([x, layers.Dense(6)(h)])
-    return keras.Model(inputs, layers.Dense(3)(x))
-
-
-def _gru():
-    x = inputs = keras.Input((5, 4))
-    x = layers.GRU(5, return_sequences=True, name="target")(x)
-    return keras.Model(inputs, layers.LSTM(3)(x))
-
-
-def _lstm():
-    x = inputs = keras.Input((5, 4))
-    x = layers.LSTM(5, name="target")(x)
-    return keras.Model(inputs, layers.Dense(3)(x))
-
-
-def _nested():
-    inner_input = keras.Input((6,))
-    x = layers.Dense(5, activation="relu", name="target")(inner_input)
-    inner = keras.Model(inner_input, layers.Dense(4)(x), name="inner")
-    inputs = keras.Input((6,))
-    return keras.Model(inputs, layers.Dense(3)(inner(inputs)))
-
-
-def _shared():
-    one, two = keras.Input((6,)), keras.Input((6,))
-    dense = layers.Dense(5, activation="relu", name="target")
-    x = layers.Add()([dense(one), dense(two)])
-    return keras.Model([one, two], layers.Dense(3)(x))
-
-
-def _stream():
-    """Embeddings and a residual stream that layer normalization reads."""
-    x = inputs = keras.Input((5, 4))
-    x = layers.Dense(6, name="target")(x)
-    h = layers.LayerNormalization()(x)
-    h = layers.MultiHeadAttention(2, 4)(h, h)
-    x = layers.Add()([x, h])
-    h = layers.LayerNormalization()(x)
-    h = layers.Dense(8, activation="gelu")(h)
-    x = layers.Add()([x, layers.Dense(6)(h)])
-    return keras.Model(inputs, layers.Dense(3)(x))
-
-
-MODELS = {
-    f.__name__.removeprefix("_"): f
-    for f in (
-        _dense,
-        _conv,
-        _conv_1d,
-        _conv_3d,
-        _batch_norm,
-        _transposed,
-        _residual,
-        _concat,
-        _attention,
-        _feed_forward,
-        _gru,
-        _lstm,
-        _nested,
-        _shared,
-    )
-}
-
-
-def _stir(model):
-    """Weights and moving averages as after some training."""
-    rng = np.random.default_rng(1)
-    for variable in model.weights:
-        if variable.name in ("gamma", "moving_variance"):
-            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
-        elif len(variable.shape) == 1:
-            variable.assign(rng.normal(0, 0.3, variable.shape))
-    return model
-
-
-def _data(model, samples=16):
-    rng = np.random.default_rng(2)
-    shapes = [t.shape[1:] for t in (*model.inputs, model.outputs[0])]
-    *x, y = [rng.normal(size=(samples, *s)).astype("float32") for s in shapes]
-    return (x[0] if len(x) == 1 else x), y
-
-
-def _build(make):
-    keras.utils.set_random_seed(3)
-    model = _stir(make())
-    model.compile("sgd", "mse")
-    return model
 
 
 @pytest.mark.parametrize("new_units", EXACT)
@@ -321,47 +170,6 @@ def test_the_same_seed_grows_the_same_units():
     assert (grown[0] != grown[2]).any()
 
 
-def test_dropout_between_makes_pairs_silent_units():
-    x = inputs = keras.Input((6,))
-    x = layers.Dense(5, activation="relu", name="target")(x)
-    x = layers.Dropout(0.3, name="drop")(x)
-    model = keras.Model(inputs, layers.Dense(3)(x))
-    report = widen(model, "target", add=2, new_units="paired")
-    assert report.notes == (
-        "new_units='zero' was taken for 'paired': Dropout 'drop' lies between",
-    )
-    assert report.event["new_units"] == "zero"
-    report = widen(model, "target", add=2, new_units="net2net")
-    assert "in training on average only" in report.notes[0]
-
-
-def test_dropout_elsewhere_does_not_matter():
-    x = inputs = keras.Input((6,))
-    x = layers.Dropout(0.3)(x)
-    x = layers.Dense(5, activation="relu", name="target")(x)
-    x = layers.Dense(4)(x)
-    model = keras.Model(inputs, layers.Dense(3)(layers.Dropout(0.2)(x)))
-    assert not widen(model, "target", add=2, new_units="paired").notes
-
-
-def test_dropout_inside_a_layer_counts_too():
-    x = inputs = keras.Input((5, 6))
-    x = layers.MultiHeadAttention(2, 4, dropout=0.1, name="target")(x, x)
-    model = keras.Model(inputs, layers.Dense(3)(x))
-    report = widen(model, "target", add=2, new_units="paired")
-    assert "MultiHeadAttention 'target' has dropout" in report.notes[0]
-
-
-def test_half_precision_makes_pairs_silent_units():
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        model = _build(_dense)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    report = widen(model, "target", add=2, new_units="paired")
-    assert "'target' computes in float16" in report.notes[0]
-
-
 def test_batch_statistics_of_new_channels_come_from_data():
     model = _build(_batch_norm)
     x, _ = _data(model, 64)
@@ -389,92 +197,6 @@ def test_batch_statistics_of_new_channels_are_neutral_without_data():
     gamma, beta, mean, variance = model.layers[2].get_weights()
     assert (mean == 0).sum() == (beta == 0).sum() == 5
     assert (variance == 1).sum() == (gamma == 1).sum() == 5
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "text"),
-    [
-        ({"layer": "targt"}, ValueError, "no layer 'targt'.*nearest.*'target'"),
-        ({"layer": "out"}, ValueError, "may grow; .*'out' reaches the"),
-        ({"layer": "act"}, ValueError, "'act' makes no units of its own"),
-        ({"to": 5}, ValueError, "`to` must be above 5, the units"),
-        ({"to": 3}, ValueError, "`to` must be above 5, the units"),
-        ({"to": 8, "add": 2}, ValueError, "exactly one must"),
-        ({"factor": 1.0}, ValueError, "`factor` must be above 1"),
-        ({"factor": 0.5}, ValueError, "`factor` must be above 1"),
-        ({"add": 1, "new_units": "even"}, ValueError, "`new_units` must be"),
-        ({"add": 1, "new_units": "gradmax"}, ValueError, "`data` must hold"),
-        ({"add": 1, "seed": "a"}, TypeError, "`seed` must be an integer"),
-        ({"add": 1, "round_to": 0}, ValueError, "`round_to` must be an int"),
-        ({"add": 1, "data": 3}, TypeError, "`data` must be a tuple"),
-        ({"add": 1, "kind": "heads"}, ValueError, "no units of the kind"),
-    ],
-)
-def test_what_cannot_be_done_is_refused_and_nothing_changes(
-    arguments, error, text
-):
-    x = inputs = keras.Input((6,))
-    x = layers.Dense(5, name="target")(x)
-    x = layers.Activation("relu", name="act")(x)
-    model = keras.Model(inputs, layers.Dense(3, name="out")(x))
-    weights = model.get_weights()
-    whole = {"layer": "target", **arguments}
-    if "layer" in arguments:
-        whole["add"] = 1
-    with pytest.raises(error, match=text):
-        widen(model, **whole)
-    for old, new in zip(weights, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
-
-
-def test_a_protected_layer_is_refused_with_the_reason():
-    x = inputs = keras.Input((6,))
-    x = layers.Dense(5, name="target")(x)
-    x = layers.Softmax(name="mix")(x)
-    model = keras.Model(inputs, layers.Dense(3)(x))
-    with pytest.raises(ValueError, match="units of 'target' .*'mix'"):
-        widen(model, "target", add=1)
-
-
-def test_groups_of_a_convolution_are_refused():
-    x = inputs = keras.Input((6, 6, 4))
-    x = layers.Conv2D(4, 1)(x)
-    x = layers.Conv2D(8, 3, groups=2, name="target")(x)
-    model = keras.Model(inputs, layers.Conv2D(3, 2)(x))
-    with pytest.raises(ValueError, match="units of 'target' .*group of the"):
-        widen(model, "target", factor=2)
-
-
-@pytest.mark.parametrize("new_units", ["zero", "net2net"])
-def test_adafactor_takes_copies_but_no_silent_units(new_units):
-    model = _dense()
-    model.compile(keras.optimizers.Adafactor(), "mse")
-    if new_units == "net2net":
-        widen(model, "target", add=2, new_units=new_units)
-        return
-    with pytest.raises(ValueError, match="Adafactor"):
-        widen(model, "target", add=2, new_units=new_units)
-    with pytest.raises(ValueError, match="Adafactor"):
-        widen(model, "target", add=2, new_units=new_units, dry_run=True)
-
-
-def test_ftrl_is_refused():
-    model = _dense()
-    model.compile(keras.optimizers.Ftrl(), "mse")
-    with pytest.raises(ValueError, match="Ftrl"):
-        widen(model, "target", add=2, new_units="net2net")
-
-
-def test_a_dry_run_changes_nothing_and_reports_the_same():
-    model = _build(_residual)
-    weights = model.get_weights()
-    dry = widen(model, "target", add=3, dry_run=True)
-    for old, new in zip(weights, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
-    assert dry.dry_run
-    report = widen(model, "target", add=3)
-    for name in ("widths", "before", "after", "notes", "event"):
-        assert getattr(dry, name) == getattr(report, name)
 
 
 def test_a_residual_stage_reports_every_coupled_layer():
