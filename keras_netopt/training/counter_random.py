@@ -43,7 +43,7 @@ def uniform(seed: Any, step: Any, count: Any) -> Any:
     dtype = "int64" if keras.backend.backend() == "torch" else "uint32"
     if isinstance(seed, int):
         seed = _number(seed & _MASK, dtype)
-    first = _mixed(ops.cast(seed, dtype), dtype)
+    first = _mixed(_cut(ops.cast(seed, dtype), dtype), dtype)
     begin = _mixed(_sum(first, ops.cast(step, dtype), dtype), dtype)
     places = ops.cast(ops.arange(count), dtype)
     bits = _mixed(_sum(_mixed(places, dtype), begin, dtype), dtype)
@@ -68,10 +68,15 @@ def _shifted(x: Any, by: int, dtype: str) -> Any:
 
 
 def _cut(x: Any, dtype: str) -> Any:
-    """Drops what has grown beyond 32 bits where the numbers are wider."""
+    """Drops what has grown beyond 32 bits where the numbers are wider.
+
+    In halves: torch 2.13 compiles a mask of 32 bits to -1, which drops none.
+    """
     if dtype == "uint32":
         return x
-    return ops.bitwise_and(x, _number(_MASK, dtype))
+    half, bits = _number(0xFFFF, dtype), _number(16, dtype)
+    high = ops.bitwise_and(ops.right_shift(x, bits), half)
+    return ops.bitwise_or(ops.left_shift(high, bits), ops.bitwise_and(x, half))
 
 
 def _number(value: int, dtype: str) -> Any:

@@ -11,7 +11,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from contract import layer_settings, layer_trials, probes
+from contract import layer_settings, layer_trials, probes, torch_compile
 from contract.conftest import policy
 from contract.rows import parameters
 from contract.test_docs import CARDS
@@ -123,7 +123,7 @@ def test_half_precision_trains(setting, name):
 def test_compiled_and_eager_training_agree(setting, layer_runs):
     """Draws included: they do not depend on how a step is compiled."""
     if BACKEND == "torch":
-        pytest.skip("torch runs Python each step")
+        pytest.skip("torch has a slow test of its own")
     modes = {"tensorflow": [{"jit_compile": True}], "jax": []}[BACKEND]
     for arguments in (*modes, {"run_eagerly": True}):
         model = layer_trials.around(setting, **arguments)
@@ -133,6 +133,21 @@ def test_compiled_and_eager_training_agree(setting, layer_runs):
             layer_runs.get(setting).weights,
             1e-4,
         )
+
+
+@pytest.mark.slow
+@pytest.mark.check("C10")
+@pytest.mark.skipif(BACKEND != "torch", reason="torch compiles")
+@torch_compile.quiet
+@ONE_A_LAYER
+def test_training_compiled_by_torch_agrees(setting, layer_runs):
+    frames = torch_compile.frames()
+    model = layer_trials.around(setting, jit_compile=True)
+    layer_trials.fit(model)
+    probes.assert_close(
+        probes.weights(model), layer_runs.get(setting).weights, 1e-4
+    )
+    assert frames["ok"] > 0
 
 
 @pytest.mark.check("C14")

@@ -3,7 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from contract import callback_setting, counts, probes, settings, zoo
+from contract import (
+    callback_setting,
+    counts,
+    probes,
+    settings,
+    torch_compile,
+    zoo,
+)
 from contract.conftest import policy
 from contract.rows import FIRST, ONE_QUICK, TOUCHING
 
@@ -16,10 +23,9 @@ optimizers = keras.optimizers
 
 
 def _jit(value):
-    """torch with `jit_compile=True` did not finish, twice; it is not run."""
     marks = ()
     if BACKEND == "torch" and value is True:
-        marks = (pytest.mark.skip(reason="jit_compile=True on torch: not run"),)
+        marks = (pytest.mark.slow, *torch_compile.QUIET)
     return pytest.param({"jit_compile": value}, id=f"jit {value}", marks=marks)
 
 
@@ -83,9 +89,12 @@ MODES = [
 def test_compiled_and_eager_training_agree(
     setting, arguments, plain_runs, tmp_path
 ):
+    compiled = BACKEND == "torch" and arguments.get("jit_compile") is True
+    frames = torch_compile.frames() if compiled else None
     weights, _ = _mode(setting, tmp_path, arguments)
 
     probes.assert_close(weights, plain_runs[setting.piece][0])
+    assert frames is None or frames["ok"] > 0
 
 
 @pytest.mark.check("C10")

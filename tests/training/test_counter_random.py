@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from contract import torch_compile
 
 from keras_netopt.training.counter_random import uniform
 
@@ -59,3 +60,16 @@ def test_xla_draws_the_same():
 
     with_xla = tf.function(function, jit_compile=True)(tf.constant(5))
     np.testing.assert_array_equal(with_xla, function(tf.constant(5)))
+
+
+@pytest.mark.slow
+@torch_compile.quiet
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch compiles")
+def test_torch_compiled_draws_the_same():
+    import torch
+
+    def function(step):
+        return uniform(2**31 + 3, step, 8)
+
+    compiled = torch.compile(function)(torch.tensor(5))
+    assert torch.equal(compiled, function(torch.tensor(5)))
