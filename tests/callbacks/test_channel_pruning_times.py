@@ -134,10 +134,20 @@ def test_early_stopping_may_put_older_weights_back(toy_data):
     early = keras.callbacks.EarlyStopping(
         "loss", mode="max", patience=9, restore_best_weights=True
     )
-    fit(model, toy_data, early, ChannelPruning(0.5), epochs=4)
+    after = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(model.get_weights())
+    )
+    seen = []
+    history = fit(model, toy_data, early, ChannelPruning(0.5), after, epochs=4)
 
     assert units(model) == [16, 24, 3]
-    assert np.isfinite(model.evaluate(*toy_data, verbose=0))
+    assert np.argmax(history["loss"]) == 0  # Where nothing was cut yet.
+    # Each unit that is left is one of that epoch, not of the last one.
+    first, last, now = (
+        {tuple(column) for column in weights[0].T}
+        for weights in (seen[0], seen[-1], model.get_weights())
+    )
+    assert len(first) == 2 * len(now) and now < first and not now & last
 
 
 def test_a_second_fit_goes_on_and_a_new_callback_cuts_again(toy_data):

@@ -137,7 +137,7 @@ def test_scoring_leaves_the_training_alone(make, train):
     for difficulty in (np.zeros(64), "loss"):
         curriculum = make(difficulty=difficulty, ordering="shuffle")
         curriculum._made_of = copy.copy(curriculum._made_of)
-        if difficulty is not None and isinstance(difficulty, str):
+        if isinstance(difficulty, str):
             object.__setattr__(
                 curriculum._made_of, "ordering", _ScoredShuffle()
             )

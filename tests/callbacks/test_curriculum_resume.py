@@ -42,7 +42,7 @@ def test_saved_scores_are_used_again(make, tmp_path):
         engine.load_scores(tmp_path / "other.npz")
 
 
-def _half(make, make_mlp, path, curriculum, **fit):
+def _half(make_mlp, path, curriculum, **fit):
     model = make_mlp()
     load = keras.callbacks.LambdaCallback(
         on_train_begin=lambda logs: load.model.load_weights(path)
@@ -77,7 +77,7 @@ def saved(make, make_mlp, tmp_path):
 
 def test_a_resumed_run_remembers_what_was_shown(saved, make, make_mlp):
     curriculum = make(difficulty="loss")
-    _half(make, make_mlp, saved, curriculum)
+    _half(make_mlp, saved, curriculum)
     assert curriculum.shown()[0].tolist() == [0, 1, 2, 3]
     assert curriculum.report().drawn.sum() == 4 * 64
 
@@ -96,7 +96,7 @@ def test_scores_of_a_resumed_run_are_those_of_a_whole_one(
     whole, model = make(difficulty=difficulty, warmup="0ep"), make_mlp()
     model.fit(whole.dataset(8), epochs=4, verbose=0, callbacks=[whole, save])
     resumed = make(difficulty=difficulty, warmup="0ep")
-    other = _half(make, make_mlp, path, resumed)
+    other = _half(make_mlp, path, resumed)
 
     np.testing.assert_array_equal(resumed.scores, whole.scores)
     np.testing.assert_array_equal(resumed.shown()[1], whole.shown()[1])
@@ -116,7 +116,7 @@ def test_state_of_another_run_is_refused(
         "samples": {"x": x[:48], "y": y[:48]},
     }[change]
     with pytest.raises(ValueError, match="saved state.*Received: "):
-        _half(make, make_mlp, saved, make(**{"difficulty": "loss", **changed}))
+        _half(make_mlp, saved, make(**{"difficulty": "loss", **changed}))
 
 
 def test_other_scores_than_the_saved_ones_are_refused(make, make_mlp, tmp_path):
@@ -127,8 +127,8 @@ def test_other_scores_than_the_saved_ones_are_refused(make, make_mlp, tmp_path):
     )
     model.save_weights(path)
     with pytest.raises(ValueError, match="scores of the saved.*Received: "):
-        _half(make, make_mlp, path, make(difficulty=-SCORES))
-    _half(make, make_mlp, path, make())
+        _half(make_mlp, path, make(difficulty=-SCORES))
+    _half(make_mlp, path, make())
 
 
 def test_an_epoch_cut_in_half_is_told(make, make_mlp, tmp_path):
@@ -144,4 +144,4 @@ def test_an_epoch_cut_in_half_is_told(make, make_mlp, tmp_path):
         callbacks=[curriculum, save],
     )  # fmt: skip
     with pytest.warns(NotIntendedUseWarning, match="middle of epoch 2"):
-        _half(make, make_mlp, path, make())
+        _half(make_mlp, path, make())

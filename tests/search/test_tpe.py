@@ -108,7 +108,7 @@ def test_a_suggestion_is_cheap(multivariate):
     assert min(times) < 0.02
 
 
-def test_running_trials_keep_others_away(tmp_path):
+def test_running_trials_keep_others_away():
     """With many workers the points of one moment lie apart."""
 
     def spread(forget):
