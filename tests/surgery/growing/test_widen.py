@@ -6,14 +6,14 @@ import pytest
 from keras import layers
 from surgery.growing.widen_nets import (
     MODELS,
-    _batch_norm,
-    _build,
-    _conv,
-    _data,
-    _dense,
-    _residual,
-    _stir,
-    _stream,
+    batch_norm_net,
+    build,
+    conv_net,
+    dense_net,
+    residual_net,
+    sample_data,
+    stir,
+    stream_net,
 )
 
 from keras_netopt.surgery.edits.preserve import check_preserved, snapshot
@@ -26,7 +26,7 @@ EXACT = ("net2net", "zero", "paired", "gradmax")
 @pytest.mark.parametrize("new_units", EXACT)
 @pytest.mark.parametrize("name", MODELS)
 def test_the_outputs_stay_what_they_are(name, new_units):
-    model = _build(MODELS[name])
+    model = build(MODELS[name])
     layer = next(
         one
         for one in model._flatten_layers()
@@ -35,7 +35,7 @@ def test_the_outputs_stay_what_they_are(name, new_units):
     held = {id(v) for v in layer.weights}
     before = snapshot(model)
     assert float(np.std(before.inference[0])) > 0.05
-    data = _data(model)
+    data = sample_data(model)
     report = widen(model, "target", add=3, new_units=new_units, data=data)
     found = check_preserved(before, model)
     assert found.verdict == "exact"
@@ -51,7 +51,7 @@ def test_the_outputs_stay_what_they_are(name, new_units):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_random_units_change_the_outputs(name):
-    model = _build(MODELS[name])
+    model = build(MODELS[name])
     before = snapshot(model)
     widen(model, "target", add=3, new_units="random")
     assert check_preserved(before, model).verdict == "changed"
@@ -62,7 +62,7 @@ def test_random_units_change_the_outputs(name):
 def test_every_kind_of_unit_of_attention_grows(kind, new_units, backend):
     x = inputs = keras.Input((5, 6))
     x = layers.MultiHeadAttention(2, 4, output_shape=5, name="target")(x, x)
-    model = _stir(keras.Model(inputs, layers.Dense(3)(x)))
+    model = stir(keras.Model(inputs, layers.Dense(3)(x)))
     before = snapshot(model)
     report = widen(model, "target", add=2, kind=kind, new_units=new_units)
     assert check_preserved(before, model).verdict == "exact"
@@ -79,7 +79,7 @@ def test_every_kind_of_unit_of_attention_grows(kind, new_units, backend):
 
 @pytest.mark.parametrize("new_units", ["zero", "net2net"])
 def test_what_layer_norm_reads_grows_by_copies_of_every_unit(new_units):
-    model = _build(_stream)
+    model = build(stream_net)
     before = snapshot(model)
     report = widen(model, "target", factor=2, new_units=new_units)
     found = check_preserved(before, model)
@@ -96,7 +96,7 @@ def test_layer_norm_ties_all_that_it_reads():
     one = layers.Dense(4, activation="tanh", name="target")(inputs)
     two = layers.Dense(3, activation="tanh", name="beside")(inputs)
     x = layers.LayerNormalization()(layers.Concatenate()([one, two]))
-    model = _stir(keras.Model(inputs, layers.Dense(3)(x)))
+    model = stir(keras.Model(inputs, layers.Dense(3)(x)))
     before = snapshot(model)
     report = widen(model, "target", factor=2, new_units="net2net")
     assert check_preserved(before, model).verdict == "exact"
@@ -105,7 +105,7 @@ def test_layer_norm_ties_all_that_it_reads():
 
 
 def test_zero_units_differ_and_have_the_size_of_old_ones():
-    model = _build(_conv)
+    model = build(conv_net)
     old = model.get_layer("target").get_weights()[0]
     widen(model, "target", factor=2)
     kernel, bias = model.get_layer("target").get_weights()
@@ -121,7 +121,7 @@ def test_zero_units_differ_and_have_the_size_of_old_ones():
 
 
 def test_paired_units_are_twins_with_opposite_outgoing_weights():
-    model = _build(_conv)
+    model = build(conv_net)
     old_read = model.layers[-1].get_weights()[0]
     widen(model, "target", add=4, new_units="paired")
     kernel, _ = model.get_layer("target").get_weights()
@@ -142,14 +142,14 @@ def test_paired_units_are_twins_with_opposite_outgoing_weights():
 
 
 def test_an_odd_unit_among_pairs_is_silent():
-    model = _build(_dense)
+    model = build(dense_net)
     widen(model, "target", add=3, new_units="paired")
     rows = np.abs(model.layers[-1].get_weights()[0]).sum(axis=1)
     assert (rows == 0).sum() == 1
 
 
 def test_net2net_shares_are_uneven_and_add_up():
-    model = _build(_dense)
+    model = build(dense_net)
     old = model.layers[-1].get_weights()[0]
     widen(model, "target", factor=3, new_units="net2net")
     new = model.layers[-1].get_weights()[0]
@@ -163,7 +163,7 @@ def test_net2net_shares_are_uneven_and_add_up():
 def test_the_same_seed_grows_the_same_units():
     grown = []
     for seed in (0, 0, 1):
-        model = _build(_residual)
+        model = build(residual_net)
         widen(model, "target", add=3, seed=seed)
         grown.append(np.concatenate([w.ravel() for w in model.get_weights()]))
     np.testing.assert_array_equal(grown[0], grown[1])
@@ -171,8 +171,8 @@ def test_the_same_seed_grows_the_same_units():
 
 
 def test_batch_statistics_of_new_channels_come_from_data():
-    model = _build(_batch_norm)
-    x, _ = _data(model, 64)
+    model = build(batch_norm_net)
+    x, _ = sample_data(model, 64)
     norm = model.layers[2]
     old = [np.array(w) for w in norm.get_weights()]
     widen(model, "target", factor=2, data=x)
@@ -192,7 +192,7 @@ def test_batch_statistics_of_new_channels_come_from_data():
 
 
 def test_batch_statistics_of_new_channels_are_neutral_without_data():
-    model = _build(_batch_norm)
+    model = build(batch_norm_net)
     widen(model, "target", factor=2)
     gamma, beta, mean, variance = model.layers[2].get_weights()
     assert (mean == 0).sum() == (beta == 0).sum() == 5
@@ -200,7 +200,7 @@ def test_batch_statistics_of_new_channels_are_neutral_without_data():
 
 
 def test_a_residual_stage_reports_every_coupled_layer():
-    report = widen(_build(_residual), "target", factor=2)
+    report = widen(build(residual_net), "target", factor=2)
     rows = {(r.layer == "target", r.before, r.after) for r in report.widths}
     assert rows == {(True, 4, 8), (False, 4, 8)}
     assert len(report.widths) == 3
@@ -208,13 +208,13 @@ def test_a_residual_stage_reports_every_coupled_layer():
 
 
 def test_round_to_rounds_up():
-    model = _build(_dense)
+    model = build(dense_net)
     widen(model, "target", factor=1.5, round_to=4)
     assert model.get_layer("target").units == 8
 
 
 def test_a_plan_leaves_the_model_alone():
-    model = _build(_dense)
+    model = build(dense_net)
     found = plan_widen(ChannelGraph(model), "target", to=8)
     kernel = model.get_layer("target").kernel
     assert found.width == 8 and found.is_silent
@@ -223,8 +223,8 @@ def test_a_plan_leaves_the_model_alone():
 
 
 def test_a_widened_model_saves_loads_and_clones(tmp_path):
-    model = _build(_batch_norm)
-    x, _ = _data(model)
+    model = build(batch_norm_net)
+    x, _ = sample_data(model)
     widen(model, "target", add=3, new_units="paired")
     y = model.predict(x, verbose=0)
     model.save(tmp_path / "model.keras")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from surgery.growing.widen_nets import _build, _dense, _residual
+from surgery.growing.widen_nets import build, dense_net, residual_net
 
 from keras_netopt.surgery.growing.widen import widen
 
@@ -43,7 +43,7 @@ def test_dropout_inside_a_layer_counts_too():
 def test_half_precision_makes_pairs_silent_units():
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = _build(_dense)
+        model = build(dense_net)
     finally:
         keras.config.set_dtype_policy("float32")
     report = widen(model, "target", add=2, new_units="paired")
@@ -105,7 +105,7 @@ def test_groups_of_a_convolution_are_refused():
 
 
 def test_adafactor_takes_copies_but_no_silent_units():
-    model = _dense()
+    model = dense_net()
     model.compile(keras.optimizers.Adafactor(), "mse")
     for arguments in ({}, {"dry_run": True}):
         with pytest.raises(ValueError, match="Adafactor"):
@@ -115,14 +115,14 @@ def test_adafactor_takes_copies_but_no_silent_units():
 
 
 def test_ftrl_is_refused():
-    model = _dense()
+    model = dense_net()
     model.compile(keras.optimizers.Ftrl(), "mse")
     with pytest.raises(ValueError, match="Ftrl"):
         widen(model, "target", add=2, new_units="net2net")
 
 
 def test_a_dry_run_changes_nothing_and_reports_the_same():
-    model = _build(_residual)
+    model = build(residual_net)
     weights = model.get_weights()
     dry = widen(model, "target", add=3, dry_run=True)
     for old, new in zip(weights, model.get_weights(), strict=True):

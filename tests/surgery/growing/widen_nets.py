@@ -5,13 +5,13 @@ import numpy as np
 from keras import layers
 
 
-def _dense():
+def dense_net():
     x = inputs = keras.Input((6,))
     x = layers.Dense(5, activation="tanh", name="target")(x)
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
-def _conv():
+def conv_net():
     x = inputs = keras.Input((6, 6, 2))
     x = layers.Conv2D(5, 3, strides=2, name="target")(x)
     x = layers.ReLU()(x)
@@ -31,7 +31,7 @@ def _conv_3d():
     return keras.Model(inputs, layers.Conv3DTranspose(2, 2)(x))
 
 
-def _batch_norm():
+def batch_norm_net():
     x = inputs = keras.Input((6, 6, 2))
     x = layers.Conv2D(5, 3, use_bias=False, name="target")(x)
     x = layers.BatchNormalization(momentum=0.9)(x)
@@ -41,13 +41,13 @@ def _batch_norm():
     return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
 
 
-def _transposed():
+def transposed_net():
     x = inputs = keras.Input((4, 4, 2))
     x = layers.Conv2DTranspose(5, 2, strides=2, name="target")(x)
     return keras.Model(inputs, layers.Conv2D(3, 2)(layers.ReLU()(x)))
 
 
-def _residual():
+def residual_net():
     x = inputs = keras.Input((6, 6, 2))
     x = layers.Conv2D(4, 3, padding="same", name="target")(x)
     for _ in range(2):
@@ -60,7 +60,7 @@ def _residual():
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
-def _concat():
+def concat_net():
     inputs = keras.Input((6,))
     one = layers.Dense(4, activation="relu", name="target")(inputs)
     two = layers.Dense(3, activation="relu")(inputs)
@@ -69,13 +69,13 @@ def _concat():
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
-def _attention():
+def attention_net():
     x = inputs = keras.Input((5, 6))
     x = layers.MultiHeadAttention(2, 4, name="target")(x, x)
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
-def _feed_forward():
+def feed_forward_net():
     x = inputs = keras.Input((5, 6))
     h = layers.LayerNormalization()(x)
     h = layers.Dense(8, activation="gelu", name="target")(h)
@@ -83,19 +83,19 @@ def _feed_forward():
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
-def _gru():
+def gru_net():
     x = inputs = keras.Input((5, 4))
     x = layers.GRU(5, return_sequences=True, name="target")(x)
     return keras.Model(inputs, layers.LSTM(3)(x))
 
 
-def _lstm():
+def lstm_net():
     x = inputs = keras.Input((5, 4))
     x = layers.LSTM(5, name="target")(x)
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
-def _nested():
+def nested_net():
     inner_input = keras.Input((6,))
     x = layers.Dense(5, activation="relu", name="target")(inner_input)
     inner = keras.Model(inner_input, layers.Dense(4)(x), name="inner")
@@ -103,14 +103,14 @@ def _nested():
     return keras.Model(inputs, layers.Dense(3)(inner(inputs)))
 
 
-def _shared():
+def shared_net():
     one, two = keras.Input((6,)), keras.Input((6,))
     dense = layers.Dense(5, activation="relu", name="target")
     x = layers.Add()([dense(one), dense(two)])
     return keras.Model([one, two], layers.Dense(3)(x))
 
 
-def _stream():
+def stream_net():
     """Embeddings and a residual stream that layer normalization reads."""
     x = inputs = keras.Input((5, 4))
     x = layers.Dense(6, name="target")(x)
@@ -124,27 +124,27 @@ def _stream():
 
 
 MODELS = {
-    f.__name__.removeprefix("_"): f
+    f.__name__.removesuffix("_net"): f
     for f in (
-        _dense,
-        _conv,
+        dense_net,
+        conv_net,
         _conv_1d,
         _conv_3d,
-        _batch_norm,
-        _transposed,
-        _residual,
-        _concat,
-        _attention,
-        _feed_forward,
-        _gru,
-        _lstm,
-        _nested,
-        _shared,
+        batch_norm_net,
+        transposed_net,
+        residual_net,
+        concat_net,
+        attention_net,
+        feed_forward_net,
+        gru_net,
+        lstm_net,
+        nested_net,
+        shared_net,
     )
 }
 
 
-def _stir(model):
+def stir(model):
     """Weights and moving averages as after some training."""
     rng = np.random.default_rng(1)
     for variable in model.weights:
@@ -155,15 +155,15 @@ def _stir(model):
     return model
 
 
-def _data(model, samples=16):
+def sample_data(model, samples=16):
     rng = np.random.default_rng(2)
     shapes = [t.shape[1:] for t in (*model.inputs, model.outputs[0])]
     *x, y = [rng.normal(size=(samples, *s)).astype("float32") for s in shapes]
     return (x[0] if len(x) == 1 else x), y
 
 
-def _build(make):
+def build(make):
     keras.utils.set_random_seed(3)
-    model = _stir(make())
+    model = stir(make())
     model.compile("sgd", "mse")
     return model
