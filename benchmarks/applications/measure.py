@@ -1,10 +1,12 @@
 """Cuts one model in half and writes down what came of it, as JSON.
 
 KERAS_BACKEND=tensorflow python -m benchmarks.applications.measure NAME
+
+With `--float64` only the difference, without the rounding of float32.
 """
 
+import argparse
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -31,10 +33,7 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     Returns:
         A row of the table.
     """
-    model = models.build(name)
-    x = models.samples(model)
-    models.randomize(model)
-    models.calibrate(model, x)
+    model, x = prepared(name)
     before = cost.summarize(model)
     start = time.perf_counter()
     graph = ChannelGraph(model)
@@ -72,6 +71,29 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
         "graph_seconds": round(graph_seconds, 3),
         "cut_seconds": round(cut_seconds, 2),
     }
+
+
+def measure_float64(name: str) -> dict[str, float]:
+    """Measures how exact the cut is where rounding hardly counts."""
+    keras.config.set_floatx("float64")
+    model, x = prepared(name)
+    graph = ChannelGraph(model)
+    units, classes = half(graph)
+    zero_readers(graph, classes)
+    models.calibrate(model, x)
+    expected = models.predict(model, x)
+    surgery.remove(model, units)
+    found = distance(models.predict(model, x), expected)
+    return {"difference_float64": found}
+
+
+def prepared(name: str) -> tuple[keras.Model, np.ndarray]:
+    """Builds a model in which every channel matters, and samples for it."""
+    model = models.build(name)
+    x = models.samples(model)
+    models.randomize(model)
+    models.calibrate(model, x)
+    return model, x
 
 
 def half(graph: ChannelGraph) -> tuple[dict[Any, list[int]], list[int]]:
@@ -170,8 +192,15 @@ def latency(files: list[Path | str]) -> dict[str, Any]:
 
 def main() -> None:
     """Measures the model that the command line names."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name")
+    parser.add_argument("--float64", action="store_true")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        row = measure(sys.argv[1], Path(folder))
+        if arguments.float64:
+            row = measure_float64(arguments.name)
+        else:
+            row = measure(arguments.name, Path(folder))
     print(json.dumps(row))
 
 
