@@ -151,15 +151,26 @@ def grow(model: keras.Model, verb: str, fill: str, seed: int) -> None:
     plan = plan_widen(graph, "hidden", to=width, seed=seed).plan
     original = plan.map
 
-    def scaled(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
+    def filled(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
         new = original(variable, array, kind)
-        if kind == "gradient2":
-            is_new = original(variable, np.zeros(array.shape, bool), "index")
-            new = np.where(is_new, FILLS[fill] * new, new).astype(new.dtype)
-        return new
+        is_new = original(variable, np.zeros(array.shape, bool), "index")
+        if kind != "gradient2" or not is_new.any():
+            return new
+        start = FILLS[fill] * _mean_of_old(new, is_new)
+        return np.where(is_new, start, new).astype(new.dtype)
 
-    plan.map = scaled  # type: ignore[method-assign]
+    plan.map = filled  # type: ignore[method-assign]
     apply(model, graph, plan)
+
+
+def _mean_of_old(array: np.ndarray, is_new: np.ndarray) -> np.ndarray:
+    """Means over the old units, along the axis that has got new ones."""
+    axes = range(array.ndim)
+    whole = [is_new.all(axis=tuple(set(axes) - {axis})) for axis in axes]
+    axis = next(axis for axis in axes if whole[axis].any())
+    old = np.compress(~whole[axis], array, axis=axis)
+    mean: np.ndarray = old.mean(axis=axis, keepdims=True)
+    return mean
 
 
 def second_order(model: Any) -> list[tuple[Any, Any]]:
