@@ -26,6 +26,7 @@ def accuracy_table() -> str:
         body.append(
             [
                 arm.title,
+                str(len(own)),
                 _spread([row["accuracy"] for row in own]),
                 _after(own),
                 f"{statistics.median(r['macs'] for r in own):,.0f} "
@@ -36,16 +37,16 @@ def accuracy_table() -> str:
         )
     head = [
         "arm",
+        "seeds",
         "test accuracy",
         "after the last cut",
         "MACs",
         "parameters",
         "LiteRT latency, dense / this",
     ]
-    seeds = len({row["seed"] for row in rows})
     note = (
-        f'Median of {seeds} seeds (lowest-highest). "After the last cut" is '
-        "the accuracy before any training with the smaller shape."
+        'Median of the seeds (lowest-highest). "After the last cut" is the '
+        "accuracy before any training with the smaller shape."
     )
     return f"{markdown(head, body)}\n\n{note}"
 
@@ -64,11 +65,18 @@ def goal_table() -> str:
             'the same with `score="taylor"`',
             arm="taylor",
         ),
+        _goal(
+            rows,
+            "dense",
+            -GOAL / 100,
+            'the same with `score="bn_scale"`',
+            arm="bn_scale",
+        ),
         _goal(rows, "scratch", 0.0, "at least the same shape from scratch"),
         _goal(rows, "random", 0.0, "at least a random choice of channels"),
     ]
-    head = ["goal at a quarter of the MACs", "pruned", "compared with",
-            "difference", "met"]  # fmt: skip
+    head = ["goal at a quarter of the MACs", "seeds", "pruned",
+            "compared with", "difference", "met"]  # fmt: skip
     return markdown(head, [line for line in body if line])
 
 
@@ -97,11 +105,17 @@ def _goal(
 ) -> list[str]:
     if not {arm, other} <= {row["arm"] for row in rows}:
         return []
+    seeds = _seeds(rows, arm) & _seeds(rows, other)
+    rows = [row for row in rows if row["seed"] in seeds]
     ours = _median(rows, arm, "accuracy")
     theirs = _median(rows, other, "accuracy")
     met = "yes" if ours >= theirs + margin - 1e-9 else "**no**"
     gap = f"{(ours - theirs) * 100:+.2f} points"
-    return [title, f"{ours:.4f}", f"{theirs:.4f}", gap, met]
+    return [title, str(len(seeds)), f"{ours:.4f}", f"{theirs:.4f}", gap, met]
+
+
+def _seeds(rows: Rows, arm: str) -> set[int]:
+    return {row["seed"] for row in rows if row["arm"] == arm}
 
 
 def _median(rows: Rows, arm: str, field: str) -> float:
