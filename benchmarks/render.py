@@ -1,13 +1,13 @@
-"""Writes the measured tables into the method cards.
+"""Writes the measured tables into the pages of docs/.
 
-A card marks the place of a table by two comment lines:
+A page marks the place of a table by two comment lines:
 
     <!-- benchmark: pruning accuracy -->
     <!-- end benchmark -->
 
-`python -m benchmarks.render` replaces what stands between them and writes
-all tables to `benchmarks/results/*.md`; with `--check` it changes nothing and
-fails where a card differs from the JSON.
+`python -m benchmarks.render` replaces what stands between them; with
+`--check` it changes nothing and fails where a page differs from the JSON, or
+where no page shows a table.
 """
 
 import argparse
@@ -29,31 +29,22 @@ from benchmarks.hpo import stopping_tables, training_tables
 from benchmarks.hpo import tables as hpo
 from benchmarks.learning_rate import tables as learning_rate
 from benchmarks.pruning import tables as pruning
-from benchmarks.records import RESULTS
 
-CARDS = Path(__file__).parents[1] / "docs" / "methods"
-# By the name of the overview in benchmarks/results.
-GROUPS = {
-    "pruning": pruning.TABLES,
-    "channel_pruning": channel_pruning.TABLES,
-    "growing": growing.TABLES,
-    "curriculum": curriculum.TABLES,
-    "adaptive_depth": {
-        **exit_tables.TABLES,
-        **block_tables.TABLES,
-        **parity_tables.TABLES,
-        **skip_tables.TABLES,
-    },
-    "hpo": {
-        **hpo.TABLES,
-        **training_tables.TABLES,
-        **stopping_tables.TABLES,
-    },
-    "learning_rate": learning_rate.TABLES,
-    "applications": applications.TABLES,
-}
+DOCS = Path(__file__).parents[1] / "docs"
 TABLES = {
-    name: table for group in GROUPS.values() for name, table in group.items()
+    **pruning.TABLES,
+    **channel_pruning.TABLES,
+    **growing.TABLES,
+    **curriculum.TABLES,
+    **exit_tables.TABLES,
+    **block_tables.TABLES,
+    **parity_tables.TABLES,
+    **skip_tables.TABLES,
+    **hpo.TABLES,
+    **training_tables.TABLES,
+    **stopping_tables.TABLES,
+    **learning_rate.TABLES,
+    **applications.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",
@@ -62,21 +53,24 @@ BLOCK = re.compile(
 
 
 def main() -> None:
-    """Renders every card, or checks that it is up to date."""
+    """Renders every page, or checks that all are up to date."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    texts = {RESULTS / f"{name}.md": _overview(name) for name in GROUPS}
-    for card in sorted(CARDS.glob("*.md")):
-        texts[card] = fill(card.read_text(), card.name)
-    stale = []
-    for path, text in texts.items():
-        if not path.exists() or path.read_text() != text:
+    stale, shown = [], set()
+    for path in sorted(DOCS.glob("*/*.md")):
+        old = path.read_text()
+        shown |= {match["name"] for match in BLOCK.finditer(old)}
+        text = fill(old, path.name)
+        if old != text:
             stale.append(path.name)
             if not check:
                 path.write_text(text)
     if check and stale:
         sys.exit(f"Run `python -m benchmarks.render`. Stale: {stale}")
+    hidden = sorted(set(TABLES) - shown)
+    if hidden:
+        sys.exit(f"No page in docs/ has a marker for the tables {hidden}.")
     print("rendered:", ", ".join(stale) or "nothing has changed")
 
 
@@ -101,16 +95,6 @@ def fill(text: str, source: str) -> str:
         return f"{match[1]}\n{TABLES[name]()}\n\n{match[3]}"
 
     return BLOCK.sub(replace, text)
-
-
-def _overview(group: str) -> str:
-    words = group.replace("_", " ")
-    head = f"# {words.capitalize()}, measured"
-    parts = [f"{head}\n\nMade by `python -m benchmarks.render`."]
-    for name, table in GROUPS[group].items():
-        title = name.removeprefix(f"{words} ").capitalize()
-        parts.append(f"## {title}\n\n{table()}")
-    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ if __name__ != "keras_netopt.callbacks":
 
 from keras_netopt.callbacks.best_checkpoint import BestCheckpoint
 from keras_netopt.callbacks.channel_pruning import ChannelPruning
-from keras_netopt.callbacks.cost_ledger import CostLedger
+from keras_netopt.callbacks.compute_tracker import ComputeTracker
 from keras_netopt.callbacks.curriculum import Curriculum
-from keras_netopt.callbacks.dial import Dial
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.callbacks.learning_rate_finder import LearningRateFinder
+from keras_netopt.callbacks.parameter_scheduler import ParameterScheduler
 from keras_netopt.callbacks.prechelt_stopping import PrecheltStopping
 from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.callbacks.selective_backprop import SelectiveBackprop
@@ -20,9 +20,9 @@ from keras_netopt.callbacks.selective_backprop import SelectiveBackprop
 __all__ = [
     "BestCheckpoint",
     "ChannelPruning",
-    "CostLedger",
+    "ComputeTracker",
     "Curriculum",
-    "Dial",
+    "ParameterScheduler",
     "Growing",
     "LearningRateFinder",
     "PrecheltStopping",

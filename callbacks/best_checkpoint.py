@@ -10,7 +10,7 @@ import keras
 from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.checks import check_fraction
 from keras_netopt.serialization import export_class
-from keras_netopt.training import Carrier, NoEffectWarning, State, order
+from keras_netopt.training import CheckpointState, NoEffectWarning, State, order
 
 _TOLERANCE = 1e-6
 
@@ -95,7 +95,7 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
         self.best = None
         self._saved_epoch = None
         self._is_first_epoch = True
-        Carrier.of(self.model).entries[type(self).__name__] = self
+        CheckpointState.of(self.model).states[type(self).__name__] = self
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -103,7 +103,7 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
         """Called by Keras: a resumed fit goes on from the file it saved."""
         super().on_epoch_begin(epoch, logs)
         if self._is_first_epoch and epoch > 0 and os.path.exists(self.filepath):
-            saved = Carrier(self.model)
+            saved = CheckpointState(self.model)
             saved.read(self.filepath)
             facts = saved.peek(type(self).__name__) or {}
             if facts.get("monitor") == self.monitor:
@@ -164,8 +164,12 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
         if self.sparsity is not None:
             reached = logs.get("sparsity", -math.inf)
             return bool(reached >= self.sparsity - _TOLERANCE)
-        carrier = Carrier.find(self.model)
-        entries = carrier.entries.values() if carrier is not None else ()
+        checkpoint_state = CheckpointState.find(self.model)
+        entries = (
+            checkpoint_state.states.values()
+            if checkpoint_state is not None
+            else ()
+        )
         return all(e.complete for e in entries if isinstance(e, Pruning))
 
 

@@ -22,14 +22,17 @@ from keras_netopt.surgery.cutting.cut_points import (
     cut_points,
     default_schedule,
 )
-from keras_netopt.surgery.edits import verbs
+from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.report import EditReport
-from keras_netopt.surgery.edits.session import Edit, EditingPiece
+from keras_netopt.surgery.edits.structure_callback import (
+    Edit,
+    StructureCallback,
+)
 from keras_netopt.training import NoEffectWarning
 
 
 @export_class
-class ChannelPruning(EditingPiece):
+class ChannelPruning(StructureCallback):
     """Makes a model physically smaller during `fit`: whole channels go.
 
     Add it to `callbacks` and train as always. In a few cuts the least
@@ -164,11 +167,11 @@ class ChannelPruning(EditingPiece):
         self.meter = meter
         self.allow_inexact = allow_inexact
         self.seed = seed
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Resets what belongs to one model."""
-        super().forget()
+        super().reset()
         self._base: Base | None = None
         self._share: float | None = None
         self._kept = 1.0
@@ -176,14 +179,14 @@ class ChannelPruning(EditingPiece):
         self._made = 0
         self._complete = False
 
-    def attach(self, model: keras.Model) -> None:
+    def on_model_ready(self, model: keras.Model) -> None:
         """Finds what can be cut, and when; nothing is cut yet."""
         cut = self.recipe.choose(model, 0.0)
         if not cut.blocks:
             self.warn(NoEffectWarning, engine.nothing_to_cut(cut))
             self._points = ()
             return
-        verbs.check_optimizer(model)
+        edit_lifecycle.check_optimizer(model)
         if self._base is None:
             self._base = self.recipe.base(model)
         # A fit that goes on after the last cut may be of any length.
@@ -201,11 +204,11 @@ class ChannelPruning(EditingPiece):
         self._made = facts["made"]
         self._complete = facts["complete"]
 
-    def facts(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """Returns what a resumed fit takes up."""
         base = self._base and dataclasses.asdict(self._base)
         return {
-            **super().facts(),
+            **super().get_state(),
             "base": base,
             "share": self._share,
             "kept": self._kept,
@@ -238,7 +241,7 @@ class ChannelPruning(EditingPiece):
         self._kept = cut.kept
         return (functools.partial(self._cut, cut=cut),) if cut.units else ()
 
-    def finish(self, model: keras.Model) -> None:
+    def on_fit_end(self, model: keras.Model) -> None:
         """Says so where the fit ended before the last cut."""
         if self._made < len(self._points):
             wanted = self.schedule.final

@@ -9,30 +9,30 @@ import numpy as np
 
 from keras_netopt import curriculum as engine
 from keras_netopt.checks import check_integer
+from keras_netopt.curriculum.dataset_adapters import as_source
 from keras_netopt.curriculum.fit_checks import (
     check_fit,
     doubts,
     idle_reasons,
 )
-from keras_netopt.curriculum.foreign_sources import as_source
 from keras_netopt.curriculum.report import CurriculumReport, describe
 from keras_netopt.curriculum.sequence_length import fitted_length
 from keras_netopt.curriculum.session import CurriculumSession
-from keras_netopt.curriculum.settings import Settings
+from keras_netopt.curriculum.settings import CurriculumSettings
 from keras_netopt.points import Point, RunLength
 from keras_netopt.schedules import Schedule
 from keras_netopt.serialization import export_class
 from keras_netopt.training import (
     NoEffectWarning,
     NotIntendedUseWarning,
-    Piece,
+    ResumableCallback,
     State,
     order,
 )
 
 
 @export_class
-class Curriculum(Piece):
+class Curriculum(ResumableCallback):
     """Orders and weights the training data by difficulty, inside `fit`.
 
     Train on `dataset()` instead of the arrays. Each epoch is planned as a
@@ -169,7 +169,7 @@ class Curriculum(Piece):
         self.verbose = verbose
         self.seed = seed
         _check_verbose(verbose)
-        self._made_of = Settings.create(
+        self._made_of = CurriculumSettings.create(
             source,
             difficulty=difficulty,
             pacing=pacing,
@@ -185,7 +185,7 @@ class Curriculum(Piece):
         )
         fitted = fitted_length(length, source)
         self._data = engine.CurriculumData(source, fitted)
-        self.forget()
+        self.reset()
 
     def dataset(
         self,
@@ -242,7 +242,7 @@ class Curriculum(Piece):
             self._data, batch_size, self._made_of.ordering
         )
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Resets what belongs to one model."""
         self._fed = False
         self._course = CurriculumSession(
@@ -297,7 +297,7 @@ class Curriculum(Piece):
         self._data.begin(None)
 
     def save_state(self) -> tuple[dict[str, Any], State]:
-        """Called by the carrier whenever the weights are saved."""
+        """Called by `CheckpointState` whenever the weights are saved."""
         facts, _ = super().save_state()
         # Where BackupAndRestore saves in the middle, Keras starts the epoch
         # again on weights that have seen a part of it.
@@ -353,11 +353,11 @@ class Curriculum(Piece):
     def __deepcopy__(self, memo: dict[int, Any]) -> "Curriculum":
         """A copy plans for the same data: a tuner gives `fit` the original."""
         copied = type(self).__new__(type(self))
-        Piece.__init__(copied)
+        ResumableCallback.__init__(copied)
         for name in inspect.signature(type(self)).parameters:
             setattr(copied, name, getattr(self, name))
         copied._made_of, copied._data = self._made_of, self._data
-        copied.forget()
+        copied.reset()
         return copied
 
     @classmethod

@@ -20,10 +20,14 @@ from keras_netopt.surgery.edits.preserve import (
     snapshot,
 )
 from keras_netopt.surgery.edits.report import EditReport
-from keras_netopt.surgery.edits.session import Edit, EditingPiece
+from keras_netopt.surgery.edits.structure_callback import (
+    Edit,
+    StructureCallback,
+)
 from keras_netopt.surgery.growing import gradmax
 from keras_netopt.surgery.growing.actions import Action
-from keras_netopt.surgery.growing.agenda import Agenda
+from keras_netopt.surgery.growing.dry_run import DryRun, decays
+from keras_netopt.surgery.growing.growth_schedule import GrowthSchedule
 from keras_netopt.surgery.growing.growth_settings import (
     as_actions,
     check_numbers,
@@ -32,12 +36,13 @@ from keras_netopt.surgery.growing.growth_settings import (
     tell,
 )
 from keras_netopt.surgery.growing.new_units import KINDS
-from keras_netopt.surgery.growing.rehearsal import Rehearsal, decays
 from keras_netopt.surgery.growing.sample import Sample, first_batch
-from keras_netopt.surgery.growing.stop import NoGain
+from keras_netopt.surgery.growing.stop_without_improvement import (
+    StopWithoutImprovement,
+)
 from keras_netopt.surgery.growing.triggers import Trigger, as_trigger
 from keras_netopt.training import (
-    Carrier,
+    CheckpointState,
     NoEffectWarning,
     NotIntendedUseWarning,
 )
@@ -49,7 +54,7 @@ When = str | Trigger | Mapping[Any, Sequence[int]]
 
 
 @export_class
-class Growing(EditingPiece):
+class Growing(StructureCallback):
     """Grows a network inside `fit`: same model, same optimizer, one history.
 
     Start with a small network, and give it width and depth at moments of your
@@ -92,9 +97,9 @@ class Growing(EditingPiece):
             to `"plateau"`.
         new_units: How new units begin, see `surgery.widen`: "zero", "paired",
             "net2net", "gradmax" or "random". Defaults to `"zero"`.
-        until: When to stop, `surgery.NoGain()`: the actions then take turns,
-            each a stage, until they are closed. Defaults to `None`: each
-            action is made once.
+        until: When to stop, `surgery.StopWithoutImprovement()`: the actions
+            then take turns, each a stage, until they are closed. Defaults to
+            `None`: each action is made once.
         max_params: Weights that the model may have at most; an action that
             would exceed them is left out. Defaults to `None`.
         max_macs: The same for multiply-accumulates a sample. Defaults to
@@ -132,7 +137,7 @@ class Growing(EditingPiece):
         when: When = "plateau",
         *,
         new_units: str = "zero",
-        until: NoGain | None = None,
+        until: StopWithoutImprovement | None = None,
         max_params: int | None = None,
         max_macs: int | None = None,
         final: float = 0.2,
@@ -167,41 +172,41 @@ class Growing(EditingPiece):
         self.preserve_tolerance = preserve_tolerance
         self.on_violation = on_violation
         self.verbose = verbose
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Resets what belongs to one model."""
-        super().forget()
+        super().reset()
         self.skipped: list[tuple[int, str]] = []
         self._preserved = 0.0
         self._count = 0
         self._is_saved = False
         self._sample: Sample | None = None
-        self._agenda = Agenda(
+        self._growth_schedule = GrowthSchedule(
             self._trigger,
             self.until,
             [action.repeats for action in self._actions],
             self.final,
         )
 
-    def attach(self, model: keras.Model) -> None:
+    def on_model_ready(self, model: keras.Model) -> None:
         """Fixes the moments and rehearses every action."""
         self._sample = first_batch(self.data)
         if self.new_units == "gradmax":
             gradmax.check_data(self._sample)
-        self._agenda.begin(self._progress.run)
+        self._growth_schedule.begin(self._progress.run)
         self._warn_of_cost()
-        # A resumed model has grown already: what is left is known at `start`.
+        # A resumed model has grown already; `on_resume` knows what is left.
         if not self._is_resumed(model):
             self._rehearse(model)
 
-    def start(self, model: keras.Model) -> None:
+    def on_resume(self, model: keras.Model) -> None:
         """Takes up a saved position; earlier moments are not made up for."""
         is_resumed = self._is_resumed(model)
-        super().start(model)
+        super().on_resume(model)
         if self._is_saved:
             self._is_saved = False
-        elif self._agenda.skip(self._progress.step):
+        elif self._growth_schedule.skip(self._progress.step):
             self.warn(
                 NoEffectWarning,
                 f"the fit begins at step {self._progress.step}: earlier "
@@ -213,24 +218,24 @@ class Growing(EditingPiece):
 
     def resume(self, facts: dict[str, Any]) -> None:
         """Takes up the book of the first fit."""
-        self._agenda.load(facts["agenda"])
+        self._growth_schedule.load(facts["agenda"])
         self._preserved = facts["preserved"]
         self._count = facts["count"]
         self._is_saved = True
 
-    def facts(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """Returns what a resumed fit takes up."""
         return {
-            **super().facts(),
-            "agenda": self._agenda.state(),
+            **super().get_state(),
+            "agenda": self._growth_schedule.state(),
             "preserved": self._preserved,
             "count": self._count,
         }
 
     def decide(self, epoch: int, logs: dict[str, Any]) -> None:
         """Asks the trigger whether the next epoch begins with a growth."""
-        fires = self._agenda.note(epoch + 1, logs)
-        missing = self._agenda.missing()
+        fires = self._growth_schedule.note(epoch + 1, logs)
+        missing = self._growth_schedule.missing()
         if missing:
             self.warn(
                 NoEffectWarning,
@@ -238,22 +243,22 @@ class Growing(EditingPiece):
                 f"by it; they hold {listed(sorted(logs))}. Pass "
                 "`validation_data` to `fit`, or choose another `monitor`.",
             )
-        elif fires and self._agenda.stand_ins:
+        elif fires and self._growth_schedule.stand_ins:
             self.warn(
                 NotIntendedUseWarning,
-                f"{listed(self._agenda.stand_ins)} not in the logs, the "
-                "same metric of training decides instead. Pass "
+                f"{listed(self._growth_schedule.stand_ins)} not in the logs, "
+                "the same metric of training decides instead. Pass "
                 "`validation_data` to `fit`.",
             )
 
     def is_due(self) -> bool:
         """Tells without touching the model whether an action is due."""
-        return self._agenda.is_due(self._progress.step)
+        return self._growth_schedule.is_due(self._progress.step)
 
     def due(self) -> Sequence[Edit]:
         """Returns the actions that are due and within the limits."""
         step, epoch = self._progress.step, self._progress.epoch
-        numbers = self._within_limits(self._agenda.take(step, epoch))
+        numbers = self._within_limits(self._growth_schedule.take(step, epoch))
         return [
             functools.partial(self._act, number=number, seed=self._count + i)
             for i, number in enumerate(numbers)
@@ -292,7 +297,7 @@ class Growing(EditingPiece):
     @property
     def closed(self) -> tuple[Action, ...]:
         """The actions that `until` or a limit has closed for good."""
-        return tuple(self._actions[n] for n in self._agenda.closed)
+        return tuple(self._actions[n] for n in self._growth_schedule.closed)
 
     def _act(self, model: keras.Model, *, number: int, seed: int) -> EditReport:
         return self._actions[number].apply(
@@ -300,14 +305,14 @@ class Growing(EditingPiece):
         )
 
     def _is_resumed(self, model: keras.Model) -> bool:
-        journal = Carrier.of(model).entries.get("journal")
+        journal = CheckpointState.of(model).states.get("journal")
         events = getattr(journal, "events", ())
         return len(events) > len(self.history)
 
     def _rehearse(self, model: keras.Model) -> None:
         """Tries every action that is left on a clone, in order."""
-        done = list(self._agenda.made)
-        rehearsal = Rehearsal(model)
+        done = list(self._growth_schedule.made)
+        rehearsal = DryRun(model)
         for number, action in enumerate(self._actions):
             if number in done:
                 continue
@@ -318,7 +323,7 @@ class Growing(EditingPiece):
             return numbers
         kept: list[int] = []
         for number in numbers:
-            rehearsal = Rehearsal(self.model)
+            rehearsal = DryRun(self.model)
             for one in [*kept, number]:
                 report = rehearsal.make(
                     self._actions[one], new_units=self.new_units, seed=0
@@ -327,7 +332,7 @@ class Growing(EditingPiece):
             if reason is None:
                 kept.append(number)
                 continue
-            self._agenda.drop(number)
+            self._growth_schedule.drop(number)
             self.skipped.append((number, reason))
             self.warn(
                 NoEffectWarning,
@@ -364,7 +369,7 @@ class Growing(EditingPiece):
         self.warn(NotIntendedUseWarning, text)
 
     def _warn_of_cost(self) -> None:
-        agenda, run = self._agenda, self._progress.run
+        agenda, run = self._growth_schedule, self._progress.run
         growths = len(agenda.steps)
         retraces = keras.backend.backend() != "torch"
         if retraces and growths > max(3, run.epochs / 3):

@@ -11,12 +11,12 @@ from keras_netopt.learning_rate.range_test import RangeTest, sweep_rates
 from keras_netopt.schedules.checks import check_number, check_positive
 from keras_netopt.serialization import export_class
 from keras_netopt.training import (
-    Carrier,
+    CheckpointState,
     NoEffectWarning,
-    Piece,
+    ResumableCallback,
     learning_rates,
     optimizers,
-    snapshot,
+    training_state,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MOST_STEPS = 100
 
 
 @export_class
-class LearningRateFinder(Piece):
+class LearningRateFinder(ResumableCallback):
     """Sweeps the learning rate once through `fit` and suggests one.
 
     The rate grows by the same factor at every batch; the loss first stays,
@@ -97,9 +97,9 @@ class LearningRateFinder(Piece):
         self.stop_factor = check_number(stop_factor, "stop_factor")
         _check_above(self.stop_factor, "stop_factor", 1.0, "1")
         self._snapshot: dict[str, np.ndarray] | None = None
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Resets what belongs to one model."""
         self._test = RangeTest(self.smoothing, self.stop_factor)
         self._rates: list[float] = []
@@ -171,7 +171,7 @@ class LearningRateFinder(Piece):
         # The step that raised may have been taken before we were told.
         if not 0 <= trained <= self.model.steps_per_execution:
             return False
-        snapshot.put_back(self.model, kept)
+        training_state.restore(self.model, kept)
         return True
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -188,7 +188,7 @@ class LearningRateFinder(Piece):
                 f"name={self._model.name}, built=False>"
             )
 
-    def attach(self, model: keras.Model) -> None:
+    def on_model_ready(self, model: keras.Model) -> None:
         """Checks that there is one learning rate that can be set."""
         if learning_rates.settable_rate(model.optimizer) is None:
             raise ValueError(
@@ -202,9 +202,9 @@ class LearningRateFinder(Piece):
         with optimizers.variable_scope(model):
             optimizers.build(model)
 
-    def start(self, model: keras.Model) -> None:
+    def on_resume(self, model: keras.Model) -> None:
         """Copies the model, or takes up the sweep of a resumed fit."""
-        self.forget()
+        self.reset()
         saved = self.saved()
         if saved is not None and saved[1]:
             facts, self._snapshot = saved
@@ -212,7 +212,7 @@ class LearningRateFinder(Piece):
             steps = facts["steps"]
             self._test.replay(facts["rates"], facts["losses"])
         else:
-            self._snapshot = snapshot.take(model)
+            self._snapshot = training_state.capture(model)
             self._first = self._progress.step
             steps = self._length()
         self._iterations = _steps_taken(model)
@@ -254,10 +254,10 @@ class LearningRateFinder(Piece):
         if diverged or done + after - before >= len(self._rates):
             model.stop_training = True
 
-    def finish(self, model: keras.Model) -> None:
+    def on_fit_end(self, model: keras.Model) -> None:
         """Puts everything back and says where nothing was found."""
         if self._snapshot is not None:
-            snapshot.put_back(model, self._snapshot)
+            training_state.restore(model, self._snapshot)
             self._snapshot = None
         if self.suggestion is None:
             self.warn(
@@ -267,7 +267,7 @@ class LearningRateFinder(Piece):
                 "`suggestion` is None. Lower `min_lr`, and look at `plot()`.",
             )
 
-    def facts(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """Returns the sweep that a resumed fit takes up."""
         return {
             "first": self._first,
@@ -282,8 +282,12 @@ class LearningRateFinder(Piece):
         return facts, dict(self._snapshot or {})
 
     def _interrupted(self) -> list["LearningRateFinder"]:
-        carrier = Carrier.find(self._model)
-        entries = carrier.entries.values() if carrier is not None else ()
+        checkpoint_state = CheckpointState.find(self._model)
+        entries = (
+            checkpoint_state.states.values()
+            if checkpoint_state is not None
+            else ()
+        )
         return [e for e in entries if isinstance(e, LearningRateFinder)]
 
     def _length(self) -> int:

@@ -18,7 +18,7 @@ from keras_netopt.serialization import export_class
 from keras_netopt.training import (
     NoEffectWarning,
     NotIntendedUseWarning,
-    Piece,
+    ResumableCallback,
     order,
 )
 
@@ -32,7 +32,7 @@ _RISING = re.compile(
 
 
 @export_class
-class PrecheltStopping(Piece):
+class PrecheltStopping(ResumableCallback):
     """Ends `fit` where the validation loss has risen too far above its best.
 
     Keras' `EarlyStopping` counts epochs without a new best value. These rules
@@ -120,9 +120,9 @@ class PrecheltStopping(Piece):
             if self.threshold is None
             else self.threshold
         )
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Resets what belongs to one model."""
         self.stopped_epoch: int | None = None
         self._heard = False
@@ -137,9 +137,9 @@ class PrecheltStopping(Piece):
             return None
         return self._epochs[self._losses.index(min(self._losses))]
 
-    def start(self, model: keras.Model) -> None:
+    def on_resume(self, model: keras.Model) -> None:
         """Begins a record, or takes up that of a resumed fit."""
-        self.forget()
+        self.reset()
         saved = self.saved()
         if saved is not None:
             facts = saved[0]
@@ -164,7 +164,7 @@ class PrecheltStopping(Piece):
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
-    def finish(self, model: keras.Model) -> None:
+    def on_fit_end(self, model: keras.Model) -> None:
         """Says where there was nothing to decide by."""
         if not self._heard:
             wanted = f"`{self.monitor}`"
@@ -184,7 +184,7 @@ class PrecheltStopping(Piece):
                 "the schedule end earlier.",
             )
 
-    def facts(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """Returns the record that a resumed fit takes up."""
         ending = order.ending_epoch()
         if ending is not None:  # What saves may stand before us in the list.
@@ -246,7 +246,7 @@ class PrecheltStopping(Piece):
     def _is_being_pruned(self) -> bool:
         return not all(
             piece.complete
-            for piece in self.neighbours(self.model)
+            for piece in self.other_callbacks(self.model)
             if isinstance(piece, Pruning | ChannelPruning)
         )
 

@@ -12,11 +12,11 @@ from keras_netopt.serialization import export_class
 from keras_netopt.sparsity import matching_config
 from keras_netopt.sparsity.report import describe
 from keras_netopt.sparsity.session import PruningSession
-from keras_netopt.training import MaskStore, NoEffectWarning, Piece
+from keras_netopt.training import MaskStore, NoEffectWarning, ResumableCallback
 
 
 @export_class
-class Pruning(Piece):
+class Pruning(ResumableCallback):
     """Prunes a model during `fit`: exact zeros, no wrapper, nothing to strip.
 
     Add it to `callbacks` and train as always. The share of zeros follows a
@@ -127,13 +127,13 @@ class Pruning(Piece):
         self.min_size = min_size
         self.min_kept = min_kept
         self.seed = seed
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Resets what belongs to one model."""
         self._session: PruningSession | None = None
 
-    def attach(self, model: keras.Model) -> None:
+    def on_model_ready(self, model: keras.Model) -> None:
         """Selects the weights and gives each a mask."""
         old, self._session = self._session, None
         done = old is not None and old.done and MaskStore.of(model) is not None
@@ -157,13 +157,13 @@ class Pruning(Piece):
             done=done,
         )
 
-    def start(self, model: keras.Model) -> None:
+    def on_resume(self, model: keras.Model) -> None:
         """Takes up a saved, a derived or a fresh position."""
         session = self._session
         if session is None:
             return
         saved = self.saved()
-        self.load_entry("masks", session.store.load_state)
+        self.load_state_of("masks", session.store.load_state)
         session.begin(self._progress.step, saved[0] if saved else None)
         if session.floor > self.schedule.final + 1e-3:
             self.warn(
@@ -173,7 +173,7 @@ class Pruning(Piece):
                 "pruned. Call `sparsity.strip` first to start anew.",
             )
 
-    def advance(self, before: int, after: int) -> None:
+    def on_steps(self, before: int, after: int) -> None:
         """Updates the masks where a point of the schedule has passed."""
         if self._session is not None and not self._session.advance(after):
             self.warn(
@@ -182,7 +182,7 @@ class Pruning(Piece):
                 "the learning rate or clip the gradients.",
             )
 
-    def finish(self, model: keras.Model) -> None:
+    def on_fit_end(self, model: keras.Model) -> None:
         """Makes the last update if the schedule did not come to it."""
         session = self._session
         if session is None:
@@ -224,11 +224,11 @@ class Pruning(Piece):
         """Returns the share of masked weights, known without a device read."""
         if self._session is None:
             return {}
-        number = self._entry.removeprefix(type(self).__name__)
+        number = self._state_name.removeprefix(type(self).__name__)
         name = f"sparsity_{number}" if number else "sparsity"
         return {name: self._session.share}
 
-    def facts(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """Returns the position that a resumed fit takes up."""
         return {} if self._session is None else self._session.facts()
 
@@ -277,7 +277,7 @@ class Pruning(Piece):
         return super().from_config(config, **patterns, **data)
 
     def _check_overlap(self, model: keras.Model, keys: set[str]) -> None:
-        for other in self.neighbours(model):
+        for other in self.other_callbacks(model):
             session = getattr(other, "_session", None)
             shared = keys.intersection(session.keys if session else ())
             if shared:

@@ -9,7 +9,7 @@ from keras_netopt.curriculum.batch_choice import BatchChoice
 from keras_netopt.curriculum.selection import METHODS, check_keep
 from keras_netopt.points import Point, check_point, in_order, resolve_point
 from keras_netopt.serialization import export_class
-from keras_netopt.training import NoEffectWarning, Piece
+from keras_netopt.training import NoEffectWarning, ResumableCallback
 from keras_netopt.training.sample_loss import has_loss
 from keras_netopt.training.step_filter import StepFilter
 
@@ -22,7 +22,7 @@ DEFAULTS: dict[str, tuple[Point, Point, int]] = {
 
 
 @export_class
-class SelectiveBackprop(Piece):
+class SelectiveBackprop(ResumableCallback):
     """Lets only the samples with the largest losses pass backward.
 
     In the steps between `begin` and `end` the model answers the whole batch,
@@ -119,9 +119,9 @@ class SelectiveBackprop(Piece):
             _refuse_order(*self._points)
         self._every = usual[2] if interrupt is None else int(interrupt)
         self._filter: StepFilter | None = None
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Resets what belongs to one model."""
         self._selected = 0
         self._dropped = 0.0
@@ -141,7 +141,7 @@ class SelectiveBackprop(Piece):
         if not self._attached:
             self._attach()  # Before the first step; no weights are needed.
 
-    def attach(self, model: keras.Model) -> None:
+    def on_model_ready(self, model: keras.Model) -> None:
         """Places the window and makes ready the step that chooses."""
         run = self._progress.run
         begin, end = (
@@ -156,7 +156,7 @@ class SelectiveBackprop(Piece):
                 "samples are chosen by it. "
                 "Received: loss=None"
             )
-        others = [type(n) for n in self.neighbours(model)]
+        others = [type(n) for n in self.other_callbacks(model)]
         if SelectiveBackprop in others:
             raise ValueError(
                 "SelectiveBackprop may be in a fit once: two would choose from "
@@ -178,7 +178,7 @@ class SelectiveBackprop(Piece):
         self._filter = StepFilter.of(model, choice, self.seed)
         self._filter.install()
 
-    def start(self, model: keras.Model) -> None:
+    def on_resume(self, model: keras.Model) -> None:
         """Has the random state of a file put back; there is none of ours."""
         self.saved()
 
@@ -197,14 +197,14 @@ class SelectiveBackprop(Piece):
             self._filter.install()
             self._filter.armed = self._is_due(self._progress.step)
 
-    def advance(self, before: int, after: int) -> None:
+    def on_steps(self, before: int, after: int) -> None:
         """Counts what was dropped."""
         self._seen += after - before
         if self._filter is not None and self._is_due(before):
             self._selected += after - before
             self._dropped += (after - before) * (1.0 - self.keep)
 
-    def finish(self, model: keras.Model) -> None:
+    def on_fit_end(self, model: keras.Model) -> None:
         """Gives the model its own step back."""
         choice = self._filter and self._filter.choice
         self._remove()

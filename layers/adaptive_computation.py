@@ -35,8 +35,9 @@ class AdaptiveComputation(DepthLayer):
       p_n s_n. In inference the output is one state, that of the step at which
       the sample halts.
 
-    `ponder_cost` and `kl_weight` are weights that `callbacks.Dial` moves;
-    `mean_steps` is the running mean of N, or of its expectation, in training.
+    `ponder_cost` and `kl_weight` are weights that
+    `callbacks.ParameterScheduler` moves; `mean_steps` is the running mean of
+    N, or of its expectation, in training.
 
     Example:
 
@@ -127,12 +128,12 @@ class AdaptiveComputation(DepthLayer):
         self._noted: halting.EveryStep | None = None
 
     @property
-    def netopt_dials(self) -> dict[str, tuple[float, float]]:
-        """The dial of this mode, and its range."""
+    def netopt_scheduled(self) -> dict[str, tuple[float, float]]:
+        """The scheduled variable of this mode, and its range."""
         return {self.price: (0.0, math.inf)}
 
     def build(self, input_shape: Any) -> None:
-        """Builds the cell, the halting unit and the dial."""
+        """Builds the cell, the halting unit and the scheduled variable."""
         build_block(self, self.cell, input_shape, "cell")
         bias = 1.0
         if self.mode == "ponder":  # The steps begin as the prior has them.
@@ -146,9 +147,13 @@ class AdaptiveComputation(DepthLayer):
             name="halting",
         )
         self.halting.build((input_shape[0], input_shape[-1]))
-        dial = self.add_dial(self.price, self.settings[self.price])
-        setattr(self, self.price, dial)
-        self.mean_steps = self.add_dial("mean_steps", float(self.max_steps))
+        scheduled = self.add_scheduled_variable(
+            self.price, self.settings[self.price]
+        )
+        setattr(self, self.price, scheduled)
+        self.mean_steps = self.add_scheduled_variable(
+            "mean_steps", float(self.max_steps)
+        )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the state at the halt, or the weighted sum of states."""

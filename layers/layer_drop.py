@@ -20,9 +20,9 @@ class LayerDrop(DepthLayer):
     made shallower afterwards: `depth.extract` keeps every other one, without
     training again. Inference runs all blocks, and nothing is rescaled.
 
-    `rate` is a weight that no optimizer trains: `callbacks.Dial` moves it
-    while `fit` runs. The draws are the same on every backend and go on where
-    a saved model stopped.
+    `rate` is a weight that no optimizer trains: `callbacks.ParameterScheduler`
+    moves it while `fit` runs. The draws are the same on every backend and go
+    on where a saved model stopped.
 
     Example:
 
@@ -69,7 +69,7 @@ class LayerDrop(DepthLayer):
         `rate`).
     """
 
-    netopt_dials = {"rate": (0.0, 1.0)}
+    netopt_scheduled = {"rate": (0.0, 1.0)}
 
     def __init__(
         self,
@@ -99,10 +99,10 @@ class LayerDrop(DepthLayer):
         return list(self.blocks), self.residual
 
     def build(self, input_shape: Any) -> None:
-        """Builds the blocks, the dial and the state of the draws."""
+        """Builds the blocks, `rate` and the state of the draws."""
         for block in self.blocks:
             build_block(self, block, input_shape)
-        self.rate = self.add_dial("rate", self.initial_rate)
+        self.rate = self.add_scheduled_variable("rate", self.initial_rate)
         self.add_random_state(self.seed)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

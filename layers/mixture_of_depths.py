@@ -87,7 +87,7 @@ class MixtureOfDepths(BlockLayer):
         one, capacity 0.125 and every other block).
     """
 
-    netopt_dials = {"aux_weight": (0.0, math.inf)}
+    netopt_scheduled = {"aux_weight": (0.0, math.inf)}
     netopt_fixed = {
         "capacity": "it sets how many tokens the block sees, hence shapes"
     }
@@ -135,7 +135,9 @@ class MixtureOfDepths(BlockLayer):
             1, use_bias=False, dtype="float32", name="router"
         )
         self.scores.build(tuple(input_shape))
-        self.aux_weight = self.add_dial("aux_weight", self.initial_aux_weight)
+        self.aux_weight = self.add_scheduled_variable(
+            "aux_weight", self.initial_aux_weight
+        )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the inputs with the chosen tokens changed."""

@@ -37,7 +37,8 @@ class SkipGate(BlockLayer):
     give the same outputs; `layer.inference = "cond"` changes a trained layer.
 
     `cost_weight` and `temperature` (p is `sigmoid(logit / temperature)`) are
-    weights that `callbacks.Dial` moves; `executed` is the running mean of g.
+    weights that `callbacks.ParameterScheduler` moves; `executed` is the
+    running mean of g.
 
     Example:
 
@@ -87,7 +88,7 @@ class SkipGate(BlockLayer):
         by REINFORCE; the cost term here is simpler and ours.
     """
 
-    netopt_dials = {
+    netopt_scheduled = {
         "cost_weight": (0.0, math.inf),
         "temperature": (1e-6, math.inf),
     }
@@ -119,7 +120,7 @@ class SkipGate(BlockLayer):
         self.residual = check_bool(residual, "residual")
 
     def build(self, input_shape: Any) -> None:
-        """Builds the block, the gate and the dials."""
+        """Builds the block, the gate and the scheduled variables."""
         super().build(input_shape)
         self.gate = self.given_gate or default_gate(len(input_shape))
         if not self.gate.built:
@@ -133,11 +134,11 @@ class SkipGate(BlockLayer):
                 f"1). Received: gate={self.gate.name!r} with outputs of shape "
                 f"{tuple(shape)}"
             )
-        self.cost_weight = self.add_dial(
+        self.cost_weight = self.add_scheduled_variable(
             "cost_weight", self.initial_cost_weight
         )
-        self.temperature = self.add_dial("temperature", 1.0)
-        self.executed = self.add_dial("executed", 1.0)
+        self.temperature = self.add_scheduled_variable("temperature", 1.0)
+        self.executed = self.add_scheduled_variable("executed", 1.0)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the inputs, changed by the block where the gate says so."""

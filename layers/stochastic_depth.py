@@ -33,9 +33,9 @@ class StochasticDepth(BlockLayer):
     | "inference" | x + b F(x) | x + p F(x) |
     | `None` | x + b F(x) | x + F(x) |
 
-    `rate` is a weight that no optimizer trains: `callbacks.Dial` moves it
-    while `fit` runs. The draws are the same on every backend and go on where
-    a saved model stopped.
+    `rate` is a weight that no optimizer trains: `callbacks.ParameterScheduler`
+    moves it while `fit` runs. The draws are the same on every backend and go
+    on where a saved model stopped.
 
     Example:
 
@@ -85,7 +85,7 @@ class StochasticDepth(BlockLayer):
         inference).
     """
 
-    netopt_dials = {"rate": (0.0, 1.0)}
+    netopt_scheduled = {"rate": (0.0, 1.0)}
 
     def __init__(
         self,
@@ -109,9 +109,9 @@ class StochasticDepth(BlockLayer):
         self.seed = check_seed(seed)
 
     def build(self, input_shape: Any) -> None:
-        """Builds the block, the dial and the state of the draws."""
+        """Builds the block, `rate` and the state of the draws."""
         super().build(input_shape)
-        self.rate = self.add_dial("rate", self.initial_rate)
+        self.rate = self.add_scheduled_variable("rate", self.initial_rate)
         self.add_random_state(self.seed)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from keras_netopt import cost, demo
-from keras_netopt.demo.arms import Arm, Data, build_model
+from keras_netopt.demo.arms import DemoData, DemoModel, build_model
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
@@ -94,7 +94,9 @@ def test_missing_matplotlib_costs_one_line(tmp_path, monkeypatch, capsys):
     from keras_netopt.demo import table
 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    arm = Arm("80 % zeros", 0.9, 0.01, 40, 50, zeros={"dense/kernel": 0.8})
+    arm = DemoModel(
+        "80 % zeros", 0.9, 0.01, 40, 50, zeros={"dense/kernel": 0.8}
+    )
     table.draw([arm], tmp_path)
     assert capsys.readouterr().out == (
         "No picture: Pictures need matplotlib. Install it with: "
@@ -108,7 +110,7 @@ def test_a_layer_is_large_enough_for_int8():
 
 
 def test_data_are_scaled_and_held_out_images_are_others():
-    data = Data.load()
+    data = DemoData.load()
     assert (data.x_train.min(), data.x_train.max()) == (0.0, 1.0)
     assert data.x_train.shape == (6000, 28, 28, 1)
     assert data.x_test.shape == (1000, 28, 28, 1)

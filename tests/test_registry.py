@@ -18,7 +18,7 @@ KINDS = {"callback", "layer", "loss", "schedule", "function", "oracle"}
 KINDS |= {"tuner", "stopper", "executor"}
 TOUCHES = {
     *("weights", "shapes", "graph", "data"),
-    *("loss", "train_step", "optimizer", "dials"),
+    *("loss", "train_step", "optimizer", "scheduled_variables"),
 }
 PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),

@@ -15,7 +15,7 @@ from keras import layers
 from benchmarks.adaptive_depth import residual
 from benchmarks.missing_rows import measure_missing
 from keras_netopt import cost
-from keras_netopt.callbacks import Dial
+from keras_netopt.callbacks import ParameterScheduler
 from keras_netopt.layers import SkipGate
 from keras_netopt.schedules import Linear
 
@@ -137,7 +137,7 @@ def fitted(arm: Arm, x: np.ndarray, y: np.ndarray, epochs: int) -> keras.Model:
     callbacks, before = [], None
     if arm.cost == "dial":
         ramp = Linear(final=1.0, begin=0.0, end=0.5)
-        callbacks = [Dial("cost_weight", ramp)]
+        callbacks = [ParameterScheduler("cost_weight", ramp)]
     elif arm.cost == "after":
         before = fitted(Arm(), x, y, epochs // 3)
         epochs -= epochs // 3

@@ -15,7 +15,8 @@ TITLES = {
     "half": "no gates, half of the blocks",
     "long plain": "no gates, 3 times as long",
     "long 0.65": "`target=0.65`, 3 times as long",
-    "long dial": "the same, the cost rises by `Dial` over the first half",
+    "long dial": "the same, `ParameterScheduler` raises the cost over the "
+    "first half",
     "long after": "the same, a first third without gates",
     "long later": "`target=0.35`, in the last half of the blocks only",
     "long both": "`target=0.38` there, a first third without gates",

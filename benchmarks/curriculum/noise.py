@@ -46,7 +46,7 @@ WHOLE_SETTINGS = {
 }
 
 
-class Watch(keras.callbacks.Callback):
+class Recorder(keras.callbacks.Callback):
     """Notes which samples each epoch shows."""
 
     def __init__(self, wrong: np.ndarray) -> None:
@@ -106,7 +106,7 @@ def train(
     task: data.Task, scores: np.ndarray, name: str, seed: int, epochs: int
 ) -> dict[str, Any]:
     """Trains one arm and returns its row."""
-    watch = Watch(task.wrong)
+    watch = Recorder(task.wrong)
     begin = time.perf_counter()
     logs, steps = run_arm(
         arms.ARMS[name].make(scores),

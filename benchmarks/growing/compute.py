@@ -15,7 +15,7 @@ import keras
 from benchmarks.growing import models
 from benchmarks.growing.tasks import TASKS, Task, rate
 from benchmarks.records import Records
-from keras_netopt.callbacks.cost_ledger import CostLedger
+from keras_netopt.callbacks.compute_tracker import ComputeTracker
 from keras_netopt.callbacks.growing import Growing
 
 NAME = "growing_compute"
@@ -87,8 +87,8 @@ def run(
     """Trains one arm."""
     keras.utils.set_random_seed(seed)
     model = task.large() if arm.startswith("scratch") else task.small()
-    clock, ledger = Clock(), CostLedger()
-    callbacks: list[Any] = [Rate(epochs), ledger, clock]
+    clock, counter = Clock(), ComputeTracker()
+    callbacks: list[Any] = [Rate(epochs), counter, clock]
     growing = None
     if arm in GROWN_UNITS:
         growing = Growing(

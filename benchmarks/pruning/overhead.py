@@ -181,16 +181,16 @@ def _update_time() -> list[dict[str, Any]]:
     from keras_netopt.callbacks import Pruning
 
     class Stopwatch(Pruning):
-        """Notes how long `advance` takes where it changes the masks."""
+        """Notes how long `on_steps` takes where it changes the masks."""
 
-        def forget(self) -> None:
-            super().forget()
+        def reset(self) -> None:
+            super().reset()
             self.times: list[tuple[float, float]] = []
 
-        def advance(self, before: int, after: int) -> None:
+        def on_steps(self, before: int, after: int) -> None:
             share = self._session.share
             wall, cpu = time.perf_counter(), time.process_time()
-            super().advance(before, after)
+            super().on_steps(before, after)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             if self._session.share > share:
                 self.times.append((wall, cpu))

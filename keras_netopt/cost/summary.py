@@ -67,12 +67,12 @@ def summarize(
     nodes = graph_nodes(
         model, input_shape=input_shape, enter=has_inside, containers=True
     )
-    ledger = _Ledger(training)
+    counter = _LayerTable(training)
     for node in nodes:
-        ledger.add(node)
-    ledger.claim(model)
+        counter.add(node)
+    counter.claim(model)
     batch = _batch_size(model, input_shape)
-    rows = [row for row in ledger.rows.values() if not row.is_empty()]
+    rows = [row for row in counter.rows.values() if not row.is_empty()]
     return CostReport(
         model.name, tuple(_layer_cost(row, batch) for row in rows)
     )
@@ -102,7 +102,7 @@ class _Row:
 
 
 @dataclass
-class _Ledger:
+class _LayerTable:
     """Adds each call to the row of the layer that a reader knows."""
 
     training: bool

@@ -18,7 +18,7 @@ from keras_netopt.curriculum.ordering import (
     Shuffle,
 )
 from keras_netopt.curriculum.pacing import pacing
-from keras_netopt.curriculum.plan import Plan, make_plan
+from keras_netopt.curriculum.plan import EpochPlan, make_plan
 from keras_netopt.curriculum.plan_sampler import PlanSampler
 from keras_netopt.curriculum.score_file import load_scores, save_scores
 from keras_netopt.curriculum.selection import select_samples
@@ -42,7 +42,7 @@ __all__ = [
     "Length",
     "OnePass",
     "Ordering",
-    "Plan",
+    "EpochPlan",
     "PlanSampler",
     "RandomOrder",
     "Rarity",

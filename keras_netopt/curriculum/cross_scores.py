@@ -94,7 +94,7 @@ class CrossScored(Difficulty):
         self.seed = seed
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CrossScored":
-        """Settings alone; nothing in it changes."""
+        """CurriculumSettings alone; nothing in it changes."""
         return self
 
     def score(self, scoring: Scoring) -> np.ndarray:

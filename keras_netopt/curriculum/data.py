@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_netopt.checks import check_integer
 from keras_netopt.curriculum.labels import class_values
-from keras_netopt.curriculum.plan import Plan
+from keras_netopt.curriculum.plan import EpochPlan
 from keras_netopt.curriculum.sequence_length import SequenceLengthWarmup
 from keras_netopt.curriculum.sources import (
     ArraySource,
@@ -40,7 +40,7 @@ class CurriculumData:
     ) -> None:
         self.source = source
         self.length = length
-        self.plan: Plan | None = None
+        self.plan: EpochPlan | None = None
         self.served = 0
         self.batch_size: int | None = None
         self.steps: int | None = None
@@ -86,7 +86,7 @@ class CurriculumData:
         self.configure(batch_size, steps_per_epoch)
         self._check_workers(workers)
         self.axes = loss_axes(self._targets(), token_weights)
-        reader = _Reader(
+        reader = _PlanReader(
             self,
             class_factors(self.source.y, class_weight),
             self.axes,
@@ -125,7 +125,7 @@ class CurriculumData:
         self.steps = int(steps_per_epoch or samples // batch_size)
         self.plan = None
 
-    def begin(self, plan: Plan | None) -> None:
+    def begin(self, plan: EpochPlan | None) -> None:
         """Puts the plan of an epoch in force, or ends it with `None`."""
         self.plan = plan
         self.served = 0
@@ -173,7 +173,7 @@ class CurriculumData:
         return (np.arange(wanted) % self.source.samples).reshape(-1, size)
 
 
-class _Reader:
+class _PlanReader:
     """Reads the batches of one data set: pure, so any thread may call it."""
 
     def __init__(
@@ -202,7 +202,7 @@ class _Reader:
 
     def read(
         self,
-        plan: Plan | None,
+        plan: EpochPlan | None,
         ids: np.ndarray,
         row: int,
         fetch: Callable[[np.ndarray], Fetched],

@@ -93,7 +93,7 @@ class EL2N(Difficulty):
         self.seed = seed
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "EL2N":
-        """Settings alone; nothing in it changes."""
+        """CurriculumSettings alone; nothing in it changes."""
         return self
 
     @property

@@ -11,12 +11,12 @@ from keras_netopt.curriculum.ordering import OnePass, Ordering, Shuffle
 from keras_netopt.curriculum.pacing import fractions
 from keras_netopt.curriculum.plan import counter
 from keras_netopt.curriculum.self_paced import SelfPaced
-from keras_netopt.curriculum.settings import Settings
+from keras_netopt.curriculum.settings import CurriculumSettings
 from keras_netopt.points import RunLength
 
 
 def check_fit(
-    settings: Settings,
+    settings: CurriculumSettings,
     data: CurriculumData,
     run: RunLength,
     arguments: Mapping[str, Any],
@@ -67,7 +67,7 @@ def _check_axes(data: CurriculumData, model: keras.Model) -> None:
 
 
 def _check_pacing(
-    settings: Settings, data: CurriculumData, run: RunLength
+    settings: CurriculumSettings, data: CurriculumData, run: RunLength
 ) -> None:
     steps, batch = int(data.steps or 1), int(data.batch_size or 1)
     samples = data.source.samples
@@ -88,7 +88,10 @@ def _check_pacing(
 
 
 def idle_reasons(
-    settings: Settings, run: RunLength, scores: np.ndarray | None, epoch: int
+    settings: CurriculumSettings,
+    run: RunLength,
+    scores: np.ndarray | None,
+    epoch: int,
 ) -> Iterator[str]:
     """Yields why a curriculum will do nothing, with the remedy.
 
@@ -123,7 +126,7 @@ def idle_reasons(
 
 
 def doubts(
-    settings: Settings, run: RunLength, arguments: Mapping[str, Any]
+    settings: CurriculumSettings, run: RunLength, arguments: Mapping[str, Any]
 ) -> Iterator[str]:
     """Yields what a fit may not be meant to do, with the remedy.
 
@@ -147,7 +150,7 @@ def doubts(
         )
 
 
-def _dropped(settings: Settings, run: RunLength) -> float:
+def _dropped(settings: CurriculumSettings, run: RunLength) -> float:
     ordering = settings.ordering
     if isinstance(ordering, Shuffle | OnePass):
         return 0.0

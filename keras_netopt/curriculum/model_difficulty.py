@@ -6,12 +6,12 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_choice, check_model
+from keras_netopt.curriculum.dataset_adapters import as_source
 from keras_netopt.curriculum.difficulty import (
     Difficulty,
     Scoring,
     checked_scores,
 )
-from keras_netopt.curriculum.foreign_sources import as_source
 from keras_netopt.curriculum.labels import class_values
 from keras_netopt.training.randomness import undisturbed
 from keras_netopt.training.sample_loss import sample_loss

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_netopt.curriculum.guard import guarded_order
+from keras_netopt.curriculum.class_coverage import guarded_order
 from keras_netopt.curriculum.ordering import Ordering, Shuffle
 from keras_netopt.curriculum.stream_deal import deal_stream
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class EpochPlan:
     """What one epoch serves.
 
     Example:
@@ -90,7 +90,7 @@ def make_plan(
     by: str = "rank",
     lengths: np.ndarray | None = None,
     buffer: int | None = None,
-) -> Plan:
+) -> EpochPlan:
     """Plans an epoch.
 
     Example:
@@ -154,7 +154,7 @@ def make_plan(
     else:
         places = deal_stream(rng, order, windows, batch_size, buffer)
         ids = places % len(order)
-    return Plan(
+    return EpochPlan(
         epoch=epoch,
         ids=ids,
         weights=_weights(worth, order[: windows[0, 1]], ids),

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_netopt.curriculum.class_coverage import coverage
 from keras_netopt.curriculum.data import CurriculumData
 from keras_netopt.curriculum.difficulty import Scoring, checksum
-from keras_netopt.curriculum.guard import coverage
 from keras_netopt.curriculum.ordering import Shuffle
 from keras_netopt.curriculum.pacing import fractions
-from keras_netopt.curriculum.plan import Plan, make_plan
-from keras_netopt.curriculum.settings import Settings
+from keras_netopt.curriculum.plan import EpochPlan, make_plan
+from keras_netopt.curriculum.settings import CurriculumSettings
 from keras_netopt.points import RunLength, resolve_point
 
 SCORES, SHOWN = "scores", "shown"
@@ -30,13 +30,13 @@ class CurriculumSession:
         run: Length of the fit.
     """
 
-    settings: Settings
+    settings: CurriculumSettings
     data: CurriculumData
     run: RunLength
     scores: np.ndarray | None = None
     state: dict[str, np.ndarray] = field(default_factory=dict)
     scored_at: int | None = None
-    plan: Plan | None = None
+    plan: EpochPlan | None = None
     logs: dict[str, float] = field(default_factory=dict)
     shown: dict[int, np.ndarray] = field(default_factory=dict)
 
@@ -184,7 +184,7 @@ class CurriculumSession:
         steps = resolve_point(getattr(self.settings, name), self.run, name)
         return -(-steps // int(self.data.steps or 1))
 
-    def _make_plan(self, epoch: int) -> Plan:
+    def _make_plan(self, epoch: int) -> EpochPlan:
         settings, data = self.settings, self.data
         steps = int(data.steps or 1)
         lengths = None
@@ -211,7 +211,7 @@ class CurriculumSession:
             buffer=data.source.buffer,
         )
 
-    def _numbers(self, plan: Plan, seconds: float) -> dict[str, float]:
+    def _numbers(self, plan: EpochPlan, seconds: float) -> dict[str, float]:
         """What an epoch's plan is, for the logs."""
         samples = self.data.source.samples
         last = plan.active(-1)

@@ -26,7 +26,7 @@ from keras_netopt.schedules.checks import check_number
 
 
 @dataclass(frozen=True)
-class Settings:
+class CurriculumSettings:
     """What a curriculum is made of.
 
     Args:

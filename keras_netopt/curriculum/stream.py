@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_integer
-from keras_netopt.curriculum.foreign_sources import (
+from keras_netopt.curriculum.dataset_adapters import (
     check_fixed,
     check_single,
     known_size,

@@ -45,7 +45,7 @@ def deal_stream(
     rank: np.ndarray = np.empty(samples, "int64")
     rank[order] = np.arange(samples)
     is_whole = bool((windows == [0, samples]).all())
-    reader = _Reader(rank, 0 if is_whole else int(rng.integers(samples)))
+    reader = _StreamReader(rank, 0 if is_whole else int(rng.integers(samples)))
     places: np.ndarray = np.empty((steps, batch_size), "int64")
     waiting: np.ndarray = np.empty(0, "int64")
     for row, (low, high) in enumerate(windows.tolist()):
@@ -60,7 +60,7 @@ def deal_stream(
     return places
 
 
-class _Reader:
+class _StreamReader:
     """Goes through the data again and again."""
 
     def __init__(self, rank: np.ndarray, start: int) -> None:

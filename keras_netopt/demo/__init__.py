@@ -6,12 +6,18 @@ from pathlib import Path
 
 import keras
 
-from keras_netopt.demo.arms import Arm, Data, build_model, fit, train_arm
+from keras_netopt.demo.arms import (
+    DemoData,
+    DemoModel,
+    build_model,
+    fit,
+    train_arm,
+)
 from keras_netopt.demo.files import export_arm, time_files
 from keras_netopt.demo.phases import Phases
 from keras_netopt.demo.table import describe, draw
 
-__all__ = ["Arm", "run"]
+__all__ = ["DemoModel", "run"]
 
 EPOCHS = 10
 SPARSITIES = (None, 0.8, 0.9)
@@ -23,7 +29,7 @@ def run(
     *,
     epochs: int | None = None,
     quick: bool = False,
-) -> tuple[Arm, ...]:
+) -> tuple[DemoModel, ...]:
     """Trains a small CNN, prunes it to 80 % and 90 %, exports and compares.
 
     All three models start from the same trained one and train equally long
@@ -67,7 +73,7 @@ def run(
             f"The {keras.backend.backend()} backend writes no LiteRT files: "
             "no sizes and times here. Remedy: KERAS_BACKEND=tensorflow"
         )
-    data = Data.load(QUICK_IMAGES if quick else None)
+    data = DemoData.load(QUICK_IMAGES if quick else None)
     phases = Phases(2 + 2 * len(SPARSITIES) if exports else 4)
     phases.begin(
         f"Train a small CNN: {epochs} epochs, {len(data.x_train):,} images"

@@ -19,12 +19,12 @@ SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Data:
+class DemoData:
     """Images of shape `(samples, 28, 28, 1)` in [0, 1] with their labels.
 
     Example:
 
-    >>> data = Data.load(limit=100)
+    >>> data = DemoData.load(limit=100)
     >>> data.x_train.shape, data.x_test.shape
     ((100, 28, 28, 1), (100, 28, 28, 1))
     """
@@ -35,7 +35,7 @@ class Data:
     y_test: np.ndarray
 
     @classmethod
-    def load(cls, limit: int | None = None) -> "Data":
+    def load(cls, limit: int | None = None) -> "DemoData":
         """Loads the embedded sample, at most `limit` images of each part."""
         (x_train, y_train), (x_test, y_test) = datasets.fashion_mnist_sample()
         return cls(
@@ -47,12 +47,12 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Arm:
+class DemoModel:
     """One model of the comparison and what was measured of it.
 
     Example:
 
-    >>> Arm("dense", accuracy=0.9, error=0.01, nonzero=40, total=50).files
+    >>> DemoModel("dense", accuracy=0.9, error=0.01, nonzero=40, total=50).files
     {}
 
     Args:
@@ -106,7 +106,7 @@ def build_model() -> keras.Model:
 
 def fit(
     model: keras.Model,
-    data: Data,
+    data: DemoData,
     epochs: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
@@ -126,11 +126,11 @@ def fit(
 
 def train_arm(
     trained: keras.Model,
-    data: Data,
+    data: DemoData,
     epochs: int,
     share: float | None,
     phases: Phases,
-) -> tuple[keras.Model, Arm]:
+) -> tuple[keras.Model, DemoModel]:
     """Trains a copy of a model on, pruned to a share of zeros or dense.
 
     Args:
@@ -156,7 +156,7 @@ def train_arm(
     _, accuracy = model.evaluate(data.x_test, data.y_test, verbose=0)
     counts = cost.summarize(model)
     pruned = sparsity.report(model).pruned if callbacks else ()
-    arm = Arm(
+    arm = DemoModel(
         name=name,
         accuracy=accuracy,
         error=math.sqrt(accuracy * (1 - accuracy) / len(data.x_test)),

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_netopt import cost, export
-from keras_netopt.demo.arms import Arm, Data
+from keras_netopt.demo.arms import DemoData, DemoModel
 
 FLOAT, INT8 = "float32", "int8"
 VERIFIED = 256
@@ -17,7 +17,7 @@ ROUNDS = 200
 
 
 def export_arm(
-    model: keras.Model, arm: Arm, data: Data, folder: Path
+    model: keras.Model, arm: DemoModel, data: DemoData, folder: Path
 ) -> dict[str, export.LitertReport]:
     """Writes a float file (sparse if pruned) and a dynamic int8 file.
 
@@ -51,7 +51,7 @@ def export_arm(
     return files
 
 
-def time_files(arms: Sequence[Arm], data: Data) -> list[Arm]:
+def time_files(arms: Sequence[DemoModel], data: DemoData) -> list[DemoModel]:
     """Times all files in one loop; times taken apart do not compare.
 
     Args:

@@ -4,18 +4,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from keras_netopt import plots, tables
-from keras_netopt.demo.arms import Arm
+from keras_netopt.demo.arms import DemoModel
 from keras_netopt.demo.files import FLOAT, INT8
 
 MISSING = "-"
 
 
-def describe(arms: Sequence[Arm], images: int) -> str:
+def describe(arms: Sequence[DemoModel], images: int) -> str:
     """Renders the demo's table, a column each model.
 
     Example:
 
-    >>> arm = Arm("dense", accuracy=0.88, error=0.01, nonzero=4, total=5)
+    >>> arm = DemoModel("dense", accuracy=0.88, error=0.01, nonzero=4, total=5)
     >>> print(describe([arm], images=1000))
     Fashion-MNIST, 1,000 held-out images, one seed
     ┏━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━┓
@@ -41,7 +41,7 @@ def describe(arms: Sequence[Arm], images: int) -> str:
     )
 
 
-def draw(arms: Sequence[Arm], folder: Path) -> None:
+def draw(arms: Sequence[DemoModel], folder: Path) -> None:
     """Writes the demo's picture, or prints how to get one."""
     points = [
         plots.ModelPoint(
@@ -61,7 +61,7 @@ def draw(arms: Sequence[Arm], folder: Path) -> None:
         print(f"Picture: {path}")
 
 
-def _sizes(arm: Arm) -> dict[str, int]:
+def _sizes(arm: DemoModel) -> dict[str, int]:
     sizes = {}
     for variant, report in arm.files.items():
         sizes[variant] = report.size.raw
@@ -69,59 +69,59 @@ def _sizes(arm: Arm) -> dict[str, int]:
     return sizes
 
 
-def _accuracy(arm: Arm) -> str:
+def _accuracy(arm: DemoModel) -> str:
     return f"{100 * arm.accuracy:.1f} % ± {100 * arm.error:.1f}"
 
 
-def _weights(arm: Arm) -> str:
+def _weights(arm: DemoModel) -> str:
     return f"{arm.nonzero:,} of {arm.total:,}"
 
 
-def _plain_bytes(arm: Arm) -> str:
+def _plain_bytes(arm: DemoModel) -> str:
     if not arm.files:
         return MISSING
     size = arm.files[FLOAT].float_size
     return f"{size.raw:,} ({size.gzip:,})"
 
 
-def _sparse_bytes(arm: Arm) -> str:
+def _sparse_bytes(arm: DemoModel) -> str:
     if not arm.files or not arm.files[FLOAT].sparse:
         return MISSING
     size = arm.files[FLOAT].size
     return f"{size.raw:,} ({size.gzip:,})"
 
 
-def _int8_bytes(arm: Arm) -> str:
+def _int8_bytes(arm: DemoModel) -> str:
     if not arm.files:
         return MISSING
     size = arm.files[INT8].size
     return f"{size.raw:,} ({size.gzip:,})"
 
 
-def _difference(variant: str) -> Callable[[Arm], str]:
-    def cell(arm: Arm) -> str:
+def _difference(variant: str) -> Callable[[DemoModel], str]:
+    def cell(arm: DemoModel) -> str:
         found = arm.files[variant].max_abs_diff if arm.files else None
         return MISSING if found is None else f"{found:.1e}"
 
     return cell
 
 
-def _agreement(arm: Arm) -> str:
+def _agreement(arm: DemoModel) -> str:
     found = arm.files[INT8].verification if arm.files else None
     if found is None or found.agreement is None:
         return MISSING
     return f"{100 * found.agreement:.1f} %"
 
 
-def _latency(variant: str) -> Callable[[Arm], str]:
-    def cell(arm: Arm) -> str:
+def _latency(variant: str) -> Callable[[DemoModel], str]:
+    def cell(arm: DemoModel) -> str:
         latency = arm.files[variant].latency if arm.files else None
         return MISSING if latency is None else f"{latency.median:.3f} ms"
 
     return cell
 
 
-_ROWS: dict[str, Callable[[Arm], str]] = {
+_ROWS: dict[str, Callable[[DemoModel], str]] = {
     "accuracy": _accuracy,
     "non-zero weights": _weights,
     "float32 bytes (gzip)": _plain_bytes,

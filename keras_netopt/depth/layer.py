@@ -14,17 +14,18 @@ from keras_netopt.training.counter_random import uniform
 class DepthLayer(keras.layers.Layer):
     """Base of layers around blocks: whatever changes is a weight.
 
-    A subclass creates its dials in `build` with `add_dial`, so that a
-    callback may move them while `fit` runs. Its random numbers are a function
-    of two weights, a seed and a count, which every file holds: a resumed fit
-    draws what the whole one would have drawn, on every backend the same.
+    A subclass creates its scheduled variables in `build` with
+    `add_scheduled_variable`, so that a callback may move them while `fit`
+    runs. Its random numbers are a function of two weights, a seed and a count,
+    which every file holds: a resumed fit draws what the whole one would have
+    drawn, on every backend the same.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def add_dial(self, name: str, value: float) -> Any:
+    def add_scheduled_variable(self, name: str, value: float) -> Any:
         """Adds a scalar weight that no optimizer trains."""
         return self.add_weight(
             name=name,

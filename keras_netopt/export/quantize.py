@@ -8,7 +8,7 @@ import keras
 
 
 @dataclass(frozen=True)
-class Quantization:
+class QuantizationMode:
     """One way to store numbers, and how far it may drift.
 
     Example:
@@ -29,13 +29,13 @@ class Quantization:
     note: str = ""
 
 
-MODES: dict[str, Quantization] = {
+MODES: dict[str, QuantizationMode] = {
     mode.name: mode
     for mode in (
-        Quantization("dynamic", False, 0.05),
-        Quantization("float16", False, 0.01),
-        Quantization("int8", True, 0.2),
-        Quantization(
+        QuantizationMode("dynamic", False, 0.05),
+        QuantizationMode("float16", False, 0.01),
+        QuantizationMode("int8", True, 0.2),
+        QuantizationMode(
             "int16x8",
             True,
             0.05,

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+class SerializableSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """Base of the schedules: arguments are attributes of the same name."""
 
     def get_config(self) -> dict[str, Any]:

@@ -5,13 +5,18 @@ from typing import Any
 from keras import ops
 
 from keras_netopt.checks import check_integer, check_probability
-from keras_netopt.learning_rate.base import Schedule, as_float, cosine, share
+from keras_netopt.learning_rate.base import (
+    SerializableSchedule,
+    as_float,
+    cosine,
+    share,
+)
 from keras_netopt.schedules.checks import check_number, check_positive
 from keras_netopt.serialization import export_class
 
 
 @export_class
-class OneCycle(Schedule):
+class OneCycle(SerializableSchedule):
     """One rise to a large learning rate and one long fall to almost zero.
 
     The large rates in the middle let a network train in fewer epochs. Take
@@ -82,7 +87,7 @@ class OneCycle(Schedule):
 
 
 @export_class
-class Triangular(Schedule):
+class Triangular(SerializableSchedule):
     """Swings between two learning rates in straight lines.
 
     Train for whole cycles, and take the two rates from

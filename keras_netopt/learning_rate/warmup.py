@@ -11,7 +11,12 @@ from keras_netopt.checks import (
     check_choice,
     check_integer,
 )
-from keras_netopt.learning_rate.base import Schedule, as_float, cosine, share
+from keras_netopt.learning_rate.base import (
+    SerializableSchedule,
+    as_float,
+    cosine,
+    share,
+)
 from keras_netopt.schedules.checks import check_positive
 from keras_netopt.serialization import export_class
 
@@ -19,7 +24,7 @@ DECAYS = ("linear", "cosine", "sqrt")
 
 
 @export_class
-class Warmup(Schedule):
+class Warmup(SerializableSchedule):
     """Puts a linear warm-up before any schedule, or before a fixed rate.
 
     The schedule begins at its own step 0 when the warm-up is over, so it
@@ -87,7 +92,7 @@ class Warmup(Schedule):
 
 
 @export_class
-class WarmupStableDecay(Schedule):
+class WarmupStableDecay(SerializableSchedule):
     """A linear rise, a long plateau and a short fall.
 
     The plateau has no length of its own: a training can be extended from a
@@ -165,7 +170,7 @@ class WarmupStableDecay(Schedule):
 
 
 @export_class
-class InverseSquareRoot(Schedule):
+class InverseSquareRoot(SerializableSchedule):
     """A linear rise, then a fall with the square root of the step.
 
     It needs no length of the training; the schedule of the first

@@ -4,14 +4,14 @@ from keras_netopt.registry.method import LOGGERS, Method
 
 METHODS: tuple[Method, ...] = (
     Method(
-        name="callbacks.Dial",
+        name="callbacks.ParameterScheduler",
         kind="callback",
-        summary="Moves drop rates and other dials of layers in `fit`.",
+        summary="Moves drop rates and other variables of layers in `fit`.",
         card="stochastic_depth",
         reference="Zhang and He 2020, arXiv 2010.13369",
-        touches=frozenset({"dials"}),
+        touches=frozenset({"scheduled_variables"}),
         before=LOGGERS,
-        limits={"C3": "a dial holds some value at every step"},
+        limits={"C3": "a scheduled variable holds some value at every step"},
     ),
     Method(
         name="layers.StochasticDepth",
@@ -19,7 +19,7 @@ METHODS: tuple[Method, ...] = (
         summary="Drops whole blocks at random while a network trains.",
         card="stochastic_depth",
         reference="Huang et al. 2016, arXiv 1603.09382",
-        touches=frozenset({"dials"}),
+        touches=frozenset({"scheduled_variables"}),
     ),
     Method(
         name="layers.LayerDrop",
@@ -27,7 +27,7 @@ METHODS: tuple[Method, ...] = (
         summary="Trains a stack of blocks that can lose half of them.",
         card="stochastic_depth",
         reference="Fan et al. 2019, arXiv 1909.11556",
-        touches=frozenset({"dials"}),
+        touches=frozenset({"scheduled_variables"}),
     ),
     Method(
         name="layers.SkipGate",
@@ -35,7 +35,7 @@ METHODS: tuple[Method, ...] = (
         summary="Skips a block for the samples that can do without.",
         card="skip_gate",
         reference="Wang et al. 2018, arXiv 1711.09485",
-        touches=frozenset({"dials", "loss"}),
+        touches=frozenset({"scheduled_variables", "loss"}),
     ),
     Method(
         name="layers.MixtureOfDepths",
@@ -44,7 +44,7 @@ METHODS: tuple[Method, ...] = (
         card="mixture_of_depths",
         domains=("text", "audio", "image"),
         reference="Raposo et al. 2024, arXiv 2404.02258",
-        touches=frozenset({"dials", "loss"}),
+        touches=frozenset({"scheduled_variables", "loss"}),
     ),
     Method(
         name="layers.AdaptiveComputation",
@@ -53,7 +53,7 @@ METHODS: tuple[Method, ...] = (
         card="adaptive_computation",
         reference="Graves 2016, arXiv 1603.08983; Banino et al. 2021, arXiv "
         "2107.05407",
-        touches=frozenset({"dials", "loss"}),
+        touches=frozenset({"scheduled_variables", "loss"}),
     ),
     Method(
         name="depth.add_stochastic_depth",

@@ -35,7 +35,8 @@ class Method:
             "rl". Defaults to all of them.
         reference: Paper, year and id. Defaults to `""`.
         touches: What it changes, of "weights", "shapes", "graph", "data",
-            "loss", "train_step", "optimizer" and "dials". Defaults to `()`.
+            "loss", "train_step", "optimizer" and
+            "scheduled_variables". Defaults to `()`.
         after: Callbacks that must stand before it, else a ValueError.
             Defaults to `()`.
         before: Callbacks that should stand behind it, else a warning.

@@ -17,7 +17,7 @@ METHODS: tuple[Method, ...] = (
         data_args=("data",),
     ),
     Method(
-        name="callbacks.CostLedger",
+        name="callbacks.ComputeTracker",
         kind="callback",
         summary="Counts the MACs that a training has spent.",
         card="growing",

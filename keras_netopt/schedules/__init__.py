@@ -1,8 +1,8 @@
 """A value as a function of training progress.
 
-One family serves every dial: sparsity, curriculum fraction, drop rate,
-temperature. Schedules are frozen, hashable and know no run: the same object
-works in any `fit`, whose length is an argument.
+One family serves every scheduled quantity: sparsity, curriculum fraction, drop
+rate, temperature. Schedules are frozen, hashable and know no run: the same
+object works in any `fit`, whose length is an argument.
 """
 
 from keras_netopt.schedules.base import Schedule

@@ -1,4 +1,4 @@
-"""Turns what a user writes for a dial into a schedule."""
+"""Turns what a user writes for a scheduled quantity into a schedule."""
 
 from collections.abc import Callable
 

@@ -17,7 +17,7 @@ MAX_BINS = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Dimension:
+class SearchDimension:
     """Maps the values of one hyperparameter to [0, 1] and back.
 
     The mapping is KerasTuner's own (`value_to_prob`, `prob_to_value`), with
@@ -29,7 +29,7 @@ class Dimension:
     >>> import keras_tuner
     >>> hp = keras_tuner.HyperParameters()
     >>> _ = hp.Choice("units", [16, 32, 64, 128])
-    >>> units = Dimension(hp.space[0])
+    >>> units = SearchDimension(hp.space[0])
     >>> units.unit(32), units.value(0.99), units.size
     (0.375, 128, 4)
 

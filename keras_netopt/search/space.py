@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.search.dimension import Dimension
+from keras_netopt.search.dimension import SearchDimension
 
 Values = dict[str, Any]
 # A space of at most so many points is drawn from without replacement.
@@ -37,11 +37,11 @@ class Space:
     """
 
     def __init__(self, hyperparameters: Any) -> None:
-        self.dimensions = tuple(map(Dimension, hyperparameters.space))
+        self.dimensions = tuple(map(SearchDimension, hyperparameters.space))
         # Those that can vary.
         self.searchable = tuple(d for d in self.dimensions if d.size != 1)
 
-    def fill(self, choose: Callable[[Dimension], Any]) -> Values:
+    def fill(self, choose: Callable[[SearchDimension], Any]) -> Values:
         """Builds a point, parents first.
 
         Args:
@@ -53,9 +53,9 @@ class Space:
                 values[dimension.name] = choose(dimension)
         return values
 
-    def active(self, values: Mapping[str, Any]) -> list[Dimension]:
+    def active(self, values: Mapping[str, Any]) -> list[SearchDimension]:
         """Returns the dimensions that a point has values for."""
-        found: dict[str, Dimension] = {}
+        found: dict[str, SearchDimension] = {}
         for dimension in self.dimensions:
             name = dimension.name
             if name in values and name not in found:
@@ -74,7 +74,7 @@ class Space:
     def complete(self, values: Mapping[str, Any]) -> Values:
         """Adds defaults for what is missing and drops what is not active."""
 
-        def choose(dimension: Dimension) -> Any:
+        def choose(dimension: SearchDimension) -> Any:
             if dimension.name in values:
                 return values[dimension.name]
             return dimension.hp.default
@@ -84,7 +84,7 @@ class Space:
     def adopt(self, values: Mapping[str, Any]) -> Values:
         """Completes a point of a similar space: defaults where it differs."""
 
-        def choose(dimension: Dimension) -> Any:
+        def choose(dimension: SearchDimension) -> Any:
             try:
                 return dimension.check(values[dimension.name])
             except (KeyError, ValueError):
@@ -117,7 +117,7 @@ class Space:
                     f"Received: {name}={dict(point)!r} with {given!r}"
                 )
 
-        def choose(dimension: Dimension) -> Any:
+        def choose(dimension: SearchDimension) -> Any:
             if dimension.name not in point:
                 return dimension.hp.default
             try:
@@ -176,7 +176,7 @@ class Space:
         chosen = active[int(rng.integers(len(active)))]
         known = {d.key: values[d.name] for d in self.active(values)}
 
-        def choose(dimension: Dimension) -> Any:
+        def choose(dimension: SearchDimension) -> Any:
             if dimension is chosen:
                 return dimension.other(values[dimension.name], rng)
             if dimension.key in known:
@@ -207,7 +207,7 @@ class Space:
             for values in (first, second)
         ]
 
-        def choose(dimension: Dimension) -> Any:
+        def choose(dimension: SearchDimension) -> Any:
             sides = [p for p in parents if dimension.key in p]
             if not sides or rng.random() < mutation:
                 return dimension.random(rng)

@@ -10,20 +10,20 @@ from keras_netopt.checks import check_bool, check_choice, check_integer
 from keras_netopt.search.constraints import Bounds, check_constraints
 from keras_netopt.search.folds import FoldedData, as_folds, folded
 from keras_netopt.search.running import fit_arguments
-from keras_netopt.search.running.limits import Limits
+from keras_netopt.search.running.oracle_proxy import OracleProxy
 from keras_netopt.search.running.progress_bar import ProgressBar
 from keras_netopt.search.running.project import (
     check_main_guard,
     check_project,
     facts,
 )
+from keras_netopt.search.running.search_limits import SearchLimits
 from keras_netopt.search.running.trainer import (
     BEST,
     RESUME,
     SCORES,
     Trainer,
 )
-from keras_netopt.search.running.watch import Watch
 from keras_netopt.search.stoppers import Stopper
 from keras_netopt.search.storage import write_json
 from keras_netopt.training.warnings import NoEffectWarning
@@ -155,7 +155,7 @@ class Tuner(Trainer):
             check_integer(workers, "workers", minimum=1)
         self.folds = as_folds(folds)
         self.stopper = stopper
-        self.limits = Limits(max_time, patience)
+        self.limits = SearchLimits(max_time, patience)
         self.executor = executor
         self.isolate = isolate
         self.workers = workers
@@ -167,7 +167,7 @@ class Tuner(Trainer):
         self.folded: FoldedData | None = None
         bounded = check_constraints(constraints)
         self.bounds = Bounds(bounded, self._build_values) if bounded else None
-        self.watch = Watch(oracle, stopper, self.bounds, self.limits)
+        self.watch = OracleProxy(oracle, stopper, self.bounds, self.limits)
         self.seed = oracle.seed
         super().__init__(
             oracle=oracle,

@@ -7,7 +7,7 @@ from keras_netopt.sparsity.patterns import NM, Block, Channel, Unstructured
 from keras_netopt.sparsity.prune import prune
 from keras_netopt.sparsity.recipe import Recipe
 from keras_netopt.sparsity.report import SparsityReport, report
-from keras_netopt.sparsity.selection import Selection, Target, select
+from keras_netopt.sparsity.selection import Selection, WeightTarget, select
 
 __all__ = [
     "NM",
@@ -18,7 +18,7 @@ __all__ = [
     "Recipe",
     "Selection",
     "SparsityReport",
-    "Target",
+    "WeightTarget",
     "Unstructured",
     "finalize",
     "load_masks",

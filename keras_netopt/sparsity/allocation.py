@@ -14,31 +14,31 @@ from keras_netopt.checks import (
 )
 from keras_netopt.serialization import export_class
 from keras_netopt.sparsity.kernels import KernelView
-from keras_netopt.sparsity.selection import Target
+from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training.layers import walk_layers
 
 ALLOCATIONS = ("uniform", "erk", "er", "global")
 
 
 def erdos_renyi(
-    sizes: np.ndarray, appetites: np.ndarray, sparsity: float
+    sizes: np.ndarray, erk_densities: np.ndarray, sparsity: float
 ) -> np.ndarray:
-    """Shares a total sparsity so that density is proportional to appetite.
+    """Shares a total sparsity so that density is proportional to erk_density.
 
     Layers that would need a density above one are kept dense, those with the
-    largest appetite first, and the rest is solved again.
+    largest erk_density first, and the rest is solved again.
 
     Example:
 
     >>> import numpy as np
     >>> sizes = np.array([784 * 300, 300 * 100, 100 * 10])
-    >>> appetites = np.array([1084 / 235200, 400 / 30000, 110 / 1000])
-    >>> erdos_renyi(sizes, appetites, 0.95).round(4)
+    >>> erk_densities = np.array([1084 / 235200, 400 / 30000, 110 / 1000])
+    >>> erdos_renyi(sizes, erk_densities, 0.95).round(4)
     array([0.9615, 0.8887, 0.0815])
 
     Args:
         sizes: Weights of each layer.
-        appetites: The layers' densities relative to each other.
+        erk_densities: The layers' densities relative to each other.
         sparsity: Sparsity of all layers together, in [0, 1).
 
     Returns:
@@ -46,22 +46,22 @@ def erdos_renyi(
 
     Reference:
         Mocanu et al. 2018, arXiv 1707.04780; Evci et al. 2020,
-        arXiv 1911.11134: p_l is `appetites`, the set D is `dense`.
+        arXiv 1911.11134: p_l is `erk_densities`, the set D is `dense`.
     """
     budget = (1.0 - sparsity) * sizes.sum()
     dense: np.ndarray = np.zeros(sizes.size, bool)
     while not dense.all():
         open_ = ~dense
         left = budget - sizes[dense].sum()
-        epsilon = left / (appetites[open_] * sizes[open_]).sum()
-        largest = appetites[open_].max()
+        epsilon = left / (erk_densities[open_] * sizes[open_]).sum()
+        largest = erk_densities[open_].max()
         if epsilon * largest <= 1.0:
-            return np.where(dense, 0.0, 1.0 - epsilon * appetites)
-        dense |= appetites == largest
+            return np.where(dense, 0.0, 1.0 - epsilon * erk_densities)
+        dense |= erk_densities == largest
     return np.zeros(sizes.size)
 
 
-def appetite(view: KernelView, *, kernel: bool, power: float = 1.0) -> float:
+def erk_density(view: KernelView, *, kernel: bool, power: float = 1.0) -> float:
     """The sum of a weight's dimensions over their product.
 
     Args:
@@ -101,8 +101,10 @@ def layer_sparsities(
         return np.full(len(views), sparsity)
     sizes = np.array([view.size for view in views])
     kernel = allocation == "erk"
-    appetites = np.array([appetite(view, kernel=kernel) for view in views])
-    return erdos_renyi(sizes, appetites, sparsity)
+    erk_densities = np.array(
+        [erk_density(view, kernel=kernel) for view in views]
+    )
+    return erdos_renyi(sizes, erk_densities, sparsity)
 
 
 @export_class
@@ -157,7 +159,7 @@ class PerLayer:
         self.rest = rest
         self.keep_total = keep_total
 
-    def resolve(self, targets: Sequence[Target]) -> dict[int, float]:
+    def resolve(self, targets: Sequence[WeightTarget]) -> dict[int, float]:
         """Finds the sparsity of each target that is set by hand.
 
         Args:
@@ -224,7 +226,7 @@ def _name_pattern(layer: keras.Layer) -> str:
     return f"(^|/){re.escape(layer.name)}/"
 
 
-def _match(pattern: Any, targets: Sequence[Target]) -> list[int]:
+def _match(pattern: Any, targets: Sequence[WeightTarget]) -> list[int]:
     if isinstance(pattern, keras.Layer):
         below = {id(layer) for layer in walk_layers(pattern)}
         return [i for i, t in enumerate(targets) if id(t.layer) in below]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keras_netopt.sparsity.allocation import PerLayer
-from keras_netopt.sparsity.selection import Target
+from keras_netopt.sparsity.selection import WeightTarget
 
 
 @dataclass(frozen=True)
-class Budget:
+class SparsityBudget:
     """Who prunes how much at one update.
 
     Args:
@@ -28,10 +28,10 @@ class Budget:
 
 def split(
     allocation: str | PerLayer,
-    targets: Sequence[Target],
+    targets: Sequence[WeightTarget],
     sparsity: float,
     final: float | None = None,
-) -> Budget:
+) -> SparsityBudget:
     """Splits the sparsity of one update.
 
     Args:
@@ -51,7 +51,7 @@ def split(
     if not isinstance(allocation, PerLayer):
         total = round(sum(sizes) * sparsity)
         every = tuple(range(len(sizes)))
-        return Budget({}, every, allocation, sparsity, total)
+        return SparsityBudget({}, every, allocation, sparsity, total)
     share = sparsity / final if final else 1.0
     values = allocation.resolve(targets)
     by_hand = {i: value * share for i, value in values.items()}
@@ -65,7 +65,7 @@ def split(
         weights = weights if weights < -len(by_hand) else max(0, weights)
         _check_room(allocation, sparsity, weights, room)
         sparsity = weights / room
-    return Budget(by_hand, rest, allocation.rest, sparsity, weights)
+    return SparsityBudget(by_hand, rest, allocation.rest, sparsity, weights)
 
 
 def _check_room(

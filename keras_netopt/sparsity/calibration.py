@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_netopt.sparsity.norms import square_sums
 from keras_netopt.sparsity.scores import Score
-from keras_netopt.sparsity.selection import Target
+from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training.activations import capture_inputs
 from keras_netopt.training.batches import batches
 from keras_netopt.training.gradients import gradients
@@ -17,8 +17,8 @@ from keras_netopt.training.gradients import gradients
 SAMPLES = 128
 
 
-def calibrate(
-    model: keras.Model, score: Score, targets: Sequence[Target], data: Any
+def collect_statistics(
+    model: keras.Model, score: Score, targets: Sequence[WeightTarget], data: Any
 ) -> list[np.ndarray | None] | None:
     """Gathers what a score needs to know about its targets.
 
@@ -54,7 +54,7 @@ def calibrate(
 
 
 def _accumulate(
-    model: keras.Model, score: Score, targets: Sequence[Target], data: Any
+    model: keras.Model, score: Score, targets: Sequence[WeightTarget], data: Any
 ) -> list[np.ndarray]:
     variables = [target.variable for target in targets]
     weights = [ops.convert_to_tensor(v.value) for v in variables]
@@ -71,7 +71,7 @@ def _accumulate(
 
 
 def _input_norms(
-    model: keras.Model, targets: Sequence[Target], data: Any
+    model: keras.Model, targets: Sequence[WeightTarget], data: Any
 ) -> list[np.ndarray | None]:
     by_layer = {id(target.layer): target for target in targets}
     sums: dict[int, np.ndarray] = {}

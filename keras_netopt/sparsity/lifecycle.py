@@ -5,7 +5,7 @@ import os
 import keras
 
 from keras_netopt.sparsity.report import SparsityReport, report
-from keras_netopt.training import Carrier, MaskStore, variables_by_name
+from keras_netopt.training import CheckpointState, MaskStore, variables_by_name
 
 
 def finalize(model: keras.Model) -> SparsityReport:
@@ -73,7 +73,7 @@ def strip(model: keras.Model) -> None:
     store = _store(model)
     store.project()
     store.detach()
-    Carrier.of(model).entries.clear()
+    CheckpointState.of(model).states.clear()
 
 
 def load_masks(
@@ -122,10 +122,10 @@ def load_masks(
             "Argument `path` must end in .keras or .weights.h5. "
             f"Received: path={os.fspath(path)!r}"
         )
-    carrier = Carrier.of(model)
-    carrier.read(path)
-    carrier.restore_random()
-    brought = carrier.loaded("masks")
+    checkpoint_state = CheckpointState.of(model)
+    checkpoint_state.read(path)
+    checkpoint_state.restore_random()
+    brought = checkpoint_state.loaded("masks")
     if brought is None:
         raise ValueError(
             "Argument `path` must be a file that was saved from a pruned "

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.sparsity.calibration import calibrate
+from keras_netopt.sparsity.calibration import collect_statistics
 from keras_netopt.sparsity.matching import WeightPattern
 from keras_netopt.sparsity.recipe import Recipe
 from keras_netopt.sparsity.report import SparsityReport, describe
-from keras_netopt.sparsity.selection import Selection, Target, select
+from keras_netopt.sparsity.selection import Selection, WeightTarget, select
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
 ONE_SHOT_LIMIT = 0.5
@@ -121,7 +121,7 @@ def _read(selection: Selection) -> dict[str, np.ndarray]:
 def _calibrate(
     model: keras.Model, recipe: Recipe, selection: Selection, data: Any
 ) -> tuple[Selection, list[Any] | None]:
-    found = calibrate(model, recipe.score, selection.targets, data)
+    found = collect_statistics(model, recipe.score, selection.targets, data)
     if found is None:
         return selection, None
     reasons = {
@@ -133,7 +133,7 @@ def _calibrate(
     return selection.without(reasons), seen
 
 
-def _zero(targets: tuple[Target, ...], masks: list[np.ndarray]) -> None:
+def _zero(targets: tuple[WeightTarget, ...], masks: list[np.ndarray]) -> None:
     for target, mask in zip(targets, masks, strict=True):
         weight = ops.convert_to_tensor(target.variable.value)
         keep = ops.convert_to_tensor(mask)

@@ -12,13 +12,13 @@ from keras_netopt.sparsity import allocation as allocations
 from keras_netopt.sparsity import budget, patterns, scores
 from keras_netopt.sparsity import masks as engine
 from keras_netopt.sparsity.allocation import PerLayer, layer_sparsities
-from keras_netopt.sparsity.budget import Budget
-from keras_netopt.sparsity.calibration import calibrate
+from keras_netopt.sparsity.budget import SparsityBudget
+from keras_netopt.sparsity.calibration import collect_statistics
 from keras_netopt.sparsity.kernels import KernelView
 from keras_netopt.sparsity.masks import Units
 from keras_netopt.sparsity.patterns import NM, Pattern
-from keras_netopt.sparsity.scores import Draw, Score
-from keras_netopt.sparsity.selection import Selection, Target
+from keras_netopt.sparsity.scores import RandomState, Score
+from keras_netopt.sparsity.selection import Selection, WeightTarget
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Recipe:
                 budget.split(by_hand, fitted.targets, sparsity)
         return fitted
 
-    def reason_to_skip(self, target: Target) -> str | None:
+    def reason_to_skip(self, target: WeightTarget) -> str | None:
         """Says why a target cannot be handled, `None` if it can.
 
         Args:
@@ -193,7 +193,7 @@ class Recipe:
         return reason or self.score.reason_to_skip(target)
 
     def statistics(
-        self, model: keras.Model, targets: Sequence[Target], data: Any
+        self, model: keras.Model, targets: Sequence[WeightTarget], data: Any
     ) -> list[np.ndarray] | None:
         """Gathers from data what the score needs.
 
@@ -210,7 +210,7 @@ class Recipe:
             ValueError: If `data` is missing, the model is not compiled where
                 gradients are needed, or no input reaches a target.
         """
-        found = calibrate(model, self.score, targets, data)
+        found = collect_statistics(model, self.score, targets, data)
         if found is None:
             return None
         for target, statistic in zip(targets, found, strict=True):
@@ -225,7 +225,7 @@ class Recipe:
     def masks(
         self,
         sparsity: float,
-        targets: Sequence[Target],
+        targets: Sequence[WeightTarget],
         weights: Sequence[np.ndarray],
         *,
         previous: Sequence[np.ndarray] | None = None,
@@ -285,7 +285,7 @@ class Recipe:
 
     def _score(
         self,
-        targets: Sequence[Target],
+        targets: Sequence[WeightTarget],
         weights: Sequence[np.ndarray],
         statistics: Sequence[Any] | None,
         update: int,
@@ -296,7 +296,7 @@ class Recipe:
                 f"{self.score.name!r}. Received: statistics=None"
             )
         given = [None] * len(targets) if statistics is None else statistics
-        draw = Draw(self.seed, update)
+        draw = RandomState(self.seed, update)
         matrices = []
         for target, weight, statistic in zip(
             targets, weights, given, strict=True
@@ -314,7 +314,7 @@ class Recipe:
     def _prune_runs(
         self,
         pattern: NM,
-        targets: Sequence[Target],
+        targets: Sequence[WeightTarget],
         sparsity: float,
         matrices: list[np.ndarray],
         earlier: list[np.ndarray | None],
@@ -333,7 +333,7 @@ class Recipe:
 
     def _prune_units(
         self,
-        plan: Budget,
+        plan: SparsityBudget,
         views: list[KernelView],
         matrices: list[np.ndarray],
         earlier: list[np.ndarray | None],

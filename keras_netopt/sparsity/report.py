@@ -12,7 +12,12 @@ from keras import ops
 
 from keras_netopt.checks import check_model
 from keras_netopt.sparsity.kernels import KernelView
-from keras_netopt.sparsity.selection import Selection, Skipped, Target, select
+from keras_netopt.sparsity.selection import (
+    Selection,
+    Skipped,
+    WeightTarget,
+    select,
+)
 from keras_netopt.tables import render
 from keras_netopt.training import MaskStore, sync
 
@@ -216,7 +221,10 @@ def describe(
         if isinstance(pattern, Mapping)
         else dict.fromkeys((t.key for t in selection.targets), pattern)
     )
-    items: list[Target | Skipped] = [*selection.targets, *selection.skipped]
+    items: list[WeightTarget | Skipped] = [
+        *selection.targets,
+        *selection.skipped,
+    ]
     order = {id(v): i for i, v in enumerate(model.weights)}
     items.sort(key=lambda item: order[id(item.variable)])
     rows = tuple(
@@ -232,7 +240,9 @@ def _with_masked(
     if not masks:
         return selection
     added = tuple(
-        Target(s.key, s.variable, s.layer, KernelView.of(s.variable, s.layer))
+        WeightTarget(
+            s.key, s.variable, s.layer, KernelView.of(s.variable, s.layer)
+        )
         for s in selection.skipped
         if s.key in masks
     )
@@ -244,12 +254,12 @@ def _with_masked(
 
 
 def _row(
-    item: Target | Skipped, mask: np.ndarray | None, pattern: str | None
+    item: WeightTarget | Skipped, mask: np.ndarray | None, pattern: str | None
 ) -> ReportRow:
     values = np.asarray(ops.convert_to_numpy(item.variable.value))
     view = KernelView.of(item.variable, item.layer)
     zero_units = int(np.sum(~np.any(view.to_2d(values != 0), axis=0)))
-    is_target = isinstance(item, Target)
+    is_target = isinstance(item, WeightTarget)
     return ReportRow(
         key=item.key,
         layer=type(item.layer).__name__,
@@ -259,5 +269,5 @@ def _row(
         zero_units=zero_units,
         target=None if mask is None else 1.0 - float(np.mean(mask)),
         pattern=pattern if is_target else None,
-        reason=None if isinstance(item, Target) else item.reason,
+        reason=None if isinstance(item, WeightTarget) else item.reason,
     )

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.sparsity.selection import Target
+from keras_netopt.sparsity.selection import WeightTarget
 
 Needs = Literal["gradients", "activations"] | None
 
 
 @dataclass(frozen=True)
-class Draw:
+class RandomState:
     """What makes random numbers repeatable: the seed and the update's number.
 
     Args:
@@ -55,7 +55,11 @@ class Score:
     """Whether weights are compared within each output unit only."""
 
     def of(
-        self, weight: np.ndarray, target: Target, statistic: Any, draw: Draw
+        self,
+        weight: np.ndarray,
+        target: WeightTarget,
+        statistic: Any,
+        draw: RandomState,
     ) -> np.ndarray:
         """Scores every weight of one target.
 
@@ -71,7 +75,7 @@ class Score:
         """
         raise NotImplementedError
 
-    def reason_to_skip(self, target: Target) -> str | None:
+    def reason_to_skip(self, target: WeightTarget) -> str | None:
         """Says why a target cannot be scored, `None` if it can.
 
         Args:
@@ -103,7 +107,11 @@ class Magnitude(Score):
     name = "magnitude"
 
     def of(
-        self, weight: np.ndarray, target: Target, statistic: Any, draw: Draw
+        self,
+        weight: np.ndarray,
+        target: WeightTarget,
+        statistic: Any,
+        draw: RandomState,
     ) -> np.ndarray:
         """Returns |w|."""
         return np.abs(weight)
@@ -116,7 +124,11 @@ class Random(Score):
     name = "random"
 
     def of(
-        self, weight: np.ndarray, target: Target, statistic: Any, draw: Draw
+        self,
+        weight: np.ndarray,
+        target: WeightTarget,
+        statistic: Any,
+        draw: RandomState,
     ) -> np.ndarray:
         """Returns numbers in [0, 1), the same for the same seed and key."""
         drawn = draw.generator(target.key).random(weight.shape, np.float32)
@@ -134,7 +146,11 @@ class Saliency(Score):
     needs = "gradients"
 
     def of(
-        self, weight: np.ndarray, target: Target, statistic: Any, draw: Draw
+        self,
+        weight: np.ndarray,
+        target: WeightTarget,
+        statistic: Any,
+        draw: RandomState,
     ) -> np.ndarray:
         """Returns the accumulated statistic."""
         return np.asarray(statistic)
@@ -156,7 +172,11 @@ class Movement(Score):
     resets = False
 
     def of(
-        self, weight: np.ndarray, target: Target, statistic: Any, draw: Draw
+        self,
+        weight: np.ndarray,
+        target: WeightTarget,
+        statistic: Any,
+        draw: RandomState,
     ) -> np.ndarray:
         """Returns the accumulated statistic."""
         return np.asarray(statistic)
@@ -178,13 +198,17 @@ class Wanda(Score):
     within_outputs = True
 
     def of(
-        self, weight: np.ndarray, target: Target, statistic: Any, draw: Draw
+        self,
+        weight: np.ndarray,
+        target: WeightTarget,
+        statistic: Any,
+        draw: RandomState,
     ) -> np.ndarray:
         """Returns |w| * ||x||."""
         view = target.view
         return view.from_2d(np.abs(view.to_2d(weight)) * statistic)
 
-    def reason_to_skip(self, target: Target) -> str | None:
+    def reason_to_skip(self, target: WeightTarget) -> str | None:
         """Skips weights whose input no layer call shows."""
         known = (
             keras.layers.Dense,
@@ -206,16 +230,20 @@ class Custom(Score):
     """A score of the user's own: `function(weight, target) -> array`.
 
     Args:
-        function: Gets the weight as an array and the `Target`, returns the
-            scores in the weight's shape.
+        function: Gets the weight as an array and the `WeightTarget`, returns
+            the scores in the weight's shape.
     """
 
-    function: Callable[[np.ndarray, Target], np.ndarray]
+    function: Callable[[np.ndarray, WeightTarget], np.ndarray]
 
     name = "custom"
 
     def of(
-        self, weight: np.ndarray, target: Target, statistic: Any, draw: Draw
+        self,
+        weight: np.ndarray,
+        target: WeightTarget,
+        statistic: Any,
+        draw: RandomState,
     ) -> np.ndarray:
         """Calls the user's function and checks what it returns."""
         scores = np.asarray(self.function(weight, target))

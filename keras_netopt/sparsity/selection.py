@@ -20,7 +20,7 @@ from keras_netopt.training.layers import (
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class WeightTarget:
     """A weight that is pruned.
 
     Args:
@@ -62,7 +62,7 @@ class Selection:
         skipped: All others, in the same order, each with the reason.
     """
 
-    targets: tuple[Target, ...]
+    targets: tuple[WeightTarget, ...]
     skipped: tuple[Skipped, ...]
 
     def without(self, reasons: dict[str, str]) -> "Selection":
@@ -149,7 +149,7 @@ def select(
         reasons[key] = reason
     chooser.check_include(reasons)
     targets = tuple(
-        Target(key, variable, layer, KernelView.of(variable, layer))
+        WeightTarget(key, variable, layer, KernelView.of(variable, layer))
         for key, variable, layer in chooser.candidates
         if reasons[key] is None
     )

@@ -11,7 +11,7 @@ from keras_netopt.schedules import Schedule
 from keras_netopt.sparsity.kernels import KernelView
 from keras_netopt.sparsity.recipe import Recipe
 from keras_netopt.sparsity.scores import Custom
-from keras_netopt.sparsity.selection import Target
+from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training import MaskStore
 
 TOLERANCE = 1e-3
@@ -42,7 +42,7 @@ class PruningSession:
     def __init__(
         self,
         model: keras.Model,
-        targets: tuple[Target, ...],
+        targets: tuple[WeightTarget, ...],
         recipe: Recipe,
         schedule: Schedule,
         run: RunLength,
@@ -278,7 +278,7 @@ class PruningSession:
             )
 
 
-def _largest_unit(recipe: Recipe, target: Target) -> int:
+def _largest_unit(recipe: Recipe, target: WeightTarget) -> int:
     if recipe.fixed_sparsity is not None:
         return 0
     sizes = recipe.pattern.sizes((target.view.fan_in, target.view.fan_out))
@@ -287,7 +287,7 @@ def _largest_unit(recipe: Recipe, target: Target) -> int:
     return int(sizes.max())
 
 
-def _check_finite(targets: tuple[Target, ...]) -> None:
+def _check_finite(targets: tuple[WeightTarget, ...]) -> None:
     for target in targets:
         values = keras.ops.convert_to_numpy(target.variable)
         if not np.isfinite(values).all():

@@ -15,8 +15,10 @@ from keras_netopt.surgery.graph.explain import explain
 from keras_netopt.surgery.graph.groups import Group, LayerSet
 from keras_netopt.surgery.growing.actions import Action, Deepen, Widen
 from keras_netopt.surgery.growing.deepen import deepen
-from keras_netopt.surgery.growing.stop import NoGain
-from keras_netopt.surgery.growing.trigger_base import Past, Trigger
+from keras_netopt.surgery.growing.stop_without_improvement import (
+    StopWithoutImprovement,
+)
+from keras_netopt.surgery.growing.trigger_base import TrainingHistory, Trigger
 from keras_netopt.surgery.growing.triggers import (
     AtPoints,
     Every,
@@ -37,8 +39,8 @@ __all__ = [
     "Group",
     "Handler",
     "LayerSet",
-    "NoGain",
-    "Past",
+    "StopWithoutImprovement",
+    "TrainingHistory",
     "Plateau",
     "Preservation",
     "Size",

@@ -1,7 +1,7 @@
 """The only door to the internals of Keras' trainers and optimizers."""
 
 from keras_netopt.training.backend import refresh, sync
-from keras_netopt.training.carrier import Carrier, State
+from keras_netopt.training.checkpoint_state import CheckpointState, State
 from keras_netopt.training.layers import (
     own_variables,
     variable_keys,
@@ -9,27 +9,27 @@ from keras_netopt.training.layers import (
 )
 from keras_netopt.training.mask_file import variables_by_name
 from keras_netopt.training.mask_store import MaskStore
-from keras_netopt.training.piece import Piece
+from keras_netopt.training.override_method import override_method
 from keras_netopt.training.progress import Progress
 from keras_netopt.training.recompile import recompile_keeping_state
-from keras_netopt.training.shadow import shadow
+from keras_netopt.training.resumable_callback import ResumableCallback
 from keras_netopt.training.warnings import (
     NoEffectWarning,
     NotIntendedUseWarning,
 )
 
 __all__ = [
-    "Carrier",
+    "CheckpointState",
     "MaskStore",
     "NoEffectWarning",
     "NotIntendedUseWarning",
-    "Piece",
+    "ResumableCallback",
     "Progress",
     "State",
     "own_variables",
     "recompile_keeping_state",
     "refresh",
-    "shadow",
+    "override_method",
     "sync",
     "variable_keys",
     "variables_by_name",

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.training.shadow import shadow
+from keras_netopt.training.override_method import override_method
 
 Observe = Callable[[keras.Layer, np.ndarray], None]
 
@@ -53,7 +53,9 @@ def capture_inputs(
     """
     with ExitStack() as undo:
         for layer in dict.fromkeys(layers):
-            undo.callback(shadow(layer, "call", _observed(layer, observe)))
+            undo.callback(
+                override_method(layer, "call", _observed(layer, observe))
+            )
         for batch in batches:
             # The scope catches what the forward pass assigns.
             with keras.StatelessScope():

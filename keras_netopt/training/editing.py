@@ -8,20 +8,20 @@ from typing import Any
 import keras
 
 from keras_netopt.training.backend import commit, refresh, sync
-from keras_netopt.training.carrier import Carrier
+from keras_netopt.training.checkpoint_state import CheckpointState
 
 _ATTRIBUTE = "_netopt_editing"
 
 
 @dataclass
-class Record:
+class EditRecord:
     """The changes made in one `editing` context, in order."""
 
     changes: list[Any] = field(default_factory=list)
 
 
 @contextlib.contextmanager
-def editing(model: keras.Model) -> Iterator[Record]:
+def editing(model: keras.Model) -> Iterator[EditRecord]:
     """Lets a model be changed, also inside a running `fit`.
 
     The variables can be read and written inside, and what was compiled is
@@ -41,7 +41,7 @@ def editing(model: keras.Model) -> Iterator[Record]:
         return
     sync(model)
     _tell(model, "before_edit")
-    record = Record()
+    record = EditRecord()
     object.__setattr__(model, _ATTRIBUTE, record)
     is_whole = False
     try:
@@ -58,8 +58,10 @@ def editing(model: keras.Model) -> Iterator[Record]:
 
 
 def _tell(model: keras.Model, event: str) -> None:
-    carrier = Carrier.find(model)
-    for entry in list(carrier.entries.values()) if carrier else ():
+    checkpoint_state = CheckpointState.find(model)
+    for entry in (
+        list(checkpoint_state.states.values()) if checkpoint_state else ()
+    ):
         hook = getattr(entry, event, None)
         if hook is not None:
             hook(model)

@@ -9,10 +9,10 @@ from keras import ops
 
 from keras_netopt.training import optimizers
 from keras_netopt.training.backend import commit, refresh, sync
-from keras_netopt.training.carrier import Carrier, State
+from keras_netopt.training.checkpoint_state import CheckpointState, State
 from keras_netopt.training.constraint import MaskConstraint, keep
 from keras_netopt.training.mask_file import unpack_mask, variables_by_name
-from keras_netopt.training.shadow import shadow
+from keras_netopt.training.override_method import override_method
 
 ENTRY = "masks"
 Accumulate = Callable[[Any, Any, Any], Any]
@@ -52,8 +52,12 @@ class MaskStore:
     @classmethod
     def of(cls, model: keras.Model) -> "MaskStore | None":
         """Returns the model's mask store or `None`."""
-        carrier = Carrier.find(model)
-        found = carrier.entries.get(ENTRY) if carrier is not None else None
+        checkpoint_state = CheckpointState.find(model)
+        found = (
+            checkpoint_state.states.get(ENTRY)
+            if checkpoint_state is not None
+            else None
+        )
         return found if isinstance(found, cls) else None
 
     @classmethod
@@ -85,7 +89,7 @@ class MaskStore:
         if store is None:
             store = cls(model)
             store._hook()
-            Carrier.of(model).entries[ENTRY] = store
+            CheckpointState.of(model).states[ENTRY] = store
         changed = False
         if old is not None:
             store._take_over(old)
@@ -170,7 +174,7 @@ class MaskStore:
             optimizers.remove_variable(self._owner, self._masks[key])
         for statistic in self._statistics.values():
             optimizers.remove_variable(self._owner, statistic)
-        Carrier.of(self._model).entries.pop(ENTRY, None)
+        CheckpointState.of(self._model).states.pop(ENTRY, None)
         if self._optimizer is self._model.optimizer:
             refresh(self._model, inference=False)
 
@@ -261,7 +265,7 @@ class MaskStore:
             ]
             return original(masked, trainable_variables)
 
-        self._undos.append(shadow(self._owner, "apply", apply))
+        self._undos.append(override_method(self._owner, "apply", apply))
 
     def _masked_gradient(self, gradient: Any, variable: Any) -> Any:
         key = self._by_id.get(id(variable))

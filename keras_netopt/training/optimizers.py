@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.training.shadow import shadow
+from keras_netopt.training.override_method import override_method
 
 Undo = Callable[[], None]
 NOT_SLOTS = ("_variables", "_trainable_variables", "_inner_optimizers")
@@ -161,8 +161,8 @@ def hide_variables(
     undos = []
     for owner in chain(optimizer):
         save, load = _saving_hooks(owner, is_ours)
-        undos.append(shadow(owner, "save_own_variables", save))
-        undos.append(shadow(owner, "load_own_variables", load))
+        undos.append(override_method(owner, "save_own_variables", save))
+        undos.append(override_method(owner, "load_own_variables", load))
     return undos
 
 

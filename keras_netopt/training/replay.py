@@ -16,7 +16,7 @@ Tensors = dict[int, Any]
 
 
 @dataclass(frozen=True)
-class Call:
+class RecordedCall:
     """One call of a layer or op on symbolic tensors.
 
     Args:
@@ -52,7 +52,7 @@ class Recording:
 
     inputs: Any
     outputs: Any
-    calls: tuple[Call, ...]
+    calls: tuple[RecordedCall, ...]
 
 
 def record(
@@ -84,7 +84,7 @@ def record(
         TypeError: If the model is no graph of layers.
     """
     graph = as_graph(model)
-    calls: list[Call] = []
+    calls: list[RecordedCall] = []
     entered = {id(operation) for operation in enter}
     inputs = keras.tree.map_structure(_fresh, graph.input)
     outputs = _record(graph, keras.tree.flatten(inputs), "", entered, calls)
@@ -111,7 +111,7 @@ def as_graph(model: Any) -> Any:
     return graph
 
 
-def run(calls: Iterable[Call], tensors: Tensors) -> Tensors:
+def run(calls: Iterable[RecordedCall], tensors: Tensors) -> Tensors:
     """Makes recorded calls again on other tensors.
 
     Args:
@@ -178,7 +178,7 @@ def _record(
     inputs: list[Any],
     prefix: str,
     entered: set[int],
-    calls: list[Call],
+    calls: list[RecordedCall],
 ) -> Any:
     def bound(operation: Any) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -189,7 +189,9 @@ def _record(
                 return _record(inside, flat, f"{path}/", entered, calls)
             outputs = operation(*args, **kwargs)
             flat_outputs = tuple(keras.tree.flatten(outputs))
-            calls.append(Call(operation, args, kwargs, flat_outputs, path))
+            calls.append(
+                RecordedCall(operation, args, kwargs, flat_outputs, path)
+            )
             return outputs
 
         return call

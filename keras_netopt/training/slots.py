@@ -30,7 +30,7 @@ __all__ = [
     "check_distribution",
     "check_optimizer",
     "restore",
-    "snapshot",
+    "capture_slots",
 ]
 
 MapSlot = Callable[[Any, np.ndarray, str], np.ndarray]
@@ -91,14 +91,14 @@ class _Owner:
 
 @dataclass(frozen=True)
 class Slots:
-    """The state of an optimizer before an edit; get one from `snapshot`."""
+    """The state of an optimizer before an edit, made by `capture_slots`."""
 
     optimizer: Any
     owners: tuple[_Owner, ...]
     masks: Memory
 
 
-def snapshot(model: keras.Model) -> Slots | None:
+def capture_slots(model: keras.Model) -> Slots | None:
     """Copies the state of a model's optimizer before an edit.
 
     Args:
@@ -132,7 +132,7 @@ def restore(model: keras.Model, slots: Slots, map_slot: MapSlot) -> SlotReport:
 
     Args:
         model: The edited model.
-        slots: What `snapshot` returned before.
+        slots: What `capture_slots` returned before.
         map_slot: `(variable, array, kind) -> array` in the variable's present
             shape; it returns the array itself where nothing changes. Kinds
             are "weight", "gradient", "gradient2", "update" and "index".

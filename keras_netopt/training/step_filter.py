@@ -15,10 +15,10 @@ import keras
 
 from keras_netopt.training.counter_random import uniform
 from keras_netopt.training.optimizers import all_owners
-from keras_netopt.training.shadow import shadow
+from keras_netopt.training.override_method import override_method
 
 Forward = Callable[[Any], Any]
-Draw = Callable[[Any], Any]
+DrawNumbers = Callable[[Any], Any]
 _ATTRIBUTE = "_netopt_step_filter"
 
 
@@ -36,7 +36,7 @@ class Choice(Protocol):
         ...
 
     def choose(
-        self, model: Any, data: Any, forward: Forward, draw: Draw
+        self, model: Any, data: Any, forward: Forward, draw: DrawNumbers
     ) -> Any:
         """Returns the data of a step that chooses."""
         ...
@@ -121,7 +121,7 @@ class StepFilter:
 
     @contextlib.contextmanager
     def _shadowed(self, step: Callable[..., Any] | None) -> Iterator[None]:
-        undo = step and shadow(self._model, "train_step", step)
+        undo = step and override_method(self._model, "train_step", step)
         try:
             yield
         finally:

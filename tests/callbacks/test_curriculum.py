@@ -105,7 +105,7 @@ def test_the_models_own_loss_is_refreshed(make, train, toy_data):
     x, y = toy_data
     seen = []
 
-    class Watch(keras.callbacks.Callback):
+    class Recorder(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             scores = curriculum._course.scores
             seen.append(None if scores is None else scores.copy())
@@ -116,7 +116,7 @@ def test_the_models_own_loss_is_refreshed(make, train, toy_data):
                 )
 
     curriculum = make(difficulty="loss", warmup="1ep")
-    _, history = train(curriculum, others=[Watch()])
+    _, history = train(curriculum, others=[Recorder()])
     assert seen[0] is None
     assert not np.array_equal(seen[1], seen[2])
     assert curriculum.shown()[1][0].all()

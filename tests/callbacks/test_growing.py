@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from callback_tools.growing import SAMPLES, STEPS, build, grow, state
 
-from keras_netopt.callbacks.cost_ledger import CostLedger
+from keras_netopt.callbacks.compute_tracker import ComputeTracker
 from keras_netopt.surgery.growing.actions import Deepen, Widen
-from keras_netopt.surgery.growing.stop import NoGain
+from keras_netopt.surgery.growing.stop_without_improvement import (
+    StopWithoutImprovement,
+)
 from keras_netopt.surgery.growing.triggers import Every
 from keras_netopt.training import NotIntendedUseWarning
 
@@ -33,11 +35,11 @@ def test_the_network_grows_once_and_training_goes_on(fit):
 def test_every_epoch_end_sees_one_model_whatever_the_order(fit):
     seen = []
 
-    class Watch(keras.callbacks.Callback):
+    class Recorder(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             seen.append((self.model.get_layer("h").units, logs["params"]))
 
-    model = fit([grow(), Watch()], epochs=4)
+    model = fit([grow(), Recorder()], epochs=4)
     assert seen == [(16, 566)] * 2 + [(32, 1094)] * 2
     assert int(model.optimizer.iterations) == 4 * STEPS
 
@@ -109,7 +111,7 @@ def test_the_optimizers_slots_are_carried_over(fit):
     model = build()
     seen = []
 
-    class Watch(keras.callbacks.Callback):
+    class Recorder(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             sync = getattr(self.model, "jax_state_sync", lambda: None)
             sync()
@@ -118,7 +120,7 @@ def test_the_optimizers_slots_are_carried_over(fit):
                 [np.abs(keras.ops.convert_to_numpy(v)).max() for v in slots]
             )
 
-    fit([grow(), Watch()], model, epochs=4)
+    fit([grow(), Recorder()], model, epochs=4)
     assert min(seen[1]) > 0
     # Slots that started anew would be far smaller after one epoch.
     ratios = [b / a for a, b in zip(seen[1], seen[2], strict=True)]
@@ -168,7 +170,7 @@ def test_random_units_are_meant_to_change_the_outputs(fit):
 
 def test_stages_take_turns_until_there_is_no_gain(fit):
     actions = [Widen("h", add=1), Widen("b", add=1)]
-    until = NoGain(10.0, "3ep", monitor="val_loss")
+    until = StopWithoutImprovement(10.0, "3ep", monitor="val_loss")
     growing = grow(actions, Every("2ep"), until=until)
     fit([growing], epochs=12, validation_split=0.25)
     layers = [event["layer"] for event in growing.history]
@@ -184,12 +186,12 @@ def test_a_line_is_printed_at_each_growth(fit, capsys):
 
 
 def test_the_ledger_adds_up_every_size(fit):
-    growing, ledger = grow(when={"1ep": [0]}), CostLedger()
-    fit([growing, ledger], epochs=3)
+    growing, counter = grow(when={"1ep": [0]}), ComputeTracker()
+    fit([growing, counter], epochs=3)
     small = 20 * 16 + 16 * 12 + 24
     large = 20 * 32 + 32 * 12 + 24
     spent = 3 * SAMPLES * (small + 2 * large)
-    assert growing.spent() == ledger.spent() == spent
+    assert growing.spent() == counter.spent() == spent
 
 
 def test_grown_models_predict_alike_after_a_reload(fit, data, tmp_path):

@@ -9,7 +9,9 @@ from callback_tools.growing import build, grow, state
 
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.surgery.growing.actions import Deepen, Widen
-from keras_netopt.surgery.growing.stop import NoGain
+from keras_netopt.surgery.growing.stop_without_improvement import (
+    StopWithoutImprovement,
+)
 from keras_netopt.surgery.growing.triggers import Plateau
 from keras_netopt.training import NoEffectWarning
 
@@ -128,7 +130,7 @@ def test_config_round_trip():
     growing = Growing(
         [Widen("h", factor=2), Deepen("b", copies=2)],
         {0.3: [0], "4ep": [1]},
-        until=NoGain(0.1),
+        until=StopWithoutImprovement(0.1),
         max_params=1000,
     )
     config = json.loads(json.dumps(growing.get_config()))

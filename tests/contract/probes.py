@@ -70,12 +70,12 @@ def keras_slots(model: keras.Model) -> list[np.ndarray]:
 def carried(model: keras.Model) -> Arrays:
     """What we add to a weights file: facts, masks, seeds, torch's generator."""
     # A process that reads files as a stranger would has not imported us.
-    from keras_netopt.training import Carrier
+    from keras_netopt.training import CheckpointState
 
     store: Arrays = {}
-    carrier = Carrier.find(model)
-    if carrier is not None:
-        carrier.save_own_variables(store)
+    checkpoint_state = CheckpointState.find(model)
+    if checkpoint_state is not None:
+        checkpoint_state.save_own_variables(store)
     return {f"carrier {k}": np.array(v) for k, v in store.items()}
 
 

@@ -85,7 +85,7 @@ FREQUENT = (
 )
 
 
-class Watch(keras.callbacks.Callback):
+class Recorder(keras.callbacks.Callback):
     """Notes where the piece is after its start and after every batch."""
 
     def __init__(self, piece: Any) -> None:
@@ -168,13 +168,13 @@ def train(
     others: list[Any],
     model: keras.Model | None = None,
     **fit: Any,
-) -> tuple[keras.Model, Watch]:
+) -> tuple[keras.Model, Recorder]:
     """Trains four epochs with the piece and other callbacks around it."""
     model = model or zoo.compiled(run.model, dropout=run.dropout)
     case = callback_setting.case(run.model, folder)
     piece = run.piece(case) if run.piece is not None else None
     callbacks = settings.BY_NAME[run.setting].callbacks(case, piece)
-    watch = Watch(callbacks[-1])
+    watch = Recorder(callbacks[-1])
     where = 0 if run.keeper == "backup first" else len(callbacks)
     callbacks[where:where] = others[:1]
     callbacks += [watch, *others[1:]]
@@ -196,7 +196,7 @@ def _keeper(run: Run, folder: Path) -> Any:
     return keras.callbacks.ModelCheckpoint(str(folder / "{epoch:02d}.keras"))
 
 
-def _write(path: Path, model: keras.Model, watch: Watch) -> None:
+def _write(path: Path, model: keras.Model, watch: Recorder) -> None:
     seen = {
         f"watch {name}": np.array(getattr(watch, name))
         for name in ("steps", "updates", "masked")

@@ -32,7 +32,7 @@ def test_an_update_that_the_file_lacks_is_caught_up(tmp_path):
         if fit:
             model.optimizer.build(model.trainable_variables)
         pruning = Pruning(schedule, frequency=4)
-        watch = resume.Watch(pruning)
+        watch = resume.Recorder(pruning)
         callbacks = [*before, pruning, watch]
         probes.fit(model, "mlp", callbacks, epochs=4, **fit)
         return resume.without(probes.state(model), "carrier random"), watch

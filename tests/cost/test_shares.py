@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_netopt.callbacks import CostLedger
+from keras_netopt.callbacks import ComputeTracker
 from keras_netopt.cost import summarize
 from keras_netopt.layers import (
     LayerDrop,
@@ -68,12 +68,12 @@ def test_the_ledger_follows_the_rates():
     model = model_with(layer)
     model.compile("sgd", "mse")
     x = np.zeros((8, *SHAPE), "float32")
-    ledger = CostLedger()
+    counter = ComputeTracker()
     spent = [0]
     for rate in (0.0, 0.5):
         layer.rate.assign(rate)
-        model.fit(x, np.zeros((8, 10, 2)), verbose=0, callbacks=[ledger])
-        spent.append(ledger.spent())
+        model.fit(x, np.zeros((8, 10, 2)), verbose=0, callbacks=[counter])
+        spent.append(counter.spent())
 
     assert np.diff(spent).tolist() == [
         3 * 8 * (DENSE + HEAD),

@@ -117,7 +117,7 @@ def test_the_picture_shows_every_arm(report, tmp_path):
 def test_arms_of_a_seed_begin_alike_and_make_equal_steps(build, toy_data):
     seen = {}
 
-    class Watch(keras.callbacks.Callback):
+    class Recorder(keras.callbacks.Callback):
         curriculum = None
 
         def on_train_begin(self, logs=None):
@@ -128,7 +128,7 @@ def test_arms_of_a_seed_begin_alike_and_make_equal_steps(build, toy_data):
             self.steps += 1
 
     for ordering in ("shuffle", "easy_first"):
-        watch = Watch()
+        watch = Recorder()
         run_arm(
             Arm(ordering),
             build,

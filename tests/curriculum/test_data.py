@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_netopt.curriculum import CurriculumData, EasyFirst, make_plan
-from keras_netopt.curriculum.foreign_sources import as_source
+from keras_netopt.curriculum.dataset_adapters import as_source
 from keras_netopt.curriculum.sources import ArraySource
 from keras_netopt.curriculum.weighting import loss_axes
 

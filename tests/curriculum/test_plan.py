@@ -11,15 +11,15 @@ import pytest
 from keras_netopt.curriculum import (
     BabySteps,
     EasyFirst,
+    EpochPlan,
     HardFirst,
     OnePass,
-    Plan,
     RandomOrder,
     SelfPaced,
     Shuffle,
     make_plan,
 )
-from keras_netopt.curriculum.guard import coverage
+from keras_netopt.curriculum.class_coverage import coverage
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.permutation(200).astype("float64")
@@ -45,7 +45,7 @@ def plan_of(ordering, fraction=0.5, steps=12, **changed):
     return make_plan(**arguments)
 
 
-def digest(plan: Plan) -> int:
+def digest(plan: EpochPlan) -> int:
     return zlib.crc32(plan.ids.tobytes() + plan.weights.tobytes())
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.curriculum.foreign_sources import as_source
+from keras_netopt.curriculum.dataset_adapters import as_source
 
 X = np.arange(12.0).reshape(6, 2)
 Y = np.arange(6)

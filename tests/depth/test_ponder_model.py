@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_netopt as netopt
-from keras_netopt.callbacks import Dial
+from keras_netopt.callbacks import ParameterScheduler
 from keras_netopt.depth import PonderModel, halting
 from keras_netopt.layers import AdaptiveComputation
 
@@ -172,9 +172,9 @@ def test_steps_are_drawn_as_often_as_p_says(data):
 
 def test_a_dial_moves_the_weight_of_the_divergence(data):
     model = make(keras.optimizers.SGD(0.0), kl_weight=0.0, prior=0.9)
-    dial = Dial("kl_weight", {0.0: 0.0, "1ep": 10.0})
+    scheduler = ParameterScheduler("kl_weight", {0.0: 0.0, "1ep": 10.0})
     losses = model.fit(
-        *data, epochs=2, batch_size=32, callbacks=[dial], verbose=0
+        *data, epochs=2, batch_size=32, callbacks=[scheduler], verbose=0
     ).history["loss"]
     _, p, _ = by_hand(model, *data)
     prior = halting.geometric_prior(0.9, STEPS)

@@ -155,7 +155,7 @@ def test_pondering_begins_at_the_prior():
     h = 1 / (1 + np.exp(-layer.halting.get_weights()[1]))
 
     assert h == pytest.approx(0.25)
-    assert set(layer.netopt_dials) == {"kl_weight"}
+    assert set(layer.netopt_scheduled) == {"kl_weight"}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_netopt.callbacks import Dial
+from keras_netopt.callbacks import ParameterScheduler
 from keras_netopt.layers import MixtureOfDepths
 from keras_netopt.training.gradients import gradients
 
@@ -131,5 +131,5 @@ def test_the_capacity_is_no_dial(sequences):
             sequences,
             sequences,
             verbose=0,
-            callbacks=[Dial("capacity", 0.5)],
+            callbacks=[ParameterScheduler("capacity", 0.5)],
         )

@@ -4,7 +4,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from keras_netopt.search.dimension import Dimension
+from keras_netopt.search.dimension import SearchDimension
 
 pytestmark = pytest.mark.no_backend
 
@@ -14,7 +14,7 @@ LAST = math.nextafter(1.0, 0.0)
 def one(kind, *arguments, **options):
     hp = keras_tuner.HyperParameters()
     getattr(hp, kind)("it", *arguments, **options)
-    return Dimension(hp.space[0])
+    return SearchDimension(hp.space[0])
 
 
 FINITE = {

@@ -9,7 +9,7 @@ import keras_netopt as netopt
 from keras_netopt.search.reports.effects import effects
 from keras_netopt.search.reports.history import Project, TrialRecord
 from keras_netopt.search.reports.pareto import front
-from keras_netopt.search.reports.space_record import Dimension
+from keras_netopt.search.reports.space_record import RecordedDimension
 
 pytestmark = pytest.mark.no_backend
 
@@ -36,7 +36,10 @@ def made(scores, values, space):
 
 def test_importance_is_the_share_of_the_variance_between_bins():
     """A choice and a number, worked out by hand: the variance is 1.5."""
-    space = (Dimension("a", choices=("x", "y")), Dimension("b", 0, 3))
+    space = (
+        RecordedDimension("a", choices=("x", "y")),
+        RecordedDimension("b", 0, 3),
+    )
     values = [{"a": a, "b": b} for a in "xy" for b in (0, 1, 2, 3)]
     project = made([1, 2, 3, 4, 2, 3, 4, 5], values, space)
     first, second = effects(project)
@@ -55,7 +58,7 @@ def test_importance_is_the_share_of_the_variance_between_bins():
 
 
 def test_numbers_are_cut_into_eight_bins_of_equal_size():
-    space = (Dimension("rate", 0.0, 1.0),)
+    space = (RecordedDimension("rate", 0.0, 1.0),)
     rates = np.random.default_rng(0).permutation(80) / 80
     project = made(rates**2, [{"rate": float(r)} for r in rates], space)
     (effect,) = effects(project)
@@ -76,7 +79,7 @@ def test_a_conditional_counts_where_it_was_active():
 
 
 def test_no_importance_where_each_trial_has_its_own_bin():
-    space = (Dimension("a", choices=("x", "y")),)
+    space = (RecordedDimension("a", choices=("x", "y")),)
     assert effects(made([1, 2], [{"a": "x"}, {"a": "y"}], space)) == []
 
 
@@ -119,12 +122,12 @@ def test_the_front_trades_costs_and_leaves_stopped_trials_out():
 @pytest.mark.parametrize(
     ("dimension", "value", "unit"),
     [
-        (Dimension("a", 2, 6), 3, 0.25),
-        (Dimension("a", 1e-4, 1.0, "log"), 1e-2, 0.5),
-        (Dimension("a", 1.0, 100.0, "reverse_log"), 91.0, 0.5),
-        (Dimension("a", choices=(1, 2, 3)), 2, 0.5),
-        (Dimension("a", choices=(1, 2, 3)), 9, None),
-        (Dimension("a", 5, 5), 5, 0.5),
+        (RecordedDimension("a", 2, 6), 3, 0.25),
+        (RecordedDimension("a", 1e-4, 1.0, "log"), 1e-2, 0.5),
+        (RecordedDimension("a", 1.0, 100.0, "reverse_log"), 91.0, 0.5),
+        (RecordedDimension("a", choices=(1, 2, 3)), 2, 0.5),
+        (RecordedDimension("a", choices=(1, 2, 3)), 9, None),
+        (RecordedDimension("a", 5, 5), 5, 0.5),
     ],
 )
 def test_values_have_a_place_between_0_and_1(dimension, value, unit):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.sparsity import KernelView, Target
+from keras_netopt.sparsity import KernelView, WeightTarget
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def make_target():
         rows = (*range(rank - 2), rank - 2)
         view = KernelView(tuple(shape), rows, (rank - 1,), shape[-2])
         variable = SimpleNamespace(name="kernel", shape=tuple(shape))
-        return Target(key, variable, keras.layers.Identity(), view)
+        return WeightTarget(key, variable, keras.layers.Identity(), view)
 
     return make
 

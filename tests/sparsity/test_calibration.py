@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_netopt.sparsity import Recipe, select
-from keras_netopt.sparsity.calibration import batches, calibrate
+from keras_netopt.sparsity.calibration import batches, collect_statistics
 
 L = keras.layers
 
@@ -101,7 +101,7 @@ def test_a_layer_that_is_never_called_has_no_statistic():
     model(np.ones((1, 3)))
     recipe = Recipe.create("wanda")
     targets = select(model).targets
-    found = calibrate(model, recipe.score, targets, np.ones((4, 3)))
+    found = collect_statistics(model, recipe.score, targets, np.ones((4, 3)))
     assert [statistic is None for statistic in found] == [False, True]
     key = targets[1].key
     with pytest.raises(ValueError) as error:

@@ -6,7 +6,7 @@ import pytest
 
 from keras_netopt import sparsity
 from keras_netopt.callbacks import Pruning
-from keras_netopt.training import Carrier, MaskStore
+from keras_netopt.training import CheckpointState, MaskStore
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_model_without_masks_is_refused(function, make_mlp):
 def test_a_stripped_model_saves_nothing_of_ours(pruned, make_mlp, tmp_path):
     sparsity.strip(pruned)
     pruned.save_weights(tmp_path / "m.weights.h5")
-    carrier = Carrier.of(make_mlp())
-    carrier.read(tmp_path / "m.weights.h5")
+    checkpoint_state = CheckpointState.of(make_mlp())
+    checkpoint_state.read(tmp_path / "m.weights.h5")
 
-    assert carrier.loads == 0
+    assert checkpoint_state.loads == 0

@@ -164,9 +164,9 @@ def test_random_depends_on_seed_key_and_update(make_target):
 CHILD = """
 import numpy as np
 from types import SimpleNamespace
-from keras_netopt.sparsity import KernelView, Recipe, Target
+from keras_netopt.sparsity import KernelView, Recipe, WeightTarget
 view = KernelView((30, 20), (0,), (1,), 30)
-target = Target("net/dense/kernel", None, None, view)
+target = WeightTarget("net/dense/kernel", None, None, view)
 recipe = Recipe.create("random", seed=3)
 (mask,) = recipe.masks(0.5, [target], [np.ones((30, 20))], update=7)
 print(np.packbits(mask).tobytes().hex())

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_netopt.surgery.edits.edit import apply
-from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training import variable_keys
 from keras_netopt.training.backend import sync
@@ -117,7 +117,7 @@ def cut_and_grow(model):
     first, second, third = graph.units("hidden")[:3]
     copies = np.ones(graph.class_count, "int64")
     copies[[first, second, third]] = 0, 3, 2
-    plan = Plan(
+    plan = EditPlan(
         graph,
         copies,
         shares={second: np.array([0.2, 0.5, 0.3]), third: np.array([1.0, 0.0])},

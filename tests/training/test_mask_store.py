@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_netopt.training import (
-    Carrier,
+    CheckpointState,
     MaskStore,
     recompile_keeping_state,
     variable_keys,
@@ -389,4 +389,4 @@ def test_recompiling_keeps_slots_and_masks(make_mlp, toy_data):
     ):
         np.testing.assert_array_equal(now, then)
     assert_masked(MaskStore.of(model))
-    assert Carrier.of(model).entries["masks"] is MaskStore.of(model)
+    assert CheckpointState.of(model).states["masks"] is MaskStore.of(model)

@@ -16,7 +16,7 @@ from training.slot_tools import (
 )
 
 from keras_netopt.surgery.edits.edit import apply
-from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training import MaskStore, slots
 
@@ -36,7 +36,7 @@ def test_an_edit_that_fails_half_way_leaves_the_optimizer_as_it_was(
     graph = ChannelGraph(model)
     copies = np.ones(graph.class_count, "int64")
     copies[graph.units("hidden")[0]] = 2
-    plan = Plan(graph, copies)
+    plan = EditPlan(graph, copies)
     original, calls = plan.map, []
 
     def fail(variable, array, kind):
@@ -68,7 +68,7 @@ def test_training_goes_on_after_an_edit_that_failed(toy_data):
     graph = ChannelGraph(model)
     copies = np.ones(graph.class_count, "int64")
     copies[graph.units("hidden")[0]] = 2
-    plan = Plan(graph, copies)
+    plan = EditPlan(graph, copies)
     original = plan.map
 
     def fail(variable, array, kind):
@@ -197,11 +197,11 @@ def test_other_optimizers_are_not_refused(name):
 
 def test_there_is_nothing_to_hold_before_the_optimizer_is_built():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    assert slots.snapshot(model) is None
+    assert slots.capture_slots(model) is None
     model.compile("adam", "mse")
-    assert slots.snapshot(model) is None
+    assert slots.capture_slots(model) is None
     model.optimizer.build(model.trainable_variables)
-    assert slots.snapshot(model) is not None
+    assert slots.capture_slots(model) is not None
 
 
 def test_the_report_tells_everything():

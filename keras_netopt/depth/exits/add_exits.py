@@ -9,7 +9,7 @@ from keras_netopt.checks import check_model
 from keras_netopt.depth.exits.exit_model import FINAL, ExitModel
 from keras_netopt.depth.exits.frozen_exit_model import FrozenExitModel
 from keras_netopt.depth.exits.heads import default_head, final_activation
-from keras_netopt.depth.exits.places import Place, find_places
+from keras_netopt.depth.exits.places import ExitPlacement, find_places
 from keras_netopt.depth.exits.weights import exit_weights
 from keras_netopt.training.replay import Recording
 
@@ -124,14 +124,14 @@ def _check_flag(freeze: Any) -> None:
 
 
 def _in_given_order(
-    places: tuple[Place, ...], at: Sequence[str] | None
-) -> tuple[Place, ...]:
+    places: tuple[ExitPlacement, ...], at: Sequence[str] | None
+) -> tuple[ExitPlacement, ...]:
     """Heads come in the order of the names, not in that of execution."""
     if at is None or isinstance(at, str):
         return places
     names = list(at)
 
-    def position(place: Place) -> int:
+    def position(place: ExitPlacement) -> int:
         path = place.call.path
         return names.index(path if path in names else path.split("/")[-1])
 
@@ -139,7 +139,7 @@ def _in_given_order(
 
 
 def _heads(
-    heads: Any, places: tuple[Place, ...]
+    heads: Any, places: tuple[ExitPlacement, ...]
 ) -> list[keras.layers.Layer | None]:
     if heads is None:
         return [place.head for place in places]
@@ -165,7 +165,9 @@ def _heads(
     return found
 
 
-def _attached(head: keras.layers.Layer, place: Place, final: Any) -> Any:
+def _attached(
+    head: keras.layers.Layer, place: ExitPlacement, final: Any
+) -> Any:
     answer = head(place.features)
     is_one = isinstance(answer, keras.KerasTensor)
     if not is_one or tuple(answer.shape) != tuple(final.shape):

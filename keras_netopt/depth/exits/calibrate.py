@@ -10,16 +10,16 @@ import numpy as np
 from keras_netopt.checks import check_choice, check_fraction
 from keras_netopt.depth.exits import confidence as criteria
 from keras_netopt.depth.exits.calibrated_exits import CalibratedExits
-from keras_netopt.depth.exits.decide import decide
+from keras_netopt.depth.exits.choose_thresholds import choose_thresholds
 from keras_netopt.depth.exits.exit_costs import (
     ExitCosts,
     count_macs,
     measure_milliseconds,
 )
 from keras_netopt.depth.exits.exit_model import ExitModel
-from keras_netopt.depth.exits.exit_state import Goal
+from keras_netopt.depth.exits.exit_state import CalibrationGoal
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
-from keras_netopt.depth.exits.stages import Stages, cut
+from keras_netopt.depth.exits.stages import ModelStages, cut
 from keras_netopt.schedules.checks import check_positive
 from keras_netopt.training.randomness import undisturbed
 from keras_netopt.training.warnings import NoEffectWarning
@@ -106,8 +106,8 @@ def calibrate(
     measured = measure(exit_model, x_val, y_val, criterion)
     notes = _look_at(exit_model, x_val, measured.samples)
     costs = _costs(kind, exit_model, stages, x_val)
-    goal = Goal(kind, budget, confidence)
-    state = decide(measured, costs, goal, criterion, tuple(notes))
+    goal = CalibrationGoal(kind, budget, confidence)
+    state = choose_thresholds(measured, costs, goal, criterion, tuple(notes))
     if set(state.rule.thresholds[:-1]) == {math.inf}:
         _warn(
             "no exit pays within this budget: every sample runs to the end. "
@@ -233,7 +233,9 @@ def _warn(note: str, category: type[Warning], *, level: int = 4) -> None:
     warnings.warn(f"calibrate: {note}", category, stacklevel=level)
 
 
-def _costs(kind: str, model: ExitModel, stages: Stages, x: Any) -> ExitCosts:
+def _costs(
+    kind: str, model: ExitModel, stages: ModelStages, x: Any
+) -> ExitCosts:
     if kind == "max_latency_ms":
         return measure_milliseconds(model, stages, stages.feeds(x))
     return count_macs(model, stages)

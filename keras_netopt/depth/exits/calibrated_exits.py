@@ -18,7 +18,7 @@ from keras_netopt.depth.exits.fingerprint import (
 )
 from keras_netopt.depth.exits.measured_exits import target_classes
 from keras_netopt.depth.exits.runner import Runner, stage_seconds
-from keras_netopt.depth.exits.stages import Stages, cut
+from keras_netopt.depth.exits.stages import ModelStages, cut
 from keras_netopt.depth.exits.threshold_search import ExitPoint, pareto
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class CalibratedExits:
         exit_model: ExitModel,
         state: ExitState,
         *,
-        stages: Stages | None = None,
+        stages: ModelStages | None = None,
         data: tuple[Any, Any] | None = None,
     ) -> None:
         self.exit_model = exit_model
@@ -289,7 +289,7 @@ class CalibratedExits:
             raise ValueError(
                 "Argument `exit_model` must be as it was calibrated: its "
                 "weights have changed since. Received: exit_model="
-                f"{self.exit_model.name!r}. Call `calibrate` again"
+                f"{self.exit_model.name!r}. RecordedCall `calibrate` again"
             )
 
     def _full(self) -> Any:

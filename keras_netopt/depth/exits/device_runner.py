@@ -4,8 +4,8 @@ Stands beside `thresholds.json` and the stage files it names:
 
     python runner.py sample.npy
 
-or, in a program, `Exits(folder).run(sample)` for one sample with a batch axis
-of 1, or a dictionary of samples by input name.
+or, in a program, `DeviceRunner(folder).run(sample)` for one sample with a
+batch axis of 1, or a dictionary of samples by input name.
 """
 
 import json
@@ -23,7 +23,7 @@ def _interpreter(path):
     return Interpreter(model_path=path, num_threads=1)
 
 
-class Stage:
+class DeviceStage:
     """One file, run by the names in its signature."""
 
     def __init__(self, folder, row):
@@ -37,7 +37,7 @@ class Stage:
         return self.runner(**{name: held[name] for name in self.inputs})
 
 
-class Exits:
+class DeviceRunner:
     """The stages and the thresholds between them.
 
     Args:
@@ -50,7 +50,9 @@ class Exits:
             os.path.join(folder, "thresholds.json"), encoding="utf-8"
         ) as file:
             self.settings = json.load(file)
-        self.stages = [Stage(folder, row) for row in self.settings["stages"]]
+        self.stages = [
+            DeviceStage(folder, row) for row in self.settings["stages"]
+        ]
 
     def run(self, x):
         """Answers one sample.
@@ -106,5 +108,5 @@ class Exits:
 
 
 if __name__ == "__main__":
-    found, place = Exits().run(np.load(sys.argv[1]))
+    found, place = DeviceRunner().run(np.load(sys.argv[1]))
     print(f"class {int(found[0].argmax())}, exit {place}")

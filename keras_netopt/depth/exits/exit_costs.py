@@ -11,7 +11,7 @@ import numpy as np
 from keras_netopt.cost.latency import measure_latency
 from keras_netopt.cost.summary import summarize
 from keras_netopt.depth.exits.exit_model import ExitModel
-from keras_netopt.depth.exits.stages import Stages
+from keras_netopt.depth.exits.stages import ModelStages
 from keras_netopt.export.litert import to_litert
 
 ROUNDS = 100
@@ -38,7 +38,7 @@ class ExitCosts:
     full: float
 
 
-def count_macs(model: ExitModel, stages: Stages) -> ExitCosts:
+def count_macs(model: ExitModel, stages: ModelStages) -> ExitCosts:
     """Counts the MACs of a sample that leaves at each exit.
 
     Args:
@@ -57,7 +57,7 @@ def count_macs(model: ExitModel, stages: Stages) -> ExitCosts:
 
 
 def measure_milliseconds(
-    model: ExitModel, stages: Stages, feeds: dict[str, Any]
+    model: ExitModel, stages: ModelStages, feeds: dict[str, Any]
 ) -> ExitCosts:
     """Times one sample that leaves at each exit.
 
@@ -95,7 +95,9 @@ def _macs(model: keras.Model) -> int:
     return report.macs
 
 
-def _files(model: ExitModel, stages: Stages, folder: str) -> dict[str, Any]:
+def _files(
+    model: ExitModel, stages: ModelStages, folder: str
+) -> dict[str, Any]:
     models = {stage.name: stage.model for stage in stages.stages}
     models[FULL] = model.backbone()
     files = {}
@@ -106,7 +108,7 @@ def _files(model: ExitModel, stages: Stages, folder: str) -> dict[str, Any]:
 
 
 def _calls(
-    model: ExitModel, stages: Stages, feeds: dict[str, Any]
+    model: ExitModel, stages: ModelStages, feeds: dict[str, Any]
 ) -> dict[str, Any]:
     first = {name: np.asarray(value)[:1] for name, value in feeds.items()}
     backbone, held = model.backbone(), dict(first)

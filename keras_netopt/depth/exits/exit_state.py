@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_netopt.depth.exits.confidence import to_natural
 from keras_netopt.depth.exits.exit_costs import ExitCosts
-from keras_netopt.depth.exits.runner import Rule
+from keras_netopt.depth.exits.runner import ExitRule
 from keras_netopt.depth.exits.threshold_search import ExitPoint
 
 FORMAT = 1
@@ -15,7 +15,7 @@ EVERYBODY = 1e30  # An entropy that no answer has.
 
 
 @dataclass(frozen=True)
-class Goal:
+class CalibrationGoal:
     """What a calibration is to reach.
 
     Args:
@@ -44,13 +44,13 @@ class ExitState:
         notes: What was noticed.
     """
 
-    rule: Rule
+    rule: ExitRule
     costs: ExitCosts
     point: ExitPoint
     points: tuple[ExitPoint, ...]
     accuracies: tuple[float, ...]
     samples: int
-    goal: Goal
+    goal: CalibrationGoal
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class ExitState:
             )
         stages, criterion = content["stages"], content["criterion"]
         early = [from_natural(s["threshold"], criterion) for s in stages[:-1]]
-        rule = Rule(
+        rule = ExitRule(
             criterion,
             (*early, -math.inf),
             content["answers"] == "probabilities",
@@ -136,7 +136,7 @@ class ExitState:
             ),
             accuracies=tuple(s["accuracy_alone"] for s in stages),
             samples=content["calibration_samples"],
-            goal=Goal(**content["goal"]),
+            goal=CalibrationGoal(**content["goal"]),
             notes=tuple(content["notes"]),
         )
 

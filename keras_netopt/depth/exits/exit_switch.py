@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_netopt.depth.exits.runner import Rule
-from keras_netopt.depth.exits.stages import LOGITS, Stages
+from keras_netopt.depth.exits.runner import ExitRule
+from keras_netopt.depth.exits.stages import LOGITS, ModelStages
 
 EXIT = "exit"
 
@@ -21,7 +21,9 @@ class ExitSwitch(keras.layers.Layer):
         rule: When to leave.
     """
 
-    def __init__(self, stages: Stages, rule: Rule, **kwargs: Any) -> None:
+    def __init__(
+        self, stages: ModelStages, rule: ExitRule, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.stages = stages
         self.rule = rule
@@ -65,7 +67,7 @@ class ExitSwitch(keras.layers.Layer):
         return sure >= ops.cast(limit, sure.dtype)
 
 
-def symbolic_score(answer: Any, rule: Rule) -> Any:
+def symbolic_score(answer: Any, rule: ExitRule) -> Any:
     """How sure an answer is, as `confidence.scores` in backend ops.
 
     Args:
@@ -95,7 +97,9 @@ def symbolic_score(answer: Any, rule: Rule) -> Any:
     return first - ops.max(others, axis=-1)
 
 
-def switch_model(exit_model: Any, stages: Stages, rule: Rule) -> keras.Model:
+def switch_model(
+    exit_model: Any, stages: ModelStages, rule: ExitRule
+) -> keras.Model:
     """Builds the model of one file, for one sample at a time.
 
     Args:

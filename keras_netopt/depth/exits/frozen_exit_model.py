@@ -6,7 +6,7 @@ import keras
 
 from keras_netopt.depth.exits.exit_model import FINAL, ExitModel
 from keras_netopt.serialization import export_class
-from keras_netopt.training.replay import Call, call_through, record
+from keras_netopt.training.replay import RecordedCall, call_through, record
 
 
 @export_class
@@ -94,7 +94,9 @@ class FrozenExitModel(ExitModel):
         return id(variable) not in self._frozen_variables
 
 
-def needed_for(calls: tuple[Call, ...], output: Any) -> list[Call]:
+def needed_for(
+    calls: tuple[RecordedCall, ...], output: Any
+) -> list[RecordedCall]:
     """Lists the calls that an output is computed from.
 
     Args:

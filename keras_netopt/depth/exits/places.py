@@ -9,14 +9,14 @@ from typing import Any
 import keras
 
 from keras_netopt.training.graph import GraphNode, graph_nodes
-from keras_netopt.training.replay import Call, Recording, record
+from keras_netopt.training.replay import RecordedCall, Recording, record
 
 MARKER = "netopt_exit_head"
 NEAR = 5
 
 
 @dataclass(frozen=True)
-class Place:
+class ExitPlacement:
     """A call whose output an exit reads.
 
     Args:
@@ -24,7 +24,7 @@ class Place:
         number: Its number among the recorded calls.
     """
 
-    call: Call
+    call: RecordedCall
     number: int
 
     @property
@@ -47,7 +47,7 @@ class Place:
 
 def find_places(
     model: keras.Model, at: Sequence[str] | None
-) -> tuple[Recording, tuple[Place, ...]]:
+) -> tuple[Recording, tuple[ExitPlacement, ...]]:
     """Records a model and finds the places of its exits in it.
 
     Nested models are entered where an exit lies inside of them.
@@ -73,7 +73,7 @@ def find_places(
     recording = record(model, enter=enter)
     paths = {node.path for node in chosen}
     places = [
-        Place(call, number)
+        ExitPlacement(call, number)
         for number, call in enumerate(recording.calls)
         if call.path in paths
     ]
@@ -154,7 +154,9 @@ def _listed(paths: Sequence[str]) -> str:
     return ", ".join(paths[:10]) + (", ..." if len(paths) > 10 else "")
 
 
-def _check_place(place: Place, recording: Recording, final: Any) -> None:
+def _check_place(
+    place: ExitPlacement, recording: Recording, final: Any
+) -> None:
     call = place.call
     calls = [c for c in recording.calls if c.path == call.path]
     if len(calls) > 1:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_netopt.depth.exits.confidence import scores
-from keras_netopt.depth.exits.stages import LOGITS, Stage, Stages
+from keras_netopt.depth.exits.stages import LOGITS, ModelStage, ModelStages
 
 Arrays = dict[str, np.ndarray]
 SMALLEST = 32
@@ -20,7 +20,7 @@ REPEATS = 3
 
 
 @dataclass(frozen=True)
-class Rule:
+class ExitRule:
     """When an answer is sure enough.
 
     Args:
@@ -66,8 +66,8 @@ class Runner:
         sizes: The batch sizes that each stage has seen. Made by itself.
     """
 
-    stages: Stages
-    rule: Rule
+    stages: ModelStages
+    rule: ExitRule
     batch_size: int = 256
     calls: list[int] = field(default_factory=list)
     sizes: list[set[int]] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Runner:
             )
         return answers, exits
 
-    def _stage(self, k: int, stage: Stage, held: Arrays) -> Arrays:
+    def _stage(self, k: int, stage: ModelStage, held: Arrays) -> Arrays:
         """Runs one stage on all samples that have reached it."""
         reads = {name: held[name] for name in stage.inputs}
         parts = []
@@ -163,7 +163,7 @@ def padded(count: int, limit: int) -> int:
 
 
 def stage_seconds(
-    stages: Sequence[Stage],
+    stages: Sequence[ModelStage],
     full: Callable[[Arrays], Any],
     feeds: Arrays,
     reach: Sequence[float],

@@ -16,12 +16,12 @@ from keras_netopt.cost.interpreter import TfliteModel
 from keras_netopt.cost.latency import measure_latency
 from keras_netopt.depth.exits import device_runner
 from keras_netopt.depth.exits.check_files import check_decisions
-from keras_netopt.depth.exits.decide import decide
+from keras_netopt.depth.exits.choose_thresholds import choose_thresholds
 from keras_netopt.depth.exits.exit_costs import FULL, ExitCosts
 from keras_netopt.depth.exits.exit_state import ExitState
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
 from keras_netopt.depth.exits.runner import Arrays
-from keras_netopt.depth.exits.stages import LOGITS, Stages
+from keras_netopt.depth.exits.stages import LOGITS, ModelStages
 from keras_netopt.export.litert import to_litert
 from keras_netopt.export.report import LitertReport
 
@@ -132,7 +132,7 @@ def example_feeds(
 
 
 def write_stages(
-    stages: Stages, folder: str, feeds: Arrays, quantize: str | None
+    stages: ModelStages, folder: str, feeds: Arrays, quantize: str | None
 ) -> list[LitertReport]:
     """Writes a verified file for each stage.
 
@@ -214,7 +214,7 @@ def recalibrated(
         held = {name: known[name] for name in stage.live}
     measured = MeasuredExits.of(answers, samples[1], exits.criterion)
     note = "thresholds found again on the answers of the files"
-    return decide(
+    return choose_thresholds(
         measured,
         costs,
         exits.state.goal,

@@ -7,13 +7,13 @@ from typing import Any
 
 import keras
 
-from keras_netopt.training.replay import Call, Recording, record, run
+from keras_netopt.training.replay import RecordedCall, Recording, record, run
 
 LOGITS = "logits"
 
 
 @dataclass(frozen=True)
-class Stage:
+class ModelStage:
     """What is computed between two exits, with the head of the second.
 
     Args:
@@ -34,7 +34,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Stages:
+class ModelStages:
     """The stages of a model, in order.
 
     Args:
@@ -42,7 +42,7 @@ class Stages:
         inputs: Names of the inputs of the whole, in their flat order.
     """
 
-    stages: tuple[Stage, ...]
+    stages: tuple[ModelStage, ...]
     inputs: tuple[str, ...]
 
     def feeds(self, x: Any) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Stages:
         return keras.tree.pack_sequence_as(structure, flat)
 
 
-def cut(model: Any) -> Stages:
+def cut(model: Any) -> ModelStages:
     """Cuts a model with exits between its exits; the layers are shared.
 
     A skip connection across a cut becomes one more input of the stage that
@@ -122,10 +122,12 @@ def cut(model: Any) -> Stages:
             )
         )
     inputs = keras.tree.flatten(recording.inputs)
-    return Stages(tuple(stages), tuple(names[id(t)] for t in inputs))
+    return ModelStages(tuple(stages), tuple(names[id(t)] for t in inputs))
 
 
-def _parts(recording: Recording, outputs: list[Any]) -> list[list[Call]]:
+def _parts(
+    recording: Recording, outputs: list[Any]
+) -> list[list[RecordedCall]]:
     """The calls that each exit needs and no exit before it."""
     done: set[int] = set()
     parts = []
@@ -142,13 +144,13 @@ def _parts(recording: Recording, outputs: list[Any]) -> list[list[Call]]:
     return parts
 
 
-def _reads(calls: list[Call], output: Any, made: set[int]) -> set[int]:
+def _reads(calls: list[RecordedCall], output: Any, made: set[int]) -> set[int]:
     """What a stage needs from before."""
     needed = {id(t) for call in calls for t in call.inputs} | {id(output)}
     return needed - made
 
 
-def _all_reads(parts: list[list[Call]], outputs: list[Any]) -> set[int]:
+def _all_reads(parts: list[list[RecordedCall]], outputs: list[Any]) -> set[int]:
     """What any of some stages needs from before it."""
     found: set[int] = set()
     for calls, output in zip(parts, outputs, strict=True):
@@ -156,12 +158,12 @@ def _all_reads(parts: list[list[Call]], outputs: list[Any]) -> set[int]:
     return found
 
 
-def _made(parts: list[list[Call]]) -> set[int]:
+def _made(parts: list[list[RecordedCall]]) -> set[int]:
     return {id(t) for calls in parts for c in calls for t in c.outputs}
 
 
 def _named_tensors(
-    recording: Recording, parts: list[list[Call]], outputs: list[Any]
+    recording: Recording, parts: list[list[RecordedCall]], outputs: list[Any]
 ) -> tuple[dict[int, Any], dict[int, str]]:
     """All tensors that cross a cut, inputs first, and their names."""
     inputs = keras.tree.flatten(recording.inputs)
@@ -180,13 +182,13 @@ def _named_tensors(
 
 def _stage(
     name: str,
-    calls: list[Call],
+    calls: list[RecordedCall],
     output: Any,
     reads: dict[int, Any],
     makes: dict[int, Any],
     names: dict[int, str],
     live: tuple[str, ...],
-) -> Stage:
+) -> ModelStage:
     inputs = {
         names[i]: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=names[i])
         for i, t in reads.items()
@@ -194,7 +196,7 @@ def _stage(
     known = run(calls, {i: inputs[names[i]] for i in reads})
     outputs = {names[i]: known[i] for i in makes}
     model = keras.Model(inputs, {**outputs, LOGITS: known[id(output)]})
-    return Stage(name, model, tuple(inputs), tuple(outputs), live)
+    return ModelStage(name, model, tuple(inputs), tuple(outputs), live)
 
 
 def _plain(name: str) -> str:
@@ -213,7 +215,7 @@ def _refuse_stateful(recording: Recording) -> None:
             )
 
 
-def _refuse_state(call: Call, number: int) -> None:
+def _refuse_state(call: RecordedCall, number: int) -> None:
     kinds = (keras.layers.RNN, keras.layers.Bidirectional)
     recurrent = isinstance(call.operation, kinds)
     if recurrent and number > 0:

@@ -30,7 +30,7 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Budget:
+class HyperbandBudget:
     """What a search with Hyperband will cost; prints as a table.
 
     Example:
@@ -84,7 +84,9 @@ class Budget:
         )
 
 
-def budget(max_epochs: int, factor: int = 3, iterations: int = 1) -> Budget:
+def budget(
+    max_epochs: int, factor: int = 3, iterations: int = 1
+) -> HyperbandBudget:
     """Computes the sizes of Hyperband's brackets, as in the paper.
 
     Args:
@@ -107,4 +109,4 @@ def budget(max_epochs: int, factor: int = 3, iterations: int = 1) -> Budget:
             size = trials // factor**i
             rungs.append(Rung(bracket, i, size, epochs, before))
             before = epochs
-    return Budget(tuple(rungs), iterations)
+    return HyperbandBudget(tuple(rungs), iterations)

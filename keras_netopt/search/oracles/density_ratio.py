@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.search.dimension import Dimension
+from keras_netopt.search.dimension import SearchDimension
 from keras_netopt.search.sampling.parzen import ParzenEstimator
 from keras_netopt.search.space import Space, Values
 
@@ -74,7 +74,7 @@ class DensityRatio:
                 d.value(place)
                 for d, place in zip(dimensions, places[i].tolist(), strict=True)
             ]
-            codes = tuple(map(Dimension.code, dimensions, values))
+            codes = tuple(map(SearchDimension.code, dimensions, values))
             found.setdefault(codes, (float(ratios[i]), values))
         return list(found.values())
 
@@ -130,7 +130,7 @@ class DensityRatio:
         self,
         fixed: Mapping[int, Any],
         ranks: Mapping[int, int],
-        dimension: Dimension,
+        dimension: SearchDimension,
     ) -> Any:
         if id(dimension) in fixed:
             return fixed[id(dimension)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.search.dimension import Dimension
+from keras_netopt.search.dimension import SearchDimension
 from keras_netopt.search.oracles.base import SearchOracle
 from keras_netopt.search.oracles.observations import (
     RUNNING,
@@ -115,7 +115,7 @@ class OptunaOracle(SearchOracle):
         name = SAMPLERS[self.sampler][0]
         return getattr(self._optuna.samplers, name)(seed=seed)
 
-    def _ask(self, trial: Any, dimension: Dimension) -> Any:
+    def _ask(self, trial: Any, dimension: SearchDimension) -> Any:
         size, name = dimension.size, self._name(dimension)
         if size == 1:
             return dimension.value(0.5)
@@ -184,7 +184,7 @@ class OptunaOracle(SearchOracle):
             found[name] = (kind, index)
         return found
 
-    def _name(self, dimension: Dimension) -> str:
+    def _name(self, dimension: SearchDimension) -> str:
         return repr(dimension.key)
 
 

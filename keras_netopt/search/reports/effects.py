@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_netopt.search.reports.history import Project, TrialRecord
-from keras_netopt.search.reports.space_record import Dimension
+from keras_netopt.search.reports.space_record import RecordedDimension
 from keras_netopt.tables import render
 
 BINS = 8
@@ -67,7 +67,7 @@ def effects(project: Project) -> list[Effect]:
     ...     TrialRecord(str(i), "COMPLETED", float(kind == "sgd"),
     ...                 values={"optimizer": kind})
     ...     for i, kind in enumerate(["sgd", "adam"] * 3))
-    >>> space = (Dimension("optimizer", choices=("sgd", "adam")),)
+    >>> space = (RecordedDimension("optimizer", choices=("sgd", "adam")),)
     >>> (effect,) = effects(Project(Path("p"), trials, space))
     >>> effect.share, effect.chance, [one.count for one in effect.bins]
     (1.0, 0.2, [3, 3])
@@ -114,7 +114,7 @@ def effects_table(found: list[Effect], objective: str) -> str:
     )
 
 
-def _effect(project: Project, dimension: Dimension) -> Effect | None:
+def _effect(project: Project, dimension: RecordedDimension) -> Effect | None:
     trials = [t for t in project.full() if dimension.name in t.parameters]
     groups = _groups(dimension, trials)
     if not 2 <= len(groups) < len(trials):
@@ -134,7 +134,7 @@ def _effect(project: Project, dimension: Dimension) -> Effect | None:
 
 
 def _groups(
-    dimension: Dimension, trials: list[TrialRecord]
+    dimension: RecordedDimension, trials: list[TrialRecord]
 ) -> list[tuple[str, list[TrialRecord]]]:
     name = dimension.name
     values = {trial.parameters[name] for trial in trials}

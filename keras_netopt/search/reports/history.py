@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from keras_netopt.search.reports.space_record import INTERNAL, Dimension
+from keras_netopt.search.reports.space_record import INTERNAL, RecordedDimension
 from keras_netopt.tables import render
 
 STOPPED, FOLDS = "stopped_epoch", "folds_done"
@@ -116,7 +116,7 @@ class Project:
 
     path: Path
     trials: tuple[TrialRecord, ...]
-    space: tuple[Dimension, ...] = ()
+    space: tuple[RecordedDimension, ...] = ()
     objective: str = "score"
     direction: str = "min"
     broken: tuple[tuple[str, str], ...] = ()

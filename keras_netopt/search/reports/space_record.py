@@ -9,15 +9,15 @@ INTERNAL = "tuner/"
 
 
 @dataclass(frozen=True)
-class Dimension:
+class RecordedDimension:
     """One hyperparameter.
 
     Example:
 
-    >>> rate = Dimension("rate", low=1e-4, high=1e-2, sampling="log")
+    >>> rate = RecordedDimension("rate", low=1e-4, high=1e-2, sampling="log")
     >>> round(rate.unit(1e-3), 3)
     0.5
-    >>> Dimension("optimizer", choices=("sgd", "adam")).unit("adam")
+    >>> RecordedDimension("optimizer", choices=("sgd", "adam")).unit("adam")
     0.75
 
     Args:
@@ -55,7 +55,7 @@ def _share(value: float, low: float, high: float, sampling: str) -> float:
     return (value - low) / (high - low)
 
 
-def dimensions(spaces: Iterable[Any]) -> tuple[Dimension, ...]:
+def dimensions(spaces: Iterable[Any]) -> tuple[RecordedDimension, ...]:
     """Reads the spaces of an oracle and of its trials.
 
     Args:
@@ -65,7 +65,7 @@ def dimensions(spaces: Iterable[Any]) -> tuple[Dimension, ...]:
     Returns:
         One dimension a name that has more than one value.
     """
-    found: dict[str, Dimension] = {}
+    found: dict[str, RecordedDimension] = {}
     for space in spaces:
         for entry in space if isinstance(space, list) else ():
             one = _dimension(entry)
@@ -74,7 +74,7 @@ def dimensions(spaces: Iterable[Any]) -> tuple[Dimension, ...]:
     return tuple(found.values())
 
 
-def _dimension(entry: Any) -> Dimension | None:
+def _dimension(entry: Any) -> RecordedDimension | None:
     config = entry.get("config") if isinstance(entry, Mapping) else None
     if not isinstance(config, Mapping) or "name" not in config:
         return None
@@ -82,9 +82,9 @@ def _dimension(entry: Any) -> Dimension | None:
     if kind in ("Float", "Int"):
         low, high = config.get("min_value"), config.get("max_value")
         sampling = config.get("sampling") or "linear"
-        return Dimension(name, low, high, sampling)
+        return RecordedDimension(name, low, high, sampling)
     if kind == "Choice":
-        return Dimension(name, choices=tuple(config.get("values", ())))
+        return RecordedDimension(name, choices=tuple(config.get("values", ())))
     if kind == "Boolean":
-        return Dimension(name, choices=(False, True))
+        return RecordedDimension(name, choices=(False, True))
     return None

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.search.running.watch import STOPPED
+from keras_netopt.search.running.oracle_proxy import STOPPED
 
 
 class ProgressBar:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_netopt.search.folds import FoldedData
-from keras_netopt.search.running.watch import EPOCHS
+from keras_netopt.search.running.oracle_proxy import EPOCHS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.cutting.choose import Block
+from keras_netopt.surgery.cutting.choose import ChannelBlock
 from keras_netopt.surgery.cutting.matching import match
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.graph.groups import LayerSet, producer_name
@@ -26,7 +26,7 @@ CONVOLUTIONS = (
 
 
 @dataclass(frozen=True)
-class Limits:
+class CutConstraints:
     """What may be cut, and how far.
 
     Args:
@@ -57,7 +57,7 @@ class Candidates:
         skipped: Layers that are left alone, each with the reason.
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[ChannelBlock, ...]
     producers: dict[str, Any]
     widths: dict[str, int]
     skipped: tuple[tuple[str, str], ...]
@@ -65,7 +65,7 @@ class Candidates:
 
 def candidates(
     graph: ChannelGraph,
-    limits: Limits,
+    limits: CutConstraints,
     before: Mapping[str, int] | None = None,
 ) -> Candidates:
     """Lists what may be cut.
@@ -110,7 +110,10 @@ class _Sorter:
     """The sets of one graph, sorted one after the other."""
 
     def __init__(
-        self, graph: ChannelGraph, limits: Limits, before: Mapping[str, int]
+        self,
+        graph: ChannelGraph,
+        limits: CutConstraints,
+        before: Mapping[str, int],
     ) -> None:
         self.graph = graph
         self.limits = limits
@@ -119,7 +122,7 @@ class _Sorter:
         self.excluded = match(graph, limits.exclude, "exclude") or set()
         self.first = _first_convolution(graph)
         self.structure = _structure(graph)
-        self.blocks: list[Block] = []
+        self.blocks: list[ChannelBlock] = []
         self.producers: dict[str, Any] = {}
         self.parts: dict[str, int] = {}
         self.skipped: tuple[tuple[str, str], ...] = ()
@@ -194,7 +197,7 @@ class _Sorter:
 
     def _split(
         self, one: LayerSet, classes: np.ndarray
-    ) -> list[tuple[Block, Any]]:
+    ) -> list[tuple[ChannelBlock, Any]]:
         """Parts of a set whose classes the same layers make."""
         counts = np.stack(
             [
@@ -221,7 +224,7 @@ class _Sorter:
 
     def _block(
         self, classes: np.ndarray, makers: list[tuple[Any, int]]
-    ) -> Block:
+    ) -> ChannelBlock:
         name = self.graph.path(makers[0][0])
         number = self.parts.get(name, 0)
         self.parts[name] = number + 1
@@ -230,7 +233,7 @@ class _Sorter:
         steps = [multiple // math.gcd(multiple, width) for _, width in makers]
         step = math.lcm(*steps)
         floor = max(math.ceil(least / width) for _, width in makers)
-        return Block(
+        return ChannelBlock(
             name,
             classes,
             kind=self.structure.get(int(classes[0])),
@@ -240,7 +243,7 @@ class _Sorter:
         )
 
 
-def _narrow(block: Block) -> str:
+def _narrow(block: ChannelBlock) -> str:
     return (
         f"has {len(block)} units, of which `min_channels` and `round_to` "
         f"keep {block.floor}"

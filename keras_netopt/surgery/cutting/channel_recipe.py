@@ -12,7 +12,7 @@ from keras_netopt.checks import check_choice, check_integer
 from keras_netopt.surgery.cutting import choose, scores
 from keras_netopt.surgery.cutting.candidates import (
     Candidates,
-    Limits,
+    CutConstraints,
     candidates,
 )
 from keras_netopt.surgery.cutting.choose import Ranking, Widths
@@ -96,7 +96,7 @@ class ChannelRecipe:
     score: Any
     allocation: str
     target: str
-    limits: Limits
+    limits: CutConstraints
     seed: int
 
     @classmethod
@@ -147,7 +147,9 @@ class ChannelRecipe:
                 "Argument `allow_inexact` must be True or False. "
                 f"Received: allow_inexact={allow_inexact!r}"
             )
-        limits = Limits(round_to, min_channels, include, exclude, allow_inexact)
+        limits = CutConstraints(
+            round_to, min_channels, include, exclude, allow_inexact
+        )
         return cls(score, allocation, target, limits, seed)
 
     def base(self, model: keras.Model) -> Base:

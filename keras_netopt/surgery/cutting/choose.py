@@ -19,12 +19,12 @@ Cost = Callable[[Widths], float]
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class ChannelBlock:
     """Units that are made by the same layers; their number is one width.
 
     Example:
 
-    >>> block = Block("conv", np.arange(20), step=8, floor=8)
+    >>> block = ChannelBlock("conv", np.arange(20), step=8, floor=8)
     >>> [block.width(wanted) for wanted in (20, 19, 9, 3)]
     [20, 16, 8, 8]
 
@@ -75,7 +75,7 @@ class Ranking:
         keys: For each the share of the cut at which it goes, in (0, 1).
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[ChannelBlock, ...]
     owners: np.ndarray
     keys: np.ndarray
 
@@ -98,13 +98,16 @@ class Ranking:
 
 
 def rank(
-    blocks: Sequence[Block], scores: np.ndarray, allocation: str
+    blocks: Sequence[ChannelBlock], scores: np.ndarray, allocation: str
 ) -> Ranking:
     """Puts the units of all blocks in one order.
 
     Example:
 
-    >>> blocks = [Block("a", np.array([0, 1])), Block("b", np.array([2, 3]))]
+    >>> blocks = [
+    ...     ChannelBlock("a", np.array([0, 1])),
+    ...     ChannelBlock("b", np.array([2, 3])),
+    ... ]
     >>> scores = np.array([1.0, 2.0, 3.0, 4.0])
     >>> [rank(blocks, scores, how).at(0.5) for how in ("uniform", "global")]
     [(1, 1), (1, 2)]
@@ -152,7 +155,10 @@ def by_cost(ranking: Ranking, cost: Cost, goal: float) -> Widths:
 
     Example:
 
-    >>> blocks = [Block("a", np.arange(10)), Block("b", np.arange(10, 20))]
+    >>> blocks = [
+    ...     ChannelBlock("a", np.arange(10)),
+    ...     ChannelBlock("b", np.arange(10, 20)),
+    ... ]
     >>> ranking = rank(blocks, np.arange(20.0), "global")
     >>> by_cost(ranking, sum, 15)
     (5, 10)
@@ -212,7 +218,7 @@ def by_measure(
     Example:
 
     >>> scores = np.arange(100.0)
-    >>> ranking = rank([Block("a", np.arange(100))], scores, "uniform")
+    >>> ranking = rank([ChannelBlock("a", np.arange(100))], scores, "uniform")
     >>> share, measured = by_measure(ranking, sum, lambda first: 0.5 * first)
     >>> ranking.at(share), len(measured)
     ((50,), 8)
@@ -255,7 +261,7 @@ def weakest(
     Example:
 
     >>> scores = np.arange(8.0)
-    >>> ranking = rank([Block("a", np.array([4, 7]))], scores, "uniform")
+    >>> ranking = rank([ChannelBlock("a", np.array([4, 7]))], scores, "uniform")
     >>> weakest(ranking, (1,), scores)
     {'a': array([4])}
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.edits.reinfer import reinfer
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training import optimizers, slots
@@ -32,7 +32,7 @@ class Change:
         self,
         model: keras.Model,
         before: Sequence[Any],
-        plan: Plan | None = None,
+        plan: EditPlan | None = None,
         slots: slots.SlotReport | None = None,
     ) -> None:
         self.slots = slots
@@ -66,7 +66,7 @@ class Change:
         return mapped
 
 
-def apply(model: keras.Model, graph: ChannelGraph, plan: Plan) -> Change:
+def apply(model: keras.Model, graph: ChannelGraph, plan: EditPlan) -> Change:
     """Gives every variable of a plan its new shape, all of them or none.
 
     Optimizer slots and masks follow; model, layer and variable objects stay
@@ -92,7 +92,7 @@ def apply(model: keras.Model, graph: ChannelGraph, plan: Plan) -> Change:
             plan.map(variable, array, "weight")
             for variable, array in zip(before, old, strict=True)
         ]
-        held = slots.snapshot(model)
+        held = slots.capture_slots(model)
         try:
             report = _write(model, before, new, held, plan.map)
         except BaseException:

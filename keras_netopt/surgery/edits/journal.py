@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from keras_netopt.surgery.graph.channel_graph import layer_paths
-from keras_netopt.training.carrier import Carrier, State
+from keras_netopt.training.checkpoint_state import CheckpointState, State
 from keras_netopt.training.editing import editing
 
 ENTRY = "journal"
@@ -46,7 +46,7 @@ class Journal:
         Returns:
             The journal, the only one the model has.
         """
-        entries = Carrier.of(model).entries
+        entries = CheckpointState.of(model).states
         found = entries.get(ENTRY)
         if not isinstance(found, cls):
             found = entries[ENTRY] = cls(model.count_params())
@@ -58,7 +58,7 @@ class Journal:
         self.end = model.count_params()
 
     def save_state(self) -> tuple[dict[str, Any], State]:
-        """Called by the carrier whenever weights are saved."""
+        """Called by `CheckpointState` whenever weights are saved."""
         events = copy.deepcopy(self.events)
         return {"start": self.start, "end": self.end, "events": events}, {}
 
@@ -137,9 +137,9 @@ def read_journal(
     model: keras.Model, path: str | os.PathLike[str]
 ) -> dict[str, Any] | None:
     """Reads the journal of a weights file; the model stays as it is."""
-    carrier = Carrier(model)
-    carrier.read(path)
-    return carrier.peek(ENTRY)
+    checkpoint_state = CheckpointState(model)
+    checkpoint_state.read(path)
+    return checkpoint_state.peek(ENTRY)
 
 
 def catch_up(model: keras.Model, saved: Mapping[str, Any]) -> int:

@@ -71,7 +71,7 @@ class _Axis:
         return values.reshape(shape)
 
 
-class Plan:
+class EditPlan:
     """Says for every class of units how many copies the new model has.
 
     0 copies remove a class, 1 keeps it, more replicate it; replicas stand

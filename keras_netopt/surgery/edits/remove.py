@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.edits import verbs
+from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.edit import apply
 from keras_netopt.surgery.edits.journal import Event, verb
-from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.edits.report import EditReport, width_changes
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 
@@ -78,12 +78,14 @@ def remove(
     event: Event = {"verb": "remove", "units": named}
     event["allow_inexact"] = allow_inexact
     if dry_run:
-        return verbs.rehearse(model, remove, event)
-    verbs.check_optimizer(model)
-    plan, before = Plan(graph, copies), verbs.Before.of(model)
+        return edit_lifecycle.rehearse(model, remove, event)
+    edit_lifecycle.check_optimizer(model)
+    plan, before = EditPlan(graph, copies), edit_lifecycle.Before.of(model)
     widths = width_changes(graph, plan, set(named))
     change = apply(model, graph, plan)
-    return verbs.finish(model, event, before, widths=widths, slots=change.slots)
+    return edit_lifecycle.finish(
+        model, event, before, widths=widths, slots=change.slots
+    )
 
 
 def _classes(

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_netopt import cost
-from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.edits.preserve import Preservation
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.tables import render
@@ -114,7 +114,7 @@ class EditReport:
 
 
 def width_changes(
-    graph: ChannelGraph, plan: Plan, named: set[str]
+    graph: ChannelGraph, plan: EditPlan, named: set[str]
 ) -> tuple[WidthChange, ...]:
     """Lists every layer whose width a plan changes.
 

@@ -86,7 +86,7 @@ class Arguments(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Call:
+class OperationCall:
     """One call of a layer inside a wrapper; it reads like a Keras node.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_netopt.surgery.graph.names import functional, nodes
-from keras_netopt.surgery.growing.insert import Place, places
+from keras_netopt.surgery.growing.insert import InsertionPoint, places
 from keras_netopt.surgery.handlers.common import acts_alone
 from keras_netopt.training.graph import is_graph_model
 
@@ -49,17 +49,17 @@ class Anchor:
         chain: The calls, the layer's first.
     """
 
-    chain: tuple[Place, ...]
+    chain: tuple[InsertionPoint, ...]
 
     @classmethod
-    def at(cls, place: Place) -> "Anchor":
+    def at(cls, place: InsertionPoint) -> "Anchor":
         """Follows a call to the end of its activation."""
         chain = [place]
         while activation_of(chain[-1].node.operation) is None:
             readers = chain[-1].consumers()
             if len(readers) != 1 or chain[-1].is_output():
                 break
-            following = Place(place.owner, readers[0])
+            following = InsertionPoint(place.owner, readers[0])
             operation = following.node.operation
             if len(following.node.input_tensors) != 1 or _calls(following) > 1:
                 break
@@ -76,7 +76,7 @@ class Anchor:
         return self.chain[0].node.operation
 
     @property
-    def end(self) -> Place:
+    def end(self) -> InsertionPoint:
         """The last call of the chain."""
         return self.chain[-1]
 
@@ -108,12 +108,12 @@ def activation_of(operation: Any) -> Any:
     return found if not is_plain and acts_alone(found) else None
 
 
-def _calls(place: Place) -> int:
+def _calls(place: InsertionPoint) -> int:
     calls = nodes(place.graph)
     return sum(node.operation is place.node.operation for node in calls)
 
 
-def nearest(place: Place) -> Any:
+def nearest(place: InsertionPoint) -> Any:
     """Finds the convolution or dense layer that a tensor comes from.
 
     Args:
@@ -143,7 +143,7 @@ def nearest(place: Place) -> Any:
     )
 
 
-def _upstream(place: Place) -> list[Any]:
+def _upstream(place: InsertionPoint) -> list[Any]:
     """Lists what a call depends on, nearest first, nested models opened."""
     found, queue, seen = [], [place], set()
     while queue:
@@ -158,14 +158,14 @@ def _upstream(place: Place) -> list[Any]:
         found.append(operation)
         for tensor in here.node.input_tensors:
             queue += [
-                Place(here.owner, node)
+                InsertionPoint(here.owner, node)
                 for node in nodes(here.graph)
                 if any(tensor is one for one in node.outputs)
             ]
     return found
 
 
-def _last_call(model: Any) -> Place:
+def _last_call(model: Any) -> InsertionPoint:
     output = functional(model)._outputs[0]
     return next(
         place

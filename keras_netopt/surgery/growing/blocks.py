@@ -33,7 +33,7 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class BlockFactory:
     """Makes layers that fit behind an anchor.
 
     Args:

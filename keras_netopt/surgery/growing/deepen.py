@@ -12,15 +12,20 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_choice, check_integer
-from keras_netopt.surgery.edits import verbs
+from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.edit import Change
 from keras_netopt.surgery.edits.journal import verb
 from keras_netopt.surgery.edits.report import EditReport
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.graph.names import functional, layer_paths, nodes
 from keras_netopt.surgery.growing.anchors import Anchor
-from keras_netopt.surgery.growing.blocks import Chain, Workshop, as_layer
-from keras_netopt.surgery.growing.insert import Build, Place, insert, places
+from keras_netopt.surgery.growing.blocks import BlockFactory, Chain, as_layer
+from keras_netopt.surgery.growing.insert import (
+    Build,
+    InsertionPoint,
+    insert,
+    places,
+)
 from keras_netopt.training import optimizers, slots
 from keras_netopt.training.editing import editing
 
@@ -118,7 +123,7 @@ def deepen(
     anchor = Anchor.at(_find(model, graph, after))
     _check_inside(model, anchor, path)
     starts_at_zero = init == "residual_zero" and function is None
-    verbs.check_optimizer(model, zero_outgoing=starts_at_zero)
+    edit_lifecycle.check_optimizer(model, zero_outgoing=starts_at_zero)
     seeds = int(seed), layer_paths(model).index(path)
     build = _blocks(model, anchor, copies, init, function, seeds)
     event = {
@@ -129,9 +134,9 @@ def deepen(
         "block": None if function is None else _name(function),
         "seed": int(seed),
     }
-    before = verbs.Before.of(model)
+    before = edit_lifecycle.Before.of(model)
     inserted, report = _insert(model, anchor.end, build)
-    return verbs.finish(
+    return edit_lifecycle.finish(
         model,
         event,
         before,
@@ -142,10 +147,10 @@ def deepen(
 
 
 def _insert(
-    model: keras.Model, place: Place, build: Build
+    model: keras.Model, place: InsertionPoint, build: Build
 ) -> tuple[tuple[str, ...], slots.SlotReport | None]:
     with editing(model) as record, contextlib.ExitStack() as undo:
-        held, weights = slots.snapshot(model), list(model.weights)
+        held, weights = slots.capture_slots(model), list(model.weights)
         if held is not None:
             undo.callback(slots.restore, model, held, _unchanged)
         added, take_back = insert(place, build)
@@ -162,7 +167,9 @@ def _unchanged(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
     return array
 
 
-def _find(model: keras.Model, graph: ChannelGraph, after: Any) -> Place:
+def _find(
+    model: keras.Model, graph: ChannelGraph, after: Any
+) -> InsertionPoint:
     """Finds the one call of a layer."""
     layer = graph.find(after)
     path = graph.path(layer)
@@ -255,7 +262,7 @@ def _blocks(
 ) -> Build:
     owner, tensor = anchor.end.owner, anchor.end.tensor
     taken = [node.operation.name for node in nodes(functional(owner))]
-    shop = Workshop(anchor, seeds)
+    shop = BlockFactory(anchor, seeds)
     made: list[Build] = []
     number = 0
     for _ in range(copies):

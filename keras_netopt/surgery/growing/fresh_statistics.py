@@ -7,11 +7,11 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.surgery.edits.edit import read
-from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.training import randomness
 
 
-def calibrate(model: keras.Model, plan: Plan, x: Any) -> int:
+def measure_fresh_statistics(model: keras.Model, plan: EditPlan, x: Any) -> int:
     """Sets mean and variance of new channels to those of one batch.
 
     Without it they are 0 and 1 and are wrong as soon as the weights that read
@@ -38,7 +38,7 @@ def calibrate(model: keras.Model, plan: Plan, x: Any) -> int:
     return len(found)
 
 
-def _fresh_channels(plan: Plan) -> list[tuple[Any, np.ndarray]]:
+def _fresh_channels(plan: EditPlan) -> list[tuple[Any, np.ndarray]]:
     """Lists the layers with new channels, and which these are."""
     found = {}
     for binding in plan.graph.bindings:

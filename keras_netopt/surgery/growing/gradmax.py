@@ -30,7 +30,7 @@ from keras_netopt.surgery.growing.new_units import (
 from keras_netopt.surgery.growing.noise import all_nodes
 from keras_netopt.surgery.growing.sample import Sample
 from keras_netopt.training.gradients import gradients
-from keras_netopt.training.shadow import shadow
+from keras_netopt.training.override_method import override_method
 
 # ReLU passes no gradient at 0 on any backend, so new units begin beside it.
 BIAS = 1e-6
@@ -53,7 +53,7 @@ BETWEEN = (
 
 
 @dataclass(frozen=True)
-class Pair:
+class LayerPair:
     """A layer that makes units and the only one that reads them.
 
     Args:
@@ -89,7 +89,7 @@ def check_data(sample: Sample | None) -> None:
         )
 
 
-def find_pair(graph: ChannelGraph, layer: Any, kind: str = "") -> Pair:
+def find_pair(graph: ChannelGraph, layer: Any, kind: str = "") -> LayerPair:
     """Finds who reads the units of a layer, and whether GradMax fits.
 
     Args:
@@ -110,23 +110,25 @@ def find_pair(graph: ChannelGraph, layer: Any, kind: str = "") -> Pair:
     consumers = [b for b in bound if b.role == IN]
     makers = [b for b in bound if b.role == OUT and b.layer is producer]
     if len(consumers) != 1 or len(makers) + 1 != len(bound):
-        return Pair(reason="several layers make, change or read the units")
+        return LayerPair(reason="several layers make, change or read the units")
     consumer = consumers[0].layer
     if len(consumers[0].ids) != len(graph.units(layer, kind)):
-        return Pair(reason="the units are spread over several places")
+        return LayerPair(reason="the units are spread over several places")
     if not _same_kind(producer, consumer):
-        return Pair(
+        return LayerPair(
             reason=f"{describe(producer)} and {describe(consumer)} are not "
             "two dense layers or two convolutions without groups"
         )
     between = _between(graph, producer, consumer)
     if between is None:
-        return Pair(reason="more than an activation lies between the layers")
+        return LayerPair(
+            reason="more than an activation lies between the layers"
+        )
     return _start(producer, consumer, between)
 
 
 def fill(
-    graph: ChannelGraph, pair: Pair, growth: Growth, sample: Sample
+    graph: ChannelGraph, pair: LayerPair, growth: Growth, sample: Sample
 ) -> list[str]:
     """Gives new units the outgoing weights with the largest gradient.
 
@@ -204,7 +206,7 @@ def bypass_gradient(
         return values if activation is None else activation(values)
 
     with ExitStack() as undo:
-        undo.callback(shadow(producer, "call", recording))
+        undo.callback(override_method(producer, "call", recording))
         undo.callback(object.__setattr__, consumer, "activation", activation)
         object.__setattr__(consumer, "activation", bypassed)
         (found,) = gradients(model, *sample, variables=[bypass])
@@ -246,7 +248,7 @@ def _between(
         between.append(node.operation)
 
 
-def _start(producer: Any, consumer: Any, between: list[Any]) -> Pair:
+def _start(producer: Any, consumer: Any, between: list[Any]) -> LayerPair:
     """Decides on the bias of new units, and what they send on with it."""
 
     def send(value: float) -> float:
@@ -268,11 +270,11 @@ def _start(producer: Any, consumer: Any, between: list[Any]) -> Pair:
         reason = f"{describe(consumer)} has no bias to make up for new units"
     elif abs(value) > 10 * BIAS and len(producer.kernel.shape) > 2:
         reason = "the activation is not 0 at 0, which shows at the borders"
-    return Pair(producer, consumer, bias, value, reason)
+    return LayerPair(producer, consumer, bias, value, reason)
 
 
 def _best_rows(
-    model: keras.Model, pair: Pair, sample: Sample, count: int
+    model: keras.Model, pair: LayerPair, sample: Sample, count: int
 ) -> tuple[np.ndarray, int]:
     """Returns outgoing weights of norm 1, one row a new unit, and the rank."""
     found = bypass_gradient(model, pair.producer, pair.consumer, sample)

@@ -6,7 +6,9 @@ from typing import Any
 from keras_netopt.surgery.edits.preserve import Preservation
 from keras_netopt.surgery.edits.report import EditReport
 from keras_netopt.surgery.growing.actions import Action
-from keras_netopt.surgery.growing.stop import NoGain
+from keras_netopt.surgery.growing.stop_without_improvement import (
+    StopWithoutImprovement,
+)
 from keras_netopt.surgery.growing.triggers import AtPoints, Trigger
 
 
@@ -67,11 +69,12 @@ def check_until(until: Any) -> None:
         until: What the user passed.
 
     Raises:
-        TypeError: If it is neither a `NoGain` nor `None`.
+        TypeError: If it is neither a `StopWithoutImprovement` nor `None`.
     """
-    if until is not None and not isinstance(until, NoGain):
+    if until is not None and not isinstance(until, StopWithoutImprovement):
         raise TypeError(
-            "Argument `until` must be a `surgery.NoGain` or None. "
+            "Argument `until` must be a `surgery.StopWithoutImprovement` or "
+            "None. "
             f"Received: until={until!r}"
         )
 

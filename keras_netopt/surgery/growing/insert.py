@@ -33,7 +33,7 @@ _GRAPH = (
 
 
 @dataclass(frozen=True)
-class Place:
+class InsertionPoint:
     """A call inside a model or inside one of the models nested in it.
 
     Args:
@@ -63,7 +63,7 @@ class Place:
         return any(one is self.tensor for one in self.graph._outputs)
 
 
-def places(model: keras.Model) -> Iterator[Place]:
+def places(model: keras.Model) -> Iterator[InsertionPoint]:
     """Yields every call of a model, those of nested models after their own.
 
     A nested model that is called several times comes once.
@@ -82,7 +82,7 @@ def places(model: keras.Model) -> Iterator[Place]:
             continue
         seen.add(id(functional(owner)))
         for node in nodes(functional(owner)):
-            yield Place(owner, node)
+            yield InsertionPoint(owner, node)
             if is_graph_model(node.operation):
                 stack.append(node.operation)
 
@@ -96,7 +96,7 @@ def consumers(graph: Any, tensor: Any) -> list[Any]:
     ]
 
 
-def insert(place: Place, build: Build) -> tuple[list[Any], Undo]:
+def insert(place: InsertionPoint, build: Build) -> tuple[list[Any], Undo]:
     """Puts layers behind a call: everything that read it reads them.
 
     The order of layers and weights becomes the one of a model that is built
@@ -244,7 +244,7 @@ def _enlist(
 
 
 def _extend(
-    place: Place, layers: Sequence[Any], undo: contextlib.ExitStack
+    place: InsertionPoint, layers: Sequence[Any], undo: contextlib.ExitStack
 ) -> None:
     """Puts the layers into the list that a Sequential model shows."""
     owner: Any = place.owner

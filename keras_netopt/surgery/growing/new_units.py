@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.surgery.edits.plan import Fill, Fresh, Plan
+from keras_netopt.surgery.edits.plan import EditPlan, Fill, Fresh
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 
 KINDS = ("net2net", "zero", "paired", "gradmax", "random")
@@ -45,9 +45,9 @@ class Growth:
             for one, numbers in self.fresh.items()
         )
 
-    def plan(self, graph: ChannelGraph, seed: int) -> Plan:
+    def plan(self, graph: ChannelGraph, seed: int) -> EditPlan:
         """Makes the plan."""
-        return Plan(
+        return EditPlan(
             graph,
             self.copies,
             shares=self.shares,

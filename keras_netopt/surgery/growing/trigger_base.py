@@ -10,12 +10,13 @@ Turn = tuple[int, tuple[int, ...] | None]
 
 
 @dataclass(frozen=True)
-class Past:
+class TrainingHistory:
     """What a trigger may look at after an epoch.
 
     Example:
 
-    >>> past = Past([{"epoch": 1, "loss": 0.5}], [], RunLength(10, 5))
+    >>> logs = [{"epoch": 1, "loss": 0.5}]
+    >>> past = TrainingHistory(logs, [], RunLength(10, 5))
     >>> past.epoch
     1
 
@@ -55,7 +56,8 @@ class Trigger:
     ...     loss: float
     ...     def fires(self, past):
     ...         return past.epochs[-1]["loss"] < self.loss
-    >>> past = Past([{"epoch": 1, "loss": 0.5}], [], RunLength(10, 5))
+    >>> logs = [{"epoch": 1, "loss": 0.5}]
+    >>> past = TrainingHistory(logs, [], RunLength(10, 5))
     >>> WhenBelow(0.6).fires(past)
     True
     """
@@ -82,7 +84,7 @@ class Trigger:
         """
         return ()
 
-    def fires(self, past: Past) -> bool:
+    def fires(self, past: TrainingHistory) -> bool:
         """Says after an epoch whether to grow before the next one."""
         return False
 

@@ -1,7 +1,8 @@
 """When a network grows: small value objects without state of their own.
 
-What a trigger knows of a fit is a `Past`, so a decision can be repeated: a
-resumed fit that brings its past along decides as the first one did.
+What a trigger knows of a fit is a `TrainingHistory`, so a decision can be
+repeated: a resumed fit that brings its past along decides as the first one
+did.
 """
 
 import math
@@ -25,7 +26,11 @@ from keras_netopt.surgery.growing.monitors import (
     gains,
     values,
 )
-from keras_netopt.surgery.growing.trigger_base import Past, Trigger, Turn
+from keras_netopt.surgery.growing.trigger_base import (
+    TrainingHistory,
+    Trigger,
+    Turn,
+)
 
 
 @export_class
@@ -168,7 +173,8 @@ class Plateau(Trigger):
 
     >>> logs = [{"epoch": i + 1, "val_loss": 0.5} for i in range(4)]
     >>> run = RunLength(steps_per_epoch=10, epochs=20)
-    >>> [Plateau(patience=3).fires(Past(logs[:n], [], run)) for n in (3, 4)]
+    >>> trigger = Plateau(patience=3)
+    >>> [trigger.fires(TrainingHistory(logs[:n], [], run)) for n in (3, 4)]
     [False, True]
 
     Args:
@@ -210,7 +216,7 @@ class Plateau(Trigger):
         """The name in the logs."""
         return (self.monitor,)
 
-    def fires(self, past: Past) -> bool:
+    def fires(self, past: TrainingHistory) -> bool:
         """Says whether the last epoch completes a plateau."""
         rest = self.patience if self.cooldown is None else self.cooldown
         best, flat, cooling = None, 0, 0
@@ -239,7 +245,7 @@ class FitRisk(Trigger):
 
     >>> logs = [{"epoch": 4, "accuracy": 0.9, "val_accuracy": 0.9}]
     >>> run = RunLength(steps_per_epoch=10, epochs=100)
-    >>> FitRisk().fires(Past(logs, [], run, growths=8))
+    >>> FitRisk().fires(TrainingHistory(logs, [], run, growths=8))
     True
 
     Args:
@@ -269,7 +275,7 @@ class FitRisk(Trigger):
         """The accuracy of training and of validation."""
         return (self.monitor, f"val_{self.monitor}")
 
-    def fires(self, past: Past) -> bool:
+    def fires(self, past: TrainingHistory) -> bool:
         """Says whether the interval since the last growth has passed."""
         logs = past.epochs[-1] if past.epochs else {}
         if not all(name in logs for name in self.monitors):

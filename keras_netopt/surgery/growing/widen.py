@@ -8,10 +8,10 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_choice, check_integer
-from keras_netopt.surgery.edits import verbs
+from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.edit import apply
 from keras_netopt.surgery.edits.journal import Event, verb
-from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.edits.preserve import check_preserved, snapshot
 from keras_netopt.surgery.edits.report import EditReport, width_changes
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
@@ -19,7 +19,9 @@ from keras_netopt.surgery.graph.units import Unsupported
 from keras_netopt.surgery.growing import gradmax
 from keras_netopt.surgery.growing.actions import check_amount, new_width
 from keras_netopt.surgery.growing.averaging import Averaging, average
-from keras_netopt.surgery.growing.fresh_statistics import calibrate
+from keras_netopt.surgery.growing.fresh_statistics import (
+    measure_fresh_statistics,
+)
 from keras_netopt.surgery.growing.new_units import KINDS, Growth, grow, multiply
 from keras_netopt.surgery.growing.noise import blur, randomness
 from keras_netopt.surgery.growing.sample import Sample, first_batch
@@ -125,7 +127,7 @@ def widen(
         seed=seed,
         rehearsal=dry_run,
     )
-    verbs.check_optimizer(model, zero_outgoing=found.is_silent)
+    edit_lifecycle.check_optimizer(model, zero_outgoing=found.is_silent)
     event: Event = {
         "verb": "widen",
         "layer": graph.path(graph.find(layer)),
@@ -135,9 +137,9 @@ def widen(
         "seed": int(seed),
     }
     if dry_run:
-        report = verbs.rehearse(model, widen, event)
+        report = edit_lifecycle.rehearse(model, widen, event)
         return dataclasses.replace(report, notes=found.notes)
-    before = verbs.Before.of(model)
+    before = edit_lifecycle.Before.of(model)
     widths = width_changes(graph, found.plan, {event["layer"]})
     # A callback hands a sample over and measures all its edits at once.
     is_alone = sample is not None and not isinstance(data, Sample)
@@ -146,8 +148,8 @@ def widen(
     if found.averaging is not None:
         found.averaging.settle()
     if sample is not None:
-        calibrate(model, found.plan, sample.x)
-    return verbs.finish(
+        measure_fresh_statistics(model, found.plan, sample.x)
+    return edit_lifecycle.finish(
         model,
         event,
         before,
@@ -171,7 +173,7 @@ class Widening:
         averaging: What becomes of normalizations over the units, or `None`.
     """
 
-    plan: Plan
+    plan: EditPlan
     width: int
     new_units: str
     notes: tuple[str, ...]

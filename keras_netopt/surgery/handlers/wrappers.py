@@ -5,7 +5,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.units import Arguments, Call, Unsupported
+from keras_netopt.surgery.graph.units import (
+    Arguments,
+    OperationCall,
+    Unsupported,
+)
 from keras_netopt.surgery.handlers.common import input_of, inputs_of
 from keras_netopt.surgery.handlers.registry import Handler, handles
 from keras_netopt.surgery.handlers.settle import settle_layer
@@ -53,11 +57,11 @@ class BidirectionalHandler(Handler):
             settle_layer(call.operation, call)
 
 
-def _both(layer: Any, tensor: Any) -> list[Call]:
+def _both(layer: Any, tensor: Any) -> list[OperationCall]:
     calls = []
     for inner in (layer.forward_layer, layer.backward_layer):
         outputs = keras.tree.flatten(inner.compute_output_spec(tensor))
-        calls.append(Call(inner, Arguments((tensor,), {}), outputs))
+        calls.append(OperationCall(inner, Arguments((tensor,), {}), outputs))
     return calls
 
 
@@ -86,9 +90,9 @@ class TimeDistributedHandler(Handler):
         settle_layer(call.operation, call)
 
 
-def _step(layer: Any, node: Any) -> Call:
+def _step(layer: Any, node: Any) -> OperationCall:
     one, other = (
         keras.KerasTensor((t.shape[0], *t.shape[2:]), dtype=t.dtype)
         for t in (node.input_tensors[0], node.outputs[0])
     )
-    return Call(layer.layer, Arguments((one,), {}), [other])
+    return OperationCall(layer.layer, Arguments((one,), {}), [other])

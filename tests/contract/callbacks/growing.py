@@ -135,7 +135,7 @@ CHANGES: dict[str, tuple[Any, ...]] = {
         _growing(when=surgery.Every("1step")),
         _growing(
             when=surgery.Every("1step"),
-            until=surgery.NoGain(monitor="loss"),
+            until=surgery.StopWithoutImprovement(monitor="loss"),
         ),
     ),
     "max_params": (_growing(), _growing(max_params=1)),

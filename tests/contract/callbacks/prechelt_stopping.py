@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from contract import zoo
 from contract.callback_setting import Case, Setting
-from contract.callbacks import cost_ledger
+from contract.callbacks import compute_tracker
 
 from keras_netopt.callbacks import PrecheltStopping
 
@@ -37,7 +37,7 @@ SETTINGS = (
         piece=PIECE,
         arguments=lambda case: _RISING,
         effect=first_is_best,
-        beside=(*cost_ledger.SETTINGS,),
+        beside=(*compute_tracker.SETTINGS,),
         neutral=lambda case: {**_RISING, "monitor": "loss"},
         reference=False,
         logs=("generalization_loss",),

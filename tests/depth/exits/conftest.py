@@ -6,7 +6,7 @@ import pytest
 from depth.exits import nets
 
 import keras_netopt as netopt
-from keras_netopt.depth.exits.decide import settle
+from keras_netopt.depth.exits.choose_thresholds import settle
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
 from keras_netopt.depth.exits.threshold_search import (
     evaluate_point,

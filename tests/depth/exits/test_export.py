@@ -18,7 +18,7 @@ from keras_netopt.depth.exits import (
     stage_files,
     stages,
 )
-from keras_netopt.depth.exits.runner import Rule
+from keras_netopt.depth.exits.runner import ExitRule
 from keras_netopt.export import ExportError, to_litert
 
 pytestmark = pytest.mark.skipif(
@@ -247,7 +247,7 @@ def test_scores_in_the_graph_are_those_of_numpy(
         answers = 1 / (1 + np.exp(-answers))
         if units > 1:
             answers = answers / answers.sum(-1, keepdims=True)
-    rule = Rule(criterion, (), is_probability)
+    rule = ExitRule(criterion, (), is_probability)
     found = keras.ops.convert_to_numpy(
         exit_switch.symbolic_score(keras.ops.convert_to_tensor(answers), rule)
     )

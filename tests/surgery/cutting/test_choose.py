@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_netopt.surgery.cutting.choose import (
-    Block,
+    ChannelBlock,
     by_cost,
     by_measure,
     rank,
@@ -16,7 +16,7 @@ def blocks(*sizes, **options):
     """Blocks of these sizes over consecutive classes."""
     starts = np.cumsum([0, *sizes])
     return [
-        Block(f"b{k}", np.arange(a, b), **options)
+        ChannelBlock(f"b{k}", np.arange(a, b), **options)
         for k, (a, b) in enumerate(zip(starts, starts[1:], strict=False))
     ]
 
@@ -39,9 +39,9 @@ def test_global_cuts_the_weakest_wherever_they_are():
 
 def test_isomorphic_ranks_within_blocks_of_one_kind():
     found = [
-        Block("a", np.arange(4), kind="conv"),
-        Block("b", np.arange(4, 8), kind="conv"),
-        Block("c", np.arange(8, 12), kind="dense"),
+        ChannelBlock("a", np.arange(4), kind="conv"),
+        ChannelBlock("b", np.arange(4, 8), kind="conv"),
+        ChannelBlock("c", np.arange(8, 12), kind="dense"),
     ]
     scores = np.array([1, 1, 1, 1, 2, 2, 2, 2, 0, 0, 0, 0.0])
 
@@ -51,7 +51,7 @@ def test_isomorphic_ranks_within_blocks_of_one_kind():
 
 
 def test_shares_are_of_the_model_before_the_first_cut():
-    half = [Block("a", np.arange(8), before=16)]
+    half = [ChannelBlock("a", np.arange(8), before=16)]
     ranking = rank(half, np.arange(8.0), "uniform")
 
     assert ranking.at(0.5) == (8,)
@@ -69,7 +69,7 @@ def test_changed_widths_are_multiples_and_never_below_one(length):
 
 
 def test_rounding_goes_down_to_the_nearest_multiple():
-    block = Block("a", np.arange(30), step=8, floor=8)
+    block = ChannelBlock("a", np.arange(30), step=8, floor=8)
 
     assert [block.width(n) for n in (30, 29, 24, 23, 8, 1)] == [
         30, 24, 24, 16, 8, 8
@@ -163,7 +163,7 @@ def test_a_latency_that_is_never_met_cuts_all_there_is():
 
 def test_the_weakest_units_of_a_block_are_named():
     ranking = rank(
-        [Block("a", np.array([5, 1, 3]))], np.arange(6.0)[::-1], "global"
+        [ChannelBlock("a", np.array([5, 1, 3]))], np.arange(6.0)[::-1], "global"
     )
 
     gone = weakest(ranking, (1,), np.arange(6.0)[::-1])

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.graph.units import IN, OUT, PASS, Binding
 
 
@@ -37,7 +37,7 @@ READS = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
 
 
 def test_removed_units_leave_both_kernels(pair):
-    plan, (maker, reader) = Plan(pair, np.array([1, 0, 1])), kernels(pair)
+    plan, (maker, reader) = EditPlan(pair, np.array([1, 0, 1])), kernels(pair)
     np.testing.assert_array_equal(
         plan.map(maker, MAKES, "weight"), [[1, 3], [4, 6]]
     )
@@ -49,7 +49,7 @@ def test_removed_units_leave_both_kernels(pair):
 
 def test_replicas_stand_next_to_their_source_and_share_what_is_read(pair):
     shares = {1: np.array([0.25, 0.75])}
-    plan = Plan(pair, np.array([1, 2, 1]), shares=shares)
+    plan = EditPlan(pair, np.array([1, 2, 1]), shares=shares)
     maker, reader = kernels(pair)
     np.testing.assert_array_equal(
         plan.map(maker, MAKES, "weight"), [[1, 2, 2, 3], [4, 5, 5, 6]]
@@ -61,7 +61,7 @@ def test_replicas_stand_next_to_their_source_and_share_what_is_read(pair):
 
 
 def test_shares_are_equal_by_default(pair):
-    plan = Plan(pair, np.array([1, 1, 4]))
+    plan = EditPlan(pair, np.array([1, 1, 4]))
     new = plan.map(kernels(pair)[1], READS, "weight")
     np.testing.assert_array_equal(new[2:], [[0.75, 7.5]] * 4)
 
@@ -76,7 +76,7 @@ def test_shares_are_equal_by_default(pair):
 )
 def test_slots_follow_the_chain_rule(pair, kind, makes, reads):
     shares = {1: np.array([0.25, 0.75])}
-    plan = Plan(pair, np.array([1, 2, 1]), shares=shares)
+    plan = EditPlan(pair, np.array([1, 2, 1]), shares=shares)
     maker, reader = kernels(pair)
     new = plan.map(maker, np.full((2, 3), 2.0), kind)
     np.testing.assert_allclose(new[0], [2, *makes, 2])
@@ -86,7 +86,7 @@ def test_slots_follow_the_chain_rule(pair, kind, makes, reads):
 
 def test_masks_are_copied_and_new_units_are_kept(pair):
     fresh = {1: np.array([-1, 0])}
-    plan = Plan(pair, np.array([1, 2, 2]), fresh=fresh)
+    plan = EditPlan(pair, np.array([1, 2, 2]), fresh=fresh)
     mask = np.array([[True, False, False], [True, True, False]])
     np.testing.assert_array_equal(
         plan.map(kernels(pair)[0], mask, "index"),
@@ -95,7 +95,7 @@ def test_masks_are_copied_and_new_units_are_kept(pair):
 
 
 def test_new_units_send_nothing_on_and_make_something(pair):
-    plan = Plan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
     maker, reader = kernels(pair)
     reads = plan.map(reader, READS, "weight")
     np.testing.assert_array_equal(reads[[0, 1, 3]], READS)
@@ -108,20 +108,20 @@ def test_new_units_send_nothing_on_and_make_something(pair):
 def test_new_weights_have_the_scale_of_the_old_ones():
     maker, ids = variable(400, 2), np.arange(2)
     graph = graph_of(Binding(None, maker, 1, ids, OUT))
-    plan = Plan(graph, np.array([1, 2]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(graph, np.array([1, 2]), fresh={1: np.array([-1, 0])})
     old = np.random.default_rng(0).normal(0, 7.0, (400, 2))
     new = plan.map(maker, old, "weight")[:, 2]
     assert 6 < np.sqrt(np.mean(new**2)) < 8
 
 
 def test_weights_that_are_all_zero_still_get_new_ones(pair):
-    plan = Plan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
     new = plan.map(kernels(pair)[0], np.zeros((2, 3)), "weight")
     assert (new[:, 2] != 0).all()
 
 
 def test_twins_share_what_they_read_and_cancel_out(pair):
-    plan = Plan(
+    plan = EditPlan(
         pair,
         np.array([1, 3, 1]),
         fresh={1: np.array([-1, 0, 0])},
@@ -138,7 +138,7 @@ def test_twins_share_what_they_read_and_cancel_out(pair):
 
 
 def test_an_average_of_a_weight_gets_the_same_new_values(pair):
-    plan = Plan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
     maker = kernels(pair)[0]
     weight = plan.map(maker, MAKES, "weight")
     average = plan.map(maker, 3 * MAKES, "weight")
@@ -148,7 +148,7 @@ def test_an_average_of_a_weight_gets_the_same_new_values(pair):
 
 @pytest.mark.parametrize("kind", ["gradient", "gradient2", "update"])
 def test_slots_of_new_units_are_zero(pair, kind):
-    plan = Plan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
     maker = kernels(pair)[0]
     new = plan.map(maker, MAKES, kind)
     np.testing.assert_array_equal(new[:, 2], [0, 0])
@@ -159,7 +159,7 @@ def test_gates_keep_means_of_their_own():
     bias = variable(4)
     ids = np.tile(np.arange(2), 2)
     graph = graph_of(Binding(None, bias, 0, ids, OUT, "mean"))
-    plan = Plan(graph, np.array([1, 2]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(graph, np.array([1, 2]), fresh={1: np.array([-1, 0])})
     new = plan.map(bias, np.array([1.0, 3.0, 10.0, 30.0]), "weight")
     np.testing.assert_array_equal(new, [1, 3, 2, 10, 30, 20])
 
@@ -168,7 +168,7 @@ def test_gates_keep_means_of_their_own():
 def test_parameters_on_the_way_start_neutral(fresh, value):
     gamma = variable(2)
     graph = graph_of(Binding(None, gamma, 0, np.arange(2), PASS, fresh))
-    plan = Plan(graph, np.array([2, 1]), fresh={0: np.array([-1, 0])})
+    plan = EditPlan(graph, np.array([2, 1]), fresh={0: np.array([-1, 0])})
     new = plan.map(gamma, np.array([5.0, 7.0]), "weight")
     np.testing.assert_array_equal(new, [5, value, 7])
 
@@ -178,7 +178,7 @@ def test_a_recurrent_kernel_reads_no_new_unit():
     graph = graph_of(
         Binding(None, kernel, 0, ids, IN), Binding(None, kernel, 1, ids, OUT)
     )
-    plan = Plan(graph, np.array([1, 2]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(graph, np.array([1, 2]), fresh={1: np.array([-1, 0])})
     new = plan.map(kernel, np.array([[1.0, 2.0], [3.0, 4.0]]), "weight")
     np.testing.assert_array_equal(new[2], 0)
     assert (new[:2, 2] != 0).all()
@@ -187,7 +187,7 @@ def test_a_recurrent_kernel_reads_no_new_unit():
 def test_attention_keeps_its_temperature():
     kernel = variable(2, 2)
     graph = graph_of(Binding(None, kernel, 1, np.arange(2), OUT, power=0.5))
-    plan = Plan(graph, np.array([4, 4]))
+    plan = EditPlan(graph, np.array([4, 4]))
     new = plan.map(kernel, np.ones((2, 2)), "weight")
     np.testing.assert_array_equal(new, np.full((2, 8), 2.0))
     new = plan.map(kernel, np.ones((2, 2)), "gradient")
@@ -197,7 +197,7 @@ def test_attention_keeps_its_temperature():
 def test_what_is_added_stands_on_top(pair):
     maker, reader = kernels(pair)
     added = {id(reader): np.full((3, 2), 0.5)}
-    plan = Plan(pair, np.ones(3, int), added=added)
+    plan = EditPlan(pair, np.ones(3, int), added=added)
     assert plan.changes(reader) and not plan.changes(maker)
     np.testing.assert_array_equal(
         plan.map(reader, READS, "weight"), READS + 0.5
@@ -207,11 +207,14 @@ def test_what_is_added_stands_on_top(pair):
 
 def test_untouched_variables_come_back_as_they_are(pair):
     other = np.ones(3)
-    assert Plan(pair, np.array([1, 0, 1])).map(variable(3), other, "x") is other
+    assert (
+        EditPlan(pair, np.array([1, 0, 1])).map(variable(3), other, "x")
+        is other
+    )
 
 
 def test_unknown_kinds_raise(pair):
-    plan = Plan(pair, np.array([1, 2, 1]))
+    plan = EditPlan(pair, np.array([1, 2, 1]))
     with pytest.raises(ValueError, match="Received: kind='momentum'$"):
         plan.map(kernels(pair)[0], MAKES, "momentum")
 
@@ -219,7 +222,7 @@ def test_unknown_kinds_raise(pair):
 def test_the_same_seed_gives_the_same_weights(pair):
     def weights(seed):
         fresh = {1: np.array([-1, 0])}
-        plan = Plan(pair, np.array([1, 2, 1]), fresh=fresh, seed=seed)
+        plan = EditPlan(pair, np.array([1, 2, 1]), fresh=fresh, seed=seed)
         return plan.map(kernels(pair)[0], MAKES, "weight")
 
     np.testing.assert_array_equal(weights(3), weights(3))

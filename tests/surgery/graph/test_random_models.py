@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_netopt.surgery.edits.edit import apply, read
-from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.graph.channel_graph import IN, ChannelGraph
 from keras_netopt.training.gradients import gradients
 
@@ -100,7 +100,7 @@ def test_random_edits_preserve_and_survive(seed, tmp_path):
     before = outputs(model, x)
     objects = [id(v) for v in model.weights]
 
-    apply(model, graph, Plan(graph, copies))
+    apply(model, graph, EditPlan(graph, copies))
 
     after = outputs(model, x)
     assert np.std(before, axis=0).max() > 1e-3
@@ -170,7 +170,7 @@ def test_the_gradient_of_the_grown_model_is_the_mapped_one(build, even):
     variables = list(model.trainable_variables)
     before = gradients(model, x, y)
 
-    plan = Plan(graph, copies, shares=shares)
+    plan = EditPlan(graph, copies, shares=shares)
     apply(model, graph, plan)
 
     after = gradients(model, x, y)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from keras_netopt.points import RunLength
-from keras_netopt.surgery.growing.trigger_base import Past, Trigger
+from keras_netopt.surgery.growing.trigger_base import TrainingHistory, Trigger
 from keras_netopt.surgery.growing.triggers import (
     AtPoints,
     Every,
@@ -26,7 +26,7 @@ def _run_through(trigger, logs, run=RUN):
     """Epochs after which growth is due, growing at each of them."""
     grown = []
     for n in range(1, len(logs) + 1):
-        if trigger.fires(Past(logs[:n], tuple(grown), run)):
+        if trigger.fires(TrainingHistory(logs[:n], tuple(grown), run)):
             grown.append(n)
     return grown
 
@@ -159,11 +159,13 @@ def test_plateau_knows_which_way_is_up():
         trigger = Plateau(name, cooldown=0)
         past = _logs(name, rising)
         assert [
-            n for n in range(1, 6) if trigger.fires(Past(past[:n], (), RUN))
+            n
+            for n in range(1, 6)
+            if trigger.fires(TrainingHistory(past[:n], (), RUN))
         ] == grown
     odd = _logs("odd", rising)
-    assert not Plateau("odd", mode="max").fires(Past(odd, (), RUN))
-    assert Plateau("odd", mode="min").fires(Past(odd, (), RUN))
+    assert not Plateau("odd", mode="max").fires(TrainingHistory(odd, (), RUN))
+    assert Plateau("odd", mode="min").fires(TrainingHistory(odd, (), RUN))
 
 
 def test_a_loss_that_is_not_finite_is_flat():
@@ -199,7 +201,9 @@ def test_fit_risk_waits_the_papers_interval():
         trigger = FitRisk(alpha=4.0)
         for epoch in range(1, 101):
             logs = [{"epoch": epoch, "accuracy": train, "val_accuracy": held}]
-            if trigger.fires(Past(logs, (0,), run, growths=4, final=0.2)):
+            if trigger.fires(
+                TrainingHistory(logs, (0,), run, growths=4, final=0.2)
+            ):
                 return epoch
         return None
 
@@ -208,12 +212,12 @@ def test_fit_risk_waits_the_papers_interval():
     assert wait(0.90, 0.86) == 10  # the risk is alpha: half of 20
     assert wait(0.90, 0.70) == 20  # 19.9999
     late = [{"epoch": 12, "accuracy": 0.9, "val_accuracy": 0.7}]
-    assert not FitRisk().fires(Past(late, (0, 9), run, 4, 0.2))
+    assert not FitRisk().fires(TrainingHistory(late, (0, 9), run, 4, 0.2))
 
 
 def test_fit_risk_needs_both_accuracies():
     logs = [{"epoch": 90, "accuracy": 0.9}]
-    assert not FitRisk().fires(Past(logs, (), RUN))
+    assert not FitRisk().fires(TrainingHistory(logs, (), RUN))
     assert FitRisk().monitors == ("accuracy", "val_accuracy")
 
 

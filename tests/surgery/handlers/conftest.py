@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_netopt.surgery.edits.edit import read, replace_value
-from keras_netopt.surgery.edits.plan import Plan
+from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.edits.reinfer import reinfer
 from keras_netopt.surgery.graph.channel_graph import IN, ChannelGraph
 
@@ -77,7 +77,7 @@ def tolerance(arrays):
 
 def edit(model, graph, copies, **plan_options):
     """The edit without optimizer, masks and compiled functions."""
-    plan = Plan(graph, copies, **plan_options)
+    plan = EditPlan(graph, copies, **plan_options)
     bound = {id(b.variable): b.variable for b in graph.bindings}
     new = [(v, plan.map(v, read(v), "weight")) for v in bound.values()]
     for variable, value in new:

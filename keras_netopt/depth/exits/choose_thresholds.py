@@ -6,15 +6,15 @@ import numpy as np
 
 from keras_netopt.depth.exits import threshold_search as search
 from keras_netopt.depth.exits.exit_costs import ExitCosts
-from keras_netopt.depth.exits.exit_state import ExitState, Goal
+from keras_netopt.depth.exits.exit_state import CalibrationGoal, ExitState
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
-from keras_netopt.depth.exits.runner import Rule
+from keras_netopt.depth.exits.runner import ExitRule
 
 
-def decide(
+def choose_thresholds(
     measured: MeasuredExits,
     costs: ExitCosts,
-    goal: Goal,
+    goal: CalibrationGoal,
     criterion: str,
     notes: tuple[str, ...] = (),
 ) -> ExitState:
@@ -39,7 +39,7 @@ def decide(
     chosen = _choose(goal, points, measured)
     thresholds = settle(scores, chosen.thresholds)
     return ExitState(
-        rule=Rule(criterion, thresholds, measured.is_probability),
+        rule=ExitRule(criterion, thresholds, measured.is_probability),
         costs=costs,
         point=search.evaluate_point(scores, correct, by_exit, thresholds),
         points=points,
@@ -81,7 +81,7 @@ def settle(
 
 
 def _choose(
-    goal: Goal,
+    goal: CalibrationGoal,
     points: tuple[search.ExitPoint, ...],
     measured: MeasuredExits,
 ) -> search.ExitPoint:

@@ -10,7 +10,7 @@ from keras_netopt.surgery.edits.report import EditReport
 from keras_netopt.surgery.growing.actions import Action
 
 
-class Rehearsal:
+class DryRun:
     """A clone of a model on which actions are tried one after the other.
 
     Nobody's random numbers are used up by it.

@@ -1,4 +1,4 @@
-"""Rows of the contract for CostLedger."""
+"""Rows of the contract for ComputeTracker."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,18 +7,18 @@ from typing import Any
 import keras
 from contract.callback_setting import Case, Setting, idle_model
 
-from keras_netopt.callbacks import CostLedger
+from keras_netopt.callbacks import ComputeTracker
 
-PIECE = "callbacks.CostLedger"
+PIECE = "callbacks.ComputeTracker"
 
 
 def _nothing_to_count(folder: Path) -> tuple[keras.Model, list[Any]]:
-    return idle_model(), [CostLedger()]
+    return idle_model(), [ComputeTracker()]
 
 
 SETTINGS = (
     Setting(
-        name="CostLedger",
+        name="ComputeTracker",
         piece=PIECE,
         arguments=lambda case: {},
         effect=lambda before, after, callback: callback.spent() > 0,

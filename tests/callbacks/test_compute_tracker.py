@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_netopt import surgery
-from keras_netopt.callbacks import CostLedger
+from keras_netopt.callbacks import ComputeTracker
 
 SMALL = 8 * 4 + 4 * 2
 
@@ -41,7 +41,7 @@ class Shrink(keras.callbacks.Callback):
             surgery.remove(self.model, {"hidden": [0, 1]})
 
 
-def fit(ledger, *others, epochs=2, **arguments):
+def fit(counter, *others, epochs=2, **arguments):
     x, y = data()
     return build().fit(
         x,
@@ -49,32 +49,32 @@ def fit(ledger, *others, epochs=2, **arguments):
         batch_size=32,
         epochs=epochs,
         verbose=0,
-        callbacks=[ledger, *others],
+        callbacks=[counter, *others],
         **arguments,
     )
 
 
 def test_every_sample_of_every_epoch_counts_the_last_batch_too():
-    ledger = CostLedger()
-    history = fit(ledger)
+    counter = ComputeTracker()
+    history = fit(counter)
     each = 3 * 70 * SMALL
     assert history.history["training_macs"] == [each, 2 * each]
-    assert ledger.spent() == 2 * each
+    assert counter.spent() == 2 * each
 
 
 def test_validation_does_not_count():
-    ledger = CostLedger()
-    fit(ledger, epochs=1, validation_data=data(500))
-    assert ledger.spent() == 3 * 70 * SMALL
+    counter = ComputeTracker()
+    fit(counter, epochs=1, validation_data=data(500))
+    assert counter.spent() == 3 * 70 * SMALL
 
 
 def test_an_edit_between_two_batches_counts_from_its_step():
-    ledger = CostLedger()
-    fit(ledger, Shrink(batch=2))
-    assert ledger.spent() == 3 * ((70 + 64) * SMALL + 6 * SMALL // 2)
+    counter = ComputeTracker()
+    fit(counter, Shrink(batch=2))
+    assert counter.spent() == 3 * ((70 + 64) * SMALL + 6 * SMALL // 2)
 
 
-@pytest.mark.parametrize("first", ["ledger", "backup"])
+@pytest.mark.parametrize("first", ["counter", "backup"])
 def test_a_resumed_fit_goes_on_counting(tmp_path, first):
     class Crash(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -82,25 +82,25 @@ def test_a_resumed_fit_goes_on_counting(tmp_path, first):
                 raise RuntimeError("crash")
 
     def callbacks(*more):
-        ledger = CostLedger()
+        counter = ComputeTracker()
         backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
-        pair = [ledger, backup] if first == "ledger" else [backup, ledger]
-        return ledger, [*pair, *more]
+        pair = [counter, backup] if first == "counter" else [backup, counter]
+        return counter, [*pair, *more]
 
     x, y = data()
     arguments = {"batch_size": 32, "epochs": 4, "verbose": 0}
     with pytest.raises(RuntimeError, match="crash"):
         build().fit(x, y, callbacks=callbacks(Crash())[1], **arguments)
-    ledger, resumed = callbacks()
+    counter, resumed = callbacks()
     build().fit(x, y, callbacks=resumed, **arguments)
-    assert ledger.spent() == 4 * 3 * 70 * SMALL
+    assert counter.spent() == 4 * 3 * 70 * SMALL
 
 
 def test_another_model_starts_at_zero():
-    ledger = CostLedger()
-    fit(ledger)
-    fit(ledger, epochs=1)
-    assert ledger.spent() == 3 * 70 * SMALL
+    counter = ComputeTracker()
+    fit(counter)
+    fit(counter, epochs=1)
+    assert counter.spent() == 3 * 70 * SMALL
 
 
 def test_a_train_step_that_counts_nothing_raises():
@@ -117,8 +117,8 @@ def test_a_train_step_that_counts_nothing_raises():
     x, _ = data()
     with pytest.raises(
         ValueError,
-        match=r"^CostLedger counts samples by the metric 'loss' of Keras, "
+        match=r"^ComputeTracker counts samples by the metric 'loss' of Keras, "
         r"which a `train_step` of its own must update. Received: metrics=\[\]$",
     ):
         model.build((None, 8))
-        model.fit(x, x, verbose=0, callbacks=[CostLedger()])
+        model.fit(x, x, verbose=0, callbacks=[ComputeTracker()])

@@ -1,8 +1,8 @@
 """Weights of layers that a callback may set while a model trains.
 
-A layer names its dials in `netopt_dials`, a dictionary from the attribute to
-the lowest and highest value, and in `netopt_fixed` what looks like a dial and
-is none, with the reason.
+A layer names its scheduled variables in `netopt_scheduled`, a dictionary from
+the attribute to the lowest and highest value, and in `netopt_fixed` what looks
+like one and is none, with the reason.
 """
 
 import inspect
@@ -24,7 +24,7 @@ NO_LIMITS = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
-class DialSet:
+class ScheduledVariables:
     """One attribute of several layers, and the share that each gets.
 
     Args:
@@ -53,10 +53,10 @@ class DialSet:
         commit(model)
 
 
-def find_dials(
+def find_scheduled_variables(
     model: keras.Model, attr: str, layers: Any = None, scale: str | None = None
-) -> DialSet:
-    """Finds the variables that one dial turns.
+) -> ScheduledVariables:
+    """Finds the variables that one schedule sets.
 
     Example:
 
@@ -64,8 +64,10 @@ def find_dials(
     >>> model = keras.Sequential(
     ...     [keras.Input((4,)), keras.layers.Dense(4), keras.layers.Dense(2)]
     ... )
-    >>> dials = find_dials(model, "bias", keras.layers.Dense, "linear")
-    >>> len(dials.variables), dials.shares
+    >>> found = find_scheduled_variables(
+    ...     model, "bias", keras.layers.Dense, "linear"
+    ... )
+    >>> len(found.variables), found.shares
     (2, (0.5, 1.0))
 
     Args:
@@ -73,13 +75,13 @@ def find_dials(
         attr: The attribute of the layers that holds the variable.
         layers: Which layers: a class, a regular expression that matches the
             whole name, a `callable(layer) -> bool`, or a list of those.
-            Defaults to `None`: the layers of this package with that dial.
+            Defaults to `None`: the layers of this package with that variable.
         scale: "linear" gives layer l of L the share l / L. Defaults to
             `None`: 1 each.
 
     Returns:
         The variables in the order of the layers in the model; none where
-        `layers` is `None` and no layer has such a dial.
+        `layers` is `None` and no layer has one.
 
     Raises:
         ValueError: If `layers` matches nothing, or `attr` is no variable of
@@ -90,7 +92,7 @@ def find_dials(
         chosen = [
             layer
             for layer in found
-            if attr in getattr(layer, "netopt_dials", {})
+            if attr in getattr(layer, "netopt_scheduled", {})
             or attr in getattr(layer, "netopt_fixed", {})
         ]
     else:
@@ -100,7 +102,7 @@ def find_dials(
     variables = tuple(_variable(layer, attr) for layer in chosen)
     count = len(chosen)
     linear = scale == "linear"
-    return DialSet(
+    return ScheduledVariables(
         tuple(layer.name for layer in chosen),
         variables,
         tuple((k + 1) / count if linear else 1.0 for k in range(count)),
@@ -108,31 +110,33 @@ def find_dials(
     )
 
 
-def check_values(schedule: Schedule, run: RunLength, dials: DialSet) -> None:
-    """Refuses a schedule that leaves the range of its dials.
+def check_values(
+    schedule: Schedule, run: RunLength, found: ScheduledVariables
+) -> None:
+    """Refuses a schedule that leaves the range of its variables.
 
     Args:
         schedule: The value over the fit.
         run: Length of the fit.
-        dials: What it is for.
+        found: What it is for.
 
     Raises:
         ValueError: If a value lies outside, or the schedule does not fit the
             run.
     """
-    low, high = dials.limits
+    low, high = found.limits
     for step in (0, *schedule.update_points(run)):
         value = schedule.at(step, run)
         if not low <= value <= high:
             raise ValueError(
                 f"Argument `schedule` must stay in [{low:g}, {high:g}], the "
-                f"range of the dial. Received: schedule={schedule!r}, which "
-                f"is {value:g} at step {step}"
+                f"range of the variable. Received: schedule={schedule!r}, "
+                f"which is {value:g} at step {step}"
             )
 
 
 def is_selector(layers: Any) -> bool:
-    """Says whether `find_dials` could read `layers`."""
+    """Says whether `find_scheduled_variables` could read `layers`."""
     if isinstance(layers, list | tuple):
         return bool(layers) and all(map(is_selector, layers))
     if inspect.isclass(layers):
@@ -170,7 +174,7 @@ def _variable(layer: Any, attr: str) -> Any:
 
 
 def _limits(chosen: Iterable[Any], attr: str) -> tuple[float, float]:
-    ranges = [getattr(one, "netopt_dials", {}).get(attr) for one in chosen]
+    ranges = [getattr(one, "netopt_scheduled", {}).get(attr) for one in chosen]
     known = [limits for limits in ranges if limits is not None]
     if not known:
         return NO_LIMITS

@@ -6,7 +6,7 @@ from keras_netopt.checks import check_integer
 from keras_netopt.schedules.checks import check_positive
 
 
-class Limits:
+class SearchLimits:
     """Ends a search by time, or when it finds nothing better.
 
     Args:

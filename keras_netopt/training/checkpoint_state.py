@@ -33,7 +33,7 @@ _RANDOM = "random"
 State = dict[str, np.ndarray]
 
 
-class Entry(Protocol):
+class Stateful(Protocol):
     """What the carrier can hold."""
 
     def save_state(self) -> tuple[dict[str, Any], State]:
@@ -41,10 +41,10 @@ class Entry(Protocol):
         ...
 
 
-class Carrier(_KerasSaveable):
+class CheckpointState(_KerasSaveable):
     """The one attribute that the house adds to a model.
 
-    It holds entries by name (the mask store, one for each callback), saves
+    It holds states by name (the mask store, one for each callback), saves
     them with the weights, and keeps what a file brought until its owner asks.
     `loads` counts the files that brought anything.
 
@@ -54,13 +54,13 @@ class Carrier(_KerasSaveable):
 
     def __init__(self, model: keras.Model) -> None:
         self._model = weakref.ref(model)
-        self.entries: dict[str, Entry] = {}
+        self.states: dict[str, Stateful] = {}
         self.loads = 0
         self._loaded: dict[str, tuple[dict[str, Any], State]] = {}
         self._again: tuple[int, State] | None = None
 
     @classmethod
-    def of(cls, model: keras.Model) -> "Carrier":
+    def of(cls, model: keras.Model) -> "CheckpointState":
         """Returns the model's carrier and creates it where missing."""
         found = cls.find(model)
         if found is None:
@@ -69,7 +69,7 @@ class Carrier(_KerasSaveable):
         return found
 
     @classmethod
-    def find(cls, model: keras.Model) -> "Carrier | None":
+    def find(cls, model: keras.Model) -> "CheckpointState | None":
         """Returns the model's carrier or `None`."""
         found = vars(model).get(_ATTRIBUTE)
         return found if isinstance(found, cls) else None
@@ -145,10 +145,10 @@ class Carrier(_KerasSaveable):
 
     def save_own_variables(self, store: Any) -> None:
         """Writes every entry; called by Keras."""
-        if not self.entries:
+        if not self.states:
             return
         model = self._model()
-        states = {name: e.save_state() for name, e in self.entries.items()}
+        states = {name: e.save_state() for name, e in self.states.items()}
         if model is not None:
             states[_RANDOM] = ({}, randomness.capture(model))
         meta: dict[str, Any] = {}

@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.callbacks import CostLedger, Growing
-from keras_netopt.cost import Ledger, matched_epochs, summarize
+from keras_netopt.callbacks import ComputeTracker, Growing
+from keras_netopt.cost import MacCounter, matched_epochs, summarize
 from keras_netopt.surgery import Widen
 
 
@@ -14,44 +14,44 @@ def model_with_loss():
 
 
 def test_a_sample_costs_three_passes():
-    ledger = Ledger()
-    ledger.add(samples=4, macs=10)
-    ledger.add(samples=1, macs=100)
-    assert ledger.spent == 3 * (40 + 100)
+    counter = MacCounter()
+    counter.add(samples=4, macs=10)
+    counter.add(samples=1, macs=100)
+    assert counter.spent == 3 * (40 + 100)
 
 
 def test_settling_twice_books_once():
-    model, ledger = model_with_loss(), Ledger(spent=7)
-    ledger.begin_epoch(model)
+    model, counter = model_with_loss(), MacCounter(spent=7)
+    counter.begin_epoch(model)
     model.train_on_batch(np.ones((6, 8)), np.ones((6, 5)))
-    ledger.settle(model)
-    ledger.settle(model)
-    assert ledger.spent == 7 + 3 * 6 * 40
+    counter.settle(model)
+    counter.settle(model)
+    assert counter.spent == 7 + 3 * 6 * 40
 
 
 def test_what_runs_after_the_epoch_is_not_training():
-    model, ledger = model_with_loss(), Ledger()
-    ledger.begin_epoch(model)
+    model, counter = model_with_loss(), MacCounter()
+    counter.begin_epoch(model)
     model.train_on_batch(np.ones((6, 8)), np.ones((6, 5)))
-    ledger.end_epoch(model)
+    counter.end_epoch(model)
     model.evaluate(np.ones((90, 8)), np.ones((90, 5)), verbose=0)
-    ledger.settle(model)
-    assert ledger.spent == 3 * 6 * 40
+    counter.settle(model)
+    assert counter.spent == 3 * 6 * 40
 
 
 def test_a_model_without_a_loss_is_not_counted():
-    model, ledger = model_with_loss(), Ledger()
+    model, counter = model_with_loss(), MacCounter()
     model = keras.Model(model.inputs, model.outputs)
-    ledger.begin_epoch(model)
-    ledger.settle(model)
-    assert ledger.spent == 0
+    counter.begin_epoch(model)
+    counter.settle(model)
+    assert counter.spent == 0
 
 
 def test_without_growth_the_matched_epochs_are_the_original_ones():
-    model, ledger = model_with_loss(), CostLedger()
+    model, counter = model_with_loss(), ComputeTracker()
     x, y = np.ones((7, 8)), np.ones((7, 5))
-    model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=[ledger])
-    assert matched_epochs(ledger.spent(), model, samples=7) == 3
+    model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=[counter])
+    assert matched_epochs(counter.spent(), model, samples=7) == 3
 
 
 def test_a_grown_training_buys_fewer_epochs_of_the_large_model():

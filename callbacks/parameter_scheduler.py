@@ -6,30 +6,30 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_choice
-from keras_netopt.depth.dials import (
+from keras_netopt.depth.scheduled_variables import (
     SCALES,
-    DialSet,
+    ScheduledVariables,
     check_values,
-    find_dials,
+    find_scheduled_variables,
     is_selector,
 )
 from keras_netopt.schedules import Constant, Schedule, Steps, as_schedule
 from keras_netopt.serialization import export_class
 from keras_netopt.sparsity import matching_config
-from keras_netopt.training import NoEffectWarning, Piece
+from keras_netopt.training import NoEffectWarning, ResumableCallback
 
 PERIODS = ("step", "epoch")
 
 
 @export_class
-class Dial(Piece):
+class ParameterScheduler(ResumableCallback):
     """Sets a number that layers read: drop rates, temperatures, cost weights.
 
     The number is a weight of the layer that no optimizer trains, so it acts
     in the compiled step at once, without a new trace, and is part of every
     file. Use it to warm stochastic depth up, for progressive layer dropping,
     or to lower a temperature. The value in force is in the logs as
-    `dial/<attr>`.
+    `scheduled_<attr>`.
 
     It is a function of the step alone and set when it changes; a resumed fit
     goes on bit for bit. With `steps_per_execution=n` it holds for n steps.
@@ -45,10 +45,12 @@ class Dial(Piece):
     >>> model = keras.Model(inputs, x)
     >>> model.compile("sgd", "mse")
     >>> ramp = netopt.schedules.Linear(final=0.5, begin=0.0, end=1.0)
-    >>> dial = netopt.callbacks.Dial("rate", ramp, scale="linear")
+    >>> scheduler = netopt.callbacks.ParameterScheduler(
+    ...     "rate", ramp, scale="linear"
+    ... )
     >>> x = np.zeros((64, 8), "float32")
-    >>> history = model.fit(x, x, epochs=2, verbose=0, callbacks=[dial])
-    >>> history.history["dial/rate"]
+    >>> history = model.fit(x, x, epochs=2, verbose=0, callbacks=[scheduler])
+    >>> history.history["scheduled_rate"]
     [0.25, 0.5]
     >>> [float(layer.rate.value) for layer in model.layers[1:]]
     [0.25, 0.5]
@@ -61,7 +63,7 @@ class Dial(Piece):
             or a number that is set once.
         layers: Which layers: a class, a regular expression that matches the
             whole name, a `callable(layer) -> bool`, or a list of those.
-            Defaults to `None`: the layers of this package with that dial.
+            Defaults to `None`: the layers of this package with that variable.
         scale: "linear" sets layer l of L to l / L times the value. Defaults
             to `None`: every layer gets the value.
         per: How often the value moves, "step" or "epoch". Defaults to
@@ -71,8 +73,8 @@ class Dial(Piece):
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, at construction; if
             `layers` matches nothing, `attr` is no weight there, the schedule
-            leaves the dial's range or the fit, or another `Dial` turns the
-            same weight, before the first step.
+            leaves the range of the variable or the fit, or another
+            `ParameterScheduler` turns the same weight, before the first step.
 
     Reference:
         Zhang and He, "Accelerating training of transformer-based language
@@ -108,29 +110,32 @@ class Dial(Piece):
         self.layers = layers
         self.scale = scale
         self.per = per
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Resets what belongs to one model."""
-        self._dials: DialSet | None = None
+        self._scheduled: ScheduledVariables | None = None
         self._value: float | None = None
 
-    def attach(self, model: keras.Model) -> None:
+    def on_model_ready(self, model: keras.Model) -> None:
         """Finds the weights and checks the schedule."""
-        self.forget()
-        dials = find_dials(model, self.attr, self.layers, self.scale)
-        if not dials.variables:
+        self.reset()
+        variables = find_scheduled_variables(
+            model, self.attr, self.layers, self.scale
+        )
+        if not variables.variables:
             self.warn(
                 NoEffectWarning,
-                f"looked for layers of keras_netopt with a dial `{self.attr}`, "
+                "looked for layers of keras_netopt with a scheduled "
+                f"variable `{self.attr}`, "
                 "found none. Name the layers with `layers`.",
             )
             return
-        check_values(self.schedule, self._progress.run, dials)
-        self._check_overlap(model, dials)
-        self._dials = dials
+        check_values(self.schedule, self._progress.run, variables)
+        self._check_overlap(model, variables)
+        self._scheduled = variables
 
-    def start(self, model: keras.Model) -> None:
+    def on_resume(self, model: keras.Model) -> None:
         """Sets the value for the first step."""
         saved = self.saved()
         if saved is not None:
@@ -138,7 +143,7 @@ class Dial(Piece):
             self._value = saved[0]["value"]
         self._turn()
 
-    def advance(self, before: int, after: int) -> None:
+    def on_steps(self, before: int, after: int) -> None:
         """Sets the value for the next step."""
         if self.per == "step":
             self._turn()
@@ -150,12 +155,12 @@ class Dial(Piece):
         super().on_epoch_begin(epoch, logs)
         self._turn()
 
-    def finish(self, model: keras.Model) -> None:
+    def on_fit_end(self, model: keras.Model) -> None:
         """Leaves the value of the last step, whatever was put back."""
         self._value = None
         self._turn()
 
-    def facts(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """Returns the value in force, which the file holds as well."""
         return {"value": self._value}
 
@@ -163,7 +168,7 @@ class Dial(Piece):
         """Returns the value in force."""
         if self._value is None:
             return {}
-        return {f"dial/{self.attr}": self._value}
+        return {f"scheduled_{self.attr}": self._value}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
@@ -178,19 +183,24 @@ class Dial(Piece):
         return super()._config_value(name)
 
     def _turn(self) -> None:
-        if self._dials is None:
+        if self._scheduled is None:
             return
         value = self.schedule.at(self._progress.step, self._progress.run)
         if value != self._value:
             self._value = value
-            self._dials.turn(self.model, value)
+            self._scheduled.turn(self.model, value)
 
-    def _check_overlap(self, model: keras.Model, dials: DialSet) -> None:
-        own = {id(variable) for variable in dials.variables}
-        for other in self.neighbours(model):
-            if not isinstance(other, Dial) or other._dials is None:
+    def _check_overlap(
+        self, model: keras.Model, variables: ScheduledVariables
+    ) -> None:
+        own = {id(variable) for variable in variables.variables}
+        for other in self.other_callbacks(model):
+            if (
+                not isinstance(other, ParameterScheduler)
+                or other._scheduled is None
+            ):
                 continue
-            if own & {id(v) for v in other._dials.variables}:
+            if own & {id(v) for v in other._scheduled.variables}:
                 raise ValueError(
                     "Arguments `layers` of two Dials must not match the same "
                     f"layer for one `attr`. Received: {self!r} and {other!r}"

@@ -6,23 +6,23 @@ from typing import Any
 
 import keras
 
-from keras_netopt.cost import Ledger
+from keras_netopt.cost import MacCounter
 from keras_netopt.surgery.edits import journal as journals
 from keras_netopt.surgery.edits.report import EditReport, Size
-from keras_netopt.training import Carrier, Piece
+from keras_netopt.training import CheckpointState, ResumableCallback
 from keras_netopt.training.editing import editing
 from keras_netopt.training.order import active_callbacks, ending_epoch
 
 Edit = Callable[[keras.Model], EditReport]
 
 
-class EditingPiece(Piece):
+class StructureCallback(ResumableCallback):
     """Base of callbacks that change shapes or the graph inside `fit`.
 
     Edits are made when an epoch begins, after every epoch-end callback has
     seen one and the same model, or between two batches. A subclass overrides
-    `attach` (all that can be wrong is found there), `decide` (what the end of
-    an epoch says about the next one) and `due` (the edits to make now).
+    `on_model_ready` (all that can be wrong is found there), `decide` (what the
+    end of an epoch says about the next one) and `due` (the edits to make now).
 
     A resumed fit gets its shapes back by itself: the files of
     `BackupAndRestore` hold the edits, and they are redone before Keras loads
@@ -34,13 +34,13 @@ class EditingPiece(Piece):
         super().__init__()
         self._decided: int | None = None
         self._size: Size | None = None
-        self._ledger = Ledger()
+        self._mac_counter = MacCounter()
         self.history: list[dict[str, Any]] = []
         self.reports: list[EditReport] = []
 
     def spent(self) -> int:
-        """Returns the training MACs spent so far; see `CostLedger`."""
-        return self._ledger.spent
+        """Returns the training MACs spent so far; see `ComputeTracker`."""
+        return self._mac_counter.spent
 
     def decide(self, epoch: int, logs: dict[str, Any]) -> None:
         """Takes note of the logs of an epoch; called once for each."""
@@ -53,11 +53,11 @@ class EditingPiece(Piece):
         """Tells without touching the model whether `due` has anything."""
         return False
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Resets what belongs to one model."""
         self._decided = None
         self._size = None
-        self._ledger = Ledger()
+        self._mac_counter = MacCounter()
         self.history = []
         self.reports = []
 
@@ -65,7 +65,7 @@ class EditingPiece(Piece):
         """Called by Keras; brings the model to the shapes of a backup."""
         super().set_model(model)
         callbacks = active_callbacks()
-        self._name_entry(callbacks)
+        self._choose_state_name(callbacks)
         for callback in callbacks:
             if isinstance(callback, keras.callbacks.BackupAndRestore):
                 self._catch_up(model, callback)
@@ -77,7 +77,7 @@ class EditingPiece(Piece):
         super().on_epoch_begin(epoch, logs)
         if not self._attached:
             return
-        self._ledger.begin_epoch(self.model)
+        self._mac_counter.begin_epoch(self.model)
         if self._size is None:
             self._size = Size.of(self.model)
         if self.is_due():
@@ -85,16 +85,16 @@ class EditingPiece(Piece):
 
     def before_edit(self, model: keras.Model) -> None:
         """Books what the model has cost so far, whoever changes it."""
-        self._ledger.settle(model)
+        self._mac_counter.settle(model)
 
     def after_edit(self, model: keras.Model) -> None:
         """Takes the new size, whoever has changed it."""
-        self._ledger.measure(model)
+        self._mac_counter.measure(model)
         self._size = Size.of(model)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras before validation resets its metrics."""
-        self._ledger.end_epoch(self.model)
+        self._mac_counter.end_epoch(self.model)
 
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
@@ -107,7 +107,7 @@ class EditingPiece(Piece):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras."""
-        self._ledger.end_epoch(self.model)
+        self._mac_counter.end_epoch(self.model)
         self._decide(epoch, logs or {})
         super().on_epoch_end(epoch, logs)
 
@@ -146,30 +146,30 @@ class EditingPiece(Piece):
             return {}
         return {"params": self._size.params, "macs": self._size.macs}
 
-    def facts(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """Returns the edits made; a saved epoch end is decided first."""
         ending = ending_epoch()
         if ending is not None:
             self._decide(*ending)
-        self._ledger.settle(self.model)
+        self._mac_counter.settle(self.model)
         return {
             "history": self.history,
             "decided": self._decided,
-            "spent": self._ledger.spent,
+            "spent": self._mac_counter.spent,
         }
 
-    def start(self, model: keras.Model) -> None:
+    def on_resume(self, model: keras.Model) -> None:
         """Takes up the decisions of a resumed fit."""
         saved = self.saved()
         if saved is not None:
             self.history = list(saved[0]["history"])
             self._decided = saved[0]["decided"]
-            self._ledger = Ledger(saved[0]["spent"])
+            self._mac_counter = MacCounter(saved[0]["spent"])
             self.resume(saved[0])
-        self._ledger.begin_epoch(model)
+        self._mac_counter.begin_epoch(model)
 
     def resume(self, facts: dict[str, Any]) -> None:
-        """Takes up what `facts` of a subclass has saved."""
+        """Takes up what `get_state` of a subclass has saved."""
 
     def _decide(self, epoch: int, logs: dict[str, Any]) -> None:
         if self._attached and self._decided != epoch:
@@ -181,7 +181,7 @@ class EditingPiece(Piece):
         saved = _read(model, [path, f"{path}.bkp"])
         if saved is None:
             return
-        own = saved.peek(self._entry)
+        own = saved.peek(self._state_name)
         if own is not None:
             self._check_settings(own.get("settings"))
         journal = saved.peek(journals.ENTRY)
@@ -189,11 +189,11 @@ class EditingPiece(Piece):
             journals.catch_up(model, journal)
 
 
-def _read(model: keras.Model, paths: Sequence[str]) -> Carrier | None:
+def _read(model: keras.Model, paths: Sequence[str]) -> CheckpointState | None:
     """Reads the first file that is whole, as BackupAndRestore itself does."""
     for path in paths:
         if os.path.exists(path):
-            saved = Carrier(model)
+            saved = CheckpointState(model)
             try:
                 saved.read(path)
             except OSError:

@@ -19,12 +19,12 @@ from keras_netopt.surgery.growing.monitors import (
     gains,
     values,
 )
-from keras_netopt.surgery.growing.trigger_base import Past
+from keras_netopt.surgery.growing.trigger_base import TrainingHistory
 
 
 @export_class
 @dataclass(frozen=True)
-class NoGain:
+class StopWithoutImprovement:
     """Closes a stage for good when growing it no longer helps.
 
     With it the actions of `Growing` take turns, round and round: one action a
@@ -37,7 +37,8 @@ class NoGain:
     >>> from keras_netopt.points import RunLength
     >>> run = RunLength(steps_per_epoch=10, epochs=20)
     >>> flat = [{"epoch": i + 1, "val_accuracy": 0.9} for i in range(8)]
-    >>> [NoGain(window="6ep").met(Past(flat[:n], [], run)) for n in (6, 7)]
+    >>> rule = StopWithoutImprovement(window="6ep")
+    >>> [rule.met(TrainingHistory(flat[:n], [], run)) for n in (6, 7)]
     [False, True]
 
     Args:
@@ -96,7 +97,7 @@ class NoGain:
         resolve_point("1ep", run, "window")
         return max(1, math.ceil(steps / (run.steps_per_epoch or 1)))
 
-    def met(self, past: Past) -> bool:
+    def met(self, past: TrainingHistory) -> bool:
         """Says whether the window has passed without a gain.
 
         Args:

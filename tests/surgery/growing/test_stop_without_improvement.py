@@ -3,26 +3,28 @@
 import pytest
 
 from keras_netopt.points import RunLength
-from keras_netopt.surgery.growing.stop import NoGain
-from keras_netopt.surgery.growing.trigger_base import Past
+from keras_netopt.surgery.growing.stop_without_improvement import (
+    StopWithoutImprovement,
+)
+from keras_netopt.surgery.growing.trigger_base import TrainingHistory
 
 RUN = RunLength(steps_per_epoch=10, epochs=20)
 
 
 def _past(values, name="val_accuracy"):
     logs = [{"epoch": i + 1, name: v} for i, v in enumerate(values)]
-    return Past(logs, (), RUN)
+    return TrainingHistory(logs, (), RUN)
 
 
 def test_no_gain_needs_a_whole_window_and_an_epoch_before_it():
-    policy = NoGain(window="3ep")
+    policy = StopWithoutImprovement(window="3ep")
     assert not policy.met(_past([0.5] * 3))
     assert policy.met(_past([0.5] * 4))
     assert not policy.met(_past([]))
 
 
 def test_a_gain_of_min_delta_inside_the_window_keeps_on():
-    policy = NoGain(min_delta=0.01, window="3ep")
+    policy = StopWithoutImprovement(min_delta=0.01, window="3ep")
     assert not policy.met(_past([0.5, 0.5, 0.52, 0.5]))
     assert policy.met(_past([0.5, 0.5, 0.505, 0.5]))
     # The gain has left the window.
@@ -30,18 +32,20 @@ def test_a_gain_of_min_delta_inside_the_window_keeps_on():
 
 
 def test_small_gains_add_up_over_the_window():
-    policy = NoGain(min_delta=0.01, window="3ep")
+    policy = StopWithoutImprovement(min_delta=0.01, window="3ep")
     assert not policy.met(_past([0.5, 0.504, 0.508, 0.512]))
 
 
 def test_a_loss_must_fall():
-    policy = NoGain(0.01, "2ep", "val_loss")
+    policy = StopWithoutImprovement(0.01, "2ep", "val_loss")
     assert policy.met(_past([0.5, 0.6, 0.7], "val_loss"))
     assert not policy.met(_past([0.5, 0.4, 0.3], "val_loss"))
 
 
 def test_without_its_metric_nothing_is_closed():
-    assert not NoGain(window="1ep").met(_past([0.5] * 9, "loss"))
+    assert not StopWithoutImprovement(window="1ep").met(
+        _past([0.5] * 9, "loss")
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,14 +53,14 @@ def test_without_its_metric_nothing_is_closed():
     [(0.33, 7), (0.25, 5), ("30ep", 30), (25, 3), ("20step", 2), (0.0, 1)],
 )
 def test_the_window_in_epochs(window, epochs):
-    assert NoGain(window=window).epochs(RUN) == epochs
+    assert StopWithoutImprovement(window=window).epochs(RUN) == epochs
 
 
 def test_a_window_in_steps_needs_the_length():
     run = RunLength(None, 20)
-    assert NoGain().epochs(run) == 7
+    assert StopWithoutImprovement().epochs(run) == 7
     with pytest.raises(ValueError, match="`window` needs the length"):
-        NoGain(window=25).epochs(run)
+        StopWithoutImprovement(window=25).epochs(run)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +74,9 @@ def test_a_window_in_steps_needs_the_length():
 )
 def test_no_gain_refuses(arguments, text):
     with pytest.raises(ValueError, match=text):
-        NoGain(**arguments)
+        StopWithoutImprovement(**arguments)
 
 
 def test_config_round_trip():
-    policy = NoGain(0.1, "3ep", "val_loss", "min")
-    assert NoGain.from_config(policy.get_config()) == policy
+    policy = StopWithoutImprovement(0.1, "3ep", "val_loss", "min")
+    assert StopWithoutImprovement.from_config(policy.get_config()) == policy

@@ -1,4 +1,4 @@
-"""Rows of the contract for Dial."""
+"""Rows of the contract for ParameterScheduler."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +9,11 @@ import numpy as np
 from contract import zoo
 from contract.callback_setting import Case, Setting
 
-from keras_netopt.callbacks import Dial
+from keras_netopt.callbacks import ParameterScheduler
 from keras_netopt.schedules import Linear
 from keras_netopt.training import walk_layers
 
-PIECE = "callbacks.Dial"
+PIECE = "callbacks.ParameterScheduler"
 
 _BIASES = {
     "attr": "bias",
@@ -37,21 +37,21 @@ def biases_are_set(before: Any, after: Any, callback: Any) -> bool:
 
 
 def _dial(**changed: Any) -> Callable[[Case], Any]:
-    return lambda case: Dial(**{**_BIASES, **changed})
+    return lambda case: ParameterScheduler(**{**_BIASES, **changed})
 
 
 def _nothing_to_turn(folder: Path) -> tuple[keras.Model, list[Any]]:
-    return zoo.compiled(eager=True), [Dial("rate", 0.5)]
+    return zoo.compiled(eager=True), [ParameterScheduler("rate", 0.5)]
 
 
 SETTINGS = (
     Setting(
-        name="Dial",
+        name="ParameterScheduler",
         piece=PIECE,
         arguments=lambda case: _BIASES,
         effect=biases_are_set,
         reference=False,
-        logs=("dial/bias",),
+        logs=("scheduled_bias",),
     ),
 )
 

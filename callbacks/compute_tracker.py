@@ -4,14 +4,14 @@ from typing import Any
 
 import keras
 
-from keras_netopt.cost import Ledger, summarize
-from keras_netopt.cost.ledger import loss_metric
+from keras_netopt.cost import MacCounter, summarize
+from keras_netopt.cost.mac_counter import loss_metric
 from keras_netopt.serialization import export_class
-from keras_netopt.training import NoEffectWarning, Piece
+from keras_netopt.training import NoEffectWarning, ResumableCallback
 
 
 @export_class
-class CostLedger(Piece):
+class ComputeTracker(ResumableCallback):
     """Counts the multiply-accumulates spent in `fit`, also while it grows.
 
     Use it to compare trainings at equal compute instead of equal epochs: of
@@ -28,9 +28,9 @@ class CostLedger(Piece):
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
     >>> model.compile("adam", "mse")
     >>> x, y = np.random.normal(size=(70, 8)), np.zeros((70, 50))
-    >>> ledger = netopt.callbacks.CostLedger()
-    >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[ledger])
-    >>> ledger.spent()  # 3 passes, 2 epochs, 70 samples, 8 * 50 MACs
+    >>> counter = netopt.callbacks.ComputeTracker()
+    >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[counter])
+    >>> counter.spent()  # 3 passes, 2 epochs, 70 samples, 8 * 50 MACs
     168000
 
     Raises:
@@ -40,21 +40,21 @@ class CostLedger(Piece):
 
     def __init__(self) -> None:
         super().__init__()
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Starts at zero for another model."""
-        self._ledger = Ledger()
+        self._mac_counter = MacCounter()
 
     def spent(self) -> int:
         """Returns the MACs spent on the model so far, over all its fits."""
-        return self._ledger.spent
+        return self._mac_counter.spent
 
-    def attach(self, model: keras.Model) -> None:
+    def on_model_ready(self, model: keras.Model) -> None:
         """Checks that the samples can be counted."""
         if loss_metric(model) is None:
             raise ValueError(
-                "CostLedger counts samples by the metric 'loss' of Keras, "
+                "ComputeTracker counts samples by the metric 'loss' of Keras, "
                 "which a `train_step` of its own must update. Received: "
                 f"metrics={[metric.name for metric in model.metrics]}"
             )
@@ -68,12 +68,12 @@ class CostLedger(Piece):
                 "`cost.summarize(model)` to see why.",
             )
 
-    def start(self, model: keras.Model) -> None:
+    def on_resume(self, model: keras.Model) -> None:
         """Takes up the count of a resumed fit."""
         saved = self.saved()
         if saved is not None:
-            self._ledger = Ledger(saved[0]["spent"])
-        self._ledger.begin_epoch(model)
+            self._mac_counter = MacCounter(saved[0]["spent"])
+        self._mac_counter.begin_epoch(model)
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -81,32 +81,32 @@ class CostLedger(Piece):
         """Called by Keras."""
         super().on_epoch_begin(epoch, logs)
         if self._attached:
-            self._ledger.begin_epoch(self.model)
+            self._mac_counter.begin_epoch(self.model)
 
     def before_edit(self, model: keras.Model) -> None:
         """Books what the model has cost so far, before its size changes."""
-        self._ledger.settle(model)
+        self._mac_counter.settle(model)
 
     def after_edit(self, model: keras.Model) -> None:
         """Takes the new size."""
-        self._ledger.measure(model)
+        self._mac_counter.measure(model)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras before validation."""
-        self._ledger.end_epoch(self.model)
+        self._mac_counter.end_epoch(self.model)
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras."""
-        self._ledger.end_epoch(self.model)
+        self._mac_counter.end_epoch(self.model)
         super().on_epoch_end(epoch, logs)
 
     def progress_logs(self) -> dict[str, float]:
         """Returns the MACs spent up to the last time they were counted."""
-        return {"training_macs": self._ledger.spent}
+        return {"training_macs": self._mac_counter.spent}
 
-    def facts(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """Returns the count that a resumed fit takes up."""
-        self._ledger.settle(self.model)
-        return {"spent": self._ledger.spent}
+        self._mac_counter.settle(self.model)
+        return {"spent": self._mac_counter.spent}

@@ -11,7 +11,7 @@ from keras_netopt.training.backend import sync
 _RANDOM = "random "
 
 
-def take(model: keras.Model) -> dict[str, np.ndarray]:
+def capture(model: keras.Model) -> dict[str, np.ndarray]:
     """Copies weights, optimizer variables and random state of a model.
 
     Example:
@@ -20,9 +20,9 @@ def take(model: keras.Model) -> dict[str, np.ndarray]:
     >>> import numpy as np
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> model.compile("sgd", "mse")
-    >>> before, state = model.get_weights(), take(model)
+    >>> before, state = model.get_weights(), capture(model)
     >>> _ = model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
-    >>> put_back(model, state)
+    >>> restore(model, state)
     >>> all(map(np.array_equal, before, model.get_weights()))
     True
 
@@ -30,7 +30,7 @@ def take(model: keras.Model) -> dict[str, np.ndarray]:
         model: A compiled, built model.
 
     Returns:
-        Arrays by name, for `put_back`.
+        Arrays by name, for `restore`.
     """
     sync(model)
     variables: dict[str, Any] = {
@@ -46,8 +46,8 @@ def take(model: keras.Model) -> dict[str, np.ndarray]:
     return state
 
 
-def put_back(model: keras.Model, state: dict[str, np.ndarray]) -> None:
-    """Writes what `take` copied.
+def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
+    """Writes what `capture` copied.
 
     Optimizer variables go by their place. Where their number has changed,
     since layers were frozen, those that are left go by their path.
@@ -55,7 +55,7 @@ def put_back(model: keras.Model, state: dict[str, np.ndarray]) -> None:
     Args:
         model: The model that was copied, perhaps compiled anew since, or its
             twin in another process.
-        state: What `take` returned.
+        state: What `capture` returned.
     """
     sync(model)
     for i, variable in enumerate(model.variables):

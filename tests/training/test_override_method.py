@@ -3,12 +3,12 @@
 import keras
 import pytest
 
-from keras_netopt.training import shadow
+from keras_netopt.training import override_method
 
 
 def test_the_override_is_on_the_instance_only():
     one, other = keras.optimizers.SGD(), keras.optimizers.SGD()
-    undo = shadow(one, "get_config", lambda: "shadowed")
+    undo = override_method(one, "get_config", lambda: "shadowed")
 
     assert one.get_config() == "shadowed"
     assert isinstance(other.get_config(), dict)
@@ -18,10 +18,10 @@ def test_the_override_is_on_the_instance_only():
 
 def test_a_second_owner_is_refused():
     optimizer = keras.optimizers.SGD()
-    shadow(optimizer, "apply", print)
+    override_method(optimizer, "apply", print)
 
     with pytest.raises(ValueError) as error:
-        shadow(optimizer, "apply", print)
+        override_method(optimizer, "apply", print)
 
     assert str(error.value) == (
         "Method `apply` of SGD is already overridden on this object, expected "
@@ -31,9 +31,9 @@ def test_a_second_owner_is_refused():
 
 def test_undo_leaves_a_later_override_alone():
     optimizer = keras.optimizers.SGD()
-    undo = shadow(optimizer, "apply", print)
+    undo = override_method(optimizer, "apply", print)
     undo()
-    shadow(optimizer, "apply", max)
+    override_method(optimizer, "apply", max)
     undo()
 
     assert optimizer.apply is max

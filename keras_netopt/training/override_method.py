@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def shadow(
+def override_method(
     obj: Any, name: str, function: Callable[..., Any]
 ) -> Callable[[], None]:
     """Replaces `obj.name` on this instance only and returns the undo.
@@ -18,7 +18,7 @@ def shadow(
     ...     def greet(self):
     ...         return "hello"
     >>> greeter = Greeter()
-    >>> undo = shadow(greeter, "greet", lambda: "good day")
+    >>> undo = override_method(greeter, "greet", lambda: "good day")
     >>> greeter.greet()
     'good day'
     >>> undo()

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from keras_netopt.search.running.limits import Limits
+from keras_netopt.search.running.search_limits import SearchLimits
 from keras_netopt.search.stoppers import Stopper
 
 EPOCHS, STOPPED = "epochs", "stopped_epoch"
@@ -21,7 +21,7 @@ REJECTIONS = 100
 Judge = Callable[[dict[str, Any]], dict[str, float] | str]
 
 
-class Watch:
+class OracleProxy:
     """Stands between an oracle and those who ask it.
 
     Args:
@@ -37,7 +37,7 @@ class Watch:
         oracle: Any,
         stopper: Stopper | None,
         judge: Judge | None,
-        limits: Limits,
+        limits: SearchLimits,
     ) -> None:
         if hasattr(oracle, STATE):
             raise ValueError(

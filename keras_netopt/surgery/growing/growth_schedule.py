@@ -5,8 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_netopt.points import RunLength
-from keras_netopt.surgery.growing.stop import NoGain
-from keras_netopt.surgery.growing.trigger_base import Past, Trigger, Turn
+from keras_netopt.surgery.growing.stop_without_improvement import (
+    StopWithoutImprovement,
+)
+from keras_netopt.surgery.growing.trigger_base import (
+    TrainingHistory,
+    Trigger,
+    Turn,
+)
 
 STATE = (
     "epochs",
@@ -20,7 +26,7 @@ STATE = (
 )
 
 
-class Agenda:
+class GrowthSchedule:
     """Keeps the book of one fit: what is due, what was done, what is closed.
 
     Without a stop policy each action that is not named by a point is due
@@ -36,7 +42,7 @@ class Agenda:
     def __init__(
         self,
         trigger: Trigger,
-        until: NoGain | None,
+        until: StopWithoutImprovement | None,
         repeats: Sequence[bool],
         final: float,
     ) -> None:
@@ -71,9 +77,9 @@ class Agenda:
         return tuple(self._stand_ins)
 
     @property
-    def past(self) -> Past:
+    def past(self) -> TrainingHistory:
         """What the trigger may know."""
-        return Past(
+        return TrainingHistory(
             self._epochs,
             self._grown,
             self._run,

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.training import Carrier, randomness
+from keras_netopt.training import CheckpointState, randomness
 
 
 class Notes:
@@ -20,17 +20,17 @@ class Notes:
 @pytest.fixture
 def carried(make_mlp):
     model = make_mlp()
-    Carrier.of(model).entries["notes"] = Notes(5)
+    CheckpointState.of(model).states["notes"] = Notes(5)
     return model
 
 
 def test_a_model_has_one_carrier(make_mlp):
     model = make_mlp()
 
-    assert Carrier.find(model) is None
-    assert Carrier.of(model) is Carrier.of(model)
-    Carrier.of(model).remove()
-    assert Carrier.find(model) is None
+    assert CheckpointState.find(model) is None
+    assert CheckpointState.of(model) is CheckpointState.of(model)
+    CheckpointState.of(model).remove()
+    assert CheckpointState.find(model) is None
 
 
 @pytest.mark.parametrize("name", ["m.weights.h5", "m.keras"])
@@ -38,25 +38,25 @@ def test_entries_come_back_from_a_file_once(carried, make_mlp, tmp_path, name):
     path = tmp_path / name
     save = carried.save if name.endswith("keras") else carried.save_weights
     save(path)
-    carrier = Carrier.of(make_mlp())
-    carrier.read(path)
+    checkpoint_state = CheckpointState.of(make_mlp())
+    checkpoint_state.read(path)
 
-    assert carrier.peek("notes") == {"value": 5, "who": "notes"}
-    facts, arrays = carrier.loaded("notes")
+    assert checkpoint_state.peek("notes") == {"value": 5, "who": "notes"}
+    facts, arrays = checkpoint_state.loaded("notes")
     assert facts == {"value": 5, "who": "notes"}
     assert list(arrays) == ["a/b"]
     np.testing.assert_array_equal(arrays["a/b"], np.arange(3.0))
-    assert carrier.loaded("notes") is None
-    assert carrier.loads == 1
+    assert checkpoint_state.loaded("notes") is None
+    assert checkpoint_state.loads == 1
 
 
 def test_load_weights_finds_the_entries(carried, make_mlp, tmp_path):
     carried.save_weights(tmp_path / "m.weights.h5")
     twin = make_mlp()
-    Carrier.of(twin)
+    CheckpointState.of(twin)
     twin.load_weights(tmp_path / "m.weights.h5")
 
-    assert Carrier.of(twin).loaded("notes")[0]["value"] == 5
+    assert CheckpointState.of(twin).loaded("notes")[0]["value"] == 5
 
 
 def test_a_plain_model_loads_the_file(carried, make_mlp, tmp_path):
@@ -75,8 +75,8 @@ def test_a_plain_file_brings_nothing(carried, make_mlp, tmp_path):
     make_mlp().save_weights(tmp_path / "plain.weights.h5")
     carried.load_weights(tmp_path / "plain.weights.h5")
 
-    assert Carrier.of(carried).loads == 0
-    assert Carrier.of(carried).loaded("notes") is None
+    assert CheckpointState.of(carried).loads == 0
+    assert CheckpointState.of(carried).loaded("notes") is None
 
 
 def test_random_state_comes_back_with_the_first_entry(
@@ -89,7 +89,7 @@ def test_random_state_comes_back_with_the_first_entry(
     carried.fit(x, y, epochs=1, verbose=0)
     moved = randomness.capture(carried)
     carried.load_weights(tmp_path / "m.weights.h5")
-    Carrier.of(carried).loaded("notes")
+    CheckpointState.of(carried).loaded("notes")
     after = randomness.capture(carried)
 
     assert any(not np.array_equal(moved[k], before[k]) for k in before)
@@ -100,4 +100,4 @@ def test_random_state_comes_back_with_the_first_entry(
 def test_cloning_and_copying_leave_the_carrier_behind(carried):
     clone = keras.models.clone_model(carried)
 
-    assert Carrier.find(clone) is None
+    assert CheckpointState.find(clone) is None

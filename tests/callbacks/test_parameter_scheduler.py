@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_netopt.callbacks import Dial
+from keras_netopt.callbacks import ParameterScheduler
 from keras_netopt.layers import StochasticDepth
 from keras_netopt.points import RunLength
 from keras_netopt.schedules import Linear, Saturation, Steps
@@ -81,12 +81,13 @@ def test_the_layers_read_the_value_of_their_step(per, seen):
     """Without a new trace; 2 is a kept block, 1 a dropped one."""
     _, plain, _ = train(stack())
     losses, traces, history = train(
-        stack(), Dial("rate", {0: 0.0, 3: 1.0}, per=per)
+        stack(), ParameterScheduler("rate", {0: 0.0, 3: 1.0}, per=per)
     )
 
     assert losses == seen
     assert traces == plain
-    assert history["dial/rate"] == ([1.0, 1.0] if per == "step" else [0.0, 1.0])
+    expected = [1.0, 1.0] if per == "step" else [0.0, 1.0]
+    assert history["scheduled_rate"] == expected
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
@@ -98,8 +99,8 @@ def test_a_fit_of_unknown_length_takes_steps():
     model = stack()
     model.compile(keras.optimizers.SGD(0.0), CountedLoss(), jit_compile=JIT)
     batches = Batches()
-    dial = Dial("rate", {0: 0.0, 3: 1.0})
-    callbacks = [dial, batches]
+    scheduler = ParameterScheduler("rate", {0: 0.0, 3: 1.0})
+    callbacks = [scheduler, batches]
     model.fit(data(), epochs=1, shuffle=False, verbose=0, callbacks=callbacks)
 
     assert batches.losses == [2, 2, 2, 1]
@@ -108,7 +109,7 @@ def test_a_fit_of_unknown_length_takes_steps():
 
 def test_the_linear_scale_grows_with_depth():
     model = stack(4)
-    train(model, Dial("rate", 0.8, scale="linear"), epochs=1)
+    train(model, ParameterScheduler("rate", 0.8, scale="linear"), epochs=1)
     rates = [float(model.get_layer(f"drop_{k}").rate.value) for k in range(4)]
 
     assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8])
@@ -124,10 +125,10 @@ def test_layers_are_found_by_class_name_and_callable():
         if not isinstance(chosen, type | str | list):
             keras.saving.register_keras_serializable("test")(chosen)
         model = stack(2)
-        train(model, Dial("rate", 0.5, layers=chosen), epochs=1)
+        train(model, ParameterScheduler("rate", 0.5, layers=chosen), epochs=1)
         assert float(model.get_layer("drop_1").rate.value) == 0.5
     model = stack(2)
-    train(model, Dial("rate", 0.5, layers="drop_1"), epochs=1)
+    train(model, ParameterScheduler("rate", 0.5, layers="drop_1"), epochs=1)
     assert float(model.get_layer("drop_0").rate.value) == 0.0
 
 
@@ -136,7 +137,7 @@ def test_layers_inside_blocks_and_models_are_found():
     block = keras.Sequential([layers.Dense(2), inner])
     nested = keras.Sequential([keras.Input((2,)), StochasticDepth(block, 0.0)])
     model = keras.Sequential([keras.Input((2,)), nested])
-    train(model, Dial("rate", 0.25), epochs=1)
+    train(model, ParameterScheduler("rate", 0.25), epochs=1)
 
     assert float(inner.rate.value) == 0.25
     assert float(nested.layers[0].rate.value) == 0.25
@@ -152,33 +153,34 @@ def test_progressive_layer_dropping_is_the_paper_s_schedule():
 
 
 @pytest.mark.parametrize(
-    ("dial", "text"),
+    ("scheduler", "text"),
     [
         (
-            lambda: Dial("rate", 0.5, layers="nobody"),
+            lambda: ParameterScheduler("rate", 0.5, layers="nobody"),
             "Argument `layers` must match at least one layer of the model, "
             "which has .*drop_0 (StochasticDepth).*Received: layers='nobody'",
         ),
         (
-            lambda: Dial("mode", 0.5, layers=StochasticDepth),
+            lambda: ParameterScheduler("mode", 0.5, layers=StochasticDepth),
             "Argument `attr` must name a weight of every layer that `layers` "
             "matches; StochasticDepth 'drop_0' has ['rate', 'random_state']. "
             "Received: attr='mode'",
         ),
         (
-            lambda: Dial("rate", Linear(final=1.5, end=1.0)),
-            "Argument `schedule` must stay in [0, 1], the range of the dial.",
+            lambda: ParameterScheduler("rate", Linear(final=1.5, end=1.0)),
+            "Argument `schedule` must stay in [0, 1], the range of the "
+            "variable.",
         ),
         (
-            lambda: Dial("rate", Steps({0: 0.5, 3: -0.1})),
+            lambda: ParameterScheduler("rate", Steps({0: 0.5, 3: -0.1})),
             "which is -0.1 at step 3",
         ),
     ],
 )
-def test_what_cannot_be_dialled_is_refused_before_the_first_step(dial, text):
+def test_bad_schedule_is_refused_before_the_first_step(scheduler, text):
     model = stack()
     with pytest.raises(ValueError) as error:
-        train(model, dial())
+        train(model, scheduler())
 
     parts = text.split(".*")
     assert all(part in str(error.value) for part in parts), error.value
@@ -187,4 +189,8 @@ def test_what_cannot_be_dialled_is_refused_before_the_first_step(dial, text):
 
 def test_two_dials_may_not_turn_one_weight():
     with pytest.raises(ValueError, match="of two Dials must not match"):
-        train(stack(), Dial("rate", 0.5), Dial("rate", 0.1))
+        train(
+            stack(),
+            ParameterScheduler("rate", 0.5),
+            ParameterScheduler("rate", 0.1),
+        )

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from keras_netopt.points import RunLength
-from keras_netopt.surgery.growing.agenda import Agenda
-from keras_netopt.surgery.growing.stop import NoGain
+from keras_netopt.surgery.growing.growth_schedule import GrowthSchedule
+from keras_netopt.surgery.growing.stop_without_improvement import (
+    StopWithoutImprovement,
+)
 from keras_netopt.surgery.growing.triggers import AtPoints, Every, Plateau
 
 RUN = RunLength(steps_per_epoch=10, epochs=12)
@@ -28,18 +30,20 @@ def _run(agenda, values, name="val_accuracy", run=RUN):
 
 
 def test_each_action_comes_once_in_order():
-    agenda = Agenda(Every("2ep"), None, [True] * 3, 0.2)
+    agenda = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.2)
     assert _run(agenda, []) == [(2, [0]), (4, [1]), (6, [2])]
 
 
 def test_points_name_their_actions():
-    agenda = Agenda(AtPoints({25: [1], "5ep": [0, 1]}), None, [True] * 2, 0.2)
+    agenda = GrowthSchedule(
+        AtPoints({25: [1], "5ep": [0, 1]}), None, [True] * 2, 0.2
+    )
     assert _run(agenda, []) == [(2, [1]), (5, [0, 1])]
 
 
 def test_a_plateau_asks_for_the_next_epoch():
     trigger = Plateau("val_loss", patience=2, cooldown=0)
-    agenda = Agenda(trigger, None, [True] * 9, 0.2)
+    agenda = GrowthSchedule(trigger, None, [True] * 9, 0.2)
     assert _run(agenda, [1.0] * 12, "val_loss") == [
         (3, [0]),
         (5, [1]),
@@ -50,17 +54,17 @@ def test_a_plateau_asks_for_the_next_epoch():
 
 def test_nothing_grows_in_the_last_part():
     trigger = Plateau("val_loss", patience=1, cooldown=0)
-    agenda = Agenda(trigger, None, [True] * 99, 0.5)
+    agenda = GrowthSchedule(trigger, None, [True] * 99, 0.5)
     epochs = [epoch for epoch, _ in _run(agenda, [1.0] * 12, "val_loss")]
     assert epochs == [2, 3, 4, 5, 6]
-    agenda = Agenda(Every("1ep"), None, [True] * 99, 0.0)
+    agenda = GrowthSchedule(Every("1ep"), None, [True] * 99, 0.0)
     # A growth after the last epoch would be in vain.
     assert [e for e, _ in _run(agenda, [])] == list(range(1, 12))
 
 
 def test_without_gain_stages_close_one_after_the_other():
-    until = NoGain(min_delta=0.01, window="4ep")
-    agenda = Agenda(Every("1ep"), until, [True] * 3, 0.0)
+    until = StopWithoutImprovement(min_delta=0.01, window="4ep")
+    agenda = GrowthSchedule(Every("1ep"), until, [True] * 3, 0.0)
     # From the fifth epoch on there is no gain over the last four.
     found = _run(agenda, [0.5] * 12)
     assert found == [
@@ -75,8 +79,8 @@ def test_without_gain_stages_close_one_after_the_other():
 
 
 def test_stages_take_turns_while_there_is_gain():
-    until = NoGain(min_delta=0.01, window="2ep")
-    agenda = Agenda(Every("1ep"), until, [True] * 2, 0.0)
+    until = StopWithoutImprovement(min_delta=0.01, window="2ep")
+    agenda = GrowthSchedule(Every("1ep"), until, [True] * 2, 0.0)
     rising = [0.1 * i for i in range(12)]
     numbers = [n for _, taken in _run(agenda, rising) for n in taken]
     assert numbers == [0, 1] * 5 + [0]
@@ -84,29 +88,31 @@ def test_stages_take_turns_while_there_is_gain():
 
 
 def test_a_stage_with_a_fixed_width_closes_once_it_has_it():
-    agenda = Agenda(Every("1ep"), NoGain(window="9ep"), [True, False], 0.0)
+    agenda = GrowthSchedule(
+        Every("1ep"), StopWithoutImprovement(window="9ep"), [True, False], 0.0
+    )
     numbers = [n for _, taken in _run(agenda, []) for n in taken]
     assert numbers[:4] == [0, 1, 0, 0]
     assert agenda.closed == (1,)
 
 
 def test_a_dropped_action_does_not_come_back():
-    agenda = Agenda(Every("2ep"), None, [True] * 3, 0.2)
+    agenda = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.2)
     agenda.drop(1)
     assert _run(agenda, []) == [(2, [0]), (4, [2])]
-    agenda = Agenda(AtPoints({"2ep": [0, 1]}), None, [True] * 2, 0.2)
+    agenda = GrowthSchedule(AtPoints({"2ep": [0, 1]}), None, [True] * 2, 0.2)
     agenda.drop(1)
     assert _run(agenda, []) == [(2, [0])]
 
 
 def test_what_is_done_stays_done_in_a_second_fit():
-    agenda = Agenda(AtPoints({"2ep": [0]}), None, [True], 0.2)
+    agenda = GrowthSchedule(AtPoints({"2ep": [0]}), None, [True], 0.2)
     assert _run(agenda, []) == [(2, [0])]
     assert _run(agenda, []) == []
 
 
 def test_moments_before_the_begin_are_passed_over():
-    agenda = Agenda(Every("2ep"), None, [True] * 3, 0.2)
+    agenda = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.2)
     agenda.begin(RUN)
     assert agenda.skip(45) == 2
     assert not agenda.is_due(59)
@@ -115,7 +121,7 @@ def test_moments_before_the_begin_are_passed_over():
 
 def test_training_stands_in_until_there_is_validation():
     trigger = Plateau("val_loss", patience=2, cooldown=0)
-    agenda = Agenda(trigger, None, [True], 0.0)
+    agenda = GrowthSchedule(trigger, None, [True], 0.0)
     agenda.begin(RUN)
     for epoch in (1, 2):
         agenda.note(epoch, {"loss": 0.1})
@@ -129,7 +135,9 @@ def test_training_stands_in_until_there_is_validation():
 
 
 def test_missing_names_are_told():
-    agenda = Agenda(Plateau("val_acc"), NoGain(), [True], 0.0)
+    agenda = GrowthSchedule(
+        Plateau("val_acc"), StopWithoutImprovement(), [True], 0.0
+    )
     agenda.begin(RUN)
     agenda.note(1, {"loss": 1.0, "acc": 0.5})
     assert agenda.missing() == ("val_accuracy",)
@@ -137,9 +145,9 @@ def test_missing_names_are_told():
 
 def test_a_book_taken_up_goes_on_as_the_first_one():
     def make():
-        until = NoGain(min_delta=0.01, window="3ep")
+        until = StopWithoutImprovement(min_delta=0.01, window="3ep")
         trigger = Plateau("val_accuracy", patience=1, cooldown=1)
-        return Agenda(trigger, until, [True] * 3, 0.0)
+        return GrowthSchedule(trigger, until, [True] * 3, 0.0)
 
     whole = _run(make(), [0.5] * 12)
     first = make()
@@ -159,6 +167,8 @@ def test_a_book_taken_up_goes_on_as_the_first_one():
 
 
 def test_a_window_without_a_length_is_refused_at_the_begin():
-    agenda = Agenda(Plateau(), NoGain(window=30), [True], 0.0)
+    agenda = GrowthSchedule(
+        Plateau(), StopWithoutImprovement(window=30), [True], 0.0
+    )
     with pytest.raises(ValueError, match="`window` needs the length"):
         agenda.begin(RunLength(None, 5))

@@ -13,20 +13,21 @@ import keras
 from keras_netopt import registry
 from keras_netopt.points import RunLength
 from keras_netopt.training import order
-from keras_netopt.training.carrier import Carrier, State
+from keras_netopt.training.checkpoint_state import CheckpointState, State
 from keras_netopt.training.data_config import describe_data
 from keras_netopt.training.progress import Progress
 from keras_netopt.training.warnings import NotIntendedUseWarning
 
 
-class Piece(keras.callbacks.Callback):
+class ResumableCallback(keras.callbacks.Callback):
     """Base of the house's callbacks: says when, leaves the what to the engine.
 
-    A subclass overrides four events. `attach` runs once a fit as soon as the
-    model is built and before the first step where possible; everything that
-    can be wrong is found there. `start` runs at the first epoch begin, when
-    every other callback has restored what it restores. `advance` runs after
-    every execution, `finish` at the end of a fit that did not raise.
+    A subclass overrides four events. `on_model_ready` runs once a fit as soon
+    as the model is built and before the first step where possible; everything
+    that can be wrong is found there. `on_resume` runs at the first epoch
+    begin, when every other callback has restored what it restores. `on_steps`
+    runs after every execution, `on_fit_end` at the end of a fit that did not
+    raise.
     """
 
     data_args: tuple[str, ...] = ()
@@ -37,28 +38,28 @@ class Piece(keras.callbacks.Callback):
         self._warned: set[str] = set()
         self._attached = False
         self._started = False
-        self._entry = type(self).__name__
+        self._state_name = type(self).__name__
         self._loads_before = 0
         self._seen_model: weakref.ref[Any] | None = None
         self._trained: weakref.ref[Any] | None = None
 
-    def attach(self, model: keras.Model) -> None:
+    def on_model_ready(self, model: keras.Model) -> None:
         """Checks the settings against the model and prepares it."""
 
-    def start(self, model: keras.Model) -> None:
+    def on_resume(self, model: keras.Model) -> None:
         """Takes up the work at the position where the fit begins."""
 
-    def advance(self, before: int, after: int) -> None:
+    def on_steps(self, before: int, after: int) -> None:
         """Acts on the points in time `before < u <= after`."""
 
-    def finish(self, model: keras.Model) -> None:
+    def on_fit_end(self, model: keras.Model) -> None:
         """Brings the work to its end."""
 
     def progress_logs(self) -> dict[str, float]:
         """Returns what to add to the logs of batches and epochs."""
         return {}
 
-    def facts(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """Returns the JSON-safe state that a resumed fit needs."""
         return {}
 
@@ -68,9 +69,9 @@ class Piece(keras.callbacks.Callback):
         if model is None or self._is_known(model):
             return
         self._seen_model = weakref.ref(model)
-        self._loads_before = Carrier.of(model).loads
+        self._loads_before = CheckpointState.of(model).loads
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Resets what belongs to one model; called when another is trained."""
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -78,7 +79,7 @@ class Piece(keras.callbacks.Callback):
         self._warned.clear()
         if self._trained is None or self._trained() is not self._model:
             self._trained = weakref.ref(self._model)
-            self.forget()
+            self.reset()
         self._attached = self._started = False
         self._check_json()
         epochs = self.params["epochs"]
@@ -98,9 +99,9 @@ class Piece(keras.callbacks.Callback):
             return
         self._started = True
         self._progress.begin_epoch(epoch, step=self._saved_step())
-        Carrier.of(self.model).restore_random_again()
+        CheckpointState.of(self.model).restore_random_again()
         if self._attached:
-            self.start(self.model)
+            self.on_resume(self.model)
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
@@ -109,8 +110,8 @@ class Piece(keras.callbacks.Callback):
         before, after = self._progress.end_batch(batch)
         if not self._attached:
             self._attach()
-            self.start(self.model)
-        self.advance(before, after)
+            self.on_resume(self.model)
+        self.on_steps(before, after)
         if logs is not None:
             logs.update(self.progress_logs())
 
@@ -124,7 +125,7 @@ class Piece(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras, but not when `fit` raises."""
         if self._attached and self._started:
-            self.finish(self.model)
+            self.on_fit_end(self.model)
 
     def warn(self, category: type[Warning], text: str) -> None:
         """Warns once a fit, by name."""
@@ -135,31 +136,35 @@ class Piece(keras.callbacks.Callback):
 
     def saved(self) -> tuple[dict[str, Any], State] | None:
         """Returns the state that a file brought since this piece was set."""
-        carrier = Carrier.of(self._model)
-        if carrier.loads <= self._loads_before:
+        checkpoint_state = CheckpointState.of(self._model)
+        if checkpoint_state.loads <= self._loads_before:
             return None
-        found = carrier.loaded(self._entry)
+        found = checkpoint_state.loaded(self._state_name)
         if found is not None:
             self._check_settings(found[0].get("settings"))
         return found
 
-    def load_entry(self, name: str, load: Callable[[State], Any]) -> None:
+    def load_state_of(self, name: str, load: Callable[[State], Any]) -> None:
         """Hands the arrays of another entry over if a file brought any."""
-        carrier = Carrier.of(self._model)
-        if carrier.loads > self._loads_before:
-            brought = carrier.loaded(name)
+        checkpoint_state = CheckpointState.of(self._model)
+        if checkpoint_state.loads > self._loads_before:
+            brought = checkpoint_state.loaded(name)
             if brought is not None:
                 load(brought[1])
 
-    def neighbours(self, model: keras.Model) -> list[Any]:
+    def other_callbacks(self, model: keras.Model) -> list[Any]:
         """Lists the other callbacks of the house in this fit."""
-        entries = Carrier.of(model).entries.values()
-        return [e for e in entries if isinstance(e, Piece) and e is not self]
+        entries = CheckpointState.of(model).states.values()
+        return [
+            e
+            for e in entries
+            if isinstance(e, ResumableCallback) and e is not self
+        ]
 
     def save_state(self) -> tuple[dict[str, Any], State]:
-        """Called by the carrier whenever the weights are saved."""
+        """Called by `CheckpointState` whenever the weights are saved."""
         facts = {"settings": self._settings(), "step": self._progress.step}
-        return {**facts, **self.facts()}, {}
+        return {**facts, **self.get_state()}, {}
 
     def get_config(self) -> dict[str, Any]:
         """Returns every constructor argument, JSON-safe.
@@ -225,27 +230,27 @@ class Piece(keras.callbacks.Callback):
         return self._seen_model is not None and self._seen_model() is model
 
     def _enter(self, callbacks: list[Any]) -> None:
-        entries = Carrier.of(self._model).entries
-        for name, entry in list(entries.items()):
-            if isinstance(entry, Piece) and all(
+        states = CheckpointState.of(self._model).states
+        for name, entry in list(states.items()):
+            if isinstance(entry, ResumableCallback) and all(
                 entry is not c for c in callbacks
             ):
-                del entries[name]  # A piece of an earlier fit.
-        entries[self._entry] = self
+                del states[name]  # A callback of an earlier fit.
+        states[self._state_name] = self
 
     def _attach(self) -> None:
-        self.attach(self.model)
+        self.on_model_ready(self.model)
         self._attached = True
 
     def _saved_step(self) -> int | None:
-        carrier = Carrier.of(self._model)
-        if carrier.loads <= self._loads_before:
+        checkpoint_state = CheckpointState.of(self._model)
+        if checkpoint_state.loads <= self._loads_before:
             return None
-        found = carrier.peek(self._entry)
+        found = checkpoint_state.peek(self._state_name)
         return None if found is None else found["step"]
 
     def _check_order(self, callbacks: list[Any]) -> None:
-        self._name_entry(callbacks)
+        self._choose_state_name(callbacks)
         method = registry.get(type(self).__name__)
         if not callbacks or method is None:
             return
@@ -260,10 +265,10 @@ class Piece(keras.callbacks.Callback):
                 "that what they save and log is the current state.",
             )
 
-    def _name_entry(self, callbacks: list[Any]) -> None:
+    def _choose_state_name(self, callbacks: list[Any]) -> None:
         own = [c for c in callbacks if type(c) is type(self)]
         where = next((i for i, c in enumerate(own) if c is self), 0)
-        self._entry = f"{type(self).__name__}{where or ''}"
+        self._state_name = f"{type(self).__name__}{where or ''}"
 
     def _settings(self) -> dict[str, Any]:
         names = inspect.signature(type(self)).parameters

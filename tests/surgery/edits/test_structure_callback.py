@@ -3,13 +3,13 @@ import numpy as np
 import pytest
 
 from keras_netopt import surgery
-from keras_netopt.surgery.edits.session import EditingPiece
+from keras_netopt.surgery.edits.structure_callback import StructureCallback
 
 EPOCHS, STEPS = 5, 3
 
 
 @keras.saving.register_keras_serializable("tests")
-class Cutter(EditingPiece):
+class Cutter(StructureCallback):
     """Cuts unit 0 of layers: at epoch ends that say so, and at a step."""
 
     def __init__(self, epochs=(0, 2), step=None, layer="inner"):
@@ -17,10 +17,10 @@ class Cutter(EditingPiece):
         self.epochs = list(epochs)
         self.step = step
         self.layer = layer
-        self.forget()
+        self.reset()
 
-    def forget(self):
-        super().forget()
+    def reset(self):
+        super().reset()
         self._pending = False
         self._stepped = False
         self.losses = []
@@ -39,8 +39,8 @@ class Cutter(EditingPiece):
         self._pending = False
         return [lambda model: surgery.remove(model, {self.layer: [0]})]
 
-    def facts(self):
-        facts = super().facts()
+    def get_state(self):
+        facts = super().get_state()
         return {**facts, "pending": self._pending, "stepped": self._stepped}
 
     def resume(self, facts):
@@ -92,12 +92,12 @@ def state(model):
 def test_edits_are_made_when_the_next_epoch_begins(fit):
     seen = []
 
-    class Watch(keras.callbacks.Callback):
+    class Recorder(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             seen.append(width(self.model))
 
     cutter = Cutter()
-    model = fit([Watch(), cutter])
+    model = fit([Recorder(), cutter])
     assert seen == [5, 4, 4, 3, 3]
     history = model.history.history
     assert history["params"][0] > history["params"][1] > history["params"][3]
@@ -115,12 +115,12 @@ def test_nothing_is_edited_after_the_last_epoch(fit):
 def test_edits_between_two_batches_train_on(fit):
     seen = {}
 
-    class Watch(keras.callbacks.Callback):
+    class Recorder(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             kernel = self.model.get_layer("inner").kernel
             seen[len(seen)] = np.array(keras.ops.convert_to_numpy(kernel))
 
-    model = fit([Cutter(epochs=[], step=4), Watch()], epochs=2)
+    model = fit([Cutter(epochs=[], step=4), Recorder()], epochs=2)
     assert [seen[k].shape[-1] for k in range(6)] == [5, 5, 5, 5, 4, 4]
     assert np.abs(seen[5] - seen[4]).min() > 0
     assert int(model.optimizer.iterations) == 2 * STEPS

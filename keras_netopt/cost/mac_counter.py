@@ -11,7 +11,7 @@ from keras_netopt.training.layers import walk_layers
 PASSES = 3  # Forward, and backward for the weights and for the inputs.
 
 
-class Ledger:
+class MacCounter:
     """Counts the multiply-accumulates that a training has spent.
 
     Each sample costs three times the MACs of one forward pass through the
@@ -22,9 +22,9 @@ class Ledger:
 
     Example:
 
-    >>> ledger = Ledger()
-    >>> ledger.add(samples=10, macs=100)
-    >>> ledger.spent
+    >>> counter = MacCounter()
+    >>> counter.add(samples=10, macs=100)
+    >>> counter.spent
     3000
 
     Args:
@@ -88,7 +88,7 @@ def matched_epochs(spent: int, model: keras.Model, *, samples: int) -> float:
     2.0
 
     Args:
-        spent: Training MACs to spend, as `CostLedger.spent()` counts them.
+        spent: Training MACs to spend, as `ComputeTracker.spent()` counts them.
         model: A built model of fixed size.
         samples: Training samples an epoch, at least 1.
 
@@ -113,7 +113,7 @@ def matched_epochs(spent: int, model: keras.Model, *, samples: int) -> float:
 
 
 def _has_shares(model: keras.Model) -> bool:
-    """Whether what a pass runs depends on dials that may have moved."""
+    """Whether the cost of a pass depends on scheduled variables."""
     return any(hasattr(one, "netopt_shares") for one in walk_layers(model))
 
 

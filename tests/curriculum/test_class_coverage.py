@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_netopt.curriculum.guard import coverage, guarded_order
+from keras_netopt.curriculum.class_coverage import coverage, guarded_order
 from keras_netopt.curriculum.labels import class_labels
 
 
