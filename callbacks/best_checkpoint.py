@@ -11,12 +11,13 @@ from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.checks import check_fraction
 from keras_netopt.serialization import export_class
 from keras_netopt.training import CheckpointState, NoEffectWarning, State, order
+from keras_netopt.training.captured_arguments import CapturedArguments
 
 _TOLERANCE = 1e-6
 
 
 @export_class
-class BestCheckpoint(keras.callbacks.ModelCheckpoint):
+class BestCheckpoint(CapturedArguments, keras.callbacks.ModelCheckpoint):
     """Saves the best epoch, but never one denser than the target.
 
     The best epochs of a pruning run are usually its early, dense ones, and
@@ -56,6 +57,8 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
             callback stands before a `Pruning`, before the first step.
     """
 
+    must_follow = ("Pruning",)
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],
@@ -90,7 +93,7 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
         """Called by Keras: each fit has a best epoch of its own."""
         callbacks = order.active_callbacks()
         if callbacks:
-            order.require_after(self, callbacks, ("Pruning",))
+            order.require_after(self, callbacks, self.must_follow)
         super().on_train_begin(logs)
         self.best = None
         self._saved_epoch = None
@@ -139,26 +142,6 @@ class BestCheckpoint(keras.callbacks.ModelCheckpoint):
                 NoEffectWarning,
                 stacklevel=2,
             )
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns every constructor argument."""
-        return {
-            "filepath": self.filepath,
-            "monitor": self.monitor,
-            "mode": self.mode,
-            "sparsity": self.sparsity,
-            "save_weights_only": self.save_weights_only,
-            "verbose": self.verbose,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "BestCheckpoint":
-        """Builds the callback again."""
-        return cls(**config)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "BestCheckpoint":
-        """Copies the settings, not the model."""
-        return type(self).from_config(self.get_config())
 
     def _counts(self, logs: dict[str, Any]) -> bool:
         if self.sparsity is not None:

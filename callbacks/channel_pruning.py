@@ -29,6 +29,7 @@ from keras_netopt.surgery.edits.structure_callback import (
     StructureCallback,
 )
 from keras_netopt.training import NoEffectWarning
+from keras_netopt.training.order import LOGGERS
 
 
 @export_class
@@ -116,6 +117,7 @@ class ChannelPruning(StructureCallback):
         (coupled groups).
     """
 
+    should_precede = ("ModelCheckpoint", *LOGGERS)
     data_args = ("data",)
 
     def __init__(
@@ -316,10 +318,10 @@ class ChannelPruning(StructureCallback):
             data=self.data if self.recalibrate else None,
         )
 
-    def _config_value(self, name: str) -> Any:
+    def _config_value(self, name: str, value: Any) -> Any:
         if name in ("include", "exclude"):
-            return matching_config.to_config(getattr(self, name))
-        return super()._config_value(name)
+            return matching_config.to_config(value)
+        return super()._config_value(name, value)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **data: Any) -> Any:

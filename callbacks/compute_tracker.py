@@ -8,6 +8,7 @@ from keras_netopt.cost import MacCounter, summarize
 from keras_netopt.cost.mac_counter import loss_metric
 from keras_netopt.serialization import export_class
 from keras_netopt.training import NoEffectWarning, ResumableCallback
+from keras_netopt.training.order import LOGGERS
 
 
 @export_class
@@ -37,6 +38,8 @@ class ComputeTracker(ResumableCallback):
         ValueError: If the model keeps no metric called "loss", as with a
             `train_step` of its own, before the first step.
     """
+
+    should_precede = LOGGERS
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,5 @@
 """Decides which samples the model sees next, while `fit` runs."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +28,7 @@ from keras_netopt.training import (
     State,
     order,
 )
+from keras_netopt.training.order import LOGGERS
 
 
 @export_class
@@ -125,6 +125,7 @@ class Curriculum(ResumableCallback):
         Platanios et al., 2019, https://arxiv.org/abs/1903.09848.
     """
 
+    should_precede = LOGGERS
     data_args = ("x", "y", "sample_weight", "difficulty", "labels")
     # Nothing is done at batches, so JAX and torch need not wait for them.
     on_train_batch_end = keras.callbacks.Callback.on_train_batch_end
@@ -353,10 +354,8 @@ class Curriculum(ResumableCallback):
     def __deepcopy__(self, memo: dict[int, Any]) -> "Curriculum":
         """A copy plans for the same data: a tuner gives `fit` the original."""
         copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
         ResumableCallback.__init__(copied)
-        for name in inspect.signature(type(self)).parameters:
-            setattr(copied, name, getattr(self, name))
-        copied._made_of, copied._data = self._made_of, self._data
         copied.reset()
         return copied
 
@@ -381,9 +380,8 @@ class Curriculum(ResumableCallback):
         return super().from_config(config, **data)
 
     def _settings(self) -> dict[str, Any]:
-        found = super()._settings()
-        del found["verbose"]  # It may change from one run to the next.
-        return found
+        found = super()._settings()  # `verbose` may differ between runs.
+        return {k: v for k, v in found.items() if "verbose" not in k}
 
     def _bar(self) -> int:
         if self.verbose != "auto":

@@ -46,6 +46,7 @@ from keras_netopt.training import (
     NoEffectWarning,
     NotIntendedUseWarning,
 )
+from keras_netopt.training.order import LOGGERS
 
 Actions = Action | Sequence[Action]
 # What half precision rounds, as a share of the largest output.
@@ -129,6 +130,7 @@ class Growing(StructureCallback):
         al., *AutoGrow*, 2020, https://arxiv.org/abs/1906.02909.
     """
 
+    should_precede = LOGGERS
     data_args = ("data",)
 
     def __init__(
@@ -386,7 +388,7 @@ class Growing(StructureCallback):
                 "constant until the last growth, new units learn more then.",
             )
 
-    def _config_value(self, name: str) -> Any:
-        if name == "when" and isinstance(self.when, Mapping):
-            return keras.saving.serialize_keras_object(self._trigger)
-        return super()._config_value(name)
+    def _config_value(self, name: str, value: Any) -> Any:
+        if name == "when" and isinstance(value, Mapping):
+            value = as_trigger(value)
+        return super()._config_value(name, value)

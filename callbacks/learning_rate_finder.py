@@ -77,6 +77,9 @@ class LearningRateFinder(ResumableCallback):
         with the lowest loss is the rule of the fastai library.
     """
 
+    must_follow = ("EarlyStopping(restore_best_weights=True)",)
+    conflicts_with = ("ChannelPruning", "Growing", "Pruning")
+
     def __init__(
         self,
         min_lr: float = 1e-7,

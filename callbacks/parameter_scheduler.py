@@ -17,6 +17,7 @@ from keras_netopt.schedules import Constant, Schedule, Steps, as_schedule
 from keras_netopt.serialization import export_class
 from keras_netopt.sparsity import matching_config
 from keras_netopt.training import NoEffectWarning, ResumableCallback
+from keras_netopt.training.order import LOGGERS
 
 PERIODS = ("step", "epoch")
 
@@ -81,6 +82,8 @@ class ParameterScheduler(ResumableCallback):
         models with progressive layer dropping", 2020,
         https://arxiv.org/abs/2010.13369, as one of many schedules.
     """
+
+    should_precede = LOGGERS
 
     def __init__(
         self,
@@ -177,10 +180,12 @@ class ParameterScheduler(ResumableCallback):
         layers = matching_config.from_config(rest.pop("layers", None))
         return super().from_config(rest, layers=layers, **data)
 
-    def _config_value(self, name: str) -> Any:
+    def _config_value(self, name: str, value: Any) -> Any:
         if name == "layers":
-            return matching_config.to_config(self.layers)
-        return super()._config_value(name)
+            return matching_config.to_config(value)
+        if name == "schedule" and isinstance(value, Mapping):
+            value = _as_schedule(value)
+        return super()._config_value(name, value)
 
     def _turn(self) -> None:
         if self._scheduled is None:

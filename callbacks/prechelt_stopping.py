@@ -21,6 +21,7 @@ from keras_netopt.training import (
     ResumableCallback,
     order,
 )
+from keras_netopt.training.order import LOGGERS
 
 # How names of metrics end that are better the higher they are.
 _RISING = re.compile(
@@ -98,6 +99,8 @@ class PrecheltStopping(ResumableCallback):
         the Trade*, 1998, https://doi.org/10.1007/3-540-49430-8_3 (alpha and s
         are `threshold`, k is `strip`).
     """
+
+    should_precede = LOGGERS
 
     def __init__(
         self,

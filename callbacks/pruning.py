@@ -13,6 +13,7 @@ from keras_netopt.sparsity import matching_config
 from keras_netopt.sparsity.report import describe
 from keras_netopt.sparsity.session import PruningSession
 from keras_netopt.training import MaskStore, NoEffectWarning, ResumableCallback
+from keras_netopt.training.order import LOGGERS
 
 
 @export_class
@@ -87,6 +88,8 @@ class Pruning(ResumableCallback):
         `sparsity`); Han et al., 2015, https://arxiv.org/abs/1506.02626.
     """
 
+    must_follow = ("EarlyStopping(restore_best_weights=True)",)
+    should_precede = ("ModelCheckpoint", *LOGGERS)
     data_args = ("data",)
 
     def __init__(
@@ -255,15 +258,15 @@ class Pruning(ResumableCallback):
         label = self.recipe.pattern.label
         return describe(self._session.model, self._selection, masks, label)
 
-    def _config_value(self, name: str) -> Any:
+    def _config_value(self, name: str, value: Any) -> Any:
         if name in ("include", "exclude"):
-            return matching_config.to_config(getattr(self, name))
-        if name == "allocation" and isinstance(self.allocation, dict):
+            return matching_config.to_config(value)
+        if name == "allocation" and isinstance(value, dict):
             return {
-                matching_config.to_config(key): value
-                for key, value in self.allocation.items()
+                matching_config.to_config(key): share
+                for key, share in value.items()
             }
-        return super()._config_value(name)
+        return super()._config_value(name, value)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **data: Any) -> Any:

@@ -10,6 +10,7 @@ from keras_netopt.curriculum.selection import METHODS, check_keep
 from keras_netopt.points import Point, check_point, in_order, resolve_point
 from keras_netopt.serialization import export_class
 from keras_netopt.training import NoEffectWarning, ResumableCallback
+from keras_netopt.training.order import LOGGERS
 from keras_netopt.training.sample_loss import has_loss
 from keras_netopt.training.step_filter import StepFilter
 
@@ -86,6 +87,8 @@ class SelectiveBackprop(ResumableCallback):
         al., 2022, https://arxiv.org/abs/2206.07137.
     """
 
+    should_precede = LOGGERS
+
     def __init__(
         self,
         keep: float = 0.5,
@@ -156,8 +159,8 @@ class SelectiveBackprop(ResumableCallback):
                 "samples are chosen by it. "
                 "Received: loss=None"
             )
-        others = [type(n) for n in self.other_callbacks(model)]
-        if SelectiveBackprop in others:
+        others = self.other_callbacks(model)
+        if any(isinstance(other, SelectiveBackprop) for other in others):
             raise ValueError(
                 "SelectiveBackprop may be in a fit once: two would choose from "
                 f"each other's choice. Received: another beside {self!r}"

@@ -1,7 +1,7 @@
 """One row per public piece: what it is for and with whom it can collide.
 
-The rows drive the contract suite, the docs table and `keras-netopt methods`,
-and callbacks read their order rules here. This package imports no Keras.
+The rows drive the contract suite, the docs table and `keras-netopt methods`.
+This package imports no Keras.
 """
 
 from collections.abc import Iterable
@@ -16,11 +16,10 @@ from keras_netopt.registry import (
     sparsity,
     surgery,
 )
-from keras_netopt.registry.method import ALL_DOMAINS, LOGGERS, Method
+from keras_netopt.registry.method import ALL_DOMAINS, Method
 
 __all__ = [
     "ALL_DOMAINS",
-    "LOGGERS",
     "METHODS",
     "Method",
     "get",

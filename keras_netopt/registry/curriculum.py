@@ -1,6 +1,6 @@
 """Curriculum: rows of the registry."""
 
-from keras_netopt.registry.method import LOGGERS, Method
+from keras_netopt.registry.method import Method
 
 METHODS: tuple[Method, ...] = (
     Method(
@@ -12,7 +12,6 @@ METHODS: tuple[Method, ...] = (
         reference="Wu et al. 2020, arXiv 2012.03107; Platanios et al. 2019, "
         "arXiv 1903.09848",
         touches=frozenset({"data"}),
-        before=LOGGERS,
         limits={
             "C3": "it orders the samples itself, so no setting repeats the "
             "order that `fit` gives plain arrays"
@@ -28,7 +27,6 @@ METHODS: tuple[Method, ...] = (
         reference="Jiang et al. 2019, arXiv 1910.00762; Mindermann et al. "
         "2022, arXiv 2206.07137",
         touches=frozenset({"data", "train_step"}),
-        before=LOGGERS,
         retraces="on_event",
         limits={"C3": "whatever it chooses changes what is learnt"},
     ),

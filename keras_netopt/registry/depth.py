@@ -1,6 +1,6 @@
 """Adaptive depth: rows of the registry."""
 
-from keras_netopt.registry.method import LOGGERS, Method
+from keras_netopt.registry.method import Method
 
 METHODS: tuple[Method, ...] = (
     Method(
@@ -10,7 +10,6 @@ METHODS: tuple[Method, ...] = (
         card="stochastic_depth",
         reference="Zhang and He 2020, arXiv 2010.13369",
         touches=frozenset({"scheduled_variables"}),
-        before=LOGGERS,
         limits={"C3": "a scheduled variable holds some value at every step"},
     ),
     Method(

@@ -1,6 +1,6 @@
 """Learning rates and when to stop: rows of the registry."""
 
-from keras_netopt.registry.method import LOGGERS, Method
+from keras_netopt.registry.method import Method
 
 METHODS: tuple[Method, ...] = (
     Method(
@@ -9,8 +9,6 @@ METHODS: tuple[Method, ...] = (
         summary="Finds a learning rate in one sweep, changes nothing.",
         card="learning_rate",
         reference="Smith 2015, arXiv 1506.01186",
-        after=("EarlyStopping(restore_best_weights=True)",),
-        conflicts=("ChannelPruning", "Growing", "Pruning"),
         limits={
             "C3": "it ends where it began, so a fit with it trains nothing"
         },
@@ -21,7 +19,6 @@ METHODS: tuple[Method, ...] = (
         summary="Ends `fit` by what is lost, not by patience.",
         card="early_stopping",
         reference="Prechelt 1998, doi 10.1007/3-540-49430-8_3",
-        before=LOGGERS,
     ),
     Method(
         name="learning_rate.OneCycle",

@@ -4,15 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ALL_DOMAINS = ("image", "text", "audio", "tabular", "rl")
-LOGGERS = ("CSVLogger", "TensorBoard")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """Describes one public piece.
-
-    Order rules name callback classes, their own or a parent's, and may add
-    one attribute: `"EarlyStopping(restore_best_weights=True)"`.
 
     Example:
 
@@ -37,11 +33,6 @@ class Method:
         touches: What it changes, of "weights", "shapes", "graph", "data",
             "loss", "train_step", "optimizer" and
             "scheduled_variables". Defaults to `()`.
-        after: Callbacks that must stand before it, else a ValueError.
-            Defaults to `()`.
-        before: Callbacks that should stand behind it, else a warning.
-            Defaults to `()`.
-        conflicts: Callbacks that cannot be in the same fit. Defaults to `()`.
         retraces: How often it forces a new compiled step: "never",
             "on_event" or "epoch". Defaults to `"never"`.
         limits: Contract checks that it is exempt from, each with the reason.
@@ -59,9 +50,6 @@ class Method:
     domains: tuple[str, ...] = ALL_DOMAINS
     reference: str = ""
     touches: frozenset[str] = frozenset()
-    after: tuple[str, ...] = ()
-    before: tuple[str, ...] = ()
-    conflicts: tuple[str, ...] = ()
     retraces: str = "never"
     limits: Mapping[str, str] = field(default_factory=dict, hash=False)
     data_args: tuple[str, ...] = ()

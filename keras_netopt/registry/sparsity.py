@@ -1,6 +1,6 @@
 """Pruning: rows of the registry."""
 
-from keras_netopt.registry.method import LOGGERS, Method
+from keras_netopt.registry.method import Method
 
 METHODS: tuple[Method, ...] = (
     Method(
@@ -11,8 +11,6 @@ METHODS: tuple[Method, ...] = (
         card="pruning",
         reference="Zhu and Gupta 2017, arXiv 1710.01878",
         touches=frozenset({"weights", "optimizer"}),
-        after=("EarlyStopping(restore_best_weights=True)",),
-        before=("ModelCheckpoint", *LOGGERS),
         data_args=("data",),
     ),
     Method(
@@ -20,7 +18,6 @@ METHODS: tuple[Method, ...] = (
         kind="callback",
         summary="Saves the best epoch, never one denser than the target.",
         card="pruning",
-        after=("Pruning",),
     ),
     Method(
         name="sparsity.prune",

@@ -1,6 +1,6 @@
 """Channel pruning and growing: rows of the registry."""
 
-from keras_netopt.registry.method import LOGGERS, Method
+from keras_netopt.registry.method import Method
 
 METHODS: tuple[Method, ...] = (
     Method(
@@ -11,7 +11,6 @@ METHODS: tuple[Method, ...] = (
         card="channel_pruning",
         reference="Li et al. 2016, arXiv 1608.08710",
         touches=frozenset({"weights", "shapes", "optimizer"}),
-        before=("ModelCheckpoint", *LOGGERS),
         retraces="on_event",
         limits={"C7": "a new object changes the model once more"},
         data_args=("data",),
@@ -21,7 +20,6 @@ METHODS: tuple[Method, ...] = (
         kind="callback",
         summary="Counts the MACs that a training has spent.",
         card="growing",
-        before=LOGGERS,
     ),
     Method(
         name="callbacks.Growing",
@@ -32,7 +30,6 @@ METHODS: tuple[Method, ...] = (
         reference="Chen et al. 2016, arXiv 1511.05641; Wen et al. 2020, "
         "arXiv 1906.02909",
         touches=frozenset({"weights", "shapes", "graph", "optimizer"}),
-        before=LOGGERS,
         retraces="on_event",
         limits={"C7": "a new object changes the model once more"},
         data_args=("data",),

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+LOGGERS = ("CSVLogger", "TensorBoard")
 _RULE = re.compile(r"(?P<name>\w+)(?:\((?P<key>\w+)=(?P<value>\w+)\))?")
 
 
@@ -68,7 +69,7 @@ def fit_arguments(model: Any) -> dict[str, Any]:
 
 
 def matches(callback: Any, rule: str) -> bool:
-    """Says whether a rule of the registry means a callback.
+    """Returns whether an order rule names a callback.
 
     Example:
 

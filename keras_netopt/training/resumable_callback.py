@@ -1,7 +1,5 @@
 """What every callback of the house shares."""
 
-import functools
-import inspect
 import json
 import warnings
 import weakref
@@ -10,16 +8,15 @@ from typing import Any
 
 import keras
 
-from keras_netopt import registry
 from keras_netopt.points import RunLength
 from keras_netopt.training import order
+from keras_netopt.training.captured_arguments import CapturedArguments
 from keras_netopt.training.checkpoint_state import CheckpointState, State
-from keras_netopt.training.data_config import describe_data
 from keras_netopt.training.progress import Progress
 from keras_netopt.training.warnings import NotIntendedUseWarning
 
 
-class ResumableCallback(keras.callbacks.Callback):
+class ResumableCallback(CapturedArguments, keras.callbacks.Callback):
     """Base of the house's callbacks: says when, leaves the what to the engine.
 
     A subclass overrides four events. `on_model_ready` runs once a fit as soon
@@ -28,9 +25,24 @@ class ResumableCallback(keras.callbacks.Callback):
     begin, when every other callback has restored what it restores. `on_steps`
     runs after every execution, `on_fit_end` at the end of a fit that did not
     raise.
+
+    A subclass declares with which callbacks it can share a `fit` call. Each
+    rule is the name of a class, its own or a parent's, optionally with one
+    attribute, as in "EarlyStopping(restore_best_weights=True)". Subclasses
+    inherit the rules.
+
+    Attributes:
+        must_follow: Callbacks that must be listed before this one, else a
+            ValueError.
+        should_precede: Callbacks that should be listed after this one, else
+            a warning.
+        conflicts_with: Callbacks that cannot be used in the same `fit` call.
+        data_args: Arguments that hold data and are not saved.
     """
 
-    data_args: tuple[str, ...] = ()
+    must_follow: tuple[str, ...] = ()
+    should_precede: tuple[str, ...] = ()
+    conflicts_with: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,54 +178,6 @@ class ResumableCallback(keras.callbacks.Callback):
         facts = {"settings": self._settings(), "step": self._progress.step}
         return {**facts, **self.get_state()}, {}
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns every constructor argument, JSON-safe.
-
-        Data go in as a checksum, functions as the name under which they are
-        registered with Keras; `from_config` takes both again by name.
-        """
-        names = inspect.signature(type(self)).parameters
-        return {name: self._config_value(name) for name in names}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
-        """Builds the callback again.
-
-        Args:
-            config: What `get_config` returned.
-            **data: What a config cannot hold: data, and functions that are
-                not registered with Keras.
-
-        Returns:
-            A callback with the same settings.
-        """
-        plain = {
-            key: _revived(value)
-            for key, value in config.items()
-            if key not in {*cls.data_args, *data}
-        }
-        return cls(**plain, **data)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles the settings; neither the model nor its state."""
-        names = inspect.signature(type(self)).parameters
-        arguments = {name: getattr(self, name) for name in names}
-        return functools.partial(type(self), **arguments), ()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """Copies the settings; neither the model nor its state."""
-        names = inspect.signature(type(self)).parameters
-        return type(self)(**{name: getattr(self, name) for name in names})
-
-    def __repr__(self) -> str:
-        names = inspect.signature(type(self)).parameters
-        shown = ", ".join(
-            f"{n}={getattr(self, n)!r}"
-            for n in names
-            if n not in self.data_args
-        )
-        return f"{type(self).__name__}({shown})"
-
     def _check_json(self) -> None:
         """Finds settings that no file can hold before the first step."""
         try:
@@ -251,12 +215,13 @@ class ResumableCallback(keras.callbacks.Callback):
 
     def _check_order(self, callbacks: list[Any]) -> None:
         self._choose_state_name(callbacks)
-        method = registry.get(type(self).__name__)
-        if not callbacks or method is None:
+        if not callbacks:
             return
-        order.refuse_conflicts(self, callbacks, method.conflicts)
-        order.require_after(self, callbacks, method.after)
-        early = order.misplaced(self, callbacks, method.before, after=False)
+        order.refuse_conflicts(self, callbacks, self.conflicts_with)
+        order.require_after(self, callbacks, self.must_follow)
+        early = order.misplaced(
+            self, callbacks, self.should_precede, after=False
+        )
         if early:
             names = ", ".join(type(c).__name__ for c in early)
             self.warn(
@@ -266,46 +231,20 @@ class ResumableCallback(keras.callbacks.Callback):
             )
 
     def _choose_state_name(self, callbacks: list[Any]) -> None:
-        own = [c for c in callbacks if type(c) is type(self)]
+        name = type(self).__name__
+        own = [c for c in callbacks if type(c).__name__ == name]
         where = next((i for i, c in enumerate(own) if c is self), 0)
-        self._state_name = f"{type(self).__name__}{where or ''}"
-
-    def _settings(self) -> dict[str, Any]:
-        names = inspect.signature(type(self)).parameters
-        # Data can be large: no checksum each time that weights are saved.
-        return {
-            name: self._config_value(name)
-            for name in names
-            if name not in self.data_args
-        }
+        self._state_name = f"{name}{where or ''}"
 
     def _check_settings(self, saved: dict[str, Any] | None) -> None:
-        own = self._settings()
+        own = json.loads(json.dumps(self._settings()))
         if saved is None or saved == own:
             return
-        names = [k for k in own if own[k] != saved.get(k)]
+        names = [k for k in {**own, **saved} if own.get(k) != saved.get(k)]
         was = ", ".join(f"{k}={saved.get(k)!r}" for k in names)
-        now = ", ".join(f"{k}={own[k]!r}" for k in names)
+        now = ", ".join(f"{k}={own.get(k)!r}" for k in names)
         raise ValueError(
             f"The saved state belongs to a {type(self).__name__} with other "
             f"settings: {was}. Use the same ones, or remove the checkpoint. "
             f"Received: {now}"
         )
-
-    def _config_value(self, name: str) -> Any:
-        value = getattr(self, name)
-        if name in self.data_args:
-            return describe_data(value)
-        if value is None or isinstance(value, bool | int | float | str):
-            return value
-        if inspect.isroutine(value):
-            return keras.saving.get_registered_name(value)
-        return keras.saving.serialize_keras_object(value)
-
-
-def _revived(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        return keras.saving.deserialize_keras_object(value)
-    if isinstance(value, str) and ">" in value:
-        return keras.saving.get_registered_object(value) or value
-    return value

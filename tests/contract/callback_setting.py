@@ -74,9 +74,14 @@ class Setting:
         assert found is not None
         return found
 
+    @property
+    def kind(self) -> type[Any]:
+        """The public class."""
+        found: type[Any] = getattr(netopt.callbacks, self.row.short_name)
+        return found
+
     def build(self, case: Case, arguments: Arguments | None = None) -> Any:
-        kind = getattr(netopt.callbacks, self.row.short_name)
-        return kind(
+        return self.kind(
             **(self.arguments(case) if arguments is None else arguments)
         )
 

@@ -1,0 +1,119 @@
+"""C25: a subclass of a callback does everything that its base class does."""
+
+import copy
+import json
+import pickle
+
+import keras
+import pytest
+from contract import callback_setting, probes, resume, settings, zoo
+from contract.rows import ONE_A_PIECE
+from contract.test_compose import OTHERS
+
+
+def _plain(base):
+    return type("Plain", (base,), {"__module__": __name__})
+
+
+def _with_kwargs(base):
+    def __init__(self, **kwargs):
+        super(cls, self).__init__(**kwargs)
+
+    members = {"__module__": __name__, "__init__": __init__}
+    cls = type("WithKwargs", (base,), members)
+    return cls
+
+
+MAKERS = (_plain, _with_kwargs)
+# `pickle` looks classes up by name in their module.
+SUBCLASSES = {
+    (maker, piece): maker(setting.kind)
+    for maker in MAKERS
+    for piece, setting in settings.PIECES.items()
+}
+for (_, _piece), _cls in SUBCLASSES.items():
+    _cls.__qualname__ = f"{_cls.__name__}{_piece.rpartition('.')[2]}"
+    globals()[_cls.__qualname__] = _cls
+BOTH = pytest.mark.parametrize("maker", MAKERS, ids=lambda f: f.__name__)
+
+
+class Interrupted(Exception):
+    """Ends a `fit` call in the middle."""
+
+
+@pytest.fixture
+def subclass(setting, maker):
+    return SUBCLASSES[maker, setting.piece]
+
+
+@pytest.mark.check("C25")
+@BOTH
+@ONE_A_PIECE
+def test_order_rules_hold_for_a_subclass(subclass, setting, case):
+    first = [(rule, "must come after") for rule in subclass.must_follow]
+    never = [(rule, "cannot be") for rule in subclass.conflicts_with]
+    for rule, message in (*first, *never):
+        callbacks = [
+            subclass(**setting.arguments(case)),
+            OTHERS[rule](case.folder),
+        ]
+        with pytest.raises(ValueError, match=f"{subclass.__name__} {message}"):
+            probes.fit(zoo.compiled(eager=True), "mlp", callbacks)
+
+
+@pytest.mark.check("C25")
+@BOTH
+@ONE_A_PIECE
+def test_a_subclass_is_copied_pickled_and_configured(subclass, setting, case):
+    callback = subclass(**setting.arguments(case))
+    config = json.loads(json.dumps(callback.get_config()))
+    data = {
+        name: setting.arguments(case)[name]
+        for name in setting.row.data_args
+        if name in setting.arguments(case)
+    }
+    twins = [
+        copy.deepcopy(callback),
+        pickle.loads(pickle.dumps(callback)),
+        subclass.from_config(config, **data),
+    ]
+    for twin in twins:
+        assert type(twin) is subclass
+        assert twin is not callback
+        assert twin.get_config() == config
+    given = {k: v for k, v in config.items() if k in setting.arguments(case)}
+    base = setting.build(case).get_config()
+    assert given == {k: base[k] for k in given}
+    assert repr(twins[0]) == repr(twins[1]) == repr(callback)
+    assert repr(callback).startswith(f"{subclass.__name__}(")
+
+
+@pytest.mark.check("C25")
+@ONE_A_PIECE
+def test_a_resumed_subclass_repeats_its_base_class(setting, tmp_path):
+    """One fit of the base class; each subclass is interrupted and resumed."""
+    expected = _trained(setting, setting.kind, tmp_path / "base")
+    for maker in MAKERS:
+        subclass = SUBCLASSES[maker, setting.piece]
+        folder = tmp_path / maker.__name__
+        backup = keras.callbacks.BackupAndRestore(str(folder / "backup"))
+        bomb = probes.AtBatch(resume.KILLED_AFTER, _interrupt)
+        with pytest.raises(Interrupted):
+            _trained(setting, subclass, folder, backup, bomb)
+        found = _trained(setting, subclass, folder, backup)
+
+        probes.assert_same(found, expected)
+
+
+def _interrupt(model):
+    raise Interrupted
+
+
+def _trained(setting, kind, folder, *others):
+    folder.mkdir(exist_ok=True)
+    case = callback_setting.case("mlp", folder)
+    model = zoo.compiled("mlp")
+    callback = kind(**setting.arguments(case))
+    callbacks = [*setting.callbacks(case, callback), *others]
+    probes.fit(model, "mlp", callbacks, epochs=resume.EPOCHS)
+    return resume.without(probes.state(model), "carrier ")
