@@ -2,7 +2,6 @@
 
 import math
 import os
-import warnings
 from typing import Any
 
 import keras
@@ -11,13 +10,13 @@ from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.checks import check_fraction
 from keras_netopt.serialization import export_class
 from keras_netopt.training import CheckpointState, NoEffectWarning, State, order
-from keras_netopt.training.captured_arguments import CapturedArguments
+from keras_netopt.training.callback_mixin import CallbackMixin
 
 _TOLERANCE = 1e-6
 
 
 @export_class
-class BestCheckpoint(CapturedArguments, keras.callbacks.ModelCheckpoint):
+class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
     """Saves the best epoch, but never one denser than the target.
 
     The best epochs of a pruning run are usually its early, dense ones, and
@@ -91,9 +90,10 @@ class BestCheckpoint(CapturedArguments, keras.callbacks.ModelCheckpoint):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras: each fit has a best epoch of its own."""
+        self._warned.clear()
         callbacks = order.active_callbacks()
         if callbacks:
-            order.require_after(self, callbacks, self.must_follow)
+            self.check_order(callbacks)
         super().on_train_begin(logs)
         self.best = None
         self._saved_epoch = None
@@ -134,13 +134,12 @@ class BestCheckpoint(CapturedArguments, keras.callbacks.ModelCheckpoint):
         """Called by Keras: warns where no epoch was sparse enough."""
         super().on_train_end(logs)
         if self._saved_epoch is None:
-            warnings.warn(
-                "BestCheckpoint: no epoch reached the target sparsity with a "
+            self.warn(
+                NoEffectWarning,
+                "no epoch reached the target sparsity with a "
                 f"value of `{self.monitor}`, nothing was saved. Train longer "
                 "or let the schedule end earlier; the trained model itself is "
                 "complete.",
-                NoEffectWarning,
-                stacklevel=2,
             )
 
     def _counts(self, logs: dict[str, Any]) -> bool:

@@ -1,7 +1,6 @@
 """What every callback of the house shares."""
 
 import json
-import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +9,12 @@ import keras
 
 from keras_netopt.points import RunLength
 from keras_netopt.training import order
-from keras_netopt.training.captured_arguments import CapturedArguments
+from keras_netopt.training.callback_mixin import CallbackMixin
 from keras_netopt.training.checkpoint_state import CheckpointState, State
 from keras_netopt.training.progress import Progress
-from keras_netopt.training.warnings import NotIntendedUseWarning
 
 
-class ResumableCallback(CapturedArguments, keras.callbacks.Callback):
+class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
     """Base of the house's callbacks: says when, leaves the what to the engine.
 
     A subclass overrides four events. `on_model_ready` runs once a fit as soon
@@ -25,29 +23,11 @@ class ResumableCallback(CapturedArguments, keras.callbacks.Callback):
     begin, when every other callback has restored what it restores. `on_steps`
     runs after every execution, `on_fit_end` at the end of a fit that did not
     raise.
-
-    A subclass declares with which callbacks it can share a `fit` call. Each
-    rule is the name of a class, its own or a parent's, optionally with one
-    attribute, as in "EarlyStopping(restore_best_weights=True)". Subclasses
-    inherit the rules.
-
-    Attributes:
-        must_follow: Callbacks that must be listed before this one, else a
-            ValueError.
-        should_precede: Callbacks that should be listed after this one, else
-            a warning.
-        conflicts_with: Callbacks that cannot be used in the same `fit` call.
-        data_args: Arguments that hold data and are not saved.
     """
-
-    must_follow: tuple[str, ...] = ()
-    should_precede: tuple[str, ...] = ()
-    conflicts_with: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
         self._progress = Progress(RunLength(None, 0))
-        self._warned: set[str] = set()
         self._attached = False
         self._started = False
         self._state_name = type(self).__name__
@@ -97,7 +77,9 @@ class ResumableCallback(CapturedArguments, keras.callbacks.Callback):
         epochs = self.params["epochs"]
         self._progress = Progress(RunLength(self.params["steps"], epochs))
         callbacks = order.active_callbacks()
-        self._check_order(callbacks)
+        self._choose_state_name(callbacks)
+        if callbacks:
+            self.check_order(callbacks)
         self._enter(callbacks)
         if self._model.built:
             self._attach()
@@ -138,13 +120,6 @@ class ResumableCallback(CapturedArguments, keras.callbacks.Callback):
         """Called by Keras, but not when `fit` raises."""
         if self._attached and self._started:
             self.on_fit_end(self.model)
-
-    def warn(self, category: type[Warning], text: str) -> None:
-        """Warns once a fit, by name."""
-        if text not in self._warned:
-            self._warned.add(text)
-            message = f"{type(self).__name__}: {text}"
-            warnings.warn(message, category, stacklevel=2)
 
     def saved(self) -> tuple[dict[str, Any], State] | None:
         """Returns the state that a file brought since this piece was set."""
@@ -212,23 +187,6 @@ class ResumableCallback(CapturedArguments, keras.callbacks.Callback):
             return None
         found = checkpoint_state.peek(self._state_name)
         return None if found is None else found["step"]
-
-    def _check_order(self, callbacks: list[Any]) -> None:
-        self._choose_state_name(callbacks)
-        if not callbacks:
-            return
-        order.refuse_conflicts(self, callbacks, self.conflicts_with)
-        order.require_after(self, callbacks, self.must_follow)
-        early = order.misplaced(
-            self, callbacks, self.should_precede, after=False
-        )
-        if early:
-            names = ", ".join(type(c).__name__ for c in early)
-            self.warn(
-                NotIntendedUseWarning,
-                f"it should come before {names} in the list of callbacks, so "
-                "that what they save and log is the current state.",
-            )
 
     def _choose_state_name(self, callbacks: list[Any]) -> None:
         name = type(self).__name__

@@ -1,0 +1,69 @@
+"""Mixin of every callback of this package."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from keras_netopt.training import order
+from keras_netopt.training.captured_arguments import CapturedArguments
+from keras_netopt.training.warnings import NotIntendedUseWarning
+
+
+class CallbackMixin(CapturedArguments):
+    """Adds order rules and warnings to a Keras callback.
+
+    A subclass declares with which callbacks it can share a `fit` call. Each
+    rule is the name of a class, its own or a parent's, optionally with one
+    attribute, as in "EarlyStopping(restore_best_weights=True)". Subclasses
+    inherit the rules.
+
+    Attributes:
+        must_follow: Callbacks that must be listed before this one, else a
+            ValueError.
+        should_precede: Callbacks that should be listed after this one, else
+            a warning.
+        conflicts_with: Callbacks that cannot be used in the same `fit` call.
+        data_args: Arguments that hold data and are not saved.
+    """
+
+    must_follow: tuple[str, ...] = ()
+    should_precede: tuple[str, ...] = ()
+    conflicts_with: tuple[str, ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._warned: set[str] = set()
+
+    def check_order(self, callbacks: Sequence[Any]) -> None:
+        """Applies the rules to the callbacks of a `fit` call.
+
+        Args:
+            callbacks: All callbacks in list order, this one included.
+
+        Raises:
+            ValueError: If `must_follow` or `conflicts_with` is violated.
+        """
+        order.refuse_conflicts(self, callbacks, self.conflicts_with)
+        order.require_after(self, callbacks, self.must_follow)
+        early = order.misplaced(
+            self, callbacks, self.should_precede, after=False
+        )
+        if early:
+            names = ", ".join(type(c).__name__ for c in early)
+            self.warn(
+                NotIntendedUseWarning,
+                f"it should come before {names} in the list of callbacks, so "
+                "that what they save and log is the current state.",
+            )
+
+    def warn(self, category: type[Warning], text: str) -> None:
+        """Warns under the name of the class, once per `fit` call.
+
+        Args:
+            category: Class of the warning.
+            text: What happens and the remedy.
+        """
+        if text not in self._warned:
+            self._warned.add(text)
+            message = f"{type(self).__name__}: {text}"
+            warnings.warn(message, category, stacklevel=2)
