@@ -118,6 +118,11 @@ class ChannelPruning(StructureCallback):
     """
 
     should_precede = ("ModelCheckpoint", *LOGGERS)
+    log_keys = {
+        "params": "parameters of the model",
+        "macs": "multiply-accumulates of a forward pass of one sample",
+        "channels": "share of the prunable channels that are kept, in (0, 1]",
+    }
     data_args = ("data",)
 
     def __init__(

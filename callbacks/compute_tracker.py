@@ -40,6 +40,7 @@ class ComputeTracker(ResumableCallback):
     """
 
     should_precede = LOGGERS
+    log_keys = {"training_macs": "multiply-accumulates spent in training"}
 
     def __init__(self) -> None:
         super().__init__()

@@ -126,6 +126,14 @@ class Curriculum(ResumableCallback):
     """
 
     should_precede = LOGGERS
+    log_keys = {
+        "curriculum_fraction": "share of the samples in play, in (0, 1]",
+        "curriculum_weight_zero": "share of the samples not shown, in [0, 1)",
+        "curriculum_refresh_seconds": "time spent on scoring, in seconds",
+        "curriculum_threshold": "highest difficulty score in play",
+        "curriculum_difficulty": "mean difficulty score of the samples shown",
+        "curriculum_coverage": "smallest share of a class in play, in [0, 1]",
+    }
     data_args = ("x", "y", "sample_weight", "difficulty", "labels")
     # Nothing is done at batches, so JAX and torch need not wait for them.
     on_train_batch_end = keras.callbacks.Callback.on_train_batch_end

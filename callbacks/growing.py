@@ -131,6 +131,12 @@ class Growing(StructureCallback):
     """
 
     should_precede = LOGGERS
+    log_keys = {
+        "params": "parameters of the model",
+        "macs": "multiply-accumulates of a forward pass of one sample",
+        "growth": "growth actions applied so far",
+        "preserved": "largest change of an output by the last growth action",
+    }
     data_args = ("data",)
 
     def __init__(

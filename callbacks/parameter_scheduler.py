@@ -84,6 +84,7 @@ class ParameterScheduler(ResumableCallback):
     """
 
     should_precede = LOGGERS
+    log_keys = {"scheduled_<attr>": "value of the scheduled variable"}
 
     def __init__(
         self,

@@ -101,6 +101,9 @@ class PrecheltStopping(ResumableCallback):
     """
 
     should_precede = LOGGERS
+    log_keys = {
+        "generalization_loss": "`monitor` above its lowest value, in percent"
+    }
 
     def __init__(
         self,
@@ -162,7 +165,7 @@ class PrecheltStopping(ResumableCallback):
         super().on_epoch_end(epoch, logs)
         logs = {} if logs is None else logs
         self._note(epoch, logs)
-        logs["generalization_loss"] = self._loss_now
+        self._add_logs(logs, {"generalization_loss": self._loss_now})
         if self._counts and self._is_due():
             self.stopped_epoch = epoch
             self.model.stop_training = True

@@ -90,6 +90,9 @@ class Pruning(ResumableCallback):
 
     must_follow = ("EarlyStopping(restore_best_weights=True)",)
     should_precede = ("ModelCheckpoint", *LOGGERS)
+    log_keys = {
+        "sparsity": "share of the selected weights that are zero, in [0, 1)"
+    }
     data_args = ("data",)
 
     def __init__(
@@ -225,11 +228,9 @@ class Pruning(ResumableCallback):
 
     def progress_logs(self) -> dict[str, float]:
         """Returns the share of masked weights, known without a device read."""
-        if self._session is None:
-            return {}
-        number = self._state_name.removeprefix(type(self).__name__)
-        name = f"sparsity_{number}" if number else "sparsity"
-        return {name: self._session.share}
+        return (
+            {} if self._session is None else {"sparsity": self._session.share}
+        )
 
     def get_state(self) -> dict[str, Any]:
         """Returns the position that a resumed fit takes up."""

@@ -88,6 +88,9 @@ class SelectiveBackprop(ResumableCallback):
     """
 
     should_precede = LOGGERS
+    log_keys = {
+        "backward_share": "share of the epoch's samples trained on, in (0, 1]"
+    }
 
     def __init__(
         self,

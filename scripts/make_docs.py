@@ -1,4 +1,4 @@
-"""Writes the parts of the docs that come from the registry.
+"""Writes the parts of the docs that come from the code.
 
 `python scripts/make_docs.py` writes docs/methods/README.md, `--check` only
 says whether it is current.
@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from keras_netopt import registry
+from keras_netopt import callbacks, registry
 
 TARGET = Path(__file__).resolve().parent.parent / "docs/methods/README.md"
 TEXT = """# Methods
@@ -19,8 +19,24 @@ work too) and where its limits are.
 
 {table}
 
-This page is written by `make docs` from keras_netopt/registry.
+## Keys in `logs`
+
+Every epoch's `logs`, and so `History` and loggers, hold these values. A
+second callback of the same class in one `fit` call appends `_1` to its keys.
+
+{keys}
+
+This page is written by `make docs` from keras_netopt/registry and callbacks.
 """
+
+
+def key_table() -> str:
+    """Returns the table of the keys that callbacks add to `logs`."""
+    lines = ["| callback | key | meaning |", "| --- | --- | --- |"]
+    for name in callbacks.__all__:
+        for key, meaning in getattr(callbacks, name).log_keys.items():
+            lines.append(f"| `callbacks.{name}` | `{key}` | {meaning} |")
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -28,7 +44,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    text = TEXT.format(table=registry.to_markdown())
+    text = TEXT.format(table=registry.to_markdown(), keys=key_table())
     if not check:
         TARGET.parent.mkdir(parents=True, exist_ok=True)
         TARGET.write_text(text, encoding="utf-8")

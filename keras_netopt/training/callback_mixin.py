@@ -1,7 +1,8 @@
 """Mixin of every callback of this package."""
 
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_netopt.training import order
@@ -24,11 +25,16 @@ class CallbackMixin(CapturedArguments):
             a warning.
         conflicts_with: Callbacks that cannot be used in the same `fit` call.
         data_args: Arguments that hold data and are not saved.
+        log_keys: Keys that the callback adds to `logs`, with their meaning
+            and unit. `<attr>` in a key stands for the value of the attribute
+            `attr`. A second callback of the same class appends `_1`, a third
+            one `_2`.
     """
 
     must_follow: tuple[str, ...] = ()
     should_precede: tuple[str, ...] = ()
     conflicts_with: tuple[str, ...] = ()
+    log_keys: Mapping[str, str] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,6 +61,13 @@ class CallbackMixin(CapturedArguments):
                 f"it should come before {names} in the list of callbacks, so "
                 "that what they save and log is the current state.",
             )
+
+    def log_names(self) -> tuple[str, ...]:
+        """Returns the keys of `log_keys` with attributes filled in."""
+        return tuple(
+            re.sub(r"<(\w+)>", lambda match: getattr(self, match[1]), key)
+            for key in self.log_keys
+        )
 
     def warn(self, category: type[Warning], text: str) -> None:
         """Warns under the name of the class, once per `fit` call.

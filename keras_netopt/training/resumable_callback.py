@@ -31,6 +31,7 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         self._attached = False
         self._started = False
         self._state_name = type(self).__name__
+        self._log_suffix = ""
         self._loads_before = 0
         self._seen_model: weakref.ref[Any] | None = None
         self._trained: weakref.ref[Any] | None = None
@@ -77,7 +78,7 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         epochs = self.params["epochs"]
         self._progress = Progress(RunLength(self.params["steps"], epochs))
         callbacks = order.active_callbacks()
-        self._choose_state_name(callbacks)
+        self._choose_names(callbacks)
         if callbacks:
             self.check_order(callbacks)
         self._enter(callbacks)
@@ -106,15 +107,13 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
             self._attach()
             self.on_resume(self.model)
         self.on_steps(before, after)
-        if logs is not None:
-            logs.update(self.progress_logs())
+        self._add_logs(logs, self.progress_logs())
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras."""
-        if logs is not None:
-            logs.update(self.progress_logs())
+        self._add_logs(logs, self.progress_logs())
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras, but not when `fit` raises."""
@@ -188,11 +187,22 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         found = checkpoint_state.peek(self._state_name)
         return None if found is None else found["step"]
 
-    def _choose_state_name(self, callbacks: list[Any]) -> None:
+    def _add_logs(
+        self, logs: dict[str, Any] | None, values: dict[str, float]
+    ) -> None:
+        if logs is not None:
+            logs.update({k + self._log_suffix: v for k, v in values.items()})
+
+    def _choose_names(self, callbacks: list[Any]) -> None:
         name = type(self).__name__
         own = [c for c in callbacks if type(c).__name__ == name]
         where = next((i for i, c in enumerate(own) if c is self), 0)
         self._state_name = f"{name}{where or ''}"
+        kinds = [(c, getattr(c, "log_keys", None)) for c in callbacks]
+        same = [c for c, keys in kinds if keys is self.log_keys]
+        own = [c for c in same if c.log_names() == self.log_names()]
+        where = next((i for i, c in enumerate(own) if c is self), 0)
+        self._log_suffix = f"_{where}" if where else ""
 
     def _check_settings(self, saved: dict[str, Any] | None) -> None:
         own = json.loads(json.dumps(self._settings()))

@@ -42,6 +42,21 @@ def test_trains_every_model(setting, model, trials):
     )
 
 
+@pytest.mark.check("C26")
+@pytest.mark.parametrize("piece", settings.PIECES)
+def test_the_keys_in_logs_are_those_declared(piece, trials):
+    found = set()
+    for setting in settings.CALLBACKS:
+        if setting.piece != piece:
+            continue
+        trial = trials.get(setting, "mlp")
+        others = [zoo_key for other in setting.beside for zoo_key in other.logs]
+        added = set(trial.history) - KERAS_KEYS - set(others)
+        assert added <= set(trial.callback.log_names())
+        found |= added
+    assert found == set(trial.callback.log_names())
+
+
 @pytest.mark.check("C1")
 @ONE_A_PIECE
 def test_trains_on_without_the_piece(setting, case):

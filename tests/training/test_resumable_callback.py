@@ -7,7 +7,12 @@ import pickle
 import keras
 import pytest
 
-from keras_netopt.callbacks import BestCheckpoint, Pruning
+from keras_netopt.callbacks import (
+    BestCheckpoint,
+    ComputeTracker,
+    ParameterScheduler,
+    Pruning,
+)
 
 
 class Mine(Pruning):
@@ -108,3 +113,36 @@ def test_two_classes_of_one_name_have_two_states(make_mlp, toy_data):
     model.fit(*toy_data, verbose=0, callbacks=[first, twin])
 
     assert (first._state_name, twin._state_name) == ("Pruning", "Pruning1")
+
+
+def test_keys_in_logs_are_numbered_within_a_class_and_its_subclasses(
+    make_mlp, toy_data
+):
+    first, second = Mine(0.5, exclude="last"), Pruning(0.25, include="last")
+    trackers = [ComputeTracker(), ComputeTracker()]
+    history = make_mlp().fit(
+        *toy_data, verbose=0, callbacks=[first, second, *trackers]
+    )
+
+    logs = {key: values[-1] for key, values in history.history.items()}
+    assert logs["sparsity"] == pytest.approx(0.5, abs=0.01)
+    assert logs["sparsity_1"] == pytest.approx(0.25, abs=0.02)
+    assert logs["training_macs"] == logs["training_macs_1"] > 0
+    assert "sparsity_2" not in logs
+
+
+def test_scheduled_variables_are_numbered_by_attribute(make_mlp, toy_data):
+    callbacks = [
+        ParameterScheduler("kernel", 0.5, layers="hidden"),
+        ParameterScheduler("bias", 0.25, layers="hidden"),
+        ParameterScheduler("bias", 0.125, layers="out"),
+    ]
+    history = make_mlp().fit(*toy_data, verbose=0, callbacks=callbacks)
+
+    assert {
+        "loss",
+        "scheduled_kernel",
+        "scheduled_bias",
+        "scheduled_bias_1",
+    } <= set(history.history)
+    assert history.history["scheduled_bias_1"][-1] == 0.125

@@ -65,7 +65,7 @@ class StructureCallback(ResumableCallback):
         """Called by Keras; brings the model to the shapes of a backup."""
         super().set_model(model)
         callbacks = active_callbacks()
-        self._choose_state_name(callbacks)
+        self._choose_names(callbacks)
         for callback in callbacks:
             if isinstance(callback, keras.callbacks.BackupAndRestore):
                 self._catch_up(model, callback)
