@@ -29,11 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Example:
 
     >>> main(["methods", "--kind", "tuner"])
-    ┏━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
-    ┃ tuner: keras_netopt. ┃ what it is for                                 ┃
-    ┡━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
-    │ search.Tuner         │ Tunes on k folds, in processes, within limits. │
-    └──────────────────────┴────────────────────────────────────────────────┘
+    ┏━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+    ┃ tuner: keras_netopt. ┃ purpose                                      ┃
+    ┡━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+    │ search.Tuner         │ Tunes with folds, processes and constraints. │
+    └──────────────────────┴──────────────────────────────────────────────┘
     0
 
     Args:
@@ -214,7 +214,7 @@ def _methods(arguments: argparse.Namespace) -> None:
             if row.kind == kind
         ]
         if rows:
-            headers = [f"{kind}: keras_netopt.", "what it is for"]
+            headers = [f"{kind}: keras_netopt.", "purpose"]
             drawn.append(tables.render(headers, rows))
     print("\n".join(drawn))
 

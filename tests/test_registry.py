@@ -101,6 +101,23 @@ def test_row_names_what_exists(row):
         assert (ROOT / f"docs/methods/{row.card}.md").exists()
 
 
+def test_the_function_takes_the_arguments_of_the_class(row):
+    if row.function is None:
+        assert not row.differs
+        return
+    own = inspect.signature(find(row.name)).parameters
+    other = dict(inspect.signature(find(row.function)).parameters)
+    other.pop("model", None)
+    differing = {
+        name
+        for name in {**own, **other}
+        if name not in own
+        or name not in other
+        or own[name].default != other[name].default
+    }
+    assert differing == set(row.differs)
+
+
 def test_data_arguments_are_arguments(row):
     parameters = inspect.signature(find(row.name)).parameters
     assert set(row.data_args) <= set(parameters)
@@ -110,7 +127,7 @@ def test_data_arguments_are_arguments(row):
 
 
 def test_summary_is_one_line(row):
-    assert re.fullmatch(r"[A-Z][^\n|]{10,58}\.", row.summary)
+    assert re.fullmatch(r"[A-Z][^\n|]{10,60}\.", row.summary)
 
 
 def test_docstring_says_experimental_where_the_row_does(row):

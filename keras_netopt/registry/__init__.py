@@ -1,4 +1,4 @@
-"""One row per public piece: what it is for and with whom it can collide.
+"""One row per public component: purpose, documentation and limits.
 
 The rows drive the contract suite, the docs table and `keras-netopt methods`.
 This package imports no Keras.
@@ -66,7 +66,7 @@ def to_markdown(methods: Iterable[Method] = METHODS) -> str:
     Example:
 
     >>> print(to_markdown([get("cost.summarize")]))
-    | name | kind | what it is for | card | reference |
+    | name | kind | purpose | card | reference |
     | --- | --- | --- | --- | --- |
     | `cost.summarize` | function | Counts parameters, zeros, MACs and bytes \
 of a model. | [cost](cost.md) | - |
@@ -78,7 +78,7 @@ of a model. | [cost](cost.md) | - |
         The table without a trailing newline.
     """
     lines = [
-        "| name | kind | what it is for | card | reference |",
+        "| name | kind | purpose | card | reference |",
         "| --- | --- | --- | --- | --- |",
     ]
     for row in methods:

@@ -6,8 +6,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="callbacks.Curriculum",
         kind="callback",
-        summary="Decides by difficulty what the model sees next.",
-        function="curriculum.sample_losses",
+        summary="Orders or selects training samples by difficulty.",
         card="curriculum",
         reference="Wu et al. 2020, arXiv 2012.03107; Platanios et al. 2019, "
         "arXiv 1903.09848",
@@ -21,8 +20,21 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="callbacks.SelectiveBackprop",
         kind="callback",
-        summary="Trains on the samples of a batch that are worth it.",
+        summary="Trains on the samples of each batch with the largest losses.",
         function="curriculum.select_samples",
+        differs={
+            "losses": "`fit` computes the losses",
+            "noise": "drawn from `seed`",
+            "irreducible": "read from the sample weights",
+            "weight": "read from the sample weights",
+            "method": "named `select` in the callback",
+            "select": "named `method` in the function",
+            "keep": "the function has no default",
+            "begin": "a function call has no schedule",
+            "end": "a function call has no schedule",
+            "interrupt": "a function call has no schedule",
+            "seed": "the function takes `noise`",
+        },
         card="curriculum",
         reference="Jiang et al. 2019, arXiv 1910.00762; Mindermann et al. "
         "2022, arXiv 2206.07137",
@@ -33,7 +45,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="curriculum.SuperLoss",
         kind="loss",
-        summary="Turns down what is too hard: robust to wrong labels.",
+        summary="Reduces the weight of hard samples; robust to wrong labels.",
         card="curriculum",
         reference="Castells et al. 2020, NeurIPS",
         touches=frozenset({"loss"}),
@@ -41,21 +53,21 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="curriculum.select_samples",
         kind="function",
-        summary="Chooses the samples of a batch that are worth it.",
+        summary="Selects the samples of a batch with the largest losses.",
         card="curriculum",
         reference="Jiang et al. 2019, arXiv 1910.00762",
     ),
     Method(
         name="curriculum.compare_arms",
         kind="function",
-        summary="Compares curricula with their control, seed by seed.",
+        summary="Compares curricula with their control over several seeds.",
         card="curriculum",
         data_args=("x", "y", "validation_data", "difficulty"),
     ),
     Method(
         name="curriculum.sample_losses",
         kind="function",
-        summary="Computes the loss of each sample of a data set.",
+        summary="Computes the loss of each sample of a dataset.",
         card="curriculum",
         data_args=("x", "y"),
     ),

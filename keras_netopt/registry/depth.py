@@ -6,7 +6,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="callbacks.ParameterScheduler",
         kind="callback",
-        summary="Moves drop rates and other variables of layers in `fit`.",
+        summary="Schedules drop rates and other layer variables during `fit`.",
         card="stochastic_depth",
         reference="Zhang and He 2020, arXiv 2010.13369",
         touches=frozenset({"scheduled_variables"}),
@@ -15,7 +15,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="layers.StochasticDepth",
         kind="layer",
-        summary="Drops whole blocks at random while a network trains.",
+        summary="Skips a residual block at random during training.",
         card="stochastic_depth",
         reference="Huang et al. 2016, arXiv 1603.09382",
         touches=frozenset({"scheduled_variables"}),
@@ -23,7 +23,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="layers.LayerDrop",
         kind="layer",
-        summary="Trains a stack of blocks that can lose half of them.",
+        summary="Trains a stack of blocks so that blocks can be removed later.",
         card="stochastic_depth",
         reference="Fan et al. 2019, arXiv 1909.11556",
         touches=frozenset({"scheduled_variables"}),
@@ -31,7 +31,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="layers.SkipGate",
         kind="layer",
-        summary="Skips a block for the samples that can do without.",
+        summary="Decides for each sample whether to run a residual block.",
         card="skip_gate",
         reference="Wang et al. 2018, arXiv 1711.09485",
         touches=frozenset({"scheduled_variables", "loss"}),
@@ -39,7 +39,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="layers.MixtureOfDepths",
         kind="layer",
-        summary="Runs a block on the tokens that need it most.",
+        summary="Runs a block on the tokens with the highest router scores.",
         card="mixture_of_depths",
         domains=("text", "audio", "image"),
         reference="Raposo et al. 2024, arXiv 2404.02258",
@@ -48,7 +48,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="layers.AdaptiveComputation",
         kind="layer",
-        summary="Repeats a cell as often as each sample needs it.",
+        summary="Repeats a cell a learned number of times for each sample.",
         card="adaptive_computation",
         reference="Graves 2016, arXiv 1603.08983; Banino et al. 2021, arXiv "
         "2107.05407",
@@ -57,7 +57,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="depth.add_stochastic_depth",
         kind="function",
-        summary="Lets residual blocks of a finished model drop out.",
+        summary="Adds stochastic depth to the residual blocks of a model.",
         card="stochastic_depth",
         reference="Huang et al. 2016, arXiv 1603.09382",
         touches=frozenset({"graph"}),
@@ -65,22 +65,21 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="depth.extract",
         kind="function",
-        summary="Keeps some blocks of a LayerDrop stack: less deep.",
+        summary="Extracts a shallower model from one trained with LayerDrop.",
         card="stochastic_depth",
         reference="Fan et al. 2019, arXiv 1909.11556",
     ),
     Method(
         name="depth.linear_rates",
         kind="function",
-        summary="Lists drop rates that grow with depth.",
+        summary="Lists drop rates that increase linearly with depth.",
         card="stochastic_depth",
         reference="Huang et al. 2016, arXiv 1603.09382",
     ),
     Method(
         name="layers.EarlyExit",
         kind="layer",
-        summary="Marks where easy samples may leave the network.",
-        function="depth.add_exits",
+        summary="Marks a position at which a sample may exit the model.",
         card="early_exit",
         reference="Teerapittayanon et al. 2016, arXiv 1709.01686",
         touches=frozenset({"graph"}),
@@ -88,7 +87,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="depth.add_exits",
         kind="function",
-        summary="Lets a model answer at several depths.",
+        summary="Adds early-exit heads to a model.",
         card="early_exit",
         reference="Teerapittayanon et al. 2016, arXiv 1709.01686; Huang et "
         "al. 2017, arXiv 1703.09844",
@@ -96,7 +95,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="depth.calibrate",
         kind="function",
-        summary="Chooses when samples leave, within a budget.",
+        summary="Chooses exit thresholds for a compute budget or an accuracy.",
         card="early_exit",
         reference="Huang et al. 2017, arXiv 1703.09844; Schuster et al. "
         "2022, arXiv 2207.07061",

@@ -1,4 +1,4 @@
-"""What is told of one public piece. This module imports no Keras."""
+"""Metadata of one public component. This module imports no Keras."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ ALL_DOMAINS = ("image", "text", "audio", "tabular", "rl")
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """Describes one public piece.
+    """Describes one public component.
 
     Example:
 
@@ -22,30 +22,35 @@ class Method:
         name: Public path below `keras_netopt`, as in "callbacks.Pruning".
         kind: "callback", "layer", "loss", "schedule", "function", "oracle",
             "tuner", "stopper" or "executor".
-        summary: What it is for, one line.
-        function: Public path of the twin that works without `fit`. Defaults
-            to `None`.
+        summary: Its purpose, one line.
+        function: Public path of the function that does the same without
+            `fit`, with the same arguments. Defaults to `None`.
+        differs: Arguments, other than `model`, that the class and `function`
+            do not share or that differ in their default, each with the
+            reason. Defaults to none.
         card: Name of the page in docs/methods, without ".md". Defaults to
             `None`.
-        domains: Where it applies, of "image", "text", "audio", "tabular" and
-            "rl". Defaults to all of them.
+        domains: Kinds of data it applies to, of "image", "text", "audio",
+            "tabular" and "rl". Defaults to all of them.
         reference: Paper, year and id. Defaults to `""`.
-        touches: What it changes, of "weights", "shapes", "graph", "data",
-            "loss", "train_step", "optimizer" and
+        touches: Parts of the training that it changes, of "weights",
+            "shapes", "graph", "data", "loss", "train_step", "optimizer" and
             "scheduled_variables". Defaults to `()`.
-        retraces: How often it forces a new compiled step: "never",
+        retraces: How often the training step is compiled again: "never",
             "on_event" or "epoch". Defaults to `"never"`.
-        limits: Contract checks that it is exempt from, each with the reason.
+        limits: Contract checks that it cannot pass, each with the reason.
             Defaults to none.
         data_args: Arguments that hold data and cannot go into a config.
             Defaults to `()`.
-        experimental: Whether the method is unproven. Defaults to `False`.
+        experimental: Whether evidence for the method is weak. Defaults to
+            `False`.
     """
 
     name: str
     kind: str
     summary: str
     function: str | None = None
+    differs: Mapping[str, str] = field(default_factory=dict, hash=False)
     card: str | None = None
     domains: tuple[str, ...] = ALL_DOMAINS
     reference: str = ""

@@ -18,7 +18,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="search.plots",
         kind="function",
-        summary="Draws what a search has learned.",
+        summary="Plots the history and the effects of a search.",
         card="search_reports",
     ),
 )

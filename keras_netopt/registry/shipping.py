@@ -6,7 +6,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="export.to_litert",
         kind="function",
-        summary="Writes a LiteRT file, proven equal to the model.",
+        summary="Writes a LiteRT file and verifies its outputs.",
         card="export",
         data_args=("representative_data",),
     ),
@@ -19,13 +19,13 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="cost.matched_epochs",
         kind="function",
-        summary="Tells how long another model may train at equal MACs.",
+        summary="Computes the epochs another model may train at equal MACs.",
         card="cost",
     ),
     Method(
         name="cost.measure_latency",
         kind="function",
-        summary="Times models and LiteRT files against each other.",
+        summary="Measures the latency of models and LiteRT files.",
         card="cost",
     ),
 )

@@ -6,8 +6,13 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="callbacks.ChannelPruning",
         kind="callback",
-        summary="Cuts whole channels inside `fit`: smaller and faster.",
+        summary="Removes channels during `fit`; the model becomes smaller.",
         function="surgery.prune_channels",
+        differs={
+            "steps": "the function cuts once",
+            "round_to": "the function allows any width",
+            "dry_run": "training cannot be undone",
+        },
         card="channel_pruning",
         reference="Li et al. 2016, arXiv 1608.08710",
         touches=frozenset({"weights", "shapes", "optimizer"}),
@@ -18,14 +23,13 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="callbacks.ComputeTracker",
         kind="callback",
-        summary="Counts the MACs that a training has spent.",
+        summary="Counts the multiply-accumulates spent in training.",
         card="growing",
     ),
     Method(
         name="callbacks.Growing",
         kind="callback",
-        summary="Widens and deepens a network inside `fit`.",
-        function="surgery.widen",
+        summary="Widens layers and inserts blocks during `fit`.",
         card="growing",
         reference="Chen et al. 2016, arXiv 1511.05641; Wen et al. 2020, "
         "arXiv 1906.02909",
@@ -37,7 +41,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="surgery.prune_channels",
         kind="function",
-        summary="Cuts the least important channels of a model at once.",
+        summary="Removes the least important channels of a model in one step.",
         card="channel_pruning",
         reference="Li et al. 2016, arXiv 1608.08710",
         touches=frozenset({"weights", "shapes", "optimizer"}),
@@ -48,7 +52,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="surgery.widen",
         kind="function",
-        summary="Gives a layer more units, outputs preserved, in place.",
+        summary="Adds units to a layer and preserves the model's outputs.",
         card="growing",
         reference="Chen et al. 2016, arXiv 1511.05641; Yuan et al. 2023, "
         "arXiv 2306.12700; Evci et al. 2022, arXiv 2201.05125",
@@ -60,7 +64,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="surgery.deepen",
         kind="function",
-        summary="Inserts blocks behind a layer, outputs preserved.",
+        summary="Inserts blocks after a layer and preserves the outputs.",
         card="growing",
         reference="Chen et al. 2016, arXiv 1511.05641; Wen et al. 2020, "
         "arXiv 1906.02909",
@@ -71,7 +75,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="surgery.remove",
         kind="function",
-        summary="Cuts units of layers and all that hangs on them.",
+        summary="Removes units of layers and every weight coupled to them.",
         card="channel_pruning",
         reference="Fang et al. 2023, arXiv 2301.12900",
         touches=frozenset({"weights", "shapes", "optimizer"}),
@@ -83,27 +87,27 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="surgery.explain",
         kind="function",
-        summary="Lists every weight that hangs on a layer's units.",
+        summary="Lists every weight coupled to the units of a layer.",
         card="channel_pruning",
     ),
     Method(
         name="surgery.snapshot",
         kind="function",
-        summary="Keeps what a model answers before an edit.",
+        summary="Saves a model's outputs before an edit, for comparison.",
         card="growing",
         data_args=("data",),
     ),
     Method(
         name="surgery.check_preserved",
         kind="function",
-        summary="Measures how far an edit has moved a model's outputs.",
+        summary="Measures the largest change of a model's outputs by an edit.",
         card="growing",
         data_args=("data",),
     ),
     Method(
         name="surgery.replay",
         kind="function",
-        summary="Redoes edits on a fresh model, to load its weights.",
+        summary="Repeats saved edits on a new model, to load its weights.",
         card="growing",
         touches=frozenset({"weights", "shapes", "graph", "optimizer"}),
         retraces="on_event",
@@ -111,7 +115,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="surgery.register",
         kind="function",
-        summary="Teaches the channel graph a layer of your own.",
+        summary="Registers a custom layer with the channel graph.",
         card="channel_pruning",
     ),
 )
