@@ -11,8 +11,8 @@ from keras_netopt.checks import (
     check_choice,
     check_fraction,
     check_integer,
+    check_positive,
 )
-from keras_netopt.schedules.checks import check_positive
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.edits.preserve import (
     Preservation,

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_netopt.checks import check_fraction, check_integer
+from keras_netopt.checks import (
+    check_fraction,
+    check_integer,
+    check_number,
+    check_positive,
+)
 from keras_netopt.learning_rate.range_test import RangeTest, sweep_rates
-from keras_netopt.schedules.checks import check_number, check_positive
 from keras_netopt.serialization import export_class
 from keras_netopt.training import (
     CheckpointState,

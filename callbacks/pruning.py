@@ -5,9 +5,11 @@ from typing import Any
 import keras
 
 from keras_netopt import sparsity as engine
-from keras_netopt.checks import check_integer
+from keras_netopt.checks import (
+    check_frequency,
+    check_integer,
+)
 from keras_netopt.schedules import Schedule, as_schedule
-from keras_netopt.schedules.checks import check_frequency
 from keras_netopt.serialization import export_class
 from keras_netopt.sparsity import matching_config
 from keras_netopt.sparsity.report import describe

@@ -1,65 +1,154 @@
-"""Argument checks in the house's sentence form."""
+"""Argument checks; their errors share one form. Imports no Keras."""
 
+import math
 import numbers
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import keras
 
-
-def check_fraction(value: Any, name: str) -> float:
-    """Returns `value` as a float in [0, 1), or says what is wrong with it.
+def check_number(value: Any, name: str) -> float:
+    """Returns a finite number as a float.
 
     Args:
         value: A real number; `bool` is refused.
         name: The argument's name, for the message.
 
     Returns:
-        The value as a Python float.
+        The number as a Python float.
+
+    Raises:
+        TypeError: If `value` is not a number.
+        ValueError: If it is not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(_message(value, name, "a number"))
+    if not math.isfinite(value):
+        raise ValueError(_message(value, name, "finite"))
+    return float(value)
+
+
+def check_positive(value: Any, name: str) -> float:
+    """Returns a finite number above 0 as a float.
+
+    Args:
+        value: A real number; `bool` is refused.
+        name: The argument's name, for the message.
+
+    Returns:
+        The number as a Python float.
+
+    Raises:
+        TypeError: If `value` is not a number.
+        ValueError: If it is not finite or not above 0.
+    """
+    number = check_number(value, name)
+    if number <= 0.0:
+        raise ValueError(_message(value, name, "above 0"))
+    return number
+
+
+def check_at_least(value: Any, name: str, minimum: float) -> float:
+    """Returns a finite number of at least `minimum` as a float.
+
+    Args:
+        value: A real number; `bool` is refused.
+        name: The argument's name, for the message.
+        minimum: Smallest value allowed.
+
+    Returns:
+        The number as a Python float.
+
+    Raises:
+        TypeError: If `value` is not a number.
+        ValueError: If it is not finite or below `minimum`.
+    """
+    number = check_number(value, name)
+    if number < minimum:
+        raise ValueError(_message(value, name, f"at least {minimum:g}"))
+    return number
+
+
+def check_above(value: Any, name: str, limit: float, limit_name: str) -> float:
+    """Returns a finite number above another one as a float.
+
+    Args:
+        value: A real number; `bool` is refused.
+        name: The argument's name, for the message.
+        limit: The value that it must exceed.
+        limit_name: What the limit is, for the message: "1" or "`begin`".
+
+    Returns:
+        The number as a Python float.
+
+    Raises:
+        TypeError: If `value` is not a number.
+        ValueError: If it is not finite or not above `limit`.
+    """
+    number = check_number(value, name)
+    if number <= limit:
+        raise ValueError(_message(value, name, f"above {limit_name}"))
+    return number
+
+
+def check_at_least_zero(value: Any, name: str) -> float:
+    """Returns a finite number of at least 0 as a float.
+
+    Args:
+        value: A real number; `bool` is refused.
+        name: The argument's name, for the message.
+
+    Returns:
+        The number as a Python float.
+
+    Raises:
+        TypeError: If `value` is not a number.
+        ValueError: If it is below 0 or not finite.
+    """
+    expected = "a finite number of at least 0"
+    return _check_real(value, name, expected, lambda x: 0.0 <= x < math.inf)
+
+
+def check_fraction(value: Any, name: str) -> float:
+    """Returns a number in [0, 1) as a float.
+
+    Args:
+        value: A real number; `bool` is refused.
+        name: The argument's name, for the message.
+
+    Returns:
+        The number as a Python float.
 
     Raises:
         TypeError: If `value` is not a number.
         ValueError: If it is not in [0, 1).
     """
-    message = (
-        f"Argument `{name}` must be a float in [0, 1). "
-        f"Received: {name}={value!r}"
+    return _check_real(
+        value, name, "a float in [0, 1)", lambda x: 0.0 <= x < 1.0
     )
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message)
-    if not 0.0 <= float(value) < 1.0:
-        raise ValueError(message)
-    return float(value)
 
 
 def check_probability(value: Any, name: str) -> float:
-    """Returns `value` as a float in [0, 1], or says what is wrong with it.
+    """Returns a number in [0, 1] as a float.
 
     Args:
         value: A real number; `bool` is refused.
         name: The argument's name, for the message.
 
     Returns:
-        The value as a Python float.
+        The number as a Python float.
 
     Raises:
         TypeError: If `value` is not a number.
         ValueError: If it is not in [0, 1].
     """
-    message = (
-        f"Argument `{name}` must be a float in [0, 1]. "
-        f"Received: {name}={value!r}"
+    return _check_real(
+        value, name, "a float in [0, 1]", lambda x: 0.0 <= x <= 1.0
     )
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message)
-    if not 0.0 <= float(value) <= 1.0:
-        raise ValueError(message)
-    return float(value)
 
 
 def check_integer(value: Any, name: str, *, minimum: int = 0) -> int:
-    """Returns `value` as an int of at least `minimum`.
+    """Returns an integer of at least `minimum` as an int.
 
     Args:
         value: A Python or numpy integer; `bool` is refused.
@@ -73,47 +162,41 @@ def check_integer(value: Any, name: str, *, minimum: int = 0) -> int:
         TypeError: If `value` is not an integer.
         ValueError: If it is below `minimum`.
     """
-    message = (
-        f"Argument `{name}` must be an integer of at least {minimum}. "
-        f"Received: {name}={value!r}"
-    )
+    expected = f"an integer of at least {minimum}"
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(message)
+        raise TypeError(_message(value, name, expected))
     if int(value) < minimum:
-        raise ValueError(message)
+        raise ValueError(_message(value, name, expected))
     return int(value)
 
 
-def check_at_least_zero(value: Any, name: str) -> float:
-    """Returns a finite number of at least 0 as a float.
+def check_frequency(frequency: Any) -> None:
+    """Refuses a frequency that is neither `None` nor a number of steps.
 
     Args:
-        value: A real number; `bool` is refused.
-        name: The argument's name, for the message.
-
-    Returns:
-        The value as a Python float.
+        frequency: Steps between two updates, at least 1, or `None`.
 
     Raises:
-        TypeError: If `value` is not a number.
-        ValueError: If it is below 0 or not finite.
+        TypeError: If `frequency` is neither an int nor `None`.
+        ValueError: If it is below 1.
     """
-    message = (
-        f"Argument `{name}` must be a finite number of at least 0. "
-        f"Received: {name}={value!r}"
-    )
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message)
-    if not 0.0 <= float(value) < float("inf"):
-        raise ValueError(message)
-    return float(value)
+    if frequency is None:
+        return
+    if isinstance(frequency, bool) or not isinstance(
+        frequency, numbers.Integral
+    ):
+        raise TypeError(
+            _message(frequency, "frequency", "an int of steps or `None`")
+        )
+    if frequency < 1:
+        raise ValueError(_message(frequency, "frequency", "at least 1"))
 
 
 def check_bool(value: Any, name: str) -> bool:
-    """Returns `value`, or says that it is no bool.
+    """Returns a bool unchanged.
 
     Args:
-        value: What the caller passed.
+        value: The argument.
         name: The argument's name, for the message.
 
     Returns:
@@ -123,15 +206,12 @@ def check_bool(value: Any, name: str) -> bool:
         TypeError: If it is not `True` or `False`.
     """
     if not isinstance(value, bool):
-        raise TypeError(
-            f"Argument `{name}` must be True or False. "
-            f"Received: {name}={value!r}"
-        )
+        raise TypeError(_message(value, name, "True or False"))
     return value
 
 
 def check_seed(seed: Any) -> int | None:
-    """Returns a seed, or says what is wrong with it.
+    """Returns a seed as an int.
 
     Args:
         seed: An integer of at least 0, or `None` for a random one.
@@ -150,7 +230,7 @@ def check_choice(value: Any, name: str, allowed: Iterable[str]) -> None:
     """Refuses a value that is not one of the allowed names.
 
     Args:
-        value: What the caller passed.
+        value: The argument.
         name: The argument's name, for the message.
         allowed: The names allowed.
 
@@ -160,14 +240,11 @@ def check_choice(value: Any, name: str, allowed: Iterable[str]) -> None:
     names = tuple(allowed)
     if not isinstance(value, str) or value not in names:
         listed = ", ".join(repr(choice) for choice in names)
-        raise ValueError(
-            f"Argument `{name}` must be one of {listed}. "
-            f"Received: {name}={value!r}"
-        )
+        raise ValueError(_message(value, name, f"one of {listed}"))
 
 
 def check_regex(value: str, name: str) -> None:
-    """Refuses a broken regular expression.
+    """Refuses a string that is not a regular expression.
 
     Args:
         value: The expression.
@@ -179,22 +256,22 @@ def check_regex(value: str, name: str) -> None:
     try:
         re.compile(value)
     except re.error as error:
-        raise ValueError(
-            f"Argument `{name}` must be a valid regular expression, but "
-            f"{error}. Received: {name}={value!r}"
-        ) from error
+        expected = f"a valid regular expression, but {error}"
+        raise ValueError(_message(value, name, expected)) from error
 
 
 def check_model(model: Any) -> None:
-    """Refuses what is not a model, and a model without weights yet.
+    """Refuses an object that is not a Keras model, and an unbuilt model.
 
     Args:
-        model: What the caller passed.
+        model: The argument.
 
     Raises:
         TypeError: If it is not a Keras model.
         ValueError: If it is not built.
     """
+    import keras
+
     if not isinstance(model, keras.Model):
         raise TypeError(
             "Argument `model` must be a Keras model. "
@@ -207,3 +284,18 @@ def check_model(model: Any) -> None:
             f"Received: model=<{type(model).__name__} name={model.name}, "
             "built=False>"
         )
+
+
+def _check_real(
+    value: Any, name: str, expected: str, holds: Callable[[float], bool]
+) -> float:
+    message = _message(value, name, expected)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    if not holds(float(value)):
+        raise ValueError(message)
+    return float(value)
+
+
+def _message(value: Any, name: str, expected: str) -> str:
+    return f"Argument `{name}` must be {expected}. Received: {name}={value!r}"

@@ -8,9 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.checks import check_integer
+from keras_netopt.checks import (
+    check_integer,
+    check_number,
+)
 from keras_netopt.curriculum.arm_report import ArmComparison
-from keras_netopt.schedules.checks import check_number
 
 ARMS = ("shuffle", "random", "easy_first", "hard_first")
 Build = Callable[[], keras.Model]

@@ -7,8 +7,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_netopt.checks import check_choice
-from keras_netopt.schedules.checks import check_number
+from keras_netopt.checks import (
+    check_choice,
+    check_number,
+)
 
 METHODS = ("percentile", "top", "rho")
 

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_netopt.checks import check_choice
+from keras_netopt.checks import (
+    check_choice,
+    check_number,
+    check_positive,
+)
 from keras_netopt.curriculum.ordering import Ordering
-from keras_netopt.schedules.checks import check_number, check_positive
 from keras_netopt.serialization import export_class
 
 KINDS = ("hard", "linear", "log", "mixture", "polynomial")

@@ -5,7 +5,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from keras_netopt.checks import check_choice, check_integer
+from keras_netopt.checks import (
+    check_choice,
+    check_integer,
+    check_number,
+)
 from keras_netopt.curriculum.difficulty import Difficulty
 from keras_netopt.curriculum.ordering import (
     Ordering,
@@ -22,7 +26,6 @@ from keras_netopt.curriculum.resolve import (
 from keras_netopt.curriculum.sources import Source
 from keras_netopt.points import Point, check_point
 from keras_netopt.schedules import Schedule
-from keras_netopt.schedules.checks import check_number
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_netopt.checks import check_number, check_positive
 from keras_netopt.curriculum.lambert_w import lambert_w
-from keras_netopt.schedules.checks import check_number, check_positive
 from keras_netopt.serialization import export_class
 
 TAUS = ("log_classes", "batch")

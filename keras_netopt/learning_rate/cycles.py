@@ -4,14 +4,18 @@ from typing import Any
 
 from keras import ops
 
-from keras_netopt.checks import check_integer, check_probability
+from keras_netopt.checks import (
+    check_integer,
+    check_number,
+    check_positive,
+    check_probability,
+)
 from keras_netopt.learning_rate.base import (
     SerializableSchedule,
     as_float,
     cosine,
     share,
 )
-from keras_netopt.schedules.checks import check_number, check_positive
 from keras_netopt.serialization import export_class
 
 

@@ -10,6 +10,7 @@ from keras_netopt.checks import (
     check_at_least_zero,
     check_choice,
     check_integer,
+    check_positive,
 )
 from keras_netopt.learning_rate.base import (
     SerializableSchedule,
@@ -17,7 +18,6 @@ from keras_netopt.learning_rate.base import (
     cosine,
     share,
 )
-from keras_netopt.schedules.checks import check_positive
 from keras_netopt.serialization import export_class
 
 DECAYS = ("linear", "cosine", "sqrt")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
+from keras_netopt.checks import check_frequency, check_number
 from keras_netopt.points import (
     Point,
     RunLength,
@@ -13,11 +14,6 @@ from keras_netopt.points import (
     in_order,
     plain_point,
     resolve_point,
-)
-from keras_netopt.schedules.checks import (
-    check_frequency,
-    check_number,
-    run_of,
 )
 
 if TYPE_CHECKING:
@@ -201,7 +197,7 @@ class Schedule:
             ValueError: If `steps_per_epoch` does not divide `total`, or the
                 schedule does not fit the run.
         """
-        run = run_of(total, steps_per_epoch)
+        run = _run_length(total, steps_per_epoch)
         return np.array([self.at(step, run) for step in range(total + 1)])
 
     def plot(
@@ -258,3 +254,19 @@ def _default_frequency(length: int) -> int:
     wanted = math.ceil(length / RAMP_UPDATES)
     smallest = max(1, min(MIN_GAP, length // FEWEST_UPDATES))
     return min(max(wanted, smallest), MAX_GAP)
+
+
+def _run_length(total: int, steps_per_epoch: int | None) -> RunLength:
+    """Returns the length of the run that `values` and `plot` show."""
+    if total < 1:
+        raise ValueError(
+            f"Argument `total` must be at least 1. Received: total={total!r}"
+        )
+    if steps_per_epoch is None:
+        return RunLength(total, 1)
+    if not steps_per_epoch or total % steps_per_epoch:
+        raise ValueError(
+            f"Argument `steps_per_epoch` must divide the {total} steps of the "
+            f"run. Received: steps_per_epoch={steps_per_epoch!r}"
+        )
+    return RunLength(steps_per_epoch, total // steps_per_epoch)

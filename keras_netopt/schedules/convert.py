@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from keras_netopt.schedules.base import Schedule, check_number
+from keras_netopt.checks import check_number
+from keras_netopt.schedules.base import Schedule
 from keras_netopt.schedules.ramps import Polynomial
 
 

@@ -7,9 +7,9 @@ u of the way from `begin` to `end`. `Root` (ramps.py) is the competence curve.
 import math
 from dataclasses import dataclass
 
+from keras_netopt.checks import check_positive
 from keras_netopt.points import Point
 from keras_netopt.schedules.base import Schedule
-from keras_netopt.schedules.checks import check_positive
 from keras_netopt.serialization import export_class
 
 

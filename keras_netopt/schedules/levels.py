@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from keras_netopt.checks import check_number
 from keras_netopt.points import (
     Point,
     RunLength,
@@ -14,7 +15,6 @@ from keras_netopt.points import (
     resolve_point,
 )
 from keras_netopt.schedules.base import Schedule
-from keras_netopt.schedules.checks import check_number
 from keras_netopt.serialization import export_class
 
 

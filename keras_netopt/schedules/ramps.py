@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from keras_netopt.checks import check_positive
 from keras_netopt.points import Point
 from keras_netopt.schedules.base import Schedule
-from keras_netopt.schedules.checks import check_positive
 from keras_netopt.serialization import export_class
 
 

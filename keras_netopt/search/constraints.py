@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_netopt import cost
-from keras_netopt.schedules.checks import check_positive
+from keras_netopt.checks import check_positive
 
 
 @dataclass(frozen=True)

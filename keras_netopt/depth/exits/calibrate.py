@@ -7,7 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.checks import check_choice, check_fraction
+from keras_netopt.checks import (
+    check_choice,
+    check_fraction,
+    check_positive,
+)
 from keras_netopt.depth.exits import confidence as criteria
 from keras_netopt.depth.exits.calibrated_exits import CalibratedExits
 from keras_netopt.depth.exits.choose_thresholds import choose_thresholds
@@ -20,7 +24,6 @@ from keras_netopt.depth.exits.exit_model import ExitModel
 from keras_netopt.depth.exits.exit_state import CalibrationGoal
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
 from keras_netopt.depth.exits.stages import ModelStages, cut
-from keras_netopt.schedules.checks import check_positive
 from keras_netopt.training.randomness import undisturbed
 from keras_netopt.training.warnings import NoEffectWarning
 

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_netopt.checks import check_positive
 from keras_netopt.depth.exits.training_record import TrainingRecord
-from keras_netopt.schedules.checks import check_positive
 from keras_netopt.serialization import export_class
 
 FINAL = "final"

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.checks import check_bool, check_integer
-from keras_netopt.schedules.checks import check_positive
+from keras_netopt.checks import (
+    check_bool,
+    check_integer,
+    check_positive,
+)
 from keras_netopt.search.oracles.base import SearchOracle
 from keras_netopt.search.oracles.density_ratio import DensityRatio
 from keras_netopt.search.oracles.observations import (

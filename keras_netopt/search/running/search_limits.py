@@ -2,8 +2,10 @@
 
 import time
 
-from keras_netopt.checks import check_integer
-from keras_netopt.schedules.checks import check_positive
+from keras_netopt.checks import (
+    check_integer,
+    check_positive,
+)
 
 
 class SearchLimits:

@@ -7,8 +7,11 @@ from typing import Any, Self
 
 import keras
 
-from keras_netopt.checks import check_choice, check_integer
-from keras_netopt.schedules.checks import check_number
+from keras_netopt.checks import (
+    check_choice,
+    check_integer,
+    check_number,
+)
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.edits.edit_lifecycle import check_optimizer
 from keras_netopt.surgery.edits.report import EditReport

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from keras_netopt.schedules.checks import check_number
+from keras_netopt.checks import check_number
 
 LOWER = ("loss", "error", "mse", "mae", "rmse", "perplexity", "divergence")
 HIGHER = ("acc", "accuracy", "auc", "precision", "recall", "score", "iou")

@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras_netopt.checks import check_integer
+from keras_netopt.checks import (
+    check_integer,
+    check_number,
+)
 from keras_netopt.points import (
     Point,
     RunLength,
@@ -18,7 +21,6 @@ from keras_netopt.points import (
     plain_point,
     resolve_point,
 )
-from keras_netopt.schedules.checks import check_number
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.growing.monitors import (
     check_monitor,
