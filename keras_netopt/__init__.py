@@ -1,6 +1,11 @@
-"""Smaller, faster and better trained networks from inside Keras 3 code."""
+"""Smaller, faster and better trained networks from inside Keras 3 code.
 
+Subpackages load on first use, so that `keras-netopt methods` imports no Keras.
+"""
+
+import importlib as _importlib
 import os as _os
+from typing import TYPE_CHECKING, Any
 
 # In the source tree `callbacks/` and `layers/` stand beside this package; an
 # installed package holds them inside.
@@ -8,24 +13,29 @@ _here = _os.path.dirname(_os.path.abspath(__file__))
 if not _os.path.isdir(_os.path.join(_here, "callbacks")):
     __path__.append(_os.path.dirname(_here))
 
-from keras_netopt import (  # noqa: E402
-    callbacks,
-    cost,
-    curriculum,
-    datasets,
-    depth,
-    export,
-    layers,
-    learning_rate,
-    plots,
-    points,
-    registry,
-    schedules,
-    search,
-    sparsity,
-    surgery,
-)
 from keras_netopt._version import __version__  # noqa: E402
+from keras_netopt.registration import (  # noqa: E402
+    register_with_keras as _register_with_keras,
+)
+
+if TYPE_CHECKING:
+    from keras_netopt import (
+        callbacks,
+        cost,
+        curriculum,
+        datasets,
+        depth,
+        export,
+        layers,
+        learning_rate,
+        plots,
+        points,
+        registry,
+        schedules,
+        search,
+        sparsity,
+        surgery,
+    )
 
 __all__ = [
     "__version__",
@@ -45,3 +55,16 @@ __all__ = [
     "sparsity",
     "surgery",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _importlib.import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+_register_with_keras()

@@ -1,10 +1,16 @@
-"""The command line: `keras-netopt demo | inspect | export | trials | ...`."""
+"""The command line: `keras-netopt demo | inspect | export | trials | ...`.
+
+`--help`, `--version`, `methods` and `trials` import no Keras.
+"""
 
 import argparse
+import difflib
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_netopt import registry, tables
@@ -38,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Args:
         argv: The arguments after the program's name. Defaults to `None`:
-            those of this process.
+            the arguments of this process.
 
     Returns:
-        The exit status: 0, 2 after a user's error, 130 after Ctrl-C.
+        The exit status: 0, 2 after invalid input, 130 after Ctrl-C.
     """
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
@@ -78,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
-        "demo", help="prune a small CNN on real images and ship it to LiteRT"
+        "demo", help="prune a small CNN on real images, export it to LiteRT"
     )
     demo.add_argument(
         "--out",
@@ -95,14 +101,14 @@ def _add_demo(commands: Any) -> None:
     demo.add_argument(
         "--quick",
         action="store_true",
-        help="one epoch on a few images, to see that all works",
+        help="one epoch on 600 images, a smoke test",
     )
     demo.set_defaults(command=_demo)
 
 
 def _add_inspect(commands: Any) -> None:
     inspect = commands.add_parser(
-        "inspect", help="show what a model costs and how sparse it is"
+        "inspect", help="show the cost and the sparsity of a model"
     )
     inspect.add_argument("model", help="a .keras file")
     inspect.set_defaults(command=_inspect)
@@ -110,20 +116,21 @@ def _add_inspect(commands: Any) -> None:
 
 def _add_export(commands: Any) -> None:
     export = commands.add_parser(
-        "export", help="write a LiteRT file and prove that it is right"
+        "export", help="write a LiteRT file and verify it against the model"
     )
     export.add_argument("model", help="a .keras file")
     export.add_argument("output", help="the .tflite file to write")
     export.add_argument(
-        "--quantize", choices=QUANTIZE, help="how to store the numbers"
+        "--quantize", choices=QUANTIZE, help="how numbers are stored"
     )
     export.add_argument(
-        "--sparse", action="store_true", help="store zeros sparsely"
+        "--sparse", action="store_true", help="store zeros in a sparse format"
     )
     export.add_argument(
-        "--data",
+        "--calibration-data",
         metavar="FILE",
-        help=".npy or .npz with about 100 real inputs, for int8 and int16x8",
+        help=".npy or .npz with about 100 real inputs, for int8 and int16x8; "
+        "an .npz of several arrays names the model's inputs",
     )
     export.set_defaults(command=_export)
 
@@ -144,11 +151,16 @@ def _add_trials(commands: Any) -> None:
 
 
 def _add_methods(commands: Any) -> None:
-    methods = commands.add_parser("methods", help="list what there is")
+    methods = commands.add_parser(
+        "methods", help="list all methods, or show how to use one"
+    )
     methods.add_argument(
-        "--kind",
-        choices=KINDS,
-        help="only pieces of this kind",
+        "name",
+        nargs="?",
+        help="a method or its card, such as Pruning: shows its usage",
+    )
+    methods.add_argument(
+        "--kind", choices=KINDS, help="list methods of this kind only"
     )
     methods.set_defaults(command=_methods)
 
@@ -171,13 +183,14 @@ def _inspect(arguments: argparse.Namespace) -> None:
 def _export(arguments: argparse.Namespace) -> None:
     from keras_netopt import export
 
-    if arguments.quantize in NEEDS_DATA and arguments.data is None:
+    file = arguments.calibration_data
+    if arguments.quantize in NEEDS_DATA and file is None:
         raise ValueError(
             f"--quantize {arguments.quantize} measures the range of each "
-            "activation on real inputs: add --data samples.npy, or use "
-            "--quantize dynamic, which needs none."
+            "activation on real inputs: add --calibration-data samples.npy, "
+            "or use --quantize dynamic, which needs none."
         )
-    data = None if arguments.data is None else _load_data(arguments.data)
+    data = None if file is None else _load_data(file)
     model = _load(arguments.model)
     with warnings.catch_warnings():
         # The report holds them all.
@@ -187,7 +200,7 @@ def _export(arguments: argparse.Namespace) -> None:
             arguments.output,
             quantize=arguments.quantize,
             sparse=arguments.sparse,
-            representative_data=data,
+            calibration_data=data,
         )
     print(report)
     for warning in report.warnings:
@@ -206,6 +219,9 @@ def _trials(arguments: argparse.Namespace) -> None:
 
 
 def _methods(arguments: argparse.Namespace) -> None:
+    if arguments.name is not None:
+        print(_usage(arguments.name))
+        return
     drawn = []
     for kind in KINDS if arguments.kind is None else (arguments.kind,):
         rows = [
@@ -219,6 +235,26 @@ def _methods(arguments: argparse.Namespace) -> None:
     print("\n".join(drawn))
 
 
+def _usage(name: str) -> str:
+    """Returns a card up to its section on how the method works."""
+    cards: dict[str, str] = {}
+    for row in registry.METHODS:
+        names = (row.name, row.short_name, row.card)
+        cards |= {key.lower(): row.card for key in names if key and row.card}
+    if name.lower() not in cards:
+        near = difflib.get_close_matches(name.lower(), cards)
+        hint = f"Nearest: {', '.join(near)}. " if near else ""
+        raise ValueError(
+            f"There is no method or card {name!r}. {hint}`keras-netopt "
+            "methods` lists all of them."
+        )
+    file = resources.files("keras_netopt") / "cards"
+    if not file.is_dir():  # The source tree keeps the cards in docs.
+        file = Path(__file__).parents[1] / "docs" / "methods"
+    text = (file / f"{cards[name.lower()]}.md").read_text(encoding="utf-8")
+    return text.partition("\n## How it works")[0].rstrip()
+
+
 def _load(path: str) -> "keras.Model":
     import keras
 
@@ -227,14 +263,14 @@ def _load(path: str) -> "keras.Model":
         return keras.saving.load_model(path, compile=False)
     except (ValueError, TypeError, OSError, KeyError) as error:
         raise ValueError(
-            f"{path} cannot be loaded as a Keras model: {_reason(error)}. (A "
-            "model with classes of your own can be loaded only where they "
-            "are imported: use the Python functions there.)"
+            f"{path} cannot be loaded as a Keras model: {_reason(error)}. "
+            "(A model with custom classes loads only where they are imported: "
+            "use the Python functions there.)"
         ) from error
 
 
 def _reason(error: Exception) -> str:
-    """Takes the one sentence that says it out of Keras' long message."""
+    """Returns the sentence of Keras' long message that names the cause."""
     cause = str(error).rpartition("Exception encountered: ")[2].strip()
     return cause.split("\n")[0].split(". ")[0].rstrip(".")
 
@@ -247,7 +283,7 @@ def _load_data(path: str) -> Any:
         data = np.load(path)
     except ValueError as error:
         raise ValueError(
-            f"{path} is no .npy or .npz file of arrays."
+            f"{path} is not a .npy or .npz file of arrays."
         ) from error
     if isinstance(data, np.ndarray):
         return data

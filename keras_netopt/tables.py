@@ -1,12 +1,11 @@
-"""Plain-text tables, drawn as `model.summary()` draws them."""
+"""Plain-text tables in the style of `model.summary()`."""
 
+import io
 import numbers
-import textwrap
 from collections.abc import Sequence
 
 MAX_WIDTH = 100
-MIN_COLUMN = 10
-ALIGNMENTS = {"l": str.ljust, "r": str.rjust, "c": str.center}
+ALIGNMENTS = {"l": "left", "r": "right", "c": "center"}
 
 
 def render(
@@ -16,11 +15,11 @@ def render(
     title: str | None = None,
     align: str | Sequence[str] | None = None,
 ) -> str:
-    """Renders rows as a table of at most 100 characters a line.
+    """Renders rows as a table at most 100 characters wide.
 
     Integers get thousands separators, floats four significant digits, `None`
-    becomes "-"; format a cell as a string to decide yourself. Columns that
-    would make the table too wide are wrapped, never cut.
+    becomes "-"; pass a cell as a string to format it yourself. Cells that
+    would make the table too wide are wrapped, never truncated.
 
     Example:
 
@@ -33,10 +32,10 @@ def render(
     └───────┴─────────┘
 
     Args:
-        headers: One title a column.
+        headers: One title per column.
         rows: Cells, each row as long as `headers`; may be empty.
         title: A line above the table. Defaults to `None`.
-        align: One of "l", "r" and "c" a column, as in "lrr". Defaults to
+        align: One of "l", "r" and "c" per column, as in "lrr". Defaults to
             `None`: columns of numbers to the right, others to the left.
 
     Returns:
@@ -44,8 +43,13 @@ def render(
 
     Raises:
         ValueError: If `headers` is empty, a row has another length than
-            `headers`, or `align` does not name one side a column.
+            `headers`, or `align` does not name one side per column.
     """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     if not headers:
         raise ValueError(
             "Argument `headers` must name at least one column. "
@@ -54,43 +58,47 @@ def render(
     for row in rows:
         if len(row) != len(headers):
             raise ValueError(
-                f"Each row must hold {len(headers)} cells, one a header. "
+                f"Each row must hold {len(headers)} cells, one per header. "
                 f"Received: row={list(row)!r}"
             )
-    sides = _sides(align, rows, len(headers))
-    cells = [[_text(cell) for cell in row] for row in rows]
-    widths = _fit_widths([list(map(str, headers)), *cells])
-    head = _draw_row(list(map(str, headers)), widths, sides, "┃")
-    body = [line for row in cells for line in _draw_row(row, widths, sides)]
-    lines = [_rule("┏━┳┓", widths), *head, _rule("┡━╇┩", widths)]
-    lines += [*body, _rule("└─┴┘", widths)]
-    return "\n".join(([title] if title else []) + lines)
-
-
-def _sides(
-    align: str | Sequence[str] | None,
-    rows: Sequence[Sequence[object]],
-    columns: int,
-) -> Sequence[str]:
     if align is None:
-        return [_side([row[i] for row in rows]) for i in range(columns)]
-    if len(align) != columns or not set(align) <= set(ALIGNMENTS):
+        columns = [[row[i] for row in rows] for i in range(len(headers))]
+        align = ["r" if _is_numeric(column) else "l" for column in columns]
+    if len(align) != len(headers) or not set(align) <= set(ALIGNMENTS):
         raise ValueError(
-            f'Argument `align` must hold {columns} of "l", "r" and "c", one '
-            f"a column. Received: align={align!r}"
+            f'Argument `align` must hold {len(headers)} of "l", "r" and "c", '
+            f"one per column. Received: align={align!r}"
         )
-    return align
+    table = Table(box=box.HEAVY_HEAD)
+    for header, side in zip(headers, align, strict=True):
+        justify = ALIGNMENTS[side]
+        table.add_column(Text(str(header)), justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_text(cell)) for cell in row))
+    file = io.StringIO()
+    console = Console(
+        file=file,
+        width=MAX_WIDTH,
+        # The same text in a terminal, a notebook and a file.
+        color_system=None,
+        force_terminal=False,
+        force_jupyter=False,
+        legacy_windows=False,
+    )
+    console.print(table)
+    drawn = file.getvalue().rstrip("\n")
+    return drawn if title is None else f"{title}\n{drawn}"
 
 
-def _side(column: list[object]) -> str:
-    held = [cell for cell in column if str(cell) not in ("None", "", "-")]
-    return "r" if held and all(map(_is_numeric, held)) else "l"
+def _is_numeric(column: list[object]) -> bool:
+    """Whether a column shows numbers, with or without a sign or unit."""
+    held = [str(cell) for cell in column if str(cell) not in ("None", "", "-")]
+    return bool(held) and all(map(_shows_number, held))
 
 
-def _is_numeric(cell: object) -> bool:
-    """Whether a cell is a number or a string that shows one: "12 %"."""
-    digits = str(cell).strip().lstrip("+-<>~±").replace(",", "")
-    digits = digits.rstrip("%x× ")
+def _shows_number(text: str) -> bool:
+    """Whether a string shows one number: "12 %", "± 0.1"."""
+    digits = text.strip().lstrip("+-<>~±").replace(",", "").rstrip("%x× ")
     try:
         float(digits)
     except ValueError:
@@ -108,46 +116,3 @@ def _text(cell: object) -> str:
     if isinstance(cell, numbers.Real):
         return f"{float(cell):.4g}"
     return str(cell)
-
-
-def _fit_widths(table: list[list[str]]) -> list[int]:
-    """Narrows the widest columns until the table fits `MAX_WIDTH`."""
-    widths = [
-        max(len(line) for cell in column for line in [*cell.split("\n"), ""])
-        for column in zip(*table, strict=True)
-    ]
-    while sum(widths) + 3 * len(widths) + 1 > MAX_WIDTH:
-        widest = widths.index(max(widths))
-        if widths[widest] <= MIN_COLUMN:
-            break
-        widths[widest] -= 1
-    return widths
-
-
-def _draw_row(
-    row: list[str], widths: list[int], sides: Sequence[str], bar: str = "│"
-) -> list[str]:
-    columns = [
-        _wrap(cell, width) for cell, width in zip(row, widths, strict=True)
-    ]
-    height = max(map(len, columns))
-    lines = []
-    for i in range(height):
-        parts = [
-            ALIGNMENTS[side](column[i] if i < len(column) else "", width)
-            for column, width, side in zip(columns, widths, sides, strict=True)
-        ]
-        lines.append(f"{bar} " + f" {bar} ".join(parts) + f" {bar}")
-    return lines
-
-
-def _wrap(cell: str, width: int) -> list[str]:
-    lines: list[str] = []
-    for line in cell.split("\n"):
-        lines += textwrap.wrap(line, max(width, 1)) or [""]
-    return lines
-
-
-def _rule(characters: str, widths: list[int]) -> str:
-    left, line, cross, right = tuple(characters)
-    return left + cross.join(line * (width + 2) for width in widths) + right

@@ -45,6 +45,7 @@ def main() -> int:
         for command in (
             [str(python), "-c", SMOKE],
             [str(python.parent / "keras-netopt"), "methods"],
+            [str(python.parent / "keras-netopt"), "methods", "pruning"],
         ):
             subprocess.run(command, check=True, cwd=folder)
     print("The wheel works.")

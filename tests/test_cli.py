@@ -60,6 +60,63 @@ def test_methods_of_one_kind(capsys):
     assert "sparsity.prune" not in out
 
 
+@pytest.mark.parametrize(
+    "name", ["LearningRateFinder", "callbacks.learningratefinder"]
+)
+def test_methods_shows_the_usage_of_one(capsys, name):
+    assert cli.main(["methods", name]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("# Learning rate")
+    assert "netopt.callbacks.LearningRateFinder()" in out
+    assert "## How it works" not in out
+
+
+def test_every_card_has_a_usage(capsys):
+    for card in {row.card for row in registry.METHODS if row.card}:
+        assert cli.main(["methods", card]) == 0
+        assert "```python" in capsys.readouterr().out
+
+
+def test_methods_of_an_unknown_name_lists_the_nearest(fails):
+    assert fails("methods", "prunning") == (
+        "There is no method or card 'prunning'. Nearest: pruning, "
+        "channelpruning, prune. `keras-netopt methods` lists all of them."
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        ["methods"],
+        ["methods", "pruning"],
+        ["trials", "tests/search/projects/stopped"],
+    ],
+)
+def test_light_commands_import_no_keras_and_are_fast(arguments):
+    code = (
+        "import sys, time; begin = time.perf_counter()\n"
+        "from keras_netopt.cli import main\n"
+        f"try: main({arguments})\n"
+        "except SystemExit: pass\n"
+        "heavy = ('tensorflow', 'keras', 'keras_tuner')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+        "print(time.perf_counter() - begin)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=os.path.dirname(os.path.dirname(__file__)),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    *_, imported, seconds = result.stdout.splitlines()
+    assert imported == "[]"
+    assert float(seconds) < 2.0
+
+
 def test_inspect_shows_cost_and_sparsity(model_path, capsys):
     assert cli.main(["inspect", model_path]) == 0
     out = capsys.readouterr().out
@@ -115,8 +172,8 @@ def test_model_with_unknown_classes_names_the_remedy(fails, tmp_path):
     message = fails("inspect", path)
     assert message == (
         f"{path} cannot be loaded as a Keras model: Could not locate class "
-        "'Unknown'. (A model with classes of your own can be loaded only "
-        "where they are imported: use the Python functions there.)"
+        "'Unknown'. (A model with custom classes loads only where they are "
+        "imported: use the Python functions there.)"
     )
 
 
@@ -134,7 +191,12 @@ def test_export_int8_takes_data(model_path, tmp_path, capsys, file):
     save = np.save if file.endswith("npy") else np.savez
     save(tmp_path / file, data)
     target = tmp_path / "model.tflite"
-    arguments = ["--quantize", "int8", "--data", str(tmp_path / file)]
+    arguments = [
+        "--quantize",
+        "int8",
+        "--calibration-data",
+        str(tmp_path / file),
+    ]
     assert cli.main(["export", model_path, str(target), *arguments]) == 0
     assert "int8" in capsys.readouterr().out
     assert target.exists()
@@ -154,7 +216,7 @@ def test_export_hands_its_options_over(model_path, monkeypatch, capsys):
     arguments = ["export", model_path, "m.tflite"]
     assert cli.main([*arguments, "--sparse"]) == 0
     assert cli.main([*arguments, "--quantize", "float16"]) == 0
-    base = {"quantize": None, "sparse": False, "representative_data": None}
+    base = {"quantize": None, "sparse": False, "calibration_data": None}
     assert calls == [
         ("Sequential", "m.tflite", {**base, "sparse": True}),
         ("Sequential", "m.tflite", {**base, "quantize": "float16"}),
@@ -167,8 +229,8 @@ def test_export_int8_without_data_names_the_remedy(fails, model_path, tmp_path):
     target = str(tmp_path / "model.tflite")
     assert fails("export", model_path, target, "--quantize", "int8") == (
         "--quantize int8 measures the range of each activation on real "
-        "inputs: add --data samples.npy, or use --quantize dynamic, which "
-        "needs none."
+        "inputs: add --calibration-data samples.npy, or use --quantize "
+        "dynamic, which needs none."
     )
 
 
@@ -176,9 +238,9 @@ def test_export_data_of_another_kind_is_one_line(fails, model_path, tmp_path):
     path = tmp_path / "data.npy"
     path.write_text("1,2,3")
     target = str(tmp_path / "model.tflite")
-    assert fails("export", model_path, target, "--data", str(path)) == (
-        f"{path} is no .npy or .npz file of arrays."
-    )
+    assert fails(
+        "export", model_path, target, "--calibration-data", str(path)
+    ) == (f"{path} is not a .npy or .npz file of arrays.")
 
 
 def test_export_to_another_ending_is_one_line(fails, model_path, tmp_path):

@@ -41,6 +41,7 @@ def test_setup_cfg_lists_every_package_folder():
             parts = init.parent.relative_to(ROOT).parts
             first = folders.get(parts[0], parts[0])
             expected.add(".".join((first, *parts[1:])))
+    expected.add("keras_netopt.cards")  # docs/methods: no Python in it.
 
     assert sorted(declared_packages()) == sorted(expected)
 
@@ -96,21 +97,74 @@ def test_source_folder_refuses_to_be_imported_under_its_own_name(folder):
     )
 
 
-def test_import_brings_in_nothing_heavy():
-    """Compared with `import keras` under JAX, which needs no TensorFlow."""
+def run_python(*arguments: str, **options: object) -> str:
+    """What a fresh process under JAX prints."""
+    result = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        **options,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_import_alone_imports_no_keras():
+    code = (
+        "import sys, keras_netopt as netopt; netopt.registry, netopt.search;"
+        "print([m for m in ('keras', 'tensorflow') if m in sys.modules])"
+    )
+    assert run_python("-c", code) == "[]"
+
+
+def test_import_after_keras_imports_nothing_heavy():
+    """Under JAX Keras itself needs no TensorFlow."""
     code = (
         "import sys, keras; before = set(sys.modules); import keras_netopt;"
         f"print([m for m in {HEAVY} if m in set(sys.modules) - before])"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=True,
+    assert run_python("-c", code) == "[]"
+
+
+def test_public_names_load_on_first_use():
+    assert keras_netopt.callbacks.Pruning.__name__ == "Pruning"
+    assert set(dir(keras_netopt)) == set(keras_netopt.__all__)
+    for name in keras_netopt.__all__:
+        assert getattr(keras_netopt, name) is not None
+    with pytest.raises(AttributeError) as error:
+        keras_netopt.unknown  # noqa: B018
+    assert str(error.value) == (
+        "module 'keras_netopt' has no attribute 'unknown'"
     )
 
-    assert result.stdout.strip() == "[]"
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import keras, keras_netopt",
+        "import keras_netopt, keras",
+        "import keras_netopt; keras_netopt.points; import keras",
+        "import keras_netopt.sparsity.masks; import keras",
+        "from keras_netopt.callbacks import Pruning; import keras",
+    ],
+)
+def test_any_order_of_imports_registers_every_saved_class(imports):
+    """`load_model` must find layers whose module the user did not import."""
+    code = (
+        f"{imports}\nimport sys\n"
+        "names = keras.saving.get_custom_objects()\n"
+        "print(sorted(n for n in names if n.startswith('keras_netopt>')))\n"
+        "hooks = [type(hook).__name__ for hook in sys.meta_path]\n"
+        "assert '_ImportHook' not in hooks"
+    )
+    expected = sorted(
+        name
+        for name, saved in keras.saving.get_custom_objects().items()
+        if saved.__module__.startswith("keras_netopt.")
+    )
+    assert "keras_netopt>SkipGate" in expected
+    assert ast.literal_eval(run_python("-c", code)) == expected
 
 
 def test_keras_is_version_three():

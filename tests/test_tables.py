@@ -74,6 +74,20 @@ def test_wide_tables_are_wrapped_and_nothing_is_lost():
     assert column.count("block/") + column.count("b") >= 30
 
 
+def test_terminal_and_notebook_settings_change_nothing(monkeypatch):
+    expected = render(["a", "b"], [["[red]x[/red]", ":smile: " * 20]])
+    assert "[red]x[/red]" in expected
+    assert ":smile:" in expected
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    for name, value in [("FORCE_COLOR", "1"), ("COLUMNS", "20")]:
+        monkeypatch.setenv(name, value)
+    for term in ("dumb", "xterm-256color"):
+        monkeypatch.setenv("TERM", term)
+        assert render(["a", "b"], [["[red]x[/red]", ":smile: " * 20]]) == (
+            expected
+        )
+
+
 def test_newlines_in_cells_make_rows_higher():
     body = render(["a", "b"], [["one\ntwo", 3]]).splitlines()[3:-1]
     assert body == ["│ one │ 3 │", "│ two │   │"]
@@ -85,7 +99,7 @@ def test_no_rows_leave_the_head():
 
 def test_row_of_another_length_raises():
     message = (
-        "Each row must hold 2 cells, one a header. Received: row=[1, 2, 3]"
+        "Each row must hold 2 cells, one per header. Received: row=[1, 2, 3]"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         render(["a", "b"], [[1, 2, 3]])
@@ -102,7 +116,7 @@ def test_no_headers_raise():
 @pytest.mark.parametrize("align", ["l", "lx", ["left", "l"]])
 def test_unknown_align_raises(align):
     message = (
-        'Argument `align` must hold 2 of "l", "r" and "c", one a column. '
+        'Argument `align` must hold 2 of "l", "r" and "c", one per column. '
         f"Received: align={align!r}"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

@@ -174,7 +174,7 @@ def training_step(model: keras.Model, x: np.ndarray) -> bool:
 def litert(model: keras.Model, path: Path, x: np.ndarray) -> Path | str:
     """Writes a LiteRT file; returns the reason where that cannot be."""
     try:
-        to_litert(model, path, representative_data=x)
+        to_litert(model, path, calibration_data=x)
     except ExportError as error:
         return str(error).splitlines()[0]
     return path

@@ -43,7 +43,7 @@ def export_arm(
             files[variant] = export.to_litert(
                 model,
                 folder / name,
-                representative_data=data.x_test[:VERIFIED],
+                calibration_data=data.x_test[:VERIFIED],
                 **options,
             )
         for warning in files[variant].warnings:

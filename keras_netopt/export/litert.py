@@ -33,7 +33,7 @@ def to_litert(
     *,
     quantize: str | None = None,
     sparse: bool = False,
-    representative_data: Any = None,
+    calibration_data: Any = None,
     quantized_io: bool = False,
     allow_select_tf_ops: bool = False,
     input_signature: Any = None,
@@ -58,8 +58,8 @@ def to_litert(
     >>> to_litert(model, "model.tflite", quantize="int8")
     Traceback (most recent call last):
         ...
-    ValueError: Argument `representative_data` must be given for \
-quantize='int8'. Received: representative_data=None. Pass about 100 samples \
+    ValueError: Argument `calibration_data` must be given for \
+quantize='int8'. Received: calibration_data=None. Pass about 100 samples \
 of real input.
 
     Args:
@@ -71,7 +71,7 @@ of real input.
             `None`, float32.
         sparse: Whether to store the zeros of a pruned float model sparsely:
             the raw file shrinks, the speed stays. Defaults to `False`.
-        representative_data: Real inputs, about 100 samples: arrays in the
+        calibration_data: Real inputs, about 100 samples: arrays in the
             structure of the model's inputs, shape `(samples, ...)`, or an
             iterable of batches. Needed for `"int8"` and `"int16x8"`; used to
             verify in any mode, at most 256 samples. Defaults to `None`:
@@ -102,12 +102,12 @@ of real input.
     check_mode(
         quantize,
         sparse=sparse,
-        representative_data=representative_data,
+        calibration_data=calibration_data,
         quantized_io=quantized_io,
     )
     check_backend()
     prepared = prepare(model, input_signature=input_signature)
-    samples = samples_of(prepared, representative_data, seed=seed)
+    samples = samples_of(prepared, calibration_data, seed=seed)
     job = _Job(prepared, samples, quantize, sparse)
     job.notes += prepared.notes
     job.warnings += prepared.warnings

@@ -18,7 +18,7 @@ class QuantizationMode:
 
     Args:
         name: The value of `quantize=`.
-        needs_data: Whether activations are quantised by `representative_data`.
+        needs_data: Whether activations are quantised by `calibration_data`.
         warn_above: Largest relative difference that goes without a warning.
         note: What the user should know, or "".
     """
@@ -50,7 +50,7 @@ def check_mode(
     quantize: str | None,
     *,
     sparse: bool,
-    representative_data: Any,
+    calibration_data: Any,
     quantized_io: bool,
 ) -> None:
     """Refuses settings that do not go together.
@@ -58,18 +58,18 @@ def check_mode(
     Example:
 
     >>> check_mode(
-    ...     "int8", sparse=False, representative_data=None, quantized_io=False
+    ...     "int8", sparse=False, calibration_data=None, quantized_io=False
     ... )
     Traceback (most recent call last):
         ...
-    ValueError: Argument `representative_data` must be given for \
-quantize='int8'. Received: representative_data=None. Pass about 100 samples \
+    ValueError: Argument `calibration_data` must be given for \
+quantize='int8'. Received: calibration_data=None. Pass about 100 samples \
 of real input.
 
     Args:
         quantize: The value to check, `None` for float.
         sparse: Whether a sparse file is asked for.
-        representative_data: What is there to calibrate on.
+        calibration_data: What is there to calibrate on.
         quantized_io: Whether inputs and outputs are to be integers.
 
     Raises:
@@ -89,10 +89,10 @@ of real input.
             f"Received: sparse=True, quantize={quantize!r}"
         )
     needs_data = quantize is not None and MODES[quantize].needs_data
-    if needs_data and representative_data is None:
+    if needs_data and calibration_data is None:
         raise ValueError(
-            "Argument `representative_data` must be given for "
-            f"quantize={quantize!r}. Received: representative_data=None. "
+            "Argument `calibration_data` must be given for "
+            f"quantize={quantize!r}. Received: calibration_data=None. "
             "Pass about 100 samples of real input."
         )
     if quantized_io and not needs_data:

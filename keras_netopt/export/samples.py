@@ -38,7 +38,7 @@ def samples_of(
     specs = prepared.specs
     if len(flat) != len(specs):
         raise ValueError(
-            f"Argument `representative_data` must hold {len(specs)} inputs: "
+            f"Argument `calibration_data` must hold {len(specs)} inputs: "
             f"{list(specs)}. Received: {len(flat)} arrays"
         )
     arrays = {
@@ -102,8 +102,8 @@ def _flat(prepared: Prepared, data: Any) -> list[Any]:
                 break
         if not rows:
             raise ValueError(
-                "Argument `representative_data` must hold samples. "
-                f"Received: representative_data={data!r}, which is empty"
+                "Argument `calibration_data` must hold samples. "
+                f"Received: calibration_data={data!r}, which is empty"
             )
         return [np.concatenate(column) for column in zip(*rows, strict=True)]
     return _ordered(prepared, data)
@@ -129,7 +129,7 @@ def _check(arrays: Arrays, specs: Mapping[str, keras.InputSpec]) -> None:
     lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
-            "Argument `representative_data` must hold as many samples for "
+            "Argument `calibration_data` must hold as many samples for "
             "each input, at least one. Received: shapes "
             f"{[array.shape for array in arrays.values()]}"
         )
@@ -141,7 +141,7 @@ def _check(arrays: Arrays, specs: Mapping[str, keras.InputSpec]) -> None:
         )
         if not fits:
             raise ValueError(
-                "Argument `representative_data` must have shape "
+                "Argument `calibration_data` must have shape "
                 f"{(None, *wanted)} for input {name!r}. "
                 f"Received: shape {array.shape}"
             )

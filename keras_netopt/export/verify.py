@@ -110,7 +110,7 @@ def verify(
             raise ExportError(
                 f"The file computes something else than the model: output "
                 f"{name!r} differs by {diff:.3g}, {limit:.3g} is allowed. "
-                "Where `representative_data` was left out, pass some that "
+                "Where `calibration_data` was left out, pass some that "
                 "look like real input: on random numbers a model may amplify "
                 "rounding. Where the file differs there too, report this "
                 "with the model, please."
@@ -119,7 +119,7 @@ def verify(
         raise ExportError(
             f"Quantisation quantize={quantize!r} breaks the model: relative "
             f"difference {result.max_rel_diff:.3g}, same class for "
-            f"{result.agreement} of the samples. Pass `representative_data` "
+            f"{result.agreement} of the samples. Pass `calibration_data` "
             "that looks like real input, or a milder mode."
         )
     return result
@@ -163,7 +163,7 @@ def _call(prepared: Prepared, batch: Arrays) -> Any:
         shapes = {name: array.shape for name, array in batch.items()}
         raise ExportError(
             f"The model does not run on inputs of shape {shapes}: {error} "
-            "Pass `representative_data` or an `input_signature` that fits."
+            "Pass `calibration_data` or an `input_signature` that fits."
         ) from error
 
 

@@ -8,7 +8,7 @@ METHODS: tuple[Method, ...] = (
         kind="function",
         summary="Writes a LiteRT file and verifies its outputs.",
         card="export",
-        data_args=("representative_data",),
+        data_args=("calibration_data",),
     ),
     Method(
         name="cost.summarize",

@@ -42,7 +42,7 @@ def trained():
 def test_quantised_accuracy_stays(trained, mode, tmp_path):
     model, x, x_test, y_test = trained
     path = tmp_path / "m.tflite"
-    to_litert(model, path, quantize=mode, representative_data=x[:200])
+    to_litert(model, path, quantize=mode, calibration_data=x[:200])
     lite = TfliteModel(path)
     answers = lite.run(x_test)["output_0"]
     logits = model.predict(x_test, verbose=0)

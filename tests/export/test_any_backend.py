@@ -59,8 +59,8 @@ def test_calibrated_modes_need_data(tiny, mode):
     with pytest.raises(ValueError) as error:
         to_litert(tiny, "m.tflite", quantize=mode)
     assert str(error.value) == (
-        "Argument `representative_data` must be given for "
-        f"quantize='{mode}'. Received: representative_data=None. Pass about "
+        "Argument `calibration_data` must be given for "
+        f"quantize='{mode}'. Received: calibration_data=None. Pass about "
         "100 samples of real input."
     )
 
@@ -79,9 +79,7 @@ def test_sparse_and_quantised_raises(tiny):
 @pytest.mark.parametrize("mode", [None, "dynamic", "float16"])
 def test_integer_io_needs_integer_activations(mode):
     with pytest.raises(ValueError) as error:
-        check_mode(
-            mode, sparse=False, representative_data=None, quantized_io=True
-        )
+        check_mode(mode, sparse=False, calibration_data=None, quantized_io=True)
     assert str(error.value) == (
         "Argument `quantized_io` must be False unless quantize is 'int8' or "
         f"'int16x8'. Received: quantized_io=True, quantize={mode!r}"

@@ -127,7 +127,7 @@ def test_infinite_outputs_that_agree_are_no_error(tmp_path):
         [keras.Input((4,)), layers.Lambda(lambda x: x / (x * 0.0))]
     )
     report = to_litert(
-        model, tmp_path / "m.tflite", representative_data=np.ones((4, 4))
+        model, tmp_path / "m.tflite", calibration_data=np.ones((4, 4))
     )
     assert report.max_abs_diff == 0.0
 
@@ -156,24 +156,24 @@ def test_unbuilt_model_raises(tmp_path):
     [
         (
             np.ones((5, 3), "float32"),
-            "Argument `representative_data` must have shape (None, 4) for "
+            "Argument `calibration_data` must have shape (None, 4) for "
             "input 'x'. Received: shape (5, 3)",
         ),
         (
             np.ones((0, 4), "float32"),
-            "Argument `representative_data` must hold as many samples for "
+            "Argument `calibration_data` must hold as many samples for "
             "each input, at least one. Received: shapes [(0, 4)]",
         ),
         (
             {"a": np.ones((5, 4)), "b": np.ones((5, 4))},
-            "Argument `representative_data` must hold 1 inputs: ['x']. "
+            "Argument `calibration_data` must hold 1 inputs: ['x']. "
             "Received: 2 arrays",
         ),
     ],
 )
 def test_data_that_does_not_fit_raises(tiny, tmp_path, data, message):
     with pytest.raises(ValueError) as error:
-        to_litert(tiny, tmp_path / "m.tflite", representative_data=data)
+        to_litert(tiny, tmp_path / "m.tflite", calibration_data=data)
     assert str(error.value) == message
 
 
@@ -204,7 +204,7 @@ def test_calibration_of_two_inputs_goes_by_name(tmp_path):
         model,
         tmp_path / "m.tflite",
         quantize="int8",
-        representative_data=data,
+        calibration_data=data,
         quantized_io=True,
     )
     scales = {tensor.name: tensor.scale for tensor in report.inputs}
@@ -219,7 +219,7 @@ def test_quantised_file_is_small(dense_net, real_data, mode, ratio, tmp_path):
         dense_net,
         tmp_path / "m.tflite",
         quantize=mode,
-        representative_data=real_data,
+        calibration_data=real_data,
     )
     assert report.float_size.raw > 1_000_000
     assert report.raw_ratio <= ratio
@@ -232,7 +232,7 @@ def test_integer_io(dense_net, real_data, tmp_path):
         dense_net,
         tmp_path / "m.tflite",
         quantize="int8",
-        representative_data=real_data,
+        calibration_data=real_data,
         quantized_io=True,
     )
     assert report.inputs[0].dtype == report.outputs[0].dtype == "int8"
@@ -241,7 +241,7 @@ def test_integer_io(dense_net, real_data, tmp_path):
         dense_net,
         tmp_path / "w.tflite",
         quantize="int16x8",
-        representative_data=real_data,
+        calibration_data=real_data,
         quantized_io=True,
     )
     assert wide.inputs[0].dtype == "int16"
@@ -263,7 +263,7 @@ def test_quantisation_that_destroys_the_model_is_an_error(tmp_path):
             model,
             tmp_path / "m.tflite",
             quantize="int8",
-            representative_data=data,
+            calibration_data=data,
         )
     assert str(error.value).startswith(
         "Quantisation quantize='int8' breaks the model: relative difference "
@@ -282,7 +282,7 @@ def test_drift_is_a_warning(tmp_path):
             model,
             path,
             quantize="int8",
-            representative_data=20 + rng.random((50, 64)),
+            calibration_data=20 + rng.random((50, 64)),
         )
     assert len(report.warnings) == 1
     assert 0.2 < report.verification.max_rel_diff <= 0.5

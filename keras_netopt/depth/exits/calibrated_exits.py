@@ -219,7 +219,7 @@ class CalibratedExits:
             path: A folder for one file a stage, `thresholds.json` and
                 `runner.py`; with `single_file=True` a `.tflite` path.
             **options: See `keras_netopt.depth.exits.exit_export.export_exits`:
-                `single_file`, `quantize`, `representative_data`, `data`.
+                `single_file`, `quantize`, `calibration_data`, `data`.
 
         Returns:
             What was written, how exact and how fast it is.

@@ -136,7 +136,7 @@ def export_exits(
     *,
     single_file: bool = False,
     quantize: str | None = None,
-    representative_data: Any = None,
+    calibration_data: Any = None,
     data: tuple[Any, Any] | None = None,
 ) -> ExitExport:
     """Writes calibrated exits as LiteRT files, runs and compares them.
@@ -154,7 +154,7 @@ def export_exits(
         quantize: As in `export.to_litert`; a single file takes "dynamic"
             alone. Thresholds of quantized files are found again, on their
             own answers. Defaults to `None`.
-        representative_data: Real inputs to calibrate and verify on. Defaults
+        calibration_data: Real inputs to calibrate and verify on. Defaults
             to `None`: the calibration samples.
         data: Samples and classes, held out, where thresholds were loaded.
             Defaults to `None`: the calibration samples.
@@ -183,7 +183,7 @@ def export_exits(
         )
     if not single_file:
         return write_folder(
-            exits, os.fspath(path), quantize, representative_data, samples
+            exits, os.fspath(path), quantize, calibration_data, samples
         )
     if quantize not in SINGLE_MODES:
         raise ValueError(
@@ -194,5 +194,5 @@ def export_exits(
             "their own, with `single_file=False`"
         )
     return write_switch(
-        exits, check_path(path), quantize, representative_data, samples
+        exits, check_path(path), quantize, calibration_data, samples
     )

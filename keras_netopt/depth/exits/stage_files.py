@@ -41,7 +41,7 @@ def write_folder(
     exits: "CalibratedExits",
     folder: str,
     quantize: str | None,
-    representative_data: Any,
+    calibration_data: Any,
     samples: tuple[Any, Any] | None,
 ) -> "ExitExport":
     """Writes the stages of calibrated exits to a folder.
@@ -50,7 +50,7 @@ def write_folder(
         exits: The calibrated exits.
         folder: Where to write; made where it is missing.
         quantize: How numbers are stored.
-        representative_data: Real inputs, or `None`.
+        calibration_data: Real inputs, or `None`.
         samples: Calibration samples and classes, or `None`.
 
     Returns:
@@ -61,7 +61,7 @@ def write_folder(
     """
     from keras_netopt.depth.exits.exit_export import ExitExport
 
-    feeds = example_feeds(exits, representative_data, samples)
+    feeds = example_feeds(exits, calibration_data, samples)
     with _beside(folder) as scratch:
         reports = write_stages(exits.stages, scratch, feeds, quantize)
         paths = [report.path for report in reports]
@@ -158,7 +158,7 @@ def write_stages(
                 stage.model,
                 path,
                 quantize=quantize,
-                representative_data={n: a[:count] for n, a in reads.items()},
+                calibration_data={n: a[:count] for n, a in reads.items()},
             )
         )
         held.update(run_file(TfliteModel(path), reads))
@@ -271,7 +271,7 @@ def write_full(
         exits.exit_model.backbone(),
         path,
         quantize=quantize,
-        representative_data=packed,
+        calibration_data=packed,
     )
 
 

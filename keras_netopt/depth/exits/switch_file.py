@@ -38,7 +38,7 @@ def write_switch(
     exits: "CalibratedExits",
     path: str,
     quantize: str | None,
-    representative_data: Any,
+    calibration_data: Any,
     samples: tuple[Any, Any] | None,
 ) -> "ExitExport":
     """Writes calibrated exits to one file.
@@ -47,7 +47,7 @@ def write_switch(
         exits: The calibrated exits.
         path: Where to write, ending in `.tflite`.
         quantize: `None` or "dynamic".
-        representative_data: Real inputs, or `None`.
+        calibration_data: Real inputs, or `None`.
         samples: Calibration samples and classes, or `None`.
 
     Returns:
@@ -58,16 +58,14 @@ def write_switch(
     """
     from keras_netopt.depth.exits.exit_export import ExitExport
 
-    feeds = example_feeds(exits, representative_data, samples)
+    feeds = example_feeds(exits, calibration_data, samples)
     state = exits.state
     if quantize is not None and samples is not None:
         state = _recalibrated(exits, quantize, feeds, samples)
-    wide = example_feeds(exits, representative_data, samples, limit=MANY)
+    wide = example_feeds(exits, calibration_data, samples, limit=MANY)
     chosen, left = _surest(exits, state, wide)
     model = switch_model(exits.exit_model, exits.stages, state.rule)
-    report = to_litert(
-        model, path, quantize=quantize, representative_data=chosen
-    )
+    report = to_litert(model, path, quantize=quantize, calibration_data=chosen)
     with tempfile.TemporaryDirectory() as folder:
         plain = os.path.join(folder, "full.tflite")
         write_full(exits, plain, quantize, feeds)

@@ -34,8 +34,8 @@ FUNCTIONS = (
             "path": _litert(path="model.pb"),
             "quantize": _litert(quantize="int3"),
             "sparse": _litert(sparse=True, quantize="int16x8"),
-            "representative_data": _litert(
-                representative_data=np.zeros((4, 9), "float32")
+            "calibration_data": _litert(
+                calibration_data=np.zeros((4, 9), "float32")
             ),
             "quantized_io": _litert(quantized_io=True),
             "input_signature": _litert(
