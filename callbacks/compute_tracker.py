@@ -89,7 +89,7 @@ class ComputeTracker(ResumableCallback):
 
     def before_edit(self, model: keras.Model) -> None:
         """Books what the model has cost so far, before its size changes."""
-        self._mac_counter.settle(model)
+        self._mac_counter.update(model)
 
     def after_edit(self, model: keras.Model) -> None:
         """Takes the new size."""
@@ -112,5 +112,5 @@ class ComputeTracker(ResumableCallback):
 
     def get_state(self) -> dict[str, Any]:
         """Returns the count that a resumed fit takes up."""
-        self._mac_counter.settle(self.model)
+        self._mac_counter.update(self.model)
         return {"spent": self._mac_counter.spent}

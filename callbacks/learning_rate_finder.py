@@ -1,4 +1,4 @@
-"""Finds a learning rate in one short sweep and leaves the model as it was."""
+"""Suggests a learning rate from one range test inside `fit`."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -7,12 +7,16 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import (
+    check_above,
     check_fraction,
     check_integer,
-    check_number,
     check_positive,
 )
-from keras_netopt.learning_rate.range_test import RangeTest, sweep_rates
+from keras_netopt.learning_rate.range_test import (
+    LearningRateReport,
+    RangeTest,
+    sweep_rates,
+)
 from keras_netopt.serialization import export_class
 from keras_netopt.training import (
     CheckpointState,
@@ -31,16 +35,16 @@ MOST_STEPS = 100
 
 @export_class
 class LearningRateFinder(ResumableCallback):
-    """Sweeps the learning rate once through `fit` and suggests one.
+    """Runs a learning rate range test in `fit` and suggests a rate.
 
     The rate grows by the same factor at every batch; the loss first stays,
-    then falls, then explodes. Give it a fit of its own, without validation:
-    it ends that fit by itself and puts everything back to where it was at
-    the first epoch begin, bit for bit: weights, optimizer, learning rate,
-    random state of the layers. Metrics of that fit mean nothing.
+    then falls, then diverges. Use a separate `fit` call without validation:
+    the callback ends it and restores, bit for bit, the state at the first
+    epoch's begin: weights, optimizer, learning rate and random state of the
+    layers. The metrics of that call have no meaning.
 
-    A fit that raises or is interrupted runs no callback any more; the next
-    fit with a finder puts the model back first, or you call `restore()`.
+    Keras calls no callback after an exception or an interrupt: the next
+    `fit` with a finder restores the model first, or call `restore()`.
 
     Example:
 
@@ -58,21 +62,23 @@ class LearningRateFinder(ResumableCallback):
     >>> model.optimizer.learning_rate = finder.suggestion
 
     Args:
-        min_lr: The first learning rate, above 0. Defaults to `1e-7`.
-        max_lr: The last learning rate, above `min_lr`. Defaults to `10.0`.
-        steps: Batches of the sweep, at least 2 and no more than the fit has.
-            Defaults to `None`: all batches of the fit, but 100 at most.
-        smoothing: What the running mean of the loss keeps at a batch, in
-            [0, 1); its start is corrected for. Defaults to `0.9`.
-        stop_factor: The sweep is over where the smoothed loss is above this
-            many times its lowest value, after the first 10 batches; above 1.
-            Defaults to `4.0`.
+        min_learning_rate: The first learning rate, above 0. Defaults to
+            `1e-7`.
+        max_learning_rate: The last learning rate, above `min_learning_rate`.
+            Defaults to `10.0`.
+        steps: Batches of the sweep, at least 2 and at most those of the
+            `fit` call. Defaults to `None`: all of them, at most 100.
+        smoothing: Decay of the bias-corrected running mean of the loss, in
+            [0, 1). Defaults to `0.9`.
+        stop_factor: The sweep ends once the smoothed loss exceeds this
+            multiple of its lowest value, after the first 10 batches; above
+            1. Defaults to `4.0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, at construction; if the
-            optimizer's rate is a schedule, the fit is too short, the model is
-            not built, or a callback in the same fit edits it, before the
+            optimizer's rate is a schedule, the `fit` call is too short, the
+            model is not built, or another callback edits it, before the
             first step.
 
     Reference:
@@ -86,28 +92,33 @@ class LearningRateFinder(ResumableCallback):
 
     def __init__(
         self,
-        min_lr: float = 1e-7,
-        max_lr: float = 10.0,
+        min_learning_rate: float = 1e-7,
+        max_learning_rate: float = 10.0,
         *,
         steps: int | None = None,
         smoothing: float = 0.9,
         stop_factor: float = 4.0,
     ) -> None:
         super().__init__()
-        self.min_lr = check_positive(min_lr, "min_lr")
-        self.max_lr = check_number(max_lr, "max_lr")
-        _check_above(self.max_lr, "max_lr", self.min_lr, "`min_lr`")
+        self.min_learning_rate = check_positive(
+            min_learning_rate, "min_learning_rate"
+        )
+        self.max_learning_rate = check_above(
+            max_learning_rate,
+            "max_learning_rate",
+            self.min_learning_rate,
+            "`min_learning_rate`",
+        )
         self.steps = steps
         if steps is not None:
             self.steps = check_integer(steps, "steps", minimum=2)
         self.smoothing = check_fraction(smoothing, "smoothing")
-        self.stop_factor = check_number(stop_factor, "stop_factor")
-        _check_above(self.stop_factor, "stop_factor", 1.0, "1")
+        self.stop_factor = check_above(stop_factor, "stop_factor", 1.0, "1")
         self._snapshot: dict[str, np.ndarray] | None = None
         self.reset()
 
     def reset(self) -> None:
-        """Resets what belongs to one model."""
+        """Resets the state that belongs to one model."""
         self._test = RangeTest(self.smoothing, self.stop_factor)
         self._rates: list[float] = []
         self._snapshot = None
@@ -118,7 +129,8 @@ class LearningRateFinder(ResumableCallback):
     def suggestion(self) -> float | None:
         """A tenth of the rate with the lowest smoothed loss.
 
-        `None` before a sweep, and where the loss only rose.
+        At least `min_learning_rate`. `None` before a sweep, and where the
+        loss only rose.
         """
         return self._test.suggestion
 
@@ -129,16 +141,32 @@ class LearningRateFinder(ResumableCallback):
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """The sweep: learning rates, losses of the batches, smoothed losses.
+        """Learning rates, batch losses and smoothed losses of the sweep.
 
-        The lists have one entry a batch, or one an execution with
-        `steps_per_execution`.
+        One value per batch, or per execution with `steps_per_execution`.
         """
         return {
             "learning_rate": list(self._test.rates),
             "loss": list(self._test.losses),
             "smoothed_loss": list(self._test.smoothed),
         }
+
+    def report(self) -> LearningRateReport:
+        """Returns the result of the sweep.
+
+        Returns:
+            A printable report with `suggestion`, `steepest` and the sweep.
+
+        Raises:
+            ValueError: If there was no sweep yet.
+        """
+        history = self.history
+        if not history["learning_rate"]:
+            raise ValueError(
+                "LearningRateFinder has no sweep to report yet: pass it to "
+                "`model.fit(callbacks=[...])` first."
+            )
+        return LearningRateReport(self.suggestion, self.steepest, **history)
 
     def plot(self, *, path: str | os.PathLike[str] | None = None) -> "Figure":
         """Draws the loss over the learning rate; needs matplotlib.
@@ -163,19 +191,20 @@ class LearningRateFinder(ResumableCallback):
         )
 
     def restore(self) -> bool:
-        """Puts the model back after a fit that raised or was interrupted.
+        """Restores the model after a `fit` that raised or was interrupted.
 
-        A finished fit has done so by itself, and so does the next fit with a
-        finder. A model that was trained on since is left as it is.
+        A `fit` that ends normally restores the model itself, and so does the
+        next `fit` with a finder. A model trained further since is not
+        changed.
 
         Returns:
-            Whether there was anything to put back.
+            Whether the model was restored.
         """
         kept, self._snapshot = self._snapshot, None
         if kept is None or self.model is None:
             return False
         trained = _steps_taken(self.model) - self._iterations
-        # The step that raised may have been taken before we were told.
+        # The step that raised may have updated the weights.
         if not 0 <= trained <= self.model.steps_per_execution:
             return False
         training_state.restore(self.model, kept)
@@ -188,42 +217,44 @@ class LearningRateFinder(ResumableCallback):
         super().on_train_begin(logs)
         if not self._attached:
             raise ValueError(
-                "LearningRateFinder puts the weights back at the end, so they "
-                "must be there before the first step: start the model with "
+                "LearningRateFinder restores the weights at the end, so the "
+                "model must be built before the first step: start it with "
                 "`keras.Input`, or call `model.build(input_shape)`. Received: "
                 f"model=<{type(self._model).__name__} "
                 f"name={self._model.name}, built=False>"
             )
 
     def on_model_ready(self, model: keras.Model) -> None:
-        """Checks that there is one learning rate that can be set."""
+        """Checks that the optimizer has one learning rate, a number."""
         if learning_rates.settable_rate(model.optimizer) is None:
             raise ValueError(
                 "LearningRateFinder sets the learning rate of each batch, so "
-                "the optimizer must have one that is a number: compile the "
-                "model with learning_rate=1e-3, say, for this fit, and with "
-                "the schedule afterwards. Received: optimizer="
+                "the optimizer's rate must be a number: compile the model "
+                "with a number such as learning_rate=1e-3 for this `fit`, "
+                "with the schedule afterwards. Received: optimizer="
                 f"{learning_rates.describe(model.optimizer)}"
             )
-        # TensorFlow makes the slots in the first step: too late to be put back.
+        # TensorFlow creates the slots in the first step, too late to restore.
         with optimizers.variable_scope(model):
             optimizers.build(model)
 
     def on_resume(self, model: keras.Model) -> None:
-        """Copies the model, or takes up the sweep of a resumed fit."""
+        """Copies the model's state, or continues the sweep of a resumed fit."""
         self.reset()
         saved = self.saved()
         if saved is not None and saved[1]:
-            facts, self._snapshot = saved
-            self._first = facts["first"]
-            steps = facts["steps"]
-            self._test.replay(facts["rates"], facts["losses"])
+            state, self._snapshot = saved
+            self._first = state["first"]
+            steps = state["steps"]
+            self._test.replay(state["rates"], state["losses"])
         else:
             self._snapshot = training_state.capture(model)
             self._first = self._progress.step
             steps = self._length()
         self._iterations = _steps_taken(model)
-        self._rates = sweep_rates(self.min_lr, self.max_lr, steps)
+        self._rates = sweep_rates(
+            self.min_learning_rate, self.max_learning_rate, steps
+        )
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -238,13 +269,13 @@ class LearningRateFinder(ResumableCallback):
         """Called by Keras: sets the rate of the next batch."""
         done = self._progress.step - self._first
         if done < len(self._rates):
-            # Reading `self.model` is what makes it act on JAX.
+            # On JAX, reading `self.model` syncs the state first.
             self.model.optimizer.learning_rate = self._rates[done]
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Called by Keras: notes the loss of the batch."""
+        """Called by Keras: records the loss of the batch."""
         before = self._progress.step - self._epoch_begin
         super().on_train_batch_end(batch, logs)
         after = self._progress.step - self._epoch_begin
@@ -262,20 +293,21 @@ class LearningRateFinder(ResumableCallback):
             model.stop_training = True
 
     def on_fit_end(self, model: keras.Model) -> None:
-        """Puts everything back and says where nothing was found."""
+        """Restores the model and warns if no rate was found."""
         if self._snapshot is not None:
             training_state.restore(model, self._snapshot)
             self._snapshot = None
         if self.suggestion is None:
             self.warn(
                 NoEffectWarning,
-                f"looked from {self.min_lr:g} to {self.max_lr:g} for a "
-                "learning rate at which the loss falls, found none; "
-                "`suggestion` is None. Lower `min_lr`, and look at `plot()`.",
+                "found no learning rate at which the loss falls, from "
+                f"{self.min_learning_rate:g} to {self.max_learning_rate:g}; "
+                "`suggestion` is None. Lower `min_learning_rate`, and look "
+                "at `plot()`.",
             )
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the sweep that a resumed fit takes up."""
+        """Returns the sweep so far, for a resumed fit."""
         return {
             "first": self._first,
             "steps": len(self._rates),
@@ -284,18 +316,16 @@ class LearningRateFinder(ResumableCallback):
         }
 
     def save_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Adds the untouched model, for the process may end in the sweep."""
-        facts, _ = super().save_state()
-        return facts, dict(self._snapshot or {})
+        """Adds the model's initial state, as the process may end in a sweep."""
+        state, _ = super().save_state()
+        return state, dict(self._snapshot or {})
 
     def _interrupted(self) -> list["LearningRateFinder"]:
         checkpoint_state = CheckpointState.find(self._model)
-        entries = (
-            checkpoint_state.states.values()
-            if checkpoint_state is not None
-            else ()
-        )
-        return [e for e in entries if isinstance(e, LearningRateFinder)]
+        if checkpoint_state is None:
+            return []
+        states = checkpoint_state.states.values()
+        return [s for s in states if isinstance(s, LearningRateFinder)]
 
     def _length(self) -> int:
         total = self._progress.run.total
@@ -304,8 +334,8 @@ class LearningRateFinder(ResumableCallback):
         left = total - self._progress.step
         if left < max(2, self.steps or 0):
             raise ValueError(
-                f"Argument `steps` must be at most the {left} batches of this "
-                "fit, and at least 2: use smaller batches or more epochs. "
+                f"Argument `steps` must be at least 2 and at most the {left} "
+                "batches of this `fit`: use smaller batches or more epochs. "
                 f"Received: steps={self.steps!r}"
             )
         return self.steps or min(left, MOST_STEPS)
@@ -314,11 +344,3 @@ class LearningRateFinder(ResumableCallback):
 def _steps_taken(model: keras.Model) -> int:
     # Keras cannot make an int of a variable that several devices share.
     return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
-
-
-def _check_above(value: float, name: str, limit: float, shown: str) -> None:
-    if value <= limit:
-        raise ValueError(
-            f"Argument `{name}` must be above {shown}. "
-            f"Received: {name}={value!r}"
-        )

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt import stopping
+from keras_netopt import prechelt_rules
 from keras_netopt.callbacks.channel_pruning import ChannelPruning
 from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.checks import (
@@ -115,14 +115,14 @@ class PrecheltStopping(ResumableCallback):
         train_monitor: str = "loss",
     ) -> None:
         super().__init__()
-        check_choice(rule, "rule", stopping.THRESHOLDS)
+        check_choice(rule, "rule", prechelt_rules.THRESHOLDS)
         self.rule = rule
         self.threshold = _threshold(rule, threshold)
         self.strip = check_integer(strip, "strip", minimum=1 + (rule == "PQ"))
         self.monitor = _loss_name(monitor, "monitor")
         self.train_monitor = _loss_name(train_monitor, "train_monitor")
         self._limit = (
-            stopping.THRESHOLDS[rule]
+            prechelt_rules.THRESHOLDS[rule]
             if self.threshold is None
             else self.threshold
         )
@@ -225,7 +225,7 @@ class PrecheltStopping(ResumableCallback):
         self._epochs.append(epoch)
         self._losses.append(found[0])
         self._training.append(found[-1])
-        self._loss_now = stopping.generalization_loss(self._losses)
+        self._loss_now = prechelt_rules.generalization_loss(self._losses)
         self._check_sign(min(found))
 
     def _begin_epoch_record(self) -> None:
@@ -241,7 +241,7 @@ class PrecheltStopping(ResumableCallback):
         return [float(logs[name]) for name in names]
 
     def _is_due(self) -> bool:
-        return self._diverged or stopping.should_stop(
+        return self._diverged or prechelt_rules.should_stop(
             self.rule,
             self._losses,
             self._training,

@@ -202,7 +202,7 @@ class AdaptiveComputation(DepthLayer):
             (self.halting, keras.KerasTensor(pooled, dtype="float32")),
         ]
 
-    def netopt_shares(self, training: bool) -> dict[int, float]:
+    def netopt_execution_rates(self, training: bool) -> dict[int, float]:
         """Returns how many steps are made, one sample at a time."""
         mean = float(self.mean_steps.numpy())
         steps = float(self.max_steps) if training else mean

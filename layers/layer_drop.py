@@ -119,7 +119,7 @@ class LayerDrop(DepthLayer):
             )
         return x
 
-    def netopt_shares(self, training: bool) -> dict[int, float]:
+    def netopt_execution_rates(self, training: bool) -> dict[int, float]:
         """Returns how often each block runs on average."""
         if not training:
             return {}

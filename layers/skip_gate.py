@@ -163,14 +163,14 @@ class SkipGate(BlockLayer):
         """Returns what a forward pass calls."""
         return [(self.gate, inputs), (self.block, inputs)]
 
-    def netopt_shares(self, training: bool) -> dict[int, float]:
+    def netopt_execution_rates(self, training: bool) -> dict[int, float]:
         """Returns how often the block runs, one sample at a time."""
         if training or self.inference == "mask":
             return {}
         return {id(self.block): float(self.executed.numpy())}
 
     @property
-    def netopt_saves_nothing(self) -> str | None:
+    def netopt_export_warning(self) -> str | None:
         """What an export warns of, or `None` where the block is skipped."""
         if self.inference == "cond":
             return None

@@ -133,7 +133,7 @@ class StochasticDepth(BlockLayer):
             lambda outputs: self._mixed(inputs, outputs, share),
         )
 
-    def netopt_shares(self, training: bool) -> dict[int, float]:
+    def netopt_execution_rates(self, training: bool) -> dict[int, float]:
         """Returns how often the block runs on average."""
         if not training or self.mode == "sample":
             return {}

@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from keras_netopt import cost, demo
-from keras_netopt.demo.arms import DemoData, DemoModel, build_model
+from keras_netopt.demo.demo_model import DemoData, DemoModel, build_model
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
@@ -47,11 +47,11 @@ def test_all_arms_start_from_one_model_and_train_equally_long(result):
 def test_progress_is_numbered(result):
     _, printed, _ = result
     count = 8 if ON_TENSORFLOW else 4
-    phases = re.findall(r"^\[(\d+)/(\d+)\]", printed, flags=re.MULTILINE)
-    assert phases == [(str(i + 1), str(count)) for i in range(count)]
+    progress = re.findall(r"^\[(\d+)/(\d+)\]", printed, flags=re.MULTILINE)
+    assert progress == [(str(i + 1), str(count)) for i in range(count)]
 
 
-def test_table_is_printed_last_with_where_all_lies(result):
+def test_the_table_and_the_folder_are_printed_last(result):
     _, printed, folder = result
     assert "Fashion-MNIST, 600 held-out images, one seed" in printed
     assert f"Picture: {folder / 'demo.png'}" in printed
@@ -79,8 +79,8 @@ def test_files_shrink_as_the_table_says(result):
         assert arm.files["int8"].latency.rounds == 200
 
 
-@pytest.mark.skipif(ON_TENSORFLOW, reason="TensorFlow can do everything")
-def test_other_backends_say_what_they_cannot_do(result):
+@pytest.mark.skipif(ON_TENSORFLOW, reason="TensorFlow can export")
+def test_other_backends_name_what_is_missing(result):
     arms, printed, folder = result
     assert printed.startswith(
         f"The {keras.backend.backend()} backend writes no LiteRT files: no "
@@ -90,14 +90,14 @@ def test_other_backends_say_what_they_cannot_do(result):
     assert "latency" not in printed
 
 
-def test_missing_matplotlib_costs_one_line(tmp_path, monkeypatch, capsys):
-    from keras_netopt.demo import table
+def test_missing_matplotlib_prints_one_line(tmp_path, monkeypatch, capsys):
+    from keras_netopt.demo import comparison
 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     arm = DemoModel(
         "80 % zeros", 0.9, 0.01, 40, 50, zeros={"dense/kernel": 0.8}
     )
-    table.draw([arm], tmp_path)
+    comparison.draw([arm], tmp_path)
     assert capsys.readouterr().out == (
         "No picture: Pictures need matplotlib. Install it with: "
         'pip install "keras-netopt[plots]"\n'
@@ -109,7 +109,7 @@ def test_a_layer_is_large_enough_for_int8():
     assert max(layer.params for layer in costs.layers) >= 64_000
 
 
-def test_data_are_scaled_and_held_out_images_are_others():
+def test_data_are_scaled():
     data = DemoData.load()
     assert (data.x_train.min(), data.x_train.max()) == (0.0, 1.0)
     assert data.x_train.shape == (6000, 28, 28, 1)

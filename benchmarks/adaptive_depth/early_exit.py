@@ -165,7 +165,7 @@ def _curve(exits: Any, test: network.Pair) -> Row:
 def _files(exits: Any, test: network.Pair) -> Row:
     """Mean time of a test image, in one file and stage by stage."""
     from keras_netopt import export
-    from keras_netopt.cost.interpreter import TfliteModel
+    from keras_netopt.cost.tflite_model import TfliteModel
 
     x = test[0][:IMAGES]
     with tempfile.TemporaryDirectory() as name:

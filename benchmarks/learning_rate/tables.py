@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.pruning.tables import markdown
 from benchmarks.records import RESULTS, load
-from keras_netopt.stopping import stop_epoch
+from keras_netopt.prechelt_rules import find_stop_epoch
 
 Rows = list[dict[str, Any]]
 STOPPING, FINDER = "early_stopping", "learning_rate_finder"
@@ -110,7 +110,7 @@ def replay(
     if rule == "patience":
         stop = _patience(losses, threshold)
     else:
-        stop = stop_epoch(
+        stop = find_stop_epoch(
             rule, losses, row["loss"], threshold=threshold, strip=strip
         )
     spent = epochs if stop is None else stop + 1

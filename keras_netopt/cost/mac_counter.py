@@ -1,24 +1,24 @@
-"""Adds up what a training costs while the model changes its size."""
+"""Counts the training MACs of a model whose size may change."""
 
 from typing import Any
 
 import keras
 
 from keras_netopt.checks import check_integer
-from keras_netopt.cost.summary import summarize
+from keras_netopt.cost.summarize import summarize
 from keras_netopt.training.layers import walk_layers
 
 PASSES = 3  # Forward, and backward for the weights and for the inputs.
 
 
 class MacCounter:
-    """Counts the multiply-accumulates that a training has spent.
+    """Counts the multiply-accumulates (MACs) spent on training.
 
-    Each sample costs three times the MACs of one forward pass through the
-    model as it was at that step: one pass forward, two backward. The samples
-    are those that Keras' own loss metric has seen, so batches of any size
-    count, the last one of an epoch too; validation does not. Blocks that
-    training drops count at their rates of the epoch's begin.
+    Each sample costs three times the MACs of a forward pass of the model at
+    that step: one forward and two backward passes. Samples are counted by
+    Keras' loss metric, so partial batches count correctly and validation
+    does not count. Blocks that are dropped in training count with their
+    execution rates at the begin of the epoch.
 
     Example:
 
@@ -28,7 +28,7 @@ class MacCounter:
     3000
 
     Args:
-        spent: MACs spent already. Defaults to `0`.
+        spent: Training MACs spent before. Defaults to `0`.
     """
 
     def __init__(self, spent: int = 0) -> None:
@@ -38,30 +38,30 @@ class MacCounter:
         self._open = False
 
     def add(self, *, samples: int, macs: int) -> None:
-        """Books samples that went through a model of a certain size.
+        """Adds the training MACs of some samples.
 
         Args:
-            samples: Number of training samples, each time it was seen.
-            macs: Multiply-accumulates of one forward pass of one sample.
+            samples: Number of training samples, counted at every use.
+            macs: MACs of the forward pass of one sample.
         """
         self.spent += PASSES * samples * macs
 
     def begin_epoch(self, model: keras.Model) -> None:
-        """Starts counting; Keras has just reset its metrics."""
+        """Starts counting, after Keras has reset its metrics."""
         self._open = True
         self._seen = 0
-        if self._macs is None or _has_shares(model):
+        if self._macs is None or _has_execution_rates(model):
             self.measure(model)
 
     def measure(self, model: keras.Model) -> None:
-        """Takes the size of the model from now on."""
+        """Counts the model's MACs per sample anew, after it changed."""
         self._macs = summarize(model, training=True).macs
 
-    def settle(self, model: keras.Model) -> None:
-        """Books what was trained since the last call; may be called twice.
+    def update(self, model: keras.Model) -> None:
+        """Adds the samples trained since the last call.
 
         Args:
-            model: The model, whose variables can be read (see `sync`).
+            model: The model, with readable variables (see `sync`).
         """
         if not self._open:
             return
@@ -73,13 +73,15 @@ class MacCounter:
         self._seen = max(seen, self._seen)
 
     def end_epoch(self, model: keras.Model) -> None:
-        """Books the rest of an epoch, before validation resets the metrics."""
-        self.settle(model)
+        """Adds the rest of an epoch, before validation resets the metrics."""
+        self.update(model)
         self._open = False
 
 
 def matched_epochs(spent: int, model: keras.Model, *, samples: int) -> float:
-    """Tells how many epochs another model may train for the same MACs.
+    """Returns the number of epochs that equal some training MACs.
+
+    Use it to train another model with the same compute.
 
     Example:
 
@@ -88,33 +90,35 @@ def matched_epochs(spent: int, model: keras.Model, *, samples: int) -> float:
     2.0
 
     Args:
-        spent: Training MACs to spend, as `ComputeTracker.spent()` counts them.
-        model: A built model of fixed size.
-        samples: Training samples an epoch, at least 1.
+        spent: Training MACs, as returned by `ComputeTracker.spent()`.
+        model: A built model of constant size.
+        samples: Training samples per epoch, at least 1.
 
     Returns:
-        The number of epochs, seldom a whole one.
+        The number of epochs, as a fraction.
 
     Raises:
         TypeError: If `spent` or `samples` is not an integer.
-        ValueError: If one of them is out of range, or no layer of the model
-            has MACs that can be counted.
+        ValueError: If one of them is out of range, or the model has no
+            countable MACs.
     """
     check_integer(spent, "spent", minimum=0)
     check_integer(samples, "samples", minimum=1)
     macs = summarize(model).macs
     if not macs:
         raise ValueError(
-            "A model without countable MACs may train for ever: pass one with "
-            "layers that `cost.summarize(model)` can count. "
-            f"Received: model={model.name!r}"
+            "Argument `model` must have countable MACs: see "
+            "`cost.summarize(model)`. "
+            f"Received: model={model.name!r} with 0 MACs"
         )
     return spent / (PASSES * samples * macs)
 
 
-def _has_shares(model: keras.Model) -> bool:
-    """Whether the cost of a pass depends on scheduled variables."""
-    return any(hasattr(one, "netopt_shares") for one in walk_layers(model))
+def _has_execution_rates(model: keras.Model) -> bool:
+    """Whether the MACs of a pass depend on execution rates."""
+    return any(
+        hasattr(one, "netopt_execution_rates") for one in walk_layers(model)
+    )
 
 
 def loss_metric(model: keras.Model) -> Any:

@@ -8,23 +8,23 @@ import numpy as np
 from keras_netopt.checks import check_choice
 from keras_netopt.points import RunLength
 from keras_netopt.schedules import (
+    ExponentialPacing,
     Linear,
-    Logarithmic,
-    Power,
-    Root,
+    LogarithmicPacing,
+    PowerPacing,
+    RootCompetence,
     Schedule,
     Steps,
-    Surge,
 )
 
 NAMES: dict[str, Callable[[float, float], Schedule]] = {
     "linear": lambda b, a: Linear(initial=b, final=1.0, begin=0.0, end=a),
-    "quadratic": lambda b, a: Power(initial=b, end=a, power=2.0),
-    "root": lambda b, a: Power(initial=b, end=a, power=0.5),
-    "exp": lambda b, a: Surge(initial=b, end=a),
-    "log": lambda b, a: Logarithmic(initial=b, end=a),
+    "quadratic": lambda b, a: PowerPacing(initial=b, end=a, power=2.0),
+    "root": lambda b, a: PowerPacing(initial=b, end=a, power=0.5),
+    "exp": lambda b, a: ExponentialPacing(initial=b, end=a),
+    "log": lambda b, a: LogarithmicPacing(initial=b, end=a),
     "step": lambda b, a: Steps({0.0: b, a: 1.0}),
-    "competence": lambda b, a: Root(initial=b, final=1.0, end=a),
+    "competence": lambda b, a: RootCompetence(initial=b, final=1.0, end=a),
 }
 
 

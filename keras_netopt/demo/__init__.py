@@ -6,16 +6,16 @@ from pathlib import Path
 
 import keras
 
-from keras_netopt.demo.arms import (
+from keras_netopt.demo.comparison import describe, draw
+from keras_netopt.demo.demo_model import (
     DemoData,
     DemoModel,
     build_model,
     fit,
     train_arm,
 )
-from keras_netopt.demo.files import export_arm, time_files
-from keras_netopt.demo.phases import Phases
-from keras_netopt.demo.table import describe, draw
+from keras_netopt.demo.litert_files import export_arm, time_files
+from keras_netopt.demo.progress_log import ProgressLog
 
 __all__ = ["DemoModel", "run"]
 
@@ -74,24 +74,24 @@ def run(
             "no sizes and times here. Remedy: KERAS_BACKEND=tensorflow"
         )
     data = DemoData.load(QUICK_IMAGES if quick else None)
-    phases = Phases(2 + 2 * len(SPARSITIES) if exports else 4)
-    phases.begin(
+    progress = ProgressLog(2 + 2 * len(SPARSITIES) if exports else 4)
+    progress.begin(
         f"Train a small CNN: {epochs} epochs, {len(data.x_train):,} images"
     )
     trained = build_model()
     fit(trained, data, epochs)
     arms = []
     for sparsity in SPARSITIES:
-        model, arm = train_arm(trained, data, epochs, sparsity, phases)
+        model, arm = train_arm(trained, data, epochs, sparsity, progress)
         if exports:
-            phases.begin(f"Export {arm.name}: float32 and dynamic int8")
+            progress.begin(f"Export {arm.name}: float32 and dynamic int8")
             arm = replace(arm, files=export_arm(model, arm, data, folder))
         arms.append(arm)
     if exports:
-        phases.begin("Time all files against each other")
+        progress.begin("Time all files against each other")
         arms = time_files(arms, data)
     print(f"\n{describe(arms, len(data.x_test))}")
     print("Zeros make files smaller, not faster; int8 does both.")
     draw(arms, folder)
-    print(f"Folder: {folder}{os.sep}   Time: {phases.seconds:.0f} s")
+    print(f"Folder: {folder}{os.sep}   Time: {progress.seconds:.0f} s")
     return tuple(arms)

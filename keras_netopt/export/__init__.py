@@ -1,9 +1,9 @@
 """Verified export to LiteRT files."""
 
-from keras_netopt.export.errors import ExportError
-from keras_netopt.export.litert import to_litert
-from keras_netopt.export.report import FileSize, LitertReport
-from keras_netopt.export.verify import Verification
+from keras_netopt.export.export_error import ExportError
+from keras_netopt.export.litert_export import to_litert
+from keras_netopt.export.litert_report import FileSize, LitertReport
+from keras_netopt.export.verification import Verification
 
 __all__ = [
     "ExportError",

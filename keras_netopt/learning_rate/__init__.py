@@ -4,7 +4,7 @@ Keras has `CosineDecay` (with a warm-up) and `CosineDecayRestarts` (warm
 restarts) itself, in `keras.optimizers.schedules`.
 """
 
-from keras_netopt.learning_rate.cycles import OneCycle, Triangular
+from keras_netopt.learning_rate.cyclical import OneCycle, Triangular
 from keras_netopt.learning_rate.warmup import (
     InverseSquareRoot,
     Warmup,

@@ -1,14 +1,67 @@
-"""The arithmetic of a learning rate range test, on plain numbers."""
+"""The learning rate range test on plain numbers."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+
+from keras_netopt.report import Report
+from keras_netopt.tables import render
 
 WARM_UP = 10
 
 
-def sweep_rates(min_lr: float, max_lr: float, steps: int) -> list[float]:
+@dataclass(frozen=True)
+class LearningRateReport(Report):
+    """The result of a learning rate range test.
+
+    Example:
+
+    >>> print(LearningRateReport(0.1, 0.05, [0.01, 1.0], [2, 1], [2, 1]))
+    Learning rate range test
+    ┏━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+    ┃            ┃ learning rate ┃
+    ┡━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+    │ suggestion │           0.1 │
+    │ steepest   │          0.05 │
+    │ first      │          0.01 │
+    │ last       │             1 │
+    └────────────┴───────────────┘
+
+    Args:
+        suggestion: A tenth of the rate with the lowest smoothed loss, at
+            least the first rate; `None` where the loss only rose.
+        steepest: The rate at which the smoothed loss falls fastest, or
+            `None`.
+        learning_rate: The rates of the sweep, one per batch.
+        loss: The loss of each batch.
+        smoothed_loss: The bias-corrected running mean of the losses.
+    """
+
+    suggestion: float | None
+    steepest: float | None
+    learning_rate: Sequence[float]
+    loss: Sequence[float]
+    smoothed_loss: Sequence[float]
+
+    def __str__(self) -> str:
+        rows = {
+            "suggestion": self.suggestion,
+            "steepest": self.steepest,
+            "first": self.learning_rate[0],
+            "last": self.learning_rate[-1],
+        }
+        return render(
+            ["", "learning rate"],
+            list(rows.items()),
+            title="Learning rate range test",
+        )
+
+
+def sweep_rates(
+    min_learning_rate: float, max_learning_rate: float, steps: int
+) -> list[float]:
     """Returns learning rates that grow by the same factor at every step.
 
     Example:
@@ -17,19 +70,20 @@ def sweep_rates(min_lr: float, max_lr: float, steps: int) -> list[float]:
     [0.001, 0.01, 0.1, 1.0, 10.0]
 
     Args:
-        min_lr: The first rate, above 0.
-        max_lr: The last rate, above `min_lr`.
-        steps: How many, at least 2.
+        min_learning_rate: The first rate, above 0.
+        max_learning_rate: The last rate, above `min_learning_rate`.
+        steps: Number of rates, at least 2.
 
     Returns:
-        One rate a step.
+        One rate per step.
     """
+    ratio = max_learning_rate / min_learning_rate
     exponents = [i / (steps - 1) for i in range(steps)]
-    return [min_lr * (max_lr / min_lr) ** share for share in exponents]
+    return [min_learning_rate * ratio**exponent for exponent in exponents]
 
 
 class RangeTest:
-    """Gathers the loss at every learning rate and reads the result.
+    """Collects the loss at every learning rate and evaluates the test.
 
     Example:
 
@@ -43,10 +97,10 @@ class RangeTest:
     True
 
     Args:
-        smoothing: Share that the running mean of the losses keeps at a step,
-            in [0, 1). Defaults to `0.9`.
-        stop_factor: The test is over where the smoothed loss is above this
-            many times its lowest value. Defaults to `4.0`.
+        smoothing: Decay of the running mean of the losses, in [0, 1).
+            Defaults to `0.9`.
+        stop_factor: The test ends once the smoothed loss exceeds this
+            multiple of its lowest value. Defaults to `4.0`.
     """
 
     def __init__(
@@ -59,11 +113,11 @@ class RangeTest:
         self._mean = 0.0
 
     def add(self, rate: float, loss: float) -> bool:
-        """Takes the loss of one batch.
+        """Adds the loss of one batch.
 
         Args:
-            rate: The learning rate at which the batch was trained.
-            loss: Its loss before that step.
+            rate: The learning rate of the batch's step.
+            loss: The loss of the batch before that step.
 
         Returns:
             Whether the loss has diverged: it is not finite, or above
@@ -81,11 +135,11 @@ class RangeTest:
         return late and self.smoothed[-1] > self.stop_factor * lowest
 
     def replay(self, rates: Sequence[float], losses: Sequence[float]) -> None:
-        """Takes up what another test has seen.
+        """Adds the losses of an earlier part of the test.
 
         Args:
-            rates: Its `rates`.
-            losses: Its `losses`.
+            rates: The learning rates.
+            losses: The loss at each rate.
         """
         for rate, loss in zip(rates, losses, strict=True):
             self.add(rate, loss)
@@ -94,10 +148,12 @@ class RangeTest:
     def suggestion(self) -> float | None:
         """A tenth of the rate with the lowest smoothed loss, or `None`.
 
-        `None` where the loss only rose.
+        At least the first rate; `None` where the loss only rose.
         """
         lowest = self._lowest()
-        return None if lowest is None else self.rates[lowest] / 10.0
+        if lowest is None:
+            return None
+        return max(self.rates[lowest] / 10.0, self.rates[0])
 
     @property
     def steepest(self) -> float | None:
@@ -117,15 +173,15 @@ class RangeTest:
         return self.rates[min(slopes, key=lambda i: slopes[i])]
 
     def _finite(self) -> list[float]:
-        """The smoothed losses up to the first that is not finite."""
+        """Returns the smoothed losses before the first non-finite one."""
         bad = np.flatnonzero(~np.isfinite(self.smoothed))
         return self.smoothed[: bad[0]] if len(bad) else self.smoothed
 
     def _lowest(self) -> int | None:
-        """The step of the lowest smoothed loss, or `None` if it only rose.
+        """Returns the step of the lowest smoothed loss, or `None` if it rose.
 
         The first step does not count: it is the loss of one batch, which may
-        be an easy one.
+        be low by chance.
         """
         finite = self._finite()
         if len(finite) < 2:

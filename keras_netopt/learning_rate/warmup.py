@@ -12,7 +12,7 @@ from keras_netopt.checks import (
     check_integer,
     check_positive,
 )
-from keras_netopt.learning_rate.base import (
+from keras_netopt.learning_rate.serializable_schedule import (
     SerializableSchedule,
     as_float,
     cosine,
@@ -108,7 +108,7 @@ class WarmupStableDecay(SerializableSchedule):
     [0.0, 0.25, 0.5, 0.5, 0.25, 0.0]
 
     Args:
-        peak: The rate of the plateau, above 0.
+        max_learning_rate: The rate of the plateau, above 0.
         total_steps: Optimizer steps of the whole training, at least 1.
         warmup_steps: Steps that rise from 0, at least 0.
         decay_steps: Steps at the end that fall, at least 0; both together no
@@ -130,7 +130,7 @@ class WarmupStableDecay(SerializableSchedule):
 
     def __init__(
         self,
-        peak: float,
+        max_learning_rate: float,
         total_steps: int,
         *,
         warmup_steps: int,
@@ -138,7 +138,9 @@ class WarmupStableDecay(SerializableSchedule):
         final: float = 0.0,
         decay: str = "linear",
     ) -> None:
-        self.peak = check_positive(peak, "peak")
+        self.max_learning_rate = check_positive(
+            max_learning_rate, "max_learning_rate"
+        )
         self.total_steps = check_integer(total_steps, "total_steps", minimum=1)
         self.warmup_steps = check_integer(warmup_steps, "warmup_steps")
         self.decay_steps = check_integer(decay_steps, "decay_steps")
@@ -155,7 +157,7 @@ class WarmupStableDecay(SerializableSchedule):
     def __call__(self, step: Any) -> Any:
         """Returns the rate of a step, counted from 0."""
         step = as_float(step)
-        rise = self.peak * share(step, 0.0, self.warmup_steps)
+        rise = self.max_learning_rate * share(step, 0.0, self.warmup_steps)
         return ops.where(step < self.warmup_steps, rise, self._fall(step))
 
     def _fall(self, step: Any) -> Any:
@@ -163,10 +165,13 @@ class WarmupStableDecay(SerializableSchedule):
         # Without a fall the plateau goes on.
         progress = share(step, begin, self.decay_steps or float("inf"))
         if self.decay == "cosine":
-            return cosine(self.peak, self.final, progress)
+            return cosine(self.max_learning_rate, self.final, progress)
         if self.decay == "sqrt":
             progress = ops.sqrt(progress)
-        return self.peak + (self.final - self.peak) * progress
+        return (
+            self.max_learning_rate
+            + (self.final - self.max_learning_rate) * progress
+        )
 
 
 @export_class
@@ -184,7 +189,7 @@ class InverseSquareRoot(SerializableSchedule):
     [0.0, 0.25, 0.5, 0.25]
 
     Args:
-        peak: The largest rate, above 0.
+        max_learning_rate: The largest rate, above 0.
         warmup_steps: Steps that rise from 0, at least 1; the rate is half
             the peak at four times as many.
 
@@ -198,8 +203,10 @@ class InverseSquareRoot(SerializableSchedule):
         (d_model * warmup_steps) ** -0.5).
     """
 
-    def __init__(self, peak: float, warmup_steps: int) -> None:
-        self.peak = check_positive(peak, "peak")
+    def __init__(self, max_learning_rate: float, warmup_steps: int) -> None:
+        self.max_learning_rate = check_positive(
+            max_learning_rate, "max_learning_rate"
+        )
         self.warmup_steps = check_integer(
             warmup_steps, "warmup_steps", minimum=1
         )
@@ -208,7 +215,7 @@ class InverseSquareRoot(SerializableSchedule):
         """Returns the rate of a step, counted from 0."""
         part = as_float(step) / self.warmup_steps
         falling = ops.rsqrt(ops.maximum(part, 1.0))
-        return self.peak * ops.minimum(part, falling)
+        return self.max_learning_rate * ops.minimum(part, falling)
 
 
 def _as_schedule(value: Any) -> Any:

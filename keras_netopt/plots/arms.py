@@ -10,8 +10,8 @@ from keras_netopt.plots.style import (
     SERIES,
     Path,
     new_figure,
-    tidy,
-    written,
+    save_figure,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def arm_comparison(
     curves, gaps = figure.subplots(1, 2, width_ratios=(1.4, 1))
     _draw_curves(curves, comparison)
     _draw_differences(gaps, comparison)
-    return written(figure, path)
+    return save_figure(figure, path)
 
 
 def _draw_curves(axes: "Axes", comparison: Comparison) -> None:
@@ -96,7 +96,7 @@ def _draw_curves(axes: "Axes", comparison: Comparison) -> None:
     axes.axhline(comparison.target, color=GREY, linewidth=0.9, linestyle=":")
     axes.set(xlabel="step", ylabel=comparison.metric)
     axes.legend(frameon=False, fontsize=9)
-    tidy(axes, grid="y")
+    style_axes(axes, grid="y")
 
 
 def _draw_differences(axes: "Axes", comparison: Comparison) -> None:
@@ -114,4 +114,4 @@ def _draw_differences(axes: "Axes", comparison: Comparison) -> None:
     axes.set_title(
         f"difference to {comparison.baseline}, 95 % interval", fontsize=10
     )
-    tidy(axes, grid="x")
+    style_axes(axes, grid="x")

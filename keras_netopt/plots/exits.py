@@ -12,9 +12,9 @@ from keras_netopt.plots.style import (
     label_bar,
     new_figure,
     percent,
-    short,
-    tidy,
-    written,
+    save_figure,
+    shorten_label,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def exit_curve(exits: Any, *, path: Path | None = None) -> "Figure":
     curve, shares = figure.subplots(1, 2, width_ratios=(1.7, 1))
     _draw_curve(curve, exits)
     _draw_shares(shares, exits.fractions)
-    return written(figure, path)
+    return save_figure(figure, path)
 
 
 def _draw_curve(axes: "Axes", exits: Any) -> None:
@@ -95,7 +95,7 @@ def _draw_curve(axes: "Axes", exits: Any) -> None:
     if unit == "MACs":
         axes.xaxis.set_major_formatter(count)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
-    tidy(axes, grid="y")
+    style_axes(axes, grid="y")
 
 
 def _draw_shares(axes: "Axes", fractions: dict[str, float]) -> None:
@@ -104,9 +104,11 @@ def _draw_shares(axes: "Axes", fractions: dict[str, float]) -> None:
         share = fractions[name]
         axes.barh(place, share, color=BLUE, height=0.7)
         label_bar(axes, share, place, f"{share:.1%}")
-    axes.set_yticks(range(len(names)), [short(n) for n in names], fontsize=9)
+    axes.set_yticks(
+        range(len(names)), [shorten_label(n) for n in names], fontsize=9
+    )
     axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5))
     axes.xaxis.set_major_formatter(percent)
     axes.set_title("leave here", fontsize=10)
     axes.tick_params(axis="y", length=0)
-    tidy(axes, grid="x")
+    style_axes(axes, grid="x")

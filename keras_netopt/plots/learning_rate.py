@@ -10,8 +10,8 @@ from keras_netopt.plots.style import (
     ORANGE,
     Path,
     new_figure,
-    tidy,
-    written,
+    save_figure,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -77,5 +77,5 @@ def learning_rate_curve(
         room = 0.25 * (high - low) or 1.0
         axes.set_ylim(low - room, high + room)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
-    tidy(axes, grid="y")
-    return written(figure, path)
+    style_axes(axes, grid="y")
+    return save_figure(figure, path)

@@ -16,9 +16,9 @@ from keras_netopt.plots.style import (
     legend_below,
     new_figure,
     percent,
-    short,
-    tidy,
-    written,
+    save_figure,
+    shorten_label,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def model_comparison(
         _draw_sizes(plane, models)
     if layers:
         _draw_zeros(bars, models, layers)
-    return written(figure, path)
+    return save_figure(figure, path)
 
 
 def _draw_sizes(axes: "Axes", models: Sequence[ModelPoint]) -> None:
@@ -126,7 +126,7 @@ def _draw_sizes(axes: "Axes", models: Sequence[ModelPoint]) -> None:
     axes.margins(x=0.12, y=0.15)
     axes.set_title("accuracy against file size", fontsize=10)
     legend_below(axes)
-    tidy(axes, grid="both")
+    style_axes(axes, grid="both")
 
 
 def _draw_spread(
@@ -175,12 +175,14 @@ def _draw_zeros(
         axes.barh(y, shares, height=0.9 * height, color=color, label=model.name)
         for position, share in zip(y, shares, strict=True):
             label_bar(axes, share, position, f"{share:.0%}")
-    axes.set_yticks(range(len(layers)), [short(layer) for layer in layers])
+    axes.set_yticks(
+        range(len(layers)), [shorten_label(layer) for layer in layers]
+    )
     axes.set(xlim=(0, 1), ylim=(len(layers) - 0.5, -0.5))
     axes.xaxis.set_major_formatter(percent)
     axes.set_title("share of zeros by layer", fontsize=10)
     legend_below(axes)
-    tidy(axes, grid="x")
+    style_axes(axes, grid="x")
     axes.tick_params(axis="y", length=0, labelsize=8)
 
 

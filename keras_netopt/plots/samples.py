@@ -11,8 +11,8 @@ from keras_netopt.plots.style import (
     Path,
     new_figure,
     percent,
-    tidy,
-    written,
+    save_figure,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def samples_shown(
     map_axes.set(xlabel="epoch", ylabel=known)
     map_axes.yaxis.set_major_formatter(percent)
     map_axes.tick_params(colors=GREY, labelcolor="black")
-    return written(figure, path)
+    return save_figure(figure, path)
 
 
 def _draw_share(axes: "Axes", counts: np.ndarray, mask: np.ndarray) -> None:
@@ -112,7 +112,7 @@ def _draw_share(axes: "Axes", counts: np.ndarray, mask: np.ndarray) -> None:
     axes.yaxis.set_major_formatter(percent)
     axes.set_ylim(0.0, 1.15 * max(float(share.max()), float(mask.mean()), 1e-3))
     axes.set_title("share of the marked samples", fontsize=10)
-    tidy(axes, grid="y")
+    style_axes(axes, grid="y")
 
 
 def _checked(scores: Any, samples: int) -> np.ndarray:

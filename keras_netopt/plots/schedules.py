@@ -10,9 +10,9 @@ from keras_netopt.plots.style import (
     LIGHT,
     Path,
     new_figure,
-    tidy,
-    wrapped,
-    written,
+    save_figure,
+    style_axes,
+    wrap_text,
 )
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def schedule_curve(
                 epoch * steps_per_epoch, color=LIGHT, linewidth=0.7, zorder=0
             )
     axes.set(xlabel="step", ylabel="value", xlim=(0, total))
-    axes.set_title(wrapped(str(schedule), 78), fontsize=9, color=GREY)
+    axes.set_title(wrap_text(str(schedule), 78), fontsize=9, color=GREY)
     axes.margins(y=0.08)
-    tidy(axes, grid="y")
-    return written(figure, path)
+    style_axes(axes, grid="y")
+    return save_figure(figure, path)

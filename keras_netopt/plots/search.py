@@ -14,9 +14,9 @@ from keras_netopt.plots.style import (
     label_bar,
     new_figure,
     percent,
-    short,
-    tidy,
-    written,
+    save_figure,
+    shorten_label,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def search_history(project: Any, *, path: Path | None = None) -> "Figure":
     axes.set(xlabel="trial", ylabel=project.objective)
     _count_whole(axes.xaxis)
     axes.legend(frameon=False, fontsize=9)
-    tidy(axes, grid="y")
-    return written(figure, path)
+    style_axes(axes, grid="y")
+    return save_figure(figure, path)
 
 
 def parallel_coordinates(project: Any, *, path: Path | None = None) -> "Figure":
@@ -114,7 +114,7 @@ def parallel_coordinates(project: Any, *, path: Path | None = None) -> "Figure":
         axes.axvline(i, color=LIGHT, zorder=0)
         _label_axis(axes, i, dimension)
     axes.axvline(len(space), color=GREY, zorder=0)
-    names = [short(d.name) for d in space]
+    names = [shorten_label(d.name) for d in space]
     axes.set_xticks(
         range(len(space) + 1), [*names, f"rank by\n{project.objective}"]
     )
@@ -122,7 +122,7 @@ def parallel_coordinates(project: Any, *, path: Path | None = None) -> "Figure":
     axes.set_title(f"{len(trials)} full trials, the best in orange", fontsize=9)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    return written(figure, path)
+    return save_figure(figure, path)
 
 
 def importance_bars(
@@ -146,7 +146,7 @@ def importance_bars(
         axes.barh(place, effect.share, color=BLUE, height=0.6)
         label_bar(axes, effect.share, place, f"{effect.share:.0%}")
         axes.plot([effect.chance] * 2, [place - 0.35, place + 0.35], color=RED)
-    names = [f"{short(e.name)} (n={e.trials})" for e in effects]
+    names = [f"{shorten_label(e.name)} (n={e.trials})" for e in effects]
     axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5))
     axes.xaxis.set_major_formatter(percent)
@@ -154,8 +154,8 @@ def importance_bars(
         "share of the variance, main effects only; red: by chance", fontsize=9
     )
     axes.tick_params(axis="y", length=0)
-    tidy(axes, grid="x")
-    return written(figure, path)
+    style_axes(axes, grid="x")
+    return save_figure(figure, path)
 
 
 def slices(project: Any, *, path: Path | None = None) -> "Figure":
@@ -187,20 +187,20 @@ def slices(project: Any, *, path: Path | None = None) -> "Figure":
             ]
             _points(axes, chosen, "", filled=filled)
         if dimension.choices:
-            labels = [short(str(c)) for c in dimension.choices]
+            labels = [shorten_label(str(c)) for c in dimension.choices]
             axes.set_xticks(range(len(labels)), labels, fontsize=8)
             axes.set_xlim(-0.5, len(labels) - 0.5)
         elif dimension.sampling == "log":
             axes.set_xscale("log")
-        axes.set_xlabel(short(dimension.name))
-        tidy(axes, grid="y")
+        axes.set_xlabel(shorten_label(dimension.name))
+        style_axes(axes, grid="y")
     for axes in panels.flat[len(space) :]:
         axes.set_visible(False)
     for row in panels:
         row[0].set_ylabel(project.objective)
     if any(t.is_scored and not project.is_full(t) for t in project.trials):
         figure.suptitle("hollow: stopped or lower rung", fontsize=9)
-    return written(figure, path)
+    return save_figure(figure, path)
 
 
 def pareto_front(
@@ -245,10 +245,10 @@ def pareto_front(
         axes.plot(x, y, style, color=ORANGE, label="front")
         axes.set_xlabel(other)
         axes.xaxis.set_major_formatter(count)
-        tidy(axes, grid="both")
+        style_axes(axes, grid="both")
     panels[0].set_ylabel(first)
     panels[0].legend(frameon=False, fontsize=9)
-    return written(figure, path)
+    return save_figure(figure, path)
 
 
 def trial_timeline(project: Any, *, path: Path | None = None) -> "Figure":
@@ -279,17 +279,17 @@ def trial_timeline(project: Any, *, path: Path | None = None) -> "Figure":
     bars.set(xlabel="epochs", ylabel="trial")
     bars.invert_yaxis()
     bars.legend(frameon=False, fontsize=8, loc="best")
-    tidy(bars, grid="x")
+    style_axes(bars, grid="x")
     lasted = [t.epochs for _, t in known]
     epochs = range(1, max(lasted, default=0) + 1)
     left = [sum(last >= epoch for last in lasted) for epoch in epochs]
     curve.step(epochs, left, where="post", color=BLUE, linewidth=2)
     curve.set(xlabel="epoch", ylabel="trials that got there")
     curve.set_ylim(bottom=0)
-    tidy(curve, grid="y")
+    style_axes(curve, grid="y")
     for axis in (bars.xaxis, bars.yaxis, curve.xaxis, curve.yaxis):
         _count_whole(axis)
-    return written(figure, path)
+    return save_figure(figure, path)
 
 
 def _count_whole(axis: Any) -> None:
@@ -341,7 +341,7 @@ def _label_axis(axes: "Axes", place: int, dimension: Any) -> None:
         labels = [(unit, f"{end:.4g}") for unit, end in enumerate(ends)]
     for height, text in labels:
         axes.annotate(
-            short(text),
+            shorten_label(text),
             (place, height),
             xytext=(4, 0),
             textcoords="offset points",

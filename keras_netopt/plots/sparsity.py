@@ -13,9 +13,9 @@ from keras_netopt.plots.style import (
     label_bar,
     new_figure,
     percent,
-    short,
-    tidy,
-    written,
+    save_figure,
+    shorten_label,
+    style_axes,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def sparsity_bars(report: Any, *, path: Path | None = None) -> "Figure":
     shares.set_title(
         f"share of zeros (line: {report.sparsity:.1%} in all)", fontsize=10
     )
-    shares.set_yticks(y, [short(row.key) for row in rows], fontsize=8)
+    shares.set_yticks(y, [shorten_label(row.key) for row in rows], fontsize=8)
     shares.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
     shares.xaxis.set_major_formatter(percent)
 
@@ -74,6 +74,6 @@ def sparsity_bars(report: Any, *, path: Path | None = None) -> "Figure":
     counts.xaxis.set_major_formatter(count)
     counts.legend(frameon=False, fontsize=8, loc="best")
     for axes in (shares, counts):
-        tidy(axes, grid="x")
+        style_axes(axes, grid="x")
         axes.tick_params(axis="y", length=0)
-    return written(figure, path)
+    return save_figure(figure, path)

@@ -63,21 +63,21 @@ def count(value: float, _: float) -> str:
     return f"{value:.4g}"
 
 
-def short(name: str) -> str:
+def shorten_label(name: str) -> str:
     """Cuts a long name on its left."""
     if len(name) <= LABEL_LENGTH:
         return name
     return "…" + name[1 - LABEL_LENGTH :]
 
 
-def wrapped(text: str, width: int) -> str:
+def wrap_text(text: str, width: int) -> str:
     """Breaks a text into lines."""
     import textwrap
 
     return "\n".join(textwrap.wrap(text, width))
 
 
-def tidy(axes: "Axes", *, grid: str) -> None:
+def style_axes(axes: "Axes", *, grid: str) -> None:
     """Takes away what is not data: two spines, loud ticks."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
@@ -109,7 +109,7 @@ def new_figure(width: float, height: float) -> "Figure":
     return NotebookFigure(figsize=(width, height), layout="constrained")
 
 
-def written(figure: "Figure", path: Path | None) -> "Figure":
+def save_figure(figure: "Figure", path: Path | None) -> "Figure":
     """Writes a figure where a path is given, and returns it."""
     if path is not None:
         figure.savefig(path, dpi=150, facecolor="white")

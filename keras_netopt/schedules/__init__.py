@@ -5,22 +5,22 @@ rate, temperature. Schedules are frozen, hashable and know no run: the same
 object works in any `fit`, whose length is an argument.
 """
 
-from keras_netopt.schedules.base import Schedule
-from keras_netopt.schedules.convert import as_schedule
-from keras_netopt.schedules.growth import (
-    Logarithmic,
-    Power,
+from keras_netopt.schedules.as_schedule import as_schedule
+from keras_netopt.schedules.pacing import (
+    ExponentialPacing,
+    LogarithmicPacing,
+    PowerPacing,
     Saturation,
-    Surge,
 )
-from keras_netopt.schedules.levels import Constant, Cyclic, Steps
 from keras_netopt.schedules.ramps import (
     Cosine,
     Exponential,
     Linear,
     Polynomial,
-    Root,
+    RootCompetence,
 )
+from keras_netopt.schedules.schedule import Schedule
+from keras_netopt.schedules.stepwise import Constant, Cyclic, Steps
 
 __all__ = [
     "Constant",
@@ -28,13 +28,13 @@ __all__ = [
     "Cyclic",
     "Exponential",
     "Linear",
-    "Logarithmic",
+    "LogarithmicPacing",
     "Polynomial",
-    "Power",
-    "Root",
+    "PowerPacing",
+    "RootCompetence",
     "Saturation",
     "Schedule",
     "Steps",
-    "Surge",
+    "ExponentialPacing",
     "as_schedule",
 ]

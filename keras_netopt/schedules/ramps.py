@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from keras_netopt.checks import check_positive
 from keras_netopt.points import Point
-from keras_netopt.schedules.base import Schedule
+from keras_netopt.schedules.schedule import Schedule
 from keras_netopt.serialization import export_class
 
 
@@ -196,7 +196,7 @@ class Exponential(Schedule):
 
 @export_class
 @dataclass(frozen=True, kw_only=True)
-class Root(Schedule):
+class RootCompetence(Schedule):
     """Grows so that its `p`-th power grows in a straight line.
 
     The competence curve of curriculum learning: the share of the data that
@@ -207,7 +207,7 @@ class Root(Schedule):
 
     >>> from keras_netopt.points import RunLength
     >>> run = RunLength(steps_per_epoch=50, epochs=2)
-    >>> schedule = Root(initial=0.01, end=1.0)
+    >>> schedule = RootCompetence(initial=0.01, end=1.0)
     >>> [round(schedule.at(step, run), 4) for step in (0, 50, 100)]
     [0.01, 0.7071, 1.0]
 

@@ -20,22 +20,22 @@ def test_a_sample_costs_three_passes():
     assert counter.spent == 3 * (40 + 100)
 
 
-def test_settling_twice_books_once():
+def test_a_second_update_adds_nothing():
     model, counter = model_with_loss(), MacCounter(spent=7)
     counter.begin_epoch(model)
     model.train_on_batch(np.ones((6, 8)), np.ones((6, 5)))
-    counter.settle(model)
-    counter.settle(model)
+    counter.update(model)
+    counter.update(model)
     assert counter.spent == 7 + 3 * 6 * 40
 
 
-def test_what_runs_after_the_epoch_is_not_training():
+def test_validation_does_not_count():
     model, counter = model_with_loss(), MacCounter()
     counter.begin_epoch(model)
     model.train_on_batch(np.ones((6, 8)), np.ones((6, 5)))
     counter.end_epoch(model)
     model.evaluate(np.ones((90, 8)), np.ones((90, 5)), verbose=0)
-    counter.settle(model)
+    counter.update(model)
     assert counter.spent == 3 * 6 * 40
 
 
@@ -43,18 +43,18 @@ def test_a_model_without_a_loss_is_not_counted():
     model, counter = model_with_loss(), MacCounter()
     model = keras.Model(model.inputs, model.outputs)
     counter.begin_epoch(model)
-    counter.settle(model)
+    counter.update(model)
     assert counter.spent == 0
 
 
-def test_without_growth_the_matched_epochs_are_the_original_ones():
+def test_the_same_model_matches_the_same_epochs():
     model, counter = model_with_loss(), ComputeTracker()
     x, y = np.ones((7, 8)), np.ones((7, 5))
     model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=[counter])
     assert matched_epochs(counter.spent(), model, samples=7) == 3
 
 
-def test_a_grown_training_buys_fewer_epochs_of_the_large_model():
+def test_a_grown_training_equals_fewer_epochs_of_the_large_model():
     model = keras.Sequential(
         [
             keras.Input((8,)),
@@ -77,7 +77,7 @@ def test_a_grown_training_buys_fewer_epochs_of_the_large_model():
     assert found == pytest.approx((small + 3 * large) / large)
 
 
-def test_a_model_without_macs_matches_nothing():
+def test_a_model_without_macs_raises():
     model = keras.Sequential([keras.Input((8,)), keras.layers.ReLU()])
     with pytest.raises(ValueError, match="Received: model="):
         matched_epochs(10, model, samples=1)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_netopt.cost.interpreter import TfliteModel
+from keras_netopt.cost.tflite_model import TfliteModel
 from keras_netopt.datasets import fashion_mnist_sample
 from keras_netopt.export import to_litert
 

@@ -1,4 +1,4 @@
-"""What holds under every Keras backend."""
+"""Export under every Keras backend."""
 
 import os
 import subprocess
@@ -8,18 +8,18 @@ import keras
 import pytest
 
 from keras_netopt.export import ExportError, to_litert
-from keras_netopt.export.quantize import check_mode
+from keras_netopt.export.quantization_mode import check_quantization
 
 on_tensorflow = keras.backend.backend() == "tensorflow"
 
 
-@pytest.mark.skipif(on_tensorflow, reason="TensorFlow is the backend that can")
-def test_other_backends_are_told_the_way_out(tiny, tmp_path):
+@pytest.mark.skipif(on_tensorflow, reason="TensorFlow can export")
+def test_other_backends_name_the_remedy(tiny, tmp_path):
     backend = keras.backend.backend()
     with pytest.raises(ValueError) as error:
         to_litert(tiny, tmp_path / "m.tflite")
     assert str(error.value) == (
-        "LiteRT export needs the TensorFlow backend. Received: "
+        "LiteRT export requires the TensorFlow backend. Received: "
         f"backend='{backend}'. Save the model with "
         '`model.save("model.keras")`, start Python with '
         "KERAS_BACKEND=tensorflow, load the model there with "
@@ -79,7 +79,9 @@ def test_sparse_and_quantised_raises(tiny):
 @pytest.mark.parametrize("mode", [None, "dynamic", "float16"])
 def test_integer_io_needs_integer_activations(mode):
     with pytest.raises(ValueError) as error:
-        check_mode(mode, sparse=False, calibration_data=None, quantized_io=True)
+        check_quantization(
+            mode, sparse=False, calibration_data=None, quantized_io=True
+        )
     assert str(error.value) == (
         "Argument `quantized_io` must be False unless quantize is 'int8' or "
         f"'int16x8'. Received: quantized_io=True, quantize={mode!r}"

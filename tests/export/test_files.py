@@ -1,4 +1,4 @@
-"""Sizes, reports, failures: what lies on the disk afterwards."""
+"""Sizes, reports and failures of exported files."""
 
 import json
 import os
@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_netopt.cost.interpreter import TfliteModel
-from keras_netopt.export import ExportError, litert, to_litert
-from keras_netopt.export.convert import file_size
-from keras_netopt.export.preflight import prepare
-from keras_netopt.export.samples import samples_of
+from keras_netopt.cost.tflite_model import TfliteModel
+from keras_netopt.export import ExportError, litert_export, to_litert
+from keras_netopt.export.convert_model import measure_file
+from keras_netopt.export.exportable_model import prepare_model
+from keras_netopt.export.input_samples import make_samples
 
 
 def prune(model, share):
@@ -40,11 +40,11 @@ def kernels_in(path):
     ]
 
 
-def unfrozen(prepared, path, **settings):
-    """The route that this package never takes: variables stay unset."""
+def unfrozen(exportable, path, **settings):
+    """A conversion that leaves the variables unset."""
     import tensorflow as tf
 
-    model = prepared.model
+    model = exportable.model
     spec = tf.TensorSpec((None, 4), tf.float32, name="x")
     function = tf.function(lambda x: {"output_0": model(x)}, [spec])
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
@@ -54,34 +54,34 @@ def unfrozen(prepared, path, **settings):
         file.write(converter.convert())
 
 
-def perturbed(prepared, path, change=1e-2, **settings):
-    kernel = prepared.model.weights[0]
+def perturbed(exportable, path, change=1e-2, **settings):
+    kernel = exportable.model.weights[0]
     before = kernel.numpy()
     kernel.assign(before + change)
-    real_convert(prepared, path, **settings)
+    real_convert(exportable, path, **settings)
     kernel.assign(before)
 
 
-def with_nan(prepared, path, **settings):
-    perturbed(prepared, path, change=np.nan, **settings)
+def with_nan(exportable, path, **settings):
+    perturbed(exportable, path, change=np.nan, **settings)
 
 
-real_convert = litert.convert
+real_convert = litert_export.convert_model
 
 
 # Unset variables hold whatever lay in memory: NaN or just wrong numbers.
 @pytest.mark.parametrize(
     "broken, message",
     [
-        (unfrozen, "The file computes (NaN or infinity|something else)"),
-        (perturbed, "The file computes something else than the model: output"),
+        (unfrozen, "NaN or infinity|The outputs of the file differ"),
+        (perturbed, "The outputs of the file differ from the model's: output"),
         (with_nan, "The file computes NaN or infinity where the model does n"),
     ],
 )
 def test_wrong_file_is_refused_and_removed(
     broken, message, tiny, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(litert, "convert", broken)
+    monkeypatch.setattr(litert_export, "convert_model", broken)
     with pytest.raises(ExportError, match=message):
         to_litert(tiny, tmp_path / "m.tflite")
     assert list(tmp_path.iterdir()) == []
@@ -93,25 +93,25 @@ def test_failed_export_keeps_the_file_that_was_there(
     path = tmp_path / "m.tflite"
     to_litert(tiny, path)
     before = path.read_bytes()
-    monkeypatch.setattr(litert, "convert", perturbed)
-    with pytest.raises(ExportError, match="computes something else"):
+    monkeypatch.setattr(litert_export, "convert_model", perturbed)
+    with pytest.raises(ExportError, match="outputs of the file differ"):
         to_litert(tiny, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_interrupted_export_leaves_nothing(tiny, tmp_path, monkeypatch):
-    def interrupt(prepared, path, **settings):
-        real_convert(prepared, path, **settings)
+    def interrupt(exportable, path, **settings):
+        real_convert(exportable, path, **settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(litert, "convert", interrupt)
+    monkeypatch.setattr(litert_export, "convert_model", interrupt)
     with pytest.raises(KeyboardInterrupt):
         to_litert(tiny, tmp_path / "m.tflite")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_model_with_nan_weights_is_blamed(tiny, tmp_path):
+def test_nan_weights_are_named(tiny, tmp_path):
     tiny.layers[0].kernel.assign(np.full((4, 3), np.nan))
     with pytest.raises(ExportError) as error:
         to_litert(tiny, tmp_path / "m.tflite")
@@ -161,13 +161,18 @@ def test_unbuilt_model_raises(tmp_path):
         ),
         (
             np.ones((0, 4), "float32"),
-            "Argument `calibration_data` must hold as many samples for "
+            "Argument `calibration_data` must hold equally many samples for "
             "each input, at least one. Received: shapes [(0, 4)]",
         ),
         (
             {"a": np.ones((5, 4)), "b": np.ones((5, 4))},
-            "Argument `calibration_data` must hold 1 inputs: ['x']. "
-            "Received: 2 arrays",
+            "Argument `calibration_data` must hold one array for each of the "
+            "inputs ['x']. Received: keys ['a', 'b']",
+        ),
+        (
+            [np.ones((5, 4), "float32")] * 2,
+            "Argument `calibration_data` must have shape (None, 4) for "
+            "input 'x'. Received: shape (2, 5, 4)",
         ),
     ],
 )
@@ -177,7 +182,7 @@ def test_data_that_does_not_fit_raises(tiny, tmp_path, data, message):
     assert str(error.value) == message
 
 
-def test_representative_data_forms_agree(tiny):
+def test_calibration_data_forms_agree(tiny):
     import tensorflow as tf
 
     x = np.random.default_rng(0).random((8, 4), dtype="float32")
@@ -190,16 +195,26 @@ def test_representative_data_forms_agree(tiny):
         tf.data.Dataset.from_tensor_slices((x, x[:, 0])).batch(8),
     ]
     for data in forms:
-        samples = samples_of(prepare(tiny), data)
+        samples = make_samples(prepare_model(tiny), data)
         assert list(samples) == ["x"]
         np.testing.assert_array_equal(samples["x"], x)
 
 
-def test_calibration_of_two_inputs_goes_by_name(tmp_path):
-    a, b = keras.Input((4,), name="zeta"), keras.Input((4,), name="alpha")
+@pytest.mark.parametrize("form", [list, dict])
+@pytest.mark.parametrize(
+    ("names", "stored"),
+    [
+        (("zeta", "alpha"), ("zeta", "alpha")),
+        (("z-wide", "a-narrow"), ("z_wide", "a_narrow")),
+    ],
+)
+def test_calibration_of_two_inputs_goes_by_name(form, names, stored, tmp_path):
+    a, b = keras.Input((4,), name=names[0]), keras.Input((4,), name=names[1])
     model = keras.Model([a, b], layers.Dense(3)(a) + 100 * layers.Dense(3)(b))
     rng = np.random.default_rng(0)
     data = [rng.random((50, 4)) * 1000, rng.random((50, 4))]
+    if form is dict:
+        data = dict(zip(names, data, strict=True))
     report = to_litert(
         model,
         tmp_path / "m.tflite",
@@ -208,7 +223,7 @@ def test_calibration_of_two_inputs_goes_by_name(tmp_path):
         quantized_io=True,
     )
     scales = {tensor.name: tensor.scale for tensor in report.inputs}
-    assert scales["zeta"] > 100 * scales["alpha"]
+    assert scales[stored[0]] > 100 * scales[stored[1]]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +270,7 @@ def test_quantisation_that_destroys_the_model_is_an_error(tmp_path):
     rng = np.random.default_rng(0)
     kernel = rng.standard_normal((64, 64)).astype("float32")
     model.layers[0].set_weights([kernel, np.zeros(64)])
-    # What tells the inputs apart is lost in steps of 100 / 255.
+    # Quantisation steps of 100 / 255 lose the differences of the inputs.
     data = 100 + rng.random((50, 64))
     model.layers[0].kernel.assign(kernel - kernel.mean(axis=0))
     with pytest.raises(ExportError) as error:
@@ -271,13 +286,13 @@ def test_quantisation_that_destroys_the_model_is_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_drift_is_a_warning(tmp_path):
+def test_a_large_difference_is_a_warning(tmp_path):
     model = keras.Sequential([keras.Input((64,)), layers.Dense(1)])
     rng = np.random.default_rng(0)
     kernel = rng.standard_normal((64, 1)).astype("float32")
     model.layers[0].set_weights([kernel - kernel.mean(), np.zeros(1)])
     path = str(tmp_path / "m.tflite")
-    with pytest.warns(UserWarning, match="outputs drift by .* of their range"):
+    with pytest.warns(UserWarning, match="outputs differ by .* of their range"):
         report = to_litert(
             model,
             path,
@@ -340,10 +355,10 @@ def test_sparse_file_of_a_dense_model_warns(
     assert report.raw_ratio <= 1.0
 
 
-def test_report_tells_the_truth_about_the_file(tiny, tmp_path):
+def test_report_matches_the_file(tiny, tmp_path):
     report = to_litert(tiny, tmp_path / "m.tflite")
     assert report.size.raw == os.path.getsize(report.path)
-    assert report.size == file_size(report.path) == file_size(report.path)
+    assert report.size == measure_file(report.path) == measure_file(report.path)
     assert report.ops == {"FULLY_CONNECTED": 1}
     assert report.verification.samples == 7
     assert report.latency.rounds >= 30
@@ -383,6 +398,6 @@ def test_no_interpreter_names_the_extra(tiny, tmp_path, monkeypatch):
     with pytest.raises(ImportError) as error:
         TfliteModel(path)
     assert str(error.value) == (
-        "A LiteRT interpreter is needed to run the file: pip install "
+        "Running the file requires a LiteRT interpreter: pip install "
         '"keras-netopt[litert]"'
     )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_netopt.cost.interpreter import TfliteModel
+from keras_netopt.cost.tflite_model import TfliteModel
 from keras_netopt.export import ExportError, to_litert
 
 
@@ -145,7 +145,7 @@ def test_recurrent_model_is_exported_with_a_batch_of_one(layer, tmp_path):
     assert not report.needs_flex and "WHILE" in report.flags
 
 
-def test_recurrent_model_keeps_a_batch_of_its_own(tmp_path):
+def test_recurrent_model_keeps_its_fixed_batch(tmp_path):
     model = randomize(sequence(layers.GRU(5), batch=3))
     report = to_litert(model, tmp_path / "m.tflite")
     assert report.inputs[0].shape == (3, 6, 4)
@@ -159,9 +159,9 @@ def test_free_time_axis_needs_a_signature(tmp_path):
     with pytest.raises(ValueError) as error:
         to_litert(model, tmp_path / "m.tflite")
     assert str(error.value) == (
-        "Argument `input_signature` must be given, for the recurrent layers "
-        "['memory'] need a time axis with a length. Received: an input of "
-        "shape (None, None, 4). Pass e.g. "
+        "Argument `input_signature` must be given: the recurrent layers "
+        "['memory'] require a time axis of known length. Received: an input "
+        "of shape (None, None, 4). Pass e.g. "
         "`input_signature=[keras.InputSpec(shape=(1, 20, 8))]`."
     )
     signature = [keras.InputSpec(shape=(1, 7, 4))]
@@ -268,7 +268,7 @@ def test_outputs_are_compared_by_name_not_by_position(tmp_path):
     wanted = [np.asarray(y) for y in model(x, training=False)]
     for k in range(3):
         np.testing.assert_allclose(by_name[f"output_{k}"], wanted[k], atol=1e-5)
-    # What a comparison by position would have said of this right file.
+    # A comparison by position would reject this correct file.
     gaps = [abs(a - b).max() for a, b in zip(by_position, wanted, strict=True)]
     assert max(gaps) > 1e-2
 
@@ -279,8 +279,8 @@ def test_op_without_a_kernel_is_named_with_its_layer(tmp_path):
         to_litert(model, tmp_path / "m.tflite")
     assert str(error.value) == (
         "LiteRT has no kernel for: MatrixInverse (in layer odd_one). Replace "
-        "the op, or pass `allow_select_tf_ops=True` if the device brings "
-        "TensorFlow's Flex delegate."
+        "the op, or pass `allow_select_tf_ops=True` if the device "
+        "provides TensorFlow's Flex delegate."
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -291,15 +291,15 @@ def test_select_tf_ops_are_written_and_flagged_on_request(tmp_path):
     with pytest.warns(UserWarning) as caught:
         report = to_litert(model, path, allow_select_tf_ops=True)
     assert [str(w.message) for w in caught] == [
-        f"{path}: needs the Flex delegate for FlexMatrixInverse; not "
-        "verified, for the LiteRT interpreter here has none."
+        f"{path}: requires the Flex delegate for FlexMatrixInverse; not "
+        "verified, because the LiteRT interpreter here has none."
     ]
     assert report.needs_flex and report.flags == ("Flex",)
     assert report.max_abs_diff is None
     assert "not verified" in str(report)
 
 
-def test_export_leaves_the_model_as_it_was(tmp_path):
+def test_export_does_not_modify_the_model(tmp_path):
     model = randomize(cnn())
     model.compile("adam", "mse", metrics=["mae"])
     x, y = np.ones((4, 12, 12, 3), "float32"), np.ones((4, 4), "float32")

@@ -80,7 +80,7 @@ EACH = pytest.mark.parametrize("name", CASES)
 
 
 @EACH
-def test_rates_are_those_of_the_closed_form(name):
+def test_rates_equal_the_closed_form(name):
     """At 0, at the ends of its parts, between them, and behind the end."""
     schedule, formula = CASES[name]
     steps = [0, 1, 4, 5, 8, 10, 16, 30, 31, 64, 80, 85, 99, 100, 150]
@@ -104,7 +104,7 @@ def test_a_config_builds_an_equal_schedule(name):
     assert at(again, 0, 7, 60) == at(schedule, 0, 7, 60)
 
 
-def test_a_compiled_model_comes_back_with_its_schedules(tmp_path):
+def test_a_saved_model_keeps_its_schedule(tmp_path):
     """Each in its turn rules an optimizer that is saved in the middle."""
     x = np.ones((8, 2), "float32")
     for name, (schedule, _) in CASES.items():
@@ -121,7 +121,7 @@ def test_a_compiled_model_comes_back_with_its_schedules(tmp_path):
         assert now == float(schedule(4)) == float(model.optimizer.learning_rate)
 
 
-def test_the_schedule_rules_each_compiled_step():
+def test_each_compiled_step_uses_the_schedule():
     """Plain SGD on a constant gradient moves by the sum of the rates."""
     model = keras.Sequential(
         [keras.Input((1,)), keras.layers.Dense(1, use_bias=False)]
@@ -140,7 +140,7 @@ def test_the_schedule_rules_each_compiled_step():
     assert moved == pytest.approx(total, rel=1e-5)
 
 
-def test_a_plateau_without_a_fall_goes_on():
+def test_a_plateau_without_decay_never_ends():
     assert at(wsd(decay_steps=0), 50, 100, 500) == [0.5] * 3
     assert at(wsd(warmup_steps=0), 0, 1) == [0.5] * 2
 
@@ -189,7 +189,7 @@ def test_the_test_is_over_at_four_times_the_lowest_after_ten_steps():
     assert over == [*[False] * 11, True]
 
 
-def test_the_steepest_place_is_no_noise_of_the_first_steps():
+def test_noise_of_the_first_steps_is_not_the_steepest():
     test = RangeTest(smoothing=0.0)
     losses = [*[1.0, 0.5] * 6, *[1.0] * 30, 0.8, 0.5, 0.2, *[0.1] * 5, 9.0]
     rates = sweep_rates(1e-3, 1.0, len(losses))
@@ -198,10 +198,16 @@ def test_the_steepest_place_is_no_noise_of_the_first_steps():
     assert test.suggestion == rates[45] / 10
 
 
-def test_one_lucky_batch_at_the_start_hides_no_fall():
+def test_a_low_first_loss_does_not_hide_a_fall():
     test = RangeTest(smoothing=0.0)
-    test.replay([1.0, 2.0, 3.0, 4.0], [0.5, 1.0, 0.6, 5.0])
+    test.replay([0.1, 2.0, 3.0, 4.0], [0.5, 1.0, 0.6, 5.0])
     assert test.suggestion == 0.3
     rising = RangeTest(smoothing=0.0)
     rising.replay([1.0, 2.0, 3.0], [0.5, 9.0, 8.0])
     assert rising.suggestion is None
+
+
+def test_a_tenth_below_the_first_rate_becomes_the_first_rate():
+    test = RangeTest(smoothing=0.0)
+    test.replay([1.0, 2.0, 3.0, 4.0], [2.0, 1.0, 0.6, 5.0])
+    assert test.suggestion == 1.0

@@ -6,14 +6,14 @@ from keras_netopt.schedules import (
     Cosine,
     Cyclic,
     Exponential,
+    ExponentialPacing,
     Linear,
-    Logarithmic,
+    LogarithmicPacing,
     Polynomial,
-    Power,
-    Root,
+    PowerPacing,
+    RootCompetence,
     Saturation,
     Steps,
-    Surge,
 )
 
 RUN = RunLength(steps_per_epoch=100, epochs=10)
@@ -27,13 +27,13 @@ RAMPS = [
     Cosine(initial=0.3, final=0.0, **WINDOW),
     Exponential(initial=0.1, final=0.7, **WINDOW),
     Exponential(initial=0.0, final=0.97, of="complement", **WINDOW),
-    Root(initial=0.01, final=0.9, **WINDOW),
-    Root(initial=0.7, final=0.1, p=3, **WINDOW),
-    Power(initial=0.1, final=0.9, power=2, **WINDOW),
-    Power(initial=0.7, final=0.1, **WINDOW),
+    RootCompetence(initial=0.01, final=0.9, **WINDOW),
+    RootCompetence(initial=0.7, final=0.1, p=3, **WINDOW),
+    PowerPacing(initial=0.1, final=0.9, power=2, **WINDOW),
+    PowerPacing(initial=0.7, final=0.1, **WINDOW),
     Saturation(initial=0.1, final=0.7, **WINDOW),
-    Surge(initial=0.1, final=0.7, **WINDOW),
-    Logarithmic(initial=0.1, final=0.7, **WINDOW),
+    ExponentialPacing(initial=0.1, final=0.7, **WINDOW),
+    LogarithmicPacing(initial=0.1, final=0.7, **WINDOW),
 ]
 JUMPS = [
     Constant(0.8, begin=0.2),

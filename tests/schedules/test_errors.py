@@ -12,7 +12,7 @@ from keras_netopt.schedules import (
     Exponential,
     Linear,
     Polynomial,
-    Root,
+    RootCompetence,
     Schedule,
     Steps,
     as_schedule,
@@ -148,11 +148,11 @@ def test_wrong_polynomial_raises(exception, arguments, message):
             "Received: of='density'",
         ),
         (
-            lambda: Root(initial=-0.1),
+            lambda: RootCompetence(initial=-0.1),
             "Argument `initial` must be at least 0. Received: initial=-0.1",
         ),
         (
-            lambda: Root(p=-2),
+            lambda: RootCompetence(p=-2),
             "Argument `p` must be above 0. Received: p=-2",
         ),
         (

@@ -8,7 +8,7 @@ from keras_netopt.depth.exits import device_runner
 from keras_netopt.depth.exits.confidence import scores
 from keras_netopt.depth.exits.exit_state import ExitState
 from keras_netopt.depth.exits.runner import Arrays, Runner
-from keras_netopt.export.errors import ExportError
+from keras_netopt.export.export_error import ExportError
 
 if TYPE_CHECKING:
     from keras_netopt.depth.exits.calibrated_exits import CalibratedExits

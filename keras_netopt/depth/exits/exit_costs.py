@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.cost.latency import measure_latency
-from keras_netopt.cost.summary import summarize
+from keras_netopt.cost.measure_latency import measure_latency
+from keras_netopt.cost.summarize import summarize
 from keras_netopt.depth.exits.exit_model import ExitModel
 from keras_netopt.depth.exits.stages import ModelStages
-from keras_netopt.export.litert import to_litert
+from keras_netopt.export.litert_export import to_litert
 
 ROUNDS = 100
 FULL = "without exits"

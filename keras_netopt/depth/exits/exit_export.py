@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from keras_netopt.depth.exits.stage_files import write_folder
 from keras_netopt.depth.exits.switch_file import write_switch
-from keras_netopt.export.preflight import check_backend, check_path
-from keras_netopt.export.quantize import MODES
+from keras_netopt.export.exportable_model import check_backend, check_path
+from keras_netopt.export.quantization_mode import MODES
 from keras_netopt.tables import render
 
 if TYPE_CHECKING:
     from keras_netopt.depth.exits.calibrated_exits import CalibratedExits
     from keras_netopt.depth.exits.exit_state import ExitState
-    from keras_netopt.export.report import LitertReport
+    from keras_netopt.export.litert_report import LitertReport
 
 SINGLE_MODES = (None, "dynamic")
 

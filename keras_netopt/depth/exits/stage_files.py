@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_netopt.cost.interpreter import TfliteModel
-from keras_netopt.cost.latency import measure_latency
+from keras_netopt.cost.measure_latency import measure_latency
+from keras_netopt.cost.tflite_model import TfliteModel
 from keras_netopt.depth.exits import device_runner
 from keras_netopt.depth.exits.check_files import check_decisions
 from keras_netopt.depth.exits.choose_thresholds import choose_thresholds
@@ -22,8 +22,8 @@ from keras_netopt.depth.exits.exit_state import ExitState
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
 from keras_netopt.depth.exits.runner import Arrays
 from keras_netopt.depth.exits.stages import LOGITS, ModelStages
-from keras_netopt.export.litert import to_litert
-from keras_netopt.export.report import LitertReport
+from keras_netopt.export.litert_export import to_litert
+from keras_netopt.export.litert_report import LitertReport
 
 if TYPE_CHECKING:
     from keras_netopt.depth.exits.calibrated_exits import CalibratedExits

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_netopt.cost.interpreter import TfliteModel
+from keras_netopt.cost.tflite_model import TfliteModel
 from keras_netopt.depth.exits.check_files import keras_scores
 from keras_netopt.depth.exits.exit_costs import ExitCosts
 from keras_netopt.depth.exits.exit_state import ExitState
@@ -22,7 +22,7 @@ from keras_netopt.depth.exits.stage_files import (
     write_stages,
 )
 from keras_netopt.depth.exits.threshold_search import leave
-from keras_netopt.export.litert import to_litert
+from keras_netopt.export.litert_export import to_litert
 
 if TYPE_CHECKING:
     from keras_netopt.depth.exits.calibrated_exits import CalibratedExits

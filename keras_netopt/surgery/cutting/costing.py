@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.cost.macs import count, has_inside
+from keras_netopt.cost.count_macs import count_macs, counts_inner_calls
 from keras_netopt.surgery.graph.channel_graph import (
     IN,
     OUT,
@@ -76,7 +76,7 @@ class Costing:
             self._axes.setdefault(id(binding.variable), []).append(binding)
         self._class_of = graph.class_of
         self._weights = [self._shape(v) for v in graph.model.weights]
-        nodes = graph_nodes(graph.model, enter=has_inside)
+        nodes = graph_nodes(graph.model, enter=counts_inner_calls)
         self._works = [work for n in nodes if (work := self._work(n))]
         batch = keras.tree.flatten(graph.model.inputs)[0].shape[0] or 1
         self._batch = batch
@@ -110,7 +110,7 @@ class Costing:
         return _Shape(math.prod(fixed), axes)
 
     def _work(self, node: GraphNode) -> _Work | None:
-        macs = count(node)
+        macs = count_macs(node)
         if not macs:
             return None
         kernels = self._kernels(node)

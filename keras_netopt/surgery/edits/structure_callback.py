@@ -85,7 +85,7 @@ class StructureCallback(ResumableCallback):
 
     def before_edit(self, model: keras.Model) -> None:
         """Books what the model has cost so far, whoever changes it."""
-        self._mac_counter.settle(model)
+        self._mac_counter.update(model)
 
     def after_edit(self, model: keras.Model) -> None:
         """Takes the new size, whoever has changed it."""
@@ -151,7 +151,7 @@ class StructureCallback(ResumableCallback):
         ending = ending_epoch()
         if ending is not None:
             self._decide(*ending)
-        self._mac_counter.settle(self.model)
+        self._mac_counter.update(self.model)
         return {
             "history": self.history,
             "decided": self._decided,

@@ -13,17 +13,23 @@ from keras_netopt.callbacks import LearningRateFinder
 PIECE = "callbacks.LearningRateFinder"
 
 # Rates at which every model of the zoo learns in a few steps.
-_SWEEP = {"min_lr": 0.01, "max_lr": 0.05, "smoothing": 0.0}
+_SWEEP = {
+    "min_learning_rate": 0.01,
+    "max_learning_rate": 0.05,
+    "smoothing": 0.0,
+}
 
 
 def a_rate_was_found(before: Any, after: Any, callback: Any) -> bool:
-    """The sweep has gone through, and only its result is left."""
+    """The sweep has finished and the learning rate is restored."""
     rates = callback.history["learning_rate"]
     rate = keras.ops.convert_to_numpy(after.optimizer.learning_rate)
     return (
         len(rates) > 1
-        and rates[0] == callback.min_lr
-        and callback.min_lr <= 10 * callback.suggestion <= callback.max_lr
+        and rates[0] == callback.min_learning_rate
+        and callback.min_learning_rate
+        <= callback.suggestion
+        <= callback.max_learning_rate
         and float(rate) not in rates[1:]
     )
 
@@ -50,23 +56,23 @@ SETTINGS = (
     ),
 )
 
-IDLE = (_nothing_to_find, "Lower `min_lr`")
+IDLE = (_nothing_to_find, "Lower `min_learning_rate`")
 
 BAD: dict[str, Callable[[Case], Any]] = {
-    "min_lr": _finder(min_lr=0.0),
-    "max_lr": _finder(max_lr=0.01),
+    "min_learning_rate": _finder(min_learning_rate=0.0),
+    "max_learning_rate": _finder(max_learning_rate=0.01),
     "steps": _finder(steps=100),
     "smoothing": _finder(smoothing=1.0),
     "stop_factor": _finder(stop_factor=1.0),
 }
 
 CHANGES: dict[str, tuple[Any, ...]] = {
-    "min_lr": (_finder(), _finder(min_lr=0.02)),
-    "max_lr": (_finder(), _finder(max_lr=0.1)),
+    "min_learning_rate": (_finder(), _finder(min_learning_rate=0.02)),
+    "max_learning_rate": (_finder(), _finder(max_learning_rate=0.1)),
     "steps": (_finder(), _finder(steps=6)),
     "smoothing": (_finder(), _finder(smoothing=0.5)),
     "stop_factor": (
-        _finder(max_lr=10.0),
-        _finder(max_lr=10.0, stop_factor=1.01),
+        _finder(max_learning_rate=10.0),
+        _finder(max_learning_rate=10.0, stop_factor=1.01),
     ),
 }

@@ -34,14 +34,14 @@ _warmup = _rates("Warmup", schedule=0.1, steps=5)
 
 _stable = _rates(
     "WarmupStableDecay",
-    peak=0.1,
+    max_learning_rate=0.1,
     total_steps=10,
     warmup_steps=2,
     decay_steps=3,
 )
 
 
-_inverse = _rates("InverseSquareRoot", peak=0.1, warmup_steps=4)
+_inverse = _rates("InverseSquareRoot", max_learning_rate=0.1, warmup_steps=4)
 
 
 FUNCTIONS = (
@@ -83,7 +83,7 @@ FUNCTIONS = (
         call=_stable(),
         is_pruned=False,
         bad={
-            "peak": _stable(peak=0.0),
+            "max_learning_rate": _stable(max_learning_rate=0.0),
             "total_steps": _stable(total_steps=4),
             "warmup_steps": _stable(warmup_steps=-1),
             "decay_steps": _stable(decay_steps=9),
@@ -96,7 +96,7 @@ FUNCTIONS = (
         call=_inverse(),
         is_pruned=False,
         bad={
-            "peak": _inverse(peak=-1.0),
+            "max_learning_rate": _inverse(max_learning_rate=-1.0),
             "warmup_steps": _inverse(warmup_steps=0),
         },
     ),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from depth.exits.nets import BACKEND, compiled, make_data
 
-from keras_netopt.cost.interpreter import TfliteModel, count_ops
+from keras_netopt.cost.tflite_model import TfliteModel, count_ops
 from keras_netopt.depth import add_exits, calibrate
 from keras_netopt.depth.exits import (
     check_files,

@@ -3,12 +3,12 @@
 import time
 
 
-class Phases:
+class ProgressLog:
     """Says which part begins, and after how many seconds.
 
     Example:
 
-    >>> Phases(3).begin("Train")
+    >>> ProgressLog(3).begin("Train")
     [1/3] Train (after 0 s)
 
     Args:

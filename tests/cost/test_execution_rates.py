@@ -31,7 +31,7 @@ def both(layer):
     return tuple(report.macs - HEAD for report in reports)
 
 
-def test_dropped_blocks_count_as_often_as_they_train():
+def test_dropped_blocks_count_at_their_survival_rate():
     for mode, share in (("batch", 0.75), ("sample", 1.0)):
         layer = StochasticDepth(layers.Dense(4), 0.25, mode=mode)
         assert both(layer) == (DENSE, share * DENSE)
@@ -39,7 +39,7 @@ def test_dropped_blocks_count_as_often_as_they_train():
     assert both(stack) == (2 * DENSE, DENSE)
 
 
-def test_shares_of_nested_blocks_multiply():
+def test_rates_of_nested_blocks_multiply():
     inner = StochasticDepth(layers.Dense(4), 0.5, mode="batch")
     block = keras.Sequential([layers.Dense(4), inner])
     layer = StochasticDepth(block, 0.5, mode="batch")
@@ -47,14 +47,14 @@ def test_shares_of_nested_blocks_multiply():
     assert both(layer) == (2 * DENSE, DENSE // 2 + DENSE // 4)
 
 
-def test_tokens_that_pass_by_cost_the_router_alone():
+def test_tokens_routed_around_cost_the_router_only():
     layer = MixtureOfDepths(layers.Dense(4), 0.25)
     expected = 3 * 4 * 4 + 10 * 4
 
     assert both(layer) == (expected, expected)
 
 
-def test_gates_count_and_masks_save_nothing():
+def test_gates_count_and_masks_save_no_macs():
     gate = 4 * 10 + 10
     for inference, share in (("mask", 1.0), ("cond", 0.25)):
         layer = SkipGate(layers.Dense(4), inference=inference)
@@ -63,7 +63,7 @@ def test_gates_count_and_masks_save_nothing():
         assert both(layer) == (share * DENSE + gate, DENSE + gate)
 
 
-def test_the_ledger_follows_the_rates():
+def test_the_counter_follows_the_rates():
     layer = StochasticDepth(layers.Dense(4), 0.0, mode="batch")
     model = model_with(layer)
     model.compile("sgd", "mse")

@@ -1,4 +1,4 @@
-"""Runs an exported file and compares it with the Keras model, by name."""
+"""Runs an exported file and compares it with the Keras model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,11 +6,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.cost.interpreter import TfliteModel
-from keras_netopt.export.errors import ExportError
-from keras_netopt.export.preflight import Prepared
-from keras_netopt.export.quantize import MODES
-from keras_netopt.export.samples import Arrays, batches, pack
+from keras_netopt.cost.tflite_model import TfliteModel
+from keras_netopt.export.export_error import ExportError
+from keras_netopt.export.exportable_model import ExportableModel
+from keras_netopt.export.input_samples import (
+    Arrays,
+    iterate_batches,
+    pack_inputs,
+)
+from keras_netopt.export.quantization_mode import MODES
+from keras_netopt.report import Report
 
 FLOAT_TOLERANCE = 1e-4
 MAX_RELATIVE = 0.5
@@ -18,8 +23,8 @@ MIN_AGREEMENT = 0.7
 
 
 @dataclass(frozen=True)
-class Verification:
-    """How far a file is from the model that it came from.
+class Verification(Report):
+    """Differences between a file and its model.
 
     Example:
 
@@ -28,9 +33,9 @@ class Verification:
 
     Args:
         max_abs_diff: Largest difference of any output.
-        max_rel_diff: The same, over the largest value of that output.
-        agreement: Share of samples with the same largest class, the worst
-            of all outputs that look like classes; `None` without such.
+        max_rel_diff: The same, divided by the largest value of that output.
+        agreement: Share of samples with the same largest class, the lowest
+            of all outputs of shape `(batch, classes)`; `None` without such.
         samples: Number of samples compared.
     """
 
@@ -40,22 +45,22 @@ class Verification:
     samples: int
 
 
-def reference(prepared: Prepared, samples: Arrays) -> list[Arrays]:
+def run_model(exportable: ExportableModel, samples: Arrays) -> list[Arrays]:
     """Runs the Keras model on each batch of samples.
 
     Args:
-        prepared: The model and its signature.
-        samples: What `samples_of` returned.
+        exportable: The model and its signature.
+        samples: Inputs by name, from `make_samples`.
 
     Returns:
-        The outputs by their name in the signature, a batch.
+        The outputs by name in the signature, one dict per batch.
 
     Raises:
         ExportError: If the model itself computes NaN.
     """
     results = []
-    for batch in batches(prepared, samples):
-        outputs = _call(prepared, batch)
+    for batch in iterate_batches(exportable, samples):
+        outputs = _call(exportable, batch)
         named = outputs
         if not isinstance(outputs, dict):
             flat = keras.tree.flatten(outputs)
@@ -66,13 +71,13 @@ def reference(prepared: Prepared, samples: Arrays) -> list[Arrays]:
         }
         for name, array in arrays.items():
             if np.isnan(array).any():
-                raise ExportError(_blame(prepared.model, name))
+                raise ExportError(_nan_message(exportable.model, name))
         results.append(arrays)
     return results
 
 
-def verify(
-    prepared: Prepared,
+def verify_file(
+    exportable: ExportableModel,
     path: str,
     samples: Arrays,
     expected: list[Arrays],
@@ -81,22 +86,22 @@ def verify(
     """Runs the file on each batch and compares output by output.
 
     Args:
-        prepared: The model and its signature.
+        exportable: The model and its signature.
         path: The file.
-        samples: What `samples_of` returned.
-        expected: What `reference` returned.
-        quantize: How the file is quantised; sets what may differ. Defaults
-            to `None`.
+        samples: Inputs by name, from `make_samples`.
+        expected: The model's outputs, from `run_model`.
+        quantize: The number format, which sets the tolerance. Defaults to
+            `None`.
 
     Returns:
         The largest differences.
 
     Raises:
-        ExportError: If the file does not run, answers under other names or
-            shapes, computes NaN, or differs more than `quantize` explains.
+        ExportError: If the file does not run, its outputs have other names
+            or shapes or are NaN, or differ more than `quantize` allows.
     """
-    got = run_file(prepared, path, samples)
-    found = [_compare(name, expected, got) for name in sorted(expected[0])]
+    actual = run_file(exportable, path, samples)
+    found = [_compare(name, expected, actual) for name in sorted(expected[0])]
     shares = [share for _, _, share in found if share is not None]
     result = Verification(
         max_abs_diff=max(diff for diff, _, _ in found),
@@ -108,45 +113,48 @@ def verify(
         limit = FLOAT_TOLERANCE * max(1.0, scale)
         if quantize is None and diff > limit:
             raise ExportError(
-                f"The file computes something else than the model: output "
-                f"{name!r} differs by {diff:.3g}, {limit:.3g} is allowed. "
-                "Where `calibration_data` was left out, pass some that "
-                "look like real input: on random numbers a model may amplify "
-                "rounding. Where the file differs there too, report this "
-                "with the model, please."
+                f"The outputs of the file differ from the model's: output "
+                f"{name!r} by {diff:.3g}, {limit:.3g} is allowed. Without "
+                "`calibration_data`, pass real inputs: on random numbers a "
+                "model may amplify rounding. If the file differs on real "
+                "inputs too, please report this with the model."
             )
     if quantize is not None and _is_broken(result, quantize):
         raise ExportError(
             f"Quantisation quantize={quantize!r} breaks the model: relative "
             f"difference {result.max_rel_diff:.3g}, same class for "
-            f"{result.agreement} of the samples. Pass `calibration_data` "
-            "that looks like real input, or a milder mode."
+            f"{result.agreement} of the samples. Pass real inputs as "
+            "`calibration_data`, or a mode with more bits."
         )
     return result
 
 
-def run_file(prepared: Prepared, path: str, samples: Arrays) -> list[Arrays]:
+def run_file(
+    exportable: ExportableModel, path: str, samples: Arrays
+) -> list[Arrays]:
     """Runs the file on each batch of samples.
 
     Args:
-        prepared: The model and its signature.
+        exportable: The model and its signature.
         path: The file.
-        samples: What `samples_of` returned.
+        samples: Inputs by name, from `make_samples`.
 
     Returns:
-        The outputs by name, a batch.
+        The outputs by name, one dict per batch.
 
     Raises:
         ExportError: If the file does not run or has other inputs.
     """
     try:
         lite = TfliteModel(path)
-        if set(lite.inputs) != set(prepared.names):
+        if set(lite.inputs) != set(exportable.names):
             raise ExportError(
-                f"The file has the inputs {sorted(lite.inputs)} in place of "
-                f"{sorted(prepared.names)}."
+                f"The file has the inputs {sorted(lite.inputs)} instead of "
+                f"{sorted(exportable.names)}."
             )
-        return [lite.run(batch) for batch in batches(prepared, samples)]
+        return [
+            lite.run(batch) for batch in iterate_batches(exportable, samples)
+        ]
     except ExportError:
         raise
     except (RuntimeError, ValueError) as error:
@@ -155,9 +163,9 @@ def run_file(prepared: Prepared, path: str, samples: Arrays) -> list[Arrays]:
         ) from error
 
 
-def _call(prepared: Prepared, batch: Arrays) -> Any:
+def _call(exportable: ExportableModel, batch: Arrays) -> Any:
     try:
-        return prepared.model(*pack(prepared, batch), training=False)
+        return exportable.model(*pack_inputs(exportable, batch), training=False)
     # The model's own code may raise anything.
     except Exception as error:
         shapes = {name: array.shape for name, array in batch.items()}
@@ -176,21 +184,21 @@ def _is_broken(result: Verification, quantize: str) -> bool:
 
 
 def _compare(
-    name: str, expected: list[Arrays], got: list[Arrays]
+    name: str, expected: list[Arrays], actual: list[Arrays]
 ) -> tuple[float, float, float | None]:
-    """The difference, the scale and the agreement of one output."""
-    if set(got[0]) != set(expected[0]):
+    """Returns the difference, the scale and the agreement of one output."""
+    if set(actual[0]) != set(expected[0]):
         raise ExportError(
-            f"The file has the outputs {sorted(got[0])} in place of "
+            f"The file has the outputs {sorted(actual[0])} instead of "
             f"{sorted(expected[0])}."
         )
     diff, scale, same, rows = 0.0, 0.0, 0, 0
-    for wanted, answer in zip(expected, got, strict=True):
-        a, b = wanted[name], answer[name]
+    for model_batch, file_batch in zip(expected, actual, strict=True):
+        a, b = model_batch[name], file_batch[name]
         if a.shape != b.shape:
             raise ExportError(
-                f"The file returns shape {b.shape} for output {name!r} in "
-                f"place of {a.shape}. Pass an `input_signature` with a fixed "
+                f"The file returns shape {b.shape} for output {name!r} instead "
+                f"of {a.shape}. Pass an `input_signature` with a fixed "
                 "batch size."
             )
         diff = max(diff, _difference(name, a, b))
@@ -214,7 +222,7 @@ def _difference(name: str, a: np.ndarray, b: np.ndarray) -> float:
     return float(gap.max(initial=0.0))
 
 
-def _blame(model: Any, name: str) -> str:
+def _nan_message(model: Any, name: str) -> str:
     broken = [
         v.path
         for v in model.weights
@@ -223,7 +231,7 @@ def _blame(model: Any, name: str) -> str:
     where = (
         f"its weights hold NaN: {', '.join(broken[:5])}"
         if broken
-        else ("its weights are finite, so look at its input range")
+        else "its weights are finite, so check the range of its inputs"
     )
     return (
         f"The model itself computes NaN in output {name!r}; {where}. "

@@ -1,6 +1,5 @@
-"""Measured latency: several models in one loop, so that they compare."""
+"""Measures the latency of several models in one interleaved loop."""
 
-import dataclasses
 import os
 import statistics
 import time
@@ -11,7 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.cost.interpreter import TfliteModel
+from keras_netopt.checks import check_integer
+from keras_netopt.cost.tflite_model import TfliteModel
+from keras_netopt.report import Report
 from keras_netopt.tables import render
 from keras_netopt.training.symbolic import input_specs
 
@@ -19,7 +20,7 @@ Subject = str | os.PathLike[str] | Callable[..., Any]
 
 
 @dataclass(frozen=True)
-class Latency:
+class Latency(Report):
     """The measured time of one model, in milliseconds.
 
     Example:
@@ -28,10 +29,10 @@ class Latency:
     1.0
 
     Args:
-        name: The model.
+        name: The name of the model.
         median: Median over the rounds.
-        minimum: Fastest round.
-        spread: Distance between the quartiles.
+        minimum: Time of the fastest round.
+        spread: Interquartile range.
         rounds: Number of timed rounds.
     """
 
@@ -43,8 +44,8 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class LatencyReport:
-    """Latencies taken in one loop, which alone are comparable.
+class LatencyReport(Report):
+    """Latencies measured in one loop, hence comparable.
 
     Example:
 
@@ -54,26 +55,21 @@ class LatencyReport:
     2.0
 
     Args:
-        latencies: One entry a model, in the order they were given.
-        clock: "thread" for the CPU time of the one thread that LiteRT runs
-            on, which other load does not disturb; "wall" otherwise.
+        latencies: One per model, in the order of the argument.
+        clock: "thread" for the CPU time of LiteRT's single thread, which
+            does not depend on other load; "wall" otherwise.
     """
 
     latencies: tuple[Latency, ...]
     clock: str = "wall"
 
     def __getitem__(self, name: str) -> Latency:
-        return {entry.name: entry for entry in self.latencies}[name]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the report in types that JSON knows."""
-        rows = [dataclasses.asdict(entry) for entry in self.latencies]
-        return {"clock": self.clock, "latencies": rows}
+        return {latency.name: latency for latency in self.latencies}[name]
 
     def __str__(self) -> str:
         rows = [
-            [e.name, f"{e.median:.3f}", f"{e.minimum:.3f}", f"{e.spread:.3f}"]
-            for e in self.latencies
+            [x.name, f"{x.median:.3f}", f"{x.minimum:.3f}", f"{x.spread:.3f}"]
+            for x in self.latencies
         ]
         headers = ["model", "median ms", "min ms", "spread ms"]
         return render(headers, rows, title=f"Latency ({self.clock} clock)")
@@ -86,12 +82,12 @@ def measure_latency(
     rounds: int = 30,
     warmup: int = 5,
 ) -> LatencyReport:
-    """Times models against each other, interleaved in one loop.
+    """Measures the latency of models, interleaved in one loop.
 
-    Each round calls every model once, so that a busy machine slows all of
-    them alike; numbers of separate calls are not comparable. LiteRT files run
-    on one thread, and where all models are such files the clock is that
-    thread's CPU time.
+    Each round calls every model once, so that other load slows all of them
+    equally; results of separate calls are not comparable. LiteRT files run
+    on one thread; if all models are LiteRT files, the clock is the CPU time
+    of that thread.
 
     Example:
 
@@ -100,27 +96,29 @@ def measure_latency(
     (3, True)
 
     Args:
-        models: A `.tflite` path, a Keras model or any callable; or several,
-            as a list or as a dict of names.
-        x: The input of all models: what a Keras model takes. Defaults to
-            `None`: seeded random input of batch 1, made for each model;
-            a plain callable needs `x`.
+        models: A `.tflite` path, a Keras model or any callable; or a list
+            or dict (by name) of them.
+        x: The input of all models, as for `model.predict_on_batch`. Defaults
+            to `None`: seeded random input of batch 1, generated for each
+            model; a plain callable requires `x`.
         rounds: Number of timed rounds, at least 1. Defaults to `30`.
-        warmup: Number of rounds before, not timed. Defaults to `5`.
+        warmup: Number of untimed rounds before, at least 0. Defaults to `5`.
 
     Returns:
-        Median, fastest and spread of the time, a model.
+        Median, minimum and spread per model, in milliseconds.
 
     Raises:
-        TypeError: If a model is neither a path nor callable.
+        TypeError: If a model is neither a path nor callable, or `rounds` or
+            `warmup` is not an integer.
         ValueError: If `rounds` or `warmup` is out of range, there is no
-            model, or a callable comes without `x`.
+            model, or a callable is passed without `x`.
         FileNotFoundError: If a path does not exist.
-        ImportError: If there is no LiteRT interpreter for a `.tflite` path.
+        ImportError: If a `.tflite` path requires a LiteRT interpreter and
+            none is installed.
     """
-    _check_count("rounds", rounds, 1)
-    _check_count("warmup", warmup, 0)
-    named = _named(models)
+    check_integer(rounds, "rounds", minimum=1)
+    check_integer(warmup, "warmup")
+    named = _models_by_name(models)
     runs = {name: _runner(model, x) for name, model in named.items()}
     lite = all(_is_path(model) for model in named.values())
     now = time.thread_time if lite else time.perf_counter
@@ -134,7 +132,7 @@ def measure_latency(
             run()
             times[name].append(1e3 * (now() - start))
     return LatencyReport(
-        tuple(_latency(name, taken) for name, taken in times.items()),
+        tuple(_latency(name, series) for name, series in times.items()),
         clock="thread" if lite else "wall",
     )
 
@@ -143,19 +141,7 @@ def _is_path(model: Any) -> bool:
     return isinstance(model, (str, os.PathLike))
 
 
-def _check_count(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(
-            f"Argument `{name}` must be an int. Received: {name}={value!r}"
-        )
-    if value < least:
-        raise ValueError(
-            f"Argument `{name}` must be at least {least}. "
-            f"Received: {name}={value!r}"
-        )
-
-
-def _named(models: Any) -> dict[str, Any]:
+def _models_by_name(models: Any) -> dict[str, Any]:
     if isinstance(models, Mapping):
         named = dict(models)
     else:
@@ -202,11 +188,11 @@ def _runner(model: Any, x: Any) -> Callable[[], Any]:
 def _random_input(model: keras.Model) -> Any:
     rng = np.random.default_rng(0)
 
-    def draw(spec: Any) -> np.ndarray:
+    def sample(spec: Any) -> np.ndarray:
         shape = [axis or 1 for axis in spec.shape]
         return rng.random(shape).astype(spec.dtype)
 
-    data = [keras.tree.map_structure(draw, s) for s in input_specs(model)]
+    data = [keras.tree.map_structure(sample, s) for s in input_specs(model)]
     return data[0]
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from keras_netopt import stopping
+from keras_netopt import prechelt_rules
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ from keras_netopt import stopping
     ],
 )
 def test_generalization_loss_is_a_percentage_above_the_lowest(losses, expected):
-    assert stopping.generalization_loss(losses) == expected
+    assert prechelt_rules.generalization_loss(losses) == expected
 
 
 def test_a_ratio_to_a_negative_loss_is_not_a_number():
-    assert math.isnan(stopping.generalization_loss([-1.0, 1.0]))
-    assert math.isnan(stopping.training_progress([-1.0, 1.0]))
+    assert math.isnan(prechelt_rules.generalization_loss([-1.0, 1.0]))
+    assert math.isnan(prechelt_rules.training_progress([-1.0, 1.0]))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_ratio_to_a_negative_loss_is_not_a_number():
     ],
 )
 def test_training_progress_is_in_thousandths(losses, expected):
-    assert stopping.training_progress(losses) == expected
+    assert prechelt_rules.training_progress(losses) == expected
 
 
 @pytest.mark.parametrize(
@@ -55,45 +55,63 @@ def test_training_progress_is_in_thousandths(losses, expected):
     ],
 )
 def test_rises_compares_ends_of_strips_alone(losses, strip, expected):
-    assert stopping.rises(losses, strip) == expected
+    assert prechelt_rules.count_rises(losses, strip) == expected
 
 
 def test_gl_must_exceed_its_threshold():
     losses = [1.0, 1.5]
-    assert stopping.stop_epoch("GL", losses, [], threshold=49.9) == 1
-    assert stopping.stop_epoch("GL", losses, [], threshold=50.0) is None
+    assert prechelt_rules.find_stop_epoch("GL", losses, [], threshold=49.9) == 1
+    assert (
+        prechelt_rules.find_stop_epoch("GL", losses, [], threshold=50.0) is None
+    )
 
 
 def test_pq_weighs_the_loss_against_the_progress_of_the_last_strip():
     losses = [1.0, 1.0, 1.0, 1.5]
     training = [9.0, 8.0, 1.5, 1.0]  # Progress of the last two: 250.
     rule = {"threshold": 0.19, "strip": 2}
-    assert stopping.stop_epoch("PQ", losses, training, **rule) == 3
+    assert prechelt_rules.find_stop_epoch("PQ", losses, training, **rule) == 3
     rule["threshold"] = 0.2
-    assert stopping.stop_epoch("PQ", losses, training, **rule) is None
+    assert (
+        prechelt_rules.find_stop_epoch("PQ", losses, training, **rule) is None
+    )
 
 
 def test_pq_waits_for_the_end_of_a_strip():
     losses, training = [1.0, 9.0, 9.0, 9.0], [4.0, 4.0, 4.0, 4.0]
     rule = {"threshold": 0.5, "strip": 3}
-    assert stopping.stop_epoch("PQ", losses, training, **rule) == 2
+    assert prechelt_rules.find_stop_epoch("PQ", losses, training, **rule) == 2
 
 
 def test_pq_stops_a_training_that_stands_still_only_where_it_loses():
     still = [1.0, 1.0]
     rule = {"threshold": 5.0, "strip": 2}
-    assert stopping.stop_epoch("PQ", [1.0, 1.1], still, **rule) == 1
-    assert stopping.stop_epoch("PQ", [1.0, 1.0], still, **rule) is None
+    assert prechelt_rules.find_stop_epoch("PQ", [1.0, 1.1], still, **rule) == 1
+    assert (
+        prechelt_rules.find_stop_epoch("PQ", [1.0, 1.0], still, **rule) is None
+    )
 
 
 def test_up_wants_that_many_strips_in_a_row():
     losses = [1.0, 1.1, 1.0, 1.1, 1.2, 1.3]
-    assert stopping.stop_epoch("UP", losses, [], threshold=1, strip=1) == 1
-    assert stopping.stop_epoch("UP", losses, [], threshold=2, strip=1) == 4
-    assert stopping.stop_epoch("UP", losses, [], threshold=4, strip=1) is None
-    assert stopping.stop_epoch("UP", losses, [], threshold=1, strip=2) == 5
+    assert (
+        prechelt_rules.find_stop_epoch("UP", losses, [], threshold=1, strip=1)
+        == 1
+    )
+    assert (
+        prechelt_rules.find_stop_epoch("UP", losses, [], threshold=2, strip=1)
+        == 4
+    )
+    assert (
+        prechelt_rules.find_stop_epoch("UP", losses, [], threshold=4, strip=1)
+        is None
+    )
+    assert (
+        prechelt_rules.find_stop_epoch("UP", losses, [], threshold=1, strip=2)
+        == 5
+    )
 
 
-@pytest.mark.parametrize("rule", stopping.THRESHOLDS)
+@pytest.mark.parametrize("rule", prechelt_rules.THRESHOLDS)
 def test_nothing_seen_stops_nothing(rule):
-    assert not stopping.should_stop(rule, [], [], threshold=0.0, strip=2)
+    assert not prechelt_rules.should_stop(rule, [], [], threshold=0.0, strip=2)

@@ -1,19 +1,19 @@
-"""The honest report of one exported file."""
+"""Size, accuracy and latency of an exported file."""
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from keras_netopt.cost.interpreter import TensorInfo
-from keras_netopt.cost.latency import Latency
-from keras_netopt.export.verify import Verification
+from keras_netopt.cost.measure_latency import Latency
+from keras_netopt.cost.tflite_model import TensorInfo
+from keras_netopt.export.verification import Verification
+from keras_netopt.report import Report
 from keras_netopt.tables import render
 
 FLAGGED_OPS = ("DENSIFY", "IF", "WHILE")
 
 
 @dataclass(frozen=True)
-class FileSize:
+class FileSize(Report):
     """The size of a file in bytes.
 
     Example:
@@ -22,8 +22,8 @@ class FileSize:
     250
 
     Args:
-        raw: As it lies on the disk and in a device's memory.
-        gzip: Compressed at level 9, as a download.
+        raw: Bytes on disk and in a device's memory.
+        gzip: Bytes compressed by gzip at level 9, as for a download.
     """
 
     raw: int
@@ -31,8 +31,8 @@ class FileSize:
 
 
 @dataclass(frozen=True)
-class LitertReport:
-    """What `to_litert` wrote, how big, how exact and how fast it is.
+class LitertReport(Report):
+    """Size, accuracy and latency of a file written by `to_litert`.
 
     Example:
 
@@ -42,20 +42,20 @@ class LitertReport:
     (1.0, False)
 
     Args:
-        path: Where the file lies.
-        quantize: How its numbers are stored; `None` is float32.
+        path: The file.
+        quantize: The number format; `None` is float32.
         sparse: Whether zeros are stored in a sparse format.
         size: The size of the file.
         float_size: The size of the plain float file of the same model.
-        verification: How far it is from the Keras model, or `None` for a
-            file that only the Flex delegate can run.
+        verification: Differences from the Keras model; `None` for a file
+            that requires the Flex delegate.
         latency: Time of one call with a batch of 1 (or the fixed batch) on
-            one thread, or `None` likewise.
-        ops: How often each operator occurs.
+            one thread; `None` for a file that requires the Flex delegate.
+        ops: Number of occurrences of each operator.
         inputs: Names, shapes and dtypes of the inputs.
         outputs: Names, shapes and dtypes of the outputs.
-        notes: What was decided for the user.
-        warnings: What the user should look at.
+        notes: Changes made for the export.
+        warnings: Limits of the file.
     """
 
     path: str
@@ -65,7 +65,7 @@ class LitertReport:
     float_size: FileSize
     verification: Verification | None = None
     latency: Latency | None = None
-    ops: dict[str, int] = dataclasses.field(default_factory=dict)
+    ops: dict[str, int] = field(default_factory=dict)
     inputs: tuple[TensorInfo, ...] = ()
     outputs: tuple[TensorInfo, ...] = ()
     notes: tuple[str, ...] = ()
@@ -83,36 +83,30 @@ class LitertReport:
 
     @property
     def max_abs_diff(self) -> float | None:
-        """Largest difference to the Keras model, if the file could run."""
+        """Largest difference from the Keras model, if the file could run."""
         if self.verification is None:
             return None
         return self.verification.max_abs_diff
 
     @property
     def needs_flex(self) -> bool:
-        """Whether the device must bring TensorFlow's Flex delegate."""
+        """Whether the file requires TensorFlow's Flex delegate."""
         return any(name.startswith("Flex") for name in self.ops)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What not every runtime can do: Flex, DENSIFY, IF, WHILE."""
+        """Ops that some runtimes lack: Flex, DENSIFY, IF, WHILE."""
         flex = ("Flex",) if self.needs_flex else ()
         return flex + tuple(op for op in FLAGGED_OPS if op in self.ops)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the report in types that JSON knows."""
-        content = dataclasses.asdict(self)
-        for side in ("inputs", "outputs"):
-            content[side] = [
-                {**entry, "shape": list(entry["shape"])}
-                for entry in content[side]
-            ]
-        content["notes"] = list(self.notes)
-        content["warnings"] = list(self.warnings)
-        content["flags"] = list(self.flags)
-        content["raw_ratio"] = self.raw_ratio
-        content["gzip_ratio"] = self.gzip_ratio
-        return content
+        """Returns the fields and the derived values, JSON-safe."""
+        return {
+            **super().to_dict(),
+            "flags": list(self.flags),
+            "raw_ratio": self.raw_ratio,
+            "gzip_ratio": self.gzip_ratio,
+        }
 
     def __str__(self) -> str:
         rows = [
@@ -127,9 +121,9 @@ class LitertReport:
             ["ops", _ops(self)],
             ["io", _io(self)],
         ]
-        said = [*self.warnings, *self.notes]
-        if said:
-            rows.append(["note", _shorten("; ".join(said), 150)])
+        notes = [*self.warnings, *self.notes]
+        if notes:
+            rows.append(["note", _shorten("; ".join(notes), 150)])
         return render(["LiteRT file", _shorten(self.path, 70)], rows)
 
 

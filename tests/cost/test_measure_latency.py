@@ -42,10 +42,10 @@ def test_keras_model_needs_no_input():
 
 def test_equal_names_are_numbered():
     report = measure_latency([fast, fast], 0, rounds=1, warmup=0)
-    assert [entry.name for entry in report.latencies] == ["fast", "fast#2"]
+    assert [latency.name for latency in report.latencies] == ["fast", "fast#2"]
 
 
-def test_report_is_a_table_and_survives_json():
+def test_report_prints_a_table_and_converts_to_json():
     report = measure_latency({"f": fast}, 0, rounds=3)
     content = json.loads(json.dumps(report.to_dict()))
     assert content["latencies"][0]["median"] == report["f"].median
@@ -65,7 +65,7 @@ def wide(channels, name):
 
 
 @pytest.mark.skipif(not on_tensorflow, reason="LiteRT files need TensorFlow")
-def test_identical_files_measure_alike_and_half_the_channels_faster(tmp_path):
+def test_equal_files_are_equally_fast_and_half_the_channels_faster(tmp_path):
     from keras_netopt.export import to_litert
 
     paths = {}
@@ -75,7 +75,7 @@ def test_identical_files_measure_alike_and_half_the_channels_faster(tmp_path):
     paths["again"] = paths["full"]
     report = measure_latency(paths)
     assert report.clock == "thread"
-    # The fastest rounds, for they agree on a busy machine too.
+    # The fastest rounds agree even under other load.
     fastest = [report[name].minimum for name in ("full", "again")]
     assert fastest[0] == pytest.approx(fastest[1], rel=0.2)
     assert report["full"].median >= 2 * report["half"].median
@@ -103,12 +103,14 @@ def test_identical_files_measure_alike_and_half_the_channels_faster(tmp_path):
         (
             {"models": fast, "x": 0, "rounds": 0},
             ValueError,
-            "Argument `rounds` must be at least 1. Received: rounds=0",
+            "Argument `rounds` must be an integer of at least 1. "
+            "Received: rounds=0",
         ),
         (
             {"models": fast, "x": 0, "warmup": True},
             TypeError,
-            "Argument `warmup` must be an int. Received: warmup=True",
+            "Argument `warmup` must be an integer of at least 0. "
+            "Received: warmup=True",
         ),
     ],
 )

@@ -1,15 +1,15 @@
 """The parameters, MACs and bytes of a model, by layer and in total."""
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from keras_netopt.report import Report
 from keras_netopt.tables import render
 
 
 @dataclass(frozen=True)
-class LayerCost:
-    """What one layer costs; a shared layer is one row.
+class LayerCost(Report):
+    """The cost of one layer; a shared layer is one row.
 
     Example:
 
@@ -20,14 +20,14 @@ class LayerCost:
     Args:
         name: The path of the layer: "block/conv" inside a nested model.
         kind: The class name.
-        output_shapes: One shape an output, of the first call, batch axis 1.
-        params: Number of weights, those shared with an earlier row left out.
+        output_shapes: One shape per output of the first call, batch axis 1.
+        params: Number of weights, without those shared with an earlier row.
         nonzero: Number of weights that are not 0.
-        bytes: Bytes of the weights as they are stored in the model.
-        macs: Multiply-accumulates a sample, all calls together, or `None`
-            where nobody can tell.
-        calls: How often one forward pass calls it. Defaults to 1.
-        note: Why `macs` is `None`. Defaults to "".
+        bytes: Bytes of the weights in the model's dtypes.
+        macs: Multiply-accumulates per sample over all calls; `None` where
+            they cannot be counted.
+        calls: Number of calls in one forward pass. Defaults to 1.
+        note: The reason where `macs` is `None`. Defaults to "".
     """
 
     name: str
@@ -45,10 +45,14 @@ class LayerCost:
         """Number of weights that are exactly 0."""
         return self.params - self.nonzero
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields and the number of zeros, JSON-safe."""
+        return {**super().to_dict(), "zeros": self.zeros}
+
 
 @dataclass(frozen=True)
-class CostReport:
-    """What a model costs. `print` it, or read `layers` and the totals.
+class CostReport(Report):
+    """The cost of a model, by layer and in total; printable as a table.
 
     Example:
 
@@ -59,7 +63,7 @@ class CostReport:
 
     Args:
         name: The name of the model.
-        layers: One row a layer, in the order of execution.
+        layers: One row per layer, in the order of execution.
     """
 
     name: str
@@ -92,33 +96,26 @@ class CostReport:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates a sample of the rows that can be counted."""
+        """Multiply-accumulates per sample of all counted rows."""
         return sum(row.macs or 0 for row in self.layers)
 
     @property
     def flops(self) -> int:
-        """Two operations a multiply-accumulate."""
+        """Floating-point operations per sample, two per MAC."""
         return 2 * self.macs
 
     @property
     def unknown(self) -> tuple[LayerCost, ...]:
-        """The rows whose MACs are not part of `macs`; empty is complete."""
+        """The rows whose MACs could not be counted."""
         return tuple(row for row in self.layers if row.macs is None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the report in types that JSON knows."""
+        """Returns the rows, the totals and the unknown layers, JSON-safe."""
         totals = ("params", "nonzero", "zeros", "sparsity", "bytes", "macs")
-        rows = [
-            {**dataclasses.asdict(row), "zeros": row.zeros}
-            for row in self.layers
-        ]
-        for row in rows:
-            row["output_shapes"] = [list(s) for s in row["output_shapes"]]
         return {
-            "name": self.name,
             **{total: getattr(self, total) for total in totals},
             "unknown": [row.name for row in self.unknown],
-            "layers": rows,
+            **super().to_dict(),
         }
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from keras_netopt.points import (
     plain_point,
     resolve_point,
 )
-from keras_netopt.schedules.base import Schedule
+from keras_netopt.schedules.schedule import Schedule
 from keras_netopt.serialization import export_class
 
 

@@ -1,4 +1,4 @@
-"""The call of Keras' LiteRT exporter, and what its errors mean."""
+"""Calls Keras' LiteRT exporter and explains its errors."""
 
 import gzip
 import re
@@ -8,22 +8,22 @@ from typing import Any
 
 import keras
 
-from keras_netopt.cost.interpreter import silence_deletion_notice
-from keras_netopt.export.errors import ExportError
-from keras_netopt.export.preflight import Prepared
-from keras_netopt.export.quantize import converter_settings
-from keras_netopt.export.report import FileSize
-from keras_netopt.export.samples import Arrays, batches
+from keras_netopt.cost.tflite_model import ignore_deprecation_warning
+from keras_netopt.export.export_error import ExportError
+from keras_netopt.export.exportable_model import ExportableModel
+from keras_netopt.export.input_samples import Arrays, iterate_batches
+from keras_netopt.export.litert_report import FileSize
+from keras_netopt.export.quantization_mode import converter_settings
 from keras_netopt.training.layers import walk_layers
 
-QUIET = (
-    # Said of every calibrated file with float inputs and outputs.
+IGNORED_WARNINGS = (
+    # Raised for every calibrated file with float inputs and outputs.
     "Statistics for quantized inputs were expected",
 )
 
 
-def convert(
-    prepared: Prepared,
+def convert_model(
+    exportable: ExportableModel,
     path: str,
     *,
     quantize: str | None = None,
@@ -35,11 +35,11 @@ def convert(
     """Writes a LiteRT file, not yet verified.
 
     Args:
-        prepared: The model and its signature.
-        path: Where to write.
+        exportable: The model and its signature.
+        path: The file to write.
         quantize: `None` or a key of `MODES`. Defaults to `None`.
         sparse: Whether zeros are stored sparsely. Defaults to `False`.
-        samples: What to calibrate on. Defaults to `None`.
+        samples: Calibration inputs by name. Defaults to `None`.
         quantized_io: Whether inputs and outputs become integers. Defaults to
             `False`.
         allow_select_tf_ops: Whether TensorFlow ops may be written. Defaults
@@ -52,19 +52,19 @@ def convert(
     settings = converter_settings(
         quantize,
         sparse=sparse,
-        representative_dataset=_calibration(prepared, samples),
+        representative_dataset=_calibration(exportable, samples),
         quantized_io=quantized_io,
         allow_select_tf_ops=allow_select_tf_ops,
     )
-    with silence_deletion_notice(), warnings.catch_warnings():
-        for message in QUIET:
+    with ignore_deprecation_warning(), warnings.catch_warnings():
+        for message in IGNORED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         try:
-            prepared.model.export(
+            exportable.model.export(
                 path,
                 format="litert",
                 verbose=False,
-                input_signature=prepared.signature,
+                input_signature=exportable.signature,
                 **settings,
             )
         except OSError:
@@ -72,10 +72,10 @@ def convert(
         # The converter, and the model's own code while it is traced, may
         # raise anything.
         except Exception as error:
-            raise explain(error, prepared.model) from error
+            raise explain_conversion_error(error, exportable.model) from error
 
 
-def file_size(path: str) -> FileSize:
+def measure_file(path: str) -> FileSize:
     """Measures a file, raw and gzipped.
 
     Args:
@@ -92,19 +92,21 @@ def file_size(path: str) -> FileSize:
     return FileSize(len(content), len(gzip.compress(content, 9, mtime=0)))
 
 
-def explain(error: Exception, model: keras.Model) -> ExportError:
-    """Turns an error of the converter into one that says what to do.
+def explain_conversion_error(
+    error: Exception, model: keras.Model
+) -> ExportError:
+    """Turns an error of the converter into one that names the remedy.
 
     Example:
 
     >>> import keras
     >>> error = Exception("'tf.MatrixInverse' op is neither a custom op")
-    >>> print(explain(error, keras.Sequential()))
+    >>> print(explain_conversion_error(error, keras.Sequential()))
     LiteRT has no kernel for: MatrixInverse. Replace the op, or pass \
-`allow_select_tf_ops=True` if the device brings TensorFlow's Flex delegate.
+`allow_select_tf_ops=True` if the device provides TensorFlow's Flex delegate.
 
     Args:
-        error: What was raised.
+        error: The converter's error.
         model: The model that was converted.
 
     Returns:
@@ -123,20 +125,20 @@ def explain(error: Exception, model: keras.Model) -> ExportError:
     where = f" (in layer {', '.join(layers)})" if layers else ""
     if any(op.startswith("TensorList") for op in ops):
         remedy = (
-            "A loop over tensors needs fixed shapes: pass `input_signature=` "
-            "with a fixed batch and time axis."
+            "A loop over tensors requires fixed shapes: pass "
+            "`input_signature=` with a fixed batch and time axis."
         )
     else:
         remedy = (
             "Replace the op, or pass `allow_select_tf_ops=True` if the device "
-            "brings TensorFlow's Flex delegate."
+            "provides TensorFlow's Flex delegate."
         )
     names = ", ".join(sorted(ops))
     return ExportError(f"LiteRT has no kernel for: {names}{where}. {remedy}")
 
 
 def _layers_in(text: str, ops: set[str], model: keras.Model) -> list[str]:
-    """The innermost layers in the op paths that the message quotes."""
+    """Returns the innermost layers of the op paths in the message."""
     known = {layer.name for layer in walk_layers(model)}
     found = []
     for op in ops:
@@ -154,8 +156,8 @@ def _layers_in(text: str, ops: set[str], model: keras.Model) -> list[str]:
 
 
 def _calibration(
-    prepared: Prepared, samples: Arrays | None
+    exportable: ExportableModel, samples: Arrays | None
 ) -> Callable[[], Iterator[dict[str, Any]]] | None:
     if samples is None:
         return None
-    return lambda: batches(prepared, samples, single=True)
+    return lambda: iterate_batches(exportable, samples, single=True)

@@ -1,19 +1,19 @@
-"""Rules that end a training by its own curves. Pure: lists of numbers in.
+"""Prechelt's rules of early stopping, as functions of learning curves.
 
-One value an epoch, losses: lower is better. The names are those of Prechelt,
-"Early stopping - but when?", 1998.
+Curves are lists of losses, one value per epoch, lower is better. The names
+are those of Prechelt, "Early stopping - but when?", 1998.
 """
 
 import math
 from collections.abc import Sequence
 
-# By rule: the threshold where none is asked for.
+# Default threshold by rule.
 THRESHOLDS = {"GL": 2.0, "PQ": 0.75, "UP": 2}
 Curve = Sequence[float]
 
 
 def generalization_loss(losses: Curve) -> float:
-    """Tells how far the last loss is above the lowest so far, in percent.
+    """Returns how far the last loss is above the lowest so far, in percent.
 
     Example:
 
@@ -21,11 +21,11 @@ def generalization_loss(losses: Curve) -> float:
     50.0
 
     Args:
-        losses: Losses on held-out data, one an epoch, at least one.
+        losses: Losses on held-out data, one per epoch, at least one.
 
     Returns:
-        The percentage, `nan` where the lowest loss is below 0 and a ratio to
-        it means nothing.
+        The percentage; `nan` where the lowest loss is below 0, as a ratio to
+        it is undefined.
     """
     last, lowest = losses[-1], min(losses)
     if last == lowest:
@@ -36,7 +36,7 @@ def generalization_loss(losses: Curve) -> float:
 
 
 def training_progress(losses: Curve) -> float:
-    """Tells how much training losses moved in a strip of epochs, in 1/1000.
+    """Returns the training progress in a strip of epochs, in thousandths.
 
     Example:
 
@@ -47,7 +47,7 @@ def training_progress(losses: Curve) -> float:
         losses: The training losses of the strip, at least one.
 
     Returns:
-        How far their mean is above the lowest of them, in thousandths; `nan`
+        How far their mean is above their lowest value, in thousandths; `nan`
         where the lowest is below 0.
     """
     lowest = min(losses)
@@ -58,18 +58,18 @@ def training_progress(losses: Curve) -> float:
     return 1000.0 * (math.fsum(losses) / len(losses) / lowest - 1.0)
 
 
-def rises(losses: Curve, strip: int) -> int:
-    """Counts the last strips, one after the other, over which a loss rose.
+def count_rises(losses: Curve, strip: int) -> int:
+    """Counts the successive last strips over which a loss rose.
 
     Example:
 
-    >>> rises([5.0, 1.0, 9.0, 2.0, 0.0, 3.0], 2)  # 1, 2, 3 at the ends
+    >>> count_rises([5.0, 1.0, 9.0, 2.0, 0.0, 3.0], 2)  # 1, 2, 3 at the ends
     2
 
     Args:
-        losses: Losses on held-out data, one an epoch.
-        strip: Epochs of a strip; what is behind the last whole one is left
-            out.
+        losses: Losses on held-out data, one per epoch.
+        strip: Epochs per strip; epochs after the last whole strip are
+            ignored.
 
     Returns:
         The number of strips.
@@ -89,7 +89,7 @@ def should_stop(
     threshold: float,
     strip: int,
 ) -> bool:
-    """Says whether training should end behind the last epoch of the curves.
+    """Returns whether training should stop after the last epoch.
 
     Example:
 
@@ -101,10 +101,10 @@ def should_stop(
 
     Args:
         rule: "GL", "PQ" or "UP".
-        losses: Losses on held-out data, one an epoch.
+        losses: Losses on held-out data, one per epoch.
         training: Training losses of the same epochs; only "PQ" reads them.
-        threshold: What must be exceeded; with "UP", how many strips.
-        strip: Epochs of a strip; "PQ" and "UP" say nothing within one.
+        threshold: Value to exceed; with "UP", the number of strips.
+        strip: Epochs per strip; "PQ" and "UP" act at the end of a strip.
     """
     if not losses:
         return False
@@ -114,12 +114,12 @@ def should_stop(
     if len(losses) % strip:
         return False
     if rule == "UP":
-        return rises(losses, strip) >= threshold
-    # GL / P > threshold, also where training stands still and P is 0.
+        return count_rises(losses, strip) >= threshold
+    # GL / P > threshold, written without a division as P may be 0.
     return loss > threshold * training_progress(training[-strip:])
 
 
-def stop_epoch(
+def find_stop_epoch(
     rule: str,
     losses: Curve,
     training: Curve,
@@ -127,22 +127,22 @@ def stop_epoch(
     threshold: float,
     strip: int = 5,
 ) -> int | None:
-    """Finds where a rule would have ended a training, from its whole curves.
+    """Returns the epoch at which a rule stops, from whole curves.
 
     Example:
 
-    >>> stop_epoch("GL", [1.0, 0.9, 0.95, 1.0], [], threshold=5.0)
+    >>> find_stop_epoch("GL", [1.0, 0.9, 0.95, 1.0], [], threshold=5.0)
     2
 
     Args:
         rule: "GL", "PQ" or "UP".
-        losses: Losses on held-out data, one an epoch.
+        losses: Losses on held-out data, one per epoch.
         training: Training losses of the same epochs; only "PQ" reads them.
-        threshold: What must be exceeded; with "UP", how many strips.
-        strip: Epochs of a strip. Defaults to `5`.
+        threshold: Value to exceed; with "UP", the number of strips.
+        strip: Epochs per strip. Defaults to `5`.
 
     Returns:
-        The last epoch, from 0, or `None` where the rule lets it run.
+        The last epoch, from 0, or `None` where the rule does not stop.
     """
     for epoch in range(len(losses)):
         seen = slice(epoch + 1)

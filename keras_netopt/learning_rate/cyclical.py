@@ -10,7 +10,7 @@ from keras_netopt.checks import (
     check_positive,
     check_probability,
 )
-from keras_netopt.learning_rate.base import (
+from keras_netopt.learning_rate.serializable_schedule import (
     SerializableSchedule,
     as_float,
     cosine,
@@ -119,7 +119,7 @@ class Triangular(SerializableSchedule):
 
     Reference:
         Smith, "Cyclical learning rates for training neural networks", 2015,
-        https://arxiv.org/abs/1506.01186 (base_lr, max_lr, stepsize).
+        https://arxiv.org/abs/1506.01186 (base_lr, max_learning_rate, stepsize).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Multiply-accumulates of one call, by what is multiplied in it."""
+"""Counts the multiply-accumulates of one layer or operation call."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from keras_netopt.training.graph import GraphNode
 
 Rule = Callable[[GraphNode], int | None]
 
-# Their work is element by element, a lookup or a reduction: 0 MACs.
+# Element-wise operations, lookups and reductions: 0 MACs.
 _ELEMENT_LAYERS = """
     InputLayer Identity Masking Embedding Activation ELU LeakyReLU PReLU ReLU
     Softmax Add Average Concatenate Maximum Minimum Multiply Subtract
@@ -33,7 +33,7 @@ _ELEMENT_LAYERS = """
     RandomSharpness RandomShear RandomTranslation RandomZoom
 """.split()
 
-# keras.ops classes that do multiply and sum, by a rule that nobody wrote.
+# keras.ops classes that multiply and sum, without a rule here.
 _UNCOUNTED_OPS = frozenset(
     """
     Correlate Corrcoef Cross Kron Vander Slogdet FFT FFT2 IFFT2 RFFT IRFFT
@@ -45,7 +45,7 @@ _UNCOUNTED_OPS = frozenset(
 )
 
 
-def count(node: GraphNode) -> int | None:
+def count_macs(node: GraphNode) -> int | None:
     """Counts the multiply-accumulates of one call.
 
     Example:
@@ -53,21 +53,21 @@ def count(node: GraphNode) -> int | None:
     >>> import keras
     >>> from keras_netopt.training.graph import graph_nodes
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    >>> count(graph_nodes(model)[0])
+    >>> count_macs(graph_nodes(model)[0])
     12
 
     Args:
-        node: The call, with the shapes it was made with.
+        node: The call, with its input and output shapes.
 
     Returns:
-        The MACs of all samples in the batch; 0 for element-wise work; `None`
-        where no rule is known or an axis is free.
+        The MACs of the whole batch; 0 for element-wise operations; `None`
+        where there is no rule or an axis has no size.
     """
     if node.untraced is not None:
         return None
     rule = _rule(node.operation)
     shapes = (*node.input_shapes, *node.output_shapes)
-    if rule is _nothing:
+    if rule is _zero:
         return 0
     free = any(axis is None for shape in shapes for axis in shape)
     if rule is None or free or node.repeat is None:
@@ -76,20 +76,22 @@ def count(node: GraphNode) -> int | None:
     return None if macs is None else macs * node.repeat
 
 
-def has_inside(operation: keras.Operation) -> bool:
-    """Tells whether an operation is counted by what it calls.
+def counts_inner_calls(operation: keras.Operation) -> bool:
+    """Returns whether an operation is counted by the calls inside it.
 
     Example:
 
     >>> import keras
-    >>> has_inside(keras.layers.LSTM(4)), has_inside(keras.layers.Dense(4))
-    (True, False)
+    >>> counts_inner_calls(keras.layers.LSTM(4))
+    True
+    >>> counts_inner_calls(keras.layers.Dense(4))
+    False
 
     Args:
         operation: A layer or a `keras.ops` operation.
 
     Returns:
-        `True` for models and for every layer that has no rule of its own.
+        `True` for models and for every layer without a rule.
     """
     if not isinstance(operation, keras.layers.Layer):
         return False
@@ -106,7 +108,7 @@ def einsum_macs(equation: str, shapes: list[tuple[int, ...]]) -> int:
 
     Args:
         equation: The einsum equation; "..." is allowed.
-        shapes: The shape of both operands.
+        shapes: The shapes of the two operands.
 
     Returns:
         The product of the sizes of all indices.
@@ -118,7 +120,7 @@ def einsum_macs(equation: str, shapes: list[tuple[int, ...]]) -> int:
         labels = list(head)
         if dots:
             hidden = len(shape) - len(head) - len(tail)
-            # Numbered from the right: ellipses broadcast like shapes.
+            # Numbered from the right, as ellipses broadcast like shapes.
             labels += [f"...{k}" for k in range(hidden, 0, -1)]
         labels += list(tail)
         for label, size in zip(labels, shape, strict=True):
@@ -127,7 +129,7 @@ def einsum_macs(equation: str, shapes: list[tuple[int, ...]]) -> int:
     return math.prod(sizes.values())
 
 
-def _nothing(node: GraphNode) -> int:
+def _zero(node: GraphNode) -> int:
     return 0
 
 
@@ -205,7 +207,7 @@ def _einsum(node: GraphNode) -> int | None:
     if len(shapes) == 1:
         return 0
     equation = node.operation.subscripts
-    # With three operands or more the backend chooses the order.
+    # With three or more operands the backend chooses the order.
     return einsum_macs(equation, shapes) if len(shapes) == 2 else None
 
 
@@ -256,7 +258,7 @@ _LAYER_RULES: dict[str, Rule] = {
     "SeparableConv1D": _separable,
     "SeparableConv2D": _separable,
     "Dot": _dot_layer,
-    **dict.fromkeys(_ELEMENT_LAYERS, _nothing),
+    **dict.fromkeys(_ELEMENT_LAYERS, _zero),
 }
 _OP_RULES: dict[str, Rule] = {
     "Matmul": _matmul,
@@ -280,10 +282,10 @@ def _rule(operation: keras.Operation) -> Rule | None:
         if kind.__module__.partition(".")[0] != "keras":
             return None
         unknown = kind.__name__ in _UNCOUNTED_OPS
-        return _OP_RULES.get(kind.__name__, None if unknown else _nothing)
+        return _OP_RULES.get(kind.__name__, None if unknown else _zero)
     for base in kind.__mro__:
         if getattr(keras.layers, base.__name__, None) is base:
-            # A subclass with a `call` of its own may compute anything.
+            # A subclass that overrides `call` may compute anything.
             return (
                 _LAYER_RULES.get(base.__name__)
                 if (kind.call is base.call)

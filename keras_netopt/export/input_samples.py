@@ -1,4 +1,4 @@
-"""Inputs to calibrate and to verify a file with."""
+"""Inputs for the calibration and verification of a file."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.export.preflight import Prepared
+from keras_netopt.export.exportable_model import ExportableModel
 from keras_netopt.training.layers import walk_layers
 
 MAX_SAMPLES = 256
@@ -14,28 +14,29 @@ FREE_AXIS = 32
 Arrays = dict[str, np.ndarray]
 
 
-def samples_of(
-    prepared: Prepared, data: Any = None, *, seed: int = 0
+def make_samples(
+    exportable: ExportableModel, data: Any = None, *, seed: int = 0
 ) -> Arrays:
-    """Returns samples by input name, the user's or random ones.
+    """Returns input samples by name: the user's, or random ones.
 
     Args:
-        prepared: The model and its signature.
-        data: Arrays in the structure of the model's inputs, or an iterable
-            of batches such as a `tf.data.Dataset`. Defaults to `None`:
-            random numbers in [0, 1), integers below the smallest vocabulary.
+        exportable: The model and its signature.
+        data: Arrays in the structure of the model's inputs, a dict by input
+            name, or an iterable of batches such as a `tf.data.Dataset`.
+            Defaults to `None`: random numbers in [0, 1), integers below the
+            smallest vocabulary.
         seed: Seed of the random numbers. Defaults to `0`.
 
     Returns:
-        One array an input, as many samples each, in the input's dtype.
+        One array per input, of equal length, in the input's dtype.
 
     Raises:
         ValueError: If the data does not fit the inputs.
     """
     if data is None:
-        return _random(prepared, seed)
-    flat = _flat(prepared, data)
-    specs = prepared.specs
+        return _random(exportable, seed)
+    flat = _flat(exportable, data)
+    specs = exportable.specs
     if len(flat) != len(specs):
         raise ValueError(
             f"Argument `calibration_data` must hold {len(specs)} inputs: "
@@ -49,54 +50,54 @@ def samples_of(
     return arrays
 
 
-def batches(
-    prepared: Prepared, samples: Arrays, *, single: bool = False
+def iterate_batches(
+    exportable: ExportableModel, samples: Arrays, *, single: bool = False
 ) -> Iterator[Arrays]:
-    """Cuts samples into batches that the file takes.
+    """Yields samples in batches of the sizes that the file accepts.
 
     Args:
-        prepared: The model and its signature.
-        samples: What `samples_of` returned.
-        single: Whether every batch of a free batch axis is 1 sample.
-            Defaults to `False`: three of 1, then batches of 4.
+        exportable: The model and its signature.
+        samples: Inputs by name, from `make_samples`.
+        single: Whether every batch holds 1 sample where the batch axis is
+            free. Defaults to `False`: three batches of 1, then of 4.
 
     Yields:
-        One array an input.
+        One array per input.
     """
     total = len(next(iter(samples.values())))
-    fixed = prepared.batch
+    fixed = exportable.batch
     start = 0
     while start < total:
         size = fixed or (1 if single or start < 3 else 4)
-        # A fixed batch is filled up with samples from the beginning.
+        # The last fixed batch is filled with samples from the beginning.
         stop = start + size if fixed else min(start + size, total)
         index = [k % total for k in range(start, stop)]
         yield {name: array[index] for name, array in samples.items()}
         start += size
 
 
-def pack(prepared: Prepared, arrays: Arrays) -> list[Any]:
+def pack_inputs(exportable: ExportableModel, arrays: Arrays) -> list[Any]:
     """Arranges arrays as the positional arguments of the model.
 
     Args:
-        prepared: The model and its signature.
-        arrays: One array an input.
+        exportable: The model and its signature.
+        arrays: One array per input.
 
     Returns:
-        One structure of arrays a positional argument.
+        One structure of arrays per positional argument.
     """
-    flat = [arrays[name] for name in prepared.names]
-    packed: list[Any] = keras.tree.pack_sequence_as(prepared.signature, flat)
+    flat = [arrays[name] for name in exportable.names]
+    packed: list[Any] = keras.tree.pack_sequence_as(exportable.signature, flat)
     return packed
 
 
-def _flat(prepared: Prepared, data: Any) -> list[Any]:
+def _flat(exportable: ExportableModel, data: Any) -> list[Any]:
     if _is_stream(data):
         rows = []
         count = 0
         for batch in data:
             inputs = batch[0] if isinstance(batch, tuple) else batch
-            rows.append(_ordered(prepared, inputs))
+            rows.append(_ordered(exportable, inputs))
             count += len(rows[-1][0])
             if count >= MAX_SAMPLES:
                 break
@@ -106,7 +107,7 @@ def _flat(prepared: Prepared, data: Any) -> list[Any]:
                 f"Received: calibration_data={data!r}, which is empty"
             )
         return [np.concatenate(column) for column in zip(*rows, strict=True)]
-    return _ordered(prepared, data)
+    return _ordered(exportable, data)
 
 
 def _is_stream(data: Any) -> bool:
@@ -114,12 +115,21 @@ def _is_stream(data: Any) -> bool:
     return not arrays and hasattr(data, "__iter__")
 
 
-def _ordered(prepared: Prepared, data: Any) -> list[np.ndarray]:
-    if isinstance(data, Mapping) and set(data) == set(prepared.names):
-        return [np.asarray(data[name]) for name in prepared.names]
-    if len(prepared.names) == 1 and isinstance(data, list):
+def _ordered(exportable: ExportableModel, data: Any) -> list[np.ndarray]:
+    if isinstance(data, Mapping):
+        for names in (exportable.input_names, exportable.names):
+            if set(data) == set(names):
+                return [np.asarray(data[name]) for name in names]
+        structure = exportable.signature[0]
+        if not isinstance(structure, Mapping) or set(data) != set(structure):
+            raise ValueError(
+                "Argument `calibration_data` must hold one array for each of "
+                f"the inputs {list(exportable.input_names)}. "
+                f"Received: keys {list(data)}"
+            )
+    if len(exportable.names) == 1 and isinstance(data, list):
         # A list of one array is that array; a list of samples is stacked.
-        axes = len(next(iter(prepared.specs.values())).shape)
+        axes = len(next(iter(exportable.specs.values())).shape)
         if not (len(data) == 1 and np.ndim(data[0]) == axes):
             return [np.asarray(data)]
     return [np.asarray(leaf) for leaf in keras.tree.flatten(data)]
@@ -129,7 +139,7 @@ def _check(arrays: Arrays, specs: Mapping[str, keras.InputSpec]) -> None:
     lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
-            "Argument `calibration_data` must hold as many samples for "
+            "Argument `calibration_data` must hold equally many samples for "
             "each input, at least one. Received: shapes "
             f"{[array.shape for array in arrays.values()]}"
         )
@@ -147,12 +157,12 @@ def _check(arrays: Arrays, specs: Mapping[str, keras.InputSpec]) -> None:
             )
 
 
-def _random(prepared: Prepared, seed: int) -> Arrays:
+def _random(exportable: ExportableModel, seed: int) -> Arrays:
     rng = np.random.default_rng(seed)
-    count = 3 * (prepared.batch or 0) or 7
-    limit = _smallest_vocabulary(prepared.model)
+    count = 3 * (exportable.batch or 0) or 7
+    limit = _smallest_vocabulary(exportable.model)
     arrays = {}
-    for name, spec in prepared.specs.items():
+    for name, spec in exportable.specs.items():
         shape = (count, *(axis or FREE_AXIS for axis in spec.shape[1:]))
         if spec.dtype == "bool":
             arrays[name] = rng.random(shape) < 0.5

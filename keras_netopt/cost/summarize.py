@@ -1,4 +1,4 @@
-"""Walks a model and adds up what each of its layers costs."""
+"""Counts parameters, MACs and bytes of a model, layer by layer."""
 
 import itertools
 import math
@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_bool
-from keras_netopt.cost.macs import count, has_inside
-from keras_netopt.cost.report import CostReport, LayerCost
+from keras_netopt.cost.cost_report import CostReport, LayerCost
+from keras_netopt.cost.count_macs import count_macs, counts_inner_calls
 from keras_netopt.training.graph import GraphNode, graph_nodes, is_graph_model
 from keras_netopt.training.layers import own_variables, walk_layers
 from keras_netopt.training.symbolic import input_specs
@@ -24,15 +24,15 @@ def summarize(
 ) -> CostReport:
     """Counts parameters, zeros, MACs and bytes of a model, layer by layer.
 
-    Nested, shared, wrapped and subclassed models count; parameters that are
-    shared count once, MACs once per call. Element-wise work (activations,
-    normalisation, pooling, lookups) is 0 MACs. What cannot be counted, such
-    as a layer whose `call` leaves `keras.ops`, is listed in `unknown`, never
-    guessed. The model stays as it is.
+    Nested, shared, wrapped and subclassed models are supported; shared
+    parameters count once, MACs once per call. Element-wise operations
+    (activations, normalisation, pooling, lookups) count 0 MACs. Layers that
+    cannot be counted, such as a layer whose `call` leaves `keras.ops`, are
+    listed in `unknown`. The model is not modified.
 
-    Layers of this package that do not always run what is inside them count
-    with what they run on average: blocks that training drops, tokens that
-    pass a block by, the mean number of steps. Gates and routers count, too.
+    Layers of this package that run their blocks conditionally count the
+    average: blocks dropped in training, tokens routed around a block, the
+    mean number of halting steps. Gates and routers are included.
 
     Example:
 
@@ -48,31 +48,34 @@ def summarize(
 
     Args:
         model: A built Keras model.
-        input_shape: The shape to assume for the input, batch axis included,
-            e.g. `(None, 224, 224, 3)`, where the model leaves axes free; a
-            structure of shapes for several inputs. Defaults to `None`, the
-            model's own.
-        training: Whether to count what a forward pass runs in training, at
-            the drop rates of now, rather than in inference. Defaults to
-            `False`.
+        input_shape: The shape of the input, batch axis included, e.g.
+            `(None, 224, 224, 3)`, for models with free axes; a structure of
+            shapes for several inputs. Defaults to `None`: the model's own.
+        training: Whether to count a forward pass in training, at the current
+            drop rates, instead of in inference. Defaults to `False`.
 
     Returns:
         The report; `print(report)` shows a table like `model.summary()`.
 
     Raises:
-        TypeError: If `model` is not a `keras.Model`, or `training` no bool.
-        ValueError: If the model is not built or `input_shape` does not fit.
+        TypeError: If `model` is not a `keras.Model`, or `training` is not a
+            bool.
+        ValueError: If the model is not built or `input_shape` does not match
+            its inputs.
     """
     check_bool(training, "training")
     nodes = graph_nodes(
-        model, input_shape=input_shape, enter=has_inside, containers=True
+        model,
+        input_shape=input_shape,
+        enter=counts_inner_calls,
+        containers=True,
     )
-    counter = _LayerTable(training)
+    table = _LayerTable(training)
     for node in nodes:
-        counter.add(node)
-    counter.claim(model)
+        table.add_call(node)
+    table.assign_weights(model)
     batch = _batch_size(model, input_shape)
-    rows = [row for row in counter.rows.values() if not row.is_empty()]
+    rows = [row for row in table.rows.values() if not row.is_empty()]
     return CostReport(
         model.name, tuple(_layer_cost(row, batch) for row in rows)
     )
@@ -89,7 +92,7 @@ class _Row:
     weights: list[keras.Variable] = field(default_factory=list)
 
     def is_empty(self) -> bool:
-        """Whether all there is to say is said by the rows of sublayers."""
+        """Whether the rows of the sublayers hold the whole cost."""
         if self.weights or self.macs or self.reasons:
             return False
         layer = self.target
@@ -103,13 +106,14 @@ class _Row:
 
 @dataclass
 class _LayerTable:
-    """Adds each call to the row of the layer that a reader knows."""
+    """Adds each call to the row of a layer of the model."""
 
     training: bool
     rows: dict[int, _Row] = field(default_factory=dict)
 
-    def add(self, node: GraphNode) -> None:
-        target, name = _accountable(node)
+    def add_call(self, node: GraphNode) -> None:
+        """Adds the MACs of one call to its row."""
+        target, name = _row_target(node)
         row = self.rows.setdefault(id(target), _Row(target, name))
         own_work = node.untraced is not None
         if node.operation is target and not own_work:
@@ -117,15 +121,15 @@ class _LayerTable:
             row.output_shapes = row.output_shapes or node.output_shapes
         if node.entered:
             return
-        macs = count(node)
+        macs = count_macs(node)
         if macs is None:
             row.reasons.append(_reason(node))
         else:
-            share = expected_share(node, self.training)
-            row.macs += macs if share == 1.0 else macs * share
+            rate = execution_rate(node, self.training)
+            row.macs += macs if rate == 1.0 else macs * rate
 
-    def claim(self, model: keras.Model) -> None:
-        """Gives each weight to one row: the innermost, then the first."""
+    def assign_weights(self, model: keras.Model) -> None:
+        """Assigns each weight to one row: the innermost, then the first."""
         seen: set[int] = set()
         layers = [
             row
@@ -137,33 +141,33 @@ class _LayerTable:
             layer = row.target
             own = layer.weights if _is_core(layer) else own_variables(layer)
             row.weights = _unseen(own, seen)
-        # What the forward pass never calls still takes room.
+        # Layers that the forward pass never calls hold weights, too.
         for layer in walk_layers(model):
             if weights := _unseen(own_variables(layer), seen):
                 row = self.rows.setdefault(id(layer), _Row(layer, layer.name))
                 row.weights = weights
 
 
-def expected_share(node: GraphNode, training: bool) -> float:
-    """How often a call is made on average, for one call of the model.
+def execution_rate(node: GraphNode, training: bool) -> float:
+    """Returns the mean number of executions of a call per call of the model.
 
-    Layers that do not always run what is inside them say so by
-    `netopt_shares(training)`, a dictionary from the `id` of a layer.
+    Layers that run inner layers conditionally define
+    `netopt_execution_rates(training)`, a dictionary by the `id` of a layer.
 
     Args:
         node: The call.
         training: Whether the model trains.
 
     Returns:
-        1.0 where nothing decides about the call.
+        The product of the rates of all owners; 1.0 for unconditional calls.
     """
-    share = 1.0
+    rate = 1.0
     chain = [*node.owners, node.operation]
     for owner, inner in itertools.pairwise(chain):
-        shares = getattr(owner, "netopt_shares", None)
-        if shares is not None:
-            share *= shares(training).get(id(inner), 1.0)
-    return share
+        rates = getattr(owner, "netopt_execution_rates", None)
+        if rates is not None:
+            rate *= rates(training).get(id(inner), 1.0)
+    return rate
 
 
 def _unseen(weights: Any, seen: set[int]) -> list[keras.Variable]:
@@ -172,8 +176,11 @@ def _unseen(weights: Any, seen: set[int]) -> list[keras.Variable]:
     return fresh
 
 
-def _accountable(node: GraphNode) -> tuple[keras.Operation, str]:
-    """The row of a call: a core layer answers for all that is inside it."""
+def _row_target(node: GraphNode) -> tuple[keras.Operation, str]:
+    """Returns the layer whose row a call belongs to, and its path.
+
+    Calls inside a Keras layer belong to that layer.
+    """
     chain = [*node.owners, node.operation]
     names = [owner.name for owner in chain]
     for k, owner in enumerate(chain):
@@ -189,7 +196,7 @@ def _accountable(node: GraphNode) -> tuple[keras.Operation, str]:
 
 
 def _is_core(operation: keras.Operation) -> bool:
-    """Whether Keras itself defines a layer or op, models left out."""
+    """Whether Keras itself defines an operation that is not a model."""
     package = type(operation).__module__.partition(".")[0]
     return package == "keras" and not isinstance(operation, keras.Model)
 

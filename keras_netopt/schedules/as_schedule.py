@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from keras_netopt.checks import check_number
-from keras_netopt.schedules.base import Schedule
 from keras_netopt.schedules.ramps import Polynomial
+from keras_netopt.schedules.schedule import Schedule
 
 
 def as_schedule(

@@ -1,4 +1,4 @@
-"""Reading and running LiteRT files by the names in their signature."""
+"""Runs LiteRT files by the names in their signature."""
 
 import collections
 import contextlib
@@ -31,7 +31,7 @@ class TensorInfo:
         shape: Its shape, `None` for a free axis.
         dtype: The numpy name of its dtype.
         scale: Quantisation step, 0 for a float tensor.
-        zero_point: The integer that stands for 0.0.
+        zero_point: The integer that represents 0.0.
     """
 
     name: str
@@ -41,10 +41,10 @@ class TensorInfo:
     zero_point: int = 0
 
     def encode(self, value: Any) -> np.ndarray:
-        """Turns real numbers into what the file takes, clipped to its range.
+        """Quantises real numbers for the file, clipped to its range.
 
         Args:
-            value: An array; integers are taken as they are.
+            value: An array; integers are not quantised.
 
         Returns:
             An array of dtype `dtype`.
@@ -57,7 +57,7 @@ class TensorInfo:
         return np.ascontiguousarray(array.astype(self.dtype))
 
     def decode(self, value: np.ndarray) -> np.ndarray:
-        """Turns what the file returns into real numbers.
+        """Dequantises an output of the file to real numbers.
 
         Args:
             value: An array of dtype `dtype`.
@@ -74,8 +74,8 @@ class TensorInfo:
 class TfliteModel:
     """A LiteRT file, run by the names in its signature on one thread.
 
-    `ai_edge_litert` runs it where that is installed, else the interpreter
-    inside TensorFlow.
+    It runs in `ai_edge_litert` where that is installed, else in TensorFlow's
+    own interpreter.
 
     Example:
 
@@ -92,8 +92,8 @@ class TfliteModel:
     Raises:
         OSError: If the file cannot be read.
         ImportError: If no interpreter is installed.
-        ValueError: If the file is no LiteRT file, or needs ops that the
-            interpreter does not have.
+        ValueError: If the file is not a LiteRT file, or requires ops that
+            the interpreter lacks.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class TfliteModel:
     ) -> None:
         with open(path, "rb") as file:
             content = file.read()
-        with silence_deletion_notice():
+        with ignore_deprecation_warning():
             self._interpreter = _interpreter_class()(
                 model_content=content, num_threads=1
             )
@@ -119,10 +119,10 @@ class TfliteModel:
             x: An array for a file with one input, or a dict of input names.
 
         Returns:
-            One array an input, in the dtype that the file takes.
+            One array per input, in the dtype of the file.
 
         Raises:
-            ValueError: If the names are not those of the file.
+            ValueError: If the names differ from those of the file.
         """
         if not isinstance(x, Mapping):
             if len(self.inputs) != 1:
@@ -140,13 +140,13 @@ class TfliteModel:
         return {n: info.encode(x[n]) for n, info in self.inputs.items()}
 
     def random_feeds(self, seed: int = 0) -> dict[str, np.ndarray]:
-        """Makes seeded input of the file's own shapes, free axes being 1.
+        """Returns seeded random input of the file's shapes, free axes 1.
 
         Args:
             seed: Seed of the numpy generator. Defaults to `0`.
 
         Returns:
-            One array an input, in the dtype that the file takes.
+            One array per input, in the dtype of the file.
         """
         rng = np.random.default_rng(seed)
         shapes = {n: [a or 1 for a in t.shape] for n, t in self.inputs.items()}
@@ -156,16 +156,16 @@ class TfliteModel:
         }
 
     def prepare(self, feeds: Mapping[str, np.ndarray]) -> Callable[[], None]:
-        """Sets the input and returns the call that computes.
+        """Sets the input and returns the function that runs the file.
 
         Args:
-            feeds: What `feeds` or `random_feeds` returned.
+            feeds: Encoded inputs, from `feeds` or `random_feeds`.
 
         Returns:
             A function without arguments that runs the file once.
 
         Raises:
-            ValueError: If a shape does not fit.
+            ValueError: If a shape differs from the file's.
             RuntimeError: If the interpreter cannot prepare the file.
         """
         shapes = {name: value.shape for name, value in feeds.items()}
@@ -188,10 +188,10 @@ class TfliteModel:
             x: An array for a file with one input, or a dict of input names.
 
         Returns:
-            The outputs by name, quantised ones as real numbers.
+            The outputs by name, dequantised.
 
         Raises:
-            ValueError: If names or shapes do not fit.
+            ValueError: If names or shapes differ from the file's.
             RuntimeError: If an op cannot run.
         """
         self.prepare(self.feeds(x))()
@@ -210,8 +210,8 @@ def count_ops(content: bytes) -> dict[str, int]:
         content: The bytes of the file.
 
     Returns:
-        How often each operator occurs, all subgraphs together; custom ones
-        under their own name, as "FlexErf".
+        The number of occurrences of each operator in all subgraphs; custom
+        operators under their own name, such as "FlexErf".
     """
     schema = _schema()
     model = schema.Model.GetRootAsModel(content, 0)
@@ -229,8 +229,8 @@ def count_ops(content: bytes) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def silence_deletion_notice() -> Iterator[None]:
-    """Hides TensorFlow's announcement that its interpreter will go."""
+def ignore_deprecation_warning() -> Iterator[None]:
+    """Ignores the deprecation warning of TensorFlow's interpreter."""
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated"
@@ -245,7 +245,7 @@ def _interpreter_class() -> Any:
         return importlib.import_module("tensorflow").lite.Interpreter
     except (ImportError, AttributeError) as error:
         raise ImportError(
-            f"A LiteRT interpreter is needed to run the file: {INSTALL}"
+            f"Running the file requires a LiteRT interpreter: {INSTALL}"
         ) from error
 
 
@@ -258,7 +258,7 @@ def _schema() -> Any:
         )
     except ImportError as error:
         raise ImportError(
-            f"The LiteRT schema is needed to read the file: {INSTALL}"
+            f"Reading the file requires the LiteRT schema: {INSTALL}"
         ) from error
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_netopt import cost, datasets, sparsity
 from keras_netopt.callbacks import Pruning
-from keras_netopt.demo.phases import Phases
+from keras_netopt.demo.progress_log import ProgressLog
 from keras_netopt.export import LitertReport
 
 BATCH_SIZE = 64
@@ -129,7 +129,7 @@ def train_arm(
     data: DemoData,
     epochs: int,
     share: float | None,
-    phases: Phases,
+    progress: ProgressLog,
 ) -> tuple[keras.Model, DemoModel]:
     """Trains a copy of a model on, pruned to a share of zeros or dense.
 
@@ -138,7 +138,7 @@ def train_arm(
         data: The images.
         epochs: How long to train.
         share: Share of zeros to prune to, or `None` for the dense control.
-        phases: Where to announce it.
+        progress: Where to announce it.
 
     Returns:
         The new model and what was measured of it.
@@ -148,10 +148,12 @@ def train_arm(
     _compile(model)
     if share is None:
         name, callbacks = "dense", []
-        phases.begin(f"Train on without pruning, {epochs} epochs: the control")
+        progress.begin(
+            f"Train on without pruning, {epochs} epochs: the control"
+        )
     else:
         name, callbacks = f"{100 * share:.0f} % zeros", [Pruning(share)]
-        phases.begin(f"Prune to {name} inside `fit`, {epochs} epochs")
+        progress.begin(f"Prune to {name} inside `fit`, {epochs} epochs")
     fit(model, data, epochs, callbacks)
     _, accuracy = model.evaluate(data.x_test, data.y_test, verbose=0)
     counts = cost.summarize(model)

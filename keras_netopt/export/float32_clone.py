@@ -1,4 +1,4 @@
-"""A float32 twin of a model in mixed or half precision."""
+"""Clones a model in mixed or half precision as float32."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,21 +6,21 @@ from typing import Any
 
 import keras
 
-from keras_netopt.export.errors import ExportError
+from keras_netopt.export.export_error import ExportError
 from keras_netopt.training.layers import walk_layers
 
 _HALF = ("float16", "bfloat16")
 _HALF_NAMES = (*_HALF, "mixed_float16", "mixed_bfloat16")
 
 
-def half_layers(model: keras.Model) -> list[str]:
-    """Names the layers that compute or store in half precision.
+def find_half_layers(model: keras.Model) -> list[str]:
+    """Returns the names of layers that compute or store in half precision.
 
     Example:
 
     >>> import keras
     >>> half = keras.layers.Dense(2, dtype="mixed_float16", name="half")
-    >>> half_layers(keras.Sequential([keras.Input((3,)), half]))
+    >>> find_half_layers(keras.Sequential([keras.Input((3,)), half]))
     ['half']
 
     Args:
@@ -49,7 +49,7 @@ def float32_clone(model: keras.Model) -> keras.Model:
     'float32'
 
     Args:
-        model: A built Keras model, which stays as it is.
+        model: A built Keras model; not modified.
 
     Returns:
         The clone, not compiled.
@@ -69,20 +69,20 @@ def float32_clone(model: keras.Model) -> keras.Model:
             )
     # The configs of user classes may raise anything.
     except Exception as error:
-        raise _no_clone(str(error)) from error
+        raise _clone_error(str(error)) from error
     old, new = model.weights, clone.weights
     if [tuple(v.shape) for v in old] != [tuple(v.shape) for v in new]:
-        raise _no_clone(
-            f"the clone has {len(new)} weights in place of {len(old)}, or "
+        raise _clone_error(
+            f"the clone has {len(new)} weights instead of {len(old)}, or "
             "other shapes"
         )
     clone.set_weights(model.get_weights())
-    if left := half_layers(clone):
-        raise _no_clone(f"layers {left} stay in half precision")
+    if left := find_half_layers(clone):
+        raise _clone_error(f"layers {left} stay in half precision")
     return clone
 
 
-def _no_clone(reason: str) -> ExportError:
+def _clone_error(reason: str) -> ExportError:
     return ExportError(
         "A model in half precision is exported through a float32 clone, which "
         f"could not be made: {reason}. Give your classes a complete "
@@ -92,7 +92,7 @@ def _no_clone(reason: str) -> ExportError:
 
 
 def _in_float32(value: Any) -> Any:
-    """A config with every half precision dtype replaced."""
+    """Returns a config with every half precision dtype replaced."""
     if isinstance(value, (list, tuple)):
         return type(value)(_in_float32(entry) for entry in value)
     if not isinstance(value, dict):
@@ -116,7 +116,7 @@ def _is_half(dtype: Any) -> bool:
 
 @contextlib.contextmanager
 def _float32_policy() -> Iterator[None]:
-    """Layers that a user class makes itself take the global policy."""
+    """Sets the global policy, which layers made by a custom layer take."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:

@@ -1,4 +1,4 @@
-"""What is checked and prepared before a model goes to the converter."""
+"""Checks and prepares a model before its conversion."""
 
 import os
 import re
@@ -7,36 +7,39 @@ from typing import Any
 
 import keras
 
-from keras_netopt.export.float32 import float32_clone, half_layers
-from keras_netopt.export.quantize import refuse_quantized_layers
+from keras_netopt.export.float32_clone import find_half_layers, float32_clone
+from keras_netopt.export.quantization_mode import refuse_quantized_layers
 from keras_netopt.training.graph import is_graph_model
 from keras_netopt.training.layers import walk_layers
 from keras_netopt.training.symbolic import input_specs
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A model that the converter can take, and how it is to be called.
+class ExportableModel:
+    """A model that LiteRT can convert, with the signature of its inputs.
 
     Example:
 
     >>> import keras
     >>> inputs = keras.Input((4,), name="x")
     >>> model = keras.Model(inputs, keras.layers.Dense(3)(inputs))
-    >>> prepare(model).names
+    >>> prepare_model(model).names
     ('x',)
 
     Args:
         model: The model itself, or its float32 clone.
-        signature: One structure of `keras.InputSpec` a positional argument.
-        names: The names of the flat inputs, as the file will have them.
-        notes: What was decided for the user.
-        warnings: What the user will not expect of the file.
+        signature: One structure of `keras.InputSpec` per positional
+            argument.
+        names: The names of the flat inputs in the file.
+        input_names: The names of the flat inputs in the model.
+        notes: Changes made for the export, such as a fixed batch size.
+        warnings: Limits of the exported file.
     """
 
     model: keras.Model
     signature: list[Any]
     names: tuple[str, ...]
+    input_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -54,15 +57,15 @@ class Prepared:
 
 
 def check_backend() -> None:
-    """Refuses backends whose models the LiteRT converter cannot read.
+    """Refuses backends without a LiteRT converter.
 
     Raises:
-        ValueError: If Keras does not run on TensorFlow.
+        ValueError: If the backend is not TensorFlow.
     """
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ValueError(
-            "LiteRT export needs the TensorFlow backend. "
+            "LiteRT export requires the TensorFlow backend. "
             f"Received: backend={backend!r}. Save the model with "
             '`model.save("model.keras")`, start Python with '
             "KERAS_BACKEND=tensorflow, load the model there with "
@@ -71,7 +74,7 @@ def check_backend() -> None:
 
 
 def check_path(path: Any) -> str:
-    """Refuses paths that cannot hold a LiteRT file.
+    """Refuses paths that do not end in `.tflite`.
 
     Example:
 
@@ -79,13 +82,13 @@ def check_path(path: Any) -> str:
     'model.tflite'
 
     Args:
-        path: A path of the user.
+        path: The path to write to.
 
     Returns:
         The path as a string.
 
     Raises:
-        TypeError: If it is no path.
+        TypeError: If it is not a path.
         ValueError: If it does not end in `.tflite`.
     """
     if not isinstance(path, (str, os.PathLike)):
@@ -101,29 +104,31 @@ def check_path(path: Any) -> str:
     return text
 
 
-def prepare(model: keras.Model, *, input_signature: Any = None) -> Prepared:
-    """Settles which model is exported and with which input shapes.
+def prepare_model(
+    model: keras.Model, *, input_signature: Any = None
+) -> ExportableModel:
+    """Determines the model to export and its input shapes.
 
     Args:
-        model: The user's model, which stays as it is.
-        input_signature: One structure of `keras.InputSpec` a positional
+        model: The user's model; not modified.
+        input_signature: One structure of `keras.InputSpec` per positional
             argument, batch axis included. Defaults to `None`: the model's
-            own inputs, batch 1 for a model that steps through time.
+            own inputs, batch 1 for a model with recurrent layers.
 
     Returns:
         The model and signature to convert.
 
     Raises:
         TypeError: If `model` is not a `keras.Model`.
-        ValueError: If the model is unbuilt, quantised by Keras, or steps
-            through a time axis without a length.
+        ValueError: If the model is unbuilt, quantised by Keras, or has
+            recurrent layers over a time axis of unknown length.
     """
     specs: Any = input_specs(model)
     layers = list(walk_layers(model))
     refuse_quantized_layers(layers)
-    names = _names(model, specs)
+    input_names, names = _names(model, specs)
     notes: list[str] = []
-    if half_layers(model):
+    if find_half_layers(model):
         model = float32_clone(model)
         notes.append("half precision: exported from a float32 clone")
     if input_signature is not None:
@@ -141,17 +146,24 @@ def prepare(model: keras.Model, *, input_signature: Any = None) -> Prepared:
     signature = keras.tree.map_structure(
         lambda spec: _input_spec(spec, next(remaining)), specs
     )
-    return Prepared(model, signature, names, tuple(notes), _vain(layers))
+    return ExportableModel(
+        model,
+        signature,
+        names,
+        input_names,
+        tuple(notes),
+        _layer_warnings(layers),
+    )
 
 
-def _vain(layers: list[keras.layers.Layer]) -> tuple[str, ...]:
-    """What layers say whose saving will not be in the file, by remedy."""
+def _layer_warnings(layers: list[keras.layers.Layer]) -> tuple[str, ...]:
+    """Names layers whose compute saving is lost in the file, by remedy."""
     remedies: dict[str, list[str]] = {}
     for layer in layers:
-        if remedy := getattr(layer, "netopt_saves_nothing", None):
+        if remedy := getattr(layer, "netopt_export_warning", None):
             remedies.setdefault(remedy, []).append(layer.name)
     return tuple(
-        f"layers {names} save nothing in this file: {remedy}"
+        f"layers {names} save no compute in this file: {remedy}"
         for remedy, names in remedies.items()
     )
 
@@ -169,8 +181,8 @@ def _input_spec(spec: Any, name: str) -> keras.InputSpec:
     if dtype == "string":
         raise ValueError(
             "Argument `model` must take numbers. "
-            f"Received: input {name!r} of dtype string. Turn text into "
-            "numbers outside of the exported model."
+            f"Received: input {name!r} of dtype string. Convert text to "
+            "numbers outside the exported model."
         )
     return keras.InputSpec(shape=tuple(spec.shape), dtype=dtype, name=name)
 
@@ -186,8 +198,8 @@ def _static(specs: Any, layers: list[keras.layers.Layer]) -> Any:
         batch, *rest = spec.shape
         if None in rest:
             raise ValueError(
-                "Argument `input_signature` must be given, for the recurrent "
-                f"layers {recurrent} need a time axis with a length. "
+                "Argument `input_signature` must be given: the recurrent "
+                f"layers {recurrent} require a time axis of known length. "
                 f"Received: an input of shape {tuple(spec.shape)}. Pass e.g. "
                 "`input_signature=[keras.InputSpec(shape=(1, 20, 8))]`."
             )
@@ -196,8 +208,10 @@ def _static(specs: Any, layers: list[keras.layers.Layer]) -> Any:
     return keras.tree.map_structure(fix, specs)
 
 
-def _names(model: keras.Model, specs: Any) -> tuple[str, ...]:
-    """Names that TensorFlow takes as they are, so that the file has them."""
+def _names(
+    model: keras.Model, specs: Any
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Input names in the model, and the names that TensorFlow accepts."""
     raw: list[str] = []
     if is_graph_model(model):
         raw = [spec.name for spec in keras.tree.flatten(specs)]
@@ -212,4 +226,4 @@ def _names(model: keras.Model, specs: Any) -> tuple[str, ...]:
         plain = plain if plain[:1].isalpha() else f"input_{plain}"
         tries = [plain, *(f"{plain}_{k}" for k in range(1, len(raw) + 1))]
         names.append(next(name for name in tries if name not in names))
-    return tuple(names)
+    return tuple(raw), tuple(names)

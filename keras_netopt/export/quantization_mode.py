@@ -1,4 +1,4 @@
-"""What each `quantize=` means to the LiteRT converter."""
+"""The values of `quantize=` and their settings of the LiteRT converter."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import keras
 
 @dataclass(frozen=True)
 class QuantizationMode:
-    """One way to store numbers, and how far it may drift.
+    """One number format and the output difference that it may cause.
 
     Example:
 
@@ -18,9 +18,10 @@ class QuantizationMode:
 
     Args:
         name: The value of `quantize=`.
-        needs_data: Whether activations are quantised by `calibration_data`.
-        warn_above: Largest relative difference that goes without a warning.
-        note: What the user should know, or "".
+        needs_data: Whether activations are quantised, which requires
+            `calibration_data`.
+        warn_above: Largest relative output difference without a warning.
+        note: A note for the report, or "".
     """
 
     name: str
@@ -46,18 +47,18 @@ MODES: dict[str, QuantizationMode] = {
 }
 
 
-def check_mode(
+def check_quantization(
     quantize: str | None,
     *,
     sparse: bool,
     calibration_data: Any,
     quantized_io: bool,
 ) -> None:
-    """Refuses settings that do not go together.
+    """Refuses unknown and contradictory settings.
 
     Example:
 
-    >>> check_mode(
+    >>> check_quantization(
     ...     "int8", sparse=False, calibration_data=None, quantized_io=False
     ... )
     Traceback (most recent call last):
@@ -68,12 +69,12 @@ of real input.
 
     Args:
         quantize: The value to check, `None` for float.
-        sparse: Whether a sparse file is asked for.
-        calibration_data: What is there to calibrate on.
-        quantized_io: Whether inputs and outputs are to be integers.
+        sparse: Whether zeros are stored in a sparse format.
+        calibration_data: The calibration inputs, or `None`.
+        quantized_io: Whether inputs and outputs are integers.
 
     Raises:
-        ValueError: If a setting is unknown or does not fit another.
+        ValueError: If a setting is unknown or contradicts another.
     """
     if quantize is not None and quantize not in MODES:
         known = ", ".join(repr(name) for name in MODES)
@@ -157,9 +158,9 @@ def converter_settings(
 
 
 def refuse_quantized_layers(layers: list[keras.layers.Layer]) -> None:
-    """Refuses models that Keras has quantised.
+    """Refuses models quantised by `model.quantize`.
 
-    Their files do not convert, or convert and compute something else.
+    They do not convert, or convert to a file with other outputs.
 
     Args:
         layers: All layers of the model.

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from keras_netopt import plots, tables
-from keras_netopt.demo.arms import DemoModel
-from keras_netopt.demo.files import FLOAT, INT8
+from keras_netopt.demo.demo_model import DemoModel
+from keras_netopt.demo.litert_files import FLOAT, INT8
 
 MISSING = "-"
 

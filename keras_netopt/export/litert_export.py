@@ -1,4 +1,4 @@
-"""A Keras model as a LiteRT file that is proved to compute the same."""
+"""Writes a Keras model to a LiteRT file and verifies the file."""
 
 import contextlib
 import errno
@@ -12,19 +12,27 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.cost.interpreter import TfliteModel, count_ops
-from keras_netopt.cost.latency import Latency, measure_latency
-from keras_netopt.export.convert import convert, file_size
-from keras_netopt.export.preflight import (
-    Prepared,
+from keras_netopt.cost.measure_latency import Latency, measure_latency
+from keras_netopt.cost.tflite_model import TfliteModel, count_ops
+from keras_netopt.export.convert_model import convert_model, measure_file
+from keras_netopt.export.exportable_model import (
+    ExportableModel,
     check_backend,
     check_path,
-    prepare,
+    prepare_model,
 )
-from keras_netopt.export.quantize import MODES, check_mode
-from keras_netopt.export.report import FileSize, LitertReport
-from keras_netopt.export.samples import Arrays, batches, samples_of
-from keras_netopt.export.verify import Verification, reference, verify
+from keras_netopt.export.input_samples import (
+    Arrays,
+    iterate_batches,
+    make_samples,
+)
+from keras_netopt.export.litert_report import FileSize, LitertReport
+from keras_netopt.export.quantization_mode import MODES, check_quantization
+from keras_netopt.export.verification import (
+    Verification,
+    run_model,
+    verify_file,
+)
 
 
 def to_litert(
@@ -39,16 +47,16 @@ def to_litert(
     input_signature: Any = None,
     seed: int = 0,
 ) -> LitertReport:
-    """Writes a LiteRT file, runs it, and reports how it compares.
+    """Writes a LiteRT file, runs it and compares it with the model.
 
     The file is converted beside `path`, run by the LiteRT interpreter and
     compared with `model(x, training=False)` by the names in its signature.
-    Only a file that passes is moved to `path`: after an error a file that was
-    there before is still the old one. The model itself stays as it is.
+    Only a file that passes is moved to `path`; after an error `path` is
+    unchanged. The model is not modified.
 
-    Needs the TensorFlow backend; load a model trained on another one there.
-    Recurrent layers are exported with a fixed batch of 1, models in mixed
-    precision from a float32 clone; the report says so.
+    Requires the TensorFlow backend; load models trained on another backend
+    there. Recurrent layers are exported with a fixed batch of 1, models in
+    mixed precision from a float32 clone; the report notes both.
 
     Example:
 
@@ -64,7 +72,7 @@ of real input.
 
     Args:
         model: A built Keras model: Functional, Sequential or subclassed.
-        path: Where to write, ending in `.tflite`; its folder must exist.
+        path: The file to write, ending in `.tflite`; its folder must exist.
         quantize: `"dynamic"` stores weights in 8 bits (a quarter of the
             size, no data needed), `"int8"` activations too, `"int16x8"`
             activations in 16 bits, `"float16"` halves the size. Defaults to
@@ -72,16 +80,17 @@ of real input.
         sparse: Whether to store the zeros of a pruned float model sparsely:
             the raw file shrinks, the speed stays. Defaults to `False`.
         calibration_data: Real inputs, about 100 samples: arrays in the
-            structure of the model's inputs, shape `(samples, ...)`, or an
-            iterable of batches. Needed for `"int8"` and `"int16x8"`; used to
-            verify in any mode, at most 256 samples. Defaults to `None`:
-            verified on seeded random numbers in [0, 1).
+            structure of the model's inputs, shape `(samples, ...)`, a dict
+            by the names of the inputs, or an iterable of batches. Required
+            for `"int8"` and `"int16x8"`; every mode is verified on it, at
+            most 256 samples. Defaults to `None`: verified on seeded random
+            numbers in [0, 1).
         quantized_io: Whether the inputs and outputs of an `"int8"` or
             `"int16x8"` file are integers too. Defaults to `False`.
         allow_select_tf_ops: Whether ops that LiteRT lacks may stay
-            TensorFlow ops. Such a file needs the Flex delegate on the device
-            and cannot be verified here. Defaults to `False`.
-        input_signature: One structure of `keras.InputSpec` a positional
+            TensorFlow ops. Such a file requires the Flex delegate on the
+            device and is not verified. Defaults to `False`.
+        input_signature: One structure of `keras.InputSpec` per positional
             argument, batch axis included, to fix axes that the model leaves
             free. Defaults to `None`.
         seed: Seed of the random inputs. Defaults to `0`.
@@ -90,8 +99,8 @@ of real input.
         The report: sizes, differences, latency, ops, notes and warnings.
 
     Raises:
-        ExportError: If the converter refuses the model, or the file does not
-            run or computes something else. It is a `ValueError`.
+        ExportError: If the converter refuses the model, the file does not
+            run, or its outputs differ. It is a `ValueError`.
         ValueError: If an argument is out of range, the backend is not
             TensorFlow, or the model is unbuilt or quantised by Keras.
         TypeError: If `model` or `path` has the wrong type.
@@ -99,31 +108,33 @@ of real input.
         ImportError: If no LiteRT interpreter is installed.
     """
     target = check_path(path)
-    check_mode(
+    check_quantization(
         quantize,
         sparse=sparse,
         calibration_data=calibration_data,
         quantized_io=quantized_io,
     )
     check_backend()
-    prepared = prepare(model, input_signature=input_signature)
-    samples = samples_of(prepared, calibration_data, seed=seed)
-    job = _Job(prepared, samples, quantize, sparse)
-    job.notes += prepared.notes
-    job.warnings += prepared.warnings
-    with _scratch(target) as (plain, final):
-        expected = reference(prepared, samples)
-        job.write(plain, final, quantized_io, allow_select_tf_ops)
-        job.check(final, expected)
+    exportable = prepare_model(model, input_signature=input_signature)
+    samples = make_samples(exportable, calibration_data, seed=seed)
+    export = _Export(exportable, samples, quantize, sparse)
+    export.notes += exportable.notes
+    export.warnings += exportable.warnings
+    with _temporary_files(target) as (plain, final):
+        expected = run_model(exportable, samples)
+        export.write(plain, final, quantized_io, allow_select_tf_ops)
+        export.verify(final, expected)
         os.replace(final, target)
-    for warning in job.warnings:
+    for warning in export.warnings:
         warnings.warn(f"{target}: {warning}", stacklevel=2)
-    return job.report(target)
+    return export.report(target)
 
 
 @dataclass
-class _Job:
-    prepared: Prepared
+class _Export:
+    """One call of `to_litert`: what is exported, and the findings so far."""
+
+    exportable: ExportableModel
     samples: Arrays
     quantize: str | None
     sparse: bool
@@ -137,15 +148,15 @@ class _Job:
     def write(
         self, plain: str, final: str, quantized_io: bool, flex: bool
     ) -> None:
-        """Writes the float file, and the one asked for where it is another."""
-        prepared, samples = self.prepared, self.samples
-        convert(prepared, plain, allow_select_tf_ops=flex)
-        self.float_size = file_size(plain)
+        """Writes the float file, then the requested one if it differs."""
+        exportable, samples = self.exportable, self.samples
+        convert_model(exportable, plain, allow_select_tf_ops=flex)
+        self.float_size = measure_file(plain)
         if self.quantize is not None:
             if note := MODES[self.quantize].note:
                 self.notes.append(note)
-            convert(
-                prepared,
+            convert_model(
+                exportable,
                 final,
                 quantize=self.quantize,
                 samples=samples,
@@ -154,14 +165,16 @@ class _Job:
             )
             return
         if self.sparse:
-            convert(prepared, final, sparse=True, allow_select_tf_ops=flex)
+            convert_model(
+                exportable, final, sparse=True, allow_select_tf_ops=flex
+            )
             self._keep_sparse_if_smaller(final)
         if not self.sparse:
             os.replace(plain, final)
 
     def _keep_sparse_if_smaller(self, final: str) -> None:
-        share = _zero_share(self.prepared.model)
-        self.sparse = file_size(final).raw < self.float_size.raw  # type: ignore[union-attr]
+        share = _zero_share(self.exportable.model)
+        self.sparse = measure_file(final).raw < self.float_size.raw  # type: ignore[union-attr]
         if not self.sparse:
             self.warnings.append(
                 f"`sparse=True` does not make this file smaller ({share:.0%} "
@@ -174,34 +187,35 @@ class _Job:
                 "here). Prune further, or quantise."
             )
 
-    def check(self, path: str, expected: list[Arrays]) -> None:
-        """Proves the file right, or says that it could not be proved."""
+    def verify(self, path: str, expected: list[Arrays]) -> None:
+        """Verifies and times the file, or warns that it cannot be run."""
         with open(path, "rb") as file:
             self.ops = count_ops(file.read())
         if flex := [name for name in self.ops if name.startswith("Flex")]:
             self.warnings.append(
-                f"needs the Flex delegate for {', '.join(flex)}; not verified,"
-                " for the LiteRT interpreter here has none."
+                f"requires the Flex delegate for {', '.join(flex)}; not "
+                "verified, because the LiteRT interpreter here has none."
             )
             return
-        found = verify(
-            self.prepared, path, self.samples, expected, self.quantize
+        found = verify_file(
+            self.exportable, path, self.samples, expected, self.quantize
         )
         self.verification = found
         if self.quantize is not None:
             limit = MODES[self.quantize].warn_above
             if found.max_rel_diff > limit:
                 self.warnings.append(
-                    f"outputs drift by {found.max_rel_diff:.2g} of their range"
-                    f" ({limit:g} is usual for {self.quantize!r}). Measure the"
-                    " accuracy of the file before you ship it."
+                    f"outputs differ by {found.max_rel_diff:.2g} of their "
+                    f"range (at most {limit:g} is usual for "
+                    f"{self.quantize!r}). Measure the accuracy of the file "
+                    "before you ship it."
                 )
-        first = next(batches(self.prepared, self.samples))
+        first = next(iterate_batches(self.exportable, self.samples))
         self.latency = measure_latency({"file": path}, first)["file"]
 
     def report(self, path: str) -> LitertReport:
         lite = TfliteModel(path)
-        size = file_size(path)
+        size = measure_file(path)
         return LitertReport(
             path=path,
             quantize=self.quantize,
@@ -228,8 +242,8 @@ def _zero_share(model: keras.Model) -> float:
 
 
 @contextlib.contextmanager
-def _scratch(target: str) -> Iterator[tuple[str, str]]:
-    """Two names beside `target` for files that do not outlive the block."""
+def _temporary_files(target: str) -> Iterator[tuple[str, str]]:
+    """Two paths beside `target`, deleted at the end of the block."""
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
     folder, name = os.path.split(target)
@@ -238,7 +252,7 @@ def _scratch(target: str) -> Iterator[tuple[str, str]]:
         os.path.join(folder, f"{stem}.{part}.tflite")
         for part in ("plain", "final")
     ]
-    # Whether the folder can be written to shows before the conversion.
+    # An unwritable folder raises before the conversion.
     with open(paths[0], "xb"):
         pass
     try:

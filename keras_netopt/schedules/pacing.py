@@ -1,7 +1,7 @@
 """Schedules that let in more and more data, as curriculum learning paces it.
 
 All are written as in the paper: a value from `initial` to `final` at the share
-u of the way from `begin` to `end`. `Root` (ramps.py) is the competence curve.
+u of the way from `begin` to `end`.
 """
 
 import math
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from keras_netopt.checks import check_positive
 from keras_netopt.points import Point
-from keras_netopt.schedules.base import Schedule
+from keras_netopt.schedules.schedule import Schedule
 from keras_netopt.serialization import export_class
 
 
 @export_class
 @dataclass(frozen=True, kw_only=True)
-class Power(Schedule):
+class PowerPacing(Schedule):
     """Grows as a power of the way gone: root, straight or quadratic.
 
     The value is `initial + (final - initial) * progress ** power`. Powers
@@ -25,7 +25,7 @@ class Power(Schedule):
 
     >>> from keras_netopt.points import RunLength
     >>> run = RunLength(steps_per_epoch=50, epochs=2)
-    >>> schedule = Power(power=2)
+    >>> schedule = PowerPacing(power=2)
     >>> [round(schedule.at(step, run), 4) for step in (0, 25, 50)]
     [0.2, 0.4, 1.0]
 
@@ -65,7 +65,7 @@ class Power(Schedule):
 
 @export_class
 @dataclass(frozen=True, kw_only=True)
-class Surge(Schedule):
+class ExponentialPacing(Schedule):
     """Stays low for long and rises exponentially at the end.
 
     The value moves from `initial` to `final` by the share
@@ -75,7 +75,7 @@ class Surge(Schedule):
 
     >>> from keras_netopt.points import RunLength
     >>> run = RunLength(steps_per_epoch=50, epochs=2)
-    >>> [round(Surge().at(step, run), 4) for step in (0, 25, 50)]
+    >>> [round(ExponentialPacing().at(step, run), 4) for step in (0, 25, 50)]
     [0.2, 0.2054, 1.0]
 
     Args:
@@ -170,7 +170,7 @@ class Saturation(Schedule):
 
 @export_class
 @dataclass(frozen=True, kw_only=True)
-class Logarithmic(Schedule):
+class LogarithmicPacing(Schedule):
     """Rises at once to most of its way and slowly from there on.
 
     The value is `initial + (final - initial) * (1 + log(progress +
@@ -180,7 +180,7 @@ class Logarithmic(Schedule):
 
     >>> from keras_netopt.points import RunLength
     >>> run = RunLength(steps_per_epoch=50, epochs=2)
-    >>> [round(Logarithmic().at(step, run), 4) for step in (0, 25, 50)]
+    >>> [round(LogarithmicPacing().at(step, run), 4) for step in (0, 25, 50)]
     [0.2, 0.9446, 1.0]
 
     Args:

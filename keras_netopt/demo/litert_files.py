@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_netopt import cost, export
-from keras_netopt.demo.arms import DemoData, DemoModel
+from keras_netopt.demo.demo_model import DemoData, DemoModel
 
 FLOAT, INT8 = "float32", "int8"
 VERIFIED = 256
