@@ -6,10 +6,14 @@ from typing import Any
 
 import keras
 
-from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.checks import check_fraction
 from keras_netopt.serialization import export_class
-from keras_netopt.training import CheckpointState, NoEffectWarning, State, order
+from keras_netopt.training import (
+    Arrays,
+    CheckpointState,
+    NoEffectWarning,
+    order,
+)
 from keras_netopt.training.callback_mixin import CallbackMixin
 
 _TOLERANCE = 1e-6
@@ -108,12 +112,12 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
         if self._is_first_epoch and epoch > 0 and os.path.exists(self.filepath):
             saved = CheckpointState(self.model)
             saved.read(self.filepath)
-            facts = saved.peek(type(self).__name__) or {}
+            facts = saved.peek_values(type(self).__name__) or {}
             if facts.get("monitor") == self.monitor:
                 self.best, self._saved_epoch = facts["best"], facts["epoch"]
         self._is_first_epoch = False
 
-    def save_state(self) -> tuple[dict[str, Any], State]:
+    def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Called whenever weights are saved, so also for our own file."""
         best = None if self.best is None else float(self.best)
         epoch = getattr(self, "_current_epoch", None)
@@ -146,13 +150,8 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
         if self.sparsity is not None:
             reached = logs.get("sparsity", -math.inf)
             return bool(reached >= self.sparsity - _TOLERANCE)
-        checkpoint_state = CheckpointState.find(self.model)
-        entries = (
-            checkpoint_state.states.values()
-            if checkpoint_state is not None
-            else ()
-        )
-        return all(e.complete for e in entries if isinstance(e, Pruning))
+        states = CheckpointState.of(self.model).states.values()
+        return all(getattr(state, "is_complete", True) for state in states)
 
 
 def _check_types(

@@ -266,7 +266,7 @@ class ChannelPruning(StructureCallback):
         return {**logs, "channels": self._kept} if logs else {}
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the last cut has been made."""
         return self._complete
 

@@ -74,7 +74,7 @@ class ComputeTracker(ResumableCallback):
 
     def on_resume(self, model: keras.Model) -> None:
         """Takes up the count of a resumed fit."""
-        saved = self.saved()
+        saved = self.loaded_state()
         if saved is not None:
             self._mac_counter = MacCounter(saved[0]["spent"])
         self._mac_counter.begin_epoch(model)

@@ -22,10 +22,10 @@ from keras_netopt.points import Point, RunLength
 from keras_netopt.schedules import Schedule
 from keras_netopt.serialization import export_class
 from keras_netopt.training import (
+    Arrays,
     NoEffectWarning,
     NotIntendedUseWarning,
     ResumableCallback,
-    State,
     order,
 )
 from keras_netopt.training.order import LOGGERS
@@ -279,7 +279,7 @@ class Curriculum(ResumableCallback):
         super().on_epoch_begin(epoch, logs)
         if not self._fed:
             return
-        saved = self.saved() if first else None
+        saved = self.loaded_state() if first else None
         if saved is not None:
             for doubt in self._course.take_up(*saved, epoch):
                 self.warn(NotIntendedUseWarning, doubt)
@@ -305,7 +305,7 @@ class Curriculum(ResumableCallback):
         super().on_train_end(logs)
         self._data.begin(None)
 
-    def save_state(self) -> tuple[dict[str, Any], State]:
+    def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Called by `CheckpointState` whenever the weights are saved."""
         facts, _ = super().save_state()
         # Where BackupAndRestore saves in the middle, Keras starts the epoch

@@ -241,7 +241,7 @@ class LearningRateFinder(ResumableCallback):
     def on_resume(self, model: keras.Model) -> None:
         """Copies the model's state, or continues the sweep of a resumed fit."""
         self.reset()
-        saved = self.saved()
+        saved = self.loaded_state()
         if saved is not None and saved[1]:
             state, self._snapshot = saved
             self._first = state["first"]

@@ -141,7 +141,7 @@ class ParameterScheduler(ResumableCallback):
 
     def on_resume(self, model: keras.Model) -> None:
         """Sets the value for the first step."""
-        saved = self.saved()
+        saved = self.loaded_state()
         if saved is not None:
             # What the file holds may have been trained since it was set.
             self._value = saved[0]["value"]

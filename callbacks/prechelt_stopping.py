@@ -7,8 +7,6 @@ from typing import Any
 import keras
 
 from keras_netopt import prechelt_rules
-from keras_netopt.callbacks.channel_pruning import ChannelPruning
-from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.checks import (
     check_at_least_zero,
     check_choice,
@@ -146,7 +144,7 @@ class PrecheltStopping(ResumableCallback):
     def on_resume(self, model: keras.Model) -> None:
         """Begins a record, or takes up that of a resumed fit."""
         self.reset()
-        saved = self.saved()
+        saved = self.loaded_state()
         if saved is not None:
             facts = saved[0]
             self._epochs.extend(facts["epochs"])
@@ -250,11 +248,8 @@ class PrecheltStopping(ResumableCallback):
         )
 
     def _is_being_pruned(self) -> bool:
-        return not all(
-            piece.complete
-            for piece in self.other_callbacks(self.model)
-            if isinstance(piece, Pruning | ChannelPruning)
-        )
+        others = self.other_callbacks(self.model)
+        return not all(callback.is_complete for callback in others)
 
     def _check_sign(self, value: float) -> None:
         if value < 0.0 and self.rule != "UP":

@@ -170,7 +170,7 @@ class Pruning(ResumableCallback):
         session = self._session
         if session is None:
             return
-        saved = self.saved()
+        saved = self.loaded_state()
         self.load_state_of("masks", session.store.load_state)
         session.begin(self._progress.step, saved[0] if saved else None)
         if session.floor > self.schedule.final + 1e-3:
@@ -239,7 +239,7 @@ class Pruning(ResumableCallback):
         return {} if self._session is None else self._session.facts()
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the last update of the schedule has been made."""
         return self._session is not None and self._session.done
 

@@ -184,10 +184,6 @@ class SelectiveBackprop(ResumableCallback):
         self._filter = StepFilter.of(model, choice, self.seed)
         self._filter.install()
 
-    def on_resume(self, model: keras.Model) -> None:
-        """Has the random state of a file put back; there is none of ours."""
-        self.saved()
-
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:

@@ -124,8 +124,8 @@ def load_masks(
         )
     checkpoint_state = CheckpointState.of(model)
     checkpoint_state.read(path)
-    checkpoint_state.restore_random()
-    brought = checkpoint_state.loaded("masks")
+    checkpoint_state.restore_random(repeat_in_fit=True)
+    brought = checkpoint_state.take_loaded("masks")
     if brought is None:
         raise ValueError(
             "Argument `path` must be a file that was saved from a pruned "

@@ -1,7 +1,7 @@
 """The only door to the internals of Keras' trainers and optimizers."""
 
 from keras_netopt.training.backend import refresh, sync
-from keras_netopt.training.checkpoint_state import CheckpointState, State
+from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.layers import (
     own_variables,
     variable_keys,
@@ -19,13 +19,13 @@ from keras_netopt.training.warnings import (
 )
 
 __all__ = [
+    "Arrays",
     "CheckpointState",
     "MaskStore",
     "NoEffectWarning",
     "NotIntendedUseWarning",
     "ResumableCallback",
     "Progress",
-    "State",
     "own_variables",
     "recompile_keeping_state",
     "refresh",

@@ -1,4 +1,4 @@
-"""State of ours that travels with the model's weights file.
+"""Arrays of ours that travels with the model's weights file.
 
 Keras' own BackupAndRestore, `save_weights` and `.keras` files walk the
 attributes of a model; one attribute of ours is enough to be found. A plain
@@ -30,13 +30,13 @@ _ATTRIBUTE = "_netopt"
 _META = "meta"
 _RANDOM = "random"
 
-State = dict[str, np.ndarray]
+Arrays = dict[str, np.ndarray]
 
 
 class Stateful(Protocol):
     """What the carrier can hold."""
 
-    def save_state(self) -> tuple[dict[str, Any], State]:
+    def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Returns JSON-safe facts and arrays."""
         ...
 
@@ -56,8 +56,8 @@ class CheckpointState(_KerasSaveable):
         self._model = weakref.ref(model)
         self.states: dict[str, Stateful] = {}
         self.loads = 0
-        self._loaded: dict[str, tuple[dict[str, Any], State]] = {}
-        self._again: tuple[int, State] | None = None
+        self._loaded: dict[str, tuple[dict[str, Any], Arrays]] = {}
+        self._repeated: tuple[int, Arrays] | None = None
 
     @classmethod
     def of(cls, model: keras.Model) -> "CheckpointState":
@@ -80,48 +80,46 @@ class CheckpointState(_KerasSaveable):
         if model is not None and vars(model).get(_ATTRIBUTE) is self:
             object.__delattr__(model, _ATTRIBUTE)
 
-    def peek(self, name: str) -> dict[str, Any] | None:
-        """Returns the facts that a file brought, without taking them."""
+    def peek_values(self, name: str) -> dict[str, Any] | None:
+        """Returns the JSON values of a loaded state and keeps the state."""
         found = self._loaded.get(name)
         return None if found is None else found[0]
 
-    def loaded(self, name: str) -> tuple[dict[str, Any], State] | None:
-        """Returns what a file brought for an entry, once.
-
-        The first call after a load also puts the random state back: at that
-        point (the first `on_epoch_begin`) nothing draws numbers any more
-        before the first batch.
+    def take_loaded(self, name: str) -> tuple[dict[str, Any], Arrays] | None:
+        """Returns a state that was loaded from a file, once.
 
         Args:
-            name: Name of the entry.
+            name: Name of the state.
 
         Returns:
-            Facts and arrays as `save_state` gave them, or `None`.
+            Values and arrays as `save_state` gave them, or `None`.
         """
-        model = self._model()
-        random = self._loaded.pop(_RANDOM, None)
-        if random is not None and model is not None:
-            randomness.restore(model, random[1])
         return self._loaded.pop(name, None)
 
-    def restore_random(self) -> None:
-        """Puts the random state of a file back, and again when a fit starts.
+    def restore_random(self, *, repeat_in_fit: bool = False) -> None:
+        """Restores the random state that was loaded from a file, once.
 
-        On torch `fit` draws numbers itself before its first epoch, so a state
-        that is put back before `fit` is not the one that training begins with.
+        A callback calls it at its first `on_epoch_begin`, after which nothing
+        draws random numbers before the first batch.
+
+        Args:
+            repeat_in_fit: Whether the next `fit` call restores it again. On
+                torch `fit` draws numbers before its first epoch, so a state
+                that is restored before `fit` changes. Defaults to `False`.
         """
-        model, random = self._model(), self._loaded.get(_RANDOM)
+        model, random = self._model(), self._loaded.pop(_RANDOM, None)
         if random is not None and model is not None:
             randomness.restore(model, random[1])
-            self._again = (int(model.optimizer.iterations), random[1])
+            if repeat_in_fit:
+                self._repeated = (int(model.optimizer.iterations), random[1])
 
-    def restore_random_again(self) -> None:
-        """Called at the first epoch begin; drops what training has outrun."""
-        model, again = self._model(), self._again
-        self._again = None
-        if again is not None and model is not None:
-            if int(model.optimizer.iterations) == again[0]:
-                randomness.restore(model, again[1])
+    def repeat_restore_random(self) -> None:
+        """Called at the first epoch begin; drops a state from before steps."""
+        model, repeated = self._model(), self._repeated
+        self._repeated = None
+        if repeated is not None and model is not None:
+            if int(model.optimizer.iterations) == repeated[0]:
+                randomness.restore(model, repeated[1])
 
     def read(self, path: str | os.PathLike[str]) -> None:
         """Reads our group of a saved file, and nothing else of it.
@@ -141,7 +139,12 @@ class CheckpointState(_KerasSaveable):
             self.load_own_variables({k: group[k][()] for k in group})
 
     def _obj_type(self) -> str:
-        return "Loss"  # A kind that Keras' saving code knows.
+        # Keras saves an attribute of a model if it is a `KerasSaveable`, and
+        # raises for a type that is not one of its own. The type only selects
+        # the attributes that are not visited. "Loss" is the type without
+        # variables and children: Keras calls `save_own_variables` and
+        # `load_own_variables` of this object and does nothing else.
+        return "Loss"
 
     def save_own_variables(self, store: Any) -> None:
         """Writes every entry; called by Keras."""

@@ -16,7 +16,7 @@ from keras_netopt.training.symbolic import (
     input_specs,
     is_static,
     one_sample,
-    spy,
+    record_layer_calls,
     symbolic_function,
     untouched,
 )
@@ -374,7 +374,7 @@ class _Walker:
         first_line = str(error).strip().partition("\n")[0][:160]
         reason = f"{type(error).__name__}: {first_line}"
         outer = _Scope(scope.owners[:-1] or scope.owners, scope.repeat)
-        with spy() as calls:
+        with record_layer_calls() as calls:
             outputs = keras.Operation.compute_output_spec(
                 operation, *args, **kwargs
             )

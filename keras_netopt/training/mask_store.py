@@ -9,14 +9,13 @@ from keras import ops
 
 from keras_netopt.training import optimizers
 from keras_netopt.training.backend import commit, refresh, sync
-from keras_netopt.training.checkpoint_state import CheckpointState, State
+from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.constraint import MaskConstraint, keep
 from keras_netopt.training.mask_file import unpack_mask, variables_by_name
 from keras_netopt.training.override_method import override_method
 
 ENTRY = "masks"
 Accumulate = Callable[[Any, Any, Any], Any]
-Arrays = dict[str, np.ndarray]
 Memory = dict[str, tuple[np.ndarray, np.ndarray | None]]
 Transform = Callable[[Any, np.ndarray, str], np.ndarray]
 
@@ -206,7 +205,7 @@ class MaskStore:
                 )
             self._clean(key)
 
-    def save_state(self) -> tuple[dict[str, Any], State]:
+    def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Packs masks to bits, for the weights file.
 
         Arrays are named by the place of their weight in `model.weights`, as
@@ -223,7 +222,7 @@ class MaskStore:
                 state[f"s:{i}"] = _read(self._statistics[key])
         return {}, state
 
-    def load_state(self, state: State) -> None:
+    def load_state(self, state: Arrays) -> None:
         """Puts the masks of a file in force, also of weights not masked yet.
 
         Args:

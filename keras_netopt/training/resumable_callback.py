@@ -10,7 +10,7 @@ import keras
 from keras_netopt.points import RunLength
 from keras_netopt.training import order
 from keras_netopt.training.callback_mixin import CallbackMixin
-from keras_netopt.training.checkpoint_state import CheckpointState, State
+from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.progress import Progress
 
 
@@ -94,7 +94,10 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
             return
         self._started = True
         self._progress.begin_epoch(epoch, step=self._saved_step())
-        CheckpointState.of(self.model).restore_random_again()
+        checkpoint_state = CheckpointState.of(self.model)
+        checkpoint_state.repeat_restore_random()
+        if checkpoint_state.loads > self._loads_before:
+            checkpoint_state.restore_random()
         if self._attached:
             self.on_resume(self.model)
 
@@ -120,21 +123,34 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         if self._attached and self._started:
             self.on_fit_end(self.model)
 
-    def saved(self) -> tuple[dict[str, Any], State] | None:
-        """Returns the state that a file brought since this piece was set."""
+    @property
+    def is_complete(self) -> bool:
+        """Whether the callback has made its last change to the model."""
+        return True
+
+    def loaded_state(self) -> tuple[dict[str, Any], Arrays] | None:
+        """Returns this callback's state of a loaded checkpoint, once.
+
+        Returns:
+            The values and arrays that `save_state` gave, or `None` if no file
+            was loaded since `set_model`.
+
+        Raises:
+            ValueError: If the state belongs to other settings.
+        """
         checkpoint_state = CheckpointState.of(self._model)
         if checkpoint_state.loads <= self._loads_before:
             return None
-        found = checkpoint_state.loaded(self._state_name)
+        found = checkpoint_state.take_loaded(self._state_name)
         if found is not None:
             self._check_settings(found[0].get("settings"))
         return found
 
-    def load_state_of(self, name: str, load: Callable[[State], Any]) -> None:
+    def load_state_of(self, name: str, load: Callable[[Arrays], Any]) -> None:
         """Hands the arrays of another entry over if a file brought any."""
         checkpoint_state = CheckpointState.of(self._model)
         if checkpoint_state.loads > self._loads_before:
-            brought = checkpoint_state.loaded(name)
+            brought = checkpoint_state.take_loaded(name)
             if brought is not None:
                 load(brought[1])
 
@@ -147,7 +163,7 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
             if isinstance(e, ResumableCallback) and e is not self
         ]
 
-    def save_state(self) -> tuple[dict[str, Any], State]:
+    def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Called by `CheckpointState` whenever the weights are saved."""
         facts = {"settings": self._settings(), "step": self._progress.step}
         return {**facts, **self.get_state()}, {}
@@ -184,7 +200,7 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         checkpoint_state = CheckpointState.of(self._model)
         if checkpoint_state.loads <= self._loads_before:
             return None
-        found = checkpoint_state.peek(self._state_name)
+        found = checkpoint_state.peek_values(self._state_name)
         return None if found is None else found["step"]
 
     def _add_logs(

@@ -10,12 +10,16 @@ import collections
 import contextlib
 import functools
 import inspect
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
+
+LayerCall = tuple[Any, tuple[Any, ...], dict[str, Any]]
+_RECORDING = threading.RLock()
 
 
 def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
@@ -166,15 +170,24 @@ def as_spec(leaf: Any) -> Any:
 
 
 @contextlib.contextmanager
-def spy() -> Iterator[list[tuple[Any, tuple[Any, ...], dict[str, Any]]]]:
-    """Collects the outermost layer calls made while it is open."""
-    calls: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
-    original = keras.layers.Layer.__call__
-    depth = 0
+def record_layer_calls() -> Iterator[list[LayerCall]]:
+    """Records the outermost layer calls that this thread makes.
 
-    @functools.wraps(original)
-    def spying(layer: Any, *args: Any, **kwargs: Any) -> Any:
+    `Layer.__call__` is replaced meanwhile: Keras has no hook for the calls of
+    layers that are not known beforehand. One thread at a time records; calls
+    of other threads run as usual and are not recorded.
+
+    Returns:
+        A context manager that gives a list of layers, arguments and keyword
+        arguments, with `keras.KerasTensor` in place of tensors.
+    """
+    calls: list[LayerCall] = []
+    thread, depth = threading.get_ident(), 0
+
+    def recording_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal depth
+        if threading.get_ident() != thread:
+            return original(layer, *args, **kwargs)
         if depth == 0:
             specs = keras.tree.map_structure(as_spec, (args, kwargs))
             calls.append((layer, *specs))
@@ -184,11 +197,13 @@ def spy() -> Iterator[list[tuple[Any, tuple[Any, ...], dict[str, Any]]]]:
         finally:
             depth -= 1
 
-    keras.layers.Layer.__call__ = spying
-    try:
-        yield calls
-    finally:
-        keras.layers.Layer.__call__ = original
+    with _RECORDING:
+        original = keras.layers.Layer.__call__
+        keras.layers.Layer.__call__ = functools.wraps(original)(recording_call)
+        try:
+            yield calls
+        finally:
+            keras.layers.Layer.__call__ = original
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ def test_the_model_gets_smaller_and_trains_on(toy_data):
     assert np.isfinite(history["loss"]).all()
     assert all(a is b for a, b in zip(layers, model.layers, strict=True))
     assert all(a is b for a, b in zip(variables, model.weights, strict=True))
-    assert callback.complete
+    assert callback.is_complete
     then = state(model)
     fit(model, toy_data, epochs=1)
     assert all(

@@ -122,7 +122,7 @@ def test_a_resumed_fit_equals_an_uninterrupted_one(
     resumed, again = build(), callbacks()
     rest = fit(resumed, toy_data, *again, **arguments)
 
-    assert all(c.complete for c in again if isinstance(c, ChannelPruning))
+    assert all(c.is_complete for c in again if isinstance(c, ChannelPruning))
     assert rest["channels"] == history["channels"][-len(rest["channels"]) :]
     assert len(rest["loss"]) == 6 - epoch
     for mine, theirs in zip(state(resumed), state(whole), strict=True):

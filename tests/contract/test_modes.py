@@ -126,8 +126,8 @@ def test_steps_per_execution_counts_batches(setting, case):
 
     assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
     for callback in callbacks:
-        if hasattr(callback, "complete"):
-            assert callback.complete
+        if hasattr(callback, "is_complete"):
+            assert callback.is_complete
             assert callback._progress.step == 20
 
 

@@ -41,12 +41,12 @@ def test_entries_come_back_from_a_file_once(carried, make_mlp, tmp_path, name):
     checkpoint_state = CheckpointState.of(make_mlp())
     checkpoint_state.read(path)
 
-    assert checkpoint_state.peek("notes") == {"value": 5, "who": "notes"}
-    facts, arrays = checkpoint_state.loaded("notes")
+    assert checkpoint_state.peek_values("notes") == {"value": 5, "who": "notes"}
+    facts, arrays = checkpoint_state.take_loaded("notes")
     assert facts == {"value": 5, "who": "notes"}
     assert list(arrays) == ["a/b"]
     np.testing.assert_array_equal(arrays["a/b"], np.arange(3.0))
-    assert checkpoint_state.loaded("notes") is None
+    assert checkpoint_state.take_loaded("notes") is None
     assert checkpoint_state.loads == 1
 
 
@@ -56,7 +56,7 @@ def test_load_weights_finds_the_entries(carried, make_mlp, tmp_path):
     CheckpointState.of(twin)
     twin.load_weights(tmp_path / "m.weights.h5")
 
-    assert CheckpointState.of(twin).loaded("notes")[0]["value"] == 5
+    assert CheckpointState.of(twin).take_loaded("notes")[0]["value"] == 5
 
 
 def test_a_plain_model_loads_the_file(carried, make_mlp, tmp_path):
@@ -76,10 +76,10 @@ def test_a_plain_file_brings_nothing(carried, make_mlp, tmp_path):
     carried.load_weights(tmp_path / "plain.weights.h5")
 
     assert CheckpointState.of(carried).loads == 0
-    assert CheckpointState.of(carried).loaded("notes") is None
+    assert CheckpointState.of(carried).take_loaded("notes") is None
 
 
-def test_random_state_comes_back_with_the_first_entry(
+def test_the_random_state_is_restored_when_asked_for(
     carried, toy_data, tmp_path
 ):
     x, y = toy_data
@@ -89,12 +89,16 @@ def test_random_state_comes_back_with_the_first_entry(
     carried.fit(x, y, epochs=1, verbose=0)
     moved = randomness.capture(carried)
     carried.load_weights(tmp_path / "m.weights.h5")
-    CheckpointState.of(carried).loaded("notes")
+    state = CheckpointState.of(carried)
+    state.take_loaded("notes")
+    untouched = randomness.capture(carried)
+    state.restore_random()
     after = randomness.capture(carried)
 
     assert any(not np.array_equal(moved[k], before[k]) for k in before)
     for name, value in before.items():
         np.testing.assert_array_equal(after[name], value)
+        np.testing.assert_array_equal(untouched[name], moved[name])
 
 
 def test_cloning_and_copying_leave_the_carrier_behind(carried):

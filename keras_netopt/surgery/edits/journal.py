@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from keras_netopt.surgery.graph.channel_graph import layer_paths
-from keras_netopt.training.checkpoint_state import CheckpointState, State
+from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.editing import editing
 
 ENTRY = "journal"
@@ -57,7 +57,7 @@ class Journal:
         self.events.append(event)
         self.end = model.count_params()
 
-    def save_state(self) -> tuple[dict[str, Any], State]:
+    def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Called by `CheckpointState` whenever weights are saved."""
         events = copy.deepcopy(self.events)
         return {"start": self.start, "end": self.end, "events": events}, {}
@@ -139,7 +139,7 @@ def read_journal(
     """Reads the journal of a weights file; the model stays as it is."""
     checkpoint_state = CheckpointState(model)
     checkpoint_state.read(path)
-    return checkpoint_state.peek(ENTRY)
+    return checkpoint_state.peek_values(ENTRY)
 
 
 def catch_up(model: keras.Model, saved: Mapping[str, Any]) -> int:

@@ -160,7 +160,7 @@ class StructureCallback(ResumableCallback):
 
     def on_resume(self, model: keras.Model) -> None:
         """Takes up the decisions of a resumed fit."""
-        saved = self.saved()
+        saved = self.loaded_state()
         if saved is not None:
             self.history = list(saved[0]["history"])
             self._decided = saved[0]["decided"]
@@ -181,10 +181,10 @@ class StructureCallback(ResumableCallback):
         saved = _read(model, [path, f"{path}.bkp"])
         if saved is None:
             return
-        own = saved.peek(self._state_name)
+        own = saved.peek_values(self._state_name)
         if own is not None:
             self._check_settings(own.get("settings"))
-        journal = saved.peek(journals.ENTRY)
+        journal = saved.peek_values(journals.ENTRY)
         if journal is not None:
             journals.catch_up(model, journal)
 

@@ -22,7 +22,7 @@ def fewer_channels(before: Any, after: Any, callback: Any) -> bool:
     half = all(row.after * 2 == row.before for row in report.widths)
     return (
         half
-        and callback.complete
+        and callback.is_complete
         and after.count_params() < before.count_params()
     )
 
