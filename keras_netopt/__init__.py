@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         search,
         sparsity,
         surgery,
+        warnings,
     )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "search",
     "sparsity",
     "surgery",
+    "warnings",
 ]
 
 

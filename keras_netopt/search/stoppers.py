@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_netopt.checks import check_at_least_zero, check_integer
-from keras_netopt.training.warnings import NoEffectWarning
+from keras_netopt.warnings import NoEffectWarning
 
 
 class Stopper:

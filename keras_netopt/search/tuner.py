@@ -26,7 +26,7 @@ from keras_netopt.search.running.trainer import (
 )
 from keras_netopt.search.stoppers import Stopper
 from keras_netopt.search.storage import write_json
-from keras_netopt.training.warnings import NoEffectWarning
+from keras_netopt.warnings import NoEffectWarning
 
 KEEP = ("all", "best")
 

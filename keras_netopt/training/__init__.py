@@ -13,7 +13,7 @@ from keras_netopt.training.override_method import override_method
 from keras_netopt.training.progress import Progress
 from keras_netopt.training.recompile import recompile_keeping_state
 from keras_netopt.training.resumable_callback import ResumableCallback
-from keras_netopt.training.warnings import (
+from keras_netopt.warnings import (
     NoEffectWarning,
     NotIntendedUseWarning,
 )

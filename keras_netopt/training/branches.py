@@ -150,7 +150,7 @@ def _anchored(inputs: Any, weights: list[Any]) -> Any:
 def _anchored_on_torch(inputs: Any, weights: list[Any]) -> Any:
     import torch
 
-    class Anchor(torch.autograd.Function):
+    class ZeroGradients(torch.autograd.Function):
         @staticmethod
         def forward(context: Any, tensor: Any, *anchored: Any) -> Any:
             context.save_for_backward(*anchored)
@@ -160,7 +160,7 @@ def _anchored_on_torch(inputs: Any, weights: list[Any]) -> Any:
         def backward(context: Any, gradient: Any) -> Any:
             return gradient, *map(torch.zeros_like, context.saved_tensors)
 
-    return Anchor.apply(inputs, *weights)
+    return ZeroGradients.apply(inputs, *weights)
 
 
 def _anchored_on_tensorflow(inputs: Any, weights: list[Any]) -> Any:

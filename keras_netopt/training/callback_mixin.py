@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_netopt.training import order
 from keras_netopt.training.captured_arguments import CapturedArguments
-from keras_netopt.training.warnings import NotIntendedUseWarning
+from keras_netopt.warnings import NotIntendedUseWarning
 
 
 class CallbackMixin(CapturedArguments):

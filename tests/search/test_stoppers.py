@@ -6,7 +6,7 @@ import math
 import pytest
 
 from keras_netopt.search import ASHA, Median, Patience
-from keras_netopt.training.warnings import NoEffectWarning
+from keras_netopt.warnings import NoEffectWarning
 
 pytestmark = pytest.mark.no_backend
 

@@ -10,7 +10,7 @@ from search.toys import curves
 
 from keras_netopt import search
 from keras_netopt.search.constraints import Constraint
-from keras_netopt.training.warnings import NoEffectWarning
+from keras_netopt.warnings import NoEffectWarning
 
 
 def sized(hp):

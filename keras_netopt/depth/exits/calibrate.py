@@ -25,7 +25,7 @@ from keras_netopt.depth.exits.exit_state import CalibrationGoal
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
 from keras_netopt.depth.exits.stages import ModelStages, cut
 from keras_netopt.training.randomness import undisturbed
-from keras_netopt.training.warnings import NoEffectWarning
+from keras_netopt.warnings import NoEffectWarning
 
 FEW = 100
 SEEN = 0.2

@@ -1,0 +1,31 @@
+"""Warning categories of this package, for `warnings.filterwarnings`."""
+
+
+class NoEffectWarning(UserWarning):
+    """Warns that a method does nothing, or less than requested.
+
+    The text names the remedy: a later `end`, another `include`, a smaller
+    model. The training or the function call itself continues.
+
+    Example:
+
+    >>> import warnings
+    >>> import keras_netopt as netopt
+    >>> warnings.simplefilter("error", netopt.warnings.NoEffectWarning)
+    >>> warnings.resetwarnings()
+    """
+
+
+class NotIntendedUseWarning(UserWarning):
+    """Warns of a setting that runs although its authors advise against it.
+
+    An example is a logger that is listed before the callback whose values it
+    should log.
+
+    Example:
+
+    >>> import warnings
+    >>> import keras_netopt as netopt
+    >>> warnings.simplefilter("ignore", netopt.warnings.NotIntendedUseWarning)
+    >>> warnings.resetwarnings()
+    """

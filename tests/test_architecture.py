@@ -1,0 +1,86 @@
+"""Imports point down, and one name means one class."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.no_backend
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("keras_netopt", "callbacks", "layers")
+# Folders and modules of the package, from the lowest level to the highest.
+LEVELS = (
+    "_version checks datasets points prechelt_rules registration registry "
+    "report serialization tables warnings",
+    "cost plots schedules selectors training",
+    "curriculum depth export learning_rate search sparsity surgery",
+    "callbacks layers",
+    "__main__ cli demo",
+)
+LEVEL = {
+    name: level for level, line in enumerate(LEVELS) for name in line.split()
+}
+
+
+def trees():
+    """Every module: its place in the package and its syntax tree."""
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            if folder == "keras_netopt":
+                parts = parts[1:]
+            yield parts, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree):
+    """The modules of this package that a tree imports, lazily too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            package, *parts = name.split(".")
+            if package == "keras_netopt" and parts:
+                yield tuple(parts)
+
+
+def test_every_module_has_a_level():
+    found = {parts[0] for parts, _ in trees()} - {"__init__"}
+    assert found - set(LEVEL) == set()
+
+
+def test_imports_point_down():
+    wrong = [
+        f"{'/'.join(parts)} imports {'.'.join(other)}"
+        for parts, tree in trees()
+        for other in imports(tree)
+        if parts[0] != "__init__" and LEVEL.get(other[0], 0) > LEVEL[parts[0]]
+    ]
+    assert wrong == []
+
+
+def test_callbacks_and_layers_do_not_import_one_another():
+    wrong = [
+        f"{'/'.join(parts)} imports {'.'.join(other)}"
+        for parts, tree in trees()
+        for other in imports(tree)
+        if parts[0] in ("callbacks", "layers")
+        and parts[-1] != "__init__"
+        and other[0] in ("callbacks", "layers")
+    ]
+    assert wrong == []
+
+
+def test_no_two_classes_share_a_name():
+    found = defaultdict(list)
+    for parts, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append("/".join(parts))
+    assert {n: places for n, places in found.items() if len(places) > 1} == {}
