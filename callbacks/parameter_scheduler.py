@@ -194,7 +194,7 @@ class ParameterScheduler(ResumableCallback):
         value = self.schedule.at(self._progress.step, self._progress.run)
         if value != self._value:
             self._value = value
-            self._scheduled.turn(self.model, value)
+            self._scheduled.assign(self.model, value)
 
     def _check_overlap(
         self, model: keras.Model, variables: ScheduledVariables

@@ -1,4 +1,4 @@
-"""A marker: here an answer may leave the network."""
+"""Marks the place of an early exit."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from keras_netopt.serialization import export_class
 
 @export_class
 class EarlyExit(keras.layers.Layer):
-    """Marks a place where easy samples may leave the network early.
+    """Marks a place where samples can exit early.
 
-    In the model itself the layer passes its input on, bit for bit, and has no
-    weights. `keras_netopt.depth.add_exits(model)` finds every marker, hangs
-    the head on it and returns the model that trains all exits at once. Under
-    a plain `fit` of the model the head takes no part.
+    The layer returns its input unchanged and has no weights.
+    `keras_netopt.depth.add_exits(model)` finds every `EarlyExit`, attaches its
+    head and returns a model that trains all exits jointly. A plain `fit` of
+    the original model does not train the head.
 
     Example:
 
@@ -29,10 +29,11 @@ class EarlyExit(keras.layers.Layer):
     ('easy', 'final')
 
     Args:
-        head: The layer (or model) that turns the features here into an answer
-            of the shape of the final one. Defaults to `None`: `add_exits`
-            makes one by the rank of the features.
-        kwargs: As in every layer; `name` is also that of the exit's output.
+        head: The exit head, a layer or model that maps the features here to
+            the shape of the final output. Defaults to `None`: `add_exits`
+            makes a default head.
+        **kwargs: As in every layer; `name` is also the name of the exit's
+            output.
 
     Call arguments:
         inputs: Features of any shape.
@@ -41,10 +42,10 @@ class EarlyExit(keras.layers.Layer):
         Any, `(batch, ...)`.
 
     Output shape:
-        That of the input.
+        The input shape.
 
     Raises:
-        TypeError: If `head` is no layer.
+        TypeError: If `head` is not a layer.
 
     Reference:
         Teerapittayanon, McDanel and Kung, *BranchyNet*, 2016, arXiv
@@ -63,29 +64,29 @@ class EarlyExit(keras.layers.Layer):
             )
         super().__init__(**kwargs)
         self.supports_masking = True
-        # A plain attribute would make the head's weights part of this layer,
-        # and a plain `fit` would find no gradient for them.
-        self._marked = _Untracked(head)
+        # A tracked head would add its weights to this layer, and a plain
+        # `fit` would find no gradient for them.
+        self._head_holder = _Untracked(head)
 
     @property
     def netopt_exit_head(self) -> keras.layers.Layer | None:
-        """The head, found by this name by `add_exits`."""
-        return self._marked.value
+        """The head, which `add_exits` reads."""
+        return self._head_holder.value
 
     def build(self, input_shape: Any) -> None:
-        """Makes no weights."""
+        """Creates no weights."""
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        """Returns the input itself."""
+        """Returns the inputs."""
         return inputs
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Returns the shape of the input."""
+        """Returns the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Returns every constructor argument."""
+        """Returns the constructor's arguments."""
         head = self.netopt_exit_head
         config = None
         if head is not None:
@@ -94,13 +95,13 @@ class EarlyExit(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "EarlyExit":
-        """Builds the layer again."""
+        """Builds the layer from its config."""
         head = keras.saving.deserialize_keras_object(config["head"])
         return cls(**{**config, "head": head})
 
 
 class _Untracked:
-    """Holds a layer where Keras does not look for weights."""
+    """Holds a layer without Keras tracking its weights."""
 
     def __init__(self, value: keras.layers.Layer | None) -> None:
         self.value = value

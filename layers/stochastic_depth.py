@@ -1,4 +1,4 @@
-"""Drops whole blocks at random while a network trains."""
+"""Stochastic depth: drops residual blocks at random during training."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from keras_netopt.checks import (
     check_probability,
     check_seed,
 )
-from keras_netopt.depth.layer import BlockLayer
+from keras_netopt.depth.depth_layer import BlockWrapper
 from keras_netopt.serialization import export_class
 
 MODES = ("sample", "batch")
@@ -19,23 +19,23 @@ SCALES = ("train", "inference")
 
 
 @export_class
-class StochasticDepth(BlockLayer):
-    """Adds a block to its input, and leaves the block out now and then.
+class StochasticDepth(BlockWrapper):
+    """Residual block that is skipped at random during training.
 
-    A deep network of which a random part trains in each step is regularized,
-    and with `mode="batch"` its steps are cheaper: a dropped block is not
-    computed. In inference every block runs. With F the block, p = 1 - rate
-    and b drawn as 1 with probability p, else 0:
+    Stochastic depth regularizes deep networks. With `mode="batch"` a dropped
+    block is not computed, which shortens the training step. At inference
+    every block runs. With the block F, the survival probability p = 1 - rate
+    and b sampled as 1 with probability p, otherwise 0:
 
-    | `scale` | in training | in inference |
+    | `scale` | training | inference |
     | --- | --- | --- |
     | "train" | x + b F(x) / p | x + F(x) |
     | "inference" | x + b F(x) | x + p F(x) |
     | `None` | x + b F(x) | x + F(x) |
 
-    `rate` is a weight that no optimizer trains: `callbacks.ParameterScheduler`
-    moves it while `fit` runs. The draws are the same on every backend and go
-    on where a saved model stopped.
+    `rate` is a non-trainable weight that `callbacks.ParameterScheduler` can
+    set during `fit`. Random numbers are the same on every backend, and a
+    reloaded model continues their sequence.
 
     Example:
 
@@ -49,30 +49,32 @@ class StochasticDepth(BlockLayer):
     >>> model = keras.Model(inputs, keras.layers.Dense(3)(x))
 
     Args:
-        block: A layer or model of one input whose output has the shape of
-            its input: what is added to `x`.
-        rate: Probability that the block is dropped, a float in [0, 1].
-            Defaults to `0.2`.
-        mode: "sample" drops for each sample on its own and saves nothing;
-            "batch" draws once a step and does not run a dropped block.
+        block: The residual branch F: a layer or model with one input whose
+            output has the shape of its input.
+        rate: Drop rate, the probability that the block is dropped, a float in
+            [0, 1]. Defaults to `0.2`.
+        mode: "sample" drops the block per sample and saves no computation;
+            "batch" drops it per training step and does not compute it.
             Defaults to `"sample"`.
-        scale: Where the block's output is scaled so that both phases agree
-            on average: "train", "inference", or `None` for nowhere. Weights
-            trained with one belong to that one. Defaults to `"train"`.
-        residual: Whether `x` is added here. `False` for a block that adds
-            its input itself; F(x) is then block(x) - x. Defaults to `True`.
-        seed: Seed of the draws, an int. Defaults to `None`: a random one.
+        scale: When the block's output is scaled, so that its mean is equal in
+            training and inference: "train", "inference", or `None` for no
+            scaling. Use the value that the weights were trained with.
+            Defaults to `"train"`.
+        residual: Whether this layer adds `x`. `False` for a block with its
+            own skip connection; F(x) is then block(x) - x. Defaults to
+            `True`.
+        seed: Random seed, an integer. Defaults to `None`: a random seed.
         **kwargs: As in every Keras layer: `name`, `dtype`.
 
     Call arguments:
         inputs: Tensor of shape `(batch, ...)`.
-        training: Whether blocks are dropped. Keras sets it.
+        training: Whether blocks are dropped. Set by Keras.
 
     Input shape:
-        `(batch, ...)`, any rank that the block takes.
+        `(batch, ...)`, any rank that the block accepts.
 
     Output shape:
-        That of the input.
+        The input shape.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -81,11 +83,11 @@ class StochasticDepth(BlockLayer):
 
     Reference:
         Huang et al., "Deep networks with stochastic depth", 2016,
-        https://arxiv.org/abs/1603.09382 (its p_l is 1 - `rate`; it scales in
+        https://arxiv.org/abs/1603.09382 (its p_l is 1 - `rate`; it scales at
         inference).
     """
 
-    netopt_scheduled = {"rate": (0.0, 1.0)}
+    netopt_schedulable = {"rate": (0.0, 1.0)}
 
     def __init__(
         self,
@@ -109,32 +111,32 @@ class StochasticDepth(BlockLayer):
         self.seed = check_seed(seed)
 
     def build(self, input_shape: Any) -> None:
-        """Builds the block, `rate` and the state of the draws."""
+        """Builds the block, `rate` and the random state."""
         super().build(input_shape)
         self.rate = self.add_scheduled_variable("rate", self.initial_rate)
         self.add_random_state(self.seed)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Returns the inputs with or without what the block adds."""
+        """Returns the inputs plus the block's output unless it is dropped."""
         if not training:
-            share = 1.0 - self.rate if self.scale == "inference" else None
-            return self._mixed(inputs, self.block(inputs), share)
+            factor = 1.0 - self.rate if self.scale == "inference" else None
+            return self._combine(inputs, self.block(inputs), factor)
         if self.mode == "sample":
-            keep = self.keeps(self.rate, ops.shape(inputs)[0])
+            keep = self.sample_keep_mask(self.rate, ops.shape(inputs)[0])
             ones = [1] * (len(inputs.shape) - 1)
-            share = ops.reshape(self._share(keep), (-1, *ones))
-            return self._mixed(inputs, self.block(inputs), share)
-        keep = self.keeps(self.rate, 1)[0]
-        share = self._share(keep)
+            factor = ops.reshape(self._block_factor(keep), (-1, *ones))
+            return self._combine(inputs, self.block(inputs), factor)
+        keep = self.sample_keep_mask(self.rate, 1)[0]
+        factor = self._block_factor(keep)
         return self.call_block_if(
             keep,
             self.block,
             inputs,
-            lambda outputs: self._mixed(inputs, outputs, share),
+            lambda outputs: self._combine(inputs, outputs, factor),
         )
 
     def netopt_execution_rates(self, training: bool) -> dict[int, float]:
-        """Returns how often the block runs on average."""
+        """Returns the probability that the block runs."""
         if not training or self.mode == "sample":
             return {}
         return {id(self.block): 1.0 - float(self.rate.numpy())}
@@ -150,20 +152,20 @@ class StochasticDepth(BlockLayer):
             "seed": self.seed,
         }
 
-    def _share(self, keep: Any) -> Any:
-        """How much of the block counts where it is kept: b or b / p."""
+    def _block_factor(self, keep: Any) -> Any:
+        """Returns the factor of the block's output: b, or b / p."""
         kept = ops.cast(keep, "float32")
         if self.scale != "train":
             return kept
         survival = 1.0 - self.rate
-        # Nothing is kept at rate 1, where 0 / 0 would give NaN gradients.
+        # At rate 1, 0 / 0 would give NaN gradients.
         return kept / ops.where(survival > 0.0, survival, 1.0)
 
-    def _mixed(self, inputs: Any, outputs: Any, share: Any) -> Any:
+    def _combine(self, inputs: Any, outputs: Any, factor: Any) -> Any:
         outputs = ops.cast(outputs, inputs.dtype)
-        if share is None:
+        if factor is None:
             return inputs + outputs if self.residual else outputs
-        share = ops.cast(share, inputs.dtype)
+        factor = ops.cast(factor, inputs.dtype)
         if self.residual:
-            return inputs + outputs * share
-        return inputs * (1.0 - share) + outputs * share
+            return inputs + outputs * factor
+        return inputs * (1.0 - factor) + outputs * factor

@@ -36,7 +36,7 @@ PARTS = {
         "save_scores",
         "self_paced_weights",
     )
-} | {"depth.ExitModel", "depth.FrozenExitModel", "depth.PonderModel"}
+} | {"depth.ExitModel", "depth.FrozenBackboneExitModel", "depth.PonderModel"}
 SEARCHED = {"Oracle", "BaseTuner", "Stopper", "Executor"}
 PARTS |= {"search.SearchOracle", "search.Stopper"}
 

@@ -39,7 +39,8 @@ def depth_table() -> str:
     ]
     note = (
         f"Mean ± standard deviation of the last of {stochastic_depth.EPOCHS} "
-        'epochs. "Every other block kept": `depth.extract`, not trained again.'
+        'epochs. "Every other block kept": `depth.extract_subnetwork`, without '
+        "further training."
     )
     return f"{markdown(head, body)}\n\n{note}"
 

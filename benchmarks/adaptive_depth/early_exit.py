@@ -27,7 +27,7 @@ SETTINGS = {
     "batch": network.BATCH,
     "epochs": network.EPOCHS,
     "widths": network.WIDTHS,
-    "at": network.AT,
+    "at": network.LAYERS,
     "weights": "0.3 early, 1.0 at the end",
     "max_accuracy_drop": network.DROPS,
     "images_timed": IMAGES,
@@ -95,7 +95,7 @@ def _trained(data: Any, seed: int, epochs: int) -> Any:
     if not path.exists():
         keras.utils.set_random_seed(seed)
         model = depth.add_exits(
-            network.backbone(), at=network.AT, heads=network.heads()
+            network.backbone(), layers=network.LAYERS, heads=network.heads()
         )
         network.fit(network.compiled(model), data[0], seed, epochs)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,9 +105,10 @@ def _trained(data: Any, seed: int, epochs: int) -> Any:
 
 def _measured(exits: Any, data: Any) -> Row:
     return {
-        "macs_by_exit": exits.state.costs.by_exit,
+        "macs_by_exit": exits.calibration.costs.by_exit,
         "macs_full": exits.full_cost,
-        "first_exit_share": exits.state.costs.by_exit[0] / exits.full_cost,
+        "first_exit_share": exits.calibration.costs.by_exit[0]
+        / exits.full_cost,
         "thresholds": exits.thresholds,
         "held_out_accuracy": exits.accuracy,
         "held_out_full_accuracy": exits.full_accuracy,
@@ -139,20 +140,20 @@ def _on_test(exits: Any, test: network.Pair) -> Row:
         "drop": drop,
         "drop_interval": [drop - 1.96 * error, drop + 1.96 * error],
         "fractions": dict(zip(exits.exit_names, shares.tolist(), strict=True)),
-        "macs": float(shares @ np.array(exits.state.costs.by_exit)),
+        "macs": float(shares @ np.array(exits.calibration.costs.by_exit)),
     }
 
 
 def _curve(exits: Any, test: network.Pair) -> Row:
     """Every choice on the front of the held out images, on the test."""
-    from keras_netopt.depth.exits.calibrate import measure
-    from keras_netopt.depth.exits.threshold_search import evaluate_point
+    from keras_netopt.depth.exits.calibrate import measure_exits
+    from keras_netopt.depth.exits.threshold_search import evaluate_thresholds
 
-    found = measure(exits.exit_model, *test, exits.criterion)
-    costs = np.array(exits.state.costs.by_exit)
+    found = measure_exits(exits.exit_model, *test, exits.criterion)
+    costs = np.array(exits.calibration.costs.by_exit)
     curve = []
     for point in exits.front:
-        there = evaluate_point(
+        there = evaluate_thresholds(
             found.scores, found.correct, costs, point.thresholds
         )
         curve.append([there.cost, there.accuracy, point.accuracy])

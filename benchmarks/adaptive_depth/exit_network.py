@@ -12,7 +12,7 @@ HOLD = 0.5  # Of the fit, before the learning rate falls.
 EPOCHS = 6
 HELD_OUT = 5000  # Training images that only choose thresholds.
 WIDTHS = (16, 48, 96)
-AT = ("one", "two")
+LAYERS = ("one", "two")
 HEAD = 48  # Channels of the first head's convolution.
 # Loss of accuracy on the images held out, by arm. Thresholds that spend all of
 # the goal there lose more on other images.

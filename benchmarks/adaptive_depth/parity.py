@@ -119,7 +119,7 @@ def train(arm: str, seed: int, steps: int) -> dict[str, Any]:
         x, y = rows(test, np.full(SAMPLES, length))
         answers = model.predict(x, batch_size=SAMPLES, verbose=0)
         accuracy.append(round(float((answers.argmax(-1) == y).mean()), 4))
-        count = ops.mean(halting.steps(ops.convert_to_tensor(x)))
+        count = ops.mean(halting.count_steps(ops.convert_to_tensor(x)))
         made.append(round(float(count), 2))
     return {
         "accuracy": accuracy,

@@ -97,7 +97,7 @@ def build(arm: Arm, epochs: int) -> keras.Model:
         if arm.target is None or i < arm.ungated:
             x = layers.Add()([x, branch()(x)])
         else:
-            x = SkipGate(branch(), target=arm.target, inference="cond")(x)
+            x = SkipGate(branch(), target_rate=arm.target, inference="cond")(x)
     x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
     model = keras.Model(inputs, layers.Dense(residual.CLASSES)(x))
     steps = epochs * (IMAGES // residual.BATCH)
@@ -123,7 +123,7 @@ def train(name: str, seed: int, epochs: int) -> dict[str, Any]:
     answers = model.predict(x_test, batch_size=1000, verbose=0)
     shares = run_shares(model, x_test)
     for layer, share in zip(_gates(model), shares, strict=True):
-        layer.executed.assign(share)
+        layer.execution_rate.assign(share)
     return {
         "accuracy": round(float((answers.argmax(-1) == y_test).mean()), 4),
         "shares": [round(share, 4) for share in shares],

@@ -14,12 +14,12 @@ TITLES = {
     "plain": "no gates",
     "half": "no gates, half of the blocks",
     "long plain": "no gates, 3 times as long",
-    "long 0.65": "`target=0.65`, 3 times as long",
+    "long 0.65": "`target_rate=0.65`, 3 times as long",
     "long dial": "the same, `ParameterScheduler` raises the cost over the "
     "first half",
     "long after": "the same, a first third without gates",
-    "long later": "`target=0.35`, in the last half of the blocks only",
-    "long both": "`target=0.38` there, a first third without gates",
+    "long later": "`target_rate=0.35`, in the last half of the blocks only",
+    "long both": "`target_rate=0.38` there, a first third without gates",
     "long fewer": "no gates, 4 of the 6 blocks, 3 times as long",
     "long half": "no gates, half of the blocks, 3 times as long",
 }

@@ -75,7 +75,7 @@ def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - begin, 1),
     }
     if arm.startswith("drop"):
-        half = depth.extract(model, keep="every_other")
+        half = depth.extract_subnetwork(model, keep="every_other")
         row["half"] = round(accuracy(half, test), 4)
         row["params"] = [model.count_params(), half.count_params()]
     return row

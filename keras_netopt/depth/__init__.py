@@ -1,27 +1,33 @@
-"""Networks that run fewer layers when they can."""
+"""Networks with adaptive depth: fewer layers per step, sample or token."""
 
-from keras_netopt.depth.add_stochastic import add_stochastic_depth
+from keras_netopt.depth.add_stochastic_depth import add_stochastic_depth
 from keras_netopt.depth.exits.add_exits import add_exits
 from keras_netopt.depth.exits.calibrate import calibrate
 from keras_netopt.depth.exits.calibrated_exits import CalibratedExits
+from keras_netopt.depth.exits.exit_calibration import ExitCalibration
+from keras_netopt.depth.exits.exit_evaluation import ExitEvaluation
+from keras_netopt.depth.exits.exit_export import ExitExport
 from keras_netopt.depth.exits.exit_model import ExitModel
-from keras_netopt.depth.exits.exit_report import ExitEvaluation
-from keras_netopt.depth.exits.frozen_exit_model import FrozenExitModel
-from keras_netopt.depth.exits.threshold_search import ExitPoint
-from keras_netopt.depth.extract import extract
+from keras_netopt.depth.exits.frozen_backbone_exit_model import (
+    FrozenBackboneExitModel,
+)
+from keras_netopt.depth.exits.threshold_search import OperatingPoint
+from keras_netopt.depth.extract_subnetwork import extract_subnetwork
+from keras_netopt.depth.linear_rates import linear_rates
 from keras_netopt.depth.ponder_model import PonderModel
-from keras_netopt.depth.rates import linear_rates
 
 __all__ = [
     "CalibratedExits",
+    "ExitCalibration",
     "ExitEvaluation",
+    "ExitExport",
     "ExitModel",
-    "ExitPoint",
-    "FrozenExitModel",
+    "FrozenBackboneExitModel",
+    "OperatingPoint",
     "PonderModel",
     "add_exits",
     "add_stochastic_depth",
     "calibrate",
-    "extract",
+    "extract_subnetwork",
     "linear_rates",
 ]

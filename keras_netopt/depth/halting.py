@@ -1,7 +1,7 @@
-"""When repeated steps end: the arithmetic of ACT and PonderNet.
+"""Halting arithmetic of ACT and PonderNet, per sample.
 
-Everything is a value a sample: `h` is what the halting unit answers, `running`
-is 1 until the sample has halted, `spent` is the probability of having halted.
+`h` is the output of the halting unit, `running` is 1 until the sample has
+halted, `cumulative` is the probability of having halted so far.
 """
 
 from dataclasses import dataclass
@@ -10,89 +10,92 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-SMALLEST = 1e-8
+MIN_PROBABILITY = 1e-8
 
 
 @dataclass
-class EveryStep:
-    """What a layer notes in one call.
+class HaltingRecord:
+    """Halting values of one call of a layer.
 
     Args:
-        p: The halting probabilities, of shape `(batch, steps)`.
-        chosen: 1 at the step at which each sample halts, of the same shape.
+        p: Halting probabilities, shape `(batch, steps)`.
+        halts: 1 at the step at which each sample halts, of the same shape.
     """
 
     p: Any = None
-    chosen: Any = None
+    halts: Any = None
 
 
-def act_step(
-    h: Any, running: Any, spent: Any, is_last: Any, limit: Any
+def apply_act_step(
+    h: Any, running: Any, cumulative: Any, is_last: Any, threshold: Any
 ) -> tuple[Any, Any, Any]:
-    """Gives one step its weight as ACT does.
+    """Computes the weight of one ACT step.
 
     Example:
 
     >>> from keras import ops
     >>> h, one = ops.convert_to_tensor([0.3, 0.6]), ops.ones(2)
-    >>> spent = ops.convert_to_tensor([0.5, 0.5])
-    >>> found = act_step(h, one, spent, False, 0.99)
+    >>> cumulative = ops.convert_to_tensor([0.5, 0.5])
+    >>> found = apply_act_step(h, one, cumulative, False, 0.99)
     >>> [[round(float(v), 2) for v in row] for row in found]
     [[0.3, 0.5], [1.0, 0.0], [0.8, 1.0]]
 
     Args:
         h: Tensor of shape `(batch,)`.
-        running: Likewise.
-        spent: Likewise: the sum of the weights so far.
-        is_last: Whether no step follows.
-        limit: Sum at which a sample halts.
+        running: Tensor of shape `(batch,)`.
+        cumulative: Tensor of shape `(batch,)`, the sum of the weights so far.
+        is_last: Whether this is the last step.
+        threshold: Sum at which a sample halts.
 
     Returns:
-        The step's weight, and `running` and `spent` after it.
+        The weight of the step (the remainder at the last one), and `running`
+        and `cumulative` after it.
     """
-    halts = ops.logical_or(spent + h >= limit, is_last)
-    weight = running * ops.where(halts, 1.0 - spent, h)
-    return weight, running * ops.where(halts, 0.0, 1.0), spent + weight
+    halts = ops.logical_or(cumulative + h >= threshold, is_last)
+    weight = running * ops.where(halts, 1.0 - cumulative, h)
+    return weight, running * ops.where(halts, 0.0, 1.0), cumulative + weight
 
 
-def ponder_step(
-    h: Any, running: Any, spent: Any, is_last: Any, limit: Any
+def apply_ponder_step(
+    h: Any, running: Any, cumulative: Any, is_last: Any, threshold: Any
 ) -> tuple[Any, Any, Any]:
-    """Picks the step at which the probability of having halted is enough.
+    """Halts at the step where the cumulative probability reaches a threshold.
 
     Example:
 
     >>> from keras import ops
     >>> h, one = ops.convert_to_tensor([0.2, 0.6]), ops.ones(2)
-    >>> spent = ops.convert_to_tensor([0.25, 0.25])
-    >>> found = ponder_step(h, one, spent, False, 0.5)
+    >>> cumulative = ops.convert_to_tensor([0.25, 0.25])
+    >>> found = apply_ponder_step(h, one, cumulative, False, 0.5)
     >>> [[round(float(v), 2) for v in row] for row in found]
     [[0.0, 1.0], [1.0, 0.0], [0.4, 0.7]]
 
     Args:
         h: Tensor of shape `(batch,)`.
-        running: Likewise.
-        spent: Likewise.
-        is_last: Whether no step follows.
-        limit: The probability at which a sample halts; drawn evenly from
-            [0, 1), it halts the sample at step n with probability p_n.
+        running: Tensor of shape `(batch,)`.
+        cumulative: Tensor of shape `(batch,)`.
+        is_last: Whether this is the last step.
+        threshold: Cumulative probability at which a sample halts. A sample of
+            the uniform distribution on [0, 1) halts at step n with
+            probability p_n.
 
     Returns:
-        1 where the sample halts here and 0 elsewhere, and `running` and
-        `spent` after the step.
+        1 if the sample halts here, otherwise 0, and `running` and
+        `cumulative` after the step.
     """
-    spent = spent + halting_probability(h, spent, is_last)
-    halts = ops.cast(ops.logical_or(spent >= limit, is_last), spent.dtype)
-    return running * halts, running * (1.0 - halts), spent
+    cumulative = cumulative + halting_probability(h, cumulative, is_last)
+    halts = ops.logical_or(cumulative >= threshold, is_last)
+    halts = ops.cast(halts, cumulative.dtype)
+    return running * halts, running * (1.0 - halts), cumulative
 
 
-def halting_probability(h: Any, spent: Any, is_last: Any) -> Any:
-    """Returns how probable it is that a sample halts at this very step."""
-    return ops.where(is_last, 1.0, h) * (1.0 - spent)
+def halting_probability(h: Any, cumulative: Any, is_last: Any) -> Any:
+    """Returns the probability of halting at this step."""
+    return ops.where(is_last, 1.0, h) * (1.0 - cumulative)
 
 
 def halting_probabilities(h: Any) -> Any:
-    """Returns p_n = h_n (1 - h_1) ... (1 - h_{n-1}), the last h being 1.
+    """Returns p_n = h_n (1 - h_1) ... (1 - h_{n-1}), with 1 as the last h.
 
     Example:
 
@@ -108,16 +111,16 @@ def halting_probabilities(h: Any) -> Any:
         Tensor of the same shape; each row sums to 1.
     """
     count = h.shape[1]
-    spent = ops.zeros_like(h[:, 0])
-    found = []
+    cumulative = ops.zeros_like(h[:, 0])
+    p = []
     for n in range(count):
-        found.append(halting_probability(h[:, n], spent, n == count - 1))
-        spent = spent + found[-1]
-    return ops.stack(found, axis=1)
+        p.append(halting_probability(h[:, n], cumulative, n == count - 1))
+        cumulative = cumulative + p[-1]
+    return ops.stack(p, axis=1)
 
 
 def geometric_prior(rate: float, steps: int) -> np.ndarray:
-    """Returns a geometric distribution cut at the last step, of sum 1.
+    """Returns a geometric distribution, truncated and scaled to sum 1.
 
     Example:
 
@@ -125,8 +128,8 @@ def geometric_prior(rate: float, steps: int) -> np.ndarray:
     [0.5714, 0.2857, 0.1429]
 
     Args:
-        rate: The probability of halting at each step, above 0 and below 1.
-        steps: How many steps there are.
+        rate: Probability of halting at each step, in (0, 1).
+        steps: Number of steps.
 
     Returns:
         float32 array of shape `(steps,)`.
@@ -135,14 +138,14 @@ def geometric_prior(rate: float, steps: int) -> np.ndarray:
     return (weights / weights.sum()).astype("float32")
 
 
-def divergence(p: Any, prior: Any) -> Any:
-    """Returns KL(p || prior) in nats, a value a sample.
+def kl_divergence(p: Any, prior: Any) -> Any:
+    """Returns KL(p || prior) in nats, per sample.
 
     Example:
 
     >>> from keras import ops
     >>> p = ops.convert_to_tensor([[0.5, 0.5], [1.0, 0.0]])
-    >>> found = divergence(p, ops.convert_to_tensor([0.5, 0.5]))
+    >>> found = kl_divergence(p, ops.convert_to_tensor([0.5, 0.5]))
     >>> [round(float(value), 4) for value in found]
     [0.0, 0.6931]
 
@@ -153,13 +156,13 @@ def divergence(p: Any, prior: Any) -> Any:
     Returns:
         Tensor of shape `(batch,)`.
     """
-    p = ops.maximum(p, SMALLEST)
-    prior = ops.maximum(ops.cast(prior, p.dtype), SMALLEST)
+    p = ops.maximum(p, MIN_PROBABILITY)
+    prior = ops.maximum(ops.cast(prior, p.dtype), MIN_PROBABILITY)
     return ops.sum(p * (ops.log(p) - ops.log(prior)), axis=1)
 
 
 def expected_steps(p: Any) -> Any:
-    """Returns the mean number of steps of each sample.
+    """Returns the expected number of steps of each sample.
 
     Example:
 
@@ -169,7 +172,7 @@ def expected_steps(p: Any) -> Any:
     1.75
 
     Args:
-        p: Tensor of shape `(batch, steps)`, rows of sum 1.
+        p: Tensor of shape `(batch, steps)` whose rows sum to 1.
 
     Returns:
         Tensor of shape `(batch,)`.
@@ -178,29 +181,29 @@ def expected_steps(p: Any) -> Any:
     return ops.sum(p * ops.cast(numbers, p.dtype), axis=1)
 
 
-def halting_step(p: Any, limit: Any) -> Any:
-    """Marks the first step at which the sum of p reaches a limit.
+def halting_step_mask(p: Any, threshold: Any) -> Any:
+    """Marks the first step at which the cumulative sum reaches a threshold.
 
     Example:
 
     >>> from keras import ops
     >>> p = ops.convert_to_tensor([[0.4, 0.2, 0.4]])
-    >>> [float(value) for value in halting_step(p, 0.5)[0]]
+    >>> [float(value) for value in halting_step_mask(p, 0.5)[0]]
     [0.0, 1.0, 0.0]
 
     Args:
-        p: Tensor of shape `(batch, steps)`, rows of sum 1.
-        limit: A number, or a tensor of shape `(batch,)`.
+        p: Tensor of shape `(batch, steps)` whose rows sum to 1.
+        threshold: A number, or a tensor of shape `(batch,)`.
 
     Returns:
-        1 at that step and 0 elsewhere, of the shape of `p`.
+        Tensor of the shape of `p`: 1 at that step, otherwise 0.
     """
-    running, spent = ops.ones_like(p[:, 0]), ops.zeros_like(p[:, 0])
+    running, cumulative = ops.ones_like(p[:, 0]), ops.zeros_like(p[:, 0])
     count = p.shape[1]
-    found = []
+    masks = []
     for n in range(count):
-        spent = spent + p[:, n]
-        halts = ops.logical_or(spent >= limit, n == count - 1)
-        found.append(running * ops.cast(halts, p.dtype))
-        running = running - found[-1]
-    return ops.stack(found, axis=1)
+        cumulative = cumulative + p[:, n]
+        halts = ops.logical_or(cumulative >= threshold, n == count - 1)
+        masks.append(running * ops.cast(halts, p.dtype))
+        running = running - masks[-1]
+    return ops.stack(masks, axis=1)

@@ -1,8 +1,8 @@
-"""Weights of layers that a callback may set while a model trains.
+"""Finds the weights of layers that `ParameterScheduler` sets.
 
-A layer names its scheduled variables in `netopt_scheduled`, a dictionary from
-the attribute to the lowest and highest value, and in `netopt_fixed` what looks
-like one and is none, with the reason.
+A layer lists its scheduled variables in `netopt_schedulable`, a dictionary
+from the attribute to its lowest and highest value, and attributes that cannot
+be scheduled in `netopt_not_schedulable`, with the reason.
 """
 
 import inspect
@@ -25,31 +25,31 @@ NO_LIMITS = (-np.inf, np.inf)
 
 @dataclass(frozen=True)
 class ScheduledVariables:
-    """One attribute of several layers, and the share that each gets.
+    """The variables of one attribute in several layers.
 
     Args:
-        names: The layers' names.
-        variables: One variable a layer.
-        shares: What the value is multiplied by, one a layer.
-        limits: The range that every value must stay in.
+        names: Names of the layers.
+        variables: One variable per layer.
+        factors: Factor of the value, one per layer.
+        limits: Lowest and highest value.
     """
 
     names: tuple[str, ...]
     variables: tuple[Any, ...]
-    shares: tuple[float, ...]
+    factors: tuple[float, ...]
     limits: tuple[float, float]
 
-    def turn(self, model: keras.Model, value: float) -> None:
-        """Sets every variable to its share of a value, also inside `fit`.
+    def assign(self, model: keras.Model, value: float) -> None:
+        """Assigns a value times its factor to every variable.
 
         Args:
-            model: The model that the layers are in.
-            value: The value for a share of 1.
+            model: The model that holds the layers; may be inside `fit`.
+            value: The value for a factor of 1.
         """
         sync(model)
-        for variable, share in zip(self.variables, self.shares, strict=True):
+        for variable, factor in zip(self.variables, self.factors, strict=True):
             shape = tuple(variable.shape)
-            variable.assign(np.full(shape, value * share, "float32"))
+            variable.assign(np.full(shape, value * factor, "float32"))
         commit(model)
 
 
@@ -67,7 +67,7 @@ def find_scheduled_variables(
     >>> found = find_scheduled_variables(
     ...     model, "bias", keras.layers.Dense, "linear"
     ... )
-    >>> len(found.variables), found.shares
+    >>> len(found.variables), found.factors
     (2, (0.5, 1.0))
 
     Args:
@@ -92,8 +92,8 @@ def find_scheduled_variables(
         chosen = [
             layer
             for layer in found
-            if attr in getattr(layer, "netopt_scheduled", {})
-            or attr in getattr(layer, "netopt_fixed", {})
+            if attr in getattr(layer, "netopt_schedulable", {})
+            or attr in getattr(layer, "netopt_not_schedulable", {})
         ]
     else:
         chosen = [layer for layer in found if _matches(layer, layers)]
@@ -155,7 +155,7 @@ def _matches(layer: keras.Layer, wanted: Any) -> bool:
 
 
 def _variable(layer: Any, attr: str) -> Any:
-    reason = getattr(layer, "netopt_fixed", {}).get(attr)
+    reason = getattr(layer, "netopt_not_schedulable", {}).get(attr)
     if reason is not None:
         raise ValueError(
             f"Argument `attr` must be a weight, and `{attr}` of "
@@ -174,7 +174,9 @@ def _variable(layer: Any, attr: str) -> Any:
 
 
 def _limits(chosen: Iterable[Any], attr: str) -> tuple[float, float]:
-    ranges = [getattr(one, "netopt_scheduled", {}).get(attr) for one in chosen]
+    ranges = [
+        getattr(one, "netopt_schedulable", {}).get(attr) for one in chosen
+    ]
     known = [limits for limits in ranges if limits is not None]
     if not known:
         return NO_LIMITS

@@ -89,7 +89,7 @@ def _draw_curve(axes: "Axes", exits: Any) -> None:
         markersize=8,
         label="chosen",
     )
-    unit = exits.state.costs.unit
+    unit = exits.calibration.costs.unit
     axes.set(xlabel=f"mean {unit} a sample", ylabel="accuracy")
     axes.yaxis.set_major_formatter(percent)
     if unit == "MACs":

@@ -63,7 +63,7 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"graph"}),
     ),
     Method(
-        name="depth.extract",
+        name="depth.extract_subnetwork",
         kind="function",
         summary="Extracts a shallower model from one trained with LayerDrop.",
         card="stochastic_depth",
@@ -99,6 +99,6 @@ METHODS: tuple[Method, ...] = (
         card="early_exit",
         reference="Huang et al. 2017, arXiv 1703.09844; Schuster et al. "
         "2022, arXiv 2207.07061",
-        data_args=("x_val", "y_val"),
+        data_args=("x", "y"),
     ),
 )

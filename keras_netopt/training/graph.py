@@ -134,7 +134,7 @@ def graph_nodes(
     per call of that model with the shapes of that call. A free batch axis
     counts as 1. Subclassed models are followed by calling them on symbolic
     tensors; weights, losses, seeds and layer histories stay as they are.
-    A layer whose `call` branches or loops says by `netopt_calls(inputs)`
+    A layer whose `call` branches or loops says by `netopt_inner_calls(inputs)`
     which layers it calls on what, each once.
 
     Example:
@@ -276,7 +276,7 @@ class _Walker:
             return self._sequential(operation, args, scope)
         if type(operation).call is Functional.call:
             return self._functional(operation, args, scope)
-        inside = getattr(operation, "netopt_calls", None)
+        inside = getattr(operation, "netopt_inner_calls", None)
         if inside is not None:
             for layer, spec in inside(*args):
                 self.call(layer, (spec,), {}, scope)

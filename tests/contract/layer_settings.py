@@ -133,7 +133,9 @@ def _gated(**changed: Any) -> Callable[[], Arguments]:
 def decides(layer: Any, x: np.ndarray) -> bool:
     """Each sample is changed or left, as its g says, 0 or 1."""
     gate = keras.ops.convert_to_numpy(
-        keras.ops.stop_gradient(layer._decide(keras.ops.convert_to_tensor(x)))
+        keras.ops.stop_gradient(
+            layer._gate_values(keras.ops.convert_to_tensor(x))
+        )
     )
     left = _unchanged(layer(x), x)
     return set(gate) <= {0.0, 1.0} and (left == (gate == 0)).all()
@@ -147,8 +149,8 @@ def changes_some_tokens(layer: Any, x: np.ndarray) -> bool:
     found = keras.ops.convert_to_numpy(keras.ops.stop_gradient(layer(x)))
     changed = (np.asarray(found) != x).any(axis=-1).sum(axis=1)
     if layer.causal:
-        return bool((changed <= layer.tokens).all()) and changed.any()
-    return bool((changed == layer.tokens).all()) and layer.tokens == 3
+        return bool((changed <= layer.top_k).all()) and changed.any()
+    return bool((changed == layer.top_k).all()) and layer.top_k == 3
 
 
 def _all_tokens(x: Any, given: Arguments) -> Any:
@@ -224,7 +226,7 @@ LAYERS = (
         bad={
             "block": NOT_A_LAYER,
             "gate": "best",
-            "target": 2,
+            "target_rate": 2,
             "cost_weight": -1.0,
             "inference": "skip",
             "residual": 0,
@@ -250,9 +252,9 @@ LAYERS = (
         bad={
             "block": NOT_A_LAYER,
             "capacity": 0.0,
-            "router": "softmax",
+            "router_activation": "softmax",
             "causal": "no",
-            "aux_weight": -0.1,
+            "aux_loss_weight": -0.1,
         },
     ),
     LayerSetting(

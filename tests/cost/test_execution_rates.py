@@ -59,7 +59,7 @@ def test_gates_count_and_masks_save_no_macs():
     for inference, share in (("mask", 1.0), ("cond", 0.25)):
         layer = SkipGate(layers.Dense(4), inference=inference)
         layer.build((None, *SHAPE))
-        layer.executed.assign(0.25)
+        layer.execution_rate.assign(0.25)
         assert both(layer) == (share * DENSE + gate, DENSE + gate)
 
 

@@ -37,7 +37,7 @@ def test_the_prior_is_geometric_and_sums_to_one():
 def test_divergence_is_from_p_to_the_prior():
     prior = tensor([0.5, 0.25, 0.25])
     p = tensor([[0.25, 0.25, 0.5], [0.5, 0.25, 0.25], [0.0, 0.0, 1.0]])
-    found = array(halting.divergence(p, prior))
+    found = array(halting.kl_divergence(p, prior))
 
     # 1/4 ln 1/2 + 1/4 ln 1 + 1/2 ln 2; the other way it would be 0.1733 too,
     # so the last row tells them apart: ln 4, not infinite.
@@ -48,19 +48,19 @@ def test_divergence_is_from_p_to_the_prior():
 def test_divergence_is_never_below_zero():
     p = np.random.default_rng(0).dirichlet(np.ones(6) * 0.2, 200)
     prior = halting.geometric_prior(0.3, 6)
-    found = array(halting.divergence(tensor(p), tensor(prior)))
+    found = array(halting.kl_divergence(tensor(p), tensor(prior)))
 
     assert (found > -1e-6).all()
     assert found.max() > 0.1
-    same = array(halting.divergence(tensor(prior[None]), tensor(prior)))
+    same = array(halting.kl_divergence(tensor(prior[None]), tensor(prior)))
     assert same == pytest.approx(0.0, abs=1e-6)
 
 
 def test_the_step_is_the_first_at_which_the_sum_is_reached():
     p = tensor([[0.4, 0.2, 0.4], [0.1, 0.1, 0.8], [0.9, 0.1, 0.0]])
 
-    found = array(halting.halting_step(p, 0.5))
+    found = array(halting.halting_step_mask(p, 0.5))
     np.testing.assert_array_equal(found.argmax(1), [1, 2, 0])
     np.testing.assert_array_equal(found.sum(1), 1.0)
-    found = array(halting.halting_step(p, tensor([0.1, 0.15, 0.95])))
+    found = array(halting.halting_step_mask(p, tensor([0.1, 0.15, 0.95])))
     np.testing.assert_array_equal(found.argmax(1), [0, 1, 1])

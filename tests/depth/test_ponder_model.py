@@ -111,7 +111,7 @@ def test_targets_with_axes_are_weighted_step_by_step():
     weight = np.arange(6.0)[:, None]
     found = model.fit(x, y, sample_weight=weight, batch_size=6, verbose=0)
 
-    states, p = map(to_numpy, ponder._every_state(ops.convert_to_tensor(x)))
+    states, p = map(to_numpy, ponder._all_states(ops.convert_to_tensor(x)))
     answers = to_numpy(model.layers[-1](states))
     losses = ((answers - y[:, None]) ** 2).mean(-1) * weight[:, None]
     prior = halting.geometric_prior(0.2, 3)

@@ -24,7 +24,7 @@ def make(cell=None, bias=None, **arguments):
 
 def test_the_weights_are_those_of_the_paper(x):
     layer = make()
-    outputs, weights, steps, remainder = map(to_numpy, layer._unrolled(x))
+    outputs, weights, steps, remainder = map(to_numpy, layer._unroll(x))
     kernel, bias = layer.halting.get_weights()
     state, expected, ns, rs = x, np.zeros_like(x), [], []
     states, h = [], []
@@ -60,7 +60,7 @@ def test_the_loop_gives_what_the_unrolled_steps_give(x):
 
 def test_a_high_halting_bias_makes_one_step(x):
     layer = make(bias=20.0)
-    _, _, steps, _ = layer._unrolled(x)
+    _, _, steps, _ = layer._unroll(x)
 
     np.testing.assert_array_equal(to_numpy(steps), 1.0)
     np.testing.assert_allclose(
@@ -71,7 +71,7 @@ def test_a_high_halting_bias_makes_one_step(x):
 def test_steps_cost_what_they_are_told_to(x):
     for price in (0.0, 0.5):
         layer = make(ponder_cost=price)
-        _, _, steps, remainder = map(to_numpy, layer._unrolled(x))
+        _, _, steps, remainder = map(to_numpy, layer._unroll(x))
         layer(x, training=True)
         paid = float(to_numpy(layer.losses[0]))
         assert paid == pytest.approx(price * (steps + remainder).mean())
@@ -87,7 +87,7 @@ def test_a_dear_step_is_made_less_often(train, x):
         optimizer = keras.optimizers.Adam(0.05)
         steps = np.concatenate([x] * 20)
         train(layer, steps, optimizer=optimizer, batch_size=16)
-        return float(to_numpy(layer._unrolled(x)[2]).mean())
+        return float(to_numpy(layer._unroll(x)[2]).mean())
 
     assert steps(1.0) < steps(0.0)
 
@@ -129,7 +129,7 @@ def test_losses_inside_the_loop_do_no_harm(x):
 def test_pondering_halts_where_the_unrolled_steps_say(x):
     for data in (x, np.stack([x, x[::-1]], axis=1)):
         layer = make(bias=0.0, mode="ponder", halt_at=0.6)
-        states, p = map(to_numpy, layer._every_state(data))
+        states, p = map(to_numpy, layer._all_states(data))
         n = (p.cumsum(1) >= 0.6).argmax(1)
 
         assert len(set(n)) > 1
@@ -142,7 +142,7 @@ def test_pondering_halts_where_the_unrolled_steps_say(x):
         np.testing.assert_allclose(found, mean, atol=1e-5)
         steps = p @ np.arange(1.0, 6.0)
         np.testing.assert_allclose(
-            to_numpy(layer.steps(data)), steps, rtol=1e-5
+            to_numpy(layer.count_steps(data)), steps, rtol=1e-5
         )
         assert float(layer.mean_steps.value) == pytest.approx(
             0.9 * 5 + 0.1 * steps.mean(), rel=1e-5
@@ -155,7 +155,7 @@ def test_pondering_begins_at_the_prior():
     h = 1 / (1 + np.exp(-layer.halting.get_weights()[1]))
 
     assert h == pytest.approx(0.25)
-    assert set(layer.netopt_scheduled) == {"kl_weight"}
+    assert set(layer.netopt_schedulable) == {"kl_weight"}
 
 
 @pytest.mark.parametrize(

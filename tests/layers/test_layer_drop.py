@@ -39,7 +39,9 @@ def test_the_ends_of_the_rate_are_exact(x):
 def test_each_block_has_a_draw_of_its_own():
     layer = LayerDrop([layers.Rescaling(2.0) for _ in range(3)], 0.4, seed=1)
     layer.build((1, 1))
-    kept = np.array([to_numpy(layer.keeps(layer.rate, 3)) for _ in range(150)])
+    kept = np.array(
+        [to_numpy(layer.sample_keep_mask(layer.rate, 3)) for _ in range(150)]
+    )
 
     assert len({tuple(row) for row in kept}) == 8
     sigma = np.sqrt(0.4 * 0.6 / 150)

@@ -21,23 +21,23 @@ def sequences():
 
 
 def scores_of(layer, x):
-    return x @ to_numpy(layer.scores.kernel)[:, 0]
+    return x @ to_numpy(layer.router.kernel)[:, 0]
 
 
 @pytest.mark.parametrize("capacity", [0.1, 0.5, 1.0])
-@pytest.mark.parametrize("router", ["sigmoid", "raw"])
+@pytest.mark.parametrize("router", ["sigmoid", "linear"])
 def test_exactly_the_best_tokens_change(capacity, router, sequences):
     block = layers.Dense(WIDTH)
-    layer = MixtureOfDepths(block, capacity, router=router)
+    layer = MixtureOfDepths(block, capacity, router_activation=router)
     found = to_numpy(layer(sequences))
     scores = scores_of(layer, sequences)
     hit = np.zeros((3, STEPS), bool)
-    best = np.argsort(-scores, axis=1)[:, : layer.tokens]
+    best = np.argsort(-scores, axis=1)[:, : layer.top_k]
     np.put_along_axis(hit, best, True, axis=1)
     weight = 1 / (1 + np.exp(-scores)) if router == "sigmoid" else scores
     expected = sequences + weight[..., None] * to_numpy(block(sequences))
 
-    assert layer.tokens == {0.1: 1, 0.5: 4, 1.0: 8}[capacity]
+    assert layer.top_k == {0.1: 1, 0.5: 4, 1.0: 8}[capacity]
     np.testing.assert_array_equal(found[~hit], sequences[~hit])
     np.testing.assert_allclose(found[hit], expected[hit], atol=1e-5)
 
@@ -49,9 +49,9 @@ def test_the_block_sees_its_tokens_in_their_order(sequences):
         def call(self, inputs):
             return ops.zeros_like(inputs) + ops.arange(4.0)[None, :, None]
 
-    layer = MixtureOfDepths(Places(), 0.5, router="raw")
+    layer = MixtureOfDepths(Places(), 0.5, router_activation="linear")
     layer.build(sequences.shape)
-    layer.scores.set_weights([-np.ones((WIDTH, 1))])
+    layer.router.set_weights([-np.ones((WIDTH, 1))])
     scores = scores_of(layer, sequences)
     added = (to_numpy(layer(sequences)) - sequences)[..., 0] / scores
     for row, score in zip(added, scores, strict=True):
@@ -82,7 +82,7 @@ def test_causal_inference_never_looks_ahead(sequences):
         )
 
     np.testing.assert_array_equal(
-        changed, wanted & (np.cumsum(wanted, axis=1) <= layer.tokens)
+        changed, wanted & (np.cumsum(wanted, axis=1) <= layer.top_k)
     )
 
 
@@ -91,7 +91,7 @@ def test_the_router_learns_to_foresee_its_choice(train, sequences):
     data = np.concatenate([sequences] * 4)
     # Nothing else pulls at the router: the block adds nothing.
     layer = MixtureOfDepths(
-        layers.Rescaling(0.0), 0.25, causal=True, aux_weight=10.0
+        layers.Rescaling(0.0), 0.25, causal=True, aux_loss_weight=10.0
     )
     layer.build(sequences.shape)
     tensor = ops.convert_to_tensor(sequences)
@@ -102,12 +102,12 @@ def test_the_router_learns_to_foresee_its_choice(train, sequences):
         hit = np.zeros((3, STEPS))
         np.put_along_axis(hit, best, 1.0, axis=1)
         hit = ops.convert_to_tensor(hit, "float32")
-        return float(to_numpy(layer._surprise(tensor, hit)))
+        return float(to_numpy(layer._aux_loss(tensor, hit)))
 
     before = agreement()
     train(layer, data, epochs=10, optimizer=keras.optimizers.Adam(0.05))
     assert agreement() < before
-    other = MixtureOfDepths(layers.Dense(WIDTH), 0.25, aux_weight=10.0)
+    other = MixtureOfDepths(layers.Dense(WIDTH), 0.25, aux_loss_weight=10.0)
     other(sequences, training=True)
     assert not other.losses
 

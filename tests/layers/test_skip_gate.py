@@ -43,7 +43,7 @@ def test_the_gate_is_hard_and_its_gradient_is_not(x):
     inputs = keras.Input((4,))
     model = keras.Model(inputs, layers.Dense(1)(layer(inputs)))
     model.compile("sgd", "mse")
-    gate = to_numpy(layer._decide(ops.convert_to_tensor(x)))
+    gate = to_numpy(layer._gate_values(ops.convert_to_tensor(x)))
     found = gradients(model, x, np.ones((16, 1)))
 
     assert set(gate) <= {0.0, 1.0}
@@ -56,25 +56,27 @@ def test_the_cost_brings_the_gate_to_its_target(train):
     data = rng.standard_normal((256, 4)).astype("float32")
     for target in (0.25, 0.75):
         keras.utils.set_random_seed(2)
-        layer = SkipGate(layers.Rescaling(0.0), target=target)
+        layer = SkipGate(layers.Rescaling(0.0), target_rate=target)
         optimizer = keras.optimizers.Adam(0.02)
         steps = np.concatenate([data] * 60)
         train(layer, steps, optimizer=optimizer, batch_size=256)
-        share = to_numpy(layer._decide(ops.convert_to_tensor(data))).mean()
+        share = to_numpy(layer._gate_values(ops.convert_to_tensor(data))).mean()
 
         assert abs(share - target) < 0.05
-        assert abs(float(layer.executed.value) - target) < 0.05
+        assert abs(float(layer.execution_rate.value) - target) < 0.05
 
 
 def test_the_cost_is_that_of_the_batch(x):
-    layer = SkipGate(layers.Identity(), by_first(), target=0.9, cost_weight=3.0)
+    layer = SkipGate(
+        layers.Identity(), by_first(), target_rate=0.9, cost_weight=3.0
+    )
     layer(x, training=True)
     share = (x[:, 0] > 0).mean()
 
     assert float(to_numpy(layer.losses[0])) == pytest.approx(
         3.0 * (share - 0.9) ** 2, rel=1e-5
     )
-    assert float(layer.executed.value) == pytest.approx(0.9 + 0.1 * share)
+    assert float(layer.execution_rate.value) == pytest.approx(0.9 + 0.1 * share)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,9 @@ def test_the_default_gate_takes_the_usual_inputs(shape):
     data = np.ones((2, *shape), "float32")
 
     assert to_numpy(layer(data)).shape == data.shape
-    assert to_numpy(layer._decide(ops.convert_to_tensor(data))).shape == (2,)
+    assert to_numpy(layer._gate_values(ops.convert_to_tensor(data))).shape == (
+        2,
+    )
 
 
 def test_a_high_temperature_softens_the_gradient_alone(x):

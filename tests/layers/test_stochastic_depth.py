@@ -72,7 +72,9 @@ def test_steps_are_dropped_as_often_as_the_rate_says():
     layer = StochasticDepth(layers.Identity(), 0.3, mode="batch", seed=5)
     layer.build((1, 1))
     draw = keras.ops.convert_to_numpy
-    kept = np.array([draw(layer.keeps(layer.rate, 1))[0] for _ in range(200)])
+    kept = np.array(
+        [draw(layer.sample_keep_mask(layer.rate, 1))[0] for _ in range(200)]
+    )
 
     assert abs((~kept).mean() - 0.3) < 3 * np.sqrt(0.3 * 0.7 / 200)
     assert abs(np.corrcoef(kept[1:], kept[:-1])[0, 1]) < 3 / np.sqrt(200)

@@ -1,1 +1,1 @@
-"""Early exits: attach, calibrate, run, export."""
+"""Early exits: add them to a model, calibrate thresholds, run, export."""

@@ -1,4 +1,4 @@
-"""A model with exits and the thresholds at which samples leave."""
+"""Runs a model with exits at the calibrated thresholds."""
 
 import json
 import os
@@ -8,118 +8,110 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_netopt.checks import check_choice, check_integer
-from keras_netopt.depth.exits.confidence import classes
-from keras_netopt.depth.exits.exit_model import ExitModel
-from keras_netopt.depth.exits.exit_report import ExitEvaluation, render_exits
-from keras_netopt.depth.exits.exit_state import ExitState, natural
-from keras_netopt.depth.exits.fingerprint import (
-    graph_fingerprint,
-    weights_fingerprint,
+from keras_netopt.depth.exits.calibrated_stages import CalibratedStages
+from keras_netopt.depth.exits.exit_calibration import (
+    ExitCalibration,
+    score_to_threshold,
 )
+from keras_netopt.depth.exits.exit_criteria import predicted_classes
+from keras_netopt.depth.exits.exit_evaluation import ExitEvaluation
+from keras_netopt.depth.exits.exit_export import ExitExport
+from keras_netopt.depth.exits.exit_model import ExitModel
+from keras_netopt.depth.exits.export_exits import export_exits
+from keras_netopt.depth.exits.fingerprint import weights_fingerprint
 from keras_netopt.depth.exits.measured_exits import target_classes
-from keras_netopt.depth.exits.runner import Runner, stage_seconds
-from keras_netopt.depth.exits.stages import ModelStages, cut
-from keras_netopt.depth.exits.threshold_search import ExitPoint, pareto
+from keras_netopt.depth.exits.model_stages import ModelStages
+from keras_netopt.depth.exits.stage_runner import StageRunner, time_stages
+from keras_netopt.depth.exits.threshold_search import (
+    OperatingPoint,
+    accuracy_cost_front,
+)
+from keras_netopt.plots.exits import exit_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from keras_netopt.depth.exits.exit_export import ExitExport
-
 MODES = ("auto", "stages", "full")
 
 
-class CalibratedExits:
-    """Runs a model only as deep as each sample needs.
+class CalibratedExits(CalibratedStages):
+    """A model with exits and their thresholds.
 
-    `depth.calibrate` makes it; `load` reads it back. It belongs to one graph
-    with one set of weights: after more training, calibrate again.
+    `depth.calibrate` returns it; `load` reads it from a file. It is valid for
+    one graph with one set of weights: calibrate again after more training.
 
     Args:
         exit_model: The model with exits.
-        state: Thresholds and what was measured with them.
-        stages: Its stages. Defaults to `None`: they are cut here.
-        data: The calibration samples and classes, used again by `export`.
-            Defaults to `None`.
+        calibration: Its thresholds, with what they give.
+        stages: Its stages. Defaults to `None`: `split_into_stages` makes
+            them.
+        validation_data: The calibration samples `(x, y)`, used again by
+            `export`. Defaults to `None`.
     """
 
     def __init__(
         self,
         exit_model: ExitModel,
-        state: ExitState,
+        calibration: ExitCalibration,
         *,
         stages: ModelStages | None = None,
-        data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, Any] | None = None,
     ) -> None:
-        self.exit_model = exit_model
-        self.state = state
-        self.stages = cut(exit_model) if stages is None else stages
-        self.data = data
-        self.graph_id = graph_fingerprint(exit_model)
-        self.weights_id = weights_fingerprint(exit_model)
+        super().__init__(exit_model, calibration, stages=stages)
+        self.validation_data = validation_data
         self._backbone: Any = None
-        self._pays: dict[int, bool] = {}
-
-    @property
-    def exit_names(self) -> tuple[str, ...]:
-        """The names of the exits, the final one last."""
-        return self.exit_model.exit_names
-
-    @property
-    def criterion(self) -> str:
-        """What says how sure an answer is."""
-        return self.state.rule.criterion
+        self._is_faster: dict[int, bool] = {}
 
     @property
     def thresholds(self) -> dict[str, float | None]:
-        """What is enough to leave, by exit; `None`: nobody leaves there.
+        """Exit threshold by name; `None` disables the exit.
 
-        In the criterion's own unit: at least so much confidence or margin,
-        at most so much entropy. The final exit has none.
+        In the unit of the criterion: a lower bound on confidence or margin,
+        an upper bound on entropy in nats. The final exit has no threshold.
         """
-        rule = self.state.rule
+        rule = self.calibration.rule
         return {
-            name: natural(threshold, rule.criterion)
-            for name, threshold in zip(
+            name: score_to_threshold(score, rule.criterion)
+            for name, score in zip(
                 self.exit_names[:-1], rule.thresholds, strict=False
             )
         }
 
     @property
     def fractions(self) -> dict[str, float]:
-        """The share of calibration samples that left at each exit."""
-        shares = self.state.point.fractions
+        """Share of the calibration samples that take each exit."""
+        shares = self.calibration.point.fractions
         return dict(zip(self.exit_names, shares, strict=True))
 
     @property
     def accuracy(self) -> float:
-        """The accuracy on the calibration samples."""
-        return self.state.point.accuracy
+        """Accuracy on the calibration samples."""
+        return self.calibration.point.accuracy
 
     @property
     def full_accuracy(self) -> float:
-        """The accuracy of the final exit on the same samples."""
-        return self.state.accuracies[-1]
+        """Accuracy of the final exit on the same samples."""
+        return self.calibration.accuracies[-1]
 
     @property
     def cost(self) -> float:
-        """The expected cost of a sample, heads tried on the way included."""
-        return self.state.point.cost
+        """Expected cost per sample, all evaluated heads included."""
+        return self.calibration.point.cost
 
     @property
     def full_cost(self) -> float:
-        """The cost of a sample in the model without exits."""
-        return self.state.costs.full
+        """Cost per sample of the model without exits."""
+        return self.calibration.costs.full
 
     @property
-    def curve(self) -> tuple[ExitPoint, ...]:
-        """Every choice that was tried, cheapest first."""
-        return self.state.points
+    def curve(self) -> tuple[OperatingPoint, ...]:
+        """Every point that the search evaluated, cheapest first."""
+        return self.calibration.points
 
     @property
-    def front(self) -> tuple[ExitPoint, ...]:
-        """The choices of `curve` that no cheaper one equals."""
-        return pareto(self.state.points)
+    def front(self) -> tuple[OperatingPoint, ...]:
+        """The Pareto front of `curve`: accuracy against cost."""
+        return accuracy_cost_front(self.curve)
 
     def predict(
         self,
@@ -129,78 +121,80 @@ class CalibratedExits:
         return_exits: bool = False,
         mode: str = "auto",
     ) -> Any:
-        """Answers samples, each by as few stages as it needs.
+        """Predicts with early exits.
 
         Args:
-            x: Arrays as the model takes them.
-            batch_size: Samples a call at most. Defaults to `256`.
-            return_exits: Whether to return the exits too. Defaults to
+            x: Arrays, as for the model's `predict`.
+            batch_size: Samples per call, at most. Defaults to `256`.
+            return_exits: Whether to return the exit indices too. Defaults to
                 `False`.
-            mode: "stages" leaves early; "full" runs the model without exits;
-                "auto" times both once for each batch size and takes the
-                faster one, with a warning where that is the full model.
-                Defaults to `"auto"`.
+            mode: "stages" exits early; "full" runs the model without exits;
+                "auto" times both once per batch size and uses the faster one,
+                with a warning if that is the full model. Defaults to
+                `"auto"`.
 
         Returns:
-            The answers in the order of `x`, shape `(samples, classes)`; with
-            `return_exits` also the index of each sample's exit, shape
+            The predictions in the order of `x`, shape `(samples, classes)`;
+            with `return_exits` also the exit index of each sample, shape
             `(samples,)`.
 
         Raises:
-            ValueError: If an argument is out of range, or the model is not
-                the one that was calibrated.
+            ValueError: If an argument is out of range, or the weights have
+                changed since the calibration.
         """
         check_choice(mode, "mode", MODES)
         check_integer(batch_size, "batch_size", minimum=1)
         self.check_model()
         if mode == "full" or (
-            mode == "auto" and not self._faster(x, batch_size)
+            mode == "auto" and not self._stages_are_faster(x, batch_size)
         ):
-            answers = self._full().predict(x, batch_size=batch_size, verbose=0)
-            exits = np.full(len(answers), len(self.exit_names) - 1)
+            outputs = self._full().predict(x, batch_size=batch_size, verbose=0)
+            exits = np.full(len(outputs), len(self.exit_names) - 1)
         else:
-            answers, exits = self.runner(batch_size).run(x)
-        return (answers, exits) if return_exits else answers
+            outputs, exits = self.runner(batch_size).run(x)
+        return (outputs, exits) if return_exits else outputs
 
-    def runner(self, batch_size: int = 256) -> Runner:
-        """Returns what runs the stages.
+    def runner(self, batch_size: int = 256) -> StageRunner:
+        """Returns the object that runs the stages.
 
         Args:
-            batch_size: Samples a call at most. Defaults to `256`.
+            batch_size: Samples per call, at most. Defaults to `256`.
 
         Returns:
             The runner; it counts the calls of each stage.
         """
-        return Runner(self.stages, self.state.rule, batch_size)
+        return StageRunner(self.stages, self.calibration.rule, batch_size)
 
     def evaluate(
         self, x: Any, y: Any, *, batch_size: int = 256
     ) -> ExitEvaluation:
-        """Measures accuracy, exits and cost on other data.
+        """Measures accuracy, exit fractions and cost on labelled data.
 
         Args:
-            x: Arrays as the model takes them.
+            x: Arrays, as for the model's `predict`.
             y: Classes: integers of shape `(samples,)` or one-hot rows.
-            batch_size: Samples a call at most. Defaults to `256`.
+            batch_size: Samples per call, at most. Defaults to `256`.
 
         Returns:
-            The measurement; `print` it.
+            The report; `print` it.
         """
-        answers, exits = self.predict(
+        outputs, exits = self.predict(
             x, batch_size=batch_size, return_exits=True, mode="stages"
         )
-        truth = target_classes(y, len(answers), answers.shape[-1])
-        right = classes(answers, self.state.rule.is_probability) == truth
-        return ExitEvaluation.of(
-            self.exit_names, exits, right, self.state.costs
+        classes = predicted_classes(
+            outputs, self.calibration.rule.is_probability
+        )
+        targets = target_classes(y, len(outputs), outputs.shape[-1])
+        return ExitEvaluation.from_samples(
+            self.exit_names, exits, classes == targets, self.calibration.costs
         )
 
-    def report(self) -> str:
-        """Returns a table of exits, thresholds, shares and costs."""
-        return render_exits(self.exit_names, self.state)
+    def report(self) -> ExitCalibration:
+        """Returns thresholds, exit fractions, accuracy and cost by exit."""
+        return self.calibration
 
     def plot(self, path: Any = None) -> "Figure":
-        """Draws accuracy against cost, with the chosen point.
+        """Plots accuracy against cost, with the chosen point.
 
         Args:
             path: Picture file to write. Defaults to `None`: no file.
@@ -208,43 +202,55 @@ class CalibratedExits:
         Returns:
             The figure.
         """
-        from keras_netopt.plots.exits import exit_curve
-
         return exit_curve(self, path=path)
 
-    def export(self, path: Any, **options: Any) -> "ExitExport":
-        """Writes LiteRT files that leave early, runs and compares them.
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        single_file: bool = False,
+        quantize: str | None = None,
+        calibration_data: Any = None,
+        validation_data: tuple[Any, Any] | None = None,
+    ) -> ExitExport:
+        """Writes LiteRT files with early exits and verifies them.
 
         Args:
-            path: A folder for one file a stage, `thresholds.json` and
+            path: A folder for one file per stage, `thresholds.json` and
                 `runner.py`; with `single_file=True` a `.tflite` path.
-            **options: See `keras_netopt.depth.exits.exit_export.export_exits`:
-                `single_file`, `quantize`, `calibration_data`, `data`.
+            single_file: Whether to write one file. Defaults to `False`.
+            quantize: As in `export.to_litert`; a single file takes "dynamic"
+                only. Defaults to `None`.
+            calibration_data: Inputs for quantization ranges and for
+                verification. Defaults to `None`: the calibration samples.
+            validation_data: Held-out `(x, y)` for thresholds of quantized
+                files. Defaults to `None`: the calibration samples.
 
         Returns:
-            What was written, how exact and how fast it is.
+            The report; `print` it.
+
+        Raises:
+            ExportError: If a file fails to run, or its decisions differ from
+                those of Keras.
+            ValueError: If an argument is out of range, the backend is not
+                TensorFlow, quantized files have no samples, or the weights
+                have changed since the calibration.
         """
-        from keras_netopt.depth.exits.exit_export import export_exits
-
         self.check_model()
-        return export_exits(self, path, **options)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the thresholds in types that JSON knows."""
-        content = self.state.to_dict()
-        for stage, name in zip(content["stages"], self.exit_names, strict=True):
-            stage["name"] = name
-        content["fingerprint"] = {
-            "graph": self.graph_id,
-            "weights": self.weights_id,
-        }
-        return content
+        return export_exits(
+            self,
+            path,
+            single_file=single_file,
+            quantize=quantize,
+            calibration_data=calibration_data,
+            validation_data=validation_data or self.validation_data,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the thresholds to a JSON file.
 
         Args:
-            path: Where to write.
+            path: The file.
         """
         with open(path, "w", encoding="utf-8") as file:
             json.dump(self.to_dict(), file, indent=2)
@@ -253,43 +259,43 @@ class CalibratedExits:
     def load(
         cls, exit_model: ExitModel, path: str | os.PathLike[str]
     ) -> "CalibratedExits":
-        """Reads thresholds that belong to a model.
+        """Reads the thresholds of a model.
 
         Args:
-            exit_model: The model that was calibrated, or a reloaded copy.
-            path: What `save` or `export` wrote.
+            exit_model: The calibrated model, or a reloaded copy.
+            path: A file that `save` or `export` wrote.
 
         Returns:
             The calibrated exits, without the calibration samples.
 
         Raises:
-            ValueError: If they were found for another graph or weights.
+            ValueError: If the thresholds belong to another graph or other
+                weights.
         """
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
-        found = cls(exit_model, ExitState.from_dict(content))
-        told = content["fingerprint"]
-        if told != {"graph": found.graph_id, "weights": found.weights_id}:
-            what = "graph" if told["graph"] != found.graph_id else "weights"
-            raise ValueError(
-                "Argument `exit_model` must be the model that the thresholds "
-                f"were found for: its {what} differ. Received: exit_model="
-                f"{exit_model.name!r}, path={os.fspath(path)!r}. Calibrate "
-                "again"
-            )
+        found = cls(exit_model, ExitCalibration.from_dict(content))
+        for part in ("graph", "weights"):
+            if content["fingerprint"][part] != found.fingerprint[part]:
+                raise ValueError(
+                    "Argument `exit_model` must be the model that the "
+                    f"thresholds were calibrated for: its {part} differ. "
+                    f"Received: exit_model={exit_model.name!r}, "
+                    f"path={os.fspath(path)!r}. Call `calibrate` again"
+                )
         return found
 
     def check_model(self) -> None:
-        """Refuses a model whose weights have moved since the calibration.
+        """Refuses a model whose weights have changed since the calibration.
 
         Raises:
-            ValueError: If they have.
+            ValueError: If they have changed.
         """
-        if weights_fingerprint(self.exit_model) != self.weights_id:
+        if weights_fingerprint(self.exit_model) != self.fingerprint["weights"]:
             raise ValueError(
-                "Argument `exit_model` must be as it was calibrated: its "
-                "weights have changed since. Received: exit_model="
-                f"{self.exit_model.name!r}. RecordedCall `calibrate` again"
+                "Argument `exit_model` must have the weights that it was "
+                "calibrated with: its weights have changed since. Received: "
+                f"exit_model={self.exit_model.name!r}. Call `calibrate` again"
             )
 
     def _full(self) -> Any:
@@ -297,30 +303,31 @@ class CalibratedExits:
             self._backbone = self.exit_model.backbone()
         return self._backbone
 
-    def _faster(self, x: Any, batch_size: int) -> bool:
-        """Whether leaving early gains anything over one full pass."""
-        if batch_size not in self._pays:
-            self._pays[batch_size] = self._time(x, batch_size)
-        return self._pays[batch_size]
+    def _stages_are_faster(self, x: Any, batch_size: int) -> bool:
+        """Times both ways once per batch size."""
+        if batch_size not in self._is_faster:
+            self._is_faster[batch_size] = self._compare_times(x, batch_size)
+        return self._is_faster[batch_size]
 
-    def _time(self, x: Any, batch_size: int) -> bool:
-        feeds = {n: np.asarray(a) for n, a in self.stages.feeds(x).items()}
-        reach = 1.0 - np.cumsum([0.0, *self.state.point.fractions[:-1]])
-        early, full = stage_seconds(
+    def _compare_times(self, x: Any, batch_size: int) -> bool:
+        inputs = self.stages.named_inputs(x)
+        fractions = self.calibration.point.fractions
+        reach = 1.0 - np.cumsum([0.0, *fractions[:-1]])
+        early, full = time_stages(
             self.stages.stages,
-            lambda held: self._full().predict_on_batch(
-                self.stages.pack(held, self.exit_model.input)
+            lambda batch: self._full().predict_on_batch(
+                self.stages.to_model_inputs(batch, self.exit_model.input)
             ),
-            feeds,
+            {name: np.asarray(array) for name, array in inputs.items()},
             [float(share) for share in reach],
             batch_size,
         )
         if early >= full:
             warnings.warn(
-                f"CalibratedExits: at batch size {batch_size} leaving early "
-                f"takes {1e3 * early:.3g} ms where one full pass takes "
-                f"{1e3 * full:.3g} ms, so the full model answers. Pass "
-                "`mode='stages'` to leave early all the same.",
+                f"CalibratedExits: at batch size {batch_size} the stages take "
+                f"{1e3 * early:.3g} ms and the full model {1e3 * full:.3g} "
+                "ms, so the full model is used. Pass `mode='stages'` to exit "
+                "early anyway.",
                 stacklevel=5,
             )
         return early < full

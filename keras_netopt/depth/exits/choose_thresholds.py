@@ -1,47 +1,53 @@
-"""From what was measured to thresholds."""
+"""Chooses exit thresholds from measured scores."""
 
 import math
 
 import numpy as np
 
 from keras_netopt.depth.exits import threshold_search as search
+from keras_netopt.depth.exits.exit_calibration import (
+    CalibrationGoal,
+    ExitCalibration,
+)
 from keras_netopt.depth.exits.exit_costs import ExitCosts
-from keras_netopt.depth.exits.exit_state import CalibrationGoal, ExitState
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
-from keras_netopt.depth.exits.runner import ExitRule
+from keras_netopt.depth.exits.stage_runner import ExitRule
 
 
 def choose_thresholds(
+    exit_names: tuple[str, ...],
     measured: MeasuredExits,
     costs: ExitCosts,
     goal: CalibrationGoal,
     criterion: str,
     notes: tuple[str, ...] = (),
-) -> ExitState:
-    """Chooses thresholds that reach a goal on measured samples.
+) -> ExitCalibration:
+    """Chooses the thresholds that meet a budget on measured samples.
 
     Args:
-        measured: How sure and how right each exit is.
-        costs: What a sample costs by exit.
-        goal: What is to be reached.
-        criterion: What says how sure an answer is.
-        notes: What was noticed before. Defaults to `()`.
+        exit_names: Names of the exits, the final one last.
+        measured: Scores and correctness of each exit.
+        costs: Cost by exit.
+        goal: The budget.
+        criterion: The exit criterion.
+        notes: Warnings about the samples. Defaults to `()`.
 
     Returns:
-        The thresholds and what they give.
+        The thresholds, with what they give on these samples.
 
     Raises:
-        ValueError: If a budget cannot be reached.
+        ValueError: If the budget cannot be met.
     """
     scores, correct = measured.scores, measured.correct
     by_exit = np.array(costs.by_exit)
-    points = search.sweep(scores, correct, by_exit)
-    chosen = _choose(goal, points, measured)
-    thresholds = settle(scores, chosen.thresholds)
-    return ExitState(
+    points = search.sweep_thresholds(scores, correct, by_exit)
+    chosen = _choose_point(goal, points, measured)
+    thresholds = center_thresholds(scores, chosen.thresholds)
+    return ExitCalibration(
+        exit_names=exit_names,
         rule=ExitRule(criterion, thresholds, measured.is_probability),
         costs=costs,
-        point=search.evaluate_point(scores, correct, by_exit, thresholds),
+        point=search.evaluate_thresholds(scores, correct, by_exit, thresholds),
         points=points,
         accuracies=measured.accuracies,
         samples=measured.samples,
@@ -50,55 +56,55 @@ def choose_thresholds(
     )
 
 
-def settle(
+def center_thresholds(
     scores: np.ndarray, thresholds: tuple[float, ...]
 ) -> tuple[float, ...]:
-    """Moves each threshold half way to the next less sure sample.
+    """Moves each threshold halfway to the next lower score.
 
-    The sample that set it stays on its side when another batch size rounds
-    its score the other way.
+    Scores are rounded differently at other batch sizes; the margin keeps the
+    sample that defined the threshold on its side.
 
     Example:
 
-    >>> settle(np.array([[0.5, 1.0], [1.0, 1.0]]), (1.0, -math.inf))
+    >>> center_thresholds(np.array([[0.5, 1.0], [1.0, 1.0]]), (1.0, -math.inf))
     (0.75, -inf)
 
     Args:
         scores: Shape `(samples, exits)`.
-        thresholds: One an exit, each a score or infinite.
+        thresholds: One score per exit, possibly infinite.
 
     Returns:
-        Thresholds that decide alike on these samples.
+        Thresholds with the same decisions on these samples.
     """
-    found = []
+    centered = []
     for k, threshold in enumerate(thresholds):
         below = scores[scores[:, k] < threshold, k]
         above = scores[scores[:, k] >= threshold, k]
         if math.isfinite(threshold) and len(below) and len(above):
             threshold = float((below.max() + above.min()) / 2)
-        found.append(threshold)
-    return tuple(found)
+        centered.append(threshold)
+    return tuple(centered)
 
 
-def _choose(
+def _choose_point(
     goal: CalibrationGoal,
-    points: tuple[search.ExitPoint, ...],
+    points: tuple[search.OperatingPoint, ...],
     measured: MeasuredExits,
-) -> search.ExitPoint:
+) -> search.OperatingPoint:
     if goal.kind == "max_accuracy_drop":
-        return search.cheapest_within(
+        return search.cheapest_within_drop(
             points,
             measured.full_accuracy,
             goal.budget,
             samples=measured.samples,
-            confidence=goal.confidence,
+            confidence_level=goal.confidence_level,
         )
-    point = search.best_within(points, goal.budget)
+    point = search.most_accurate_within(points, goal.budget)
     if point is None:
         cheapest = points[0]
         raise ValueError(
             f"Argument `{goal.kind}` must be at least {cheapest.cost:,.6g}, "
-            "what the cheapest point costs (accuracy "
+            "the cost of the cheapest point (accuracy "
             f"{cheapest.accuracy:.4f}). Received: "
             f"{goal.kind}={goal.budget:,.6g}"
         )

@@ -1,11 +1,11 @@
-"""Answers with a network that leaves early: numpy and LiteRT alone.
+"""Runs exported early-exit stages with numpy and the LiteRT interpreter.
 
-Stands beside `thresholds.json` and the stage files it names:
+The file is placed next to `thresholds.json` and the stage files named there:
 
     python runner.py sample.npy
 
-or, in a program, `DeviceRunner(folder).run(sample)` for one sample with a
-batch axis of 1, or a dictionary of samples by input name.
+In a program, `DeviceRunner(folder).run(sample)` takes one sample with a batch
+axis of 1, or a dictionary of such arrays by input name.
 """
 
 import json
@@ -24,7 +24,7 @@ def _interpreter(path):
 
 
 class DeviceStage:
-    """One file, run by the names in its signature."""
+    """One stage file, run by the names in its signature."""
 
     def __init__(self, folder, row):
         path = os.path.join(folder, row["file"])
@@ -32,16 +32,17 @@ class DeviceStage:
         self.inputs = row["inputs"]
         self.threshold = row["threshold"]
 
-    def run(self, held):
+    def run(self, tensors):
         """Returns the outputs by name."""
-        return self.runner(**{name: held[name] for name in self.inputs})
+        return self.runner(**{name: tensors[name] for name in self.inputs})
 
 
 class DeviceRunner:
-    """The stages and the thresholds between them.
+    """The stages and the exit thresholds between them.
 
     Args:
-        folder: The folder that was exported. Defaults to `None`: this one.
+        folder: The exported folder. Defaults to `None`: the folder of this
+            file.
     """
 
     def __init__(self, folder=None):
@@ -55,58 +56,58 @@ class DeviceRunner:
         ]
 
     def run(self, x):
-        """Answers one sample.
+        """Predicts one sample.
 
         Args:
             x: An array with a batch axis of 1, or a dictionary of them.
 
         Returns:
-            The answer, and the number of the exit.
+            The prediction, and the index of the exit.
         """
-        held = dict(x) if isinstance(x, dict) else {self._only(): x}
-        for number, stage in enumerate(self.stages):
-            made = stage.run(held)
-            answer = made.pop("logits")
-            held.update(made)
-            if number == len(self.stages) - 1 or self._is_sure(
-                answer, stage.threshold
+        tensors = dict(x) if isinstance(x, dict) else {self._only_input(): x}
+        for index, stage in enumerate(self.stages):
+            outputs = stage.run(tensors)
+            prediction = outputs.pop("logits")
+            tensors.update(outputs)
+            if index == len(self.stages) - 1 or self._is_confident(
+                prediction, stage.threshold
             ):
-                return answer, number
-        raise ValueError("thresholds.json names no stage")
+                return prediction, index
+        raise ValueError("thresholds.json lists no stage")
 
-    def _only(self):
+    def _only_input(self):
         names = self.settings["inputs"]
         if len(names) != 1:
             raise ValueError(f"Pass a dictionary with the inputs {names}")
         return names[0]
 
-    def _is_sure(self, answer, threshold):
+    def _is_confident(self, prediction, threshold):
         if threshold is None:
             return False
-        likely = self._probabilities(answer[0].astype("float64"))
+        probabilities = self._probabilities(prediction[0].astype("float64"))
         criterion = self.settings["criterion"]
         if criterion == "entropy":
-            logs = np.log(np.maximum(likely, np.finfo("float64").tiny))
-            return -(likely * logs).sum() <= threshold
-        second, first = np.sort(likely)[-2:]
-        sure = first if criterion == "confidence" else first - second
-        return sure >= threshold
+            logs = np.log(np.maximum(probabilities, np.finfo("float64").tiny))
+            return -(probabilities * logs).sum() <= threshold
+        second, first = np.sort(probabilities)[-2:]
+        score = first if criterion == "confidence" else first - second
+        return score >= threshold
 
-    def _probabilities(self, answer):
-        is_probability = self.settings["answers"] == "probabilities"
+    def _probabilities(self, prediction):
+        is_probability = self.settings["output_type"] == "probabilities"
         if not is_probability:
-            answer = answer / self.settings["temperature"]
-        if len(answer) == 1:
-            value = (
-                answer[0] if is_probability else 1 / (1 + np.exp(-answer[0]))
-            )
+            prediction = prediction / self.settings["temperature"]
+        if len(prediction) == 1:
+            value = prediction[0]
+            if not is_probability:
+                value = 1 / (1 + np.exp(-value))
             return np.array([1.0 - value, value])
         if is_probability:
-            return answer
-        answer = np.exp(answer - answer.max())
-        return answer / answer.sum()
+            return prediction
+        prediction = np.exp(prediction - prediction.max())
+        return prediction / prediction.sum()
 
 
 if __name__ == "__main__":
-    found, place = DeviceRunner().run(np.load(sys.argv[1]))
-    print(f"class {int(found[0].argmax())}, exit {place}")
+    found, exit_index = DeviceRunner().run(np.load(sys.argv[1]))
+    print(f"class {int(found[0].argmax())}, exit {exit_index}")

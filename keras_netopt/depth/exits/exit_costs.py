@@ -1,4 +1,4 @@
-"""What a sample costs by the exit at which it leaves."""
+"""Cost of a sample by the exit that it takes."""
 
 import os
 import tempfile
@@ -11,7 +11,7 @@ import numpy as np
 from keras_netopt.cost.measure_latency import measure_latency
 from keras_netopt.cost.summarize import summarize
 from keras_netopt.depth.exits.exit_model import ExitModel
-from keras_netopt.depth.exits.stages import ModelStages
+from keras_netopt.depth.exits.model_stages import ModelStages
 from keras_netopt.export.litert_export import to_litert
 
 ROUNDS = 100
@@ -20,7 +20,7 @@ FULL = "without exits"
 
 @dataclass(frozen=True)
 class ExitCosts:
-    """What a sample costs, by the exit at which it leaves.
+    """Cost of a sample by the exit that it takes.
 
     Example:
 
@@ -29,7 +29,8 @@ class ExitCosts:
 
     Args:
         unit: "MACs" or "ms".
-        by_exit: Cumulative cost, every head tried on the way included.
+        by_exit: Cumulative cost of the stages up to each exit, all their
+            heads included.
         full: Cost of the model without exits.
     """
 
@@ -38,8 +39,13 @@ class ExitCosts:
     full: float
 
 
-def count_macs(model: ExitModel, stages: ModelStages) -> ExitCosts:
-    """Counts the MACs of a sample that leaves at each exit.
+def format_cost(cost: float, unit: str) -> str:
+    """Formats MACs as an integer, milliseconds with three decimals."""
+    return f"{cost:,.0f}" if unit == "MACs" else f"{cost:.3f}"
+
+
+def count_exit_macs(model: ExitModel, stages: ModelStages) -> ExitCosts:
+    """Counts the MACs per sample up to each exit.
 
     Args:
         model: A model with exits.
@@ -49,37 +55,37 @@ def count_macs(model: ExitModel, stages: ModelStages) -> ExitCosts:
         The costs.
 
     Raises:
-        ValueError: If a layer has no rule.
+        ValueError: If the MACs of a layer cannot be counted.
     """
-    counted = [_macs(stage.model) for stage in stages.stages]
-    by_exit = tuple(float(total) for total in np.cumsum(counted))
+    by_stage = [_macs(stage.model) for stage in stages.stages]
+    by_exit = tuple(float(total) for total in np.cumsum(by_stage))
     return ExitCosts("MACs", by_exit, float(_macs(model.backbone())))
 
 
-def measure_milliseconds(
-    model: ExitModel, stages: ModelStages, feeds: dict[str, Any]
+def measure_exit_latency(
+    model: ExitModel, stages: ModelStages, inputs: dict[str, Any]
 ) -> ExitCosts:
-    """Times one sample that leaves at each exit.
+    """Measures the latency of one sample up to each exit.
 
-    On TensorFlow these are LiteRT files on one thread, which is what ships;
-    elsewhere one call of Keras a stage.
+    On TensorFlow it runs LiteRT files on one thread, as in deployment; on the
+    other backends one Keras call per stage.
 
     Args:
         model: A model with exits.
         stages: Its stages.
-        feeds: Inputs, by name.
+        inputs: Inputs by name.
 
     Returns:
-        The costs; all medians of one interleaved loop.
+        The costs, medians of one interleaved loop.
     """
     with tempfile.TemporaryDirectory() as folder:
         if keras.backend.backend() == "tensorflow":
             subjects, x = _files(model, stages, folder), None
         else:
-            subjects, x = _calls(model, stages, feeds), ()
+            subjects, x = _calls(model, stages, inputs), ()
         report = measure_latency(subjects, x, rounds=ROUNDS)
-    taken = [report[stage.name].median for stage in stages.stages]
-    by_exit = tuple(float(total) for total in np.cumsum(taken))
+    by_stage = [report[stage.name].median for stage in stages.stages]
+    by_exit = tuple(float(total) for total in np.cumsum(by_stage))
     return ExitCosts("ms", by_exit, report[FULL].median)
 
 
@@ -88,9 +94,9 @@ def _macs(model: keras.Model) -> int:
     if report.unknown:
         names = [row.name for row in report.unknown]
         raise ValueError(
-            "Argument `exit_model` must hold layers whose MACs can be "
-            f"counted. Received: {names} without a rule. Pass "
-            "`max_latency_ms` to choose by the clock"
+            "Argument `exit_model` must consist of layers whose MACs can be "
+            f"counted. Received: {names} without a MAC rule. Pass "
+            "`max_latency_ms` for a budget in milliseconds"
         )
     return report.macs
 
@@ -108,19 +114,17 @@ def _files(
 
 
 def _calls(
-    model: ExitModel, stages: ModelStages, feeds: dict[str, Any]
+    model: ExitModel, stages: ModelStages, inputs: dict[str, Any]
 ) -> dict[str, Any]:
-    first = {name: np.asarray(value)[:1] for name, value in feeds.items()}
-    backbone, held = model.backbone(), dict(first)
-    flat = [first[name] for name in stages.inputs]
-    whole = keras.tree.pack_sequence_as(model.input, flat)
-    calls = {FULL: _bound(backbone, whole)}
+    tensors = {name: np.asarray(value)[:1] for name, value in inputs.items()}
+    sample = stages.to_model_inputs(tensors, model.input)
+    calls = {FULL: _bind(model.backbone(), sample)}
     for stage in stages.stages:
-        reads = {name: held[name] for name in stage.inputs}
-        calls[stage.name] = _bound(stage.model, reads)
-        held.update(stage.model.predict_on_batch(reads))
+        stage_inputs = {name: tensors[name] for name in stage.inputs}
+        calls[stage.name] = _bind(stage.model, stage_inputs)
+        tensors.update(stage.model.predict_on_batch(stage_inputs))
     return calls
 
 
-def _bound(model: keras.Model, reads: Any) -> Any:
-    return lambda _: model.predict_on_batch(reads)
+def _bind(model: keras.Model, inputs: Any) -> Any:
+    return lambda _: model.predict_on_batch(inputs)

@@ -1,4 +1,4 @@
-"""Short names for a graph and for the weights in it."""
+"""Short hashes of a model's graph and of its weights."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ DIGITS = 16
 
 
 def graph_fingerprint(model: keras.Model) -> str:
-    """Hashes which layers a model calls, in what order and on what shapes.
+    """Hashes the layers that a model calls, in order, with their shapes.
 
     Example:
 

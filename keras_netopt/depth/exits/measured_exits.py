@@ -1,33 +1,34 @@
-"""What every exit answered on the calibration samples."""
+"""Scores and correctness of every exit on the calibration samples."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from keras_netopt.depth.exits.confidence import (
+from keras_netopt.depth.exits.exit_criteria import (
     are_probabilities,
-    classes,
-    scores,
+    exit_scores,
+    predicted_classes,
 )
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredExits:
-    """How sure and how right each exit is, sample by sample.
+    """Scores and correctness of every exit, per sample.
 
     Example:
 
     >>> import numpy as np
     >>> early, late = np.array([[0.6, 0.4]]), np.array([[0.1, 0.9]])
-    >>> found = MeasuredExits.of([early, late], [1], "confidence")
+    >>> found = MeasuredExits.from_outputs([early, late], [1], "confidence")
     >>> found.correct
     array([[False,  True]])
 
     Args:
-        scores: Shape `(samples, exits)`; higher is surer.
-        correct: Whether the answer is right, of the same shape.
-        is_probability: Whether the answers are no logits.
+        scores: Shape `(samples, exits)`; higher is more confident.
+        correct: Whether the prediction is correct, of the same shape.
+        is_probability: `True` if the outputs are probabilities, `False` for
+            logits.
     """
 
     scores: np.ndarray
@@ -41,56 +42,56 @@ class MeasuredExits:
 
     @property
     def accuracies(self) -> tuple[float, ...]:
-        """The accuracy of each exit on all samples."""
+        """Accuracy of each exit on all samples."""
         return tuple(float(a) for a in self.correct.mean(axis=0))
 
     @property
     def full_accuracy(self) -> float:
-        """The accuracy of the final exit."""
+        """Accuracy of the final exit."""
         return self.accuracies[-1]
 
     @classmethod
-    def of(
-        cls, answers: list[np.ndarray], y: Any, criterion: str
+    def from_outputs(
+        cls, outputs: list[np.ndarray], y: Any, criterion: str
     ) -> "MeasuredExits":
-        """Measures answers against targets.
+        """Scores outputs and compares them with targets.
 
         Args:
-            answers: Shape `(samples, classes)`, one array an exit.
+            outputs: One array of shape `(samples, classes)` per exit.
             y: Classes, integers or one-hot rows.
-            criterion: What says how sure an answer is.
+            criterion: The exit criterion.
 
         Returns:
             The measurement.
 
         Raises:
-            ValueError: If shapes do not fit, or an answer is NaN.
+            ValueError: If shapes do not fit, or an output is NaN.
         """
-        for answer in answers:
-            if answer.ndim != 2:
+        for output in outputs:
+            if output.ndim != 2:
                 raise ValueError(
-                    "Argument `exit_model` must answer with (samples, "
-                    f"classes). Received: answers of shape {answer.shape}"
+                    "Argument `exit_model` must have outputs of shape "
+                    f"(samples, classes). Received: shape {output.shape}"
                 )
-        held = np.stack([a.astype("float64") for a in answers], axis=1)
-        if np.isnan(held).any():
-            bad = int(np.isnan(held).any(axis=(1, 2)).sum())
+        stacked = np.stack([o.astype("float64") for o in outputs], axis=1)
+        is_nan = np.isnan(stacked).any(axis=(1, 2))
+        if is_nan.any():
             raise ValueError(
-                "Argument `x_val` must give answers that are numbers. "
-                f"Received: NaN for {bad} of {len(held)} samples. Look for "
-                "NaN in the data and in the weights"
+                "Argument `x` must give finite predictions. Received: NaN for "
+                f"{int(is_nan.sum())} of {len(stacked)} samples. Look for NaN "
+                "in the data and in the weights"
             )
-        is_probability = are_probabilities(held)
-        truth = target_classes(y, len(held), held.shape[-1])
+        is_probability = are_probabilities(stacked)
+        targets = target_classes(y, len(stacked), stacked.shape[-1])
         return cls(
-            scores(held, criterion, is_probability),
-            classes(held, is_probability) == truth[:, None],
+            exit_scores(stacked, criterion, is_probability),
+            predicted_classes(stacked, is_probability) == targets[:, None],
             is_probability,
         )
 
 
 def target_classes(y: Any, samples: int, units: int) -> np.ndarray:
-    """Returns targets as class numbers.
+    """Returns targets as class indices.
 
     Example:
 
@@ -100,14 +101,14 @@ def target_classes(y: Any, samples: int, units: int) -> np.ndarray:
 
     Args:
         y: Integers of shape `(samples,)` or `(samples, 1)`, or one-hot rows.
-        samples: How many there must be.
-        units: Width of an answer.
+        samples: Expected number of samples.
+        units: Number of output units.
 
     Returns:
         Integers of shape `(samples,)`.
 
     Raises:
-        ValueError: If they do not fit the answers.
+        ValueError: If the shape does not fit the outputs.
     """
     values = np.asarray(y)
     if values.ndim == 2 and values.shape[1] == 1:
@@ -119,7 +120,7 @@ def target_classes(y: Any, samples: int, units: int) -> np.ndarray:
     )
     if values.shape != (samples,) or not whole:
         raise ValueError(
-            f"Argument `y_val` must hold the classes of {samples} samples: "
+            f"Argument `y` must hold the classes of {samples} samples: "
             "integers of shape (samples,) or one-hot rows. Received: shape "
             f"{np.shape(y)} of dtype {np.asarray(y).dtype}"
         )

@@ -1,8 +1,8 @@
-"""What a model was trained on, as far as a later check needs it.
+"""Hashes of the training samples of a model.
 
-Thresholds that are chosen on the samples a model has learnt by heart are too
-bold. So `fit` keeps a hash of up to `KEPT` samples, evenly spread, and
-`calibrate` looks how many of its own samples are among them.
+Thresholds calibrated on training samples are too optimistic. `fit` keeps a
+hash of up to `MAX_HASHES` evenly spaced samples, and `calibrate` estimates how
+many of its own samples are among them.
 """
 
 import base64
@@ -13,14 +13,14 @@ from typing import Any
 import keras
 import numpy as np
 
-KEPT = 2048
-FITS = 4
+MAX_HASHES = 2048
+MAX_FITS = 4
 HASH_BYTES = 8
 
 
 @dataclass
 class TrainingRecord:
-    """Hashes of samples that `fit` was given.
+    """Hashes of the samples passed to `fit`.
 
     Example:
 
@@ -28,44 +28,45 @@ class TrainingRecord:
     >>> record = TrainingRecord()
     >>> x = np.arange(12.0).reshape(6, 2)
     >>> record.add(x)
-    >>> record.share_of(x[:3]), record.share_of(x + 0.5)
+    >>> record.fraction_seen(x[:3]), record.fraction_seen(x + 0.5)
     (1.0, 0.0)
 
     Args:
-        fits: The number of samples and the hashes that were kept, a fit.
-        unknown: Whether a fit was given data that cannot be looked at.
+        fits: Number of samples and their hashes, for each `fit` call.
+        unknown: Whether a `fit` call was given a data set, which is not
+            hashed.
     """
 
     fits: list[tuple[int, frozenset[bytes]]] = field(default_factory=list)
     unknown: bool = False
 
     def add(self, x: Any, validation_split: float = 0.0) -> None:
-        """Notes the inputs of one fit, without the part held out.
+        """Records the inputs of one `fit` call, without the validation split.
 
         Args:
-            x: What `fit` was given; data sets are noted as unknown.
-            validation_split: As `fit` was given it. Defaults to `0.0`.
+            x: The inputs; a data set is recorded as unknown.
+            validation_split: As in `fit`. Defaults to `0.0`.
         """
         rows = _rows(x)
         if rows is None:
             self.unknown = True
             return
         count = int(len(rows) * (1.0 - (validation_split or 0.0)))
-        chosen = np.unique(np.linspace(0, count - 1, KEPT).astype(int))
+        chosen = np.unique(np.linspace(0, count - 1, MAX_HASHES).astype(int))
         if not count:
             return
         entry = (count, frozenset(_hash(rows[k]) for k in chosen))
         if entry not in self.fits:
-            self.fits = [*self.fits, entry][-FITS:]
+            self.fits = [*self.fits, entry][-MAX_FITS:]
 
-    def share_of(self, x: Any) -> float:
-        """Estimates how many of some samples a fit has seen.
+    def fraction_seen(self, x: Any) -> float:
+        """Estimates the share of samples that were passed to `fit`.
 
         Args:
             x: Inputs, as `add` takes them.
 
         Returns:
-            A share in [0, 1]; 0 where nothing is known.
+            A share in [0, 1]; 0 if nothing is known.
         """
         rows = _rows(x)
         if rows is None or not self.fits or not len(rows):
@@ -78,7 +79,7 @@ class TrainingRecord:
         return min(1.0, max(shares))
 
     def get_config(self) -> list[dict[str, Any]]:
-        """Returns the record in types that JSON knows."""
+        """Returns the record as JSON-safe values."""
         return [
             {
                 "samples": count,
@@ -89,7 +90,7 @@ class TrainingRecord:
 
     @classmethod
     def from_config(cls, config: list[dict[str, Any]]) -> "TrainingRecord":
-        """Builds the record again."""
+        """Builds the record from `get_config`'s result."""
         fits = []
         for entry in config:
             raw = base64.b64decode(entry["hashes"])

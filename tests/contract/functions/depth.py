@@ -1,4 +1,4 @@
-"""Rows of the contract for adaptive depth."""
+"""Contract settings of the adaptive-depth functions."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def _dropping(**changed: Any) -> Call:
 
 def _add_exits(**changed: Any) -> Call:
     return lambda model, folder: (
-        depth.add_exits(model, **{"at": ["hidden"], **changed}).exit_names
+        depth.add_exits(model, **{"layers": ["hidden"], **changed}).exit_names
     )
 
 
@@ -36,11 +36,11 @@ def _calibrate(**changed: Any) -> Call:
     x, y = zoo.data("mlp", samples=120)
 
     def call(model, folder):
-        keras.utils.set_random_seed(7)  # The heads are new each time.
+        keras.utils.set_random_seed(7)  # The heads are initialized anew.
         arguments = {
-            "exit_model": depth.add_exits(model, at=["hidden"]),
-            "x_val": x,
-            "y_val": y,
+            "exit_model": depth.add_exits(model, layers=["hidden"]),
+            "x": x,
+            "y": y,
             "max_macs": 200,
             **changed,
         }
@@ -64,12 +64,20 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="depth.extract",
-        call=lambda model, folder: depth.extract(_droppable()).count_params(),
+        piece="depth.extract_subnetwork",
+        call=lambda model, folder: depth.extract_subnetwork(
+            _droppable()
+        ).count_params(),
         bad={
-            "model": lambda model, folder: depth.extract(NOT_A_MODEL),
-            "keep": lambda model, folder: depth.extract(_droppable(), [9]),
-            "copy": lambda model, folder: depth.extract(_droppable(), copy=1),
+            "model": lambda model, folder: depth.extract_subnetwork(
+                NOT_A_MODEL
+            ),
+            "keep": lambda model, folder: depth.extract_subnetwork(
+                _droppable(), [9]
+            ),
+            "copy": lambda model, folder: depth.extract_subnetwork(
+                _droppable(), copy=1
+            ),
         },
     ),
     FunctionSetting(
@@ -86,11 +94,11 @@ FUNCTIONS = (
         is_pruned=False,
         bad={
             "model": lambda model, folder: depth.add_exits(NOT_A_MODEL),
-            "at": _add_exits(at=["hiden"]),
+            "layers": _add_exits(layers=["hiden"]),
             "heads": _add_exits(heads=[NOT_A_MODEL]),
-            "weights": _add_exits(weights=-1),
-            "distill": _add_exits(distill=0),
-            "freeze": _add_exits(freeze=1),
+            "weights": _add_exits(loss_weights=-1),
+            "distill_temperature": _add_exits(distill_temperature=0),
+            "freeze_backbone": _add_exits(freeze_backbone=1),
         },
         free=("name",),
     ),
@@ -100,15 +108,15 @@ FUNCTIONS = (
         is_pruned=False,
         bad={
             "exit_model": _calibrate(exit_model=NOT_A_MODEL),
-            "x_val": _calibrate(x_val=np.zeros((0, 8), "float32")),
-            "y_val": _calibrate(y_val=np.zeros(3)),
+            "x": _calibrate(x=np.zeros((0, 8), "float32")),
+            "y": _calibrate(y=np.zeros(3)),
             "max_accuracy_drop": _calibrate(
                 max_macs=None, max_accuracy_drop=1.0
             ),
             "max_macs": _calibrate(max_macs=-1),
             "max_latency_ms": _calibrate(max_macs=None, max_latency_ms=0),
-            "criterion": _calibrate(criterion="mood"),
-            "confidence": _calibrate(confidence=0.9),
+            "criterion": _calibrate(criterion="gut"),
+            "confidence_level": _calibrate(confidence_level=0.9),
         },
     ),
 )

@@ -6,11 +6,11 @@ import pytest
 from depth.exits import nets
 
 import keras_netopt as netopt
-from keras_netopt.depth.exits.choose_thresholds import settle
+from keras_netopt.depth.exits.choose_thresholds import center_thresholds
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
 from keras_netopt.depth.exits.threshold_search import (
-    evaluate_point,
-    thresholds_for,
+    evaluate_thresholds,
+    thresholds_for_fractions,
 )
 
 
@@ -26,11 +26,11 @@ def held_out():
 
 @pytest.fixture(scope="session")
 def trained(data):
-    """Three answers, the last the best; nobody may change its weights."""
+    """Three exits, the last the best; tests must not change its weights."""
     keras.utils.set_random_seed(0)
     model = netopt.depth.add_exits(
         nets.residual_net(),
-        at=["first", "second"],
+        layers=["first", "second"],
         heads=[nets.flat_head(), nets.flat_head()],
     )
     nets.compiled(model).fit(*data, epochs=5, batch_size=64, verbose=0)
@@ -39,18 +39,22 @@ def trained(data):
 
 @pytest.fixture(scope="session")
 def exits(trained, held_out):
-    """Two fifths leave first, then as many as go to the end."""
-    state = netopt.depth.calibrate(trained, *held_out, max_macs=2000).state
+    """Exit fractions 0.4, 0.3 and 0.3."""
+    calibration = netopt.depth.calibrate(
+        trained, *held_out, max_macs=2000
+    ).report()
     found = trained.predict(held_out[0], verbose=0)
-    answers = [found[name] for name in trained.exit_names]
-    measured = MeasuredExits.of(answers, held_out[1], "confidence")
-    chosen = thresholds_for(measured.scores, (0.4, 0.3, 0.3))
-    thresholds = settle(measured.scores, chosen)
-    costs = np.array(state.costs.by_exit)
-    point = evaluate_point(measured.scores, measured.correct, costs, thresholds)
-    rule = dataclasses.replace(state.rule, thresholds=thresholds)
+    outputs = [found[name] for name in trained.exit_names]
+    measured = MeasuredExits.from_outputs(outputs, held_out[1], "confidence")
+    chosen = thresholds_for_fractions(measured.scores, (0.4, 0.3, 0.3))
+    thresholds = center_thresholds(measured.scores, chosen)
+    costs = np.array(calibration.costs.by_exit)
+    point = evaluate_thresholds(
+        measured.scores, measured.correct, costs, thresholds
+    )
+    rule = dataclasses.replace(calibration.rule, thresholds=thresholds)
     return netopt.depth.CalibratedExits(
         trained,
-        dataclasses.replace(state, rule=rule, point=point),
-        data=held_out,
+        dataclasses.replace(calibration, rule=rule, point=point),
+        validation_data=held_out,
     )

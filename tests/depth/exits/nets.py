@@ -1,4 +1,4 @@
-"""Small models with exits, and data that are easy for some samples."""
+"""Small models, and data with easy and hard samples."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ BACKEND = keras.backend.backend()
 
 
 def make_data(samples, seed=0):
-    """Images whose class is plain to see for some and hidden for others."""
+    """Images whose class has a signal of random strength."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, CLASSES, samples).astype("int32")
     x = rng.standard_normal((samples, 8, 8, 1)).astype("float32")
@@ -20,7 +20,7 @@ def make_data(samples, seed=0):
 
 
 def residual_net():
-    """Skip connections that cross the places of both exits."""
+    """Skip connections that cross both exits."""
     inputs = keras.Input((8, 8, 1), name="image")
     x = layers.Conv2D(4, 3, 2, padding="same", name="stem")(inputs)
     x = layers.BatchNormalization(momentum=0.9, name="norm")(x)
@@ -57,7 +57,7 @@ def nested_net():
 
 
 def flat_head():
-    """A head that sees where things are."""
+    """A head without pooling."""
     return keras.Sequential([layers.Flatten(), layers.Dense(CLASSES)])
 
 

@@ -1,4 +1,4 @@
-"""A model with exits, cut into the stages between them."""
+"""Splits a model with exits into the stages between them."""
 
 import re
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ LOGITS = "logits"
 
 @dataclass(frozen=True)
 class ModelStage:
-    """What is computed between two exits, with the head of the second.
+    """The computation between two exits, with the head of the second.
 
     Args:
-        name: The name of the exit at its end.
-        model: Takes a dictionary of named tensors, gives one: the features
-            that later stages read, and "logits".
+        name: Name of the exit at its end.
+        model: Maps a dictionary of named tensors to a dictionary: the
+            features that later stages read, and "logits".
         inputs: Names of the tensors that it reads.
-        features: Names of the tensors that it makes for later stages.
-        live: Names of all tensors that any later stage reads; those that
-            this stage did not make are handed on past it.
+        features: Names of the tensors that it computes for later stages.
+        live: Names of all tensors that any later stage reads, those of
+            earlier stages included.
     """
 
     name: str
@@ -38,24 +38,25 @@ class ModelStages:
     """The stages of a model, in order.
 
     Args:
-        stages: One an exit.
-        inputs: Names of the inputs of the whole, in their flat order.
+        stages: One per exit.
+        inputs: Names of the model's inputs, in flat order.
     """
 
     stages: tuple[ModelStage, ...]
     inputs: tuple[str, ...]
 
-    def feeds(self, x: Any) -> dict[str, Any]:
-        """Names the arrays of one input structure.
+    def named_inputs(self, x: Any) -> dict[str, Any]:
+        """Returns the arrays of an input structure by name.
 
         Args:
-            x: What the model takes.
+            x: Arrays, as for the model's `predict`.
 
         Returns:
-            One array an input.
+            One array per input.
 
         Raises:
-            ValueError: If there are more or fewer arrays than inputs.
+            ValueError: If the number of arrays differs from the number of
+                inputs.
         """
         if isinstance(x, Mapping) and set(x) == set(self.inputs):
             return {name: x[name] for name in self.inputs}
@@ -67,24 +68,24 @@ class ModelStages:
             )
         return dict(zip(self.inputs, flat, strict=True))
 
-    def pack(self, feeds: Mapping[str, Any], structure: Any) -> Any:
-        """Arranges named arrays as the model takes them.
+    def to_model_inputs(self, inputs: Mapping[str, Any], structure: Any) -> Any:
+        """Arranges named arrays in the structure of the model's inputs.
 
         Args:
-            feeds: One array an input.
+            inputs: One array per input.
             structure: The model's `input`.
 
         Returns:
             The arrays in that structure.
         """
-        flat = [feeds[name] for name in self.inputs]
+        flat = [inputs[name] for name in self.inputs]
         return keras.tree.pack_sequence_as(structure, flat)
 
 
-def cut(model: Any) -> ModelStages:
-    """Cuts a model with exits between its exits; the layers are shared.
+def split_into_stages(model: Any) -> ModelStages:
+    """Splits a model at its exits; the stages share its layers.
 
-    A skip connection across a cut becomes one more input of the stage that
+    A skip connection across an exit becomes another input of the stage that
     reads it.
 
     Args:
@@ -94,29 +95,30 @@ def cut(model: Any) -> ModelStages:
         The stages.
 
     Raises:
-        ValueError: If a stage would need the state of a recurrent layer.
+        ValueError: If a layer is stateful, or a stage would read the state of
+            a recurrent layer.
     """
     recording = record(model)
-    _refuse_stateful(recording)
+    _check_stateless(recording)
     outputs = [recording.outputs[name] for name in model.exit_names]
-    parts = _parts(recording, outputs)
-    tensors, names = _named_tensors(recording, parts, outputs)
+    parts = _calls_by_stage(recording, outputs)
+    tensors, names = _crossing_tensors(recording, parts, outputs)
     stages = []
     for k, (name, calls) in enumerate(
         zip(model.exit_names, parts, strict=True)
     ):
-        made = _made([calls])
-        reads = _reads(calls, outputs[k], made)
+        computed = _computed([calls])
+        reads = _reads(calls, outputs[k], computed)
         later = _all_reads(parts[k + 1 :], outputs[k + 1 :])
-        later -= _made(parts[k + 1 :])
+        later -= _computed(parts[k + 1 :])
         live = [i for i in tensors if i in later]
         stages.append(
-            _stage(
+            _build_stage(
                 name,
                 calls,
                 outputs[k],
                 {i: tensors[i] for i in tensors if i in reads},
-                {i: tensors[i] for i in live if i in made},
+                {i: tensors[i] for i in live if i in computed},
                 names,
                 tuple(names[i] for i in live),
             )
@@ -125,18 +127,18 @@ def cut(model: Any) -> ModelStages:
     return ModelStages(tuple(stages), tuple(names[id(t)] for t in inputs))
 
 
-def _parts(
+def _calls_by_stage(
     recording: Recording, outputs: list[Any]
 ) -> list[list[RecordedCall]]:
-    """The calls that each exit needs and no exit before it."""
+    """The calls that each exit needs and no earlier exit needs."""
     done: set[int] = set()
     parts = []
     for output in outputs:
-        wanted, part = {id(output)}, []
+        needed, part = {id(output)}, []
         for number in range(len(recording.calls) - 1, -1, -1):
             call = recording.calls[number]
-            if wanted & {id(t) for t in call.outputs}:
-                wanted |= {id(t) for t in call.inputs}
+            if needed & {id(t) for t in call.outputs}:
+                needed |= {id(t) for t in call.inputs}
                 if number not in done:
                     part.append(number)
         done |= set(part)
@@ -144,48 +146,50 @@ def _parts(
     return parts
 
 
-def _reads(calls: list[RecordedCall], output: Any, made: set[int]) -> set[int]:
-    """What a stage needs from before."""
+def _reads(
+    calls: list[RecordedCall], output: Any, computed: set[int]
+) -> set[int]:
+    """Tensors that a stage reads from earlier ones."""
     needed = {id(t) for call in calls for t in call.inputs} | {id(output)}
-    return needed - made
+    return needed - computed
 
 
 def _all_reads(parts: list[list[RecordedCall]], outputs: list[Any]) -> set[int]:
-    """What any of some stages needs from before it."""
+    """Tensors that any of some stages reads from earlier ones."""
     found: set[int] = set()
     for calls, output in zip(parts, outputs, strict=True):
-        found |= _reads(calls, output, _made([calls]))
+        found |= _reads(calls, output, _computed([calls]))
     return found
 
 
-def _made(parts: list[list[RecordedCall]]) -> set[int]:
+def _computed(parts: list[list[RecordedCall]]) -> set[int]:
     return {id(t) for calls in parts for c in calls for t in c.outputs}
 
 
-def _named_tensors(
+def _crossing_tensors(
     recording: Recording, parts: list[list[RecordedCall]], outputs: list[Any]
 ) -> tuple[dict[int, Any], dict[int, str]]:
-    """All tensors that cross a cut, inputs first, and their names."""
+    """Tensors that cross stages, inputs first, and their names."""
     inputs = keras.tree.flatten(recording.inputs)
     crossing = _all_reads(parts, outputs)
     tensors = {id(t): t for t in inputs}
-    names = {id(t): _plain(t.name) for t in inputs}
+    names = {id(t): _valid_name(t.name) for t in inputs}
     for call in recording.calls:
         for number, tensor in enumerate(call.outputs):
             if id(tensor) not in crossing:
                 continue
-            _refuse_state(call, number)
+            _check_no_recurrent_state(call, number)
             tensors[id(tensor)] = tensor
             names[id(tensor)] = f"features_{len(tensors) - len(inputs) - 1}"
     return tensors, names
 
 
-def _stage(
+def _build_stage(
     name: str,
     calls: list[RecordedCall],
     output: Any,
     reads: dict[int, Any],
-    makes: dict[int, Any],
+    features: dict[int, Any],
     names: dict[int, str],
     live: tuple[str, ...],
 ) -> ModelStage:
@@ -194,33 +198,34 @@ def _stage(
         for i, t in reads.items()
     }
     known = run(calls, {i: inputs[names[i]] for i in reads})
-    outputs = {names[i]: known[i] for i in makes}
+    outputs = {names[i]: known[i] for i in features}
     model = keras.Model(inputs, {**outputs, LOGITS: known[id(output)]})
     return ModelStage(name, model, tuple(inputs), tuple(outputs), live)
 
 
-def _plain(name: str) -> str:
-    """A name that files and TensorFlow take as it is."""
+def _valid_name(name: str) -> str:
+    """A name that file systems and TensorFlow accept unchanged."""
     plain = re.sub(r"\W", "_", name, flags=re.ASCII)
     return plain if plain[:1].isalpha() else f"input_{plain}"
 
 
-def _refuse_stateful(recording: Recording) -> None:
+def _check_stateless(recording: Recording) -> None:
     for call in recording.calls:
         if getattr(call.operation, "stateful", False):
             raise ValueError(
-                "Argument `exit_model` must hold no stateful layer: its state "
-                "belongs to the samples of a batch, and samples leave. "
+                "Argument `exit_model` must not hold stateful layers: their "
+                "state belongs to the samples of a batch, and samples that "
+                "exit leave the batch. "
                 f"Received: layer {call.path!r} with stateful=True"
             )
 
 
-def _refuse_state(call: RecordedCall, number: int) -> None:
+def _check_no_recurrent_state(call: RecordedCall, number: int) -> None:
     kinds = (keras.layers.RNN, keras.layers.Bidirectional)
-    recurrent = isinstance(call.operation, kinds)
-    if recurrent and number > 0:
+    if isinstance(call.operation, kinds) and number > 0:
         raise ValueError(
-            "Argument `at` must not cut through the state of a recurrent "
-            f"layer. Received: an exit between layer {call.path!r} and what "
-            "reads its state. Move the exit before or behind both"
+            "Argument `layers` must not separate a recurrent layer from the "
+            "layer that reads its state. Received: an exit between layer "
+            f"{call.path!r} and the reader of its state. Move the exit before "
+            "or after both"
         )

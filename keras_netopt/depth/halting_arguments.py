@@ -1,4 +1,4 @@
-"""The arguments of adaptive computation, by the mode in which they act."""
+"""Arguments of `AdaptiveComputation` by mode."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,40 +15,39 @@ MODES = ("act", "ponder")
 SAMPLE = "sample"
 
 
-def settings_of(mode: str, **given: Any) -> dict[str, Any]:
+def check_halting_arguments(mode: str, **arguments: Any) -> dict[str, Any]:
     """Checks arguments and fills in the defaults of a mode.
 
     Example:
 
-    >>> settings_of("act", epsilon=None, ponder_cost=0.01, prior=None)
-    {'epsilon': 0.01, 'ponder_cost': 0.01, 'prior': None}
+    >>> check_halting_arguments("act", epsilon=None, ponder_cost=0.01)
+    {'epsilon': 0.01, 'ponder_cost': 0.01}
 
     Args:
         mode: "act" or "ponder".
-        **given: The arguments; `None` is the default of the mode.
+        **arguments: The arguments; `None` selects the default of the mode.
 
     Returns:
         Every argument; `None` for those of the other mode.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If it is out of range, or does nothing in this mode.
+        ValueError: If it is out of range, or belongs to the other mode.
     """
     own = _CHECKS[mode]
-    found: dict[str, Any] = {}
-    for name, value in given.items():
+    checked: dict[str, Any] = {}
+    for name, value in arguments.items():
         if name in own:
             default, check = own[name]
             value = check(default if value is None else value, name)
         elif value is not None:
             (other,) = set(MODES) - {mode}
             raise ValueError(
-                f"Argument `{name}` must be None in mode {mode!r}, where it "
-                f"does nothing; it belongs to {other!r}. "
-                f"Received: {name}={value!r}"
+                f"Argument `{name}` must be None with mode={mode!r}; it "
+                f"belongs to mode={other!r}. Received: {name}={value!r}"
             )
-        found[name] = value
-    return found
+        checked[name] = value
+    return checked
 
 
 def _check_prior(value: Any, name: str) -> float:
@@ -65,20 +64,20 @@ def _check_halt_at(value: Any, name: str) -> float | str:
     if isinstance(value, str):
         check_choice(value, name, (SAMPLE,))
         return value
-    limit = check_probability(value, name)
-    if limit == 0.0:
+    threshold = check_probability(value, name)
+    if threshold == 0.0:
         raise ValueError(
             f"Argument `{name}` must be {SAMPLE!r} or a float in (0, 1]. "
             f"Received: {name}={value!r}"
         )
-    return limit
+    return threshold
 
 
 def _check_seed(value: Any, name: str) -> int | None:
     return check_seed(value)
 
 
-# By mode and argument: the default, and how a value is checked.
+# The default and the check of each argument, by mode.
 _CHECKS: dict[str, dict[str, tuple[Any, Callable[[Any, str], Any]]]] = {
     "act": {
         "epsilon": (0.01, check_fraction),

@@ -1,4 +1,4 @@
-"""What the layers of adaptive depth share."""
+"""Base classes of the adaptive-depth layers."""
 
 import random
 from typing import Any
@@ -12,13 +12,13 @@ from keras_netopt.training.counter_random import uniform
 
 
 class DepthLayer(keras.layers.Layer):
-    """Base of layers around blocks: whatever changes is a weight.
+    """Base of layers around blocks; all changing values are weights.
 
-    A subclass creates its scheduled variables in `build` with
-    `add_scheduled_variable`, so that a callback may move them while `fit`
-    runs. Its random numbers are a function of two weights, a seed and a count,
-    which every file holds: a resumed fit draws what the whole one would have
-    drawn, on every backend the same.
+    Subclasses create scheduled variables in `build` with
+    `add_scheduled_variable`, so that `callbacks.ParameterScheduler` can set
+    them during `fit`. Random numbers are a function of two saved weights, a
+    seed and a counter: a resumed `fit` draws the same numbers as an
+    uninterrupted one, on every backend.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -26,7 +26,7 @@ class DepthLayer(keras.layers.Layer):
         self.supports_masking = True
 
     def add_scheduled_variable(self, name: str, value: float) -> Any:
-        """Adds a scalar weight that no optimizer trains."""
+        """Adds a non-trainable scalar weight."""
         return self.add_weight(
             name=name,
             shape=(),
@@ -37,7 +37,7 @@ class DepthLayer(keras.layers.Layer):
         )
 
     def add_random_state(self, seed: int | None) -> None:
-        """Adds the weight that `drawn` draws from."""
+        """Adds the weight that `sample_uniform` uses."""
         if seed is None:
             seed = random.randrange(2**31)
         self.random_state = self.add_weight(
@@ -50,16 +50,16 @@ class DepthLayer(keras.layers.Layer):
             trainable=False,
         )
 
-    def follow(self, average: Any, value: Any) -> None:
-        """Moves a running mean a tenth of the way to a new value."""
-        average.assign(0.9 * average + 0.1 * ops.stop_gradient(value))
+    def update_running_mean(self, variable: Any, value: Any) -> None:
+        """Updates a running mean with momentum 0.9."""
+        variable.assign(0.9 * variable + 0.1 * ops.stop_gradient(value))
 
-    def keeps(self, rate: Any, count: Any) -> Any:
-        """Draws `count` booleans that are true with probability 1 - rate."""
-        return self.drawn(count) >= rate
+    def sample_keep_mask(self, rate: Any, count: Any) -> Any:
+        """Samples `count` booleans that are true with probability 1 - rate."""
+        return self.sample_uniform(count) >= rate
 
-    def drawn(self, count: Any) -> Any:
-        """Draws `count` numbers in [0, 1), others at each call."""
+    def sample_uniform(self, count: Any) -> Any:
+        """Samples `count` numbers in [0, 1), new ones at each call."""
         seed, step = self.random_state[0], self.random_state[1]
         self.random_state.assign(ops.stack([seed, step + 1]))
         return uniform(seed, step, count)
@@ -69,28 +69,28 @@ class DepthLayer(keras.layers.Layer):
         predicate: Any,
         block: keras.Layer,
         inputs: Any,
-        finish: Any,
+        combine: Any,
         *,
         training: bool = True,
     ) -> Any:
-        """As `call_if`; the block's losses become those of this layer."""
+        """Calls `call_if` and adds the losses of the block to this layer."""
         outputs, loss = call_if(
-            predicate, block, inputs, finish, keeps_state=training
+            predicate, block, inputs, combine, keeps_state=training
         )
         if loss is not None:
             self.add_loss(loss)
         return outputs
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Returns the shape of the inputs: blocks keep it."""
+        """Returns the input shape, which blocks keep."""
         return input_shape
 
 
-class BlockLayer(DepthLayer):
+class BlockWrapper(DepthLayer):
     """Base of layers around one block that keeps the shape of its input.
 
     Args:
-        block: A layer or model of one input and one output.
+        block: A layer or model with one input and one output.
         **kwargs: As in every Keras layer.
     """
 
@@ -110,17 +110,17 @@ class BlockLayer(DepthLayer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Builds the layer again."""
+        """Builds the layer from its config."""
         block = keras.saving.deserialize_keras_object(config["block"])
         return cls(**{**config, "block": block})
 
 
 def check_block(block: Any, name: str) -> None:
-    """Refuses what is no layer.
+    """Refuses an argument that is not a layer.
 
     Args:
-        block: What the caller passed.
-        name: The argument's name, for the message.
+        block: The argument.
+        name: Its name, for the message.
 
     Raises:
         TypeError: If it is not a Keras layer or model.
@@ -138,33 +138,34 @@ def build_block(
     input_shape: Any,
     name: str = "block",
 ) -> None:
-    """Builds a block with all that is inside it.
+    """Builds a block with all layers inside it.
 
     Args:
-        owner: The layer that the block belongs to.
+        owner: The layer that holds the block.
         block: The block.
         input_shape: Shape of its input, batch axis included.
-        name: The argument's name, for the message. Defaults to `"block"`.
+        name: Name of the argument, for the message. Defaults to `"block"`.
 
     Raises:
-        ValueError: If its output has another shape than its input.
+        ValueError: If the output shape differs from the input shape.
     """
     shape = tuple(input_shape) if _is_shape(input_shape) else input_shape
     spec = None
     if _is_shape(shape):
         inputs = keras.KerasTensor(shape, dtype=block.compute_dtype)
         if type(block).build is keras.layers.Layer.build:
-            block.compute_output_spec(inputs)  # Its layers build when called.
+            block.compute_output_spec(inputs)  # Builds the layers inside.
         if not block.built:
             block.build(shape)
         spec = block.compute_output_spec(inputs)
     found = getattr(spec, "shape", None)
-    if not _is_shape(shape) or found is None or not _agree(shape, found):
+    if not _is_shape(shape) or found is None or not _compatible(shape, found):
+        output_shape = keras.tree.map_structure(lambda s: tuple(s.shape), spec)
         raise ValueError(
-            f"Argument `{name}` of {type(owner).__name__} must keep the shape "
-            "of its one input, for its output is added to it or replaced by "
-            f"it. Received: {name}={block.name!r} with inputs of shape "
-            f"{shape} and outputs of shape {_shown(spec)}"
+            f"Argument `{name}` of {type(owner).__name__} must have one input "
+            "and an output of the same shape, which can be added to it. "
+            f"Received: {name}={block.name!r} with inputs of shape {shape} "
+            f"and outputs of shape {output_shape}"
         )
 
 
@@ -174,12 +175,10 @@ def _is_shape(shape: Any) -> bool:
     )
 
 
-def _agree(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:
+def _compatible(
+    one: tuple[int | None, ...], other: tuple[int | None, ...]
+) -> bool:
     return len(one) == len(other) and all(
         a == b or a is None or b is None
         for a, b in zip(one, other, strict=True)
     )
-
-
-def _shown(spec: Any) -> Any:
-    return keras.tree.map_structure(lambda s: tuple(s.shape), spec)

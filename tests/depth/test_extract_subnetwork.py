@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_netopt.depth import extract
+from keras_netopt.depth import extract_subnetwork
 from keras_netopt.layers import LayerDrop, StochasticDepth
 
 X = np.random.default_rng(0).standard_normal((5, 4)).astype("float32")
@@ -43,7 +43,7 @@ def masked(model, kept):
 )
 def test_exactly_the_kept_blocks_are_left(keep, kept, residual):
     model = functional(stack(residual=residual))
-    shallow = extract(model, keep)
+    shallow = extract_subnetwork(model, keep)
     named = [one.name for one in shallow.layers if "stack" in one.name]
 
     assert named == [f"stack_{k}" for k in kept]
@@ -59,7 +59,7 @@ def test_exactly_the_kept_blocks_are_left(keep, kept, residual):
 
 def test_all_blocks_are_the_model_itself():
     model = functional(stack())
-    shallow = extract(model, [0, 1, 2, 3])
+    shallow = extract_subnetwork(model, [0, 1, 2, 3])
 
     np.testing.assert_allclose(
         shallow.predict(X, verbose=0), model.predict(X, verbose=0), atol=1e-6
@@ -69,7 +69,7 @@ def test_all_blocks_are_the_model_itself():
 def test_copies_have_weights_of_their_own():
     model = functional(stack())
     before = model.get_weights()
-    shallow = extract(model, copy=True)
+    shallow = extract_subnetwork(model, copy=True)
     expected = masked(model, [0, 2])
     np.testing.assert_allclose(
         shallow.predict(X, verbose=0), expected, atol=1e-6
@@ -86,7 +86,7 @@ def test_stacks_in_nested_models_and_in_sequences_are_found():
     model = keras.Sequential(
         [keras.Input((4,)), inner, plain, stack(3, name="outer")]
     )
-    shallow = extract(model, {"inner": [1]})
+    shallow = extract_subnetwork(model, {"inner": [1]})
     names = {one.name for one in shallow.layers}
 
     assert {"outer_0", "outer_1", "outer_2"} < names
@@ -98,7 +98,7 @@ def test_stacks_in_nested_models_and_in_sequences_are_found():
 def test_the_new_model_is_an_ordinary_one(tmp_path):
     model = functional(stack())
     model.compile("sgd", "mse")
-    shallow = extract(model)
+    shallow = extract_subnetwork(model)
     shallow.fit(X, np.zeros((5, 2)), verbose=0)
     shallow.save(tmp_path / "shallow.keras")
     loaded = keras.saving.load_model(tmp_path / "shallow.keras")
@@ -141,4 +141,4 @@ def subclassed():
 )
 def test_what_does_not_fit_is_refused(model, keep, text):
     with pytest.raises(ValueError, match=text):
-        extract(model(), keep)
+        extract_subnetwork(model(), keep)

@@ -1,14 +1,14 @@
-"""Drop rates of a stack of blocks."""
+"""Drop rates that grow linearly with depth."""
 
 from keras_netopt.checks import check_integer, check_probability
 
 
 def linear_rates(count: int, last: float) -> list[float]:
-    """Returns drop rates that grow in a straight line with depth.
+    """Returns drop rates that grow linearly with depth.
 
-    Early blocks are kept more often, for all later ones use what they
-    extract. Block l of L is dropped with probability l / L times `last`; on
-    average `sum(1 - rate)` blocks run.
+    All later blocks use the features of early ones, so early blocks are
+    dropped less often. The drop rate of block l of L is `last * l / L`; the
+    expected number of blocks that run is `sum(1 - rate)`.
 
     Example:
 
@@ -20,7 +20,7 @@ def linear_rates(count: int, last: float) -> list[float]:
         last: Drop rate of the last block, a float in [0, 1].
 
     Returns:
-        One rate a block, the first block's first.
+        One rate per block, in order.
 
     Raises:
         TypeError: If an argument has the wrong type.

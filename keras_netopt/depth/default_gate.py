@@ -1,4 +1,4 @@
-"""Small networks that decide from a block's input whether it should run."""
+"""The default gate of `SkipGate`."""
 
 from typing import Any
 
@@ -7,10 +7,11 @@ from keras import layers
 
 
 def default_gate(rank: int, width: int = 10) -> keras.Layer:
-    """Makes a gate for inputs of a rank: one logit a sample.
+    """Makes a gate with one logit per sample.
 
-    Images (rank 4) are pooled and convolved twice, sequences (rank 3) are
-    averaged over time; a small dense network follows. It starts open.
+    Images (rank 4) pass pooling and two convolutions, sequences (rank 3) a
+    mean over time; a small dense network follows. The gate is open
+    initially.
 
     Example:
 
@@ -21,14 +22,14 @@ def default_gate(rank: int, width: int = 10) -> keras.Layer:
     (None, 1)
 
     Args:
-        rank: Number of axes of the inputs, the batch included: 2, 3 or 4.
+        rank: Number of axes of the inputs, batch axis included: 2, 3 or 4.
         width: Hidden units or filters. Defaults to `10`.
 
     Returns:
-        A model that is not built.
+        An unbuilt model.
 
     Raises:
-        ValueError: If no gate is known for the rank.
+        ValueError: If the rank has no default gate.
 
     Reference:
         Wang et al., "SkipNet: Learning dynamic routing in convolutional
@@ -36,13 +37,12 @@ def default_gate(rank: int, width: int = 10) -> keras.Layer:
     """
     if rank not in (2, 3, 4):
         raise ValueError(
-            "Argument `gate` must be a layer where inputs are neither vectors, "
-            'sequences nor images: "auto" knows rank 2, 3 and 4. '
+            'Argument `gate` must be a layer: "auto" supports vectors, '
+            "sequences and images, rank 2, 3 and 4. "
             f"Received: gate='auto' with inputs of rank {rank}"
         )
-    # Names of its own: TensorFlow's optimizer of graphs sorts by name, and
-    # numbered ones differ between the process that saves and the one that
-    # loads.
+    # Explicit names: TensorFlow's graph optimizer sorts by name, and numbered
+    # names differ between the process that saves and the one that loads.
     head = layers.Dense(
         1, bias_initializer="ones", dtype="float32", name="logit"
     )

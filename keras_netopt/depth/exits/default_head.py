@@ -1,4 +1,4 @@
-"""Heads that exits get where the user brings none."""
+"""The default exit head."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ POOLING = {
 def default_head(
     features: Any, units: int, activation: str, name: str
 ) -> keras.layers.Layer:
-    """Makes a head for features: the mean over space or time, then Dense.
+    """Makes an exit head: global average pooling, then `Dense`.
 
     Example:
 
@@ -25,8 +25,8 @@ def default_head(
     ['pool', 'logits']
 
     Args:
-        features: The symbolic tensor that the head will read.
-        units: Width of the answer.
+        features: The symbolic input of the head.
+        units: Number of output units.
         activation: Name of the activation of the final output.
         name: Name of the head.
 
@@ -35,16 +35,16 @@ def default_head(
 
     Raises:
         ValueError: If the rank of the features is not 2 to 5, or their
-            channels are unknown.
+            number of channels is unknown.
     """
     rank = len(features.shape)
     if rank not in POOLING or features.shape[-1] is None:
         raise ValueError(
-            "Argument `heads` must bring a head for features of shape "
-            f"{tuple(features.shape)}: there is a default for ranks 2 to 5 "
-            "with known channels. Received: heads=None"
+            "Argument `heads` must be given for features of shape "
+            f"{tuple(features.shape)}: the default head needs rank 2 to 5 and "
+            "a known number of channels. Received: heads=None"
         )
-    # The answer of a half precision model is compared in float32.
+    # The scores of a half-precision model are compared in float32.
     half = features.dtype in ("float16", "bfloat16")
     dense = keras.layers.Dense(
         units,
@@ -60,7 +60,7 @@ def default_head(
 
 
 def final_activation(operation: keras.Operation) -> str:
-    """Names the activation that the last operation of a model applies.
+    """Returns the name of the activation that the last operation applies.
 
     Example:
 
@@ -71,7 +71,7 @@ def final_activation(operation: keras.Operation) -> str:
     'linear'
 
     Args:
-        operation: The layer or op whose output is the model's.
+        operation: The layer or operation that produces the model's output.
 
     Returns:
         "linear", "softmax", "sigmoid" or "other".

@@ -1,4 +1,4 @@
-"""Exits that learn on a backbone that stays as it is."""
+"""An exit model whose backbone is frozen."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from keras_netopt.training.replay import RecordedCall, call_through, record
 
 
 @export_class
-class FrozenExitModel(ExitModel):
-    """An `ExitModel` of which only the heads learn.
+class FrozenBackboneExitModel(ExitModel):
+    """An `ExitModel` that trains only the exit heads.
 
-    The backbone runs in inference mode while the heads train: no weight, no
-    average of batch normalization and no dropout seed of it moves. The
-    `trainable` flags of its layers, which it shares with the user's model,
-    stay as they are.
+    The backbone runs in inference mode while the heads train: its weights,
+    its moving statistics and its dropout seeds stay unchanged. The
+    `trainable` flags of its layers, which it shares with the original model,
+    are not modified.
 
     Example:
 
@@ -29,15 +29,15 @@ class FrozenExitModel(ExitModel):
     ...         keras.layers.Dense(3),
     ...     ]
     ... )
-    >>> exits = add_exits(model, at=["first"], freeze=True)
-    >>> [tuple(v.shape) for v in exits.trainable_variables]
+    >>> exit_model = add_exits(model, layers=["first"], freeze_backbone=True)
+    >>> [tuple(v.shape) for v in exit_model.trainable_variables]
     [(8, 3), (3,)]
 
     Args:
         inputs: Symbolic inputs.
         outputs: Dictionary of symbolic outputs, the final one last.
         name: Name of the model. Defaults to `None`.
-        kwargs: As in `ExitModel`.
+        **kwargs: As in `ExitModel`.
     """
 
     def __init__(
@@ -47,7 +47,9 @@ class FrozenExitModel(ExitModel):
         recording = record(self)
         self._frozen_operations = {
             id(call.operation)
-            for call in needed_for(recording.calls, recording.outputs[FINAL])
+            for call in calls_upstream_of(
+                recording.outputs[FINAL], recording.calls
+            )
         }
         self._frozen_variables = {
             id(variable)
@@ -59,7 +61,7 @@ class FrozenExitModel(ExitModel):
     def call(
         self, inputs: Any, training: bool | None = None, **kwargs: Any
     ) -> Any:
-        """Runs the backbone in inference mode, whatever the heads do."""
+        """Runs the backbone in inference mode, the heads as requested."""
 
         def mode(operation: keras.Operation) -> bool | None:
             return (
@@ -71,45 +73,45 @@ class FrozenExitModel(ExitModel):
     @property
     def trainable_variables(self) -> list[Any]:
         """The variables of the heads."""
-        return [v for v in super().trainable_variables if self._learns(v)]
+        return [v for v in super().trainable_variables if self._is_trained(v)]
 
     @property
     def non_trainable_variables(self) -> list[Any]:
-        """All others."""
-        learning = {id(v) for v in self.trainable_variables}
-        return [v for v in self.variables if id(v) not in learning]
+        """All other variables."""
+        trained = {id(v) for v in self.trainable_variables}
+        return [v for v in self.variables if id(v) not in trained]
 
     @property
     def trainable_weights(self) -> list[Any]:
         """The weights of the heads."""
-        return [v for v in super().trainable_weights if self._learns(v)]
+        return [v for v in super().trainable_weights if self._is_trained(v)]
 
     @property
     def non_trainable_weights(self) -> list[Any]:
-        """All others."""
-        learning = {id(v) for v in self.trainable_weights}
-        return [v for v in self.weights if id(v) not in learning]
+        """All other weights."""
+        trained = {id(v) for v in self.trainable_weights}
+        return [v for v in self.weights if id(v) not in trained]
 
-    def _learns(self, variable: Any) -> bool:
+    def _is_trained(self, variable: Any) -> bool:
         return id(variable) not in self._frozen_variables
 
 
-def needed_for(
-    calls: tuple[RecordedCall, ...], output: Any
+def calls_upstream_of(
+    output: Any, calls: tuple[RecordedCall, ...]
 ) -> list[RecordedCall]:
     """Lists the calls that an output is computed from.
 
     Args:
-        calls: Calls in the order of execution.
         output: A symbolic tensor.
+        calls: Calls in the order of execution.
 
     Returns:
         Those calls, in the same order.
     """
-    wanted = {id(output)}
+    needed = {id(output)}
     found = []
     for call in reversed(calls):
-        if wanted & {id(tensor) for tensor in call.outputs}:
+        if needed & {id(tensor) for tensor in call.outputs}:
             found.append(call)
-            wanted |= {id(tensor) for tensor in call.inputs}
+            needed |= {id(tensor) for tensor in call.inputs}
     return found[::-1]

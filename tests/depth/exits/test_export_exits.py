@@ -1,4 +1,4 @@
-"""Checks 12 and 13: LiteRT files that leave early, on TensorFlow."""
+"""Checks 12 and 13: LiteRT files with early exits, on TensorFlow."""
 
 import json
 import subprocess
@@ -12,13 +12,14 @@ from depth.exits.nets import BACKEND, compiled, make_data
 from keras_netopt.cost.tflite_model import TfliteModel, count_ops
 from keras_netopt.depth import add_exits, calibrate
 from keras_netopt.depth.exits import (
-    check_files,
+    check_decisions,
+    conditional_stages,
     device_runner,
-    exit_switch,
+    model_stages,
     stage_files,
-    stages,
 )
-from keras_netopt.depth.exits.runner import ExitRule
+from keras_netopt.depth.exits.exit_criteria import exit_scores
+from keras_netopt.depth.exits.stage_runner import ExitRule
 from keras_netopt.export import ExportError, to_litert
 
 pytestmark = pytest.mark.skipif(
@@ -33,52 +34,52 @@ def folder(exits, tmp_path_factory):
     return path, exits.export(path)
 
 
-def every_answer(exits, x):
+def logits_and_confidences(exits, x):
     found = exits.exit_model.predict(x, verbose=0)
-    held = np.stack([found[n] for n in exits.exit_names], axis=1)
-    likely = np.exp(held - held.max(-1, keepdims=True))
-    return held, (likely / likely.sum(-1, keepdims=True)).max(-1)
+    logits = np.stack([found[n] for n in exits.exit_names], axis=1)
+    softmax = np.exp(logits - logits.max(-1, keepdims=True))
+    return logits, (softmax / softmax.sum(-1, keepdims=True)).max(-1)
 
 
-def test_the_folder_repeats_the_decisions_of_keras(folder, exits):
+def test_stage_files_decide_as_keras_does(folder, exits):
     path, report = folder
     x = make_data(200, seed=5)[0]
-    held, scores = every_answer(exits, x)
-    limits = np.array(exits.state.rule.thresholds)
-    wanted = (scores >= limits).argmax(1)
-    sure = np.abs(scores - limits).min(axis=1) > 1e-5
-    device = device_runner.Exits(path)
-    left = []
+    logits, scores = logits_and_confidences(exits, x)
+    thresholds = np.array(exits.calibration.rule.thresholds)
+    expected = (scores >= thresholds).argmax(1)
+    is_clear = np.abs(scores - thresholds).min(axis=1) > 1e-5
+    device = device_runner.DeviceRunner(path)
+    indices = []
     for k in range(200):
-        answer, number = device.run(x[k : k + 1])
-        left.append(number)
-        np.testing.assert_allclose(answer[0], held[k, number], atol=1e-5)
-    assert np.array_equal(np.array(left)[sure], wanted[sure])
-    assert len(set(left)) == 3
+        prediction, index = device.run(x[k : k + 1])
+        indices.append(index)
+        np.testing.assert_allclose(prediction[0], logits[k, index], atol=1e-5)
+    assert np.array_equal(np.array(indices)[is_clear], expected[is_clear])
+    assert len(set(indices)) == 3
     assert report.branches == exits.exit_names
     assert report.accuracy == exits.accuracy
     assert len(report.latency_ms) == 3 and report.full_ms > 0
     assert "times faster" in str(report)
 
 
-def test_the_folder_tells_all_about_itself(folder, exits):
+def test_the_folder_describes_its_files(folder, exits):
     path, report = folder
-    told = json.loads((path / "thresholds.json").read_text())
-    assert told["format"] == 1 and told["criterion"] == "confidence"
-    assert told["fingerprint"]["weights"] == exits.weights_id
-    for row, one in zip(told["stages"], report.reports, strict=True):
+    content = json.loads((path / "thresholds.json").read_text())
+    assert content["format"] == 1 and content["criterion"] == "confidence"
+    assert content["fingerprint"]["weights"] == exits.fingerprint["weights"]
+    for row, one in zip(content["stages"], report.reports, strict=True):
         assert row["bytes"] == (path / row["file"]).stat().st_size
         assert one.size.raw == row["bytes"]
         assert len(row["sha256"]) == 64
         assert row["outputs"][-1] == "logits"
-    assert told["stages"][-1]["threshold"] is None
-    fractions = [row["expected_exit_fraction"] for row in told["stages"]]
+    assert content["stages"][-1]["threshold"] is None
+    fractions = [row["expected_exit_fraction"] for row in content["stages"]]
     assert sum(fractions) == pytest.approx(1.0)
-    assert told["stages"][1]["outputs"] != ["logits"]
+    assert content["stages"][1]["outputs"] != ["logits"]
     json.dumps(report.to_dict())
 
 
-def test_the_runner_needs_neither_keras_nor_us(folder, tmp_path):
+def test_the_device_runner_needs_no_keras(folder, tmp_path):
     path, _ = folder
     np.save(tmp_path / "sample.npy", make_data(1, seed=5)[0])
     code = (
@@ -96,15 +97,15 @@ def test_the_runner_needs_neither_keras_nor_us(folder, tmp_path):
     assert "class " in found.stdout and "[]" in found.stdout
 
 
-def test_outputs_are_read_by_name_and_not_by_place(tmp_path):
-    """Features and logits of one width, which a swap would not show."""
+def test_outputs_are_read_by_name_not_by_position(tmp_path):
+    """Features and logits have the same width, which hides a swap."""
     inputs = keras.Input((4,), name="x")
     x = keras.layers.Dense(3, activation="relu", name="first")(inputs)
     x = keras.layers.Dense(3, activation="relu")(x)
     model = add_exits(
-        keras.Model(inputs, keras.layers.Dense(3)(x)), at=["first"]
+        keras.Model(inputs, keras.layers.Dense(3)(x)), layers=["first"]
     )
-    first = stages.cut(model).stages[0]
+    first = model_stages.split_into_stages(model).stages[0]
     path = tmp_path / "stage.tflite"
     to_litert(first.model, path)
     lite = TfliteModel(path)
@@ -113,41 +114,45 @@ def test_outputs_are_read_by_name_and_not_by_place(tmp_path):
 
     row = {"file": path.name, "inputs": ["x"], "threshold": None}
     sample = np.linspace(-1.0, 1.0, 4, dtype="float32")[None]
-    made = device_runner.Stage(tmp_path, row).run({"x": sample})
-    wanted = first.model.predict_on_batch({"x": sample})
+    outputs = device_runner.DeviceStage(tmp_path, row).run({"x": sample})
+    expected = first.model.predict_on_batch({"x": sample})
     for name in shapes:
-        np.testing.assert_allclose(made[name], wanted[name], atol=1e-5)
-    # By place they would be taken for each other, here or in the next version.
-    gap = np.abs(made["logits"] - made["features_0"]).max()
+        np.testing.assert_allclose(outputs[name], expected[name], atol=1e-5)
+    # Reading them by position would mix them up.
+    gap = np.abs(outputs["logits"] - outputs["features_0"]).max()
     assert gap > 1e-3
 
 
 def test_swapped_outputs_are_refused(folder, exits, held_out, monkeypatch):
-    run = device_runner.Stage.run
+    run = device_runner.DeviceStage.run
 
-    def swapped(self, held):
-        made = run(self, held)
-        return {**made, "logits": made["logits"][:, ::-1]}
+    def swapped(self, tensors):
+        outputs = run(self, tensors)
+        return {**outputs, "logits": outputs["logits"][:, ::-1]}
 
-    monkeypatch.setattr(device_runner.Stage, "run", swapped)
-    with pytest.raises(ExportError, match="decide otherwise than the model"):
-        check_files.check_decisions(
-            exits, exits.state, folder[0], {"image": held_out[0]}, exact=True
+    monkeypatch.setattr(device_runner.DeviceStage, "run", swapped)
+    with pytest.raises(ExportError, match="files differ from the model"):
+        check_decisions.check_decisions(
+            exits,
+            exits.calibration,
+            folder[0],
+            {"image": held_out[0]},
+            exact=True,
         )
 
 
-def test_a_failed_export_leaves_nothing_behind(exits, tmp_path, monkeypatch):
+def test_a_failed_export_leaves_no_files(exits, tmp_path, monkeypatch):
     def fail(stages, folder, *_):
         (tmp_path / folder / "stage_0.tflite").write_bytes(b"half")
-        raise ExportError("said so")
+        raise ExportError("broken")
 
-    monkeypatch.setattr(stage_files, "write_stages", fail)
-    with pytest.raises(ExportError, match="said so"):
+    monkeypatch.setattr(stage_files, "export_stages", fail)
+    with pytest.raises(ExportError, match="broken"):
         exits.export(tmp_path / "exits")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_file_with_a_branch_for_each_exit(exits, tmp_path):
+def test_a_single_file_has_a_branch_per_exit(exits, tmp_path):
     path = tmp_path / "exits.tflite"
     report = exits.export(path, single_file=True)
     ops = count_ops(path.read_bytes())
@@ -156,65 +161,70 @@ def test_one_file_with_a_branch_for_each_exit(exits, tmp_path):
     assert report.branches == exits.exit_names
     assert report.flags == ("IF",)
     x = make_data(60, seed=5)[0]
-    held, scores = every_answer(exits, x)
-    limits = np.array(exits.state.rule.thresholds)
-    wanted = (scores >= limits).argmax(1)
+    logits, scores = logits_and_confidences(exits, x)
+    thresholds = np.array(exits.calibration.rule.thresholds)
+    expected = (scores >= thresholds).argmax(1)
     lite = TfliteModel(path)
-    left = []
-    for k in np.flatnonzero(np.abs(scores - limits).min(axis=1) > 1e-5):
+    indices = []
+    for k in np.flatnonzero(np.abs(scores - thresholds).min(axis=1) > 1e-5):
         found = lite.run(x[k : k + 1])
-        left.append(int(found["exit"][0]))
-        assert left[-1] == wanted[k]
+        indices.append(int(found["exit"][0]))
+        assert indices[-1] == expected[k]
         np.testing.assert_allclose(
-            found["logits"][0], held[k, left[-1]], atol=1e-5
+            found["logits"][0], logits[k, indices[-1]], atol=1e-5
         )
-    assert set(left) == {0, 1, 2}
+    assert set(indices) == {0, 1, 2}
 
 
-def test_full_integers_in_one_file_are_refused(exits, tmp_path):
+def test_full_integers_in_a_single_file_are_refused(exits, tmp_path):
     with pytest.raises(ValueError, match=r"9\.49 MB.*single_file=False"):
         exits.export(
             tmp_path / "exits.tflite", single_file=True, quantize="int8"
         )
 
 
-def test_loaded_thresholds_need_data_for_quantized_files(
+def test_quantized_files_of_loaded_thresholds_need_samples(
     exits, tmp_path, held_out
 ):
     exits.save(tmp_path / "thresholds.json")
     again = type(exits).load(exits.exit_model, tmp_path / "thresholds.json")
-    with pytest.raises(ValueError, match="`data` must be given"):
+    with pytest.raises(ValueError, match="`validation_data` must be given"):
         again.export(tmp_path / "exits", quantize="dynamic")
     with pytest.raises(ValueError, match="`quantize` must be None or one of"):
         again.export(tmp_path / "exits", quantize="int3")
 
 
 @pytest.mark.slow
-def test_integers_stage_by_stage(exits, tmp_path, held_out):
+def test_full_integer_stage_files(exits, tmp_path, held_out):
     report = exits.export(tmp_path / "exits", quantize="int8")
-    assert "found again" in " ".join(report.state.notes)
-    assert report.state.rule.thresholds != exits.state.rule.thresholds
+    assert "predictions of the files" in " ".join(report.calibration.notes)
+    assert (
+        report.calibration.rule.thresholds != exits.calibration.rule.thresholds
+    )
     assert report.accuracy >= exits.accuracy - 0.05
-    device = device_runner.Exits(tmp_path / "exits")
+    device = device_runner.DeviceRunner(tmp_path / "exits")
     found = [device.run(x[None]) for x in held_out[0]]
     shares = np.bincount([k for _, k in found], minlength=3) / 200
-    np.testing.assert_allclose(shares, report.state.point.fractions, atol=0.03)
+    np.testing.assert_allclose(
+        shares, report.calibration.point.fractions, atol=0.03
+    )
     hits = [
-        answer[0].argmax() == y
-        for (answer, _), y in zip(found, held_out[1], strict=True)
+        prediction[0].argmax() == y
+        for (prediction, _), y in zip(found, held_out[1], strict=True)
     ]
     assert np.mean(hits) == pytest.approx(report.accuracy, abs=0.03)
 
 
 @pytest.fixture(scope="module")
 def wide():
-    """Over 1 MB, in layers that are big enough to quantize."""
+    """Over 1 MB, in layers large enough to quantize."""
     inputs = keras.Input((64,), name="x")
     x = keras.layers.Dense(384, activation="relu", name="first")(inputs)
     x = keras.layers.Dense(384, activation="relu", name="second")(x)
     x = keras.layers.Dense(384, activation="relu")(x)
     model = add_exits(
-        keras.Model(inputs, keras.layers.Dense(3)(x)), at=["first", "second"]
+        keras.Model(inputs, keras.layers.Dense(3)(x)),
+        layers=["first", "second"],
     )
     x, y = make_data(300)
     x = x.reshape(300, 64)
@@ -223,7 +233,7 @@ def wide():
 
 
 @pytest.mark.slow
-def test_a_dynamic_file_is_a_quarter(wide, tmp_path):
+def test_a_dynamic_range_file_is_a_quarter(wide, tmp_path):
     plain = wide.export(tmp_path / "float.tflite", single_file=True)
     small = wide.export(
         tmp_path / "small.tflite", single_file=True, quantize="dynamic"
@@ -236,21 +246,19 @@ def test_a_dynamic_file_is_a_quarter(wide, tmp_path):
 @pytest.mark.parametrize("criterion", ["confidence", "entropy", "margin"])
 @pytest.mark.parametrize("units", [1, 4])
 @pytest.mark.parametrize("is_probability", [True, False])
-def test_scores_in_the_graph_are_those_of_numpy(
-    criterion, units, is_probability
-):
-    from keras_netopt.depth.exits.confidence import scores
-
+def test_symbolic_scores_equal_numpy_scores(criterion, units, is_probability):
     rng = np.random.default_rng(0)
-    answers = rng.normal(size=(20, units)).astype("float32")
+    outputs = rng.normal(size=(20, units)).astype("float32")
     if is_probability:
-        answers = 1 / (1 + np.exp(-answers))
+        outputs = 1 / (1 + np.exp(-outputs))
         if units > 1:
-            answers = answers / answers.sum(-1, keepdims=True)
+            outputs = outputs / outputs.sum(-1, keepdims=True)
     rule = ExitRule(criterion, (), is_probability)
     found = keras.ops.convert_to_numpy(
-        exit_switch.symbolic_score(keras.ops.convert_to_tensor(answers), rule)
+        conditional_stages.symbolic_exit_score(
+            keras.ops.convert_to_tensor(outputs), rule
+        )
     )
     np.testing.assert_allclose(
-        found, scores(answers, criterion, is_probability), atol=1e-5
+        found, exit_scores(outputs, criterion, is_probability), atol=1e-5
     )

@@ -1,4 +1,4 @@
-"""Takes a shallower network out of one that was trained with LayerDrop."""
+"""Extracts a shallower network from one trained with LayerDrop."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,14 +12,14 @@ EVERY_OTHER = "every_other"
 Keep = str | Sequence[int] | Mapping[str, Sequence[int]]
 
 
-def extract(
+def extract_subnetwork(
     model: keras.Model, keep: Keep = EVERY_OTHER, *, copy: bool = False
 ) -> keras.Model:
-    """Returns a plain model in which only some blocks of a stack are left.
+    """Returns a plain model with only some blocks of each `LayerDrop` stack.
 
-    Every `layers.LayerDrop` of the model, nested ones too, gives way to the
-    blocks that are kept, so the new model is smaller and faster everywhere
-    and needs nothing of this package. The given model stays as it is.
+    Every `layers.LayerDrop` of the model, also in nested models, is replaced
+    by the kept blocks. The new model has fewer layers and no layer of this
+    package; `model` is not modified.
 
     Example:
 
@@ -29,26 +29,26 @@ def extract(
     >>> model = keras.Sequential(
     ...     [keras.Input((4,)), netopt.layers.LayerDrop(blocks)]
     ... )
-    >>> shallow = netopt.depth.extract(model, keep=[0, 3])
+    >>> shallow = netopt.depth.extract_subnetwork(model, keep=[0, 3])
     >>> [layer.name for layer in shallow.layers[1:]]
     ['block_0', 'block_3']
 
     Args:
         model: A built model, Functional or Sequential.
-        keep: Which blocks stay: "every_other" (the first, third, ...), their
-            numbers in ascending order, for every stack alike, or a dictionary
-            from the name of a `LayerDrop` to its numbers. Defaults to
-            `"every_other"`.
-        copy: Whether the new model has weights of its own. Defaults to
-            `False`: it shares the layers of the given one.
+        keep: The kept blocks: "every_other" (the first, third, ...), a list
+            of block indices in ascending order for every stack, or a
+            dictionary from the name of a `LayerDrop` to its list; other
+            stacks keep all blocks. Defaults to `"every_other"`.
+        copy: Whether the new model has its own weights. Defaults to `False`:
+            it shares the layers of `model`.
 
     Returns:
-        The new model, compiled like the given one.
+        The new model, compiled like `model`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If the model is not built or is a class with a `call` of
-            its own, if it has no `LayerDrop`, or `keep` does not fit.
+        ValueError: If the model is not built or is subclassed, if it has no
+            `LayerDrop`, or `keep` does not fit.
 
     Reference:
         Fan, Grave and Joulin, "Reducing transformer depth on demand with
@@ -58,39 +58,38 @@ def extract(
     check_bool(copy, "copy")
     _check_keep(keep)
     extractor = _Extractor(keep)
-    shallow = extractor.rebuilt(model)
+    shallow = extractor.rebuild(model)
     if not extractor.found:
         raise ValueError(
-            "Argument `model` must have a `LayerDrop` layer that calls in its "
-            "graph can reach. "
+            "Argument `model` must call a `LayerDrop` layer in its graph. "
             f"Received: model=<{type(model).__name__} name={model.name}>"
         )
     missing = set(keep) - extractor.found if isinstance(keep, Mapping) else ()
     if missing:
         raise ValueError(
-            "Argument `keep` must name layers of the model, whose stacks are "
-            f"{sorted(extractor.found)}. Received: keep={keep!r}"
+            "Argument `keep` must name `LayerDrop` layers of the model, which "
+            f"are {sorted(extractor.found)}. Received: keep={keep!r}"
         )
     if not copy:
         return shallow
-    twin = keras.models.clone_model(shallow)
-    twin.set_weights(shallow.get_weights())
-    return twin
+    clone = keras.models.clone_model(shallow)
+    clone.set_weights(shallow.get_weights())
+    return clone
 
 
 class _Extractor:
-    """Rebuilds a graph on the layers that are kept."""
+    """Rebuilds a graph with the kept blocks."""
 
     def __init__(self, keep: Keep) -> None:
         self.keep = keep
         self.found: set[str] = set()
         self.nested: dict[int, keras.Model] = {}
 
-    def rebuilt(self, model: keras.Model) -> keras.Model:
+    def rebuild(self, model: keras.Model) -> keras.Model:
         if not is_graph_model(model):
             raise ValueError(
-                "Argument `model` must be Functional or Sequential, for a "
-                "`call` cannot be rewritten. "
+                "Argument `model` must be Functional or Sequential: the "
+                "`call` of a subclassed model cannot be rewritten. "
                 f"Received: model=<{type(model).__name__} name={model.name}>"
             )
         graph: Any = model
@@ -105,30 +104,29 @@ class _Extractor:
 
     def call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(layer, keras.Model) and is_graph_model(layer):
-            return self._inside(layer)(*args, **kwargs)
-        stack = getattr(layer, "netopt_stack", None)
+            return self._rebuild_nested(layer)(*args, **kwargs)
+        stack = getattr(layer, "netopt_block_stack", None)
         if stack is None:
             return layer(*args, **kwargs)
         self.found.add(layer.name)
         blocks, residual = stack
         x = args[0] if args else next(iter(kwargs.values()))
-        for k in self._kept(layer.name, len(blocks)):
-            block = blocks[k]
-            outputs = self.call(block, x)
+        for k in self._kept_indices(layer.name, len(blocks)):
+            outputs = self.call(blocks[k], x)
             x = keras.layers.Add()([x, outputs]) if residual else outputs
         return x
 
-    def _inside(self, model: keras.Model) -> keras.Model:
-        """A nested model as it is, unless there is a stack in it."""
+    def _rebuild_nested(self, model: keras.Model) -> keras.Model:
+        """Returns a nested model unchanged unless it holds a stack."""
         if id(model) not in self.nested:
             before = set(self.found)
             self.found.clear()
-            rebuilt = self.rebuilt(model)
+            rebuilt = self.rebuild(model)
             self.nested[id(model)] = rebuilt if self.found else model
             self.found |= before
         return self.nested[id(model)]
 
-    def _kept(self, name: str, count: int) -> list[int]:
+    def _kept_indices(self, name: str, count: int) -> list[int]:
         keep = self.keep
         if isinstance(keep, Mapping):
             keep = keep.get(name, range(count))
@@ -143,8 +141,8 @@ class _Extractor:
 
 
 def _check_keep(keep: Any) -> None:
-    several = list(keep.values()) if isinstance(keep, Mapping) else [keep]
-    for one in several:
+    choices = list(keep.values()) if isinstance(keep, Mapping) else [keep]
+    for one in choices:
         if one == EVERY_OTHER:
             continue
         is_list = isinstance(one, list | tuple) and bool(one)
@@ -154,7 +152,7 @@ def _check_keep(keep: Any) -> None:
             or list(one) != sorted(set(one))
         ):
             raise ValueError(
-                'Argument `keep` must be "every_other" or block numbers from '
-                "0 on in ascending order, at least one. "
+                'Argument `keep` must be "every_other" or a list of at least '
+                "one block index, from 0 on, in ascending order. "
                 f"Received: keep={keep!r}"
             )

@@ -1,11 +1,11 @@
-"""Puts stochastic depth into a model that was built without it."""
+"""Adds stochastic depth to an existing model."""
 
 from typing import Any
 
 import keras
 
 from keras_netopt.checks import check_model, check_probability, check_seed
-from keras_netopt.depth.rates import linear_rates
+from keras_netopt.depth.linear_rates import linear_rates
 from keras_netopt.training.graph import is_graph_model
 from keras_netopt.training.residuals import Residual, find_residuals
 
@@ -18,13 +18,13 @@ def add_stochastic_depth(
     scale: str | None = "train",
     seed: int | None = None,
 ) -> keras.Model:
-    """Returns a model whose residual blocks drop out while it trains.
+    """Returns a model that drops residual blocks at random during training.
 
     Every sum `x + branch(x)` of the graph becomes a
-    `layers.StochasticDepth`; rates grow linearly with depth. The new model
-    shares all layers, hence weights, with the given one, which stays as it
-    is: train the new one, and use or export either. Blocks that project their
-    shortcut are left alone, and so is the inside of nested models.
+    `layers.StochasticDepth`; drop rates grow linearly with depth. The new
+    model shares all layers, hence weights, with `model`, which is not
+    modified: train the new one, and use or export either. Blocks with a
+    projected shortcut and blocks inside nested models are not changed.
 
     Example:
 
@@ -43,20 +43,20 @@ def add_stochastic_depth(
             `keras.applications`.
         rate: Drop rate of the last block, a float in [0, 1]. Defaults to
             `0.2`.
-        mode: "batch" or "sample", see `StochasticDepth`. Defaults to
+        mode: "batch" or "sample", as in `StochasticDepth`. Defaults to
             `"batch"`.
-        scale: "train", "inference" or `None`, see `StochasticDepth`.
+        scale: "train", "inference" or `None`, as in `StochasticDepth`.
             Defaults to `"train"`.
-        seed: Seed of the draws, an int; each block adds its number. Defaults
-            to `None`: random ones.
+        seed: Random seed, an integer; block k uses `seed + k`. Defaults to
+            `None`: a random seed.
 
     Returns:
-        The new model, compiled like the given one.
+        The new model, compiled like `model`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, or the model is not a
-            graph or has no residual block.
+        ValueError: If an argument is out of range, or the model is not
+            Functional or has no residual block.
 
     Reference:
         Huang et al., "Deep networks with stochastic depth", 2016,
@@ -65,8 +65,8 @@ def add_stochastic_depth(
     check_model(model)
     check_probability(rate, "rate")
     check_seed(seed)
-    residuals = _residuals(model)
-    # The engine knows no layer by import; the package has registered it.
+    residuals = _find_residuals(model)
+    # Layers are imported by the package, not by this module.
     layer_class: Any = keras.saving.get_registered_object(
         "keras_netopt>StochasticDepth"
     )
@@ -102,7 +102,7 @@ def add_stochastic_depth(
     )
 
 
-def _residuals(model: keras.Model) -> tuple[Residual, ...]:
+def _find_residuals(model: keras.Model) -> tuple[Residual, ...]:
     is_functional = is_graph_model(model) and not isinstance(
         model, keras.Sequential
     )
@@ -110,7 +110,7 @@ def _residuals(model: keras.Model) -> tuple[Residual, ...]:
     if not found:
         raise ValueError(
             "Argument `model` must be a Functional model with at least one "
-            "sum of a tensor and what layers made of that tensor. "
+            "residual sum `x + branch(x)`. "
             f"Received: model=<{type(model).__name__} name={model.name}>"
         )
     return found

@@ -1,0 +1,78 @@
+"""Exports a model with early exits to LiteRT."""
+
+import os
+from typing import Any
+
+from keras_netopt.depth.exits.calibrated_stages import CalibratedStages
+from keras_netopt.depth.exits.exit_export import ExitExport
+from keras_netopt.depth.exits.single_file import export_single_file
+from keras_netopt.depth.exits.stage_files import export_stage_folder
+from keras_netopt.export.exportable_model import check_backend, check_path
+from keras_netopt.export.quantization_mode import MODES
+
+SINGLE_FILE_MODES = (None, "dynamic")
+
+
+def export_exits(
+    exits: CalibratedStages,
+    path: str | os.PathLike[str],
+    *,
+    single_file: bool = False,
+    quantize: str | None = None,
+    calibration_data: Any = None,
+    validation_data: tuple[Any, Any] | None = None,
+) -> ExitExport:
+    """Writes calibrated exits as LiteRT files and verifies them.
+
+    A folder holds one file per stage, `thresholds.json` and `runner.py`, which
+    needs only numpy and the interpreter; every kind of quantization works. A
+    single file has one branch (IF) per exit and takes a batch of 1. Needs the
+    TensorFlow backend.
+
+    Args:
+        exits: What `depth.calibrate` returned.
+        path: The folder, created if missing; a `.tflite` path for a single
+            file.
+        single_file: Whether to write one file. Defaults to `False`.
+        quantize: As in `export.to_litert`; a single file takes "dynamic"
+            only. Thresholds of quantized files are calibrated again, on the
+            predictions of the files. Defaults to `None`.
+        calibration_data: Inputs for quantization ranges and for verification.
+            Defaults to `None`: those of `validation_data`.
+        validation_data: Held-out `(x, y)`. Defaults to `None`.
+
+    Returns:
+        The report; `print` it.
+
+    Raises:
+        ExportError: If a file fails to run, or its decisions differ from
+            those of Keras.
+        ValueError: If an argument is out of range, the backend is not
+            TensorFlow, or quantized files have no samples.
+    """
+    check_backend()
+    if quantize is not None and quantize not in MODES:
+        known = ", ".join(repr(name) for name in MODES)
+        raise ValueError(
+            f"Argument `quantize` must be None or one of {known}. "
+            f"Received: quantize={quantize!r}"
+        )
+    if quantize is not None and validation_data is None:
+        raise ValueError(
+            "Argument `validation_data` must be given for quantized files, "
+            "whose thresholds are calibrated on their own predictions. "
+            "Received: validation_data=None. Pass (x, y) held out from "
+            "training"
+        )
+    samples = (calibration_data, validation_data)
+    if not single_file:
+        return export_stage_folder(exits, os.fspath(path), quantize, *samples)
+    if quantize not in SINGLE_FILE_MODES:
+        raise ValueError(
+            "Argument `quantize` must be None or 'dynamic' for a single "
+            "file: with full-integer quantization the branches stay in float "
+            "(measured: 9.49 MB, against 3.23 MB for the same network without "
+            f"branches). Received: quantize={quantize!r}. Export one file per "
+            "stage with `single_file=False`"
+        )
+    return export_single_file(exits, check_path(path), quantize, *samples)

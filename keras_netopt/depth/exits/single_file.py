@@ -1,0 +1,167 @@
+"""Exports one LiteRT file with a branch per exit."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_netopt.cost.tflite_model import TfliteModel
+from keras_netopt.depth.exits.calibrated_stages import CalibratedStages
+from keras_netopt.depth.exits.conditional_stages import (
+    build_conditional_model,
+)
+from keras_netopt.depth.exits.exit_calibration import ExitCalibration
+from keras_netopt.depth.exits.exit_costs import ExitCosts
+from keras_netopt.depth.exits.exit_export import ExitExport
+from keras_netopt.depth.exits.stage_files import (
+    export_backbone,
+    export_report,
+    export_stages,
+    recalibrate_on_files,
+    sample_inputs,
+    time_stage_files,
+)
+from keras_netopt.depth.exits.stage_runner import Arrays
+from keras_netopt.depth.exits.threshold_search import exit_indices
+from keras_netopt.export.litert_export import to_litert
+
+SAMPLES_PER_EXIT = 8  # The file is verified on these.
+CANDIDATES = 5000  # Samples among which each exit finds its own.
+ROUNDS = 100
+WARMUP = 5
+
+
+def export_single_file(
+    exits: CalibratedStages,
+    path: str,
+    quantize: str | None,
+    calibration_data: Any,
+    validation_data: tuple[Any, Any] | None,
+) -> ExitExport:
+    """Writes calibrated exits to one file.
+
+    Args:
+        exits: The calibrated exits.
+        path: The file, ending in `.tflite`.
+        quantize: `None` or "dynamic".
+        calibration_data: Inputs, or `None`.
+        validation_data: Held-out samples and classes, or `None`.
+
+    Returns:
+        The report.
+
+    Raises:
+        ExportError: If one of the branches differs from Keras.
+    """
+    samples = (calibration_data, validation_data)
+    inputs = sample_inputs(exits, *samples)
+    calibration = exits.calibration
+    if quantize is not None and validation_data is not None:
+        calibration = _recalibrate(exits, quantize, inputs, validation_data)
+    candidates = sample_inputs(exits, *samples, limit=CANDIDATES)
+    chosen, indices = _samples_of_each_exit(exits, calibration, candidates)
+    model = build_conditional_model(
+        exits.exit_model, exits.stages, calibration.rule
+    )
+    report = to_litert(model, path, quantize=quantize, calibration_data=chosen)
+    with tempfile.TemporaryDirectory() as folder:
+        full = os.path.join(folder, "full.tflite")
+        export_backbone(exits, full, quantize, inputs)
+        latency = _time_exits(
+            path, full, chosen, indices, len(exits.exit_names)
+        )
+    return export_report(
+        exits,
+        path,
+        [report],
+        calibration,
+        latency,
+        indices.tolist(),
+        has_samples=validation_data is not None,
+    )
+
+
+def _recalibrate(
+    exits: CalibratedStages,
+    quantize: str,
+    inputs: Arrays,
+    validation_data: tuple[Any, Any],
+) -> ExitCalibration:
+    """Thresholds for the quantized weights, from temporary stage files."""
+    with tempfile.TemporaryDirectory() as folder:
+        reports = export_stages(exits.stages, folder, inputs, quantize)
+        paths = [report.path for report in reports]
+        costs = exits.calibration.costs
+        if costs.unit == "ms":
+            latency = time_stage_files(exits, paths, quantize, inputs)
+            costs = ExitCosts("ms", *latency)
+        return recalibrate_on_files(exits, paths, validation_data, costs)
+
+
+def _samples_of_each_exit(
+    exits: CalibratedStages, calibration: ExitCalibration, inputs: Arrays
+) -> tuple[Arrays, np.ndarray]:
+    """Samples of every exit, those farthest from a threshold first."""
+    scores = exits.exit_scores(inputs)
+    thresholds = calibration.rule.thresholds
+    indices = exit_indices(scores, thresholds)
+    gaps = np.abs(scores - np.array(thresholds))
+    # Exits after the one that a sample takes do not affect it.
+    is_later = np.arange(scores.shape[1])[None] > indices[:, None]
+    margins = np.where(is_later, np.inf, gaps).min(axis=1)
+    chosen = np.concatenate(
+        [
+            _largest_margins(np.flatnonzero(indices == k), margins)
+            for k in range(scores.shape[1])
+        ]
+    )
+    samples = {name: array[chosen] for name, array in inputs.items()}
+    return samples, indices[chosen]
+
+
+def _largest_margins(rows: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    return rows[np.argsort(-margins[rows], kind="stable")][:SAMPLES_PER_EXIT]
+
+
+def _time_exits(
+    path: str, full_path: str, inputs: Arrays, indices: np.ndarray, count: int
+) -> tuple[tuple[float | None, ...], float]:
+    """Times each branch and the file without exits, in one loop."""
+    calls: dict[int, Callable[[], None]] = {}
+    for k in sorted(set(indices.tolist())):
+        row = int(np.flatnonzero(indices == k)[0])
+        lite = TfliteModel(path)
+        sample = {n: a[row : row + 1] for n, a in inputs.items()}
+        calls[k] = lite.prepare(lite.feeds(sample))
+    full = TfliteModel(full_path)
+    one = {n: a[:1] for n, a in inputs.items()}
+    single = len(full.inputs) == 1
+    calls[count] = full.prepare(
+        full.feeds(next(iter(one.values())) if single else one)
+    )
+    medians = measure_thread_medians(calls)
+    return tuple(medians.get(k) for k in range(count)), medians[count]
+
+
+def measure_thread_medians(
+    calls: dict[int, Callable[[], None]],
+) -> dict[int, float]:
+    """Times calls in turns, in the CPU time of this thread.
+
+    Args:
+        calls: Functions without arguments.
+
+    Returns:
+        The median of each, in milliseconds.
+    """
+    times: dict[int, list[float]] = {key: [] for key in calls}
+    for number in range(WARMUP + ROUNDS):
+        for key, call in calls.items():
+            start = time.thread_time()
+            call()
+            if number >= WARMUP:
+                times[key].append(1e3 * (time.thread_time() - start))
+    return {key: float(np.median(values)) for key, values in times.items()}
