@@ -59,7 +59,7 @@ def time_table() -> str:
     head = ["backend", "arm", "wall time / ordinary", "CPU time / ordinary"]
     note = (
         "Medians of paired ratios, quartiles in brackets; every block has the "
-        'rate named. "plain again" is noise.'
+        'rate in the table. "plain again" shows the noise.'
     )
     return f"{markdown(head, body)}\n\n{note}"
 
@@ -87,7 +87,7 @@ def token_table() -> str:
             )
     head = [
         "arm",
-        "MACs of a step",
+        "MACs per step",
         "steps",
         "loss, median",
         "by seed",
@@ -95,7 +95,7 @@ def token_table() -> str:
         "inference / ordinary",
     ]
     note = (
-        "Times: CPU, medians of paired ratios on JAX, quartiles in brackets; a "
+        "CPU times: medians of paired ratios on JAX, quartiles in brackets; a "
         f"second ordinary network reads {_pace('plain again', 'training')} and "
         f"{_pace('plain again', 'inference')}."
     )

@@ -18,7 +18,7 @@ DROPS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 def accuracy_table() -> str:
-    """Returns accuracy, cost and time with exits and without."""
+    """Returns accuracy, cost and time with and without exits."""
     rows = _rows()
     if not rows:
         return MISSING
@@ -31,7 +31,7 @@ def accuracy_table() -> str:
             f"{_median(rows, 'batched_full_seconds'):.2f} s",
             f"{_median(rows, 'bytes_full') / 1000:,.0f} kB",
         ],
-        *(_leaving(arm) for arm in network.DROPS if _rows(arm)),
+        *(_exit_row(arm) for arm in network.DROPS if _rows(arm)),
     ]
     alone = _rows("alone")
     if alone:
@@ -41,7 +41,7 @@ def accuracy_table() -> str:
     head = [
         "network",
         "test accuracy",
-        "MACs a sample",
+        "MACs per sample",
         "LiteRT, batch 1",
         "Keras, all test images",
         "file",
@@ -49,16 +49,16 @@ def accuracy_table() -> str:
     note = (
         f"Median of {len(rows)} seeds (lowest-highest). Latency is the mean "
         f"over {early_exit.IMAGES:,} test images of one file with a branch "
-        "for each exit, in CPU time of one thread, in turn with the file of "
-        "the backbone. Keras runs batches of 256 with the same thresholds."
+        "per exit, in CPU time of one thread, interleaved with the file of "
+        "the backbone. Keras uses batches of 256 and the same thresholds."
     )
     return f"{markdown(head, body)}\n\n{_exits(rows)}\n\n{note}"
 
 
-def _leaving(arm: str) -> list[str]:
+def _exit_row(arm: str) -> list[str]:
     rows = _rows(arm)
     return [
-        f"leaving early, {_allowed(arm)}",
+        f"early exits, {_budget(arm)}",
         _spread(rows, "accuracy"),
         f"{_median(rows, 'macs'):,.0f} ({_ratio(rows, 'macs_full', 'macs')})",
         f"{_median(rows, 'latency_ms'):.3f} ms "
@@ -69,12 +69,12 @@ def _leaving(arm: str) -> list[str]:
     ]
 
 
-def _allowed(arm: str) -> str:
-    return f"{100 * network.DROPS[arm]:g} points allowed on held out images"
+def _budget(arm: str) -> str:
+    return f"budget of {100 * network.DROPS[arm]:g} points"
 
 
 def goal_table() -> str:
-    """Returns which goals were met."""
+    """Returns the goals, and whether they are met."""
     arms = [arm for arm in network.DROPS if _rows(arm)]
     if not arms:
         return MISSING
@@ -95,8 +95,8 @@ def goal_table() -> str:
         for row in _rows(arms[0])
     )
     note = (
-        f"Loss with {_allowed(arms[0])}, paired on the same test images, with "
-        f"the 95 % interval over images: {pairs}."
+        f"Accuracy drop with a {_budget(arms[0])}, paired by test image, with "
+        f"the 95 % interval over images, in points: {pairs}."
     )
     return f"{markdown(['goal', 'measured', 'met'], body)}\n\n{note}"
 
@@ -109,12 +109,12 @@ def _goals(arm: str) -> list[list[str]]:
     drops = [100 * row["drop"] for row in rows]
     return [
         [
-            f"{_allowed(arm)}: mean latency at least {FASTER:g} times lower",
+            f"{_budget(arm)}: mean latency at least {FASTER:g} times lower",
             f"{faster:.2f} times",
             _met(faster >= FASTER),
         ],
         [
-            f"{_allowed(arm)}: at most {POINTS} points of accuracy lost",
+            f"{_budget(arm)}: at most {POINTS} points of accuracy lost",
             f"{statistics.mean(drops):+.2f} points {_interval(drops)}",
             _met(statistics.mean(drops) <= POINTS),
         ],
@@ -122,7 +122,7 @@ def _goals(arm: str) -> list[list[str]]:
 
 
 def curve_table() -> str:
-    """Returns the cheapest choices by what they lose on held out images."""
+    """Returns the cheapest points by accuracy drop on held-out images."""
     rows = _rows()
     if not rows:
         return MISSING
@@ -146,7 +146,7 @@ def curve_table() -> str:
             ]
         )
     head = [
-        "points allowed on held out images",
+        "budget, points on held-out images",
         "MACs, without exits / with",
         "points lost on test images",
     ]
@@ -154,7 +154,7 @@ def curve_table() -> str:
 
 
 def environment_note() -> str:
-    """Returns when, with what and on what the numbers were measured."""
+    """Returns date, command, packages and machine of the measurement."""
     if not _rows():
         return MISSING
     run = load(early_exit.NAME)["runs"][-1]
@@ -184,16 +184,16 @@ def _exits(rows: Rows) -> str:
         )
     head = [
         "exit",
-        "leave here",
+        "exit here",
         "accuracy on all images",
-        "MACs, of those without exits",
+        "MACs, share of the model without exits",
         "LiteRT",
     ]
     return markdown(head, body)
 
 
 def _cheapest(row: dict[str, Any], drop: float) -> list[float]:
-    """The cheapest point of the front that keeps the held out accuracy."""
+    """The cheapest point of the front within the drop on held-out images."""
     floor = row["held_out_full_accuracy"] - drop / 100 - 1e-9
     fine = [point for point in row["curve"] if point[2] >= floor]
     return min(fine or [row["curve"][-1]])

@@ -36,7 +36,7 @@ SETTINGS = {
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "act": ("ACT, cost 0.001", {"mode": "act", "ponder_cost": 1e-3}),
     "act_long": (
-        "ACT, cost 0.001, begun at h = 0.1",
+        "ACT, cost 0.001, initial h 0.1",
         {"mode": "act", "ponder_cost": 1e-3},
     ),
     "ponder": (

@@ -33,7 +33,7 @@ def parity_table() -> str:
         body.append(cells)
     note = (
         f"Median of the seeds, lowest and highest in brackets; {parity.SAMPLES}"
-        " rows a length. Chance is 0.5."
+        " rows per length. Chance is 0.5."
     )
     return f"{markdown(head, body)}\n\n{note}"
 

@@ -1,6 +1,6 @@
-"""One row a setting of a public layer; `test_layers` reads it.
+"""One row per setting of a public layer; `test_layers` reads it.
 
-A new layer is a new row here and in `keras_netopt.registry`.
+A new layer needs a row here and in `keras_netopt.registry`.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,20 +20,20 @@ NOT_A_LAYER: Any = "block"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerSetting:
-    """How one layer is tried, in the middle of a small model.
+    """How one layer is tested, in the middle of a small model.
 
     Args:
-        name: What the tests are called after.
+        name: Name of the setting in test ids.
         piece: The registry row, as in "layers.StochasticDepth".
-        arguments: Makes the constructor's arguments, blocks and all.
-        effect: `(layer, inputs) -> bool`: whether the layer does what it is
-            for, on a trained model.
+        arguments: Makes the constructor's arguments, with new blocks.
+        effect: `(layer, inputs) -> bool`: whether the layer of a trained
+            model has its documented effect.
         neutral: Arguments with which the layer computes `plain`.
-        plain: What the model computes in the layer's place where the layer
-            does nothing, from its inputs and the neutral arguments.
-        bad: One wrong value an argument, as arguments.
-        ops: LiteRT operations by which the layer saves time in a file.
-        saves_nothing: Whether an export warns of it.
+        plain: The equivalent computation without the layer, from its inputs
+            and the neutral arguments.
+        bad: One invalid value per argument.
+        ops: LiteRT operations by which an exported file saves time.
+        warns_at_export: Whether an export warns that no time is saved.
     """
 
     name: str
@@ -44,7 +44,7 @@ class LayerSetting:
     plain: Callable[[Any, Arguments], Any]
     bad: Mapping[str, Any] = field(default_factory=dict)
     ops: tuple[str, ...] = ()
-    saves_nothing: bool = False
+    warns_at_export: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -64,7 +64,7 @@ class LayerSetting:
 
 
 def block(width: int = 4) -> keras.layers.Layer:
-    """A small block; batch statistics move fast, no dropout."""
+    """A small block with fast moving statistics and no dropout."""
     return keras.Sequential(
         [
             core.Dense(8, activation="relu"),
@@ -75,7 +75,7 @@ def block(width: int = 4) -> keras.layers.Layer:
 
 
 def drops_samples(layer: Any, x: np.ndarray) -> bool:
-    """At the rate given, and none at all in inference."""
+    """Some samples are unchanged in training, none at inference."""
     dropped = _unchanged(layer(x, training=True), x).mean()
     return 0.0 < dropped < 1.0 and not _unchanged(layer(x), x).any()
 
@@ -86,13 +86,13 @@ def drops_steps(layer: Any, x: np.ndarray) -> bool:
 
 
 def _unchanged(outputs: Any, x: np.ndarray) -> np.ndarray:
-    """Which samples came out as they went in."""
+    """Which samples the layer did not change."""
     outputs = keras.ops.convert_to_numpy(keras.ops.stop_gradient(outputs))
     return (np.asarray(outputs) == x).reshape(len(x), -1).all(axis=1)
 
 
-def marks_a_place(layer: Any, x: np.ndarray) -> bool:
-    """Passes everything on and brings the head, without weights."""
+def marks_an_exit(layer: Any, x: np.ndarray) -> bool:
+    """Returns its inputs and holds the head, without weights."""
     outputs = layer(x, training=True)
     is_head = isinstance(layer.netopt_exit_head, core.Dense)
     return is_head and not layer.weights and bool(_unchanged(outputs, x).all())
@@ -130,15 +130,15 @@ def _gated(**changed: Any) -> Callable[[], Arguments]:
     return lambda: {"block": block(), "cost_weight": 5.0, **changed}
 
 
-def decides(layer: Any, x: np.ndarray) -> bool:
-    """Each sample is changed or left, as its g says, 0 or 1."""
+def gates_samples(layer: Any, x: np.ndarray) -> bool:
+    """g is 0 or 1, and samples with g = 0 are unchanged."""
     gate = keras.ops.convert_to_numpy(
         keras.ops.stop_gradient(
             layer._gate_values(keras.ops.convert_to_tensor(x))
         )
     )
-    left = _unchanged(layer(x), x)
-    return set(gate) <= {0.0, 1.0} and (left == (gate == 0)).all()
+    unchanged = _unchanged(layer(x), x)
+    return set(gate) <= {0.0, 1.0} and (unchanged == (gate == 0)).all()
 
 
 def _depths(**changed: Any) -> Callable[[], Arguments]:
@@ -196,7 +196,7 @@ LAYERS = (
         name="EarlyExit",
         piece="layers.EarlyExit",
         arguments=lambda: {"head": core.Dense(3)},
-        effect=marks_a_place,
+        effect=marks_an_exit,
         neutral=lambda: {"head": None},
         plain=lambda x, given: x,
         bad={"head": NOT_A_LAYER},
@@ -219,10 +219,10 @@ LAYERS = (
         name="SkipGate",
         piece="layers.SkipGate",
         arguments=_gated(),
-        effect=decides,
+        effect=gates_samples,
         neutral=_gated(cost_weight=0.0, gate=AlwaysOpen()),
         plain=lambda x, given: x + given["block"](x),
-        saves_nothing=True,
+        warns_at_export=True,
         bad={
             "block": NOT_A_LAYER,
             "gate": "best",
@@ -236,7 +236,7 @@ LAYERS = (
         name="SkipGate cond",
         piece="layers.SkipGate",
         arguments=_gated(inference="cond"),
-        effect=decides,
+        effect=gates_samples,
         neutral=_gated(cost_weight=0.0, gate=AlwaysOpen(), inference="cond"),
         plain=lambda x, given: x + given["block"](x),
         ops=("IF",),

@@ -1,4 +1,4 @@
-"""Trains a small model around each layer once; the checks share it."""
+"""Trains a small model around each layer once, for all checks."""
 
 import functools
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ def data() -> tuple[np.ndarray, np.ndarray]:
     return x, (np.arange(SAMPLES) % 3).astype("int32")
 
 
-def compiled(place: Any, **arguments: Any) -> keras.Model:
-    """A model with `place`, a layer or a function, between two others."""
+def compiled(inner: Any, **arguments: Any) -> keras.Model:
+    """A model with `inner`, a layer or a function, between two layers."""
     inputs = keras.Input(SHAPE)
-    x = place(keras.layers.Dense(SHAPE[-1], name="first")(inputs))
+    x = inner(keras.layers.Dense(SHAPE[-1], name="first")(inputs))
     x = keras.layers.GlobalAveragePooling1D()(x)
     model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x))
     model.compile(
@@ -52,7 +52,7 @@ def predictions(model: keras.Model) -> np.ndarray:
 
 @dataclass(frozen=True)
 class LayerTrial:
-    """A model after a fit, and its weights before and after it."""
+    """A trained model, and its weights before and after training."""
 
     model: keras.Model
     history: dict[str, list[float]]
@@ -87,6 +87,6 @@ class LayerTrials:
             history[name] = history[name] + values
         np.savez(folder / "expected.npz", **half, **probes.weights(model))
         weights = probes.weights(model)
-        # The probe may train, so it comes last.
-        works = setting.effect(model.get_layer("tried"), data()[0])
-        return LayerTrial(model, history, before, weights, works)
+        # `effect` may run training steps, so it comes last.
+        has_effect = setting.effect(model.get_layer("tried"), data()[0])
+        return LayerTrial(model, history, before, weights, has_effect)

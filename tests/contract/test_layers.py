@@ -20,10 +20,10 @@ import keras_netopt as netopt
 
 BACKEND = keras.backend.backend()
 EVERY = pytest.mark.parametrize("setting", layer_settings.LAYERS, ids=str)
-ONE_A_LAYER = pytest.mark.parametrize(
+ONE_PER_LAYER = pytest.mark.parametrize(
     "setting", layer_settings.BY_PIECE.values(), ids=str
 )
-# XLA and LiteRT take seconds a model.
+# XLA and LiteRT take seconds per model.
 FIRST_QUICK = parameters(layer_settings.LAYERS, layer_settings.LAYERS[:1])
 ONE_QUICK = parameters(layer_settings.LAYERS, layer_settings.BY_PIECE.values())
 EXPORTED = parameters(
@@ -57,8 +57,8 @@ def test_trains_inside_a_model(setting, layer_runs):
 
 
 @pytest.mark.check("C3")
-@ONE_A_LAYER
-def test_a_neutral_setting_is_the_plain_computation(setting):
+@ONE_PER_LAYER
+def test_a_neutral_setting_equals_the_plain_computation(setting):
     keras.utils.set_random_seed(7)
     given = setting.neutral()
     plain = layer_trials.compiled(lambda x: setting.plain(x, given))
@@ -73,9 +73,9 @@ def test_a_neutral_setting_is_the_plain_computation(setting):
 
 
 def _trained(model):
-    """The weights, in an order that both models agree on.
+    """The weights in an order that both models share.
 
-    A single step has nothing to halt, so its halting unit is left out.
+    The halting unit of a single step has no effect and is excluded.
     """
     found = [v for v in model.trainable_variables if "halting" not in v.path]
     return sorted(found, key=lambda v: tuple(v.shape))
@@ -83,7 +83,7 @@ def _trained(model):
 
 @pytest.mark.check("C4")
 @EVERY
-def test_the_config_builds_an_equal_layer(setting):
+def test_the_config_rebuilds_the_layer(setting):
     layer = setting.build()
     config = json.loads(json.dumps(layer.get_config()))
     again = setting.kind.from_config(config)
@@ -105,7 +105,7 @@ def test_the_config_builds_an_equal_layer(setting):
 @EVERY
 def test_half_precision_trains(setting, name):
     with policy(name):
-        # Adam's averages stand still in bfloat16: 0.999 is 1 there.
+        # Adam's averages are constant in bfloat16, where 0.999 rounds to 1.
         descent = keras.optimizers.SGD(0.1)
         model = layer_trials.around(setting, optimizer=descent)
         before = probes.weights(model)
@@ -121,7 +121,7 @@ def test_half_precision_trains(setting, name):
 @pytest.mark.check("C10")
 @FIRST_QUICK
 def test_compiled_and_eager_training_agree(setting, layer_runs):
-    """Draws included: they do not depend on how a step is compiled."""
+    """Random numbers do not depend on how a step is compiled."""
     if BACKEND == "torch":
         pytest.skip("torch has a slow test of its own")
     modes = {"tensorflow": [{"jit_compile": True}], "jax": []}[BACKEND]
@@ -139,7 +139,7 @@ def test_compiled_and_eager_training_agree(setting, layer_runs):
 @pytest.mark.check("C10")
 @pytest.mark.skipif(BACKEND != "torch", reason="torch compiles")
 @torch_compile.quiet
-@ONE_A_LAYER
+@ONE_PER_LAYER
 def test_training_compiled_by_torch_agrees(setting, layer_runs):
     frames = torch_compile.frames()
     model = layer_trials.around(setting, jit_compile=True)
@@ -156,27 +156,27 @@ def test_the_trained_model_exports_to_litert(setting, layer_runs, tmp_path):
     if BACKEND != "tensorflow":
         pytest.skip("LiteRT export works on TensorFlow")
     model = layer_runs.get(setting).model
-    # It runs the file and compares its outputs with the model's.
-    with warnings.catch_warnings(record=True) as told:
+    # The export compares the file's outputs with the model's.
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         report = netopt.export.to_litert(model, tmp_path / "model.tflite")
 
     assert (tmp_path / "model.tflite").stat().st_size > 0
     assert set(setting.ops) <= set(report.ops)
     assert not any(name.startswith("Flex") for name in report.ops)
-    vain = ["save nothing" in str(warning.message) for warning in told]
-    assert vain == [True] * setting.saves_nothing
+    warned = ["save nothing" in str(warning.message) for warning in caught]
+    assert warned == [True] * setting.warns_at_export
 
 
 @pytest.mark.check("C20")
-@ONE_A_LAYER
-def test_a_wrong_value_is_known_for_each_argument(setting):
+@ONE_PER_LAYER
+def test_each_argument_has_an_invalid_value(setting):
     assert list(setting.bad) == arguments_of(setting)
 
 
 @pytest.mark.check("C20")
 @pytest.mark.parametrize(("setting", "name"), BAD)
-def test_a_wrong_value_is_refused_at_construction(setting, name):
+def test_invalid_values_are_refused_at_construction(setting, name):
     with pytest.raises((TypeError, ValueError)) as error:
         setting.build(**{name: setting.bad[name]})
 
@@ -186,8 +186,8 @@ def test_a_wrong_value_is_refused_at_construction(setting, name):
 
 
 @pytest.mark.check("C23")
-@ONE_A_LAYER
-def test_the_card_tells_each_argument(setting):
+@ONE_PER_LAYER
+def test_the_card_lists_each_argument(setting):
     text = (CARDS / f"{setting.row.card}.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"`(\w+)`", text))
     shown |= set(re.findall(r"(\w+)=", text))

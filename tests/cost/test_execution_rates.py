@@ -1,4 +1,4 @@
-"""What layers that do not always run their blocks cost on average."""
+"""The mean cost of layers that skip blocks."""
 
 import keras
 import numpy as np

@@ -45,7 +45,7 @@ def test_inference_is_unchanged_and_weights_are_shared():
     }
 
 
-def test_training_drops_blocks_and_teaches_both_models():
+def test_training_drops_blocks_and_updates_both_models():
     model = residual()
     dropping = add_stochastic_depth(model, 1.0)
     first, second = drops(dropping)
@@ -66,7 +66,7 @@ def test_training_drops_blocks_and_teaches_both_models():
     )
 
 
-def test_the_new_model_is_saved_and_compiled_as_usual(tmp_path):
+def test_the_new_model_is_compiled_and_saved(tmp_path):
     model = residual()
     model.compile("sgd", "mse", jit_compile=JIT)
     dropping = add_stochastic_depth(model, mode="sample")
@@ -100,7 +100,7 @@ def two_of_one(x):
 @pytest.mark.parametrize(
     "make", [projected, used_inside, shared_sum, two_of_one]
 )
-def test_what_is_no_plain_residual_block_is_left_alone(make):
+def test_other_sums_are_not_changed(make):
     inputs = keras.Input((4,))
     model = keras.Model(inputs, layers.Dense(1)(make(dense(inputs))))
     assert find_residuals(model) == ()
@@ -118,7 +118,7 @@ def test_models_without_a_graph_are_refused():
 @pytest.mark.parametrize(
     ("name", "blocks"), [("ResNet50", 12), ("ConvNeXtTiny", 18)]
 )
-def test_models_of_keras_applications_keep_their_answers(name, blocks):
+def test_keras_applications_keep_their_predictions(name, blocks):
     build = getattr(keras.applications, name)
     model = build(
         weights=None, input_shape=(32, 32, 3), classes=5, include_top=True

@@ -17,15 +17,15 @@ def stack(count=4, residual=True, name="stack"):
     return LayerDrop(blocks, residual=residual, name=name)
 
 
-def functional(*places):
+def functional(*inner):
     x = inputs = keras.Input((4,))
-    for place in places:
-        x = place(x)
+    for layer in inner:
+        x = layer(x)
     return keras.Model(inputs, layers.Dense(2, name="out")(x))
 
 
 def masked(model, kept):
-    """What is left where the other blocks of a stack do nothing."""
+    """The output if the other blocks of a stack are skipped."""
     x = X
     for layer in model.layers[1:]:
         if not isinstance(layer, LayerDrop):
@@ -41,7 +41,7 @@ def masked(model, kept):
 @pytest.mark.parametrize(
     ("keep", "kept"), [("every_other", [0, 2]), ([1, 2, 3], [1, 2, 3])]
 )
-def test_exactly_the_kept_blocks_are_left(keep, kept, residual):
+def test_only_the_kept_blocks_remain(keep, kept, residual):
     model = functional(stack(residual=residual))
     shallow = extract_subnetwork(model, keep)
     named = [one.name for one in shallow.layers if "stack" in one.name]
@@ -57,7 +57,7 @@ def test_exactly_the_kept_blocks_are_left(keep, kept, residual):
     )
 
 
-def test_all_blocks_are_the_model_itself():
+def test_keeping_all_blocks_keeps_the_predictions():
     model = functional(stack())
     shallow = extract_subnetwork(model, [0, 1, 2, 3])
 
@@ -66,7 +66,7 @@ def test_all_blocks_are_the_model_itself():
     )
 
 
-def test_copies_have_weights_of_their_own():
+def test_copies_have_their_own_weights():
     model = functional(stack())
     before = model.get_weights()
     shallow = extract_subnetwork(model, copy=True)
@@ -80,7 +80,7 @@ def test_copies_have_weights_of_their_own():
         np.testing.assert_array_equal(mine, old)
 
 
-def test_stacks_in_nested_models_and_in_sequences_are_found():
+def test_stacks_in_nested_and_sequential_models_are_found():
     inner = keras.Sequential([keras.Input((4,)), stack(2, name="inner")])
     plain = keras.Sequential([keras.Input((4,)), layers.Dense(4)])
     model = keras.Sequential(
@@ -95,7 +95,7 @@ def test_stacks_in_nested_models_and_in_sequences_are_found():
     assert shallow.predict(X, verbose=0).shape == (5, 4)
 
 
-def test_the_new_model_is_an_ordinary_one(tmp_path):
+def test_the_new_model_trains_and_saves(tmp_path):
     model = functional(stack())
     model.compile("sgd", "mse")
     shallow = extract_subnetwork(model)
@@ -134,11 +134,11 @@ def subclassed():
         (
             lambda: functional(StochasticDepth(layers.Dense(4))),
             [0],
-            "must have a `LayerDrop` layer",
+            "must call a `LayerDrop` layer",
         ),
         (subclassed, [0], "must be Functional or Sequential"),
     ],
 )
-def test_what_does_not_fit_is_refused(model, keep, text):
+def test_invalid_models_and_block_lists_are_refused(model, keep, text):
     with pytest.raises(ValueError, match=text):
         extract_subnetwork(model(), keep)

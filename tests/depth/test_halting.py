@@ -1,4 +1,4 @@
-"""Check 15: the arithmetic of halting, against numbers done by hand."""
+"""Check 15: halting arithmetic against hand-computed numbers."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def tensor(values):
     return ops.convert_to_tensor(np.array(values, "float32"))
 
 
-def test_probabilities_by_hand():
+def test_hand_computed_probabilities():
     h = tensor([[0.2, 0.5, 0.9, 0.1], [1.0, 0.5, 0.5, 0.5], [0, 0, 0, 0]])
     found = array(halting.halting_probabilities(h))
 
@@ -39,8 +39,8 @@ def test_divergence_is_from_p_to_the_prior():
     p = tensor([[0.25, 0.25, 0.5], [0.5, 0.25, 0.25], [0.0, 0.0, 1.0]])
     found = array(halting.kl_divergence(p, prior))
 
-    # 1/4 ln 1/2 + 1/4 ln 1 + 1/2 ln 2; the other way it would be 0.1733 too,
-    # so the last row tells them apart: ln 4, not infinite.
+    # 1/4 ln 1/2 + 1/4 ln 1 + 1/2 ln 2. The reverse divergence is 0.1733 too;
+    # the last row distinguishes them: ln 4, not infinite.
     expected = [0.25 * np.log(2), 0.0, np.log(4)]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -56,7 +56,7 @@ def test_divergence_is_never_below_zero():
     assert same == pytest.approx(0.0, abs=1e-6)
 
 
-def test_the_step_is_the_first_at_which_the_sum_is_reached():
+def test_the_halting_step_is_the_first_at_the_threshold():
     p = tensor([[0.4, 0.2, 0.4], [0.1, 0.1, 0.8], [0.9, 0.1, 0.0]])
 
     found = array(halting.halting_step_mask(p, 0.5))

@@ -1,4 +1,4 @@
-"""PonderNet: the loss of the paper, one answer, files, what is refused."""
+"""PonderNet: the paper's loss, inference, files and refused models."""
 
 import keras
 import numpy as np
@@ -46,61 +46,63 @@ def data():
 
 
 def by_hand(model, x, y):
-    """Losses (samples, steps), p, and the answers of all steps."""
+    """Losses (samples, steps), p, and the predictions of all steps."""
     ponder = model.get_layer("ponder")
-    state, losses, h, answers = model.get_layer("first")(x), [], [], []
+    state, losses, h, predictions = model.get_layer("first")(x), [], [], []
     kernel, bias = ponder.halting.get_weights()
     for _ in range(STEPS):
         state = ponder.cell(state)
         logits = to_numpy(model.get_layer("out")(state))
         soft = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
         losses.append(-np.log(soft[np.arange(len(y)), y]))
-        answers.append(logits)
-        answer = (to_numpy(state) @ kernel + bias)[:, 0]
-        h.append(1 / (1 + np.exp(-answer)))
+        predictions.append(logits)
+        halting_logit = (to_numpy(state) @ kernel + bias)[:, 0]
+        h.append(1 / (1 + np.exp(-halting_logit)))
     h[-1] = np.ones_like(h[-1])
-    left = np.cumprod([np.ones_like(h[0])] + [1 - v for v in h[:-1]], axis=0)
-    p = (np.array(h) * left).T
-    return np.array(losses).T, p, np.stack(answers, axis=1)
+    survival = np.cumprod(
+        [np.ones_like(h[0])] + [1 - v for v in h[:-1]], axis=0
+    )
+    p = (np.array(h) * survival).T
+    return np.array(losses).T, p, np.stack(predictions, axis=1)
 
 
 @pytest.mark.parametrize("is_weighted", [False, True])
 def test_the_loss_is_that_of_the_paper(data, is_weighted):
     x, y = data
     model = make(keras.optimizers.SGD(0.0), kl_weight=0.5, prior=0.3)
-    losses, p, answers = by_hand(model, x, y)
+    losses, p, predictions = by_hand(model, x, y)
     weight = np.linspace(0, 2, 32).astype("float32") if is_weighted else None
     logs = model.fit(
         x, y, sample_weight=weight, batch_size=32, verbose=0
     ).history
 
     prior = halting.geometric_prior(0.3, STEPS)
-    distance = (p * np.log(p / prior)).sum(1).mean()
+    divergence = (p * np.log(p / prior)).sum(1).mean()
     each = (p * losses).sum(1) * (weight if is_weighted else 1.0)
     assert logs["loss"][0] == pytest.approx(
-        each.mean() + 0.5 * distance, rel=1e-4
+        each.mean() + 0.5 * divergence, rel=1e-4
     )
     steps = p @ np.arange(1, STEPS + 1)
     assert logs["expected_steps"][0] == pytest.approx(steps.mean(), rel=1e-4)
     np.testing.assert_allclose(model.expected_steps(x, 9), steps, rtol=1e-4)
     chosen = (p.cumsum(1) >= 0.5).argmax(1)
     assert len(set(chosen)) > 1
-    hits = (answers[np.arange(32), chosen].argmax(-1) == y).mean()
+    hits = (predictions[np.arange(32), chosen].argmax(-1) == y).mean()
     assert logs["accuracy"][0] == pytest.approx(hits, abs=1e-5)
     found = model.evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
     assert set(found) == {"loss", "accuracy"}
     assert found["accuracy"] == pytest.approx(hits, abs=1e-5)
-    alone = losses[np.arange(32), chosen].mean()
-    assert found["loss"] == pytest.approx(alone, rel=1e-4)
+    halting_loss = losses[np.arange(32), chosen].mean()
+    assert found["loss"] == pytest.approx(halting_loss, rel=1e-4)
     for plain in (model, model.inference()):
         np.testing.assert_allclose(
             plain.predict(x, verbose=0),
-            answers[np.arange(32), chosen],
+            predictions[np.arange(32), chosen],
             atol=1e-5,
         )
 
 
-def test_targets_with_axes_are_weighted_step_by_step():
+def test_targets_of_higher_rank_are_weighted_per_step():
     inputs = keras.Input((3, 4))
     ponder = AdaptiveComputation(layers.Dense(4), 3, mode="ponder")
     model = PonderModel(inputs, layers.Dense(2)(ponder(inputs)))
@@ -112,15 +114,15 @@ def test_targets_with_axes_are_weighted_step_by_step():
     found = model.fit(x, y, sample_weight=weight, batch_size=6, verbose=0)
 
     states, p = map(to_numpy, ponder._all_states(ops.convert_to_tensor(x)))
-    answers = to_numpy(model.layers[-1](states))
-    losses = ((answers - y[:, None]) ** 2).mean(-1) * weight[:, None]
+    predictions = to_numpy(model.layers[-1](states))
+    losses = ((predictions - y[:, None]) ** 2).mean(-1) * weight[:, None]
     prior = halting.geometric_prior(0.2, 3)
     total = (p[..., None] * losses).sum(1).mean()
     total += 0.01 * (p * np.log(p / prior)).sum(1).mean()
     assert found.history["loss"][0] == pytest.approx(total, rel=1e-4)
 
 
-def test_it_learns_and_files_round_trip(data, tmp_path):
+def test_training_lowers_the_loss_and_files_round_trip(data, tmp_path):
     model = make("adam", halt_at=None, seed=1)
     before = [to_numpy(v) for v in model.trainable_variables]
     first = model.fit(data[0], data[1], epochs=2, verbose=0).history
@@ -132,7 +134,7 @@ def test_it_learns_and_files_round_trip(data, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "ponder.keras")
     assert type(loaded) is PonderModel
     outputs = [one.predict(data[0], verbose=0) for one in (model, loaded)]
-    np.testing.assert_array_equal(*outputs)  # The draws are in the file.
+    np.testing.assert_array_equal(*outputs)  # The random state is in the file.
     again = [
         one.fit(*data, shuffle=False, verbose=0).history
         for one in (model, loaded)
@@ -140,16 +142,16 @@ def test_it_learns_and_files_round_trip(data, tmp_path):
     assert again[0] == again[1]
 
 
-def test_inference_by_median_is_a_plain_copy(data, tmp_path):
+def test_inference_at_the_median_is_a_plain_copy(data, tmp_path):
     model = make(halt_at=None, seed=1)
-    drawn = [model.predict(data[0], verbose=0) for _ in range(2)]
+    sampled = [model.predict(data[0], verbose=0) for _ in range(2)]
     plain = model.inference(halt_at=0.5)
-    _, p, answers = by_hand(model, *data)
+    _, p, predictions = by_hand(model, *data)
 
-    assert not np.array_equal(*drawn)
+    assert not np.array_equal(*sampled)
     assert not isinstance(plain, PonderModel)
     chosen = (p.cumsum(1) >= 0.5).argmax(1)
-    expected = answers[np.arange(32), chosen]
+    expected = predictions[np.arange(32), chosen]
     found = plain.predict(data[0], verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     plain.set_weights([0 * w for w in plain.get_weights()])
@@ -158,19 +160,19 @@ def test_inference_by_median_is_a_plain_copy(data, tmp_path):
         model.inference(halt_at="mode")
 
 
-def test_steps_are_drawn_as_often_as_p_says(data):
+def test_steps_are_sampled_with_probability_p(data):
     model = make(halt_at="sample", seed=3)
-    _, p, answers = by_hand(model, data[0][:1], data[1][:1])
+    _, p, predictions = by_hand(model, data[0][:1], data[1][:1])
     many = np.repeat(data[0][:1], 2000, axis=0)
-    drawn = model.predict(many, batch_size=2000, verbose=0)
-    nearest = np.abs(drawn[:, None] - answers).sum(-1).argmin(1)
+    sampled = model.predict(many, batch_size=2000, verbose=0)
+    nearest = np.abs(sampled[:, None] - predictions).sum(-1).argmin(1)
     counts = np.bincount(nearest, minlength=STEPS) / 2000
 
     spread = 3 * np.sqrt(p[0] * (1 - p[0]) / 2000)
     assert (np.abs(counts - p[0]) <= spread).all()
 
 
-def test_a_dial_moves_the_weight_of_the_divergence(data):
+def test_a_schedule_changes_the_weight_of_the_divergence(data):
     model = make(keras.optimizers.SGD(0.0), kl_weight=0.0, prior=0.9)
     scheduler = ParameterScheduler("kl_weight", {0.0: 0.0, "1ep": 10.0})
     losses = model.fit(
@@ -178,16 +180,16 @@ def test_a_dial_moves_the_weight_of_the_divergence(data):
     ).history["loss"]
     _, p, _ = by_hand(model, *data)
     prior = halting.geometric_prior(0.9, STEPS)
-    distance = (p * np.log(p / prior)).sum(1).mean()
+    divergence = (p * np.log(p / prior)).sum(1).mean()
 
-    assert losses[1] - losses[0] == pytest.approx(10 * distance, rel=1e-3)
+    assert losses[1] - losses[0] == pytest.approx(10 * divergence, rel=1e-3)
 
 
-def test_what_it_cannot_train_is_refused():
+def test_unsupported_graphs_and_losses_are_refused():
     inputs = keras.Input((4,))
     ponder = AdaptiveComputation(layers.Dense(4), 2, mode="ponder")
     states = ponder(inputs)
-    with pytest.raises(ValueError, match="must need its output alone"):
+    with pytest.raises(ValueError, match="must read only tensors"):
         PonderModel(inputs, layers.Add()([states, inputs]))
     with pytest.raises(ValueError, match="Argument `outputs` must be one"):
         PonderModel(inputs, [states, inputs])
@@ -201,7 +203,7 @@ def test_what_it_cannot_train_is_refused():
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="LiteRT export"
 )
-def test_the_median_exports_as_a_loop(tmp_path):
+def test_inference_at_the_median_exports_as_a_loop(tmp_path):
     plain = make(halt_at=None).inference(halt_at=0.5)
     report = netopt.export.to_litert(plain, tmp_path / "ponder.tflite")
 

@@ -1,17 +1,17 @@
-"""What the tests of layers share: blocks, data, and how to look at weights."""
+"""Fixtures of the layer tests: blocks, data, weights, training."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-# XLA costs TensorFlow seconds a model; one test asks for it.
+# XLA takes seconds per model on TensorFlow; one test enables it.
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"
 
 
 @pytest.fixture
 def values():
-    """A function that reads the variables of a layer, by name."""
+    """A function that reads the variables of a layer."""
 
     def read(layer):
         return [np.array(ops.convert_to_numpy(v)) for v in layer.variables]
@@ -21,7 +21,7 @@ def values():
 
 @pytest.fixture
 def make_block():
-    """A function that makes a block with everything that keeps state."""
+    """A function that makes a block with stateful layers."""
 
     def make(width=4, **dense):
         return keras.Sequential(
@@ -43,7 +43,7 @@ def x():
 
 @pytest.fixture
 def train():
-    """A function that trains a layer with a head on it for some steps."""
+    """A function that trains a layer, followed by a head."""
 
     def fit(layer, x, epochs=1, optimizer=None, batch_size=4, **arguments):
         inputs = keras.Input(x.shape[1:])

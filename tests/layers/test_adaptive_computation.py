@@ -22,7 +22,7 @@ def make(cell=None, bias=None, **arguments):
     return layer
 
 
-def test_the_weights_are_those_of_the_paper(x):
+def test_step_weights_match_the_paper(x):
     layer = make()
     outputs, weights, steps, remainder = map(to_numpy, layer._unroll(x))
     kernel, bias = layer.halting.get_weights()
@@ -33,13 +33,13 @@ def test_the_weights_are_those_of_the_paper(x):
         states.append(state)
         h.append(1 / (1 + np.exp(-(state @ kernel + bias)[:, 0])))
     for i in range(len(x)):
-        spent, n = 0.0, 0
-        while n < 4 and spent + h[n][i] < 0.99:
+        cumulative, n = 0.0, 0
+        while n < 4 and cumulative + h[n][i] < 0.99:
             expected[i] += h[n][i] * states[n][i]
-            spent, n = spent + h[n][i], n + 1
-        expected[i] += (1 - spent) * states[n][i]
+            cumulative, n = cumulative + h[n][i], n + 1
+        expected[i] += (1 - cumulative) * states[n][i]
         ns.append(n + 1)
-        rs.append(1 - spent)
+        rs.append(1 - cumulative)
 
     assert len(set(ns)) > 1
     np.testing.assert_array_equal(steps, ns)
@@ -49,7 +49,7 @@ def test_the_weights_are_those_of_the_paper(x):
     assert ((steps >= 1) & (steps <= 5)).all()
 
 
-def test_the_loop_gives_what_the_unrolled_steps_give(x):
+def test_the_loop_equals_the_unrolled_steps(x):
     for data in (x, np.stack([x, x + 1.0], axis=1)):
         layer = AdaptiveComputation(layers.Dense(4, activation="tanh"), 5)
         found = to_numpy(layer(data))
@@ -58,7 +58,7 @@ def test_the_loop_gives_what_the_unrolled_steps_give(x):
         )
 
 
-def test_a_high_halting_bias_makes_one_step(x):
+def test_a_high_halting_bias_gives_one_step(x):
     layer = make(bias=20.0)
     _, _, steps, _ = layer._unroll(x)
 
@@ -68,22 +68,22 @@ def test_a_high_halting_bias_makes_one_step(x):
     )
 
 
-def test_steps_cost_what_they_are_told_to(x):
-    for price in (0.0, 0.5):
-        layer = make(ponder_cost=price)
+def test_the_ponder_cost_is_added_to_the_loss(x):
+    for cost in (0.0, 0.5):
+        layer = make(ponder_cost=cost)
         _, _, steps, remainder = map(to_numpy, layer._unroll(x))
         layer(x, training=True)
-        paid = float(to_numpy(layer.losses[0]))
-        assert paid == pytest.approx(price * (steps + remainder).mean())
+        loss = float(to_numpy(layer.losses[0]))
+        assert loss == pytest.approx(cost * (steps + remainder).mean())
     assert float(layer.mean_steps.value) == pytest.approx(
         0.9 * 5 + 0.1 * steps.mean()
     )
 
 
-def test_a_dear_step_is_made_less_often(train, x):
-    def steps(price):
+def test_a_higher_ponder_cost_gives_fewer_steps(train, x):
+    def steps(cost):
         keras.utils.set_random_seed(1)
-        layer = make(ponder_cost=price, max_steps=3)
+        layer = make(ponder_cost=cost, max_steps=3)
         optimizer = keras.optimizers.Adam(0.05)
         steps = np.concatenate([x] * 20)
         train(layer, steps, optimizer=optimizer, batch_size=16)
@@ -116,7 +116,7 @@ def test_expected_steps_are_counted(x):
     assert not summarize(model).unknown
 
 
-def test_losses_inside_the_loop_do_no_harm(x):
+def test_losses_inside_the_loop_are_ignored(x):
     cell = layers.Dense(4, activity_regularizer="l2")
     inputs = keras.Input((4,))
     model = keras.Model(inputs, make(cell)(inputs))
@@ -126,7 +126,7 @@ def test_losses_inside_the_loop_do_no_harm(x):
     assert np.isfinite(model.evaluate(x, x, verbose=0))
 
 
-def test_pondering_halts_where_the_unrolled_steps_say(x):
+def test_the_ponder_loop_equals_the_unrolled_steps(x):
     for data in (x, np.stack([x, x[::-1]], axis=1)):
         layer = make(bias=0.0, mode="ponder", halt_at=0.6)
         states, p = map(to_numpy, layer._all_states(data))
@@ -149,7 +149,7 @@ def test_pondering_halts_where_the_unrolled_steps_say(x):
         )
 
 
-def test_pondering_begins_at_the_prior():
+def test_the_initial_halting_probability_is_the_prior():
     layer = AdaptiveComputation(layers.Dense(4), mode="ponder", prior=0.25)
     layer.build((None, 4))
     h = 1 / (1 + np.exp(-layer.halting.get_weights()[1]))
@@ -173,7 +173,7 @@ def test_pondering_begins_at_the_prior():
         ("ponder", "seed", -1),
     ],
 )
-def test_arguments_act_or_are_refused(mode, name, value):
+def test_arguments_of_the_other_mode_are_refused(mode, name, value):
     with pytest.raises(ValueError, match=f"Argument `{name}` must be"):
         AdaptiveComputation(layers.Dense(4), mode=mode, **{name: value})
 

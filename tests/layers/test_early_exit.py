@@ -1,4 +1,4 @@
-"""EarlyExit: passes everything on, and keeps its head out of the way."""
+"""EarlyExit: returns its inputs; its head is not tracked."""
 
 import keras
 import numpy as np
@@ -15,27 +15,27 @@ def net(**marker):
     return keras.Model(inputs, keras.layers.Dense(3)(x))
 
 
-def test_the_input_comes_out_bit_for_bit(x):
+def test_the_inputs_are_returned_bit_for_bit(x):
     outputs = EarlyExit(keras.layers.Dense(3))(x, training=True)
     assert np.array_equal(keras.ops.convert_to_numpy(outputs), x)
 
 
-def test_a_plain_fit_leaves_the_head_alone(x):
+def test_a_plain_fit_does_not_train_the_head(x):
     head = keras.layers.Dense(3)
     model = net(head=head)
     assert len(model.weights) == 4 and not head.built
     model.compile("sgd", "mse")
-    model.fit(x, np.zeros((16, 3)), verbose=0)  # No gradient is missing.
+    model.fit(x, np.zeros((16, 3)), verbose=0)  # No missing gradient.
 
 
-def test_masks_pass():
+def test_masks_are_propagated():
     layer = keras.layers.Embedding(5, 4, mask_zero=True)
     marked = EarlyExit()(layer(np.array([[1, 0]])))
     mask = keras.src.backend.get_keras_mask(marked)
     assert keras.ops.convert_to_numpy(mask).tolist() == [[True, False]]
 
 
-def test_a_plain_file_holds_the_head_as_config(x, tmp_path):
+def test_a_plain_file_stores_the_config_of_the_head(x, tmp_path):
     model = net(head=keras.layers.Dense(3, name="own"))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")

@@ -25,7 +25,7 @@ def test_inference_runs_every_block(x):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_the_ends_of_the_rate_are_exact(x):
+def test_rates_0_and_1_are_exact(x):
     stack = blocks()
     layer = LayerDrop(stack, 1.0)
 
@@ -36,7 +36,7 @@ def test_the_ends_of_the_rate_are_exact(x):
     )
 
 
-def test_each_block_has_a_draw_of_its_own():
+def test_blocks_are_dropped_independently():
     layer = LayerDrop([layers.Rescaling(2.0) for _ in range(3)], 0.4, seed=1)
     layer.build((1, 1))
     kept = np.array(
@@ -73,5 +73,7 @@ def test_a_block_that_changes_the_shape_is_refused():
 
 
 def test_an_empty_stack_is_refused():
-    with pytest.raises(TypeError, match="at least one. Received: blocks="):
+    with pytest.raises(
+        TypeError, match="at least one Keras layer. Received: b"
+    ):
         LayerDrop([])

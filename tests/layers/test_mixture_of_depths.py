@@ -25,31 +25,31 @@ def scores_of(layer, x):
 
 
 @pytest.mark.parametrize("capacity", [0.1, 0.5, 1.0])
-@pytest.mark.parametrize("router", ["sigmoid", "linear"])
-def test_exactly_the_best_tokens_change(capacity, router, sequences):
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+def test_exactly_the_top_k_tokens_change(capacity, activation, sequences):
     block = layers.Dense(WIDTH)
-    layer = MixtureOfDepths(block, capacity, router_activation=router)
+    layer = MixtureOfDepths(block, capacity, router_activation=activation)
     found = to_numpy(layer(sequences))
     scores = scores_of(layer, sequences)
-    hit = np.zeros((3, STEPS), bool)
+    mask = np.zeros((3, STEPS), bool)
     best = np.argsort(-scores, axis=1)[:, : layer.top_k]
-    np.put_along_axis(hit, best, True, axis=1)
-    weight = 1 / (1 + np.exp(-scores)) if router == "sigmoid" else scores
+    np.put_along_axis(mask, best, True, axis=1)
+    weight = 1 / (1 + np.exp(-scores)) if activation == "sigmoid" else scores
     expected = sequences + weight[..., None] * to_numpy(block(sequences))
 
     assert layer.top_k == {0.1: 1, 0.5: 4, 1.0: 8}[capacity]
-    np.testing.assert_array_equal(found[~hit], sequences[~hit])
-    np.testing.assert_allclose(found[hit], expected[hit], atol=1e-5)
+    np.testing.assert_array_equal(found[~mask], sequences[~mask])
+    np.testing.assert_allclose(found[mask], expected[mask], atol=1e-5)
 
 
-def test_the_block_sees_its_tokens_in_their_order(sequences):
-    """A block that adds its places: they grow with the time."""
+def test_the_block_reads_tokens_in_sequence_order(sequences):
+    """The block outputs positions, which increase along the sequence."""
 
-    class Places(layers.Layer):
+    class Positions(layers.Layer):
         def call(self, inputs):
             return ops.zeros_like(inputs) + ops.arange(4.0)[None, :, None]
 
-    layer = MixtureOfDepths(Places(), 0.5, router_activation="linear")
+    layer = MixtureOfDepths(Positions(), 0.5, router_activation="linear")
     layer.build(sequences.shape)
     layer.router.set_weights([-np.ones((WIDTH, 1))])
     scores = scores_of(layer, sequences)
@@ -69,57 +69,57 @@ def test_gradients_reach_router_and_block(sequences):
         assert np.abs(gradient).max() > 0
 
 
-def test_causal_inference_never_looks_ahead(sequences):
+def test_routing_is_causal_at_inference(sequences):
     layer = MixtureOfDepths(layers.Dense(WIDTH), 0.5, causal=True)
     whole = to_numpy(layer(sequences))
     changed = (whole != sequences).any(axis=-1)
-    wanted = scores_of(layer, sequences) > 0
+    eligible = scores_of(layer, sequences) > 0
     for t in range(1, STEPS):
-        cut = sequences.copy()
-        cut[:, t:] = 7.0
+        changed_later = sequences.copy()
+        changed_later[:, t:] = 7.0
         np.testing.assert_allclose(
-            to_numpy(layer(cut))[:, :t], whole[:, :t], atol=1e-6
+            to_numpy(layer(changed_later))[:, :t], whole[:, :t], atol=1e-6
         )
 
     np.testing.assert_array_equal(
-        changed, wanted & (np.cumsum(wanted, axis=1) <= layer.top_k)
+        changed, eligible & (np.cumsum(eligible, axis=1) <= layer.top_k)
     )
 
 
-def test_the_router_learns_to_foresee_its_choice(train, sequences):
-    """The auxiliary loss falls; without `causal` there is none."""
+def test_the_router_learns_to_predict_the_top_k_selection(train, sequences):
+    """The auxiliary loss decreases; without `causal` there is none."""
     data = np.concatenate([sequences] * 4)
-    # Nothing else pulls at the router: the block adds nothing.
+    # No other loss affects the router: the block outputs zeros.
     layer = MixtureOfDepths(
         layers.Rescaling(0.0), 0.25, causal=True, aux_loss_weight=10.0
     )
     layer.build(sequences.shape)
     tensor = ops.convert_to_tensor(sequences)
 
-    def agreement():
+    def aux_loss():
         scores = scores_of(layer, sequences)
         best = np.argsort(-scores, axis=1)[:, :2]
-        hit = np.zeros((3, STEPS))
-        np.put_along_axis(hit, best, 1.0, axis=1)
-        hit = ops.convert_to_tensor(hit, "float32")
-        return float(to_numpy(layer._aux_loss(tensor, hit)))
+        mask = np.zeros((3, STEPS))
+        np.put_along_axis(mask, best, 1.0, axis=1)
+        mask = ops.convert_to_tensor(mask, "float32")
+        return float(to_numpy(layer._aux_loss(tensor, mask)))
 
-    before = agreement()
+    before = aux_loss()
     train(layer, data, epochs=10, optimizer=keras.optimizers.Adam(0.05))
-    assert agreement() < before
+    assert aux_loss() < before
     other = MixtureOfDepths(layers.Dense(WIDTH), 0.25, aux_loss_weight=10.0)
     other(sequences, training=True)
     assert not other.losses
 
 
-def test_what_has_no_fixed_shape_is_refused(sequences):
+def test_unknown_lengths_and_changed_shapes_are_refused(sequences):
     with pytest.raises(ValueError, match=r"`keras.Input\(\(steps, features"):
         MixtureOfDepths(layers.Dense(4))(keras.Input((None, 4)))
     with pytest.raises(ValueError, match=r"\(3, 4, 4\) and outputs of shape"):
         MixtureOfDepths(layers.Dense(5))(sequences)
 
 
-def test_the_capacity_is_no_dial(sequences):
+def test_the_capacity_cannot_be_scheduled(sequences):
     model = keras.Sequential(
         [keras.Input((STEPS, WIDTH)), MixtureOfDepths(layers.Dense(4))]
     )

@@ -12,7 +12,7 @@ def to_numpy(tensor):
 
 
 def by_first():
-    """A gate that opens where the first feature is above 0."""
+    """A gate that is open if the first feature is above 0."""
     gate = layers.Dense(1, use_bias=False, name="gate")
     gate.build((None, 4))
     gate.set_weights([np.array([[100.0], [0.0], [0.0], [0.0]])])
@@ -21,7 +21,7 @@ def by_first():
 
 @pytest.mark.parametrize("inference", ["mask", "cond"])
 @pytest.mark.parametrize("residual", [True, False])
-def test_samples_run_the_block_or_pass_exactly(inference, residual, x):
+def test_samples_run_the_block_or_are_unchanged(inference, residual, x):
     block = layers.Dense(4)
     layer = SkipGate(block, by_first(), inference=inference, residual=residual)
     whole = to_numpy(block(x)) + (x if residual else 0)
@@ -38,7 +38,7 @@ def test_samples_run_the_block_or_pass_exactly(inference, residual, x):
         )
 
 
-def test_the_gate_is_hard_and_its_gradient_is_not(x):
+def test_the_gate_is_binary_and_has_a_gradient(x):
     layer = SkipGate(layers.Dense(4), cost_weight=0.0, name="gated")
     inputs = keras.Input((4,))
     model = keras.Model(inputs, layers.Dense(1)(layer(inputs)))
@@ -50,23 +50,23 @@ def test_the_gate_is_hard_and_its_gradient_is_not(x):
     assert all(np.abs(g).max() > 0 for g in found[: len(layer.weights) - 3])
 
 
-def test_the_cost_brings_the_gate_to_its_target(train):
-    """Nothing else pulls at it: the block adds nothing."""
+def test_the_loss_moves_the_gate_to_the_target_rate(train):
+    """No other loss affects the gate: the block outputs zeros."""
     rng = np.random.default_rng(1)
     data = rng.standard_normal((256, 4)).astype("float32")
-    for target in (0.25, 0.75):
+    for target_rate in (0.25, 0.75):
         keras.utils.set_random_seed(2)
-        layer = SkipGate(layers.Rescaling(0.0), target_rate=target)
+        layer = SkipGate(layers.Rescaling(0.0), target_rate=target_rate)
         optimizer = keras.optimizers.Adam(0.02)
         steps = np.concatenate([data] * 60)
         train(layer, steps, optimizer=optimizer, batch_size=256)
         share = to_numpy(layer._gate_values(ops.convert_to_tensor(data))).mean()
 
-        assert abs(share - target) < 0.05
-        assert abs(float(layer.execution_rate.value) - target) < 0.05
+        assert abs(share - target_rate) < 0.05
+        assert abs(float(layer.execution_rate.value) - target_rate) < 0.05
 
 
-def test_the_cost_is_that_of_the_batch(x):
+def test_the_target_rate_loss_uses_the_batch(x):
     layer = SkipGate(
         layers.Identity(), by_first(), target_rate=0.9, cost_weight=3.0
     )
@@ -82,7 +82,7 @@ def test_the_cost_is_that_of_the_batch(x):
 @pytest.mark.parametrize(
     "shape", [(4,), (6, 4), (5, 5, 4)], ids=["vector", "sequence", "image"]
 )
-def test_the_default_gate_takes_the_usual_inputs(shape):
+def test_the_default_gate_supports_vectors_sequences_images(shape):
     layer = SkipGate(layers.Dense(4))
     data = np.ones((2, *shape), "float32")
 
@@ -92,7 +92,7 @@ def test_the_default_gate_takes_the_usual_inputs(shape):
     )
 
 
-def test_a_high_temperature_softens_the_gradient_alone(x):
+def test_the_temperature_does_not_change_the_outputs(x):
     layer = SkipGate(layers.Dense(4), by_first())
     before = to_numpy(layer(x))
     layer.temperature.assign(50.0)
@@ -100,8 +100,8 @@ def test_a_high_temperature_softens_the_gradient_alone(x):
     np.testing.assert_array_equal(to_numpy(layer(x)), before)
 
 
-def test_what_is_no_gate_is_refused(x):
-    with pytest.raises(ValueError, match="must give one logit a sample"):
+def test_invalid_gates_are_refused(x):
+    with pytest.raises(ValueError, match="must output one logit per sample"):
         SkipGate(layers.Dense(4), layers.Dense(2))(x)
     with pytest.raises(ValueError, match="with inputs of rank 5"):
         SkipGate(layers.Identity())(np.ones((1, 2, 2, 2, 4), "float32"))

@@ -20,7 +20,7 @@ def dense(**arguments):
 
 @pytest.mark.parametrize("mode", ["sample", "batch"])
 @pytest.mark.parametrize("scale", ["train", "inference", None])
-def test_the_ends_of_the_rate_are_exact(mode, scale, x):
+def test_rates_0_and_1_are_exact(mode, scale, x):
     for residual in (True, False):
         for rate in (0.0, 1.0):
             block = dense()
@@ -47,7 +47,7 @@ def test_inference_runs_every_block(rate, x):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_blocks_with_their_own_skip_are_scaled_without_it(x):
+def test_only_the_branch_of_a_block_with_a_skip_is_scaled(x):
     whole = keras.Sequential([dense()])
     layer = StochasticDepth(whole, 0.25, scale="inference", residual=False)
     expected = x + 0.75 * (to_numpy(whole(x)) - x)
@@ -55,8 +55,8 @@ def test_blocks_with_their_own_skip_are_scaled_without_it(x):
     np.testing.assert_allclose(to_numpy(layer(x)), expected, atol=1e-6)
 
 
-def test_samples_are_dropped_as_often_as_the_rate_says():
-    """2000 draws; the mean over draws is what inference gives."""
+def test_samples_are_dropped_at_the_rate():
+    """2000 samples; their mean is the inference output."""
     x = np.ones((2000, 1), "float32")
     layer = StochasticDepth(layers.Identity(), 0.3, seed=5)
     found = to_numpy(layer(x, training=True))
@@ -68,12 +68,12 @@ def test_samples_are_dropped_as_often_as_the_rate_says():
     assert abs(found.mean() - to_numpy(layer(x)).mean()) < 3 * sigma
 
 
-def test_steps_are_dropped_as_often_as_the_rate_says():
+def test_steps_are_dropped_at_the_rate():
     layer = StochasticDepth(layers.Identity(), 0.3, mode="batch", seed=5)
     layer.build((1, 1))
-    draw = keras.ops.convert_to_numpy
+    array = keras.ops.convert_to_numpy
     kept = np.array(
-        [draw(layer.sample_keep_mask(layer.rate, 1))[0] for _ in range(200)]
+        [array(layer.sample_keep_mask(layer.rate, 1))[0] for _ in range(200)]
     )
 
     assert abs((~kept).mean() - 0.3) < 3 * np.sqrt(0.3 * 0.7 / 200)
@@ -92,7 +92,7 @@ def test_each_sample_is_dropped_as_a_whole():
     assert set(found[:, 0]) == {1.0, 2.0}
 
 
-def test_a_dropped_block_keeps_all_of_its_state(make_block, train, values, x):
+def test_a_dropped_block_keeps_its_state(make_block, train, values, x):
     """Weights, moving statistics and seeds, in a compiled step."""
     for rate in (0.0, 0.5, 1.0):
         block = make_block()
@@ -111,8 +111,8 @@ def test_a_dropped_block_keeps_all_of_its_state(make_block, train, values, x):
 
 
 @pytest.mark.parametrize("eager", [False, True])
-def test_dropped_blocks_have_gradients_of_zero_everywhere(eager, train, x):
-    """Momentum moves on: torch and eager steps would skip the weights."""
+def test_dropped_blocks_have_zero_gradients(eager, train, x):
+    """Weight decay applies, also on torch and in eager steps."""
     block = dense()
     model, _ = train(
         StochasticDepth(block, 1.0, mode="batch"),
@@ -129,8 +129,8 @@ def test_dropped_blocks_have_gradients_of_zero_everywhere(eager, train, x):
     )
 
 
-def test_losses_of_a_block_count_in_the_steps_that_run_it(train, x):
-    """Activity regularizers and `add_loss` go through the branch."""
+def test_losses_of_a_block_are_added_in_steps_that_run_it(train, x):
+    """Activity regularizers and `add_loss` pass through the branch."""
 
     def loss(layer):
         return train(layer, x[:4], optimizer=keras.optimizers.SGD(0.0))[1][0]
@@ -165,7 +165,7 @@ def test_losses_of_a_block_count_in_the_steps_that_run_it(train, x):
     assert dropped == pytest.approx(unregularized, rel=1e-5)
 
 
-def test_branches_inside_branches_train(make_block, train, values, x):
+def test_nested_branches_train(make_block, train, values, x):
     inner = StochasticDepth(make_block(), 0.0, mode="batch", seed=1)
     outer = StochasticDepth(
         keras.Sequential([dense(), inner]), 0.0, mode="batch", seed=2
@@ -182,7 +182,7 @@ def test_branches_inside_branches_train(make_block, train, values, x):
     assert still == ["rate", "rate"]
 
 
-def test_a_block_that_builds_its_layers_late_is_built_whole(train, x):
+def test_layers_that_a_block_builds_late_are_built(train, x):
     class Late(layers.Layer):
         def __init__(self):
             super().__init__()
@@ -220,14 +220,14 @@ def test_a_block_that_changes_the_shape_is_refused():
         layer(np.zeros((2, 4), "float32"))
 
     assert str(error.value) == (
-        "Argument `block` of StochasticDepth must keep the shape of its one "
-        "input, for its output is added to it or replaced by it. "
+        "Argument `block` of StochasticDepth must have one input and an "
+        "output of the same shape, which can be added to it. "
         "Received: block='wide' with inputs of shape (2, 4) and outputs of "
         "shape (2, 5)"
     )
 
 
-def test_the_config_builds_an_equal_layer(x):
+def test_the_config_rebuilds_the_layer(x):
     layer = StochasticDepth(
         dense(), 0.3, mode="batch", scale=None, residual=False, seed=4
     )
@@ -241,7 +241,7 @@ def test_the_config_builds_an_equal_layer(x):
     np.testing.assert_array_equal(to_numpy(layer(x)), to_numpy(again(x)))
 
 
-def test_files_keep_the_rate_and_the_random_sequence(train, tmp_path, x):
+def test_files_store_the_rate_and_the_random_state(train, tmp_path, x):
     layer = StochasticDepth(dense(), 0.25, mode="batch", seed=4)
     model, _ = train(layer, x)
     layer.rate.assign(0.5)
