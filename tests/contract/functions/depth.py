@@ -96,7 +96,7 @@ FUNCTIONS = (
             "model": lambda model, folder: depth.add_exits(NOT_A_MODEL),
             "layers": _add_exits(layers=["hiden"]),
             "heads": _add_exits(heads=[NOT_A_MODEL]),
-            "weights": _add_exits(loss_weights=-1),
+            "loss_weights": _add_exits(loss_weights=-1),
             "distill_temperature": _add_exits(distill_temperature=0),
             "freeze_backbone": _add_exits(freeze_backbone=1),
         },
