@@ -1,1 +1,1 @@
-"""Networks that run fewer layers: what is saved, and what it costs."""
+"""Benchmarks of adaptive depth: accuracy, MACs and time."""

@@ -1,7 +1,7 @@
 """Runs the benchmarks of adaptive depth, then renders the tables.
 
-The backend is chosen when Keras is imported, so every part runs in its own
-process. `--fresh` and `--limit` are passed on to all parts.
+Keras chooses its backend at import, so every part runs in its own process.
+`--fresh` and `--limit` are passed to all parts.
 """
 
 import sys
@@ -21,7 +21,7 @@ PARTS = (
 
 
 def main() -> None:
-    """Passes its arguments on to the measurements."""
+    """Passes the arguments to every part."""
     for part, backend in PARTS:
         run_part(f"benchmarks.adaptive_depth.{part}", backend, sys.argv[1:])
     render()

@@ -1,4 +1,4 @@
-"""Tables of stochastic depth and mixture of depths, from their JSON alone."""
+"""Tables of stochastic depth and Mixture-of-Depths, from their JSON."""
 
 import statistics
 from collections.abc import Callable
@@ -14,7 +14,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def depth_table() -> str:
-    """Returns accuracy, whole and with every other block."""
+    """Returns the accuracy of the whole network and at half depth."""
     rows = _rows(stochastic_depth.NAME)
     if not rows:
         return NOT_YET
@@ -46,7 +46,7 @@ def depth_table() -> str:
 
 
 def time_table() -> str:
-    """Returns the time of a step against the ordinary network."""
+    """Returns step times relative to the ordinary network."""
     body = []
     for backend in BACKENDS:
         rows = _rows(f"stochastic_depth_time_{backend}")
@@ -65,7 +65,7 @@ def time_table() -> str:
 
 
 def token_table() -> str:
-    """Returns the loss at equal compute, and the compute of a step."""
+    """Returns the loss at equal MACs, and the MACs per step."""
     rows = _rows(tokens.NAME)
     if not rows:
         return NOT_YET

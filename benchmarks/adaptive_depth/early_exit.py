@@ -1,8 +1,8 @@
-"""Latency, MACs and accuracy of a network that leaves early.
+"""Latency, MACs and accuracy of a network with early exits.
 
-Run with `python -m benchmarks.adaptive_depth.early_exit`; needs the TensorFlow
-backend, for the files are LiteRT. Rows that are already in
-`benchmarks/results/early_exit.json` are kept; `--fresh` measures all.
+Run with `python -m benchmarks.adaptive_depth.early_exit` on the TensorFlow
+backend, which LiteRT export needs. Rows in `benchmarks/results/early_exit.json`
+are kept; `--fresh` measures all again.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from benchmarks.records import Records
 
 NAME = "early_exit"
 STARTS = Path("build", "benchmarks", "early_exit")
-IMAGES = 2000  # Test images that the files are timed on.
+IMAGES = 2000  # Test images for latency.
 ROUNDS = 3
 SETTINGS = {
     "data": "Fashion-MNIST, 55,000 train, 5,000 held out, 10,000 test",
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def run_alone(data: Any, seed: int, epochs: int) -> Row:
-    """Trains the network without exits: what joint training costs."""
+    """Trains the network without exits, as a control."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -70,7 +70,7 @@ def run_alone(data: Any, seed: int, epochs: int) -> Row:
 
 
 def run_exits(arm: str) -> Callable[[Any, int, int], Row]:
-    """Makes an arm: chooses thresholds, measures on the test images."""
+    """Makes an arm: calibrates thresholds, measures on test images."""
 
     def run(data: Any, seed: int, epochs: int) -> Row:
         from keras_netopt import depth
@@ -86,7 +86,7 @@ def run_exits(arm: str) -> Callable[[Any, int, int], Row]:
 
 
 def _trained(data: Any, seed: int, epochs: int) -> Any:
-    """The network with all exits, trained once for all arms."""
+    """The trained network with exits, shared by all arms."""
     import keras
 
     from keras_netopt import depth
@@ -123,17 +123,17 @@ ARMS = {**{arm: run_exits(arm) for arm in network.DROPS}, "alone": run_alone}
 
 
 def _on_test(exits: Any, test: network.Pair) -> Row:
-    """Accuracy with and without exits on the same images, paired."""
+    """Accuracy with and without exits, paired by image."""
     x, y = test
-    answers, left = exits.predict(x, return_exits=True, mode="stages")
-    right = answers.argmax(-1) == y
+    logits, indices = exits.predict(x, return_exits=True, mode="stages")
+    correct = logits.argmax(-1) == y
     full = exits.predict(x, mode="full").argmax(-1) == y
-    shares = np.bincount(left, minlength=len(exits.exit_names)) / len(x)
-    lost, gained = int((full & ~right).sum()), int((right & ~full).sum())
+    shares = np.bincount(indices, minlength=len(exits.exit_names)) / len(x)
+    lost, gained = int((full & ~correct).sum()), int((correct & ~full).sum())
     drop = (lost - gained) / len(x)
     error = np.sqrt((lost + gained) / len(x) - drop**2) / np.sqrt(len(x))
     return {
-        "accuracy": float(right.mean()),
+        "accuracy": float(correct.mean()),
         "full_accuracy": float(full.mean()),
         "lost": lost,
         "gained": gained,
@@ -145,7 +145,7 @@ def _on_test(exits: Any, test: network.Pair) -> Row:
 
 
 def _curve(exits: Any, test: network.Pair) -> Row:
-    """Every choice on the front of the held out images, on the test."""
+    """The operating points of the held-out front, on test images."""
     from keras_netopt.depth.exits.calibrate import measure_exits
     from keras_netopt.depth.exits.threshold_search import evaluate_thresholds
 
@@ -164,7 +164,7 @@ def _curve(exits: Any, test: network.Pair) -> Row:
 
 
 def _files(exits: Any, test: network.Pair) -> Row:
-    """Mean time of a test image, in one file and stage by stage."""
+    """Mean latency of a test image, in one file and in stage files."""
     from keras_netopt import export
     from keras_netopt.cost.tflite_model import TfliteModel
 
@@ -199,7 +199,7 @@ def _runner(lite: Any) -> Any:
 
 
 def _interleaved(calls: dict[str, Any], x: np.ndarray) -> dict[str, float]:
-    """The mean over images of the fastest of some rounds, in thread time."""
+    """Mean over images of the fastest round, in CPU time of the thread."""
     taken = {name: np.full(len(x), np.inf) for name in calls}
     for _ in range(ROUNDS):
         for k in range(len(x)):
@@ -213,7 +213,7 @@ def _interleaved(calls: dict[str, Any], x: np.ndarray) -> dict[str, float]:
 
 
 def _batched(exits: Any, test: network.Pair) -> Row:
-    """Time for all test images in batches of 256, both ways in turn."""
+    """CPU time of all test images in batches of 256, in turns."""
     times: dict[str, list[float]] = {"stages": [], "full": []}
     for mode in times:
         exits.predict(test[0], mode=mode)
@@ -228,8 +228,8 @@ def _batched(exits: Any, test: network.Pair) -> Row:
     }
 
 
-def _accuracy(answers: np.ndarray, data: Any) -> float:
-    return float((answers.argmax(-1) == data[2][1]).mean())
+def _accuracy(logits: np.ndarray, data: Any) -> float:
+    return float((logits.argmax(-1) == data[2][1]).mean())
 
 
 def _line(row: Row) -> str:
@@ -251,7 +251,7 @@ def _parse() -> argparse.Namespace:
         "--arms", nargs="+", default=list(network.DROPS), choices=ARMS
     )
     parser.add_argument("--epochs", type=int, help="with --limit alone")
-    parser.add_argument("--limit", type=int, help="train on so many images")
+    parser.add_argument("--limit", type=int, help="number of training images")
     options = parser.parse_args()
     if options.epochs and not options.limit:
         parser.error("--epochs goes with --limit")

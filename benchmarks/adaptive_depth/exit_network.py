@@ -1,4 +1,4 @@
-"""The residual network with exits, its data and its training."""
+"""The residual network of the early exit benchmark, data and training."""
 
 import math
 from typing import Any
@@ -8,14 +8,14 @@ import numpy as np
 BATCH = 128
 CLASSES = 10
 RATE = 2e-3
-HOLD = 0.5  # Of the fit, before the learning rate falls.
+HOLD = 0.5  # Share of the training before the learning rate decreases.
 EPOCHS = 6
-HELD_OUT = 5000  # Training images that only choose thresholds.
+HELD_OUT = 5000  # Training images reserved for calibration.
 WIDTHS = (16, 48, 96)
 LAYERS = ("one", "two")
 HEAD = 48  # Channels of the first head's convolution.
-# Loss of accuracy on the images held out, by arm. Thresholds that spend all of
-# the goal there lose more on other images.
+# Accuracy drop on held-out images by arm. With the goal itself as the budget
+# the drop on other images is larger.
 DROPS = {"exits": 0.0005, "loose": 0.002}
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -38,24 +38,24 @@ def backbone() -> Any:
 
 
 def heads() -> list[Any]:
-    """Returns a head with a convolution for the first exit, and a plain one."""
+    """Returns a head with a convolution, and one without."""
     import keras
     from keras import layers
 
-    def answer(name: str, *before: Any) -> Any:
+    def head(name: str, *before: Any) -> Any:
         pool = layers.GlobalAveragePooling2D()
         return keras.Sequential(
             [*before, pool, layers.Dense(CLASSES)], name=name
         )
 
     return [
-        answer(
+        head(
             "head_one",
             layers.Conv2D(HEAD, 3, 2, padding="same", use_bias=False),
             layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
         ),
-        answer("head_two"),
+        head("head_two"),
     ]
 
 
@@ -75,8 +75,8 @@ def load_data(limit: int | None = None) -> tuple[Pair, Pair, Pair]:
     """Returns Fashion-MNIST as training, held out and test images.
 
     Args:
-        limit: So many training images, for trying things out; a tenth as
-            many of the others, at least 200.
+        limit: Number of training images, for trials; a tenth as many
+            held-out and test images, at least 200. Defaults to `None`: all.
     """
     import keras
 
@@ -88,16 +88,16 @@ def load_data(limit: int | None = None) -> tuple[Pair, Pair, Pair]:
 
 
 def fit(model: Any, data: Pair, seed: int, epochs: int) -> None:
-    """Trains at `RATE`, in the second half with a cosine to a fiftieth.
+    """Trains at `RATE`, with a cosine decay to 0.02 `RATE` in the second half.
 
-    Batches come in a new order every epoch.
+    Batches are reshuffled every epoch.
     """
     import keras
     import tensorflow as tf
 
     steps = epochs * math.ceil(len(data[0]) / BATCH)
 
-    class Fall(keras.callbacks.Callback):
+    class CosineDecay(keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
             self.step = 0
@@ -114,7 +114,11 @@ def fit(model: Any, data: Pair, seed: int, epochs: int) -> None:
         lambda i: (tf.gather(x, i), tf.gather(y, i))
     )
     model.fit(
-        batches, shuffle=False, epochs=epochs, callbacks=[Fall()], verbose=0
+        batches,
+        shuffle=False,
+        epochs=epochs,
+        callbacks=[CosineDecay()],
+        verbose=0,
     )
 
 

@@ -1,4 +1,4 @@
-"""Markdown tables of the early exit benchmark, made from its JSON."""
+"""Tables of the early exit benchmark, from its JSON."""
 
 import statistics
 from collections.abc import Callable

@@ -1,10 +1,10 @@
-"""Parity of 8 to 16 bits: how many steps ACT and PonderNet make, how right.
+"""Parity of 8 to 16 bits: steps and accuracy of ACT and PonderNet.
 
 Run with `KERAS_BACKEND=jax python -m benchmarks.adaptive_depth.parity`. A
-sample is a row of bits, 1 and -1, and zeros behind them. The cell reads the
-first number of the row, moves the row on by one and keeps what it remembers,
-so n bits take n steps. The longest row grows while a network trains. Steps
-are N of ACT and the expectation of PonderNet, which answers at the median.
+sample is a row of bits, 1 and -1, padded with zeros. The cell reads the first
+number of the row and shifts the row by one, so n bits need n steps. The longest
+row grows during training. Steps are N for ACT and the expectation for
+PonderNet, which halts at the median.
 """
 
 import time
@@ -47,18 +47,18 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 class ReadBit(layers.Layer):
-    """Reads one number of the row that the state holds."""
+    """Reads one number of the row in the state."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.cell = layers.GRUCell(UNITS)
 
     def build(self, shape: Any) -> None:
-        """Builds the cell for one number a step."""
+        """Builds the cell for one number per step."""
         self.cell.build((shape[0], 1))
 
     def call(self, state: Any) -> Any:
-        """Returns the new memory and the row, moved on by one."""
+        """Returns the new memory and the row, shifted by one."""
         memory, row = state[:, :UNITS], state[:, UNITS:]
         _, (memory,) = self.cell(row[:, :1], [memory])
         row = ops.concatenate([row[:, 1:], row[:, :1] * 0.0], axis=1)
@@ -76,7 +76,7 @@ def build(arm: str) -> tuple[keras.Model, AdaptiveComputation]:
     arguments = ARMS[arm][1]
     halting = AdaptiveComputation(ReadBit(), MAX_STEPS, **arguments)
     memory = halting(inputs)[:, :UNITS]
-    if arm == "act_long":  # As PonderNet begins with this prior.
+    if arm == "act_long":  # The initial h of PonderNet with this prior.
         halting.halting.bias.assign([START])
     kind = PonderModel if arguments["mode"] == "ponder" else keras.Model
     model = kind(inputs, layers.Dense(2)(memory))
@@ -92,7 +92,7 @@ def build(arm: str) -> tuple[keras.Model, AdaptiveComputation]:
 def rows(
     rng: np.random.Generator, lengths: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns states with an empty memory, and 1 where ones are odd."""
+    """Returns states with an empty memory, and the parity of the ones."""
     bits = rng.choice([-1.0, 1.0], (len(lengths), BITS))
     bits = bits * (np.arange(BITS) < lengths[:, None])
     memory = np.zeros((len(lengths), UNITS))
@@ -101,7 +101,7 @@ def rows(
 
 
 def train(arm: str, seed: int, steps: int) -> dict[str, Any]:
-    """Trains one arm, the longest row growing, and measures each length."""
+    """Trains one arm with growing rows and measures each length."""
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     model, halting = build(arm)
@@ -113,17 +113,17 @@ def train(arm: str, seed: int, steps: int) -> dict[str, Any]:
         found = model.fit(x, y, batch_size=BATCH, verbose=0).history
         losses.append(round(found["loss"][0], 4))
     seconds = time.perf_counter() - begin
-    accuracy, made = [], []
+    accuracy, counts = [], []
     test = np.random.default_rng(100)
     for length in LENGTHS:
         x, y = rows(test, np.full(SAMPLES, length))
-        answers = model.predict(x, batch_size=SAMPLES, verbose=0)
-        accuracy.append(round(float((answers.argmax(-1) == y).mean()), 4))
+        logits = model.predict(x, batch_size=SAMPLES, verbose=0)
+        accuracy.append(round(float((logits.argmax(-1) == y).mean()), 4))
         count = ops.mean(halting.count_steps(ops.convert_to_tensor(x)))
-        made.append(round(float(count), 2))
+        counts.append(round(float(count), 2))
     return {
         "accuracy": accuracy,
-        "steps": made,
+        "steps": counts,
         "losses": losses,
         "seconds": round(seconds, 1),
     }

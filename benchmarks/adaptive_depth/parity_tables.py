@@ -1,4 +1,4 @@
-"""Table of parity by the number of bits, from its JSON alone."""
+"""Table of the parity benchmark, from its JSON."""
 
 import statistics
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A deep residual network on Fashion-MNIST, whose blocks may be left out."""
+"""A deep residual network on Fashion-MNIST, with droppable blocks."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def load() -> tuple[Pair, Pair]:
 
 
 def block() -> keras.Layer:
-    """Returns what a residual block adds to its input."""
+    """Returns a residual branch."""
     return keras.Sequential(
         [
             layers.LayerNormalization(),
@@ -50,9 +50,9 @@ def stochastic(last: float, mode: str, seed: int = 0) -> keras.Model:
     """Returns the network with stochastic depth.
 
     Args:
-        last: Drop rate of the last block; it grows in a straight line.
+        last: Drop rate of the last block; rates grow linearly with depth.
         mode: "batch" or "sample".
-        seed: Of the draws.
+        seed: Random seed.
     """
     inputs = keras.Input((784,))
     x = layers.Dense(UNITS)(inputs)
@@ -65,11 +65,11 @@ def stochastic(last: float, mode: str, seed: int = 0) -> keras.Model:
 
 
 def layer_drop(rate: float, seed: int = 0) -> keras.Model:
-    """Returns the network whose blocks are all dropped equally often.
+    """Returns the network with one drop rate for all blocks.
 
     Args:
         rate: Drop rate of every block.
-        seed: Of the draws.
+        seed: Random seed.
     """
     inputs = keras.Input((784,))
     x = layers.Dense(UNITS)(inputs)

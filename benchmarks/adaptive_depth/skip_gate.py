@@ -1,7 +1,7 @@
-"""Skip gates in a residual network: accuracy by the share of blocks that run.
+"""Skip gates in a residual network: accuracy by execution rate.
 
 Run with `KERAS_BACKEND=jax python -m benchmarks.adaptive_depth.skip_gate`.
-Rows that are already in the JSON are kept; `--fresh` measures all.
+Rows in the JSON are kept; `--fresh` measures all again.
 """
 
 import time
@@ -30,21 +30,20 @@ SETTINGS = {
     "batch": residual.BATCH,
     "epochs": EPOCHS,
 }
-LONG = 3  # Times as long: the arms whose name begins with "long".
+LONG = 3  # Factor of the training length of arms named "long ...".
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A network and the way it is trained.
+    """A network and its training.
 
     Args:
-        target: Share of the samples that should run each block; `None` has
-            no gates.
-        blocks: Residual blocks.
-        ungated: Blocks at the input that have no gate.
-        times: Length of the training, in `EPOCHS`.
-        cost: "full" from the first step, "dial" for a cost that rises from 0
-            over the first half, or "after" for a first third without gates.
+        target: Target rate of each gate; `None`: no gates.
+        blocks: Number of residual blocks.
+        ungated: Number of blocks at the input without a gate.
+        times: Length of the training, in units of `EPOCHS`.
+        cost: "full": `cost_weight` is 1 throughout; "ramp": it grows from 0
+            over the first half; "after": no gates in the first third.
     """
 
     target: float | None = None
@@ -62,7 +61,7 @@ ARMS = {
     "half": Arm(blocks=BLOCKS // 2),
     "long plain": Arm(times=LONG),
     "long 0.65": Arm(0.65, times=LONG),
-    "long dial": Arm(0.65, times=LONG, cost="dial"),
+    "long dial": Arm(0.65, times=LONG, cost="ramp"),
     "long after": Arm(0.65, times=LONG, cost="after"),
     "long later": Arm(0.35, ungated=BLOCKS // 2, times=LONG),
     "long both": Arm(0.38, ungated=BLOCKS // 2, times=LONG, cost="after"),
@@ -77,7 +76,7 @@ def main() -> None:
 
 
 def branch() -> keras.Layer:
-    """Returns what a residual block adds to its input."""
+    """Returns a residual branch."""
 
     def convolution() -> list[keras.Layer]:
         return [
@@ -113,19 +112,19 @@ def build(arm: Arm, epochs: int) -> keras.Model:
 
 
 def train(name: str, seed: int, epochs: int) -> dict[str, Any]:
-    """Trains one arm; counts the blocks that test images run."""
+    """Trains one arm and measures execution rates on test images."""
     (x, y), (x_test, y_test) = residual.load()
     x, x_test = (part.reshape(-1, 28, 28, 1) for part in (x, x_test))
     arm = ARMS[name]
     keras.utils.set_random_seed(seed)
     begin = time.perf_counter()
     model = fitted(arm, x[:IMAGES], y[:IMAGES], epochs * arm.times)
-    answers = model.predict(x_test, batch_size=1000, verbose=0)
-    shares = run_shares(model, x_test)
+    logits = model.predict(x_test, batch_size=1000, verbose=0)
+    shares = execution_rates(model, x_test)
     for layer, share in zip(_gates(model), shares, strict=True):
         layer.execution_rate.assign(share)
     return {
-        "accuracy": round(float((answers.argmax(-1) == y_test).mean()), 4),
+        "accuracy": round(float((logits.argmax(-1) == y_test).mean()), 4),
         "shares": [round(share, 4) for share in shares],
         "macs": round(cost.summarize(model).macs),
         "seconds": round(time.perf_counter() - begin, 1),
@@ -133,34 +132,36 @@ def train(name: str, seed: int, epochs: int) -> dict[str, Any]:
 
 
 def fitted(arm: Arm, x: np.ndarray, y: np.ndarray, epochs: int) -> keras.Model:
-    """Returns the network of an arm, trained for the epochs in all."""
-    callbacks, before = [], None
-    if arm.cost == "dial":
+    """Returns the trained network of an arm."""
+    callbacks, pretrained = [], None
+    if arm.cost == "ramp":
         ramp = Linear(final=1.0, begin=0.0, end=0.5)
         callbacks = [ParameterScheduler("cost_weight", ramp)]
     elif arm.cost == "after":
-        before = fitted(Arm(), x, y, epochs // 3)
+        pretrained = fitted(Arm(), x, y, epochs // 3)
         epochs -= epochs // 3
     model = build(arm, epochs)
-    if before is not None:
-        _adopt(model, before)
+    if pretrained is not None:
+        _copy_weights(pretrained, model)
     options = {"batch_size": residual.BATCH, "verbose": 0}
     model.fit(x, y, epochs=epochs, callbacks=callbacks, **options)
     return model
 
 
-def _adopt(model: keras.Model, before: keras.Model) -> None:
-    """Takes over the weights of a network without gates."""
+def _copy_weights(source: keras.Model, model: keras.Model) -> None:
+    """Copies the weights of a network without gates."""
 
-    def owners(one: keras.Model) -> list[keras.Layer]:
+    def weighted_layers(one: keras.Model) -> list[keras.Layer]:
         found = [getattr(layer, "block", layer) for layer in one.layers]
         return [layer for layer in found if layer.weights]
 
-    for own, other in zip(owners(model), owners(before), strict=True):
+    for own, other in zip(
+        weighted_layers(model), weighted_layers(source), strict=True
+    ):
         own.set_weights(other.get_weights())
 
 
-def run_shares(model: keras.Model, x: np.ndarray) -> list[float]:
+def execution_rates(model: keras.Model, x: np.ndarray) -> list[float]:
     """Returns the share of samples that run each block, gate by gate."""
     gates = _gates(model)
     if not gates:

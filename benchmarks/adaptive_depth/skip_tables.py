@@ -1,4 +1,4 @@
-"""Tables of skip gates, from their JSON alone."""
+"""Table of the skip gate benchmark, from its JSON."""
 
 import statistics
 from collections.abc import Callable
@@ -26,7 +26,7 @@ TITLES = {
 
 
 def table() -> str:
-    """Returns accuracy and compute by the target of the gates."""
+    """Returns accuracy and MACs by target rate."""
     if not (RESULTS / f"{skip_gate.NAME}.json").exists():
         return NOT_YET
     rows = {
@@ -75,7 +75,7 @@ def table() -> str:
 
 
 def _skipped(row: dict[str, Any]) -> float:
-    """The share of the blocks that a test image does not run."""
+    """The mean share of blocks that a test image skips."""
     skips = [1 - share for share in row["shares"]]
     return sum(skips) / skip_gate.ARMS[row["arm"]].blocks
 

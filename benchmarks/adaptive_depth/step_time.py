@@ -1,9 +1,9 @@
-"""The time of a training step with blocks left out, against all of them.
+"""Training step time with dropped blocks, relative to all blocks.
 
 Run with `KERAS_BACKEND=jax python -m benchmarks.adaptive_depth.step_time`, and
-with tensorflow and torch. All arms live in one process and take turns; what
-counts is the ratio to the ordinary network in the same round. "plain again" is
-a second ordinary network: what it differs from 1 is noise.
+with tensorflow and torch. All arms run in one process in turns; each time is
+divided by that of the ordinary network in the same round. "plain again" is a
+second ordinary network, whose deviation from 1 is noise.
 """
 
 import argparse
@@ -28,7 +28,7 @@ SETTINGS = {
 
 
 def main() -> None:
-    """Measures on the backend that Keras has."""
+    """Measures on the current backend."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--limit", type=int, default=0)
@@ -43,13 +43,13 @@ def main() -> None:
         fresh=options.fresh,
     )
     if not records.rows:
-        # Written as a whole: half of a comparison is none.
+        # Written at once: a partial comparison is invalid.
         for row in list(take_turns(fits, ROUNDS)):
             records.add(row)
 
 
 def prepare() -> dict[str, Fit]:
-    """Returns warm fits by arm."""
+    """Returns training calls by arm, after a warm-up."""
     (x, y), _ = residual.load()
     rows = STEPS * residual.BATCH
     built = {"plain": residual.plain(), "plain again": residual.plain()}

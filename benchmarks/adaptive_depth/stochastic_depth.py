@@ -1,8 +1,8 @@
-"""Stochastic depth and LayerDrop: accuracy, and halves of the network.
+"""Stochastic depth and LayerDrop: accuracy, whole and at half depth.
 
 Run with `python -m benchmarks.adaptive_depth.stochastic_depth` on JAX. Rows
-that are already in the JSON are kept; `--fresh` measures all; `--limit 1` is a
-trial that writes nothing. Times of steps are in `step_time`.
+in the JSON are kept; `--fresh` measures all again; `--limit 1` is a trial that
+writes nothing. `step_time` measures step times.
 """
 
 import time
@@ -82,10 +82,10 @@ def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
 
 
 def accuracy(model: Any, test: residual.Pair) -> float:
-    """Returns the share of right answers."""
+    """Returns the accuracy."""
     x, y = test
-    answers = model.predict(x, batch_size=1000, verbose=0).argmax(axis=-1)
-    return float((answers == y).mean())
+    classes = model.predict(x, batch_size=1000, verbose=0).argmax(axis=-1)
+    return float((classes == y).mean())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Mixture of depths on a character model: loss at equal compute, and time.
+"""Mixture-of-Depths on a character model: loss at equal MACs.
 
 Run with `KERAS_BACKEND=jax python -m benchmarks.adaptive_depth.tokens`. Every
-second block lets only a share of the tokens pass. All arms train with the
-same MACs, so those with less capacity make more steps; the losses of
-validation are those of causal decoding, which sees no later token.
+second block is mixed. All arms train with the same MACs, so arms with less
+capacity take more steps; validation losses are those of causal decoding.
 """
 
 import time
@@ -70,7 +69,7 @@ def build(capacity: float | None) -> keras.Model:
 
 
 def branch() -> keras.Model:
-    """Returns attention and feed-forward layer without the stream itself."""
+    """Returns attention and feed-forward layer as a residual branch."""
     x = keras.Input((None, models.WIDTH))
     h = layers.LayerNormalization()(x)
     h = layers.MultiHeadAttention(HEADS, models.HEAD)(
@@ -82,7 +81,7 @@ def branch() -> keras.Model:
 
 
 def train(arm: str, seed: int, steps: int) -> dict[str, Any]:
-    """Trains one arm with the compute of the plain one."""
+    """Trains one arm with the MACs of the plain network."""
     keras.utils.set_random_seed(seed)
     model = build(CAPACITIES[arm])
     macs = [cost.summarize(m).macs for m in (build(None), model)]
@@ -109,7 +108,7 @@ def train(arm: str, seed: int, steps: int) -> dict[str, Any]:
 
 
 class Clock(keras.callbacks.Callback):
-    """Adds up the time of the epochs but the first, which compiles."""
+    """Sums the time of all epochs but the first, which compiles."""
 
     seconds = 0.0
 

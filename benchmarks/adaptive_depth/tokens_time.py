@@ -1,8 +1,8 @@
-"""The time of a step with mixture of depths, against ordinary blocks.
+"""Step time with Mixture-of-Depths, relative to ordinary blocks.
 
 Run with `KERAS_BACKEND=jax python -m benchmarks.adaptive_depth.tokens_time`.
-All arms live in one process and take turns; "plain again" is a second
-ordinary network: what it differs from 1 is noise.
+All arms run in one process in turns; "plain again" is a second ordinary
+network, whose deviation from 1 is noise.
 """
 
 import argparse
@@ -37,13 +37,13 @@ def main() -> None:
         return
     records = Records(NAME, SETTINGS, fresh=options.fresh)
     if not records.rows:
-        # Written as a whole: half of a comparison is none.
+        # Written at once: a partial comparison is invalid.
         for row in list(take_turns(fits, ROUNDS)):
             records.add(row)
 
 
 def prepare() -> dict[str, Fit]:
-    """Returns warm fits, and predictions, by arm."""
+    """Returns training and prediction calls by arm, after a warm-up."""
     data = models.python_docs(tokens.BATCH * tokens.STEPS)
     batches = models.shuffled(data.train, 0, tokens.BATCH).repeat()
     x = next(iter(batches.as_numpy_iterator()))[0]

@@ -1,4 +1,4 @@
-"""Accuracy against cost of a network with exits."""
+"""Accuracy against cost of a network with early exits."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def exit_curve(exits: Any, *, path: Path | None = None) -> "Figure":
-    """Draws every choice of thresholds, the chosen one, and who leaves where.
+    """Plots the operating points, the chosen one, and the exit fractions.
 
     Example:
 
@@ -33,12 +33,12 @@ def exit_curve(exits: Any, *, path: Path | None = None) -> "Figure":
     >>> exits = Any(curve=points, front=points, cost=40.0, accuracy=0.8,
     ...             full_cost=50.0, full_accuracy=0.8,
     ...             fractions={"exit1": 0.2, "final": 0.8},
-    ...             state=Any(costs=costs))
+    ...             calibration=Any(costs=costs))
     >>> exit_curve(exits).axes[0].get_ylabel()
     'accuracy'
 
     Args:
-        exits: What `keras_netopt.depth.calibrate` returns.
+        exits: The result of `keras_netopt.depth.calibrate`.
         path: Picture file to write. Defaults to `None`: no file.
 
     Returns:
@@ -55,14 +55,14 @@ def exit_curve(exits: Any, *, path: Path | None = None) -> "Figure":
 
 
 def _draw_curve(axes: "Axes", exits: Any) -> None:
-    tried, front = exits.curve, exits.front
+    points, front = exits.curve, exits.front
     axes.plot(
-        [p.cost for p in tried],
-        [p.accuracy for p in tried],
+        [p.cost for p in points],
+        [p.accuracy for p in points],
         "o",
         color=LIGHT,
         markersize=5,
-        label="tried",
+        label="evaluated",
     )
     axes.plot(
         [p.cost for p in front],
@@ -71,7 +71,7 @@ def _draw_curve(axes: "Axes", exits: Any) -> None:
         color=BLUE,
         markersize=4,
         linewidth=1.4,
-        label="best",
+        label="Pareto front",
     )
     axes.plot(
         exits.full_cost,
@@ -90,7 +90,7 @@ def _draw_curve(axes: "Axes", exits: Any) -> None:
         label="chosen",
     )
     unit = exits.calibration.costs.unit
-    axes.set(xlabel=f"mean {unit} a sample", ylabel="accuracy")
+    axes.set(xlabel=f"mean {unit} per sample", ylabel="accuracy")
     axes.yaxis.set_major_formatter(percent)
     if unit == "MACs":
         axes.xaxis.set_major_formatter(count)
@@ -100,15 +100,15 @@ def _draw_curve(axes: "Axes", exits: Any) -> None:
 
 def _draw_shares(axes: "Axes", fractions: dict[str, float]) -> None:
     names = list(fractions)
-    for place, name in enumerate(names):
+    for row, name in enumerate(names):
         share = fractions[name]
-        axes.barh(place, share, color=BLUE, height=0.7)
-        label_bar(axes, share, place, f"{share:.1%}")
+        axes.barh(row, share, color=BLUE, height=0.7)
+        label_bar(axes, share, row, f"{share:.1%}")
     axes.set_yticks(
         range(len(names)), [shorten_label(n) for n in names], fontsize=9
     )
     axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5))
     axes.xaxis.set_major_formatter(percent)
-    axes.set_title("leave here", fontsize=10)
+    axes.set_title("exit fraction", fontsize=10)
     axes.tick_params(axis="y", length=0)
     style_axes(axes, grid="x")

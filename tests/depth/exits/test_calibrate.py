@@ -153,10 +153,15 @@ def test_data_sets_are_recorded_as_unknown(held_out):
     assert "is unknown" in str(found.report())
 
 
-def test_the_picture_shows_the_chosen_point(exits, tmp_path):
+def test_the_plot_shows_the_chosen_point(exits, tmp_path):
     figure = exits.plot(tmp_path / "curve.png")
     labels = [line.get_label() for line in figure.axes[0].get_lines()]
-    assert labels == ["tried", "best", "without exits", "chosen"]
+    assert labels == [
+        "evaluated",
+        "Pareto front",
+        "without exits",
+        "chosen",
+    ]
     chosen = figure.axes[0].get_lines()[-1]
     assert chosen.get_ydata()[0] == exits.accuracy
     assert (tmp_path / "curve.png").stat().st_size > 1000
