@@ -12,8 +12,12 @@ import keras
 from keras_netopt import cost
 from keras_netopt.checks import check_fraction, check_integer
 from keras_netopt.schedules import Constant, Schedule, Steps
+from keras_netopt.selectors import (
+    Selector,
+    deserialize_selector,
+    serialize_selector,
+)
 from keras_netopt.serialization import export_class
-from keras_netopt.sparsity import matching_config
 from keras_netopt.surgery.cutting import channel_pruning as engine
 from keras_netopt.surgery.cutting import scores
 from keras_netopt.surgery.cutting.channel_recipe import Base, ChannelRecipe, Cut
@@ -135,8 +139,8 @@ class ChannelPruning(StructureCallback):
         steps: int = 4,
         round_to: int | None = 8,
         min_channels: int = 8,
-        include: Any = None,
-        exclude: Any = None,
+        include: Selector | None = None,
+        exclude: Selector | None = None,
         data: Any = None,
         recalibrate: bool = False,
         meter: Callable[[keras.Model], float] | None = None,
@@ -325,7 +329,7 @@ class ChannelPruning(StructureCallback):
 
     def _config_value(self, name: str, value: Any) -> Any:
         if name in ("include", "exclude"):
-            return matching_config.to_config(value)
+            return serialize_selector(value)
         return super()._config_value(name, value)
 
     @classmethod
@@ -333,7 +337,7 @@ class ChannelPruning(StructureCallback):
         """Builds the callback again; `data` is passed beside the config."""
         config = dict(config)
         patterns = {
-            name: matching_config.from_config(config.pop(name))
+            name: deserialize_selector(config.pop(name))
             for name in ("include", "exclude")
             if name in config
         }

@@ -11,11 +11,15 @@ from keras_netopt.depth.scheduled_variables import (
     ScheduledVariables,
     check_values,
     find_scheduled_variables,
-    is_selector,
 )
 from keras_netopt.schedules import Constant, Schedule, Steps, as_schedule
+from keras_netopt.selectors import (
+    Selector,
+    check_selector,
+    deserialize_selector,
+    serialize_selector,
+)
 from keras_netopt.serialization import export_class
-from keras_netopt.sparsity import matching_config
 from keras_netopt.training import NoEffectWarning, ResumableCallback
 from keras_netopt.training.order import LOGGERS
 
@@ -62,9 +66,10 @@ class ParameterScheduler(ResumableCallback):
         schedule: The value over the fit: a schedule from
             `keras_netopt.schedules`, a table as in `{0.0: 0.1, "3ep": 0.2}`,
             or a number that is set once.
-        layers: Which layers: a class, a regular expression that matches the
-            whole name, a `callable(layer) -> bool`, or a list of those.
-            Defaults to `None`: the layers of this package with that variable.
+        include: Layers to set, among those with that weight: a regular
+            expression searched in the layer's path, "first", "last", a layer,
+            a layer class, a `callable(layer) -> bool`, or a list of those.
+            Defaults to `None`: the layers of this package with that weight.
         scale: "linear" sets layer l of L to l / L times the value. Defaults
             to `None`: every layer gets the value.
         per: How often the value moves, "step" or "epoch". Defaults to
@@ -73,8 +78,8 @@ class ParameterScheduler(ResumableCallback):
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, at construction; if
-            `layers` matches nothing, `attr` is no weight there, the schedule
-            leaves the range of the variable or the fit, or another
+            `include` matches nothing, no layer has a weight `attr`, the
+            schedule leaves the range of the variable or the fit, or another
             `ParameterScheduler` turns the same weight, before the first step.
 
     Reference:
@@ -91,7 +96,7 @@ class ParameterScheduler(ResumableCallback):
         attr: str,
         schedule: float | Schedule | Mapping[Any, float],
         *,
-        layers: Any = None,
+        include: Selector | None = None,
         scale: str | None = None,
         per: str = "step",
     ) -> None:
@@ -101,17 +106,13 @@ class ParameterScheduler(ResumableCallback):
                 "Argument `attr` must be the name of an attribute. "
                 f"Received: attr={attr!r}"
             )
-        if layers is not None and not is_selector(layers):
-            raise TypeError(
-                "Argument `layers` must be a layer class, a name, a callable, "
-                f"or a list of those. Received: layers={layers!r}"
-            )
+        check_selector(include, "include")
         if scale is not None:
             check_choice(scale, "scale", SCALES)
         check_choice(per, "per", PERIODS)
         self.attr = attr
         self.schedule = _as_schedule(schedule)
-        self.layers = layers
+        self.include = include
         self.scale = scale
         self.per = per
         self.reset()
@@ -125,14 +126,14 @@ class ParameterScheduler(ResumableCallback):
         """Finds the weights and checks the schedule."""
         self.reset()
         variables = find_scheduled_variables(
-            model, self.attr, self.layers, self.scale
+            model, self.attr, self.include, self.scale
         )
         if not variables.variables:
             self.warn(
                 NoEffectWarning,
                 "looked for layers of keras_netopt with a scheduled "
                 f"variable `{self.attr}`, "
-                "found none. Name the layers with `layers`.",
+                "found none. Name the layers with `include`.",
             )
             return
         check_values(self.schedule, self._progress.run, variables)
@@ -178,12 +179,12 @@ class ParameterScheduler(ResumableCallback):
     def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
         """Builds the callback again."""
         rest = dict(config)
-        layers = matching_config.from_config(rest.pop("layers", None))
-        return super().from_config(rest, layers=layers, **data)
+        include = deserialize_selector(rest.pop("include", None))
+        return super().from_config(rest, include=include, **data)
 
     def _config_value(self, name: str, value: Any) -> Any:
-        if name == "layers":
-            return matching_config.to_config(value)
+        if name == "include":
+            return serialize_selector(value)
         if name == "schedule" and isinstance(value, Mapping):
             value = _as_schedule(value)
         return super()._config_value(name, value)
@@ -208,8 +209,9 @@ class ParameterScheduler(ResumableCallback):
                 continue
             if own & {id(v) for v in other._scheduled.variables}:
                 raise ValueError(
-                    "Arguments `layers` of two Dials must not match the same "
-                    f"layer for one `attr`. Received: {self!r} and {other!r}"
+                    "Arguments `include` of two ParameterSchedulers must not "
+                    "match the same layer for one `attr`. "
+                    f"Received: {self!r} and {other!r}"
                 )
 
 

@@ -1,5 +1,6 @@
-"""Sets chosen weights to zero while `fit` runs, and keeps them zero."""
+"""Prunes the weights of a model while `fit` runs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,29 +11,36 @@ from keras_netopt.checks import (
     check_integer,
 )
 from keras_netopt.schedules import Schedule, as_schedule
+from keras_netopt.selectors import (
+    Selector,
+    check_selector,
+    deserialize_selector,
+    serialize_selector,
+)
 from keras_netopt.serialization import export_class
-from keras_netopt.sparsity import matching_config
-from keras_netopt.sparsity.report import describe
-from keras_netopt.sparsity.session import PruningSession
+from keras_netopt.sparsity.allocation import PerLayer
+from keras_netopt.sparsity.calibration import check_calibration_data
+from keras_netopt.sparsity.pruning_session import PruningSession
+from keras_netopt.sparsity.sparsity_report import make_report
 from keras_netopt.training import MaskStore, NoEffectWarning, ResumableCallback
 from keras_netopt.training.order import LOGGERS
 
 
 @export_class
 class Pruning(ResumableCallback):
-    """Prunes a model during `fit`: exact zeros, no wrapper, nothing to strip.
+    """Prunes a model during `fit`: weights become exactly zero.
 
-    Add it to `callbacks` and train as always. The share of zeros follows a
-    schedule over the fit; pruned weights are zero after every batch, in every
-    checkpoint and in the exported file. The model, its layers and its config
-    stay what they are. Unstructured zeros make files smaller, not inference
-    faster.
+    The share of zeros follows a schedule over the fit. Pruned weights are
+    zero after every batch, in every checkpoint and in the exported file. The
+    model and its layers are not wrapped, and its config does not change.
+    Unstructured zeros make compressed files smaller; they do not make
+    inference faster.
 
     List it after `EarlyStopping(restore_best_weights=True)` and before
-    `ModelCheckpoint` and loggers; `sparsity` is in the logs. Use
-    `keras_netopt.callbacks.BestCheckpoint` to keep the best epoch among those
-    that have reached the target. A second fit with the same object keeps the
-    masks; a new object starts a new schedule from the masks in force.
+    `ModelCheckpoint` and loggers. Use `keras_netopt.callbacks.BestCheckpoint`
+    to save the best epoch among those with the final sparsity. A second
+    `fit` call with the same object keeps the masks; a new object starts a
+    new schedule from the current masks.
 
     Example:
 
@@ -51,39 +59,40 @@ class Pruning(ResumableCallback):
     0.9
 
     Args:
-        sparsity: Share of zeros among the selected weights, a float in
-            [0, 1) reached by a cubic ramp from 10 % to 75 % of the fit, or a
-            schedule from `keras_netopt.schedules`. Defaults to `None`, for
-            patterns such as "2:4" that fix the share themselves.
-        score: What a weight is worth: "magnitude", "random", "saliency",
-            "movement", "wanda", or a `callable(weight, target) -> array`.
-            Defaults to `"magnitude"`.
-        allocation: How the zeros are shared out between layers: "global" (one
-            threshold), "uniform", "erk", "er", or a dict of sparsities by
-            key pattern. Defaults to `"global"`.
-        pattern: Which zeros may stand where: "unstructured", "2:4" and the
-            like, or `Block`, `Channel`, `NM` from `keras_netopt.sparsity`.
-            Defaults to `"unstructured"`.
-        include: Weights to prune: a regular expression on the key, a layer, a
-            layer class, a `callable(variable, layer)`, "first", "last", or a
-            list of those. Defaults to `None`: every kernel.
-        exclude: Weights to leave alone, likewise. Defaults to `None`.
+        sparsity: Share of zeros among the selected weights: a float in
+            [0, 1), reached by a cubic ramp from 10 % to 75 % of the fit, or a
+            schedule from `keras_netopt.schedules`. Omit it with an n:m
+            pattern. Defaults to `None`.
+        score: Importance score: "magnitude", "random", "taylor", "movement",
+            "wanda", or a `callable(variable) -> array` of the variable's
+            shape. Defaults to `"magnitude"`.
+        allocation: How the zeros are distributed over layers: "global" (one
+            threshold), "uniform", "erk", "er", or a dict from selectors to
+            sparsities. Defaults to `"global"`.
+        pattern: "unstructured", "channel", "n:m" as in "2:4", or a `Block`,
+            `Channel` or `NM` from `keras_netopt.sparsity`. Defaults to
+            `"unstructured"`.
+        include: Weights to prune: a regular expression searched in the
+            weight's path, "first", "last", a layer, a layer class, a
+            `callable(layer) -> bool`, or a list of those, see
+            `sparsity.select`. Defaults to `None`: every kernel.
+        exclude: Weights not to prune, in the same form. Defaults to `None`.
         frequency: Steps between two mask updates, at least 1. Defaults to
-            `None`: some 100 updates in the ramp, 10 to 100 steps apart; in a
-            short ramp 20.
-        data: Calibration inputs for "wanda", as `model.predict` takes them;
-            128 samples are enough. Defaults to `None`.
-        min_size: Weights with fewer elements are left alone. Defaults to `0`.
-        min_kept: Elements that each weight keeps at least. Defaults to `1`.
+            `None`: about 100 updates in the ramp, 10 to 100 steps apart; 20
+            updates in a short ramp.
+        calibration_data: Inputs, `(x, y)` or an iterable of batches; "wanda"
+            uses 128 samples of the inputs. Defaults to `None`.
+        min_size: Weights with fewer elements are skipped. Defaults to `0`.
+        min_kept: Elements that each weight keeps at least under "global".
+            Defaults to `1`.
         seed: Seed of the "random" score. Defaults to `0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, at construction; if the
-            schedule lies outside the fit, `include` or `exclude` match
-            nothing, the pattern fits no selected weight, weights are not
-            finite or a callback stands in the wrong place, before the first
-            step.
+        ValueError: If an argument is out of range, at construction; before
+            the first step, if the schedule does not fit into the fit, a
+            selector matches nothing, the pattern fits no selected weight,
+            weights are not finite, or the order of callbacks is wrong.
 
     Reference:
         Zhu and Gupta, 2017, https://arxiv.org/abs/1710.01878 (its s_f is
@@ -95,7 +104,7 @@ class Pruning(ResumableCallback):
     log_keys = {
         "sparsity": "share of the selected weights that are zero, in [0, 1)"
     }
-    data_args = ("data",)
+    data_args = ("calibration_data",)
 
     def __init__(
         self,
@@ -104,26 +113,29 @@ class Pruning(ResumableCallback):
         score: Any = "magnitude",
         allocation: Any = "global",
         pattern: Any = "unstructured",
-        include: Any = None,
-        exclude: Any = None,
+        include: Selector | None = None,
+        exclude: Selector | None = None,
         frequency: int | None = None,
-        data: Any = None,
+        calibration_data: Any = None,
         min_size: int = 0,
         min_kept: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.recipe = engine.Recipe.create(
+        self.pruner = engine.Pruner.create(
             score=score,
             allocation=allocation,
             pattern=pattern,
             min_kept=min_kept,
             seed=seed,
         )
-        self.schedule = _as_schedule(sparsity, self.recipe)
+        self.schedule = _as_schedule(sparsity, self.pruner)
         check_frequency(frequency)
         check_integer(min_size, "min_size")
-        _check_data(self.recipe, data)
+        check_selector(include, "include")
+        check_selector(exclude, "exclude")
+        if self.pruner.score.needs == "activations":
+            check_calibration_data(self.pruner.score, calibration_data)
         self.sparsity = sparsity
         self.score = score
         self.allocation = allocation
@@ -131,7 +143,7 @@ class Pruning(ResumableCallback):
         self.include = include
         self.exclude = exclude
         self.frequency = frequency
-        self.data = data
+        self.calibration_data = calibration_data
         self.min_size = min_size
         self.min_kept = min_kept
         self.seed = seed
@@ -142,7 +154,7 @@ class Pruning(ResumableCallback):
         self._session: PruningSession | None = None
 
     def on_model_ready(self, model: keras.Model) -> None:
-        """Selects the weights and gives each a mask."""
+        """Selects the weights and creates their masks."""
         old, self._session = self._session, None
         done = old is not None and old.done and MaskStore.of(model) is not None
         selection = engine.select(
@@ -151,47 +163,49 @@ class Pruning(ResumableCallback):
         if not selection.targets:
             self.warn(NoEffectWarning, _nothing_selected(selection))
             return
-        self._selection = self.recipe.fit(selection, self.schedule.final)
+        self._selection = self.pruner.filter_selection(
+            model, selection, self.schedule.final
+        )
         targets = self._selection.targets
         self._check_overlap(model, {target.key for target in targets})
         self._session = PruningSession(
             model,
             targets,
-            self.recipe,
+            self.pruner,
             self.schedule,
             self._progress.run,
             frequency=self.frequency,
-            data=self.data,
+            data=self.calibration_data,
             done=done,
         )
 
     def on_resume(self, model: keras.Model) -> None:
-        """Takes up a saved, a derived or a fresh position."""
+        """Restores the masks and the position in the schedule."""
         session = self._session
         if session is None:
             return
         saved = self.loaded_state()
         self.load_state_of("masks", session.store.load_state)
-        session.begin(self._progress.step, saved[0] if saved else None)
+        session.resume(self._progress.step, saved[0] if saved else None)
         if session.floor > self.schedule.final + 1e-3:
             self.warn(
                 NoEffectWarning,
-                f"the model has sparsity {session.floor:.4g} already, more "
-                f"than the target {self.schedule.final:.4g}: nothing will be "
-                "pruned. Call `sparsity.strip` first to start anew.",
+                f"the model already has sparsity {session.floor:.4g}, more "
+                f"than the final {self.schedule.final:.4g}: no weight will "
+                "be pruned. Call `sparsity.remove_masks` to start again.",
             )
 
     def on_steps(self, before: int, after: int) -> None:
-        """Updates the masks where a point of the schedule has passed."""
+        """Updates the masks when an update point has been passed."""
         if self._session is not None and not self._session.advance(after):
             self.warn(
                 NoEffectWarning,
-                "weights are not finite, masks are left as they were. Lower "
+                "weights are not finite, so the masks were not updated. Lower "
                 "the learning rate or clip the gradients.",
             )
 
     def on_fit_end(self, model: keras.Model) -> None:
-        """Makes the last update if the schedule did not come to it."""
+        """Makes the last update if training ended before it."""
         session = self._session
         if session is None:
             return
@@ -200,10 +214,10 @@ class Pruning(ResumableCallback):
         if session.store.leaks(session.keys):
             self.warn(
                 NoEffectWarning,
-                "another callback has put denser weights back, of an epoch "
-                "before the target was reached; they were pruned again "
-                "without training. Set `start_from_epoch` of `EarlyStopping` "
-                "to an epoch after the end of the schedule.",
+                "another callback restored denser weights, from an epoch "
+                "before the final sparsity; they were pruned again without "
+                "training. Set `start_from_epoch` of `EarlyStopping` to an "
+                "epoch after the end of the schedule.",
             )
         session.project()
         wanted = self.schedule.final
@@ -211,9 +225,9 @@ class Pruning(ResumableCallback):
         if session.finite and wanted - session.share > allowed:
             self.warn(
                 NoEffectWarning,
-                f"sparsity {session.share:.4g} was reached for {wanted:.4g}: "
-                "`min_kept`, `allocation` and `pattern` leave no more weights "
-                "to prune.",
+                f"sparsity {session.share:.4g} was reached instead of "
+                f"{wanted:.4g}: `min_kept`, `allocation` and `pattern` do not "
+                "allow more.",
             )
 
     def _finish_early(self, session: PruningSession) -> None:
@@ -223,9 +237,9 @@ class Pruning(ResumableCallback):
                 NoEffectWarning,
                 f"training ended at step {self._progress.step}, before the "
                 f"end of the schedule at step {end}: sparsity {reached:.4g} "
-                f"was reached by then, the rest up to {session.share:.4g} was "
-                "pruned without training. Train longer, or let the schedule "
-                "end earlier.",
+                f"was reached by training, the rest up to {session.share:.4g} "
+                "was pruned without training. Train longer, or end the "
+                "schedule earlier.",
             )
 
     def progress_logs(self) -> dict[str, float]:
@@ -235,8 +249,8 @@ class Pruning(ResumableCallback):
         )
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the position that a resumed fit takes up."""
-        return {} if self._session is None else self._session.facts()
+        """Returns the position in the schedule, for a resumed fit."""
+        return {} if self._session is None else self._session.get_state()
 
     @property
     def is_complete(self) -> bool:
@@ -244,13 +258,13 @@ class Pruning(ResumableCallback):
         return self._session is not None and self._session.done
 
     def report(self) -> engine.SparsityReport:
-        """Returns what was pruned, what was skipped and why.
+        """Returns the zeros per weight, and the skipped weights with reasons.
 
         Returns:
             The report of the model of the last fit.
 
         Raises:
-            ValueError: If the callback has not pruned anything yet.
+            ValueError: If the callback was not passed to `fit` yet.
         """
         if self._session is None:
             raise ValueError(
@@ -258,25 +272,22 @@ class Pruning(ResumableCallback):
                 f"Received: {self!r}"
             )
         masks = self._session.store.masks(self._session.keys)
-        label = self.recipe.pattern.label
-        return describe(self._session.model, self._selection, masks, label)
+        label = self.pruner.pattern.label
+        return make_report(self._session.model, self._selection, masks, label)
 
     def _config_value(self, name: str, value: Any) -> Any:
         if name in ("include", "exclude"):
-            return matching_config.to_config(value)
-        if name == "allocation" and isinstance(value, dict):
-            return {
-                matching_config.to_config(key): share
-                for key, share in value.items()
-            }
+            return serialize_selector(value)
+        if name == "allocation" and isinstance(value, Mapping):
+            value = PerLayer(value)
         return super()._config_value(name, value)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
-        """Builds the callback again; `data` is passed beside the config."""
+        """Creates the callback; calibration data are passed separately."""
         config = dict(config)
         patterns = {
-            name: matching_config.from_config(config.pop(name))
+            name: deserialize_selector(config.pop(name))
             for name in ("include", "exclude")
             if name in config
         }
@@ -289,33 +300,24 @@ class Pruning(ResumableCallback):
             if shared:
                 raise ValueError(
                     "Two `Pruning` callbacks must not select the same "
-                    "weights: use `include` and `exclude`. Received: "
-                    f"keys={sorted(shared)}"
+                    "weights. Separate them with `include` and `exclude`. "
+                    f"Received: keys={sorted(shared)}"
                 )
 
 
 def _as_schedule(
-    sparsity: float | Schedule | None, recipe: engine.Recipe
+    sparsity: float | Schedule | None, pruner: engine.Pruner
 ) -> Schedule:
     if isinstance(sparsity, Schedule):
-        recipe.final_sparsity(sparsity.final)
+        pruner.check_sparsity(sparsity.final)
         return sparsity
-    return as_schedule(recipe.final_sparsity(sparsity), "sparsity")
-
-
-def _check_data(recipe: engine.Recipe, data: Any) -> None:
-    if recipe.score.needs == "activations" and data is None:
-        raise ValueError(
-            "Argument `data` must hold calibration inputs for "
-            f"score={recipe.score.name!r}, which is made from activations. "
-            "Received: data=None"
-        )
+    return as_schedule(pruner.check_sparsity(sparsity), "sparsity")
 
 
 def _nothing_selected(selection: engine.Selection) -> str:
     rows = [f"{row.key} ({row.reason})" for row in selection.skipped]
     return (
-        "no weight was selected, nothing will be pruned. Looked for trainable "
-        f"kernels, found: {', '.join(rows) or 'no weights'}. Name what to "
-        "prune with `include`."
+        "no weight was selected, so none will be pruned. Trainable kernels "
+        "are selected by default; the model has "
+        f"{', '.join(rows) or 'no weights'}. Name weights in `include`."
     )

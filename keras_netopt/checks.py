@@ -1,5 +1,6 @@
 """Argument checks; their errors share one form. Imports no Keras."""
 
+import inspect
 import math
 import numbers
 import re
@@ -258,6 +259,26 @@ def check_regex(value: str, name: str) -> None:
     except re.error as error:
         expected = f"a valid regular expression, but {error}"
         raise ValueError(_message(value, name, expected)) from error
+
+
+def takes_one_argument(value: Any) -> bool:
+    """Whether a value is a function that can be called with one argument.
+
+    Args:
+        value: What the caller passed; a class is no function here.
+
+    Returns:
+        `True` if it can, also for a builtin without a signature.
+    """
+    if isinstance(value, type) or not callable(value):
+        return False
+    try:
+        inspect.signature(value).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
 
 
 def check_model(model: Any) -> None:

@@ -80,7 +80,7 @@ def _warm_keras(kind: str, x: np.ndarray, y: np.ndarray) -> dict[str, Fit]:
     _fit(nets["pruning"], x, y, [callback])
     for name in ("masks", "stripped"):
         _fit(nets[name], x, y, [Pruning(SPARSITY)])
-    sparsity.strip(nets["stripped"])
+    sparsity.remove_masks(nets["stripped"])
     used = {"pruning": [callback]}
     return {
         name: _fitter(net, x, y, used.get(name, []))

@@ -5,8 +5,6 @@ from the attribute to its lowest and highest value, and attributes that cannot
 be scheduled in `netopt_not_schedulable`, with the reason.
 """
 
-import inspect
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +14,10 @@ import numpy as np
 
 from keras_netopt.points import RunLength
 from keras_netopt.schedules import Schedule
+from keras_netopt.selectors import Selector, nearest_paths, select
 from keras_netopt.training import own_variables, sync, walk_layers
 from keras_netopt.training.backend import commit
+from keras_netopt.training.layers import walk_paths
 
 SCALES = ("linear",)
 NO_LIMITS = (-np.inf, np.inf)
@@ -54,7 +54,10 @@ class ScheduledVariables:
 
 
 def find_scheduled_variables(
-    model: keras.Model, attr: str, layers: Any = None, scale: str | None = None
+    model: keras.Model,
+    attr: str,
+    include: Selector | None = None,
+    scale: str | None = None,
 ) -> ScheduledVariables:
     """Finds the variables that one schedule sets.
 
@@ -73,32 +76,27 @@ def find_scheduled_variables(
     Args:
         model: A built model.
         attr: The attribute of the layers that holds the variable.
-        layers: Which layers: a class, a regular expression that matches the
-            whole name, a `callable(layer) -> bool`, or a list of those.
-            Defaults to `None`: the layers of this package with that variable.
+        include: Selector of layers among those with that attribute. Defaults
+            to `None`: the layers of this package with that variable.
         scale: "linear" gives layer l of L the share l / L. Defaults to
             `None`: 1 each.
 
     Returns:
         The variables in the order of the layers in the model; none where
-        `layers` is `None` and no layer has one.
+        `include` is `None` and no layer has one.
 
     Raises:
-        ValueError: If `layers` matches nothing, or `attr` is no variable of
-            a layer that it matches.
+        ValueError: If `include` matches nothing, or `attr` is a variable of
+            no layer.
     """
-    found = list(walk_layers(model))
-    if layers is None:
-        chosen = [
-            layer
-            for layer in found
-            if attr in getattr(layer, "netopt_schedulable", {})
-            or attr in getattr(layer, "netopt_not_schedulable", {})
-        ]
+    layers = [(p, la) for p, la in walk_paths(model) if _has(la, attr)]
+    if include is None:
+        chosen = [layer for _, layer in layers if _is_ours(layer, attr)]
     else:
-        chosen = [layer for layer in found if _matches(layer, layers)]
-        if not chosen:
-            _raise_no_match(found, layers)
+        if not layers:
+            _raise_no_variable(model, attr)
+        places = select(include, layers, model, "include")
+        chosen = [layers[place][1] for place in sorted(places)]
     variables = tuple(_variable(layer, attr) for layer in chosen)
     count = len(chosen)
     linear = scale == "linear"
@@ -135,23 +133,14 @@ def check_values(
             )
 
 
-def is_selector(layers: Any) -> bool:
-    """Says whether `find_scheduled_variables` could read `layers`."""
-    if isinstance(layers, list | tuple):
-        return bool(layers) and all(map(is_selector, layers))
-    if inspect.isclass(layers):
-        return issubclass(layers, keras.layers.Layer)
-    return isinstance(layers, str) or callable(layers)
+def _is_ours(layer: Any, attr: str) -> bool:
+    names = ("netopt_schedulable", "netopt_not_schedulable")
+    return any(attr in getattr(layer, name, {}) for name in names)
 
 
-def _matches(layer: keras.Layer, wanted: Any) -> bool:
-    if isinstance(wanted, list | tuple):
-        return any(_matches(layer, one) for one in wanted)
-    if inspect.isclass(wanted):
-        return isinstance(layer, wanted)
-    if isinstance(wanted, str):
-        return re.fullmatch(wanted, layer.name) is not None
-    return bool(wanted(layer))
+def _has(layer: Any, attr: str) -> bool:
+    is_variable = isinstance(getattr(layer, attr, None), keras.Variable)
+    return is_variable or _is_ours(layer, attr)
 
 
 def _variable(layer: Any, attr: str) -> Any:
@@ -162,13 +151,14 @@ def _variable(layer: Any, attr: str) -> Any:
             f"{type(layer).__name__} is none: {reason}. "
             f"Received: attr={attr!r}"
         )
-    value = getattr(layer, attr, None)
-    if isinstance(value, keras.Variable):
-        return value
-    names = [variable.name for variable in own_variables(layer)]
+    return getattr(layer, attr)
+
+
+def _raise_no_variable(model: keras.Model, attr: str) -> None:
+    names = {v.name for la in walk_layers(model) for v in own_variables(la)}
     raise ValueError(
-        "Argument `attr` must name a weight of every layer that `layers` "
-        f"matches; {type(layer).__name__} {layer.name!r} has {names}. "
+        "Argument `attr` must name a weight of at least one layer. The "
+        f"nearest names are {nearest_paths(attr, sorted(names))}. "
         f"Received: attr={attr!r}"
     )
 
@@ -181,11 +171,3 @@ def _limits(chosen: Iterable[Any], attr: str) -> tuple[float, float]:
     if not known:
         return NO_LIMITS
     return max(low for low, _ in known), min(high for _, high in known)
-
-
-def _raise_no_match(found: Iterable[keras.Layer], layers: Any) -> None:
-    names = ", ".join(f"{one.name} ({type(one).__name__})" for one in found)
-    raise ValueError(
-        "Argument `layers` must match at least one layer of the model, which "
-        f"has {names}. Received: layers={layers!r}"
-    )

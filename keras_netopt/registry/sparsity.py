@@ -12,7 +12,7 @@ METHODS: tuple[Method, ...] = (
         card="pruning",
         reference="Zhu and Gupta 2017, arXiv 1710.01878",
         touches=frozenset({"weights", "optimizer"}),
-        data_args=("data",),
+        data_args=("calibration_data",),
     ),
     Method(
         name="callbacks.BestCheckpoint",
@@ -27,7 +27,7 @@ METHODS: tuple[Method, ...] = (
         card="pruning",
         reference="Han et al. 2015, arXiv 1506.02626",
         touches=frozenset({"weights"}),
-        data_args=("data",),
+        data_args=("calibration_data",),
     ),
     Method(
         name="sparsity.select",
@@ -42,14 +42,14 @@ METHODS: tuple[Method, ...] = (
         card="pruning",
     ),
     Method(
-        name="sparsity.finalize",
+        name="sparsity.apply_masks",
         kind="function",
-        summary="Multiplies the weights by their masks once more.",
+        summary="Applies the masks to the weights again.",
         card="pruning",
         touches=frozenset({"weights"}),
     ),
     Method(
-        name="sparsity.strip",
+        name="sparsity.remove_masks",
         kind="function",
         summary="Removes the masks, so that pruned weights train again.",
         card="pruning",

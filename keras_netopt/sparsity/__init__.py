@@ -1,13 +1,17 @@
 """Which weights go: selection, scores, allocation, patterns, masks, report."""
 
 from keras_netopt.sparsity.allocation import PerLayer
-from keras_netopt.sparsity.kernels import KernelView
-from keras_netopt.sparsity.lifecycle import finalize, load_masks, strip
+from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.mask_lifecycle import (
+    apply_masks,
+    load_masks,
+    remove_masks,
+)
 from keras_netopt.sparsity.patterns import NM, Block, Channel, Unstructured
 from keras_netopt.sparsity.prune import prune
-from keras_netopt.sparsity.recipe import Recipe
-from keras_netopt.sparsity.report import SparsityReport, report
+from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.selection import Selection, WeightTarget, select
+from keras_netopt.sparsity.sparsity_report import SparsityReport, report
 
 __all__ = [
     "NM",
@@ -15,15 +19,15 @@ __all__ = [
     "Channel",
     "KernelView",
     "PerLayer",
-    "Recipe",
+    "Pruner",
     "Selection",
     "SparsityReport",
     "WeightTarget",
     "Unstructured",
-    "finalize",
+    "apply_masks",
     "load_masks",
     "prune",
     "report",
     "select",
-    "strip",
+    "remove_masks",
 ]

@@ -1,21 +1,22 @@
 """How the total sparsity is shared among the layers."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_netopt.checks import (
-    check_choice,
-    check_fraction,
-    check_regex,
+from keras_netopt.checks import check_choice, check_fraction
+from keras_netopt.selectors import (
+    Pattern,
+    check_selector,
+    deserialize_selector,
+    select,
+    serialize_selector,
 )
 from keras_netopt.serialization import export_class
-from keras_netopt.sparsity.kernels import KernelView
+from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.selection import WeightTarget
-from keras_netopt.training.layers import walk_layers
 
 ALLOCATIONS = ("uniform", "erk", "er", "global")
 
@@ -118,9 +119,11 @@ class PerLayer:
     'erk'
 
     Args:
-        values: From a regular expression on the weight's key, a layer,
-            "first" or "last" to a sparsity in [0, 1), or to `None` to leave
-            those weights dense. The first that matches a weight counts.
+        values: Sparsity in [0, 1) by selector (a regular expression searched
+            in the weight's path, a layer, a layer class, a
+            `callable(layer) -> bool`, "first" or "last" among the weights to
+            prune); `None` leaves the weights dense. The first selector that
+            matches a weight applies.
         rest: Allocation of the other weights: "uniform", "erk", "er" or
             "global". Defaults to `"global"`.
         keep_total: Whether the other weights make up for these, so that the
@@ -134,7 +137,7 @@ class PerLayer:
 
     def __init__(
         self,
-        values: Mapping[Any, float | None],
+        values: Mapping[Pattern, float | None],
         *,
         rest: str = "global",
         keep_total: bool = True,
@@ -151,7 +154,7 @@ class PerLayer:
                 f"Received: keep_total={keep_total!r}"
             )
         for pattern in values:
-            _check_key(pattern)
+            check_selector(pattern, "allocation")
         self.values = {
             pattern: None if value is None else check_fraction(value, "values")
             for pattern, value in values.items()
@@ -159,41 +162,37 @@ class PerLayer:
         self.rest = rest
         self.keep_total = keep_total
 
-    def resolve(self, targets: Sequence[WeightTarget]) -> dict[int, float]:
+    def resolve(
+        self, model: keras.Model, targets: Sequence[WeightTarget]
+    ) -> dict[int, float]:
         """Finds the sparsity of each target that is set by hand.
 
         Args:
+            model: The model.
             targets: All targets.
 
         Returns:
             From the target's index to its sparsity, 0.0 for `None`.
 
         Raises:
-            ValueError: If a pattern matches no target.
+            ValueError: If a selector matches no target.
         """
+        places = [(target.key, target.layer) for target in targets]
         found: dict[int, float] = {}
         for pattern, value in self.values.items():
-            hits = _match(pattern, targets)
-            if not hits:
-                keys = ", ".join(target.key for target in targets)
-                raise ValueError(
-                    "Each pattern in argument `allocation` must match at least "
-                    f"one of the weights selected: {keys}. "
-                    f"Received: allocation={{{pattern!r}: {value!r}}}"
-                )
-            for hit in hits:
+            for hit in select(
+                pattern, places, model, "allocation", kind="weight to prune"
+            ):
                 found.setdefault(hit, value or 0.0)
         return found
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, layers as their names."""
+        """Returns the constructor's arguments, `values` as a list of pairs."""
         return {
-            "values": {
-                _name_pattern(key)
-                if isinstance(key, keras.Layer)
-                else key: value
-                for key, value in self.values.items()
-            },
+            "values": [
+                [serialize_selector(pattern), value]
+                for pattern, value in self.values.items()
+            ],
             "rest": self.rest,
             "keep_total": self.keep_total,
         }
@@ -208,41 +207,17 @@ class PerLayer:
         Returns:
             The allocation.
         """
-        return cls(**config)
+        pairs = config["values"]
+        values = {deserialize_selector(one): value for one, value in pairs}
+        return cls(**{**config, "values": values})
 
 
-def _check_key(pattern: Any) -> None:
-    if isinstance(pattern, str):
-        check_regex(pattern, "allocation")
-    elif not isinstance(pattern, keras.Layer):
-        raise TypeError(
-            "Each pattern in argument `allocation` must be a regular "
-            'expression, a layer, "first" or "last". '
-            f"Received: allocation={{{pattern!r}: ...}}"
-        )
-
-
-def _name_pattern(layer: keras.Layer) -> str:
-    return f"(^|/){re.escape(layer.name)}/"
-
-
-def _match(pattern: Any, targets: Sequence[WeightTarget]) -> list[int]:
-    if isinstance(pattern, keras.Layer):
-        below = {id(layer) for layer in walk_layers(pattern)}
-        return [i for i, t in enumerate(targets) if id(t.layer) in below]
-    if pattern in ("first", "last"):
-        end = targets[-1 if pattern == "last" else 0].layer
-        return [i for i, t in enumerate(targets) if t.layer is end]
-    regex = re.compile(pattern)
-    return [i for i, t in enumerate(targets) if regex.search(t.key)]
-
-
-def get(allocation: Any) -> str | PerLayer:
-    """Turns a name, a dictionary or a `PerLayer` into an allocation.
+def resolve_allocation(allocation: Any) -> str | PerLayer:
+    """Returns the allocation for a name, a dictionary or a `PerLayer`.
 
     Example:
 
-    >>> get({"out/": None}).rest
+    >>> resolve_allocation({"out/": None}).rest
     'global'
 
     Args:

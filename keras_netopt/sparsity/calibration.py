@@ -1,4 +1,4 @@
-"""Gradients and activations that scores need, gathered from data."""
+"""Computes the gradients and activations that scores need from data."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.sparsity.norms import square_sums
+from keras_netopt.sparsity.input_norms import square_sums
 from keras_netopt.sparsity.scores import Score
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training.activations import capture_inputs
@@ -20,20 +20,20 @@ SAMPLES = 128
 def collect_statistics(
     model: keras.Model, score: Score, targets: Sequence[WeightTarget], data: Any
 ) -> list[np.ndarray | None] | None:
-    """Gathers what a score needs to know about its targets.
+    """Computes the statistics that a score needs.
 
     Args:
         model: The model.
         score: The score.
         targets: The targets.
-        data: `(x, y)` arrays, inputs alone for activations, or an iterable of
-            batches. Arrays are cut into batches of 32 for gradients; of
-            activations 128 samples are used, spread over the arrays or from
-            the start of the batches.
+        data: The calibration data: `(x, y)` arrays, inputs alone for
+            activations, or an iterable of batches. For gradients, arrays are
+            split into batches of 32. For activations, 128 samples are used,
+            spread over the arrays or from the first batches.
 
     Returns:
-        One statistic a target, `None` where no input was seen; `None` as a
-        whole if the score needs nothing.
+        One statistic per target, with `None` where no input was observed;
+        `None` if the score needs no statistics.
 
     Raises:
         TypeError: If `data` is of another kind.
@@ -42,15 +42,29 @@ def collect_statistics(
     """
     if score.needs is None:
         return None
-    if data is None:
-        form = "(x, y)" if score.needs == "gradients" else "x"
-        raise ValueError(
-            f"Argument `data` must be given for score {score.name!r}, which "
-            f"needs {score.needs}: pass data={form}. Received: data=None"
-        )
+    check_calibration_data(score, data)
     if score.needs == "gradients":
         return list(_accumulate(model, score, targets, data))
     return _input_norms(model, targets, data)
+
+
+def check_calibration_data(score: Score, data: Any) -> None:
+    """Raises if a score that needs data has none.
+
+    Args:
+        score: The score.
+        data: The calibration data, or `None`.
+
+    Raises:
+        ValueError: If the score needs data and `data` is `None`.
+    """
+    if data is None and score.needs is not None:
+        form = "(x, y)" if score.needs == "gradients" else "x"
+        raise ValueError(
+            f"Argument `calibration_data` must be given for score="
+            f"{score.name!r}, which needs {score.needs}: pass "
+            f"calibration_data={form}. Received: calibration_data=None"
+        )
 
 
 def _accumulate(

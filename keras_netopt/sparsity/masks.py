@@ -1,4 +1,4 @@
-"""From scores to masks: exact counts, whole units, nothing but numpy."""
+"""Marks the weights to prune from their scores: exact counts, whole units."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from keras_netopt.sparsity.patterns import NM, Pattern
 from keras_netopt.sparsity.ranking import (
-    lowest,
-    lowest_in_columns,
-    lowest_units,
+    mark_lowest,
+    mark_lowest_in_columns,
+    mark_lowest_units,
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Units:
+class UnitScores:
     """What is kept or pruned together in one weight.
 
     Args:
@@ -28,9 +28,9 @@ class Units:
     first: np.ndarray | None
 
     @classmethod
-    def of(
+    def from_scores(
         cls, pattern: Pattern, scores: np.ndarray, previous: np.ndarray | None
-    ) -> "Units":
+    ) -> "UnitScores":
         """Pools a score matrix into units.
 
         Args:
@@ -53,7 +53,11 @@ class Units:
 
 
 def prune_layer(
-    units: Units, sparsity: float, *, within: bool = False, min_kept: int = 0
+    units: UnitScores,
+    sparsity: float,
+    *,
+    within: bool = False,
+    min_kept: int = 0,
 ) -> np.ndarray:
     """Marks the lowest units of one layer.
 
@@ -62,7 +66,7 @@ def prune_layer(
         sparsity: Share of its weights to prune.
         within: Whether units are compared within each column only, so that
             every column loses equally many. Defaults to `False`.
-        min_kept: Units to keep at least, for `within`. Defaults to `0`.
+        min_kept: UnitScores to keep at least, for `within`. Defaults to `0`.
 
     Returns:
         Boolean matrix in the units' shape, `True` = pruned.
@@ -71,8 +75,8 @@ def prune_layer(
     if within and rows > 1:
         most = (rows * columns - min_kept) // columns
         count = max(0, min(round(rows * sparsity), most))
-        return lowest_in_columns(units.scores, count, units.first)
-    chosen = lowest_units(
+        return mark_lowest_in_columns(units.scores, count, units.first)
+    chosen = mark_lowest_units(
         units.scores.ravel(),
         units.sizes.ravel(),
         round(units.weights * sparsity),
@@ -81,8 +85,12 @@ def prune_layer(
     return chosen.reshape(units.scores.shape)
 
 
-def prune_together(
-    layers: list[Units], weights: int, min_kept: int, *, within: bool = False
+def prune_globally(
+    layers: list[UnitScores],
+    weights: int,
+    min_kept: int,
+    *,
+    within: bool = False,
 ) -> list[np.ndarray]:
     """Marks the lowest units of all layers, ranked by one threshold.
 
@@ -108,7 +116,7 @@ def prune_together(
         held[safe] = np.inf
         scores.append(held)
         room += units.weights - int(units.sizes.ravel()[safe].sum())
-    chosen = lowest_units(
+    chosen = mark_lowest_units(
         np.concatenate(scores),
         _join_sizes(layers),
         min(weights, room),
@@ -127,7 +135,7 @@ def prune_together(
     ]
 
 
-def _not_below_mask(layers: list[Units], weights: int) -> int:
+def _not_below_mask(layers: list[UnitScores], weights: int) -> int:
     """Lets rounding to whole columns stand, so that masks still nest."""
     masked = sum(
         int(units.sizes[units.first].sum())
@@ -138,7 +146,7 @@ def _not_below_mask(layers: list[Units], weights: int) -> int:
     return masked if weights < masked <= weights + slack else weights
 
 
-def _protected(units: Units, min_kept: int) -> np.ndarray:
+def _protected(units: UnitScores, min_kept: int) -> np.ndarray:
     """Indices of the best units that together hold `min_kept` weights."""
     scores = units.scores.ravel()
     if min_kept == 0 or scores.size == 0:
@@ -150,10 +158,10 @@ def _protected(units: Units, min_kept: int) -> np.ndarray:
     count = min(-(-min_kept // int(units.sizes.min())), alive.sum())
     if count == 1:
         return np.array([np.argmax(scores)])
-    return np.flatnonzero(lowest(-scores, count))
+    return np.flatnonzero(mark_lowest(-scores, count))
 
 
-def _join_sizes(layers: list[Units]) -> np.ndarray:
+def _join_sizes(layers: list[UnitScores]) -> np.ndarray:
     bounds = {(int(u.sizes.min()), int(u.sizes.max())) for u in layers}
     if len(bounds) == 1 and len(set(bounds.pop())) == 1:
         # All units are alike: no need for an array as long as the scores.
@@ -163,7 +171,7 @@ def _join_sizes(layers: list[Units]) -> np.ndarray:
     return np.concatenate([units.sizes.ravel() for units in layers])
 
 
-def _join_first(layers: list[Units]) -> np.ndarray | None:
+def _join_first(layers: list[UnitScores]) -> np.ndarray | None:
     if all(units.first is None for units in layers):
         return None
     return np.concatenate(
@@ -195,5 +203,5 @@ def prune_runs(
     """
     count = pattern.m - pattern.kept(sparsity)
     first = None if previous is None else pattern.runs(~previous)
-    chosen = lowest_in_columns(pattern.runs(scores), count, first)
+    chosen = mark_lowest_in_columns(pattern.runs(scores), count, first)
     return pattern.join(chosen, (scores.shape[0], scores.shape[1]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_netopt.checks import check_choice, check_integer
 from keras_netopt.serialization import export_class
-from keras_netopt.sparsity.kernels import KernelView
+from keras_netopt.sparsity.kernel_view import KernelView
 
 
 class Pattern:
@@ -319,12 +319,12 @@ class NM(Pattern):
         return asdict(self)
 
 
-def get(pattern: Any) -> Pattern:
-    """Turns a pattern or its short form into a pattern.
+def resolve_pattern(pattern: Any) -> Pattern:
+    """Returns the `Pattern` for a pattern or its short form.
 
     Example:
 
-    >>> get("2:4")
+    >>> resolve_pattern("2:4")
     NM(n=2, m=4, axis='input')
 
     Args:

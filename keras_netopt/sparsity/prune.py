@@ -1,18 +1,17 @@
-"""One-shot pruning: no fit, no callback."""
+"""One-shot pruning of a model, without training."""
 
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.selectors import Selector
 from keras_netopt.sparsity.calibration import collect_statistics
-from keras_netopt.sparsity.matching import WeightPattern
-from keras_netopt.sparsity.recipe import Recipe
-from keras_netopt.sparsity.report import SparsityReport, describe
+from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.selection import Selection, WeightTarget, select
+from keras_netopt.sparsity.sparsity_report import SparsityReport, make_report
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
 ONE_SHOT_LIMIT = 0.5
@@ -25,19 +24,18 @@ def prune(
     score: Any = "magnitude",
     allocation: Any = "global",
     pattern: Any = "unstructured",
-    include: WeightPattern | Iterable[WeightPattern] | None = None,
-    exclude: WeightPattern | Iterable[WeightPattern] | None = None,
-    data: Any = None,
+    include: Selector | None = None,
+    exclude: Selector | None = None,
+    calibration_data: Any = None,
     min_size: int = 0,
     min_kept: int = 1,
     seed: int = 0,
 ) -> SparsityReport:
-    """Sets the least important weights of a model to zero, at once.
+    """Prunes a model in one shot: sets the least important weights to zero.
 
-    It is the engine of `callbacks.Pruning` without training: for a look at
-    what a sparsity costs, for small sparsities, or before fine-tuning in a
-    loop of your own. The zeros are not kept there by themselves when the
-    model trains on; use the callback for that.
+    Use it to see the effect of a sparsity, for small sparsities, or before
+    fine-tuning in a custom loop. Training does not keep these weights at
+    zero; `callbacks.Pruning` does, with the same arguments.
 
     Example:
 
@@ -51,60 +49,71 @@ def prune(
     array([0., 0., 0.], dtype=float32)
 
     Args:
-        model: A built model; it is changed in place.
-        sparsity: Share of zeros to reach, in [0, 1). Leave it out with an n:m
-            pattern. Defaults to `None`.
-        score: What a weight is worth, see `Recipe.create`. Defaults to
-            `"magnitude"`.
-        allocation: How layers share the sparsity, see `Recipe.create`.
-            Defaults to `"global"`.
-        pattern: Which weights go together, see `Recipe.create`. Defaults to
+        model: A built model; changed in place.
+        sparsity: Share of zeros among the selected weights, a float in
+            [0, 1). Omit it with an n:m pattern. Defaults to `None`.
+        score: Importance score: "magnitude", "random", "taylor", "movement",
+            "wanda", or a `callable(variable) -> array` of the variable's
+            shape. Defaults to `"magnitude"`.
+        allocation: How the zeros are distributed over layers: "global" (one
+            threshold), "uniform", "erk", "er", or a dict from selectors to
+            sparsities. Defaults to `"global"`.
+        pattern: "unstructured", "channel", "n:m" as in "2:4", or a `Block`,
+            `Channel` or `NM` from `keras_netopt.sparsity`. Defaults to
             `"unstructured"`.
-        include: Which weights to prune, see `select`. Defaults to `None`.
-        exclude: Which weights to leave alone. Defaults to `None`.
-        data: For "saliency" and "movement" `(x, y)` or an iterable of such
-            batches, taken in inference mode; for "wanda" inputs, of which 128
-            samples are used. Defaults to `None`.
+        include: Weights to prune: a regular expression searched in the
+            weight's path, "first", "last", a layer, a layer class, a
+            `callable(layer) -> bool`, or a list of those, see `select`.
+            Defaults to `None`: every kernel.
+        exclude: Weights not to prune, in the same form. Defaults to `None`.
+        calibration_data: Inputs, `(x, y)` or an iterable of batches. "taylor"
+            and "movement" need `(x, y)` and use inference mode; "wanda" uses
+            128 samples of the inputs. Defaults to `None`.
         min_size: Weights with fewer elements are skipped. Defaults to `0`.
-        min_kept: Weights that every layer keeps under "global". Defaults to
-            `1`.
-        seed: Seed of the random score. Defaults to `0`.
+        min_kept: Elements that each weight keeps at least under "global".
+            Defaults to `1`.
+        seed: Seed of the "random" score. Defaults to `0`.
 
     Returns:
-        The report of what is zero now and what was skipped.
+        The report: zeros per weight, and the skipped weights with reasons.
 
     Raises:
-        TypeError: If an argument is of the wrong kind.
+        TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, the model is not built (or
-            not compiled where the score needs gradients), data are missing,
-            or weights are not finite. Nothing is changed then.
+            not compiled, for a score of gradients), calibration data are
+            missing, or weights are not finite. The model is unchanged then.
+
+    Reference:
+        Han et al., 2015, https://arxiv.org/abs/1506.02626.
     """
-    recipe = Recipe.create(score, allocation, pattern, min_kept, seed)
-    final = recipe.final_sparsity(sparsity)
+    pruner = Pruner.create(score, allocation, pattern, min_kept, seed)
+    final = pruner.check_sparsity(sparsity)
     selection = select(model, include, exclude, min_size=min_size)
-    selection = recipe.fit(selection, final)
+    selection = pruner.filter_selection(model, selection, final)
     if not selection.targets:
         _warn_nothing(model)
-        return describe(model, selection, {})
-    weights = _read(selection)
-    selection, statistics = _calibrate(model, recipe, selection, data)
+        return make_report(model, selection, {})
+    weights = _read_weights(selection)
+    selection, statistics = _calibrate(
+        model, pruner, selection, calibration_data
+    )
     kept = {target.key for target in selection.targets}
     values = [weights[key] for key in weights if key in kept]
-    masks = recipe.masks(
+    masks = pruner.compute_masks(
         final,
         selection.targets,
         values,
-        # What is zero already goes first: the sparsity asked for is a total.
+        # Existing zeros are pruned first: `sparsity` is the total.
         previous=[value != 0 for value in values],
         statistics=statistics,
     )
-    _zero(selection.targets, masks)
+    _set_to_zero(selection.targets, masks)
     _warn_one_shot(final)
     by_key = {t.key: m for t, m in zip(selection.targets, masks, strict=True)}
-    return describe(model, selection, by_key, recipe.pattern.label)
+    return make_report(model, selection, by_key, pruner.pattern.label)
 
 
-def _read(selection: Selection) -> dict[str, np.ndarray]:
+def _read_weights(selection: Selection) -> dict[str, np.ndarray]:
     weights = {
         target.key: np.asarray(ops.convert_to_numpy(target.variable.value))
         for target in selection.targets
@@ -119,9 +128,9 @@ def _read(selection: Selection) -> dict[str, np.ndarray]:
 
 
 def _calibrate(
-    model: keras.Model, recipe: Recipe, selection: Selection, data: Any
+    model: keras.Model, pruner: Pruner, selection: Selection, data: Any
 ) -> tuple[Selection, list[Any] | None]:
-    found = collect_statistics(model, recipe.score, selection.targets, data)
+    found = collect_statistics(model, pruner.score, selection.targets, data)
     if found is None:
         return selection, None
     reasons = {
@@ -133,7 +142,9 @@ def _calibrate(
     return selection.without(reasons), seen
 
 
-def _zero(targets: tuple[WeightTarget, ...], masks: list[np.ndarray]) -> None:
+def _set_to_zero(
+    targets: tuple[WeightTarget, ...], masks: list[np.ndarray]
+) -> None:
     for target, mask in zip(targets, masks, strict=True):
         weight = ops.convert_to_tensor(target.variable.value)
         keep = ops.convert_to_tensor(mask)
@@ -142,9 +153,8 @@ def _zero(targets: tuple[WeightTarget, ...], masks: list[np.ndarray]) -> None:
 
 def _warn_nothing(model: keras.Model) -> None:
     warnings.warn(
-        f"`prune` found no weight to prune in model `{model.name}`. Name "
-        "weights in `include`; `sparsity.report(model)` says why each one is "
-        "skipped.",
+        f"`prune` selected no weight of model `{model.name}`. Name weights in "
+        "`include`; `sparsity.report(model)` lists why each one is skipped.",
         NoEffectWarning,
         stacklevel=3,
     )
@@ -154,9 +164,9 @@ def _warn_one_shot(sparsity: float) -> None:
     if sparsity <= ONE_SHOT_LIMIT:
         return
     warnings.warn(
-        f"`prune` set {sparsity:.0%} of the weights to zero at once; above "
-        f"{ONE_SHOT_LIMIT:.0%} accuracy suffers without fine-tuning. Train "
-        "with `callbacks.Pruning` instead, or fine-tune with it afterwards.",
+        f"`prune` set {sparsity:.0%} of the weights to zero in one shot. "
+        f"Above {ONE_SHOT_LIMIT:.0%}, accuracy drops without fine-tuning: "
+        "train with `callbacks.Pruning` instead, or fine-tune with it.",
         NotIntendedUseWarning,
         stacklevel=3,
     )

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def lowest(
+def mark_lowest(
     scores: np.ndarray, count: int, first: np.ndarray | None = None
 ) -> np.ndarray:
     """Marks exactly `count` positions with the lowest scores.
@@ -14,9 +14,9 @@ def lowest(
     Example:
 
     >>> import numpy as np
-    >>> lowest(np.array([3.0, 1.0, 1.0, 2.0]), 1)
+    >>> mark_lowest(np.array([3.0, 1.0, 1.0, 2.0]), 1)
     array([False,  True, False, False])
-    >>> lowest(np.ones(4), 2, first=np.array([False, False, False, True]))
+    >>> mark_lowest(np.ones(4), 2, first=np.array([False, False, False, True]))
     array([ True, False, False,  True])
 
     Args:
@@ -30,18 +30,18 @@ def lowest(
     """
     ahead = 0 if first is None else int(np.count_nonzero(first))
     if first is None or ahead == 0:
-        return _lowest(scores, count)
+        return _mark_lowest(scores, count)
     if count > ahead:
         # Ranking the others only: a partition of many equal values is slow.
         chosen = first.copy()
-        chosen[~first] = _lowest(scores[~first], count - ahead)
+        chosen[~first] = _mark_lowest(scores[~first], count - ahead)
         return chosen
     chosen = np.zeros(scores.size, bool)
-    chosen[first] = _lowest(scores[first], count)
+    chosen[first] = _mark_lowest(scores[first], count)
     return chosen
 
 
-def _lowest(scores: np.ndarray, count: int) -> np.ndarray:
+def _mark_lowest(scores: np.ndarray, count: int) -> np.ndarray:
     if count <= 0:
         return np.zeros(scores.size, bool)
     if count >= scores.size:
@@ -55,7 +55,7 @@ def _lowest(scores: np.ndarray, count: int) -> np.ndarray:
     return chosen
 
 
-def lowest_units(
+def mark_lowest_units(
     scores: np.ndarray,
     sizes: np.ndarray,
     weights: int,
@@ -69,21 +69,21 @@ def lowest_units(
     Example:
 
     >>> import numpy as np
-    >>> lowest_units(np.array([0.1, 0.3, 0.2]), np.array([4, 4, 2]), 6)
+    >>> mark_lowest_units(np.array([0.1, 0.3, 0.2]), np.array([4, 4, 2]), 6)
     array([ True, False,  True])
 
     Args:
         scores: Score of each unit, shape `(n,)`.
         sizes: Weights in each unit, shape `(n,)`.
         weights: How many weights to mark.
-        first: Units that go before all others. Defaults to `None`.
+        first: UnitScores that go before all others. Defaults to `None`.
 
     Returns:
         Boolean array of shape `(n,)`.
     """
     if sizes.size == 0 or sizes.min() == sizes.max():
         size = int(sizes[0]) if sizes.size else 1
-        return lowest(scores, _nearest_multiple(weights, size), first)
+        return mark_lowest(scores, _nearest_multiple(weights, size), first)
     keys = (scores,) if first is None else (scores, ~first)
     order = np.lexsort(keys)
     reached = np.concatenate([[0], np.cumsum(sizes[order])])
@@ -102,7 +102,7 @@ def _nearest_multiple(weights: int, size: int) -> int:
     return (2 * weights + size - 1) // (2 * size)
 
 
-def lowest_in_columns(
+def mark_lowest_in_columns(
     scores: np.ndarray, count: int, first: np.ndarray | None = None
 ) -> np.ndarray:
     """Marks exactly `count` positions in every column of a matrix.

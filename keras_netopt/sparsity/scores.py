@@ -1,4 +1,4 @@
-"""How much each weight is worth: the larger the score, the longer it stays."""
+"""Importance scores of single weights: the lowest are pruned first."""
 
 import zlib
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.checks import takes_one_argument
 from keras_netopt.sparsity.selection import WeightTarget
 
 Needs = Literal["gradients", "activations"] | None
@@ -16,10 +17,10 @@ Needs = Literal["gradients", "activations"] | None
 
 @dataclass(frozen=True)
 class RandomState:
-    """What makes random numbers repeatable: the seed and the update's number.
+    """Seed and update number, from which random scores are repeatable.
 
     Args:
-        seed: The user's seed. Defaults to `0`.
+        seed: The `seed` argument. Defaults to `0`.
         update: Number of the mask update. Defaults to `0`.
     """
 
@@ -27,13 +28,13 @@ class RandomState:
     update: int = 0
 
     def generator(self, key: str) -> np.random.Generator:
-        """Creates the generator of one weight, the same in every process.
+        """Creates the generator for one weight, the same in every process.
 
         Args:
             key: Key of the weight.
 
         Returns:
-            A numpy generator.
+            A NumPy generator.
         """
         name = zlib.crc32(key.encode())
         return np.random.default_rng([self.seed, name, self.update])
@@ -41,9 +42,9 @@ class RandomState:
 
 @dataclass(frozen=True)
 class Score:
-    """Base of the scores.
+    """Base class of importance scores.
 
-    A new score overrides `of`. One that needs gradients also overrides
+    A subclass overrides `compute`. If it needs gradients, it also overrides
     `accumulate`, which runs inside the training step.
     """
 
@@ -54,21 +55,22 @@ class Score:
     within_outputs: ClassVar[bool] = False
     """Whether weights are compared within each output unit only."""
 
-    def of(
+    def compute(
         self,
         weight: np.ndarray,
         target: WeightTarget,
         statistic: Any,
-        draw: RandomState,
+        random_state: RandomState,
     ) -> np.ndarray:
         """Scores every weight of one target.
 
         Args:
             weight: The weight, as float.
-            target: Where it belongs.
-            statistic: What `needs` stands for: the accumulated array, or the
-                norms of the inputs as a matrix that fits the target's view.
-            draw: Source of randomness.
+            target: The target.
+            statistic: The accumulated array if `needs` is "gradients"; the
+                norms of the inputs, of shape `(fan_in, 1)` or
+                `(fan_in, fan_out)`, if it is "activations"; else `None`.
+            random_state: Seed and number of the update.
 
         Returns:
             Scores in the shape of the weight.
@@ -76,7 +78,7 @@ class Score:
         raise NotImplementedError
 
     def reason_to_skip(self, target: WeightTarget) -> str | None:
-        """Says why a target cannot be scored, `None` if it can.
+        """Returns why a target cannot be scored, `None` if it can.
 
         Args:
             target: The target.
@@ -106,12 +108,12 @@ class Magnitude(Score):
 
     name = "magnitude"
 
-    def of(
+    def compute(
         self,
         weight: np.ndarray,
         target: WeightTarget,
         statistic: Any,
-        draw: RandomState,
+        random_state: RandomState,
     ) -> np.ndarray:
         """Returns |w|."""
         return np.abs(weight)
@@ -119,38 +121,41 @@ class Magnitude(Score):
 
 @dataclass(frozen=True)
 class Random(Score):
-    """A number drawn anew at each update: the control that any score beats."""
+    """Random numbers, new at each update: the control arm of experiments."""
 
     name = "random"
 
-    def of(
+    def compute(
         self,
         weight: np.ndarray,
         target: WeightTarget,
         statistic: Any,
-        draw: RandomState,
+        random_state: RandomState,
     ) -> np.ndarray:
         """Returns numbers in [0, 1), the same for the same seed and key."""
-        drawn = draw.generator(target.key).random(weight.shape, np.float32)
+        drawn = random_state.generator(target.key).random(
+            weight.shape, np.float32
+        )
         return np.asarray(drawn)
 
 
 @dataclass(frozen=True)
-class Saliency(Score):
+class Taylor(Score):
     """|w * g| summed since the last update: first-order Taylor expansion.
 
-    Molchanov et al. 2016, arXiv 1611.06440. The sum ranks as the mean does.
+    Molchanov et al. 2016, arXiv 1611.06440. The sum gives the same ranking as
+    the mean.
     """
 
-    name = "saliency"
+    name = "taylor"
     needs = "gradients"
 
-    def of(
+    def compute(
         self,
         weight: np.ndarray,
         target: WeightTarget,
         statistic: Any,
-        draw: RandomState,
+        random_state: RandomState,
     ) -> np.ndarray:
         """Returns the accumulated statistic."""
         return np.asarray(statistic)
@@ -162,7 +167,7 @@ class Saliency(Score):
 
 @dataclass(frozen=True)
 class Movement(Score):
-    """-g * w summed over all steps: weights that move away from zero stay.
+    """-g * w summed over all steps: weights that move away from zero are kept.
 
     Sanh et al. 2020, arXiv 2005.07683.
     """
@@ -171,12 +176,12 @@ class Movement(Score):
     needs = "gradients"
     resets = False
 
-    def of(
+    def compute(
         self,
         weight: np.ndarray,
         target: WeightTarget,
         statistic: Any,
-        draw: RandomState,
+        random_state: RandomState,
     ) -> np.ndarray:
         """Returns the accumulated statistic."""
         return np.asarray(statistic)
@@ -197,19 +202,19 @@ class Wanda(Score):
     needs = "activations"
     within_outputs = True
 
-    def of(
+    def compute(
         self,
         weight: np.ndarray,
         target: WeightTarget,
         statistic: Any,
-        draw: RandomState,
+        random_state: RandomState,
     ) -> np.ndarray:
         """Returns |w| * ||x||."""
         view = target.view
         return view.from_2d(np.abs(view.to_2d(weight)) * statistic)
 
     def reason_to_skip(self, target: WeightTarget) -> str | None:
-        """Skips weights whose input no layer call shows."""
+        """Skips weights whose layer input cannot be observed."""
         known = (
             keras.layers.Dense,
             keras.layers.EinsumDense,
@@ -227,26 +232,27 @@ class Wanda(Score):
 
 @dataclass(frozen=True)
 class Custom(Score):
-    """A score of the user's own: `function(weight, target) -> array`.
+    """A user-defined score.
 
     Args:
-        function: Gets the weight as an array and the `WeightTarget`, returns
-            the scores in the weight's shape.
+        function: A `callable(variable) -> array` of the variable's shape.
     """
 
-    function: Callable[[np.ndarray, WeightTarget], np.ndarray]
+    function: Callable[[keras.Variable], Any]
 
     name = "custom"
 
-    def of(
+    def compute(
         self,
         weight: np.ndarray,
         target: WeightTarget,
         statistic: Any,
-        draw: RandomState,
+        random_state: RandomState,
     ) -> np.ndarray:
-        """Calls the user's function and checks what it returns."""
-        scores = np.asarray(self.function(weight, target))
+        """Calls the function and checks the shape of its result."""
+        scores = np.asarray(
+            ops.convert_to_numpy(self.function(target.variable))
+        )
         if scores.shape != weight.shape:
             raise ValueError(
                 f"Argument `score` must return an array of shape "
@@ -257,23 +263,22 @@ class Custom(Score):
 
 
 SCORES: dict[str, type[Score]] = {
-    score.name: score
-    for score in (Magnitude, Random, Saliency, Movement, Wanda)
+    score.name: score for score in (Magnitude, Random, Taylor, Movement, Wanda)
 }
 
 
-def get(score: Any) -> Score:
-    """Turns the name of a score, a score or a function into a score.
+def resolve_score(score: Any) -> Score:
+    """Returns the `Score` for a name, a `Score` or a callable.
 
     Example:
 
-    >>> get("magnitude").name
+    >>> resolve_score("magnitude").name
     'magnitude'
-    >>> get(lambda weight, target: weight ** 2).name
+    >>> resolve_score(lambda variable: variable ** 2).name
     'custom'
 
     Args:
-        score: A name, a `Score`, or a `callable(weight, target) -> array`.
+        score: A name, a `Score`, or a `callable(variable) -> array`.
 
     Returns:
         The score.
@@ -285,10 +290,10 @@ def get(score: Any) -> Score:
         return score
     if isinstance(score, str) and score in SCORES:
         return SCORES[score]()
-    if callable(score) and not isinstance(score, type):
+    if takes_one_argument(score):
         return Custom(score)
     names = ", ".join(repr(name) for name in SCORES)
     raise ValueError(
-        f"Argument `score` must be one of {names}, or a "
-        f"callable(weight, target). Received: score={score!r}"
+        f"Argument `score` must be one of {names}, or a callable(variable). "
+        f"Received: score={score!r}"
     )

@@ -1,17 +1,16 @@
 """Decides which weights of a model are pruned, and says why others are not."""
 
 import math
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 
+from keras_netopt import selectors
 from keras_netopt.checks import check_integer, check_model
-from keras_netopt.sparsity import matching, rules
-from keras_netopt.sparsity.kernels import KernelView
-from keras_netopt.sparsity.matching import Candidate, WeightPattern
-from keras_netopt.sparsity.rules import Access
+from keras_netopt.selectors import Selector
+from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.prunability import Prunability, classify
 from keras_netopt.training.layers import (
     own_variables,
     variable_keys,
@@ -28,16 +27,19 @@ class WeightTarget:
         variable: The weight.
         layer: The layer that holds it.
         view: How it is seen as a matrix.
+        sparsity: Its sparsity where `allocation` names the weight. Defaults
+            to `None`: it shares the sparsity of the other weights.
     """
 
     key: str
     variable: keras.Variable = field(repr=False)
     layer: keras.Layer = field(repr=False)
     view: KernelView
+    sparsity: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Skipped:
+class SkippedWeight:
     """A weight that is left as it is.
 
     Args:
@@ -63,7 +65,7 @@ class Selection:
     """
 
     targets: tuple[WeightTarget, ...]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedWeight, ...]
 
     def without(self, reasons: dict[str, str]) -> "Selection":
         """Moves targets to the skipped ones.
@@ -77,7 +79,7 @@ class Selection:
         """
         kept = tuple(t for t in self.targets if t.key not in reasons)
         moved = [
-            Skipped(t.key, t.variable, t.layer, reasons[t.key])
+            SkippedWeight(t.key, t.variable, t.layer, reasons[t.key])
             for t in self.targets
             if t.key in reasons
         ]
@@ -86,27 +88,23 @@ class Selection:
 
 def select(
     model: keras.Model,
-    include: WeightPattern | Iterable[WeightPattern] | None = None,
-    exclude: WeightPattern | Iterable[WeightPattern] | None = None,
+    include: Selector | None = None,
+    exclude: Selector | None = None,
     *,
     min_size: int = 0,
 ) -> Selection:
-    """Chooses the weights to prune.
+    """Selects the weights to prune.
 
     By default every trainable weight named `kernel`, `recurrent_kernel` or
-    `pointwise_kernel` is chosen, anywhere in the model: nested, wrapped,
+    `pointwise_kernel` is selected, anywhere in the model: nested, wrapped,
     subclassed, shared (once). Biases, normalization weights, depthwise
     kernels, embeddings, frozen and quantized layers and LoRA pairs are not.
 
-    A pattern is a regular expression that is searched in the weight's key
-    ("dense_1/" or "kernel$"; `Selection.targets` shows the keys), a layer or
-    a layer class (they stand for everything inside them), a
-    `callable(variable, layer)`, "first" or "last" (the first and the last
-    layer with weights that are chosen by default), or a list of those.
-    An `include` limits the choice to what it matches, and adds weights such
-    as embeddings, depthwise kernels and oddly named matrices that it matches.
-    Biases, normalization weights and other vectors are added by a callable
-    only, so that a layer's name does not mean its bias.
+    `include` limits the selection to the weights that it matches, and adds
+    embeddings, depthwise kernels and matrices with other names if it matches
+    them. Biases, normalization weights and other vectors are added only by a
+    regular expression that matches their own name, such as "bias$" or
+    "hidden/bias": the name or the class of a layer does not add its bias.
 
     Example:
 
@@ -116,18 +114,21 @@ def select(
     ...     keras.layers.Dense(4, name="hidden"),
     ...     keras.layers.Dense(2, name="out"),
     ... ])
-    >>> chosen = select(model, exclude="last")
-    >>> [target.key for target in chosen.targets]
+    >>> selection = select(model, exclude="last")
+    >>> [target.key for target in selection.targets]
     ['hidden/kernel']
-    >>> [(row.key, row.reason) for row in chosen.skipped][-2:]
+    >>> [(row.key, row.reason) for row in selection.skipped][-2:]
     [('out/kernel', 'excluded'), ('out/bias', 'bias')]
 
     Args:
         model: A built model.
-        include: Patterns of weights to prune. Defaults to `None`: the rule
-            above.
-        exclude: Patterns of weights to leave alone; wins over `include`.
-            Defaults to `None`.
+        include: Weights to prune: a regular expression searched in the
+            weight's path, "first" or "last" (layer with weights that are
+            pruned by default), a layer, a layer class, a
+            `callable(layer) -> bool`, or a list of those. Defaults to
+            `None`: the weights listed above.
+        exclude: Weights not to prune, in the same form; takes precedence over
+            `include`. Defaults to `None`.
         min_size: Weights with fewer elements are skipped. Defaults to `0`.
 
     Returns:
@@ -135,106 +136,96 @@ def select(
 
     Raises:
         TypeError: If an argument is of the wrong kind.
-        ValueError: If the model is not built, a pattern matches no weight, or
-            `include` matches only weights that cannot be pruned.
+        ValueError: If the model is not built, a selector matches no weight,
+            or `include` matches only weights that cannot be pruned.
     """
     check_model(model)
     min_size = check_integer(min_size, "min_size")
-    chooser = _Chooser(model, include, exclude)
-    reasons = {}
-    for key, variable, layer in chooser.candidates:
-        reason = chooser.reason_to_skip(key, variable, layer)
-        if reason is None and math.prod(variable.shape) < min_size:
+    weights = list_weights(model)
+    trained = {id(v) for v in model.trainable_variables}
+    kinds = [
+        classify(v, layer, trainable=id(v) in trained)
+        for _, v, layer in weights
+    ]
+    places = [(key, layer) for key, _, layer in weights]
+    default = [
+        layer
+        for (_, layer), (prunability, _) in zip(places, kinds, strict=True)
+        if prunability is Prunability.DEFAULT
+    ]
+
+    def find(selector: Selector | None, name: str) -> set[int]:
+        return selectors.select(
+            selector, places, model, name, kind="weight", ends=default
+        )
+
+    included, excluded = find(include, "include"), find(exclude, "exclude")
+    targets: list[WeightTarget] = []
+    skipped: list[SkippedWeight] = []
+    for place, (key, variable, layer) in enumerate(weights):
+        prunability, reason = kinds[place]
+        if prunability is not Prunability.NEVER:
+            reason = _reason_to_skip(
+                prunability,
+                reason,
+                included=None if include is None else place in included,
+                excluded=place in excluded,
+                named=place in included and _is_named(include, key),
+            )
+        if not reason and math.prod(variable.shape) < min_size:
             reason = f"smaller than min_size={min_size}"
-        reasons[key] = reason
-    chooser.check_include(reasons)
-    targets = tuple(
-        WeightTarget(key, variable, layer, KernelView.of(variable, layer))
-        for key, variable, layer in chooser.candidates
-        if reasons[key] is None
-    )
-    skipped = tuple(
-        Skipped(key, variable, layer, reason)
-        for key, variable, layer in chooser.candidates
-        if (reason := reasons[key]) is not None
-    )
-    return Selection(targets, skipped)
-
-
-class _Chooser:
-    """The patterns of one call, resolved against one model."""
-
-    def __init__(self, model: keras.Model, include: Any, exclude: Any) -> None:
-        self.candidates = list_weights(model)
-        self.model = model
-        trained = {id(v) for v in model.trainable_variables}
-        self.access = {
-            key: rules.classify(v, layer, trainable=id(v) in trained)
-            for key, v, layer in self.candidates
-        }
-        self.include = include
-        patterns = matching.as_patterns(include, "include")
-        broad = [p for p in patterns if not matching.is_predicate(p)]
-        exact = [p for p in patterns if matching.is_predicate(p)]
-        self.broad = self._match(broad, "include")
-        self.exact = self._match(exact, "include")
-        self.excluded = self._match(
-            matching.as_patterns(exclude, "exclude"), "exclude"
-        )
-
-    def _match(self, patterns: list[WeightPattern], name: str) -> set[int]:
-        eligible = [
-            layer
-            for key, _, layer in self.candidates
-            if self.access[key][0] is Access.DEFAULT
-        ]
-        ends = (eligible[0], eligible[-1]) if eligible else (None, None)
-        matched: set[int] = set()
-        for pattern in patterns:
-            found = matching.find(pattern, self.candidates, ends, self.model)
-            if not found:
-                keys = ", ".join(key for key, _, _ in self.candidates)
-                raise ValueError(
-                    f"Argument `{name}` must match at least one weight of the "
-                    f"model, which has: {keys}. Received: {name}={pattern!r}"
-                )
-            matched |= found
-        return matched
-
-    def reason_to_skip(
-        self, key: str, variable: keras.Variable, layer: keras.Layer
-    ) -> str | None:
-        access, reason = self.access[key]
-        if access is Access.NEVER:
-            return reason
-        if id(variable) in self.excluded:
-            return "excluded" if access is Access.DEFAULT else reason
-        if id(variable) in self.exact:
-            return None
-        if id(variable) in self.broad and access is not Access.BY_CALLABLE:
-            return None
-        if access is not Access.DEFAULT:
-            return reason
-        return None if self.include is None else "not included"
-
-    def check_include(self, reasons: dict[str, str | None]) -> None:
-        """Refuses an `include` that leaves nothing to prune."""
-        if self.include is None or None in reasons.values():
-            return
-        matched = self.broad | self.exact
-        listed = ", ".join(
-            f"{key} ({reasons[key]})"
-            for key, variable, _ in self.candidates
-            if id(variable) in matched
-        )
+        if reason:
+            skipped.append(SkippedWeight(key, variable, layer, reason))
+        else:
+            view = KernelView.of(variable, layer)
+            targets.append(WeightTarget(key, variable, layer, view))
+    if include is not None and not targets:
+        keys = {weights[place][0] for place in included}
+        rows = [f"{r.key} ({r.reason})" for r in skipped if r.key in keys]
         raise ValueError(
             "Argument `include` must match at least one weight that can be "
-            f"pruned, but it matches: {listed}. "
-            f"Received: include={self.include!r}"
+            f"pruned, but it matches: {', '.join(rows)}. "
+            f"Received: include={include!r}"
         )
+    return Selection(tuple(targets), tuple(skipped))
 
 
-def list_weights(model: keras.Model) -> list[Candidate]:
+def _reason_to_skip(
+    prunability: Prunability,
+    reason: str,
+    *,
+    included: bool | None,
+    excluded: bool,
+    named: bool,
+) -> str:
+    is_default = prunability is Prunability.DEFAULT
+    if excluded:
+        return "excluded" if is_default else reason
+    if named or (included and prunability is not Prunability.BY_NAME):
+        return ""
+    if not is_default:
+        return reason
+    return "" if included is None else "not included"
+
+
+def _is_named(selector: Selector | None, key: str) -> bool:
+    """Whether a regular expression matches the weight's own name.
+
+    "bias$" does; "hidden" and "hidden/.*" match the layer's path already.
+    """
+    layer, _, name = key.rpartition("/")
+    start = len(key) - len(name)
+    return any(
+        match.end() == len(key) and match.start() <= start
+        for pattern in selectors.as_patterns(selector)
+        if isinstance(pattern, str) and not re.search(pattern, f"{layer}/")
+        for match in re.finditer(pattern, key)
+    )
+
+
+def list_weights(
+    model: keras.Model,
+) -> list[tuple[str, keras.Variable, keras.Layer]]:
     """Lists every weight of a model with its key and the layer it is in.
 
     Args:

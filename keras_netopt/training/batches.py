@@ -1,4 +1,4 @@
-"""Batches out of whatever `fit` would accept as data."""
+"""Batches from calibration data in any form that `fit` accepts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,9 +25,10 @@ def batches(
     Args:
         data: A tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)` of arrays,
             an array or dictionary of inputs, or an iterable of batches.
-        batch_size: Samples a batch where `data` is arrays. Defaults to `32`.
-        samples: Stop after so many; arrays are then thinned evenly, so that
-            sorted data are seen whole. Defaults to `None`: use all.
+        batch_size: Samples per batch if `data` is arrays. Defaults to `32`.
+        samples: Number of samples to use. Of arrays, evenly spaced samples
+            are taken, so that sorted data are covered. Defaults to `None`:
+            all.
 
     Yields:
         Batches; `y` and `sample_weight` may be `None`.
@@ -46,8 +47,8 @@ def batches(
         yield batch
     if empty:
         raise ValueError(
-            "Argument `data` must hold at least one sample. "
-            f"Received: data of type {type(data).__name__}"
+            "Argument `calibration_data` must hold at least one sample. "
+            f"Received: calibration_data of type {type(data).__name__}"
         )
 
 
@@ -80,9 +81,10 @@ def _iterate(data: Any) -> Iterator[Any]:
     is_pair = isinstance(data, list) and any(hasattr(p, "shape") for p in data)
     if is_pair or isinstance(data, str) or not hasattr(data, "__iter__"):
         raise TypeError(
-            "Argument `data` must be a tuple (x, y) of arrays, an array of "
-            "inputs, or an iterable of batches such as a tf.data.Dataset. "
-            f"Received: data of type {type(data).__name__}"
+            "Argument `calibration_data` must be a tuple (x, y) of arrays, an "
+            "array of inputs, or an iterable of batches such as a "
+            "tf.data.Dataset. Received: calibration_data of type "
+            f"{type(data).__name__}"
         )
     return iter(data)
 
@@ -110,7 +112,7 @@ def _length(parts: Any) -> int:
     }
     if len(lengths) != 1:
         raise ValueError(
-            "Argument `data` must hold arrays of one length. "
+            "Argument `calibration_data` must hold arrays of one length. "
             f"Received: lengths={sorted(lengths)}"
         )
     return lengths.pop()

@@ -28,11 +28,27 @@ def walk_layers(model: keras.Layer) -> Iterator[keras.Layer]:
     Returns:
         An iterator over layers.
     """
-    return (layer for _, layer in _walk(model))
+    return (layer for _, layer in walk_paths(model))
 
 
-def _walk(model: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
-    """Yields each layer with the names that lead to it, the model's is ""."""
+def walk_paths(model: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
+    """Yields the layers of `walk_layers`, each with its path.
+
+    Example:
+
+    >>> import keras
+    >>> block = keras.Sequential([keras.layers.Dense(3, name="fc")], name="a")
+    >>> model = keras.Sequential([block])
+    >>> [path for path, _ in walk_paths(model)]
+    ['', 'a', 'a/fc']
+
+    Args:
+        model: A model, or any layer.
+
+    Returns:
+        An iterator over `(path, layer)`: the names of the layers that lead to
+        it and its own, joined with "/"; "" for the model itself.
+    """
     seen: set[int] = set()
     stack = [("", model)]
     while stack:
@@ -43,7 +59,8 @@ def _walk(model: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
         yield path, layer
         # Private name, tested on Keras 3.15: the sublayers of any layer.
         for child in reversed(layer._layers):
-            stack.append((f"{path}{child.name}/", child))
+            prefix = f"{path}/" if path else ""
+            stack.append((f"{prefix}{child.name}", child))
 
 
 def own_variables(layer: keras.Layer) -> list[keras.Variable]:
@@ -96,9 +113,10 @@ def variable_keys(model: keras.Layer) -> dict[int, str]:
         A dictionary from `id(variable)` to the key.
     """
     names: dict[int, str] = {}
-    for path, layer in _walk(model):
+    for path, layer in walk_paths(model):
         for variable in own_variables(layer):
-            names.setdefault(id(variable), path + variable.name)
+            prefix = f"{path}/" if path else ""
+            names.setdefault(id(variable), prefix + variable.name)
     total = Counter(names[id(v)] for v in model.weights)
     seen: Counter[str] = Counter()
     for variable in model.weights:

@@ -125,10 +125,10 @@ def test_layers_are_found_by_class_name_and_callable():
         if not isinstance(chosen, type | str | list):
             keras.saving.register_keras_serializable("test")(chosen)
         model = stack(2)
-        train(model, ParameterScheduler("rate", 0.5, layers=chosen), epochs=1)
+        train(model, ParameterScheduler("rate", 0.5, include=chosen), epochs=1)
         assert float(model.get_layer("drop_1").rate.value) == 0.5
     model = stack(2)
-    train(model, ParameterScheduler("rate", 0.5, layers="drop_1"), epochs=1)
+    train(model, ParameterScheduler("rate", 0.5, include="drop_1"), epochs=1)
     assert float(model.get_layer("drop_0").rate.value) == 0.0
 
 
@@ -156,14 +156,14 @@ def test_progressive_layer_dropping_is_the_paper_s_schedule():
     ("scheduler", "text"),
     [
         (
-            lambda: ParameterScheduler("rate", 0.5, layers="nobody"),
-            "Argument `layers` must match at least one layer of the model, "
-            "which has .*drop_0 (StochasticDepth).*Received: layers='nobody'",
+            lambda: ParameterScheduler("rate", 0.5, include="nobody"),
+            "Argument `include` must match at least one layer. The nearest "
+            "paths are 'drop_0'. Received: include='nobody'",
         ),
         (
-            lambda: ParameterScheduler("mode", 0.5, layers=StochasticDepth),
-            "Argument `attr` must name a weight of every layer that `layers` "
-            "matches; StochasticDepth 'drop_0' has ['rate', 'random_state']. "
+            lambda: ParameterScheduler("mode", 0.5, include=StochasticDepth),
+            "Argument `attr` must name a weight of at least one layer. The "
+            "nearest names are 'random_state', 'rate', 'kernel'. "
             "Received: attr='mode'",
         ),
         (
@@ -187,8 +187,8 @@ def test_bad_schedule_is_refused_before_the_first_step(scheduler, text):
     assert float(model.get_layer("drop_0").rate.value) == 0.0
 
 
-def test_two_dials_may_not_turn_one_weight():
-    with pytest.raises(ValueError, match="of two Dials must not match"):
+def test_two_schedulers_must_not_set_the_same_weight():
+    with pytest.raises(ValueError, match="two ParameterSchedulers must"):
         train(
             stack(),
             ParameterScheduler("rate", 0.5),

@@ -93,7 +93,7 @@ def test_two_four_needs_no_sparsity(make_mlp, toy_data):
         assert (groups.sum(axis=1) == 2).all()
 
 
-@pytest.mark.parametrize("score", ["saliency", "movement", "random"])
+@pytest.mark.parametrize("score", ["taylor", "movement", "random"])
 def test_other_scores_choose_other_weights(make_mlp, toy_data, score):
     by_magnitude, other = make_mlp(), make_mlp()
     fit(by_magnitude, toy_data, Pruning(0.5))
@@ -111,7 +111,12 @@ def test_wanda_prunes_every_unit_alike(make_mlp, toy_data):
     fit(
         model,
         toy_data,
-        Pruning(0.5, score="wanda", allocation="uniform", data=toy_data[0]),
+        Pruning(
+            0.5,
+            score="wanda",
+            allocation="uniform",
+            calibration_data=toy_data[0],
+        ),
     )
 
     for kernel in kernels(model):

@@ -47,10 +47,10 @@ def test_a_second_fit_may_be_shorter_than_the_schedule(make_mlp, toy_data):
     assert zeros(model) == round(0.8 * size(model))
 
 
-def test_a_model_that_is_sparser_than_the_target_is_told(make_mlp, toy_data):
+def test_a_model_that_is_sparser_than_the_target_warns(make_mlp, toy_data):
     model = make_mlp()
     fit(model, toy_data, Pruning(0.9))
-    with pytest.warns(NoEffectWarning, match="nothing will be pruned"):
+    with pytest.warns(NoEffectWarning, match="no weight will be pruned"):
         fit(model, toy_data, Pruning(0.5))
 
     assert zeros(model) == round(0.9 * size(model))
@@ -108,7 +108,7 @@ def test_early_stopping_may_restore_before_us(make_mlp, toy_data):
     early = keras.callbacks.EarlyStopping(
         "loss", patience=50, mode="max", restore_best_weights=True
     )
-    with pytest.warns(NoEffectWarning, match="put denser weights back"):
+    with pytest.warns(NoEffectWarning, match="restored denser weights"):
         fit(model, toy_data, early, Pruning(0.8))
 
     assert zeros(model) == round(0.8 * size(model))
@@ -153,13 +153,13 @@ def test_the_config_holds_every_argument(make_mlp):
         include=[model.get_layer("hidden"), keras.layers.Dense],
         exclude="first",
         frequency=5,
-        data=np.zeros((4, 8)),
+        calibration_data=np.zeros((4, 8)),
         min_size=2,
         min_kept=3,
         seed=4,
     )
     config = pruning.get_config()
-    again = Pruning.from_config(config, data=np.zeros((4, 8)))
+    again = Pruning.from_config(config, calibration_data=np.zeros((4, 8)))
 
     assert again.get_config() == config
     assert again.schedule == pruning.schedule

@@ -13,9 +13,9 @@ from keras_netopt.training import NoEffectWarning
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"score": "wanda", "data": np.zeros((4, 5), "float32")},
-        {"score": lambda weight: weight},
-        {"score": lambda weight, target: weight[:1]},
+        {"score": "wanda", "calibration_data": np.zeros((4, 5), "float32")},
+        {"score": lambda variable: np.zeros(1)},
+        {"score": lambda weight, target: weight},
     ],
 )
 def test_a_score_that_does_not_work_fails_before_the_first_step(
@@ -30,7 +30,9 @@ def test_a_score_that_does_not_work_fails_before_the_first_step(
         np.testing.assert_array_equal(a, b)
 
 
-def test_training_that_stops_early_is_finished_and_told(make_mlp, toy_data):
+def test_training_that_stops_early_is_completed_with_a_warning(
+    make_mlp, toy_data
+):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = epoch == 1
@@ -48,12 +50,14 @@ def test_training_that_stops_early_is_finished_and_told(make_mlp, toy_data):
     )
 
 
-def test_a_target_out_of_reach_is_told(make_mlp, toy_data):
-    with pytest.warns(NoEffectWarning, match="leave no more weights"):
+def test_a_sparsity_that_is_not_reached_warns(make_mlp, toy_data):
+    with pytest.warns(
+        NoEffectWarning, match="0.5455 was reached instead of 0.9"
+    ):
         fit(make_mlp(), toy_data, Pruning(0.9, min_kept=40))
 
 
-def test_nothing_selected_is_told(toy_data):
+def test_nothing_selected_warns(toy_data):
     model = keras.Sequential(
         [keras.Input((8,)), keras.layers.BatchNormalization(momentum=0.9)]
     )
@@ -122,9 +126,9 @@ def test_diverged_weights_leave_masks_and_training_alone(make_mlp, toy_data):
         (
             {"sparsity": 0.9, "score": "wanda"},
             ValueError,
-            "Argument `data` must hold calibration inputs for "
-            "score='wanda', which is made from activations. "
-            "Received: data=None",
+            "Argument `calibration_data` must be given for "
+            "score='wanda', which needs activations: pass calibration_data=x. "
+            "Received: calibration_data=None",
         ),
     ],
 )
@@ -146,7 +150,7 @@ def test_bad_arguments_fail_at_construction(arguments, kind, message):
         ),
         ({"sparsity": None, "pattern": "1:7"}, "must fit at least one"),
         (
-            {"sparsity": Constant(0.5), "score": "saliency"},
+            {"sparsity": Constant(0.5), "score": "taylor"},
             "must begin after the first step",
         ),
         (

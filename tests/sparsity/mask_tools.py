@@ -9,7 +9,7 @@ def statistics_for(score, targets):
     rng = np.random.default_rng(5)
     if score == "wanda":
         return [rng.random((t.view.fan_in, 1)) for t in targets]
-    if score in ("saliency", "movement"):
+    if score in ("taylor", "movement"):
         return [rng.standard_normal(t.view.shape) for t in targets]
     return None
 

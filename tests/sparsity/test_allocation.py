@@ -1,8 +1,10 @@
+import json
+
 import keras
 import numpy as np
 import pytest
 
-from keras_netopt.sparsity import KernelView, PerLayer, Recipe
+from keras_netopt.sparsity import KernelView, PerLayer, Pruner, Selection
 from keras_netopt.sparsity import allocation as allocations
 from keras_netopt.sparsity.allocation import layer_sparsities
 
@@ -83,7 +85,7 @@ def test_uniform_gives_all_the_same():
 @pytest.mark.parametrize("allocation", ["lamp", 3, None])
 def test_unknown_allocation_names_the_allowed_ones(allocation):
     with pytest.raises(ValueError) as error:
-        allocations.get(allocation)
+        allocations.resolve_allocation(allocation)
     assert str(error.value) == (
         "Argument `allocation` must be one of 'uniform', 'erk', 'er', "
         "'global', a dictionary or a PerLayer. "
@@ -108,9 +110,9 @@ def test_unknown_allocation_names_the_allowed_ones(allocation):
         (
             lambda: PerLayer({3: 0.5}),
             TypeError,
-            "Each pattern in argument `allocation` must be a regular "
-            'expression, a layer, "first" or "last". '
-            "Received: allocation={3: ...}",
+            "Argument `allocation` must be a regular expression, a layer, a "
+            'layer class, a callable(layer), "first", "last" or a list of '
+            "those. Received: allocation=3",
         ),
         (
             lambda: PerLayer({"(": 0.5}),
@@ -139,8 +141,10 @@ def test_bad_arguments(make, error, message):
     assert str(raised.value) == message
 
 
-def zeros_of(recipe, layers, sparsity, **arguments):
-    masks = recipe.masks(sparsity, *layers, **arguments)
+def zeros_of(pruner, layers, sparsity, **arguments):
+    targets, weights = layers
+    fitted = pruner.filter_selection(None, Selection(tuple(targets), ()))
+    masks = pruner.compute_masks(sparsity, fitted.targets, weights, **arguments)
     return [int(mask.size - mask.sum()) for mask in masks]
 
 
@@ -148,57 +152,49 @@ def zeros_of(recipe, layers, sparsity, **arguments):
 def test_layers_by_hand_keep_the_total(three_layers, rest):
     # Sizes are 1152, 1536 and 240, together 2928.
     allocation = PerLayer({"l0/": 0.25, "last": None}, rest=rest)
-    recipe = Recipe.create(allocation=allocation)
-    assert zeros_of(recipe, three_layers, 0.5) == [288, 1464 - 288, 0]
+    pruner = Pruner.create(allocation=allocation)
+    assert zeros_of(pruner, three_layers, 0.5) == [288, 1464 - 288, 0]
 
 
 def test_layers_by_hand_without_the_total(three_layers):
     allocation = PerLayer({"l0/": 0.25, "last": None}, keep_total=False)
-    recipe = Recipe.create(allocation=allocation)
-    assert zeros_of(recipe, three_layers, 0.5) == [288, 768, 0]
+    pruner = Pruner.create(allocation=allocation)
+    assert zeros_of(pruner, three_layers, 0.5) == [288, 768, 0]
 
 
 def test_the_first_pattern_that_matches_counts(three_layers):
     allocation = PerLayer({"l0": None, "": 0.5}, keep_total=False)
-    recipe = Recipe.create(allocation=allocation)
-    assert zeros_of(recipe, three_layers, 0.9) == [0, 768, 120]
+    pruner = Pruner.create(allocation=allocation)
+    assert zeros_of(pruner, three_layers, 0.9) == [0, 768, 120]
 
 
 def test_layers_by_hand_follow_the_schedule(three_layers):
-    recipe = Recipe.create(allocation={"l0/": 0.5})
-    assert zeros_of(recipe, three_layers, 0.0, final=0.8) == [0, 0, 0]
-    assert zeros_of(recipe, three_layers, 0.4, final=0.8)[0] == 288
-    halfway = zeros_of(recipe, three_layers, 0.4, final=0.8)
+    pruner = Pruner.create(allocation={"l0/": 0.5})
+    assert zeros_of(pruner, three_layers, 0.0, final=0.8) == [0, 0, 0]
+    assert zeros_of(pruner, three_layers, 0.4, final=0.8)[0] == 288
+    halfway = zeros_of(pruner, three_layers, 0.4, final=0.8)
     assert sum(halfway) == round(0.4 * 2928)
-    assert zeros_of(recipe, three_layers, 0.8, final=0.8)[0] == 576
-
-
-def test_a_layer_is_a_pattern(three_layers):
-    targets, weights = three_layers
-    layer = keras.layers.Dense(10)
-    layer.build((None, 24))
-    object.__setattr__(targets[2], "layer", layer)
-    recipe = Recipe.create(allocation={layer: None})
-    assert zeros_of(recipe, (targets, weights), 0.5)[2] == 0
-    config = recipe.allocation.get_config()
-    assert config["values"] == {f"(^|/){layer.name}/": None}
+    assert zeros_of(pruner, three_layers, 0.8, final=0.8)[0] == 576
 
 
 def test_config_round_trip():
-    allocation = PerLayer({"a/": 0.5, "b": None}, rest="erk", keep_total=False)
+    values = {"a/": 0.5, keras.layers.Dense: None, keras.layers.Dense(1): 0.2}
+    allocation = PerLayer(values, rest="erk", keep_total=False)
     config = keras.saving.serialize_keras_object(allocation)
+    json.dumps(config)
     again = keras.saving.deserialize_keras_object(config)
     assert again.get_config() == allocation.get_config()
+    assert list(again.values)[1] is keras.layers.Dense
 
 
 def test_pattern_without_a_match_names_the_keys(three_layers):
-    recipe = Recipe.create(allocation={"nope": 0.5})
+    pruner = Pruner.create(allocation={"nope": 0.5})
     with pytest.raises(ValueError) as error:
-        recipe.masks(0.5, *three_layers)
+        zeros_of(pruner, three_layers, 0.5)
     assert str(error.value) == (
-        "Each pattern in argument `allocation` must match at least one of the "
-        "weights selected: l0/kernel, l1/kernel, l2/kernel. "
-        "Received: allocation={'nope': 0.5}"
+        "Argument `allocation` must match at least one weight to prune. The "
+        "nearest paths are 'l0/kernel', 'l1/kernel', 'l2/kernel'. "
+        "Received: allocation='nope'"
     )
 
 
@@ -212,9 +208,9 @@ def test_pattern_without_a_match_names_the_keys(three_layers):
 def test_no_room_for_the_total(
     three_layers, values, sparsity, fault, needed, room
 ):
-    recipe = Recipe.create(allocation=values)
+    pruner = Pruner.create(allocation=values)
     with pytest.raises(ValueError) as error:
-        recipe.masks(sparsity, *three_layers)
+        zeros_of(pruner, three_layers, sparsity)
     assert str(error.value) == (
         f"Argument `allocation` prunes {fault} by hand for a total sparsity "
         f"of {sparsity:g}: the other layers would have to prune {needed} of "

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.sparsity import Recipe, select
+from keras_netopt.sparsity import Pruner, select
 from keras_netopt.sparsity.calibration import batches, collect_statistics
 
 L = keras.layers
@@ -34,8 +34,8 @@ def gradient_of_linear(weights, x, y):
 def test_saliency_is_the_sum_of_weight_times_gradient(linear, linear_data):
     x, y = linear_data
     (weights,) = linear.get_weights()
-    recipe = Recipe.create("saliency")
-    (found,) = recipe.statistics(linear, select(linear).targets, (x, y))
+    pruner = Pruner.create("taylor")
+    (found,) = pruner.collect_statistics(linear, select(linear).targets, (x, y))
     expected = sum(
         np.abs(weights * gradient_of_linear(weights, x[rows], y[rows]))
         for rows in (slice(0, 32), slice(32, 40))
@@ -46,9 +46,9 @@ def test_saliency_is_the_sum_of_weight_times_gradient(linear, linear_data):
 def test_movement_is_minus_weight_times_gradient(linear, linear_data):
     x, y = linear_data
     (weights,) = linear.get_weights()
-    recipe = Recipe.create("movement")
+    pruner = Pruner.create("movement")
     data = [(x[:10], y[:10]), (x[10:], y[10:])]
-    (found,) = recipe.statistics(linear, select(linear).targets, data)
+    (found,) = pruner.collect_statistics(linear, select(linear).targets, data)
     expected = -sum(
         weights * gradient_of_linear(weights, *batch) for batch in data
     )
@@ -63,8 +63,8 @@ def test_wanda_norms_of_nested_models(linear_data):
     hidden = L.Dense(4, activation="relu", name="first")(inputs)
     model = keras.Model(inputs, inner(hidden))
     activations = keras.ops.convert_to_numpy(model.get_layer("first")(x))
-    recipe = Recipe.create("wanda")
-    first, second = recipe.statistics(model, select(model).targets, x)
+    pruner = Pruner.create("wanda")
+    first, second = pruner.collect_statistics(model, select(model).targets, x)
     np.testing.assert_allclose(
         first[:, 0], np.linalg.norm(x, axis=0), rtol=1e-5
     )
@@ -79,7 +79,7 @@ def test_a_shared_layer_sees_the_inputs_of_all_its_calls():
     model = keras.Model(inputs, shared(shared(inputs)))
     shared.set_weights([2 * np.eye(3)])
     x = np.ones((4, 3), "float32")
-    (found,) = Recipe.create("wanda").statistics(
+    (found,) = Pruner.create("wanda").collect_statistics(
         model, select(model).targets, x
     )
     # 4 samples of 1 and 4 of 2.
@@ -99,39 +99,42 @@ def test_a_layer_that_is_never_called_has_no_statistic():
 
     model = Idle()
     model(np.ones((1, 3)))
-    recipe = Recipe.create("wanda")
+    pruner = Pruner.create("wanda")
     targets = select(model).targets
-    found = collect_statistics(model, recipe.score, targets, np.ones((4, 3)))
+    found = collect_statistics(model, pruner.score, targets, np.ones((4, 3)))
     assert [statistic is None for statistic in found] == [False, True]
     key = targets[1].key
     with pytest.raises(ValueError) as error:
-        recipe.statistics(model, targets, np.ones((4, 3)))
+        pruner.collect_statistics(model, targets, np.ones((4, 3)))
     assert str(error.value) == (
         "Score 'wanda' needs activations, but none reach "
-        f"`{key}`: leave it out with `exclude`. Received: key={key!r}"
+        f"`{key}`. Add it to `exclude`. Received: key={key!r}"
     )
 
 
 def test_scores_without_needs_gather_nothing(linear):
-    recipe = Recipe.create()
-    assert recipe.statistics(linear, select(linear).targets, None) is None
+    pruner = Pruner.create()
+    assert (
+        pruner.collect_statistics(linear, select(linear).targets, None) is None
+    )
 
 
 @pytest.mark.parametrize(
     "score, needs, form",
     [
-        ("saliency", "gradients", "(x, y)"),
+        ("taylor", "gradients", "(x, y)"),
         ("movement", "gradients", "(x, y)"),
         ("wanda", "activations", "x"),
     ],
 )
 def test_missing_data_raise(linear, score, needs, form):
-    recipe = Recipe.create(score)
+    pruner = Pruner.create(score)
     with pytest.raises(ValueError) as error:
-        recipe.statistics(linear, select(linear).targets, None)
+        pruner.collect_statistics(linear, select(linear).targets, None)
     assert str(error.value) == (
-        f"Argument `data` must be given for score {score!r}, which needs "
-        f"{needs}: pass data={form}. Received: data=None"
+        f"Argument `calibration_data` must be given for score={score!r}, "
+        f"which needs {needs}: pass calibration_data={form}. "
+        "Received: calibration_data=None"
     )
 
 
@@ -192,9 +195,9 @@ def test_other_kinds_of_data_raise(data):
     with pytest.raises(TypeError) as error:
         list(batches(data))
     assert str(error.value) == (
-        "Argument `data` must be a tuple (x, y) of arrays, an array of "
-        "inputs, or an iterable of batches such as a tf.data.Dataset. "
-        f"Received: data of type {type(data).__name__}"
+        "Argument `calibration_data` must be a tuple (x, y) of arrays, an "
+        "array of inputs, or an iterable of batches such as a tf.data.Dataset. "
+        f"Received: calibration_data of type {type(data).__name__}"
     )
 
 
@@ -203,8 +206,8 @@ def test_empty_data_raise():
         with pytest.raises(ValueError) as error:
             list(batches(data))
         assert str(error.value) == (
-            "Argument `data` must hold at least one sample. "
-            f"Received: data of type {kind}"
+            "Argument `calibration_data` must hold at least one sample. "
+            f"Received: calibration_data of type {kind}"
         )
 
 
@@ -212,6 +215,6 @@ def test_arrays_of_different_lengths_raise():
     with pytest.raises(ValueError) as error:
         list(batches((np.ones((3, 2)), np.ones(4))))
     assert str(error.value) == (
-        "Argument `data` must hold arrays of one length. Received: "
+        "Argument `calibration_data` must hold arrays of one length. Received: "
         "lengths=[3, 4]"
     )

@@ -23,13 +23,13 @@ from keras_netopt.sparsity import (
     ],
 )
 def test_short_forms(short, pattern):
-    assert patterns.get(short) == pattern
+    assert patterns.resolve_pattern(short) == pattern
 
 
 @pytest.mark.parametrize("pattern", ["2:", "4x1", 3, None, NM])
 def test_unknown_pattern_names_the_allowed_ones(pattern):
     with pytest.raises(ValueError) as error:
-        patterns.get(pattern)
+        patterns.resolve_pattern(pattern)
     assert str(error.value) == (
         "Argument `pattern` must be one of 'unstructured', 'channel', 'n:m' "
         "as in '2:4', or a Block, Channel, NM or Unstructured. "

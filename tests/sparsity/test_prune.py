@@ -77,9 +77,9 @@ def test_only_the_smallest_weights_become_zero(model):
     assert 0 < largest <= smallest
 
 
-@pytest.mark.parametrize("score", ("saliency", "movement", "random"))
+@pytest.mark.parametrize("score", ("taylor", "movement", "random"))
 def test_every_score_reaches_the_total(model, data, score):
-    found = prune(model, 0.5, score=score, data=data)
+    found = prune(model, 0.5, score=score, calibration_data=data)
     assert found.zeros == round(found.weights * 0.5)
 
 
@@ -89,12 +89,18 @@ def test_scores_of_gradients_keep_what_matters(data):
     # The largest weight meets an input that is always zero.
     net.set_weights([np.array([[9.0], [1.0], [2.0], [3.0]])])
     x = np.array([[0.0, 1, 1, 1], [0.0, 1, 2, 3]])
-    prune(net, 0.25, score="saliency", data=(x, np.zeros((2, 1))))
+    prune(net, 0.25, score="taylor", calibration_data=(x, np.zeros((2, 1))))
     assert net.get_weights()[0].ravel().tolist() == [0.0, 1.0, 2.0, 3.0]
 
 
 def test_wanda_skips_recurrent_kernels_and_prunes_units_equally(model, data):
-    found = prune(model, 0.5, score="wanda", allocation="uniform", data=data[0])
+    found = prune(
+        model,
+        0.5,
+        score="wanda",
+        allocation="uniform",
+        calibration_data=data[0],
+    )
     skipped = {row.key: row.reason for row in found.skipped}
     reason = "no calibration activations reach this weight"
     assert skipped["gru/gru_cell/kernel"] == reason
@@ -117,7 +123,12 @@ def test_wanda_skips_recurrent_kernels_and_prunes_units_equally(model, data):
 def test_wanda_looks_at_the_inputs():
     net = keras.Sequential([keras.Input((4,)), L.Dense(2, use_bias=False)])
     net.set_weights([np.array([[4.0, 1], [3, 2], [2, 3], [1, 4]])])
-    prune(net, 0.5, score="wanda", data=np.array([[0.1, 1.0, 1.0, 10.0]]))
+    prune(
+        net,
+        0.5,
+        score="wanda",
+        calibration_data=np.array([[0.1, 1.0, 1.0, 10.0]]),
+    )
     # Scores by column: .4 3 2 10 and .1 2 3 40.
     assert net.get_weights()[0].tolist() == [[0, 0], [3, 0], [0, 3], [1, 4]]
 
@@ -147,7 +158,7 @@ def test_a_pattern_that_fits_nothing_raises(model):
         prune(model, pattern="2:5", include="^out/")
     assert str(error.value) == (
         "Arguments `pattern` and `score` must fit at least one selected "
-        "weight, but none is left: out/kernel (input axis of 4 is not "
+        "weight, but they fit none: out/kernel (input axis of 4 is not "
         "divisible by 5). Received: pattern='2:5', score='magnitude'"
     )
 
@@ -207,7 +218,7 @@ def test_an_uncompiled_model_is_fine_without_gradients(data):
 def test_an_uncompiled_model_raises_with_gradients():
     net = keras.Sequential([keras.Input((4,)), L.Dense(4)], name="raw")
     with pytest.raises(ValueError) as error:
-        prune(net, 0.5, score="saliency", data=(np.ones((2, 4)),) * 2)
+        prune(net, 0.5, score="taylor", calibration_data=(np.ones((2, 4)),) * 2)
     assert str(error.value) == (
         "Argument `model` must be compiled where gradients of its loss are "
         "needed: call `model.compile(loss=...)`. Received: model=<Sequential "
@@ -215,10 +226,10 @@ def test_an_uncompiled_model_raises_with_gradients():
     )
 
 
-@pytest.mark.parametrize("score", ("saliency", "movement", "wanda"))
+@pytest.mark.parametrize("score", ("taylor", "movement", "wanda"))
 def test_missing_data_raise_before_anything_changes(model, score):
     before = snapshot(model)
-    with pytest.raises(ValueError, match="Argument `data` must be given"):
+    with pytest.raises(ValueError, match="`calibration_data` must be given"):
         prune(model, 0.5, score=score)
     assert unchanged(model, before)
 
@@ -246,9 +257,9 @@ def test_above_one_half_warns(model):
     with pytest.warns(NotIntendedUseWarning) as caught:
         prune(model, 0.9)
     assert texts_of(caught) == [
-        "`prune` set 90% of the weights to zero at once; above 50% accuracy "
-        "suffers without fine-tuning. Train with `callbacks.Pruning` instead, "
-        "or fine-tune with it afterwards."
+        "`prune` set 90% of the weights to zero in one shot. Above 50%, "
+        "accuracy drops without fine-tuning: train with `callbacks.Pruning` "
+        "instead, or fine-tune with it."
     ]
     (ours,) = [w for w in caught if w.category is NotIntendedUseWarning]
     assert ours.filename == __file__
@@ -268,8 +279,8 @@ def test_nothing_to_prune_warns():
     with pytest.warns(NoEffectWarning) as caught:
         found = prune(net, 0.5)
     assert texts_of(caught) == [
-        "`prune` found no weight to prune in model `net`. Name weights in "
-        "`include`; `sparsity.report(model)` says why each one is skipped."
+        "`prune` selected no weight of model `net`. Name weights in "
+        "`include`; `sparsity.report(model)` lists why each one is skipped."
     ]
     assert found.pruned == () and unchanged(net, before)
 
@@ -304,9 +315,8 @@ def test_nothing_to_prune_warns():
         (
             {"sparsity": 0.5, "allocation": {"nope": 0.5}},
             ValueError,
-            "Each pattern in argument `allocation` must match at least one of "
-            "the weights selected: out/kernel. "
-            "Received: allocation={'nope': 0.5}",
+            "Argument `allocation` must match at least one weight to prune. "
+            "The nearest paths are 'out/kernel'. Received: allocation='nope'",
         ),
     ],
 )
@@ -319,6 +329,6 @@ def test_bad_arguments_change_nothing(model, arguments, error, message):
 
 
 def test_pruned_model_still_trains_and_predicts(model, data):
-    prune(model, 0.5, score="saliency", data=data)
+    prune(model, 0.5, score="taylor", calibration_data=data)
     assert np.isfinite(model.predict(data[0], verbose=0)).all()
     model.fit(*data, epochs=1, verbose=0)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from keras_netopt.sparsity.ranking import (
-    lowest,
-    lowest_in_columns,
-    lowest_units,
+    mark_lowest,
+    mark_lowest_in_columns,
+    mark_lowest_units,
 )
 
 
@@ -18,12 +18,14 @@ def by_sorting(scores, count, first=None):
 
 def test_ties_go_by_flat_index():
     scores = np.array([2.0, 1.0, 1.0, 1.0, 0.0])
-    assert lowest(scores, 3).tolist() == [False, True, True, False, True]
+    assert mark_lowest(scores, 3).tolist() == [False, True, True, False, True]
 
 
 @pytest.mark.parametrize("count", range(8))
 def test_constant_scores_give_exact_counts(count):
-    assert lowest(np.ones(7), count).tolist() == [i < count for i in range(7)]
+    assert mark_lowest(np.ones(7), count).tolist() == [
+        i < count for i in range(7)
+    ]
 
 
 def test_lowest_equals_a_sort_by_score_and_index():
@@ -35,7 +37,7 @@ def test_lowest_equals_a_sort_by_score_and_index():
         count = int(rng.integers(0, size + 1))
         for ahead in (None, first):
             expected = by_sorting(scores, count, ahead)
-            assert np.array_equal(lowest(scores, count, ahead), expected)
+            assert np.array_equal(mark_lowest(scores, count, ahead), expected)
 
 
 def test_columns_equal_a_sort_of_each_column():
@@ -54,20 +56,20 @@ def test_columns_equal_a_sort_of_each_column():
                 )
                 for j in range(shape[1])
             ]
-            chosen = lowest_in_columns(scores, count, ahead)
+            chosen = mark_lowest_in_columns(scores, count, ahead)
             assert np.array_equal(chosen, np.stack(columns, axis=1))
 
 
 def test_uneven_units_come_nearest_to_the_weights():
     scores = np.array([0.1, 0.2, 0.3])
     sizes = np.array([4, 4, 1])
-    marked = [int(lowest_units(scores, sizes, n).sum()) for n in range(10)]
+    marked = [int(mark_lowest_units(scores, sizes, n).sum()) for n in range(10)]
     assert marked == [0, 0, 0, 1, 1, 1, 1, 2, 2, 3]
 
 
 def test_equal_units_come_nearest_to_the_weights():
     scores, sizes = np.arange(3.0), np.full(3, 4)
-    marked = [int(lowest_units(scores, sizes, n).sum()) for n in range(13)]
+    marked = [int(mark_lowest_units(scores, sizes, n).sum()) for n in range(13)]
     assert marked == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3]
 
 
@@ -76,6 +78,6 @@ def test_uneven_units_nest():
     sizes = rng.integers(1, 5, 50)
     before = None
     for weights in np.repeat(range(0, int(sizes.sum()), 3), 2):
-        chosen = lowest_units(rng.random(50), sizes, weights, before)
+        chosen = mark_lowest_units(rng.random(50), sizes, weights, before)
         assert before is None or not (before & ~chosen).any()
         before = chosen

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.selectors import Selector, select
 from keras_netopt.surgery.cutting.choose import ChannelBlock
-from keras_netopt.surgery.cutting.matching import match
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.graph.groups import LayerSet, producer_name
 
@@ -41,8 +41,8 @@ class CutConstraints:
 
     round_to: int | None = None
     min_channels: int = 8
-    include: Any = None
-    exclude: Any = None
+    include: Selector | None = None
+    exclude: Selector | None = None
     allow_inexact: bool = False
 
 
@@ -70,11 +70,10 @@ def candidates(
 ) -> Candidates:
     """Lists what may be cut.
 
-    By default that is every layer whose units nothing protects, but for the
-    first convolution. A pattern is the name or the path of a layer, else a
-    regular expression that is searched in the path, a layer or a layer class;
-    they stand for everything inside them, and for every layer that is coupled
-    to them. An `include` limits the choice to what it matches.
+    By default that is every layer whose units may be removed, except the
+    first convolution. `include` limits it to the layers that it selects and
+    the layers that are coupled to them. "first" and "last" are counted among
+    the layers whose units may be removed.
 
     Args:
         graph: The graph of a model.
@@ -86,8 +85,8 @@ def candidates(
         Blocks to cut, and what is left alone.
 
     Raises:
-        TypeError: If a pattern is of the wrong kind.
-        ValueError: If a pattern matches nothing, or `include` matches only
+        TypeError: If a selector is of the wrong kind.
+        ValueError: If a selector matches nothing, or `include` matches only
             layers that must not be cut.
     """
     sorter = _Sorter(graph, limits, before or {})
@@ -118,8 +117,8 @@ class _Sorter:
         self.graph = graph
         self.limits = limits
         self.before = before
-        self.included = match(graph, limits.include, "include")
-        self.excluded = match(graph, limits.exclude, "exclude") or set()
+        self.included = self._select(limits.include, "include")
+        self.excluded = self._select(limits.exclude, "exclude")
         self.first = _first_convolution(graph)
         self.structure = _structure(graph)
         self.blocks: list[ChannelBlock] = []
@@ -164,12 +163,30 @@ class _Sorter:
         self.refused += [
             (producer_name(self.graph, layer), reason)
             for layer in layers
-            if self.graph.path(layer) in (self.included or ())
+            if self.graph.path(layer) in self.included
         ]
 
     def _skip(self, layers: Iterable[Any], reason: str) -> None:
         names = [producer_name(self.graph, layer) for layer in layers]
         self.skipped += tuple((name, reason) for name in names)
+
+    def _select(self, selector: Selector | None, name: str) -> set[str]:
+        """The paths of the layers that a selector stands for."""
+        graph = self.graph
+        layers = {graph.path(key): _layer(key) for key in graph.producers}
+        removable = {
+            graph.path(key)
+            for one in graph.layer_sets()
+            if self._protection(one, self._usable(one)) is None
+            for key in one.layers
+        }
+        ends = [layer for path, layer in layers.items() if path in removable]
+        places = list(layers.items())
+        kind = "layer with channels"
+        found = select(
+            selector, places, graph.model, name, kind=kind, ends=ends
+        )
+        return {places[place][0] for place in found}
 
     def _usable(self, one: LayerSet) -> np.ndarray:
         if self.limits.allow_inexact:
@@ -189,7 +206,7 @@ class _Sorter:
     def _choice(self, paths: set[str]) -> str | None:
         if paths & self.excluded:
             return "excluded"
-        if self.included is not None:
+        if self.limits.include is not None:
             return None if paths & self.included else "not included"
         if self.first in paths:
             return "first convolution (name it in `include` to cut it)"
@@ -248,6 +265,11 @@ def _narrow(block: ChannelBlock) -> str:
         f"has {len(block)} units, of which `min_channels` and `round_to` "
         f"keep {block.floor}"
     )
+
+
+def _layer(key: Any) -> Any:
+    """The layer of a key of `ChannelGraph.producers`."""
+    return key[0] if isinstance(key, tuple) else key
 
 
 def _is_size(layer: Any) -> bool:

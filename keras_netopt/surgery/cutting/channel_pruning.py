@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_fraction
+from keras_netopt.selectors import Selector
 from keras_netopt.surgery.cutting import scores
 from keras_netopt.surgery.cutting.channel_recipe import ChannelRecipe, Cut
 from keras_netopt.surgery.cutting.recalibrate import (
@@ -34,8 +35,8 @@ def prune_channels(
     target: str = "channels",
     round_to: int | None = None,
     min_channels: int = 8,
-    include: Any = None,
-    exclude: Any = None,
+    include: Selector | None = None,
+    exclude: Selector | None = None,
     data: Any = None,
     meter: Callable[[keras.Model], float] | None = None,
     recalibrate: bool = False,

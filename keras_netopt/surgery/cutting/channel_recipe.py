@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_choice, check_integer
+from keras_netopt.selectors import Selector, check_selector
 from keras_netopt.surgery.cutting import choose, scores
 from keras_netopt.surgery.cutting.candidates import (
     Candidates,
@@ -17,7 +18,6 @@ from keras_netopt.surgery.cutting.candidates import (
 )
 from keras_netopt.surgery.cutting.choose import Ranking, Widths
 from keras_netopt.surgery.cutting.costing import Costing
-from keras_netopt.surgery.cutting.matching import check_patterns
 from keras_netopt.surgery.edits.remove import remove
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training.batches import batches
@@ -108,8 +108,8 @@ class ChannelRecipe:
         target: str = "channels",
         round_to: int | None = None,
         min_channels: int = 8,
-        include: Any = None,
-        exclude: Any = None,
+        include: Selector | None = None,
+        exclude: Selector | None = None,
         seed: int = 0,
         allow_inexact: bool = False,
     ) -> "ChannelRecipe":
@@ -140,8 +140,8 @@ class ChannelRecipe:
             check_integer(round_to, "round_to", minimum=1)
         check_integer(min_channels, "min_channels", minimum=1)
         check_integer(seed, "seed")
-        check_patterns(include, "include")
-        check_patterns(exclude, "exclude")
+        check_selector(include, "include")
+        check_selector(exclude, "exclude")
         if not isinstance(allow_inexact, bool):
             raise TypeError(
                 "Argument `allow_inexact` must be True or False. "

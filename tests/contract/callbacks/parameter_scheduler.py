@@ -18,7 +18,7 @@ PIECE = "callbacks.ParameterScheduler"
 _BIASES = {
     "attr": "bias",
     "schedule": {0: 0.0, "1ep": 0.25},
-    "layers": keras.layers.Dense,
+    "include": keras.layers.Dense,
 }
 
 
@@ -55,12 +55,12 @@ SETTINGS = (
     ),
 )
 
-IDLE = (_nothing_to_turn, "`layers`")
+IDLE = (_nothing_to_turn, "`include`")
 
 BAD: dict[str, Callable[[Case], Any]] = {
     "attr": _dial(attr="no_such_weight"),
     "schedule": _dial(schedule="fast"),
-    "layers": _dial(layers="no_such_layer"),
+    "include": _dial(include="no_such_layer"),
     "scale": _dial(scale="square"),
     "per": _dial(per="batch"),
 }
@@ -68,7 +68,7 @@ BAD: dict[str, Callable[[Case], Any]] = {
 CHANGES: dict[str, tuple[Any, ...]] = {
     "attr": (_dial(), _dial(attr="kernel")),
     "schedule": (_dial(), _dial(schedule=0.5)),
-    "layers": (_dial(), _dial(layers="out")),
+    "include": (_dial(), _dial(include="out")),
     "scale": (_dial(), _dial(scale="linear")),
     "per": (
         _dial(schedule=Linear(final=1.0)),

@@ -68,7 +68,7 @@ def _pruning(**changed: Any) -> Callable[[Case], Any]:
 
 
 def _wanda(data: Callable[[Case], Any]) -> Callable[[Case], Any]:
-    return lambda case: Pruning(0.5, score="wanda", data=data(case))
+    return lambda case: Pruning(0.5, score="wanda", calibration_data=data(case))
 
 
 def _nothing_to_prune(folder: Path) -> tuple[keras.Model, list[Any]]:
@@ -108,15 +108,15 @@ SETTINGS = (
         piece=PIECE,
         arguments=lambda case: {
             "sparsity": 0.5,
-            "score": "saliency",
+            "score": "taylor",
             "frequency": 3,
         },
         effect=half_is_zero,
         twin=lambda model, case: netopt.sparsity.prune(
             model,
             0.5,
-            score="saliency",
-            data=(case.x, zoo.data("mlp")[1]),
+            score="taylor",
+            calibration_data=(case.x, zoo.data("mlp")[1]),
         ),
         first_event={
             "sparsity": netopt.schedules.Constant(0.5, begin="2step"),
@@ -129,12 +129,12 @@ SETTINGS = (
         arguments=lambda case: {
             "sparsity": 0.5,
             "score": "wanda",
-            "data": case.x,
+            "calibration_data": case.x,
             "frequency": 3,
         },
         effect=equal_outputs,
         twin=lambda model, case: netopt.sparsity.prune(
-            model, 0.5, score="wanda", data=case.x
+            model, 0.5, score="wanda", calibration_data=case.x
         ),
         first_event={
             "sparsity": netopt.schedules.Constant(0.5),
@@ -153,7 +153,7 @@ BAD: dict[str, Callable[[Case], Any]] = {
     "include": _pruning(include="no_such_weight"),
     "exclude": _pruning(exclude="no_such_weight"),
     "frequency": _pruning(frequency=0),
-    "data": _wanda(lambda case: None),
+    "calibration_data": _wanda(lambda case: None),
     "min_size": _pruning(min_size=-1),
     "min_kept": _pruning(min_kept=0.5),
     "seed": _pruning(score="random", seed="one"),
@@ -167,7 +167,7 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "include": (_pruning(), _pruning(include="first")),
     "exclude": (_pruning(), _pruning(exclude="last")),
     "frequency": (_pruning(), _pruning(frequency=100)),
-    "data": (
+    "calibration_data": (
         _wanda(lambda case: case.x),
         _wanda(lambda case: case.x[:, ::-1] * np.arange(8)),
     ),

@@ -46,7 +46,7 @@ FUNCTIONS = (
             "pattern": _prune(pattern="diamond"),
             "include": _prune(include="no_such_weight"),
             "exclude": _prune(exclude="no_such_weight"),
-            "data": _prune(score="saliency"),
+            "calibration_data": _prune(score="taylor"),
             "min_size": _prune(min_size=-1),
             "min_kept": _prune(min_kept=0.5),
             "seed": _prune(seed="one"),
@@ -68,18 +68,22 @@ FUNCTIONS = (
         bad={"model": lambda model, folder: sparsity.report(NOT_A_MODEL)},
     ),
     FunctionSetting(
-        piece="sparsity.finalize",
-        call=lambda model, folder: sparsity.finalize(model),
+        piece="sparsity.apply_masks",
+        call=lambda model, folder: sparsity.apply_masks(model),
         prepare=_make_dense,
         changes=True,
-        bad={"model": lambda model, folder: sparsity.finalize(zoo.compiled())},
+        bad={
+            "model": lambda model, folder: sparsity.apply_masks(zoo.compiled())
+        },
     ),
     FunctionSetting(
-        piece="sparsity.strip",
-        call=lambda model, folder: sparsity.strip(model),
+        piece="sparsity.remove_masks",
+        call=lambda model, folder: sparsity.remove_masks(model),
         changes=True,
         once=True,
-        bad={"model": lambda model, folder: sparsity.strip(zoo.compiled())},
+        bad={
+            "model": lambda model, folder: sparsity.remove_masks(zoo.compiled())
+        },
     ),
     FunctionSetting(
         piece="sparsity.load_masks",

@@ -168,51 +168,6 @@ def _heads(model, **options):
     return model.get_layer("heads").num_heads
 
 
-@pytest.mark.parametrize(
-    ("pattern", "cut"),
-    [
-        ("in1", {"in1"}),
-        ("in[01]$", {"in0", "in1"}),
-        (["in0", "stem"], {"in0", "stem"}),
-        (L.Dense, {"wide"}),
-    ],
-)
-def test_patterns_choose_layers(pattern, cut):
-    model = make(first=16)
-    x = L.Dense(16, name="wide")(model.get_layer("narrow").output)
-    model = keras.Model(model.input, L.Dense(3, name="last")(x))
-    report = prune_channels(model, 0.5, include=pattern)
-
-    assert {row.layer for row in report.widths} == cut
-
-
-def test_a_name_means_that_layer_and_not_those_that_begin_like_it():
-    model = keras.Sequential(
-        [
-            keras.Input((8,)),
-            L.Dense(16, name="fc"),
-            L.Dense(16, name="fc2"),
-            L.Dense(2),
-        ]
-    )
-    for pattern, cut in (("fc", ["fc"]), ("fc.*", ["fc", "fc2"])):
-        report = prune_channels(model, 0.5, include=pattern, dry_run=True)
-        assert [row.layer for row in report.widths] == cut
-
-
-def test_layer_objects_stand_for_all_inside():
-    inner = keras.Sequential(
-        [keras.Input((8,)), L.Dense(16, name="a"), L.Dense(16, name="b")],
-        name="inner",
-    )
-    inputs = keras.Input((8,))
-    x = L.Dense(16, name="after")(inner(inputs))
-    model = keras.Model(inputs, L.Dense(2)(x))
-    for pattern in (inner, "inner/", "inner"):
-        report = prune_channels(model, 0.5, include=pattern, dry_run=True)
-        assert {row.layer for row in report.widths} == {"inner/a", "inner/b"}
-
-
 def test_latency_is_bisected_with_few_measurements():
     model, seen = make(), []
     macs = Size.of(model).macs

@@ -24,7 +24,7 @@ def test_finalize_repairs_restored_weights(pruned, make_mlp):
     masks = MaskStore.of(pruned).masks()
     pruned.set_weights(make_mlp().get_weights())
     assert share(pruned) < 0.1
-    sparsity.finalize(pruned)
+    sparsity.apply_masks(pruned)
 
     assert share(pruned) == pytest.approx(0.8, abs=0.005)
     for key, weight in MaskStore.of(pruned).weights().items():
@@ -33,7 +33,7 @@ def test_finalize_repairs_restored_weights(pruned, make_mlp):
 
 def test_strip_gives_weights_back_and_keeps_zeros(pruned, toy_data):
     before = share(pruned)
-    sparsity.strip(pruned)
+    sparsity.remove_masks(pruned)
 
     assert share(pruned) == before
     assert MaskStore.of(pruned) is None
@@ -46,7 +46,7 @@ def test_strip_gives_weights_back_and_keeps_zeros(pruned, toy_data):
 def test_a_callback_prunes_again_after_strip(make_mlp, toy_data):
     model, pruning = make_mlp(), Pruning(0.8)
     model.fit(*toy_data, epochs=2, verbose=0, callbacks=[pruning])
-    sparsity.strip(model)
+    sparsity.remove_masks(model)
     model.fit(*toy_data, epochs=3, verbose=0)
     model.fit(*toy_data, epochs=2, verbose=0, callbacks=[pruning])
 
@@ -86,8 +86,8 @@ def test_load_masks_refuses_a_file_without(make_mlp, tmp_path):
         sparsity.load_masks(model, path)
 
     assert str(error.value) == (
-        "Argument `path` must be a file that was saved from a pruned model, "
-        f"it holds no masks. Received: path={str(path)!r}"
+        "Argument `path` must be a file saved from a pruned model, but it "
+        f"holds no masks. Received: path={str(path)!r}"
     )
 
 
@@ -105,7 +105,9 @@ def test_load_masks_leaves_a_missing_file_to_the_system(make_mlp, tmp_path):
         sparsity.load_masks(make_mlp(), tmp_path / "none.keras")
 
 
-@pytest.mark.parametrize("function", [sparsity.finalize, sparsity.strip])
+@pytest.mark.parametrize(
+    "function", [sparsity.apply_masks, sparsity.remove_masks]
+)
 def test_a_model_without_masks_is_refused(function, make_mlp):
     model = make_mlp()
     with pytest.raises(ValueError) as error:
@@ -118,7 +120,7 @@ def test_a_model_without_masks_is_refused(function, make_mlp):
 
 
 def test_a_stripped_model_saves_nothing_of_ours(pruned, make_mlp, tmp_path):
-    sparsity.strip(pruned)
+    sparsity.remove_masks(pruned)
     pruned.save_weights(tmp_path / "m.weights.h5")
     checkpoint_state = CheckpointState.of(make_mlp())
     checkpoint_state.read(tmp_path / "m.weights.h5")

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_netopt.sparsity import KernelView
-from keras_netopt.sparsity.norms import square_sums
+from keras_netopt.sparsity.input_norms import square_sums
 
 L = keras.layers
 

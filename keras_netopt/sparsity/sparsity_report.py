@@ -11,10 +11,10 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.checks import check_model
-from keras_netopt.sparsity.kernels import KernelView
+from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.selection import (
     Selection,
-    Skipped,
+    SkippedWeight,
     WeightTarget,
     select,
 )
@@ -196,10 +196,10 @@ def report(model: keras.Model) -> SparsityReport:
     store = MaskStore.of(model)
     masks = {} if store is None else store.masks()
     labels = {} if store is None else store.labels
-    return describe(model, _with_masked(select(model), masks), masks, labels)
+    return make_report(model, _with_masked(select(model), masks), masks, labels)
 
 
-def describe(
+def make_report(
     model: keras.Model,
     selection: Selection,
     masks: dict[str, np.ndarray],
@@ -221,7 +221,7 @@ def describe(
         if isinstance(pattern, Mapping)
         else dict.fromkeys((t.key for t in selection.targets), pattern)
     )
-    items: list[WeightTarget | Skipped] = [
+    items: list[WeightTarget | SkippedWeight] = [
         *selection.targets,
         *selection.skipped,
     ]
@@ -254,7 +254,9 @@ def _with_masked(
 
 
 def _row(
-    item: WeightTarget | Skipped, mask: np.ndarray | None, pattern: str | None
+    item: WeightTarget | SkippedWeight,
+    mask: np.ndarray | None,
+    pattern: str | None,
 ) -> ReportRow:
     values = np.asarray(ops.convert_to_numpy(item.variable.value))
     view = KernelView.of(item.variable, item.layer)

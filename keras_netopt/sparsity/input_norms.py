@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.sparsity.kernels import (
+from keras_netopt.sparsity.kernel_view import (
     TRANSPOSED,
     KernelView,
     split_equation,

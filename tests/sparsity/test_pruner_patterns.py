@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from sparsity.mask_tools import ALLOCATIONS, count_zeros, statistics_for
 
-from keras_netopt.sparsity import NM, Block, Channel, Recipe, Selection
+from keras_netopt.sparsity import NM, Block, Channel, Pruner, Selection
 
 
 @pytest.mark.parametrize("score", ("magnitude", "random", "wanda"))
 def test_every_run_of_four_keeps_two(three_layers, score):
     targets, weights = three_layers
-    recipe = Recipe.create(score, pattern="2:4")
-    masks = recipe.masks(
+    pruner = Pruner.create(score, pattern="2:4")
+    masks = pruner.compute_masks(
         0.5, targets, weights, statistics=statistics_for(score, targets)
     )
     conv = masks[0].reshape(3, 3, 2, 4, 16)
@@ -21,23 +21,26 @@ def test_every_run_of_four_keeps_two(three_layers, score):
 
 def test_runs_along_the_output(three_layers):
     targets, weights = three_layers
-    recipe = Recipe.create(pattern=NM(1, 2, axis="output"))
-    masks = recipe.masks(0.5, targets, weights)
+    pruner = Pruner.create(pattern=NM(1, 2, axis="output"))
+    masks = pruner.compute_masks(0.5, targets, weights)
     assert (masks[1].reshape(64, 12, 2).sum(axis=2) == 1).all()
 
 
 def test_runs_keep_the_best(make_target):
     weight = np.array([[1.0], [-4.0], [3.0], [2.0]])
-    recipe = Recipe.create(pattern="1:2")
-    (mask,) = recipe.masks(0.5, [make_target((4, 1))], [weight])
+    pruner = Pruner.create(pattern="1:2")
+    (mask,) = pruner.compute_masks(0.5, [make_target((4, 1))], [weight])
     assert mask.ravel().tolist() == [False, True, True, False]
 
 
 def test_gradual_runs(make_target):
     target, weight = make_target((8, 3)), np.arange(24.0).reshape(8, 3)
-    recipe = Recipe.create(pattern="1:4")
+    pruner = Pruner.create(pattern="1:4")
     kept = [
-        recipe.masks(s, [target], [weight])[0].reshape(2, 4, 3).sum(1).max()
+        pruner.compute_masks(s, [target], [weight])[0]
+        .reshape(2, 4, 3)
+        .sum(1)
+        .max()
         for s in (0.0, 0.1, 0.3, 0.6, 0.75)
     ]
     assert kept == [4, 4, 3, 2, 1]
@@ -46,8 +49,8 @@ def test_gradual_runs(make_target):
 @pytest.mark.parametrize("allocation", ALLOCATIONS)
 def test_blocks_are_all_or_nothing(three_layers, allocation):
     targets, weights = three_layers
-    recipe = Recipe.create("magnitude", allocation, Block(5, 7))
-    masks = recipe.masks(0.6, targets, weights)
+    pruner = Pruner.create("magnitude", allocation, Block(5, 7))
+    masks = pruner.compute_masks(0.6, targets, weights)
     for target, mask in zip(targets, masks, strict=True):
         matrix = target.view.to_2d(mask)
         for i in range(0, matrix.shape[0], 5):
@@ -60,23 +63,25 @@ def test_blocks_are_all_or_nothing(three_layers, allocation):
 
 def test_channels_are_output_units(three_layers):
     targets, weights = three_layers
-    masks = Recipe.create(pattern="channel").masks(0.5, targets, weights)
+    masks = Pruner.create(pattern="channel").compute_masks(
+        0.5, targets, weights
+    )
     conv = masks[0].reshape(-1, 16)
     assert np.array_equal(conv.all(axis=0), conv.any(axis=0))
 
 
 def test_channels_with_the_smallest_sum_go(make_target):
     weight = np.array([[1.0, 5.0, -3.0], [1.0, 0.0, -3.0]])
-    recipe = Recipe.create("magnitude", "uniform", Channel())
-    (mask,) = recipe.masks(1 / 3, [make_target((2, 3))], [weight])
+    pruner = Pruner.create("magnitude", "uniform", Channel())
+    (mask,) = pruner.compute_masks(1 / 3, [make_target((2, 3))], [weight])
     assert mask.tolist() == [[False, True, True]] * 2
 
 
 @pytest.mark.parametrize("allocation", ALLOCATIONS)
 def test_wanda_prunes_every_output_unit_equally(three_layers, allocation):
     targets, weights = three_layers
-    recipe = Recipe.create("wanda", allocation)
-    masks = recipe.masks(
+    pruner = Pruner.create("wanda", allocation)
+    masks = pruner.compute_masks(
         0.8, targets, weights, statistics=statistics_for("wanda", targets)
     )
     for target, mask in zip(targets, masks, strict=True):
@@ -90,7 +95,7 @@ def test_wanda_prunes_every_output_unit_equally(three_layers, allocation):
 def test_wanda_global_gives_unequal_shares(three_layers):
     targets, weights = three_layers
     weights = [weights[0], weights[1] * 10, weights[2]]
-    masks = Recipe.create("wanda").masks(
+    masks = Pruner.create("wanda").compute_masks(
         0.5, targets, weights, statistics=statistics_for("wanda", targets)
     )
     shares = [1 - mask.mean() for mask in masks]
@@ -99,7 +104,7 @@ def test_wanda_global_gives_unequal_shares(three_layers):
 
 def test_wanda_at_99_percent_keeps_min_kept(three_layers):
     targets, weights = three_layers
-    masks = Recipe.create("wanda").masks(
+    masks = Pruner.create("wanda").compute_masks(
         0.999, targets, weights, statistics=statistics_for("wanda", targets)
     )
     assert all(mask.any() for mask in masks)
@@ -107,7 +112,9 @@ def test_wanda_at_99_percent_keeps_min_kept(three_layers):
 
 def test_fit_moves_what_does_not_fit(make_target):
     targets = (make_target((8, 3), "a"), make_target((6, 3), "b"))
-    fitted = Recipe.create(pattern="2:4").fit(Selection(targets, ()))
+    fitted = Pruner.create(pattern="2:4").filter_selection(
+        None, Selection(targets, ())
+    )
     assert [target.key for target in fitted.targets] == ["a"]
     assert [(row.key, row.reason) for row in fitted.skipped] == [
         ("b", "input axis of 6 is not divisible by 4")
@@ -117,29 +124,31 @@ def test_fit_moves_what_does_not_fit(make_target):
 def test_fit_raises_if_nothing_is_left(make_target):
     selection = Selection((make_target((6, 3), "b"),), ())
     with pytest.raises(ValueError) as error:
-        Recipe.create(pattern="2:4").fit(selection)
+        Pruner.create(pattern="2:4").filter_selection(None, selection)
     assert str(error.value) == (
         "Arguments `pattern` and `score` must fit at least one selected "
-        "weight, but none is left: b (input axis of 6 is not divisible by 4). "
+        "weight, but they fit none: b (input axis of 6 is not divisible by 4). "
         "Received: pattern='2:4', score='magnitude'"
     )
 
 
 def test_fit_of_an_empty_selection_is_empty():
-    assert Recipe.create().fit(Selection((), ())).targets == ()
+    assert (
+        Pruner.create().filter_selection(None, Selection((), ())).targets == ()
+    )
 
 
 def test_fit_checks_the_room_of_an_allocation(make_target):
     selection = Selection((make_target((6, 3), "a"),), ())
-    Recipe.create(allocation={"a": None}).fit(selection, 0.5)
+    Pruner.create(allocation={"a": None}).filter_selection(None, selection, 0.5)
     two = Selection((*selection.targets, make_target((1, 2), "b")), ())
     with pytest.raises(ValueError, match="too little by hand"):
-        Recipe.create(allocation={"a": None}).fit(two, 0.5)
+        Pruner.create(allocation={"a": None}).filter_selection(None, two, 0.5)
 
 
 def test_layers_left_dense_with_runs(make_target):
     targets = [make_target((8, 3), "a"), make_target((8, 3), "b")]
-    recipe = Recipe.create(pattern="1:4", allocation={"a": None})
-    fitted = recipe.fit(Selection(tuple(targets), ()), 0.75)
-    masks = recipe.masks(0.75, fitted.targets, [np.ones((8, 3))] * 2)
+    pruner = Pruner.create(pattern="1:4", allocation={"a": None})
+    fitted = pruner.filter_selection(None, Selection(tuple(targets), ()), 0.75)
+    masks = pruner.compute_masks(0.75, fitted.targets, [np.ones((8, 3))] * 2)
     assert count_zeros(masks) == [0, 18]

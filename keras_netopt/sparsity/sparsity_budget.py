@@ -26,7 +26,7 @@ class SparsityBudget:
     weights: int
 
 
-def split(
+def split_sparsity(
     allocation: str | PerLayer,
     targets: Sequence[WeightTarget],
     sparsity: float,
@@ -35,7 +35,7 @@ def split(
     """Splits the sparsity of one update.
 
     Args:
-        allocation: The recipe's allocation.
+        allocation: The pruner's allocation.
         targets: All targets.
         sparsity: Sparsity now.
         final: Sparsity at the end of the schedule; layers set by hand are at
@@ -53,8 +53,11 @@ def split(
         every = tuple(range(len(sizes)))
         return SparsityBudget({}, every, allocation, sparsity, total)
     share = sparsity / final if final else 1.0
-    values = allocation.resolve(targets)
-    by_hand = {i: value * share for i, value in values.items()}
+    by_hand = {
+        i: target.sparsity * share
+        for i, target in enumerate(targets)
+        if target.sparsity is not None
+    }
     rest = tuple(i for i in range(len(sizes)) if i not in by_hand)
     room = sum(sizes[i] for i in rest)
     weights = round(room * sparsity)

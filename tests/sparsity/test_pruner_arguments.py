@@ -1,25 +1,29 @@
-"""What a recipe takes as score, sparsity and statistics, and refuses."""
+"""What a pruner takes as score, sparsity and statistics, and refuses."""
 
 import numpy as np
 import pytest
 
-from keras_netopt.sparsity import Recipe
+from keras_netopt.sparsity import Pruner
 from keras_netopt.sparsity.scores import Score
 
 
 def test_a_function_is_a_score(make_target):
-    def newest(weight, target):
-        return np.arange(weight.size, dtype=float).reshape(weight.shape)
+    def newest(variable):
+        return np.arange(4.0).reshape(variable.shape)
 
-    recipe = Recipe.create(newest, "uniform")
-    (mask,) = recipe.masks(0.5, [make_target((2, 2))], [np.zeros((2, 2))])
+    pruner = Pruner.create(newest, "uniform")
+    (mask,) = pruner.compute_masks(
+        0.5, [make_target((2, 2))], [np.zeros((2, 2))]
+    )
     assert mask.tolist() == [[False, False], [True, True]]
 
 
 def test_a_function_with_the_wrong_shape_raises(make_target):
-    recipe = Recipe.create(lambda weight, target: weight.sum())
+    pruner = Pruner.create(lambda variable: np.zeros(()))
     with pytest.raises(ValueError) as error:
-        recipe.masks(0.5, [make_target((2, 2), "a")], [np.zeros((2, 2))])
+        pruner.compute_masks(
+            0.5, [make_target((2, 2), "a")], [np.zeros((2, 2))]
+        )
     assert str(error.value) == (
         "Argument `score` must return an array of shape (2, 2) for `a`. "
         "Received: shape=()"
@@ -30,7 +34,7 @@ def test_a_function_with_the_wrong_shape_raises(make_target):
 def test_scores_that_are_not_finite_raise(make_target, bad):
     weight = np.array([[1.0, bad]])
     with pytest.raises(ValueError) as error:
-        Recipe.create().masks(0.5, [make_target((1, 2), "a")], [weight])
+        Pruner.create().compute_masks(0.5, [make_target((1, 2), "a")], [weight])
     assert str(error.value) == (
         "The scores of `a` must be finite: its weights, gradients or "
         "activations hold NaN or infinity. Received: score='magnitude'"
@@ -39,22 +43,24 @@ def test_scores_that_are_not_finite_raise(make_target, bad):
 
 def test_missing_statistics_raise(make_target):
     with pytest.raises(ValueError) as error:
-        Recipe.create("saliency").masks(
+        Pruner.create("taylor").compute_masks(
             0.5, [make_target((1, 2))], [np.ones((1, 2))]
         )
     assert str(error.value) == (
-        "Argument `statistics` must hold one array a target for score "
-        "'saliency'. Received: statistics=None"
+        "Argument `statistics` must hold one array per target for "
+        "score='taylor'. Received: statistics=None"
     )
 
 
-@pytest.mark.parametrize("score", ("taylor", 3, None, Score))
+@pytest.mark.parametrize(
+    "score", ("saliency", 3, None, Score, lambda w, target: w)
+)
 def test_unknown_score_names_the_allowed_ones(score):
     with pytest.raises(ValueError) as error:
-        Recipe.create(score)
+        Pruner.create(score)
     assert str(error.value) == (
-        "Argument `score` must be one of 'magnitude', 'random', 'saliency', "
-        "'movement', 'wanda', or a callable(weight, target). "
+        "Argument `score` must be one of 'magnitude', 'random', 'taylor', "
+        "'movement', 'wanda', or a callable(variable). "
         f"Received: score={score!r}"
     )
 
@@ -85,13 +91,13 @@ def test_unknown_score_names_the_allowed_ones(score):
 )
 def test_bad_arguments(arguments, error, message):
     with pytest.raises(error) as raised:
-        Recipe.create(**arguments)
+        Pruner.create(**arguments)
     assert str(raised.value) == message
 
 
 def test_recipes_of_the_same_choices_are_equal():
-    assert Recipe.create(seed=np.int64(3)) == Recipe.create(seed=3)
-    assert Recipe.create("wanda") != Recipe.create("magnitude")
+    assert Pruner.create(seed=np.int64(3)) == Pruner.create(seed=3)
+    assert Pruner.create("wanda") != Pruner.create("magnitude")
 
 
 @pytest.mark.parametrize(
@@ -104,9 +110,9 @@ def test_recipes_of_the_same_choices_are_equal():
         ("1:4", 0.75, 0.75),
     ],
 )
-def test_final_sparsity(pattern, sparsity, expected):
-    recipe = Recipe.create(pattern=pattern)
-    assert recipe.final_sparsity(sparsity) == expected
+def test_check_sparsity(pattern, sparsity, expected):
+    pruner = Pruner.create(pattern=pattern)
+    assert pruner.check_sparsity(sparsity) == expected
 
 
 @pytest.mark.parametrize(
@@ -163,7 +169,7 @@ def test_final_sparsity(pattern, sparsity, expected):
         ),
     ],
 )
-def test_bad_final_sparsity(pattern, sparsity, error, message):
+def test_bad_check_sparsity(pattern, sparsity, error, message):
     with pytest.raises(error) as raised:
-        Recipe.create(pattern=pattern).final_sparsity(sparsity)
+        Pruner.create(pattern=pattern).check_sparsity(sparsity)
     assert str(raised.value) == message

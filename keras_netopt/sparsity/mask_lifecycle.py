@@ -1,18 +1,18 @@
-"""Masks after training: applied again, removed, read from files."""
+"""Applies, removes and loads the masks of a trained model."""
 
 import os
 
 import keras
 
-from keras_netopt.sparsity.report import SparsityReport, report
+from keras_netopt.sparsity.sparsity_report import SparsityReport, report
 from keras_netopt.training import CheckpointState, MaskStore, variables_by_name
 
 
-def finalize(model: keras.Model) -> SparsityReport:
-    """Applies the masks in force to the weights once more.
+def apply_masks(model: keras.Model) -> SparsityReport:
+    """Applies the current masks to the weights.
 
     Use it after something else has written weights into a pruned model:
-    `load_weights` of an earlier checkpoint, `set_weights`, a callback that
+    `load_weights` of an earlier checkpoint, `set_weights`, or a callback that
     restored an older epoch.
 
     Example:
@@ -28,14 +28,14 @@ def finalize(model: keras.Model) -> SparsityReport:
     ...     x, y, epochs=2, verbose=0,
     ...     callbacks=[netopt.callbacks.Pruning(0.5)])
     >>> model.set_weights(dense)
-    >>> finalize(model).sparsity
+    >>> apply_masks(model).sparsity
     0.5
 
     Args:
         model: A model that was trained with `callbacks.Pruning`.
 
     Returns:
-        The report of what is zero now.
+        The report: zeros per weight.
 
     Raises:
         ValueError: If the model has no masks.
@@ -44,12 +44,13 @@ def finalize(model: keras.Model) -> SparsityReport:
     return report(model)
 
 
-def strip(model: keras.Model) -> None:
-    """Removes everything that pruning attached; the zeros stay.
+def remove_masks(model: keras.Model) -> None:
+    """Removes the masks of a model; zeros stay until it is trained again.
 
-    Saving and exporting need no strip: a saved model holds nothing of ours.
-    Strip a model to train it further without masks. It stays compiled, its
-    own constraints are back, and its optimizer has its own variables only.
+    Use it to train a pruned model without masks. The model stays compiled,
+    its own constraints are restored, and its optimizer has its own variables
+    only. Saving and exporting do not need it: saved models hold no masks as
+    layers or config.
 
     Example:
 
@@ -60,7 +61,7 @@ def strip(model: keras.Model) -> None:
     >>> model.compile("adam", "mse")
     >>> _ = model.fit(np.ones((32, 8)), np.zeros((32, 50)), epochs=2,
     ...     verbose=0, callbacks=[netopt.callbacks.Pruning(0.5)])
-    >>> strip(model)
+    >>> remove_masks(model)
     >>> model.layers[0].kernel.constraint is None
     True
 
@@ -79,12 +80,12 @@ def strip(model: keras.Model) -> None:
 def load_masks(
     model: keras.Model, path: str | os.PathLike[str]
 ) -> SparsityReport:
-    """Puts the masks of a saved file in force.
+    """Loads the masks that a file holds.
 
-    Keras loads weights and optimizer from a file; this reads the masks and
-    the random state that the file holds beside them. Load the model first,
-    then its masks, then go on training, with `initial_epoch=` and the same
-    `Pruning` or without.
+    Keras loads weights and optimizer from a file; this loads the masks and
+    the random state saved with them. Load the model, then its masks, then
+    continue training with `initial_epoch=`, with the same `Pruning` callback
+    or without.
 
     Example:
 
@@ -105,16 +106,16 @@ def load_masks(
         path: A `.keras` or `.weights.h5` file saved from a pruned model.
 
     Returns:
-        The report of what is zero now.
+        The report: zeros per weight.
 
     Raises:
-        ValueError: If the file holds no masks, they fit other weights, or the
-            model is not compiled.
+        ValueError: If the file holds no masks, they do not fit the weights,
+            or the model is not compiled.
     """
     if getattr(model, "optimizer", None) is None:
         raise ValueError(
-            "Argument `model` must be compiled, for masks live in its "
-            f"optimizer. Call `model.compile` first. Received: "
+            "Argument `model` must be compiled, because its optimizer holds "
+            "the masks. Call `model.compile` first. Received: "
             f"model={model.name!r}"
         )
     if not os.fspath(path).endswith((".keras", ".weights.h5")):
@@ -125,13 +126,13 @@ def load_masks(
     checkpoint_state = CheckpointState.of(model)
     checkpoint_state.read(path)
     checkpoint_state.restore_random(repeat_in_fit=True)
-    brought = checkpoint_state.take_loaded("masks")
-    if brought is None:
+    loaded = checkpoint_state.take_loaded("masks")
+    if loaded is None:
         raise ValueError(
-            "Argument `path` must be a file that was saved from a pruned "
-            f"model, it holds no masks. Received: path={os.fspath(path)!r}"
+            "Argument `path` must be a file saved from a pruned model, but it "
+            f"holds no masks. Received: path={os.fspath(path)!r}"
         )
-    state = brought[1]
+    state = loaded[1]
     variables = variables_by_name(model, state)
     MaskStore.attach(model, variables).load_state(state)
     return report(model)

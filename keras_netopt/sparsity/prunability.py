@@ -1,10 +1,10 @@
-"""Which weights may be pruned: by default, on request, or never."""
+"""Whether a weight may be pruned: by default, on request, or never."""
 
 import enum
 
 import keras
 
-from keras_netopt.sparsity.kernels import DEPTHWISE
+from keras_netopt.sparsity.kernel_view import DEPTHWISE
 
 KERNELS = ("kernel", "recurrent_kernel", "pointwise_kernel")
 NORMALIZATION_WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -18,22 +18,22 @@ NORMALIZATION_LAYERS = (
 )
 
 
-class Access(enum.Enum):
-    """What it takes for a weight to be pruned."""
+class Prunability(enum.Enum):
+    """When a weight is selected for pruning."""
 
     DEFAULT = "selected unless excluded"
     ON_REQUEST = "selected by any include that matches it"
-    BY_CALLABLE = "selected by a callable include only"
+    BY_NAME = "selected by an include that matches its own name"
     NEVER = "never selected"
 
 
 def classify(
     variable: keras.Variable, layer: keras.Layer, *, trainable: bool
-) -> tuple[Access, str]:
-    """Sorts a weight by what it is, not by its rank alone.
+) -> tuple[Prunability, str]:
+    """Classifies a weight by its layer, name and rank together.
 
-    Rank and name alone mislead: the bias of an attention projection has rank
-    two, and the weight of a depthwise convolution is called `kernel`.
+    Rank or name alone is not enough: the bias of an attention projection has
+    rank two, and the weight of a depthwise convolution is named `kernel`.
 
     Args:
         variable: The weight.
@@ -41,33 +41,34 @@ def classify(
         trainable: Whether the model trains it.
 
     Returns:
-        What it takes to prune it, and why it is not pruned by default.
+        When it is selected, and the reason not to prune it by default (empty
+        for `Prunability.DEFAULT`).
     """
     name = variable.name
     if layer.quantization_mode is not None:
-        return Access.NEVER, "quantized layer"
+        return Prunability.NEVER, "quantized layer"
     if isinstance(layer, NORMALIZATION_LAYERS) or name in NORMALIZATION_WEIGHTS:
-        access = Access.BY_CALLABLE if trainable else Access.NEVER
-        return access, "normalization weight"
+        prunability = Prunability.BY_NAME if trainable else Prunability.NEVER
+        return prunability, "normalization weight"
     if not trainable:
-        return Access.NEVER, "not trainable"
+        return Prunability.NEVER, "not trainable"
     if name.startswith("lora_"):
-        return Access.BY_CALLABLE, "LoRA pair"
+        return Prunability.BY_NAME, "LoRA pair"
     if name.endswith("bias"):
-        return Access.BY_CALLABLE, "bias"
+        return Prunability.BY_NAME, "bias"
     return _classify_kernel(variable, layer)
 
 
 def _classify_kernel(
     variable: keras.Variable, layer: keras.Layer
-) -> tuple[Access, str]:
+) -> tuple[Prunability, str]:
     name = variable.name
     if isinstance(layer, DEPTHWISE) or name == "depthwise_kernel":
-        return Access.ON_REQUEST, "depthwise kernel"
+        return Prunability.ON_REQUEST, "depthwise kernel"
     if isinstance(layer, keras.layers.Embedding) or "embeddings" in name:
-        return Access.ON_REQUEST, "embedding"
+        return Prunability.ON_REQUEST, "embedding"
     if name in KERNELS:
-        return Access.DEFAULT, ""
+        return Prunability.DEFAULT, ""
     if len(variable.shape) < 2:
-        return Access.BY_CALLABLE, "vector"
-    return Access.ON_REQUEST, "not named kernel"
+        return Prunability.BY_NAME, "vector"
+    return Prunability.ON_REQUEST, "not named kernel"

@@ -1,4 +1,4 @@
-"""Pruning of one model along a schedule: what the callback asks for."""
+"""State of one pruning run: masks, schedule and position."""
 
 import dataclasses
 from typing import Any
@@ -8,8 +8,8 @@ import numpy as np
 
 from keras_netopt.points import RunLength
 from keras_netopt.schedules import Schedule
-from keras_netopt.sparsity.kernels import KernelView
-from keras_netopt.sparsity.recipe import Recipe
+from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.scores import Custom
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training import MaskStore
@@ -18,32 +18,32 @@ TOLERANCE = 1e-3
 
 
 class PruningSession:
-    """Brings the masks of some weights where a schedule wants them.
+    """Updates the masks of one model along a sparsity schedule.
 
-    The masks live in the model's `MaskStore`; this object knows which update
-    of the schedule was the last one made.
+    The model's `MaskStore` holds the masks; this object holds the last update
+    point that was applied.
 
     Args:
         model: A compiled, built model.
         targets: The weights to prune.
-        recipe: Score, allocation and pattern.
+        pruner: Score, allocation and pattern.
         schedule: Sparsity over the fit.
         run: Length of the fit.
         frequency: Steps between two updates, or `None` for the default.
-        data: Calibration inputs, for scores that need them.
-        done: Whether an earlier fit has come to the end of the schedule.
+        data: Calibration data, for scores that need activations.
+        done: Whether an earlier fit has completed the schedule.
 
     Raises:
-        ValueError: If the schedule does not fit the run or leaves [0, 1), a
-            score of gradients would be asked for before the first step,
-            weights are not finite, or the score or its data do not work.
+        ValueError: If the schedule does not fit into the run or leaves
+            [0, 1), a score of gradients is needed before the first step,
+            weights are not finite, or score or data are invalid.
     """
 
     def __init__(
         self,
         model: keras.Model,
         targets: tuple[WeightTarget, ...],
-        recipe: Recipe,
+        pruner: Pruner,
         schedule: Schedule,
         run: RunLength,
         *,
@@ -53,7 +53,7 @@ class PruningSession:
     ) -> None:
         self.targets = targets
         self.keys = tuple(target.key for target in targets)
-        # A fit that goes on with finished masks may be of any length.
+        # With a completed schedule, the fit may have any length.
         self.points = () if done else schedule.update_points(run, frequency)
         self.last = -1
         self.done = done
@@ -61,10 +61,10 @@ class PruningSession:
         self.share = 0.0
         self.finite = True
         self.model = model
-        self._recipe = recipe
+        self._pruner = pruner
         self._data = data
         self._wanted = {p: schedule.at(p, run) for p in self.points}
-        score = recipe.score
+        score = pruner.score
         if not done:
             self._check_values(schedule)
             _check_finite(targets)
@@ -75,7 +75,7 @@ class PruningSession:
             score.accumulate if score.needs == "gradients" else None,
         )
 
-        label = recipe.pattern.label
+        label = pruner.pattern.label
         self._attached.labels.update(dict.fromkeys(self.keys, label))
 
     @property
@@ -83,48 +83,49 @@ class PruningSession:
         """The model's mask store, another one after a recompile in `fit`."""
         return MaskStore.of(self.model) or self._attached
 
-    def begin(self, step: int, facts: dict[str, Any] | None = None) -> None:
-        """Takes up a saved position, or the one that the weights show.
+    def resume(self, step: int, state: dict[str, Any] | None = None) -> None:
+        """Restores the position from a state, or derives it from the weights.
 
-        Masks and weights are then as they were after the last update that is
-        due at this step, whether or not a file held them.
+        Masks and weights are then those after the last update due at this
+        step, whether or not a file held them.
 
         Args:
             step: Completed steps of the fit.
-            facts: What `facts` returned in an earlier process, if anything.
+            state: From `get_state`, possibly of another process. Defaults to
+                `None`.
         """
         if self.done:
-            self.share = self._in_force()
+            self.share = self._current_sparsity()
             self.project()
             return
-        if facts is not None:
-            self.last, self.done = facts["last"], facts["done"]
-            self.floor = facts["floor"]
+        if state is not None:
+            self.last, self.done = state["last"], state["done"]
+            self.floor = state["floor"]
         else:
-            if self._recipe.score.needs == "gradients":
+            if self._pruner.score.needs == "gradients":
                 self.store.reset_statistics(self.keys)
             self.last = self._derive(step)
-            self.floor = self._in_force()
+            self.floor = self._current_sparsity()
             self.done = self.last == self.points[-1]
-        self.share = self._in_force()
+        self.share = self._current_sparsity()
         self.advance(step)
         self.project()
 
-    def facts(self) -> dict[str, Any]:
-        """Returns the JSON-safe position."""
+    def get_state(self) -> dict[str, Any]:
+        """Returns the position as JSON-safe values."""
         return {"last": self.last, "done": self.done, "floor": self.floor}
 
     def advance(self, step: int) -> bool:
-        """Makes the latest update that is due and not made yet.
+        """Applies the latest update that is due, if it is not applied yet.
 
         Args:
             step: Completed steps of the fit.
 
         Returns:
-            `False` if an update was due but weights are not finite: masks
-            are then left as they are.
+            `False` if an update was due but weights are not finite; the masks
+            are unchanged then.
         """
-        # The share of zeros is another one in weights of another size.
+        # Resized weights have another share of zeros.
         resized = self._follow_shapes() and self.last >= 0
         if resized and self.done:
             return self.update(self.last)
@@ -134,17 +135,17 @@ class PruningSession:
         return self.update(due) if due > self.last or resized else True
 
     def update(self, point: int) -> bool:
-        """Puts the masks of one update point in force.
+        """Applies the masks of one update point.
 
         Args:
             point: One of `points`.
 
         Returns:
-            `False` if weights are not finite: nothing is changed then.
+            `False` if weights are not finite; nothing is changed then.
         """
         self.last = point
         if not self.targets:
-            return True  # An edit has left none that the pattern fits.
+            return True  # After an edit, the pattern fits no weight.
         wanted = self._wanted[point]
         if self._monotone:
             wanted = max(wanted, self.floor)
@@ -156,24 +157,25 @@ class PruningSession:
         if wanted == 0 and self.share == 0:
             return True
         self.store.assign(self._masks(wanted, weights, point))
-        if self._recipe.score.needs == "gradients":
-            if self._recipe.score.resets:
+        if self._pruner.score.needs == "gradients":
+            if self._pruner.score.resets:
                 self.store.reset_statistics(self.keys)
-        self.share = self._in_force()
+        self.share = self._current_sparsity()
         return True
 
     def project(self) -> None:
-        """Zeroes what anything else wrote into masked weights.
+        """Sets masked weights to zero, whatever wrote into them.
 
-        Slots need no care: `assign` cleans them and gradients are masked.
+        Optimizer slots stay zero: `assign` clears them, and gradients are
+        masked.
         """
         self.store.project(slots=False)
 
     def rounding(self) -> float:
-        """Tells by how much whole units may miss a target.
+        """Returns the largest deviation that rounding to units can cause.
 
-        Blocks, channels and scores that are ranked within each output unit
-        come as near to a share as half a unit a weight.
+        For blocks, channels and scores that are ranked within each output
+        unit it is half a unit per weight.
 
         Returns:
             A share of the selected weights.
@@ -181,13 +183,13 @@ class PruningSession:
         missed, total = 0.0, 0
         for target in self.targets:
             total += target.view.size
-            missed += _largest_unit(self._recipe, target) / 2
+            missed += _largest_unit(self._pruner, target) / 2
         return missed / max(1, total)
 
     def _follow_shapes(self) -> bool:
-        """Takes up the shapes that an edit of the model has made.
+        """Updates the targets after an edit changed shapes.
 
-        A weight that the pattern does not fit any more keeps its mask.
+        A weight that the pattern no longer fits keeps its mask.
         """
         if all(t.view.shape == tuple(t.variable.shape) for t in self.targets):
             return False
@@ -196,18 +198,18 @@ class PruningSession:
             for t in self.targets
         ]
         self.targets = tuple(
-            t for t in renewed if self._recipe.reason_to_skip(t) is None
+            t for t in renewed if self._pruner.reason_to_skip(t) is None
         )
         self.keys = tuple(target.key for target in self.targets)
         if self.targets:
-            self.share = self._in_force()
+            self.share = self._current_sparsity()
         return bool(self.targets)
 
     def _masks(
         self, wanted: float, weights: dict[str, np.ndarray], point: int
     ) -> dict[str, np.ndarray]:
         previous = self.store.masks(self.keys)
-        masks = self._recipe.masks(
+        masks = self._pruner.compute_masks(
             wanted,
             self.targets,
             [weights[key] for key in self.keys],
@@ -219,38 +221,40 @@ class PruningSession:
         return dict(zip(self.keys, masks, strict=True))
 
     def _statistics(self) -> list[Any] | None:
-        needs = self._recipe.score.needs
+        needs = self._pruner.score.needs
         if needs == "gradients":
             gathered = self.store.statistics(self.keys)
             return [gathered[key] for key in self.keys]
         if needs == "activations":
-            return self._recipe.statistics(self.model, self.targets, self._data)
+            return self._pruner.collect_statistics(
+                self.model, self.targets, self._data
+            )
         return None
 
     def _try_score(self, final: float) -> None:
-        """Finds out before the first step whether score and data work."""
-        score = self._recipe.score
+        """Computes masks before the first step, to find errors early."""
+        score = self._pruner.score
         if score.needs == "activations" or isinstance(score, Custom):
             weights = [
                 np.array(keras.ops.convert_to_numpy(target.variable))
                 for target in self.targets
             ]
-            self._recipe.masks(
+            self._pruner.compute_masks(
                 final, self.targets, weights, statistics=self._statistics()
             )
 
-    def _in_force(self) -> float:
+    def _current_sparsity(self) -> float:
         masks = self.store.masks(self.keys).values()
         zeros = sum(mask.size - int(mask.sum()) for mask in masks)
         return zeros / sum(mask.size for mask in masks)
 
     def _derive(self, step: int) -> int:
-        """Finds the last update that masks or weights show as made."""
+        """Derives the last applied update from masks or weights."""
         past = [point for point in self.points if point <= step]
         if not past:
             return -1
         wanted = self._wanted[past[-1]]
-        if 0 < wanted <= self._in_force() + TOLERANCE:
+        if 0 < wanted <= self._current_sparsity() + TOLERANCE:
             return past[-1]
         weights = self.store.weights(self.keys)
         zeros = sum(np.count_nonzero(w == 0) for w in weights.values())
@@ -267,22 +271,22 @@ class PruningSession:
         if bad:
             raise ValueError(
                 "Argument `sparsity` must be a schedule with values in "
-                f"[0, 1), it reaches {bad[0]:g}. "
+                f"[0, 1), but it reaches {bad[0]:g}. "
                 f"Received: sparsity={schedule!r}"
             )
-        if self.points[0] == 0 and self._recipe.score.needs == "gradients":
+        if self.points[0] == 0 and self._pruner.score.needs == "gradients":
             raise ValueError(
-                "Argument `sparsity` must begin after the first step where "
-                f"the score ({self._recipe.score.name}) is made from the "
-                f"gradients of training. Received: sparsity={schedule!r}"
+                "Argument `sparsity` must begin after the first step, because "
+                f"score={self._pruner.score.name!r} needs gradients of "
+                f"training. Received: sparsity={schedule!r}"
             )
 
 
-def _largest_unit(recipe: Recipe, target: WeightTarget) -> int:
-    if recipe.fixed_sparsity is not None:
+def _largest_unit(pruner: Pruner, target: WeightTarget) -> int:
+    if pruner.fixed_sparsity is not None:
         return 0
-    sizes = recipe.pattern.sizes((target.view.fan_in, target.view.fan_out))
-    if recipe.score.within_outputs:
+    sizes = pruner.pattern.sizes((target.view.fan_in, target.view.fan_out))
+    if pruner.score.within_outputs:
         return int(sizes.sum(axis=1).max())
     return int(sizes.max())
 

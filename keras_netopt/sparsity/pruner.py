@@ -1,5 +1,6 @@
-"""The three choices that turn a sparsity into masks."""
+"""Computes masks from weights: score, allocation and pattern together."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -8,26 +9,35 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_fraction, check_integer
-from keras_netopt.sparsity import allocation as allocations
-from keras_netopt.sparsity import budget, patterns, scores
-from keras_netopt.sparsity import masks as engine
-from keras_netopt.sparsity.allocation import PerLayer, layer_sparsities
-from keras_netopt.sparsity.budget import SparsityBudget
+from keras_netopt.sparsity.allocation import (
+    PerLayer,
+    layer_sparsities,
+    resolve_allocation,
+)
 from keras_netopt.sparsity.calibration import collect_statistics
-from keras_netopt.sparsity.kernels import KernelView
-from keras_netopt.sparsity.masks import Units
-from keras_netopt.sparsity.patterns import NM, Pattern
-from keras_netopt.sparsity.scores import RandomState, Score
+from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.masks import (
+    UnitScores,
+    prune_globally,
+    prune_layer,
+    prune_runs,
+)
+from keras_netopt.sparsity.patterns import NM, Pattern, resolve_pattern
+from keras_netopt.sparsity.scores import RandomState, Score, resolve_score
 from keras_netopt.sparsity.selection import Selection, WeightTarget
+from keras_netopt.sparsity.sparsity_budget import (
+    SparsityBudget,
+    split_sparsity,
+)
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What to prune, given how much: score, allocation and pattern.
+class Pruner:
+    """Computes the masks of a model's weights for a given sparsity.
 
-    Create one with `Recipe.create`, which accepts short names and checks
-    everything. The same weights, statistics and seed always give the same
-    masks, in any process and under any backend.
+    Create one with `Pruner.create`, which accepts short names and checks all
+    arguments. The same weights, statistics and seed give the same masks in
+    every process and on every backend.
 
     Example:
 
@@ -35,16 +45,17 @@ class Recipe:
     >>> import numpy as np
     >>> from keras_netopt.sparsity import select
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-    >>> recipe = Recipe.create()
-    >>> targets = recipe.fit(select(model)).targets
-    >>> recipe.masks(0.5, targets, [np.array([[1.0, -4.0], [3.0, 2.0]])])
+    >>> pruner = Pruner.create()
+    >>> targets = pruner.filter_selection(model, select(model)).targets
+    >>> weights = [np.array([[1.0, -4.0], [3.0, 2.0]])]
+    >>> pruner.compute_masks(0.5, targets, weights)
     [array([[False,  True],
            [ True, False]])]
 
     Args:
-        score: Which weights are worth keeping.
-        allocation: How the sparsity is shared among layers.
-        pattern: Which weights go together.
+        score: The importance score; weights with low scores are pruned first.
+        allocation: How the sparsity is distributed over layers.
+        pattern: Which weights are pruned together.
         min_kept: Weights that each layer keeps under "global".
         seed: Seed of the random score.
     """
@@ -63,18 +74,19 @@ class Recipe:
         pattern: Any = "unstructured",
         min_kept: int = 1,
         seed: int = 0,
-    ) -> "Recipe":
-        """Checks the choices and makes a recipe of them.
+    ) -> "Pruner":
+        """Checks the arguments and creates the pruner.
 
         Args:
-            score: "magnitude", "random", "saliency", "movement", "wanda" or a
-                `callable(weight, target) -> array`, larger = keep. Defaults
-                to `"magnitude"`.
+            score: "magnitude", "random", "taylor", "movement", "wanda" or a
+                `callable(variable) -> array` of the variable's shape, in
+                which a larger value is more important. Defaults to
+                `"magnitude"`.
             allocation: "global" (one threshold for all layers), "uniform",
-                "erk", "er", a dictionary or a `PerLayer`. "wanda" keeps the
-                same number of weights in every output unit, so with "global"
+                "erk", "er", a dictionary or a `PerLayer`. "wanda" prunes the
+                same number of weights in every output unit: with "global",
                 each layer gets its share from the global threshold, rounded
-                to whole weights an output unit. Defaults to `"global"`.
+                to whole weights per output unit. Defaults to `"global"`.
             pattern: "unstructured", "channel", "n:m" as in "2:4", or a
                 pattern object. Defaults to `"unstructured"`.
             min_kept: Weights that every layer keeps at least under "global".
@@ -82,47 +94,48 @@ class Recipe:
             seed: Seed of the random score. Defaults to `0`.
 
         Returns:
-            The recipe.
+            The pruner.
 
         Raises:
             TypeError: If `min_kept` or `seed` is not an integer.
-            ValueError: If one of the choices is not known, or they do not go
-                together.
+            ValueError: If a name is unknown, or `allocation` does not fit
+                `pattern`.
         """
-        recipe = cls(
-            scores.get(score),
-            allocations.get(allocation),
-            patterns.get(pattern),
+        pruner = cls(
+            resolve_score(score),
+            resolve_allocation(allocation),
+            resolve_pattern(pattern),
             check_integer(min_kept, "min_kept"),
             check_integer(seed, "seed"),
         )
-        by_hand = recipe.allocation
-        if isinstance(by_hand, PerLayer) and recipe.fixed_sparsity is not None:
+        by_hand = pruner.allocation
+        if isinstance(by_hand, PerLayer) and pruner.fixed_sparsity is not None:
             if any(value is not None for value in by_hand.values.values()):
                 raise ValueError(
                     "Argument `allocation` may only leave layers dense (None) "
-                    f"with pattern {recipe.pattern.label}, which fixes the "
+                    f"with pattern {pruner.pattern.label}, which fixes the "
                     f"sparsity. Received: allocation={by_hand.values!r}"
                 )
-        return recipe
+        return pruner
 
     @property
     def fixed_sparsity(self) -> float | None:
-        """The sparsity that the pattern means, `None` if it is free."""
+        """The sparsity that the pattern fixes, or `None`."""
         return self.pattern.fixed_sparsity
 
-    def final_sparsity(self, sparsity: Any) -> float:
+    def check_sparsity(self, sparsity: Any) -> float:
         """Checks a sparsity against the pattern and returns it.
 
         Args:
-            sparsity: A float in [0, 1), or `None` for the pattern's own.
+            sparsity: A float in [0, 1), or `None` if the pattern fixes it.
 
         Returns:
-            The sparsity to reach.
+            The final sparsity.
 
         Raises:
             TypeError: If it is not a number.
-            ValueError: If it is out of range, or the pattern means another.
+            ValueError: If it is out of range or differs from the sparsity
+                that the pattern fixes.
         """
         fixed = self.fixed_sparsity
         if sparsity is None and fixed is not None:
@@ -141,47 +154,55 @@ class Recipe:
             )
         return checked
 
-    def fit(
-        self, selection: Selection, sparsity: float | None = None
+    def filter_selection(
+        self,
+        model: keras.Model,
+        selection: Selection,
+        sparsity: float | None = None,
     ) -> Selection:
-        """Leaves out the targets that this recipe cannot handle.
+        """Skips the targets that pattern or score cannot handle.
 
         Args:
+            model: The model.
             selection: From `select`.
-            sparsity: The final sparsity; if given, it is checked whether an
-                allocation by hand leaves room for it. Defaults to `None`.
+            sparsity: The final sparsity, to check that a `PerLayer`
+                allocation can reach it. Defaults to `None`: no check.
 
         Returns:
-            The selection with those targets moved to the skipped ones, each
-            with the reason.
+            The selection with those targets moved to `skipped`, each with the
+            reason.
 
         Raises:
-            ValueError: If no target is left of at least one, or the
-                allocation by hand matches nothing or leaves no room.
+            ValueError: If no target remains, or a `PerLayer` allocation
+                matches no target or cannot reach the sparsity.
         """
         reasons = {
             target.key: reason
             for target in selection.targets
             if (reason := self.reason_to_skip(target)) is not None
         }
-        fitted = selection.without(reasons)
-        if selection.targets and not fitted.targets:
+        kept = selection.without(reasons)
+        if selection.targets and not kept.targets:
             listed = ", ".join(f"{key} ({why})" for key, why in reasons.items())
             raise ValueError(
                 "Arguments `pattern` and `score` must fit at least one "
-                f"selected weight, but none is left: {listed}. "
+                f"selected weight, but they fit none: {listed}. "
                 f"Received: pattern={self.pattern.label!r}, "
                 f"score={self.score.name!r}"
             )
-        by_hand = self.allocation
-        if isinstance(by_hand, PerLayer) and fitted.targets:
-            by_hand.resolve(fitted.targets)
+        if isinstance(self.allocation, PerLayer) and kept.targets:
+            named = self.allocation.resolve(model, kept.targets)
+            targets = tuple(
+                dataclasses.replace(target, sparsity=named.get(place))
+                for place, target in enumerate(kept.targets)
+            )
+            kept = dataclasses.replace(kept, targets=targets)
             if sparsity is not None and self.fixed_sparsity is None:
-                budget.split(by_hand, fitted.targets, sparsity)
-        return fitted
+                split_sparsity(self.allocation, targets, sparsity)
+        return kept
 
     def reason_to_skip(self, target: WeightTarget) -> str | None:
-        """Says why a target cannot be handled, `None` if it can.
+        """Returns why a target cannot be pruned, `None` if it can.
 
         Args:
             target: The target.
@@ -192,21 +213,21 @@ class Recipe:
         reason = self.pattern.reason_to_skip(target.view)
         return reason or self.score.reason_to_skip(target)
 
-    def statistics(
+    def collect_statistics(
         self, model: keras.Model, targets: Sequence[WeightTarget], data: Any
     ) -> list[np.ndarray] | None:
-        """Gathers from data what the score needs.
+        """Computes the statistics that the score needs from data.
 
         Args:
             model: The model.
-            targets: The targets, from `fit`.
-            data: See `calibration.calibrate`.
+            targets: The targets, from `filter_selection`.
+            data: The calibration data, see `calibration.collect_statistics`.
 
         Returns:
-            One array a target, or `None` if the score needs nothing.
+            One array per target, or `None` if the score needs nothing.
 
         Raises:
-            TypeError: If `data` is of a kind that cannot be read.
+            TypeError: If `data` is of an unknown kind.
             ValueError: If `data` is missing, the model is not compiled where
                 gradients are needed, or no input reaches a target.
         """
@@ -217,12 +238,12 @@ class Recipe:
             if statistic is None:
                 raise ValueError(
                     f"Score {self.score.name!r} needs activations, but none "
-                    f"reach `{target.key}`: leave it out with `exclude`. "
+                    f"reach `{target.key}`. Add it to `exclude`. "
                     f"Received: key={target.key!r}"
                 )
         return cast(list[np.ndarray], found)
 
-    def masks(
+    def compute_masks(
         self,
         sparsity: float,
         targets: Sequence[WeightTarget],
@@ -233,25 +254,25 @@ class Recipe:
         update: int = 0,
         final: float | None = None,
     ) -> list[np.ndarray]:
-        """Computes one mask a target.
+        """Computes one mask per target.
 
-        Exactly `round(weights * sparsity)` weights are pruned in each layer
-        ("uniform", "erk", "er") or in all of them together ("global");
-        blocks and channels come as near to it as whole units can.
+        Exactly `round(weights * sparsity)` weights are pruned, in each layer
+        ("uniform", "erk", "er") or in all layers together ("global"). For
+        blocks and channels, whole units come as near to it as possible.
 
         Args:
             sparsity: Share of the weights to prune now, in [0, 1).
-            targets: The targets, from `fit`.
+            targets: The targets, from `filter_selection`.
             weights: Their values.
-            previous: Masks in force; what they prune is pruned first, so that
-                masks nest while sparsity grows. Defaults to `None`.
-            statistics: One accumulated array or matrix of input norms a
-                target, for scores that need them. Defaults to `None`.
+            previous: The current masks. Weights that they prune are pruned
+                first, so that masks are nested while the sparsity grows.
+                Defaults to `None`.
+            statistics: From `collect_statistics`. Defaults to `None`.
             update: Number of this update, for the random score. Defaults to
                 `0`.
-            final: Sparsity at the end of the schedule: layers set by hand
-                follow the schedule in proportion. Defaults to `None`: now is
-                the end.
+            final: Sparsity at the end of the schedule, to which the
+                sparsities of a `PerLayer` allocation refer. Defaults to
+                `None`: `sparsity`.
 
         Returns:
             Boolean arrays in the shapes of the weights, `True` = kept.
@@ -272,7 +293,7 @@ class Recipe:
             self._prune_runs(self.pattern, targets, sparsity, matrices, earlier)
             if isinstance(self.pattern, NM)
             else self._prune_units(
-                budget.split(self.allocation, targets, sparsity, final),
+                split_sparsity(self.allocation, targets, sparsity, final),
                 [target.view for target in targets],
                 matrices,
                 earlier,
@@ -292,16 +313,18 @@ class Recipe:
     ) -> list[np.ndarray]:
         if self.score.needs is not None and statistics is None:
             raise ValueError(
-                "Argument `statistics` must hold one array a target for score "
-                f"{self.score.name!r}. Received: statistics=None"
+                "Argument `statistics` must hold one array per target for "
+                f"score={self.score.name!r}. Received: statistics=None"
             )
         given = [None] * len(targets) if statistics is None else statistics
-        draw = RandomState(self.seed, update)
+        random_state = RandomState(self.seed, update)
         matrices = []
         for target, weight, statistic in zip(
             targets, weights, given, strict=True
         ):
-            score = self.score.of(_as_float(weight), target, statistic, draw)
+            score = self.score.compute(
+                _as_float(weight), target, statistic, random_state
+            )
             if not np.isfinite(score).all():
                 raise ValueError(
                     f"The scores of `{target.key}` must be finite: its "
@@ -319,48 +342,46 @@ class Recipe:
         matrices: list[np.ndarray],
         earlier: list[np.ndarray | None],
     ) -> list[np.ndarray]:
-        by_hand = self.allocation
-        # `create` allows nothing by hand but to leave layers dense.
-        dense = (
-            by_hand.resolve(targets) if isinstance(by_hand, PerLayer) else {}
-        )
+        # `create` lets `allocation` name layers only to leave them dense.
+        shares = [
+            sparsity if target.sparsity is None else target.sparsity
+            for target in targets
+        ]
         return [
-            engine.prune_runs(
-                pattern, matrix, dense.get(i, sparsity), earlier[i]
-            )
-            for i, matrix in enumerate(matrices)
+            prune_runs(pattern, *arguments)
+            for arguments in zip(matrices, shares, earlier, strict=True)
         ]
 
     def _prune_units(
         self,
-        plan: SparsityBudget,
+        budget: SparsityBudget,
         views: list[KernelView],
         matrices: list[np.ndarray],
         earlier: list[np.ndarray | None],
     ) -> list[np.ndarray]:
         layers = [
-            Units.of(self.pattern, matrix, before)
+            UnitScores.from_scores(self.pattern, matrix, before)
             for matrix, before in zip(matrices, earlier, strict=True)
         ]
         within = self.score.within_outputs
         together: list[np.ndarray] = []
-        shares = dict(plan.by_hand)
-        if plan.rule == "global":
-            together = engine.prune_together(
-                [layers[i] for i in plan.rest],
-                plan.weights,
+        shares = dict(budget.by_hand)
+        if budget.rule == "global":
+            together = prune_globally(
+                [layers[i] for i in budget.rest],
+                budget.weights,
                 self.min_kept,
                 within=within,
             )
         else:
-            rest = [views[i] for i in plan.rest]
-            found = layer_sparsities(plan.rule, rest, plan.sparsity)
-            shares.update(zip(plan.rest, found, strict=True))
+            rest = [views[i] for i in budget.rest]
+            found = layer_sparsities(budget.rule, rest, budget.sparsity)
+            shares.update(zip(budget.rest, found, strict=True))
         pruned = {
-            i: engine.prune_layer(layers[i], share, within=within)
+            i: prune_layer(layers[i], share, within=within)
             for i, share in shares.items()
         }
-        pruned.update(zip(plan.rest, together, strict=False))
+        pruned.update(zip(budget.rest, together, strict=False))
         return [
             self.pattern.spread(pruned[i], matrix.shape)
             for i, matrix in enumerate(matrices)
