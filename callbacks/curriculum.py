@@ -264,7 +264,7 @@ class Curriculum(ResumableCallback):
         self._data.begin(None)
         run = self._progress.run
         self._course = CurriculumSession(self._made_of, self._data, run)
-        arguments = order.fit_arguments(self._model)
+        arguments = order.find_fit_arguments(self._model)
         self._fed = self._data.feeds(arguments.get("x"))
         if self._fed:
             check_fit(self._made_of, self._data, run, arguments, self._model)
@@ -310,7 +310,7 @@ class Curriculum(ResumableCallback):
         facts, _ = super().save_state()
         # Where BackupAndRestore saves in the middle, Keras starts the epoch
         # again on weights that have seen a part of it.
-        whole = order.ending_epoch() is not None or self._data.plan is None
+        whole = order.find_ending_epoch() is not None or self._data.plan is None
         facts = {**facts, **self._course.facts(), "whole": whole}
         return facts, self._course.arrays()
 

@@ -207,7 +207,7 @@ class LearningRateFinder(ResumableCallback):
         # The step that raised may have updated the weights.
         if not 0 <= trained <= self.model.steps_per_execution:
             return False
-        training_state.restore(self.model, kept)
+        training_state.restore_training_state(self.model, kept)
         return True
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -226,7 +226,7 @@ class LearningRateFinder(ResumableCallback):
 
     def on_model_ready(self, model: keras.Model) -> None:
         """Checks that the optimizer has one learning rate, a number."""
-        if learning_rates.settable_rate(model.optimizer) is None:
+        if learning_rates.find_learning_rate_variable(model.optimizer) is None:
             raise ValueError(
                 "LearningRateFinder sets the learning rate of each batch, so "
                 "the optimizer's rate must be a number: compile the model "
@@ -236,7 +236,7 @@ class LearningRateFinder(ResumableCallback):
             )
         # TensorFlow creates the slots in the first step, too late to restore.
         with optimizers.variable_scope(model):
-            optimizers.build(model)
+            optimizers.build_optimizer(model)
 
     def on_resume(self, model: keras.Model) -> None:
         """Copies the model's state, or continues the sweep of a resumed fit."""
@@ -248,7 +248,7 @@ class LearningRateFinder(ResumableCallback):
             steps = state["steps"]
             self._test.replay(state["rates"], state["losses"])
         else:
-            self._snapshot = training_state.capture(model)
+            self._snapshot = training_state.capture_training_state(model)
             self._first = self._progress.step
             steps = self._length()
         self._iterations = _steps_taken(model)
@@ -295,7 +295,7 @@ class LearningRateFinder(ResumableCallback):
     def on_fit_end(self, model: keras.Model) -> None:
         """Restores the model and warns if no rate was found."""
         if self._snapshot is not None:
-            training_state.restore(model, self._snapshot)
+            training_state.restore_training_state(model, self._snapshot)
             self._snapshot = None
         if self.suggestion is None:
             self.warn(

@@ -190,7 +190,7 @@ class PrecheltStopping(ResumableCallback):
 
     def get_state(self) -> dict[str, Any]:
         """Returns the record that a resumed fit takes up."""
-        ending = order.ending_epoch()
+        ending = order.find_ending_epoch()
         if ending is not None:  # What saves may stand before us in the list.
             self._note(*ending)
         return {

@@ -21,7 +21,7 @@ from keras_netopt.depth.halting_arguments import (
     check_halting_arguments,
 )
 from keras_netopt.serialization import export_class
-from keras_netopt.training.branches import pure
+from keras_netopt.training.branches import make_stateless
 
 
 @export_class
@@ -281,7 +281,10 @@ class AdaptiveComputation(DepthLayer):
         return ops.reshape(states, (-1, *ops.shape(states)[2:]))
 
     def _loop(self, inputs: Any) -> Any:
-        cell, halting_unit = pure(self.cell), pure(self.halting)
+        cell, halting_unit = (
+            make_stateless(self.cell),
+            make_stateless(self.halting),
+        )
         threshold = self._threshold(inputs)
 
         def is_running(n: Any, *values: Any) -> Any:

@@ -178,7 +178,7 @@ def second_order(model: Any) -> list[tuple[Any, Any]]:
     optimizer = model.optimizer
     return [
         (variable, slot)
-        for name, kind in slot_kinds.kinds_of(optimizer).items()
+        for name, kind in slot_kinds.find_slot_kinds(optimizer).items()
         if kind == slot_kinds.GRADIENT2
         for variable, slot in zip(
             optimizer._trainable_variables,

@@ -13,7 +13,7 @@ from keras_netopt.curriculum.difficulty import (
     checked_scores,
 )
 from keras_netopt.curriculum.labels import class_values
-from keras_netopt.training.randomness import undisturbed
+from keras_netopt.training.randomness import preserve_random_state
 from keras_netopt.training.sample_loss import sample_loss
 
 PREDICT_BATCH = 256
@@ -189,7 +189,7 @@ def _of_class(likely: np.ndarray, y: Any) -> np.ndarray:
 
 def predicted(model: keras.Model, x: Any) -> Any:
     """Returns a model's answers; a training under way does not notice."""
-    with undisturbed():
+    with preserve_random_state():
         return model.predict(x, batch_size=PREDICT_BATCH, verbose=0)
 
 

@@ -9,7 +9,7 @@ from keras import ops
 from keras_netopt.depth import halting
 from keras_netopt.serialization import export_class
 from keras_netopt.training import walk_layers
-from keras_netopt.training.replay import Recording, record
+from keras_netopt.training.replay import Recording, record_calls
 
 
 @export_class
@@ -59,7 +59,7 @@ class PonderModel(keras.Model):
         self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(inputs, outputs, name=name, **kwargs)
-        _check_graph(record(self), self._ponder_layer)
+        _check_graph(record_calls(self), self._ponder_layer)
         self._expected_steps = keras.metrics.Mean(name="expected_steps")
 
     def compile(
@@ -171,7 +171,7 @@ class PonderModel(keras.Model):
         Returns:
             Array of shape `(samples,)`: sum_n n p_n.
         """
-        recording = record(self)
+        recording = record_calls(self)
         call = _only_call(recording, self._ponder_layer)
         before = keras.Model(recording.inputs, call.inputs[0])
         features = before.predict(x, batch_size=batch_size, verbose=0)

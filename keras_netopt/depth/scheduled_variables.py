@@ -15,8 +15,8 @@ import numpy as np
 from keras_netopt.points import RunLength
 from keras_netopt.schedules import Schedule
 from keras_netopt.selectors import Selector, nearest_paths, select
-from keras_netopt.training import own_variables, sync, walk_layers
-from keras_netopt.training.backend import commit
+from keras_netopt.training import own_variables, sync_variables, walk_layers
+from keras_netopt.training.backend import commit_variables
 from keras_netopt.training.layers import walk_paths
 
 SCALES = ("linear",)
@@ -46,11 +46,11 @@ class ScheduledVariables:
             model: The model that holds the layers; may be inside `fit`.
             value: The value for a factor of 1.
         """
-        sync(model)
+        sync_variables(model)
         for variable, factor in zip(self.variables, self.factors, strict=True):
             shape = tuple(variable.shape)
             variable.assign(np.full(shape, value * factor, "float32"))
-        commit(model)
+        commit_variables(model)
 
 
 def find_scheduled_variables(

@@ -11,8 +11,8 @@ from keras_netopt.sparsity.input_norms import square_sums
 from keras_netopt.sparsity.scores import Score
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training.activations import capture_inputs
-from keras_netopt.training.batches import batches
-from keras_netopt.training.gradients import gradients
+from keras_netopt.training.batches import iterate_batches
+from keras_netopt.training.gradients import compute_gradients
 
 SAMPLES = 128
 
@@ -73,8 +73,10 @@ def _accumulate(
     variables = [target.variable for target in targets]
     weights = [ops.convert_to_tensor(v.value) for v in variables]
     slots = [ops.zeros_like(weight) for weight in weights]
-    for x, y, sample_weight in batches(data):
-        found = gradients(model, x, y, sample_weight, variables=variables)
+    for x, y, sample_weight in iterate_batches(data):
+        found = compute_gradients(
+            model, x, y, sample_weight, variables=variables
+        )
         slots = [
             score.accumulate(slot, weight, ops.convert_to_tensor(gradient))
             for slot, weight, gradient in zip(
@@ -94,7 +96,7 @@ def _input_norms(
         found = square_sums(layer, by_layer[id(layer)].view, inputs)
         sums[id(layer)] = sums.get(id(layer), 0.0) + found
 
-    inputs = (x for x, _, _ in batches(data, samples=SAMPLES))
+    inputs = (x for x, _, _ in iterate_batches(data, samples=SAMPLES))
     capture_inputs(model, [t.layer for t in targets], inputs, observe)
     found = [sums.get(id(target.layer)) for target in targets]
     return [

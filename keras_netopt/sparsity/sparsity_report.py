@@ -19,7 +19,7 @@ from keras_netopt.sparsity.selection import (
     select,
 )
 from keras_netopt.tables import render
-from keras_netopt.training import MaskStore, sync
+from keras_netopt.training import MaskStore, sync_variables
 
 HEADERS = ("Weight", "Shape", "Weights", "Zeros", "Sparsity", "Pattern", "Dead")
 MINOR = ("bias", "normalization weight", "vector")
@@ -192,7 +192,7 @@ def report(model: keras.Model) -> SparsityReport:
         ValueError: If it is not built.
     """
     check_model(model)
-    sync(model)
+    sync_variables(model)
     store = MaskStore.of(model)
     masks = {} if store is None else store.masks()
     labels = {} if store is None else store.labels

@@ -1,6 +1,9 @@
 """The only door to the internals of Keras' trainers and optimizers."""
 
-from keras_netopt.training.backend import refresh, sync
+from keras_netopt.training.backend import (
+    reset_compiled_functions,
+    sync_variables,
+)
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.layers import (
     own_variables,
@@ -28,9 +31,9 @@ __all__ = [
     "Progress",
     "own_variables",
     "recompile_keeping_state",
-    "refresh",
+    "reset_compiled_functions",
     "override_method",
-    "sync",
+    "sync_variables",
     "variable_keys",
     "variables_by_name",
     "walk_layers",

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 
-def sync(model: keras.Model) -> None:
+def sync_variables(model: keras.Model) -> None:
     """Makes the variables of a model readable and writable inside `fit`.
 
     JAX keeps the training state apart while an epoch runs; reading a variable
@@ -29,7 +29,7 @@ def sync(model: keras.Model) -> None:
         hook()
 
 
-def commit(model: keras.Model) -> None:
+def commit_variables(model: keras.Model) -> None:
     """Keeps what was assigned inside `fit`, also after an epoch's last batch.
 
     Where the length of the data is unknown, the JAX trainer takes the state
@@ -37,7 +37,8 @@ def commit(model: keras.Model) -> None:
     held before the assignment.
 
     Args:
-        model: The model being trained, after `sync` and the assignment.
+        model: The model being trained, after `sync_variables` and the
+            assignment.
     """
     any_model: Any = model
     state = getattr(any_model, "_jax_state", None)
@@ -55,7 +56,9 @@ def commit(model: keras.Model) -> None:
         state[name] = [variable.value for variable in held[name]]
 
 
-def refresh(model: keras.Model, *, inference: bool = True) -> None:
+def reset_compiled_functions(
+    model: keras.Model, *, inference: bool = True
+) -> None:
     """Makes the next training step compile anew.
 
     `fit` reads the step function at every step, so the new one acts from the

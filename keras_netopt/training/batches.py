@@ -11,7 +11,7 @@ BATCH_SIZE = 32
 Batch = tuple[Any, Any, Any]
 
 
-def batches(
+def iterate_batches(
     data: Any, *, batch_size: int = BATCH_SIZE, samples: int | None = None
 ) -> Iterator[Batch]:
     """Yields `(x, y, sample_weight)` batches from what `fit` would accept.
@@ -19,7 +19,8 @@ def batches(
     Example:
 
     >>> import numpy as np
-    >>> [x.shape for x, _, _ in batches((np.ones((40, 3)), np.ones(40)))]
+    >>> data = (np.ones((40, 3)), np.ones(40))
+    >>> [x.shape for x, _, _ in iterate_batches(data)]
     [(32, 3), (8, 3)]
 
     Args:

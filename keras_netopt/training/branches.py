@@ -86,7 +86,7 @@ def call_if(
     return outputs, loss if has_losses else None
 
 
-def pure(layer: keras.Layer) -> Callable[[Any], Any]:
+def make_stateless(layer: keras.Layer) -> Callable[[Any], Any]:
     """Returns a function that calls a layer and leaves no trace.
 
     For the inside of loops, out of which JAX lets nothing but values: what
@@ -98,7 +98,7 @@ def pure(layer: keras.Layer) -> Callable[[Any], Any]:
     >>> from keras import ops
     >>> dense = keras.layers.Dense(1, activity_regularizer="l2")
     >>> dense.build((1, 2))
-    >>> pure(dense)(ops.ones((1, 2))).shape == (1, 1), dense.losses
+    >>> make_stateless(dense)(ops.ones((1, 2))).shape == (1, 1), dense.losses
     (True, [])
 
     Args:

@@ -50,8 +50,8 @@ class CallbackMixin(CapturedArguments):
             ValueError: If `must_follow` or `conflicts_with` is violated.
         """
         order.refuse_conflicts(self, callbacks, self.conflicts_with)
-        order.require_after(self, callbacks, self.must_follow)
-        early = order.misplaced(
+        order.require_order(self, callbacks, self.must_follow)
+        early = order.find_misplaced(
             self, callbacks, self.should_precede, after=False
         )
         if early:

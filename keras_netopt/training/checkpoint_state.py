@@ -109,7 +109,7 @@ class CheckpointState(_KerasSaveable):
         """
         model, random = self._model(), self._loaded.pop(_RANDOM, None)
         if random is not None and model is not None:
-            randomness.restore(model, random[1])
+            randomness.restore_random_state(model, random[1])
             if repeat_in_fit:
                 self._repeated = (int(model.optimizer.iterations), random[1])
 
@@ -119,7 +119,7 @@ class CheckpointState(_KerasSaveable):
         self._repeated = None
         if repeated is not None and model is not None:
             if int(model.optimizer.iterations) == repeated[0]:
-                randomness.restore(model, repeated[1])
+                randomness.restore_random_state(model, repeated[1])
 
     def read(self, path: str | os.PathLike[str]) -> None:
         """Reads our group of a saved file, and nothing else of it.
@@ -153,7 +153,7 @@ class CheckpointState(_KerasSaveable):
         model = self._model()
         states = {name: e.save_state() for name, e in self.states.items()}
         if model is not None:
-            states[_RANDOM] = ({}, randomness.capture(model))
+            states[_RANDOM] = ({}, randomness.capture_random_state(model))
         meta: dict[str, Any] = {}
         for name, (facts, arrays) in states.items():
             meta[name] = {"facts": facts, "arrays": list(arrays)}

@@ -28,10 +28,10 @@ class MaskConstraint:
         """Returns the weight with masked positions set to +0.0."""
         if self.inner is not None:
             weight = self.inner(weight)
-        return keep(self.mask, ops.convert_to_tensor(weight))
+        return apply_mask(self.mask, ops.convert_to_tensor(weight))
 
 
-def keep(mask: Any, tensor: Any) -> Any:
+def apply_mask(mask: Any, tensor: Any) -> Any:
     """Zeroes a tensor where the mask is false.
 
     `where` and not a product: no -0.0, and neither NaN nor infinity survives

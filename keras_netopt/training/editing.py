@@ -7,7 +7,11 @@ from typing import Any
 
 import keras
 
-from keras_netopt.training.backend import commit, refresh, sync
+from keras_netopt.training.backend import (
+    commit_variables,
+    reset_compiled_functions,
+    sync_variables,
+)
 from keras_netopt.training.checkpoint_state import CheckpointState
 
 _ATTRIBUTE = "_netopt_editing"
@@ -39,7 +43,7 @@ def editing(model: keras.Model) -> Iterator[EditRecord]:
     if open_record is not None:
         yield open_record
         return
-    sync(model)
+    sync_variables(model)
     _tell(model, "before_edit")
     record = EditRecord()
     object.__setattr__(model, _ATTRIBUTE, record)
@@ -51,8 +55,8 @@ def editing(model: keras.Model) -> Iterator[EditRecord]:
         object.__delattr__(model, _ATTRIBUTE)
         if record.changes or not is_whole:
             # An edit that was taken back has made new variables too.
-            commit(model)
-            refresh(model)
+            commit_variables(model)
+            reset_compiled_functions(model)
         if record.changes:
             _tell(model, "after_edit")
 

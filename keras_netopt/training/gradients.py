@@ -10,7 +10,7 @@ from keras import ops
 Loss = Callable[[list[Any]], Any]
 
 
-def gradients(
+def compute_gradients(
     model: keras.Model,
     x: Any,
     y: Any = None,
@@ -33,7 +33,7 @@ def gradients(
     ... )
     >>> model.compile(loss="mse")
     >>> model.set_weights([np.array([[1.0], [2.0]])])
-    >>> gradients(model, np.array([[1.0, 1.0]]), np.array([[1.0]]))
+    >>> compute_gradients(model, np.array([[1.0, 1.0]]), np.array([[1.0]]))
     [array([[4.],
            [4.]], dtype=float32)]
 

@@ -13,12 +13,12 @@ from keras.src.models.functional import Functional
 
 from keras_netopt.training.symbolic import (
     as_spec,
+    fix_batch_axis,
     input_specs,
     is_static,
-    one_sample,
+    preserve_layer_history,
     record_layer_calls,
-    symbolic_function,
-    untouched,
+    trace_operation,
 )
 
 CONV_RECURRENT = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
@@ -165,7 +165,7 @@ def graph_nodes(
     """
     specs = input_specs(model, input_shape=input_shape)
     walker = _Walker(enter)
-    with untouched(model):
+    with preserve_layer_history(model):
         outputs = walker.enter_operation(
             model, tuple(specs), {}, _Scope((model,))
         )
@@ -271,7 +271,7 @@ class _Walker:
         scope: _Scope,
     ) -> Any:
         """The inside of `operation`, which is the innermost owner."""
-        args, kwargs = keras.tree.map_structure(one_sample, (args, kwargs))
+        args, kwargs = keras.tree.map_structure(fix_batch_axis, (args, kwargs))
         if type(operation).call is keras.Sequential.call:
             return self._sequential(operation, args, scope)
         if type(operation).call is Functional.call:
@@ -352,7 +352,7 @@ class _Walker:
         """Calls on symbolic tensors and replays the ops that were recorded."""
         start = len(self.nodes)
         try:
-            function, inputs = symbolic_function(operation, args, kwargs)
+            function, inputs = trace_operation(operation, args, kwargs)
             return function._run_through_graph(
                 inputs, operation_fn=lambda op: self._bound(op, scope)
             )

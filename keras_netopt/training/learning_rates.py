@@ -5,16 +5,16 @@ from typing import Any
 import keras
 
 
-def settable_rate(optimizer: Any) -> keras.Variable | None:
+def find_learning_rate_variable(optimizer: Any) -> keras.Variable | None:
     """Finds the variable that holds an optimizer's learning rate.
 
     Example:
 
     >>> import keras
-    >>> float(settable_rate(keras.optimizers.SGD(0.5)).value)
+    >>> float(find_learning_rate_variable(keras.optimizers.SGD(0.5)).value)
     0.5
     >>> decay = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
-    >>> settable_rate(keras.optimizers.SGD(decay)) is None
+    >>> find_learning_rate_variable(keras.optimizers.SGD(decay)) is None
     True
 
     Args:
@@ -29,14 +29,14 @@ def settable_rate(optimizer: Any) -> keras.Variable | None:
     return rate if isinstance(rate, keras.Variable) else None
 
 
-def describe(optimizer: Any) -> str:
+def describe_optimizer(optimizer: Any) -> str:
     """Names an optimizer and what gives its learning rate.
 
     Example:
 
     >>> import keras
     >>> decay = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
-    >>> describe(keras.optimizers.SGD(decay))
+    >>> describe_optimizer(keras.optimizers.SGD(decay))
     'SGD(learning_rate=ExponentialDecay)'
 
     Args:

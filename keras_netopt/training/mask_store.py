@@ -8,9 +8,13 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.training import optimizers
-from keras_netopt.training.backend import commit, refresh, sync
+from keras_netopt.training.backend import (
+    commit_variables,
+    reset_compiled_functions,
+    sync_variables,
+)
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
-from keras_netopt.training.constraint import MaskConstraint, keep
+from keras_netopt.training.constraint import MaskConstraint, apply_mask
 from keras_netopt.training.mask_file import unpack_mask, variables_by_name
 from keras_netopt.training.override_method import override_method
 
@@ -39,7 +43,7 @@ class MaskStore:
     def __init__(self, model: keras.Model) -> None:
         self._model = model
         self._optimizer = model.optimizer
-        self._owner = optimizers.innermost(model.optimizer)
+        self._owner = optimizers.innermost_optimizer(model.optimizer)
         self._variables: dict[str, Any] = {}
         self._masks: dict[str, Any] = {}
         self._statistics: dict[str, Any] = {}
@@ -81,7 +85,7 @@ class MaskStore:
         Returns:
             The store of the model, the only one it has.
         """
-        optimizers.build(model)
+        optimizers.build_optimizer(model)
         store, old = cls.of(model), None
         if store is not None and store._optimizer is not model.optimizer:
             store, old = None, store
@@ -96,8 +100,8 @@ class MaskStore:
         for key, variable in variables.items():
             changed |= store._add(key, variable, accumulate)
         if changed:
-            commit(model)
-            refresh(model, inference=False)
+            commit_variables(model)
+            reset_compiled_functions(model, inference=False)
         return store
 
     @property
@@ -129,11 +133,11 @@ class MaskStore:
 
     def reset_statistics(self, keys: Iterable[str]) -> None:
         """Sets the gathered statistics of some variables back to zero."""
-        sync(self._model)
+        sync_variables(self._model)
         for key in keys:
             statistic = self._statistics[key]
             statistic.assign(ops.zeros(statistic.shape, statistic.dtype))
-        commit(self._model)
+        commit_variables(self._model)
 
     def assign(self, masks: Mapping[str, np.ndarray]) -> None:
         """Puts masks in force: weights and optimizer slots become zero there.
@@ -141,11 +145,11 @@ class MaskStore:
         Args:
             masks: Boolean arrays by key, in the variables' shapes.
         """
-        sync(self._model)
+        sync_variables(self._model)
         for key, mask in masks.items():
             self._masks[key].assign(mask)
             self._clean(key)
-        commit(self._model)
+        commit_variables(self._model)
 
     def project(self, *, slots: bool = True) -> None:
         """Zeroes masked weights, whatever wrote there.
@@ -154,7 +158,7 @@ class MaskStore:
             slots: Whether optimizer slots are zeroed too, as they must be
                 after a file was loaded into them. Defaults to `True`.
         """
-        sync(self._model)
+        sync_variables(self._model)
         for key in self._masks:
             self._clean(key, slots=slots)
 
@@ -165,7 +169,7 @@ class MaskStore:
 
     def detach(self) -> None:
         """Removes masks, hooks and constraints; weights stay as they are."""
-        sync(self._model)
+        sync_variables(self._model)
         for undo in self._undos:
             undo()
         for key, variable in self._variables.items():
@@ -175,7 +179,7 @@ class MaskStore:
             optimizers.remove_variable(self._owner, statistic)
         CheckpointState.of(self._model).states.pop(ENTRY, None)
         if self._optimizer is self._model.optimizer:
-            refresh(self._model, inference=False)
+            reset_compiled_functions(self._model, inference=False)
 
     def memory(self) -> Memory:
         """Reads masks and statistics before an edit, for `remap`."""
@@ -231,7 +235,7 @@ class MaskStore:
         Raises:
             ValueError: If the model has fewer weights, or of another size.
         """
-        sync(self._model)
+        sync_variables(self._model)
         found = variables_by_name(self._model, state)
         new = {k: v for k, v in found.items() if k not in self._masks}
         MaskStore.attach(self._model, new)
@@ -247,7 +251,7 @@ class MaskStore:
     def _read_all(
         self, variables: dict[str, Any], keys: Iterable[str] | None
     ) -> Arrays:
-        sync(self._model)
+        sync_variables(self._model)
         chosen = variables if keys is None else keys
         return {key: _read(variables[key]) for key in chosen}
 
@@ -276,7 +280,7 @@ class MaskStore:
             statistic.assign(
                 self._accumulate[key](statistic, variable, gradient)
             )
-        return keep(self._masks[key], gradient)
+        return apply_mask(self._masks[key], gradient)
 
     def _is_ours(self, variable: Any) -> bool:
         return any(variable is v for v in self.variables)
@@ -341,9 +345,11 @@ class MaskStore:
 
     def _clean(self, key: str, *, slots: bool = True) -> None:
         variable, mask = self._variables[key], self._masks[key]
-        found = optimizers.slots_of(self._optimizer, variable) if slots else ()
+        found = (
+            optimizers.find_slots(self._optimizer, variable) if slots else ()
+        )
         for target in (variable, *found):
-            target.assign(keep(mask, ops.convert_to_tensor(target)))
+            target.assign(apply_mask(mask, ops.convert_to_tensor(target)))
 
 
 def _read(variable: Any) -> np.ndarray:

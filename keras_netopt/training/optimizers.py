@@ -17,7 +17,7 @@ Undo = Callable[[], None]
 NOT_SLOTS = ("_variables", "_trainable_variables", "_inner_optimizers")
 
 
-def innermost(optimizer: Any) -> Any:
+def innermost_optimizer(optimizer: Any) -> Any:
     """Returns the optimizer whose `apply` sees unscaled gradients.
 
     Args:
@@ -33,7 +33,7 @@ def innermost(optimizer: Any) -> Any:
     return optimizer
 
 
-def chain(optimizer: Any) -> list[Any]:
+def optimizer_chain(optimizer: Any) -> list[Any]:
     """Lists an optimizer and those it wraps, outermost first."""
     found = [optimizer]
     while hasattr(optimizer, "inner_optimizer"):
@@ -42,9 +42,9 @@ def chain(optimizer: Any) -> list[Any]:
     return found
 
 
-def all_owners(optimizer: Any) -> Iterator[Any]:
+def all_optimizers(optimizer: Any) -> Iterator[Any]:
     """Yields an optimizer and every one that it wraps, outermost first."""
-    for one in chain(optimizer):
+    for one in optimizer_chain(optimizer):
         yield one
         yield from getattr(one, "_inner_optimizers", ())
 
@@ -60,7 +60,7 @@ def slot_lists(optimizer: Any) -> Iterator[tuple[str, list[Any]]]:
             yield name, value
 
 
-def build(model: keras.Model) -> None:
+def build_optimizer(model: keras.Model) -> None:
     """Creates the slots of the model's optimizer where they are missing."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -104,7 +104,7 @@ def set_variables(optimizer: Any, variables: list[Any]) -> None:
     tracker.stored_ids["variables"] = {id(v) for v in variables}
 
 
-def slots_of(optimizer: Any, variable: Any) -> list[Any]:
+def find_slots(optimizer: Any, variable: Any) -> list[Any]:
     """Finds the optimizer slots that hold one number a weight.
 
     Momentum, velocity, moving averages and gradient accumulators are lists
@@ -119,7 +119,7 @@ def slots_of(optimizer: Any, variable: Any) -> list[Any]:
         The slots of the variable's own shape, in a stable order.
     """
     found: list[Any] = []
-    for owner in _owners(innermost(optimizer)):
+    for owner in _owners(innermost_optimizer(optimizer)):
         index = owner._trainable_variables_indices.get(owner._var_key(variable))
         if index is None:
             continue
@@ -159,7 +159,7 @@ def hide_variables(
         The undo functions.
     """
     undos = []
-    for owner in chain(optimizer):
+    for owner in optimizer_chain(optimizer):
         save, load = _saving_hooks(owner, is_ours)
         undos.append(override_method(owner, "save_own_variables", save))
         undos.append(override_method(owner, "load_own_variables", load))

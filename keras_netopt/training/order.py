@@ -30,7 +30,7 @@ def active_callbacks() -> list[Any]:
     return []
 
 
-def ending_epoch() -> tuple[int, dict[str, Any]] | None:
+def find_ending_epoch() -> tuple[int, dict[str, Any]] | None:
     """Finds the epoch whose end Keras is telling the callbacks right now.
 
     Returns:
@@ -48,7 +48,7 @@ def ending_epoch() -> tuple[int, dict[str, Any]] | None:
     return None
 
 
-def fit_arguments(model: Any) -> dict[str, Any]:
+def find_fit_arguments(model: Any) -> dict[str, Any]:
     """Finds what `fit` was called with, which Keras tells no callback.
 
     Args:
@@ -68,16 +68,16 @@ def fit_arguments(model: Any) -> dict[str, Any]:
     return {}
 
 
-def matches(callback: Any, rule: str) -> bool:
+def matches_rule(callback: Any, rule: str) -> bool:
     """Returns whether an order rule names a callback.
 
     Example:
 
     >>> import keras
     >>> early = keras.callbacks.EarlyStopping(restore_best_weights=True)
-    >>> matches(early, "EarlyStopping(restore_best_weights=True)")
+    >>> matches_rule(early, "EarlyStopping(restore_best_weights=True)")
     True
-    >>> matches(keras.callbacks.History(), "EarlyStopping")
+    >>> matches_rule(keras.callbacks.History(), "EarlyStopping")
     False
 
     Args:
@@ -104,7 +104,7 @@ def matches(callback: Any, rule: str) -> bool:
     return key is None or str(getattr(callback, key, None)) == match["value"]
 
 
-def misplaced(
+def find_misplaced(
     piece: Any, callbacks: Sequence[Any], rules: Sequence[str], *, after: bool
 ) -> list[Any]:
     """Finds the callbacks on the wrong side of a piece.
@@ -120,10 +120,10 @@ def misplaced(
     """
     where = next(i for i, c in enumerate(callbacks) if c is piece)
     wrong = callbacks[where + 1 :] if after else callbacks[:where]
-    return [c for c in wrong if any(matches(c, rule) for rule in rules)]
+    return [c for c in wrong if any(matches_rule(c, rule) for rule in rules)]
 
 
-def require_after(
+def require_order(
     piece: Any, callbacks: Sequence[Any], rules: Sequence[str]
 ) -> None:
     """Refuses a list in which a piece stands before what it must follow.
@@ -137,14 +137,14 @@ def require_after(
         ValueError: If one of them stands behind the piece; the text has the
             right list.
     """
-    late = misplaced(piece, callbacks, rules, after=True)
+    late = find_misplaced(piece, callbacks, rules, after=True)
     if late:
         raise ValueError(
             f"{type(piece).__name__} must come after "
             f"{', '.join(type(c).__name__ for c in late)}, which would "
             "otherwise undo its work. Use callbacks="
-            f"{right_order(piece, callbacks, late)}. Received: "
-            f"callbacks={right_order(piece, callbacks, [])}"
+            f"{format_order(piece, callbacks, late)}. Received: "
+            f"callbacks={format_order(piece, callbacks, [])}"
         )
 
 
@@ -161,17 +161,19 @@ def refuse_conflicts(
     Raises:
         ValueError: If one of them is there.
     """
-    wrong = [c for c in callbacks if any(matches(c, rule) for rule in rules)]
+    wrong = [
+        c for c in callbacks if any(matches_rule(c, rule) for rule in rules)
+    ]
     if wrong:
         own, others = type(piece).__name__, (type(c).__name__ for c in wrong)
         raise ValueError(
             f"{own} cannot be in one fit with {', '.join(others)}: give each "
             "a fit of its own. "
-            f"Received: callbacks={right_order(piece, callbacks, [])}"
+            f"Received: callbacks={format_order(piece, callbacks, [])}"
         )
 
 
-def right_order(
+def format_order(
     piece: Any, callbacks: Sequence[Any], first: Sequence[Any]
 ) -> str:
     """Writes the callback list with some callbacks moved before a piece."""

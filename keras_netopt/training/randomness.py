@@ -42,7 +42,7 @@ def set_seed(seed: int) -> None:
         torch.manual_seed(seed)
 
 
-def capture(model: keras.Model) -> dict[str, np.ndarray]:
+def capture_random_state(model: keras.Model) -> dict[str, np.ndarray]:
     """Reads every seed state of a model, and torch's global generator.
 
     Args:
@@ -62,12 +62,14 @@ def capture(model: keras.Model) -> dict[str, np.ndarray]:
     return state
 
 
-def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
-    """Puts back what `capture` read; entries that do not fit are left.
+def restore_random_state(
+    model: keras.Model, state: dict[str, np.ndarray]
+) -> None:
+    """Restores a captured random state; entries of other shapes are skipped.
 
     Args:
         model: The model that was captured, or its twin.
-        state: What `capture` returned.
+        state: What `capture_random_state` returned.
     """
     for i, variable in enumerate(_seed_states(model)):
         value = state.get(f"seed{i}")
@@ -80,7 +82,7 @@ def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
+def preserve_random_state() -> Iterator[None]:
     """Lets `predict` run without moving torch's global generator.
 
     torch draws a number for every pass over data, so dropout in a training

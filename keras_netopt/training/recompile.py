@@ -8,7 +8,11 @@ from typing import Any
 import keras
 
 from keras_netopt.training import optimizers
-from keras_netopt.training.backend import commit, refresh, sync
+from keras_netopt.training.backend import (
+    commit_variables,
+    reset_compiled_functions,
+    sync_variables,
+)
 from keras_netopt.training.mask_store import MaskStore
 
 
@@ -35,23 +39,25 @@ def recompile_keeping_state(model: keras.Model) -> None:
     Args:
         model: A compiled, built model.
     """
-    sync(model)
+    sync_variables(model)
     old = model.optimizer
     running = getattr(model, "train_function", None) is not None
     new = type(old).from_config(old.get_config())
     model.compile(optimizer=new, **_compile_arguments(model))
-    optimizers.build(model)
+    optimizers.build_optimizer(model)
     for before, after in zip(
-        optimizers.chain(old), optimizers.chain(new), strict=True
+        optimizers.optimizer_chain(old),
+        optimizers.optimizer_chain(new),
+        strict=True,
     ):
         _copy_state(before, after)
     if MaskStore.of(model) is not None:
         MaskStore.attach(model, {})
-    commit(model)
+    commit_variables(model)
     if running:
         any_model: Any = model
         any_model.make_train_function(force=True)
-    refresh(model)
+    reset_compiled_functions(model)
 
 
 def _compile_arguments(model: Any) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Recording:
     calls: tuple[RecordedCall, ...]
 
 
-def record(
+def record_calls(
     model: keras.Model, *, enter: Collection[keras.Operation] = ()
 ) -> Recording:
     """Calls every layer of a graph model again, on fresh inputs.
@@ -69,7 +69,7 @@ def record(
     >>> model = keras.Sequential(
     ...     [keras.Input((4,)), keras.layers.Dense(3, name="fc")]
     ... )
-    >>> [call.path for call in record(model).calls]
+    >>> [call.path for call in record_calls(model).calls]
     ['fc']
 
     Args:
@@ -111,7 +111,7 @@ def as_graph(model: Any) -> Any:
     return graph
 
 
-def run(calls: Iterable[RecordedCall], tensors: Tensors) -> Tensors:
+def run_calls(calls: Iterable[RecordedCall], tensors: Tensors) -> Tensors:
     """Makes recorded calls again on other tensors.
 
     Args:

@@ -34,8 +34,8 @@ def check_optimizer(model: keras.Model, *, zero_outgoing: bool) -> None:
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         return
-    for one in optimizers.all_owners(optimizer):
-        name = kinds.known_class(one)
+    for one in optimizers.all_optimizers(optimizer):
+        name = kinds.find_known_class(one)
         reason = kinds.REFUSED.get(name or "")
         if reason is None and zero_outgoing:
             reason = kinds.REFUSED_WITH_ZERO_OUTGOING.get(name or "")

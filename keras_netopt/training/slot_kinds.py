@@ -67,12 +67,12 @@ REFUSED_WITH_ZERO_OUTGOING = {
 }
 
 
-def known_class(optimizer: Any) -> str | None:
+def find_known_class(optimizer: Any) -> str | None:
     """Returns the name of the Keras class that an optimizer is made of.
 
     Example:
 
-    >>> known_class(keras.optimizers.AdamW())
+    >>> find_known_class(keras.optimizers.AdamW())
     'Adam'
 
     Args:
@@ -89,12 +89,12 @@ def known_class(optimizer: Any) -> str | None:
     return None
 
 
-def kinds_of(optimizer: Any) -> dict[str, str]:
+def find_slot_kinds(optimizer: Any) -> dict[str, str]:
     """Returns the kinds of an optimizer's slots by attribute.
 
     Example:
 
-    >>> kinds_of(keras.optimizers.Lion())["_momentums"]
+    >>> find_slot_kinds(keras.optimizers.Lion())["_momentums"]
     'gradient'
 
     Args:
@@ -103,5 +103,5 @@ def kinds_of(optimizer: Any) -> dict[str, str]:
     Returns:
         A dictionary; slots of a class of one's own are missing in it.
     """
-    own = KINDS.get(known_class(optimizer) or "", {})
+    own = KINDS.get(find_known_class(optimizer) or "", {})
     return {**OF_EVERY_OPTIMIZER, **own}

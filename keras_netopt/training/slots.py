@@ -17,7 +17,7 @@ from keras import ops
 
 from keras_netopt.training import optimizers
 from keras_netopt.training import slot_kinds as kinds
-from keras_netopt.training.backend import sync
+from keras_netopt.training.backend import sync_variables
 from keras_netopt.training.mask_store import MaskStore, Memory
 from keras_netopt.training.slot_checks import (
     check_distribution,
@@ -29,7 +29,7 @@ __all__ = [
     "Slots",
     "check_distribution",
     "check_optimizer",
-    "restore",
+    "restore_slots",
     "capture_slots",
 ]
 
@@ -105,23 +105,25 @@ def capture_slots(model: keras.Model) -> Slots | None:
         model: The model, before its variables change.
 
     Returns:
-        The state for `restore`; `None` where the model is not compiled or its
-        optimizer not built: there is nothing to carry over.
+        The state for `restore_slots`; `None` if the model is not compiled or
+        its optimizer is not built.
     """
     optimizer = getattr(model, "optimizer", None)
     store = MaskStore.of(model)
     is_built = optimizer is not None and optimizer.built
     if store is None and not is_built:
         return None
-    sync(model)
+    sync_variables(model)
     ours = {id(v) for v in store.variables} if store is not None else set()
     memory = store.memory() if store is not None else {}
-    owners = optimizers.all_owners(optimizer) if is_built else ()
+    owners = optimizers.all_optimizers(optimizer) if is_built else ()
     states = tuple(_owner(one, model, ours) for one in owners)
     return Slots(optimizer, states, memory)
 
 
-def restore(model: keras.Model, slots: Slots, map_slot: MapSlot) -> SlotReport:
+def restore_slots(
+    model: keras.Model, slots: Slots, map_slot: MapSlot
+) -> SlotReport:
     """Brings the optimizer in order after the variables have changed.
 
     It is built anew for the variables that are trainable now, so that the
@@ -316,7 +318,7 @@ def _write(owner: _Owner, map_slot: MapSlot, report: _Tally) -> None:
         now = getattr(optimizer, name, None)
         if isinstance(now, keras.Variable) and now.shape == variable.shape:
             now.assign(value)
-    table = kinds.kinds_of(optimizer)
+    table = kinds.find_slot_kinds(optimizer)
     for name, values in optimizers.slot_lists(optimizer):
         if name not in table:
             report.guessed.add(name)

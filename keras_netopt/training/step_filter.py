@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import keras
 
 from keras_netopt.training.counter_random import uniform
-from keras_netopt.training.optimizers import all_owners
+from keras_netopt.training.optimizers import all_optimizers
 from keras_netopt.training.override_method import override_method
 
 Forward = Callable[[Any], Any]
@@ -155,7 +155,7 @@ class StepFilter:
 
 def _place(optimizer: Any) -> int:
     """Where the counter of steps is among the optimizer's variables."""
-    counter = list(all_owners(optimizer))[-1]._iterations
+    counter = list(all_optimizers(optimizer))[-1]._iterations
     return next(i for i, v in enumerate(optimizer.variables) if v is counter)
 
 

@@ -109,7 +109,7 @@ def _flat_shapes(structure: Any) -> list[tuple[int | None, ...]]:
     return shapes
 
 
-def symbolic_function(
+def trace_operation(
     operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Any, list[Any]]:
     """Records what `operation.call` does to symbolic tensors.
@@ -141,7 +141,7 @@ def symbolic_function(
     return keras.Function(fresh, outputs), inputs
 
 
-def one_sample(leaf: Any) -> Any:
+def fix_batch_axis(leaf: Any) -> Any:
     """A free batch axis becomes 1; anything else stays."""
     if not isinstance(leaf, keras.KerasTensor):
         return leaf
@@ -207,7 +207,7 @@ def record_layer_calls() -> Iterator[list[LayerCall]]:
 
 
 @contextlib.contextmanager
-def untouched(model: keras.Model) -> Iterator[None]:
+def preserve_layer_history(model: keras.Model) -> Iterator[None]:
     """Leaves no trace of symbolic calls in a model or in name counters."""
     histories = [
         history

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 
 from keras_netopt.training import randomness
-from keras_netopt.training.backend import sync
+from keras_netopt.training.backend import sync_variables
 
 _RANDOM = "random "
 
 
-def capture(model: keras.Model) -> dict[str, np.ndarray]:
+def capture_training_state(model: keras.Model) -> dict[str, np.ndarray]:
     """Copies weights, optimizer variables and random state of a model.
 
     Example:
@@ -20,9 +20,9 @@ def capture(model: keras.Model) -> dict[str, np.ndarray]:
     >>> import numpy as np
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> model.compile("sgd", "mse")
-    >>> before, state = model.get_weights(), capture(model)
+    >>> before, state = model.get_weights(), capture_training_state(model)
     >>> _ = model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
-    >>> restore(model, state)
+    >>> restore_training_state(model, state)
     >>> all(map(np.array_equal, before, model.get_weights()))
     True
 
@@ -30,9 +30,9 @@ def capture(model: keras.Model) -> dict[str, np.ndarray]:
         model: A compiled, built model.
 
     Returns:
-        Arrays by name, for `restore`.
+        Arrays by name, for `restore_training_state`.
     """
-    sync(model)
+    sync_variables(model)
     variables: dict[str, Any] = {
         f"weight {i}": variable for i, variable in enumerate(model.variables)
     }
@@ -41,13 +41,15 @@ def capture(model: keras.Model) -> dict[str, np.ndarray]:
         name: np.array(keras.ops.convert_to_numpy(variable))
         for name, variable in variables.items()
     }
-    for name, value in randomness.capture(model).items():
+    for name, value in randomness.capture_random_state(model).items():
         state[_RANDOM + name] = value
     return state
 
 
-def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
-    """Writes what `capture` copied.
+def restore_training_state(
+    model: keras.Model, state: dict[str, np.ndarray]
+) -> None:
+    """Writes what `capture_training_state` copied.
 
     Optimizer variables go by their place. Where their number has changed,
     since layers were frozen, those that are left go by their path.
@@ -55,9 +57,9 @@ def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
     Args:
         model: The model that was copied, perhaps compiled anew since, or its
             twin in another process.
-        state: What `capture` returned.
+        state: What `capture_training_state` returned.
     """
-    sync(model)
+    sync_variables(model)
     for i, variable in enumerate(model.variables):
         variable.assign(state[f"weight {i}"])
     saved = {k: v for k, v in state.items() if k.startswith("optimizer ")}
@@ -73,7 +75,7 @@ def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
         for name, value in state.items()
         if name.startswith(_RANDOM)
     }
-    randomness.restore(model, random)
+    randomness.restore_random_state(model, random)
 
 
 def _optimizer_variables(model: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from keras import layers, ops
 
 from keras_netopt.callbacks import ParameterScheduler
 from keras_netopt.layers import MixtureOfDepths
-from keras_netopt.training.gradients import gradients
+from keras_netopt.training.gradients import compute_gradients
 
 STEPS, WIDTH = 8, 4
 
@@ -65,7 +65,9 @@ def test_gradients_reach_router_and_block(sequences):
     model = keras.Model(inputs, layer(inputs))
     model.compile("sgd", "mse")
 
-    for gradient in gradients(model, sequences, np.ones_like(sequences)):
+    for gradient in compute_gradients(
+        model, sequences, np.ones_like(sequences)
+    ):
         assert np.abs(gradient).max() > 0
 
 

@@ -4,7 +4,7 @@ import pytest
 from keras import layers, ops
 
 from keras_netopt.layers import SkipGate
-from keras_netopt.training.gradients import gradients
+from keras_netopt.training.gradients import compute_gradients
 
 
 def to_numpy(tensor):
@@ -44,7 +44,7 @@ def test_the_gate_is_binary_and_has_a_gradient(x):
     model = keras.Model(inputs, layers.Dense(1)(layer(inputs)))
     model.compile("sgd", "mse")
     gate = to_numpy(layer._gate_values(ops.convert_to_tensor(x)))
-    found = gradients(model, x, np.ones((16, 1)))
+    found = compute_gradients(model, x, np.ones((16, 1)))
 
     assert set(gate) <= {0.0, 1.0}
     assert all(np.abs(g).max() > 0 for g in found[: len(layer.weights) - 3])

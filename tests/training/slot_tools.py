@@ -7,8 +7,8 @@ from keras_netopt.surgery.edits.edit import apply
 from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training import variable_keys
-from keras_netopt.training.backend import sync
-from keras_netopt.training.optimizers import all_owners, slot_lists
+from keras_netopt.training.backend import sync_variables
+from keras_netopt.training.optimizers import all_optimizers, slot_lists
 
 optimizers = keras.optimizers
 EMA = {"_model_variables_moving_average": "weight"}
@@ -94,7 +94,7 @@ def fill(model):
     """Gives every slot numbers above 0 and says what they are."""
     rng = np.random.default_rng(0)
     held = {}
-    for owner in all_owners(model.optimizer):
+    for owner in all_optimizers(model.optimizer):
         owner._iterations.assign(7)
         for name, values in slot_lists(owner):
             for variable, slot in zip(
@@ -129,7 +129,7 @@ def cut_and_grow(model):
 def now(model):
     return {
         (name, id(variable)): array_of(slot)
-        for owner in all_owners(model.optimizer)
+        for owner in all_optimizers(model.optimizer)
         for name, values in slot_lists(owner)
         for variable, slot in zip(
             owner._trainable_variables, values, strict=True
@@ -150,7 +150,7 @@ def assert_like_reloaded(model, path):
 def assert_trains(model, toy_data):
     before = model.get_weights()
     model.fit(*toy_data, batch_size=16, epochs=5, verbose=0)
-    sync(model)
+    sync_variables(model)
     assert all(np.isfinite(w).all() for w in model.get_weights())
     assert all(np.isfinite(a).all() for a in now(model).values())
     for old, new in zip(before, model.get_weights(), strict=True):

@@ -84,16 +84,16 @@ def test_the_random_state_is_restored_when_asked_for(
 ):
     x, y = toy_data
     carried.fit(x, y, epochs=1, verbose=0)
-    before = randomness.capture(carried)
+    before = randomness.capture_random_state(carried)
     carried.save_weights(tmp_path / "m.weights.h5")
     carried.fit(x, y, epochs=1, verbose=0)
-    moved = randomness.capture(carried)
+    moved = randomness.capture_random_state(carried)
     carried.load_weights(tmp_path / "m.weights.h5")
     state = CheckpointState.of(carried)
     state.take_loaded("notes")
-    untouched = randomness.capture(carried)
+    untouched = randomness.capture_random_state(carried)
     state.restore_random()
-    after = randomness.capture(carried)
+    after = randomness.capture_random_state(carried)
 
     assert any(not np.array_equal(moved[k], before[k]) for k in before)
     for name, value in before.items():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_netopt.training.gradients import gradients
+from keras_netopt.training.gradients import compute_gradients
 
 L = keras.layers
 
@@ -54,13 +54,13 @@ def model():
 
 
 def test_same_numbers_on_every_backend(model, batch):
-    found = gradients(model, *batch)
+    found = compute_gradients(model, *batch)
     norms = [float(np.sqrt((g.astype("f8") ** 2).sum())) for g in found]
     assert norms == pytest.approx(NORMS, rel=2e-6)
 
 
 def test_equal_to_finite_differences(model, batch):
-    found = gradients(model, *batch)
+    found = compute_gradients(model, *batch)
     kernel = model.layers[0].kernel
     start = values([kernel])[0]
     for index in ((0, 0), (2, 3), (4, 5)):
@@ -80,7 +80,7 @@ def test_linear_model_in_closed_form():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(7, 3)), rng.normal(size=(7, 2))
     (weights,) = net.get_weights()
-    (found,) = gradients(net, x, y)
+    (found,) = compute_gradients(net, x, y)
     expected = 2 * x.T @ (x @ weights - y) / y.size
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
@@ -90,8 +90,8 @@ def test_sample_weights_count():
     net.compile(loss="mse")
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 1))
-    only_first = gradients(net, x, y, np.array([4.0, 0, 0, 0]))[0]
-    alone = gradients(net, x[:1], y[:1])[0]
+    only_first = compute_gradients(net, x, y, np.array([4.0, 0, 0, 0]))[0]
+    alone = compute_gradients(net, x[:1], y[:1])[0]
     np.testing.assert_allclose(only_first, alone, rtol=1e-5, atol=1e-7)
 
 
@@ -103,7 +103,7 @@ def test_the_model_is_left_as_it_was(model, batch):
         *model.optimizer.variables,
     ]
     before = values(everything)
-    gradients(model, *batch)
+    compute_gradients(model, *batch)
     for old, new in zip(before, values(everything), strict=True):
         assert np.array_equal(old, new)
 
@@ -121,21 +121,23 @@ def test_a_layer_that_counts_its_calls_is_left_as_it_was():
 
     net = keras.Sequential([keras.Input((3,)), L.Dense(2), Counter()])
     net.compile(loss="mse")
-    gradients(net, np.ones((2, 3)), np.ones((2, 2)))
+    compute_gradients(net, np.ones((2, 3)), np.ones((2, 2)))
     assert float(ops.convert_to_numpy(net.layers[-1].count)) == 0.0
 
 
 def test_chosen_variables_only(model, batch):
     first, last = model.layers[0].kernel, model.layers[-1].bias
-    found = gradients(model, *batch, variables=[last, first])
-    everything = gradients(model, *batch)
+    found = compute_gradients(model, *batch, variables=[last, first])
+    everything = compute_gradients(model, *batch)
     np.testing.assert_array_equal(found[0], everything[-1])
     np.testing.assert_array_equal(found[1], everything[0])
 
 
 def test_a_regularized_kernel_that_is_not_chosen_does_no_harm(model, batch):
-    (found,) = gradients(model, *batch, variables=[model.layers[-1].bias])
-    np.testing.assert_array_equal(found, gradients(model, *batch)[-1])
+    (found,) = compute_gradients(
+        model, *batch, variables=[model.layers[-1].bias]
+    )
+    np.testing.assert_array_equal(found, compute_gradients(model, *batch)[-1])
 
 
 def test_variables_the_loss_does_not_reach_get_zeros():
@@ -144,7 +146,9 @@ def test_variables_the_loss_does_not_reach_get_zeros():
     idle = L.Dense(1, use_bias=False, name="idle")(inputs)
     net = keras.Model(inputs, [used, idle])
     net.compile(loss=["mse", None])
-    found = gradients(net, np.ones((2, 3)), [np.ones((2, 1)), np.ones((2, 1))])
+    found = compute_gradients(
+        net, np.ones((2, 3)), [np.ones((2, 1)), np.ones((2, 1))]
+    )
     assert np.abs(found[0]).max() > 0
     assert found[1].tolist() == [[0.0], [0.0], [0.0]]
 
@@ -162,7 +166,9 @@ def test_losses_added_by_layers_and_several_outputs():
         loss={"a": "mse", "b": "mae"}, loss_weights={"a": 0.0, "b": 0.0}
     )
     x = np.array([[1.0, 2.0], [3.0, 4.0]])
-    (found,) = gradients(net, x, {"a": np.ones((2, 2)), "b": np.ones((2, 2))})
+    (found,) = compute_gradients(
+        net, x, {"a": np.ones((2, 2)), "b": np.ones((2, 2))}
+    )
     np.testing.assert_allclose(found, [[12.0, 12.0], [18.0, 18.0]], rtol=1e-6)
 
 
@@ -171,7 +177,9 @@ def test_embeddings_give_dense_gradients():
         [keras.Input((2,), dtype="int32"), L.Embedding(4, 1)]
     )
     net.compile(loss=lambda y, p: ops.sum(p))
-    (found,) = gradients(net, np.array([[0, 2], [2, 2]]), np.zeros((2, 2, 1)))
+    (found,) = compute_gradients(
+        net, np.array([[0, 2], [2, 2]]), np.zeros((2, 2, 1))
+    )
     assert np.argmax(found) == 2
     assert found.ravel()[[1, 3]].tolist() == [0.0, 0.0]
     assert found[2, 0] == pytest.approx(3 * found[0, 0])
@@ -186,7 +194,7 @@ def test_mixed_precision_gradients_are_those_of_the_unscaled_loss():
     )
     (weights,) = net.get_weights()
     x, y = np.ones((4, 3)), np.zeros((4, 2))
-    (found,) = gradients(net, x, y)
+    (found,) = compute_gradients(net, x, y)
     np.testing.assert_allclose(
         found, 2 * x.T @ (x @ weights) / y.size, rtol=1e-2
     )
@@ -195,7 +203,7 @@ def test_mixed_precision_gradients_are_those_of_the_unscaled_loss():
 def test_an_uncompiled_model_raises(batch):
     net = keras.Sequential([keras.Input((5,)), L.Dense(3)], name="raw")
     with pytest.raises(ValueError) as error:
-        gradients(net, *batch)
+        compute_gradients(net, *batch)
     assert str(error.value) == (
         "Argument `model` must be compiled where gradients of its loss are "
         "needed: call `model.compile(loss=...)`. Received: model=<Sequential "
@@ -207,7 +215,7 @@ def test_an_unbuilt_model_raises(batch):
     net = keras.Sequential([L.Dense(3)], name="raw")
     net.compile(loss="mse")
     with pytest.raises(ValueError) as error:
-        gradients(net, *batch)
+        compute_gradients(net, *batch)
     assert str(error.value) == (
         "Argument `model` must be built where gradients of its loss are "
         "needed: call it on a batch. Received: model=<Sequential name=raw, "

@@ -34,14 +34,14 @@ def test_a_rule_means_subclasses_and_one_attribute():
     class Mine(keras.callbacks.EarlyStopping):
         pass
 
-    assert order.matches(Mine(restore_best_weights=True), rule)
-    assert not order.matches(early_stopping(), rule)
-    assert order.matches(early_stopping(), "EarlyStopping")
+    assert order.matches_rule(Mine(restore_best_weights=True), rule)
+    assert not order.matches_rule(early_stopping(), rule)
+    assert order.matches_rule(early_stopping(), "EarlyStopping")
 
 
 def test_an_unreadable_rule_is_refused():
     with pytest.raises(ValueError) as error:
-        order.matches(early_stopping(), "a b")
+        order.matches_rule(early_stopping(), "a b")
 
     assert str(error.value) == (
         'A rule must read "Name" or "Name(attribute=value)". '
@@ -52,13 +52,13 @@ def test_an_unreadable_rule_is_refused():
 def test_misplaced_looks_on_one_side():
     piece, early = Spy(), early_stopping()
 
-    assert order.misplaced(
+    assert order.find_misplaced(
         piece, [piece, early], ["EarlyStopping"], after=True
     ) == [early]
-    assert not order.misplaced(
+    assert not order.find_misplaced(
         piece, [early, piece], ["EarlyStopping"], after=True
     )
-    assert order.misplaced(
+    assert order.find_misplaced(
         piece, [early, piece], ["EarlyStopping"], after=False
     ) == [early]
 
@@ -67,7 +67,7 @@ def test_the_right_order_moves_only_what_must_move():
     piece, early, logger = Spy(), early_stopping(), keras.callbacks.History()
     logger = keras.callbacks.TerminateOnNaN()
 
-    shown = order.right_order(piece, [piece, logger, early], [early])
+    shown = order.format_order(piece, [piece, logger, early], [early])
 
     assert shown == "[EarlyStopping, Spy, TerminateOnNaN]"
 
@@ -77,8 +77,8 @@ def test_what_fit_was_called_with_is_found():
 
     class Look(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
-            found.append(order.fit_arguments(self.model))
-            found.append(order.fit_arguments(None))
+            found.append(order.find_fit_arguments(self.model))
+            found.append(order.find_fit_arguments(None))
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
@@ -90,4 +90,4 @@ def test_what_fit_was_called_with_is_found():
     assert inside["class_weight"] == {0: 2.0}
     assert inside["steps_per_epoch"] is None
     assert of_another == {}
-    assert order.fit_arguments(model) == {}
+    assert order.find_fit_arguments(model) == {}

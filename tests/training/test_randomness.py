@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.training.randomness import undisturbed
+from keras_netopt.training.randomness import preserve_random_state
 
 
 @pytest.mark.skipif(
@@ -15,10 +15,10 @@ def test_predictions_do_not_move_torchs_generator():
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     before = torch.get_rng_state()
-    with undisturbed():
+    with preserve_random_state():
         model.predict(np.ones((4, 1)), verbose=0)
     assert torch.equal(torch.get_rng_state(), before)
-    with pytest.raises(ZeroDivisionError), undisturbed():
+    with pytest.raises(ZeroDivisionError), preserve_random_state():
         torch.rand(3)
         _ = 1 / 0
     assert torch.equal(torch.get_rng_state(), before)

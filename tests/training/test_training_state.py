@@ -16,9 +16,9 @@ def test_random_numbers_go_on_from_where_they_were(make_mlp, toy_data):
     """Seed states of layers; on torch the global generator too."""
     model = make_mlp("adam")
     train(model, toy_data)
-    state = training_state.capture(model)
+    state = training_state.capture_training_state(model)
     first = numbers(model(toy_data[0], training=True) for _ in range(2))
-    training_state.restore(model, state)
+    training_state.restore_training_state(model, state)
     again = numbers(model(toy_data[0], training=True) for _ in range(2))
 
     assert not np.array_equal(*first)
@@ -30,11 +30,11 @@ def test_slots_of_layers_that_stay_trained_go_by_their_path(make_mlp, toy_data):
     train(model, toy_data)
     before = numbers(model.variables)
     slots = {v.path: numbers([v])[0] for v in model.optimizer.variables}
-    state = training_state.capture(model)
+    state = training_state.capture_training_state(model)
     model.get_layer("hidden").trainable = False
     recompile_keeping_state(model)
     train(model, toy_data)
-    training_state.restore(model, state)
+    training_state.restore_training_state(model, state)
 
     for mine, theirs in zip(numbers(model.variables), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -52,7 +52,9 @@ def test_a_twin_with_another_optimizer_name_takes_the_state(make_mlp, toy_data):
     twin.optimizer.build(twin.trainable_variables)
     mine = [v.path for v in model.optimizer.variables]
     assert mine != [v.path for v in twin.optimizer.variables]
-    training_state.restore(twin, training_state.capture(model))
+    training_state.restore_training_state(
+        twin, training_state.capture_training_state(model)
+    )
 
     for one, other in (
         (model.variables, twin.variables),

@@ -19,7 +19,7 @@ from keras_netopt.depth.exits.exit_criteria import CRITERIA
 from keras_netopt.depth.exits.exit_model import ExitModel
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
 from keras_netopt.depth.exits.model_stages import split_into_stages
-from keras_netopt.training.randomness import undisturbed
+from keras_netopt.training.randomness import preserve_random_state
 from keras_netopt.warnings import NoEffectWarning
 
 MIN_SAMPLES = 100
@@ -148,7 +148,7 @@ def measure_exits(
     Raises:
         ValueError: If the data do not fit the model, or predictions are NaN.
     """
-    with undisturbed():
+    with preserve_random_state():
         found = exit_model.predict(x, batch_size=BATCH, verbose=0)
     outputs = [np.asarray(found[name]) for name in exit_model.exit_names]
     return MeasuredExits.from_outputs(outputs, y, criterion)

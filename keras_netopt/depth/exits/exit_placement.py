@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_netopt.training.graph import GraphNode, graph_nodes
-from keras_netopt.training.replay import RecordedCall, Recording, record
+from keras_netopt.training.replay import RecordedCall, Recording, record_calls
 
 MARKER = "netopt_exit_head"
 MAX_MATCHES = 5
@@ -69,7 +69,7 @@ def find_exit_placements(
     nodes = [n for n in graph_nodes(model, containers=True) if n.owners]
     chosen = _find_markers(nodes) if names is None else _find(nodes, names)
     enter = [owner for node in chosen for owner in node.owners[1:]]
-    recording = record(model, enter=enter)
+    recording = record_calls(model, enter=enter)
     paths = {node.path for node in chosen}
     placements = [
         ExitPlacement(call, number)

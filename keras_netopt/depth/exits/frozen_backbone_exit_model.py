@@ -6,7 +6,11 @@ import keras
 
 from keras_netopt.depth.exits.exit_model import FINAL, ExitModel
 from keras_netopt.serialization import export_class
-from keras_netopt.training.replay import RecordedCall, call_through, record
+from keras_netopt.training.replay import (
+    RecordedCall,
+    call_through,
+    record_calls,
+)
 
 
 @export_class
@@ -44,7 +48,7 @@ class FrozenBackboneExitModel(ExitModel):
         self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(inputs, outputs, name=name, **kwargs)
-        recording = record(self)
+        recording = record_calls(self)
         self._frozen_operations = {
             id(call.operation)
             for call in calls_upstream_of(

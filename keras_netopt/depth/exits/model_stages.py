@@ -7,7 +7,12 @@ from typing import Any
 
 import keras
 
-from keras_netopt.training.replay import RecordedCall, Recording, record, run
+from keras_netopt.training.replay import (
+    RecordedCall,
+    Recording,
+    record_calls,
+    run_calls,
+)
 
 LOGITS = "logits"
 
@@ -98,7 +103,7 @@ def split_into_stages(model: Any) -> ModelStages:
         ValueError: If a layer is stateful, or a stage would read the state of
             a recurrent layer.
     """
-    recording = record(model)
+    recording = record_calls(model)
     _check_stateless(recording)
     outputs = [recording.outputs[name] for name in model.exit_names]
     parts = _calls_by_stage(recording, outputs)
@@ -197,7 +202,7 @@ def _build_stage(
         names[i]: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=names[i])
         for i, t in reads.items()
     }
-    known = run(calls, {i: inputs[names[i]] for i in reads})
+    known = run_calls(calls, {i: inputs[names[i]] for i in reads})
     outputs = {names[i]: known[i] for i in features}
     model = keras.Model(inputs, {**outputs, LOGITS: known[id(output)]})
     return ModelStage(name, model, tuple(inputs), tuple(outputs), live)

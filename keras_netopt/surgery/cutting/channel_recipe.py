@@ -20,7 +20,7 @@ from keras_netopt.surgery.cutting.choose import Ranking, Widths
 from keras_netopt.surgery.cutting.costing import Costing
 from keras_netopt.surgery.edits.remove import remove
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.training.batches import batches
+from keras_netopt.training.batches import iterate_batches
 
 Meter = Callable[[keras.Model], float]
 
@@ -237,7 +237,7 @@ class ChannelRecipe:
             ValueError: If the score does not work on the model.
         """
         if self.score == "taylor":
-            data = [next(batches(data))]
+            data = [next(iterate_batches(data))]
         if self.score == "taylor" or not isinstance(self.score, str):
             scores.class_scores(ChannelGraph(model), self.score, data=data)
 

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.training import randomness
-from keras_netopt.training.batches import batches
+from keras_netopt.training.batches import iterate_batches
 from keras_netopt.training.layers import walk_layers
 
 Norm = keras.layers.BatchNormalization
@@ -51,18 +51,18 @@ def recalibrate(model: keras.Model, data: Any) -> int:
         return 0
     sums: dict[int, Any] = {}
     count = 0
-    state = randomness.capture(model)
+    state = randomness.capture_random_state(model)
     old = [layer.momentum for layer in layers]
     try:
         for layer in layers:
             layer.momentum = 0.0
-        for x, _, _ in batches(data):
+        for x, _, _ in iterate_batches(data):
             _add(sums, _statistics(model, layers, x))
             count += 1
     finally:
         for layer, momentum in zip(layers, old, strict=True):
             layer.momentum = momentum
-        randomness.restore(model, state)
+        randomness.restore_random_state(model, state)
     for layer in layers:
         for variable in _averages(layer):
             variable.assign(sums[id(variable)] / count)

@@ -18,8 +18,8 @@ from keras_netopt.surgery.graph.channel_graph import (
     Binding,
     ChannelGraph,
 )
-from keras_netopt.training.batches import batches
-from keras_netopt.training.gradients import gradients
+from keras_netopt.training.batches import iterate_batches
+from keras_netopt.training.gradients import compute_gradients
 
 
 class NotFinite(ValueError):
@@ -245,8 +245,8 @@ def _taylor(graph: ChannelGraph, data: Any) -> VariableScore:
     variables = list(found.values())
     weights = [_read(variable) for variable in variables]
     sums = {key: np.zeros(v.shape) for key, v in found.items()}
-    for x, y, sample_weight in batches(data):
-        slopes = gradients(
+    for x, y, sample_weight in iterate_batches(data):
+        slopes = compute_gradients(
             graph.model, x, y, sample_weight, variables=variables
         )
         for key, weight, slope in zip(found, weights, slopes, strict=True):

@@ -135,7 +135,7 @@ def _write(
         for variable, value in zip(variables, values, strict=True):
             replace_value(variable, value)
     reinfer(model)
-    return None if held is None else slots.restore(model, held, map_slot)
+    return None if held is None else slots.restore_slots(model, held, map_slot)
 
 
 def _unchanged(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:

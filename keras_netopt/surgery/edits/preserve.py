@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.training import randomness, sync
+from keras_netopt.training import randomness, sync_variables
 
 MAX_SAMPLES = 64
 
@@ -230,12 +230,12 @@ def _answers(
     model: keras.Model, data: Any, *, training: bool
 ) -> tuple[np.ndarray, ...]:
     """Calls the model so that nothing that it assigns is kept."""
-    sync(model)
+    sync_variables(model)
     inputs = keras.tree.map_structure(ops.convert_to_tensor, data)
-    state = randomness.capture(model)
+    state = randomness.capture_random_state(model)
     with keras.StatelessScope():
         outputs = model(inputs, training=training)
-    randomness.restore(model, state)
+    randomness.restore_random_state(model, state)
     return tuple(
         np.asarray(ops.convert_to_numpy(ops.cast(output, "float32")))
         for output in keras.tree.flatten(outputs)

@@ -11,7 +11,7 @@ from keras_netopt.surgery.edits import journal as journals
 from keras_netopt.surgery.edits.report import EditReport, Size
 from keras_netopt.training import CheckpointState, ResumableCallback
 from keras_netopt.training.editing import editing
-from keras_netopt.training.order import active_callbacks, ending_epoch
+from keras_netopt.training.order import active_callbacks, find_ending_epoch
 
 Edit = Callable[[keras.Model], EditReport]
 
@@ -148,7 +148,7 @@ class StructureCallback(ResumableCallback):
 
     def get_state(self) -> dict[str, Any]:
         """Returns the edits made; a saved epoch end is decided first."""
-        ending = ending_epoch()
+        ending = find_ending_epoch()
         if ending is not None:
             self._decide(*ending)
         self._mac_counter.update(self.model)

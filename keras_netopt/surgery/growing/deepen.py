@@ -152,12 +152,12 @@ def _insert(
     with editing(model) as record, contextlib.ExitStack() as undo:
         held, weights = slots.capture_slots(model), list(model.weights)
         if held is not None:
-            undo.callback(slots.restore, model, held, _unchanged)
+            undo.callback(slots.restore_slots, model, held, _unchanged)
         added, take_back = insert(place, build)
         undo.callback(take_back)
         report = None
         if held is not None:
-            report = slots.restore(model, held, _unchanged)
+            report = slots.restore_slots(model, held, _unchanged)
         undo.pop_all()
         record.changes.append(Change(model, weights, None, report))
         return tuple(one.name for one in added), report

@@ -55,7 +55,7 @@ def _fresh_channels(plan: EditPlan) -> list[tuple[Any, np.ndarray]]:
 
 def _after_one_batch(model: keras.Model, x: Any) -> dict[int, np.ndarray]:
     """Trains moving averages on a batch without keeping anything of it."""
-    state = randomness.capture(model)
+    state = randomness.capture_random_state(model)
     inputs = keras.tree.map_structure(ops.convert_to_tensor, x)
     _, updated = model.stateless_call(
         [v.value for v in model.trainable_variables],
@@ -63,7 +63,7 @@ def _after_one_batch(model: keras.Model, x: Any) -> dict[int, np.ndarray]:
         inputs,
         training=True,
     )
-    randomness.restore(model, state)
+    randomness.restore_random_state(model, state)
     return {
         id(variable): np.asarray(ops.convert_to_numpy(value))
         for variable, value in zip(

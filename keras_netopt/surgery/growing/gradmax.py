@@ -29,7 +29,7 @@ from keras_netopt.surgery.growing.new_units import (
 )
 from keras_netopt.surgery.growing.noise import all_nodes
 from keras_netopt.surgery.growing.sample import Sample
-from keras_netopt.training.gradients import gradients
+from keras_netopt.training.gradients import compute_gradients
 from keras_netopt.training.override_method import override_method
 
 # ReLU passes no gradient at 0 on any backend, so new units begin beside it.
@@ -209,7 +209,7 @@ def bypass_gradient(
         undo.callback(override_method(producer, "call", recording))
         undo.callback(object.__setattr__, consumer, "activation", activation)
         object.__setattr__(consumer, "activation", bypassed)
-        (found,) = gradients(model, *sample, variables=[bypass])
+        (found,) = compute_gradients(model, *sample, variables=[bypass])
     return found
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from keras_netopt.training.batches import batches
+from keras_netopt.training.batches import iterate_batches
 
 SAMPLES = 128
 
@@ -44,5 +44,5 @@ def first_batch(data: Any) -> Sample | None:
     """
     if data is None or isinstance(data, Sample):
         return data
-    found = batches(data, batch_size=SAMPLES, samples=SAMPLES)
+    found = iterate_batches(data, batch_size=SAMPLES, samples=SAMPLES)
     return Sample(*next(iter(found)))

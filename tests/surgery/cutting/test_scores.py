@@ -11,7 +11,7 @@ from keras_netopt.surgery.cutting.scores import (
     class_scores,
     relative,
 )
-from keras_netopt.training.gradients import gradients
+from keras_netopt.training.gradients import compute_gradients
 
 L = keras.layers
 
@@ -74,7 +74,7 @@ def test_taylor_is_weight_times_gradient(net):
     x = rng.normal(size=(8, 6, 6, 2)).astype("float32")
     y = rng.normal(size=(8, 3)).astype("float32")
     layer = net.get_layer("hidden")
-    slopes = gradients(net, x, y, variables=[layer.kernel, layer.bias])
+    slopes = compute_gradients(net, x, y, variables=[layer.kernel, layer.bias])
     kernel, bias = layer.get_weights()
     wanted = np.abs(kernel * slopes[0]).sum(0) + np.abs(bias * slopes[1])
 

@@ -7,7 +7,7 @@ import pytest
 from keras_netopt.surgery.edits.edit import apply, read
 from keras_netopt.surgery.edits.plan import EditPlan
 from keras_netopt.surgery.graph.channel_graph import IN, ChannelGraph
-from keras_netopt.training.gradients import gradients
+from keras_netopt.training.gradients import compute_gradients
 
 layers = keras.layers
 
@@ -168,12 +168,12 @@ def test_the_gradient_of_the_grown_model_is_the_mapped_one(build, even):
             drawn = rng.uniform(0.3, 0.7, copies[one])
             shares[int(one)] = drawn / drawn.sum()
     variables = list(model.trainable_variables)
-    before = gradients(model, x, y)
+    before = compute_gradients(model, x, y)
 
     plan = EditPlan(graph, copies, shares=shares)
     apply(model, graph, plan)
 
-    after = gradients(model, x, y)
+    after = compute_gradients(model, x, y)
     largest = max(np.abs(g).max() for g in after)
     for variable, old, new in zip(variables, before, after, strict=True):
         for kind, power in (("gradient", 1), ("gradient2", 2)):

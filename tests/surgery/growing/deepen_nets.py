@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_netopt import surgery
-from keras_netopt.training import sync
+from keras_netopt.training import sync_variables
 
 layers = keras.layers
 
@@ -89,7 +89,7 @@ def assert_preserved(before, model, tolerance=1e-6):
 
 
 def answers(model, x):
-    sync(model)
+    sync_variables(model)
     outputs = model(keras.ops.convert_to_tensor(x), training=False)
     return keras.ops.convert_to_numpy(outputs)
 

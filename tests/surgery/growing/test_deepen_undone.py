@@ -83,10 +83,10 @@ def test_an_edit_that_fails_leaves_the_model_as_it_was(monkeypatch):
 
     def fail(*args):
         monkeypatch.undo()
-        slots.restore(*args)
+        slots.restore_slots(*args)
         raise Fails
 
-    monkeypatch.setattr("keras_netopt.training.slots.restore", fail)
+    monkeypatch.setattr("keras_netopt.training.slots.restore_slots", fail)
     with pytest.raises(Fails):
         deepen(model, after="conv", copies=2)
 

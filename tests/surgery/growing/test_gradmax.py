@@ -8,7 +8,7 @@ from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.growing import gradmax
 from keras_netopt.surgery.growing.sample import Sample
 from keras_netopt.surgery.growing.widen import widen
-from keras_netopt.training.gradients import gradients
+from keras_netopt.training.gradients import compute_gradients
 
 
 def _mlp(activation="relu", **arguments):
@@ -62,7 +62,7 @@ def _new(model):
 
 def _incoming_gradient(model, sample):
     kernel = model.get_layer("target").kernel
-    (found,) = gradients(model, *sample, variables=[kernel])
+    (found,) = compute_gradients(model, *sample, variables=[kernel])
     return found[..., _new(model)]
 
 
@@ -75,7 +75,7 @@ def test_the_bypass_gradient_is_that_of_a_product():
         model, model.get_layer("target"), model.get_layer("reader"), ones
     )
     bias = model.get_layer("reader").bias
-    (bias_gradient,) = gradients(model, *ones, variables=[bias])
+    (bias_gradient,) = compute_gradients(model, *ones, variables=[bias])
     assert found.shape == (7, 6)
     for row in found:
         np.testing.assert_allclose(row, bias_gradient, rtol=1e-4, atol=1e-7)
