@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 
 from keras_netopt.sparsity import Pruner, select
-from keras_netopt.sparsity.calibration import batches, collect_statistics
+from keras_netopt.sparsity.calibration import (
+    collect_statistics,
+    iterate_batches,
+)
 
 L = keras.layers
 
@@ -144,21 +147,21 @@ def lengths(found):
 
 def test_arrays_are_cut_into_batches():
     x, y, weight = np.arange(40.0)[:, None], np.arange(40), np.ones(40)
-    found = list(batches((x, y, weight)))
+    found = list(iterate_batches((x, y, weight)))
     assert lengths(found) == [32, 8]
     assert np.array_equal(found[1][0][:, 0], found[1][1])
     assert found[0][2].sum() == 32
 
 
 def test_arrays_are_thinned_evenly():
-    found = list(batches(np.arange(1000.0), samples=5))
+    found = list(iterate_batches(np.arange(1000.0), samples=5))
     assert found[0][0].tolist() == [0, 249, 499, 749, 999]
     assert found[0][1] is None
 
 
 def test_trees_of_arrays():
     data = ({"a": np.ones((3, 2)), "b": np.ones(3)}, [np.ones(3), np.ones(3)])
-    ((x, y, weight),) = batches(data)
+    ((x, y, weight),) = iterate_batches(data)
     assert sorted(x) == ["a", "b"] and len(y) == 2 and weight is None
 
 
@@ -167,7 +170,7 @@ def test_batches_stop_after_the_samples():
         while True:
             yield np.ones((10, 2)), np.ones(10)
 
-    assert lengths(batches(endless(), samples=25)) == [10, 10, 10]
+    assert lengths(iterate_batches(endless(), samples=25)) == [10, 10, 10]
 
 
 def test_py_dataset():
@@ -178,13 +181,13 @@ def test_py_dataset():
         def __getitem__(self, index):
             return np.full((2, 1), index), np.zeros(2)
 
-    found = list(batches(Data()))
+    found = list(iterate_batches(Data()))
     assert [batch[0][0, 0] for batch in found] == [0, 1, 2]
 
 
 def test_tensors_of_the_backend():
     x = keras.ops.ones((3, 2))
-    ((found, _, _),) = batches((x, keras.ops.zeros((3,))))
+    ((found, _, _),) = iterate_batches((x, keras.ops.zeros((3,))))
     assert isinstance(found, np.ndarray)
 
 
@@ -193,7 +196,7 @@ def test_tensors_of_the_backend():
 )
 def test_other_kinds_of_data_raise(data):
     with pytest.raises(TypeError) as error:
-        list(batches(data))
+        list(iterate_batches(data))
     assert str(error.value) == (
         "Argument `calibration_data` must be a tuple (x, y) of arrays, an "
         "array of inputs, or an iterable of batches such as a tf.data.Dataset. "
@@ -204,7 +207,7 @@ def test_other_kinds_of_data_raise(data):
 def test_empty_data_raise():
     for data, kind in (([], "list"), (np.ones((0, 2)), "ndarray")):
         with pytest.raises(ValueError) as error:
-            list(batches(data))
+            list(iterate_batches(data))
         assert str(error.value) == (
             "Argument `calibration_data` must hold at least one sample. "
             f"Received: calibration_data of type {kind}"
@@ -213,7 +216,7 @@ def test_empty_data_raise():
 
 def test_arrays_of_different_lengths_raise():
     with pytest.raises(ValueError) as error:
-        list(batches((np.ones((3, 2)), np.ones(4))))
+        list(iterate_batches((np.ones((3, 2)), np.ones(4))))
     assert str(error.value) == (
         "Argument `calibration_data` must hold arrays of one length. Received: "
         "lengths=[3, 4]"
