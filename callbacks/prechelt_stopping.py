@@ -1,4 +1,4 @@
-"""Ends `fit` by the rules of Prechelt."""
+"""Early stopping by the generalization loss (Prechelt)."""
 
 import math
 import re
@@ -21,7 +21,7 @@ from keras_netopt.training import (
 )
 from keras_netopt.training.order import LOGGERS
 
-# How names of metrics end that are better the higher they are.
+# Endings of names of metrics where higher is better.
 _RISING = re.compile(
     r"(^|_)(acc|accuracy|auc|precision|recall|f1_score|fbeta_score|r2_score|io_?u"
     r"|sensitivity|specificity|true_positives|true_negatives"
@@ -32,34 +32,33 @@ _RISING = re.compile(
 
 @export_class
 class PrecheltStopping(ResumableCallback):
-    """Ends `fit` where the validation loss has risen too far above its best.
+    """Stops training early by the generalization loss (Prechelt).
 
-    Keras' `EarlyStopping` counts epochs without a new best value. These rules
-    look at how much is lost, and "PQ" weighs it against what the training
-    loss still gains:
+    Keras' `EarlyStopping` stops after `patience` epochs without a new best
+    value. Prechelt's rules stop by the increase of the validation loss:
 
     - "GL": the generalization loss, in percent above the lowest validation
       loss so far, exceeds `threshold`, at any epoch;
-    - "PQ": at the end of a strip of epochs, it exceeds `threshold` times the
-      progress of the training loss in that strip, in thousandths;
-    - "UP": at the end of a strip, the validation loss has risen over
-      `threshold` strips in a row, however little.
+    - "PQ": at the end of a strip of epochs, the generalization loss exceeds
+      `threshold` times the training progress (in thousandths) of the strip;
+    - "UP": at the end of a strip, the validation loss has increased over
+      `threshold` successive strips.
 
-    No rule is sure to end a fit: `epochs` does. It restores no weights: put
-    `keras.callbacks.ModelCheckpoint(path, save_best_only=True)` beside it,
-    or `BestCheckpoint` beside `Pruning`. `generalization_loss` is in the
-    logs of every epoch. `stopped_epoch` is the epoch at which the fit was
-    ended, from 0, or `None`; `best_epoch` the one with the lowest value.
+    No rule bounds the length of the training; `epochs` does. Weights are not
+    restored: add `keras.callbacks.ModelCheckpoint(path, save_best_only=True)`,
+    or `BestCheckpoint` with `Pruning`. `generalization_loss` is in the logs
+    of every epoch. `stopped_epoch` is the epoch of the stop, from 0, or
+    `None`; `best_epoch` is the epoch with the lowest value.
 
-    Epochs without the monitored value (`validation_freq`) do not count, nor
-    do those at whose end a `Pruning` or `ChannelPruning` is still on its way:
-    a loss that rises as weights are taken is no overfitting. Where the model
-    changes its shape, as under `Growing`, the record begins anew, and with it
-    `best_epoch`. In epochs that do not count the log says `nan`.
+    Epochs without the monitored value (`validation_freq`) are ignored, as are
+    epochs before `Pruning` or `ChannelPruning` has finished, whose loss rises
+    without overfitting. When the model's shape changes, as with `Growing`,
+    the curves restart, and with them `best_epoch`. The log of an ignored
+    epoch is `nan`.
 
-    A value that is NaN or infinite ends the fit at once. Ratios to a loss
-    below 0 mean nothing: "GL" and "PQ" then warn and let the fit run, "UP"
-    only compares and works.
+    A NaN or infinite value stops training at once. Ratios to a loss below 0
+    are undefined: "GL" and "PQ" warn and do not stop; "UP" only compares and
+    is not affected.
 
     Example:
 
@@ -69,7 +68,7 @@ class PrecheltStopping(ResumableCallback):
     >>> layer = keras.layers.Dense(1, kernel_initializer="zeros")
     >>> model = keras.Sequential([keras.Input((1,)), layer])
     >>> model.compile("sgd", "mse")
-    >>> x = np.ones((64, 1), "float32")  # Held-out data say the opposite.
+    >>> x = np.ones((64, 1), "float32")  # Validation targets are opposite.
     >>> stopping = netopt.callbacks.PrecheltStopping("GL", 5.0)
     >>> _ = model.fit(x, x, epochs=9, verbose=0, validation_data=(x, -x),
     ...     callbacks=[stopping])
@@ -81,16 +80,16 @@ class PrecheltStopping(ResumableCallback):
         threshold: Percent for "GL" and a quotient for "PQ", at least 0; a
             number of strips for "UP", at least 1. Defaults to `None`: 2.0
             for "GL", 0.75 for "PQ", 2 for "UP".
-        strip: Epochs of a strip, at least 1, and 2 for "PQ"; "GL" has none.
-            Defaults to `5`.
+        strip: Epochs per strip, at least 1, for "PQ" at least 2; not used by
+            "GL". Defaults to `5`.
         monitor: Key of the logs, a loss. Defaults to `"val_loss"`.
         train_monitor: Key of the logs, a loss; only "PQ" reads it. Defaults
             to `"loss"`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, or a metric is named that
-            is better the higher it is.
+        ValueError: If an argument is out of range, or `monitor` or
+            `train_monitor` is a metric where higher is better.
 
     Reference:
         Prechelt, "Early stopping - but when?", in *Neural Networks: Tricks of
@@ -127,12 +126,12 @@ class PrecheltStopping(ResumableCallback):
         self.reset()
 
     def reset(self) -> None:
-        """Resets what belongs to one model."""
+        """Resets the state that belongs to one model."""
         self.stopped_epoch: int | None = None
-        self._heard = False
-        self._noted: int | None = None
-        self._begin_epoch_record()
-        self._begin_record()
+        self._has_values = False
+        self._recorded_epoch: int | None = None
+        self._clear_epoch()
+        self._clear_curves()
 
     @property
     def best_epoch(self) -> int | None:
@@ -141,82 +140,105 @@ class PrecheltStopping(ResumableCallback):
             return None
         return self._epochs[self._losses.index(min(self._losses))]
 
+    def report(self) -> prechelt_rules.EarlyStoppingReport:
+        """Returns the best and the last epoch of the last `fit`.
+
+        Returns:
+            A printable report.
+
+        Raises:
+            ValueError: If no epoch was recorded yet.
+        """
+        if self.best_epoch is None:
+            raise ValueError(
+                "PrecheltStopping has no epoch to report yet: pass it to "
+                "`model.fit(callbacks=[...])` with `validation_data` first."
+            )
+        return prechelt_rules.EarlyStoppingReport(
+            rule=self.rule,
+            threshold=self._limit,
+            monitor=self.monitor,
+            best_epoch=self.best_epoch,
+            best_value=min(self._losses),
+            stopped_epoch=self.stopped_epoch,
+        )
+
     def on_resume(self, model: keras.Model) -> None:
-        """Begins a record, or takes up that of a resumed fit."""
+        """Starts empty curves, or continues those of a resumed fit."""
         self.reset()
         saved = self.loaded_state()
         if saved is not None:
-            facts = saved[0]
-            self._epochs.extend(facts["epochs"])
-            self._losses.extend(facts["losses"])
-            self._training.extend(facts["training"])
-            self._heard = facts["heard"]
+            state = saved[0]
+            self._epochs.extend(state["epochs"])
+            self._losses.extend(state["losses"])
+            self._training.extend(state["training"])
+            self._has_values = state["has_values"]
 
     def after_edit(self, model: keras.Model) -> None:
-        """Begins the record anew: the losses were another network's."""
-        self._begin_record()
+        """Restarts the curves: the losses belong to another network."""
+        self._clear_curves()
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Called by Keras: notes the losses and applies the rule."""
+        """Called by Keras: records the losses and applies the rule."""
         super().on_epoch_end(epoch, logs)
         logs = {} if logs is None else logs
-        self._note(epoch, logs)
+        self._record(epoch, logs)
         self._add_logs(logs, {"generalization_loss": self._loss_now})
-        if self._counts and self._is_due():
+        if self._is_counted and self._should_stop():
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
     def on_fit_end(self, model: keras.Model) -> None:
-        """Says where there was nothing to decide by."""
-        if not self._heard:
+        """Warns if no epoch could be judged."""
+        if not self._has_values:
             wanted = f"`{self.monitor}`"
             if self.rule == "PQ":
                 wanted += f" and `{self.train_monitor}`"
             self.warn(
                 NoEffectWarning,
-                f"looked for {wanted} in the logs of the epochs, found none "
-                "in this fit. Pass `validation_data` to `fit`, or name "
-                "another loss with `monitor`.",
+                f"found no {wanted} in the logs of this `fit`. Pass "
+                "`validation_data` to `fit`, or name another loss with "
+                "`monitor`.",
             )
         elif not self._losses and self.stopped_epoch is None:
             self.warn(
                 NoEffectWarning,
-                "looked for epochs of the finished network, found none: it "
-                "was pruned or edited up to the end. Train longer, or let "
-                "the schedule end earlier.",
+                "found no epoch of the final network, which was pruned or "
+                "edited up to the last one. Train longer, or let the "
+                "schedule end earlier.",
             )
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the record that a resumed fit takes up."""
+        """Returns the curves, for a resumed fit."""
         ending = order.find_ending_epoch()
-        if ending is not None:  # What saves may stand before us in the list.
-            self._note(*ending)
+        if ending is not None:  # The saving callback may come first.
+            self._record(*ending)
         return {
             "epochs": list(self._epochs),
             "losses": list(self._losses),
             "training": list(self._training),
-            "heard": self._heard,
+            "has_values": self._has_values,
         }
 
-    def _begin_record(self) -> None:
+    def _clear_curves(self) -> None:
         self._epochs: list[int] = []
         self._losses: list[float] = []
         self._training: list[float] = []
 
-    def _note(self, epoch: int, logs: dict[str, Any]) -> None:
-        """Takes the losses of an epoch, once."""
-        if self._noted == epoch:
+    def _record(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Appends the losses of an epoch to the curves, once."""
+        if self._recorded_epoch == epoch:
             return
-        self._begin_epoch_record()
-        found = self._found(logs)
+        self._clear_epoch()
+        found = self._monitored(logs)
         if not found:
             return
-        self._noted, self._heard = epoch, True
+        self._recorded_epoch, self._has_values = epoch, True
         if self._is_being_pruned():
             return
-        self._counts = True
+        self._is_counted = True
         self._diverged = not all(map(math.isfinite, found))
         if self._diverged:
             return
@@ -226,11 +248,11 @@ class PrecheltStopping(ResumableCallback):
         self._loss_now = prechelt_rules.generalization_loss(self._losses)
         self._check_sign(min(found))
 
-    def _begin_epoch_record(self) -> None:
-        self._counts = self._diverged = False
+    def _clear_epoch(self) -> None:
+        self._is_counted = self._diverged = False
         self._loss_now = math.nan
 
-    def _found(self, logs: dict[str, Any]) -> list[float]:
+    def _monitored(self, logs: dict[str, Any]) -> list[float]:
         names = [self.monitor]
         if self.rule == "PQ":
             names.append(self.train_monitor)
@@ -238,7 +260,7 @@ class PrecheltStopping(ResumableCallback):
             return []
         return [float(logs[name]) for name in names]
 
-    def _is_due(self) -> bool:
+    def _should_stop(self) -> bool:
         return self._diverged or prechelt_rules.should_stop(
             self.rule,
             self._losses,
@@ -255,9 +277,9 @@ class PrecheltStopping(ResumableCallback):
         if value < 0.0 and self.rule != "UP":
             self.warn(
                 NotIntendedUseWarning,
-                f'the rule "{self.rule}" takes ratios of losses, which mean '
-                f"nothing below 0; found {value:g}. The fit goes on to its "
-                'last epoch: use rule="UP", which only compares.',
+                f'the rule "{self.rule}" uses ratios of losses, which are '
+                f"undefined below 0; found {value:g}. The rule does not stop "
+                'training: use rule="UP", which only compares.',
             )
 
 
@@ -277,9 +299,9 @@ def _loss_name(value: Any, name: str) -> str:
         )
     if _RISING.search(value):
         raise ValueError(
-            f"Argument `{name}` must be a loss, the lower the better, for "
-            "the rules compare by ratios to the lowest value. Name the loss "
-            "itself, or use keras.callbacks.EarlyStopping for this metric. "
+            f"Argument `{name}` must be a loss, where lower is better: the "
+            "rules use ratios to the lowest value. Name the loss, or use "
+            "keras.callbacks.EarlyStopping for this metric. "
             f"Received: {name}={value!r}"
         )
     return value

@@ -6,10 +6,48 @@ are those of Prechelt, "Early stopping - but when?", 1998.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keras_netopt.report import Report
 
 # Default threshold by rule.
 THRESHOLDS = {"GL": 2.0, "PQ": 0.75, "UP": 2}
 Curve = Sequence[float]
+
+
+@dataclass(frozen=True)
+class EarlyStoppingReport(Report):
+    """The result of early stopping in one `fit`.
+
+    Example:
+
+    >>> print(EarlyStoppingReport("GL", 2.0, "val_loss", 3, 0.5, 7))
+    GL 2: stopped after epoch 7; lowest val_loss 0.5 at epoch 3
+
+    Args:
+        rule: "GL", "PQ" or "UP".
+        threshold: The threshold of the rule.
+        monitor: The monitored key of the logs.
+        best_epoch: The epoch with the lowest value, from 0.
+        best_value: The lowest value.
+        stopped_epoch: The last epoch, from 0; `None` without an early stop.
+    """
+
+    rule: str
+    threshold: float
+    monitor: str
+    best_epoch: int
+    best_value: float
+    stopped_epoch: int | None
+
+    def __str__(self) -> str:
+        end = "not stopped early"
+        if self.stopped_epoch is not None:
+            end = f"stopped after epoch {self.stopped_epoch}"
+        return (
+            f"{self.rule} {self.threshold:g}: {end}; lowest {self.monitor} "
+            f"{self.best_value:.4g} at epoch {self.best_epoch}"
+        )
 
 
 def generalization_loss(losses: Curve) -> float:

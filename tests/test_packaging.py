@@ -1,7 +1,8 @@
-"""The wheel holds every folder, and importing costs nothing it need not."""
+"""The wheel holds every folder; imports are light."""
 
 import ast
 import configparser
+import json
 import os
 import re
 import subprocess
@@ -71,6 +72,23 @@ def test_every_import_is_declared():
     known |= {"keras_netopt", *sys.stdlib_module_names}
 
     assert imported_names() <= known
+
+
+def test_notebooks_and_readme_install_the_same_extras():
+    install = 'pip install "{}[plots,litert,processes]"'
+    assert f"`{install.format('.')}`" in (ROOT / "README.md").read_text()
+    notebooks = sorted((ROOT / "colab").glob("*.ipynb"))
+    assert len(notebooks) >= 7
+    for path in notebooks:
+        cells = json.loads(path.read_text())["cells"]
+        code = [c["source"] for c in cells if c["cell_type"] == "code"]
+        assert "".join(code[0]) == (
+            "import importlib.util\n\n"
+            'if importlib.util.find_spec("keras_netopt") is None:\n'
+            "    # Not on PyPI yet: installs the checkout around this "
+            "notebook.\n"
+            f"    %{install.format('..').replace('install', 'install -q')}"
+        )
 
 
 def test_version_is_a_pep_440_version():

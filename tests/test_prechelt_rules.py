@@ -1,4 +1,4 @@
-"""Rules of early stopping on plain curves; expected values by hand."""
+"""Prechelt's rules on plain curves; expected values by hand."""
 
 import math
 
@@ -54,7 +54,7 @@ def test_training_progress_is_in_thousandths(losses, expected):
         ([5.0, 1.0, 9.0, 2.0, 0.0], 2, 1),
     ],
 )
-def test_rises_compares_ends_of_strips_alone(losses, strip, expected):
+def test_count_rises_compares_ends_of_strips(losses, strip, expected):
     assert prechelt_rules.count_rises(losses, strip) == expected
 
 
@@ -66,7 +66,7 @@ def test_gl_must_exceed_its_threshold():
     )
 
 
-def test_pq_weighs_the_loss_against_the_progress_of_the_last_strip():
+def test_pq_divides_the_loss_by_the_progress_of_the_last_strip():
     losses = [1.0, 1.0, 1.0, 1.5]
     training = [9.0, 8.0, 1.5, 1.0]  # Progress of the last two: 250.
     rule = {"threshold": 0.19, "strip": 2}
@@ -83,7 +83,7 @@ def test_pq_waits_for_the_end_of_a_strip():
     assert prechelt_rules.find_stop_epoch("PQ", losses, training, **rule) == 2
 
 
-def test_pq_stops_a_training_that_stands_still_only_where_it_loses():
+def test_pq_without_progress_stops_only_after_an_increase():
     still = [1.0, 1.0]
     rule = {"threshold": 5.0, "strip": 2}
     assert prechelt_rules.find_stop_epoch("PQ", [1.0, 1.1], still, **rule) == 1
@@ -92,7 +92,7 @@ def test_pq_stops_a_training_that_stands_still_only_where_it_loses():
     )
 
 
-def test_up_wants_that_many_strips_in_a_row():
+def test_up_requires_successive_strips():
     losses = [1.0, 1.1, 1.0, 1.1, 1.2, 1.3]
     assert (
         prechelt_rules.find_stop_epoch("UP", losses, [], threshold=1, strip=1)
@@ -113,5 +113,5 @@ def test_up_wants_that_many_strips_in_a_row():
 
 
 @pytest.mark.parametrize("rule", prechelt_rules.THRESHOLDS)
-def test_nothing_seen_stops_nothing(rule):
+def test_empty_curves_do_not_stop(rule):
     assert not prechelt_rules.should_stop(rule, [], [], threshold=0.0, strip=2)

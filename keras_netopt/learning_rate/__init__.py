@@ -1,7 +1,7 @@
-"""Learning rate schedules that Keras lacks, for any Keras optimizer.
+"""Learning rate schedules for any Keras optimizer.
 
-Keras has `CosineDecay` (with a warm-up) and `CosineDecayRestarts` (warm
-restarts) itself, in `keras.optimizers.schedules`.
+They add to `CosineDecay` (with a warm-up) and `CosineDecayRestarts` (warm
+restarts) of `keras.optimizers.schedules`.
 """
 
 from keras_netopt.learning_rate.cyclical import OneCycle, Triangular

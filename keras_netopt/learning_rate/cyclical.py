@@ -1,31 +1,32 @@
-"""Learning rates that rise and fall."""
+"""Cyclical learning rates."""
 
 from typing import Any
 
 from keras import ops
 
 from keras_netopt.checks import (
+    check_above,
+    check_at_least,
     check_integer,
-    check_number,
     check_positive,
     check_probability,
 )
 from keras_netopt.learning_rate.serializable_schedule import (
     SerializableSchedule,
     as_float,
-    cosine,
-    share,
+    interpolate_cosine,
+    interval_progress,
 )
 from keras_netopt.serialization import export_class
 
 
 @export_class
 class OneCycle(SerializableSchedule):
-    """One rise to a large learning rate and one long fall to almost zero.
+    """One-cycle policy: one rise to a large rate, one decay to almost zero.
 
-    The large rates in the middle let a network train in fewer epochs. Take
-    `max_learning_rate` from `LearningRateFinder` and count `total_steps` as
-    epochs times batches; behind them the last rate stays.
+    Use it to train in fewer epochs, with `max_learning_rate` from
+    `LearningRateFinder` and `total_steps` = epochs times batches per epoch.
+    After `total_steps` the rate stays at its last value.
 
     Example:
 
@@ -39,12 +40,12 @@ class OneCycle(SerializableSchedule):
     Args:
         max_learning_rate: The largest rate, above 0.
         total_steps: Optimizer steps of the whole training, at least 1.
-        warmup_fraction: Share of the steps that rise, in [0, 1]. Defaults to
-            `0.3`.
-        div_factor: The first rate is the largest divided by this, at least
-            1. Defaults to `25.0`.
-        final_div_factor: The last rate is the first divided by this, at
-            least 1. Defaults to `1e4`.
+        warmup_fraction: Fraction of the steps in which the rate rises, in
+            [0, 1]. Defaults to `0.3`.
+        div_factor: Ratio of the largest to the first rate, at least 1.
+            Defaults to `25.0`.
+        final_div_factor: Ratio of the first to the last rate, at least 1.
+            Defaults to `1e4`.
 
     Raises:
         TypeError: If an argument is not a number.
@@ -53,8 +54,8 @@ class OneCycle(SerializableSchedule):
     Reference:
         Smith and Topin, "Super-convergence: very fast training of neural
         networks using large learning rates", 2017,
-        https://arxiv.org/abs/1708.07120. The cosine form and the defaults
-        are those of fastai and PyTorch.
+        https://arxiv.org/abs/1708.07120. Cosine form and defaults as in
+        fastai and PyTorch.
     """
 
     def __init__(
@@ -73,30 +74,30 @@ class OneCycle(SerializableSchedule):
         self.warmup_fraction = check_probability(
             warmup_fraction, "warmup_fraction"
         )
-        self.div_factor = _at_least_one(div_factor, "div_factor")
-        self.final_div_factor = _at_least_one(
-            final_div_factor, "final_div_factor"
+        self.div_factor = check_at_least(div_factor, "div_factor", 1.0)
+        self.final_div_factor = check_at_least(
+            final_div_factor, "final_div_factor", 1.0
         )
 
     def __call__(self, step: Any) -> Any:
-        """Returns the rate of a step, counted from 0."""
+        """Returns the learning rate of a step, counted from 0."""
         step = as_float(step)
         top = self.max_learning_rate
         first = top / self.div_factor
         rise = self.warmup_fraction * self.total_steps
-        up = cosine(first, top, share(step, 0.0, rise))
-        falling = share(step, rise, self.total_steps - rise)
-        down = cosine(top, first / self.final_div_factor, falling)
+        up = interpolate_cosine(first, top, interval_progress(step, 0.0, rise))
+        falling = interval_progress(step, rise, self.total_steps - rise)
+        down = interpolate_cosine(top, first / self.final_div_factor, falling)
         return ops.where(step < rise, up, down)
 
 
 @export_class
 class Triangular(SerializableSchedule):
-    """Swings between two learning rates in straight lines.
+    """Triangular policy: cycles linearly between two learning rates.
 
-    Train for whole cycles, and take the two rates from
-    `LearningRateFinder`: where the loss begins to fall and where it is
-    lowest. Keras' `CosineDecayRestarts` jumps back up instead.
+    Train for whole cycles, with the two rates from `LearningRateFinder`:
+    where the loss begins to fall, and where it is lowest. Keras'
+    `CosineDecayRestarts` has sudden restarts instead of a rise.
 
     Example:
 
@@ -108,10 +109,10 @@ class Triangular(SerializableSchedule):
     Args:
         min_learning_rate: The lowest rate, at least 0.
         max_learning_rate: The highest rate, above the lowest.
-        half_cycle: Steps from the lowest to the highest rate, at least 1; 2
-            to 10 epochs are usual.
-        cycle_factor: What is left of the height at each further cycle, in
-            [0, 1]; 0.5 is "triangular2" of the paper. Defaults to `1.0`.
+        half_cycle: Steps from the lowest to the highest rate, at least 1;
+            usually 2 to 10 epochs.
+        cycle_factor: Factor of the amplitude at each further cycle, in
+            [0, 1]; 0.5 is the paper's "triangular2". Defaults to `1.0`.
 
     Raises:
         TypeError: If an argument is not a number.
@@ -130,40 +131,23 @@ class Triangular(SerializableSchedule):
         *,
         cycle_factor: float = 1.0,
     ) -> None:
-        self.min_learning_rate = check_number(
-            min_learning_rate, "min_learning_rate"
+        self.min_learning_rate = check_at_least(
+            min_learning_rate, "min_learning_rate", 0.0
         )
-        if self.min_learning_rate < 0.0:
-            raise ValueError(
-                "Argument `min_learning_rate` must be at least 0. "
-                f"Received: min_learning_rate={min_learning_rate!r}"
-            )
-        self.max_learning_rate = check_number(
-            max_learning_rate, "max_learning_rate"
+        self.max_learning_rate = check_above(
+            max_learning_rate,
+            "max_learning_rate",
+            self.min_learning_rate,
+            "`min_learning_rate`",
         )
-        if self.max_learning_rate <= self.min_learning_rate:
-            raise ValueError(
-                "Argument `max_learning_rate` must be above "
-                "`min_learning_rate`. "
-                f"Received: max_learning_rate={max_learning_rate!r}"
-            )
         self.half_cycle = check_integer(half_cycle, "half_cycle", minimum=1)
         self.cycle_factor = check_probability(cycle_factor, "cycle_factor")
 
     def __call__(self, step: Any) -> Any:
-        """Returns the rate of a step, counted from 0."""
+        """Returns the learning rate of a step, counted from 0."""
         cycles = as_float(step) / (2.0 * self.half_cycle)
         number = ops.floor(cycles)
         height = 1.0 - ops.abs(2.0 * (cycles - number) - 1.0)
         height = height * ops.power(self.cycle_factor, number)
         span = self.max_learning_rate - self.min_learning_rate
         return self.min_learning_rate + span * height
-
-
-def _at_least_one(value: Any, name: str) -> float:
-    number = check_number(value, name)
-    if number < 1.0:
-        raise ValueError(
-            f"Argument `{name}` must be at least 1. Received: {name}={value!r}"
-        )
-    return number

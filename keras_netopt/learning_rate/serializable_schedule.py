@@ -1,4 +1,4 @@
-"""What the learning rate schedules share."""
+"""The base class and the functions of the learning rate schedules."""
 
 import inspect
 import math
@@ -9,7 +9,7 @@ from keras import ops
 
 
 class SerializableSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Base of the schedules: arguments are attributes of the same name."""
+    """Base class; constructor arguments are attributes of the same name."""
 
     def get_config(self) -> dict[str, Any]:
         """Returns every constructor argument, JSON-safe."""
@@ -23,28 +23,29 @@ class SerializableSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def as_float(step: Any) -> Any:
-    """Returns a step, a number or a tensor, as a float32 tensor.
+    """Returns a step as a float32 tensor.
 
     Args:
-        step: Optimizer steps taken so far.
+        step: Optimizer steps taken so far, a number or a tensor.
     """
     return ops.cast(step, "float32")
 
 
-def share(step: Any, begin: float, length: float) -> Any:
-    """Returns how much of a stretch is behind a step, in [0, 1].
+def interval_progress(step: Any, begin: float, length: float) -> Any:
+    """Returns the completed fraction of an interval of steps, in [0, 1].
 
     Example:
 
-    >>> [float(share(as_float(step), 10, 4)) for step in (0, 11, 20)]
+    >>> [float(interval_progress(as_float(i), 10, 4)) for i in (0, 11, 20)]
     [0.0, 0.25, 1.0]
-    >>> [float(share(as_float(step), 10, 0)) for step in (9, 10)]
+    >>> [float(interval_progress(as_float(i), 10, 0)) for i in (9, 10)]
     [0.0, 1.0]
 
     Args:
         step: A float32 tensor.
-        begin: Where the stretch begins.
-        length: How long it is; with 0 it is over at `begin`.
+        begin: First step of the interval.
+        length: Number of steps; an interval of length 0 is complete at
+            `begin`.
 
     Returns:
         A tensor of the same shape.
@@ -54,13 +55,13 @@ def share(step: Any, begin: float, length: float) -> Any:
     return ops.clip((step - begin) / length, 0.0, 1.0)
 
 
-def cosine(begin: float, end: float, progress: Any) -> Any:
-    """Moves from one value to another along half a cosine.
+def interpolate_cosine(begin: float, end: float, progress: Any) -> Any:
+    """Interpolates between two values along half a cosine.
 
     Example:
 
     >>> halves = [as_float(i) / 2.0 for i in (0, 1, 2)]
-    >>> [round(float(cosine(1.0, 0.0, half)), 3) for half in halves]
+    >>> [round(float(interpolate_cosine(1.0, 0.0, half)), 3) for half in halves]
     [1.0, 0.5, 0.0]
 
     Args:

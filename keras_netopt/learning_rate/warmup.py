@@ -1,4 +1,4 @@
-"""Learning rates that start low and rise in a straight line."""
+"""Learning rate schedules that begin with a linear warm-up."""
 
 import numbers
 from typing import Any
@@ -15,8 +15,8 @@ from keras_netopt.checks import (
 from keras_netopt.learning_rate.serializable_schedule import (
     SerializableSchedule,
     as_float,
-    cosine,
-    share,
+    interpolate_cosine,
+    interval_progress,
 )
 from keras_netopt.serialization import export_class
 
@@ -25,23 +25,23 @@ DECAYS = ("linear", "cosine", "sqrt")
 
 @export_class
 class Warmup(SerializableSchedule):
-    """Puts a linear warm-up before any schedule, or before a fixed rate.
+    """Adds a linear warm-up to any schedule or constant learning rate.
 
-    The schedule begins at its own step 0 when the warm-up is over, so it
-    must be laid out for the steps that are left.
+    The wrapped schedule starts at its step 0 after the warm-up: set its
+    length to the total number of steps minus `warmup_steps`.
 
     Example:
 
     >>> import keras
     >>> import keras_netopt as netopt
     >>> decay = keras.optimizers.schedules.CosineDecay(0.5, decay_steps=900)
-    >>> rate = netopt.learning_rate.Warmup(decay, steps=100)
+    >>> rate = netopt.learning_rate.Warmup(decay, warmup_steps=100)
     >>> [float(rate(step)) for step in (0, 50, 100, 1000)]
     [0.0, 0.25, 0.5, 0.0]
 
     Args:
         schedule: A Keras `LearningRateSchedule`, or a rate above 0.
-        steps: Steps of the warm-up, at least 1.
+        warmup_steps: Steps of the warm-up, at least 1.
         initial: The rate at step 0, at least 0. Defaults to `0.0`.
 
     Raises:
@@ -54,19 +54,21 @@ class Warmup(SerializableSchedule):
     """
 
     def __init__(
-        self, schedule: Any, steps: int, *, initial: float = 0.0
+        self, schedule: Any, warmup_steps: int, *, initial: float = 0.0
     ) -> None:
         self.schedule = _as_schedule(schedule)
-        self.steps = check_integer(steps, "steps", minimum=1)
+        self.warmup_steps = check_integer(
+            warmup_steps, "warmup_steps", minimum=1
+        )
         self.initial = check_at_least_zero(initial, "initial")
 
     def __call__(self, step: Any) -> Any:
-        """Returns the rate of a step, counted from 0."""
+        """Returns the learning rate of a step, counted from 0."""
         step = as_float(step)
-        later = ops.maximum(step - self.steps, 0.0)
-        top = self._rate(later)
-        rising = self.initial + (top - self.initial) * (step / self.steps)
-        return ops.where(step < self.steps, rising, top)
+        rate = self._rate(ops.maximum(step - self.warmup_steps, 0.0))
+        progress = step / self.warmup_steps
+        rising = self.initial + (rate - self.initial) * progress
+        return ops.where(step < self.warmup_steps, rising, rate)
 
     def get_config(self) -> dict[str, Any]:
         """Returns every constructor argument, JSON-safe."""
@@ -79,7 +81,7 @@ class Warmup(SerializableSchedule):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Warmup":
-        """Builds the schedule again."""
+        """Creates the schedule from `get_config`'s result."""
         inner = config["schedule"]
         if isinstance(inner, dict):
             inner = keras.saving.deserialize_keras_object(inner)
@@ -93,10 +95,10 @@ class Warmup(SerializableSchedule):
 
 @export_class
 class WarmupStableDecay(SerializableSchedule):
-    """A linear rise, a long plateau and a short fall.
+    """Warmup-stable-decay (WSD): linear warm-up, plateau, short decay.
 
-    The plateau has no length of its own: a training can be extended from a
-    checkpoint at its end, and only the fall is run again.
+    Training can be extended from a checkpoint at the end of the plateau:
+    only the decay is repeated.
 
     Example:
 
@@ -110,12 +112,12 @@ class WarmupStableDecay(SerializableSchedule):
     Args:
         max_learning_rate: The rate of the plateau, above 0.
         total_steps: Optimizer steps of the whole training, at least 1.
-        warmup_steps: Steps that rise from 0, at least 0.
-        decay_steps: Steps at the end that fall, at least 0; both together no
-            more than `total_steps`. A tenth to a fifth is usual.
+        warmup_steps: Steps of the warm-up from 0, at least 0.
+        decay_steps: Steps of the decay, at least 0, usually a tenth to a
+            fifth of the training; with `warmup_steps` at most `total_steps`.
         final: The last rate, at least 0. Defaults to `0.0`.
-        decay: How it falls: "linear", "cosine", or "sqrt" for 1 - sqrt(t).
-            Defaults to `"linear"`.
+        decay: Form of the decay: "linear", "cosine", or "sqrt" for
+            1 - sqrt(progress). Defaults to `"linear"`.
 
     Raises:
         TypeError: If an argument is not a number.
@@ -125,7 +127,7 @@ class WarmupStableDecay(SerializableSchedule):
         Hu et al., "MiniCPM", 2024, https://arxiv.org/abs/2404.06395 (WSD);
         Hägele et al., "Scaling laws and compute-optimal training beyond
         fixed training durations", 2024, https://arxiv.org/abs/2405.18392
-        (the form of the fall).
+        (the form of the decay).
     """
 
     def __init__(
@@ -146,8 +148,8 @@ class WarmupStableDecay(SerializableSchedule):
         self.decay_steps = check_integer(decay_steps, "decay_steps")
         if self.warmup_steps + self.decay_steps > self.total_steps:
             raise ValueError(
-                "Arguments `warmup_steps` and `decay_steps` must fit into "
-                f"`total_steps`. Received: warmup_steps={warmup_steps!r}, "
+                "Arguments `warmup_steps` and `decay_steps` must sum to at "
+                f"most `total_steps`. Received: warmup_steps={warmup_steps!r}, "
                 f"decay_steps={decay_steps!r}, total_steps={total_steps!r}"
             )
         self.final = check_at_least_zero(final, "final")
@@ -155,31 +157,31 @@ class WarmupStableDecay(SerializableSchedule):
         self.decay = decay
 
     def __call__(self, step: Any) -> Any:
-        """Returns the rate of a step, counted from 0."""
+        """Returns the learning rate of a step, counted from 0."""
         step = as_float(step)
-        rise = self.max_learning_rate * share(step, 0.0, self.warmup_steps)
-        return ops.where(step < self.warmup_steps, rise, self._fall(step))
+        progress = interval_progress(step, 0.0, self.warmup_steps)
+        rise = self.max_learning_rate * progress
+        return ops.where(step < self.warmup_steps, rise, self._decay(step))
 
-    def _fall(self, step: Any) -> Any:
+    def _decay(self, step: Any) -> Any:
         begin = self.total_steps - self.decay_steps
-        # Without a fall the plateau goes on.
-        progress = share(step, begin, self.decay_steps or float("inf"))
+        first, last = self.max_learning_rate, self.final
+        # Without a decay the plateau never ends.
+        length = self.decay_steps or float("inf")
+        progress = interval_progress(step, begin, length)
         if self.decay == "cosine":
-            return cosine(self.max_learning_rate, self.final, progress)
+            return interpolate_cosine(first, last, progress)
         if self.decay == "sqrt":
             progress = ops.sqrt(progress)
-        return (
-            self.max_learning_rate
-            + (self.final - self.max_learning_rate) * progress
-        )
+        return first + (last - first) * progress
 
 
 @export_class
 class InverseSquareRoot(SerializableSchedule):
-    """A linear rise, then a fall with the square root of the step.
+    """Linear warm-up, then decay with the inverse square root of the step.
 
-    It needs no length of the training; the schedule of the first
-    transformers.
+    The schedule of the original transformer, for trainings without a fixed
+    length.
 
     Example:
 
@@ -190,8 +192,8 @@ class InverseSquareRoot(SerializableSchedule):
 
     Args:
         max_learning_rate: The largest rate, above 0.
-        warmup_steps: Steps that rise from 0, at least 1; the rate is half
-            the peak at four times as many.
+        warmup_steps: Steps of the warm-up from 0, at least 1; after four
+            times as many steps the rate is half of `max_learning_rate`.
 
     Raises:
         TypeError: If an argument is not a number.
@@ -199,8 +201,8 @@ class InverseSquareRoot(SerializableSchedule):
 
     Reference:
         Vaswani et al., "Attention is all you need", 2017,
-        https://arxiv.org/abs/1706.03762 (section 5.3; there the peak is
-        (d_model * warmup_steps) ** -0.5).
+        https://arxiv.org/abs/1706.03762 (section 5.3; the largest rate there
+        is (d_model * warmup_steps) ** -0.5).
     """
 
     def __init__(self, max_learning_rate: float, warmup_steps: int) -> None:
@@ -212,10 +214,10 @@ class InverseSquareRoot(SerializableSchedule):
         )
 
     def __call__(self, step: Any) -> Any:
-        """Returns the rate of a step, counted from 0."""
-        part = as_float(step) / self.warmup_steps
-        falling = ops.rsqrt(ops.maximum(part, 1.0))
-        return self.max_learning_rate * ops.minimum(part, falling)
+        """Returns the learning rate of a step, counted from 0."""
+        progress = as_float(step) / self.warmup_steps
+        decay = ops.rsqrt(ops.maximum(progress, 1.0))
+        return self.max_learning_rate * ops.minimum(progress, decay)
 
 
 def _as_schedule(value: Any) -> Any:

@@ -1,8 +1,8 @@
-"""A value as a function of training progress.
+"""Schedules: a value as a function of training progress.
 
-One family serves every scheduled quantity: sparsity, curriculum fraction, drop
-rate, temperature. Schedules are frozen, hashable and know no run: the same
-object works in any `fit`, whose length is an argument.
+They serve every scheduled quantity: sparsity, share of the training data, drop
+rate, temperature. Schedules are frozen and hashable, and independent of the
+length of a `fit`, which is an argument of their methods.
 """
 
 from keras_netopt.schedules.as_schedule import as_schedule
@@ -10,6 +10,7 @@ from keras_netopt.schedules.pacing import (
     ExponentialPacing,
     LogarithmicPacing,
     PowerPacing,
+    RootCompetence,
     Saturation,
 )
 from keras_netopt.schedules.ramps import (
@@ -17,7 +18,6 @@ from keras_netopt.schedules.ramps import (
     Exponential,
     Linear,
     Polynomial,
-    RootCompetence,
 )
 from keras_netopt.schedules.schedule import Schedule
 from keras_netopt.schedules.stepwise import Constant, Cyclic, Steps

@@ -1,4 +1,4 @@
-"""Turns what a user writes for a scheduled quantity into a schedule."""
+"""Converts the value of an argument to a schedule."""
 
 from collections.abc import Callable
 
@@ -20,10 +20,10 @@ def as_schedule(
     Polynomial(initial=0.0, final=0.9, begin=0.1, end=0.75, power=3.0)
 
     Args:
-        value: A final value, or a schedule, which is returned as it is.
-        name: Name of the argument that holds it, for the error.
-        default: Makes the schedule of a number from `final=`. Defaults to
-            `Polynomial`.
+        value: A final value, or a schedule, which is returned unchanged.
+        name: The argument's name, for the message.
+        default: Creates the schedule for a number, called with `final=`.
+            Defaults to `Polynomial`.
 
     Returns:
         The schedule.

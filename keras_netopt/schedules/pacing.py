@@ -1,7 +1,6 @@
-"""Schedules that let in more and more data, as curriculum learning paces it.
+"""Pacing functions of curriculum learning and of layer dropping.
 
-All are written as in the paper: a value from `initial` to `final` at the share
-u of the way from `begin` to `end`.
+`progress` is the fraction of the interval from `begin` to `end`.
 """
 
 import math
@@ -16,10 +15,10 @@ from keras_netopt.serialization import export_class
 @export_class
 @dataclass(frozen=True, kw_only=True)
 class PowerPacing(Schedule):
-    """Grows as a power of the way gone: root, straight or quadratic.
+    """Power pacing function: root, linear or quadratic.
 
     The value is `initial + (final - initial) * progress ** power`. Powers
-    below 1 let most data in early, above 1 late.
+    below 1 rise early, above 1 late.
 
     Example:
 
@@ -32,16 +31,16 @@ class PowerPacing(Schedule):
     Args:
         initial: Value up to `begin`. Defaults to `0.2`.
         final: Value from `end` on. Defaults to `1.0`.
-        begin: Point of the fit at which the value starts to move: a float in
-            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
-            Defaults to `0.0`.
+        begin: Point of the fit at which the value starts to change: a float
+            in [0, 1] (fraction of the fit), an int (steps), "3ep" or
+            "500step". Defaults to `0.0`.
         end: Point at which `final` is reached. Defaults to `0.5`.
-        power: Above 0: 0.5 is a root, 1 a straight line, 2 quadratic.
-            Defaults to `0.5`.
+        power: Exponent, above 0: 0.5 is the square root, 1 linear, 2
+            quadratic. Defaults to `0.5`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a value is out of range or `begin` lies behind `end`.
+        ValueError: If a value is out of range or `begin` is after `end`.
 
     Reference:
         Wu, Dyer and Neyshabur, "When do curricula work?", 2020,
@@ -59,17 +58,17 @@ class PowerPacing(Schedule):
         self._set("power", check_positive(self.power, "power"))
 
     def interpolate(self, progress: float) -> float:
-        """Returns the value at a share of the way from `begin` to `end`."""
+        """Returns the value at a progress between `begin` and `end`."""
         return self.initial + (self.final - self.initial) * progress**self.power
 
 
 @export_class
 @dataclass(frozen=True, kw_only=True)
 class ExponentialPacing(Schedule):
-    """Stays low for long and rises exponentially at the end.
+    """Exponential pacing function: stays low and rises at the end.
 
-    The value moves from `initial` to `final` by the share
-    `(exp(steepness * progress) - 1) / (exp(steepness) - 1)`.
+    The value is `initial + (final - initial) * (exp(steepness * progress) -
+    1) / (exp(steepness) - 1)`.
 
     Example:
 
@@ -81,15 +80,16 @@ class ExponentialPacing(Schedule):
     Args:
         initial: Value up to `begin`. Defaults to `0.2`.
         final: Value from `end` on. Defaults to `1.0`.
-        begin: Point of the fit at which the value starts to move: a float in
-            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
-            Defaults to `0.0`.
+        begin: Point of the fit at which the value starts to change: a float
+            in [0, 1] (fraction of the fit), an int (steps), "3ep" or
+            "500step". Defaults to `0.0`.
         end: Point at which `final` is reached. Defaults to `0.5`.
-        steepness: How late it rises, above 0. Defaults to `10.0`.
+        steepness: Rate of the exponential, above 0; larger values rise
+            later. Defaults to `10.0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a value is out of range or `begin` lies behind `end`.
+        ValueError: If a value is out of range or `begin` is after `end`.
 
     Reference:
         Wu, Dyer and Neyshabur, "When do curricula work?", 2020,
@@ -107,8 +107,8 @@ class ExponentialPacing(Schedule):
         self._set("steepness", check_positive(self.steepness, "steepness"))
 
     def interpolate(self, progress: float) -> float:
-        """Returns the value at a share of the way from `begin` to `end`."""
-        # The form for large rates: both exponents are at most 0.
+        """Returns the value at a progress between `begin` and `end`."""
+        # Stable for a large steepness: both exponents are at most 0.
         rise = math.exp(self.steepness * (progress - 1.0)) - math.exp(
             -self.steepness
         )
@@ -119,10 +119,11 @@ class ExponentialPacing(Schedule):
 @export_class
 @dataclass(frozen=True, kw_only=True)
 class Saturation(Schedule):
-    """Rises fast at first and comes to rest: progressive layer dropping.
+    """Saturating exponential: rises fast and levels off.
 
-    The value moves from `initial` to `final` by the share
-    `(1 - exp(-steepness * progress)) / (1 - exp(-steepness))`.
+    The schedule of progressive layer dropping. The value is `initial +
+    (final - initial) * (1 - exp(-steepness * progress)) / (1 -
+    exp(-steepness))`.
 
     Example:
 
@@ -134,15 +135,16 @@ class Saturation(Schedule):
     Args:
         initial: Value up to `begin`. Defaults to `0.0`.
         final: Value from `end` on. Defaults to `0.5`.
-        begin: Point of the fit at which the value starts to move: a float in
-            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
-            Defaults to `0.0`.
+        begin: Point of the fit at which the value starts to change: a float
+            in [0, 1] (fraction of the fit), an int (steps), "3ep" or
+            "500step". Defaults to `0.0`.
         end: Point at which `final` is reached. Defaults to `1.0`.
-        steepness: How early it rises, above 0. Defaults to `10.0`.
+        steepness: Rate of the exponential, above 0; larger values rise
+            earlier. Defaults to `10.0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a value is out of range or `begin` lies behind `end`.
+        ValueError: If a value is out of range or `begin` is after `end`.
 
     Reference:
         Zhang and He, "Accelerating training of transformer-based language
@@ -162,7 +164,7 @@ class Saturation(Schedule):
         self._set("steepness", check_positive(self.steepness, "steepness"))
 
     def interpolate(self, progress: float) -> float:
-        """Returns the value at a share of the way from `begin` to `end`."""
+        """Returns the value at a progress between `begin` and `end`."""
         rise = math.expm1(-self.steepness * progress)
         share = rise / math.expm1(-self.steepness)
         return self.initial + (self.final - self.initial) * share
@@ -171,10 +173,10 @@ class Saturation(Schedule):
 @export_class
 @dataclass(frozen=True, kw_only=True)
 class LogarithmicPacing(Schedule):
-    """Rises at once to most of its way and slowly from there on.
+    """Logarithmic pacing function: rises early, then slowly.
 
     The value is `initial + (final - initial) * (1 + log(progress +
-    exp(-steepness)) / steepness)`: exactly `initial` at the begin.
+    exp(-steepness)) / steepness)`.
 
     Example:
 
@@ -186,15 +188,16 @@ class LogarithmicPacing(Schedule):
     Args:
         initial: Value up to `begin`. Defaults to `0.2`.
         final: Value from `end` on. Defaults to `1.0`.
-        begin: Point of the fit at which the value starts to move: a float in
-            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
-            Defaults to `0.0`.
+        begin: Point of the fit at which the value starts to change: a float
+            in [0, 1] (fraction of the fit), an int (steps), "3ep" or
+            "500step". Defaults to `0.0`.
         end: Point at which `final` is reached. Defaults to `0.5`.
-        steepness: How early it rises, above 0. Defaults to `10.0`.
+        steepness: Rate of the exponential, above 0; larger values rise
+            earlier. Defaults to `10.0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a value is out of range or `begin` lies behind `end`.
+        ValueError: If a value is out of range or `begin` is after `end`.
 
     Reference:
         Wu, Dyer and Neyshabur, "When do curricula work?", 2020,
@@ -212,9 +215,68 @@ class LogarithmicPacing(Schedule):
         self._set("steepness", check_positive(self.steepness, "steepness"))
 
     def interpolate(self, progress: float) -> float:
-        """Returns the value at a share of the way from `begin` to `end`."""
+        """Returns the value at a progress between `begin` and `end`."""
         share = (
             1.0
             + math.log(progress + math.exp(-self.steepness)) / self.steepness
         )
         return self.initial + (self.final - self.initial) * share
+
+
+@export_class
+@dataclass(frozen=True, kw_only=True)
+class RootCompetence(Schedule):
+    """Root competence function of competence-based curriculum learning.
+
+    The value is `(initial ** degree + (final ** degree - initial ** degree)
+    * progress) ** (1 / degree)`: the share of the training data rises fast
+    at first, so that new samples are trained about as often as earlier ones.
+
+    Example:
+
+    >>> from keras_netopt.points import RunLength
+    >>> run = RunLength(steps_per_epoch=50, epochs=2)
+    >>> schedule = RootCompetence(initial=0.01, end=1.0)
+    >>> [round(schedule.at(step, run), 4) for step in (0, 50, 100)]
+    [0.01, 0.7071, 1.0]
+
+    Args:
+        initial: Value up to `begin`, at least 0. Defaults to `0.01`.
+        final: Value from `end` on, at least 0. Defaults to `1.0`.
+        begin: Point of the fit at which the value starts to change: a float
+            in [0, 1] (fraction of the fit), an int (steps), "3ep" or
+            "500step". Defaults to `0.0`.
+        end: Point at which `final` is reached. Defaults to `0.75`.
+        degree: Degree of the root, above 0; 1 is linear, 2 the square root.
+            Defaults to `2.0`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If a value is out of range or `begin` is after `end`.
+
+    Reference:
+        Platanios et al., "Competence-based curriculum learning for neural
+        machine translation", 2019, https://arxiv.org/abs/1903.09848
+        (c_0 = `initial`, p = `degree`).
+    """
+
+    initial: float = 0.01
+    final: float = 1.0
+    begin: Point = 0.0
+    degree: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("degree", check_positive(self.degree, "degree"))
+        for name in ("initial", "final"):
+            value = getattr(self, name)
+            if value < 0.0:
+                raise ValueError(
+                    f"Argument `{name}` must be at least 0. "
+                    f"Received: {name}={value!r}"
+                )
+
+    def interpolate(self, progress: float) -> float:
+        """Returns the value at a progress between `begin` and `end`."""
+        first, last = self.initial**self.degree, self.final**self.degree
+        return (first + (last - first) * progress) ** (1.0 / self.degree)

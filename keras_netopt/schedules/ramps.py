@@ -1,10 +1,9 @@
-"""Schedules that move gradually from one value to another."""
+"""Schedules that change gradually from one value to another."""
 
 import math
 from dataclasses import dataclass
 
 from keras_netopt.checks import check_positive
-from keras_netopt.points import Point
 from keras_netopt.schedules.schedule import Schedule
 from keras_netopt.serialization import export_class
 
@@ -12,11 +11,10 @@ from keras_netopt.serialization import export_class
 @export_class
 @dataclass(frozen=True, kw_only=True)
 class Polynomial(Schedule):
-    """Moves fast at first and slows down as a power of what remains.
+    """Polynomial decay: changes fast at first and slowly at the end.
 
-    The schedule of gradual pruning: most weights go early, while there are
-    many to spare, the last ones late. The value is
-    `final + (initial - final) * (1 - progress) ** power`.
+    The schedule of gradual pruning: most weights are removed early. The value
+    is `final + (initial - final) * (1 - progress) ** power`.
 
     Example:
 
@@ -29,15 +27,15 @@ class Polynomial(Schedule):
     Args:
         initial: Value up to `begin`. Defaults to `0.0`.
         final: Value from `end` on.
-        begin: Point of the fit at which the value starts to move: a float in
-            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
-            Defaults to `0.1`.
+        begin: Point of the fit at which the value starts to change: a float
+            in [0, 1] (fraction of the fit), an int (steps), "3ep" or
+            "500step". Defaults to `0.1`.
         end: Point at which `final` is reached. Defaults to `0.75`.
-        power: Above 0; 1 is a straight line. Defaults to `3.0`.
+        power: Exponent, above 0; 1 is linear. Defaults to `3.0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a value is out of range or `begin` lies behind `end`.
+        ValueError: If a value is out of range or `begin` is after `end`.
 
     Reference:
         Zhu and Gupta, "To prune, or not to prune", 2017,
@@ -51,7 +49,7 @@ class Polynomial(Schedule):
         self._set("power", check_positive(self.power, "power"))
 
     def interpolate(self, progress: float) -> float:
-        """Returns the value at a share of the way from `begin` to `end`."""
+        """Returns the value at a progress between `begin` and `end`."""
         left = (1.0 - progress) ** self.power
         return self.final + (self.initial - self.final) * left
 
@@ -59,7 +57,7 @@ class Polynomial(Schedule):
 @export_class
 @dataclass(frozen=True, kw_only=True)
 class Linear(Schedule):
-    """Moves at the same pace from `begin` to `end`.
+    """Changes linearly from `begin` to `end`.
 
     Example:
 
@@ -72,25 +70,25 @@ class Linear(Schedule):
     Args:
         initial: Value up to `begin`. Defaults to `0.0`.
         final: Value from `end` on.
-        begin: Point of the fit at which the value starts to move: a float in
-            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
-            Defaults to `0.1`.
+        begin: Point of the fit at which the value starts to change: a float
+            in [0, 1] (fraction of the fit), an int (steps), "3ep" or
+            "500step". Defaults to `0.1`.
         end: Point at which `final` is reached. Defaults to `0.75`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a value is out of range or `begin` lies behind `end`.
+        ValueError: If a value is out of range or `begin` is after `end`.
     """
 
     def interpolate(self, progress: float) -> float:
-        """Returns the value at a share of the way from `begin` to `end`."""
+        """Returns the value at a progress between `begin` and `end`."""
         return self.initial + (self.final - self.initial) * progress
 
 
 @export_class
 @dataclass(frozen=True, kw_only=True)
 class Cosine(Schedule):
-    """Starts and ends gently, along half a cosine wave.
+    """Changes along half a cosine: slowly at both ends.
 
     Example:
 
@@ -103,18 +101,18 @@ class Cosine(Schedule):
     Args:
         initial: Value up to `begin`. Defaults to `0.0`.
         final: Value from `end` on.
-        begin: Point of the fit at which the value starts to move: a float in
-            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
-            Defaults to `0.1`.
+        begin: Point of the fit at which the value starts to change: a float
+            in [0, 1] (fraction of the fit), an int (steps), "3ep" or
+            "500step". Defaults to `0.1`.
         end: Point at which `final` is reached. Defaults to `0.75`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a value is out of range or `begin` lies behind `end`.
+        ValueError: If a value is out of range or `begin` is after `end`.
     """
 
     def interpolate(self, progress: float) -> float:
-        """Returns the value at a share of the way from `begin` to `end`."""
+        """Returns the value at a progress between `begin` and `end`."""
         left = 0.5 * (1.0 + math.cos(math.pi * progress))
         return self.final + (self.initial - self.final) * left
 
@@ -122,11 +120,11 @@ class Cosine(Schedule):
 @export_class
 @dataclass(frozen=True, kw_only=True)
 class Exponential(Schedule):
-    """Multiplies by the same factor at every step.
+    """Exponential decay: multiplies by the same factor at every step.
 
-    With `of="value"` the value itself is multiplied, as a temperature that
-    halves each epoch. With `of="complement"` it is `1 - value`: a sparsity
-    whose density falls by the same factor.
+    With `of="value"` the value itself is multiplied, such as a temperature
+    that halves each epoch; with `of="complement"` it is `1 - value`, such as
+    the density of a sparse model.
 
     Example:
 
@@ -145,16 +143,16 @@ class Exponential(Schedule):
         initial: Value up to `begin`: above 0, or below 1 for
             `of="complement"`.
         final: Value from `end` on, in the same range.
-        begin: Point of the fit at which the value starts to move: a float in
-            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
-            Defaults to `0.1`.
+        begin: Point of the fit at which the value starts to change: a float
+            in [0, 1] (fraction of the fit), an int (steps), "3ep" or
+            "500step". Defaults to `0.1`.
         end: Point at which `final` is reached. Defaults to `0.75`.
-        of: What is multiplied, "value" or "complement". Defaults to
-            `"value"`.
+        of: The multiplied quantity, "value" or "complement" (1 - value).
+            Defaults to `"value"`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a value is out of range or `begin` lies behind `end`.
+        ValueError: If a value is out of range or `begin` is after `end`.
 
     Reference:
         Tanaka et al., "Pruning neural networks without any data by
@@ -187,66 +185,8 @@ class Exponential(Schedule):
                 )
 
     def interpolate(self, progress: float) -> float:
-        """Returns the value at a share of the way from `begin` to `end`."""
+        """Returns the value at a progress between `begin` and `end`."""
         if self.of == "value":
             return self.initial * (self.final / self.initial) ** progress
         dense, sparse = 1.0 - self.initial, 1.0 - self.final
         return 1.0 - dense * (sparse / dense) ** progress
-
-
-@export_class
-@dataclass(frozen=True, kw_only=True)
-class RootCompetence(Schedule):
-    """Grows so that its `p`-th power grows in a straight line.
-
-    The competence curve of curriculum learning: the share of the data that
-    the model may see grows fast at first, so that each new sample gets about
-    as much training as the earlier ones.
-
-    Example:
-
-    >>> from keras_netopt.points import RunLength
-    >>> run = RunLength(steps_per_epoch=50, epochs=2)
-    >>> schedule = RootCompetence(initial=0.01, end=1.0)
-    >>> [round(schedule.at(step, run), 4) for step in (0, 50, 100)]
-    [0.01, 0.7071, 1.0]
-
-    Args:
-        initial: Value up to `begin`, at least 0. Defaults to `0.01`.
-        final: Value from `end` on, at least 0. Defaults to `1.0`.
-        begin: Point of the fit at which the value starts to move: a float in
-            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
-            Defaults to `0.0`.
-        end: Point at which `final` is reached. Defaults to `0.75`.
-        p: Above 0; 1 is a straight line. Defaults to `2.0`.
-
-    Raises:
-        TypeError: If an argument has the wrong type.
-        ValueError: If a value is out of range or `begin` lies behind `end`.
-
-    Reference:
-        Platanios et al., "Competence-based curriculum learning for neural
-        machine translation", 2019, https://arxiv.org/abs/1903.09848
-        (c_0 = `initial`).
-    """
-
-    initial: float = 0.01
-    final: float = 1.0
-    begin: Point = 0.0
-    p: float = 2.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set("p", check_positive(self.p, "p"))
-        for name in ("initial", "final"):
-            value = getattr(self, name)
-            if value < 0.0:
-                raise ValueError(
-                    f"Argument `{name}` must be at least 0. "
-                    f"Received: {name}={value!r}"
-                )
-
-    def interpolate(self, progress: float) -> float:
-        """Returns the value at a share of the way from `begin` to `end`."""
-        first, last = self.initial**self.p, self.final**self.p
-        return (first + (last - first) * progress) ** (1.0 / self.p)

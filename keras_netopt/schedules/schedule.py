@@ -1,4 +1,4 @@
-"""What every schedule can do."""
+"""The base class of the schedules."""
 
 import math
 from dataclasses import dataclass, fields
@@ -19,7 +19,7 @@ from keras_netopt.points import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Many small cuts keep more accuracy than a few large ones (docs/methods).
+# Many small updates keep more accuracy than a few large ones (docs/methods).
 RAMP_UPDATES = 100
 FEWEST_UPDATES = 20
 MIN_GAP, MAX_GAP = 10, 100
@@ -27,11 +27,11 @@ MIN_GAP, MAX_GAP = 10, 100
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Moves a value from `initial` to `final` between two points of a fit.
+    """Changes a value from `initial` to `final` between two points of a fit.
 
-    Before `begin` the value is `initial`, from `end` on it is `final`, both
-    exactly. To write your own, subclass as a frozen dataclass and override
-    `interpolate`.
+    Up to `begin` the value is exactly `initial`, from `end` on exactly
+    `final`. For a custom schedule, subclass it as a frozen dataclass and
+    override `interpolate`.
 
     Example:
 
@@ -50,15 +50,15 @@ class Schedule:
     Args:
         initial: Value up to `begin`, any finite number. Defaults to `0.0`.
         final: Value from `end` on, any finite number.
-        begin: Point of the fit at which the value starts to move: a float in
-            [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
-            Defaults to `0.1`.
+        begin: Point of the fit at which the value starts to change: a float
+            in [0, 1] (fraction of the fit), an int (steps), "3ep" or
+            "500step". Defaults to `0.1`.
         end: Point at which `final` is reached. Defaults to `0.75`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a value is not finite, a point cannot be read, or
-            `begin` lies behind `end`.
+        ValueError: If a value is not finite, a point is invalid, or `begin`
+            is after `end`.
     """
 
     initial: float = 0.0
@@ -76,16 +76,17 @@ class Schedule:
             self._raise_order()
 
     def interpolate(self, progress: float) -> float:
-        """Returns the value at a share of the way from `begin` to `end`.
+        """Returns the value at a progress between `begin` and `end`.
 
         Args:
-            progress: Float in (0, 1); both ends are handled by `at`.
+            progress: Float in (0, 1); `at` handles both ends.
 
         Returns:
-            The value; results outside [`initial`, `final`] are clipped.
+            The value; `at` clips it to [`initial`, `final`].
 
         Raises:
-            NotImplementedError: If a subclass does not say how to move.
+            NotImplementedError: If a subclass overrides neither this method
+                nor `at`.
         """
         raise NotImplementedError(
             f"`{type(self).__name__}` must override `interpolate` or `at`."
@@ -110,7 +111,7 @@ class Schedule:
             The value, a pure function of both arguments.
 
         Raises:
-            ValueError: If `begin` or `end` lies outside the run.
+            ValueError: If `begin` or `end` is outside the run.
         """
         begin, end = self.span(run)
         if step >= end:
@@ -128,12 +129,11 @@ class Schedule:
             run: Length of the whole fit.
 
         Returns:
-            Two positions in completed training batches, the first not behind
-            the second.
+            Two positions in completed training batches, in order.
 
         Raises:
-            ValueError: If a point lies outside the run, needs a length that
-                the run does not know, or `begin` lies behind `end`.
+            ValueError: If a point is outside the run, depends on an unknown
+                length, or `begin` is after `end`.
         """
         begin = resolve_point(self.begin, run, "begin")
         end = resolve_point(self.end, run, "end")
@@ -144,7 +144,7 @@ class Schedule:
     def update_points(
         self, run: RunLength, frequency: int | None = None
     ) -> tuple[int, ...]:
-        """Returns the positions at which a user of the schedule should act.
+        """Returns the steps at which the scheduled quantity is updated.
 
         Example:
 
@@ -157,15 +157,15 @@ class Schedule:
         Args:
             run: Length of the whole fit.
             frequency: Steps between two updates, counted from `begin`, at
-                least 1. Defaults to `None`: some hundred updates in the ramp,
-                at least 10 and at most 100 steps apart; in a short ramp 20.
+                least 1. Defaults to `None`: about 100 updates between `begin`
+                and `end`, 10 to 100 steps apart; 20 updates in a short run.
 
         Returns:
             Ascending steps; the first is `begin` and the last is `end`.
 
         Raises:
             TypeError: If `frequency` is not an int.
-            ValueError: If it is below 1, or the schedule does not fit the run.
+            ValueError: If it is below 1, or a point is outside the run.
         """
         check_frequency(frequency)
         begin, end = self.span(run)
@@ -176,7 +176,7 @@ class Schedule:
     def values(
         self, total: int = 100, steps_per_epoch: int | None = None
     ) -> np.ndarray:
-        """Returns the value after each step of a run, for looking at it.
+        """Returns the value after each step of a run.
 
         Example:
 
@@ -186,16 +186,16 @@ class Schedule:
 
         Args:
             total: Steps of the run, at least 1. Defaults to `100`.
-            steps_per_epoch: Steps an epoch, a divisor of `total`. Defaults
+            steps_per_epoch: Steps per epoch, a divisor of `total`. Defaults
                 to `None`: the run is one epoch.
 
         Returns:
-            Float64 array of shape `(total + 1,)`; entry t is the value after
-            t training batches.
+            Float64 array of shape `(total + 1,)`; element t is the value
+            after t training batches.
 
         Raises:
-            ValueError: If `steps_per_epoch` does not divide `total`, or the
-                schedule does not fit the run.
+            ValueError: If `steps_per_epoch` does not divide `total`, or a
+                point is outside the run.
         """
         run = _run_length(total, steps_per_epoch)
         return np.array([self.at(step, run) for step in range(total + 1)])
@@ -207,20 +207,20 @@ class Schedule:
         *,
         path: str | None = None,
     ) -> "Figure":
-        """Draws the schedule over a run; needs matplotlib.
+        """Plots the schedule over a run; requires matplotlib.
 
         Args:
             total: Steps of the run, at least 1. Defaults to `100`.
-            steps_per_epoch: Steps an epoch, a divisor of `total`. Defaults
+            steps_per_epoch: Steps per epoch, a divisor of `total`. Defaults
                 to `None`: the run is one epoch.
-            path: Picture file to write. Defaults to `None`: no file.
+            path: Image file to write. Defaults to `None`: no file.
 
         Returns:
-            A matplotlib `Figure`, which notebooks show by themselves.
+            A matplotlib `Figure`, which notebooks display.
 
         Raises:
             ImportError: If matplotlib is not installed.
-            ValueError: If the schedule does not fit the run.
+            ValueError: If a point is outside the run.
         """
         from keras_netopt import plots
 
@@ -236,16 +236,16 @@ class Schedule:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Makes the schedule whose `get_config` returned `config`."""
+        """Creates the schedule from `get_config`'s result."""
         return cls(**config)
 
     def _set(self, name: str, value: object) -> None:
-        """Normalises a field; the dataclass is frozen for everybody else."""
+        """Sets a field of the frozen dataclass during its construction."""
         object.__setattr__(self, name, value)
 
     def _raise_order(self) -> NoReturn:
         raise ValueError(
-            "Argument `begin` must not lie behind `end`. "
+            "Argument `begin` must not be after `end`. "
             f"Received: begin={self.begin!r}, end={self.end!r}"
         )
 

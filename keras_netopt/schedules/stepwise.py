@@ -1,4 +1,4 @@
-"""Schedules that jump between levels."""
+"""Schedules with constant levels."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from keras_netopt.serialization import export_class
 @export_class
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """Jumps to one value at `begin` and stays there: one shot.
+    """Changes once to `final`, at `begin`: one-shot.
 
     Example:
 
@@ -36,17 +36,17 @@ class Constant(Schedule):
     Args:
         final: Value from `begin` on.
         initial: Value before `begin`. Defaults to `0.0`.
-        begin: Point of the fit at which the value jumps: a float in [0, 1]
+        begin: Point of the fit at which the value changes: a float in [0, 1]
             (fraction of the fit), an int (steps), "3ep" or "500step".
             Defaults to `0.0`.
-        end: Last point at which users that repeat their work act again; the
-            value does not depend on it. Defaults to `1.0`; in a fit of
-            unknown length a fraction or epoch counts as `begin`.
+        end: Last point of repeated updates; the value does not depend on it.
+            Defaults to `1.0`, which equals `begin` in a fit of unknown
+            length.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a value is not finite, a point cannot be read, or
-            `begin` lies behind `end`.
+        ValueError: If a value is not finite, a point is invalid, or `begin`
+            is after `end`.
     """
 
     final: float
@@ -68,7 +68,7 @@ class Constant(Schedule):
     def update_points(
         self, run: RunLength, frequency: int | None = None
     ) -> tuple[int, ...]:
-        """Returns `begin`, and what `frequency` adds up to `end`."""
+        """Returns `begin`, and with `frequency` further steps to `end`."""
         if frequency is None:
             return self.span(run)[:1]
         return super().update_points(run, frequency)
@@ -77,7 +77,7 @@ class Constant(Schedule):
 @export_class
 @dataclass(frozen=True)
 class Steps(Schedule):
-    """Jumps from level to level at the points of a table.
+    """Piecewise constant: changes the level at given points.
 
     Example:
 
@@ -91,8 +91,8 @@ class Steps(Schedule):
 
     Args:
         levels: Mapping from points (a float in [0, 1], an int of steps,
-            "3ep" or "500step") to the values that hold from there on, or a
-            sequence of such pairs; earliest first, at least one.
+            "3ep" or "500step") to the values from there on, or a sequence of
+            such pairs; in order of time, at least one.
         initial: Value before the first point. Defaults to `0.0`.
 
     Raises:
@@ -136,7 +136,7 @@ class Steps(Schedule):
     def update_points(
         self, run: RunLength, frequency: int | None = None
     ) -> tuple[int, ...]:
-        """Returns the table's points, and what `frequency` adds between."""
+        """Returns the points, and with `frequency` steps between them."""
         starts = set(self._starts(run))
         if frequency is not None:
             starts.update(super().update_points(run, frequency))
@@ -167,11 +167,11 @@ class Steps(Schedule):
 @export_class
 @dataclass(frozen=True, kw_only=True)
 class Cyclic(Schedule):
-    """Alternates between two levels and stays at `final` from `end` on.
+    """Alternates between two levels, then stays at `final`.
 
-    Alternating compressed and decompressed training: dense up to `begin`,
-    then `final` and `initial` in turn, `final` first, each cycle starting
-    anew, then `final` for good.
+    The schedule of alternating compressed / decompressed (AC/DC) training:
+    `initial` up to `begin`, then cycles of `final` and `initial`, and `final`
+    from `end` on.
 
     Example:
 
@@ -186,22 +186,22 @@ class Cyclic(Schedule):
     (20, 30, 50, 60, 70)
 
     Args:
-        initial: Value up to `begin` and in each cycle's second half.
+        initial: Value up to `begin` and in each cycle's second phase.
             Defaults to `0.0`.
-        final: Value in each cycle's first half and from `end` on.
+        final: Value in each cycle's first phase and from `end` on.
         begin: Point of the fit at which the first cycle starts: a float in
             [0, 1] (fraction of the fit), an int (steps), "3ep" or "500step".
             Defaults to `0.1`.
-        end: Point at which the last phase starts; it cuts a running cycle.
+        end: Point from which the value stays at `final`, within a cycle too.
             Defaults to `0.75`.
-        on: Length of a first half, in the same grammar, at least one step.
-            Defaults to `0.05`.
-        off: Length of a second half, likewise. Defaults to `0.05`.
+        on: Length of a first phase, in the form of `begin`, at least one
+            step. Defaults to `0.05`.
+        off: Length of a second phase, likewise. Defaults to `0.05`.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If a value is out of range, a length is zero, or `begin`
-            lies behind `end`.
+            is after `end`.
 
     Reference:
         Peste et al., "AC/DC: Alternating Compressed/DeCompressed training of
@@ -226,13 +226,13 @@ class Cyclic(Schedule):
         if step < begin:
             return self.initial
         on, off = self._lengths(run)
-        first_half = (step - begin) % (on + off) < on
-        return self.final if step >= end or first_half else self.initial
+        is_on = step >= end or (step - begin) % (on + off) < on
+        return self.final if is_on else self.initial
 
     def update_points(
         self, run: RunLength, frequency: int | None = None
     ) -> tuple[int, ...]:
-        """Returns all changes of level, and what `frequency` adds between."""
+        """Returns all level changes, and with `frequency` steps between."""
         begin, end = self.span(run)
         on, off = self._lengths(run)
         points = {*range(begin, end, on + off), end}

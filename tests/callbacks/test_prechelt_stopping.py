@@ -51,9 +51,9 @@ def fit(stopping, losses, *others, model=None, before=(), **arguments):
     return history.history
 
 
-def texts(told, category):
+def texts(caught, category):
     """Keras on torch has warnings of its own."""
-    return [str(w.message) for w in told if w.category is category]
+    return [str(w.message) for w in caught if w.category is category]
 
 
 def test_a_rule_ends_a_real_fit():
@@ -95,7 +95,7 @@ def test_a_rule_ends_a_real_fit():
         ("UP", 3, 1, None, 1),
     ],
 )
-def test_the_rule_says_when(rule, threshold, strip, stopped, best):
+def test_the_rule_stops_at(rule, threshold, strip, stopped, best):
     stopping = PrecheltStopping(rule, threshold, strip=strip)
     history = fit(stopping, [2.0, 1.0, 1.25, 1.5, 1.5])
     assert (stopping.stopped_epoch, stopping.best_epoch) == (stopped, best)
@@ -131,13 +131,13 @@ def test_a_value_that_is_not_finite_ends_the_fit(rule, value):
 
 
 @pytest.mark.parametrize("rule", ["GL", "PQ"])
-def test_ratios_to_a_negative_loss_are_told_and_stop_nothing(rule):
+def test_a_negative_loss_warns_and_does_not_stop(rule):
     stopping = PrecheltStopping(rule, 0.0, strip=2)
-    with pytest.warns(NotIntendedUseWarning) as told:
+    with pytest.warns(NotIntendedUseWarning) as caught:
         fit(stopping, [-1.0, 2.0, 3.0, 4.0])
-    assert texts(told, NotIntendedUseWarning) == [
-        f'PrecheltStopping: the rule "{rule}" takes ratios of losses, which '
-        "mean nothing below 0; found -1. The fit goes on to its last epoch: "
+    assert texts(caught, NotIntendedUseWarning) == [
+        f'PrecheltStopping: the rule "{rule}" uses ratios of losses, which '
+        "are undefined below 0; found -1. The rule does not stop training: "
         'use rule="UP", which only compares.'
     ]
     assert stopping.stopped_epoch is None
@@ -153,13 +153,12 @@ def test_up_compares_negative_losses():
     ("rule", "names"),
     [("GL", "`val_loss`"), ("PQ", "`val_loss` and `loss`")],
 )
-def test_a_fit_without_the_value_is_told(rule, names):
-    with pytest.warns(NoEffectWarning) as told:
+def test_a_fit_without_the_value_warns(rule, names):
+    with pytest.warns(NoEffectWarning) as caught:
         fit(PrecheltStopping(rule), [None, None])
-    assert texts(told, NoEffectWarning) == [
-        f"PrecheltStopping: looked for {names} in the logs of the epochs, "
-        "found none in this fit. Pass `validation_data` to `fit`, or name "
-        "another loss with `monitor`."
+    assert texts(caught, NoEffectWarning) == [
+        f"PrecheltStopping: found no {names} in the logs of this `fit`. Pass "
+        "`validation_data` to `fit`, or name another loss with `monitor`."
     ]
 
 
@@ -177,9 +176,9 @@ def test_a_fit_without_the_value_is_told(rule, names):
 )
 def test_metrics_that_rise_are_refused(name):
     message = (
-        "Argument `monitor` must be a loss, the lower the better, for the "
-        "rules compare by ratios to the lowest value. Name the loss itself, "
-        "or use keras.callbacks.EarlyStopping for this metric. "
+        "Argument `monitor` must be a loss, where lower is better: the rules "
+        "use ratios to the lowest value. Name the loss, or use "
+        "keras.callbacks.EarlyStopping for this metric. "
         f"Received: monitor={name!r}"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
@@ -189,7 +188,7 @@ def test_metrics_that_rise_are_refused(name):
 
 
 @pytest.mark.parametrize("name", ["val_loss", "mae", "val_precision_loss"])
-def test_metrics_that_fall_are_taken(name):
+def test_metrics_that_fall_are_accepted(name):
     assert PrecheltStopping(monitor=name).monitor == name
 
 
@@ -223,7 +222,7 @@ class Shrink(keras.callbacks.Callback):
             surgery.remove(self.model, {"hidden": [0, 1]})
 
 
-def test_an_edit_begins_the_record_anew():
+def test_an_edit_restarts_the_curves():
     stopping = PrecheltStopping("GL", 50.0)
     losses = [1.0, 1.0, 2.0, 2.5, 3.5]
     history = fit(stopping, losses, Shrink(2))
@@ -246,7 +245,7 @@ def test_epochs_of_pruning_do_not_count(first):
     assert (stopping.best_epoch, stopping.stopped_epoch) == (2, 4)
 
 
-def test_a_fit_that_is_all_pruning_is_told():
+def test_a_fit_that_is_all_pruning_warns():
     class Late(keras.callbacks.Callback):
         """Ends the fit before the schedule does."""
 
@@ -254,13 +253,18 @@ def test_a_fit_that_is_all_pruning_is_told():
             self.model.stop_training = epoch == 1
 
     pruning = Pruning(Linear(final=0.5, begin=0, end=1.0), frequency=1)
-    with pytest.warns(NoEffectWarning, match="let the schedule end earlier"):
+    with pytest.warns(NoEffectWarning) as caught:
         fit(PrecheltStopping(), [1.0, 1.0, 1.0], Late(), before=[pruning])
+    assert (
+        "PrecheltStopping: found no epoch of the final network, which was "
+        "pruned or edited up to the last one. Train longer, or let the "
+        "schedule end earlier."
+    ) in texts(caught, NoEffectWarning)
 
 
 @pytest.mark.parametrize("first", ["stopping", "backup"])
 @pytest.mark.parametrize("rule", ["GL", "PQ", "UP"])
-def test_a_resumed_fit_remembers(tmp_path, first, rule):
+def test_a_resumed_fit_continues_the_curves(tmp_path, first, rule):
     """Killed in the third epoch; all that is low was before."""
 
     class Crash(keras.callbacks.Callback):
@@ -290,9 +294,34 @@ def test_a_resumed_fit_remembers(tmp_path, first, rule):
     assert (stopping.best_epoch, stopping.stopped_epoch) == (1, ends[rule])
 
 
-def test_a_second_fit_begins_anew():
+def test_a_second_fit_starts_empty_curves():
     stopping, model = PrecheltStopping("GL", 10.0), build()
     fit(stopping, [1.0, 2.0], model=model)
     assert stopping.stopped_epoch == 1
     fit(stopping, [3.0, 3.0, 2.0], model=model)
     assert (stopping.best_epoch, stopping.stopped_epoch) == (2, None)
+
+
+def test_the_report_holds_the_best_and_the_last_epoch():
+    stopping = PrecheltStopping("GL", 10.0)
+    message = (
+        "PrecheltStopping has no epoch to report yet: pass it to "
+        "`model.fit(callbacks=[...])` with `validation_data` first."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        stopping.report()
+    fit(stopping, [2.0, 1.0, 1.5, 3.0])
+    report = stopping.report()
+    assert report.to_dict() == {
+        "rule": "GL",
+        "threshold": 10.0,
+        "monitor": "val_loss",
+        "best_epoch": 1,
+        "best_value": 1.0,
+        "stopped_epoch": 2,
+    }
+    assert str(report) == (
+        "GL 10: stopped after epoch 2; lowest val_loss 1 at epoch 1"
+    )
+    fit(stopping, [2.0, 1.0])
+    assert "not stopped early" in str(stopping.report())

@@ -28,7 +28,7 @@ RAMPS = [
     Exponential(initial=0.1, final=0.7, **WINDOW),
     Exponential(initial=0.0, final=0.97, of="complement", **WINDOW),
     RootCompetence(initial=0.01, final=0.9, **WINDOW),
-    RootCompetence(initial=0.7, final=0.1, p=3, **WINDOW),
+    RootCompetence(initial=0.7, final=0.1, degree=3, **WINDOW),
     PowerPacing(initial=0.1, final=0.9, power=2, **WINDOW),
     PowerPacing(initial=0.7, final=0.1, **WINDOW),
     Saturation(initial=0.1, final=0.7, **WINDOW),

@@ -51,7 +51,7 @@ def test_schedule_behind_the_run_raises_at_span():
 
 def test_begin_behind_end_raises_as_soon_as_it_is_known():
     message = (
-        "Argument `begin` must not lie behind `end`. "
+        "Argument `begin` must not be after `end`. "
         "Received: begin={!r}, end={!r}"
     )
     for begin, end in ((0.5, 0.2), (600, "500step"), ("3ep", "2ep")):
@@ -152,8 +152,8 @@ def test_wrong_polynomial_raises(exception, arguments, message):
             "Argument `initial` must be at least 0. Received: initial=-0.1",
         ),
         (
-            lambda: RootCompetence(p=-2),
-            "Argument `p` must be above 0. Received: p=-2",
+            lambda: RootCompetence(degree=-2),
+            "Argument `degree` must be above 0. Received: degree=-2",
         ),
         (
             lambda: Steps({}),

@@ -51,7 +51,7 @@ def test_ramps_are_monotone_and_stay_between_their_ends(ramp):
             0.8,
         ),
         (RootCompetence(end=1.0), math.sqrt(0.5 * (1 - 0.01**2) + 0.01**2)),
-        (RootCompetence(initial=0.0, p=4, end=1.0), 0.5**0.25),
+        (RootCompetence(initial=0.0, degree=4, end=1.0), 0.5**0.25),
     ],
     ids=lambda value: name_of(value) if isinstance(value, Schedule) else "",
 )

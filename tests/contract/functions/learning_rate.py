@@ -29,7 +29,7 @@ _triangular = _rates(
 )
 
 
-_warmup = _rates("Warmup", schedule=0.1, steps=5)
+_warmup = _rates("Warmup", schedule=0.1, warmup_steps=5)
 
 
 _stable = _rates(
@@ -74,7 +74,7 @@ FUNCTIONS = (
         is_pruned=False,
         bad={
             "schedule": _warmup(schedule="cosine"),
-            "steps": _warmup(steps=0),
+            "warmup_steps": _warmup(warmup_steps=0),
             "initial": _warmup(initial=-0.1),
         },
     ),
