@@ -1,4 +1,4 @@
-"""Marks the place of an early exit."""
+"""Marks the position of an early exit."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from keras_netopt.serialization import export_class
 
 @export_class
 class EarlyExit(keras.layers.Layer):
-    """Marks a place where samples can exit early.
+    """Marks a position at which samples can exit early.
 
     The layer returns its input unchanged and has no weights.
     `keras_netopt.depth.add_exits(model)` finds every `EarlyExit`, attaches its

@@ -103,18 +103,18 @@ def add_exits(
     activation = _output_activation(recording, final)
     pairs = zip(placements, given_heads, strict=True)
     outputs: dict[str, Any] = {}
-    for place, head in sorted(pairs, key=lambda pair: pair[0].number):
+    for placement, head in sorted(pairs, key=lambda pair: pair[0].number):
         exit_name = f"exit{len(outputs) + 1}"
-        if place.is_marker:
-            exit_name = place.call.operation.name
+        if placement.is_marker:
+            exit_name = placement.call.operation.name
         if head is None:
             head = default_head(
-                place.features,
+                placement.features,
                 _units(final),
                 activation,
                 f"{exit_name}_head",
             )
-        outputs[exit_name] = _head_output(head, place, final)
+        outputs[exit_name] = _head_output(head, placement, final)
     outputs[FINAL] = final
     kind = FrozenBackboneExitModel if freeze_backbone else ExitModel
     return kind(
@@ -135,8 +135,8 @@ def _in_given_order(
         return placements
     names = list(layers)
 
-    def position(place: ExitPlacement) -> int:
-        path = place.call.path
+    def position(placement: ExitPlacement) -> int:
+        path = placement.call.path
         return names.index(path if path in names else path.split("/")[-1])
 
     return tuple(sorted(placements, key=position))
@@ -146,13 +146,15 @@ def _check_heads(
     heads: Any, placements: tuple[ExitPlacement, ...]
 ) -> list[keras.layers.Layer | None]:
     if heads is None:
-        return [place.head for place in placements]
+        return [placement.head for placement in placements]
     if isinstance(heads, Mapping):
-        names = [place.call.operation.name for place in placements]
-        paths = [place.call.path for place in placements]
+        names = [placement.call.operation.name for placement in placements]
+        paths = [placement.call.path for placement in placements]
         found = [
-            heads.get(path, heads.get(name, place.head))
-            for path, name, place in zip(paths, names, placements, strict=True)
+            heads.get(path, heads.get(name, placement.head))
+            for path, name, placement in zip(
+                paths, names, placements, strict=True
+            )
         ]
         fits = set(heads) <= {*names, *paths}
     else:
@@ -161,7 +163,7 @@ def _check_heads(
         fits = len(found) == len(placements)
     valid = all(h is None or isinstance(h, keras.layers.Layer) for h in found)
     if not fits or not valid:
-        listed = [place.call.path for place in placements]
+        listed = [placement.call.path for placement in placements]
         raise ValueError(
             "Argument `heads` must hold one Keras layer for each of the exits "
             f"at {listed}. Received: heads={heads!r}"
@@ -170,16 +172,16 @@ def _check_heads(
 
 
 def _head_output(
-    head: keras.layers.Layer, place: ExitPlacement, final: Any
+    head: keras.layers.Layer, placement: ExitPlacement, final: Any
 ) -> Any:
-    output = head(place.features)
+    output = head(placement.features)
     is_one = isinstance(output, keras.KerasTensor)
     if not is_one or tuple(output.shape) != tuple(final.shape):
         shape = keras.tree.map_structure(lambda x: tuple(x.shape), output)
         raise ValueError(
             "Argument `heads` must hold layers with outputs of the shape of "
             f"the final output, {tuple(final.shape)}. Received: {shape} from "
-            f"head {head.name!r} at {place.call.path!r}"
+            f"head {head.name!r} at {placement.call.path!r}"
         )
     return output
 

@@ -82,8 +82,8 @@ def find_exit_placements(
             "Argument `model` must have one output. "
             f"Received: a model with {len(outputs)} outputs"
         )
-    for place in placements:
-        _check_placement(place, recording, outputs[0])
+    for placement in placements:
+        _check_placement(placement, recording, outputs[0])
     return recording, tuple(placements)
 
 
@@ -154,9 +154,9 @@ def _list_paths(paths: Sequence[str]) -> str:
 
 
 def _check_placement(
-    place: ExitPlacement, recording: Recording, final: Any
+    placement: ExitPlacement, recording: Recording, final: Any
 ) -> None:
-    call = place.call
+    call = placement.call
     count = sum(c.path == call.path for c in recording.calls)
     if count > 1:
         raise ValueError(
