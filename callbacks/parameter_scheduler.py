@@ -1,4 +1,4 @@
-"""Moves a weight of some layers along a schedule while `fit` runs."""
+"""Sets weights of layers along a schedule during `fit`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,16 +28,15 @@ PERIODS = ("step", "epoch")
 
 @export_class
 class ParameterScheduler(ResumableCallback):
-    """Sets a number that layers read: drop rates, temperatures, cost weights.
+    """Sets non-trainable weights of layers along a schedule.
 
-    The number is a weight of the layer that no optimizer trains, so it acts
-    in the compiled step at once, without a new trace, and is part of every
-    file. Use it to warm stochastic depth up, for progressive layer dropping,
-    or to lower a temperature. The value in force is in the logs as
-    `scheduled_<attr>`.
+    Use it to warm up the drop rate of stochastic depth, for progressive layer
+    dropping, or to change a temperature or a loss weight during `fit`. A new
+    value takes effect in the compiled step without retracing and is saved
+    with the model. The logs hold it as `scheduled_<attribute>`.
 
-    It is a function of the step alone and set when it changes; a resumed fit
-    goes on bit for bit. With `steps_per_execution=n` it holds for n steps.
+    The value is a function of the optimizer step, so a resumed `fit` repeats
+    it exactly. With `steps_per_execution=n` it is constant over n steps.
 
     Example:
 
@@ -61,39 +60,39 @@ class ParameterScheduler(ResumableCallback):
     [0.25, 0.5]
 
     Args:
-        attr: The attribute of the layers: "rate" of `StochasticDepth` and
-            `LayerDrop`, "cost_weight" of `SkipGate`.
-        schedule: The value over the fit: a schedule from
-            `keras_netopt.schedules`, a table as in `{0.0: 0.1, "3ep": 0.2}`,
-            or a number that is set once.
+        attribute: Attribute of the layers that holds the weight: "rate" of
+            `StochasticDepth` and `LayerDrop`, "cost_weight" of `SkipGate`.
+        schedule: A schedule from `keras_netopt.schedules`, a table such as
+            `{0.0: 0.1, "3ep": 0.2}`, or a constant number.
         include: Layers to set, among those with that weight: a regular
             expression searched in the layer's path, "first", "last", a layer,
             a layer class, a `callable(layer) -> bool`, or a list of those.
             Defaults to `None`: the layers of this package with that weight.
         scale: "linear" sets layer l of L to l / L times the value. Defaults
             to `None`: every layer gets the value.
-        per: How often the value moves, "step" or "epoch". Defaults to
+        per: When the value is updated, "step" or "epoch". Defaults to
             `"step"`.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, at construction; if
-            `include` matches nothing, no layer has a weight `attr`, the
-            schedule leaves the range of the variable or the fit, or another
-            `ParameterScheduler` turns the same weight, before the first step.
+            `include` matches nothing, no layer has a weight `attribute`, the
+            schedule leaves the range of the weight or the length of the fit,
+            or another `ParameterScheduler` sets the same weight, before the
+            first step.
 
     Reference:
         Zhang and He, "Accelerating training of transformer-based language
         models with progressive layer dropping", 2020,
-        https://arxiv.org/abs/2010.13369, as one of many schedules.
+        https://arxiv.org/abs/2010.13369, a special case.
     """
 
     should_precede = LOGGERS
-    log_keys = {"scheduled_<attr>": "value of the scheduled variable"}
+    log_keys = {"scheduled_<attribute>": "value of the scheduled variable"}
 
     def __init__(
         self,
-        attr: str,
+        attribute: str,
         schedule: float | Schedule | Mapping[Any, float],
         *,
         include: Selector | None = None,
@@ -101,16 +100,16 @@ class ParameterScheduler(ResumableCallback):
         per: str = "step",
     ) -> None:
         super().__init__()
-        if not isinstance(attr, str) or not attr.isidentifier():
+        if not isinstance(attribute, str) or not attribute.isidentifier():
             raise ValueError(
-                "Argument `attr` must be the name of an attribute. "
-                f"Received: attr={attr!r}"
+                "Argument `attribute` must be the name of an attribute. "
+                f"Received: attribute={attribute!r}"
             )
         check_selector(include, "include")
         if scale is not None:
             check_choice(scale, "scale", SCALES)
         check_choice(per, "per", PERIODS)
-        self.attr = attr
+        self.attribute = attribute
         self.schedule = _as_schedule(schedule)
         self.include = include
         self.scale = scale
@@ -118,7 +117,7 @@ class ParameterScheduler(ResumableCallback):
         self.reset()
 
     def reset(self) -> None:
-        """Resets what belongs to one model."""
+        """Forgets the variables of the previous model."""
         self._scheduled: ScheduledVariables | None = None
         self._value: float | None = None
 
@@ -126,14 +125,13 @@ class ParameterScheduler(ResumableCallback):
         """Finds the weights and checks the schedule."""
         self.reset()
         variables = find_scheduled_variables(
-            model, self.attr, self.include, self.scale
+            model, self.attribute, self.include, self.scale
         )
         if not variables.variables:
             self.warn(
                 NoEffectWarning,
-                "looked for layers of keras_netopt with a scheduled "
-                f"variable `{self.attr}`, "
-                "found none. Name the layers with `include`.",
+                "the model has no keras_netopt layer with a scheduled "
+                f"variable `{self.attribute}`. Select layers with `include`.",
             )
             return
         check_values(self.schedule, self._progress.run, variables)
@@ -144,40 +142,40 @@ class ParameterScheduler(ResumableCallback):
         """Sets the value for the first step."""
         saved = self.loaded_state()
         if saved is not None:
-            # What the file holds may have been trained since it was set.
+            # An optimizer may have changed the variable since it was set.
             self._value = saved[0]["value"]
-        self._turn()
+        self._assign()
 
     def on_steps(self, before: int, after: int) -> None:
         """Sets the value for the next step."""
         if self.per == "step":
-            self._turn()
+            self._assign()
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras."""
         super().on_epoch_begin(epoch, logs)
-        self._turn()
+        self._assign()
 
     def on_fit_end(self, model: keras.Model) -> None:
-        """Leaves the value of the last step, whatever was put back."""
+        """Sets the value of the last step, also after restored weights."""
         self._value = None
-        self._turn()
+        self._assign()
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the value in force, which the file holds as well."""
+        """Returns the current value."""
         return {"value": self._value}
 
     def progress_logs(self) -> dict[str, float]:
-        """Returns the value in force."""
+        """Returns the current value."""
         if self._value is None:
             return {}
-        return {f"scheduled_{self.attr}": self._value}
+        return {f"scheduled_{self.attribute}": self._value}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
-        """Builds the callback again."""
+        """Builds the callback from its config."""
         rest = dict(config)
         include = deserialize_selector(rest.pop("include", None))
         return super().from_config(rest, include=include, **data)
@@ -189,7 +187,7 @@ class ParameterScheduler(ResumableCallback):
             value = _as_schedule(value)
         return super()._config_value(name, value)
 
-    def _turn(self) -> None:
+    def _assign(self) -> None:
         if self._scheduled is None:
             return
         value = self.schedule.at(self._progress.step, self._progress.run)
@@ -202,15 +200,13 @@ class ParameterScheduler(ResumableCallback):
     ) -> None:
         own = {id(variable) for variable in variables.variables}
         for other in self.other_callbacks(model):
-            if (
-                not isinstance(other, ParameterScheduler)
-                or other._scheduled is None
-            ):
+            if not isinstance(other, ParameterScheduler):
                 continue
-            if own & {id(v) for v in other._scheduled.variables}:
+            scheduled = other._scheduled
+            if scheduled and own & {id(v) for v in scheduled.variables}:
                 raise ValueError(
                     "Arguments `include` of two ParameterSchedulers must not "
-                    "match the same layer for one `attr`. "
+                    "match the same layer for one `attribute`. "
                     f"Received: {self!r} and {other!r}"
                 )
 

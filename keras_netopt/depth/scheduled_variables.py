@@ -55,11 +55,11 @@ class ScheduledVariables:
 
 def find_scheduled_variables(
     model: keras.Model,
-    attr: str,
+    attribute: str,
     include: Selector | None = None,
     scale: str | None = None,
 ) -> ScheduledVariables:
-    """Finds the variables that one schedule sets.
+    """Finds the variables that a schedule sets.
 
     Example:
 
@@ -75,36 +75,41 @@ def find_scheduled_variables(
 
     Args:
         model: A built model.
-        attr: The attribute of the layers that holds the variable.
+        attribute: Attribute of the layers that holds the variable.
         include: Selector of layers among those with that attribute. Defaults
             to `None`: the layers of this package with that variable.
-        scale: "linear" gives layer l of L the share l / L. Defaults to
-            `None`: 1 each.
+        scale: "linear" gives layer l of L the factor l / L. Defaults to
+            `None`: a factor of 1.
 
     Returns:
-        The variables in the order of the layers in the model; none where
+        The variables in the order of the layers in the model; none if
         `include` is `None` and no layer has one.
 
     Raises:
-        ValueError: If `include` matches nothing, or `attr` is a variable of
-            no layer.
+        ValueError: If `include` matches nothing, or no layer has a variable
+            `attribute`.
     """
-    layers = [(p, la) for p, la in walk_paths(model) if _has(la, attr)]
+    layers = [
+        (path, layer)
+        for path, layer in walk_paths(model)
+        if _is_listed(layer, attribute)
+        or isinstance(getattr(layer, attribute, None), keras.Variable)
+    ]
     if include is None:
-        chosen = [layer for _, layer in layers if _is_ours(layer, attr)]
+        chosen = [layer for _, layer in layers if _is_listed(layer, attribute)]
     else:
         if not layers:
-            _raise_no_variable(model, attr)
-        places = select(include, layers, model, "include")
-        chosen = [layers[place][1] for place in sorted(places)]
-    variables = tuple(_variable(layer, attr) for layer in chosen)
+            _raise_no_variable(model, attribute)
+        indices = select(include, layers, model, "include")
+        chosen = [layers[k][1] for k in sorted(indices)]
+    variables = tuple(_variable(layer, attribute) for layer in chosen)
     count = len(chosen)
     linear = scale == "linear"
     return ScheduledVariables(
         tuple(layer.name for layer in chosen),
         variables,
         tuple((k + 1) / count if linear else 1.0 for k in range(count)),
-        _limits(chosen, attr),
+        _limits(chosen, attribute),
     )
 
 
@@ -114,13 +119,13 @@ def check_values(
     """Refuses a schedule that leaves the range of its variables.
 
     Args:
-        schedule: The value over the fit.
-        run: Length of the fit.
-        found: What it is for.
+        schedule: The schedule.
+        run: Length of the `fit` call.
+        found: The variables.
 
     Raises:
-        ValueError: If a value lies outside, or the schedule does not fit the
-            run.
+        ValueError: If a value is out of range, or the schedule does not fit
+            the run.
     """
     low, high = found.limits
     for step in (0, *schedule.update_points(run)):
@@ -133,39 +138,34 @@ def check_values(
             )
 
 
-def _is_ours(layer: Any, attr: str) -> bool:
+def _is_listed(layer: Any, attribute: str) -> bool:
     names = ("netopt_schedulable", "netopt_not_schedulable")
-    return any(attr in getattr(layer, name, {}) for name in names)
+    return any(attribute in getattr(layer, name, {}) for name in names)
 
 
-def _has(layer: Any, attr: str) -> bool:
-    is_variable = isinstance(getattr(layer, attr, None), keras.Variable)
-    return is_variable or _is_ours(layer, attr)
-
-
-def _variable(layer: Any, attr: str) -> Any:
-    reason = getattr(layer, "netopt_not_schedulable", {}).get(attr)
+def _variable(layer: Any, attribute: str) -> Any:
+    reason = getattr(layer, "netopt_not_schedulable", {}).get(attribute)
     if reason is not None:
         raise ValueError(
-            f"Argument `attr` must be a weight, and `{attr}` of "
-            f"{type(layer).__name__} is none: {reason}. "
-            f"Received: attr={attr!r}"
+            "Argument `attribute` must name a weight; "
+            f"{type(layer).__name__}.{attribute} is not one: {reason}. "
+            f"Received: attribute={attribute!r}"
         )
-    return getattr(layer, attr)
+    return getattr(layer, attribute)
 
 
-def _raise_no_variable(model: keras.Model, attr: str) -> None:
-    names = {v.name for la in walk_layers(model) for v in own_variables(la)}
+def _raise_no_variable(model: keras.Model, attribute: str) -> None:
+    weights = [w for one in walk_layers(model) for w in own_variables(one)]
+    names = nearest_paths(attribute, sorted({w.name for w in weights}))
     raise ValueError(
-        "Argument `attr` must name a weight of at least one layer. The "
-        f"nearest names are {nearest_paths(attr, sorted(names))}. "
-        f"Received: attr={attr!r}"
+        "Argument `attribute` must name a weight of at least one layer. The "
+        f"nearest names are {names}. Received: attribute={attribute!r}"
     )
 
 
-def _limits(chosen: Iterable[Any], attr: str) -> tuple[float, float]:
+def _limits(chosen: Iterable[Any], attribute: str) -> tuple[float, float]:
     ranges = [
-        getattr(one, "netopt_schedulable", {}).get(attr) for one in chosen
+        getattr(one, "netopt_schedulable", {}).get(attribute) for one in chosen
     ]
     known = [limits for limits in ranges if limits is not None]
     if not known:

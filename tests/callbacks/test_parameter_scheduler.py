@@ -24,7 +24,7 @@ class CountedLoss(keras.losses.MeanAbsoluteError):
 
 
 class Batches(keras.callbacks.Callback):
-    """The loss of each batch, out of Keras' running mean."""
+    """The loss of each batch, from Keras' running mean."""
 
     def __init__(self):
         super().__init__()
@@ -48,7 +48,7 @@ def stack(count=1, rate=0.0):
         block = layers.Identity()
         name = f"drop_{k}"
         x = StochasticDepth(block, rate, scale=None, mode="batch", name=name)(x)
-    # Something must be trained.
+    # A trainable layer.
     x = layers.Dense(2, kernel_initializer="identity", use_bias=False)(x)
     return keras.Model(inputs, x)
 
@@ -77,8 +77,8 @@ def train(model, *callbacks, epochs=2, **arguments):
         ("epoch", [2, 2, 2, 2, 1, 1, 1, 1]),
     ],
 )
-def test_the_layers_read_the_value_of_their_step(per, seen):
-    """Without a new trace; 2 is a kept block, 1 a dropped one."""
+def test_layers_read_the_value_of_the_current_step(per, seen):
+    """Without retracing; a loss of 2 is a kept block, 1 a dropped one."""
     _, plain, _ = train(stack())
     losses, traces, history = train(
         stack(), ParameterScheduler("rate", {0: 0.0, 3: 1.0}, per=per)
@@ -91,7 +91,7 @@ def test_the_layers_read_the_value_of_their_step(per, seen):
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-def test_a_fit_of_unknown_length_takes_steps():
+def test_a_fit_of_unknown_length_supports_steps():
     def data():
         for _ in range(4):
             yield np.ones((4, 2), "float32"), np.zeros((4, 2), "float32")
@@ -156,15 +156,15 @@ def test_progressive_layer_dropping_is_the_paper_s_schedule():
     ("scheduler", "text"),
     [
         (
-            lambda: ParameterScheduler("rate", 0.5, include="nobody"),
+            lambda: ParameterScheduler("rate", 0.5, include="no_such_layer"),
             "Argument `include` must match at least one layer. The nearest "
-            "paths are 'drop_0'. Received: include='nobody'",
+            "paths are 'drop_0'. Received: include='no_such_layer'",
         ),
         (
             lambda: ParameterScheduler("mode", 0.5, include=StochasticDepth),
-            "Argument `attr` must name a weight of at least one layer. The "
-            "nearest names are 'random_state', 'rate', 'kernel'. "
-            "Received: attr='mode'",
+            "Argument `attribute` must name a weight of at least one layer. "
+            "The nearest names are 'random_state', 'rate', 'kernel'. "
+            "Received: attribute='mode'",
         ),
         (
             lambda: ParameterScheduler("rate", Linear(final=1.5, end=1.0)),

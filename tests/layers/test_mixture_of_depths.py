@@ -126,9 +126,7 @@ def test_the_capacity_cannot_be_scheduled(sequences):
         [keras.Input((STEPS, WIDTH)), MixtureOfDepths(layers.Dense(4))]
     )
     model.compile("sgd", "mse")
-    with pytest.raises(
-        ValueError, match="`capacity` of MixtureOfDepths is none"
-    ):
+    with pytest.raises(ValueError, match="MixtureOfDepths.capacity is not one"):
         model.fit(
             sequences,
             sequences,

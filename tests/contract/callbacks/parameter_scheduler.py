@@ -1,4 +1,4 @@
-"""Rows of the contract for ParameterScheduler."""
+"""Contract settings of ParameterScheduler."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,16 +16,16 @@ from keras_netopt.training import walk_layers
 PIECE = "callbacks.ParameterScheduler"
 
 _BIASES = {
-    "attr": "bias",
+    "attribute": "bias",
     "schedule": {0: 0.0, "1ep": 0.25},
     "include": keras.layers.Dense,
 }
 
 
 def biases_are_set(before: Any, after: Any, callback: Any) -> bool:
-    """What a step or two without the callback make of 0.25 still counts."""
+    """Steps without the callback may move the bias by up to 0.1."""
 
-    def far(model: keras.Model) -> float:
+    def distance(model: keras.Model) -> float:
         found = [
             np.abs(keras.ops.convert_to_numpy(layer.bias) - 0.25).max()
             for layer in walk_layers(model)
@@ -33,14 +33,14 @@ def biases_are_set(before: Any, after: Any, callback: Any) -> bool:
         ]
         return max(found)
 
-    return far(before) == 0.25 and far(after) < 0.1
+    return distance(before) == 0.25 and distance(after) < 0.1
 
 
-def _dial(**changed: Any) -> Callable[[Case], Any]:
+def _scheduler(**changed: Any) -> Callable[[Case], Any]:
     return lambda case: ParameterScheduler(**{**_BIASES, **changed})
 
 
-def _nothing_to_turn(folder: Path) -> tuple[keras.Model, list[Any]]:
+def _no_scheduled_variable(folder: Path) -> tuple[keras.Model, list[Any]]:
     return zoo.compiled(eager=True), [ParameterScheduler("rate", 0.5)]
 
 
@@ -55,23 +55,23 @@ SETTINGS = (
     ),
 )
 
-IDLE = (_nothing_to_turn, "`include`")
+IDLE = (_no_scheduled_variable, "`include`")
 
 BAD: dict[str, Callable[[Case], Any]] = {
-    "attr": _dial(attr="no_such_weight"),
-    "schedule": _dial(schedule="fast"),
-    "include": _dial(include="no_such_layer"),
-    "scale": _dial(scale="square"),
-    "per": _dial(per="batch"),
+    "attribute": _scheduler(attribute="no_such_weight"),
+    "schedule": _scheduler(schedule="fast"),
+    "include": _scheduler(include="no_such_layer"),
+    "scale": _scheduler(scale="square"),
+    "per": _scheduler(per="batch"),
 }
 
 CHANGES: dict[str, tuple[Any, ...]] = {
-    "attr": (_dial(), _dial(attr="kernel")),
-    "schedule": (_dial(), _dial(schedule=0.5)),
-    "include": (_dial(), _dial(include="out")),
-    "scale": (_dial(), _dial(scale="linear")),
+    "attribute": (_scheduler(), _scheduler(attribute="kernel")),
+    "schedule": (_scheduler(), _scheduler(schedule=0.5)),
+    "include": (_scheduler(), _scheduler(include="out")),
+    "scale": (_scheduler(), _scheduler(scale="linear")),
     "per": (
-        _dial(schedule=Linear(final=1.0)),
-        _dial(schedule=Linear(final=1.0), per="epoch"),
+        _scheduler(schedule=Linear(final=1.0)),
+        _scheduler(schedule=Linear(final=1.0), per="epoch"),
     ),
 }
