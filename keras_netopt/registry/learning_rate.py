@@ -1,4 +1,4 @@
-"""Learning rates and when to stop: rows of the registry."""
+"""Learning rates and early stopping: rows of the registry."""
 
 from keras_netopt.registry.method import Method
 
@@ -10,7 +10,7 @@ METHODS: tuple[Method, ...] = (
         card="learning_rate",
         reference="Smith 2015, arXiv 1506.01186",
         limits={
-            "C3": "it ends where it began, so a fit with it trains nothing"
+            "C3": "it restores the initial state, so `fit` with it does not train"
         },
     ),
     Method(
