@@ -26,14 +26,14 @@ from keras_netopt.surgery.cutting.cut_points import (
     cut_points,
     default_schedule,
 )
-from keras_netopt.surgery.edits import edit_lifecycle
-from keras_netopt.surgery.edits.report import EditReport
+from keras_netopt.surgery.edits.edit_report import EditReport, combine_reports
 from keras_netopt.surgery.edits.structure_callback import (
     Edit,
     StructureCallback,
 )
 from keras_netopt.training import NoEffectWarning
 from keras_netopt.training.order import LOGGERS
+from keras_netopt.training.slots import check_optimizer
 
 
 @export_class
@@ -197,7 +197,7 @@ class ChannelPruning(StructureCallback):
             self.warn(NoEffectWarning, engine.nothing_to_cut(cut))
             self._points = ()
             return
-        edit_lifecycle.check_optimizer(model)
+        check_optimizer(model)
         if self._base is None:
             self._base = self.recipe.base(model)
         # A fit that goes on after the last cut may be of any length.
@@ -206,14 +206,14 @@ class ChannelPruning(StructureCallback):
         if self._points:
             self.recipe.try_score(model, self.data)
 
-    def resume(self, facts: dict[str, Any]) -> None:
+    def set_state(self, state: dict[str, Any]) -> None:
         """Takes up the model of the first fit, and the cuts made since."""
-        if facts["base"] is not None:
-            self._base = Base(**facts["base"])
-        self._share = facts["share"]
-        self._kept = facts["kept"]
-        self._made = facts["made"]
-        self._complete = facts["complete"]
+        if state["base"] is not None:
+            self._base = Base(**state["base"])
+        self._share = state["share"]
+        self._kept = state["kept"]
+        self._made = state["made"]
+        self._complete = state["complete"]
 
     def get_state(self) -> dict[str, Any]:
         """Returns what a resumed fit takes up."""
@@ -227,16 +227,16 @@ class ChannelPruning(StructureCallback):
             "complete": self._complete,
         }
 
-    def is_due(self) -> bool:
+    def has_due_edits(self) -> bool:
         """Tells without touching the model whether a cut is due."""
         return self._made < len(self._points) and self._points[
             self._made
         ].reached(self._progress)
 
-    def due(self) -> Sequence[Edit]:
+    def due_edits(self) -> Sequence[Edit]:
         """Returns the cut that is due, nothing where it would be empty."""
         value = 0.0
-        while self.is_due():
+        while self.has_due_edits():
             value = self._points[self._made].value
             self._made += 1
         self._complete = self._made == len(self._points)
@@ -288,7 +288,7 @@ class ChannelPruning(StructureCallback):
                 "Pass the callback to `fit` and let it cut before asking for "
                 f"its report. Received: {self!r}"
             )
-        return engine.combine(self.reports)
+        return combine_reports(self.reports)
 
     def _find_points(self) -> tuple[CutPoint, ...]:
         run = self._progress.run

@@ -1,4 +1,4 @@
-"""Widens and deepens a network while `fit` trains it."""
+"""Widens and deepens a network inside `fit`."""
 
 import dataclasses
 import functools
@@ -9,34 +9,39 @@ import keras
 
 from keras_netopt.checks import (
     check_choice,
-    check_fraction,
     check_integer,
     check_positive,
 )
+from keras_netopt.points import Point, check_point, plain_point
 from keras_netopt.serialization import export_class
-from keras_netopt.surgery.edits.preserve import (
-    Preservation,
+from keras_netopt.surgery.edits.edit_history import STATE_NAME
+from keras_netopt.surgery.edits.edit_report import EditReport, combine_reports
+from keras_netopt.surgery.edits.output_difference import (
+    OutputDifference,
     check_preserved,
     snapshot,
 )
-from keras_netopt.surgery.edits.report import EditReport
 from keras_netopt.surgery.edits.structure_callback import (
     Edit,
     StructureCallback,
 )
 from keras_netopt.surgery.growing import gradmax
 from keras_netopt.surgery.growing.actions import Action
-from keras_netopt.surgery.growing.dry_run import DryRun, decays
-from keras_netopt.surgery.growing.growth_schedule import GrowthSchedule
-from keras_netopt.surgery.growing.growth_settings import (
-    as_actions,
-    check_numbers,
-    check_until,
-    listed,
-    tell,
+from keras_netopt.surgery.growing.calibration_batch import (
+    CalibrationBatch,
+    first_batch,
 )
-from keras_netopt.surgery.growing.new_units import KINDS
-from keras_netopt.surgery.growing.sample import Sample, first_batch
+from keras_netopt.surgery.growing.dry_run import DryRun
+from keras_netopt.surgery.growing.growing_arguments import (
+    as_actions,
+    check_action_numbers,
+    check_until,
+    describe_growth,
+    in_backticks,
+    learning_rate_decays,
+)
+from keras_netopt.surgery.growing.growth_schedule import GrowthSchedule
+from keras_netopt.surgery.growing.new_units import NEW_UNITS
 from keras_netopt.surgery.growing.stop_without_improvement import (
     StopWithoutImprovement,
 )
@@ -48,26 +53,23 @@ from keras_netopt.training import (
 )
 from keras_netopt.training.order import LOGGERS
 
-Actions = Action | Sequence[Action]
-# What half precision rounds, as a share of the largest output.
+# Rounding errors in half precision, as a share of the largest output.
 ROUNDING = {"float16": 1e-2, "bfloat16": 5e-2}
-When = str | Trigger | Mapping[Any, Sequence[int]]
 
 
 @export_class
 class Growing(StructureCallback):
     """Grows a network inside `fit`: same model, same optimizer, one history.
 
-    Start with a small network, and give it width and depth at moments of your
-    choice without losing what it has learned: what the model computes stays
-    the same to 1e-5, the optimizer's slots are carried over, and training
-    goes on. What is decided when an epoch ends is done when the next one
-    begins; points inside an epoch act before that training step.
+    Starts from a small network and adds width and depth during training. The
+    outputs are preserved at each growth, to a tolerance of 1e-5, and the
+    optimizer slots are carried over. Growth decided at an epoch's end is
+    applied at the start of the next. Growth at a step inside an epoch is
+    applied before that step.
 
-    Growing costs a new compilation. `params`, `macs`, `growth` (actions made
-    so far) and `preserved` (largest change of an output at the last growth)
-    are in the logs. With `BackupAndRestore` a resumed fit grows its model by
-    itself, and the best weights of `EarlyStopping` are carried over.
+    Each growth compiles the training step again. With `BackupAndRestore` a
+    resumed fit restores the grown shapes, and the best weights of
+    `EarlyStopping` are carried over to the new shapes.
 
     Example:
 
@@ -89,41 +91,42 @@ class Growing(StructureCallback):
     [161, 161, 321, 321]
 
     Args:
-        actions: What to do, `surgery.Widen` and `surgery.Deepen`: one or a
-            list.
-        when: When to do it. "plateau" (`surgery.Plateau()`) and "periodic"
-            (`surgery.Every("3ep")`) make one action a time, in order; a
-            mapping such as `{0.3: [0], "12ep": [1]}` names points of the fit
-            and the numbers of the actions there; or another trigger. Defaults
+        actions: `surgery.Widen` and `surgery.Deepen` actions: one or a list.
+        trigger: When to grow. "plateau" (`surgery.Plateau()`) and "periodic"
+            (`surgery.Every("3ep")`) make one action at a time, in order; a
+            mapping such as `{0.3: [0], "12ep": [1]}` maps points of the fit
+            to the numbers of the actions there; or another trigger. Defaults
             to `"plateau"`.
-        new_units: How new units begin, see `surgery.widen`: "zero", "paired",
-            "net2net", "gradmax" or "random". Defaults to `"zero"`.
-        until: When to stop, `surgery.StopWithoutImprovement()`: the actions
-            then take turns, each a stage, until they are closed. Defaults to
+        new_units: Initialization of new units, see `surgery.widen`: "zero",
+            "paired", "net2net", "gradmax" or "random". Defaults to `"zero"`.
+        until: Stopping rule, `surgery.StopWithoutImprovement()`: the actions
+            are then repeated in turn until all are closed. Defaults to
             `None`: each action is made once.
-        max_params: Weights that the model may have at most; an action that
-            would exceed them is left out. Defaults to `None`.
-        max_macs: The same for multiply-accumulates a sample. Defaults to
-            `None`.
-        final: Share of the fit at its end without growth, a float in [0, 1).
-            Defaults to `0.2`.
-        data: A batch as for `fit`, a tuple `(x, y)` or inputs alone; 128
-            samples are used. "gradmax" needs it with targets; new channels
-            get their batch statistics from it; preservation is measured on
-            it. Defaults to `None`: it is measured on random numbers.
-        preserve_tolerance: Change of an output that counts as rounding, as a
-            share of the largest output (at least 1); in half precision at
-            least 0.01 or 0.05. Defaults to `1e-5`.
-        on_violation: What to do where the outputs have changed by more:
-            "warn" or "raise". Defaults to `"warn"`.
-        verbose: 0 is silent, 1 prints a line a growth. Defaults to `1`.
+        max_params: Largest number of weights of the model; an action that
+            would exceed it is skipped. Defaults to `None`.
+        max_macs: Largest number of multiply-accumulates per sample, likewise.
+            Defaults to `None`.
+        end: Point after which there is no growth: a float in [0, 1] (fraction
+            of the fit), an int (steps), "30ep" or "500step". Defaults to
+            `0.8`.
+        calibration_data: Inputs, `(x, y)` or an iterable of batches; one
+            batch of 128 samples is used for "gradmax" (which needs targets),
+            for the statistics of new channels in batch normalization, and to
+            measure how much the outputs change. Defaults to `None`: the
+            change is measured on random inputs.
+        tolerance: Change of an output that counts as rounding, as a share of
+            the largest output (at least 1); at least 0.01 in float16 and 0.05
+            in bfloat16. Defaults to `1e-5`.
+        on_violation: Reaction to a larger change of the outputs: "warn" or
+            "raise". Defaults to `"warn"`.
+        verbose: 0 is silent, 1 prints one line per growth. Defaults to `1`.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, at construction; if a
-            layer is not known or may not grow, a point lies outside the fit
-            or in its last part, or the optimizer can't be carried over,
-            before the first step.
+            layer is unknown or may not grow, a point is outside the fit or
+            after `end`, or the optimizer cannot be carried over, before the
+            first step.
 
     Reference:
         Chen et al., *Net2Net*, 2016, https://arxiv.org/abs/1511.05641; Wen et
@@ -131,53 +134,53 @@ class Growing(StructureCallback):
     """
 
     should_precede = LOGGERS
+    data_args = ("calibration_data",)
     log_keys = {
-        "params": "parameters of the model",
-        "macs": "multiply-accumulates of a forward pass of one sample",
-        "growth": "growth actions applied so far",
-        "preserved": "largest change of an output by the last growth action",
+        **StructureCallback.log_keys,
+        "growth_count": "number of actions made so far",
+        "max_output_change": "largest absolute change of an output at the "
+        "last growth",
     }
-    data_args = ("data",)
 
     def __init__(
         self,
-        actions: Actions,
-        when: When = "plateau",
+        actions: Action | Sequence[Action],
+        trigger: str | Trigger | Mapping[Any, Sequence[int]] = "plateau",
         *,
         new_units: str = "zero",
         until: StopWithoutImprovement | None = None,
         max_params: int | None = None,
         max_macs: int | None = None,
-        final: float = 0.2,
-        data: Any = None,
-        preserve_tolerance: float = 1e-5,
+        end: Point = 0.8,
+        calibration_data: Any = None,
+        tolerance: float = 1e-5,
         on_violation: str = "warn",
         verbose: int = 1,
     ) -> None:
         super().__init__()
         self._actions = as_actions(actions)
-        self._trigger = as_trigger(when)
-        check_numbers(self._trigger, len(self._actions))
-        check_choice(new_units, "new_units", KINDS)
-        if new_units == "gradmax" and data is None:
-            gradmax.check_data(None)
+        self._trigger = as_trigger(trigger)
+        check_action_numbers(self._trigger, len(self._actions))
+        check_choice(new_units, "new_units", NEW_UNITS)
+        if new_units == "gradmax" and calibration_data is None:
+            gradmax.check_calibration_batch(None)
         check_until(until)
         for name, value in (("max_params", max_params), ("max_macs", max_macs)):
             if value is not None:
                 check_integer(value, name, minimum=1)
-        check_fraction(final, "final")
-        check_positive(preserve_tolerance, "preserve_tolerance")
+        check_point(end, "end")
+        check_positive(tolerance, "tolerance")
         check_choice(on_violation, "on_violation", ("warn", "raise"))
         check_integer(verbose, "verbose")
         self.actions = actions
-        self.when = when
+        self.trigger = trigger
         self.new_units = new_units
         self.until = until
         self.max_params = max_params
         self.max_macs = max_macs
-        self.final = final
-        self.data = data
-        self.preserve_tolerance = preserve_tolerance
+        self.end = plain_point(end)
+        self.calibration_data = calibration_data
+        self.tolerance = tolerance
         self.on_violation = on_violation
         self.verbose = verbose
         self.reset()
@@ -186,169 +189,199 @@ class Growing(StructureCallback):
         """Resets what belongs to one model."""
         super().reset()
         self.skipped: list[tuple[int, str]] = []
-        self._preserved = 0.0
+        self._max_output_change = 0.0
         self._count = 0
-        self._is_saved = False
-        self._sample: Sample | None = None
+        self._is_restored = False
+        self._batch: CalibrationBatch | None = None
         self._growth_schedule = GrowthSchedule(
             self._trigger,
             self.until,
-            [action.repeats for action in self._actions],
-            self.final,
+            [action.is_repeatable for action in self._actions],
+            self.end,
         )
 
     def on_model_ready(self, model: keras.Model) -> None:
-        """Fixes the moments and rehearses every action."""
-        self._sample = first_batch(self.data)
+        """Schedules the growths and makes a dry run of every action."""
+        self._batch = first_batch(self.calibration_data)
         if self.new_units == "gradmax":
-            gradmax.check_data(self._sample)
+            gradmax.check_calibration_batch(self._batch)
         self._growth_schedule.begin(self._progress.run)
         self._warn_of_cost()
-        # A resumed model has grown already; `on_resume` knows what is left.
+        # A resumed model has grown already: `on_resume` restores what is left.
         if not self._is_resumed(model):
-            self._rehearse(model)
+            self._dry_run_actions(model)
 
     def on_resume(self, model: keras.Model) -> None:
-        """Takes up a saved position; earlier moments are not made up for."""
+        """Restores a saved position, or skips earlier growths."""
         is_resumed = self._is_resumed(model)
         super().on_resume(model)
-        if self._is_saved:
-            self._is_saved = False
-        elif self._growth_schedule.skip(self._progress.step):
+        if self._is_restored:
+            self._is_restored = False
+        elif self._growth_schedule.skip_before(self._progress.step):
             self.warn(
                 NoEffectWarning,
-                f"the fit begins at step {self._progress.step}: earlier "
-                "growth is not made up for. Load a model that has grown, or "
-                "use `BackupAndRestore` to resume.",
+                f"the fit begins at step {self._progress.step}; earlier "
+                "growth is skipped. Load a model that has grown, or use "
+                "`BackupAndRestore` to resume.",
             )
         if is_resumed:
-            self._rehearse(model)
+            self._dry_run_actions(model)
 
-    def resume(self, facts: dict[str, Any]) -> None:
-        """Takes up the book of the first fit."""
-        self._growth_schedule.load(facts["agenda"])
-        self._preserved = facts["preserved"]
-        self._count = facts["count"]
-        self._is_saved = True
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restores the schedule of the first fit."""
+        self._growth_schedule.set_state(state["schedule"])
+        self._max_output_change = state["max_output_change"]
+        self._count = state["count"]
+        self._is_restored = True
 
     def get_state(self) -> dict[str, Any]:
-        """Returns what a resumed fit takes up."""
+        """Returns the state that a resumed fit restores."""
         return {
             **super().get_state(),
-            "agenda": self._growth_schedule.state(),
-            "preserved": self._preserved,
+            "schedule": self._growth_schedule.get_state(),
+            "max_output_change": self._max_output_change,
             "count": self._count,
         }
 
-    def decide(self, epoch: int, logs: dict[str, Any]) -> None:
+    def plan_edits(self, epoch: int, logs: dict[str, Any]) -> None:
         """Asks the trigger whether the next epoch begins with a growth."""
-        fires = self._growth_schedule.note(epoch + 1, logs)
-        missing = self._growth_schedule.missing()
+        grows = self._growth_schedule.record_epoch(epoch + 1, logs)
+        missing = self._growth_schedule.missing_monitors()
+        substituted = self._growth_schedule.substituted
         if missing:
             self.warn(
                 NoEffectWarning,
-                f"{listed(missing)} not in the logs, so nothing is decided "
-                f"by it; they hold {listed(sorted(logs))}. Pass "
-                "`validation_data` to `fit`, or choose another `monitor`.",
+                f"{in_backticks(missing)} is not in the logs, so the trigger "
+                f"has no effect; the logs hold {in_backticks(sorted(logs))}. "
+                "Pass `validation_data` to `fit`, or choose another `monitor`.",
             )
-        elif fires and self._growth_schedule.stand_ins:
+        elif grows and substituted:
             self.warn(
                 NotIntendedUseWarning,
-                f"{listed(self._growth_schedule.stand_ins)} not in the logs, "
-                "the same metric of training decides instead. Pass "
-                "`validation_data` to `fit`.",
+                f"{in_backticks(substituted)} is not in the logs; the same "
+                "metric of training is used instead. Pass `validation_data` "
+                "to `fit`.",
             )
 
-    def is_due(self) -> bool:
-        """Tells without touching the model whether an action is due."""
+    def has_due_edits(self) -> bool:
+        """Returns whether an action is due, without access to the model."""
         return self._growth_schedule.is_due(self._progress.step)
 
-    def due(self) -> Sequence[Edit]:
+    def due_edits(self) -> Sequence[Edit]:
         """Returns the actions that are due and within the limits."""
         step, epoch = self._progress.step, self._progress.epoch
-        numbers = self._within_limits(self._growth_schedule.take(step, epoch))
+        due = self._growth_schedule.pop_due(step, epoch)
         return [
-            functools.partial(self._act, number=number, seed=self._count + i)
-            for i, number in enumerate(numbers)
+            functools.partial(self._apply, number=number, seed=self._count + i)
+            for i, number in enumerate(self._within_limits(due))
         ]
 
-    def edit(self, edits: Sequence[Edit]) -> list[EditReport]:
-        """Makes the edits and measures how far the outputs have moved."""
+    def apply_edits(self, edits: Sequence[Edit]) -> list[EditReport]:
+        """Makes the edits and measures how much the outputs change."""
         if not edits:
             return []
         numbers = [edit.keywords["number"] for edit in edits]  # type: ignore[attr-defined]
-        data = None if self._sample is None else self._sample.x
-        before = snapshot(self.model, data)
-        reports = super().edit(edits)
+        x = None if self._batch is None else self._batch.x
+        before = snapshot(self.model, x)
+        reports = super().apply_edits(edits)
         self._count += len(reports)
         found = None
         if before is not None:
             found = check_preserved(
-                before, self.model, tolerance=self._tolerance()
+                before, self.model, tolerance=self._effective_tolerance()
             )
-            self._preserved = found.max_abs
-            reports[-1] = dataclasses.replace(reports[-1], preserved=found)
+            self._max_output_change = found.max_abs
+            reports[-1] = dataclasses.replace(
+                reports[-1], output_difference=found
+            )
             self.reports[-1] = reports[-1]
         if self.verbose:
-            print(f"\nGrowing: {tell(reports, found)}")
+            print(f"\nGrowing: {describe_growth(reports, found)}")
         if found is not None:
-            self._judge(found, numbers)
+            self._check_outputs(found, numbers)
         return reports
 
     def progress_logs(self) -> dict[str, float]:
-        """Returns size, growth so far and the last change of an output."""
+        """Returns model size, growth count and change of the outputs."""
         logs = super().progress_logs()
         if not logs:
             return {}
-        return {**logs, "growth": self._count, "preserved": self._preserved}
+        return {
+            **logs,
+            "growth_count": self._count,
+            "max_output_change": self._max_output_change,
+        }
 
     @property
     def closed(self) -> tuple[Action, ...]:
         """The actions that `until` or a limit has closed for good."""
         return tuple(self._actions[n] for n in self._growth_schedule.closed)
 
-    def _act(self, model: keras.Model, *, number: int, seed: int) -> EditReport:
+    def report(self) -> EditReport:
+        """Returns one report of all growths of the last fit.
+
+        Returns:
+            The report; `print` it. `reports` holds one report per action.
+
+        Raises:
+            ValueError: If the network has not grown yet.
+        """
+        if not self.reports:
+            raise ValueError(
+                "There is no growth to report: pass the callback to `fit` "
+                f"first. Received: {self!r}"
+            )
+        skipped = [
+            (f"{self._actions[number]}", reason)
+            for number, reason in self.skipped
+        ]
+        combined = combine_reports(self.reports)
+        return dataclasses.replace(combined, skipped=tuple(skipped))
+
+    def _apply(
+        self, model: keras.Model, *, number: int, seed: int
+    ) -> EditReport:
         return self._actions[number].apply(
-            model, new_units=self.new_units, data=self._sample, seed=seed
+            model,
+            new_units=self.new_units,
+            calibration_data=self._batch,
+            seed=seed,
         )
 
     def _is_resumed(self, model: keras.Model) -> bool:
-        journal = CheckpointState.of(model).states.get("journal")
-        events = getattr(journal, "events", ())
-        return len(events) > len(self.history)
+        history = CheckpointState.of(model).states.get(STATE_NAME)
+        return len(getattr(history, "edits", ())) > len(self.history)
 
-    def _rehearse(self, model: keras.Model) -> None:
-        """Tries every action that is left on a clone, in order."""
-        done = list(self._growth_schedule.made)
-        rehearsal = DryRun(model)
+    def _dry_run_actions(self, model: keras.Model) -> None:
+        """Makes the remaining actions on a clone, in order."""
+        dry_run = DryRun(model)
         for number, action in enumerate(self._actions):
-            if number in done:
-                continue
-            rehearsal.make(action, new_units=self.new_units, seed=0)
+            if number not in self._growth_schedule.made:
+                dry_run.apply(action, new_units=self.new_units, seed=0)
 
     def _within_limits(self, numbers: list[int]) -> list[int]:
         if self.max_params is None and self.max_macs is None:
             return numbers
         kept: list[int] = []
         for number in numbers:
-            rehearsal = DryRun(self.model)
+            dry_run = DryRun(self.model)
             for one in [*kept, number]:
-                report = rehearsal.make(
+                report = dry_run.apply(
                     self._actions[one], new_units=self.new_units, seed=0
                 )
-            reason = self._excess(report)
+            reason = self._exceeded_limit(report)
             if reason is None:
                 kept.append(number)
                 continue
-            self._growth_schedule.drop(number)
+            self._growth_schedule.close(number)
             self.skipped.append((number, reason))
             self.warn(
                 NoEffectWarning,
-                f"{self._actions[number]} was left out: {reason}",
+                f"{self._actions[number]} is skipped: {reason}",
             )
         return kept
 
-    def _excess(self, report: EditReport) -> str | None:
+    def _exceeded_limit(self, report: EditReport) -> str | None:
         for name in ("params", "macs"):
             limit, size = getattr(self, f"max_{name}"), report.after
             if limit is not None and getattr(size, name) > limit:
@@ -358,43 +391,48 @@ class Growing(StructureCallback):
                 )
         return None
 
-    def _tolerance(self) -> float:
-        """The tolerance, coarser where the model computes more coarsely."""
-        policies = {layer.compute_dtype for layer in self.model.layers}
-        least = max(ROUNDING.get(name or "", 0.0) for name in policies)
-        return max(self.preserve_tolerance, least)
+    def _effective_tolerance(self) -> float:
+        """Returns the tolerance, larger for models in half precision."""
+        dtypes = {layer.compute_dtype for layer in self.model.layers}
+        least = max(ROUNDING.get(dtype or "", 0.0) for dtype in dtypes)
+        return max(self.tolerance, least)
 
-    def _judge(self, found: Preservation, numbers: list[int]) -> None:
-        keeps = [self._actions[n].preserves(self.new_units) for n in numbers]
-        if found.verdict == "exact" or not all(keeps):
+    def _check_outputs(
+        self, found: OutputDifference, numbers: list[int]
+    ) -> None:
+        by_design = all(
+            self._actions[n].preserves_outputs(self.new_units) for n in numbers
+        )
+        if found.verdict == "exact" or not by_design:
             return
         text = (
-            "growth has changed the outputs by more than `preserve_tolerance`"
-            f"={self.preserve_tolerance}: {found}"
+            "growth has changed the outputs by more than `tolerance`"
+            f"={self.tolerance}: {found}"
         )
         if self.on_violation == "raise":
             raise ValueError(f"Growing: {text}")
         self.warn(NotIntendedUseWarning, text)
 
     def _warn_of_cost(self) -> None:
-        agenda, run = self._growth_schedule, self._progress.run
-        growths = len(agenda.steps)
-        retraces = keras.backend.backend() != "torch"
-        if retraces and growths > max(3, run.epochs / 3):
+        schedule, run = self._growth_schedule, self._progress.run
+        growths = len(schedule.steps)
+        compiles = keras.backend.backend() != "torch"
+        if compiles and growths > max(3, run.epochs / 3):
             self.warn(
                 NotIntendedUseWarning,
                 f"{growths} growths in {run.epochs} epochs: each compiles the "
-                "training step anew. Let several actions share one point.",
+                "training step again. Let several actions share one point.",
             )
-        last = max(agenda.steps, default=agenda.last or 0)
-        if decays(self.model.optimizer, last):
+        last = max(schedule.steps, default=schedule.last or 0)
+        if learning_rate_decays(self.model.optimizer, last):
             self.warn(
                 NotIntendedUseWarning,
-                "the learning rate falls while the network grows; keep it "
-                "constant until the last growth, new units learn more then.",
+                "the learning rate decays while the network grows. Keep it "
+                "constant until the last growth, so that new units train at "
+                "the full rate.",
             )
 
     def _config_value(self, name: str, value: Any) -> Any:
-        if name == "when" and isinstance(value, Mapping):
+        if name == "trigger" and isinstance(value, Mapping):
             value = as_trigger(value)
         return super()._config_value(name, value)

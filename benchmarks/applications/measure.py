@@ -37,11 +37,11 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     before = cost.summarize(model)
     start = time.perf_counter()
     graph = ChannelGraph(model)
-    sets = graph.layer_sets()
+    sets = graph.layer_groups()
     graph_seconds = time.perf_counter() - start
-    units, classes = half(graph)
+    units, groups = half(graph)
     plain = models.predict(model, x)
-    zero_readers(graph, classes)
+    zero_readers(graph, groups)
     moved = distance(models.predict(model, x), plain)
     models.calibrate(model, x)
     expected = models.predict(model, x)
@@ -57,7 +57,9 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
         "model": name,
         "input": list(model.inputs[0].shape[1:]),
         "sets": len(sets),
-        "prunable": sum(s.reason is None and s.normed is None for s in sets),
+        "prunable": sum(
+            s.reason is None and s.normalized_by is None for s in sets
+        ),
         "refused": refused(graph),
         "params": [before.params, after.params],
         "macs": [before.macs, after.macs],
@@ -78,8 +80,8 @@ def measure_float64(name: str) -> dict[str, float]:
     keras.config.set_floatx("float64")
     model, x = prepared(name)
     graph = ChannelGraph(model)
-    units, classes = half(graph)
-    zero_readers(graph, classes)
+    units, groups = half(graph)
+    zero_readers(graph, groups)
     models.calibrate(model, x)
     expected = models.predict(model, x)
     surgery.remove(model, units)
@@ -97,39 +99,39 @@ def prepared(name: str) -> tuple[keras.Model, np.ndarray]:
 
 
 def half(graph: ChannelGraph) -> tuple[dict[Any, list[int]], list[int]]:
-    """Every second unit that may go exactly, by layer; and their classes."""
+    """Every second unit that may go exactly, by layer; and their groups."""
     units: dict[Any, list[int]] = {}
-    classes: list[int] = []
-    for layers in graph.layer_sets():
-        free = [c for c in layers.free.tolist() if c not in graph.normed]
+    groups: list[int] = []
+    for layers in graph.layer_groups():
+        free = [c for c in layers.free.tolist() if c not in graph.normalized_by]
         gone = free[1::2]
-        classes += gone
+        groups += gone
         for layer in layers.layers:
             own = np.flatnonzero(np.isin(graph.units(layer), gone))
             if len(own):
                 units[layer] = own.tolist()
-    return units, classes
+    return units, groups
 
 
-def zero_readers(graph: ChannelGraph, classes: list[int]) -> None:
-    """Zeroes every weight that reads one of these classes."""
-    gone = np.zeros(graph.class_count, bool)
-    gone[classes] = True
-    for binding in graph.bindings:
-        where = gone[graph.class_of[binding.ids]]
-        if binding.role == "in" and where.any():
-            value = keras.ops.convert_to_numpy(binding.variable).copy()
-            np.moveaxis(value, binding.axis, 0)[where] = 0.0
-            binding.variable.assign(value)
+def zero_readers(graph: ChannelGraph, groups: list[int]) -> None:
+    """Zeroes every weight that reads one of these groups."""
+    gone = np.zeros(graph.group_count, bool)
+    gone[groups] = True
+    for coupled_axis in graph.coupled_axes:
+        where = gone[graph.group_of[coupled_axis.ids]]
+        if coupled_axis.role == "in" and where.any():
+            value = keras.ops.convert_to_numpy(coupled_axis.variable).copy()
+            np.moveaxis(value, coupled_axis.axis, 0)[where] = 0.0
+            coupled_axis.variable.assign(value)
 
 
 def refused(graph: ChannelGraph) -> list[list[Any]]:
     """How many sets of layers stay as they are, by reason."""
     counts: dict[str, int] = {}
-    for layers in graph.layer_sets():
+    for layers in graph.layer_groups():
         reason = layers.reason
-        if reason is None and layers.normed is not None:
-            kind = layers.normed.split(" ")[0]
+        if reason is None and layers.normalized_by is not None:
+            kind = layers.normalized_by.split(" ")[0]
             reason = f"crosses {kind} over the channels"
         if reason is not None:
             counts[reason] = counts.get(reason, 0) + 1

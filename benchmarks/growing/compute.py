@@ -95,7 +95,7 @@ def run(
             list(task.actions),
             task.points,
             new_units=GROWN_UNITS[arm],
-            data=data.test[0][:128],
+            calibration_data=data.test[0][:128],
             verbose=0,
         )
         callbacks.insert(0, growing)
@@ -119,7 +119,9 @@ def run(
         "macs": [int(v) for v in history["training_macs"]],
         "seconds": round(clock.seconds, 1),
         "params": model.count_params(),
-        "moved": max(history["preserved"]) if growing is not None else 0.0,
+        "moved": max(history["max_output_change"])
+        if growing is not None
+        else 0.0,
     }
 
 

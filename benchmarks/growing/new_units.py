@@ -103,7 +103,7 @@ def run(model: Any, data: models.Data, arm: str, seed: int) -> dict[str, Any]:
             [Widen(f"conv{i}", factor=FACTOR) for i in range(len(SMALL))],
             {0: list(range(len(SMALL)))},
             new_units=arm,
-            data=(x[:512], y[:512]),
+            calibration_data=(x[:512], y[:512]),
             verbose=0,
         )
         callbacks.append(growing)
@@ -115,7 +115,9 @@ def run(model: Any, data: models.Data, arm: str, seed: int) -> dict[str, Any]:
         "test_loss": history["val_loss"][-1],
         "accuracy": history["val_accuracy"][-1],
         "accuracies": history["val_accuracy"],
-        "moved": history["preserved"][0] if growing is not None else 0.0,
+        "moved": history["max_output_change"][0]
+        if growing is not None
+        else 0.0,
         "notes": [note for report in reports for note in report.notes],
     }
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.records import Records
 from keras_netopt import datasets, surgery
-from keras_netopt.surgery.edits.edit import apply
+from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.growing.deepen import deepen
 from keras_netopt.surgery.growing.widen import plan_widen
 from keras_netopt.training import slot_kinds
@@ -75,7 +75,7 @@ def measure(
             if records.find(**key):
                 continue
             grown = keras.saving.load_model(path)
-            grow(grown, key["edit"], key["fill"], seed)
+            plan_growth(grown, key["edit"], key["fill"], seed)
             found = train(grown, batches[start:], test)
             records.add(
                 {
@@ -129,17 +129,19 @@ def build(kind: str, optimizer: Any, seed: int) -> keras.Model:
     return model
 
 
-def grow(model: keras.Model, verb: str, fill: str, seed: int) -> None:
+def plan_growth(
+    model: keras.Model, operation: str, fill: str, seed: int
+) -> None:
     """Edits the network; second-order slots begin at a share of a mean."""
     layer = model.get_layer("hidden")
-    if verb == "deepen":
+    if operation == "deepen":
         old = {id(v) for v in model.trainable_variables}
         means = {
             len(v.shape): float(np.mean(slot))
             for v, slot in second_order(model)
             if any(v is one for one in layer.trainable_variables)
         }
-        deepen(model, after="hidden", seed=seed)
+        deepen(model, "hidden", seed=seed)
         for variable, slot in second_order(model):
             if id(variable) not in old:
                 mean = means.get(len(variable.shape), max(means.values()))
@@ -160,7 +162,7 @@ def grow(model: keras.Model, verb: str, fill: str, seed: int) -> None:
         return np.where(is_new, start, new).astype(new.dtype)
 
     plan.map = filled  # type: ignore[method-assign]
-    apply(model, graph, plan)
+    apply_plan(model, graph, plan)
 
 
 def _mean_of_old(array: np.ndarray, is_new: np.ndarray) -> np.ndarray:

@@ -201,7 +201,9 @@ def _metric(task: str) -> str:
 def _title(arm: str, rows: Rows) -> str:
     if arm == "none":
         return "not grown"
-    notes = [n for row in rows for n in row["notes"] if "was taken for" in n]
+    notes = [
+        n for row in rows for n in row["notes"] if n.startswith("new_units=")
+    ]
     places = len(notes) / len(rows)
     fallback = f' ("zero" in {places:.0f} of 4 layers)' if notes else ""
     return f'`"{arm}"`{fallback}'

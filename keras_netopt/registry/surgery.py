@@ -36,7 +36,7 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"weights", "shapes", "graph", "optimizer"}),
         retraces="on_event",
         limits={"C7": "a new object changes the model once more"},
-        data_args=("data",),
+        data_args=("calibration_data",),
     ),
     Method(
         name="surgery.prune_channels",
@@ -58,7 +58,7 @@ METHODS: tuple[Method, ...] = (
         "arXiv 2306.12700; Evci et al. 2022, arXiv 2201.05125",
         touches=frozenset({"weights", "shapes", "optimizer"}),
         retraces="on_event",
-        data_args=("data",),
+        data_args=("calibration_data",),
         limits={"C7": "a second call grows again"},
     ),
     Method(
@@ -95,14 +95,14 @@ METHODS: tuple[Method, ...] = (
         kind="function",
         summary="Saves a model's outputs before an edit, for comparison.",
         card="growing",
-        data_args=("data",),
+        data_args=("x",),
     ),
     Method(
         name="surgery.check_preserved",
         kind="function",
         summary="Measures the largest change of a model's outputs by an edit.",
         card="growing",
-        data_args=("data",),
+        data_args=("x",),
     ),
     Method(
         name="surgery.replay",

@@ -1,32 +1,37 @@
-"""Models that shrink and grow in place: the channel graph and its edits."""
+"""In-place edits of models: channel graph, remove, widen, deepen."""
 
 from keras_netopt.surgery.cutting.channel_pruning import prune_channels
-from keras_netopt.surgery.edits.journal import replay
-from keras_netopt.surgery.edits.preserve import (
-    Preservation,
+from keras_netopt.surgery.edits.edit_history import replay
+from keras_netopt.surgery.edits.edit_report import (
+    EditReport,
+    ModelSize,
+    WidthChange,
+)
+from keras_netopt.surgery.edits.output_difference import (
+    OutputDifference,
     Snapshot,
     check_preserved,
     snapshot,
 )
 from keras_netopt.surgery.edits.remove import remove
-from keras_netopt.surgery.edits.report import EditReport, Size, WidthChange
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.coupling_report import CouplingReport
 from keras_netopt.surgery.graph.explain import explain
-from keras_netopt.surgery.graph.groups import Group, LayerSet
+from keras_netopt.surgery.graph.layer_groups import LayerGroup
 from keras_netopt.surgery.growing.actions import Action, Deepen, Widen
 from keras_netopt.surgery.growing.deepen import deepen
 from keras_netopt.surgery.growing.stop_without_improvement import (
     StopWithoutImprovement,
 )
-from keras_netopt.surgery.growing.trigger_base import TrainingHistory, Trigger
+from keras_netopt.surgery.growing.trigger import TrainingHistory, Trigger
 from keras_netopt.surgery.growing.triggers import (
     AtPoints,
     Every,
-    FitRisk,
+    OverfittingRisk,
     Plateau,
 )
 from keras_netopt.surgery.growing.widen import widen
-from keras_netopt.surgery.handlers import Handler, Unsupported, register
+from keras_netopt.surgery.handlers import Handler, UnsupportedLayer, register
 
 __all__ = [
     "Action",
@@ -35,18 +40,18 @@ __all__ = [
     "Deepen",
     "EditReport",
     "Every",
-    "FitRisk",
-    "Group",
+    "OverfittingRisk",
+    "CouplingReport",
     "Handler",
-    "LayerSet",
+    "LayerGroup",
     "StopWithoutImprovement",
     "TrainingHistory",
     "Plateau",
-    "Preservation",
-    "Size",
+    "OutputDifference",
+    "ModelSize",
     "Snapshot",
     "Trigger",
-    "Unsupported",
+    "UnsupportedLayer",
     "Widen",
     "WidthChange",
     "check_preserved",

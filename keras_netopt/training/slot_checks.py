@@ -20,7 +20,7 @@ _STRATEGIES = (
 )
 
 
-def check_optimizer(model: keras.Model, *, zero_outgoing: bool) -> None:
+def check_optimizer(model: keras.Model, *, zero_outgoing: bool = False) -> None:
     """Refuses before an edit what could not be carried through it.
 
     Args:

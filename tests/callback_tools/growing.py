@@ -33,10 +33,10 @@ def build(optimizer=None, dropout=0.0, *, compiled=False, **arguments):
     return model
 
 
-def grow(actions=None, when=None, **arguments):
+def make_growing(actions=None, trigger=None, **arguments):
     actions = actions or [Widen("h", factor=2)]
     settings = {"verbose": 0, **arguments}
-    return Growing(actions, when or {0.5: [0]}, **settings)
+    return Growing(actions, trigger or {0.5: [0]}, **settings)
 
 
 def state(model):

@@ -21,7 +21,7 @@ from keras_netopt.callbacks.channel_pruning import (
     ChannelPruning,
     measure_milliseconds,
 )
-from keras_netopt.surgery import Size
+from keras_netopt.surgery import ModelSize
 from keras_netopt.training import MaskStore
 
 L = keras.layers
@@ -36,7 +36,7 @@ def last_first(variable):
 
 @keras.saving.register_keras_serializable("tests")
 def count_macs(model):
-    return float(Size.of(model).macs)
+    return float(ModelSize.of(model).macs)
 
 
 def residual():
@@ -55,7 +55,7 @@ def residual():
 def test_the_model_gets_smaller_and_trains_on(toy_data):
     model = build(metrics=["accuracy"], **TRACED)
     layers, variables = list(model.layers), list(model.weights)
-    before = Size.of(model)
+    before = ModelSize.of(model)
     callback = ChannelPruning(0.5)
     history = fit(model, toy_data, callback, epochs=5)
 
@@ -63,8 +63,8 @@ def test_the_model_gets_smaller_and_trains_on(toy_data):
     # In multiples of 8: 32, 24, 24, 16 and 48, 40, 32, 24.
     assert history["channels"] == [1.0, 0.8, 0.7, 0.5, 0.5]
     assert history["params"][0] == before.params
-    assert history["params"][-1] == Size.of(model).params < before.params
-    assert history["macs"][-1] == Size.of(model).macs
+    assert history["params"][-1] == ModelSize.of(model).params < before.params
+    assert history["macs"][-1] == ModelSize.of(model).macs
     assert np.isfinite(history["loss"]).all()
     assert all(a is b for a, b in zip(layers, model.layers, strict=True))
     assert all(a is b for a, b in zip(variables, model.weights, strict=True))
@@ -108,14 +108,14 @@ def test_the_result_is_an_ordinary_model(toy_data, tmp_path):
 @pytest.mark.parametrize("allocation", ["uniform", "global"])
 def test_macs_are_within_two_percent_of_the_request(toy_data, allocation):
     model = build()
-    macs = Size.of(model).macs
+    macs = ModelSize.of(model).macs
     callback = ChannelPruning(
         0.6, target="macs", allocation=allocation, round_to=None
     )
     history = fit(model, toy_data, callback)
 
-    assert 0.38 <= Size.of(model).macs / macs <= 0.4
-    assert history["macs"][-1] == Size.of(model).macs
+    assert 0.38 <= ModelSize.of(model).macs / macs <= 0.4
+    assert history["macs"][-1] == ModelSize.of(model).macs
 
 
 def test_rounded_widths_and_narrow_layers(toy_data):
@@ -184,11 +184,11 @@ def test_latency_is_measured_once_and_few_times(toy_data):
     seen = []
 
     def meter(model):
-        seen.append(Size.of(model).macs)
+        seen.append(ModelSize.of(model).macs)
         return float(seen[-1])
 
     model = build()
-    macs = Size.of(model).macs
+    macs = ModelSize.of(model).macs
     callback = ChannelPruning(
         0.5, target="latency", meter=meter, round_to=None, min_channels=1
     )
@@ -196,7 +196,7 @@ def test_latency_is_measured_once_and_few_times(toy_data):
 
     assert seen[0] == macs
     assert len(seen) <= 8
-    assert 0.45 <= Size.of(model).macs / macs <= 0.5
+    assert 0.45 <= ModelSize.of(model).macs / macs <= 0.5
     assert len(set(history["channels"])) == 5
     assert any("latency measured" in note for note in callback.report().notes)
 
@@ -289,7 +289,7 @@ def test_the_report_adds_up_the_cuts(toy_data):
     with pytest.raises(ValueError, match="before asking for its report"):
         callback.report()
     model = build()
-    before = Size.of(model)
+    before = ModelSize.of(model)
     fit(model, toy_data, callback, epochs=10)
     report = callback.report()
 
@@ -297,4 +297,4 @@ def test_the_report_adds_up_the_cuts(toy_data):
     assert [(r.layer, r.before, r.after) for r in report.widths] == [
         ("one", 32, 16), ("two", 48, 24)
     ]  # fmt: skip
-    assert (report.before, report.after) == (before, Size.of(model))
+    assert (report.before, report.after) == (before, ModelSize.of(model))

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from callback_tools.growing import SAMPLES, STEPS, build, grow, state
+from callback_tools.growing import SAMPLES, STEPS, build, make_growing, state
 
 from keras_netopt.callbacks.compute_tracker import ComputeTracker
 from keras_netopt.surgery.growing.actions import Deepen, Widen
@@ -15,21 +15,25 @@ from keras_netopt.training import NotIntendedUseWarning
 
 
 def test_the_network_grows_once_and_training_goes_on(fit):
-    growing = grow()
+    growing = make_growing()
     history = fit([growing], build(compiled=True)).history.history
     small, large = 566, 1094
     assert history["params"] == [small] * 3 + [large] * 3
-    assert history["growth"] == [0, 0, 0, 1, 1, 1]
+    assert history["growth_count"] == [0, 0, 0, 1, 1, 1]
     assert history["macs"][0] == 20 * 16 + 16 * 12 + 24
     assert history["macs"][-1] == 20 * 32 + 32 * 12 + 24
     assert history["loss"][3] <= 1.2 * history["loss"][2]
-    assert all(value <= 1e-5 for value in history["preserved"])
+    assert all(value <= 1e-5 for value in history["max_output_change"])
     (event,) = growing.history
     assert (event["epoch"], event["step"]) == (3, 3 * STEPS)
-    assert (event["verb"], event["layer"], event["to"]) == ("widen", "h", 32)
+    assert (event["operation"], event["layer"], event["to"]) == (
+        "widen",
+        "h",
+        32,
+    )
     (report,) = growing.reports
-    assert report.preserved.verdict == "exact"
-    assert report.preserved.is_random
+    assert report.output_difference.verdict == "exact"
+    assert report.output_difference.is_random
 
 
 def test_every_epoch_end_sees_one_model_whatever_the_order(fit):
@@ -39,14 +43,14 @@ def test_every_epoch_end_sees_one_model_whatever_the_order(fit):
         def on_epoch_end(self, epoch, logs=None):
             seen.append((self.model.get_layer("h").units, logs["params"]))
 
-    model = fit([grow(), Recorder()], epochs=4)
+    model = fit([make_growing(), Recorder()], epochs=4)
     assert seen == [(16, 566)] * 2 + [(32, 1094)] * 2
     assert int(model.optimizer.iterations) == 4 * STEPS
 
 
 def test_new_units_train_and_the_optimizer_is_that_of_a_reload(fit, tmp_path):
     model = build(compiled=True)
-    fit([grow()], model, epochs=2)
+    fit([make_growing()], model, epochs=2)
     start = model.get_layer("h").get_weights()[0]
     fit([], model, epochs=1)
     moved = np.abs(model.get_layer("h").get_weights()[0] - start)
@@ -73,7 +77,7 @@ def test_copies_of_units_part(data):
         keras.optimizers.SGD(0.1, momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    growing = grow(when={"1ep": [0]}, new_units="net2net")
+    growing = make_growing(trigger={"1ep": [0]}, new_units="net2net")
     model.fit(*data, batch_size=64, epochs=61, verbose=0, callbacks=[growing])
     kernel = model.get_layer("h").get_weights()[0]
     kernel /= np.linalg.norm(kernel, axis=0)
@@ -82,7 +86,7 @@ def test_copies_of_units_part(data):
 
 
 def test_points_inside_an_epoch_act_before_that_step(fit):
-    growing = grow(when={6: [0]})
+    growing = make_growing(trigger={6: [0]})
     history = fit([growing], build(compiled=True), epochs=4).history.history
     assert history["params"] == [566, 1094, 1094, 1094]
     (event,) = growing.history
@@ -98,7 +102,7 @@ def test_actions_that_are_due_together_share_one_compilation(fit, monkeypatch):
         editing, "refresh", lambda m: (calls.append(m), refresh(m))
     )
     actions = [Widen("h", factor=2), Deepen("b"), Widen("b", add=4)]
-    growing = grow(actions, {0.5: [0, 1, 2]})
+    growing = make_growing(actions, {0.5: [0, 1, 2]})
     model = fit([growing], build(compiled=True))
     assert sum(one is model for one in calls) == 1
     assert len(growing.history) == 3
@@ -120,7 +124,7 @@ def test_the_optimizers_slots_are_carried_over(fit):
                 [np.abs(keras.ops.convert_to_numpy(v)).max() for v in slots]
             )
 
-    fit([grow(), Recorder()], model, epochs=4)
+    fit([make_growing(), Recorder()], model, epochs=4)
     assert min(seen[1]) > 0
     # Slots that started anew would be far smaller after one epoch.
     ratios = [b / a for a, b in zip(seen[1], seen[2], strict=True)]
@@ -129,20 +133,20 @@ def test_the_optimizers_slots_are_carried_over(fit):
 
 @pytest.mark.parametrize("new_units", ["zero", "paired", "net2net", "gradmax"])
 def test_all_new_units_preserve_what_the_model_computes(fit, data, new_units):
-    growing = grow(new_units=new_units, data=data)
+    growing = make_growing(new_units=new_units, calibration_data=data)
     fit([growing], epochs=2)
     (report,) = growing.reports
-    assert report.preserved.verdict == "exact"
-    assert not report.preserved.is_random
+    assert report.output_difference.verdict == "exact"
+    assert not report.output_difference.is_random
 
 
 def test_a_change_of_the_outputs_is_told_or_raised(fit):
-    growing = grow([Widen("h", factor=2)], preserve_tolerance=1e-12)
+    growing = make_growing([Widen("h", factor=2)], tolerance=1e-12)
     message = "growth has changed the outputs by more than"
     growing.new_units = "net2net"
     with pytest.warns(NotIntendedUseWarning, match=message):
         fit([growing], epochs=2)
-    growing = grow(preserve_tolerance=1e-12, on_violation="raise")
+    growing = make_growing(tolerance=1e-12, on_violation="raise")
     growing.new_units = "net2net"
     with pytest.raises(ValueError, match=message):
         fit([growing], epochs=2)
@@ -155,23 +159,23 @@ def test_half_precision_rounds_more_and_is_no_violation(fit, policy):
         model = build()
     finally:
         keras.config.set_dtype_policy("float32")
-    growing = grow(new_units="net2net", on_violation="raise")
+    growing = make_growing(new_units="net2net", on_violation="raise")
     fit([growing], model, epochs=2)
     (report,) = growing.reports
-    assert report.preserved.tolerance >= 1e-2
-    assert 1e-5 < report.preserved.max_abs
+    assert report.output_difference.tolerance >= 1e-2
+    assert 1e-5 < report.output_difference.max_abs
 
 
 def test_random_units_are_meant_to_change_the_outputs(fit):
-    growing = grow(new_units="random", on_violation="raise")
+    growing = make_growing(new_units="random", on_violation="raise")
     fit([growing], epochs=2)
-    assert growing.reports[0].preserved.verdict == "changed"
+    assert growing.reports[0].output_difference.verdict == "changed"
 
 
 def test_stages_take_turns_until_there_is_no_gain(fit):
     actions = [Widen("h", add=1), Widen("b", add=1)]
     until = StopWithoutImprovement(10.0, "3ep", monitor="val_loss")
-    growing = grow(actions, Every("2ep"), until=until)
+    growing = make_growing(actions, Every("2ep"), until=until)
     fit([growing], epochs=12, validation_split=0.25)
     layers = [event["layer"] for event in growing.history]
     assert layers == ["h", "b"]
@@ -179,14 +183,20 @@ def test_stages_take_turns_until_there_is_no_gain(fit):
 
 
 def test_a_line_is_printed_at_each_growth(fit, capsys):
-    fit([grow([Widen("h", factor=2), Deepen("b")], {0.5: [0, 1]}, verbose=1)])
+    fit(
+        [
+            make_growing(
+                [Widen("h", factor=2), Deepen("b")], {0.5: [0, 1]}, verbose=1
+            )
+        ]
+    )
     text = capsys.readouterr().out
     assert "Growing: widen h 16 -> 32; deepen 1 new layer behind b" in text
     assert "566 ->" in text and "outputs moved" in text
 
 
 def test_the_ledger_adds_up_every_size(fit):
-    growing, counter = grow(when={"1ep": [0]}), ComputeTracker()
+    growing, counter = make_growing(trigger={"1ep": [0]}), ComputeTracker()
     fit([growing, counter], epochs=3)
     small = 20 * 16 + 16 * 12 + 24
     large = 20 * 32 + 32 * 12 + 24
@@ -195,7 +205,9 @@ def test_the_ledger_adds_up_every_size(fit):
 
 
 def test_grown_models_predict_alike_after_a_reload(fit, data, tmp_path):
-    model = fit([grow([Widen("h", factor=2), Deepen("b")], {0.5: [0, 1]})])
+    model = fit(
+        [make_growing([Widen("h", factor=2), Deepen("b")], {0.5: [0, 1]})]
+    )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(
@@ -207,7 +219,7 @@ def test_grown_models_predict_alike_after_a_reload(fit, data, tmp_path):
 
 def test_other_callbacks_work_across_a_growth(fit, tmp_path):
     callbacks = [
-        grow(),
+        make_growing(),
         keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras"),
         keras.callbacks.ReduceLROnPlateau("loss"),
         keras.callbacks.CSVLogger(tmp_path / "log.csv"),
@@ -220,12 +232,14 @@ def test_other_callbacks_work_across_a_growth(fit, tmp_path):
     ]
     assert sizes == [566, 566, 1094, 1094]
     head, *rows = (tmp_path / "log.csv").read_text().splitlines()
-    assert {"params", "macs", "growth", "preserved"} <= set(head.split(","))
+    assert {"params", "macs", "growth_count", "max_output_change"} <= set(
+        head.split(",")
+    )
     assert len(rows) == 4
 
 
 def test_evaluation_after_growth_is_that_of_the_grown_model(fit, data):
-    growing = grow()
+    growing = make_growing()
     model = build(compiled=True)
     fit([growing], model, epochs=4, validation_data=data)
     values = model.history.history["val_loss"]
@@ -242,7 +256,7 @@ def test_evaluation_after_growth_is_that_of_the_grown_model(fit, data):
 def test_growth_with_compiled_and_joined_steps(fit, backend, arguments):
     if backend == "torch":
         pytest.skip("torch compiles slowly and joins no steps")
-    growing = grow(when={6: [0]})
+    growing = make_growing(trigger={6: [0]})
     model = build(compiled=True, **arguments)
     fit([growing], model, epochs=3)
     assert model.get_layer("h").units == 32

@@ -3,11 +3,15 @@
 import keras
 import numpy as np
 import pytest
-from callback_tools.growing import STEPS, build, grow
+from callback_tools.growing import STEPS, build, make_growing
 
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.surgery.growing.actions import Deepen, Widen
-from keras_netopt.surgery.growing.triggers import Every, FitRisk, Plateau
+from keras_netopt.surgery.growing.triggers import (
+    Every,
+    OverfittingRisk,
+    Plateau,
+)
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
 
@@ -16,7 +20,9 @@ from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 )
 def test_an_action_beyond_the_limit_is_left_out_and_told(fit, limit, size):
     actions = [Widen("h", factor=4), Widen("h", add=8), Widen("h", factor=4)]
-    growing = grow(actions, {"1ep": [0, 1], "2ep": [2]}, **{limit: size})
+    growing = make_growing(
+        actions, {"1ep": [0, 1], "2ep": [2]}, **{limit: size}
+    )
     with pytest.warns(NoEffectWarning, match="exceed 900") as told:
         model = fit([growing], epochs=5)
     assert sum(w.category is NoEffectWarning for w in told) == 2
@@ -26,8 +32,10 @@ def test_an_action_beyond_the_limit_is_left_out_and_told(fit, limit, size):
 
 
 def test_plateau_falls_back_to_the_loss_of_training(fit):
-    growing = grow(when=Plateau(min_delta=10.0, patience=1))
-    with pytest.warns(NotIntendedUseWarning, match="`val_loss` not in") as told:
+    growing = make_growing(trigger=Plateau(min_delta=10.0, patience=1))
+    with pytest.warns(
+        NotIntendedUseWarning, match="`val_loss` is not in"
+    ) as told:
         model = fit([growing])
     assert sum(w.category is NotIntendedUseWarning for w in told) == 1
     assert model.get_layer("h").units == 32
@@ -35,7 +43,7 @@ def test_plateau_falls_back_to_the_loss_of_training(fit):
 
 
 def test_a_missing_metric_is_told_once(fit):
-    growing = grow(when=FitRisk())
+    growing = make_growing(trigger=OverfittingRisk())
     with pytest.warns(NoEffectWarning, match="`accuracy`, `val_accuracy`"):
         model = fit([growing])
     assert model.get_layer("h").units == 16
@@ -44,16 +52,16 @@ def test_a_missing_metric_is_told_once(fit):
 def test_a_falling_learning_rate_is_told(fit):
     decay = keras.optimizers.schedules.CosineDecay(1e-2, 6 * STEPS)
     model = build(keras.optimizers.SGD(decay))
-    with pytest.warns(NotIntendedUseWarning, match="learning rate falls"):
-        fit([grow()], model)
+    with pytest.warns(NotIntendedUseWarning, match="learning rate decays"):
+        fit([make_growing()], model)
     late = keras.optimizers.schedules.PiecewiseConstantDecay(
         [4 * STEPS], [1e-2, 1e-3]
     )
-    fit([grow()], build(keras.optimizers.SGD(late)))
+    fit([make_growing()], build(keras.optimizers.SGD(late)))
 
 
 def test_many_growths_are_told(fit, backend):
-    growing = grow([Widen("h", add=1)] * 5, Every("1ep"), final=0.0)
+    growing = make_growing([Widen("h", add=1)] * 5, Every("1ep"), end=1.0)
     if backend == "torch":
         fit([growing])
         return
@@ -62,26 +70,26 @@ def test_many_growths_are_told(fit, backend):
 
 
 @pytest.mark.parametrize(
-    ("actions", "when", "text"),
+    ("actions", "trigger", "text"),
     [
         (Widen("hh", add=1), {0.5: [0]}, "no layer 'hh'.*nearest names"),
         (Widen("out", add=1), {0.5: [0]}, "reaches the output"),
         (Widen("h", to=16), {0.5: [0]}, "must be above 16"),
         (Widen("h", to=8), {0.5: [0]}, "must be above 16"),
         (Deepen("hh"), {0.5: [0]}, "no layer 'hh'"),
-        (Widen("h", add=1), {0.9: [0]}, "no point behind step 19"),
+        (Widen("h", add=1), {0.9: [0]}, "no point after step 19"),
         (Widen("h", add=1), {"7ep": [0]}, "lies behind the end"),
         (Widen("h", add=1), {40: [0]}, "lies behind the end"),
-        (Widen("h", add=1), Every("6ep"), "must come to a growth"),
+        (Widen("h", add=1), Every("6ep"), "must give a growth"),
     ],
 )
 def test_what_cannot_be_done_is_found_before_the_first_step(
-    fit, actions, when, text
+    fit, actions, trigger, text
 ):
     model = build()
     weights = model.get_weights()
     with pytest.raises(ValueError, match=text):
-        fit([grow(actions, when)], model)
+        fit([make_growing(actions, trigger)], model)
     assert int(model.optimizer.iterations) == 0
     for old, new in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -100,17 +108,17 @@ def test_optimizers_that_cannot_be_carried_over(
 ):
     model = build(getattr(keras.optimizers, optimizer)())
     if not refused:
-        fit([grow(**arguments)], model, epochs=2)
+        fit([make_growing(**arguments)], model, epochs=2)
         return
     with pytest.raises(ValueError, match=optimizer):
-        fit([grow(**arguments)], model, epochs=2)
+        fit([make_growing(**arguments)], model, epochs=2)
     assert model.get_layer("h").units == 16
 
 
 def test_the_second_action_is_tried_on_what_the_first_has_made(fit):
     actions = [Widen("h", to=32), Widen("h", to=24)]
     with pytest.raises(ValueError, match="must be above 32"):
-        fit([grow(actions, {0.3: [0], 0.6: [1]})])
+        fit([make_growing(actions, {0.3: [0], 0.6: [1]})])
 
 
 def test_trying_uses_up_no_random_numbers(fit):
@@ -118,7 +126,9 @@ def test_trying_uses_up_no_random_numbers(fit):
         model = build(dropout=0.3)
         return fit(callbacks, model, epochs=3).history.history["loss"]
 
-    growing = grow([Widen("h", add=1)], Every("1ep", start="1ep"), max_macs=1)
+    growing = make_growing(
+        [Widen("h", add=1)], Every("1ep", begin="1ep"), max_macs=1
+    )
     with pytest.warns(NoEffectWarning):
         tried = losses([growing])
     assert tried == losses([])
@@ -130,15 +140,15 @@ def test_trying_uses_up_no_random_numbers(fit):
         ({"actions": []}, ValueError, "`actions` must hold at least one"),
         ({"actions": "h"}, TypeError, "`actions` must be a list"),
         ({"actions": [3]}, TypeError, "`actions` must be a list"),
-        ({"when": "soon"}, ValueError, "`when` must be"),
-        ({"when": {0.5: [1]}}, ValueError, "must name actions 0 to 0"),
+        ({"trigger": "soon"}, ValueError, "`trigger` must be"),
+        ({"trigger": {0.5: [1]}}, ValueError, "must name actions 0 to 0"),
         ({"new_units": "even"}, ValueError, "`new_units` must be one of"),
-        ({"new_units": "gradmax"}, ValueError, "`data` must hold"),
+        ({"new_units": "gradmax"}, ValueError, "`calibration_data` must hold"),
         ({"until": 3}, TypeError, "`until` must be a"),
         ({"max_params": 0}, ValueError, "`max_params` must be"),
         ({"max_macs": 1.5}, TypeError, "`max_macs` must be"),
-        ({"final": 1.0}, ValueError, "`final` must be a float"),
-        ({"preserve_tolerance": 0}, ValueError, "`preserve_tolerance` must"),
+        ({"end": 1.5}, ValueError, "`end` must be a float"),
+        ({"tolerance": 0}, ValueError, "`tolerance` must"),
         ({"on_violation": "stop"}, ValueError, "`on_violation` must be one"),
         ({"verbose": "x"}, TypeError, "`verbose` must be an integer"),
     ],
@@ -150,6 +160,6 @@ def test_wrong_arguments_are_refused_at_once(arguments, error, text):
 
 
 def test_gradmax_needs_targets(fit, data):
-    growing = grow(new_units="gradmax", data=data[0])
+    growing = make_growing(new_units="gradmax", calibration_data=data[0])
     with pytest.raises(ValueError, match="inputs without targets"):
         fit([growing])

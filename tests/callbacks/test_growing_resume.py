@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from callback_tools.growing import build, grow, state
+from callback_tools.growing import build, make_growing, state
 
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.surgery.growing.actions import Deepen, Widen
@@ -43,7 +43,7 @@ class Crash(keras.callbacks.Callback):
 def test_a_resumed_fit_ends_bit_equal(fit, tmp_path, order, crash):
     def callbacks(*more):
         actions = [Widen("h", factor=2), Widen("b", to=20), Widen("h", add=1)]
-        growing = grow(actions, {"2ep": [0], 10: [2], "4ep": [1]})
+        growing = make_growing(actions, {"2ep": [0], 10: [2], "4ep": [1]})
         backup = keras.callbacks.BackupAndRestore(
             tmp_path / "backup", double_checkpoint=True
         )
@@ -65,11 +65,13 @@ def test_a_resumed_fit_ends_bit_equal(fit, tmp_path, order, crash):
 def test_a_resumed_plateau_decides_as_the_first_one(fit, tmp_path):
     def callbacks(*more):
         trigger = Plateau("loss", min_delta=10.0, patience=2, cooldown=0)
-        growing = grow([Widen("h", add=4)] * 2, trigger, final=0.0)
+        growing = make_growing([Widen("h", add=4)] * 2, trigger, end=1.0)
         backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
         return [backup, growing, *more]
 
-    whole = grow([Widen("h", add=4)] * 2, callbacks()[1].when, final=0.0)
+    whole = make_growing(
+        [Widen("h", add=4)] * 2, callbacks()[1].trigger, end=1.0
+    )
     expected = state(fit([whole], epochs=7))
     with pytest.raises(RuntimeError, match="crash"):
         fit(callbacks(Crash(3)), epochs=7)
@@ -83,8 +85,10 @@ def test_a_resumed_plateau_decides_as_the_first_one(fit, tmp_path):
 def test_a_resume_with_other_actions_is_refused(fit, tmp_path):
     backup = tmp_path / "backup"
     with pytest.raises(RuntimeError, match="crash"):
-        fit([grow(), keras.callbacks.BackupAndRestore(backup), Crash(4)])
-    other = grow([Widen("h", factor=3)])
+        fit(
+            [make_growing(), keras.callbacks.BackupAndRestore(backup), Crash(4)]
+        )
+    other = make_growing([Widen("h", factor=3)])
     with pytest.raises(ValueError, match="other settings: actions="):
         fit([other, keras.callbacks.BackupAndRestore(backup)])
 
@@ -100,10 +104,10 @@ def test_the_best_epoch_before_a_growth_comes_back(fit, data):
 
     best = Best("score", mode="max", patience=3, restore_best_weights=True)
     actions = [Widen("h", factor=2), Deepen("b")]
-    model = fit([best, grow(actions, {0.5: [0, 1]})], epochs=10)
+    model = fit([best, make_growing(actions, {0.5: [0, 1]})], epochs=10)
     assert model.get_layer("h").units == 16  # Nothing grew so early.
     best = Best("score", mode="max", patience=3, restore_best_weights=True)
-    model = fit([best, grow(actions, {"2ep": [0, 1]})], epochs=10)
+    model = fit([best, make_growing(actions, {"2ep": [0, 1]})], epochs=10)
     assert model.get_layer("h").units == 32
     np.testing.assert_allclose(
         model.predict(data[0], verbose=0), kept["y"], atol=1e-5
@@ -112,12 +116,12 @@ def test_the_best_epoch_before_a_growth_comes_back(fit, data):
 
 def test_a_fit_that_begins_later_passes_over_earlier_growth(fit):
     with pytest.warns(NoEffectWarning, match="begins at step 16: earlier"):
-        model = fit([grow()], initial_epoch=4)
+        model = fit([make_growing()], initial_epoch=4)
     assert model.get_layer("h").units == 16
 
 
 def test_the_same_object_grows_a_model_once(fit):
-    growing = grow([Widen("h", to=32)])
+    growing = make_growing([Widen("h", to=32)])
     model = fit([growing])
     fit([growing], model)
     assert model.get_layer("h").units == 32
@@ -137,4 +141,4 @@ def test_config_round_trip():
     again = Growing.from_config(config)
     assert again.get_config() == growing.get_config()
     assert again.actions == growing.actions
-    assert Growing(Widen("h", add=1)).get_config()["when"] == "plateau"
+    assert Growing(Widen("h", add=1)).get_config()["trigger"] == "plateau"

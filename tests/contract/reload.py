@@ -53,7 +53,7 @@ def _is_edited(folder: Path) -> bool:
         if "_netopt" not in file:
             return False
         meta = json.loads(bytes(file["_netopt/vars/meta"][()]))
-    return bool(meta.get("journal", {}).get("facts", {}).get("events"))
+    return bool(meta.get("edit_history", {}).get("facts", {}).get("edits"))
 
 
 def _compare(model: keras.Model, folder: Path) -> None:

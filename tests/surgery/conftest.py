@@ -39,5 +39,5 @@ def residual():
 
 @pytest.fixture
 def images():
-    """48 random images and classes for `residual`."""
+    """48 random images and groups for `residual`."""
     return data()

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from keras_netopt import surgery
-from keras_netopt.surgery.graph.channel_graph import IN, ChannelGraph
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.coupled_axis import IN
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -91,28 +92,28 @@ def predict(model, data):
 
 
 def half(graph):
-    """Half of what may go exactly, by layer; and the classes."""
-    units, classes = {}, []
-    for layers in graph.layer_sets():
-        free = [c for c in layers.free if c not in graph.normed]
-        gone = free[::2][: len(layers.classes) // 2]
-        classes += gone
+    """Half of what may go exactly, by layer; and the groups."""
+    units, groups = {}, []
+    for layers in graph.layer_groups():
+        free = [c for c in layers.free if c not in graph.normalized_by]
+        gone = free[::2][: len(layers.groups) // 2]
+        groups += gone
         for layer in layers.layers:
             own = np.flatnonzero(np.isin(graph.units(layer), gone))
             if len(own):
                 units[layer] = own.tolist()
-    return units, classes
+    return units, groups
 
 
-def zero(graph, classes):
-    gone = np.zeros(graph.class_count, bool)
-    gone[classes] = True
-    for binding in graph.bindings:
-        where = gone[graph.class_of[binding.ids]]
-        if binding.role == IN and where.any():
-            value = keras.ops.convert_to_numpy(binding.variable).copy()
-            np.moveaxis(value, binding.axis, 0)[where] = 0.0
-            binding.variable.assign(value)
+def zero(graph, groups):
+    gone = np.zeros(graph.group_count, bool)
+    gone[groups] = True
+    for coupled_axis in graph.coupled_axes:
+        where = gone[graph.group_of[coupled_axis.ids]]
+        if coupled_axis.role == IN and where.any():
+            value = keras.ops.convert_to_numpy(coupled_axis.variable).copy()
+            np.moveaxis(value, coupled_axis.axis, 0)[where] = 0.0
+            coupled_axis.variable.assign(value)
 
 
 @pytest.mark.all_cases
@@ -125,9 +126,9 @@ def test_half_of_the_channels_go_exactly(name, tmp_path):
     calibrate(model, data)
     graph = ChannelGraph(model)
     check_prunable(graph, name)
-    units, classes = half(graph)
+    units, groups = half(graph)
     before, params = predict(model, data), model.count_params()
-    zero(graph, classes)
+    zero(graph, groups)
     assert np.abs(predict(model, data) - before).max() > 0.1
     calibrate(model, data)
     expected = predict(model, data)
@@ -144,10 +145,10 @@ def test_half_of_the_channels_go_exactly(name, tmp_path):
 
 def check_prunable(graph, name):
     """Every set of layers but the output may be cut."""
-    sets = graph.layer_sets()
+    sets = graph.layer_groups()
     kept = [layers for layers in sets if layers.reason]
     assert len(kept) == 1 < len(sets)
     assert kept[0].reason.startswith("reaches the output")
-    assert all(len(s.free) == len(s.classes) for s in sets if not s.reason)
-    normed = [layers for layers in sets if layers.normed]
+    assert all(len(s.free) == len(s.groups) for s in sets if not s.reason)
+    normed = [layers for layers in sets if layers.normalized_by]
     assert len(normed) == (4 if name == "ConvNeXtTiny" else 0)

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from keras_netopt.surgery.edits.edit import apply
-from keras_netopt.surgery.edits.plan import EditPlan
+from keras_netopt.surgery.edits.apply_plan import apply_plan
+from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training import variable_keys
 from keras_netopt.training.backend import sync_variables
@@ -115,7 +115,7 @@ def cut_and_grow(model):
     """Removes a unit, copies one unevenly, and adds a new one."""
     graph = ChannelGraph(model)
     first, second, third = graph.units("hidden")[:3]
-    copies = np.ones(graph.class_count, "int64")
+    copies = np.ones(graph.group_count, "int64")
     copies[[first, second, third]] = 0, 3, 2
     plan = EditPlan(
         graph,
@@ -123,7 +123,7 @@ def cut_and_grow(model):
         shares={second: np.array([0.2, 0.5, 0.3]), third: np.array([1.0, 0.0])},
         fresh={third: np.array([-1, 0])},
     )
-    return plan, apply(model, graph, plan).slots
+    return plan, apply_plan(model, graph, plan).slots
 
 
 def now(model):

@@ -198,7 +198,7 @@ def test_new_variables_get_new_slots_in_their_place(tmp_path):
         optimizers.Adagrad(use_ema=True, initial_accumulator_value=0.2)
     )
     held = fill(model)
-    report = deepen(model, after="hidden", init="identity").slots
+    report = deepen(model, "hidden", init="identity").slots
     kernel = model.get_layer("hidden_deeper1").kernel
     found = now(model)
 

@@ -15,8 +15,8 @@ from training.slot_tools import (
     now,
 )
 
-from keras_netopt.surgery.edits.edit import apply
-from keras_netopt.surgery.edits.plan import EditPlan
+from keras_netopt.surgery.edits.apply_plan import apply_plan
+from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training import MaskStore, slots
 
@@ -34,7 +34,7 @@ def test_an_edit_that_fails_half_way_leaves_the_optimizer_as_it_was(
     before = [array_of(v) for v in model.optimizer.variables]
     weights, masks = model.get_weights(), store.masks()
     graph = ChannelGraph(model)
-    copies = np.ones(graph.class_count, "int64")
+    copies = np.ones(graph.group_count, "int64")
     copies[graph.units("hidden")[0]] = 2
     plan = EditPlan(graph, copies)
     original, calls = plan.map, []
@@ -47,7 +47,7 @@ def test_an_edit_that_fails_half_way_leaves_the_optimizer_as_it_was(
 
     plan.map = fail
     with pytest.raises(RuntimeError, match="half way"):
-        apply(model, graph, plan)
+        apply_plan(model, graph, plan)
 
     after = model.optimizer.variables
     assert len(before) == len(after)
@@ -66,7 +66,7 @@ def test_training_goes_on_after_an_edit_that_failed(toy_data):
     model.compile(optimizers.SGD(0.1, momentum=0.9), model.loss)
     model.fit(*toy_data, batch_size=16, verbose=0)
     graph = ChannelGraph(model)
-    copies = np.ones(graph.class_count, "int64")
+    copies = np.ones(graph.group_count, "int64")
     copies[graph.units("hidden")[0]] = 2
     plan = EditPlan(graph, copies)
     original = plan.map
@@ -78,7 +78,7 @@ def test_training_goes_on_after_an_edit_that_failed(toy_data):
 
     plan.map = fail
     with pytest.raises(RuntimeError, match="half way"):
-        apply(model, graph, plan)
+        apply_plan(model, graph, plan)
     before = model.get_weights()
     model.fit(*toy_data, batch_size=16, verbose=0)
     for old, new in zip(before, model.get_weights(), strict=True):

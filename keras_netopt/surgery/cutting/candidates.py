@@ -11,7 +11,7 @@ import numpy as np
 from keras_netopt.selectors import Selector, select
 from keras_netopt.surgery.cutting.choose import ChannelBlock
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.groups import LayerSet, producer_name
+from keras_netopt.surgery.graph.layer_groups import LayerGroup, producer_name
 
 CONVOLUTIONS = (
     keras.layers.Conv1D,
@@ -90,7 +90,7 @@ def candidates(
             layers that must not be cut.
     """
     sorter = _Sorter(graph, limits, before or {})
-    for one in graph.layer_sets():
+    for one in graph.layer_groups():
         sorter.add(one)
     sorter.check_include()
     blocks = tuple(sorter.blocks)
@@ -127,11 +127,11 @@ class _Sorter:
         self.skipped: tuple[tuple[str, str], ...] = ()
         self.refused: list[tuple[str, str]] = []
 
-    def add(self, one: LayerSet) -> None:
+    def add(self, one: LayerGroup) -> None:
         """Makes blocks of a set, or notes why it is left alone."""
         paths = {self.graph.path(layer) for layer in one.layers}
-        classes = self._usable(one)
-        reason = self._protection(one, classes)
+        groups = self._usable(one)
+        reason = self._protection(one, groups)
         if reason is not None:
             self._refuse(one.layers, reason)
             return
@@ -139,7 +139,7 @@ class _Sorter:
         if reason is not None:
             self._skip(one.layers, reason)
             return
-        for block, layer in self._split(one, classes):
+        for block, layer in self._split(one, groups):
             if block.original <= block.floor:
                 self._refuse([layer], _narrow(block))
             else:
@@ -176,7 +176,7 @@ class _Sorter:
         layers = {graph.path(key): _layer(key) for key in graph.producers}
         removable = {
             graph.path(key)
-            for one in graph.layer_sets()
+            for one in graph.layer_groups()
             if self._protection(one, self._usable(one)) is None
             for key in one.layers
         }
@@ -188,17 +188,19 @@ class _Sorter:
         )
         return {places[place][0] for place in found}
 
-    def _usable(self, one: LayerSet) -> np.ndarray:
+    def _usable(self, one: LayerGroup) -> np.ndarray:
         if self.limits.allow_inexact:
             return one.free
-        normed = [c in self.graph.normed for c in one.free.tolist()]
+        normed = [c in self.graph.normalized_by for c in one.free.tolist()]
         return one.free[~np.array(normed, bool)]
 
-    def _protection(self, one: LayerSet, classes: np.ndarray) -> str | None:
+    def _protection(self, one: LayerGroup, groups: np.ndarray) -> str | None:
         if one.reason is not None:
             return one.reason
-        if not len(classes):
-            return f"{one.normed} mixes its channels (see `allow_inexact`)"
+        if not len(groups):
+            return (
+                f"{one.normalized_by} mixes its channels (see `allow_inexact`)"
+            )
         if any(_is_size(layer) for layer in one.layers):
             return "the size of the heads is kept (see `surgery.remove`)"
         return None
@@ -213,14 +215,14 @@ class _Sorter:
         return None
 
     def _split(
-        self, one: LayerSet, classes: np.ndarray
+        self, one: LayerGroup, groups: np.ndarray
     ) -> list[tuple[ChannelBlock, Any]]:
-        """Parts of a set whose classes the same layers make."""
+        """Parts of a set whose groups the same layers make."""
         counts = np.stack(
             [
                 np.bincount(
-                    self.graph.units(layer), minlength=self.graph.class_count
-                )[classes]
+                    self.graph.units(layer), minlength=self.graph.group_count
+                )[groups]
                 for layer in one.layers
             ]
         )
@@ -228,7 +230,7 @@ class _Sorter:
         part = part.reshape(-1)
         found = []
         for number in dict.fromkeys(part.tolist()):
-            own = classes[part == number]
+            own = groups[part == number]
             makers = [
                 (layer, int(count) * _width(layer))
                 for layer, count in zip(
@@ -240,7 +242,7 @@ class _Sorter:
         return found
 
     def _block(
-        self, classes: np.ndarray, makers: list[tuple[Any, int]]
+        self, groups: np.ndarray, makers: list[tuple[Any, int]]
     ) -> ChannelBlock:
         name = self.graph.path(makers[0][0])
         number = self.parts.get(name, 0)
@@ -252,8 +254,8 @@ class _Sorter:
         floor = max(math.ceil(least / width) for _, width in makers)
         return ChannelBlock(
             name,
-            classes,
-            kind=self.structure.get(int(classes[0])),
+            groups,
+            kind=self.structure.get(int(groups[0])),
             before=self.before.get(name),
             step=step,
             floor=max(1, math.ceil(floor / step)) * step,
@@ -286,13 +288,13 @@ def _width(layer: Any) -> int:
 def _structure(graph: ChannelGraph) -> dict[int, tuple[Any, ...]]:
     """What layers make and read each class: equal where blocks are alike."""
     found: dict[int, list[Any]] = {}
-    for binding in graph.bindings:
+    for coupled_axis in graph.coupled_axes:
         part = (
-            type(binding.layer).__name__,
-            binding.variable.name,
-            binding.axis,
-            binding.role,
+            type(coupled_axis.layer).__name__,
+            coupled_axis.variable.name,
+            coupled_axis.axis,
+            coupled_axis.role,
         )
-        for one in np.unique(graph.class_of[binding.ids]).tolist():
+        for one in np.unique(graph.group_of[coupled_axis.ids]).tolist():
             found.setdefault(one, []).append(part)
     return {one: tuple(sorted(parts)) for one, parts in found.items()}

@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,8 +14,11 @@ from keras_netopt.surgery.cutting.channel_recipe import ChannelRecipe, Cut
 from keras_netopt.surgery.cutting.recalibrate import (
     recalibrate as measure_norms,
 )
+from keras_netopt.surgery.edits.edit_report import (
+    EditReport,
+    ModelSize,
+)
 from keras_netopt.surgery.edits.remove import remove
-from keras_netopt.surgery.edits.report import EditReport, Size, WidthChange
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training import NoEffectWarning
 from keras_netopt.training.editing import editing
@@ -166,7 +169,7 @@ def make_cut(
         The report of `remove`, with what was left alone.
     """
     if not cut.units:
-        size = Size.of(model)
+        size = ModelSize.of(model)
         return EditReport(
             "remove",
             size,
@@ -183,28 +186,6 @@ def make_cut(
             measure_norms(model, data)
     notes = (*report.notes, *cut.notes, DROP)
     return dataclasses.replace(report, skipped=cut.skipped, notes=notes)
-
-
-def combine(reports: Sequence[EditReport]) -> EditReport:
-    """Makes one report of several cuts of a model.
-
-    Args:
-        reports: The reports in order, at least one.
-
-    Returns:
-        From the widths and the size before the first to those after the last.
-    """
-    widths: dict[str, WidthChange] = {}
-    for row in (row for report in reports for row in report.widths):
-        before = widths.get(row.layer, row).before
-        widths[row.layer] = dataclasses.replace(row, before=before)
-    notes = dict.fromkeys(note for report in reports for note in report.notes)
-    return dataclasses.replace(
-        reports[-1],
-        before=reports[0].before,
-        widths=tuple(widths.values()),
-        notes=tuple(notes),
-    )
 
 
 def nothing_to_cut(cut: Cut) -> str:

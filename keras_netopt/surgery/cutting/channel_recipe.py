@@ -258,7 +258,7 @@ class ChannelRecipe:
         whole = base.macs if self.target == "macs" else base.params
 
         def cost(widths: Widths) -> float:
-            kept: np.ndarray = np.ones(graph.class_count, bool)
+            kept: np.ndarray = np.ones(graph.group_count, bool)
             for gone in choose.weakest(ranking, widths, worth).values():
                 kept[gone] = False
             return count(kept)
@@ -288,7 +288,7 @@ class ChannelRecipe:
 
 def _base(graph: ChannelGraph, found: Candidates) -> Base:
     costing = Costing(graph)
-    all_kept: np.ndarray = np.ones(graph.class_count, bool)
+    all_kept: np.ndarray = np.ones(graph.group_count, bool)
     return Base(found.widths, costing.params(all_kept), costing.macs(all_kept))
 
 
@@ -311,8 +311,8 @@ def _units(
 ) -> dict[str, list[int]]:
     """Numbers of units in the layer that names each block."""
     units: dict[str, list[int]] = {}
-    for name, classes in gone.items():
+    for name, groups in gone.items():
         layer = found.producers[name]
-        numbers_ = np.flatnonzero(np.isin(graph.units(layer), classes))
+        numbers_ = np.flatnonzero(np.isin(graph.units(layer), groups))
         units.setdefault(graph.path(layer), []).extend(numbers_.tolist())
     return units

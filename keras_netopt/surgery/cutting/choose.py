@@ -30,7 +30,7 @@ class ChannelBlock:
 
     Args:
         name: The layer that makes them, unique.
-        classes: Their class numbers in the graph, in channel order.
+        groups: Their class numbers in the graph, in channel order.
         kind: What blocks of equal structure have in common. Defaults to
             `None`.
         before: How many there were before the first of several cuts; at least
@@ -40,14 +40,14 @@ class ChannelBlock:
     """
 
     name: str
-    classes: np.ndarray
+    groups: np.ndarray
     kind: Any = None
     before: int | None = None
     step: int = 1
     floor: int = 1
 
     def __len__(self) -> int:
-        return len(self.classes)
+        return len(self.groups)
 
     @property
     def original(self) -> int:
@@ -132,7 +132,7 @@ def rank(
         group = [blocks[number] for number in numbers]
         sizes = [len(block) for block in group]
         owner: np.ndarray = np.repeat(numbers, sizes)
-        score = np.concatenate([scores[block.classes] for block in group])
+        score = np.concatenate([scores[block.groups] for block in group])
         order = np.argsort(score, kind="stable")
         total = sum(block.original for block in group)
         owners.append(owner[order])
@@ -271,12 +271,12 @@ def weakest(
         scores: One score a class.
 
     Returns:
-        The classes to cut by the name of the block, only where there are any.
+        The groups to cut by the name of the block, only where there are any.
     """
     found = {}
     for block, width in zip(ranking.blocks, widths, strict=True):
-        order = np.argsort(scores[block.classes], kind="stable")
+        order = np.argsort(scores[block.groups], kind="stable")
         if width < len(block):
             gone = order[: len(block) - width]
-            found[block.name] = block.classes[np.sort(gone)]
+            found[block.name] = block.groups[np.sort(gone)]
     return found

@@ -8,20 +8,15 @@ import keras
 import numpy as np
 
 from keras_netopt.cost.count_macs import count_macs, counts_inner_calls
-from keras_netopt.surgery.graph.channel_graph import (
-    IN,
-    OUT,
-    PASS,
-    Binding,
-    ChannelGraph,
-)
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.coupled_axis import IN, OUT, PASS, CoupledAxis
 from keras_netopt.training.graph import GraphNode, graph_nodes
 from keras_netopt.training.layers import own_variables
 
 
 @dataclass(frozen=True, eq=False)
 class _Shape:
-    """A variable whose size follows the classes that are kept."""
+    """A variable whose size follows the groups that are kept."""
 
     fixed: int
     axes: tuple[np.ndarray, ...]
@@ -61,7 +56,7 @@ class Costing:
     ... ])
     >>> graph = ChannelGraph(model)
     >>> costing = Costing(graph)
-    >>> kept = np.ones(graph.class_count, bool)
+    >>> kept = np.ones(graph.group_count, bool)
     >>> kept[graph.units(model.layers[0])[:3]] = False
     >>> costing.macs(kept), costing.params(kept)
     (18.0, 23)
@@ -71,10 +66,12 @@ class Costing:
     """
 
     def __init__(self, graph: ChannelGraph) -> None:
-        self._axes: dict[int, list[Binding]] = {}
-        for binding in graph.bindings:
-            self._axes.setdefault(id(binding.variable), []).append(binding)
-        self._class_of = graph.class_of
+        self._axes: dict[int, list[CoupledAxis]] = {}
+        for coupled_axis in graph.coupled_axes:
+            self._axes.setdefault(id(coupled_axis.variable), []).append(
+                coupled_axis
+            )
+        self._class_of = graph.group_of
         self._weights = [self._shape(v) for v in graph.model.weights]
         nodes = graph_nodes(graph.model, enter=counts_inner_calls)
         self._works = [work for n in nodes if (work := self._work(n))]

@@ -12,12 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.surgery.graph.channel_graph import (
-    OUT,
-    PASS,
-    Binding,
-    ChannelGraph,
-)
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.coupled_axis import OUT, PASS, CoupledAxis
 from keras_netopt.training.batches import iterate_batches
 from keras_netopt.training.gradients import compute_gradients
 
@@ -69,9 +65,11 @@ def class_scores(
     if isinstance(score, str) and score == "taylor":
         score = _taylor(graph, data)
     if not isinstance(score, str):
-        return _add_up(graph, lambda binding: _checked(score, binding))
+        return _add_up(
+            graph, lambda coupled_axis: _checked(score, coupled_axis)
+        )
     if score == "random":
-        return np.random.default_rng(seed).random(graph.class_count)
+        return np.random.default_rng(seed).random(graph.group_count)
     return _finite(_NAMED[score](graph), score)
 
 
@@ -86,7 +84,7 @@ def relative(
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     >>> graph = ChannelGraph(model)
     >>> units = graph.units(model.layers[0])
-    >>> worth = relative(graph, np.arange(graph.class_count))
+    >>> worth = relative(graph, np.arange(graph.group_count))
     >>> float(worth[units].mean())
     1.0
 
@@ -100,10 +98,10 @@ def relative(
         One number a class, around 1.
     """
     scaled = np.array(scores, dtype="float64")
-    for one in graph.layer_sets() if sets is None else sets:
-        mean = np.abs(scaled[one.classes]).mean()
+    for one in graph.layer_groups() if sets is None else sets:
+        mean = np.abs(scaled[one.groups]).mean()
         if mean > 0:
-            scaled[one.classes] /= mean
+            scaled[one.groups] /= mean
     return scaled
 
 
@@ -155,19 +153,21 @@ def _along(array: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _add_up(
-    graph: ChannelGraph, of: Callable[[Binding], np.ndarray], role: str = OUT
+    graph: ChannelGraph,
+    of: Callable[[CoupledAxis], np.ndarray],
+    role: str = OUT,
 ) -> np.ndarray:
-    """Adds up by class what a function says of each binding of a role."""
-    total = np.zeros(graph.class_count)
-    for binding in graph.bindings:
-        if binding.role == role:
-            found = of(binding)
-            np.add.at(total, graph.class_of[binding.ids], found)
+    """Adds up by class what a function says of each coupled_axis of a role."""
+    total = np.zeros(graph.group_count)
+    for coupled_axis in graph.coupled_axes:
+        if coupled_axis.role == role:
+            found = of(coupled_axis)
+            np.add.at(total, graph.group_of[coupled_axis.ids], found)
     return total
 
 
-def _checked(score: VariableScore, binding: Binding) -> np.ndarray:
-    variable = binding.variable
+def _checked(score: VariableScore, coupled_axis: CoupledAxis) -> np.ndarray:
+    variable = coupled_axis.variable
     array = np.asarray(score(variable), dtype="float64")
     if array.shape != tuple(variable.shape):
         raise ValueError(
@@ -175,7 +175,7 @@ def _checked(score: VariableScore, binding: Binding) -> np.ndarray:
             f"{tuple(variable.shape)} for `{variable.path}`. "
             f"Received: shape={array.shape}"
         )
-    return _along(_finite(array, variable.path), binding.axis)
+    return _along(_finite(array, variable.path), coupled_axis.axis)
 
 
 def _finite(array: np.ndarray, name: str) -> np.ndarray:
@@ -192,42 +192,44 @@ def _l1(graph: ChannelGraph) -> np.ndarray:
     def absolute(variable: Any) -> np.ndarray:
         return np.abs(_read(variable))
 
-    return _add_up(graph, lambda binding: _checked(absolute, binding))
+    return _add_up(graph, lambda coupled_axis: _checked(absolute, coupled_axis))
 
 
 def _l2(graph: ChannelGraph) -> np.ndarray:
     def square(variable: Any) -> np.ndarray:
         return np.square(_read(variable))
 
-    return np.sqrt(_add_up(graph, lambda binding: _checked(square, binding)))
+    return np.sqrt(
+        _add_up(graph, lambda coupled_axis: _checked(square, coupled_axis))
+    )
 
 
 def _bn_scale(graph: ChannelGraph) -> np.ndarray:
     """|gamma| where there is one, else the magnitude of the layer-set."""
 
-    def gamma(binding: Binding) -> np.ndarray:
-        layer = binding.layer
+    def gamma(coupled_axis: CoupledAxis) -> np.ndarray:
+        layer = coupled_axis.layer
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        if not is_norm or binding.variable is not layer.gamma:
-            return np.zeros(len(binding.ids))
-        return np.abs(_read(binding.variable))
+        if not is_norm or coupled_axis.variable is not layer.gamma:
+            return np.zeros(len(coupled_axis.ids))
+        return np.abs(_read(coupled_axis.variable))
 
     scores, weights = _add_up(graph, gamma, PASS), _l1(graph)
-    for one in graph.layer_sets():
-        if not scores[one.classes].any():
-            scores[one.classes] = weights[one.classes]
+    for one in graph.layer_groups():
+        if not scores[one.groups].any():
+            scores[one.groups] = weights[one.groups]
     return scores
 
 
 def _fpgm(graph: ChannelGraph) -> np.ndarray:
     """Distance to all other units of the layer: the replaceable ones go."""
 
-    def distances(binding: Binding) -> np.ndarray:
-        variable = binding.variable
+    def distances(coupled_axis: CoupledAxis) -> np.ndarray:
+        variable = coupled_axis.variable
         if len(variable.shape) < 2:
-            return np.zeros(len(binding.ids))
-        rows = np.moveaxis(_read(variable), binding.axis, 0)
-        rows = rows.reshape(len(binding.ids), -1)
+            return np.zeros(len(coupled_axis.ids))
+        rows = np.moveaxis(_read(variable), coupled_axis.axis, 0)
+        rows = rows.reshape(len(coupled_axis.ids), -1)
         squares = np.square(rows).sum(axis=1)
         gaps = squares[:, None] + squares[None] - 2 * rows @ rows.T
         return np.sqrt(np.maximum(gaps, 0)).sum(axis=1)
@@ -238,9 +240,9 @@ def _fpgm(graph: ChannelGraph) -> np.ndarray:
 def _taylor(graph: ChannelGraph, data: Any) -> VariableScore:
     """|w * g|, added up over the batches."""
     found = {
-        id(binding.variable): binding.variable
-        for binding in graph.bindings
-        if binding.role == OUT
+        id(coupled_axis.variable): coupled_axis.variable
+        for coupled_axis in graph.coupled_axes
+        if coupled_axis.role == OUT
     }
     variables = list(found.values())
     weights = [_read(variable) for variable in variables]

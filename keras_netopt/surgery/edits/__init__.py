@@ -1,1 +1,1 @@
-"""How arrays, slots and the journal follow an edit."""
+"""Edit operations: plan, application to variables, report, edit history."""

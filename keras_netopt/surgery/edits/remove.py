@@ -1,4 +1,4 @@
-"""Cuts units out of a model for good."""
+"""Removes units from the layers of a model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,14 +7,15 @@ import keras
 import numpy as np
 
 from keras_netopt.surgery.edits import edit_lifecycle
-from keras_netopt.surgery.edits.edit import apply
-from keras_netopt.surgery.edits.journal import Event, verb
-from keras_netopt.surgery.edits.plan import EditPlan
-from keras_netopt.surgery.edits.report import EditReport, width_changes
+from keras_netopt.surgery.edits.apply_plan import apply_plan
+from keras_netopt.surgery.edits.edit_history import EditRecord, edit_operation
+from keras_netopt.surgery.edits.edit_plan import EditPlan
+from keras_netopt.surgery.edits.edit_report import EditReport, width_changes
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.training.slots import check_optimizer
 
 
-@verb
+@edit_operation
 def remove(
     model: keras.Model,
     units: Mapping[Any, Sequence[int]],
@@ -22,13 +23,13 @@ def remove(
     allow_inexact: bool = False,
     dry_run: bool = False,
 ) -> EditReport:
-    """Removes channels, features or heads of layers, with all that hangs on.
+    """Removes channels, features or heads of layers and all coupled weights.
 
-    The model, its layers and its variables stay the same objects and get
-    smaller; every coupled layer follows, and so do optimizer slots and masks.
-    It works on a trained model as well as inside a callback while `fit` runs.
-    The outputs stay what they are if the weights that read the removed units
-    are zero.
+    The edit is in place: the model, its layers and its variables stay the
+    same objects. Every coupled layer shrinks with it, and optimizer slots and
+    masks are carried over. Works on a trained model and inside a callback
+    while `fit` runs. The outputs are preserved if the outgoing weights of the
+    removed units are zero.
 
     Example:
 
@@ -47,48 +48,55 @@ def remove(
 
     Args:
         model: A built Functional or Sequential model.
-        units: Numbers of the units to remove, from 0, by layer: its name, its
-            path in nested models ("encoder/conv") or the layer itself. Units
-            of another kind are named "attention:value_size" or
-            `("attention", "value_size")`; see `surgery.explain`.
-        allow_inexact: Whether units that a normalization over the channels
-            reads may go; the outputs change then even if nothing else read
-            them. Defaults to `False`.
-        dry_run: Whether to change nothing and only report. Defaults to
-            `False`.
+        units: Mapping from layers to the numbers of the units to remove, from
+            0. A layer is given by its name, its path in nested models
+            ("encoder/conv") or the layer object. Units of another kind are
+            given by "attention:value_size" or `("attention", "value_size")`;
+            see `surgery.explain`.
+        allow_inexact: Whether to remove units that a normalization over the
+            channels has as input; this changes the outputs even if all
+            outgoing weights are zero. Defaults to `False`.
+        dry_run: Whether to leave the model unchanged and only report.
+            Defaults to `False`.
 
     Returns:
         The report; `print` it.
 
     Raises:
-        ValueError: If the model has no graph, a layer is not known, a unit
-            does not exist or may not go (the text names the reason), or a
-            layer would lose all of its units. The model is untouched then.
+        ValueError: If the model has no graph, a layer is unknown, a unit does
+            not exist or cannot be removed (the message gives the reason), or
+            a layer would lose all of its units. The model is unchanged then.
     """
     graph = ChannelGraph(model)
-    classes = _classes(graph, units)
-    _check_removable(graph, classes, allow_inexact)
-    copies: np.ndarray = np.ones(graph.class_count, "int64")
-    copies[classes] = 0
-    _check_something_left(graph, copies)
+    groups = _groups(graph, units)
+    _check_removable(graph, groups, allow_inexact)
+    copies: np.ndarray = np.ones(graph.group_count, "int64")
+    copies[groups] = 0
+    _check_not_empty(graph, copies)
     named = {
-        _text(graph, layer): sorted({int(k) for k in numbers})
+        _path(graph, layer): sorted({int(k) for k in numbers})
         for layer, numbers in units.items()
     }
-    event: Event = {"verb": "remove", "units": named}
-    event["allow_inexact"] = allow_inexact
+    edit: EditRecord = {
+        "operation": "remove",
+        "units": named,
+        "allow_inexact": allow_inexact,
+    }
     if dry_run:
-        return edit_lifecycle.rehearse(model, remove, event)
-    edit_lifecycle.check_optimizer(model)
-    plan, before = EditPlan(graph, copies), edit_lifecycle.Before.of(model)
+        return edit_lifecycle.dry_run_edit(model, remove, edit)
+    check_optimizer(model)
+    plan, before = (
+        EditPlan(graph, copies),
+        edit_lifecycle.ModelOutline.of(model),
+    )
     widths = width_changes(graph, plan, set(named))
-    change = apply(model, graph, plan)
-    return edit_lifecycle.finish(
-        model, event, before, widths=widths, slots=change.slots
+    applied = apply_plan(model, graph, plan)
+    return edit_lifecycle.record_edit(
+        model, edit, before, widths=widths, slots=applied.slots
     )
 
 
-def _classes(
+def _groups(
     graph: ChannelGraph, units: Mapping[Any, Sequence[int]]
 ) -> np.ndarray:
     chosen: list[int] = []
@@ -98,7 +106,7 @@ def _classes(
         if wrong:
             raise ValueError(
                 f"Argument `units` must name units 0 to {len(own) - 1} of "
-                f"layer '{_text(graph, name)}'. Received: {wrong}"
+                f"layer '{_path(graph, name)}'. Received: {wrong}"
             )
         chosen.extend(own[list(numbers)])
     if not chosen:
@@ -110,7 +118,7 @@ def _classes(
 
 
 def _key(graph: ChannelGraph, name: Any) -> tuple[Any, str]:
-    """The layer and the kind of units that a user means."""
+    """Returns the layer and the kind of units of a key of `units`."""
     if isinstance(name, tuple):
         return graph.find(name[0]), name[1]
     if isinstance(name, str) and ":" in name:
@@ -119,38 +127,38 @@ def _key(graph: ChannelGraph, name: Any) -> tuple[Any, str]:
     return graph.find(name), ""
 
 
-def _text(graph: ChannelGraph, name: Any) -> str:
+def _path(graph: ChannelGraph, name: Any) -> str:
     layer, kind = _key(graph, name)
     return graph.path(layer) + (f":{kind}" if kind else "")
 
 
 def _check_removable(
-    graph: ChannelGraph, classes: np.ndarray, allow_inexact: bool
+    graph: ChannelGraph, groups: np.ndarray, allow_inexact: bool
 ) -> None:
-    for one in classes:
-        if one in graph.reasons:
+    for one in groups:
+        if one in graph.protected:
             where = _layer_of(graph, one)
             raise ValueError(
-                f"Units of layer '{where}' can't be removed: "
-                f"{graph.reasons[one]}."
+                f"Units of layer '{where}' cannot be removed: "
+                f"{graph.protected[one]}."
             )
-        if one in graph.normed and not allow_inexact:
+        if one in graph.normalized_by and not allow_inexact:
             where = _layer_of(graph, one)
             raise ValueError(
-                f"Units of layer '{where}' can't be removed without changing "
-                f"the outputs: {graph.normed[one]}. Pass allow_inexact=True "
-                "to accept that."
+                f"Units of layer '{where}' cannot be removed without changing "
+                f"the outputs: {graph.normalized_by[one]}. Pass "
+                "allow_inexact=True to accept that."
             )
 
 
-def _check_something_left(graph: ChannelGraph, copies: np.ndarray) -> None:
+def _check_not_empty(graph: ChannelGraph, copies: np.ndarray) -> None:
     for layer in graph.producers:
         own = graph.units(layer)
         if len(own) and not copies[own].any():
             raise ValueError(
                 f"Layer '{graph.path(layer)}' would lose all of its "
-                f"{len(own)} units; keep at least one. To take a whole layer "
-                "away build the model without it."
+                f"{len(own)} units; keep at least one. To remove a whole "
+                "layer build the model without it."
             )
 
 

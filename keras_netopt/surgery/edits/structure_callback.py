@@ -1,4 +1,4 @@
-"""Base of the callbacks that edit the model which `fit` trains."""
+"""Base class of callbacks that edit the model inside `fit`."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -7,8 +7,11 @@ from typing import Any
 import keras
 
 from keras_netopt.cost import MacCounter
-from keras_netopt.surgery.edits import journal as journals
-from keras_netopt.surgery.edits.report import EditReport, Size
+from keras_netopt.surgery.edits.edit_history import (
+    STATE_NAME,
+    apply_missing_edits,
+)
+from keras_netopt.surgery.edits.edit_report import EditReport, ModelSize
 from keras_netopt.training import CheckpointState, ResumableCallback
 from keras_netopt.training.editing import editing
 from keras_netopt.training.order import active_callbacks, find_ending_epoch
@@ -17,80 +20,84 @@ Edit = Callable[[keras.Model], EditReport]
 
 
 class StructureCallback(ResumableCallback):
-    """Base of callbacks that change shapes or the graph inside `fit`.
+    """Base class of callbacks that change shapes or the graph inside `fit`.
 
-    Edits are made when an epoch begins, after every epoch-end callback has
-    seen one and the same model, or between two batches. A subclass overrides
-    `on_model_ready` (all that can be wrong is found there), `decide` (what the
-    end of an epoch says about the next one) and `due` (the edits to make now).
+    Edits are made at the start of an epoch, after the epoch-end hooks of all
+    callbacks, or between two batches. A subclass overrides `on_model_ready`
+    (checks that need the model), `plan_edits` (called after each epoch),
+    `has_due_edits` and `due_edits` (the edits to make now).
 
-    A resumed fit gets its shapes back by itself: the files of
-    `BackupAndRestore` hold the edits, and they are redone before Keras loads
-    the weights. The best weights that an `EarlyStopping` keeps are carried
-    over to the new shapes.
+    A resumed fit restores the shapes first: the files of `BackupAndRestore`
+    hold the edits, which are repeated before Keras loads the weights. The best
+    weights that an `EarlyStopping` keeps are carried over to the new shapes.
     """
+
+    log_keys = {
+        "params": "number of weights of the model",
+        "macs": "multiply-accumulates per sample",
+    }
 
     def __init__(self) -> None:
         super().__init__()
-        self._decided: int | None = None
-        self._size: Size | None = None
+        self._planned_epoch: int | None = None
+        self._size: ModelSize | None = None
         self._mac_counter = MacCounter()
         self.history: list[dict[str, Any]] = []
         self.reports: list[EditReport] = []
 
     def spent(self) -> int:
-        """Returns the training MACs spent so far; see `ComputeTracker`."""
+        """Returns the training MACs so far; see `ComputeTracker`."""
         return self._mac_counter.spent
 
-    def decide(self, epoch: int, logs: dict[str, Any]) -> None:
-        """Takes note of the logs of an epoch; called once for each."""
+    def plan_edits(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Plans edits from the logs of an epoch; called once per epoch."""
 
-    def due(self) -> Sequence[Edit]:
+    def has_due_edits(self) -> bool:
+        """Returns whether edits are due, without access to the model."""
+        return False
+
+    def due_edits(self) -> Sequence[Edit]:
         """Returns the edits to make before the next batch."""
         return ()
 
-    def is_due(self) -> bool:
-        """Tells without touching the model whether `due` has anything."""
-        return False
-
     def reset(self) -> None:
         """Resets what belongs to one model."""
-        self._decided = None
+        self._planned_epoch = None
         self._size = None
         self._mac_counter = MacCounter()
         self.history = []
         self.reports = []
 
     def set_model(self, model: Any) -> None:
-        """Called by Keras; brings the model to the shapes of a backup."""
+        """Called by Keras; restores the shapes of a backup."""
         super().set_model(model)
         callbacks = active_callbacks()
         self._choose_names(callbacks)
         for callback in callbacks:
             if isinstance(callback, keras.callbacks.BackupAndRestore):
-                self._catch_up(model, callback)
+                self._restore_shapes(model, callback)
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Called by Keras: edits that are due are made now."""
+        """Called by Keras; makes the edits that are due."""
         super().on_epoch_begin(epoch, logs)
         if not self._attached:
             return
         self._mac_counter.begin_epoch(self.model)
         if self._size is None:
-            self._size = Size.of(self.model)
-        if self.is_due():
-            self.edit(self.due())
+            self._size = ModelSize.of(self.model)
+        if self.has_due_edits():
+            self.apply_edits(self.due_edits())
 
     def before_edit(self, model: keras.Model) -> None:
-        """Books what the model has cost so far, whoever changes it."""
+        """Counts the MACs so far, before any edit of the model."""
         self._mac_counter.update(model)
 
     def after_edit(self, model: keras.Model) -> None:
-        """Takes the new size, whoever has changed it."""
+        """Measures the new size, after any edit of the model."""
         self._mac_counter.measure(model)
-        self._size = Size.of(model)
+        self._size = ModelSize.of(model)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras before validation resets its metrics."""
@@ -99,20 +106,20 @@ class StructureCallback(ResumableCallback):
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Called by Keras: edits at a step are made before it."""
-        if self._attached and self.is_due():
-            self.edit(self.due())
+        """Called by Keras; makes the edits that are due at this step."""
+        if self._attached and self.has_due_edits():
+            self.apply_edits(self.due_edits())
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras."""
         self._mac_counter.end_epoch(self.model)
-        self._decide(epoch, logs or {})
+        self._plan_once(epoch, logs or {})
         super().on_epoch_end(epoch, logs)
 
-    def edit(self, edits: Sequence[Edit]) -> list[EditReport]:
-        """Makes edits with one refresh, and keeps their reports.
+    def apply_edits(self, edits: Sequence[Edit]) -> list[EditReport]:
+        """Makes edits with one recompilation and stores their reports.
 
         Args:
             edits: Functions of the model that return their report.
@@ -135,48 +142,48 @@ class StructureCallback(ResumableCallback):
                 {
                     "epoch": self._progress.epoch,
                     "step": self._progress.step,
-                    **report.event,
+                    **report.edit,
                 }
             )
         return reports
 
     def progress_logs(self) -> dict[str, float]:
-        """Returns the size of the model as it trains now."""
+        """Returns the current size of the model."""
         if self._size is None:
             return {}
         return {"params": self._size.params, "macs": self._size.macs}
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the edits made; a saved epoch end is decided first."""
+        """Returns the edits so far; plans those of an ending epoch first."""
         ending = find_ending_epoch()
         if ending is not None:
-            self._decide(*ending)
+            self._plan_once(*ending)
         self._mac_counter.update(self.model)
         return {
             "history": self.history,
-            "decided": self._decided,
+            "planned_epoch": self._planned_epoch,
             "spent": self._mac_counter.spent,
         }
 
     def on_resume(self, model: keras.Model) -> None:
-        """Takes up the decisions of a resumed fit."""
+        """Restores the state of a resumed fit."""
         saved = self.loaded_state()
         if saved is not None:
             self.history = list(saved[0]["history"])
-            self._decided = saved[0]["decided"]
+            self._planned_epoch = saved[0]["planned_epoch"]
             self._mac_counter = MacCounter(saved[0]["spent"])
-            self.resume(saved[0])
+            self.set_state(saved[0])
         self._mac_counter.begin_epoch(model)
 
-    def resume(self, facts: dict[str, Any]) -> None:
-        """Takes up what `get_state` of a subclass has saved."""
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restores the state that `get_state` of a subclass returned."""
 
-    def _decide(self, epoch: int, logs: dict[str, Any]) -> None:
-        if self._attached and self._decided != epoch:
-            self._decided = epoch
-            self.decide(epoch, logs)
+    def _plan_once(self, epoch: int, logs: dict[str, Any]) -> None:
+        if self._attached and self._planned_epoch != epoch:
+            self._planned_epoch = epoch
+            self.plan_edits(epoch, logs)
 
-    def _catch_up(self, model: keras.Model, backup: Any) -> None:
+    def _restore_shapes(self, model: keras.Model, backup: Any) -> None:
         path = os.path.join(os.fspath(backup.backup_dir), "latest.weights.h5")
         saved = _read(model, [path, f"{path}.bkp"])
         if saved is None:
@@ -184,19 +191,19 @@ class StructureCallback(ResumableCallback):
         own = saved.peek_values(self._state_name)
         if own is not None:
             self._check_settings(own.get("settings"))
-        journal = saved.peek_values(journals.ENTRY)
-        if journal is not None:
-            journals.catch_up(model, journal)
+        saved_edits = saved.peek_values(STATE_NAME)
+        if saved_edits is not None:
+            apply_missing_edits(model, saved_edits)
 
 
 def _read(model: keras.Model, paths: Sequence[str]) -> CheckpointState | None:
-    """Reads the first file that is whole, as BackupAndRestore itself does."""
+    """Reads the first complete file, as `BackupAndRestore` does."""
     for path in paths:
         if os.path.exists(path):
             saved = CheckpointState(model)
             try:
                 saved.read(path)
             except OSError:
-                continue  # Cut off while it was written.
+                continue  # Incomplete: the writing process was interrupted.
             return saved
     return None

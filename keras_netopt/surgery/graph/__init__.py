@@ -1,1 +1,1 @@
-"""The channel graph: which channels of which layers are one."""
+"""The channel graph: which channels of which layers are coupled."""

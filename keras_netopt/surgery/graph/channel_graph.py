@@ -1,4 +1,4 @@
-"""The channel graph: which axes of which variables share their channels.
+"""The channel graph: which axes of which variables are coupled.
 
 Private name of Keras 3.15: `Functional._nodes_by_depth`.
 """
@@ -8,49 +8,37 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph import names
-from keras_netopt.surgery.graph.groups import (
-    Group,
-    LayerSet,
-    collect_sets,
-    make_group,
+from keras_netopt.surgery.graph.channel_graph_builder import ChannelGraphBuilder
+from keras_netopt.surgery.graph.coupling_report import (
+    CouplingReport,
+    make_coupling_report,
 )
-from keras_netopt.surgery.graph.names import (
-    describe,
-    functional,
-    layer_paths,
-    nodes,
+from keras_netopt.surgery.graph.layer_groups import (
+    LayerGroup,
+    collect_layer_groups,
 )
-from keras_netopt.surgery.graph.tracing import Trace
-from keras_netopt.surgery.graph.units import IN, OUT, PASS, Binding, Label
+from keras_netopt.surgery.graph.layer_paths import (
+    describe_operation,
+    find_by_name,
+    index_operations,
+    inner_graph,
+)
 from keras_netopt.training.graph import is_graph_model
-
-__all__ = [
-    "IN",
-    "OUT",
-    "PASS",
-    "Binding",
-    "ChannelGraph",
-    "Label",
-    "functional",
-    "layer_paths",
-    "nodes",
-]
-
 
 WRAPPERS = (keras.layers.Bidirectional, keras.layers.TimeDistributed)
 
 
-class ChannelGraph(Trace):
-    """Which channels of a model can only be cut or copied together.
+class ChannelGraph(ChannelGraphBuilder):
+    """The coupled channels of a model (its dependency graph).
 
-    Every channel of every tensor is a unit; units that an addition, a
-    depthwise convolution or the like ties together form a class. Each axis of
-    a variable that carries units is bound to them as their maker (`"out"`),
-    their reader (`"in"`) or a parameter on the way (`"pass"`). Classes that
-    must not change are protected, and the reason is kept.
+    Every channel of every tensor is a unit. Units that an addition, a
+    depthwise convolution or another layer couples form a channel group, which
+    is removed or copied as a whole. Each axis of a variable that is coupled to
+    units has a role: `"out"` if it makes the units, `"in"` if it takes them
+    as input, `"pass"` for one parameter per unit, as in normalization. Groups
+    that must not change are protected, each with a reason.
 
-    The graph describes the model as it is; build a new one after an edit.
+    The graph describes the current model; build a new one after an edit.
 
     Example:
 
@@ -63,7 +51,7 @@ class ChannelGraph(Trace):
     >>> graph.units("hidden")
     array([4, 5, 6])
     >>> print(graph.explain("hidden"))
-    hidden: 3 units, 3 classes
+    hidden: 3 units, 3 groups
     layer    variable   axis   role
     hidden   kernel        1   out
     hidden   bias          0   out
@@ -74,17 +62,17 @@ class ChannelGraph(Trace):
 
     Attributes:
         model: The model.
-        bindings: Every bound axis of a variable.
-        class_of: The class of each unit.
-        class_count: Number of classes.
-        reasons: Why a class is protected, by class.
-        rigid: Why a class may be removed but not replicated, by class.
-        normed: By class, the normalization that mixes it with others: a
-            removal is not exact then, and growth only by an equal multiple
-            of all its units.
+        coupled_axes: Every axis of a variable that is coupled to units.
+        group_of: The group of each unit.
+        group_count: Number of groups.
+        protected: Why a group must not change, by group.
+        not_replicable: Why a group may be removed but not copied, by group.
+        normalized_by: By group, the normalization that mixes it with others:
+            its removal changes the outputs, and only copies of all its units
+            preserve them.
         producers: The units that a layer makes, in channel order. The key is
             the layer, or `(layer, kind)` for units of another kind, such as
-            the `"value_size"` of an attention layer, whose plain units are
+            the `"value_size"` of an attention layer, whose default units are
             its heads.
 
     Raises:
@@ -94,18 +82,19 @@ class ChannelGraph(Trace):
 
     def __init__(self, model: keras.Model) -> None:
         _check(model)
-        self._paths = names.paths(model)
-        self._sets: tuple[LayerSet, ...] | None = None
+        self._paths = index_operations(model)
+        self._sets: tuple[LayerGroup, ...] | None = None
         super().__init__(model)
 
     def path(self, layer: Any) -> str:
-        """The names that lead to a layer, joined with "/".
+        """Returns the path of a layer: the names on the way, joined by "/".
 
         Args:
             layer: A layer or op of the model, or a key of `producers`.
 
         Returns:
-            A text that `find` takes; for `(layer, kind)` that of the layer.
+            The path, which `find` accepts; for `(layer, kind)` that of the
+            layer.
         """
         if isinstance(layer, tuple):
             layer = layer[0]
@@ -115,18 +104,17 @@ class ChannelGraph(Trace):
         """Finds a layer of the model.
 
         Args:
-            layer: Its name, the names that lead to it joined with "/", or
-                the layer itself.
+            layer: Its name, its path ("encoder/conv") or the layer object.
 
         Returns:
             The layer.
 
         Raises:
-            ValueError: If there is none, or several share the name.
+            ValueError: If no layer, or more than one, has the name.
         """
         if isinstance(layer, str):
             known = {path: one for path, one in self._paths.values()}
-            return names.find(layer, self.model.name, known)
+            return find_by_name(layer, self.model.name, known)
         if id(layer) in self._paths:
             return layer
         raise ValueError(
@@ -135,70 +123,70 @@ class ChannelGraph(Trace):
         )
 
     def units(self, layer: Any, kind: str = "") -> np.ndarray:
-        """The classes of a layer's units, in channel order.
+        """Returns the groups of a layer's units, in channel order.
 
         Args:
             layer: A layer, or its name or path, or a key of `producers`.
-            kind: Which units, where a layer makes several kinds. Defaults
-                to `""`.
+            kind: Kind of units, for layers with several kinds. Defaults to
+                `""`.
 
         Returns:
-            The class of unit k at place k.
+            The group of each unit.
 
         Raises:
             ValueError: If the layer makes no such units.
         """
-        return self.class_of[self.producers[self._producer(layer, kind)]]
+        return self.group_of[self.producers[self._producer(layer, kind)]]
 
-    def normed_together(self) -> list[np.ndarray]:
-        """The classes that each normalization computes one figure over."""
-        marks = self._marks["normed"]
-        return [np.unique(self.class_of[ids]) for ids, _ in marks]
+    def normalized_together(self) -> list[np.ndarray]:
+        """Returns the groups that each normalization computes over."""
+        marks = self._marks["normalized_by"]
+        return [np.unique(self.group_of[ids]) for ids, _ in marks]
 
-    def normalizers(self, classes: np.ndarray) -> set[str]:
-        """The normalizations that compute one figure over some classes."""
+    def normalizers(self, groups: np.ndarray) -> set[str]:
+        """Returns the normalizations that compute over some groups."""
         return {
             text
-            for ids, text in self._marks["normed"]
-            if np.isin(self.class_of[ids], classes).any()
+            for ids, text in self._marks["normalized_by"]
+            if np.isin(self.group_of[ids], groups).any()
         }
 
-    def layer_sets(self) -> tuple[LayerSet, ...]:
-        """The layers grouped by the classes that they share."""
+    def layer_groups(self) -> tuple[LayerGroup, ...]:
+        """Returns the layers with common channel groups."""
         if self._sets is None:
-            self._sets = collect_sets(self)
+            self._sets = collect_layer_groups(self)
         return self._sets
 
-    def set_of(self, layer: Any, kind: str = "") -> LayerSet:
-        """The set that a layer belongs to.
+    def layer_group(self, layer: Any, kind: str = "") -> LayerGroup:
+        """Returns the layer group of a layer.
 
         Args:
             layer: A layer, or its name or path, or a key of `producers`.
             kind: As in `units`.
 
         Returns:
-            The set.
+            The layer group.
 
         Raises:
             ValueError: If the layer makes no such units.
         """
         key = self._producer(layer, kind)
-        return next(s for s in self.layer_sets() if key in s.layers)
+        return next(s for s in self.layer_groups() if key in s.layers)
 
-    def explain(self, layer: Any, kind: str = "") -> Group:
-        """What has to change with a layer, to be printed.
+    def explain(self, layer: Any, kind: str = "") -> CouplingReport:
+        """Lists the variables that are coupled to a layer.
 
         Args:
             layer: A layer, or its name or path, or a key of `producers`.
             kind: As in `units`.
 
         Returns:
-            Each coupled axis of a variable, and each reason against a change.
+            A report to print, with the reasons against an edit.
 
         Raises:
             ValueError: If the layer makes no such units.
         """
-        return make_group(self, self._producer(layer, kind))
+        return make_coupling_report(self, self._producer(layer, kind))
 
     def _producer(self, layer: Any, kind: str) -> Any:
         if isinstance(layer, tuple):
@@ -207,23 +195,23 @@ class ChannelGraph(Trace):
         key = (found, kind) if kind else found
         if key in self.producers:
             return key
-        if id(found) in self._failed:
-            why = f"it {self._failed[id(found)][1]}"
+        if id(found) in self._unsupported:
+            reason = f"it {self._unsupported[id(found)][1]}"
             raise ValueError(
-                f"{describe(found)} cannot be changed: {why}. "
+                f"{describe_operation(found)} cannot be changed: {reason}. "
                 f"Received: layer={self.path(found)!r}"
             )
         kinds = [k[1] for k in self.producers if k == (found, _kind(k))]
         remedy = f"; its kinds are {kinds}" if kinds else ""
         raise ValueError(
-            f"{describe(found)} makes no "
+            f"{describe_operation(found)} makes no "
             f"{f'units of the kind {kind!r}' if kind else 'units of its own'}"
             f"{remedy}. Received: layer={self.path(found)!r}"
         )
 
 
 def _inner(layer: Any) -> Any:
-    """The layer that makes the units of a wrapper."""
+    """Returns the layer inside a wrapper."""
     while isinstance(layer, WRAPPERS):
         layer = getattr(layer, "forward_layer", None) or layer.layer
     return layer
@@ -236,15 +224,15 @@ def _check(model: Any) -> None:
         )
     if not is_graph_model(model):
         raise ValueError(
-            f"The model '{model.name}' is subclassed: it has no graph of "
-            "layers to read channels from. Build it with "
+            f"The model '{model.name}' is subclassed and has no graph of "
+            "layers. Build it with "
             "`keras.Model(inputs, outputs)` or `keras.Sequential`. "
             f"Received: model={type(model).__name__}"
         )
-    if not hasattr(functional(model), "_nodes_by_depth"):
+    if not hasattr(inner_graph(model), "_nodes_by_depth"):
         raise ValueError(
-            f"The model '{model.name}' is not built: its channels are not "
-            "known yet. Call it on data, or call `model.build(input_shape)`. "
+            f"The model '{model.name}' is not built, so its channels are "
+            "unknown. Call it on data, or call `model.build(input_shape)`. "
             f"Received: model={type(model).__name__}"
         )
 

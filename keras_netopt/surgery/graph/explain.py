@@ -1,18 +1,18 @@
-"""Tells what hangs on a layer."""
+"""Lists every weight coupled to a layer's units."""
 
 from typing import Any
 
 import keras
 
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.groups import Group
+from keras_netopt.surgery.graph.coupling_report import CouplingReport
 
 
-def explain(model: keras.Model, layer: Any, kind: str = "") -> Group:
-    """Lists every weight that has to change with the units of a layer.
+def explain(model: keras.Model, layer: Any, kind: str = "") -> CouplingReport:
+    """Lists every weight that is coupled to the units of a layer.
 
-    Look here before an edit: a residual stream, a depthwise convolution or a
-    concatenation ties layers together that stand far apart.
+    Residual connections, depthwise convolutions and concatenations couple the
+    channels of distant layers, which can only be edited together.
 
     Example:
 
@@ -24,7 +24,7 @@ def explain(model: keras.Model, layer: Any, kind: str = "") -> Group:
     ...     keras.layers.Dense(2, name="out"),
     ... ])
     >>> print(surgery.explain(model, "hidden"))
-    hidden: 3 units, 3 classes
+    hidden: 3 units, 3 groups
     layer    variable   axis   role
     hidden   kernel        1   out
     hidden   bias          0   out
@@ -32,14 +32,16 @@ def explain(model: keras.Model, layer: Any, kind: str = "") -> Group:
 
     Args:
         model: A built Functional or Sequential model.
-        layer: A layer, its name, or its path in nested models.
-        kind: Which units, where a layer has several kinds: attention has
+        layer: The layer: its name, its path in nested models
+            ("encoder/conv") or the layer object.
+        kind: Kind of units, for layers with several kinds: attention has
             heads (`""`), `"key_size"` and `"value_size"`. Defaults to `""`.
 
     Returns:
-        The group, one row a coupled axis of a variable with its role: `out`
-        makes the units, `in` reads them, `pass` stands on the way; and the
-        reasons against a change. `print` it.
+        One row per coupled axis of a variable with its role: `out` for the
+        axis that makes the units, `in` for an axis that takes them as input,
+        `pass` for one parameter per unit (normalization, depthwise kernel);
+        and the reasons against an edit. `print` it.
 
     Raises:
         TypeError: If `model` is not a `keras.Model`.

@@ -1,1 +1,1 @@
-"""Where and when a model grows, and how new units begin."""
+"""Growth of a model: triggers, new units and new blocks."""

@@ -1,4 +1,4 @@
-"""Tries edits on a copy before anything happens to the model."""
+"""Runs actions on a clone of a model, to find errors before an edit."""
 
 import random
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.edits.report import EditReport
+from keras_netopt.surgery.edits.edit_report import EditReport
 from keras_netopt.surgery.growing.actions import Action
 
 
 class DryRun:
-    """A clone of a model on which actions are tried one after the other.
+    """A clone of a model on which actions are made in order.
 
-    Nobody's random numbers are used up by it.
+    The random states of Python and NumPy are restored after each action.
 
     Args:
         model: The model, which stays as it is.
@@ -21,9 +21,9 @@ class DryRun:
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
-        self._copy: keras.Model | None = None
+        self._clone: keras.Model | None = None
 
-    def make(self, action: Action, **options: Any) -> EditReport:
+    def apply(self, action: Action, **options: Any) -> EditReport:
         """Makes an action on the clone.
 
         Args:
@@ -34,36 +34,13 @@ class DryRun:
             The report.
 
         Raises:
-            ValueError: If the action can't be made.
+            ValueError: If the action cannot be made.
         """
-        state, other = random.getstate(), np.random.get_state()
+        states = random.getstate(), np.random.get_state()
         try:
-            if self._copy is None:
-                self._copy = keras.models.clone_model(self._model)
-            return action.rehearse(self._model, self._copy, **options)
+            if self._clone is None:
+                self._clone = keras.models.clone_model(self._model)
+            return action.dry_run(self._model, self._clone, **options)
         finally:
-            random.setstate(state)
-            np.random.set_state(other)
-
-
-def decays(optimizer: Any, last: int) -> bool:
-    """Says whether a learning rate schedule falls before some step.
-
-    Args:
-        optimizer: The optimizer, or `None`.
-        last: The step.
-
-    Returns:
-        Whether it does; `False` where there is no schedule.
-    """
-    if optimizer is None:
-        return False
-    config = optimizer.get_config().get("learning_rate")
-    if not isinstance(config, dict):
-        return False
-    schedule = keras.optimizers.schedules.deserialize(config)
-    rates = [
-        float(keras.ops.convert_to_numpy(schedule(step)))
-        for step in np.linspace(0, last, 20).astype(int).tolist()
-    ]
-    return any(b < 0.99 * a for a, b in zip(rates, rates[1:], strict=False))
+            random.setstate(states[0])
+            np.random.set_state(states[1])

@@ -1,8 +1,8 @@
-"""New units whose outgoing weights make the gradient of the rest large.
+"""GradMax: initializes new units to maximize their gradient norm.
 
-The incoming weights of a new unit are zero, so that the outputs stay what
-they are, and the outgoing ones are singular vectors of the gradient that a
-linear bypass around the unit would get.
+The incoming weights of a new unit are zero, which preserves the outputs. The
+outgoing weights are singular vectors of the gradient of a linear bypass
+around the unit.
 """
 
 import math
@@ -14,25 +14,22 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.surgery.edits.edit import read
-from keras_netopt.surgery.edits.plan import Fresh
-from keras_netopt.surgery.graph.channel_graph import (
-    IN,
-    OUT,
-    ChannelGraph,
-    describe,
-)
+from keras_netopt.surgery.edits.apply_plan import to_numpy
+from keras_netopt.surgery.edits.edit_plan import NewPositions
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.coupled_axis import IN, OUT
+from keras_netopt.surgery.graph.layer_paths import describe_operation
+from keras_netopt.surgery.growing.calibration_batch import CalibrationBatch
+from keras_netopt.surgery.growing.insert_block import insertion_points
 from keras_netopt.surgery.growing.new_units import (
     OUTGOING_SCALE,
-    Growth,
+    GrowthPlan,
     mean_norm,
 )
-from keras_netopt.surgery.growing.noise import all_nodes
-from keras_netopt.surgery.growing.sample import Sample
 from keras_netopt.training.gradients import compute_gradients
 from keras_netopt.training.override_method import override_method
 
-# ReLU passes no gradient at 0 on any backend, so new units begin beside it.
+# The derivative of ReLU at 0 is 0 on every backend.
 BIAS = 1e-6
 CONVOLUTIONS = (
     keras.layers.Conv1D,
@@ -54,14 +51,14 @@ BETWEEN = (
 
 @dataclass(frozen=True)
 class LayerPair:
-    """A layer that makes units and the only one that reads them.
+    """A layer and the only layer that takes its units as input.
 
     Args:
-        producer: The layer that makes them.
-        consumer: The layer that reads them.
+        producer: The layer that makes the units.
+        consumer: The layer that takes them as input.
         bias: Bias of new units.
-        value: What the consumer reads of a new unit.
-        reason: Why GradMax can't be used here, or `None`.
+        value: Output of a new unit, after the activation.
+        reason: Why GradMax cannot be used here, or `None`.
     """
 
     producer: Any = None
@@ -71,26 +68,28 @@ class LayerPair:
     reason: str | None = None
 
 
-def check_data(sample: Sample | None) -> None:
-    """Refuses to go on without inputs and targets.
+def check_calibration_batch(batch: CalibrationBatch | None) -> None:
+    """Checks that there are inputs and targets.
 
     Args:
-        sample: One batch of data, or `None`.
+        batch: One batch of data, or `None`.
 
     Raises:
         ValueError: If there is none, or it has no targets.
     """
-    if sample is None or sample.y is None:
-        held = None if sample is None else "inputs without targets"
+    if batch is None or batch.y is None:
+        received = None if batch is None else "inputs without targets"
         raise ValueError(
-            "Argument `data` must hold inputs and targets for "
-            "new_units='gradmax': pass data=(x, y). "
-            f"Received: data={held}"
+            "Argument `calibration_data` must hold inputs and targets for "
+            "new_units='gradmax': pass calibration_data=(x, y). "
+            f"Received: calibration_data={received}"
         )
 
 
-def find_pair(graph: ChannelGraph, layer: Any, kind: str = "") -> LayerPair:
-    """Finds who reads the units of a layer, and whether GradMax fits.
+def find_layer_pair(
+    graph: ChannelGraph, layer: Any, kind: str = ""
+) -> LayerPair:
+    """Finds the consumer of a layer's units and checks that GradMax applies.
 
     Args:
         graph: The graph.
@@ -98,63 +97,69 @@ def find_pair(graph: ChannelGraph, layer: Any, kind: str = "") -> LayerPair:
         kind: Which of its units. Defaults to `""`.
 
     Returns:
-        The pair, or one that only holds the reason why there is none.
+        The pair, or one that only holds the reason against it.
     """
     producer = graph.find(layer[0] if isinstance(layer, tuple) else layer)
-    classes = np.unique(graph.units(layer, kind))
+    groups = np.unique(graph.units(layer, kind))
     bound = [
         b
-        for b in graph.bindings
-        if np.isin(graph.class_of[b.ids], classes).any()
+        for b in graph.coupled_axes
+        if np.isin(graph.group_of[b.ids], groups).any()
     ]
     consumers = [b for b in bound if b.role == IN]
     makers = [b for b in bound if b.role == OUT and b.layer is producer]
     if len(consumers) != 1 or len(makers) + 1 != len(bound):
-        return LayerPair(reason="several layers make, change or read the units")
+        return LayerPair(
+            reason="several layers make, change or consume the units"
+        )
     consumer = consumers[0].layer
     if len(consumers[0].ids) != len(graph.units(layer, kind)):
-        return LayerPair(reason="the units are spread over several places")
+        return LayerPair(
+            reason="a unit occupies several inputs of the consumer"
+        )
     if not _same_kind(producer, consumer):
         return LayerPair(
-            reason=f"{describe(producer)} and {describe(consumer)} are not "
-            "two dense layers or two convolutions without groups"
+            reason=f"{describe_operation(producer)} and "
+            f"{describe_operation(consumer)} are not two dense layers or two "
+            "convolutions without groups"
         )
     between = _between(graph, producer, consumer)
     if between is None:
-        return LayerPair(
-            reason="more than an activation lies between the layers"
-        )
-    return _start(producer, consumer, between)
+        return LayerPair(reason="more than an activation is between the layers")
+    return _make_pair(producer, consumer, between)
 
 
-def fill(
-    graph: ChannelGraph, pair: LayerPair, growth: Growth, sample: Sample
+def set_gradmax_weights(
+    graph: ChannelGraph,
+    pair: LayerPair,
+    growth: GrowthPlan,
+    batch: CalibrationBatch,
 ) -> list[str]:
-    """Gives new units the outgoing weights with the largest gradient.
+    """Sets the outgoing weights of new units to the largest gradient.
 
     Args:
         graph: The graph.
-        pair: Who makes and who reads the units.
-        growth: The growth, as for silent units; changed in place.
-        sample: One batch of data.
+        pair: Producer and consumer of the units.
+        growth: The growth plan of "zero"; changed in place.
+        batch: One batch of data.
 
     Returns:
-        What the user should know.
+        Notes for the report.
     """
     kernel = pair.consumer.kernel
-    count = sum(int((n >= 0).sum()) for n in growth.fresh.values())
-    rows, rank = _best_rows(graph.model, pair, sample, count)
+    count = sum(int((n >= 0).sum()) for n in growth.new_numbers.values())
+    rows, rank = _best_rows(graph.model, pair, batch, count)
     axis = len(kernel.shape) - 2
-    old = np.moveaxis(read(kernel), axis, 0)
+    old = np.moveaxis(to_numpy(kernel), axis, 0)
     rows = rows * OUTGOING_SCALE * mean_norm(old)
-    for one, numbers in growth.fresh.items():
+    for one, numbers in growth.new_numbers.items():
         growth.shares[one] = np.ones(len(numbers))
 
-    def outgoing(fresh: Fresh, array: np.ndarray) -> np.ndarray:
+    def outgoing(positions: NewPositions, array: np.ndarray) -> np.ndarray:
         return np.moveaxis(rows.astype(array.dtype), 0, axis)
 
-    def incoming(fresh: Fresh, array: np.ndarray) -> np.ndarray:
-        is_bias = fresh.binding.variable is pair.producer.bias
+    def incoming(positions: NewPositions, array: np.ndarray) -> np.ndarray:
+        is_bias = positions.coupled_axis.variable is pair.producer.bias
         return np.asarray(pair.bias if is_bias else 0.0, array.dtype)
 
     growth.outgoing, growth.incoming = outgoing, incoming
@@ -164,24 +169,24 @@ def fill(
     if rank < count:
         return [
             f"the gradient has {rank} directions: {count - rank} of {count} "
-            "new units begin without outgoing weights"
+            "new units start with zero outgoing weights"
         ]
     return []
 
 
 def bypass_gradient(
-    model: keras.Model, producer: Any, consumer: Any, sample: Sample
+    model: keras.Model, producer: Any, consumer: Any, batch: CalibrationBatch
 ) -> np.ndarray:
     """Computes the gradient of a linear bypass around the units of a layer.
 
-    The bypass reads what `producer` reads and adds to what `consumer` makes,
-    before its activation; its weights are zero.
+    The bypass maps the input of `producer` to the output of `consumer` before
+    its activation; its weights are zero.
 
     Args:
         model: A compiled model.
         producer: A dense layer or convolution.
-        consumer: The layer behind it, of the same kind.
-        sample: One batch with targets.
+        consumer: The layer after it, of the same type.
+        batch: One batch with targets.
 
     Returns:
         The gradient, of the shape of the bypass' kernel.
@@ -193,15 +198,15 @@ def bypass_gradient(
     ]
     shape = (*size, producer.kernel.shape[-2], consumer.kernel.shape[-1])
     bypass = keras.Variable(np.zeros(shape, "float32"), name="bypass")
-    seen: list[Any] = []
+    inputs_seen: list[Any] = []
     call, activation = producer.call, consumer.activation
 
     def recording(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        seen.append(inputs)
+        inputs_seen.append(inputs)
         return call(inputs, *args, **kwargs)
 
     def bypassed(values: Any) -> Any:
-        extra = _bypass(producer, consumer, seen.pop(), bypass, values)
+        extra = _bypass(producer, consumer, inputs_seen.pop(), bypass, values)
         values = values + ops.cast(extra, values.dtype)
         return values if activation is None else activation(values)
 
@@ -209,7 +214,7 @@ def bypass_gradient(
         undo.callback(override_method(producer, "call", recording))
         undo.callback(object.__setattr__, consumer, "activation", activation)
         object.__setattr__(consumer, "activation", bypassed)
-        (found,) = compute_gradients(model, *sample, variables=[bypass])
+        (found,) = compute_gradients(model, *batch, variables=[bypass])
     return found
 
 
@@ -228,8 +233,8 @@ def _same_kind(producer: Any, consumer: Any) -> bool:
 def _between(
     graph: ChannelGraph, producer: Any, consumer: Any
 ) -> list[Any] | None:
-    """Lists the layers from one to the other, `None` if there are others."""
-    calls = list(all_nodes(graph.model))
+    """Lists the layers between two layers, `None` where not in `BETWEEN`."""
+    calls = [point.node for point in insertion_points(graph.model)]
     for layer in (producer, consumer):
         if sum(node.operation is layer for node in calls) != 1:
             return None
@@ -248,8 +253,8 @@ def _between(
         between.append(node.operation)
 
 
-def _start(producer: Any, consumer: Any, between: list[Any]) -> LayerPair:
-    """Decides on the bias of new units, and what they send on with it."""
+def _make_pair(producer: Any, consumer: Any, between: list[Any]) -> LayerPair:
+    """Chooses the bias of new units and computes their output with it."""
 
     def send(value: float) -> float:
         tensor = ops.full((1,) * len(producer.kernel.shape), value, "float32")
@@ -265,19 +270,21 @@ def _start(producer: Any, consumer: Any, between: list[Any]) -> LayerPair:
     value = send(bias)
     reason = None
     if is_dead and producer.bias is None:
-        reason = f"{describe(producer)} has no bias to get past the activation"
+        name = describe_operation(producer)
+        reason = f"{name} has no bias to move past the activation's zero"
     elif value and consumer.bias is None:
-        reason = f"{describe(consumer)} has no bias to make up for new units"
+        name = describe_operation(consumer)
+        reason = f"{name} has no bias to compensate for new units"
     elif abs(value) > 10 * BIAS and len(producer.kernel.shape) > 2:
-        reason = "the activation is not 0 at 0, which shows at the borders"
+        reason = "the activation is not 0 at 0, which changes border pixels"
     return LayerPair(producer, consumer, bias, value, reason)
 
 
 def _best_rows(
-    model: keras.Model, pair: LayerPair, sample: Sample, count: int
+    model: keras.Model, pair: LayerPair, batch: CalibrationBatch, count: int
 ) -> tuple[np.ndarray, int]:
-    """Returns outgoing weights of norm 1, one row a new unit, and the rank."""
-    found = bypass_gradient(model, pair.producer, pair.consumer, sample)
+    """Returns outgoing weights of norm 1, a row per new unit, and the rank."""
+    found = bypass_gradient(model, pair.producer, pair.consumer, batch)
     matrix = _as_matrix(found, pair.producer, pair.consumer)
     _, sizes, right = np.linalg.svd(matrix, full_matrices=False)
     rank = int((sizes > 1e-6 * max(sizes[0], 1e-30)).sum()) if sizes[0] else 0
@@ -289,10 +296,10 @@ def _best_rows(
 
 
 def _as_matrix(found: np.ndarray, producer: Any, consumer: Any) -> np.ndarray:
-    """Brings a bypass gradient to (incoming weights, outgoing weights).
+    """Reshapes a bypass gradient to (incoming weights, outgoing weights).
 
-    A unit with incoming weights at place v and outgoing ones at place u acts
-    like a bypass at place v + stride u.
+    A unit with incoming weights at offset v and outgoing weights at offset u
+    acts like a bypass at offset v + stride u.
     """
     rank = found.ndim - 2
     if rank == 0:
@@ -343,7 +350,7 @@ def _bypass(
 
 
 def _left(layer: Any, i: int, size: int) -> int:
-    """Zeros that "same" padding puts before an axis."""
+    """Returns the number of zeros that "same" padding adds before an axis."""
     if layer.padding != "same":
         return 0
     stride = layer.strides[i]

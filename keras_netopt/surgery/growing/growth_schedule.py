@@ -1,69 +1,71 @@
-"""Which action of a growing network is due when; knows numbers only."""
+"""Decides which action of `Growing` is due at which step."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_netopt.points import RunLength
+from keras_netopt.points import Point, RunLength, resolve_point
 from keras_netopt.surgery.growing.stop_without_improvement import (
     StopWithoutImprovement,
 )
-from keras_netopt.surgery.growing.trigger_base import (
+from keras_netopt.surgery.growing.trigger import (
+    ScheduledGrowth,
     TrainingHistory,
     Trigger,
-    Turn,
+    point_in_epochs,
 )
 
 STATE = (
-    "epochs",
-    "grown",
+    "logs",
+    "growth_epochs",
     "queue",
     "made",
     "closed",
-    "line",
+    "next_action",
     "passed",
-    "stand_ins",
+    "substituted",
 )
 
 
 class GrowthSchedule:
-    """Keeps the book of one fit: what is due, what was done, what is closed.
+    """Tracks which actions of one fit are due, made and closed.
 
-    Without a stop policy each action that is not named by a point is due
-    once, in order. With one they take turns until they are closed.
+    Without a stopping rule each action that no point names is due once, in
+    order. With a stopping rule the actions are due in turn until all are
+    closed.
 
     Args:
-        trigger: Says when.
-        until: The stop policy, or `None`.
-        repeats: For each action whether it can be made more than once.
-        final: Share of the fit at its end without growth.
+        trigger: Decides when to grow.
+        until: The stopping rule, or `None`.
+        repeatable: For each action whether it can be made more than once.
+        end: Point of the fit after which there is no growth.
     """
 
     def __init__(
         self,
         trigger: Trigger,
         until: StopWithoutImprovement | None,
-        repeats: Sequence[bool],
-        final: float,
+        repeatable: Sequence[bool],
+        end: Point,
     ) -> None:
         self.trigger = trigger
         self.until = until
-        self.final = final
-        self._repeats = tuple(repeats)
+        self.end = end
+        self._repeatable = tuple(repeatable)
         self._run = RunLength(None, 0)
-        self._turns: tuple[Turn, ...] = ()
+        self._scheduled: tuple[ScheduledGrowth, ...] = ()
         self._passed = 0
-        self._epochs: list[dict[str, float]] = []
-        self._grown: list[int] = []
+        self._logs: list[dict[str, float]] = []
+        self._growth_epochs: list[int] = []
         self._queue: list[int] = []
         self._made: list[int] = []
         self._closed: list[int] = []
-        self._line = 0
-        self._stand_ins: list[str] = []
+        self._next_action = 0
+        self._substituted: list[str] = []
 
     @property
     def made(self) -> tuple[int, ...]:
-        """The numbers of the actions that were taken, in order."""
+        """The numbers of the actions that were made, in order."""
         return tuple(self._made)
 
     @property
@@ -72,198 +74,204 @@ class GrowthSchedule:
         return tuple(self._closed)
 
     @property
-    def stand_ins(self) -> tuple[str, ...]:
-        """Metrics of validation for which those of training stand in."""
-        return tuple(self._stand_ins)
+    def substituted(self) -> tuple[str, ...]:
+        """Validation metrics that are replaced by those of training."""
+        return tuple(self._substituted)
 
     @property
-    def past(self) -> TrainingHistory:
-        """What the trigger may know."""
+    def history(self) -> TrainingHistory:
+        """The training history for the trigger."""
         return TrainingHistory(
-            self._epochs,
-            self._grown,
+            self._logs,
+            self._growth_epochs,
             self._run,
-            growths=len(self._repeats),
-            final=self.final,
+            planned_growths=len(self._repeatable),
+            end=self.end,
         )
 
     @property
     def last(self) -> int | None:
         """Last step at which growth is allowed, `None` where unknown."""
-        if self._run.total is None:
+        total = self._run.total
+        if total is None:
             return None
-        last = math.floor((1.0 - self.final) * self._run.total + 1e-9)
-        return min(last, self._run.total - 1)
+        if isinstance(self.end, float):
+            last = math.floor(self.end * total + 1e-9)
+        else:
+            last = resolve_point(self.end, self._run, "end")
+        return min(last, total - 1)
 
     @property
     def steps(self) -> tuple[int, ...]:
         """The steps of the growths that are known before the fit."""
-        return tuple(step for step, _ in self._turns)
+        return tuple(step for step, _ in self._scheduled)
 
     def begin(self, run: RunLength) -> None:
-        """Starts the book of a fit; what was done in earlier ones stays done.
+        """Begins a fit; actions of earlier fits stay made.
 
         Args:
             run: Length of the fit.
 
         Raises:
-            ValueError: If a moment lies outside the fit or in its last part.
+            ValueError: If a step is outside the fit or after `end`.
         """
         self._run = run
-        is_over = bool(self._turns) and self._passed == len(self._turns)
-        self._epochs, self._grown, self._queue = [], [], []
-        self._stand_ins = []
-        if is_over:  # The object has grown its model in an earlier fit.
+        is_over = bool(self._scheduled) and self._passed == len(self._scheduled)
+        self._logs, self._growth_epochs, self._queue = [], [], []
+        self._substituted = []
+        if is_over:  # The callback has grown its model in an earlier fit.
             return
-        self._turns = self.trigger.turns(run, self.last)
+        point_in_epochs(self.end, run, "end")
+        self._scheduled = self.trigger.schedule(run, self.last)
         if self.until is not None:
             self.until.epochs(run)
 
-    def skip(self, step: int) -> int:
-        """Passes over moments that lie before the fit begins.
+    def skip_before(self, step: int) -> int:
+        """Skips scheduled growths before the first step of the fit.
 
         Args:
             step: Completed steps at the begin of the fit.
 
         Returns:
-            The number of moments that were passed over.
+            The number of growths that were skipped.
         """
-        left = self._turns[self._passed :]
-        missed = sum(moment < step for moment, _ in left)
+        left = self._scheduled[self._passed :]
+        missed = sum(scheduled < step for scheduled, _ in left)
         self._passed += missed
         return missed
 
-    def note(self, epoch: int, logs: Mapping[str, Any]) -> bool:
-        """Takes note of a finished epoch and decides on the next one.
+    def record_epoch(self, epoch: int, logs: Mapping[str, Any]) -> bool:
+        """Records a finished epoch and decides on growth before the next one.
 
         Args:
-            epoch: Complete epochs.
-            logs: The numbers of the epoch.
+            epoch: Number of complete epochs.
+            logs: The logs of the epoch.
 
         Returns:
-            Whether the trigger asks for growth before the next epoch.
+            Whether an action is due before the next epoch.
         """
-        self._epochs.append({"epoch": epoch, **self._read(logs)})
-        ends = (1.0 - self.final) * self._run.epochs + 1e-9
-        if epoch > ends or epoch >= self._run.epochs:
+        self._logs.append({"epoch": epoch, **self._monitored(logs)})
+        end = point_in_epochs(self.end, self._run, "end") + 1e-9
+        if epoch > end or epoch >= self._run.epochs:
             return False
-        if not self.trigger.fires(self.past):
+        if not self.trigger.should_grow(self.history):
             return False
-        number = self._next()
+        number = self._choose_next()
         if number is None:
             return False
         self._queue.append(number)
         return True
 
     def is_due(self, step: int) -> bool:
-        """Says whether `take` has anything.
+        """Returns whether an action is due.
 
         Args:
             step: Completed steps.
         """
         if self._queue:
             return True
-        left = self._turns[self._passed : self._passed + 1]
+        left = self._scheduled[self._passed : self._passed + 1]
         return bool(left) and left[0][0] <= step
 
-    def take(self, step: int, epoch: int) -> list[int]:
-        """Hands out the numbers of the actions that are due.
+    def pop_due(self, step: int, epoch: int) -> list[int]:
+        """Returns the actions that are due and marks them as made.
 
         Args:
             step: Completed steps.
-            epoch: Complete epochs.
+            epoch: Number of complete epochs.
 
         Returns:
             Numbers of actions, in order; none where all are closed.
         """
-        taken, self._queue = self._queue, []
-        while self._passed < len(self._turns):
-            moment, numbers = self._turns[self._passed]
-            if moment > step:
+        due, self._queue = self._queue, []
+        while self._passed < len(self._scheduled):
+            scheduled, numbers = self._scheduled[self._passed]
+            if scheduled > step:
                 break
             self._passed += 1
             if numbers is None:
-                found = self._next()
-                taken += [] if found is None else [found]
+                found = self._choose_next()
+                due += [] if found is None else [found]
             else:
-                self._close_if_idle()
-                taken += [n for n in numbers if n not in self._closed]
-        if taken:
-            self._made += taken
-            self._grown.append(epoch)
-        return taken
+                self._close_without_improvement()
+                due += [n for n in numbers if n not in self._closed]
+        if due:
+            self._made += due
+            self._growth_epochs.append(epoch)
+        return due
 
-    def drop(self, number: int) -> None:
+    def close(self, number: int) -> None:
         """Closes an action for good."""
         if number not in self._closed:
             self._closed.append(number)
 
-    def missing(self) -> tuple[str, ...]:
-        """Names in the logs that no finished epoch has had."""
-        names = self._names()
-        held = {name for logs in self._epochs for name in logs}
-        return tuple(n for n in names if n not in held)
+    def missing_monitors(self) -> tuple[str, ...]:
+        """Monitored names that the logs of no finished epoch had."""
+        held = {name for logs in self._logs for name in logs}
+        return tuple(n for n in self._monitors() if n not in held)
 
-    def state(self) -> dict[str, Any]:
-        """Returns the book, JSON-safe."""
+    def get_state(self) -> dict[str, Any]:
+        """Returns the state of the fit, JSON-safe."""
         return {name: getattr(self, f"_{name}") for name in STATE}
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Takes up what `state` returned."""
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Restores the output of `get_state`."""
         for name, value in state.items():
             copied = list(value) if isinstance(value, list) else value
             setattr(self, f"_{name}", copied)
 
-    def _names(self) -> tuple[str, ...]:
+    def _monitors(self) -> tuple[str, ...]:
         until = self.until.monitors if self.until is not None else ()
         return tuple(dict.fromkeys((*self.trigger.monitors, *until)))
 
-    def _read(self, logs: Mapping[str, Any]) -> dict[str, float]:
-        """Picks what is monitored; training may stand in for validation."""
-        names, found = self._names(), {}
+    def _monitored(self, logs: Mapping[str, Any]) -> dict[str, float]:
+        """Returns the monitored metrics, with training for validation."""
+        names, found = self._monitors(), {}
         for name in names:
             plain = name.removeprefix("val_")
             if name in logs:
                 found[name] = float(logs[name])
-                self._forget_stand_in(name)
+                self._drop_substitute(name)
             elif plain in logs and plain not in names and not self._has(name):
                 found[name] = float(logs[plain])
-                if name not in self._stand_ins:
-                    self._stand_ins.append(name)
+                if name not in self._substituted:
+                    self._substituted.append(name)
         return found
 
     def _has(self, name: str) -> bool:
-        seen = any(name in logs for logs in self._epochs)
-        return seen and name not in self._stand_ins
+        seen = any(name in logs for logs in self._logs)
+        return seen and name not in self._substituted
 
-    def _forget_stand_in(self, name: str) -> None:
-        """Drops the values of training once there are some of validation."""
-        if name in self._stand_ins:
-            self._stand_ins.remove(name)
-            for logs in self._epochs:
+    def _drop_substitute(self, name: str) -> None:
+        """Drops the training values after the first validation value."""
+        if name in self._substituted:
+            self._substituted.remove(name)
+            for logs in self._logs:
                 logs.pop(name, None)
 
-    def _next(self) -> int | None:
-        """The next action in line, `None` where all are done or closed."""
-        self._close_if_idle()
-        count = len(self._repeats)
+    def _choose_next(self) -> int | None:
+        """Returns the next action, `None` where all are made or closed."""
+        self._close_without_improvement()
+        count = len(self._repeatable)
         if self.until is None:
-            while self._line < count and self._line in self._closed:
-                self._line += 1
-            number = self._line if self._line < count else None
-            self._line += 1
+            while (
+                self._next_action < count and self._next_action in self._closed
+            ):
+                self._next_action += 1
+            number = self._next_action if self._next_action < count else None
+            self._next_action += 1
             return number
         for shift in range(count):
-            number = (self._line + shift) % count
+            number = (self._next_action + shift) % count
             if number not in self._closed:
-                self._line = number + 1
-                if not self._repeats[number]:
+                self._next_action = number + 1
+                if not self._repeatable[number]:
                     self._closed.append(number)
                 return number
         return None
 
-    def _close_if_idle(self) -> None:
+    def _close_without_improvement(self) -> None:
         if self.until is None or not self._made:
             return
-        if self.until.met(self.past):
-            self.drop(self._made[-1])
+        if self.until.should_stop(self.history):
+            self.close(self._made[-1])

@@ -1,36 +1,32 @@
-"""When growing ends."""
+"""Stopping rule of growth: AutoGrow's closing of stages."""
 
 import math
-import re
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from keras_netopt.points import (
-    Point,
-    RunLength,
-    check_point,
-    plain_point,
-    resolve_point,
-)
+from keras_netopt.checks import check_at_least_zero
+from keras_netopt.points import Point, RunLength, check_point, plain_point
 from keras_netopt.serialization import export_class
-from keras_netopt.surgery.growing.monitors import (
+from keras_netopt.surgery.growing.monitored_metric import (
     check_monitor,
-    check_not_negative,
-    gains,
-    values,
+    is_improvement,
+    monitored_values,
 )
-from keras_netopt.surgery.growing.trigger_base import TrainingHistory
+from keras_netopt.surgery.growing.trigger import (
+    TrainingHistory,
+    point_in_epochs,
+)
 
 
 @export_class
 @dataclass(frozen=True)
 class StopWithoutImprovement:
-    """Closes a stage for good when growing it no longer helps.
+    """Closes a stage for good when its growth no longer improves a metric.
 
-    With it the actions of `Growing` take turns, round and round: one action a
-    stage. When growth is due and the metric has gained less than `min_delta`
-    in the last `window`, the stage that grew last is closed. All closed: the
-    rest of the fit is fine-tuning.
+    Each action of `Growing` is a stage; the stages grow in turn. When growth
+    is due and the metric has improved by less than `min_delta` in the last
+    `window`, the stage that grew last is closed. After all stages are closed,
+    the rest of the fit is fine-tuning.
 
     Example:
 
@@ -38,16 +34,15 @@ class StopWithoutImprovement:
     >>> run = RunLength(steps_per_epoch=10, epochs=20)
     >>> flat = [{"epoch": i + 1, "val_accuracy": 0.9} for i in range(8)]
     >>> rule = StopWithoutImprovement(window="6ep")
-    >>> [rule.met(TrainingHistory(flat[:n], [], run)) for n in (6, 7)]
+    >>> [rule.should_stop(TrainingHistory(flat[:n], [], run)) for n in (6, 7)]
     [False, True]
 
     Args:
-        min_delta: Smallest gain that counts, at least 0. Defaults to
-            `0.0005`, 0.05 % of accuracy.
-        window: Time in which it must be gained, far longer than that between
-            two growths: a float in (0, 1] (fraction of the fit), an int
-            (steps), "30ep" or "500step"; at least one epoch. Defaults to
-            `0.33`.
+        min_delta: Smallest change that counts as an improvement, at least 0.
+            Defaults to `0.0005`, 0.05 % of accuracy.
+        window: Length of time, much longer than the time between two growths:
+            a float in (0, 1] (fraction of the fit), an int (steps), "30ep" or
+            "500step"; at least one epoch. Defaults to `0.33`.
         monitor: Name in the logs. Defaults to `"val_accuracy"`.
         mode: "min", "max" or "auto". Defaults to `"auto"`.
 
@@ -66,7 +61,7 @@ class StopWithoutImprovement:
     mode: str = "auto"
 
     def __post_init__(self) -> None:
-        check_not_negative(self.min_delta, "min_delta")
+        check_at_least_zero(self.min_delta, "min_delta")
         check_point(self.window, "window")
         object.__setattr__(self, "window", plain_point(self.window))
         check_monitor(self.monitor, self.mode)
@@ -83,40 +78,36 @@ class StopWithoutImprovement:
             run: Length of the fit.
 
         Returns:
-            Epochs, at least 1.
+            Number of epochs, at least 1.
 
         Raises:
-            ValueError: If that cannot be known in a fit of unknown length.
+            ValueError: If the number is unknown in a fit of unknown length.
         """
-        epochs = re.fullmatch(r"(\d+)ep", str(self.window))
-        if epochs:
-            return max(1, int(epochs[1]))
-        if isinstance(self.window, float):
-            return max(1, math.ceil(self.window * run.epochs - 1e-9))
-        steps = resolve_point(self.window, run, "window")
-        resolve_point("1ep", run, "window")
-        return max(1, math.ceil(steps / (run.steps_per_epoch or 1)))
+        epochs = point_in_epochs(self.window, run, "window")
+        return max(1, math.ceil(epochs - 1e-9))
 
-    def met(self, past: TrainingHistory) -> bool:
-        """Says whether the window has passed without a gain.
+    def should_stop(self, history: TrainingHistory) -> bool:
+        """Returns whether the window has passed without an improvement.
 
         Args:
-            past: The epochs so far.
+            history: The epochs so far.
 
         Returns:
-            Whether the stage that grew last is to be closed; `False` while
-            there is less of a past than the window and one epoch before it.
+            Whether to close the stage that grew last; `False` before the
+            epochs of the window and one more.
         """
-        since = past.epoch - self.epochs(past.run)
+        start = history.epoch - self.epochs(history.run)
         best, before, measured = None, None, False
-        for epoch, value in values(past.epochs, self.monitor):
-            if gains(value, best, self.monitor, self.mode):
+        for epoch, value in monitored_values(history.logs, self.monitor):
+            if is_improvement(value, best, self.monitor, self.mode):
                 best = value
-            if epoch <= since:
+            if epoch <= start:
                 before, measured = best, True
         if not measured or best is None:
             return False
-        return not gains(best, before, self.monitor, self.mode, self.min_delta)
+        return not is_improvement(
+            best, before, self.monitor, self.mode, self.min_delta
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -124,5 +115,5 @@ class StopWithoutImprovement:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Makes the policy whose `get_config` returned `config`."""
+        """Creates a rule from the output of `get_config`."""
         return cls(**config)

@@ -1,8 +1,7 @@
-"""When a network grows: small value objects without state of their own.
+"""Growth triggers: value objects without state of their own.
 
-What a trigger knows of a fit is a `TrainingHistory`, so a decision can be
-repeated: a resumed fit that brings its past along decides as the first one
-did.
+A trigger decides on a `TrainingHistory` alone, so a resumed fit that restores
+its history makes the same decisions as an uninterrupted one.
 """
 
 import math
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_netopt.checks import (
+    check_at_least_zero,
     check_integer,
     check_number,
 )
@@ -22,37 +22,37 @@ from keras_netopt.points import (
     resolve_point,
 )
 from keras_netopt.serialization import export_class
-from keras_netopt.surgery.growing.monitors import (
+from keras_netopt.surgery.growing.monitored_metric import (
     check_monitor,
-    check_not_negative,
-    gains,
-    values,
+    is_improvement,
+    monitored_values,
 )
-from keras_netopt.surgery.growing.trigger_base import (
+from keras_netopt.surgery.growing.trigger import (
+    ScheduledGrowth,
     TrainingHistory,
     Trigger,
-    Turn,
+    point_in_epochs,
 )
 
 
 @export_class
 @dataclass(frozen=True)
 class AtPoints(Trigger):
-    """Grows at points of the fit; each names the actions that are due.
+    """Grows at given points of the fit, each with its own actions.
 
-    A point on the border of two epochs acts before the later one begins, any
-    other point before the training step there.
+    A point on the border of two epochs acts at the start of the later one,
+    any other point before its training step.
 
     Example:
 
     >>> run = RunLength(steps_per_epoch=10, epochs=10)
-    >>> AtPoints({0.3: [0], "6ep": [1, 2]}).turns(run, last=80)
+    >>> AtPoints({0.3: [0], "6ep": [1, 2]}).schedule(run, last=80)
     ((30, (0,)), (60, (1, 2)))
 
     Args:
         points: Mapping from points (a float in [0, 1], an int of steps,
-            "3ep" or "500step") to the numbers of actions, counted from 0, or
-            a sequence of such pairs.
+            "3ep" or "500step") to the numbers of the actions, from 0, or a
+            sequence of such pairs.
 
     Raises:
         TypeError: If `points` is neither, or a point or number has the wrong
@@ -67,26 +67,28 @@ class AtPoints(Trigger):
         self._set("points", _as_pairs(self.points))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the points as JSON holds them: lists, no tuples."""
+        """Returns the points as JSON-safe lists."""
         pairs = [[point, list(numbers)] for point, numbers in self.points]
         return {"points": pairs}
 
     @property
     def actions(self) -> tuple[int, ...]:
-        """Every number of an action that is named, in order."""
-        return tuple(number for _, group in self.points for number in group)
+        """The numbers of the actions, in order."""
+        return tuple(number for _, numbers in self.points for number in numbers)
 
-    def turns(self, run: RunLength, last: int | None) -> tuple[Turn, ...]:
+    def schedule(
+        self, run: RunLength, last: int | None
+    ) -> tuple[ScheduledGrowth, ...]:
         """Returns the steps of the points in a run."""
-        found: list[Turn] = []
+        found: list[ScheduledGrowth] = []
         for point, numbers in self.points:
-            step = resolve_point(point, run, "when")
+            step = resolve_point(point, run, "trigger")
             if last is not None and step > last:
                 raise ValueError(
-                    f"Argument `when` must hold no point behind step {last} "
-                    f"of the {run.total} steps of this fit: new units need "
-                    "time to train. Choose an earlier point or a smaller "
-                    f"`final`. Received: when={point!r}, step {step}"
+                    f"Argument `trigger` must hold no point after step {last} "
+                    f"of the {run.total} steps of this fit, the last one at "
+                    "which `end` allows growth. Choose an earlier point or a "
+                    f"later `end`. Received: trigger={point!r}, step {step}"
                 )
             found.append((step, numbers))
         return tuple(sorted(found))
@@ -95,22 +97,22 @@ class AtPoints(Trigger):
 @export_class
 @dataclass(frozen=True)
 class Every(Trigger):
-    """Grows at regular intervals, one action a time.
+    """Grows at regular intervals, one action at a time.
 
     Example:
 
     >>> run = RunLength(steps_per_epoch=10, epochs=12)
-    >>> Every("3ep").turns(run, last=100)
+    >>> Every("3ep").schedule(run, last=100)
     ((30, None), (60, None), (90, None))
 
     Args:
-        interval: Distance between two growths: a float in (0, 1] (fraction
-            of the fit), an int (steps), "3ep" or "500step". Defaults to
+        interval: Time between two growths: a float in (0, 1] (fraction of
+            the fit), an int (steps), "3ep" or "500step". Defaults to
             `"3ep"`.
-        start: Point of the first growth. Defaults to `None`: one interval
-            after the begin.
-        times: Growths at most, at least 1. Defaults to `None`: as many as
-            there is time for.
+        begin: Point of the first growth. Defaults to `None`: after one
+            interval.
+        times: Largest number of growths, at least 1. Defaults to `None`: no
+            limit.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -122,7 +124,7 @@ class Every(Trigger):
     """
 
     interval: Point = "3ep"
-    start: Point | None = None
+    begin: Point | None = None
     times: int | None = None
 
     def __post_init__(self) -> None:
@@ -130,34 +132,36 @@ class Every(Trigger):
         self._set("interval", plain_point(self.interval))
         if self.interval in (0, "0ep", "0step"):
             raise ValueError(
-                "Argument `interval` must be longer than 0. "
+                "Argument `interval` must be above 0. "
                 f"Received: interval={self.interval!r}"
             )
-        if self.start is not None:
-            check_point(self.start, "start")
-            self._set("start", plain_point(self.start))
+        if self.begin is not None:
+            check_point(self.begin, "begin")
+            self._set("begin", plain_point(self.begin))
         if self.times is not None:
             check_integer(self.times, "times", minimum=1)
 
-    def turns(self, run: RunLength, last: int | None) -> tuple[Turn, ...]:
+    def schedule(
+        self, run: RunLength, last: int | None
+    ) -> tuple[ScheduledGrowth, ...]:
         """Returns every multiple of the interval up to `last`."""
         gap = max(1, resolve_point(self.interval, run, "interval"))
-        begin = gap
-        if self.start is not None:
-            begin = resolve_point(self.start, run, "start")
+        first = gap
+        if self.begin is not None:
+            first = resolve_point(self.begin, run, "begin")
         if last is None:
             raise ValueError(
-                "Argument `when` needs the length of the fit, which is "
+                "Argument `trigger` needs the length of the fit, which is "
                 "unknown here: pass `steps_per_epoch=` to `fit`. "
-                f"Received: when={self!r}"
+                f"Received: trigger={self!r}"
             )
-        steps = list(range(begin, last + 1, gap))[: self.times]
+        steps = list(range(first, last + 1, gap))[: self.times]
         if not steps:
             raise ValueError(
-                f"Argument `when` must come to a growth up to step {last} of "
+                f"Argument `trigger` must give a growth up to step {last} of "
                 f"the {run.total} steps of this fit: train longer, or choose "
-                "a shorter interval or a smaller `final`. "
-                f"Received: when={self!r}"
+                "a shorter interval or a later `end`. "
+                f"Received: trigger={self!r}"
             )
         return tuple((step, None) for step in steps)
 
@@ -165,35 +169,37 @@ class Every(Trigger):
 @export_class
 @dataclass(frozen=True)
 class Plateau(Trigger):
-    """Grows when a metric has stopped getting better.
+    """Grows when the monitored metric has stopped improving.
 
-    Counts as `keras.callbacks.ReduceLROnPlateau` does: an epoch without a
-    gain of `min_delta` over the best is flat, and `patience` flat epochs in a
-    row are a plateau. During the cooldown after a growth no epoch is flat.
+    Counts epochs as `keras.callbacks.ReduceLROnPlateau` does: growth is due
+    after `patience` epochs in a row without an improvement of `min_delta` over
+    the best value. Epochs of the cooldown after a growth are not counted.
 
     Example:
 
     >>> logs = [{"epoch": i + 1, "val_loss": 0.5} for i in range(4)]
     >>> run = RunLength(steps_per_epoch=10, epochs=20)
     >>> trigger = Plateau(patience=3)
-    >>> [trigger.fires(TrainingHistory(logs[:n], [], run)) for n in (3, 4)]
+    >>> [trigger.should_grow(TrainingHistory(logs[:n], [], run))
+    ...  for n in (3, 4)]
     [False, True]
 
     Args:
-        monitor: Name in the logs. Defaults to `"val_loss"`; a fit without
-            validation data falls back to "loss".
-        min_delta: Smallest change that counts as a gain, at least 0.
+        monitor: Name in the logs. Defaults to `"val_loss"`; without
+            validation data "loss" is used instead.
+        min_delta: Smallest change that counts as an improvement, at least 0.
             Defaults to `1e-4`.
-        patience: Flat epochs before a growth, at least 1. Defaults to `3`.
-        cooldown: Epochs after a growth that are not counted. Defaults to
-            `None`: as many as `patience`.
-        mode: "min", "max" or "auto", which knows losses, errors and
-            accuracies by their names. Defaults to `"auto"`.
+        patience: Number of epochs without improvement before a growth, at
+            least 1. Defaults to `3`.
+        cooldown: Number of epochs after a growth that are not counted.
+            Defaults to `None`: as many as `patience`.
+        mode: "min", "max" or "auto" (from the name of the metric). Defaults
+            to `"auto"`.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, or `mode` is "auto" and
-            the name says nothing.
+            the name does not determine the direction.
 
     Reference:
         Wen et al., *AutoGrow*, 2020, https://arxiv.org/abs/1906.02909, calls
@@ -208,7 +214,7 @@ class Plateau(Trigger):
 
     def __post_init__(self) -> None:
         check_monitor(self.monitor, self.mode)
-        check_not_negative(self.min_delta, "min_delta")
+        check_at_least_zero(self.min_delta, "min_delta")
         check_integer(self.patience, "patience", minimum=1)
         if self.cooldown is not None:
             check_integer(self.cooldown, "cooldown")
@@ -218,51 +224,57 @@ class Plateau(Trigger):
         """The name in the logs."""
         return (self.monitor,)
 
-    def fires(self, past: TrainingHistory) -> bool:
-        """Says whether the last epoch completes a plateau."""
-        rest = self.patience if self.cooldown is None else self.cooldown
-        best, flat, cooling = None, 0, 0
-        grown = set(past.grown)
-        for epoch, value in values(past.epochs, self.monitor):
+    def should_grow(self, history: TrainingHistory) -> bool:
+        """Returns whether the last epoch completes a plateau."""
+        cooldown = self.patience if self.cooldown is None else self.cooldown
+        best, wait, cooling = None, 0, 0
+        grown = set(history.growth_epochs)
+        for epoch, value in monitored_values(history.logs, self.monitor):
             if epoch - 1 in grown:
-                flat, cooling = 0, rest
-            if gains(value, best, self.monitor, self.mode, self.min_delta):
-                best, flat = value, 0
+                wait, cooling = 0, cooldown
+            if is_improvement(
+                value, best, self.monitor, self.mode, self.min_delta
+            ):
+                best, wait = value, 0
             elif cooling == 0:
-                flat += 1
+                wait += 1
             cooling = max(0, cooling - 1)
-        return flat >= self.patience
+        return wait >= self.patience
 
 
 @export_class
 @dataclass(frozen=True)
-class FitRisk(Trigger):
-    """Grows the sooner, the less the network overfits.
+class OverfittingRisk(Trigger):
+    """Grows in shorter intervals the less the network overfits (FRAGrow).
 
     The interval between two growths is I_max / (1 + exp(alpha - risk)): the
     risk is training minus validation accuracy in percentage points, I_max the
-    epochs in which growth is allowed, divided by the planned growths.
+    number of epochs in which growth is allowed, divided by the planned number
+    of growths.
 
     Example:
 
     >>> logs = [{"epoch": 4, "accuracy": 0.9, "val_accuracy": 0.9}]
     >>> run = RunLength(steps_per_epoch=10, epochs=100)
-    >>> FitRisk().fires(TrainingHistory(logs, [], run, growths=8))
+    >>> history = TrainingHistory(logs, [], run, planned_growths=8)
+    >>> OverfittingRisk().should_grow(history)
     True
 
     Args:
         alpha: Risk in percentage points at which the interval is half the
             longest one. Defaults to `4.0`.
         monitor: Name of the accuracy in the logs, a share in [0, 1]; the
-            same name with "val_" is read as well. Defaults to `"accuracy"`.
+            same name with "val_" is the validation accuracy. Defaults to
+            `"accuracy"`.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If `alpha` is not finite.
 
     Reference:
-        Wu et al., *FRAGrow*, 2024, https://arxiv.org/abs/2401.03104. That its
-        risk is in percentage points is our reading.
+        Wu et al., *FRAGrow*, 2024, https://arxiv.org/abs/2401.03104. The
+        paper does not give the unit of the risk; percentage points are an
+        assumption.
     """
 
     alpha: float = 4.0
@@ -277,52 +289,53 @@ class FitRisk(Trigger):
         """The accuracy of training and of validation."""
         return (self.monitor, f"val_{self.monitor}")
 
-    def fires(self, past: TrainingHistory) -> bool:
-        """Says whether the interval since the last growth has passed."""
-        logs = past.epochs[-1] if past.epochs else {}
+    def should_grow(self, history: TrainingHistory) -> bool:
+        """Returns whether the interval since the last growth has passed."""
+        logs = history.logs[-1] if history.logs else {}
         if not all(name in logs for name in self.monitors):
             return False
-        train, held = (logs[name] for name in self.monitors)
-        epochs = past.run.epochs * (1.0 - past.final)
-        longest = epochs / max(1, past.growths)
-        risk = 100.0 * (train - held)
-        waited = past.epoch - max(past.grown, default=0)
+        train, validation = (logs[name] for name in self.monitors)
+        epochs = point_in_epochs(history.end, history.run, "end")
+        longest = epochs / max(1, history.planned_growths)
+        risk = 100.0 * (train - validation)
+        waited = history.epoch - max(history.growth_epochs, default=0)
         return waited + 1e-6 >= longest / (1.0 + math.exp(self.alpha - risk))
 
 
 NAMED = {"plateau": Plateau, "periodic": Every}
 
 
-def as_trigger(when: Any) -> Trigger:
-    """Turns what users write for `when` into a trigger.
+def as_trigger(trigger: Any) -> Trigger:
+    """Converts the argument `trigger` of `Growing` to a trigger.
 
     Example:
 
     >>> as_trigger("periodic")
-    Every(interval='3ep', start=None, times=None)
+    Every(interval='3ep', begin=None, times=None)
 
     Args:
-        when: A trigger, "plateau", "periodic", or a mapping from points to
+        trigger: A trigger, "plateau", "periodic", or a mapping from points to
             numbers of actions.
 
     Returns:
         The trigger.
 
     Raises:
-        TypeError: If it is of another kind.
-        ValueError: If it is another name.
+        TypeError: If it has another type.
+        ValueError: If it is another string, or a mapping that `AtPoints`
+            refuses.
     """
-    if isinstance(when, Trigger):
-        return when
-    if isinstance(when, Mapping):
-        return AtPoints(when)
-    if isinstance(when, str) and when in NAMED:
-        return NAMED[when]()
-    kind = ValueError if isinstance(when, str) else TypeError
-    raise kind(
-        'Argument `when` must be "plateau", "periodic", a mapping from points '
-        'to numbers of actions, or a trigger such as `surgery.Every("3ep")`. '
-        f"Received: when={when!r}"
+    if isinstance(trigger, Trigger):
+        return trigger
+    if isinstance(trigger, Mapping):
+        return AtPoints(trigger)
+    if isinstance(trigger, str) and trigger in NAMED:
+        return NAMED[trigger]()
+    error = ValueError if isinstance(trigger, str) else TypeError
+    raise error(
+        'Argument `trigger` must be "plateau", "periodic", a mapping from '
+        "points to numbers of actions, or a trigger such as "
+        f'`surgery.Every("3ep")`. Received: trigger={trigger!r}'
     )
 
 
@@ -333,18 +346,20 @@ def _as_pairs(points: Any) -> tuple[tuple[Point, tuple[int, ...]], ...]:
     is_sequence = isinstance(points, Sequence) and not isinstance(points, str)
     if not is_sequence or not all(_is_pair(pair) for pair in points):
         raise TypeError(
-            "Argument `when` must map points to lists of numbers of actions, "
-            f"as in {{0.3: [0], 0.6: [1]}}. Received: when={points!r}"
+            "Argument `trigger` must map points to lists of numbers of "
+            "actions, as in {0.3: [0], 0.6: [1]}. "
+            f"Received: trigger={points!r}"
         )
     if not points:
         raise ValueError(
-            f"Argument `when` must hold at least one point. Received: {points}"
+            "Argument `trigger` must hold at least one point. "
+            f"Received: trigger={points}"
         )
     pairs = []
     for point, numbers in points:
-        check_point(point, "when")
+        check_point(point, "trigger")
         for number in numbers:
-            check_integer(number, "when")
+            check_integer(number, "trigger")
         pairs.append((plain_point(point), tuple(int(n) for n in numbers)))
     return tuple(pairs)
 

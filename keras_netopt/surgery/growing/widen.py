@@ -1,4 +1,4 @@
-"""Gives layers more units without changing what the model computes."""
+"""Adds units to layers without changing the outputs of the model."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -9,25 +9,46 @@ import numpy as np
 
 from keras_netopt.checks import check_choice, check_integer
 from keras_netopt.surgery.edits import edit_lifecycle
-from keras_netopt.surgery.edits.edit import apply
-from keras_netopt.surgery.edits.journal import Event, verb
-from keras_netopt.surgery.edits.plan import EditPlan
-from keras_netopt.surgery.edits.preserve import check_preserved, snapshot
-from keras_netopt.surgery.edits.report import EditReport, width_changes
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.units import Unsupported
-from keras_netopt.surgery.growing import gradmax
-from keras_netopt.surgery.growing.actions import check_amount, new_width
-from keras_netopt.surgery.growing.averaging import Averaging, average
-from keras_netopt.surgery.growing.fresh_statistics import (
-    measure_fresh_statistics,
+from keras_netopt.surgery.edits.apply_plan import apply_plan
+from keras_netopt.surgery.edits.edit_history import EditRecord, edit_operation
+from keras_netopt.surgery.edits.edit_plan import EditPlan
+from keras_netopt.surgery.edits.edit_report import EditReport, width_changes
+from keras_netopt.surgery.edits.output_difference import (
+    check_preserved,
+    snapshot,
 )
-from keras_netopt.surgery.growing.new_units import KINDS, Growth, grow, multiply
-from keras_netopt.surgery.growing.noise import blur, randomness
-from keras_netopt.surgery.growing.sample import Sample, first_batch
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.growing import gradmax
+from keras_netopt.surgery.growing.average_expansion import (
+    AverageExpansion,
+    plan_average_expansion,
+)
+from keras_netopt.surgery.growing.calibration_batch import (
+    CalibrationBatch,
+    first_batch,
+)
+from keras_netopt.surgery.growing.new_channel_statistics import (
+    measure_new_channel_statistics,
+)
+from keras_netopt.surgery.growing.new_units import (
+    NEW_UNITS,
+    GrowthPlan,
+    plan_growth,
+    plan_replication,
+)
+from keras_netopt.surgery.growing.symmetry_breaking import (
+    find_half_precision_layer,
+    find_random_layer,
+)
+from keras_netopt.surgery.growing.target_width import (
+    check_target_width,
+    target_width,
+)
+from keras_netopt.training.slots import check_optimizer
 
 
-@verb
+@edit_operation
 def widen(
     model: keras.Model,
     layer: Any,
@@ -38,15 +59,16 @@ def widen(
     new_units: str = "zero",
     round_to: int | None = None,
     kind: str = "",
-    data: Any = None,
+    calibration_data: Any = None,
     seed: int = 0,
     dry_run: bool = False,
 ) -> EditReport:
-    """Gives a layer more channels, features or heads; outputs stay the same.
+    """Adds channels, features or heads to a layer and preserves the outputs.
 
-    The model, its layers and its variables stay the same objects; every
-    layer that is coupled grows with it, and optimizer slots and masks follow.
-    It works on a trained model as well as inside a callback while `fit` runs.
+    The edit is in place: the model, its layers and its variables stay the
+    same objects. Every coupled layer grows with it, and optimizer slots and
+    masks are carried over. Works on a trained model and inside a callback
+    while `fit` runs.
 
     Example:
 
@@ -68,51 +90,52 @@ def widen(
 
     Args:
         model: A built Functional or Sequential model.
-        layer: Name of the layer, its path in nested models ("encoder/conv")
-            or the layer itself.
-        to: Units afterwards. Give one of `to`, `factor` and `add`. Defaults
-            to `None`.
-        factor: Units afterwards as a multiple of those before, above 1.
+        layer: The layer to widen: its name, its path in nested models
+            ("encoder/conv") or the layer object.
+        to: Number of units after the edit. Give one of `to`, `factor` and
+            `add`. Defaults to `None`.
+        factor: New number of units as a multiple of the old one, above 1.
             Defaults to `None`.
-        add: Units to add, at least 1. Defaults to `None`.
-        new_units: How new units begin. "zero": random incoming, zero outgoing
-            weights. "paired": twins with opposite outgoing weights.
-            "net2net": copies of old units that share their outgoing weights
-            unevenly. "gradmax": zero incoming weights, outgoing ones that
-            make the gradient large; needs `data` with targets and a compiled
-            model. "random": all weights random, the outputs change. Where one
-            is not exact, the report says which was taken instead. Defaults to
-            `"zero"`.
+        add: Number of units to add, at least 1. Defaults to `None`.
+        new_units: Initialization of new units. "zero": random incoming, zero
+            outgoing weights. "paired": pairs with equal incoming and opposite
+            outgoing weights. "net2net": copies of old units that share the
+            outgoing weights unevenly. "gradmax": zero incoming weights and
+            the outgoing weights that maximize the gradient norm; needs
+            `calibration_data` with targets and a compiled model. "random":
+            all weights random, which changes the outputs. Where the choice
+            does not preserve the outputs, another one is used and reported.
+            Defaults to `"zero"`.
         round_to: Round the width up to a multiple of this. Defaults to
             `None`.
-        kind: Which units, where a layer has more than one kind:
-            `surgery.explain` lists them. Defaults to `""`, the channels or
-            heads.
-        data: A batch as for `fit`, a tuple `(x, y)` or inputs alone: for
-            "gradmax", for the statistics of new channels in batch
-            normalization, and to measure how far the outputs have moved.
-            Defaults to `None`.
+        kind: Kind of units, for layers with several kinds; `surgery.explain`
+            lists them. Defaults to `""`: channels, features or heads.
+        calibration_data: Inputs, `(x, y)` or an iterable of batches; one
+            batch of 128 samples is used for "gradmax", for the statistics of
+            new channels in batch normalization, and to measure how much the
+            outputs change. Defaults to `None`.
         seed: Seed of new weights. Defaults to `0`.
-        dry_run: Whether to change nothing and only report. Defaults to
-            `False`.
+        dry_run: Whether to leave the model unchanged and only report.
+            Defaults to `False`.
 
     Returns:
         The report; `print` it.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If the layer is not known, may not grow (the text names
-            the reason), or has as many units already; if an argument is out
-            of range; if "gradmax" has no data. The model is untouched then.
+        ValueError: If the layer is unknown, may not grow (the message gives
+            the reason) or already has this many units; if an argument is out
+            of range; if "gradmax" has no `calibration_data`. The model is
+            unchanged then.
 
     Reference:
         Chen et al., *Net2Net*, 2016, https://arxiv.org/abs/1511.05641; Yuan
         et al., 2023, https://arxiv.org/abs/2306.12700 (paired); Evci et al.,
         *GradMax*, 2022, https://arxiv.org/abs/2201.05125; Wang et al.,
-        *LEMON*, 2023, https://arxiv.org/abs/2310.07999 (uneven shares, and
-        streams that a normalization reads).
+        *LEMON*, 2023, https://arxiv.org/abs/2310.07999 (uneven shares,
+        average expansion).
     """
-    sample = first_batch(data)
+    batch = first_batch(calibration_data)
     graph = ChannelGraph(model)
     found = plan_widen(
         graph,
@@ -123,66 +146,67 @@ def widen(
         new_units=new_units,
         round_to=round_to,
         kind=kind,
-        sample=sample,
+        batch=batch,
         seed=seed,
-        rehearsal=dry_run,
+        shapes_only=dry_run,
     )
-    edit_lifecycle.check_optimizer(model, zero_outgoing=found.is_silent)
-    event: Event = {
-        "verb": "widen",
+    check_optimizer(model, zero_outgoing=found.has_zero_outgoing)
+    edit: EditRecord = {
+        "operation": "widen",
         "layer": graph.path(graph.find(layer)),
         "to": found.width,
-        "new_units": found.placement,
+        "new_units": found.replay_init,
         "kind": kind,
         "seed": int(seed),
     }
     if dry_run:
-        report = edit_lifecycle.rehearse(model, widen, event)
+        report = edit_lifecycle.dry_run_edit(model, widen, edit)
         return dataclasses.replace(report, notes=found.notes)
-    before = edit_lifecycle.Before.of(model)
-    widths = width_changes(graph, found.plan, {event["layer"]})
-    # A callback hands a sample over and measures all its edits at once.
-    is_alone = sample is not None and not isinstance(data, Sample)
-    old = snapshot(model, sample.x) if is_alone and sample else None
-    change = apply(model, graph, found.plan)
-    if found.averaging is not None:
-        found.averaging.settle()
-    if sample is not None:
-        measure_fresh_statistics(model, found.plan, sample.x)
-    return edit_lifecycle.finish(
+    before = edit_lifecycle.ModelOutline.of(model)
+    widths = width_changes(graph, found.plan, {edit["layer"]})
+    # `Growing` passes a batch and measures all edits of a growth together.
+    is_alone = not isinstance(calibration_data, CalibrationBatch)
+    old = snapshot(model, batch.x) if is_alone and batch else None
+    applied = apply_plan(model, graph, found.plan)
+    if found.expansion is not None:
+        found.expansion.rescale_epsilons()
+    if batch is not None:
+        measure_new_channel_statistics(model, found.plan, batch.x)
+    difference = None if old is None else check_preserved(old, model)
+    return edit_lifecycle.record_edit(
         model,
-        event,
+        edit,
         before,
         widths=widths,
-        slots=change.slots,
+        slots=applied.slots,
         notes=found.notes,
-        preserved=None if old is None else check_preserved(old, model),
+        output_difference=difference,
     )
 
 
 @dataclass(frozen=True)
-class Widening:
-    """A plan that widens, and what was decided on the way.
+class WidenPlan:
+    """The edit plan of `widen` with its decisions.
 
     Args:
-        plan: The plan.
-        width: Units of the layer afterwards.
-        new_units: How the new units begin.
-        notes: What the user should know.
-        is_silent: Whether units without outgoing weights are made.
-        averaging: What becomes of normalizations over the units, or `None`.
+        plan: The edit plan.
+        width: Number of units of the layer after the edit.
+        new_units: Initialization of the new units.
+        notes: Remarks for the report.
+        has_zero_outgoing: Whether new units have zero outgoing weights.
+        expansion: Correction of the normalizations over the units, or `None`.
     """
 
     plan: EditPlan
     width: int
     new_units: str
     notes: tuple[str, ...]
-    is_silent: bool
-    averaging: Averaging | None = None
+    has_zero_outgoing: bool
+    expansion: AverageExpansion | None = None
 
     @property
-    def placement(self) -> str:
-        """What leads to the same shapes without data."""
+    def replay_init(self) -> str:
+        """The initialization that gives the same shapes without data."""
         return "zero" if self.new_units == "gradmax" else self.new_units
 
 
@@ -196,11 +220,11 @@ def plan_widen(
     new_units: str = "zero",
     round_to: int | None = None,
     kind: str = "",
-    sample: Sample | None = None,
+    batch: CalibrationBatch | None = None,
     seed: int = 0,
-    rehearsal: bool = False,
-) -> Widening:
-    """Makes the plan of `widen`; the model is not touched.
+    shapes_only: bool = False,
+) -> WidenPlan:
+    """Plans the edit of `widen`; the model is unchanged.
 
     Args:
         graph: The graph of the model as it is.
@@ -211,164 +235,169 @@ def plan_widen(
         new_units: As in `widen`.
         round_to: As in `widen`.
         kind: As in `widen`.
-        sample: One batch of data. Defaults to `None`.
+        batch: One batch of data. Defaults to `None`.
         seed: As in `widen`.
-        rehearsal: Whether only the shapes count. Defaults to `False`.
+        shapes_only: Whether only the shapes matter, as in a dry run. Defaults
+            to `False`.
 
     Returns:
-        The plan and what was decided.
+        The plan with its decisions.
 
     Raises:
         TypeError: As `widen`.
         ValueError: As `widen`.
     """
-    check_amount(to, factor, add)
-    check_choice(new_units, "new_units", KINDS)
+    check_target_width(to, factor, add, round_to)
+    check_choice(new_units, "new_units", NEW_UNITS)
     check_integer(seed, "seed")
-    if round_to is not None:
-        check_integer(round_to, "round_to", minimum=1)
-    if new_units == "gradmax" and not rehearsal:
-        gradmax.check_data(sample)
+    if new_units == "gradmax" and not shapes_only:
+        gradmax.check_calibration_batch(batch)
     own = graph.units(layer, kind)
-    width = new_width(len(own), to, factor, add, round_to)
-    where = graph.path(graph.find(layer))
+    width = target_width(len(own), to, factor, add, round_to)
+    path = graph.path(graph.find(layer))
     if width <= len(own):
         raise ValueError(
-            f"Argument `to` must be above {len(own)}, the units that layer "
-            f"'{where}' has already. To make a layer smaller use "
-            f"`surgery.remove`. Received: to={width}"
+            f"Argument `to` must be above {len(own)}, the number of units of "
+            f"layer '{path}'. To make a layer smaller use `surgery.remove`. "
+            f"Received: to={width}"
         )
-    classes = _growable(graph, own, where)
-    averaging = None
-    if any(one in graph.normed for one in classes):
-        growth, notes, averaging = _grow_normed(
-            graph, own, width, new_units, seed, where
+    groups = _check_growable(graph, own, path)
+    expansion = None
+    if any(one in graph.normalized_by for one in groups):
+        growth, notes, expansion = _plan_normalized(
+            graph, own, width, new_units, seed, path
         )
-        used = "zero" if averaging else "net2net"
+        used = "zero" if expansion else "net2net"
     else:
-        extra = _extra(own, width, where)
-        used, notes = _settle(graph, layer, kind, classes, new_units)
-        growth = grow(graph, classes, extra, used, seed)
-        if used == "gradmax" and not rehearsal and sample is not None:
-            pair = gradmax.find_pair(graph, layer, kind)
-            notes += gradmax.fill(graph, pair, growth, sample)
-    return Widening(
-        growth.plan(graph, seed),
+        extra = _extra_groups(own, width, path)
+        used, notes = _choose_init(graph, layer, kind, groups, new_units)
+        growth = plan_growth(graph, groups, extra, used, seed)
+        if used == "gradmax" and not shapes_only and batch is not None:
+            pair = gradmax.find_layer_pair(graph, layer, kind)
+            notes += gradmax.set_gradmax_weights(graph, pair, growth, batch)
+    return WidenPlan(
+        growth.edit_plan(graph, seed),
         width,
         used,
         tuple(notes),
-        growth.is_silent or averaging is not None,
-        averaging,
+        growth.has_zero_outgoing or expansion is not None,
+        expansion,
     )
 
 
-def _growable(graph: ChannelGraph, own: np.ndarray, where: str) -> np.ndarray:
-    """Returns the classes of a layer, or says why they must stay."""
-    classes = np.unique(own)
-    for marks in (graph.reasons, graph.rigid):
-        for one in classes:
-            if one in marks:
+def _check_growable(
+    graph: ChannelGraph, own: np.ndarray, path: str
+) -> np.ndarray:
+    """Returns the groups of a layer; raises if one may not be replicated."""
+    groups = np.unique(own)
+    for reasons in (graph.protected, graph.not_replicable):
+        for one in groups:
+            if one in reasons:
                 raise ValueError(
                     "Argument `layer` must name a layer that may grow; one "
-                    f"of the units of '{where}' {marks[one]}. "
-                    f"Received: layer={where!r}"
+                    f"of the units of '{path}' {reasons[one]}. "
+                    f"Received: layer={path!r}"
                 )
-    return classes
+    return groups
 
 
-def _extra(own: np.ndarray, width: int, where: str) -> int:
-    """Returns how many classes must be copied to reach a width."""
+def _extra_groups(own: np.ndarray, width: int, path: str) -> int:
+    """Returns the number of groups to copy to reach a width."""
     each = np.unique(np.unique(own, return_counts=True)[1])
     step = int(each[0])
     if len(each) > 1 or (width - len(own)) % step:
         raise ValueError(
-            f"Argument `to` must add whole groups of {max(each)} units, which "
-            f"belong together in layer '{where}' of {len(own)} units. "
+            f"Argument `to` must add a multiple of {max(each)} units, which "
+            f"are coupled in layer '{path}' of {len(own)} units. "
             f"Received: to={width}"
         )
     return (width - len(own)) // step
 
 
-def _settle(
-    graph: ChannelGraph, layer: Any, kind: str, classes: np.ndarray, wanted: str
+def _choose_init(
+    graph: ChannelGraph, layer: Any, kind: str, groups: np.ndarray, wanted: str
 ) -> tuple[str, list[str]]:
-    """Returns how new units begin, and why not as the user asked."""
+    """Returns the initialization to use, and notes if it is not `wanted`."""
     reason = None
+    random = find_random_layer(graph, groups)
     if wanted == "paired":
-        reason = randomness(graph, classes) or blur(graph, classes)
+        reason = random or find_half_precision_layer(graph, groups)
     elif wanted == "gradmax":
-        reason = gradmax.find_pair(graph, layer, kind).reason
-    elif wanted == "net2net":
-        random = randomness(graph, classes)
-        if random:
-            note = f"exact in inference, in training on average only: {random}"
-            return wanted, [note]
+        reason = gradmax.find_layer_pair(graph, layer, kind).reason
+    elif wanted == "net2net" and random:
+        note = f"exact in inference, in training on average only: {random}"
+        return wanted, [note]
     if reason is None:
         return wanted, []
-    return "zero", [f"new_units='zero' was taken for {wanted!r}: {reason}"]
+    return "zero", [_replaced("zero", wanted, reason)]
 
 
-def _grow_normed(
+def _replaced(used: str, wanted: str, reason: str) -> str:
+    return f"new_units={used!r} is used instead of {wanted!r}: {reason}"
+
+
+def _plan_normalized(
     graph: ChannelGraph,
     own: np.ndarray,
     width: int,
     new_units: str,
     seed: int,
-    where: str,
-) -> tuple[Growth, list[str], Averaging | None]:
-    """Grows all units that a normalization reads, outputs preserved."""
-    classes = _normed_together(graph, np.unique(own))
-    name = next(graph.normed[one] for one in classes if one in graph.normed)
-    _growable(graph, classes, where)
+    path: str,
+) -> tuple[GrowthPlan, list[str], AverageExpansion | None]:
+    """Plans growth of all units that a normalization computes over."""
+    groups = _add_normalized_together(graph, np.unique(own))
+    name = next(
+        graph.normalized_by[one] for one in groups if one in graph.normalized_by
+    )
+    _check_growable(graph, groups, path)
     times, rest = divmod(width, len(own))
     if rest:
-        found = _average(graph, classes, own, width, seed, where, name)
+        found = _plan_average(graph, groups, own, width, seed, path, name)
         note = (
-            f"new units begin as the mean of the old ones or as zero: {name} "
-            "computes one figure over all of them"
+            "new units start as the mean of the old ones or as zero: "
+            f"{name} normalizes over all units"
         )
         return found.growth, [note], found
     notes = []
     if new_units != "net2net":
-        notes.append(
-            f"new_units='net2net' was taken for {new_units!r}: {name} "
-            "computes one figure over all units, only copies leave it as it is"
-        )
-    return multiply(graph, classes, times, seed), notes, None
+        reason = f"{name} normalizes over all units, only copies preserve it"
+        notes.append(_replaced("net2net", new_units, reason))
+    return plan_replication(graph, groups, times, seed), notes, None
 
 
-def _average(
+def _plan_average(
     graph: ChannelGraph,
-    classes: np.ndarray,
+    groups: np.ndarray,
     own: np.ndarray,
     width: int,
     seed: int,
-    where: str,
+    path: str,
     name: str,
-) -> Averaging:
+) -> AverageExpansion:
     try:
-        if len(np.unique(own)) != len(own) or len(classes) != len(own):
-            raise Unsupported(f"'{where}' does not make each unit once")
-        return average(graph, classes, width - len(own), seed)
-    except Unsupported as error:
+        if len(np.unique(own)) != len(own) or len(groups) != len(own):
+            raise UnsupportedLayer(f"'{path}' does not make each unit once")
+        return plan_average_expansion(graph, groups, width - len(own), seed)
+    except UnsupportedLayer as error:
         raise ValueError(
             f"Argument `to` must be a multiple of the {len(own)} units of "
-            f"layer '{where}': {name} computes one figure over all of them, "
-            "which stays the same only if each is copied equally often; and "
-            f"new units cannot be means of the old ones, for {error}. "
-            f"Received: to={width}"
+            f"layer '{path}': {name} normalizes over all of them, which is "
+            "preserved only if each unit is copied equally often; average "
+            f"expansion is not possible because {error}. Received: to={width}"
         ) from error
 
 
-def _normed_together(graph: ChannelGraph, classes: np.ndarray) -> np.ndarray:
-    """Adds the classes that share a normalization with those given."""
-    groups = graph.normed_together()
-    found = set(classes.tolist())
+def _add_normalized_together(
+    graph: ChannelGraph, groups: np.ndarray
+) -> np.ndarray:
+    """Adds the groups that share a normalization with those given."""
+    sets = graph.normalized_together()
+    found = set(groups.tolist())
     changed = True
     while changed:
         changed = False
-        for group in groups:
-            members = set(group.tolist())
+        for normalized in sets:
+            members = set(normalized.tolist())
             if found & members and not members <= found:
                 found |= members
                 changed = True

@@ -1,9 +1,9 @@
-"""One small handler a layer family: what it does with its channels.
+"""Handlers: how each layer type couples its channels.
 
-`register` opens the table for layers of your own.
+`register` adds a handler for a custom layer.
 """
 
-from keras_netopt.surgery.graph.units import Unsupported
+from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.handlers import (  # noqa: F401
     applications,
     attention,
@@ -14,12 +14,16 @@ from keras_netopt.surgery.handlers import (  # noqa: F401
     merging,
     nested,
     normalization,
-    ops_shape,
     pooling,
     recurrent,
     reshaping,
+    shape_ops,
     wrappers,
 )
-from keras_netopt.surgery.handlers.registry import Handler, lookup, register
+from keras_netopt.surgery.handlers.registry import (
+    Handler,
+    find_handler,
+    register,
+)
 
-__all__ = ["Handler", "Unsupported", "lookup", "register"]
+__all__ = ["Handler", "UnsupportedLayer", "find_handler", "register"]

@@ -5,25 +5,28 @@ from typing import Any
 from keras.src.applications.convnext import LayerScale, StochasticDepth
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
-from keras_netopt.surgery.graph.units import PASS
-from keras_netopt.surgery.handlers.common import input_of, keep_axes
-from keras_netopt.surgery.handlers.elementwise import Elementwise
+from keras_netopt.surgery.graph.coupled_axis import PASS
+from keras_netopt.surgery.handlers.elementwise import ElementwiseHandler
+from keras_netopt.surgery.handlers.handler_tools import (
+    copy_channel_axes,
+    single_input,
+)
 from keras_netopt.surgery.handlers.merging import MergeHandler
 from keras_netopt.surgery.handlers.registry import Handler, register
 
-register(StochasticDepth, Elementwise)
+register(StochasticDepth, ElementwiseHandler)
 register(CustomScaleLayer, MergeHandler)
 
 
 @register(LayerScale)
 class LayerScaleHandler(Handler):
-    """Scales each channel by a weight of its own."""
+    """Scales each channel by its own weight."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
         ids = graph.channels(tensor, -1, alone=False)
-        graph.bind(layer, layer.gamma, 0, ids, PASS, fresh="mean")
-        keep_axes(graph, tensor, node.outputs[0])
+        graph.couple_axis(layer, layer.gamma, 0, ids, PASS, new_value="mean")
+        copy_channel_axes(graph, tensor, node.outputs[0])
 
-    def sync(self, layer: Any, node: Any) -> None:
+    def update_attributes(self, layer: Any, node: Any) -> None:
         layer.projection_dim = int(layer.gamma.shape[0])

@@ -13,8 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.units import IN, OUT, Unsupported
-from keras_netopt.surgery.handlers.common import inputs_of
+from keras_netopt.surgery.graph.coupled_axis import IN, OUT, UnsupportedLayer
+from keras_netopt.surgery.handlers.handler_tools import tensor_inputs
 from keras_netopt.surgery.handlers.registry import Handler, handles
 
 KEY, VALUE = "key_size", "value_size"
@@ -22,15 +22,15 @@ KEY, VALUE = "key_size", "value_size"
 
 @handles(keras.layers.MultiHeadAttention)
 class AttentionHandler(Handler):
-    """Its units are heads; the sizes of a head are kinds of their own.
+    """Default units are heads; the sizes of a head are further kinds.
 
-    A unit of kind `"value_size"` is one entry of the values of all heads. One
-    of kind `"key_size"` is one entry of all queries and keys: the query reads
-    what the key makes, and the weights of the query make up for the root of
-    the key size that the layer divides by.
+    A unit of kind `"value_size"` is one entry of the values of all heads. A
+    unit of kind `"key_size"` is one entry of the queries and keys of all
+    heads: the key makes it, the query takes it as input, and the weights of
+    the query compensate for the division by the root of the key size.
     """
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
         given = _arguments(layer, node)
         query, value = given["query"], given["value"]
         key = value if given.get("key") is None else given["key"]
@@ -40,25 +40,27 @@ class AttentionHandler(Handler):
         keys = graph.new_units(layer, layer._key_dim, KEY)
         values = graph.new_units(layer, layer._value_dim, VALUE)
         if _must_agree(layer, node):
-            graph.unite(keys, values)
+            graph.couple(keys, values)
         inputs = [(layer._query_dense, ids[0], keys)]
         inputs += [(layer._key_dense, ids[1], keys)]
         inputs += [(layer._value_dense, ids[2], values)]
         if getattr(layer, "_gate_dense", None) is not None:
             inputs += [(layer._gate_dense, ids[0], values)]
         for dense, read, size in inputs:
-            graph.bind(layer, dense._kernel, 0, read, IN)
+            graph.couple_axis(layer, dense._kernel, 0, read, IN)
             scaled = dense is layer._query_dense
             for variable, axis in ((dense._kernel, 1), (dense.bias, 0)):
-                fresh = "zeros" if variable is dense.bias else "random"
-                graph.bind(layer, variable, axis, heads, OUT, fresh=fresh)
-                graph.bind(
+                new_value = "zeros" if variable is dense.bias else "random"
+                graph.couple_axis(
+                    layer, variable, axis, heads, OUT, new_value=new_value
+                )
+                graph.couple_axis(
                     layer,
                     variable,
                     axis + 1,
                     size,
                     IN if scaled else OUT,
-                    fresh=fresh,
+                    new_value=new_value,
                     power=0.5 if scaled else 0.0,
                 )
         self._output(graph, layer, node, (heads, values, ids[0]))
@@ -69,19 +71,19 @@ class AttentionHandler(Handler):
         heads, values, query = ids
         dense = layer._output_dense
         if len(dense._kernel.shape) != 3:
-            raise Unsupported("makes an output of several axes")
-        graph.bind(layer, dense._kernel, 0, heads, IN)
-        graph.bind(layer, dense._kernel, 1, values, IN)
+            raise UnsupportedLayer("makes an output of several axes")
+        graph.couple_axis(layer, dense._kernel, 0, heads, IN)
+        graph.couple_axis(layer, dense._kernel, 1, values, IN)
         made = graph.new_units(layer, int(dense._kernel.shape[2]), "output")
-        graph.bind(layer, dense._kernel, 2, made, OUT)
-        graph.bind(layer, dense.bias, 0, made, OUT, fresh="zeros")
+        graph.couple_axis(layer, dense._kernel, 2, made, OUT)
+        graph.couple_axis(layer, dense.bias, 0, made, OUT, new_value="zeros")
         if not layer._output_shape:
-            graph.unite(made, query)
-        graph.set_label(node.outputs[0], -1, made)
+            graph.couple(made, query)
+        graph.set_channels(node.outputs[0], -1, made)
         for scores in node.outputs[1:]:
-            graph.set_label(scores, 1, heads)
+            graph.set_channels(scores, 1, heads)
 
-    def sync(self, layer: Any, node: Any) -> None:
+    def update_attributes(self, layer: Any, node: Any) -> None:
         kernel = layer._query_dense._kernel.shape
         layer._num_heads, layer._key_dim = int(kernel[1]), int(kernel[2])
         layer._value_dim = int(layer._value_dense._kernel.shape[2])
@@ -95,7 +97,7 @@ class AttentionHandler(Handler):
             layer._output_shape = (int(layer._output_dense._kernel.shape[2]),)
 
     def _dense(self, dense: Any, made: int, read: int | None) -> None:
-        """Writes the sizes of a projection into its attributes."""
+        """Updates the attributes of a projection."""
         sizes = [int(size) for size in dense._kernel.shape]
         shape = dense.partial_output_shape
         dense.partial_output_shape = (*shape[:-made], *sizes[-made:])
@@ -107,7 +109,7 @@ class AttentionHandler(Handler):
 
 
 def _must_agree(layer: Any, node: Any) -> bool:
-    """Whether the fused kernel of JAX wants keys and values of one size."""
+    """Whether the fused kernel of JAX needs keys and values of one size."""
     fused = layer._dropout == 0 and len(node.outputs) == 1
     return fused and keras.backend.backend() == "jax"
 
@@ -122,9 +124,9 @@ def _arguments(layer: Any, node: Any) -> dict[str, Any]:
 
 def _check_masks(graph: Any, given: dict[str, Any], node: Any) -> None:
     used = [given.get(name) for name in ("query", "value", "key")]
-    inputs_of(graph, node)
+    tensor_inputs(graph, node)
     for tensor in node.input_tensors:
         if any(tensor is one for one in used):
             continue
         if len(tensor.shape) > 3 and tensor.shape[1] != 1:
-            raise Unsupported("is called with a mask for each head")
+            raise UnsupportedLayer("is called with a mask for each head")

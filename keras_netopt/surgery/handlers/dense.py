@@ -9,68 +9,73 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.units import IN, OUT, PASS, Unsupported
-from keras_netopt.surgery.handlers.common import (
+from keras_netopt.surgery.graph.coupled_axis import (
+    IN,
+    OUT,
+    PASS,
+    UnsupportedLayer,
+)
+from keras_netopt.surgery.handlers.handler_tools import (
     check_activation,
-    expect,
-    input_of,
-    replace_axis,
+    replace_channel_axis,
+    single_input,
+    update_input_spec,
 )
 from keras_netopt.surgery.handlers.registry import Handler, handles
 
 
 @handles(keras.layers.Dense)
 class DenseHandler(Handler):
-    """Reads the last axis and makes a new one."""
+    """Takes the last axis as input and makes a new one."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor, output = input_of(graph, node), node.outputs[0]
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor, output = single_input(graph, node), node.outputs[0]
         ids = graph.channels(tensor, -1, alone=False)
-        graph.bind(layer, layer._kernel, 0, ids, IN)
+        graph.couple_axis(layer, layer._kernel, 0, ids, IN)
         units = graph.new_units(layer, layer.units)
-        graph.bind(layer, layer._kernel, 1, units, OUT)
-        graph.bind(layer, layer.bias, 0, units, OUT, fresh="zeros")
+        graph.couple_axis(layer, layer._kernel, 1, units, OUT)
+        graph.couple_axis(layer, layer.bias, 0, units, OUT, new_value="zeros")
         check_activation(graph, layer, units)
-        replace_axis(graph, tensor, output, -1, units)
+        replace_channel_axis(graph, tensor, output, -1, units)
 
-    def sync(self, layer: Any, node: Any) -> None:
+    def update_attributes(self, layer: Any, node: Any) -> None:
         inputs, layer.units = (int(size) for size in layer._kernel.shape)
-        expect(layer, {-1: inputs})
+        update_input_spec(layer, {-1: inputs})
 
 
 @handles(keras.layers.Embedding)
 class EmbeddingHandler(Handler):
-    """Makes units out of tokens."""
+    """Makes units from tokens."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
-        if graph.axes(tensor):
-            raise Unsupported("reads channels as tokens")
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
+        if graph.channel_axes(tensor):
+            raise UnsupportedLayer("takes channels as tokens")
         units = graph.new_units(layer, layer.output_dim)
-        graph.bind(layer, layer._embeddings, 1, units, OUT)
-        graph.set_label(node.outputs[0], -1, units)
+        graph.couple_axis(layer, layer._embeddings, 1, units, OUT)
+        graph.set_channels(node.outputs[0], -1, units)
 
-    def sync(self, layer: Any, node: Any) -> None:
+    def update_attributes(self, layer: Any, node: Any) -> None:
         layer.output_dim = int(layer._embeddings.shape[1])
 
 
 @handles(keras.layers.EinsumDense)
 class EinsumDenseHandler(Handler):
-    """Binds each axis of the kernel by its letter in the equation.
+    """Couples each axis of the kernel by its letter in the equation.
 
-    Letters of the input and the kernel alone are read, letters of the kernel
-    and the output alone are made, letters of all three have a kernel each.
-    The last letter that is made gives the plain units; the units of another
-    one have the letter as their kind.
+    Letters of input and kernel are inputs, letters of kernel and output are
+    made, letters of all three have one kernel each. The last letter that is
+    made gives the default units; the units of another letter have the letter
+    as their kind.
     """
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor, output = input_of(graph, node), node.outputs[0]
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor, output = single_input(graph, node), node.outputs[0]
         read, kernel, made = _letters(layer.equation, tensor, output)
         labels: dict[str, np.ndarray] = {}
-        for axis, ids in graph.axes(tensor).items():
+        for axis, ids in graph.channel_axes(tensor).items():
             if read[axis] not in made + kernel:
-                raise Unsupported("adds its channels up")
+                raise UnsupportedLayer("sums over its channels")
             labels[read[axis]] = ids
         for letter in kernel:
             if letter in read and letter not in made:
@@ -86,7 +91,7 @@ class EinsumDenseHandler(Handler):
             if letter in labels:
                 self._bind(graph, layer, (read, kernel, made), letter, labels)
         axes = {made.index(k): ids for k, ids in labels.items() if k in made}
-        graph.set_axes(output, axes)
+        graph.set_channel_axes(output, axes)
 
     def _bind(
         self,
@@ -100,15 +105,17 @@ class EinsumDenseHandler(Handler):
         role = PASS if letter in made else IN
         role = role if letter in read else OUT
         ids, axis = labels[letter], kernel.index(letter)
-        graph.bind(layer, layer._kernel, axis, ids, role)
+        graph.couple_axis(layer, layer._kernel, axis, ids, role)
         if layer.bias is None or letter not in made:
             return
-        # The bias has an axis for each letter from the first of its own on.
+        # The bias has one axis for each letter from its first one to the last.
         place = made.index(letter) - (len(made) - len(layer.bias.shape))
         if place >= 0 and letter in layer.bias_axes:
-            graph.bind(layer, layer.bias, place, ids, role, fresh="zeros")
+            graph.couple_axis(
+                layer, layer.bias, place, ids, role, new_value="zeros"
+            )
 
-    def sync(self, layer: Any, node: Any) -> None:
+    def update_attributes(self, layer: Any, node: Any) -> None:
         tensor = node.input_tensors[0]
         read, kernel, made = _letters(layer.equation, tensor, node.outputs[0])
         sizes = dict(zip(read, tensor.shape, strict=True))
@@ -124,12 +131,12 @@ class EinsumDenseHandler(Handler):
 
 
 def _letters(equation: str, tensor: Any, output: Any) -> tuple[str, str, str]:
-    """Splits an equation; an ellipsis becomes figures."""
+    """Splits an equation; an ellipsis becomes digits."""
     left, made = equation.replace(" ", "").split("->")
     read, kernel = left.split(",")
     free = len(tensor.shape) - len(read.replace("...", ""))
     names = "".join(chr(ord("0") + place) for place in range(free))
     read, made = (text.replace("...", names) for text in (read, made))
     if len(read) != len(tensor.shape) or len(made) != len(output.shape):
-        raise Unsupported(f"has the equation '{equation}'")
+        raise UnsupportedLayer(f"has the equation '{equation}'")
     return read, kernel, made

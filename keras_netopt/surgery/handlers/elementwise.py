@@ -1,16 +1,16 @@
-"""Layers and ops that treat every entry, or every channel, alone."""
+"""Layers and ops that are elementwise, or act on each channel alone."""
 
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.units import PASS, Unsupported
-from keras_netopt.surgery.handlers.common import (
-    acts_alone,
-    expect,
-    input_of,
-    keep_axes,
+from keras_netopt.surgery.graph.coupled_axis import PASS, UnsupportedLayer
+from keras_netopt.surgery.handlers.handler_tools import (
+    copy_channel_axes,
+    is_elementwise,
+    single_input,
+    update_input_spec,
 )
 from keras_netopt.surgery.handlers.registry import (
     Handler,
@@ -36,36 +36,36 @@ L = keras.layers
     *("SparsePlus", "SparseSigmoid", "Floor", "Ceil", "Round", "Identity"),
     *("NanToNum", "Isnan", "Isfinite", "LogicalNot"),
 )
-class Elementwise(Handler):
+class ElementwiseHandler(Handler):
     """The output has the channels of the input."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        keep_axes(graph, input_of(graph, node), node.outputs[0])
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        copy_channel_axes(graph, single_input(graph, node), node.outputs[0])
 
 
 @handles_ops("ZerosLike", "OnesLike", "FullLike")
 class ConstantHandler(Handler):
-    """Makes a tensor whose channels are all alike."""
+    """Makes a tensor whose channels are all equal."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        keep_axes(graph, input_of(graph, node), node.outputs[0])
-        graph.mark_flat(node.outputs[0])
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        copy_channel_axes(graph, single_input(graph, node), node.outputs[0])
+        graph.mark_uniform(node.outputs[0])
 
 
 @handles(L.Activation)
 class ActivationHandler(Handler):
-    """An activation, unless it may mix channels."""
+    """Copies the channels if the activation is elementwise."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        if graph.axes(input_of(graph, node)) and not acts_alone(
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        if graph.channel_axes(single_input(graph, node)) and not is_elementwise(
             layer.activation
         ):
             function = layer.activation
             name = getattr(function, "__name__", type(function).__name__)
-            raise Unsupported(
+            raise UnsupportedLayer(
                 f"has the activation '{name}', which may mix channels"
             )
-        keep_axes(graph, input_of(graph, node), node.outputs[0])
+        copy_channel_axes(graph, single_input(graph, node), node.outputs[0])
 
 
 @handles(L.Softmax)
@@ -73,60 +73,60 @@ class ActivationHandler(Handler):
 class SoftmaxHandler(Handler):
     """Mixes the entries along its axis."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
         axis = getattr(layer, "axis", -1)
         many = axis if isinstance(axis, (tuple, list)) else [axis]
         over = {one % len(tensor.shape) for one in many if one is not None}
-        if axis is None or over & set(graph.axes(tensor)):
-            raise Unsupported("mixes channels")
-        keep_axes(graph, tensor, node.outputs[0])
+        if axis is None or over & set(graph.channel_axes(tensor)):
+            raise UnsupportedLayer("mixes channels")
+        copy_channel_axes(graph, tensor, node.outputs[0])
 
 
 @handles(L.Rescaling)
 class RescalingHandler(Handler):
-    """Scales and shifts by numbers; one a channel cannot be cut."""
+    """Scales and shifts by constants; one per channel cannot be cut."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
         many = np.size(layer.scale) > 1 or np.size(layer.offset) > 1
-        if graph.axes(tensor) and many:
-            raise Unsupported("has a constant for each channel")
-        keep_axes(graph, tensor, node.outputs[0])
+        if graph.channel_axes(tensor) and many:
+            raise UnsupportedLayer("has a constant for each channel")
+        copy_channel_axes(graph, tensor, node.outputs[0])
 
 
 @handles(L.Normalization)
 class NormalizationHandler(Handler):
-    """Normalizes inputs by statistics that are no variables of its own."""
+    """Normalizes inputs by statistics that are not variables."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        if graph.axes(input_of(graph, node)):
-            raise Unsupported("has statistics for each channel")
-        keep_axes(graph, input_of(graph, node), node.outputs[0])
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        if graph.channel_axes(single_input(graph, node)):
+            raise UnsupportedLayer("has statistics for each channel")
+        copy_channel_axes(graph, single_input(graph, node), node.outputs[0])
 
 
 @handles(L.Masking)
 class MaskingHandler(Handler):
     """Finds masked steps by comparing all channels."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        if graph.axes(input_of(graph, node)):
-            raise Unsupported("compares all channels to find masked steps")
-        keep_axes(graph, input_of(graph, node), node.outputs[0])
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        if graph.channel_axes(single_input(graph, node)):
+            raise UnsupportedLayer("compares all channels to find masked steps")
+        copy_channel_axes(graph, single_input(graph, node), node.outputs[0])
 
 
 @handles(L.PReLU)
 class PReLUHandler(Handler):
-    """Has a slope for each entry of the axes that do not share it."""
+    """Has one slope per entry of the axes that do not share it."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
-        for axis, ids in graph.axes(tensor).items():
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
+        for axis, ids in graph.channel_axes(tensor).items():
             if axis not in (layer.shared_axes or ()):
-                graph.bind(
-                    layer, layer.alpha, axis - 1, ids, PASS, fresh="mean"
+                graph.couple_axis(
+                    layer, layer.alpha, axis - 1, ids, PASS, new_value="mean"
                 )
-        keep_axes(graph, tensor, node.outputs[0])
+        copy_channel_axes(graph, tensor, node.outputs[0])
 
-    def sync(self, layer: Any, node: Any) -> None:
-        expect(layer, dict(enumerate(node.input_tensors[0].shape)))
+    def update_attributes(self, layer: Any, node: Any) -> None:
+        update_input_spec(layer, dict(enumerate(node.input_tensors[0].shape)))

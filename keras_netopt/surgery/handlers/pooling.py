@@ -4,10 +4,10 @@ from typing import Any
 
 import keras
 
-from keras_netopt.surgery.handlers.common import (
+from keras_netopt.surgery.handlers.handler_tools import (
     channel_axis,
-    input_of,
     last_axis,
+    single_input,
 )
 from keras_netopt.surgery.handlers.registry import Handler, handles
 
@@ -26,31 +26,35 @@ def _all(*names: str, ranks: str = "123") -> list[type]:
     *(L.Resizing, L.RandomFlip, L.RandomCrop, L.CenterCrop),
 )
 class SpatialHandler(Handler):
-    """Works on positions; every channel is treated alone."""
+    """Acts on positions, on each channel alone."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
-        axis = -1  # One-dimensional padding and the like have no data format.
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
+        axis = -1  # One-dimensional layers without `data_format`.
         if hasattr(layer, "data_format"):
             axis = channel_axis(layer)
-        if not graph.axes(tensor):
-            graph.set_axes(node.outputs[0], {}, why=graph.why(tensor))
+        if not graph.channel_axes(tensor):
+            graph.set_channel_axes(
+                node.outputs[0], {}, reason=graph.fixed_reason(tensor)
+            )
             return
         ids = graph.channels(tensor, axis)
-        graph.set_label(node.outputs[0], axis, ids)
+        graph.set_channels(node.outputs[0], axis, ids)
 
 
 @handles(*_all("GlobalMaxPooling", "GlobalAveragePooling"))
 class GlobalPoolingHandler(Handler):
-    """Takes one figure of each channel."""
+    """Reduces each channel to one value."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
         output = node.outputs[0]
-        if not graph.axes(tensor):
-            graph.set_axes(output, {}, why=graph.why(tensor))
+        if not graph.channel_axes(tensor):
+            graph.set_channel_axes(
+                output, {}, reason=graph.fixed_reason(tensor)
+            )
             return
         axis = channel_axis(layer) % len(tensor.shape)
         ids = graph.channels(tensor, axis)
         first = axis == 1 and len(tensor.shape) > 2
-        graph.set_label(output, 1 if first else last_axis(output), ids)
+        graph.set_channels(output, 1 if first else last_axis(output), ids)

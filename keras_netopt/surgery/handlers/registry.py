@@ -1,21 +1,21 @@
-"""Which handler knows which layer or op."""
+"""Registry of handlers by layer class and op."""
 
 from collections.abc import Callable
 from typing import Any
 
-from keras_netopt.surgery.graph.units import Unsupported
+from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
 
 _LAYERS: dict[type, Any] = {}
 _OPS: dict[str, Any] = {}
 
 
 class Handler:
-    """Says what a layer does with its channels.
+    """Traces the channels of a layer type; subclass it for a custom layer.
 
     Subclass it, write the two methods and register the class for a layer:
-    `bind` reads the labels of the inputs, binds the axes of the variables and
-    labels the outputs; `sync` makes the attributes of the layer agree with
-    its variables after their shapes have changed, in either direction.
+    `trace` reads the channels of the inputs, couples the axes of the variables
+    to them and sets the channels of the outputs; `update_attributes` updates
+    the attributes of the layer after the shapes of its variables change.
 
     Example:
 
@@ -27,17 +27,19 @@ class Handler:
     ...         return inputs * self.gain
     >>> @register(Scale)
     ... class ScaleHandler(Handler):
-    ...     def bind(self, graph, layer, node):
+    ...     def trace(self, graph, layer, node):
     ...         (tensor,) = node.input_tensors
     ...         ids = graph.channels(tensor, -1)
-    ...         graph.bind(layer, layer.gain, 0, ids, "pass", fresh="ones")
-    ...         graph.set_label(node.outputs[0], -1, ids)
-    >>> isinstance(lookup(Scale()), ScaleHandler)
+    ...         graph.couple_axis(
+    ...             layer, layer.gain, 0, ids, "pass", new_value="ones"
+    ...         )
+    ...         graph.set_channels(node.outputs[0], -1, ids)
+    >>> isinstance(find_handler(Scale()), ScaleHandler)
     True
     """
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        """Labels the outputs of one call and binds the layer's variables.
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        """Sets the channels of the outputs and couples the layer's variables.
 
         Args:
             graph: The `ChannelGraph` under construction.
@@ -45,25 +47,25 @@ class Handler:
             node: The call: `input_tensors`, `outputs`, `arguments`.
 
         Raises:
-            Unsupported: If the call is one that it cannot follow.
+            UnsupportedLayer: If the call is not supported.
         """
-        raise Unsupported(f"{type(self).__name__} has no `bind`")
+        raise UnsupportedLayer(f"{type(self).__name__} has no `trace`")
 
-    def sync(self, layer: Any, node: Any) -> None:
-        """Makes the attributes of a layer agree with its variables.
+    def update_attributes(self, layer: Any, node: Any) -> None:
+        """Updates the attributes of a layer after its variables change.
 
         Args:
             layer: The layer or op.
-            node: The call; its inputs have their new shapes already, its
-                outputs still the old ones.
+            node: The call; its inputs have the new shapes, its outputs the
+                old ones.
         """
 
 
 def register(layer_class: type, handler: Any = None) -> Any:
     """Registers a handler for a layer class and its subclasses.
 
-    Subclasses that define a `call` of their own are not covered: they need a
-    handler of their own.
+    Subclasses that override `call` are not covered: they need their own
+    handler.
 
     Example:
 
@@ -71,17 +73,18 @@ def register(layer_class: type, handler: Any = None) -> Any:
     >>> class Doubled(keras.layers.Layer):
     ...     def call(self, inputs):
     ...         return 2 * inputs
-    >>> from keras_netopt.surgery.handlers.elementwise import Elementwise
-    >>> register(Doubled, Elementwise).__name__
-    'Elementwise'
+    >>> from keras_netopt.surgery.handlers.elementwise import ElementwiseHandler
+    >>> register(Doubled, ElementwiseHandler).__name__
+    'ElementwiseHandler'
 
     Args:
         layer_class: A subclass of `keras.layers.Layer`.
-        handler: A class with `bind` and `sync`, or an object of one. Defaults
-            to `None`: a decorator for such a class is returned.
+        handler: A class with `trace` and `update_attributes`, or an instance
+            of one. Defaults to `None`: a decorator for such a class is
+            returned.
 
     Returns:
-        The handler as it came, or the decorator.
+        The handler, unchanged, or the decorator.
 
     Raises:
         TypeError: If `layer_class` is not a class, or the handler lacks a
@@ -94,7 +97,7 @@ def register(layer_class: type, handler: Any = None) -> Any:
         )
     if handler is None:
         return lambda given: register(layer_class, given)
-    for method in ("bind", "sync"):
+    for method in ("trace", "update_attributes"):
         if not callable(getattr(handler, method, None)):
             raise TypeError(
                 f"Argument `handler` must have the method `{method}`. "
@@ -105,7 +108,7 @@ def register(layer_class: type, handler: Any = None) -> Any:
 
 
 def handles(*layer_classes: type) -> Callable[[type], type]:
-    """Registers one handler for several layer classes."""
+    """Registers one handler for several layer groups."""
 
     def decorate(handler: type) -> type:
         one = handler()
@@ -128,22 +131,22 @@ def handles_ops(*names: str) -> Callable[[type], type]:
     return decorate
 
 
-def lookup(operation: Any) -> Any:
+def find_handler(operation: Any) -> Any:
     """Finds the handler of a layer or op.
 
     Example:
 
     >>> import keras
-    >>> type(lookup(keras.layers.Dense(2))).__name__
+    >>> type(find_handler(keras.layers.Dense(2))).__name__
     'DenseHandler'
-    >>> lookup(keras.layers.Lambda(abs)) is None
+    >>> find_handler(keras.layers.Lambda(abs)) is None
     True
 
     Args:
         operation: A layer, or an op of `keras.ops`.
 
     Returns:
-        The handler, or `None` where there is none.
+        The handler, or `None`.
     """
     if type(operation).__module__.startswith("keras.src.ops"):
         return _OPS.get(type(operation).__name__)

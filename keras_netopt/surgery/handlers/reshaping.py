@@ -10,75 +10,88 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.units import Unsupported
-from keras_netopt.surgery.handlers.common import input_of
+from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.handlers.handler_tools import single_input
 from keras_netopt.surgery.handlers.registry import (
     Handler,
     handles,
     handles_ops,
 )
-from keras_netopt.surgery.handlers.shapes import Move, move_axis
+from keras_netopt.surgery.handlers.reshaped_axis import (
+    ReshapedAxis,
+    follow_reshape,
+)
 
 L = keras.layers
 
 
-def follow(graph: Any, name: str, tensor: Any, output: Any) -> dict[int, Move]:
-    """Labels the output of a reshape; returns the move of each axis."""
-    moves: dict[int, Move] = {}
-    for axis, ids in graph.axes(tensor).items():
-        move = move_axis(tensor.shape, output.shape, axis, ids)
-        taken = {m.axis for m in moves.values()}
+def trace_reshape(
+    graph: Any, name: str, tensor: Any, output: Any
+) -> dict[int, ReshapedAxis]:
+    """Sets the channels of the output of a reshape; returns its axes."""
+    reshaped: dict[int, ReshapedAxis] = {}
+    for axis, ids in graph.channel_axes(tensor).items():
+        move = follow_reshape(tensor.shape, output.shape, axis, ids)
+        taken = {m.axis for m in reshaped.values()}
         if move is None or move.axis in taken:
-            raise Unsupported("moves channels to where they cannot be followed")
-        for row in move.united[1:]:
-            graph.unite(move.ids, row)
-        if not move.commutes:
-            graph.mark_rigid(ids, f"is spread out by '{name}'")
-        moves[axis] = move
-    labels = {move.axis: move.ids for move in moves.values()}
-    why = "" if labels else graph.why(tensor)
-    graph.set_axes(output, labels, why=why)
-    return moves
+            raise UnsupportedLayer(
+                "reshapes channels in a way that is not supported"
+            )
+        for row in move.coupled[1:]:
+            graph.couple(move.ids, row)
+        if not move.keeps_copies_adjacent:
+            graph.mark_not_replicable(ids, f"is spread out by '{name}'")
+        reshaped[axis] = move
+    labels = {move.axis: move.ids for move in reshaped.values()}
+    reason = "" if labels else graph.fixed_reason(tensor)
+    graph.set_channel_axes(output, labels, reason=reason)
+    return reshaped
 
 
 @handles(L.Flatten)
 class FlattenHandler(Handler):
     """Repeats the channels for every position."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
         if layer.data_format == "channels_first" and len(tensor.shape) > 2:
             self._channels_first(graph, tensor, node.outputs[0])
         else:
-            follow(graph, layer.name, tensor, node.outputs[0])
+            trace_reshape(graph, layer.name, tensor, node.outputs[0])
 
     def _channels_first(self, graph: Any, tensor: Any, output: Any) -> None:
-        axes = graph.axes(tensor)
+        axes = graph.channel_axes(tensor)
         if not axes:
-            graph.set_axes(output, {}, why=graph.why(tensor))
+            graph.set_channel_axes(
+                output, {}, reason=graph.fixed_reason(tensor)
+            )
             return
         ids = graph.channels(tensor, 1)
-        graph.set_label(output, 1, np.tile(ids, prod(tensor.shape[2:])))
+        graph.set_channels(output, 1, np.tile(ids, prod(tensor.shape[2:])))
 
 
-class _Shaped(Handler):
-    """A reshape to a shape that is written down."""
+class _StaticReshapeHandler(Handler):
+    """A reshape to a fixed shape."""
 
     def __init__(self) -> None:
-        self._moves: WeakKeyDictionary[Any, list[Move]] = WeakKeyDictionary()
+        self._reshaped: WeakKeyDictionary[Any, list[ReshapedAxis]] = (
+            WeakKeyDictionary()
+        )
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor, output = input_of(graph, node), node.outputs[0]
-        moves = list(follow(graph, layer.name, tensor, output).values())
-        self._moves[layer] = moves
-        for move in moves:
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor, output = single_input(graph, node), node.outputs[0]
+        reshaped = list(
+            trace_reshape(graph, layer.name, tensor, output).values()
+        )
+        self._reshaped[layer] = reshaped
+        for move in reshaped:
             if self.shape(layer)[move.axis] != -1:
-                graph.tie(layer, f"axis {move.axis}", move.ids)
+                graph.couple_calls(layer, f"axis {move.axis}", move.ids)
 
-    def sync(self, layer: Any, node: Any) -> None:
+    def update_attributes(self, layer: Any, node: Any) -> None:
         shape = list(self.shape(layer))
         inputs, outputs = node.input_tensors[0].shape, node.outputs[0].shape
-        for move in self._moves.get(layer, ()):
+        for move in self._reshaped.get(layer, ()):
             if shape[move.axis] != -1:
                 others = [outputs[k] for k in move.new if k != move.axis]
                 total = prod(inputs[k] for k in move.old)
@@ -93,8 +106,8 @@ class _Shaped(Handler):
 
 
 @handles(L.Reshape)
-class ReshapeHandler(_Shaped):
-    """The layer; its shape leaves the batch out."""
+class ReshapeHandler(_StaticReshapeHandler):
+    """The layer, whose shape excludes the batch."""
 
     def shape(self, layer: Any) -> tuple[int, ...]:
         return (-1, *layer.target_shape)
@@ -104,8 +117,8 @@ class ReshapeHandler(_Shaped):
 
 
 @handles_ops("Reshape")
-class ReshapeOpHandler(_Shaped):
-    """The op; its shape begins with the batch."""
+class ReshapeOpHandler(_StaticReshapeHandler):
+    """The op, whose shape includes the batch."""
 
     def shape(self, layer: Any) -> tuple[int, ...]:
         shape = layer.newshape
@@ -122,25 +135,27 @@ class ReshapeOpHandler(_Shaped):
 class PermuteHandler(Handler):
     """Changes the order of the axes."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        permute(graph, node, (0, *layer.dims))
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        trace_permutation(graph, node, (0, *layer.dims))
 
 
-def permute(graph: Any, node: Any, order: tuple[int, ...]) -> None:
-    """Labels the output of a transposition."""
-    tensor = input_of(graph, node)
-    axes = graph.axes(tensor)
+def trace_permutation(graph: Any, node: Any, order: tuple[int, ...]) -> None:
+    """Sets the channels of the output of a permutation."""
+    tensor = single_input(graph, node)
+    axes = graph.channel_axes(tensor)
     labels = {order.index(axis): ids for axis, ids in axes.items()}
-    why = "" if labels else graph.why(tensor)
-    graph.set_axes(node.outputs[0], labels, why=why)
+    reason = "" if labels else graph.fixed_reason(tensor)
+    graph.set_channel_axes(node.outputs[0], labels, reason=reason)
 
 
 @handles(L.RepeatVector)
 class RepeatVectorHandler(Handler):
-    """Puts an axis of equal entries before the last."""
+    """Adds an axis of equal entries before the last."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
-        labels = {axis + 1: ids for axis, ids in graph.axes(tensor).items()}
-        why = "" if labels else graph.why(tensor)
-        graph.set_axes(node.outputs[0], labels, why=why)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
+        labels = {
+            axis + 1: ids for axis, ids in graph.channel_axes(tensor).items()
+        }
+        reason = "" if labels else graph.fixed_reason(tensor)
+        graph.set_channel_axes(node.outputs[0], labels, reason=reason)

@@ -1,44 +1,72 @@
 """Bidirectional and TimeDistributed."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.units import (
-    Arguments,
-    OperationCall,
-    Unsupported,
+from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.handlers.handler_tools import (
+    single_input,
+    tensor_inputs,
 )
-from keras_netopt.surgery.handlers.common import input_of, inputs_of
 from keras_netopt.surgery.handlers.registry import Handler, handles
-from keras_netopt.surgery.handlers.settle import settle_layer
+from keras_netopt.surgery.handlers.update_shapes import update_call_shapes
 
 L = keras.layers
 
 
-@handles(L.Bidirectional)
-class BidirectionalHandler(Handler):
-    """Runs two recurrent layers and merges what they make.
+class Arguments(NamedTuple):
+    """Arguments of a call."""
 
-    Unit k of both is one class: Keras takes it that both are of one size, and
-    a reloaded layer makes the backward layer after the forward one.
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class OperationCall:
+    """A call of a layer inside a wrapper, with the interface of a Keras node.
+
+    Args:
+        operation: The inner layer.
+        arguments: Its positional and keyword arguments.
+        outputs: Its flat outputs.
     """
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor, *states = inputs_of(graph, node)
+    operation: Any
+    arguments: Arguments
+    outputs: list[Any]
+
+    @property
+    def input_tensors(self) -> list[Any]:
+        """The flat tensors among the arguments."""
+        flat = keras.tree.flatten(tuple(self.arguments))
+        return [leaf for leaf in flat if isinstance(leaf, keras.KerasTensor)]
+
+
+@handles(L.Bidirectional)
+class BidirectionalHandler(Handler):
+    """Runs two recurrent layers and merges their outputs.
+
+    Unit k of both layers is coupled: Keras requires equal sizes, and a loaded
+    wrapper builds the backward layer from the forward one.
+    """
+
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor, *states = tensor_inputs(graph, node)
         if states:
-            raise Unsupported("is called with initial states")
+            raise UnsupportedLayer("is called with initial states")
         calls = _both(layer, tensor)
         for call in calls:
-            graph.call(call.operation, call)
-            if graph.failure(call.operation):
-                raise Unsupported(graph.failure(call.operation))
+            graph.trace_call(call.operation, call)
+            if graph.unsupported_reason(call.operation):
+                raise UnsupportedLayer(graph.unsupported_reason(call.operation))
         forward, backward = (
-            graph.axes(call.outputs[0])[len(call.outputs[0].shape) - 1]
+            graph.channel_axes(call.outputs[0])[len(call.outputs[0].shape) - 1]
             for call in calls
         )
-        graph.unite(forward, backward)
+        graph.couple(forward, backward)
         rank = len(node.outputs[0].shape) - 1
         outputs = [forward, backward]
         if layer.merge_mode == "concat":
@@ -46,15 +74,15 @@ class BidirectionalHandler(Handler):
         elif layer.merge_mode is not None:
             outputs = [forward]
         for output, ids in zip(node.outputs, outputs, strict=False):
-            graph.set_label(output, rank, ids)
+            graph.set_channels(output, rank, ids)
         rest = node.outputs[len(outputs) :]
         for place, output in enumerate(rest):
             ids = forward if place < len(rest) // 2 else backward
-            graph.set_label(output, 1, ids)
+            graph.set_channels(output, 1, ids)
 
-    def sync(self, layer: Any, node: Any) -> None:
+    def update_attributes(self, layer: Any, node: Any) -> None:
         for call in _both(layer, node.input_tensors[0]):
-            settle_layer(call.operation, call)
+            update_call_shapes(call.operation, call)
 
 
 def _both(layer: Any, tensor: Any) -> list[OperationCall]:
@@ -67,27 +95,29 @@ def _both(layer: Any, tensor: Any) -> list[OperationCall]:
 
 @handles(L.TimeDistributed)
 class TimeDistributedHandler(Handler):
-    """Calls a layer on every step; channels lie one axis further left."""
+    """Calls a layer on every step, with the step axis removed."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
         call = _step(layer, node)
-        tensor = input_of(graph, node)
-        axes = graph.axes(tensor)
+        tensor = single_input(graph, node)
+        axes = graph.channel_axes(tensor)
         if 1 in axes:
-            raise Unsupported("takes channels for steps")
+            raise UnsupportedLayer("uses channels as steps")
         axes = {axis - 1: ids for axis, ids in axes.items()}
         inside, outside = call.input_tensors[0], call.outputs[0]
-        graph.set_axes(inside, axes, why=graph.why(tensor))
-        graph.call(call.operation, call)
-        if graph.failure(call.operation):
-            raise Unsupported(graph.failure(call.operation))
-        axes = graph.axes(outside)
+        graph.set_channel_axes(inside, axes, reason=graph.fixed_reason(tensor))
+        graph.trace_call(call.operation, call)
+        if graph.unsupported_reason(call.operation):
+            raise UnsupportedLayer(graph.unsupported_reason(call.operation))
+        axes = graph.channel_axes(outside)
         axes = {axis + 1: ids for axis, ids in axes.items()}
-        graph.set_axes(node.outputs[0], axes, why=graph.why(outside))
+        graph.set_channel_axes(
+            node.outputs[0], axes, reason=graph.fixed_reason(outside)
+        )
 
-    def sync(self, layer: Any, node: Any) -> None:
+    def update_attributes(self, layer: Any, node: Any) -> None:
         call = _step(layer, node)
-        settle_layer(call.operation, call)
+        update_call_shapes(call.operation, call)
 
 
 def _step(layer: Any, node: Any) -> OperationCall:

@@ -25,13 +25,15 @@ class WidenFirst(surgery.Action):
     def apply(self, model: keras.Model, **options: Any) -> Any:
         return self._found(model).apply(model, **options)
 
-    def rehearse(self, model: keras.Model, copy: Any, **options: Any) -> Any:
-        return self._found(model).rehearse(model, copy, **options)
+    def dry_run(self, model: keras.Model, clone: Any, **options: Any) -> Any:
+        return self._found(model).dry_run(model, clone, **options)
 
     def _found(self, model: keras.Model) -> surgery.Widen:
         graph = surgery.ChannelGraph(model)
-        for group in graph.layer_sets():
-            free = not (group.reason or group.normed or group.rigid)
+        for group in graph.layer_groups():
+            free = not (
+                group.reason or group.normalized_by or group.not_replicable
+            )
             if free and not isinstance(group.layers[0], tuple):
                 return surgery.Widen(graph.path(group.layers[0]), add=self.add)
         raise ValueError("No layer may grow")
@@ -39,7 +41,7 @@ class WidenFirst(surgery.Action):
 
 _WIDER = {
     "actions": [WidenFirst()],
-    "when": {0: [0]},  # Some checks fit one step only.
+    "trigger": {0: [0]},  # Some checks fit one step only.
     "verbose": 0,
 }
 
@@ -51,7 +53,8 @@ def is_larger(before: Any, after: Any, callback: Any) -> bool:
         len(callback.history) == 1
         and after.count_params() > before.count_params()
         and all(
-            r.preserved is None or r.preserved.verdict != "changed"
+            r.output_difference is None
+            or r.output_difference.verdict != "changed"
             for r in callback.reports
         )
     )
@@ -63,7 +66,7 @@ def _growing(**changed: Any) -> Any:
 
 def _gradmax(data: Any) -> Any:
     return lambda case: Growing(
-        **{**_WIDER, "new_units": "gradmax", "data": data(case)}
+        **{**_WIDER, "new_units": "gradmax", "calibration_data": data(case)}
     )
 
 
@@ -86,13 +89,13 @@ SETTINGS = (
         effect=is_larger,
         neutral=lambda case: {
             **_WIDER,
-            "when": surgery.Plateau("loss", patience=99),
+            "trigger": surgery.Plateau("loss", patience=99),
         },
         twin=lambda model, case: WidenFirst().apply(
             model, new_units="zero", seed=0
         ),
         reference=False,
-        logs=("params", "macs", "growth", "preserved"),
+        logs=("params", "macs", "growth_count", "max_output_change"),
     ),
     Setting(
         name="Growing copies",
@@ -101,13 +104,13 @@ SETTINGS = (
         needs_callback=True,
         arguments=lambda case: {
             **_WIDER,
-            "when": {0.5: [0]},
+            "trigger": {0.5: [0]},
             "new_units": "net2net",
-            "data": case.x,
+            "calibration_data": case.x,
         },
         effect=is_larger,
         reference=False,
-        logs=("params", "macs", "growth", "preserved"),
+        logs=("params", "macs", "growth_count", "max_output_change"),
     ),
 )
 
@@ -115,49 +118,49 @@ IDLE = (_nothing_to_grow, "Raise `max_params`")
 
 BAD: dict[str, Callable[[Case], Any]] = {
     "actions": _growing(actions=[]),
-    "when": _growing(when="soon"),
+    "trigger": _growing(trigger="soon"),
     "new_units": _growing(new_units="even"),
     "until": _growing(until=3),
     "max_params": _growing(max_params=0),
     "max_macs": _growing(max_macs=0),
-    "final": _growing(final=1.0),
-    "data": _gradmax(lambda case: case.x),
-    "preserve_tolerance": _growing(preserve_tolerance=0),
+    "end": _growing(end=1.5),
+    "calibration_data": _gradmax(lambda case: case.x),
+    "tolerance": _growing(tolerance=0),
     "on_violation": _growing(on_violation="stop"),
     "verbose": _growing(verbose="loud"),
 }
 
 CHANGES: dict[str, tuple[Any, ...]] = {
     "actions": (_growing(), _growing(actions=[WidenFirst(3)])),
-    "when": (_growing(), _growing(when={2: [0]})),
+    "trigger": (_growing(), _growing(trigger={2: [0]})),
     "new_units": (_growing(), _growing(new_units="random")),
     "until": (
-        _growing(when=surgery.Every("1step")),
+        _growing(trigger=surgery.Every("1step")),
         _growing(
-            when=surgery.Every("1step"),
+            trigger=surgery.Every("1step"),
             until=surgery.StopWithoutImprovement(monitor="loss"),
         ),
     ),
     "max_params": (_growing(), _growing(max_params=1)),
     "max_macs": (_growing(), _growing(max_macs=1)),
-    "final": (
-        _growing(actions=_TWO, when=surgery.Every(3)),
-        _growing(actions=_TWO, when=surgery.Every(3), final=0.5),
+    "end": (
+        _growing(actions=_TWO, trigger=surgery.Every(3)),
+        _growing(actions=_TWO, trigger=surgery.Every(3), end=0.5),
     ),
-    "data": (
+    "calibration_data": (
         _gradmax(lambda case: (case.x, _targets(case))),
         _gradmax(lambda case: (-case.x, _targets(case))),
     ),
-    "preserve_tolerance": (
+    "tolerance": (
         _growing(new_units="net2net"),
-        _growing(new_units="net2net", preserve_tolerance=1e-12),
+        _growing(new_units="net2net", tolerance=1e-12),
     ),
     "on_violation": (
-        _growing(new_units="net2net", preserve_tolerance=1e-12),
+        _growing(new_units="net2net", tolerance=1e-12),
         # Raises in `fit`: the test must take that for another outcome.
         _growing(
             new_units="net2net",
-            preserve_tolerance=1e-12,
+            tolerance=1e-12,
             on_violation="raise",
         ),
     ),

@@ -34,7 +34,7 @@ def _widen(**changed: Any) -> Call:
 
 def _deepen(**changed: Any) -> Call:
     def call(model, folder):
-        surgery.deepen(model, **{"after": model.layers[0], **changed})
+        surgery.deepen(model, **{"layer": model.layers[0], **changed})
 
     return call
 
@@ -100,22 +100,20 @@ FUNCTIONS = (
             "new_units": _widen(new_units="even"),
             "round_to": _widen(round_to=0),
             "kind": _widen(kind="heads"),
-            "data": _widen(new_units="gradmax"),
+            "calibration_data": _widen(new_units="gradmax"),
             "seed": _widen(seed="one"),
         },
         free=("dry_run",),
     ),
     FunctionSetting(
         piece="surgery.deepen",
-        layers=("after",),
+        layers=("layer",),
         call=_deepen(),
         is_pruned=False,
         changes=True,
         bad={
-            "model": lambda model, folder: surgery.deepen(
-                NOT_A_MODEL, after="a"
-            ),
-            "after": _deepen(after="missing"),
+            "model": lambda model, folder: surgery.deepen(NOT_A_MODEL, "a"),
+            "layer": _deepen(layer="missing"),
             "copies": _deepen(copies=0),
             "init": _deepen(init="zero"),
             "block": _deepen(block=3),
@@ -152,7 +150,7 @@ FUNCTIONS = (
         call=lambda model, folder: surgery.snapshot(model).inference[0].shape,
         bad={
             "model": lambda model, folder: surgery.snapshot(NOT_A_MODEL),
-            "data": lambda model, folder: surgery.snapshot(
+            "x": lambda model, folder: surgery.snapshot(
                 model, np.zeros((0, 8))
             ),
         },
@@ -167,7 +165,7 @@ FUNCTIONS = (
             "after": lambda model, folder: surgery.check_preserved(
                 surgery.snapshot(model), NOT_A_MODEL
             ),
-            "data": lambda model, folder: surgery.check_preserved(
+            "x": lambda model, folder: surgery.check_preserved(
                 model, model, np.zeros((0, 8))
             ),
             "tolerance": lambda model, folder: surgery.check_preserved(
@@ -182,8 +180,8 @@ FUNCTIONS = (
         changes=True,
         bad={
             "model": lambda model, folder: surgery.replay(NOT_A_MODEL, []),
-            "journal": lambda model, folder: surgery.replay(
-                model, [{"verb": "explode"}]
+            "edits": lambda model, folder: surgery.replay(
+                model, [{"operation": "explode"}]
             ),
         },
     ),

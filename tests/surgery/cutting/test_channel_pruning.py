@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.surgery import ChannelGraph, Size
+from keras_netopt.surgery import ChannelGraph, ModelSize
 from keras_netopt.surgery.cutting.channel_pruning import prune_channels
 from keras_netopt.surgery.cutting.recalibrate import recalibrate
 from keras_netopt.training import NoEffectWarning
@@ -61,14 +61,14 @@ def test_uniform_cuts_each_set_within_one_unit(ratio):
 @pytest.mark.parametrize("target", ["macs", "params"])
 def test_cost_targets_are_met_within_two_percent(allocation, target):
     model = make()
-    before = Size.of(model)
+    before = ModelSize.of(model)
     report = prune_channels(
         model, 0.4, target=target, allocation=allocation, min_channels=4
     )
-    share = getattr(Size.of(model), target) / getattr(before, target)
+    share = getattr(ModelSize.of(model), target) / getattr(before, target)
 
     assert 0.58 <= share <= 0.6
-    assert report.after == Size.of(model)
+    assert report.after == ModelSize.of(model)
 
 
 @pytest.mark.parametrize("allocation", ["global", "isomorphic"])
@@ -170,11 +170,11 @@ def _heads(model, **options):
 
 def test_latency_is_bisected_with_few_measurements():
     model, seen = make(), []
-    macs = Size.of(model).macs
+    macs = ModelSize.of(model).macs
 
     def meter(copy):
         assert copy is not model
-        seen.append(Size.of(copy).macs)
+        seen.append(ModelSize.of(copy).macs)
         return 1.0 + seen[-1] / macs
 
     report = prune_channels(
@@ -183,7 +183,7 @@ def test_latency_is_bisected_with_few_measurements():
 
     assert seen[0] == macs
     assert len(seen) <= 8
-    assert 0.3 <= Size.of(model).macs / macs <= 0.4
+    assert 0.3 <= ModelSize.of(model).macs / macs <= 0.4
     assert any(f"measured {len(seen)} times" in note for note in report.notes)
 
 

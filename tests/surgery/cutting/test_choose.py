@@ -13,7 +13,7 @@ from keras_netopt.surgery.cutting.choose import (
 
 
 def blocks(*sizes, **options):
-    """Blocks of these sizes over consecutive classes."""
+    """Blocks of these sizes over consecutive groups."""
     starts = np.cumsum([0, *sizes])
     return [
         ChannelBlock(f"b{k}", np.arange(a, b), **options)

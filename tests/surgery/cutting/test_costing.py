@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.surgery import ChannelGraph, Size, remove
+from keras_netopt.surgery import ChannelGraph, ModelSize, remove
 from keras_netopt.surgery.cutting.costing import Costing
 
 L = keras.layers
@@ -49,14 +49,14 @@ def _nested():
 def test_predicted_costs_are_those_of_the_cut_model(build):
     model = build()
     graph = ChannelGraph(model)
-    costing, kept = Costing(graph), np.ones(graph.class_count, bool)
-    whole = Size.of(model)
+    costing, kept = Costing(graph), np.ones(graph.group_count, bool)
+    whole = ModelSize.of(model)
     assert costing.params(kept) == whole.params
     assert costing.macs(kept) == pytest.approx(whole.macs)
 
     kept[graph.units("cut")[[1, 4, 5]]] = False
     remove(model, {"cut": [1, 4, 5]})
-    after = Size.of(model)
+    after = ModelSize.of(model)
 
     assert after.macs < 0.9 * whole.macs
     assert costing.params(kept) == after.params

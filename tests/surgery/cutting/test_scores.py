@@ -134,7 +134,7 @@ def test_relative_scores_have_mean_one_in_each_set(net):
 def test_negative_scores_keep_their_order():
     model = keras.Sequential([keras.Input((2,)), L.Dense(3)])
     graph = ChannelGraph(model)
-    raw = -np.arange(graph.class_count, dtype=float)
+    raw = -np.arange(graph.group_count, dtype=float)
 
     order = np.argsort(relative(graph, raw)[graph.units(model.layers[0])])
     assert order.tolist() == [2, 1, 0]

@@ -17,7 +17,7 @@ from keras_netopt.surgery.growing.deepen import deepen
 from keras_netopt.training import slots
 
 EDITS = {
-    "deepen": lambda model: deepen(model, after="hidden"),
+    "deepen": lambda model: deepen(model, "hidden"),
     "widen": lambda model: surgery.widen(model, "hidden", to=16),
     "remove": lambda model: surgery.remove(model, {"hidden": [0, 5]}),
 }

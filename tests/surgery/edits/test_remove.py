@@ -140,7 +140,7 @@ def test_a_failure_half_way_leaves_the_model_as_it_was(
         ({"inner": [5]}, r"units 0 to 4 of layer 'inner'. Received: \[5\]$"),
         ({"inner": [-1]}, r"Received: \[-1\]$"),
         ({"iner": [0]}, "the nearest names are 'inner'"),
-        ({"out": [0]}, "^Units of layer 'out' can't be removed: reaches"),
+        ({"out": [0]}, "^Units of layer 'out' cannot be removed: reaches"),
         ({"inner": [0, 1, 2, 3, 4]}, "'inner' would lose all of its 5 units"),
         ({"norm": [0]}, "'norm' makes no units of its own"),
     ],

@@ -25,26 +25,26 @@ class Cutter(StructureCallback):
         self._stepped = False
         self.losses = []
 
-    def decide(self, epoch, logs):
+    def plan_edits(self, epoch, logs):
         self.losses.append(logs["loss"])
         self._pending = epoch in self.epochs
 
-    def is_due(self):
+    def has_due_edits(self):
         late = self.step is not None and self._progress.step >= self.step
         return self._pending or (late and not self._stepped)
 
-    def due(self):
+    def due_edits(self):
         if not self._pending:
             self._stepped = True
         self._pending = False
         return [lambda model: surgery.remove(model, {self.layer: [0]})]
 
     def get_state(self):
-        facts = super().get_state()
-        return {**facts, "pending": self._pending, "stepped": self._stepped}
+        state = super().get_state()
+        return {**state, "pending": self._pending, "stepped": self._stepped}
 
-    def resume(self, facts):
-        self._pending, self._stepped = facts["pending"], facts["stepped"]
+    def set_state(self, state):
+        self._pending, self._stepped = state["pending"], state["stepped"]
 
 
 class Crash(keras.callbacks.Callback):
@@ -185,7 +185,7 @@ def test_a_second_fit_starts_anew_on_what_is_left(fit):
 
 def test_what_was_trained_is_counted_at_every_size(fit, residual):
     model, cutter = residual(), Cutter(epochs=[0])
-    before = surgery.Size.of(model).macs
+    before = surgery.ModelSize.of(model).macs
     fit([cutter], model, epochs=2, validation_split=1 / 3)
-    after = surgery.Size.of(model).macs
+    after = surgery.ModelSize.of(model).macs
     assert cutter.spent() == 3 * 32 * (before + after)

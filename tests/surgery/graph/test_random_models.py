@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.surgery.edits.edit import apply, read
-from keras_netopt.surgery.edits.plan import EditPlan
-from keras_netopt.surgery.graph.channel_graph import IN, ChannelGraph
+from keras_netopt.surgery.edits.apply_plan import apply_plan, to_numpy
+from keras_netopt.surgery.edits.edit_plan import EditPlan
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.coupled_axis import IN
 from keras_netopt.training.gradients import compute_gradients
 
 layers = keras.layers
@@ -46,18 +47,18 @@ def random_model(rng):
     model = keras.Model(inputs, layers.Dense(3)(x))
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True))
     for variable in model.weights:  # Zeros and ones would hide faults.
-        value = read(variable)
+        value = to_numpy(variable)
         noise = np.abs(rng.normal(0.3, 0.2, value.shape))
-        is_flat = value.ndim == 1
-        variable.assign(value + noise if is_flat else value)
+        is_uniform = value.ndim == 1
+        variable.assign(value + noise if is_uniform else value)
     return model
 
 
 def random_copies(graph, rng):
     """0 to 3 copies a class; every layer keeps one, what is fixed stays."""
-    copies = rng.choice([0, 1, 2, 3], graph.class_count, p=[0.2, 0.4, 0.2, 0.2])
-    copies[list(graph.reasons)] = 1
-    rigid = list(graph.rigid)
+    copies = rng.choice([0, 1, 2, 3], graph.group_count, p=[0.2, 0.4, 0.2, 0.2])
+    copies[list(graph.protected)] = 1
+    rigid = list(graph.not_replicable)
     copies[rigid] = np.minimum(copies[rigid], 1)
     for layer in graph.producers:
         own = graph.units(layer)
@@ -67,12 +68,12 @@ def random_copies(graph, rng):
 
 
 def zero_what_is_read(graph, copies):
-    for binding in graph.bindings:
-        if binding.role == IN:
-            gone = copies[graph.class_of[binding.ids]] == 0
-            value = read(binding.variable)
-            np.moveaxis(value, binding.axis, 0)[gone] = 0
-            binding.variable.assign(value)
+    for coupled_axis in graph.coupled_axes:
+        if coupled_axis.role == IN:
+            gone = copies[graph.group_of[coupled_axis.ids]] == 0
+            value = to_numpy(coupled_axis.variable)
+            np.moveaxis(value, coupled_axis.axis, 0)[gone] = 0
+            coupled_axis.variable.assign(value)
 
 
 def outputs(model, x):
@@ -100,7 +101,7 @@ def test_random_edits_preserve_and_survive(seed, tmp_path):
     before = outputs(model, x)
     objects = [id(v) for v in model.weights]
 
-    apply(model, graph, EditPlan(graph, copies))
+    apply_plan(model, graph, EditPlan(graph, copies))
 
     after = outputs(model, x)
     assert np.std(before, axis=0).max() > 1e-3
@@ -158,8 +159,8 @@ def test_the_gradient_of_the_grown_model_is_the_mapped_one(build, even):
     )
     y = rng.integers(0, 3, 16)
     graph = ChannelGraph(model)
-    fixed = {*graph.reasons, *graph.rigid, *graph.normed}
-    copies = rng.choice([1, 2, 3], graph.class_count)
+    fixed = {*graph.protected, *graph.not_replicable, *graph.normalized_by}
+    copies = rng.choice([1, 2, 3], graph.group_count)
     copies[list(fixed)] = 1
     assert (copies > 1).sum() > 5
     shares = {}
@@ -171,7 +172,7 @@ def test_the_gradient_of_the_grown_model_is_the_mapped_one(build, even):
     before = compute_gradients(model, x, y)
 
     plan = EditPlan(graph, copies, shares=shares)
-    apply(model, graph, plan)
+    apply_plan(model, graph, plan)
 
     after = compute_gradients(model, x, y)
     largest = max(np.abs(g).max() for g in after)

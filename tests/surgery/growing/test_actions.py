@@ -1,11 +1,12 @@
-"""Actions are plain data; what they do is tested with the verbs."""
+"""Actions are plain data; what they do is tested with the operations."""
 
 import json
 
 import keras
 import pytest
 
-from keras_netopt.surgery.growing.actions import Deepen, Widen, new_width
+from keras_netopt.surgery.growing.actions import Deepen, Widen
+from keras_netopt.surgery.growing.target_width import target_width
 
 
 @pytest.mark.parametrize(
@@ -20,9 +21,9 @@ from keras_netopt.surgery.growing.actions import Deepen, Widen, new_width
         ({"add": 6, "round_to": 8}, 16),
     ],
 )
-def test_new_width(arguments, width):
+def test_target_width(arguments, width):
     whole = {"to": None, "factor": None, "add": None, **arguments}
-    assert new_width(10, **whole) == width
+    assert target_width(10, **whole) == width
 
 
 @pytest.mark.parametrize(
@@ -87,10 +88,12 @@ def test_a_layer_object_is_saved_by_its_name():
 
 def test_what_preserves_the_outputs():
     widen = Widen("h", add=1)
-    assert widen.preserves("zero") and not widen.preserves("random")
+    assert widen.preserves_outputs("zero") and not widen.preserves_outputs(
+        "random"
+    )
     kept = [
         init
         for init in ("residual_zero", "identity", "copy", "gaussian")
-        if Deepen("h", init=init).preserves("random")
+        if Deepen("h", init=init).preserves_outputs("random")
     ]
     assert kept == ["residual_zero", "identity"]

@@ -23,26 +23,26 @@ layers = keras.layers
 
 @keras.saving.register_keras_serializable("test_deepen")
 def squeeze(x):
-    """An example of a block of one's own, with ops beside layers."""
+    """An example of a block with ops and layers."""
     h = layers.Dense(2, activation="gelu", name="in")(x)
     return x + layers.Dense(x.shape[-1], kernel_initializer="zeros")(h)
 
 
-def test_a_block_of_ones_own(tmp_path):
+def test_a_block_function(tmp_path):
     model = cnn()
     x, _ = data(model)
     before = surgery.snapshot(model, x)
-    report = deepen(model, after="conv", block=squeeze, copies=2)
+    report = deepen(model, "conv", block=squeeze, copies=2)
 
     assert report.inserted == ("conv_deeper1", "conv_deeper2")
-    assert report.event["block"] == "test_deepen>squeeze"
+    assert report.edit["block"] == "test_deepen>squeeze"
     assert report.notes == (
-        "the block is your own: whether the outputs stay is up to it",
+        "the `block` function decides whether the outputs are preserved",
     )
     assert_preserved(before, model)
     assert_like_reloaded(model, tmp_path)
     again = cnn()
-    assert surgery.replay(again, [json.loads(json.dumps(report.event))]) == 1
+    assert surgery.replay(again, [json.loads(json.dumps(report.edit))]) == 1
     assert [w.shape for w in again.get_weights()] == [
         w.shape for w in model.get_weights()
     ]
@@ -55,7 +55,7 @@ def test_a_block_of_ones_own(tmp_path):
         (lambda x: 3, "and returns the result. Received: 3"),
         (
             lambda x: layers.Dense(3)(x),
-            r"must return a tensor like the one it takes: shape \(None, 10\), "
+            r"must return a tensor like its input: shape \(None, 10\), "
             r"float32. Received: shape \(None, 3\), float32",
         ),
         ("nowhere", "or a name registered with"),
@@ -64,7 +64,7 @@ def test_a_block_of_ones_own(tmp_path):
 def test_unfit_blocks_are_refused(block, text):
     model = mlp()
     with pytest.raises(ValueError, match=text):
-        deepen(model, after="hidden", block=block)
+        deepen(model, "hidden", block=block)
     assert len(model.layers) == 3
 
 
@@ -78,12 +78,12 @@ def test_unfit_blocks_are_refused(block, text):
 def test_a_block_can_be_widened_and_cut(build, inner, outer, tmp_path):
     model = build()
     x, y = data(model)
-    deepen(model, after=outer)
+    deepen(model, outer)
     model.fit(x, y, batch_size=16, verbose=0)
     before = surgery.snapshot(model, x)
     surgery.widen(model, inner, factor=2)
     surgery.widen(model, outer, add=3, new_units="net2net")
-    deepen(model, after=inner)
+    deepen(model, inner)
     assert_preserved(before, model, 1e-5)
     surgery.remove(model, {inner: [0, 1], outer: [2]})
     model.fit(x, y, batch_size=16, verbose=0)
@@ -93,21 +93,21 @@ def test_a_block_can_be_widened_and_cut(build, inner, outer, tmp_path):
 def test_bad_arguments_are_refused():
     model = mlp()
     with pytest.raises(ValueError, match="`copies` must be an integer of at"):
-        deepen(model, after="hidden", copies=0)
+        deepen(model, "hidden", copies=0)
     with pytest.raises(TypeError, match="`copies` must be an integer"):
-        deepen(model, after="hidden", copies=1.5)
+        deepen(model, "hidden", copies=1.5)
     with pytest.raises(
         ValueError, match="`init` must be one of 'residual_zero'"
     ):
-        deepen(model, after="hidden", init="zeros")
+        deepen(model, "hidden", init="zeros")
     with pytest.raises(TypeError, match="`block` must be a function from"):
-        deepen(model, after="hidden", block=3)
-    with pytest.raises(ValueError, match="Leave one of the two out"):
-        deepen(model, after="hidden", block=squeeze, init="copy")
+        deepen(model, "hidden", block=3)
+    with pytest.raises(ValueError, match="Omit one of the two"):
+        deepen(model, "hidden", block=squeeze, init="copy")
     with pytest.raises(ValueError, match="There is no layer 'hiden'"):
-        deepen(model, after="hiden")
+        deepen(model, "hiden")
     with pytest.raises(ValueError, match="is not part of the model"):
-        deepen(model, after=layers.Dense(3))
+        deepen(model, layers.Dense(3))
 
 
 @pytest.mark.parametrize("after", ["logits", "probs", "scores", "flat", "map"])
@@ -127,23 +127,23 @@ def test_what_makes_the_answers_is_refused(after):
         ],
     )
     with pytest.raises(ValueError) as caught:
-        deepen(model, after=after)
+        deepen(model, after)
     assert str(caught.value) == (
-        f"Layer '{after}' makes an output of the model '{model.name}': a block "
-        "behind it would work on the model's answers. Name a layer before it. "
-        f"Received: after='{after}'"
+        f"Layer '{after}' makes an output of the model '{model.name}': no "
+        "block can be inserted after it. Name a layer before it. "
+        f"Received: layer='{after}'"
     )
-    deepen(model, after="stem")
+    deepen(model, "stem")
 
 
 def test_the_end_of_a_nested_model_is_an_answer_only_at_the_end():
     model = nested()
-    deepen(model, after="enc/last")
+    deepen(model, "enc/last")
     source = keras.Input((8,))
     inner = keras.Sequential([keras.Input((8,)), layers.Dense(3, name="fc")])
     model = keras.Model(source, layers.Softmax()(inner(source)))
     with pytest.raises(ValueError, match="^Layer '.*/fc' makes an output"):
-        deepen(model, after="fc")
+        deepen(model, "fc")
 
 
 def test_features_that_are_pooled_into_the_output_may_get_a_block():
@@ -151,7 +151,7 @@ def test_features_that_are_pooled_into_the_output_may_get_a_block():
     x = layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
     before = surgery.snapshot(model)
-    deepen(model, after="conv")
+    deepen(model, "conv")
     assert_preserved(before, model, 0.0)
 
 
@@ -163,13 +163,13 @@ def test_places_without_a_block_are_refused():
     x, *_ = layers.LSTM(4, return_state=True, name="lstm")(x)
     model = keras.Model(inputs, layers.Dense(2)(x))
     for after, text in {
-        "shared": "^Layer 'shared' is called 2 times, so it is not clear ",
+        "shared": "^Layer 'shared' is called 2 times, so the position of ",
         "inner": "^Layer '.*inner' lies inside another layer, where no block ",
-        "lstm": "^Layer 'lstm' has 3 outputs; no block can stand behind it. ",
-        "source": "^Layer 'source' is an input; no block can stand behind it. ",
+        "lstm": "^Layer 'lstm' has 3 outputs; no block can be inserted after ",
+        "source": "^Layer 'source' is an input; no block can be inserted after it",
     }.items():
         with pytest.raises(ValueError, match=text):
-            deepen(model, after=after)
+            deepen(model, after)
 
 
 def test_models_without_a_graph_and_ftrl_are_refused():
@@ -178,12 +178,12 @@ def test_models_without_a_graph_and_ftrl_are_refused():
             return x
 
     with pytest.raises(ValueError, match="is subclassed"):
-        deepen(Own(), after="x")
+        deepen(Own(), "x")
     with pytest.raises(ValueError, match="trained with Ftrl can't be edited"):
-        deepen(mlp(optimizer="ftrl"), after="hidden")
+        deepen(mlp(optimizer="ftrl"), "hidden")
     model = mlp(optimizer="adafactor")
     with pytest.raises(ValueError, match='deepen with init="identity", or'):
-        deepen(model, after="hidden")
+        deepen(model, "hidden")
 
 
 def test_a_mask_passes_through():
@@ -197,7 +197,7 @@ def test_a_mask_passes_through():
     unmasked = answers(model, np.where(tokens == 0, 8, tokens))
     assert np.abs(unmasked - before.inference[0]).max() > 1e-4
     for after in ("emb", "dense"):
-        deepen(model, after=after)
+        deepen(model, after)
     assert_preserved(before, model)
 
 
@@ -213,13 +213,13 @@ def test_a_mask_in_a_sequential_model_is_refused():
         ]
     )
     with pytest.raises(ValueError) as caught:
-        deepen(model, after="dense")
+        deepen(model, "dense")
     assert str(caught.value) == (
-        "A block with a way around it can't stand in the Sequential model "
-        f"'{model.name}' where a mask passes. Build it as `keras.Model(inputs, "
+        "A residual block cannot be inserted at a tensor with a mask in the "
+        f"Sequential model '{model.name}'. Build it as `keras.Model(inputs, "
         "outputs)`. Received: a tensor with a mask"
     )
     tokens = np.array([[1, 2, 3, 0, 0], [4, 5, 0, 0, 0]])
     before = surgery.snapshot(model, tokens)
-    deepen(model, after="dense", init="identity")
+    deepen(model, "dense", init="identity")
     assert_preserved(before, model)

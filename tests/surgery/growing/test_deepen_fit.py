@@ -131,8 +131,8 @@ def test_training_goes_on_under_other_optimizers(name, tmp_path):
     x, y = data(model)
     model.optimizer.build(model.trainable_variables)
     init = "identity" if name == "Adafactor" else "residual_zero"
-    deepen(model, after="hidden", init=init)
-    deepen(model, after="second", init=init, copies=2)
+    deepen(model, "hidden", init=init)
+    deepen(model, "second", init=init, copies=2)
     history = model.fit(x, y, batch_size=16, epochs=7, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     assert all(np.isfinite(w).all() for w in model.get_weights())
@@ -144,7 +144,7 @@ def test_torch_sees_the_parameters_that_the_model_has_now():
     model = nested()
     x, y = data(model)
     model.fit(x, y, verbose=0)
-    deepen(model, after="enc/fc")
+    deepen(model, "enc/fc")
     surgery.widen(model, "enc/fc", factor=2)
     mine = {id(v.value) for v in model.trainable_variables}
     assert {id(p) for p in model.parameters() if p.requires_grad} == mine
@@ -155,8 +155,8 @@ def test_a_deepened_model_exports(tmp_path):
     import tensorflow as tf
 
     model = nested()
-    deepen(model, after="head/fc")
-    deepen(model, after="enc/fc", init="identity")
+    deepen(model, "head/fc")
+    deepen(model, "enc/fc", init="identity")
     x, _ = data(model)
     model.export(tmp_path / "saved", verbose=False)
     served = tf.saved_model.load(tmp_path / "saved")

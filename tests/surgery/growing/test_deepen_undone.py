@@ -17,7 +17,10 @@ from surgery.growing.deepen_nets import (
 
 from keras_netopt import surgery
 from keras_netopt.surgery.growing.deepen import deepen
-from keras_netopt.surgery.growing.insert import insert, places
+from keras_netopt.surgery.growing.insert_block import (
+    insert_block,
+    insertion_points,
+)
 from keras_netopt.training import slots
 
 layers = keras.layers
@@ -26,8 +29,8 @@ layers = keras.layers
 def test_names_count_on(tmp_path):
     model = mlp()
     for _ in range(2):
-        deepen(model, after="hidden")
-    deepen(model, after="hidden", copies=2)
+        deepen(model, "hidden")
+    deepen(model, "hidden", copies=2)
     names = [layer.name for layer in model.layers]
 
     assert names == [
@@ -45,22 +48,22 @@ def test_a_dry_run_changes_nothing():
     x, y = data(model)
     model.fit(x, y, verbose=0)
     weights, names = model.get_weights(), [v.path for v in model.variables]
-    dry = deepen(model, after="conv", copies=2, dry_run=True)
+    dry = deepen(model, "conv", copies=2, dry_run=True)
 
     assert dry.dry_run and [v.path for v in model.variables] == names
     for one, two in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
-    real = deepen(model, after="conv", copies=2)
+    real = deepen(model, "conv", copies=2)
     assert (dry.before, dry.after) == (real.before, real.after)
-    assert dry.inserted == real.inserted and dry.event == real.event
+    assert dry.inserted == real.inserted and dry.edit == real.edit
 
 
 def test_replay_leads_to_the_same_model():
     model = nested()
     events = [
-        deepen(model, after="head/fc", copies=2).event,
-        deepen(model, after="enc", init="gaussian", seed=3).event,
-        deepen(model, after="head/fc_deeper2/fc_deeper2_first").event,
+        deepen(model, "head/fc", copies=2).edit,
+        deepen(model, "enc", init="gaussian", seed=3).edit,
+        deepen(model, "head/fc_deeper2/fc_deeper2_first").edit,
     ]
     again = nested()
     assert surgery.replay(again, json.loads(json.dumps(events))) == 3
@@ -88,7 +91,7 @@ def test_an_edit_that_fails_leaves_the_model_as_it_was(monkeypatch):
 
     monkeypatch.setattr("keras_netopt.training.slots.restore_slots", fail)
     with pytest.raises(Fails):
-        deepen(model, after="conv", copies=2)
+        deepen(model, "conv", copies=2)
 
     assert structure(model) == graph
     assert surgery.check_preserved(before, model).max_abs == 0.0
@@ -109,7 +112,7 @@ def structure(model):
             [layer.name for layer in model._layers],
             [
                 [len(node.operation._outbound_nodes), node.operation.name]
-                for place in places(model)
+                for place in insertion_points(model)
                 for node in [place.node]
             ],
         ],
@@ -121,10 +124,10 @@ def structure(model):
 def test_an_insertion_can_be_taken_back(build):
     model = build()
     graph = structure(model)
-    for place in list(places(model)):
+    for place in list(insertion_points(model)):
         if place.node.is_input or place.is_output():
             continue
-        added, undo = insert(place, layers.Activation("tanh", name="new"))
+        added, undo = insert_block(place, layers.Activation("tanh", name="new"))
         assert [one.name for one in added] == ["new"]
         assert structure(model) != graph
         (new,) = added
@@ -149,7 +152,7 @@ def test_the_best_weights_of_early_stopping_can_be_carried_over():
     best = answers(model, x)
     model.set_weights([w - 0.3 for w in kept])
     with editing(model) as record:
-        deepen(model, after="hidden")
+        deepen(model, "hidden")
     (change,) = record.changes
     model.set_weights(change.map_weights(kept))
     np.testing.assert_allclose(answers(model, x), best, atol=1e-6)

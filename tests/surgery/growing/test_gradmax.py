@@ -3,10 +3,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_netopt.surgery.edits.preserve import check_preserved, snapshot
+from keras_netopt.surgery.edits.output_difference import (
+    check_preserved,
+    snapshot,
+)
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.growing import gradmax
-from keras_netopt.surgery.growing.sample import Sample
+from keras_netopt.surgery.growing.calibration_batch import CalibrationBatch
 from keras_netopt.surgery.growing.widen import widen
 from keras_netopt.training.gradients import compute_gradients
 
@@ -51,7 +54,7 @@ def _sample(model, count=32):
     rng = np.random.default_rng(1)
     shape = model.inputs[0].shape[1:]
     x = rng.normal(size=(count, *shape)).astype("float32")
-    return Sample(x, rng.integers(0, 3, count).astype("int32"))
+    return CalibrationBatch(x, rng.integers(0, 3, count).astype("int32"))
 
 
 def _new(model):
@@ -70,7 +73,7 @@ def test_the_bypass_gradient_is_that_of_a_product():
     model = _compiled(lambda: _mlp("linear"))
     sample = _sample(model)
     # Sum of input times delta; of ones it is the gradient of the bias.
-    ones = Sample(np.ones_like(sample.x), sample.y)
+    ones = CalibrationBatch(np.ones_like(sample.x), sample.y)
     found = gradmax.bypass_gradient(
         model, model.get_layer("target"), model.get_layer("reader"), ones
     )
@@ -97,7 +100,9 @@ def test_the_gradient_of_new_units_is_the_largest_one(make):
     model = _compiled(make)
     sample = _sample(model)
     before = snapshot(model, sample.x)
-    report = widen(model, "target", add=2, new_units="gradmax", data=sample)
+    report = widen(
+        model, "target", add=2, new_units="gradmax", calibration_data=sample
+    )
     assert check_preserved(before, model).verdict == "exact"
     assert not report.notes and _new(model).sum() == 2
     best = np.linalg.norm(_incoming_gradient(model, sample))
@@ -133,7 +138,7 @@ def test_the_gradient_of_new_filters_is_the_singular_value(make):
     matrix = gradmax._as_matrix(
         found, model.get_layer("target"), model.get_layer("reader")
     )
-    widen(model, "target", add=1, new_units="gradmax", data=sample)
+    widen(model, "target", add=1, new_units="gradmax", calibration_data=sample)
     rows = np.moveaxis(model.get_layer("reader").get_weights()[0], -2, 0)
     row = rows[_new(model)].reshape(-1)
     expected = matrix @ row
@@ -148,7 +153,7 @@ def test_new_units_get_a_gradient_whatever_the_activation(activation):
     model = _compiled(lambda: _mlp(activation))
     sample = _sample(model)
     before = snapshot(model, sample.x)
-    widen(model, "target", add=2, new_units="gradmax", data=sample)
+    widen(model, "target", add=2, new_units="gradmax", calibration_data=sample)
     assert check_preserved(before, model).verdict == "exact"
     assert np.abs(_incoming_gradient(model, sample)).max() > 1e-4
     bias = model.get_layer("target").get_weights()[1][_new(model)]
@@ -161,7 +166,7 @@ def test_the_readers_bias_makes_up_for_the_bias_of_new_units():
     sample = _sample(model)
     old = model.get_layer("reader").get_weights()[1]
     before = snapshot(model, sample.x)
-    widen(model, "target", add=2, new_units="gradmax", data=sample)
+    widen(model, "target", add=2, new_units="gradmax", calibration_data=sample)
     kernel, bias = model.get_layer("reader").get_weights()
     rows = kernel[_new(model)]
     np.testing.assert_allclose(bias, old - 0.5 * rows.sum(axis=0), atol=1e-6)
@@ -171,7 +176,9 @@ def test_the_readers_bias_makes_up_for_the_bias_of_new_units():
 def test_more_units_than_directions_begin_silent():
     model = _compiled(_mlp)
     sample = _sample(model)
-    report = widen(model, "target", add=8, new_units="gradmax", data=sample)
+    report = widen(
+        model, "target", add=8, new_units="gradmax", calibration_data=sample
+    )
     assert report.notes == (
         "the gradient has 6 directions: 2 of 8 new units begin without "
         "outgoing weights",
@@ -230,12 +237,12 @@ def _sigmoid_at_the_border():
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (_no_bias, "'target' has no bias to get past the activation"),
-        (_reader_without_bias, "has no bias to make up for new units"),
-        (_norm_between, "several layers make, change or read the units"),
-        (_pooling_between, "more than an activation lies between"),
+        (_no_bias, "'target' has no bias to move past the activation"),
+        (_reader_without_bias, "has no bias to compensate for new units"),
+        (_norm_between, "several layers make, change or consume the units"),
+        (_pooling_between, "more than an activation is between"),
         (_conv_then_dense, "are not two dense layers or two convolutions"),
-        (_two_readers, "several layers make, change or read the units"),
+        (_two_readers, "several layers make, change or consume the units"),
         (_sigmoid_at_the_border, "the activation is not 0 at 0"),
     ],
 )
@@ -243,25 +250,35 @@ def test_elsewhere_silent_units_are_taken_and_it_is_said(make, reason):
     model = _compiled(make)
     sample = _sample(model)
     before = snapshot(model, sample.x)
-    report = widen(model, "target", add=2, new_units="gradmax", data=sample)
+    report = widen(
+        model, "target", add=2, new_units="gradmax", calibration_data=sample
+    )
     assert check_preserved(before, model).verdict == "exact"
     (note,) = report.notes
     assert note.startswith("new_units='zero' was taken for 'gradmax'")
     assert reason in note
-    assert gradmax.find_pair(ChannelGraph(model), "target").reason in note
+    assert gradmax.find_layer_pair(ChannelGraph(model), "target").reason in note
 
 
 @pytest.mark.parametrize("data", [None, np.zeros((4, 7), "float32")])
 def test_data_must_have_targets(data):
     model = _compiled(_mlp)
-    with pytest.raises(ValueError, match=r"pass data=\(x, y\)"):
-        widen(model, "target", add=2, new_units="gradmax", data=data)
+    with pytest.raises(ValueError, match=r"pass calibration_data=\(x, y\)"):
+        widen(
+            model, "target", add=2, new_units="gradmax", calibration_data=data
+        )
 
 
 def test_a_model_without_a_loss_is_refused():
     model = _mlp()
     with pytest.raises(ValueError, match="compiled"):
-        widen(model, "target", add=2, new_units="gradmax", data=_sample(model))
+        widen(
+            model,
+            "target",
+            add=2,
+            new_units="gradmax",
+            calibration_data=_sample(model),
+        )
     assert model.get_layer("target").units == 5
 
 
@@ -269,7 +286,13 @@ def test_the_model_is_left_without_a_trace_of_the_bypass():
     model = _compiled(_mlp)
     reader = model.get_layer("reader")
     activation, count = reader.activation, len(model.variables)
-    widen(model, "target", add=2, new_units="gradmax", data=_sample(model))
+    widen(
+        model,
+        "target",
+        add=2,
+        new_units="gradmax",
+        calibration_data=_sample(model),
+    )
     assert reader.activation is activation
     assert "call" not in vars(model.get_layer("target"))
     assert len(model.variables) == count

@@ -14,37 +14,37 @@ from keras_netopt.surgery.growing.triggers import AtPoints, Every, Plateau
 RUN = RunLength(steps_per_epoch=10, epochs=12)
 
 
-def _run(agenda, values, name="val_accuracy", run=RUN):
+def _run(schedule, values, name="val_accuracy", run=RUN):
     """Goes through a fit; returns (epoch, numbers) of every growth."""
-    agenda.begin(run)
+    schedule.begin(run)
     found = []
     for epoch in range(run.epochs):
         for step in range(10 * epoch, 10 * epoch + 10):
-            if agenda.is_due(step):
-                taken = agenda.take(step, epoch)
+            if schedule.is_due(step):
+                taken = schedule.pop_due(step, epoch)
                 if taken:
                     found.append((epoch, taken))
         if epoch < len(values):
-            agenda.note(epoch + 1, {name: values[epoch]})
+            schedule.record_epoch(epoch + 1, {name: values[epoch]})
     return found
 
 
 def test_each_action_comes_once_in_order():
-    agenda = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.2)
-    assert _run(agenda, []) == [(2, [0]), (4, [1]), (6, [2])]
+    schedule = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.8)
+    assert _run(schedule, []) == [(2, [0]), (4, [1]), (6, [2])]
 
 
 def test_points_name_their_actions():
-    agenda = GrowthSchedule(
-        AtPoints({25: [1], "5ep": [0, 1]}), None, [True] * 2, 0.2
+    schedule = GrowthSchedule(
+        AtPoints({25: [1], "5ep": [0, 1]}), None, [True] * 2, 0.8
     )
-    assert _run(agenda, []) == [(2, [1]), (5, [0, 1])]
+    assert _run(schedule, []) == [(2, [1]), (5, [0, 1])]
 
 
 def test_a_plateau_asks_for_the_next_epoch():
     trigger = Plateau("val_loss", patience=2, cooldown=0)
-    agenda = GrowthSchedule(trigger, None, [True] * 9, 0.2)
-    assert _run(agenda, [1.0] * 12, "val_loss") == [
+    schedule = GrowthSchedule(trigger, None, [True] * 9, 0.8)
+    assert _run(schedule, [1.0] * 12, "val_loss") == [
         (3, [0]),
         (5, [1]),
         (7, [2]),
@@ -54,19 +54,19 @@ def test_a_plateau_asks_for_the_next_epoch():
 
 def test_nothing_grows_in_the_last_part():
     trigger = Plateau("val_loss", patience=1, cooldown=0)
-    agenda = GrowthSchedule(trigger, None, [True] * 99, 0.5)
-    epochs = [epoch for epoch, _ in _run(agenda, [1.0] * 12, "val_loss")]
+    schedule = GrowthSchedule(trigger, None, [True] * 99, 0.5)
+    epochs = [epoch for epoch, _ in _run(schedule, [1.0] * 12, "val_loss")]
     assert epochs == [2, 3, 4, 5, 6]
-    agenda = GrowthSchedule(Every("1ep"), None, [True] * 99, 0.0)
+    schedule = GrowthSchedule(Every("1ep"), None, [True] * 99, 1.0)
     # A growth after the last epoch would be in vain.
-    assert [e for e, _ in _run(agenda, [])] == list(range(1, 12))
+    assert [e for e, _ in _run(schedule, [])] == list(range(1, 12))
 
 
 def test_without_gain_stages_close_one_after_the_other():
     until = StopWithoutImprovement(min_delta=0.01, window="4ep")
-    agenda = GrowthSchedule(Every("1ep"), until, [True] * 3, 0.0)
+    schedule = GrowthSchedule(Every("1ep"), until, [True] * 3, 1.0)
     # From the fifth epoch on there is no gain over the last four.
-    found = _run(agenda, [0.5] * 12)
+    found = _run(schedule, [0.5] * 12)
     assert found == [
         (1, [0]),
         (2, [1]),
@@ -75,79 +75,79 @@ def test_without_gain_stages_close_one_after_the_other():
         (5, [1]),
         (6, [2]),
     ]
-    assert agenda.closed == (0, 1, 2)
+    assert schedule.closed == (0, 1, 2)
 
 
 def test_stages_take_turns_while_there_is_gain():
     until = StopWithoutImprovement(min_delta=0.01, window="2ep")
-    agenda = GrowthSchedule(Every("1ep"), until, [True] * 2, 0.0)
+    schedule = GrowthSchedule(Every("1ep"), until, [True] * 2, 1.0)
     rising = [0.1 * i for i in range(12)]
-    numbers = [n for _, taken in _run(agenda, rising) for n in taken]
+    numbers = [n for _, taken in _run(schedule, rising) for n in taken]
     assert numbers == [0, 1] * 5 + [0]
-    assert not agenda.closed
+    assert not schedule.closed
 
 
 def test_a_stage_with_a_fixed_width_closes_once_it_has_it():
-    agenda = GrowthSchedule(
-        Every("1ep"), StopWithoutImprovement(window="9ep"), [True, False], 0.0
+    schedule = GrowthSchedule(
+        Every("1ep"), StopWithoutImprovement(window="9ep"), [True, False], 1.0
     )
-    numbers = [n for _, taken in _run(agenda, []) for n in taken]
+    numbers = [n for _, taken in _run(schedule, []) for n in taken]
     assert numbers[:4] == [0, 1, 0, 0]
-    assert agenda.closed == (1,)
+    assert schedule.closed == (1,)
 
 
 def test_a_dropped_action_does_not_come_back():
-    agenda = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.2)
-    agenda.drop(1)
-    assert _run(agenda, []) == [(2, [0]), (4, [2])]
-    agenda = GrowthSchedule(AtPoints({"2ep": [0, 1]}), None, [True] * 2, 0.2)
-    agenda.drop(1)
-    assert _run(agenda, []) == [(2, [0])]
+    schedule = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.8)
+    schedule.close(1)
+    assert _run(schedule, []) == [(2, [0]), (4, [2])]
+    schedule = GrowthSchedule(AtPoints({"2ep": [0, 1]}), None, [True] * 2, 0.8)
+    schedule.close(1)
+    assert _run(schedule, []) == [(2, [0])]
 
 
 def test_what_is_done_stays_done_in_a_second_fit():
-    agenda = GrowthSchedule(AtPoints({"2ep": [0]}), None, [True], 0.2)
-    assert _run(agenda, []) == [(2, [0])]
-    assert _run(agenda, []) == []
+    schedule = GrowthSchedule(AtPoints({"2ep": [0]}), None, [True], 0.8)
+    assert _run(schedule, []) == [(2, [0])]
+    assert _run(schedule, []) == []
 
 
 def test_moments_before_the_begin_are_passed_over():
-    agenda = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.2)
-    agenda.begin(RUN)
-    assert agenda.skip(45) == 2
-    assert not agenda.is_due(59)
-    assert agenda.take(60, 6) == [0]
+    schedule = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.8)
+    schedule.begin(RUN)
+    assert schedule.skip_before(45) == 2
+    assert not schedule.is_due(59)
+    assert schedule.pop_due(60, 6) == [0]
 
 
 def test_training_stands_in_until_there_is_validation():
     trigger = Plateau("val_loss", patience=2, cooldown=0)
-    agenda = GrowthSchedule(trigger, None, [True], 0.0)
-    agenda.begin(RUN)
+    schedule = GrowthSchedule(trigger, None, [True], 1.0)
+    schedule.begin(RUN)
     for epoch in (1, 2):
-        agenda.note(epoch, {"loss": 0.1})
-    assert agenda.stand_ins == ("val_loss",)
-    assert not agenda.note(3, {"loss": 0.1, "val_loss": 1.0})
-    assert agenda.stand_ins == ()
+        schedule.record_epoch(epoch, {"loss": 0.1})
+    assert schedule.substituted == ("val_loss",)
+    assert not schedule.record_epoch(3, {"loss": 0.1, "val_loss": 1.0})
+    assert schedule.substituted == ()
     # The first value of validation is the first that counts.
-    assert not agenda.note(4, {"loss": 0.1, "val_loss": 1.0})
-    assert not agenda.note(5, {"loss": 0.1})
-    assert agenda.note(6, {"loss": 0.1, "val_loss": 1.0})
+    assert not schedule.record_epoch(4, {"loss": 0.1, "val_loss": 1.0})
+    assert not schedule.record_epoch(5, {"loss": 0.1})
+    assert schedule.record_epoch(6, {"loss": 0.1, "val_loss": 1.0})
 
 
 def test_missing_names_are_told():
-    agenda = GrowthSchedule(
-        Plateau("val_acc"), StopWithoutImprovement(), [True], 0.0
+    schedule = GrowthSchedule(
+        Plateau("val_acc"), StopWithoutImprovement(), [True], 1.0
     )
-    agenda.begin(RUN)
-    agenda.note(1, {"loss": 1.0, "acc": 0.5})
-    assert agenda.missing() == ("val_accuracy",)
+    schedule.begin(RUN)
+    schedule.record_epoch(1, {"loss": 1.0, "acc": 0.5})
+    assert schedule.missing_monitors() == ("val_accuracy",)
 
 
 def test_a_book_taken_up_goes_on_as_the_first_one():
     def make():
         until = StopWithoutImprovement(min_delta=0.01, window="3ep")
         trigger = Plateau("val_accuracy", patience=1, cooldown=1)
-        return GrowthSchedule(trigger, until, [True] * 3, 0.0)
+        return GrowthSchedule(trigger, until, [True] * 3, 1.0)
 
     whole = _run(make(), [0.5] * 12)
     first = make()
@@ -155,20 +155,20 @@ def test_a_book_taken_up_goes_on_as_the_first_one():
     found = []
     for epoch in range(12):
         if epoch == 7:
-            state = json.loads(json.dumps(first.state()))
+            state = json.loads(json.dumps(first.get_state()))
             first = make()
             first.begin(RUN)
-            first.load(state)
+            first.set_state(state)
         if first.is_due(10 * epoch):
-            taken = first.take(10 * epoch, epoch)
+            taken = first.pop_due(10 * epoch, epoch)
             found += [(epoch, taken)] if taken else []
-        first.note(epoch + 1, {"val_accuracy": 0.5})
+        first.record_epoch(epoch + 1, {"val_accuracy": 0.5})
     assert found == whole and len(whole) == 3
 
 
 def test_a_window_without_a_length_is_refused_at_the_begin():
-    agenda = GrowthSchedule(
-        Plateau(), StopWithoutImprovement(window=30), [True], 0.0
+    schedule = GrowthSchedule(
+        Plateau(), StopWithoutImprovement(window=30), [True], 1.0
     )
     with pytest.raises(ValueError, match="`window` needs the length"):
-        agenda.begin(RunLength(None, 5))
+        schedule.begin(RunLength(None, 5))

@@ -6,7 +6,7 @@ from keras_netopt.points import RunLength
 from keras_netopt.surgery.growing.stop_without_improvement import (
     StopWithoutImprovement,
 )
-from keras_netopt.surgery.growing.trigger_base import TrainingHistory
+from keras_netopt.surgery.growing.trigger import TrainingHistory
 
 RUN = RunLength(steps_per_epoch=10, epochs=20)
 
@@ -18,32 +18,32 @@ def _past(values, name="val_accuracy"):
 
 def test_no_gain_needs_a_whole_window_and_an_epoch_before_it():
     policy = StopWithoutImprovement(window="3ep")
-    assert not policy.met(_past([0.5] * 3))
-    assert policy.met(_past([0.5] * 4))
-    assert not policy.met(_past([]))
+    assert not policy.should_stop(_past([0.5] * 3))
+    assert policy.should_stop(_past([0.5] * 4))
+    assert not policy.should_stop(_past([]))
 
 
 def test_a_gain_of_min_delta_inside_the_window_keeps_on():
     policy = StopWithoutImprovement(min_delta=0.01, window="3ep")
-    assert not policy.met(_past([0.5, 0.5, 0.52, 0.5]))
-    assert policy.met(_past([0.5, 0.5, 0.505, 0.5]))
+    assert not policy.should_stop(_past([0.5, 0.5, 0.52, 0.5]))
+    assert policy.should_stop(_past([0.5, 0.5, 0.505, 0.5]))
     # The gain has left the window.
-    assert policy.met(_past([0.5, 0.52, 0.5, 0.5, 0.5]))
+    assert policy.should_stop(_past([0.5, 0.52, 0.5, 0.5, 0.5]))
 
 
 def test_small_gains_add_up_over_the_window():
     policy = StopWithoutImprovement(min_delta=0.01, window="3ep")
-    assert not policy.met(_past([0.5, 0.504, 0.508, 0.512]))
+    assert not policy.should_stop(_past([0.5, 0.504, 0.508, 0.512]))
 
 
 def test_a_loss_must_fall():
     policy = StopWithoutImprovement(0.01, "2ep", "val_loss")
-    assert policy.met(_past([0.5, 0.6, 0.7], "val_loss"))
-    assert not policy.met(_past([0.5, 0.4, 0.3], "val_loss"))
+    assert policy.should_stop(_past([0.5, 0.6, 0.7], "val_loss"))
+    assert not policy.should_stop(_past([0.5, 0.4, 0.3], "val_loss"))
 
 
 def test_without_its_metric_nothing_is_closed():
-    assert not StopWithoutImprovement(window="1ep").met(
+    assert not StopWithoutImprovement(window="1ep").should_stop(
         _past([0.5] * 9, "loss")
     )
 
@@ -66,10 +66,10 @@ def test_a_window_in_steps_needs_the_length():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"min_delta": -0.1}, "`min_delta` must be at least 0"),
+        ({"min_delta": -0.1}, "`min_delta` must be a finite number"),
         ({"window": 1.5}, "`window` must be a float"),
         ({"monitor": "odd"}, "`mode` must be 'min' or 'max'"),
-        ({"mode": "up"}, "`mode` must be 'auto'"),
+        ({"mode": "up"}, "`mode` must be one of 'auto'"),
     ],
 )
 def test_no_gain_refuses(arguments, text):

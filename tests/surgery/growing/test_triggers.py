@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pytest
 
 from keras_netopt.points import RunLength
-from keras_netopt.surgery.growing.trigger_base import TrainingHistory, Trigger
+from keras_netopt.surgery.growing.trigger import TrainingHistory, Trigger
 from keras_netopt.surgery.growing.triggers import (
     AtPoints,
     Every,
-    FitRisk,
+    OverfittingRisk,
     Plateau,
     as_trigger,
 )
@@ -26,55 +26,55 @@ def _run_through(trigger, logs, run=RUN):
     """Epochs after which growth is due, growing at each of them."""
     grown = []
     for n in range(1, len(logs) + 1):
-        if trigger.fires(TrainingHistory(logs[:n], tuple(grown), run)):
+        if trigger.should_grow(TrainingHistory(logs[:n], tuple(grown), run)):
             grown.append(n)
     return grown
 
 
-def test_every_three_epochs_grows_at_3_6_9_and_not_inside_final():
-    assert Every("3ep").turns(RUN, last=96) == (
+def test_every_three_epochs_grows_at_3_6_9_and_not_after_end():
+    assert Every("3ep").schedule(RUN, last=96) == (
         (30, None),
         (60, None),
         (90, None),
     )
-    assert Every("3ep").turns(RUN, last=89) == ((30, None), (60, None))
+    assert Every("3ep").schedule(RUN, last=89) == ((30, None), (60, None))
 
 
 @pytest.mark.parametrize(
     ("trigger", "steps"),
     [
-        (Every("3ep", start="1ep"), [10, 40, 70]),
+        (Every("3ep", begin="1ep"), [10, 40, 70]),
         (Every("3ep", times=2), [30, 60]),
         (Every(25), [25, 50, 75]),
         (Every("25step"), [25, 50, 75]),
         (Every(0.25), [30, 60, 90]),
-        (Every("4ep", start=0), [0, 40, 80]),
+        (Every("4ep", begin=0), [0, 40, 80]),
     ],
 )
 def test_every_takes_all_units_of_progress(trigger, steps):
-    assert [step for step, _ in trigger.turns(RUN, last=90)] == steps
+    assert [step for step, _ in trigger.schedule(RUN, last=90)] == steps
 
 
 def test_every_without_a_turn_raises():
-    with pytest.raises(ValueError, match="must come to a growth up to step 9"):
-        Every("1ep").turns(RUN, last=9)
+    with pytest.raises(ValueError, match="must give a growth up to step 9"):
+        Every("1ep").schedule(RUN, last=9)
 
 
 def test_every_without_a_length_raises():
     with pytest.raises(ValueError, match="pass `steps_per_epoch=` to `fit`"):
-        Every("3ep").turns(RunLength(None, 12), last=None)
+        Every("3ep").schedule(RunLength(None, 12), last=None)
     with pytest.raises(ValueError, match="pass `steps_per_epoch=` to `fit`"):
-        Every(30).turns(RunLength(None, 12), last=None)
+        Every(30).schedule(RunLength(None, 12), last=None)
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"interval": 0}, ValueError, "`interval` must be longer than 0"),
-        ({"interval": 0.0}, ValueError, "`interval` must be longer than 0"),
-        ({"interval": "0ep"}, ValueError, "`interval` must be longer than 0"),
+        ({"interval": 0}, ValueError, "`interval` must be above 0"),
+        ({"interval": 0.0}, ValueError, "`interval` must be above 0"),
+        ({"interval": "0ep"}, ValueError, "`interval` must be above 0"),
         ({"interval": None}, TypeError, "`interval` must be a float"),
-        ({"start": -1}, ValueError, "`start` must be a float"),
+        ({"begin": -1}, ValueError, "`begin` must be a float"),
         ({"times": 0}, ValueError, "`times` must be an integer of at least 1"),
         ({"times": 1.5}, TypeError, "`times` must be an integer"),
     ],
@@ -86,21 +86,25 @@ def test_every_refuses(arguments, error, text):
 
 def test_points_come_in_order_of_time_with_their_actions():
     trigger = AtPoints({"6ep": [1, 2], 0.25: [0], 45: (3,)})
-    assert trigger.turns(RUN, last=96) == ((30, (0,)), (45, (3,)), (60, (1, 2)))
+    assert trigger.schedule(RUN, last=96) == (
+        (30, (0,)),
+        (45, (3,)),
+        (60, (1, 2)),
+    )
     assert trigger.actions == (1, 2, 0, 3)
 
 
 def test_a_point_behind_the_last_step_raises():
     with pytest.raises(
-        ValueError, match="no point behind step 96 of the 120 steps"
+        ValueError, match="no point after step 96 of the 120 steps"
     ):
-        AtPoints({0.81: [0]}).turns(RUN, last=96)
-    assert AtPoints({0.8: [0]}).turns(RUN, last=96) == ((96, (0,)),)
+        AtPoints({0.81: [0]}).schedule(RUN, last=96)
+    assert AtPoints({0.8: [0]}).schedule(RUN, last=96) == ((96, (0,)),)
 
 
 def test_a_point_outside_the_run_raises():
-    with pytest.raises(ValueError, match="`when` lies behind the end"):
-        AtPoints({"13ep": [0]}).turns(RUN, last=96)
+    with pytest.raises(ValueError, match="`trigger` lies behind the end"):
+        AtPoints({"13ep": [0]}).schedule(RUN, last=96)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +114,7 @@ def test_a_point_outside_the_run_raises():
         ({0.3: 0}, TypeError, "must map points to lists"),
         ("0.3", TypeError, "must map points to lists"),
         ([0.3], TypeError, "must map points to lists"),
-        ({1.3: [0]}, ValueError, "`when` must be a float in"),
+        ({1.3: [0]}, ValueError, "`trigger` must be a float in"),
         ({0.3: [-1]}, ValueError, "at least 0"),
         ({0.3: ["a"]}, TypeError, "must be an integer"),
     ],
@@ -157,15 +161,17 @@ def test_plateau_knows_which_way_is_up():
     rising = [0.1, 0.2, 0.3, 0.4, 0.5]
     for name, grown in (("val_accuracy", []), ("val_loss", [4, 5])):
         trigger = Plateau(name, cooldown=0)
-        past = _logs(name, rising)
+        history = _logs(name, rising)
         assert [
             n
             for n in range(1, 6)
-            if trigger.fires(TrainingHistory(past[:n], (), RUN))
+            if trigger.should_grow(TrainingHistory(history[:n], (), RUN))
         ] == grown
     odd = _logs("odd", rising)
-    assert not Plateau("odd", mode="max").fires(TrainingHistory(odd, (), RUN))
-    assert Plateau("odd", mode="min").fires(TrainingHistory(odd, (), RUN))
+    assert not Plateau("odd", mode="max").should_grow(
+        TrainingHistory(odd, (), RUN)
+    )
+    assert Plateau("odd", mode="min").should_grow(TrainingHistory(odd, (), RUN))
 
 
 def test_a_loss_that_is_not_finite_is_flat():
@@ -182,9 +188,13 @@ def test_plateau_without_its_metric_never_fires():
     [
         ({"monitor": None}, TypeError, "`monitor` must be a string"),
         ({"monitor": "odd"}, ValueError, "`mode` must be 'min' or 'max' for"),
-        ({"mode": "best"}, ValueError, "`mode` must be 'auto'"),
-        ({"min_delta": -1.0}, ValueError, "`min_delta` must be at least 0"),
-        ({"min_delta": "x"}, TypeError, "`min_delta` must be a number"),
+        ({"mode": "best"}, ValueError, "`mode` must be one of 'auto'"),
+        (
+            {"min_delta": -1.0},
+            ValueError,
+            "`min_delta` must be a finite number",
+        ),
+        ({"min_delta": "x"}, TypeError, "`min_delta` must be a finite number"),
         ({"patience": 0}, ValueError, "`patience` must be an integer of at"),
         ({"cooldown": -1}, ValueError, "`cooldown` must be an integer of at"),
     ],
@@ -194,15 +204,15 @@ def test_plateau_refuses(arguments, error, text):
         Plateau(**arguments)
 
 
-def test_fit_risk_waits_the_papers_interval():
+def test_overfitting_risk_waits_the_papers_interval():
     run = RunLength(steps_per_epoch=10, epochs=100)
 
     def wait(train, held):
-        trigger = FitRisk(alpha=4.0)
+        trigger = OverfittingRisk(alpha=4.0)
         for epoch in range(1, 101):
             logs = [{"epoch": epoch, "accuracy": train, "val_accuracy": held}]
-            if trigger.fires(
-                TrainingHistory(logs, (0,), run, growths=4, final=0.2)
+            if trigger.should_grow(
+                TrainingHistory(logs, (0,), run, planned_growths=4, end=0.8)
             ):
                 return epoch
         return None
@@ -212,13 +222,15 @@ def test_fit_risk_waits_the_papers_interval():
     assert wait(0.90, 0.86) == 10  # the risk is alpha: half of 20
     assert wait(0.90, 0.70) == 20  # 19.9999
     late = [{"epoch": 12, "accuracy": 0.9, "val_accuracy": 0.7}]
-    assert not FitRisk().fires(TrainingHistory(late, (0, 9), run, 4, 0.2))
+    assert not OverfittingRisk().should_grow(
+        TrainingHistory(late, (0, 9), run, 4, 0.8)
+    )
 
 
-def test_fit_risk_needs_both_accuracies():
+def test_overfitting_risk_needs_both_accuracies():
     logs = [{"epoch": 90, "accuracy": 0.9}]
-    assert not FitRisk().fires(TrainingHistory(logs, (), RUN))
-    assert FitRisk().monitors == ("accuracy", "val_accuracy")
+    assert not OverfittingRisk().should_grow(TrainingHistory(logs, (), RUN))
+    assert OverfittingRisk().monitors == ("accuracy", "val_accuracy")
 
 
 def test_names_and_mappings_become_triggers():
@@ -227,19 +239,19 @@ def test_names_and_mappings_become_triggers():
     assert as_trigger({0.3: [0]}) == AtPoints({0.3: [0]})
     own = Every(7)
     assert as_trigger(own) is own
-    with pytest.raises(ValueError, match='`when` must be "plateau"'):
+    with pytest.raises(ValueError, match='`trigger` must be "plateau"'):
         as_trigger("soon")
-    with pytest.raises(TypeError, match='`when` must be "plateau"'):
+    with pytest.raises(TypeError, match='`trigger` must be "plateau"'):
         as_trigger(3)
 
 
 @pytest.mark.parametrize(
     "trigger",
     [
-        Every("2ep", start=0.1, times=3),
+        Every("2ep", begin=0.1, times=3),
         AtPoints({0.3: [0], "4ep": [1, 2]}),
         Plateau("val_accuracy", min_delta=0.1, patience=2, cooldown=5),
-        FitRisk(2.0, "acc"),
+        OverfittingRisk(2.0, "acc"),
     ],
 )
 def test_config_round_trip(trigger):
@@ -254,8 +266,8 @@ def test_a_trigger_of_ones_own():
     class Below(Trigger):
         loss: float
 
-        def fires(self, past):
-            return past.epochs[-1]["loss"] < self.loss
+        def should_grow(self, history):
+            return history.logs[-1]["loss"] < self.loss
 
     assert _run_through(Below(0.5), _logs("loss", [0.6, 0.4])) == [2]
-    assert Below(0.5).turns(RUN, 10) == ()
+    assert Below(0.5).schedule(RUN, 10) == ()

@@ -16,7 +16,10 @@ from surgery.growing.widen_nets import (
     stream_net,
 )
 
-from keras_netopt.surgery.edits.preserve import check_preserved, snapshot
+from keras_netopt.surgery.edits.output_difference import (
+    check_preserved,
+    snapshot,
+)
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.growing.widen import plan_widen, widen
 
@@ -36,7 +39,9 @@ def test_the_outputs_stay_what_they_are(name, new_units):
     before = snapshot(model)
     assert float(np.std(before.inference[0])) > 0.05
     data = sample_data(model)
-    report = widen(model, "target", add=3, new_units=new_units, data=data)
+    report = widen(
+        model, "target", add=3, new_units=new_units, calibration_data=data
+    )
     found = check_preserved(before, model)
     assert found.verdict == "exact"
     assert found.training <= 1e-3 * found.scale
@@ -44,7 +49,7 @@ def test_the_outputs_stay_what_they_are(name, new_units):
     row = next(r for r in report.widths if r.layer.endswith("target"))
     assert row.after == row.before + 3 and not row.coupled
     assert report.after.params > report.before.params
-    fallback = [note for note in report.notes if "was taken for" in note]
+    fallback = [note for note in report.notes if "is used instead of" in note]
     takes_gradmax = name in ("dense", "conv", "feed_forward", "nested")
     assert bool(fallback) == (new_units == "gradmax" and not takes_gradmax)
 
@@ -175,7 +180,7 @@ def test_batch_statistics_of_new_channels_come_from_data():
     x, _ = sample_data(model, 64)
     norm = model.layers[2]
     old = [np.array(w) for w in norm.get_weights()]
-    widen(model, "target", factor=2, data=x)
+    widen(model, "target", factor=2, calibration_data=x)
     first = keras.Model(model.inputs, model.get_layer("target").output)
     seen = first.predict(x, verbose=0)
     mean, variance = norm.get_weights()[2:]
@@ -217,7 +222,7 @@ def test_a_plan_leaves_the_model_alone():
     model = build(dense_net)
     found = plan_widen(ChannelGraph(model), "target", to=8)
     kernel = model.get_layer("target").kernel
-    assert found.width == 8 and found.is_silent
+    assert found.width == 8 and found.has_zero_outgoing
     assert found.plan.shape(kernel) == (6, 8)
     assert tuple(kernel.shape) == (6, 5)
 

@@ -16,9 +16,10 @@ def test_dropout_between_makes_pairs_silent_units():
     model = keras.Model(inputs, layers.Dense(3)(x))
     report = widen(model, "target", add=2, new_units="paired")
     assert report.notes == (
-        "new_units='zero' was taken for 'paired': Dropout 'drop' lies between",
+        "new_units='zero' is used instead of 'paired': Dropout 'drop' is "
+        "between the layers",
     )
-    assert report.event["new_units"] == "zero"
+    assert report.edit["new_units"] == "zero"
     report = widen(model, "target", add=2, new_units="net2net")
     assert "in training on average only" in report.notes[0]
 
@@ -56,16 +57,24 @@ def test_half_precision_makes_pairs_silent_units():
         ({"layer": "targt"}, ValueError, "no layer 'targt'.*nearest.*'target'"),
         ({"layer": "out"}, ValueError, "may grow; .*'out' reaches the"),
         ({"layer": "act"}, ValueError, "'act' makes no units of its own"),
-        ({"to": 5}, ValueError, "`to` must be above 5, the units"),
-        ({"to": 3}, ValueError, "`to` must be above 5, the units"),
+        ({"to": 5}, ValueError, "`to` must be above 5, the number"),
+        ({"to": 3}, ValueError, "`to` must be above 5, the number"),
         ({"to": 8, "add": 2}, ValueError, "exactly one must"),
         ({"factor": 1.0}, ValueError, "`factor` must be above 1"),
         ({"factor": 0.5}, ValueError, "`factor` must be above 1"),
         ({"add": 1, "new_units": "even"}, ValueError, "`new_units` must be"),
-        ({"add": 1, "new_units": "gradmax"}, ValueError, "`data` must hold"),
+        (
+            {"add": 1, "new_units": "gradmax"},
+            ValueError,
+            "`calibration_data` must hold",
+        ),
         ({"add": 1, "seed": "a"}, TypeError, "`seed` must be an integer"),
         ({"add": 1, "round_to": 0}, ValueError, "`round_to` must be an int"),
-        ({"add": 1, "data": 3}, TypeError, "`data` must be a tuple"),
+        (
+            {"add": 1, "calibration_data": 3},
+            TypeError,
+            "`data` must be a tuple",
+        ),
         ({"add": 1, "kind": "heads"}, ValueError, "no units of the kind"),
     ],
 )
@@ -129,5 +138,5 @@ def test_a_dry_run_changes_nothing_and_reports_the_same():
         np.testing.assert_array_equal(old, new)
     assert dry.dry_run
     report = widen(model, "target", add=3)
-    for name in ("widths", "before", "after", "notes", "event"):
+    for name in ("widths", "before", "after", "notes", "edit"):
         assert getattr(dry, name) == getattr(report, name)

@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.surgery.edits.edit import read, replace_value
-from keras_netopt.surgery.edits.plan import EditPlan
-from keras_netopt.surgery.edits.reinfer import reinfer
-from keras_netopt.surgery.graph.channel_graph import IN, ChannelGraph
+from keras_netopt.surgery.edits.apply_plan import replace_value, to_numpy
+from keras_netopt.surgery.edits.edit_plan import EditPlan
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.coupled_axis import IN
+from keras_netopt.surgery.handlers.update_shapes import update_model_shapes
 
 
 @pytest.fixture(autouse=True)
@@ -78,24 +79,24 @@ def tolerance(arrays):
 def edit(model, graph, copies, **plan_options):
     """The edit without optimizer, masks and compiled functions."""
     plan = EditPlan(graph, copies, **plan_options)
-    bound = {id(b.variable): b.variable for b in graph.bindings}
-    new = [(v, plan.map(v, read(v), "weight")) for v in bound.values()]
+    bound = {id(b.variable): b.variable for b in graph.coupled_axes}
+    new = [(v, plan.map(v, to_numpy(v), "weight")) for v in bound.values()]
     for variable, value in new:
         replace_value(variable, value)
-    reinfer(model)
+    update_model_shapes(model)
     return plan
 
 
-def zero_inputs(graph, classes):
-    """Zeroes all weights that read the units of these classes."""
-    for binding in graph.bindings:
-        gone = np.isin(graph.class_of[binding.ids], classes)
-        if binding.role == IN and gone.any():
-            value = read(binding.variable)
+def zero_inputs(graph, groups):
+    """Zeroes all weights that read the units of these groups."""
+    for coupled_axis in graph.coupled_axes:
+        gone = np.isin(graph.group_of[coupled_axis.ids], groups)
+        if coupled_axis.role == IN and gone.any():
+            value = to_numpy(coupled_axis.variable)
             index = [slice(None)] * value.ndim
-            index[binding.axis] = np.flatnonzero(gone)
+            index[coupled_axis.axis] = np.flatnonzero(gone)
             value[tuple(index)] = 0.0
-            binding.variable.assign(value)
+            coupled_axis.variable.assign(value)
 
 
 def assert_same_when_rebuilt(model, data, path, expected):
@@ -110,33 +111,35 @@ def assert_same_when_rebuilt(model, data, path, expected):
 
 
 def half_of(graph, *, inexact=False, seed=0):
-    """Half of the free classes of every set of layers."""
+    """Half of the free groups of every set of layers."""
     rng = np.random.default_rng(seed)
     chosen = []
-    for layers in graph.layer_sets():
+    for layers in graph.layer_groups():
         free = layers.free
         if not inexact:
-            free = np.array([c for c in free if c not in graph.normed], int)
-        count = len(free) // 2 if len(free) == len(layers.classes) else 0
+            free = np.array(
+                [c for c in free if c not in graph.normalized_by], int
+            )
+        count = len(free) // 2 if len(free) == len(layers.groups) else 0
         chosen.extend(rng.permutation(free)[: max(count, 0)].tolist())
     return np.array(sorted(set(chosen)), int)
 
 
 @pytest.fixture
 def check_removal(tmp_path):
-    def check(model, data, *, classes=None):
+    def check(model, data, *, groups=None):
         randomize(model)
         graph = ChannelGraph(model)
-        classes = half_of(graph) if classes is None else classes
-        assert len(classes)
+        groups = half_of(graph) if groups is None else groups
+        assert len(groups)
         assert all(str(graph.explain(key)) for key in graph.producers)
         held = [(v, id(v)) for v in model.weights]
         before = outputs(model, data)
-        zero_inputs(graph, classes)
+        zero_inputs(graph, groups)
         expected = outputs(model, data)
         assert distance(before, expected) > 1e-2
-        copies = np.ones(graph.class_count, int)
-        copies[classes] = 0
+        copies = np.ones(graph.group_count, int)
+        copies[groups] = 0
         params = model.count_params()
         edit(model, graph, copies)
         assert model.count_params() < params
@@ -156,12 +159,12 @@ def check_growth(tmp_path):
         randomize(model)
         graph = ChannelGraph(model)
         rng = np.random.default_rng(1)
-        copies = np.ones(graph.class_count, int)
-        free = [c for s in graph.layer_sets() for c in s.free]
-        for one in sorted(set(map(int, free)) - set(graph.rigid)):
+        copies = np.ones(graph.group_count, int)
+        free = [c for s in graph.layer_groups() for c in s.free]
+        for one in sorted(set(map(int, free)) - set(graph.not_replicable)):
             if multiple:
                 copies[one] = 2
-            elif one not in graph.normed:
+            elif one not in graph.normalized_by:
                 copies[one] = rng.integers(1, 4)
         assert (copies > 1).any()
         shares = {}
@@ -201,20 +204,20 @@ def check_undone():
     def check(model, data, times):
         randomize(model)
         graph = ChannelGraph(model)
-        copies = np.ones(graph.class_count, int)
+        copies = np.ones(graph.group_count, int)
         if times:
-            free = [c for layers in graph.layer_sets() for c in layers.free]
-            copies[sorted(set(free) - set(graph.rigid))] = times
+            free = [c for layers in graph.layer_groups() for c in layers.free]
+            copies[sorted(set(free) - set(graph.not_replicable))] = times
         else:
             copies[half_of(graph, inexact=True)] = 0
         told, expected = description(model), outputs(model, data)
-        bound = {id(b.variable): b.variable for b in graph.bindings}
-        held = [(v, read(v)) for v in bound.values()]
+        bound = {id(b.variable): b.variable for b in graph.coupled_axes}
+        held = [(v, to_numpy(v)) for v in bound.values()]
         edit(model, graph, copies)
         assert description(model) != told
         for variable, value in held:
             replace_value(variable, value)
-        reinfer(model)
+        update_model_shapes(model)
         assert description(model) == told
         assert distance(outputs(model, data), expected) <= rounding()
 
@@ -223,7 +226,7 @@ def check_undone():
 
 @pytest.fixture
 def check_edit(tmp_path):
-    """Some classes go, some are copied, in one plan."""
+    """Some groups go, some are copied, in one plan."""
 
     def check(model, data, *, seed):
         randomize(model, seed)
@@ -231,9 +234,9 @@ def check_edit(tmp_path):
         rng = np.random.default_rng(seed)
         gone = half_of(graph, seed=seed)
         gone = gone[rng.random(len(gone)) < 0.7]
-        copies = np.ones(graph.class_count, int)
-        for layers in graph.layer_sets():
-            for one in set(layers.free.tolist()) - set(graph.rigid):
+        copies = np.ones(graph.group_count, int)
+        for layers in graph.layer_groups():
+            for one in set(layers.free.tolist()) - set(graph.not_replicable):
                 copies[one] = rng.integers(1, 4)
         copies[gone] = 0
         assert (copies != 1).any()
@@ -259,6 +262,6 @@ def reason_of():
     """Why no unit of a layer may change."""
 
     def reason(model, layer, kind=""):
-        return ChannelGraph(model).set_of(layer, kind).reason
+        return ChannelGraph(model).layer_group(layer, kind).reason
 
     return reason

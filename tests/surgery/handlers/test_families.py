@@ -94,8 +94,8 @@ def test_one_kind_of_attention_units(kind, check_removal):
     layer = L.MultiHeadAttention(4, 6, dropout=0.1, name="att")
     y = layer(L.Dense(8)(x), x)
     model = keras.Model(x, L.Dense(2)(L.Flatten()(y)))
-    classes = ChannelGraph(model).units("att", kind)[1::2]
-    check_removal(model, image(5, 8), classes=classes)
+    groups = ChannelGraph(model).units("att", kind)[1::2]
+    check_removal(model, image(5, 8), groups=groups)
     sizes = {"": (2, 6, 6), "key_size": (4, 3, 6), "value_size": (4, 6, 3)}
     assert (layer.num_heads, layer.key_dim, layer.value_dim) == sizes[kind]
 
@@ -108,8 +108,8 @@ def test_jax_keeps_key_and_value_size_equal():
     y = L.MultiHeadAttention(4, 6, name="att")(x, x)
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
     assert (
-        graph.set_of("att", "key_size").layers
-        == graph.set_of("att", "value_size").layers
+        graph.layer_group("att", "key_size").layers
+        == graph.layer_group("att", "value_size").layers
     )
 
 
@@ -119,7 +119,7 @@ def test_jax_keeps_key_and_value_size_equal():
         (grouped, {"is a group of the convolution "}),
         (
             depth_multiplier,
-            {"has 2 filters a channel in ", "has 3 filters a channel in "},
+            {"has 2 filters per channel in ", "has 3 filters per channel in "},
         ),
         (group_norm, {"is a group of "}),
         (spread, {"is spread out by "}),
@@ -127,7 +127,9 @@ def test_jax_keeps_key_and_value_size_equal():
 )
 def test_what_cannot_be_copied_says_why(family, starts):
     model, _ = family()
-    parts = [text.split("'") for text in ChannelGraph(model).rigid.values()]
+    parts = [
+        text.split("'") for text in ChannelGraph(model).not_replicable.values()
+    ]
     assert {start for start, _, _ in parts} == starts
     names = {layer.name for layer in model.layers}
     assert {name for _, name, _ in parts} <= names

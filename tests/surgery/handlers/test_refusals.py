@@ -15,7 +15,7 @@ def behind(layer, width=6, shape=(4,)):
     y = L.Dense(width, name="made")(x)
     y = layer(y)
     y = L.Dense(2, name="head")(L.Flatten()(y))
-    return ChannelGraph(keras.Model(x, y)).set_of("made").reason
+    return ChannelGraph(keras.Model(x, y)).layer_group("made").reason
 
 
 def test_softmax_over_channels():
@@ -39,9 +39,9 @@ def test_activation_that_mixes_what_a_layer_makes(activation):
     x = L.Input((4,))
     y = L.Dense(6, activation=activation, name="mixed")(x)
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
-    assert graph.set_of("mixed").reason == (
-        f"leaves Dense 'mixed' through the activation '{activation}', which "
-        "may mix channels"
+    assert graph.layer_group("mixed").reason == (
+        f"passes the activation '{activation}' of Dense 'mixed', which may "
+        "mix channels"
     )
 
 
@@ -49,9 +49,9 @@ def test_activation_that_is_not_known():
     x = L.Input((4,))
     y = L.Dense(6, activation=lambda z: z[..., ::-1], name="mixed")(x)
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
-    assert graph.set_of("mixed").reason == (
-        "leaves Dense 'mixed' through the activation '<lambda>', which may "
-        "mix channels"
+    assert graph.layer_group("mixed").reason == (
+        "passes the activation '<lambda>' of Dense 'mixed', which may mix "
+        "channels"
     )
 
 
@@ -62,7 +62,7 @@ def test_activation_that_acts_on_every_entry(activation):
     x = L.Input((4,))
     y = L.Dense(6, activation=activation, name="free")(x)
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
-    assert graph.set_of("free").reason is None
+    assert graph.layer_group("free").reason is None
 
 
 def test_unit_normalization():
@@ -88,7 +88,7 @@ def test_masking():
     x = L.Input((3, 4))
     y = L.Masking(name="mask")(L.Dense(6, name="made")(x))
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(L.GRU(3)(y))))
-    assert graph.set_of("made").reason == (
+    assert graph.layer_group("made").reason == (
         "touches Masking 'mask', which compares all channels to find masked "
         "steps"
     )
@@ -116,7 +116,7 @@ def test_convolution_over_an_axis_of_channels():
         ),
         (
             lambda y: ops.split(y, [2], axis=-1)[0],
-            "splits channels at fixed places",
+            "splits channels at fixed positions",
         ),
         (lambda y: ops.pad(y, [[0, 0], [1, 1]]), "pads channels"),
         (lambda y: ops.softmax(y), "mixes channels"),
@@ -134,9 +134,9 @@ def test_merge_of_one_channel_protects_that_one():
     gate = L.Dense(1, name="gate")(x)
     model = keras.Model(x, L.Dense(2)(L.Multiply()([y, gate])))
     graph = ChannelGraph(model)
-    assert graph.set_of("made").reason is None
+    assert graph.layer_group("made").reason is None
     reason = "is a single channel that is broadcast"
-    assert graph.set_of("gate").reason == reason
+    assert graph.layer_group("gate").reason == reason
 
 
 def test_merge_with_an_input_protects():
@@ -144,7 +144,7 @@ def test_merge_with_an_input_protects():
     y = L.Dense(6, name="made")(x)
     model = keras.Model(x, L.Dense(2)(L.Add()([x, y])))
     reason = "comes from an input of the model"
-    assert ChannelGraph(model).set_of("made").reason == reason
+    assert ChannelGraph(model).layer_group("made").reason == reason
 
 
 def test_grouped_query_attention_and_tied_embeddings():
@@ -154,10 +154,10 @@ def test_grouped_query_attention_and_tied_embeddings():
     z = L.GroupQueryAttention(4, 4, 2, name="gqa")(y, y)
     model = keras.Model(x, embed(L.Dense(8, name="last")(z), reverse=True))
     graph = ChannelGraph(model)
-    assert graph.set_of("made").reason == (
+    assert graph.layer_group("made").reason == (
         "touches GroupedQueryAttention 'gqa', which has no handler"
     )
-    assert graph.set_of("last").reason == (
+    assert graph.layer_group("last").reason == (
         "touches ReversibleEmbedding 'tied', which has no handler"
     )
 
@@ -182,7 +182,7 @@ def test_lora_and_quantized_layers():
     ):
         graph.units("lora")
     reason = "touches Dense 'int8', which is quantized"
-    assert graph.set_of("plain").reason == reason
+    assert graph.layer_group("plain").reason == reason
 
 
 def test_recurrent_layer_with_a_cell_of_its_own():
@@ -193,7 +193,7 @@ def test_recurrent_layer_with_a_cell_of_its_own():
     y = L.Dense(6, name="made")(x)
     y = L.RNN(Cell(3), name="rnn")(y)
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
-    assert graph.set_of("made").reason == (
+    assert graph.layer_group("made").reason == (
         "touches RNN 'rnn', which has a cell of type Cell"
     )
 
@@ -222,7 +222,7 @@ def test_weight_that_an_unknown_layer_holds_too():
     model = keras.Model(x, Projection(embed, name="tied")(y))
     graph = ChannelGraph(model)
     reason = "touches Projection 'tied', which has no handler"
-    assert graph.set_of("embed").reason == reason
+    assert graph.layer_group("embed").reason == reason
 
 
 def test_mask_for_each_head():
@@ -231,7 +231,7 @@ def test_mask_for_each_head():
     y = L.Dense(8, name="made")(x)
     y = L.MultiHeadAttention(4, 2, name="att")(y, y, attention_mask=mask)
     graph = ChannelGraph(keras.Model([x, mask], L.Dense(2)(y)))
-    assert graph.set_of("made").reason == (
+    assert graph.layer_group("made").reason == (
         "touches MultiHeadAttention 'att', which is called with a mask for "
         "each head"
     )
@@ -242,4 +242,4 @@ def test_head_that_a_softmax_follows_reaches_the_output():
     y = L.Dense(3, activation="softmax", name="head")(x)
     graph = ChannelGraph(keras.Model(x, y))
     reason = "reaches the output 'head' of the model"
-    assert graph.set_of("head").reason == reason
+    assert graph.layer_group("head").reason == reason

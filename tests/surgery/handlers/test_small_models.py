@@ -103,7 +103,7 @@ MODELS = [transformer, gated_transformer, tagger, u_net, detector]
 def test_half_goes_exactly_and_the_rest_trains(make, check_removal):
     model, data = make()
     graph = check_removal(model, data)
-    kept = [layers for layers in graph.layer_sets() if layers.reason]
+    kept = [layers for layers in graph.layer_groups() if layers.reason]
     assert all(layers.reason.startswith("reaches the out") for layers in kept)
     assert len(kept) == len(model.outputs)
     targets = keras.tree.map_structure(
@@ -128,6 +128,6 @@ def test_copies_keep_the_function(make, check_growth):
 def test_residual_width_of_a_transformer_is_normed(check_growth):
     model, data = transformer()
     graph = check_growth(model, data, multiple=True)
-    normed = [layers for layers in graph.layer_sets() if layers.normed]
+    normed = [layers for layers in graph.layer_groups() if layers.normalized_by]
     assert len(normed) == 1
     assert not normed[0].reason

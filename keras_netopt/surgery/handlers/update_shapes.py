@@ -1,4 +1,4 @@
-"""Makes layers and tensors agree with variables of new shapes.
+"""Updates layer attributes and tensor shapes after an edit.
 
 Private names of Keras 3.15: `KerasTensor._shape`, `_keras_history`,
 `InputLayer._batch_shape`, `Layer._build_shapes_dict`, `Functional._inputs`,
@@ -10,27 +10,27 @@ from typing import Any
 
 import keras
 
-from keras_netopt.surgery.handlers.registry import lookup
+from keras_netopt.surgery.handlers.registry import find_handler
 from keras_netopt.training.graph import is_graph_model
 
 
-def settle_model(model: Any) -> None:
-    """Runs through the calls inside a model, inputs first."""
+def update_model_shapes(model: Any) -> None:
+    """Updates the calls inside a model, in execution order."""
     inner = getattr(model, "_functional", None) or model
     for depth in sorted(inner._nodes_by_depth, reverse=True):
         for node in inner._nodes_by_depth[depth]:
             if not node.is_input:
-                settle_layer(node.operation, node)
+                update_call_shapes(node.operation, node)
 
 
-def settle_layer(operation: Any, node: Any) -> None:
-    """Settles one call: attributes, build shapes, the outputs' shapes."""
+def update_call_shapes(operation: Any, node: Any) -> None:
+    """Updates one call: attributes, build shapes, shapes of the outputs."""
     if is_graph_model(operation):
-        _settle_nested(operation, node)
+        _update_nested(operation, node)
         return
-    handler = lookup(operation)
+    handler = find_handler(operation)
     if handler is not None:
-        handler.sync(operation, node)
+        handler.update_attributes(operation, node)
     _write_build_shapes(operation, node)
     given = node.arguments
     spec = operation.compute_output_spec(*given.args, **given.kwargs)
@@ -39,7 +39,7 @@ def settle_layer(operation: Any, node: Any) -> None:
         _reshape(tensor, like.shape)
 
 
-def _settle_nested(model: Any, node: Any) -> None:
+def _update_nested(model: Any, node: Any) -> None:
     inner = getattr(model, "_functional", None) or model
     given = keras.tree.flatten(node.arguments.args[:1])
     for inside, outside in zip(inner._inputs, given, strict=True):
@@ -54,13 +54,13 @@ def _settle_nested(model: Any, node: Any) -> None:
                 layer._batch_shape = shape
                 layer.output._shape = shape
     _write_build_shapes(model, node)
-    settle_model(model)
+    update_model_shapes(model)
     for inside, outside in zip(inner._outputs, node.outputs, strict=True):
         _reshape(outside, inside.shape)
 
 
 def _reshape(tensor: Any, shape: Any) -> None:
-    """Takes the new sizes over; an axis that was free stays free."""
+    """Sets the new sizes; an axis of size `None` keeps it."""
     if len(tensor.shape) == len(shape):
         tensor._shape = tuple(
             old if old is None or new is None else new
@@ -89,7 +89,7 @@ def _write_build_shapes(operation: Any, node: Any) -> None:
 
 
 def _merge(old: Any, given: Any) -> Any:
-    """The shapes that a layer was built for, with the new sizes."""
+    """Returns the build shapes of a layer with the new sizes."""
     if isinstance(given, dict):
         return {name: _merge(old[name], given[name]) for name in given}
     if isinstance(given, (list, tuple)):

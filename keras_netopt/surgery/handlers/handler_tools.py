@@ -1,4 +1,4 @@
-"""What several handlers share.
+"""Functions that several handlers share.
 
 Private name of Keras 3.15: `Layer._layers`.
 """
@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.units import Unsupported
+from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
 
 _ALONE = (
     "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish "
@@ -30,61 +30,65 @@ ACTIVATION_LAYERS = (
 )
 
 
-def inputs_of(graph: Any, node: Any) -> list[Any]:
-    """The input tensors of a call, without its masks."""
+def tensor_inputs(graph: Any, node: Any) -> list[Any]:
+    """Returns the input tensors of a call, without its masks."""
     masks = [
         mask
         for name, value in node.arguments.kwargs.items()
         if name == "mask" or name.endswith("_mask")
         for mask in keras.tree.flatten(value)
     ]
-    if any(graph.axes(mask) for mask in masks):
-        raise Unsupported("is called with a mask of channels")
+    if any(graph.channel_axes(mask) for mask in masks):
+        raise UnsupportedLayer("is called with a mask of channels")
     hidden = {id(mask) for mask in masks}
     return [t for t in node.input_tensors if id(t) not in hidden]
 
 
-def input_of(graph: Any, node: Any) -> Any:
-    """The only input tensor of a call."""
-    tensors = inputs_of(graph, node)
+def single_input(graph: Any, node: Any) -> Any:
+    """Returns the only input tensor of a call."""
+    tensors = tensor_inputs(graph, node)
     if len(tensors) != 1:
-        raise Unsupported(f"is called on {len(tensors)} tensors")
+        raise UnsupportedLayer(f"is called on {len(tensors)} tensors")
     return tensors[0]
 
 
 def channel_axis(layer: Any) -> int:
-    """The channel axis of a layer with a `data_format`."""
+    """Returns the channel axis of a layer with a `data_format`."""
     return 1 if layer.data_format == "channels_first" else -1
 
 
 def last_axis(tensor: Any) -> int:
-    """The number of the last axis of a tensor."""
+    """Returns the index of the last axis of a tensor."""
     return len(tensor.shape) - 1
 
 
-def keep_axes(graph: Any, source: Any, target: Any) -> None:
-    """Gives a tensor of the same axes the labels of another."""
-    graph.set_axes(target, graph.axes(source), why=graph.why(source))
+def copy_channel_axes(graph: Any, source: Any, target: Any) -> None:
+    """Copies the channels of a tensor to one with the same axes."""
+    graph.set_channel_axes(
+        target, graph.channel_axes(source), reason=graph.fixed_reason(source)
+    )
 
 
-def replace_axis(
+def replace_channel_axis(
     graph: Any, source: Any, target: Any, axis: int, ids: np.ndarray
 ) -> None:
-    """Labels a tensor like another, but for one axis."""
+    """Copies the channels of a tensor except for one axis."""
     rank = len(source.shape)
-    axes = {**graph.axes(source), axis % rank: ids}
-    graph.set_axes(target, axes, why="has a size that the model fixes")
+    axes = {**graph.channel_axes(source), axis % rank: ids}
+    graph.set_channel_axes(
+        target, axes, reason="has a size that the model fixes"
+    )
 
 
-def acts_alone(function: Any) -> bool:
-    """Whether an activation is known to act on every entry alone."""
+def is_elementwise(function: Any) -> bool:
+    """Returns whether an activation is known to be elementwise."""
     if function is None or any(function is one for one in _FUNCTIONS):
         return True
     return type(function) in ACTIVATION_LAYERS
 
 
-def expect(layer: Any, sizes: Mapping[int, int]) -> None:
-    """Writes new sizes of axes into the input spec of a layer."""
+def update_input_spec(layer: Any, sizes: Mapping[int, int]) -> None:
+    """Updates the sizes of axes in the input spec of a layer."""
     old = layer.input_spec
     new = {axis: sizes.get(axis, size) for axis, size in old.axes.items()}
     layer.input_spec = keras.InputSpec(
@@ -97,25 +101,25 @@ def expect(layer: Any, sizes: Mapping[int, int]) -> None:
 
 
 def check_activation(graph: Any, layer: Any, ids: np.ndarray) -> None:
-    """Protects units whose activation mixes them, or may do so."""
+    """Protects units unless the activation is known to be elementwise."""
     for attribute in ("activation", "recurrent_activation"):
         function = getattr(layer, attribute, None)
-        if not acts_alone(function):
+        if not is_elementwise(function):
             name = getattr(function, "__name__", type(function).__name__)
             graph.protect(
                 ids,
-                f"leaves {type(layer).__name__} '{layer.name}' through the "
-                f"activation '{name}', which may mix channels",
+                f"passes the activation '{name}' of {type(layer).__name__} "
+                f"'{layer.name}', which may mix channels",
             )
 
 
-def refuse_adapters(operation: Any) -> None:
-    """Refuses layers whose weights are quantized or hold LoRA parts."""
+def check_plain_weights(operation: Any) -> None:
+    """Raises for quantized weights and LoRA adapters."""
     inner = [operation, *getattr(operation, "_layers", ())]
     if isinstance(operation, keras.Model):
         return
     for layer in inner:
         if getattr(layer, "lora_enabled", False):
-            raise Unsupported("has LoRA weights")
+            raise UnsupportedLayer("has LoRA weights")
         if getattr(layer, "quantization_mode", None):
-            raise Unsupported("is quantized")
+            raise UnsupportedLayer("is quantized")

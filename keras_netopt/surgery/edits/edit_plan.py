@@ -6,41 +6,36 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.surgery.graph.channel_graph import (
-    IN,
-    OUT,
-    PASS,
-    Binding,
-    ChannelGraph,
-)
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.graph.coupled_axis import IN, OUT, PASS, CoupledAxis
 
 KINDS = ("weight", "gradient", "gradient2", "update", "index")
-Fill = Callable[["Fresh", np.ndarray], "np.ndarray | None"]
+Fill = Callable[["NewPositions", np.ndarray], "np.ndarray | None"]
 
 
 @dataclass(frozen=True)
-class Fresh:
+class NewPositions:
     """The places along one axis of a variable that brand-new units take.
 
     Args:
-        binding: The variable, its axis and the role of the axis.
-        positions: Places in the new array, in order.
+        coupled_axis: The variable, its axis and the role of the axis.
+        indices: Places in the new array, in order.
         sources: For each place the old place that it stands behind.
-        classes: For each place the class of that old unit.
+        groups: For each place the class of that old unit.
         numbers: For each place the number of the new unit; twins share one.
     """
 
-    binding: Binding
-    positions: np.ndarray
+    coupled_axis: CoupledAxis
+    indices: np.ndarray
     sources: np.ndarray
-    classes: np.ndarray
+    groups: np.ndarray
     numbers: np.ndarray
 
-    def spread(self, draw: Callable[[int], np.ndarray]) -> np.ndarray:
+    def sample_slices(self, sample: Callable[[int], np.ndarray]) -> np.ndarray:
         """Draws one slice a new unit and repeats it for its twins.
 
         Args:
-            draw: From the number of slices to an array with that many along
+            sample: From the number of slices to an array with that many along
                 axis 0.
 
         Returns:
@@ -49,25 +44,25 @@ class Fresh:
         units = np.stack([self.sources, self.numbers])
         _, where = np.unique(units, axis=1, return_inverse=True)
         where = where.reshape(-1)
-        return draw(int(where.max()) + 1)[where]
+        return sample(int(where.max()) + 1)[where]
 
 
 @dataclass(frozen=True)
 class _Axis:
     """How one axis of one variable is indexed anew."""
 
-    binding: Binding
+    coupled_axis: CoupledAxis
     index: np.ndarray
     share: np.ndarray
-    fresh: Fresh | None
+    positions: NewPositions | None
 
     @property
     def scale(self) -> float:
-        return len(self.index) / len(self.binding.ids)
+        return len(self.index) / len(self.coupled_axis.ids)
 
     def along(self, values: np.ndarray, rank: int) -> np.ndarray:
         shape = [1] * rank
-        shape[self.binding.axis] = -1
+        shape[self.coupled_axis.axis] = -1
         return values.reshape(shape)
 
 
@@ -86,14 +81,14 @@ class EditPlan:
         copies: Number of copies of each class, an int array.
         shares: By class, one share a copy. Defaults to equal shares of the
             copies that are not brand-new, and 1 for those that are.
-        fresh: By class, one number a copy: -1 for a replica, else the number
-            of a brand-new unit. Copies with the same number are twins with
+        new_numbers: By group, one number per copy: -1 for a replica, else
+            the number of a new unit. Copies with the same number are twins with
             the same incoming weights. Defaults to no brand-new units.
-        outgoing: `(fresh, array) -> values` for the weights that read new
+        outgoing: `(positions, array) -> values` for the weights that read new
             units, one slice a place along the axis, before the shares;
             `None` stands for zeros. Defaults to `None`.
         incoming: The same for weights and per-channel parameters that make
-            new units; where it returns `None`, `Binding.fresh` decides.
+            new units; where it returns `None`, `CoupledAxis.new_value` decides.
             Defaults to `None`.
         added: Arrays in the new shape that are added to the mapped weights,
             by `id(variable)`. Defaults to nothing.
@@ -109,7 +104,7 @@ class EditPlan:
         copies: np.ndarray,
         *,
         shares: Mapping[int, np.ndarray] | None = None,
-        fresh: Mapping[int, np.ndarray] | None = None,
+        new_numbers: Mapping[int, np.ndarray] | None = None,
         outgoing: Fill | None = None,
         incoming: Fill | None = None,
         added: Mapping[int, np.ndarray] | None = None,
@@ -119,7 +114,7 @@ class EditPlan:
         self.graph = graph
         self.copies = np.asarray(copies, dtype="int64")
         self.seed = seed
-        self._fresh = dict(fresh or {})
+        self._new_numbers = dict(new_numbers or {})
         self._shares = dict(shares or {})
         self._outgoing = outgoing
         self._incoming = incoming
@@ -127,18 +122,20 @@ class EditPlan:
         self._factors = dict(factors or {})
         self._axes: dict[int, list[tuple[int, _Axis]]] = {}
         self._fills: dict[tuple[int, int], np.ndarray] = {}
-        for number, binding in enumerate(graph.bindings):
-            axis = self._axis(binding)
+        for number, coupled_axis in enumerate(graph.coupled_axes):
+            axis = self._axis(coupled_axis)
             if axis is not None:
-                axes = self._axes.setdefault(id(binding.variable), [])
+                axes = self._axes.setdefault(id(coupled_axis.variable), [])
                 axes.append((number, axis))
         for axes in self._axes.values():  # What is read goes last: it zeroes.
-            axes.sort(key=lambda one: one[1].binding.role == IN)
+            axes.sort(key=lambda one: one[1].coupled_axis.role == IN)
 
     @property
-    def has_fresh(self) -> bool:
+    def has_new_units(self) -> bool:
         """Whether there are brand-new units."""
-        return any((numbers >= 0).any() for numbers in self._fresh.values())
+        return any(
+            (numbers >= 0).any() for numbers in self._new_numbers.values()
+        )
 
     def changes(self, variable: Any) -> bool:
         """Whether the shape or the values of a variable change."""
@@ -148,7 +145,7 @@ class EditPlan:
         """The shape that a variable will have."""
         shape = list(variable.shape)
         for _, axis in self._axes.get(id(variable), ()):
-            shape[axis.binding.axis] = len(axis.index)
+            shape[axis.coupled_axis.axis] = len(axis.index)
         return tuple(shape)
 
     def map(self, variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
@@ -171,7 +168,7 @@ class EditPlan:
         axes = self._axes.get(id(variable), [])
         new = array
         for _, axis in axes:
-            new = np.take(new, axis.index, axis=axis.binding.axis)
+            new = np.take(new, axis.index, axis=axis.coupled_axis.axis)
         for number, axis in axes:
             if kind == "weight":
                 new = self._weight(new, number, axis)
@@ -182,38 +179,38 @@ class EditPlan:
         power = {"weight": 1, "gradient": -1, "gradient2": -2}.get(kind, 0)
         factor = self._factors.get(id(variable), 1.0)
         for _, axis in axes:
-            factor *= axis.scale**axis.binding.power
+            factor *= axis.scale**axis.coupled_axis.power
         if power and factor != 1:
             new = new * np.asarray(factor**power, new.dtype)
         if kind == "weight" and id(variable) in self._added:
             new = new + self._added[id(variable)]
         return new.astype(array.dtype, copy=False)
 
-    def _axis(self, binding: Binding) -> _Axis | None:
-        classes = self.graph.class_of[binding.ids]
-        counts = self.copies[classes]
+    def _axis(self, coupled_axis: CoupledAxis) -> _Axis | None:
+        groups = self.graph.group_of[coupled_axis.ids]
+        counts = self.copies[groups]
         if (counts == 1).all():
             return None
-        index: np.ndarray = np.repeat(np.arange(len(classes)), counts)
+        index: np.ndarray = np.repeat(np.arange(len(groups)), counts)
         first = np.cumsum(counts) - counts
         copy = np.arange(len(index)) - np.repeat(first, counts)
         share = np.ones(len(index))
         number = np.full(len(index), -1)
         for place in np.flatnonzero(counts[index] > 1):
-            one = int(classes[index[place]])
+            one = int(groups[index[place]])
             share[place] = self._share(one)[copy[place]]
             number[place] = self._number(one)[copy[place]]
         places = np.flatnonzero(number >= 0)
-        fresh = None
+        positions = None
         if len(places):
             sources = index[places]
-            fresh = Fresh(
-                binding, places, sources, classes[sources], number[places]
+            positions = NewPositions(
+                coupled_axis, places, sources, groups[sources], number[places]
             )
-        return _Axis(binding, index, share, fresh)
+        return _Axis(coupled_axis, index, share, positions)
 
     def _number(self, one: int) -> np.ndarray:
-        found = self._fresh.get(one)
+        found = self._new_numbers.get(one)
         return np.full(self.copies[one], -1) if found is None else found
 
     def _share(self, one: int) -> np.ndarray:
@@ -223,70 +220,77 @@ class EditPlan:
         return self._shares[one]
 
     def _weight(self, new: np.ndarray, number: int, axis: _Axis) -> np.ndarray:
-        if axis.binding.role == IN:
+        if axis.coupled_axis.role == IN:
             new = new * axis.along(axis.share, new.ndim).astype(new.dtype)
-        if axis.fresh is None:
+        if axis.positions is None:
             return new
-        key = (id(axis.binding.variable), axis.binding.axis)
+        key = (id(axis.coupled_axis.variable), axis.coupled_axis.axis)
         if key not in self._fills:  # Averages of the weight get the same.
-            self._fills[key] = self._fill(new, number, axis, axis.fresh)
+            self._fills[key] = self._fill(new, number, axis, axis.positions)
         return _put(new, axis, self._fills[key])
 
     def _fill(
-        self, new: np.ndarray, number: int, axis: _Axis, fresh: Fresh
+        self, new: np.ndarray, number: int, axis: _Axis, positions: NewPositions
     ) -> np.ndarray:
-        place = axis.binding.axis
-        old = np.delete(new, fresh.positions, axis=place)
-        if axis.binding.role == IN:
-            values = self._outgoing and self._outgoing(fresh, old)
+        place = axis.coupled_axis.axis
+        old = np.delete(new, positions.indices, axis=place)
+        if axis.coupled_axis.role == IN:
+            values = self._outgoing and self._outgoing(positions, old)
             if values is None:
                 return np.zeros((), new.dtype)
-            share = axis.share[fresh.positions]
+            share = axis.share[positions.indices]
             return np.asarray(values * axis.along(share, new.ndim))
-        values = self._incoming and self._incoming(fresh, old)
+        values = self._incoming and self._incoming(positions, old)
         if values is not None:
             return np.asarray(values)
         rng = np.random.default_rng([self.seed, number])
-        return _incoming(new, axis, fresh, rng)
+        return _incoming(new, axis, positions, rng)
 
 
 def _put(new: np.ndarray, axis: _Axis, values: np.ndarray) -> np.ndarray:
-    if axis.fresh is None:
+    if axis.positions is None:
         return new
-    new = np.moveaxis(new, axis.binding.axis, 0).copy()
+    new = np.moveaxis(new, axis.coupled_axis.axis, 0).copy()
     if values.ndim:
-        values = np.moveaxis(values, axis.binding.axis, 0)
-    new[axis.fresh.positions] = values
-    return np.moveaxis(new, 0, axis.binding.axis)
+        values = np.moveaxis(values, axis.coupled_axis.axis, 0)
+    new[axis.positions.indices] = values
+    return np.moveaxis(new, 0, axis.coupled_axis.axis)
 
 
 def _incoming(
-    new: np.ndarray, axis: _Axis, fresh: Fresh, rng: np.random.Generator
+    new: np.ndarray,
+    axis: _Axis,
+    positions: NewPositions,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """Values for the weights that make a new unit, by `Binding.fresh`."""
-    place, rule = axis.binding.axis, axis.binding.fresh
+    """Initial values of a new unit's weights, by `CoupledAxis.new_value`."""
+    place, rule = axis.coupled_axis.axis, axis.coupled_axis.new_value
     if rule in ("zeros", "ones"):
         return np.asarray(float(rule == "ones"))
     first = np.moveaxis(new, place, 0)
     if rule == "mean":
-        return np.moveaxis(_means(first, axis, fresh), 0, place)
-    old = np.delete(first, fresh.positions, axis=0)
+        return np.moveaxis(_means(first, axis, positions), 0, place)
+    old = np.delete(first, positions.indices, axis=0)
     scale = np.sqrt(np.mean(np.square(old))) or 1 / np.sqrt(old[0].size or 1)
-    drawn = fresh.spread(lambda n: rng.normal(0, scale, (n, *first.shape[1:])))
+    drawn = positions.sample_slices(
+        lambda n: rng.normal(0, scale, (n, *first.shape[1:]))
+    )
     return np.moveaxis(drawn, 0, place)
 
 
-def _means(first: np.ndarray, axis: _Axis, fresh: Fresh) -> np.ndarray:
+def _means(
+    first: np.ndarray, axis: _Axis, positions: NewPositions
+) -> np.ndarray:
     """Means of the old entries; the gates of a recurrent layer keep theirs."""
-    ids = axis.binding.ids
+    ids = axis.coupled_axis.ids
     segments = (np.cumsum(ids == ids[0]) - 1)[axis.index]
     segments = np.maximum(segments, 0)
     is_old: np.ndarray = np.ones(len(first), bool)
-    is_old[fresh.positions] = False
+    is_old[positions.indices] = False
     return np.stack(
         [
             first[is_old & (segments == segments[place])].mean(axis=0)
-            for place in fresh.positions
+            for place in positions.indices
         ]
     )
 
@@ -299,10 +303,10 @@ def _slot(
             f"Argument `kind` must be one of {KINDS}. Received: kind={kind!r}"
         )
     power = {"gradient": 1, "gradient2": 2, "update": 0}[kind]
-    if axis.binding.role in (OUT, PASS) and power:
+    if axis.coupled_axis.role in (OUT, PASS) and power:
         share = axis.along(axis.share**power, new.ndim)
         new = new * share.astype(new.dtype)
-    if axis.fresh is None:
+    if axis.positions is None:
         return new
     # Nothing is known of new units. A mean over the old ones in the sums of
     # squares would hold them back for as long as the optimizer remembers.

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_netopt import surgery
-from keras_netopt.surgery.edits.journal import Journal
+from keras_netopt.surgery.edits.edit_history import EditHistory
 
 
 def shapes(model):
@@ -13,10 +13,10 @@ def shapes(model):
 def test_events_are_redone_on_a_model_built_anew(residual):
     edited = residual()
     events = [
-        surgery.remove(edited, {"inner": [0, 2]}).event,
-        surgery.remove(edited, {"inner": [0], "stem": [5]}).event,
+        surgery.remove(edited, {"inner": [0, 2]}).edit,
+        surgery.remove(edited, {"inner": [0], "stem": [5]}).edit,
     ]
-    assert Journal.of(edited).events == events
+    assert EditHistory.of(edited).edits == events
     model = residual()
     assert surgery.replay(model, events) == 2
     assert shapes(model) == shapes(edited)
@@ -84,8 +84,8 @@ def test_a_file_without_edits_raises(residual, tmp_path):
 
 
 def test_unknown_verbs_raise(residual):
-    with pytest.raises(ValueError, match="Received: verb='explode'$"):
-        surgery.replay(residual(), [{"verb": "explode"}])
+    with pytest.raises(ValueError, match="Received: operation='explode'$"):
+        surgery.replay(residual(), [{"operation": "explode"}])
 
 
 def test_automatic_names_may_differ():
@@ -99,12 +99,12 @@ def test_automatic_names_may_differ():
     names = [layer.name for layer in edited.layers]
     assert names[1] != model.layers[1].name
     report = surgery.remove(edited, {names[1]: [0]})
-    surgery.replay(model, [report.event])
+    surgery.replay(model, [report.edit])
     assert [layer.units for layer in model.layers] == [3, 2, 2]
 
 
 def test_the_history_of_a_callback_can_be_replayed(residual):
     edited, model = residual(), residual()
-    event = surgery.remove(edited, {"inner": [0]}).event
+    event = surgery.remove(edited, {"inner": [0]}).edit
     surgery.replay(model, [{"epoch": 3, "step": 9, **event}])
     assert shapes(model) == shapes(edited)

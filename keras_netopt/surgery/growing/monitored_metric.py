@@ -1,17 +1,16 @@
-"""Reads a metric out of the logs of finished epochs."""
+"""Monitored metrics in the logs of finished epochs."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from keras_netopt.checks import check_number
+from keras_netopt.checks import check_choice
 
 LOWER = ("loss", "error", "mse", "mae", "rmse", "perplexity", "divergence")
 HIGHER = ("acc", "accuracy", "auc", "precision", "recall", "score", "iou")
-MODES = ("auto", "min", "max")
 
 
 def check_monitor(monitor: object, mode: object) -> None:
-    """Refuses a name or a direction that cannot be read.
+    """Checks a metric name and its direction.
 
     Example:
 
@@ -23,82 +22,58 @@ def check_monitor(monitor: object, mode: object) -> None:
 
     Raises:
         TypeError: If `monitor` is not a string.
-        ValueError: If `mode` is another word, or "auto" and the name says
-            nothing.
+        ValueError: If `mode` is none of these, or "auto" and the name does
+            not determine the direction.
     """
     if not isinstance(monitor, str):
         raise TypeError(
             "Argument `monitor` must be a string, a key of the logs. "
             f"Received: monitor={monitor!r}"
         )
-    if mode not in MODES:
-        raise ValueError(
-            "Argument `mode` must be 'auto', 'min' or 'max'. "
-            f"Received: mode={mode!r}"
-        )
+    check_choice(mode, "mode", ("auto", "min", "max"))
     if mode == "auto" and _direction(monitor) == 0:
         raise ValueError(
             "Argument `mode` must be 'min' or 'max' for a metric whose name "
-            f"does not say which is better. Received: monitor={monitor!r}, "
+            f"does not determine the direction. Received: monitor={monitor!r}, "
             "mode='auto'"
         )
 
 
-def check_not_negative(value: object, name: str) -> None:
-    """Refuses what is not a finite number of at least 0.
-
-    Example:
-
-    >>> check_not_negative(1e-4, "min_delta")
-
-    Args:
-        value: The number.
-        name: Name of the argument that holds it, for the error.
-
-    Raises:
-        TypeError: If it is not a number.
-        ValueError: If it is not finite or below 0.
-    """
-    if check_number(value, name) < 0:
-        raise ValueError(
-            f"Argument `{name}` must be at least 0. Received: {name}={value!r}"
-        )
-
-
-def values(
-    epochs: Sequence[Mapping[str, float]], monitor: str
+def monitored_values(
+    logs: Sequence[Mapping[str, float]], monitor: str
 ) -> Iterator[tuple[int, float]]:
-    """Yields number and value of the epochs that have one.
+    """Yields number and value of the epochs that have the metric.
 
     Example:
 
-    >>> list(values([{"epoch": 1, "loss": 0.5}, {"epoch": 2}], "loss"))
+    >>> logs = [{"epoch": 1, "loss": 0.5}, {"epoch": 2}]
+    >>> list(monitored_values(logs, "loss"))
     [(1, 0.5)]
 
     Args:
-        epochs: Logs with the number of complete epochs as "epoch".
+        logs: Logs with the number of complete epochs as "epoch".
         monitor: Name in the logs.
 
     Yields:
         Pairs of number and value.
     """
-    for logs in epochs:
-        if monitor in logs:
-            yield int(logs["epoch"]), float(logs[monitor])
+    for epoch in logs:
+        if monitor in epoch:
+            yield int(epoch["epoch"]), float(epoch[monitor])
 
 
-def gains(
+def is_improvement(
     value: float,
     best: float | None,
     monitor: str,
     mode: str = "auto",
     min_delta: float = 0.0,
 ) -> bool:
-    """Says whether a value is better than the best one so far.
+    """Returns whether a value is better than the best one so far.
 
     Example:
 
-    >>> gains(0.8, 0.7, "accuracy"), gains(0.8, 0.7, "loss")
+    >>> is_improvement(0.8, 0.7, "accuracy"), is_improvement(0.8, 0.7, "loss")
     (True, False)
 
     Args:
@@ -106,7 +81,7 @@ def gains(
         best: The best so far, or `None`.
         monitor: Name in the logs.
         mode: "auto", "min" or "max". Defaults to `"auto"`.
-        min_delta: By how much it must be better. Defaults to `0.0`.
+        min_delta: Smallest change that counts. Defaults to `0.0`.
 
     Returns:
         Whether it is better by more than `min_delta`.

@@ -1,4 +1,4 @@
-"""Tells how far an edit has moved what a model computes."""
+"""Measures how much an edit changes the outputs of a model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.report import Report
 from keras_netopt.training import randomness, sync_variables
 
 MAX_SAMPLES = 64
@@ -14,39 +15,39 @@ MAX_SAMPLES = 64
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What a model answered before an edit; get one from `snapshot`.
+    """The outputs of a model before an edit; made by `snapshot`.
 
     Args:
-        data: The inputs.
-        inference: One array an output, in inference mode.
+        x: The inputs.
+        inference: One array per output, in inference mode.
         training: The same in training mode: batch statistics and dropout.
-        is_random: Whether the inputs are random numbers, not data.
+        is_random: Whether the inputs are random numbers.
     """
 
-    data: Any
+    x: Any
     inference: tuple[np.ndarray, ...]
     training: tuple[np.ndarray, ...]
     is_random: bool = False
 
 
 @dataclass(frozen=True)
-class Preservation:
-    """How far the outputs of two models lie apart. `print` shows one line.
+class OutputDifference(Report):
+    """Difference between the outputs of two models; `print` shows one line.
 
     Example:
 
-    >>> found = Preservation(2e-7, 1e-7, 1.0, 3e-7, scale=1.0)
+    >>> found = OutputDifference(2e-7, 1e-7, 1.0, 3e-7, scale=1.0)
     >>> found.verdict
     'exact'
 
     Args:
-        max_abs: Largest difference of an output in inference mode.
+        max_abs: Largest absolute difference of an output in inference mode.
         max_rel: The same, divided by the outputs' standard deviation.
-        agreement: Share of samples with the same largest output.
-        training: Largest difference in training mode, where batch statistics
-            and dropout act.
-        scale: The largest output, at least 1.
-        tolerance: What still counts as rounding, as a share of `scale`.
+        agreement: Share of samples with the same argmax.
+        training: Largest absolute difference in training mode, with batch
+            statistics and dropout.
+        scale: The largest absolute output, at least 1.
+        tolerance: Difference that counts as rounding, as a share of `scale`.
             Defaults to `1e-5`.
         is_random: Whether the inputs were random numbers. Defaults to `False`.
     """
@@ -69,19 +70,19 @@ class Preservation:
         return "changed"
 
     def __str__(self) -> str:
-        data = "random inputs" if self.is_random else "data"
+        inputs = "random inputs" if self.is_random else "data"
         return (
             f"{self.verdict}: outputs differ by {self.max_abs:.1e} at most "
             f"({self.max_rel:.1e} of their standard deviation, "
-            f"{self.training:.1e} in training mode), the largest output is "
-            f"the same in {self.agreement:.1%} of the samples ({data})"
+            f"{self.training:.1e} in training mode), the argmax is the same "
+            f"in {self.agreement:.1%} of the samples ({inputs})"
         )
 
 
-def snapshot(model: keras.Model, data: Any = None) -> Snapshot | None:
-    """Keeps what a model answers, for `check_preserved` after an edit.
+def snapshot(model: keras.Model, x: Any = None) -> Snapshot | None:
+    """Stores the outputs of a model, for `check_preserved` after an edit.
 
-    The model is left as it is: neither moving averages nor random seeds move.
+    The model is unchanged, its moving averages and random seeds included.
 
     Example:
 
@@ -93,33 +94,33 @@ def snapshot(model: keras.Model, data: Any = None) -> Snapshot | None:
 
     Args:
         model: A built model.
-        data: Inputs as `model.predict` takes them in one piece; the first 64
-            samples are used. Defaults to `None`: normal random numbers.
+        x: Inputs as `model.predict` takes them, as arrays; the first 64
+            samples are used. Defaults to `None`: standard normal numbers.
 
     Returns:
-        The answers, or `None` where there are no data and the model has
-        inputs that are not floats or have no fixed shape.
+        The outputs, or `None` if `x` is `None` and an input of the model is
+        not a float tensor of fixed shape.
 
     Raises:
         TypeError: If `model` is not a `keras.Model`.
-        ValueError: If `data` holds no sample.
+        ValueError: If `x` holds no sample.
     """
     _check_model(model, "model")
-    is_random = data is None
+    is_random = x is None
     if is_random:
-        data = _random_inputs(model)
-        if data is None:
+        x = _random_inputs(model)
+        if x is None:
             return None
-    data = keras.tree.map_structure(lambda x: np.asarray(x)[:MAX_SAMPLES], data)
-    if not all(len(array) for array in keras.tree.flatten(data)):
+    x = keras.tree.map_structure(lambda a: np.asarray(a)[:MAX_SAMPLES], x)
+    if not all(len(array) for array in keras.tree.flatten(x)):
         raise ValueError(
-            "Argument `data` must hold at least one sample. Received: "
-            f"shapes={[a.shape for a in keras.tree.flatten(data)]}"
+            "Argument `x` must hold at least one sample. Received: "
+            f"shapes={[a.shape for a in keras.tree.flatten(x)]}"
         )
     return Snapshot(
-        data,
-        _answers(model, data, training=False),
-        _answers(model, data, training=True),
+        x,
+        _predict(model, x, training=False),
+        _predict(model, x, training=True),
         is_random,
     )
 
@@ -127,13 +128,13 @@ def snapshot(model: keras.Model, data: Any = None) -> Snapshot | None:
 def check_preserved(
     before: "keras.Model | Snapshot",
     after: keras.Model,
-    data: Any = None,
+    x: Any = None,
     *,
     tolerance: float = 1e-5,
-) -> Preservation:
-    """Compares what a model computes before and after an edit.
+) -> OutputDifference:
+    """Compares the outputs of a model before and after an edit.
 
-    Edits are made in place, so keep the answers of the old model with
+    Edits are made in place, so store the outputs before the edit with
     `snapshot`, or compare with a clone.
 
     Example:
@@ -153,18 +154,19 @@ def check_preserved(
     Args:
         before: A snapshot, or another model with the same inputs.
         after: The edited model.
-        data: Inputs as `model.predict` takes them; needed where `before` is
-            a model. Defaults to `None`: those of the snapshot.
-        tolerance: What counts as rounding, as a share of the largest output
-            (at least 1). Defaults to `1e-5`.
+        x: Inputs as `model.predict` takes them, as arrays; used where
+            `before` is a model. Defaults to `None`: those of the snapshot,
+            or standard normal numbers.
+        tolerance: Difference that counts as rounding, as a share of the
+            largest output (at least 1). Defaults to `1e-5`.
 
     Returns:
         The comparison.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If there are no data, `tolerance` is not above 0, or the
-            outputs have other shapes.
+        ValueError: If `x` is needed and missing, `tolerance` is not above 0,
+            or the shapes of the outputs differ.
     """
     if not isinstance(before, Snapshot):
         _check_model(before, "before")
@@ -175,27 +177,29 @@ def check_preserved(
             f"Received: tolerance={tolerance}"
         )
     old: Snapshot | None
-    old = before if isinstance(before, Snapshot) else snapshot(before, data)
+    old = before if isinstance(before, Snapshot) else snapshot(before, x)
     if old is None:
         raise ValueError(
-            "Argument `data` must hold inputs of a model whose inputs are not "
-            "floats of a fixed shape. Received: data=None"
+            "Argument `x` is needed for a model whose inputs are not float "
+            "tensors of fixed shape. Received: x=None"
         )
-    new = _answers(after, old.data, training=False)
-    shapes = [[a.shape for a in answers] for answers in (old.inference, new)]
+    new = _predict(after, old.x, training=False)
+    shapes = [[a.shape for a in outputs] for outputs in (old.inference, new)]
     if shapes[0] != shapes[1]:
         raise ValueError(
             "The outputs of both models must have the same shapes. Received: "
             f"before={shapes[0]}, after={shapes[1]}"
         )
-    training = _answers(after, old.data, training=True)
-    gaps = _gaps(old.inference, new)
-    spread = max(float(np.std(a)) for a in old.inference)
-    return Preservation(
-        max_abs=gaps,
-        max_rel=gaps / spread if spread else float(gaps > 0) and np.inf,
+    training = _predict(after, old.x, training=True)
+    difference = _max_difference(old.inference, new)
+    deviation = max(float(np.std(a)) for a in old.inference)
+    return OutputDifference(
+        max_abs=difference,
+        max_rel=difference / deviation
+        if deviation
+        else float(difference > 0) and np.inf,
         agreement=_agreement(old.inference, new),
-        training=_gaps(old.training, training),
+        training=_max_difference(old.training, training),
         scale=max(1.0, *(float(np.abs(a).max()) for a in old.inference)),
         tolerance=tolerance,
         is_random=old.is_random,
@@ -210,7 +214,9 @@ def _check_model(model: Any, name: str) -> None:
         )
 
 
-def _gaps(old: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]) -> float:
+def _max_difference(
+    old: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]
+) -> float:
     return max(
         float(np.abs(a - b).max()) for a, b in zip(old, new, strict=True)
     )
@@ -226,12 +232,12 @@ def _agreement(
     return float(min(same))
 
 
-def _answers(
-    model: keras.Model, data: Any, *, training: bool
+def _predict(
+    model: keras.Model, x: Any, *, training: bool
 ) -> tuple[np.ndarray, ...]:
-    """Calls the model so that nothing that it assigns is kept."""
+    """Calls the model and discards every assignment to its variables."""
     sync_variables(model)
-    inputs = keras.tree.map_structure(ops.convert_to_tensor, data)
+    inputs = keras.tree.map_structure(ops.convert_to_tensor, x)
     state = randomness.capture_random_state(model)
     with keras.StatelessScope():
         outputs = model(inputs, training=training)

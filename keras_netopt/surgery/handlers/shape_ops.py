@@ -1,13 +1,16 @@
-"""Ops of `keras.ops` that move, drop or add axes."""
+"""Ops of `keras.ops` that permute, remove or add axes."""
 
 from typing import Any
 
 import numpy as np
 
-from keras_netopt.surgery.graph.units import Unsupported
-from keras_netopt.surgery.handlers.common import input_of, keep_axes
+from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.handlers.handler_tools import (
+    copy_channel_axes,
+    single_input,
+)
 from keras_netopt.surgery.handlers.registry import Handler, handles_ops
-from keras_netopt.surgery.handlers.reshaping import permute
+from keras_netopt.surgery.handlers.reshaping import trace_permutation
 
 
 @handles_ops(
@@ -17,45 +20,45 @@ from keras_netopt.surgery.handlers.reshaping import permute
 class ReduceHandler(Handler):
     """Reduces axes without channels.
 
-    Whether any or all of equal channels are true depends on none of them:
-    that is how Keras joins the masks of concatenated tensors.
+    `any` and `all` over channels that are all equal do not depend on the
+    number of channels; Keras merges the masks of concatenated tensors so.
     """
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
         rank = len(tensor.shape)
         axis = layer.axis
         over = range(rank) if axis is None else axis
         over = [over] if isinstance(over, int) else list(over)
         over = [one % rank for one in over]
-        axes = graph.axes(tensor)
+        axes = graph.channel_axes(tensor)
         logical = type(layer).__name__ in ("Any", "All")
-        if logical and graph.is_flat(tensor):
+        if logical and graph.is_uniform(tensor):
             axes = {k: ids for k, ids in axes.items() if k not in over}
         if set(over) & set(axes):
-            raise Unsupported("reduces over channels")
+            raise UnsupportedLayer("reduces over channels")
         kept = [k for k in range(rank) if layer.keepdims or k not in over]
         labels = {kept.index(axis): ids for axis, ids in axes.items()}
-        why = "" if labels else graph.why(tensor)
-        graph.set_axes(node.outputs[0], labels, why=why)
+        reason = "" if labels else graph.fixed_reason(tensor)
+        graph.set_channel_axes(node.outputs[0], labels, reason=reason)
 
 
 @handles_ops("Transpose")
 class TransposeHandler(Handler):
     """Changes the order of the axes."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        rank = len(input_of(graph, node).shape)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        rank = len(single_input(graph, node).shape)
         order = layer.axes or tuple(reversed(range(rank)))
-        permute(graph, node, tuple(axis % rank for axis in order))
+        trace_permutation(graph, node, tuple(axis % rank for axis in order))
 
 
 @handles_ops("ExpandDims", "Squeeze")
 class UnitAxisHandler(Handler):
-    """Adds or drops axes of one entry."""
+    """Adds or removes axes of size 1."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor, output = input_of(graph, node), node.outputs[0]
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor, output = single_input(graph, node), node.outputs[0]
         longer = max(tensor, output, key=lambda t: len(t.shape))
         rank, axis = len(longer.shape), layer.axis
         if axis is None:
@@ -64,20 +67,20 @@ class UnitAxisHandler(Handler):
         ones = [one % rank for one in ones]
         kept = [k for k in range(rank) if k not in ones]
         labels = {}
-        for axis, ids in graph.axes(tensor).items():
+        for axis, ids in graph.channel_axes(tensor).items():
             if longer is tensor and axis in ones:
-                raise Unsupported("drops an axis of channels")
+                raise UnsupportedLayer("removes an axis of channels")
             labels[kept.index(axis) if longer is tensor else kept[axis]] = ids
-        why = "" if labels else graph.why(tensor)
-        graph.set_axes(output, labels, why=why)
+        reason = "" if labels else graph.fixed_reason(tensor)
+        graph.set_channel_axes(output, labels, reason=reason)
 
 
 @handles_ops("GetItem")
 class GetItemHandler(Handler):
     """Takes slices of axes without channels."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
         args = node.arguments
         key = args.args[1] if len(args.args) > 1 else args.kwargs["key"]
         key = key if isinstance(key, tuple) else (key,)
@@ -88,7 +91,7 @@ class GetItemHandler(Handler):
             key = (*key, Ellipsis)
         place = key.index(Ellipsis)
         key = (*key[:place], *[slice(None)] * free, *key[place + 1 :])
-        axes, labels = graph.axes(tensor), {}
+        axes, labels = graph.channel_axes(tensor), {}
         old = new = 0
         for part in key:
             if part is None:
@@ -96,41 +99,45 @@ class GetItemHandler(Handler):
                 continue
             if old in axes:
                 if part != slice(None):
-                    raise Unsupported("takes some of the channels")
+                    raise UnsupportedLayer("takes some of the channels")
                 labels[new] = axes[old]
             old, new = old + 1, new + isinstance(part, slice)
-        why = "" if labels else graph.why(tensor)
-        graph.set_axes(node.outputs[0], labels, why=why)
+        reason = "" if labels else graph.fixed_reason(tensor)
+        graph.set_channel_axes(node.outputs[0], labels, reason=reason)
 
 
 @handles_ops("Pad")
 class PadHandler(Handler):
     """Adds entries to axes without channels."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
         widths = list(layer.pad_width)
         if len(widths) == 1:
             widths *= len(tensor.shape)
-        if any(tuple(widths[axis]) != (0, 0) for axis in graph.axes(tensor)):
-            raise Unsupported("pads channels")
-        keep_axes(graph, tensor, node.outputs[0])
+        if any(
+            tuple(widths[axis]) != (0, 0) for axis in graph.channel_axes(tensor)
+        ):
+            raise UnsupportedLayer("pads channels")
+        copy_channel_axes(graph, tensor, node.outputs[0])
 
 
 @handles_ops("Split")
 class SplitHandler(Handler):
-    """Splits an axis; equal parts of channels keep equal places."""
+    """Splits an axis; the parts of a channel axis are coupled."""
 
-    def bind(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = input_of(graph, node)
-        axes, axis = graph.axes(tensor), layer.axis % len(tensor.shape)
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        tensor = single_input(graph, node)
+        axes, axis = graph.channel_axes(tensor), layer.axis % len(tensor.shape)
         parts = [axes.get(axis)] * len(node.outputs)
         if axis in axes:
             if not isinstance(layer.indices_or_sections, int):
-                raise Unsupported("splits channels at fixed places")
+                raise UnsupportedLayer("splits channels at fixed positions")
             parts = np.split(axes[axis], len(node.outputs))
             for part in parts[1:]:
-                graph.unite(parts[0], part)
+                graph.couple(parts[0], part)
         for output, part in zip(node.outputs, parts, strict=True):
             labels = axes if part is None else {**axes, axis: part}
-            graph.set_axes(output, labels, why=graph.why(tensor))
+            graph.set_channel_axes(
+                output, labels, reason=graph.fixed_reason(tensor)
+            )

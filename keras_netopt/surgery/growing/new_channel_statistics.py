@@ -1,4 +1,4 @@
-"""Moving averages of channels that batch normalization has never seen."""
+"""Moving averages of new channels in batch normalization."""
 
 from typing import Any
 
@@ -6,16 +6,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.surgery.edits.edit import read
-from keras_netopt.surgery.edits.plan import EditPlan
+from keras_netopt.surgery.edits.apply_plan import to_numpy
+from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.training import randomness
 
 
-def measure_fresh_statistics(model: keras.Model, plan: EditPlan, x: Any) -> int:
+def measure_new_channel_statistics(
+    model: keras.Model, plan: EditPlan, x: Any
+) -> int:
     """Sets mean and variance of new channels to those of one batch.
 
-    Without it they are 0 and 1 and are wrong as soon as the weights that read
-    the new channels move away from zero. Old channels keep their averages.
+    The initial values 0 and 1 are wrong as soon as the outgoing weights of the
+    new channels are not zero. Old channels keep their averages.
 
     Args:
         model: The model after the edit.
@@ -25,36 +27,36 @@ def measure_fresh_statistics(model: keras.Model, plan: EditPlan, x: Any) -> int:
     Returns:
         The number of layers that got new statistics.
     """
-    found = _fresh_channels(plan)
+    found = _new_channels(plan)
     if not found:
         return 0
     seen = _after_one_batch(model, x)
-    for layer, fresh in found:
+    for layer, is_new in found:
         for variable in (layer.moving_mean, layer.moving_variance):
-            old, new = read(variable), seen[id(variable)]
+            old, new = to_numpy(variable), seen[id(variable)]
             momentum = float(layer.momentum)
             batch = (new - momentum * old) / (1.0 - momentum)
-            variable.assign(np.where(fresh, batch, old).astype(old.dtype))
+            variable.assign(np.where(is_new, batch, old).astype(old.dtype))
     return len(found)
 
 
-def _fresh_channels(plan: EditPlan) -> list[tuple[Any, np.ndarray]]:
-    """Lists the layers with new channels, and which these are."""
+def _new_channels(plan: EditPlan) -> list[tuple[Any, np.ndarray]]:
+    """Lists the layers with new channels, and a mask of those channels."""
     found = {}
-    for binding in plan.graph.bindings:
-        layer = binding.layer
+    for coupled_axis in plan.graph.coupled_axes:
+        layer = coupled_axis.layer
         if not isinstance(layer, keras.layers.BatchNormalization):
             continue
-        if binding.variable is layer.moving_mean and layer.momentum < 1:
-            old: np.ndarray = np.zeros(len(binding.ids), bool)
-            fresh = plan.map(binding.variable, old, "index")
-            if fresh.any():
-                found[id(layer)] = (layer, fresh)
+        if coupled_axis.variable is layer.moving_mean and layer.momentum < 1:
+            old: np.ndarray = np.zeros(len(coupled_axis.ids), bool)
+            is_new = plan.map(coupled_axis.variable, old, "index")
+            if is_new.any():
+                found[id(layer)] = (layer, is_new)
     return list(found.values())
 
 
 def _after_one_batch(model: keras.Model, x: Any) -> dict[int, np.ndarray]:
-    """Trains moving averages on a batch without keeping anything of it."""
+    """Returns the non-trainable variables after one batch in training mode."""
     state = randomness.capture_random_state(model)
     inputs = keras.tree.map_structure(ops.convert_to_tensor, x)
     _, updated = model.stateless_call(

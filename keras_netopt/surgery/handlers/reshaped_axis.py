@@ -1,4 +1,4 @@
-"""How channels move when a tensor is reshaped; plain arithmetic."""
+"""Traces channels through a reshape; plain arithmetic."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,49 +10,49 @@ Shape = Sequence[int | None]
 
 
 @dataclass(frozen=True)
-class Move:
-    """Where a reshape takes an axis of channels.
+class ReshapedAxis:
+    """The position of a channel axis after a reshape.
 
     Args:
-        old: The axes before that are merged and split together.
-        new: The axes that they become.
-        axis: The one of `new` that carries the channels.
+        old: The block of axes before the reshape that contains the axis.
+        new: The block of axes after the reshape.
+        axis: The axis of `new` that has the channels.
         ids: The unit of each position along it.
-        united: Rows of units: those of one column form one class.
-        commutes: Whether copies next to their source stay so.
+        coupled: Rows of units; the units of a column are coupled.
+        keeps_copies_adjacent: Whether copies of a unit stay adjacent to it.
     """
 
     old: range
     new: range
     axis: int
     ids: np.ndarray
-    united: np.ndarray
-    commutes: bool
+    coupled: np.ndarray
+    keeps_copies_adjacent: bool
 
 
-def move_axis(
+def follow_reshape(
     old: Shape, new: Shape, axis: int, ids: np.ndarray
-) -> Move | None:
-    """Follows an axis of channels through a reshape.
+) -> ReshapedAxis | None:
+    """Traces a channel axis through a reshape.
 
     Example:
 
-    >>> move = move_axis((None, 2, 3), (None, 6), 2, np.array([7, 8, 9]))
+    >>> move = follow_reshape((None, 2, 3), (None, 6), 2, np.array([7, 8, 9]))
     >>> move.axis, move.ids
     (1, array([7, 8, 9, 7, 8, 9]))
-    >>> move = move_axis((None, 4), (None, 2, 2), 1, np.arange(4))
-    >>> move.axis, move.united
+    >>> move = follow_reshape((None, 4), (None, 2, 2), 1, np.arange(4))
+    >>> move.axis, move.coupled
     (2, array([[0, 1],
            [2, 3]]))
 
     Args:
-        old: The shape before, `None` for a free axis.
+        old: The shape before, with `None` for unknown sizes.
         new: The shape after.
-        axis: The axis of the channels before.
+        axis: The channel axis before.
         ids: Their units.
 
     Returns:
-        The move, or `None` where the free axes leave it open.
+        The reshaped axis, or `None` if unknown sizes make it ambiguous.
     """
     block = _block_of(old, new, axis)
     if block is None:
@@ -65,7 +65,7 @@ def move_axis(
     place = _varying(spread)
     united = np.moveaxis(spread, place, -1).reshape(-1, sizes[place])
     behind = prod(inside[axis - before.start + 1 :])
-    return Move(
+    return ReshapedAxis(
         before,
         after,
         after[place],
@@ -76,7 +76,7 @@ def move_axis(
 
 
 def _varying(spread: np.ndarray) -> int:
-    """The only axis along which the units differ, else the last long one."""
+    """Returns the only axis along which the units differ, else a long one."""
     differ = [
         axis
         for axis in range(spread.ndim)
@@ -88,7 +88,7 @@ def _varying(spread: np.ndarray) -> int:
 
 
 def _block_of(old: Shape, new: Shape, axis: int) -> tuple[range, range] | None:
-    """The smallest block of axes around `axis`, from either side."""
+    """Returns the smallest block of axes around `axis`."""
     found = [b for b in _blocks(old, new) if axis in b[0]]
     i, j = len(old), len(new)
     for before, after in _blocks(old[::-1], new[::-1], batch=False):
@@ -104,7 +104,7 @@ def _block_of(old: Shape, new: Shape, axis: int) -> tuple[range, range] | None:
 def _blocks(
     old: Shape, new: Shape, *, batch: bool = True
 ) -> Iterator[tuple[range, range]]:
-    """Blocks of equal size from the left, as far as the sizes are known."""
+    """Yields blocks of equal size from the left, up to unknown sizes."""
     i = j = 0
     while i < len(old) and j < len(new):
         start, a, b = (i, j), old[i], new[j]

@@ -3,19 +3,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from keras_netopt.surgery.edits.plan import EditPlan
-from keras_netopt.surgery.graph.units import IN, OUT, PASS, Binding
+from keras_netopt.surgery.edits.edit_plan import EditPlan
+from keras_netopt.surgery.graph.coupled_axis import IN, OUT, PASS, CoupledAxis
 
 
 def variable(*shape):
     return SimpleNamespace(shape=shape, name="v")
 
 
-def graph_of(*bindings, classes=None):
-    """Units are their own classes unless told otherwise."""
-    count = 1 + max(int(b.ids.max()) for b in bindings)
-    class_of = np.arange(count) if classes is None else np.array(classes)
-    return SimpleNamespace(bindings=bindings, class_of=class_of)
+def graph_of(*coupled_axes, groups=None):
+    """Units are their own groups unless told otherwise."""
+    count = 1 + max(int(b.ids.max()) for b in coupled_axes)
+    group_of = np.arange(count) if groups is None else np.array(groups)
+    return SimpleNamespace(coupled_axes=coupled_axes, group_of=group_of)
 
 
 @pytest.fixture
@@ -24,12 +24,13 @@ def pair():
     maker, reader = variable(2, 3), variable(3, 2)
     ids = np.arange(3)
     return graph_of(
-        Binding(None, maker, 1, ids, OUT), Binding(None, reader, 0, ids, IN)
+        CoupledAxis(None, maker, 1, ids, OUT),
+        CoupledAxis(None, reader, 0, ids, IN),
     )
 
 
 def kernels(graph):
-    return [binding.variable for binding in graph.bindings]
+    return [coupled_axis.variable for coupled_axis in graph.coupled_axes]
 
 
 MAKES = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -85,8 +86,8 @@ def test_slots_follow_the_chain_rule(pair, kind, makes, reads):
 
 
 def test_masks_are_copied_and_new_units_are_kept(pair):
-    fresh = {1: np.array([-1, 0])}
-    plan = EditPlan(pair, np.array([1, 2, 2]), fresh=fresh)
+    new_numbers = {1: np.array([-1, 0])}
+    plan = EditPlan(pair, np.array([1, 2, 2]), new_numbers=new_numbers)
     mask = np.array([[True, False, False], [True, True, False]])
     np.testing.assert_array_equal(
         plan.map(kernels(pair)[0], mask, "index"),
@@ -95,27 +96,31 @@ def test_masks_are_copied_and_new_units_are_kept(pair):
 
 
 def test_new_units_send_nothing_on_and_make_something(pair):
-    plan = EditPlan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(
+        pair, np.array([1, 2, 1]), new_numbers={1: np.array([-1, 0])}
+    )
     maker, reader = kernels(pair)
     reads = plan.map(reader, READS, "weight")
     np.testing.assert_array_equal(reads[[0, 1, 3]], READS)
     np.testing.assert_array_equal(reads[2], 0)
     makes = plan.map(maker, MAKES, "weight")
     np.testing.assert_array_equal(makes[:, [0, 1, 3]], MAKES)
-    assert (makes[:, 2] != 0).all() and plan.has_fresh
+    assert (makes[:, 2] != 0).all() and plan.has_new_units
 
 
 def test_new_weights_have_the_scale_of_the_old_ones():
     maker, ids = variable(400, 2), np.arange(2)
-    graph = graph_of(Binding(None, maker, 1, ids, OUT))
-    plan = EditPlan(graph, np.array([1, 2]), fresh={1: np.array([-1, 0])})
+    graph = graph_of(CoupledAxis(None, maker, 1, ids, OUT))
+    plan = EditPlan(graph, np.array([1, 2]), new_numbers={1: np.array([-1, 0])})
     old = np.random.default_rng(0).normal(0, 7.0, (400, 2))
     new = plan.map(maker, old, "weight")[:, 2]
     assert 6 < np.sqrt(np.mean(new**2)) < 8
 
 
 def test_weights_that_are_all_zero_still_get_new_ones(pair):
-    plan = EditPlan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(
+        pair, np.array([1, 2, 1]), new_numbers={1: np.array([-1, 0])}
+    )
     new = plan.map(kernels(pair)[0], np.zeros((2, 3)), "weight")
     assert (new[:, 2] != 0).all()
 
@@ -124,9 +129,9 @@ def test_twins_share_what_they_read_and_cancel_out(pair):
     plan = EditPlan(
         pair,
         np.array([1, 3, 1]),
-        fresh={1: np.array([-1, 0, 0])},
+        new_numbers={1: np.array([-1, 0, 0])},
         shares={1: np.array([1.0, 1.0, -1.0])},
-        outgoing=lambda fresh, old: fresh.spread(
+        outgoing=lambda positions, old: positions.sample_slices(
             lambda n: np.full((n, 2), 5.0)
         ),
     )
@@ -138,7 +143,9 @@ def test_twins_share_what_they_read_and_cancel_out(pair):
 
 
 def test_an_average_of_a_weight_gets_the_same_new_values(pair):
-    plan = EditPlan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(
+        pair, np.array([1, 2, 1]), new_numbers={1: np.array([-1, 0])}
+    )
     maker = kernels(pair)[0]
     weight = plan.map(maker, MAKES, "weight")
     average = plan.map(maker, 3 * MAKES, "weight")
@@ -148,7 +155,9 @@ def test_an_average_of_a_weight_gets_the_same_new_values(pair):
 
 @pytest.mark.parametrize("kind", ["gradient", "gradient2", "update"])
 def test_slots_of_new_units_are_zero(pair, kind):
-    plan = EditPlan(pair, np.array([1, 2, 1]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(
+        pair, np.array([1, 2, 1]), new_numbers={1: np.array([-1, 0])}
+    )
     maker = kernels(pair)[0]
     new = plan.map(maker, MAKES, kind)
     np.testing.assert_array_equal(new[:, 2], [0, 0])
@@ -158,8 +167,8 @@ def test_slots_of_new_units_are_zero(pair, kind):
 def test_gates_keep_means_of_their_own():
     bias = variable(4)
     ids = np.tile(np.arange(2), 2)
-    graph = graph_of(Binding(None, bias, 0, ids, OUT, "mean"))
-    plan = EditPlan(graph, np.array([1, 2]), fresh={1: np.array([-1, 0])})
+    graph = graph_of(CoupledAxis(None, bias, 0, ids, OUT, "mean"))
+    plan = EditPlan(graph, np.array([1, 2]), new_numbers={1: np.array([-1, 0])})
     new = plan.map(bias, np.array([1.0, 3.0, 10.0, 30.0]), "weight")
     np.testing.assert_array_equal(new, [1, 3, 2, 10, 30, 20])
 
@@ -167,8 +176,8 @@ def test_gates_keep_means_of_their_own():
 @pytest.mark.parametrize(("fresh", "value"), [("ones", 1.0), ("zeros", 0.0)])
 def test_parameters_on_the_way_start_neutral(fresh, value):
     gamma = variable(2)
-    graph = graph_of(Binding(None, gamma, 0, np.arange(2), PASS, fresh))
-    plan = EditPlan(graph, np.array([2, 1]), fresh={0: np.array([-1, 0])})
+    graph = graph_of(CoupledAxis(None, gamma, 0, np.arange(2), PASS, fresh))
+    plan = EditPlan(graph, np.array([2, 1]), new_numbers={0: np.array([-1, 0])})
     new = plan.map(gamma, np.array([5.0, 7.0]), "weight")
     np.testing.assert_array_equal(new, [5, value, 7])
 
@@ -176,9 +185,10 @@ def test_parameters_on_the_way_start_neutral(fresh, value):
 def test_a_recurrent_kernel_reads_no_new_unit():
     kernel, ids = variable(2, 2), np.arange(2)
     graph = graph_of(
-        Binding(None, kernel, 0, ids, IN), Binding(None, kernel, 1, ids, OUT)
+        CoupledAxis(None, kernel, 0, ids, IN),
+        CoupledAxis(None, kernel, 1, ids, OUT),
     )
-    plan = EditPlan(graph, np.array([1, 2]), fresh={1: np.array([-1, 0])})
+    plan = EditPlan(graph, np.array([1, 2]), new_numbers={1: np.array([-1, 0])})
     new = plan.map(kernel, np.array([[1.0, 2.0], [3.0, 4.0]]), "weight")
     np.testing.assert_array_equal(new[2], 0)
     assert (new[:2, 2] != 0).all()
@@ -186,7 +196,7 @@ def test_a_recurrent_kernel_reads_no_new_unit():
 
 def test_attention_keeps_its_temperature():
     kernel = variable(2, 2)
-    graph = graph_of(Binding(None, kernel, 1, np.arange(2), OUT, power=0.5))
+    graph = graph_of(CoupledAxis(None, kernel, 1, np.arange(2), OUT, power=0.5))
     plan = EditPlan(graph, np.array([4, 4]))
     new = plan.map(kernel, np.ones((2, 2)), "weight")
     np.testing.assert_array_equal(new, np.full((2, 8), 2.0))
@@ -221,8 +231,10 @@ def test_unknown_kinds_raise(pair):
 
 def test_the_same_seed_gives_the_same_weights(pair):
     def weights(seed):
-        fresh = {1: np.array([-1, 0])}
-        plan = EditPlan(pair, np.array([1, 2, 1]), fresh=fresh, seed=seed)
+        new_numbers = {1: np.array([-1, 0])}
+        plan = EditPlan(
+            pair, np.array([1, 2, 1]), new_numbers=new_numbers, seed=seed
+        )
         return plan.map(kernels(pair)[0], MAKES, "weight")
 
     np.testing.assert_array_equal(weights(3), weights(3))

@@ -1,4 +1,4 @@
-"""Carries a plan out: the same model, layers and variables, other shapes.
+"""Applies an edit plan to the variables of a model, in place.
 
 Private names of Keras 3.15: `Variable._shape`, `_ndim`, `_initialize`,
 `_trainable`, `_value`.
@@ -11,21 +11,22 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.surgery.edits.plan import EditPlan
-from keras_netopt.surgery.edits.reinfer import reinfer
+from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.handlers.update_shapes import update_model_shapes
 from keras_netopt.training import optimizers, slots
 from keras_netopt.training.editing import editing
 
 
-class Change:
-    """An edit that was made, for what is kept outside the model.
+class AppliedEdit:
+    """A completed edit, to apply to copies of the weights as well.
 
     Args:
         model: The edited model.
         before: The variables of `model.weights` before the edit.
-        plan: What was done to each. Defaults to `None`: only new variables.
-        slots: What became of the optimizer's slots, or `None`.
+        plan: The plan that was applied. Defaults to `None`: only variables
+            were added.
+        slots: Report on the optimizer's slots, or `None`.
     """
 
     def __init__(
@@ -37,18 +38,18 @@ class Change:
     ) -> None:
         self.slots = slots
         self._before = list(before)
-        self._after = list(model.weights)  # Another edit may follow at once.
+        self._after = list(model.weights)  # Before the next edit adds to them.
         self._plan = plan
 
     def map_weights(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Carries a copy of the weights over to the edited model.
+        """Applies the edit to a copy of the weights.
 
         Args:
-            arrays: As `model.get_weights` returned them before the edit.
+            arrays: The output of `model.get_weights` before the edit.
 
         Returns:
-            Arrays for `model.set_weights` now; variables that the edit has
-            made keep the values that they have.
+            Arrays for `model.set_weights` after the edit, with the current
+            values of the variables that the edit has added.
         """
         old = {
             id(v): (v, np.asarray(array))
@@ -58,7 +59,7 @@ class Change:
         for variable in self._after:
             found = old.get(id(variable))
             if found is None:
-                mapped.append(read(variable))
+                mapped.append(to_numpy(variable))
             elif self._plan is None:
                 mapped.append(found[1])
             else:
@@ -66,28 +67,30 @@ class Change:
         return mapped
 
 
-def apply(model: keras.Model, graph: ChannelGraph, plan: EditPlan) -> Change:
-    """Gives every variable of a plan its new shape, all of them or none.
+def apply_plan(
+    model: keras.Model, graph: ChannelGraph, plan: EditPlan
+) -> AppliedEdit:
+    """Gives the variables of a plan their new shapes, all or none.
 
-    Optimizer slots and masks follow; model, layer and variable objects stay
-    the same ones.
+    Optimizer slots and masks are carried over; model, layer and variable
+    objects stay the same.
 
     Args:
-        model: The model that the graph was made of.
-        graph: Its present graph.
-        plan: The plan made on it.
+        model: The model.
+        graph: Its current graph.
+        plan: The plan made on this graph.
 
     Returns:
-        The change, for weights that are kept elsewhere.
+        The applied edit.
     """
     with editing(model) as record:
         touched = {
             id(b.variable): b.variable
-            for b in graph.bindings
+            for b in graph.coupled_axes
             if plan.changes(b.variable)
         }
         before, weights = list(touched.values()), list(model.weights)
-        old = [read(variable) for variable in before]
+        old = [to_numpy(variable) for variable in before]
         new = [
             plan.map(variable, array, "weight")
             for variable, array in zip(before, old, strict=True)
@@ -96,32 +99,32 @@ def apply(model: keras.Model, graph: ChannelGraph, plan: EditPlan) -> Change:
         try:
             report = _write(model, before, new, held, plan.map)
         except BaseException:
-            _write(model, before, old, held, _unchanged)
+            _write(model, before, old, held, keep_array)
             raise
-        change = Change(model, weights, plan, report)
-        record.changes.append(change)
-        return change
+        applied = AppliedEdit(model, weights, plan, report)
+        record.changes.append(applied)
+        return applied
 
 
-def read(variable: Any) -> np.ndarray:
+def to_numpy(variable: Any) -> np.ndarray:
     """Copies the value of a variable to the host."""
     return np.array(ops.convert_to_numpy(variable))
 
 
 def replace_value(variable: Any, value: np.ndarray) -> None:
-    """Gives a variable a value of another shape; the object stays."""
+    """Assigns a value of another shape to a variable object."""
     variable._shape = tuple(int(size) for size in value.shape)
     variable._ndim = len(variable._shape)
-    held = variable._trainable
+    trainable = variable._trainable
     if keras.backend.backend() == "tensorflow":
-        # A frozen layer freezes Keras' variable and not TensorFlow's, which
-        # would stay without gradients once the layer is let go.
+        # A frozen layer freezes Keras' variable only. A TensorFlow variable
+        # created as frozen would get no gradients after unfreezing.
         variable._trainable = variable._value.trainable
     try:
         with keras.name_scope("surgery"):
             variable._initialize(ops.convert_to_tensor(value, variable.dtype))
     finally:
-        variable._trainable = held
+        variable._trainable = trainable
 
 
 def _write(
@@ -134,9 +137,10 @@ def _write(
     with optimizers.variable_scope(model):
         for variable, value in zip(variables, values, strict=True):
             replace_value(variable, value)
-    reinfer(model)
+    update_model_shapes(model)
     return None if held is None else slots.restore_slots(model, held, map_slot)
 
 
-def _unchanged(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
+def keep_array(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
+    """Returns the array unchanged, as a slot mapping of no change."""
     return array

@@ -1,4 +1,4 @@
-"""Where a block can stand, and the layers that it is made like.
+"""The layer, normalization and activation that new blocks are modeled on.
 
 Private names of Keras 3.15: `Functional._outputs`.
 """
@@ -8,9 +8,12 @@ from typing import Any
 
 import keras
 
-from keras_netopt.surgery.graph.names import functional, nodes
-from keras_netopt.surgery.growing.insert import InsertionPoint, places
-from keras_netopt.surgery.handlers.common import acts_alone
+from keras_netopt.surgery.graph.layer_paths import inner_graph, ordered_nodes
+from keras_netopt.surgery.growing.insert_block import (
+    InsertionPoint,
+    insertion_points,
+)
+from keras_netopt.surgery.handlers.handler_tools import is_elementwise
 from keras_netopt.training.graph import is_graph_model
 
 layers = keras.layers
@@ -42,58 +45,61 @@ _OPS = {
 
 
 @dataclass(frozen=True)
-class Anchor:
-    """A layer with the normalization and the activation behind it.
+class TemplateBlock:
+    """A layer with the normalization and activation that follow it.
 
     Args:
-        chain: The calls, the layer's first.
+        calls: The calls, the layer's first.
     """
 
-    chain: tuple[InsertionPoint, ...]
+    calls: tuple[InsertionPoint, ...]
 
     @classmethod
-    def at(cls, place: InsertionPoint) -> "Anchor":
-        """Follows a call to the end of its activation."""
-        chain = [place]
-        while activation_of(chain[-1].node.operation) is None:
-            readers = chain[-1].consumers()
-            if len(readers) != 1 or chain[-1].is_output():
+    def starting_at(cls, point: InsertionPoint) -> "TemplateBlock":
+        """Follows a call to its activation."""
+        calls = [point]
+        while activation_of(calls[-1].node.operation) is None:
+            consumers = calls[-1].consumers()
+            if len(consumers) != 1 or calls[-1].is_output():
                 break
-            following = InsertionPoint(place.owner, readers[0])
+            following = InsertionPoint(point.owner, consumers[0])
             operation = following.node.operation
-            if len(following.node.input_tensors) != 1 or _calls(following) > 1:
+            if (
+                len(following.node.input_tensors) != 1
+                or _call_count(following) > 1
+            ):
                 break
             is_norm = isinstance(operation, NORMS)
-            is_own = isinstance(operation, _ACTIVATED)  # The next layer's.
-            if not is_norm and (is_own or activation_of(operation) is None):
+            is_layer = isinstance(operation, _ACTIVATED)  # The next block's.
+            if not is_norm and (is_layer or activation_of(operation) is None):
                 break
-            chain.append(following)
-        return cls(tuple(chain))
+            calls.append(following)
+        return cls(tuple(calls))
 
     @property
     def layer(self) -> Any:
-        """The layer itself."""
-        return self.chain[0].node.operation
+        """The first layer."""
+        return self.calls[0].node.operation
 
     @property
-    def end(self) -> InsertionPoint:
-        """The last call of the chain."""
-        return self.chain[-1]
+    def last_call(self) -> InsertionPoint:
+        """The last call of the block."""
+        return self.calls[-1]
 
     @property
     def activation(self) -> Any:
         """The activation: a function, a layer, or `None`."""
-        return activation_of(self.end.node.operation)
+        return activation_of(self.last_call.node.operation)
 
     @property
     def norm(self) -> Any:
         """The first normalization, or `None`."""
-        found = [p.node.operation for p in self.chain]
+        found = [p.node.operation for p in self.calls]
         return next((one for one in found if isinstance(one, NORMS)), None)
 
 
 def activation_of(operation: Any) -> Any:
-    """Returns what activates the output of a layer or op, `None` if nothing."""
+    """Returns the activation of a layer or op, or `None`."""
     if isinstance(operation, ACTIVATIONS):
         return operation
     name = _OPS.get(type(operation).__name__)
@@ -105,30 +111,30 @@ def activation_of(operation: Any) -> Any:
     if isinstance(found, ACTIVATIONS):
         return found
     is_plain = found is None or found is keras.activations.linear
-    return found if not is_plain and acts_alone(found) else None
+    return found if not is_plain and is_elementwise(found) else None
 
 
-def _calls(place: InsertionPoint) -> int:
-    calls = nodes(place.graph)
-    return sum(node.operation is place.node.operation for node in calls)
+def _call_count(point: InsertionPoint) -> int:
+    nodes = ordered_nodes(point.graph)
+    return sum(node.operation is point.node.operation for node in nodes)
 
 
-def nearest(place: InsertionPoint) -> Any:
-    """Finds the convolution or dense layer that a tensor comes from.
+def find_template_layer(point: InsertionPoint) -> Any:
+    """Finds the convolution or dense layer whose type a new layer takes.
 
     Args:
-        place: A call.
+        point: A call.
 
     Returns:
         The nearest convolution upstream if the tensor has its rank, else
         the nearest layer with a dense kernel, or `None`.
 
     Raises:
-        ValueError: If the tensor looks like an image and no convolution
-            leads to it.
+        ValueError: If the tensor has rank 4 or more and no convolution is
+            upstream.
     """
-    rank = len(place.tensor.shape)
-    for operation in _upstream(place):
+    rank = len(point.tensor.shape)
+    for operation in _upstream(point):
         size = getattr(operation, "kernel_size", None)
         if size is not None and len(size) + 2 == rank:
             return operation
@@ -137,15 +143,15 @@ def nearest(place: InsertionPoint) -> Any:
     if rank < 4:
         return None
     raise ValueError(
-        f"No block is known behind '{place.node.operation.name}': no "
-        f"convolution leads to its output of shape {place.tensor.shape}. "
-        "Pass a function as `block`."
+        f"There is no built-in block to insert after "
+        f"'{point.node.operation.name}': no convolution is upstream of its "
+        f"output of shape {point.tensor.shape}. Pass a function as `block`."
     )
 
 
-def _upstream(place: InsertionPoint) -> list[Any]:
-    """Lists what a call depends on, nearest first, nested models opened."""
-    found, queue, seen = [], [place], set()
+def _upstream(point: InsertionPoint) -> list[Any]:
+    """Lists the operations upstream, nearest first, also in nested models."""
+    found, queue, seen = [], [point], set()
     while queue:
         here = queue.pop(0)
         if id(here.node) in seen:
@@ -159,16 +165,16 @@ def _upstream(place: InsertionPoint) -> list[Any]:
         for tensor in here.node.input_tensors:
             queue += [
                 InsertionPoint(here.owner, node)
-                for node in nodes(here.graph)
+                for node in ordered_nodes(here.graph)
                 if any(tensor is one for one in node.outputs)
             ]
     return found
 
 
 def _last_call(model: Any) -> InsertionPoint:
-    output = functional(model)._outputs[0]
+    output = inner_graph(model)._outputs[0]
     return next(
-        place
-        for place in places(model)
-        if any(one is output for one in place.node.outputs)
+        point
+        for point in insertion_points(model)
+        if any(one is output for one in point.node.outputs)
     )

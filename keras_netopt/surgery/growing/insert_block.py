@@ -1,4 +1,4 @@
-"""Puts new layers into the graph of a built model, in place.
+"""Inserts new layers into the graph of a built model, in place.
 
 Private names of Keras 3.15: `Functional._inputs`, `_outputs`,
 `_outputs_struct`, `_nodes`, `_nodes_by_depth`, `_operations`,
@@ -17,11 +17,11 @@ from keras.src.ops.function import map_graph
 from keras.src.ops.symbolic_arguments import SymbolicArguments
 from keras.src.utils.tracking import DotNotTrackScope
 
-from keras_netopt.surgery.graph.names import functional, nodes
+from keras_netopt.surgery.graph.layer_paths import inner_graph, ordered_nodes
 from keras_netopt.training.graph import is_graph_model
 
 Undo = Callable[[], None]
-Build = Callable[[Any], Any]
+BlockFunction = Callable[[Any], Any]
 _GRAPH = (
     "_outputs",
     "_outputs_struct",
@@ -47,26 +47,26 @@ class InsertionPoint:
     @property
     def graph(self) -> Any:
         """The graph of nodes that the call belongs to."""
-        return functional(self.owner)
+        return inner_graph(self.owner)
 
     @property
     def tensor(self) -> Any:
-        """What the call returns."""
+        """The output of the call."""
         return self.node.outputs[0]
 
     def consumers(self) -> list[Any]:
-        """The calls that read the tensor, in the order of execution."""
+        """The calls that take the tensor as input, in execution order."""
         return consumers(self.graph, self.tensor)
 
     def is_output(self) -> bool:
-        """Whether the owner returns the tensor."""
+        """Whether the tensor is an output of the owner."""
         return any(one is self.tensor for one in self.graph._outputs)
 
 
-def places(model: keras.Model) -> Iterator[InsertionPoint]:
-    """Yields every call of a model, those of nested models after their own.
+def insertion_points(model: keras.Model) -> Iterator[InsertionPoint]:
+    """Yields every call of a model, then the calls of its nested models.
 
-    A nested model that is called several times comes once.
+    A nested model that is called several times is visited once.
 
     Args:
         model: A built Functional or Sequential model.
@@ -78,36 +78,37 @@ def places(model: keras.Model) -> Iterator[InsertionPoint]:
     stack = [model]
     while stack:
         owner = stack.pop()
-        if id(functional(owner)) in seen:
+        if id(inner_graph(owner)) in seen:
             continue
-        seen.add(id(functional(owner)))
-        for node in nodes(functional(owner)):
+        seen.add(id(inner_graph(owner)))
+        for node in ordered_nodes(inner_graph(owner)):
             yield InsertionPoint(owner, node)
             if is_graph_model(node.operation):
                 stack.append(node.operation)
 
 
 def consumers(graph: Any, tensor: Any) -> list[Any]:
-    """Lists the calls of a graph that read a tensor."""
+    """Lists the calls of a graph that take a tensor as input."""
     return [
         node
-        for node in nodes(graph)
+        for node in ordered_nodes(graph)
         if any(one is tensor for one in node.input_tensors)
     ]
 
 
-def insert(place: InsertionPoint, build: Build) -> tuple[list[Any], Undo]:
-    """Puts layers behind a call: everything that read it reads them.
+def insert_block(
+    point: InsertionPoint, build: BlockFunction
+) -> tuple[list[Any], Undo]:
+    """Inserts layers between a call and its consumers.
 
-    The order of layers and weights becomes the one of a model that is built
-    anew from the config. Another model made of the same tensors does not
-    follow and has to be built anew.
+    Layers and weights get the order of a model that is rebuilt from the
+    config. Other models that share the tensors have to be rebuilt.
 
     Example:
 
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    >>> place = [p for p in places(model) if not p.node.is_input][0]
-    >>> added, undo = insert(place, keras.layers.ReLU(name="new"))
+    >>> points = [p for p in insertion_points(model) if not p.node.is_input]
+    >>> added, undo = insert_block(points[0], keras.layers.ReLU(name="new"))
     >>> [layer.name for layer in model.layers][-1]
     'new'
     >>> undo()
@@ -115,52 +116,52 @@ def insert(place: InsertionPoint, build: Build) -> tuple[list[Any], Undo]:
     1
 
     Args:
-        place: The call.
+        point: The call.
         build: Calls layers on the tensor and returns a tensor of the same
-            shape and type; in a Sequential model one layer after the other.
+            shape and dtype; in a Sequential model a chain of layers.
 
     Returns:
         The new layers and ops, in the order of the model, and a function
-        that takes everything back.
+        that removes them again.
 
     Raises:
-        ValueError: If `build` returns another kind of tensor. Nothing is
-            changed then.
+        ValueError: If `build` returns a tensor of another shape or dtype.
+            The model is unchanged then.
     """
     with contextlib.ExitStack() as undo:
-        graph, old = place.graph, place.tensor
-        readers = place.consumers()
-        _keep(old._keras_history.operation._outbound_nodes, undo)
+        graph, old = point.graph, point.tensor
+        readers = point.consumers()
+        _restore_on_undo(old._keras_history.operation._outbound_nodes, undo)
         new = build(old)
-        check_tensor(old, new)
+        check_block_output(old, new)
         calls = _calls_between(graph, old, new)
         for node in calls:
             undo.callback(node.operation._inbound_nodes.remove, node)
         for node in readers:
-            _rewire(node, old, new, undo)
-        _remap(graph, old, new, undo)
+            _replace_input(node, old, new, undo)
+        _rebuild_graph(graph, old, new, undo)
         added = [
             one
             for one in graph._operations
             if any(node.operation is one for node in calls)
         ]
         layers = [one for one in added if isinstance(one, keras.Layer)]
-        _enlist(graph, layers, undo)
-        if graph is not place.owner:
-            _extend(place, layers, undo)
+        _track_layers(graph, layers, undo)
+        if graph is not point.owner:
+            _extend_sequential(point, layers, undo)
         done = undo.pop_all()
     return added, done.close
 
 
-def check_tensor(old: Any, new: Any) -> None:
-    """Refuses a block that returns another kind of tensor than it takes.
+def check_block_output(old: Any, new: Any) -> None:
+    """Checks that the output of a block has the shape of its input.
 
     Args:
-        old: The tensor that it was called on.
-        new: What it returned.
+        old: The input tensor.
+        new: The return value.
 
     Raises:
-        ValueError: If it is no tensor or of another shape or type.
+        ValueError: If it is no tensor or has another shape or dtype.
     """
     if not isinstance(new, keras.KerasTensor) or new is old:
         raise ValueError(
@@ -169,7 +170,7 @@ def check_tensor(old: Any, new: Any) -> None:
         )
     if new.shape != old.shape or new.dtype != old.dtype:
         raise ValueError(
-            "Argument `block` must return a tensor like the one it takes: "
+            "Argument `block` must return a tensor like its input: "
             f"shape {old.shape}, {old.dtype}. "
             f"Received: shape {new.shape}, {new.dtype}"
         )
@@ -177,7 +178,7 @@ def check_tensor(old: Any, new: Any) -> None:
 
 def _calls_between(graph: Any, old: Any, new: Any) -> list[Any]:
     """Lists the calls that lead from one tensor to another."""
-    known = {id(node) for node in nodes(graph)}
+    known = {id(node) for node in ordered_nodes(graph)}
     found: list[Any] = []
     stack = [new]
     while stack:
@@ -190,24 +191,28 @@ def _calls_between(graph: Any, old: Any, new: Any) -> list[Any]:
     return found
 
 
-def _rewire(node: Any, old: Any, new: Any, undo: contextlib.ExitStack) -> None:
+def _replace_input(
+    node: Any, old: Any, new: Any, undo: contextlib.ExitStack
+) -> None:
     arguments = node.arguments
     args, kwargs = arguments.convert(lambda one: new if one is old else one)
     undo.callback(setattr, node, "arguments", arguments)
     node.arguments = SymbolicArguments(*args, **kwargs)
     before = old._keras_history.operation._outbound_nodes
     after = new._keras_history.operation._outbound_nodes
-    _keep(after, undo)
+    _restore_on_undo(after, undo)
     for _ in range(sum(one is node for one in before)):
         before.remove(node)
         after.append(node)
 
 
-def _keep(items: list[Any], undo: contextlib.ExitStack) -> None:
+def _restore_on_undo(items: list[Any], undo: contextlib.ExitStack) -> None:
     undo.callback(items.__setitem__, slice(None), list(items))
 
 
-def _remap(graph: Any, old: Any, new: Any, undo: contextlib.ExitStack) -> None:
+def _rebuild_graph(
+    graph: Any, old: Any, new: Any, undo: contextlib.ExitStack
+) -> None:
     def swap(one: Any) -> Any:
         return new if one is old else one
 
@@ -221,7 +226,7 @@ def _remap(graph: Any, old: Any, new: Any, undo: contextlib.ExitStack) -> None:
 
 
 def _assign(graph: Any, name: str, value: Any) -> None:
-    """Sets an attribute as Keras does: neither wrapped nor tracked."""
+    """Sets an attribute without wrapping or tracking, as Keras does."""
     tracks = getattr(graph, "_self_setattr_tracking", True)
     with DotNotTrackScope():
         if keras.backend.backend() == "tensorflow":
@@ -231,11 +236,11 @@ def _assign(graph: Any, name: str, value: Any) -> None:
             graph._self_setattr_tracking = tracks
 
 
-def _enlist(
+def _track_layers(
     graph: Any, layers: Sequence[Any], undo: contextlib.ExitStack
 ) -> None:
-    """Brings the list of layers, and so the weights, into the graph's order."""
-    _keep(graph._layers, undo)
+    """Tracks the layers, in the order of the graph."""
+    _restore_on_undo(graph._layers, undo)
     for layer in layers:
         graph._tracker.track(layer)
         undo.callback(graph._tracker.untrack, layer)
@@ -243,13 +248,13 @@ def _enlist(
     graph._layers.sort(key=lambda one: rank.get(id(one), len(rank)))
 
 
-def _extend(
-    place: InsertionPoint, layers: Sequence[Any], undo: contextlib.ExitStack
+def _extend_sequential(
+    point: InsertionPoint, layers: Sequence[Any], undo: contextlib.ExitStack
 ) -> None:
-    """Puts the layers into the list that a Sequential model shows."""
-    owner: Any = place.owner
+    """Adds the layers to the layer list of a Sequential model."""
+    owner: Any = point.owner
     held = list(owner._layers)
-    where = next(k for k, one in enumerate(held) if one is place.node.operation)
+    where = next(k for k, one in enumerate(held) if one is point.node.operation)
     undo.callback(setattr, owner, "_layers", held)
     owner._layers = held[: where + 1] + list(layers) + held[where + 1 :]
     for layer in layers:

@@ -7,7 +7,10 @@ from keras import layers
 
 from keras_netopt.callbacks import Growing
 from keras_netopt.surgery import Widen, replay
-from keras_netopt.surgery.edits.preserve import check_preserved, snapshot
+from keras_netopt.surgery.edits.output_difference import (
+    check_preserved,
+    snapshot,
+)
 from keras_netopt.surgery.growing.widen import widen
 
 STEPS, TOKENS, WIDTH = 6, 11, 8
@@ -57,7 +60,7 @@ def test_outputs_stay(norm, layer, tokens):
     assert found.verdict == "exact", found
     assert model.get_layer("down").units == 11
     assert model.get_layer("first").epsilon == pytest.approx(0.1 * 8 / 11)
-    assert "computes one figure" in report.notes[0]
+    assert "normalizes over all" in report.notes[0]
     widen(model, layer, to=12)  # Copies of copies, and means once more.
     assert check_preserved(before, model).verdict == "exact"
 
@@ -83,7 +86,7 @@ def test_the_grown_model_reloads_clones_and_replays(tokens, tmp_path):
     model.save_weights(tmp_path / "grown.weights.h5")
     reloaded = keras.saving.load_model(tmp_path / "grown.keras")
     again = transformer()
-    assert replay(again, [report.event]) == 1
+    assert replay(again, [report.edit]) == 1
     again.load_weights(tmp_path / "grown.weights.h5")
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
@@ -119,12 +122,15 @@ def _slots(model, variable):
 def test_a_stream_grows_inside_fit(tokens):
     model = transformer(dropout=0.1)
     growing = Growing(
-        [Widen("tokens", to=12)], {"1ep": [0]}, data=tokens[:4], verbose=0
+        [Widen("tokens", to=12)],
+        {"1ep": [0]},
+        calibration_data=tokens[:4],
+        verbose=0,
     )
     history = model.fit(
         tokens, tokens, epochs=3, verbose=0, callbacks=[growing]
     )
-    assert max(history.history["preserved"]) < 1e-4
+    assert max(history.history["max_output_change"]) < 1e-4
     assert history.history["loss"][-1] < history.history["loss"][0]
 
 

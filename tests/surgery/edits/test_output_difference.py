@@ -3,18 +3,18 @@ import numpy as np
 import pytest
 
 from keras_netopt import surgery
-from keras_netopt.surgery.edits.edit import read
+from keras_netopt.surgery.edits.apply_plan import to_numpy
 
 
 def test_an_untouched_model_is_preserved_and_left_alone(residual, images):
     model = residual()
-    before = [read(v) for v in model.variables]
+    before = [to_numpy(v) for v in model.variables]
     kept = surgery.snapshot(model, images[0])
     found = surgery.check_preserved(kept, model)
     assert found.verdict == "exact" and found.agreement == 1.0
     assert found.max_abs == 0.0
     for old, new in zip(before, model.variables, strict=True):
-        np.testing.assert_array_equal(old, read(new))
+        np.testing.assert_array_equal(old, to_numpy(new))
 
 
 def test_training_mode_sees_batch_statistics(residual, images):
@@ -28,7 +28,7 @@ def test_training_mode_sees_batch_statistics(residual, images):
 
 def test_the_verdict_is_relative_to_the_largest_output():
     def preservation(gap, scale):
-        return surgery.Preservation(gap, 0.0, 1.0, 0.0, scale)
+        return surgery.OutputDifference(gap, 0.0, 1.0, 0.0, scale)
 
     assert preservation(9e-6, 1.0).verdict == "exact"
     assert preservation(2e-5, 1.0).verdict == "close"
@@ -55,7 +55,7 @@ def test_integer_inputs_need_data():
         [keras.Input((4,), dtype="int32"), keras.layers.Embedding(9, 2)]
     )
     assert surgery.snapshot(model) is None
-    with pytest.raises(ValueError, match=r"Received: data=None$"):
+    with pytest.raises(ValueError, match=r"Received: x=None$"):
         surgery.check_preserved(model, model)
     x = np.arange(8).reshape(2, 4)
     assert surgery.check_preserved(model, model, x).max_abs == 0.0

@@ -1,4 +1,4 @@
-"""The channel graph: classes, sets, names, reasons and how it is printed."""
+"""The channel graph: groups, sets, names, reasons and how it is printed."""
 
 import re
 
@@ -9,7 +9,7 @@ from keras import layers as L
 
 from keras_netopt.surgery import Handler, register
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.units import connected
+from keras_netopt.surgery.graph.connected_components import connected_components
 
 
 def residual():
@@ -29,48 +29,54 @@ def whole(message):
 
 def test_connected_follows_chains_of_pairs():
     pairs = [(np.array([5, 1]), np.array([4, 0])), ([4], [1])]
-    assert connected(7, pairs).tolist() == [0, 0, 1, 2, 0, 0, 3]
-    assert connected(3, []).tolist() == [0, 1, 2]
+    assert connected_components(7, pairs).tolist() == [0, 0, 1, 2, 0, 0, 3]
+    assert connected_components(3, []).tolist() == [0, 1, 2]
 
 
 def test_addition_couples_its_producers():
     graph = ChannelGraph(residual())
     assert graph.units("stem").tolist() == graph.units("outer").tolist()
-    layers = graph.set_of("outer")
+    layers = graph.layer_group("outer")
     assert [one.name for one in layers.layers] == ["stem", "outer"]
-    assert layers.classes.tolist() == graph.units("stem").tolist()
-    assert layers.free.tolist() == layers.classes.tolist()
-    assert (layers.reason, layers.normed, layers.rigid) == (None, None, None)
+    assert layers.groups.tolist() == graph.units("stem").tolist()
+    assert layers.free.tolist() == layers.groups.tolist()
+    assert (layers.reason, layers.normalized_by, layers.not_replicable) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_sets_come_in_model_order_and_hold_each_producer_once():
     graph = ChannelGraph(residual())
-    names = [[one.name for one in s.layers] for s in graph.layer_sets()]
+    names = [[one.name for one in s.layers] for s in graph.layer_groups()]
     assert names == [["stem", "outer"], ["inner"], ["head"]]
-    assert sum(len(s.classes) for s in graph.layer_sets()) == 4 + 5 + 2
+    assert sum(len(s.groups) for s in graph.layer_groups()) == 4 + 5 + 2
 
 
 def test_bindings_name_every_axis_once():
     model = residual()
     graph = ChannelGraph(model)
-    keys = [(b.variable.path, b.axis) for b in graph.bindings]
+    keys = [(b.variable.path, b.axis) for b in graph.coupled_axes]
     assert len(set(keys)) == len(keys)
     axes = sum(len(weight.shape) for weight in model.weights)
     spatial = 3 * 2  # Two axes of each of the three kernels.
     assert len(keys) == axes - spatial
-    roles = {(b.layer.name, b.variable.name, b.axis): b for b in graph.bindings}
+    roles = {
+        (b.layer.name, b.variable.name, b.axis): b for b in graph.coupled_axes
+    }
     assert roles["stem", "kernel", 3].role == "out"
     assert roles["inner", "kernel", 2].role == "in"
     assert roles["norm", "moving_variance", 0].role == "pass"
-    assert roles["norm", "moving_variance", 0].fresh == "ones"
-    assert roles["stem", "bias", 0].fresh == "zeros"
+    assert roles["norm", "moving_variance", 0].new_value == "ones"
+    assert roles["stem", "bias", 0].new_value == "zeros"
 
 
 def test_explain_prints_each_coupled_axis_and_the_reasons():
     graph = ChannelGraph(residual())
     assert str(graph.explain("head")) == "\n".join(
         [
-            "head: 2 units, 2 classes",
+            "head: 2 units, 2 groups",
             "layer   variable   axis   role",
             "head    kernel        1   out",
             "head    bias          0   out",
@@ -92,12 +98,15 @@ def test_explain_tells_of_limits():
     model = keras.Model(x, L.Dense(2)(L.Flatten()(y)))
     graph = ChannelGraph(model)
     assert graph.explain("a").notes == (
-        "cannot be replicated: is a group of the convolution 'groups'",
+        "cannot be copied: is a group of the convolution 'groups'",
     )
     assert graph.explain("b").notes == (
-        "not exact to remove: crosses LayerNormalization 'norm'",
+        "removal changes the outputs: crosses LayerNormalization 'norm'",
     )
-    assert graph.set_of("a").rigid and graph.set_of("b").normed
+    assert (
+        graph.layer_group("a").not_replicable
+        and graph.layer_group("b").normalized_by
+    )
 
 
 def test_paths_lead_into_nested_models():
@@ -202,8 +211,8 @@ def test_subclassed_model_is_refused():
 
     with pytest.raises(
         ValueError,
-        match=r"^The model 'own' is subclassed: it has no graph of layers to "
-        r"read channels from\. Build it with `keras\.Model\(inputs, outputs\)"
+        match=r"^The model 'own' is subclassed and has no graph of "
+        r"layers\. Build it with `keras\.Model\(inputs, outputs\)"
         r"` or `keras\.Sequential`\. Received: model=Own$",
     ):
         ChannelGraph(Own(name="own"))
@@ -212,8 +221,8 @@ def test_subclassed_model_is_refused():
 def test_unbuilt_model_is_refused():
     model = keras.Sequential([L.Dense(2)], name="late")
     message = (
-        "The model 'late' is not built: its channels are not known yet. Call "
-        "it on data, or call `model.build(input_shape)`. "
+        "The model 'late' is not built, so its channels are unknown. Call it "
+        "on data, or call `model.build(input_shape)`. "
         "Received: model=Sequential"
     )
     with pytest.raises(ValueError, match=whole(message)):
@@ -235,7 +244,7 @@ def test_subclass_of_a_functional_model_has_a_graph():
     x = L.Input((3,))
     y = L.Dense(4, name="hidden")(x)
     model = Named(x, L.Dense(2)(y))
-    assert ChannelGraph(model).set_of("hidden").reason is None
+    assert ChannelGraph(model).layer_group("hidden").reason is None
 
 
 def test_weights_that_two_layers_hold_tie_their_units():
@@ -268,9 +277,9 @@ def test_layer_called_by_an_unknown_way_is_left_alone():
         "touches Conv2D 'conv', which works on axis 3 of a tensor whose "
         "channels are on axis 2"
     )
-    first = graph.set_of("first")
+    first = graph.layer_group("first")
     assert first.reason == reason
-    assert set(graph.units("conv")) <= set(graph.reasons)
+    assert set(graph.units("conv")) <= set(graph.protected)
 
 
 class Gain(L.Layer):
@@ -282,13 +291,13 @@ class Gain(L.Layer):
 
 
 class GainHandler(Handler):
-    def bind(self, graph, layer, node):
+    def trace(self, graph, layer, node):
         (tensor,) = node.input_tensors
         ids = graph.channels(tensor, -1)
-        graph.bind(layer, layer.gain, 0, ids, "pass", fresh="ones")
-        graph.set_label(node.outputs[0], -1, ids)
+        graph.couple_axis(layer, layer.gain, 0, ids, "pass", new_value="ones")
+        graph.set_channels(node.outputs[0], -1, ids)
 
-    def sync(self, layer, node):
+    def update_attributes(self, layer, node):
         layer.synced = layer.gain.shape
 
 
@@ -311,13 +320,13 @@ def with_gain(layer):
 def test_unknown_layer_protects_what_it_touches(registry):
     model = with_gain(Gain(name="own"))
     reason = "touches Gain 'own', which has no handler"
-    assert ChannelGraph(model).set_of("hidden").reason == reason
+    assert ChannelGraph(model).layer_group("hidden").reason == reason
 
 
 def test_registered_layer_is_followed(registry):
     assert register(Gain, GainHandler) is GainHandler
     graph = ChannelGraph(with_gain(Gain(name="own")))
-    assert graph.set_of("hidden").reason is None
+    assert graph.layer_group("hidden").reason is None
     assert ("own", "gain", 0, "pass") in graph.explain("hidden").rows
 
 
@@ -327,7 +336,7 @@ def test_register_is_a_decorator_too(registry):
         pass
 
     assert Decorated.__name__ == "Decorated"
-    assert ChannelGraph(with_gain(Gain())).set_of("hidden").reason is None
+    assert ChannelGraph(with_gain(Gain())).layer_group("hidden").reason is None
 
 
 def test_subclass_with_a_call_of_its_own_is_unknown(registry):
@@ -339,8 +348,12 @@ def test_subclass_with_a_call_of_its_own_is_unknown(registry):
         pass
 
     register(Gain, GainHandler)
-    assert ChannelGraph(with_gain(Renamed())).set_of("hidden").reason is None
-    reason = ChannelGraph(with_gain(Louder(name="own"))).set_of("hidden").reason
+    assert (
+        ChannelGraph(with_gain(Renamed())).layer_group("hidden").reason is None
+    )
+    reason = (
+        ChannelGraph(with_gain(Louder(name="own"))).layer_group("hidden").reason
+    )
     assert reason == "touches Louder 'own', which has no handler"
 
 
@@ -348,7 +361,7 @@ def test_register_checks_its_arguments(registry):
     message = "Argument `layer_class` must be a class. Received: "
     with pytest.raises(TypeError, match=whole(f"{message}layer_class='x'")):
         register("x", GainHandler)
-    message = "Argument `handler` must have the method `bind`. Received: "
+    message = "Argument `handler` must have the method `trace`. Received: "
     with pytest.raises(TypeError, match=whole(f"{message}handler=3")):
         register(Gain, 3)
 
@@ -363,5 +376,5 @@ def test_graph_of_a_deep_model_is_quick():
         y = L.Add()([y, L.ReLU()(z)])
     model = keras.Model(x, L.Dense(2)(y))
     start = time.perf_counter()
-    ChannelGraph(model).layer_sets()
+    ChannelGraph(model).layer_groups()
     assert time.perf_counter() - start < 2.0

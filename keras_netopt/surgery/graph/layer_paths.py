@@ -1,4 +1,4 @@
-"""The layers of a model by name, and the calls inside it.
+"""Paths of the layers of a model, and the calls inside it.
 
 Private names of Keras 3.15: `Functional._nodes_by_depth`,
 `Sequential._functional`, `Layer._layers`.
@@ -9,36 +9,36 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def functional(model: Any) -> Any:
-    """The graph of nodes inside a Functional or Sequential model."""
+def inner_graph(model: Any) -> Any:
+    """Returns the Functional graph of a Functional or Sequential model."""
     return getattr(model, "_functional", None) or model
 
 
-def nodes(model: Any) -> Iterator[Any]:
-    """The calls inside a Functional model in the order of execution."""
+def ordered_nodes(model: Any) -> Iterator[Any]:
+    """Yields the calls (nodes) of a Functional model in execution order."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         yield from model._nodes_by_depth[depth]
 
 
-def describe(operation: Any) -> str:
-    """The class and the name of a layer or op: "Softmax 'probs'"."""
+def describe_operation(operation: Any) -> str:
+    """Returns class and name of a layer or op: "Softmax 'probs'"."""
     return f"{type(operation).__name__} '{operation.name}'"
 
 
 def layer_paths(model: Any) -> list[str]:
     """Lists the path of every layer and op of a model, outermost first.
 
-    The order depends on the structure alone, so the place of a layer is the
-    same in a model that was built anew with other automatic names.
+    The order depends on the structure alone, so a layer has the same position
+    in a rebuilt model with other automatic names.
     """
-    return [path for path, _ in paths(model).values()]
+    return [path for path, _ in index_operations(model).values()]
 
 
-def paths(model: Any) -> dict[int, tuple[str, Any]]:
-    """Gives each layer and op a path that no other one has.
+def index_operations(model: Any) -> dict[int, tuple[str, Any]]:
+    """Gives each layer and op a unique path.
 
     Returns:
-        By `id`, the names that lead to it joined with "/", and it itself.
+        By `id`, the path (names joined by "/") and the layer or op.
     """
     found: dict[int, tuple[str, Any]] = {}
     taken: set[str] = set()
@@ -60,27 +60,27 @@ def paths(model: Any) -> dict[int, tuple[str, Any]]:
 
 def _children(operation: Any) -> list[Any]:
     children = list(getattr(operation, "_layers", ()))
-    graph = functional(operation)
+    graph = inner_graph(operation)
     if hasattr(graph, "_nodes_by_depth"):
         known = {id(child) for child in children}
-        calls = [node.operation for node in nodes(graph)]
+        calls = [node.operation for node in ordered_nodes(graph)]
         children += [one for one in calls if id(one) not in known]
     return children
 
 
-def find(name: str, model_name: str, known: Mapping[str, Any]) -> Any:
-    """Finds a layer by its path, or by a name that no other one has.
+def find_by_name(name: str, model_name: str, known: Mapping[str, Any]) -> Any:
+    """Finds a layer by its path or by a unique name.
 
     Args:
-        name: A path, or the last name in one.
-        model_name: Name of the model, for the errors.
+        name: A path, or the last name of one.
+        model_name: Name of the model, for error messages.
         known: The layers by path.
 
     Returns:
         The layer.
 
     Raises:
-        ValueError: If there is none, or several share the name.
+        ValueError: If no layer, or more than one, has the name.
     """
     if name in known:
         return known[name]

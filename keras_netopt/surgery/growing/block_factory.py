@@ -1,4 +1,4 @@
-"""Builds what `deepen` inserts: blocks like the layer they stand behind."""
+"""Builds the blocks that `deepen` inserts."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -8,119 +8,132 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.edits.edit import read
-from keras_netopt.surgery.growing.anchors import Anchor, activation_of, nearest
-from keras_netopt.surgery.growing.insert import Build, check_tensor
+from keras_netopt.surgery.edits.apply_plan import to_numpy
+from keras_netopt.surgery.growing.insert_block import (
+    BlockFunction,
+    check_block_output,
+)
+from keras_netopt.surgery.growing.template_block import (
+    TemplateBlock,
+    activation_of,
+    find_template_layer,
+)
 
 layers = keras.layers
 
 
-class Chain:
-    """Layers that are called one after the other.
+class LayerSequence:
+    """Layers that are called in order.
 
     Args:
-        members: The layers.
+        layers: The layers.
     """
 
-    def __init__(self, members: Sequence[keras.Layer]) -> None:
-        self.members = list(members)
+    def __init__(self, layers: Sequence[Any]) -> None:
+        self.layers = list(layers)
 
     def __call__(self, tensor: Any) -> Any:
-        """Calls the layers on a tensor."""
-        for layer in self.members:
+        """Calls the layers on a tensor, in order."""
+        for layer in self.layers:
             tensor = layer(tensor)
         return tensor
 
 
 @dataclass(frozen=True)
 class BlockFactory:
-    """Makes layers that fit behind an anchor.
+    """Builds layers that fit after a template block.
 
     Args:
-        anchor: The layer with what belongs to it.
-        seed: Seeds of new weights; the names of layers play no part.
+        template: The layer with its normalization and activation.
+        seed: Seeds of new weights; independent of the names of layers.
     """
 
-    anchor: Anchor
+    template: TemplateBlock
     seed: tuple[int, ...]
 
-    def residual_zero(self, name: str) -> Build:
-        """A block x + F(x) that begins as x in both modes."""
-        return self._residual(name, self._zero_end)
+    def residual_zero(self, name: str) -> BlockFunction:
+        """Builds x + F(x) with F(x) = 0 in inference and training mode."""
+        return self._residual(name, self._zero_last)
 
-    def gaussian(self, name: str) -> Build:
-        """A block x + F(x) that begins as AutoGrow's GauInit does."""
-        return self._residual(name, self._gaussian_end)
+    def gaussian(self, name: str) -> BlockFunction:
+        """Builds x + F(x) initialized as AutoGrow's GauInit."""
+        return self._residual(name, self._gaussian_last)
 
-    def identity(self, name: str) -> Build:
-        """A layer that passes on what has passed its activation once."""
-        activation = self.anchor.activation
+    def identity(self, name: str) -> BlockFunction:
+        """Builds a layer whose kernel is the identity."""
+        activation = self.template.activation
         if activation is None or not is_idempotent(activation):
             shown = getattr(activation, "__name__", None) or (
                 type(activation).__name__ if activation else "no activation"
             )
             raise ValueError(
-                f"A layer that starts as the identity changes what comes out "
-                f"of {shown}; expected an activation like ReLU, which leaves "
-                'its own outputs as they are. Use init="residual_zero". '
-                'Received: init="identity"'
+                'Argument `init` can be "identity" only after an idempotent '
+                f"activation such as ReLU; the activation here is {shown}. "
+                'Use init="residual_zero". Received: init="identity"'
             )
         kernel = self._kernel(name, None)
-        kernel.build(self.anchor.end.tensor.shape)
-        _pass_on(kernel.kernel)
-        return Chain([kernel, self._activate(f"{name}_activation")])
+        kernel.build(self.template.last_call.tensor.shape)
+        _set_identity(kernel.kernel)
+        return LayerSequence([kernel, self._activate(f"{name}_activation")])
 
-    def copy(self, name: str) -> Build:
-        """The layer once more, with its normalization and activation."""
-        first, last = self.anchor.chain[0].node, self.anchor.end.tensor
+    def copy(self, name: str) -> BlockFunction:
+        """Copies the layer with its normalization and activation."""
+        first, last = (
+            self.template.calls[0].node,
+            self.template.last_call.tensor,
+        )
         inputs = first.input_tensors
         if len(inputs) != 1 or inputs[0].shape != last.shape:
             raise ValueError(
-                f"Layer '{self.anchor.layer.name}' can't be copied behind "
+                f"Layer '{self.template.layer.name}' cannot be copied after "
                 f"itself: it takes {[t.shape for t in inputs]} and returns "
                 f'{last.shape}. Use init="residual_zero". '
                 'Received: init="copy"'
             )
-        if not self.anchor.layer.weights:
+        if not self.template.layer.weights:
             raise ValueError(
-                f"Layer '{self.anchor.layer.name}' has no weights, a copy of "
-                "it adds nothing. Name a layer with weights or a nested "
+                f"Layer '{self.template.layer.name}' has no weights, so a copy "
+                "has no effect. Name a layer with weights or a nested "
                 'model, or use init="residual_zero". Received: init="copy"'
             )
-        suffix = name.removeprefix(self.anchor.layer.name)
+        suffix = name.removeprefix(self.template.layer.name)
         copies = []
-        for place in self.anchor.chain:
-            old = place.node.operation
+        for call in self.template.calls:
+            old = call.node.operation
             if isinstance(old, keras.Layer):
                 layer = _renamed(old, f"{old.name}{suffix}")
             else:
                 layer = layers.Activation(activation_of(old), name=f"{name}_op")
             if not layer.built:
-                layer.build(place.node.input_tensors[0].shape)
-            layer.set_weights([read(w) for w in getattr(old, "weights", ())])
+                layer.build(call.node.input_tensors[0].shape)
+            layer.set_weights(
+                [to_numpy(w) for w in getattr(old, "weights", ())]
+            )
             copies.append(layer)
-        return Chain(copies)
+        return LayerSequence(copies)
 
-    def _residual(self, name: str, end: Callable[[Any, str], Any]) -> Build:
+    def _residual(
+        self, name: str, last: Callable[[Any, str], Any]
+    ) -> BlockFunction:
         first = self._kernel(f"{name}_first", None)
 
         def build(source: Any) -> Any:
             hidden = first(source)
-            if self.anchor.norm is not None:
-                hidden = _renamed(self.anchor.norm, f"{name}_norm")(hidden)
+            if self.template.norm is not None:
+                hidden = _renamed(self.template.norm, f"{name}_norm")(hidden)
             hidden = self._activate(f"{name}_activation")(hidden)
-            hidden = end(hidden, name)
+            hidden = last(hidden, name)
             added = layers.Add(name=f"{name}_add", dtype=self._dtype)
             return added([source, hidden])
 
         return build
 
-    def _zero_end(self, hidden: Any, name: str) -> Any:
+    def _zero_last(self, hidden: Any, name: str) -> Any:
         return self._kernel(f"{name}_last", "zeros")(hidden)
 
-    def _gaussian_end(self, hidden: Any, name: str) -> Any:
+    def _gaussian_last(self, hidden: Any, name: str) -> Any:
         hidden = self._kernel(f"{name}_last", None)(hidden)
-        norm, last = self.anchor.norm, f"{name}_last_norm"
+        norm, last = self.template.norm, f"{name}_last_norm"
         gamma = keras.initializers.RandomNormal(0.0, 1.0, self._seed(last))
         if isinstance(norm, layers.BatchNormalization):
             made = _renamed(norm, last, gamma_initializer=gamma, scale=True)
@@ -135,20 +148,20 @@ class BlockFactory:
 
     @property
     def _dtype(self) -> Any:
-        return getattr(self.anchor.layer, "dtype_policy", None)
+        return getattr(self.template.layer, "dtype_policy", None)
 
     @property
-    def _template(self) -> Any:
-        return nearest(self.anchor.chain[0])
+    def _like(self) -> Any:
+        return find_template_layer(self.template.calls[0])
 
     @property
     def _channel_axis(self) -> int:
-        form = getattr(self._template, "data_format", "channels_last")
+        form = getattr(self._like, "data_format", "channels_last")
         return 1 if form == "channels_first" else -1
 
     def _kernel(self, name: str, start: str | None) -> keras.Layer:
-        """A dense layer or a convolution that keeps the shape."""
-        like, shape = self._template, self.anchor.end.tensor.shape
+        """Builds a dense layer or convolution that preserves the shape."""
+        like, shape = self._like, self.template.last_call.tensor.shape
         options: dict[str, Any] = {
             key: getattr(like, key, None)
             for key in (
@@ -173,26 +186,26 @@ class BlockFactory:
     def _initializer(self, name: str, start: str | None) -> Any:
         if start is not None:
             return start
-        own: Any = getattr(self._template, "kernel_initializer", None)
+        own: Any = getattr(self._like, "kernel_initializer", None)
         config = own.get_config() if hasattr(own, "get_config") else {}
         if "seed" not in config:
             return keras.initializers.GlorotUniform(self._seed(name))
         return type(own).from_config({**config, "seed": self._seed(name)})
 
     def _activate(self, name: str) -> keras.Layer:
-        found = self.anchor.activation or keras.activations.relu
+        found = self.template.activation or keras.activations.relu
         if isinstance(found, keras.Layer):
             return _renamed(found, name)
         return layers.Activation(found, name=name, dtype=self._dtype)
 
     def _seed(self, name: str) -> int:
-        part = zlib.crc32(name.removeprefix(self.anchor.layer.name).encode())
+        part = zlib.crc32(name.removeprefix(self.template.layer.name).encode())
         words = np.random.SeedSequence([*self.seed, part])
         return int(words.generate_state(1)[0] >> 1)
 
 
 def is_idempotent(activation: Any) -> bool:
-    """Whether applying an activation twice is the same as applying it once.
+    """Returns whether an activation applied twice equals applied once.
 
     Example:
 
@@ -205,7 +218,7 @@ def is_idempotent(activation: Any) -> bool:
         activation: A function, or a layer without weights.
 
     Returns:
-        What a test on numbers from -8 to 8 says.
+        The result of a test on 97 numbers from -8 to 8.
     """
     if isinstance(activation, keras.Layer):
         if isinstance(activation, layers.PReLU):
@@ -216,19 +229,19 @@ def is_idempotent(activation: Any) -> bool:
     return bool(keras.ops.all(keras.ops.equal(once, twice)))
 
 
-def _pass_on(kernel: Any) -> None:
-    """Makes a kernel of odd size the identity."""
+def _set_identity(kernel: Any) -> None:
+    """Sets a kernel of odd size to the identity."""
     value = np.zeros(kernel.shape, "float32")
     centre = tuple(size // 2 for size in kernel.shape[:-2])
     value[centre] = np.eye(*kernel.shape[-2:])
     kernel.assign(value)
 
 
-def as_layer(tensor: Any, build: Build, name: str) -> keras.Model:
-    """Makes one layer, a nested model, of a block.
+def wrap_as_layer(tensor: Any, build: BlockFunction, name: str) -> keras.Model:
+    """Wraps a block as one layer, a nested model.
 
     Args:
-        tensor: The tensor that the block will be called on.
+        tensor: The input tensor of the block.
         build: The block.
         name: Name of the layer.
 
@@ -239,7 +252,7 @@ def as_layer(tensor: Any, build: Build, name: str) -> keras.Model:
         batch_shape=tensor.shape, dtype=tensor.dtype, name=f"{name}_input"
     )
     target = build(source)
-    check_tensor(source, target)
+    check_block_output(source, target)
     return keras.Model(source, target, name=name)
 
 

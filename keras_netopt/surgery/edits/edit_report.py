@@ -1,0 +1,172 @@
+"""Report of one edit: sizes, widths, optimizer slots, output difference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+
+from keras_netopt import cost
+from keras_netopt.report import Report
+from keras_netopt.surgery.edits.edit_plan import EditPlan
+from keras_netopt.surgery.edits.output_difference import OutputDifference
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.tables import render
+from keras_netopt.training.slots import SlotReport
+
+
+@dataclass(frozen=True)
+class WidthChange:
+    """The width of one layer before and after an edit.
+
+    Args:
+        layer: The path of the layer.
+        before: Number of units before: channels, features or heads.
+        after: Number of units after.
+        coupled: Whether the layer was not named but is coupled to one that
+            was.
+    """
+
+    layer: str
+    before: int
+    after: int
+    coupled: bool = False
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Parameters and compute of a model.
+
+    Args:
+        params: Number of weights.
+        macs: Multiply-accumulates per sample, as far as they can be counted.
+    """
+
+    params: int
+    macs: int
+
+    @classmethod
+    def of(cls, model: keras.Model) -> "ModelSize":
+        """Counts the weights and MACs of a model."""
+        return cls(model.count_params(), cost.summarize(model).macs)
+
+
+@dataclass(frozen=True)
+class EditReport(Report):
+    """Result of one edit of a model; `print` shows a table.
+
+    Args:
+        operation: "widen", "deepen" or "remove".
+        before: Size of the model before.
+        after: Size of the model after.
+        widths: One row per layer whose width has changed.
+        inserted: Names of new layers. Defaults to none.
+        skipped: Layers that were left unchanged, each with the reason.
+            Defaults to none.
+        notes: Further remarks. Defaults to none.
+        slots: What was carried over and reset in the optimizer, or `None`
+            where it has no slots yet. Defaults to `None`.
+        output_difference: How much the outputs changed, where it was
+            measured. Defaults to `None`.
+        edit: The JSON-safe record that `surgery.replay` takes.
+        dry_run: Whether nothing was changed. Defaults to `False`.
+    """
+
+    operation: str
+    before: ModelSize
+    after: ModelSize
+    widths: tuple[WidthChange, ...] = ()
+    inserted: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    slots: SlotReport | None = None
+    output_difference: OutputDifference | None = None
+    edit: dict[str, Any] = field(default_factory=dict)
+    dry_run: bool = False
+
+    def __str__(self) -> str:
+        rows: list[list[object]] = [
+            [
+                row.layer,
+                row.before,
+                row.after,
+                "coupled" if row.coupled else "",
+            ]
+            for row in self.widths
+        ]
+        rows += [[name, "", "new", ""] for name in self.inserted]
+        for name in ("params", "macs"):
+            old, new = getattr(self.before, name), getattr(self.after, name)
+            rows.append([name, f"{old:,}", f"{new:,}", _ratio(old, new)])
+        title = self.operation + (" (dry run)" if self.dry_run else "")
+        head = ["layer", "before", "after", ""]
+        lines = [render(head, rows, title=title, align="lrrl")]
+        lines += [f"Unchanged: {name}: {why}" for name, why in self.skipped]
+        lines += [f"Note: {note}" for note in self.notes]
+        if self.slots is not None:
+            lines.append(str(self.slots))
+        if self.output_difference is not None:
+            lines.append(f"Outputs: {self.output_difference}")
+        return "\n".join(lines)
+
+
+def width_changes(
+    graph: ChannelGraph, plan: EditPlan, named: set[str]
+) -> tuple[WidthChange, ...]:
+    """Lists every layer whose width a plan changes.
+
+    Args:
+        graph: The graph before the edit.
+        plan: The plan.
+        named: Paths of the layers that the user named.
+
+    Returns:
+        One row per layer, in the order of the model.
+    """
+    rows = []
+    for layer in graph.producers:
+        kind = layer[1] if isinstance(layer, tuple) else ""
+        path = graph.path(layer) + (f":{kind}" if kind else "")
+        groups = graph.units(layer)
+        after = int(plan.copies[groups].sum())
+        if after != len(groups):
+            row = WidthChange(path, len(groups), after, path not in named)
+            rows.append(row)
+    return tuple(rows)
+
+
+def combine_reports(reports: Sequence[EditReport]) -> EditReport:
+    """Combines the reports of several edits of one model.
+
+    Args:
+        reports: The reports in order, at least one.
+
+    Returns:
+        A report from the state before the first edit to that after the last,
+        with the largest output difference.
+    """
+    widths: dict[str, WidthChange] = {}
+    for row in (row for report in reports for row in report.widths):
+        before = widths.get(row.layer, row).before
+        widths[row.layer] = replace(row, before=before)
+    differences = [
+        report.output_difference
+        for report in reports
+        if report.output_difference is not None
+    ]
+    return replace(
+        reports[-1],
+        operation=", ".join(dict.fromkeys(r.operation for r in reports)),
+        before=reports[0].before,
+        widths=tuple(widths.values()),
+        inserted=tuple(name for r in reports for name in r.inserted),
+        notes=tuple(dict.fromkeys(note for r in reports for note in r.notes)),
+        output_difference=max(
+            differences, key=lambda one: one.max_abs, default=None
+        ),
+        edit={},
+    )
+
+
+def _ratio(old: int, new: int) -> str:
+    return f"x {new / old:.2f}" if old else ""
