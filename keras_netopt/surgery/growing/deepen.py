@@ -151,7 +151,7 @@ def _insert(
     with editing(model) as record, contextlib.ExitStack() as undo:
         held, weights = slots.capture_slots(model), list(model.weights)
         if held is not None:
-            undo.callback(slots.restore, model, held, keep_array)
+            undo.callback(slots.restore_slots, model, held, keep_array)
         added, remove_block = insert_block(point, build)
         undo.callback(remove_block)
         report = None

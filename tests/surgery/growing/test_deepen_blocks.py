@@ -166,7 +166,7 @@ def test_places_without_a_block_are_refused():
         "shared": "^Layer 'shared' is called 2 times, so the position of ",
         "inner": "^Layer '.*inner' lies inside another layer, where no block ",
         "lstm": "^Layer 'lstm' has 3 outputs; no block can be inserted after ",
-        "source": "^Layer 'source' is an input; no block can be inserted after it",
+        "source": "^Layer 'source' is an input; no block can be inserted ",
     }.items():
         with pytest.raises(ValueError, match=text):
             deepen(model, after)
