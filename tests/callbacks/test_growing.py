@@ -96,11 +96,9 @@ def test_points_inside_an_epoch_act_before_that_step(fit):
 def test_actions_that_are_due_together_share_one_compilation(fit, monkeypatch):
     from keras_netopt.training import editing
 
-    calls = []
-    refresh = editing.refresh
-    monkeypatch.setattr(
-        editing, "refresh", lambda m: (calls.append(m), refresh(m))
-    )
+    calls, name = [], "reset_compiled_functions"
+    reset = getattr(editing, name)
+    monkeypatch.setattr(editing, name, lambda m: (calls.append(m), reset(m)))
     actions = [Widen("h", factor=2), Deepen("b"), Widen("b", add=4)]
     growing = make_growing(actions, {0.5: [0, 1, 2]})
     model = fit([growing], build(compiled=True))
@@ -191,8 +189,8 @@ def test_a_line_is_printed_at_each_growth(fit, capsys):
         ]
     )
     text = capsys.readouterr().out
-    assert "Growing: widen h 16 -> 32; deepen 1 new layer behind b" in text
-    assert "566 ->" in text and "outputs moved" in text
+    assert "Growing: widen h 16 -> 32; deepen 1 new layer after b" in text
+    assert "566 ->" in text and "outputs changed by" in text
 
 
 def test_the_ledger_adds_up_every_size(fit):

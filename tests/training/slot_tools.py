@@ -121,7 +121,7 @@ def cut_and_grow(model):
         graph,
         copies,
         shares={second: np.array([0.2, 0.5, 0.3]), third: np.array([1.0, 0.0])},
-        fresh={third: np.array([-1, 0])},
+        new_numbers={third: np.array([-1, 0])},
     )
     return plan, apply_plan(model, graph, plan).slots
 
