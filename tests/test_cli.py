@@ -140,7 +140,7 @@ def test_trials_shows_the_best_first(capsys, tmp_path):
     arguments = ["trials", PROJECT, "--top", "2", "--csv", str(table)]
     assert cli.main([*arguments, "--plots", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("stopped: 9 trials, 3 with a full score;")
+    assert out.startswith("stopped: 9 trials, 3 complete;")
     assert out.endswith("7 trials more.\n")
     assert len(table.read_text().splitlines()) == 10
     assert (tmp_path / "out" / "tables.txt").exists()

@@ -40,7 +40,7 @@ def grid(table: Lookup, seed: int) -> Steps:
         if counts[name] > 1:
             places = np.linspace(0, len(axis) - 1, counts[name]).round()
         space.Choice(name, [axis[int(place)] for place in places])
-    return _ask(search.GridSearch("val_loss", hyperparameters=space))
+    return _ask(search.GridSearchOracle("val_loss", hyperparameters=space))
 
 
 def ours(kind: str, **options: Any) -> Callable[[Lookup, int], Steps]:
@@ -131,10 +131,10 @@ def _ask(oracle: Any) -> Steps:
 # By name: how it is made, and most seeds where it is slow.
 ARMS: dict[str, tuple[Callable[[Lookup, int], Steps], int | None]] = {
     "grid": (grid, None),
-    "random": (ours("RandomSearch"), None),
-    "tpe": (ours("TPE"), None),
-    "tpe each": (ours("TPE", multivariate=False), None),
-    "evolution": (ours("RegularizedEvolution"), None),
+    "random": (ours("RandomSearchOracle"), None),
+    "tpe": (ours("TPEOracle"), None),
+    "tpe each": (ours("TPEOracle", multivariate=False), None),
+    "evolution": (ours("RegularizedEvolutionOracle"), None),
     "optuna": (optuna_tpe(), None),
     "optuna each": (optuna_tpe(multivariate=False), None),
     "kt random": (theirs("RandomSearchOracle"), None),

@@ -28,14 +28,14 @@ SETTINGS = {
     "1e-4 to 1e-1",
 }
 ARMS: dict[str, tuple[str, Any, Any]] = {
-    "whole": ("random points, all epochs", search.RandomSearch, None),
-    "asha": ("the same, `ASHA(eta=3)`", search.RandomSearch, search.ASHA),
+    "whole": ("random points, all epochs", search.RandomSearchOracle, None),
+    "asha": ("the same, `ASHA(eta=3)`", search.RandomSearchOracle, search.ASHA),
     "median": (
-        "the same, `Median(3)`",
-        search.RandomSearch,
-        functools.partial(search.Median, 3),
+        "the same, `MedianStopping(3)`",
+        search.RandomSearchOracle,
+        functools.partial(search.MedianStopping, 3),
     ),
-    "tpe_asha": ("`TPE` with `ASHA(eta=3)`", search.TPE, search.ASHA),
+    "tpe_asha": ("`TPE` with `ASHA(eta=3)`", search.TPEOracle, search.ASHA),
 }
 
 

@@ -14,7 +14,7 @@ SAME_POINTS = ("asha", "median")
 TITLES = {
     "whole": "random points, all epochs",
     "asha": "the same points, `ASHA(eta=3)`",
-    "median": "the same points, `Median(3)`",
+    "median": "the same points, `MedianStopping(3)`",
     "tpe_asha": "`TPE` with `ASHA(eta=3)`",
 }
 

@@ -9,7 +9,7 @@ ARMS = {
     "grid": "`GridSearch`, a coarse grid",
     "random": "`RandomSearch`",
     "tpe": "`TPE`",
-    "tpe each": "`TPE(multivariate=False)`",
+    "tpe each": "`TPEOracle(multivariate=False)`",
     "evolution": "`RegularizedEvolution`",
     "gp": '`OptunaOracle(sampler="gp")`',
     "optuna": "Optuna's `TPESampler`",

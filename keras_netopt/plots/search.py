@@ -1,4 +1,4 @@
-"""What a search has tried and found."""
+"""Pictures of the trials of a search."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -30,12 +30,12 @@ PANELS = 3
 def search_history(project: Any, *, path: Path | None = None) -> "Figure":
     """Draws the score of each trial and the best one so far.
 
-    Trials that were stopped are hollow; the best is one of the others.
+    Stopped trials are hollow and excluded from the best score.
 
     Example:
 
     >>> from pathlib import Path as Folder
-    >>> from keras_netopt.search.reports.history import Project, TrialRecord
+    >>> from keras_netopt.search.reports.project import Project, TrialRecord
     >>> trials = tuple(TrialRecord(str(i), "COMPLETED", score)
     ...                for i, score in enumerate([0.5, 0.7, 0.2]))
     >>> figure = search_history(Project(Folder("p"), trials))
@@ -43,7 +43,7 @@ def search_history(project: Any, *, path: Path | None = None) -> "Figure":
     [0.5, 0.5, 0.2]
 
     Args:
-        project: What `keras_netopt.search.read` returns.
+        project: A project of `keras_netopt.search.read_project`.
         path: Picture file to write. Defaults to `None`: no file.
 
     Returns:
@@ -59,9 +59,9 @@ def search_history(project: Any, *, path: Path | None = None) -> "Figure":
         for i, trial in enumerate(project.trials)
         if trial.is_scored
     ]
-    full = [(i, t.score) for i, t in scored if project.is_full(t)]
-    short_ones = [(i, t.score) for i, t in scored if not project.is_full(t)]
-    _points(axes, full, "full training", filled=True)
+    full = [(i, t.score) for i, t in scored if project.is_complete(t)]
+    short_ones = [(i, t.score) for i, t in scored if not project.is_complete(t)]
+    _points(axes, full, "complete", filled=True)
     _points(axes, short_ones, "stopped or lower rung", filled=False)
     missing = len(project.trials) - len(scored)
     if missing:
@@ -80,13 +80,13 @@ def search_history(project: Any, *, path: Path | None = None) -> "Figure":
 
 
 def parallel_coordinates(project: Any, *, path: Path | None = None) -> "Figure":
-    """Draws each full trial as a line through its hyperparameters.
+    """Draws parallel coordinates: one line per complete trial.
 
-    The better the score, the darker the line; a hyperparameter that was not
-    active is below its axis.
+    Lines of better scores are darker; an inactive hyperparameter is drawn
+    below its axis.
 
     Args:
-        project: What `keras_netopt.search.read` returns.
+        project: A project of `keras_netopt.search.read_project`.
         path: Picture file to write. Defaults to `None`: no file.
 
     Returns:
@@ -98,7 +98,7 @@ def parallel_coordinates(project: Any, *, path: Path | None = None) -> "Figure":
     space = project.space
     figure = new_figure(max(6.4, 1.5 * len(space) + 2), 4.2)
     axes = figure.subplots()
-    trials = [t for t in project.ranked() if project.is_full(t)]
+    trials = [t for t in project.ranked() if project.is_complete(t)]
     for place, trial in reversed(list(enumerate(trials))):
         heights = [_height(d, trial.parameters) for d in space]
         share = place / max(len(trials) - 1, 1)
@@ -162,7 +162,7 @@ def slices(project: Any, *, path: Path | None = None) -> "Figure":
     """Draws the score over each hyperparameter.
 
     Args:
-        project: What `keras_netopt.search.read` returns.
+        project: A project of `keras_netopt.search.read_project`.
         path: Picture file to write. Defaults to `None`: no file.
 
     Returns:
@@ -182,7 +182,7 @@ def slices(project: Any, *, path: Path | None = None) -> "Figure":
                 (_position(dimension, t.parameters[dimension.name]), t.score)
                 for t in project.trials
                 if t.is_scored
-                and project.is_full(t) == filled
+                and project.is_complete(t) == filled
                 and dimension.name in t.parameters
             ]
             _points(axes, chosen, "", filled=filled)
@@ -198,7 +198,7 @@ def slices(project: Any, *, path: Path | None = None) -> "Figure":
         axes.set_visible(False)
     for row in panels:
         row[0].set_ylabel(project.objective)
-    if any(t.is_scored and not project.is_full(t) for t in project.trials):
+    if any(t.is_scored and not project.is_complete(t) for t in project.trials):
         figure.suptitle("hollow: stopped or lower rung", fontsize=9)
     return save_figure(figure, path)
 
@@ -213,7 +213,7 @@ def pareto_front(
     """Draws the first metric over each other one, the front marked.
 
     Args:
-        project: What `keras_netopt.search.read` returns.
+        project: A project of `keras_netopt.search.read_project`.
         front: The trials of the front over all of the metrics.
         metrics: Names of two or more metrics.
         path: Picture file to write. Defaults to `None`: no file.
@@ -234,10 +234,10 @@ def pareto_front(
                 (t.value(other), _at(t, first))
                 for t in project.trials
                 if t.is_scored
-                and project.is_full(t) == filled
+                and project.is_complete(t) == filled
                 and t.value(other) is not None
             ]
-            name = "full training" if filled else "stopped or lower rung"
+            name = "complete" if filled else "stopped or lower rung"
             _points(axes, chosen, name, filled=filled)
         best = sorted((t.value(other), _at(t, first)) for t in front)
         style = "o-" if len(metrics) == 2 else "o"
@@ -255,7 +255,7 @@ def trial_timeline(project: Any, *, path: Path | None = None) -> "Figure":
     """Draws how many epochs each trial lasted, and how many were left.
 
     Args:
-        project: What `keras_netopt.search.read` returns.
+        project: A project of `keras_netopt.search.read_project`.
         path: Picture file to write. Defaults to `None`: no file.
 
     Returns:
@@ -268,10 +268,10 @@ def trial_timeline(project: Any, *, path: Path | None = None) -> "Figure":
     figure = new_figure(9.6, max(3.4, 1.0 + 0.09 * len(known)))
     bars, curve = figure.subplots(1, 2, width_ratios=(1.7, 1))
     for i, trial in known:
-        full = project.is_full(trial)
+        full = project.is_complete(trial)
         color = BLUE if full else ORANGE if trial.is_scored else RED
         bars.barh(i, trial.epochs, color=color, height=0.8)
-        name = {BLUE: "to the end", ORANGE: "stopped or lower rung"}.get(
+        name = {BLUE: "complete", ORANGE: "stopped or lower rung"}.get(
             color, "without a score"
         )
         if name not in bars.get_legend_handles_labels()[1]:
@@ -284,7 +284,7 @@ def trial_timeline(project: Any, *, path: Path | None = None) -> "Figure":
     epochs = range(1, max(lasted, default=0) + 1)
     left = [sum(last >= epoch for last in lasted) for epoch in epochs]
     curve.step(epochs, left, where="post", color=BLUE, linewidth=2)
-    curve.set(xlabel="epoch", ylabel="trials that got there")
+    curve.set(xlabel="epoch", ylabel="trials that reached it")
     curve.set_ylim(bottom=0)
     style_axes(curve, grid="y")
     for axis in (bars.xaxis, bars.yaxis, curve.xaxis, curve.yaxis):

@@ -2,12 +2,55 @@
 
 from keras_netopt.registry.method import Method
 
+# Summary and reference of each tuner and its oracle.
+_ALGORITHMS = {
+    "TPE": (
+        "Searches with a tree-structured Parzen estimator.",
+        "Bergstra et al. 2011, NeurIPS; Watanabe 2023, arXiv 2304.11127",
+    ),
+    "RandomSearch": (
+        "Samples random points and repeats none.",
+        "Bergstra and Bengio 2012, JMLR 13",
+    ),
+    "GridSearch": (
+        "Tries all combinations in order; can be resumed.",
+        "",
+    ),
+    "Hyperband": (
+        "Starts many short trials and continues the best of them.",
+        "Li et al. 2018, JMLR 18; Falkner et al. 2018, arXiv 1807.01774",
+    ),
+    "RegularizedEvolution": (
+        "Mutates one value of a good recent trial.",
+        "Real et al. 2018, arXiv 1802.01548",
+    ),
+    "NSGA2": (
+        "Searches the Pareto front of several objectives (NSGA-II).",
+        "Deb et al. 2002, IEEE Trans. Evol. Comput. 6",
+    ),
+    "Optuna": (
+        "Uses an Optuna sampler: Gaussian process, CMA-ES and others.",
+        "Akiba et al. 2019, arXiv 1907.10902",
+    ),
+}
+
 METHODS: tuple[Method, ...] = (
     Method(
         name="search.Tuner",
         kind="tuner",
-        summary="Tunes with folds, processes and constraints.",
+        summary="KerasTuner's Tuner with folds, stoppers and limits.",
         card="search_tuner",
+    ),
+    *(
+        Method(
+            name=f"search.{name}{suffix}",
+            kind=kind,
+            summary=summary,
+            card="hyperparameters",
+            reference=reference,
+        )
+        for kind, suffix in (("tuner", ""), ("oracle", "Oracle"))
+        for name, (summary, reference) in _ALGORITHMS.items()
     ),
     Method(
         name="search.ASHA",
@@ -17,14 +60,14 @@ METHODS: tuple[Method, ...] = (
         reference="Li et al. 2020, arXiv 1810.05934",
     ),
     Method(
-        name="search.Median",
+        name="search.MedianStopping",
         kind="stopper",
-        summary="Stops trials that are worse than the median of finished ones.",
+        summary="Stops trials that are worse than the median of complete ones.",
         card="search_tuner",
         reference="Golovin et al. 2017, KDD",
     ),
     Method(
-        name="search.Patience",
+        name="search.PatienceStopping",
         kind="stopper",
         summary="Stops trials whose objective no longer improves.",
         card="search_tuner",
@@ -40,55 +83,5 @@ METHODS: tuple[Method, ...] = (
         kind="executor",
         summary="Runs each trial on a Ray cluster.",
         card="search_tuner",
-    ),
-    Method(
-        name="search.TPE",
-        kind="oracle",
-        summary="Searches with a tree-structured Parzen estimator.",
-        card="hyperparameters",
-        reference="Bergstra et al. 2011, NeurIPS; Watanabe 2023, arXiv "
-        "2304.11127",
-    ),
-    Method(
-        name="search.RandomSearch",
-        kind="oracle",
-        summary="Samples random points and repeats none.",
-        card="hyperparameters",
-        reference="Bergstra and Bengio 2012, JMLR 13",
-    ),
-    Method(
-        name="search.GridSearch",
-        kind="oracle",
-        summary="Tries all combinations in order; can be resumed.",
-        card="hyperparameters",
-    ),
-    Method(
-        name="search.Hyperband",
-        kind="oracle",
-        summary="Starts many short trials and continues the best of them.",
-        card="hyperparameters",
-        reference="Li et al. 2018, JMLR 18; Falkner et al. 2018, arXiv "
-        "1807.01774",
-    ),
-    Method(
-        name="search.RegularizedEvolution",
-        kind="oracle",
-        summary="Mutates one value of a good recent trial.",
-        card="hyperparameters",
-        reference="Real et al. 2018, arXiv 1802.01548",
-    ),
-    Method(
-        name="search.NSGA2",
-        kind="oracle",
-        summary="Searches the Pareto front of several objectives.",
-        card="hyperparameters",
-        reference="Deb et al. 2002, IEEE Trans. Evol. Comput. 6",
-    ),
-    Method(
-        name="search.OptunaOracle",
-        kind="oracle",
-        summary="Uses an Optuna sampler: Gaussian process, CMA-ES and others.",
-        card="hyperparameters",
-        reference="Akiba et al. 2019, arXiv 1907.10902",
     ),
 )

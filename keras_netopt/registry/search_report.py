@@ -4,21 +4,21 @@ from keras_netopt.registry.method import Method
 
 METHODS: tuple[Method, ...] = (
     Method(
-        name="search.read",
+        name="search.read_project",
         kind="function",
-        summary="Reads any KerasTuner project without KerasTuner.",
+        summary="Reads a project folder of KerasTuner.",
         card="search_reports",
     ),
     Method(
         name="search.leaderboard",
         kind="function",
-        summary="Lists the trials of a search, best first.",
+        summary="Ranks the trials of a search.",
         card="search_reports",
     ),
     Method(
         name="search.plots",
         kind="function",
-        summary="Plots the history and the effects of a search.",
+        summary="Draws the results of a search.",
         card="search_reports",
     ),
 )

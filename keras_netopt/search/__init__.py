@@ -1,6 +1,6 @@
-"""Search for hyperparameters on KerasTuner's own classes.
+"""Hyperparameter search with KerasTuner's classes.
 
-Names are loaded when they are used: `import keras_netopt` imports no
+Names are imported on first use: `import keras_netopt` does not import
 KerasTuner.
 """
 
@@ -8,89 +8,107 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_netopt.search.constraints import (
-        Constraint,
-        MaxBytes,
-        MaxLatency,
-        MaxMACs,
-        MaxParams,
+    from keras_netopt.search.constraints import Constraint as Constraint
+    from keras_netopt.search.constraints import MaxBytes as MaxBytes
+    from keras_netopt.search.constraints import MaxLatency as MaxLatency
+    from keras_netopt.search.constraints import MaxMACs as MaxMACs
+    from keras_netopt.search.constraints import MaxParams as MaxParams
+    from keras_netopt.search.folds import KFold as KFold
+    from keras_netopt.search.oracles.grid_search_oracle import (
+        GridSearchOracle as GridSearchOracle,
     )
-    from keras_netopt.search.folds import KFold
-    from keras_netopt.search.oracles.base import SearchOracle
-    from keras_netopt.search.oracles.evolution import RegularizedEvolution
-    from keras_netopt.search.oracles.grid import GridSearch
-    from keras_netopt.search.oracles.hyperband import Hyperband
-    from keras_netopt.search.oracles.nsga2 import NSGA2
-    from keras_netopt.search.oracles.optuna_adapter import OptunaOracle
-    from keras_netopt.search.oracles.random import RandomSearch
-    from keras_netopt.search.oracles.tpe import TPE
-    from keras_netopt.search.reports.report import leaderboard, plots, read
-    from keras_netopt.search.running.executors import local_processes
-    from keras_netopt.search.running.ray_executor import RayExecutor
-    from keras_netopt.search.stoppers import ASHA, Median, Patience, Stopper
-    from keras_netopt.search.tuner import Tuner
+    from keras_netopt.search.oracles.hyperband_oracle import (
+        HyperbandOracle as HyperbandOracle,
+    )
+    from keras_netopt.search.oracles.nsga2_oracle import (
+        NSGA2Oracle as NSGA2Oracle,
+    )
+    from keras_netopt.search.oracles.optuna_oracle import (
+        OptunaOracle as OptunaOracle,
+    )
+    from keras_netopt.search.oracles.random_search_oracle import (
+        RandomSearchOracle as RandomSearchOracle,
+    )
+    from keras_netopt.search.oracles.regularized_evolution_oracle import (
+        RegularizedEvolutionOracle as RegularizedEvolutionOracle,
+    )
+    from keras_netopt.search.oracles.search_oracle import (
+        SearchOracle as SearchOracle,
+    )
+    from keras_netopt.search.oracles.tpe_oracle import TPEOracle as TPEOracle
+    from keras_netopt.search.reports.search_reports import (
+        leaderboard as leaderboard,
+    )
+    from keras_netopt.search.reports.search_reports import plots as plots
+    from keras_netopt.search.reports.search_reports import (
+        read_project as read_project,
+    )
+    from keras_netopt.search.running.executors import (
+        local_processes as local_processes,
+    )
+    from keras_netopt.search.running.ray_executor import (
+        RayExecutor as RayExecutor,
+    )
+    from keras_netopt.search.stoppers import ASHA as ASHA
+    from keras_netopt.search.stoppers import MedianStopping as MedianStopping
+    from keras_netopt.search.stoppers import (
+        PatienceStopping as PatienceStopping,
+    )
+    from keras_netopt.search.stoppers import Stopper as Stopper
+    from keras_netopt.search.tuner import Tuner as Tuner
+    from keras_netopt.search.tuners import NSGA2 as NSGA2
+    from keras_netopt.search.tuners import TPE as TPE
+    from keras_netopt.search.tuners import GridSearch as GridSearch
+    from keras_netopt.search.tuners import Hyperband as Hyperband
+    from keras_netopt.search.tuners import Optuna as Optuna
+    from keras_netopt.search.tuners import RandomSearch as RandomSearch
+    from keras_netopt.search.tuners import (
+        RegularizedEvolution as RegularizedEvolution,
+    )
 
-# Where each public name is defined.
-_HOMES = {
+# The module of each public name.
+_MODULES = {
     "ASHA": "stoppers",
     "Constraint": "constraints",
-    "GridSearch": "oracles.grid",
-    "Hyperband": "oracles.hyperband",
+    "GridSearch": "tuners",
+    "GridSearchOracle": "oracles.grid_search_oracle",
+    "Hyperband": "tuners",
+    "HyperbandOracle": "oracles.hyperband_oracle",
     "KFold": "folds",
     "MaxBytes": "constraints",
     "MaxLatency": "constraints",
     "MaxMACs": "constraints",
     "MaxParams": "constraints",
-    "Median": "stoppers",
-    "NSGA2": "oracles.nsga2",
-    "OptunaOracle": "oracles.optuna_adapter",
-    "Patience": "stoppers",
-    "RandomSearch": "oracles.random",
+    "MedianStopping": "stoppers",
+    "NSGA2": "tuners",
+    "NSGA2Oracle": "oracles.nsga2_oracle",
+    "Optuna": "tuners",
+    "OptunaOracle": "oracles.optuna_oracle",
+    "PatienceStopping": "stoppers",
+    "RandomSearch": "tuners",
+    "RandomSearchOracle": "oracles.random_search_oracle",
     "RayExecutor": "running.ray_executor",
-    "RegularizedEvolution": "oracles.evolution",
-    "SearchOracle": "oracles.base",
+    "RegularizedEvolution": "tuners",
+    "RegularizedEvolutionOracle": "oracles.regularized_evolution_oracle",
+    "SearchOracle": "oracles.search_oracle",
     "Stopper": "stoppers",
-    "TPE": "oracles.tpe",
+    "TPE": "tuners",
+    "TPEOracle": "oracles.tpe_oracle",
     "Tuner": "tuner",
-    "leaderboard": "reports.report",
+    "leaderboard": "reports.search_reports",
     "local_processes": "running.executors",
-    "plots": "reports.report",
-    "read": "reports.report",
+    "plots": "reports.search_reports",
+    "read_project": "reports.search_reports",
 }
 
-__all__ = [
-    "ASHA",
-    "NSGA2",
-    "TPE",
-    "Constraint",
-    "GridSearch",
-    "Hyperband",
-    "KFold",
-    "MaxBytes",
-    "MaxLatency",
-    "MaxMACs",
-    "MaxParams",
-    "Median",
-    "OptunaOracle",
-    "Patience",
-    "RandomSearch",
-    "RayExecutor",
-    "RegularizedEvolution",
-    "SearchOracle",
-    "Stopper",
-    "Tuner",
-    "leaderboard",
-    "local_processes",
-    "plots",
-    "read",
-]
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    return getattr(home, name)
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""What a model may cost at most, found out before it is trained."""
+"""Limits on the cost of a model, checked before it is trained."""
 
 import math
 import os
@@ -15,18 +15,18 @@ from keras_netopt.checks import check_positive
 
 @dataclass(frozen=True)
 class Constraint:
-    """Bounds a number that a built model has.
+    """An upper limit on a cost of a built model.
 
-    Subclasses set `name`, the metric under which it is kept, and override
-    `measure`.
+    Subclasses set `name`, the metric in which the cost is stored, and
+    override `measure`.
 
     Args:
-        at_most: The largest value allowed, above 0; infinity measures every
-            candidate and refuses none, for `NSGA2` and reports.
+        at_most: The largest allowed value, above 0; infinity measures the
+            cost without a limit, for `NSGA2` and reports.
 
     Raises:
-        TypeError: If it is no number.
-        ValueError: If it is not above 0.
+        TypeError: If `at_most` is not a number.
+        ValueError: If `at_most` is not above 0.
     """
 
     at_most: float
@@ -38,13 +38,13 @@ class Constraint:
             check_positive(self.at_most, "at_most")
 
     def measure(self, model: keras.Model) -> float:
-        """Returns the number, given a built model."""
+        """Returns the cost of a built model."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class MaxParams(Constraint):
-    """Bounds the number of parameters of a model.
+    """Limits the number of parameters.
 
     Example:
 
@@ -54,19 +54,19 @@ class MaxParams(Constraint):
     8.0
 
     Args:
-        at_most: Parameters, frozen ones included.
+        at_most: Number of parameters, non-trainable ones included.
     """
 
     name = "params"
 
     def measure(self, model: keras.Model) -> float:
-        """Returns the parameters."""
+        """Returns the number of parameters."""
         return float(model.count_params())
 
 
 @dataclass(frozen=True)
 class MaxMACs(Constraint):
-    """Bounds the multiply-accumulate operations of one sample.
+    """Limits the multiply-accumulate operations (MACs) of one sample.
 
     Example:
 
@@ -76,7 +76,7 @@ class MaxMACs(Constraint):
     6.0
 
     Args:
-        at_most: MACs of one sample, as `cost.summarize` counts them.
+        at_most: MACs of one sample, as in `cost.summarize`.
     """
 
     name = "macs"
@@ -88,7 +88,7 @@ class MaxMACs(Constraint):
 
 @dataclass(frozen=True)
 class MaxBytes(Constraint):
-    """Bounds the bytes of a model's weights.
+    """Limits the size of the weights in bytes.
 
     Example:
 
@@ -98,23 +98,23 @@ class MaxBytes(Constraint):
     32.0
 
     Args:
-        at_most: Bytes of all variables, as `cost.summarize` counts them.
+        at_most: Bytes of all variables, as in `cost.summarize`.
     """
 
     name = "bytes"
 
     def measure(self, model: keras.Model) -> float:
-        """Returns the bytes of the weights."""
+        """Returns the size of the weights in bytes."""
         return float(cost.summarize(model).bytes)
 
 
 @dataclass(frozen=True)
 class MaxLatency(Constraint):
-    """Bounds the measured time of a model's LiteRT file.
+    """Limits the measured latency of the model's LiteRT file.
 
-    Each candidate is converted and run, which takes seconds; the TensorFlow
-    backend is needed. Times are of one thread of this machine, and of a busy
-    machine they are no more than a hint.
+    Each candidate is converted and run, which takes seconds and needs the
+    TensorFlow backend. The latency is that of one thread of this machine;
+    other load on the machine distorts it.
 
     Example:
 
@@ -122,7 +122,7 @@ class MaxLatency(Constraint):
     5.0
 
     Args:
-        at_most: Milliseconds of a batch of one sample, the median.
+        at_most: Median milliseconds of a batch of one sample.
         quantize: As in `export.to_litert`. Defaults to `None`.
     """
 
@@ -139,19 +139,19 @@ class MaxLatency(Constraint):
             report = export.to_litert(model, path, quantize=self.quantize)
         if report.latency is None:
             raise ValueError(
-                "The LiteRT file could not be run here, so its latency is "
-                "not known. Remove `MaxLatency` or the layers that need "
-                "operations outside LiteRT."
+                "The LiteRT file cannot be run, so its latency is unknown. "
+                "Remove `MaxLatency`, or the layers with operations outside "
+                "LiteRT."
             )
         return float(report.latency.median)
 
 
-class Bounds:
-    """Judges candidates; remembers the one that came nearest.
+class ConstraintChecker:
+    """Checks candidates and keeps the one nearest to the limits.
 
     Args:
-        constraints: What must hold.
-        build: Returns the model for a dictionary of values.
+        constraints: The constraints.
+        build: Returns the model of a dictionary of values.
     """
 
     def __init__(self, constraints: Iterable[Constraint], build: Any) -> None:
@@ -160,13 +160,13 @@ class Bounds:
         self._build = build
 
     def __call__(self, values: dict[str, Any]) -> dict[str, float] | str:
-        """Returns what a candidate costs, or why it is refused."""
+        """Returns the costs of a candidate, or why it is rejected."""
         model = self._build(values)
         if not model.built:
             raise ValueError(
-                "Argument `constraints` needs models that are built: begin "
-                "them with `keras.Input`, or call `model.build(shape)`. "
-                f"Received: {model.name!r}, which is not"
+                "Argument `constraints` must be omitted unless `build` returns "
+                "built models: begin them with `keras.Input`, or call "
+                f"`model.build(shape)`. Received: {model.name!r}, not built"
             )
         costs, excess, reasons = {}, 0.0, []
         for one in self.constraints:
@@ -182,12 +182,12 @@ class Bounds:
         return " and ".join(reasons)
 
     def explain(self, rejected: dict[str, int]) -> str:
-        """Says how many candidates were refused, why, and what was nearest."""
+        """Describes the rejected candidates and the nearest one."""
         counts = ", ".join(f"{n} with {why}" for why, n in rejected.items())
         if self.nearest is None:
-            return f"refused: {counts}"
+            return f"rejected: {counts}"
         _, values, told = self.nearest
-        return f"refused: {counts}; nearest: {values} ({told})"
+        return f"rejected: {counts}; nearest: {values} ({told})"
 
 
 def check_constraints(constraints: Any) -> tuple[Constraint, ...]:
@@ -202,8 +202,8 @@ def check_constraints(constraints: Any) -> tuple[Constraint, ...]:
         constraints: One constraint or several.
 
     Raises:
-        TypeError: If one is something else.
-        ValueError: If two bound the same, or LiteRT is needed and the
+        TypeError: If one is not a `Constraint`.
+        ValueError: If two limit the same cost, or LiteRT is needed and the
             backend is not TensorFlow.
     """
     if isinstance(constraints, Constraint):
@@ -213,19 +213,20 @@ def check_constraints(constraints: Any) -> tuple[Constraint, ...]:
         if not isinstance(one, Constraint):
             raise TypeError(
                 "Argument `constraints` must hold `search.MaxParams`, "
-                "`MaxMACs`, `MaxBytes`, `MaxLatency` or your own "
+                "`MaxMACs`, `MaxBytes`, `MaxLatency` or another "
                 f"`Constraint`. Received: {one!r}"
             )
     names = [one.name for one in found]
     if len(set(names)) < len(names):
         raise ValueError(
-            "Argument `constraints` must bound each cost once. "
+            "Argument `constraints` must limit each cost once. "
             f"Received: {names}"
         )
     backend = keras.backend.backend()
     if MaxLatency.name in names and backend != "tensorflow":
         raise ValueError(
-            "`MaxLatency` converts to LiteRT, which needs the TensorFlow "
-            f"backend. Received: backend={backend!r}. Use `MaxMACs`."
+            "Argument `constraints` must omit `MaxLatency`, which needs the "
+            "TensorFlow backend. Use `MaxMACs`. "
+            f"Received: backend={backend!r}"
         )
     return found

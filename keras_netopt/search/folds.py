@@ -1,4 +1,4 @@
-"""Which samples train and which validate, fold by fold."""
+"""Cross-validation: splits samples into folds."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,12 +12,14 @@ from keras_netopt.checks import check_bool, check_integer, check_seed
 Fold = tuple[np.ndarray, np.ndarray]
 
 
+# Not scikit-learn's: it is no dependency, and the folds of a seed must not
+# depend on whether it is installed.
 @dataclass(frozen=True)
 class KFold:
-    """Splits samples into k parts, each of which validates once.
+    """K-fold cross-validation.
 
-    `search.Tuner(folds=5)` is `KFold(5)`. Any object with scikit-learn's
-    `split(x, y, groups)` may stand in its place.
+    `folds=5` of a tuner is `KFold(5)`. Any splitter of scikit-learn, or an
+    object with `split(x, y, groups)`, may be passed instead.
 
     Example:
 
@@ -29,11 +31,12 @@ class KFold:
 
     Args:
         k: Number of folds, at least 2. Defaults to `5`.
-        stratified: Whether each fold has all classes as often as the others,
-            to within one sample. Needs targets that are classes. Defaults to
-            `False`.
-        shuffle: Whether samples are drawn at random. Defaults to `True`.
-        seed: Of the draw; the same for all trials. Defaults to `0`.
+        stratified: Whether the number of samples per class is equal in all
+            folds, up to one sample. Needs integer or string classes as
+            targets. Defaults to `False`.
+        shuffle: Whether to shuffle the samples first. Defaults to `True`.
+        seed: Seed of the shuffling, the same for all trials. Defaults to
+            `0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -52,22 +55,22 @@ class KFold:
         check_seed(self.seed)
 
     def split(self, n: int, y: Any = None, groups: Any = None) -> list[Fold]:
-        """Returns the ids that train and those that validate, fold by fold.
+        """Returns training and validation ids of each fold.
 
         Args:
             n: Number of samples.
-            y: Targets; needed where the folds are stratified.
-            groups: One label a sample; samples of one group stay together.
+            y: Targets, required with `stratified`.
+            groups: One label per sample; a group is never split.
                 Defaults to `None`.
 
         Raises:
             ValueError: If there are fewer samples, groups or samples of a
-                class than folds, or the targets are no classes.
+                class than folds, or the targets are not classes.
         """
         if n < self.k:
             raise ValueError(
-                f"Argument `folds` must be at most the {n} samples that there "
-                f"are. Received: folds={self.k}"
+                f"Argument `folds` must be at most the number of samples, {n}. "
+                f"Received: folds={self.k}"
             )
         rng = np.random.default_rng(self.seed)
         order = rng.permutation(n) if self.shuffle else np.arange(n)
@@ -85,13 +88,13 @@ class KFold:
         ]
 
     def _by_class(self, labels: np.ndarray, order: np.ndarray) -> np.ndarray:
-        """Deals the samples of one class after the other."""
+        """Assigns the samples of each class to the folds in turn."""
         names, counts = np.unique(labels, return_counts=True)
         if counts.min() < self.k:
             raise ValueError(
                 "Argument `folds` must be at most the samples of the rarest "
-                f"class, {names[counts.argmin()]!r}, of which there are "
-                f"{counts.min()}. Received: folds={self.k}"
+                f"class, {counts.min()} of {names[counts.argmin()]!r}. "
+                f"Received: folds={self.k}"
             )
         part: np.ndarray = np.empty(len(labels), "int64")
         ranked = order[np.argsort(labels[order], kind="stable")]
@@ -99,17 +102,18 @@ class KFold:
         return part
 
     def _by_group(self, labels: np.ndarray, order: np.ndarray) -> np.ndarray:
-        """Puts the largest group that is left into the smallest fold."""
+        """Assigns groups by size, each to the smallest fold."""
         if self.stratified:
             raise ValueError(
-                "Argument `groups` must be left out where the folds are "
-                "stratified; scikit-learn's StratifiedGroupKFold may be "
-                "passed as `folds`. Received: stratified=True"
+                "Argument `groups` must be omitted with stratified folds. Pass "
+                "scikit-learn's StratifiedGroupKFold as `folds` instead. "
+                "Received: stratified=True"
             )
         names, where = np.unique(labels[order], return_inverse=True)
         if len(names) < self.k:
             raise ValueError(
-                f"Argument `folds` must be at most the {len(names)} groups. "
+                f"Argument `folds` must be at most the number of groups, "
+                f"{len(names)}. "
                 f"Received: folds={self.k}"
             )
         sizes = np.bincount(where)
@@ -123,12 +127,12 @@ class KFold:
         return part
 
 
-def as_folds(folds: Any) -> Any:
-    """Returns what splits, or `None`.
+def to_folds(folds: Any) -> Any:
+    """Converts the argument `folds` to a splitter, or `None`.
 
     Example:
 
-    >>> as_folds(3).k, as_folds("stratified").stratified
+    >>> to_folds(3).k, to_folds("stratified").stratified
     (3, True)
 
     Args:
@@ -152,25 +156,25 @@ def as_folds(folds: Any) -> Any:
 
 @dataclass(frozen=True)
 class FoldedData:
-    """The data of a search, and how they are split.
+    """The samples of a search and their folds.
 
     Args:
         x: Arrays in any structure, or a function of ids that returns
             `(x, y)` or `(x, y, sample_weight)`.
         y: Targets, or `None`.
         sample_weight: Weights, or `None`.
-        n: Number of samples.
-        splits: Ids that train and that validate, fold by fold.
+        num_samples: Number of samples.
+        splits: Training and validation ids of each fold.
     """
 
     x: Any
     y: Any
     sample_weight: Any
-    n: int
+    num_samples: int
     splits: list[Fold]
 
-    def take(self, ids: np.ndarray) -> tuple[Any, ...]:
-        """Returns the samples as `(x, y, sample_weight)`, what is there."""
+    def select_samples(self, ids: np.ndarray) -> tuple[Any, ...]:
+        """Returns the samples as `(x, y)` or `(x, y, sample_weight)`."""
         if callable(self.x):
             found = self.x(ids)
             if not isinstance(found, tuple) or not 2 <= len(found) <= 3:
@@ -179,23 +183,23 @@ class FoldedData:
                     f"sample_weight)`. Received: {type(found).__name__}"
                 )
             return found
-        parts: list[Any] = [_take(self.x, ids), _take(self.y, ids)]
+        parts: list[Any] = [_select(self.x, ids), _select(self.y, ids)]
         if self.sample_weight is not None:
-            parts.append(_take(self.sample_weight, ids))
+            parts.append(_select(self.sample_weight, ids))
         return tuple(parts)
 
     def __iter__(self) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         for train, held_out in self.splits:
-            yield self.take(train), self.take(held_out)
+            yield self.select_samples(train), self.select_samples(held_out)
 
 
-def folded(
+def split_data(
     folds: Any,
     x: Any,
     y: Any = None,
     sample_weight: Any = None,
     *,
-    n: int | None = None,
+    num_samples: int | None = None,
     groups: Any = None,
 ) -> FoldedData:
     """Splits the data of a search.
@@ -205,20 +209,20 @@ def folded(
         x: Arrays in any structure, or a function of ids.
         y: Targets, or `None`.
         sample_weight: Weights, or `None`.
-        n: Number of samples; needed where `x` is a function.
-        groups: One label a sample, or `None`.
+        num_samples: Number of samples, required if `x` is a function.
+        groups: One label per sample, or `None`.
 
     Raises:
-        ValueError: If the data cannot be split by number, or there are too
-            few of them.
+        ValueError: If the data cannot be indexed, or there are too few
+            samples.
     """
     if callable(x) and not hasattr(x, "shape"):
-        if n is None:
+        if num_samples is None:
             raise ValueError(
-                "Argument `n`, the number of samples, must be given where `x` "
-                "is a function of ids. Received: n=None"
+                "Argument `num_samples` must be given if `x` is a function of "
+                "sample ids. Received: num_samples=None"
             )
-        n = check_integer(n, "n", minimum=1)
+        n = check_integer(num_samples, "num_samples", minimum=1)
     else:
         n = _length(x, y)
     first = n if isinstance(folds, KFold) else np.zeros((n, 1))
@@ -240,20 +244,21 @@ def _length(x: Any, y: Any) -> int:
     if not sized or len(sized) < len(leaves):
         kinds = sorted({type(leaf).__name__ for leaf in leaves})
         raise ValueError(
-            "Argument `folds` needs samples by number: arrays, or a function "
-            "`x(ids)` that returns `(x, y)`, with `n=`. "
+            "Argument `folds` must be omitted unless the samples can be "
+            "indexed. Pass arrays, or a function `x(ids)` that returns "
+            "`(x, y)`, with `num_samples`. "
             f"Received: x of type {', '.join(kinds)}"
         )
     lengths = {int(leaf.shape[0]) for leaf in sized}
     if len(lengths) > 1:
         raise ValueError(
-            "Arguments `x` and `y` must have as many samples. "
+            "Arguments `x` and `y` must have the same number of samples. "
             f"Received: {sorted(lengths)} samples"
         )
     return lengths.pop()
 
 
-def _take(part: Any, ids: np.ndarray) -> Any:
+def _select(part: Any, ids: np.ndarray) -> Any:
     take: Callable[[Any], Any] = lambda leaf: (  # noqa: E731
         None if leaf is None else np.asarray(leaf)[ids]
     )
@@ -264,8 +269,8 @@ def _labels(values: Any, n: int, name: str) -> np.ndarray:
     labels = np.asarray(values)
     if labels.shape != (n,):
         raise ValueError(
-            f"Argument `{name}` must hold one label for each of the {n} "
-            f"samples. Received: {name} of shape {labels.shape}"
+            f"Argument `{name}` must hold one label per sample, {n} in all. "
+            f"Received: {name} of shape {labels.shape}"
         )
     return labels
 
@@ -277,7 +282,7 @@ def _classes(y: Any, n: int) -> np.ndarray:
     if found is None or found.ndim != 1 or found.dtype.kind not in "iubOUS":
         shape = None if found is None else found.shape
         raise ValueError(
-            "Argument `y` must be classes, integers of shape (samples,), for "
-            f"stratified folds. Received: y of shape {shape}"
+            "Argument `y` must hold classes (integers or strings) of shape "
+            f"(samples,) for stratified folds. Received: y of shape {shape}"
         )
     return found

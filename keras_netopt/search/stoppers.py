@@ -1,6 +1,6 @@
-"""Rules that end a trial before its last epoch. Pure: no Keras, no KerasTuner.
+"""Rules that stop a trial before its last epoch.
 
-Values are losses: the tuner hands them over so that lower is better.
+They need neither Keras nor KerasTuner. Values are losses: lower is better.
 """
 
 import math
@@ -14,77 +14,78 @@ from keras_netopt.warnings import NoEffectWarning
 
 
 class Stopper:
-    """Decides after each epoch whether a trial is worth going on with.
+    """Decides after each epoch whether a trial stops.
 
-    Subclasses override `report`. `search.Tuner(stopper=...)` calls them; a
-    tuner of KerasTuner itself would ignore what they say.
+    Subclasses override `should_stop`. Pass an instance as `stopper` to a
+    tuner of this package.
     """
 
-    def prepare(self, epochs: int) -> None:
+    def on_search_begin(self, epochs: int) -> None:
         """Called when a search begins.
 
         Args:
-            epochs: Epochs of a whole trial.
+            epochs: Epochs of a complete trial.
         """
 
-    def report(self, trial_id: str, epoch: int, value: float) -> bool:
-        """Takes note of a value and says whether the trial should stop.
+    def should_stop(self, trial_id: str, epoch: int, value: float) -> bool:
+        """Stores a value and returns whether the trial should stop.
 
         Args:
-            trial_id: Name of the trial.
-            epoch: Epochs that it has trained, from 1.
-            value: Its objective, lower is better; NaN where it diverged.
+            trial_id: Id of the trial.
+            epoch: Number of epochs trained, from 1.
+            value: The objective as a loss; NaN if training diverged.
         """
         raise NotImplementedError
 
-    def finish(self, trial_id: str) -> None:
-        """Called when a trial has trained all of its epochs."""
+    def on_trial_complete(self, trial_id: str) -> None:
+        """Called when a trial has trained all epochs."""
 
-    def forget(self, trial_id: str) -> None:
-        """Called when a trial is run again from its first epoch."""
+    def reset_trial(self, trial_id: str) -> None:
+        """Called when a trial restarts from its first epoch."""
 
     def get_state(self) -> dict[str, Any]:
-        """Returns what a resumed search needs, JSON-safe."""
+        """Returns the JSON-safe state for a resumed search."""
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state."""
+        """Restores a saved state."""
 
 
 class ASHA(Stopper):
-    """Keeps the best of each rung: asynchronous successive halving.
+    """Asynchronous successive halving (ASHA), in its stopping variant.
 
-    Rungs lie at `min_epochs * eta ** k` epochs. A trial that reaches one goes
-    on if it is among the best `max(1, n // eta)` of the n values seen there,
-    its own included. Nobody waits for anybody, so the first trial at a rung
-    always passes. Use it where the first epochs already tell good from bad.
+    Rungs are at `min_epochs * eta ** k` epochs. A trial continues after a
+    rung if it is among the best `max(1, n // eta)` of the n values reported
+    there, its own included. Promotion is asynchronous, so the first trial at
+    a rung always continues. Use it if early epochs predict the final ranking.
 
     Example:
 
     >>> rule = ASHA(eta=2)
-    >>> rule.prepare(epochs=4)
+    >>> rule.on_search_begin(epochs=4)
     >>> rule.rungs
     (1, 2)
-    >>> [rule.report(f"{k}", 1, loss) for k, loss in enumerate([3, 1, 2])]
+    >>> [rule.should_stop(f"{k}", 1, loss) for k, loss in enumerate([3, 1, 2])]
     [False, False, True]
 
     Args:
-        eta: One of so many goes on, at least 2. Defaults to `3`.
+        eta: Reduction factor: one in `eta` trials continues, at least 2.
+            Defaults to `3`.
         min_epochs: Epochs of the first rung, at least 1. Defaults to `1`.
-        max_epochs: Epochs of a whole trial. Defaults to `None`: those of
-            `search`.
-        min_trials: Values that a rung must have seen before it stops
-            anybody. Defaults to `0`.
+        max_epochs: Epochs of a complete trial. Defaults to `None`: `epochs`
+            of `search`.
+        min_trials: Values reported at a rung before it stops a trial.
+            Defaults to `0`.
 
     Raises:
-        TypeError: If an argument is no integer.
+        TypeError: If an argument is not an integer.
         ValueError: If an argument is too small, or, when the search begins,
-            if `min_epochs` is more than a whole trial.
+            if `min_epochs` exceeds a complete trial.
 
     Reference:
         Li et al., "A system for massively parallel hyperparameter tuning",
         2020, https://arxiv.org/abs/1810.05934 (r is `min_epochs`, R is
-        `max_epochs`), in the form that stops.
+        `max_epochs`).
     """
 
     def __init__(
@@ -104,13 +105,14 @@ class ASHA(Stopper):
         self.rungs: tuple[int, ...] = ()
         self.values: dict[int, dict[str, float]] = {}
 
-    def prepare(self, epochs: int) -> None:
-        """Lays out the rungs."""
+    def on_search_begin(self, epochs: int) -> None:
+        """Computes the rungs."""
         whole = self.max_epochs or epochs
         if self.min_epochs > whole:
             raise ValueError(
-                "Argument `min_epochs` must be at most the epochs of a whole "
-                f"trial, {whole}. Received: min_epochs={self.min_epochs}"
+                "Argument `min_epochs` must be at most the epochs of a "
+                f"complete trial, {whole}. "
+                f"Received: min_epochs={self.min_epochs}"
             )
         rungs = []
         at = self.min_epochs
@@ -120,14 +122,15 @@ class ASHA(Stopper):
         self.rungs = tuple(rungs)
         if not rungs:
             warnings.warn(
-                f"ASHA has no rung below the {whole} epochs of a whole trial "
-                "and stops nobody. Train longer, or lower `min_epochs`.",
+                f"`ASHA` has no rung below the {whole} epochs of a complete "
+                "trial and stops no trial. Train longer, or lower "
+                "`min_epochs`.",
                 NoEffectWarning,
                 stacklevel=4,
             )
 
-    def report(self, trial_id: str, epoch: int, value: float) -> bool:
-        """Takes note of a value and says whether the trial should stop."""
+    def should_stop(self, trial_id: str, epoch: int, value: float) -> bool:
+        """Stores a value and returns whether the trial should stop."""
         if not math.isfinite(value):
             value = math.inf
         if epoch not in self.rungs:
@@ -141,8 +144,8 @@ class ASHA(Stopper):
             return False
         return value > sorted(seen.values())[kept - 1]
 
-    def forget(self, trial_id: str) -> None:
-        """Takes the trial off all rungs."""
+    def reset_trial(self, trial_id: str) -> None:
+        """Removes the trial from all rungs."""
         for seen in self.values.values():
             seen.pop(trial_id, None)
 
@@ -151,23 +154,23 @@ class ASHA(Stopper):
         return {"rungs": {str(k): dict(v) for k, v in self.values.items()}}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state."""
+        """Restores a saved state."""
         self.values = {int(k): dict(v) for k, v in state["rungs"].items()}
 
 
-class _Curves(Stopper):
-    """Keeps the values of each trial by epoch."""
+class _CurveStopper(Stopper):
+    """Stores the learning curve of each trial."""
 
     def __init__(self) -> None:
         self.curves: dict[str, dict[int, float]] = {}
 
-    def note(self, trial_id: str, epoch: int, value: float) -> None:
+    def add_value(self, trial_id: str, epoch: int, value: float) -> None:
         """Adds a value to the curve of a trial."""
         value = value if math.isfinite(value) else math.inf
         self.curves.setdefault(trial_id, {})[epoch] = value
 
-    def forget(self, trial_id: str) -> None:
-        """Drops the curve of a trial."""
+    def reset_trial(self, trial_id: str) -> None:
+        """Removes the curve of a trial."""
         self.curves.pop(trial_id, None)
 
     def get_state(self) -> dict[str, Any]:
@@ -180,38 +183,38 @@ class _Curves(Stopper):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state."""
+        """Restores a saved state."""
         self.curves = {
             trial: {int(k): v for k, v in curve.items()}
             for trial, curve in state["curves"].items()
         }
 
 
-class Median(_Curves):
-    """Stops trials that are worse than half of the finished ones.
+class MedianStopping(_CurveStopper):
+    """The median stopping rule.
 
     A trial stops when its best value so far is worse than the median of the
-    values that finished trials had at the same epoch.
+    values of complete trials at the same epoch.
 
     Example:
 
-    >>> rule = Median(startup_trials=1)
-    >>> rule.report("a", 1, 0.5)
+    >>> rule = MedianStopping(n_startup_trials=1)
+    >>> rule.should_stop("a", 1, 0.5)
     False
-    >>> rule.finish("a")
-    >>> rule.report("b", 1, 0.6), rule.report("c", 1, 0.4)
+    >>> rule.on_trial_complete("a")
+    >>> rule.should_stop("b", 1, 0.6), rule.should_stop("c", 1, 0.4)
     (True, False)
 
     Args:
-        startup_trials: Finished trials before the first one is stopped.
-            Defaults to `5`.
-        warmup_epochs: Epochs that every trial may train. Defaults to `0`.
-        interval: Epochs between two looks. Defaults to `1`.
-        min_trials: Finished trials that must have a value at the epoch.
-            Defaults to `1`.
+        n_startup_trials: Complete trials before any trial is stopped. Defaults
+            to `5`.
+        n_warmup_epochs: Epochs that every trial trains. Defaults to `0`.
+        interval_epochs: Epochs between two checks. Defaults to `1`.
+        n_min_trials: Complete trials with a value at the epoch, for a trial
+            to be stopped. Defaults to `1`.
 
     Raises:
-        TypeError: If an argument is no integer.
+        TypeError: If an argument is not an integer.
         ValueError: If an argument is too small.
 
     Reference:
@@ -220,95 +223,100 @@ class Median(_Curves):
 
     def __init__(
         self,
-        startup_trials: int = 5,
+        n_startup_trials: int = 5,
         *,
-        warmup_epochs: int = 0,
-        interval: int = 1,
-        min_trials: int = 1,
+        n_warmup_epochs: int = 0,
+        interval_epochs: int = 1,
+        n_min_trials: int = 1,
     ) -> None:
         super().__init__()
-        self.startup_trials = check_integer(startup_trials, "startup_trials")
-        self.warmup_epochs = check_integer(warmup_epochs, "warmup_epochs")
-        self.interval = check_integer(interval, "interval", minimum=1)
-        self.min_trials = check_integer(min_trials, "min_trials", minimum=1)
+        self.n_startup_trials = check_integer(
+            n_startup_trials, "n_startup_trials"
+        )
+        self.n_warmup_epochs = check_integer(n_warmup_epochs, "n_warmup_epochs")
+        self.interval_epochs = check_integer(
+            interval_epochs, "interval_epochs", minimum=1
+        )
+        self.n_min_trials = check_integer(
+            n_min_trials, "n_min_trials", minimum=1
+        )
         self.finished: list[str] = []
 
-    def report(self, trial_id: str, epoch: int, value: float) -> bool:
-        """Takes note of a value and says whether the trial should stop."""
-        self.note(trial_id, epoch, value)
+    def should_stop(self, trial_id: str, epoch: int, value: float) -> bool:
+        """Stores a value and returns whether the trial should stop."""
+        self.add_value(trial_id, epoch, value)
         if not math.isfinite(value):
             return True
-        if len(self.finished) < max(1, self.startup_trials):
+        if len(self.finished) < max(1, self.n_startup_trials):
             return False
-        if epoch <= self.warmup_epochs:
+        if epoch <= self.n_warmup_epochs:
             return False
-        if (epoch - self.warmup_epochs - 1) % self.interval:
+        if (epoch - self.n_warmup_epochs - 1) % self.interval_epochs:
             return False
         others = [
             self.curves[other][epoch]
             for other in self.finished
             if other != trial_id and epoch in self.curves.get(other, {})
         ]
-        if len(others) < self.min_trials:
+        if len(others) < self.n_min_trials:
             return False
         best = min(self.curves[trial_id].values())
         return best > float(np.median(others))
 
-    def finish(self, trial_id: str) -> None:
-        """Lets others be compared with the trial."""
+    def on_trial_complete(self, trial_id: str) -> None:
+        """Adds the trial to those that others are compared with."""
         if trial_id not in self.finished:
             self.finished.append(trial_id)
 
-    def forget(self, trial_id: str) -> None:
-        """Drops the curve of a trial."""
-        super().forget(trial_id)
+    def reset_trial(self, trial_id: str) -> None:
+        """Removes the curve of a trial."""
+        super().reset_trial(trial_id)
         if trial_id in self.finished:
             self.finished.remove(trial_id)
 
     def get_state(self) -> dict[str, Any]:
-        """Returns all curves, and whose are finished."""
+        """Returns all curves and the complete trials."""
         return {**super().get_state(), "finished": list(self.finished)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state."""
+        """Restores a saved state."""
         super().set_state(state)
         self.finished = list(state["finished"])
 
 
-class Patience(_Curves):
-    """Stops trials that have not become better for some epochs.
+class PatienceStopping(_CurveStopper):
+    """Stops trials that do not improve for `patience` epochs.
 
-    Unlike `keras.callbacks.EarlyStopping` it needs no callback in `build`,
-    and stopped trials are told from whole ones.
+    Like `keras.callbacks.EarlyStopping`, but for the objective of the search,
+    and stopped trials are ranked after complete ones.
 
     Example:
 
-    >>> rule = Patience(2)
-    >>> [rule.report("a", epoch, 0.5) for epoch in (1, 2, 3)]
+    >>> rule = PatienceStopping(2)
+    >>> [rule.should_stop("a", epoch, 0.5) for epoch in (1, 2, 3)]
     [False, False, True]
 
     Args:
-        epochs: Epochs without a better value, at least 1. Defaults to `5`.
-        min_delta: How much better counts as better, at least 0. Defaults to
-            `0.0`.
+        patience: Epochs without improvement, at least 1. Defaults to `5`.
+        min_delta: Minimum improvement, at least 0. Defaults to `0.0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range.
     """
 
-    def __init__(self, epochs: int = 5, *, min_delta: float = 0.0) -> None:
+    def __init__(self, patience: int = 5, *, min_delta: float = 0.0) -> None:
         super().__init__()
-        self.epochs = check_integer(epochs, "epochs", minimum=1)
+        self.patience = check_integer(patience, "patience", minimum=1)
         self.min_delta = check_at_least_zero(min_delta, "min_delta")
 
-    def report(self, trial_id: str, epoch: int, value: float) -> bool:
-        """Takes note of a value and says whether the trial should stop."""
-        self.note(trial_id, epoch, value)
+    def should_stop(self, trial_id: str, epoch: int, value: float) -> bool:
+        """Stores a value and returns whether the trial should stop."""
+        self.add_value(trial_id, epoch, value)
         if not math.isfinite(value):
             return True
         best, since = math.inf, epoch
         for at, seen in sorted(self.curves[trial_id].items()):
             if seen < best - self.min_delta or best == math.inf:
                 best, since = seen, at
-        return epoch - since >= self.epochs
+        return epoch - since >= self.patience

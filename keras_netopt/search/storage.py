@@ -1,4 +1,4 @@
-"""Files of a search project that are whole at every moment."""
+"""Atomic reads and writes of project files."""
 
 import json
 import os
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def write_json(path: str, content: Any) -> None:
-    """Writes a JSON file in one step: readers see the old or the new one.
+    """Writes a JSON file atomically.
 
-    A process that is killed in the middle leaves the old file. Paths with a
-    scheme, as in "gs://bucket/oracle.json", are not for this function.
+    Readers, and a resume after a kill, find the old or the new file. For
+    local paths only, not for paths such as "gs://bucket/oracle.json".
 
     Example:
 
@@ -19,7 +19,7 @@ def write_json(path: str, content: Any) -> None:
 
     Args:
         path: The file.
-        content: What `json.dumps` takes.
+        content: JSON-safe values.
     """
     partial = f"{path}.partial"
     with open(partial, "w", encoding="utf-8") as file:
@@ -38,14 +38,14 @@ def read_json(path: str) -> Any:
 
     Raises:
         OSError: If it cannot be opened.
-        ValueError: If it is not JSON.
+        ValueError: If it is not valid JSON.
     """
     with open(path, encoding="utf-8") as file:
         return json.load(file)
 
 
 def is_local(path: str) -> bool:
-    """Whether a path is of this machine's file system.
+    """Returns whether a path is in the local file system.
 
     Example:
 

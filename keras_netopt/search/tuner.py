@@ -1,4 +1,4 @@
-"""KerasTuner's Tuner with folds, stoppers, constraints and executors."""
+"""KerasTuner's Tuner with stoppers, folds, constraints and executors."""
 
 import warnings
 from pathlib import Path
@@ -7,41 +7,45 @@ from typing import Any
 import keras_tuner
 
 from keras_netopt.checks import check_bool, check_choice, check_integer
-from keras_netopt.search.constraints import Bounds, check_constraints
-from keras_netopt.search.folds import FoldedData, as_folds, folded
-from keras_netopt.search.running import fit_arguments
+from keras_netopt.search.constraints import ConstraintChecker, check_constraints
+from keras_netopt.search.folds import FoldedData, split_data, to_folds
+from keras_netopt.search.running.fit_arguments import (
+    bind_fit_arguments,
+    check_callbacks,
+    check_no_validation_data,
+)
 from keras_netopt.search.running.oracle_proxy import OracleProxy
 from keras_netopt.search.running.progress_bar import ProgressBar
 from keras_netopt.search.running.project import (
     check_main_guard,
-    check_project,
-    facts,
+    check_same_search,
+    project_identity,
 )
 from keras_netopt.search.running.search_limits import SearchLimits
-from keras_netopt.search.running.trainer import (
+from keras_netopt.search.running.trial_trainer import (
     BEST,
     RESUME,
-    SCORES,
-    Trainer,
+    SCORE_EPOCHS,
+    TrialTrainer,
 )
 from keras_netopt.search.stoppers import Stopper
 from keras_netopt.search.storage import write_json
 from keras_netopt.warnings import NoEffectWarning
 
-KEEP = ("all", "best")
+KEEP_WEIGHTS = ("all", "best")
 
 
-class Tuner(Trainer):
-    """Searches the hyperparameters of a model: `keras_tuner.Tuner` and more.
+class Tuner(TrialTrainer):
+    """A `keras_tuner.Tuner` for any oracle, with more ways to run trials.
 
-    Takes the place of `keras_tuner.Tuner` with any oracle, KerasTuner's own
-    included. It reports every epoch to the oracle, so that a `stopper` can
-    end a trial; it validates on `folds`; it never trains a model that breaks
-    a `constraint`; it runs trials in fresh processes or on a cluster; and a
-    search that was killed goes on where it was.
+    Adds early stopping of trials (`stopper`), cross-validation (`folds`),
+    limits on model size and latency (`constraints`), parallel trials in
+    separate processes or on a cluster (`executor`), and resuming inside a
+    trial. The tuners `search.TPE`, `search.RandomSearch` and others are this
+    class with an oracle each. Subclass it as `keras_tuner.Tuner`.
 
-    Weights of each trial start from a seed made of the oracle's seed and the
-    trial's name, so that a trial gives the same result wherever it runs.
+    The initial weights of a trial depend on the oracle's seed and the trial's
+    id, so a trial has the same result in any process.
 
     Example:
 
@@ -56,7 +60,7 @@ class Tuner(Trainer):
     ...     return model
     >>> tuner = netopt.search.Tuner(
     ...     build,
-    ...     oracle=netopt.search.RandomSearch("val_loss", max_trials=3),
+    ...     oracle=netopt.search.RandomSearchOracle("val_loss", max_trials=3),
     ...     stopper=netopt.search.ASHA(eta=3),
     ...     directory="runs",
     ... )
@@ -64,51 +68,54 @@ class Tuner(Trainer):
     4
 
     Args:
-        hypermodel: A function of `hp` that returns a compiled model, or a
-            `keras_tuner.HyperModel`.
-        oracle: Which values to try: `search.TPE(...)`, another oracle of this
-            package or one of KerasTuner.
-        stopper: Ends trials early: `search.ASHA()`, `Median()` or
-            `Patience()`. Decides in the first fold and execution only.
-            Defaults to `None`.
-        folds: Number of folds, "stratified", a `search.KFold`, or an object
-            with scikit-learn's `split`. The score is the mean over folds of
-            each one's best epoch, which is optimistic (see `score`). Defaults
-            to `None`: what `search` is given validates.
-        executions: Trainings of each trial with other initial weights; their
-            mean counts. Defaults to `1`.
-        constraints: What a model may cost at most, e.g.
-            `[search.MaxMACs(2e6)]`, found out before a trial begins.
-            Defaults to `()`.
-        executor: Where trials run. Defaults to `None`: here, one after the
-            other. `search.local_processes(n)`, a `concurrent.futures`
-            executor, or a function without arguments that makes one.
-        isolate: Whether each trial starts a process of its own where the
-            executor's workers live on, as dask's do: their memory does not
+        hypermodel: A function of `hp` that returns a model, or a
+            `keras_tuner.HyperModel`. Defaults to `None`, for subclasses that
+            override `run_trial`.
+        oracle: An oracle of this package, as in
+            `search.TPEOracle("val_loss", 50)`, or of KerasTuner.
+        stopper: Stops trials early: `search.ASHA()`, `MedianStopping()`,
+            `PatienceStopping()` or a `Stopper`. It sees the first fold and
+            execution of each trial. Defaults to `None`.
+        folds: Cross-validation: the number of folds, "stratified", a
+            `search.KFold`, or an object with scikit-learn's `split`. The
+            score is the mean over folds. Defaults to `None`: no
+            cross-validation.
+        executions_per_trial: Trainings of each trial (per fold), with
+            different initial weights; their mean is the score. Defaults to
+            `1`.
+        constraints: Limits that a model must meet before it is trained, as
+            in `[search.MaxMACs(2e6)]`. Defaults to `()`.
+        executor: Runs trials in parallel: `search.local_processes(n)`, a
+            `concurrent.futures.Executor`, or a function that returns one.
+            Defaults to `None`: sequential trials in this process.
+        isolate: Whether to run each trial in a subprocess of the executor's
+            worker, so that the memory of long-lived workers (Dask) does not
             grow. Defaults to `False`.
-        workers: Trials at a time, where the executor does not tell. Defaults
-            to `None`.
-        host: Address under which workers reach this process. Defaults to
+        workers: Number of parallel trials, if the executor does not define
+            it. Defaults to `None`.
+        host: Address at which workers reach this process. Defaults to
             `"127.0.0.1"`.
-        max_time: Seconds after which no new trial begins, of each call of
-            `search`. Defaults to `None`.
-        patience: Trials in a row without a better score after which no new
-            one begins. Defaults to `None`.
-        resume: "epoch": a trial that was cut off goes on behind its last
-            epoch, which may change its result slightly; "trial": it begins
-            again, and the search equals one that was never interrupted.
+        max_time: Seconds per call of `search` after which no new trial
+            starts. Defaults to `None`.
+        patience: Consecutive trials without a better score after which no
+            new trial starts. Defaults to `None`.
+        resume: How an interrupted trial resumes. "epoch": after its last
+            complete epoch, with another shuffling of the samples; "trial":
+            from the start, so that the search equals an uninterrupted one.
             Defaults to `"epoch"`.
-        score: Which epoch of a training counts, and whose weights are kept:
-            "best", or "last" where earlier ones are no candidates, as with
-            pruning, growing and schedules; the values of all epochs are then
-            the trial's metric "epoch/<objective>". Defaults to `"best"`.
-        keep: Whose weight files are kept: "all" or "best". Defaults to
-            `"all"`.
-        directory: Folder of projects. Defaults to `None`: here.
+        score_epoch: The epoch of a training that is scored and whose weights
+            are kept: "best", or "last" if earlier epochs do not qualify, as
+            with pruning, growing and schedules. With "last" the metric
+            "epoch/<objective>" holds the value of each epoch. Defaults to
+            `"best"`.
+        keep_weights: Weight files to keep: of "all" trials or the "best"
+            one. Defaults to `"all"`.
+        directory: Parent folder of the project. Defaults to `None`: the
+            working directory.
         project_name: Folder of this search. Defaults to `None`:
             "untitled_project".
-        overwrite: Whether to start over where the folder holds a search.
-            Defaults to `False`: that search goes on.
+        overwrite: Whether to delete an existing project instead of resuming
+            it. Defaults to `False`.
         **kwargs: As in `keras_tuner.Tuner`.
 
     Raises:
@@ -124,7 +131,7 @@ class Tuner(Trainer):
         *,
         stopper: Stopper | None = None,
         folds: Any = None,
-        executions: int = 1,
+        executions_per_trial: int = 1,
         constraints: Any = (),
         executor: Any = None,
         isolate: bool = False,
@@ -133,8 +140,8 @@ class Tuner(Trainer):
         max_time: float | None = None,
         patience: int | None = None,
         resume: str = "epoch",
-        score: str = "best",
-        keep: str = "all",
+        score_epoch: str = "best",
+        keep_weights: str = "all",
         directory: Any = None,
         project_name: str | None = None,
         overwrite: bool = False,
@@ -143,17 +150,18 @@ class Tuner(Trainer):
         check_main_guard()
         _check_parts(hypermodel, oracle, stopper, type(self))
         check_choice(resume, "resume", RESUME)
-        check_choice(score, "score", SCORES)
-        check_choice(keep, "keep", KEEP)
+        check_choice(score_epoch, "score_epoch", SCORE_EPOCHS)
+        check_choice(keep_weights, "keep_weights", KEEP_WEIGHTS)
         if check_bool(isolate, "isolate") and executor is None:
             raise ValueError(
-                "Argument `isolate` belongs to `executor`, which this tuner "
-                "has not: use `search.local_processes(n)` for fresh "
-                "processes. Received: isolate=True, executor=None"
+                "Argument `isolate` needs an `executor`. For one process per "
+                "trial on this machine, pass "
+                "`executor=search.local_processes(n)`. "
+                "Received: isolate=True, executor=None"
             )
         if workers is not None:
             check_integer(workers, "workers", minimum=1)
-        self.folds = as_folds(folds)
+        self.folds = to_folds(folds)
         self.stopper = stopper
         self.limits = SearchLimits(max_time, patience)
         self.executor = executor
@@ -161,13 +169,16 @@ class Tuner(Trainer):
         self.workers = workers
         self.host = host
         self.resume = resume
-        self.score = score
-        self.keep = keep
+        self.score_epoch = score_epoch
+        self.keep_weights = keep_weights
         self.bar: ProgressBar | None = None
         self.folded: FoldedData | None = None
-        bounded = check_constraints(constraints)
-        self.bounds = Bounds(bounded, self._build_values) if bounded else None
-        self.watch = OracleProxy(oracle, stopper, self.bounds, self.limits)
+        checked = check_constraints(constraints)
+        self.checker = (
+            ConstraintChecker(checked, self._build_values) if checked else None
+        )
+        self.given_space = oracle.get_space()
+        self.proxy = OracleProxy(oracle, stopper, self.checker, self.limits)
         self.seed = oracle.seed
         super().__init__(
             oracle=oracle,
@@ -176,83 +187,96 @@ class Tuner(Trainer):
             project_name=project_name,
             overwrite=overwrite,
             executions_per_trial=check_integer(
-                executions, "executions", minimum=1
+                executions_per_trial, "executions_per_trial", minimum=1
             ),
             **kwargs,
         )
 
     def search(self, *args: Any, **kwargs: Any) -> None:
-        """Searches: `fit`'s arguments, for every trial.
+        """Searches; the arguments are those of `fit`, for every trial.
 
         With `folds`, `x` and `y` hold all samples and validation data are
-        left out; `groups=` keeps samples together, and `x` may be a function
-        of ids that returns `(x, y)`, with `n=` samples in all. `verbose` is 0,
-        1 for one bar over all trials, or 2 for each trial's own table and bar.
+        omitted. `x` may then be a function of sample ids that returns
+        `(x, y)`, with `num_samples=`; `groups=` keeps the samples of a group
+        in one fold. `verbose` is 0, 1 for one progress bar, or 2 for the
+        table and the progress of each trial.
 
         Args:
-            *args: Arguments of `fit` by position.
-            **kwargs: Arguments of `fit` by name.
+            *args: Positional arguments of `fit`, `HyperModel.fit` or
+                `run_trial`.
+            **kwargs: Keyword arguments of `fit`, `HyperModel.fit` or
+                `run_trial`.
 
         Raises:
-            ValueError: If there is nothing to search, an argument does not
-                fit, or no candidate keeps the constraints.
+            ValueError: If the search space is empty, an argument is wrong,
+                or no candidate meets the constraints.
         """
-        named = fit_arguments.by_name(args, kwargs)
-        named["callbacks"] = fit_arguments.check_callbacks(
-            named.get("callbacks")
+        calls_model_fit = (
+            type(self).run_trial is TrialTrainer.run_trial
+            and type(self.hypermodel).fit is keras_tuner.HyperModel.fit
         )
-        self._check_space()
-        self._split(named)
-        if self.stopper is not None:
-            self.stopper.prepare(int(named.get("epochs", 1)))
-        verbose = named.pop("verbose", "auto")
-        verbose = 1 if verbose == "auto" else int(verbose)
-        named["verbose"] = verbose if verbose == 2 else 0
-        self.limits.begin()
-        self.watch.gave_up = False
-        self.bar = ProgressBar(self.watch.oracle, verbose == 1)
-        self.oracle.verbose = named["verbose"]
-        if self.executor is None:
-            super().search(**named)
+        # The arguments of an overridden `fit` or `run_trial` may differ.
+        if calls_model_fit or self.folds is not None:
+            args, kwargs = (), bind_fit_arguments(args, kwargs)
         else:
-            from keras_netopt.search.running.driver import drive
+            kwargs = dict(kwargs)
+        if calls_model_fit or "callbacks" in kwargs:
+            kwargs["callbacks"] = check_callbacks(kwargs.get("callbacks"))
+        self._check_space()
+        self._split_samples(kwargs)
+        if self.stopper is not None:
+            self.stopper.on_search_begin(int(kwargs.get("epochs", 1)))
+        given = kwargs.get("verbose", "auto")
+        verbose = 1 if given == "auto" else int(given)
+        if calls_model_fit or "verbose" in kwargs:
+            kwargs["verbose"] = verbose if verbose == 2 else 0
+        self.limits.begin()
+        self.proxy.ran_out_of_candidates = False
+        self.bar = ProgressBar(self.proxy.oracle, verbose == 1)
+        self.oracle.verbose = verbose if verbose == 2 else 0
+        if self.executor is None:
+            super().search(*args, **kwargs)
+        else:
+            from keras_netopt.search.running.parallel_search import (
+                run_parallel_search,
+            )
 
-            drive(self, named)
-        self._say_why_it_ended()
+            run_parallel_search(self, args, kwargs)
+        self._report_end()
 
     def on_search_begin(self) -> None:
-        """Saves, so that a crash in the first trial loses nothing."""
+        """Saves the project, so that a crash in the first trial resumes."""
         super().on_search_begin()
         self.save()
 
     def on_trial_end(self, trial: Any) -> None:
-        """Hands the trial back and drops weights that nobody asks for."""
+        """Ends a trial and deletes the weights that are not kept."""
         super().on_trial_end(trial)
-        if self.keep == "best" and not self._is_worker():
-            self._drop_weights()
+        if self.keep_weights == "best" and not self._is_worker():
+            self._delete_weights()
         if self.bar is not None:
             self.bar.update()
 
     def on_search_end(self) -> None:
-        """Ends the bar."""
+        """Closes the progress bar."""
         super().on_search_end()
         if self.bar is not None:
             self.bar.close()
 
     def refit(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
-        """Trains the best configuration on all samples.
+        """Trains a new model with the best hyperparameters on all samples.
 
         Args:
-            x: Inputs, as `fit` takes them.
+            x: Inputs, as in `fit`.
             y: Targets. Defaults to `None`.
-            **kwargs: Further arguments of `fit`. `epochs` defaults to those
-                that the best trial needed for its score.
+            **kwargs: Further arguments of `fit`. `epochs` defaults to the
+                number of epochs of the best trial up to its score.
 
         Returns:
             The trained model.
 
         Raises:
-            ValueError: If no trial has been completed.
+            ValueError: If no trial is completed.
         """
         best = self.oracle.get_best_trials(1)
         if not best:
@@ -260,7 +284,7 @@ class Tuner(Trainer):
                 "`refit` needs a completed trial: call `search` first. "
                 "Received: none"
             )
-        self.seed_now = self.seed_of(best[0].trial_id, "refit")
+        self.current_seed = self.execution_seed(best[0].trial_id, "refit")
         model = self._try_build(best[0].hyperparameters)
         epochs = kwargs.pop("epochs", int(best[0].best_step) + 1)
         self.hypermodel.fit(
@@ -269,22 +293,22 @@ class Tuner(Trainer):
         return model
 
     def get_state(self) -> dict[str, Any]:
-        """Returns what tells this search from another one."""
-        return {**super().get_state(), "netopt": facts(self)}
+        """Returns the state of the tuner, with the identity of the search."""
+        return {**super().get_state(), "netopt": project_identity(self)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Refuses the state of another search."""
+        """Restores a state; refuses that of another search."""
         super().set_state(state)
-        check_project(self, state.get("netopt"))
+        check_same_search(self, state.get("netopt"))
 
     def save(self) -> None:
-        """Saves the oracle and the tuner, each as a whole or not at all."""
+        """Saves oracle and tuner, each in one atomic write."""
         if not self._is_worker():
             self.oracle.save()
         write_json(self._get_tuner_fname(), self.get_state())
 
     def _build_values(self, values: dict[str, Any]) -> Any:
-        hp = self.watch.oracle.get_space()
+        hp = self.proxy.oracle.get_space()
         hp.values = dict(values)
         return self._build_hypermodel(hp)
 
@@ -292,84 +316,83 @@ class Tuner(Trainer):
         if self.hypermodel is None or self._is_worker():
             return
         if type(self.hypermodel).fit is not keras_tuner.HyperModel.fit:
-            return  # It may ask in `fit`, which the first trial finds out.
-        space = self.watch.oracle.get_space().space
+            return  # `fit` may define hyperparameters in the first trial.
+        space = self.proxy.oracle.get_space().space
         fixed = keras_tuner.engine.hyperparameters.Fixed
         if all(isinstance(one, fixed) for one in space):
             raise ValueError(
-                "Argument `hypermodel` must ask for at least one "
+                "Argument `hypermodel` must define at least one "
                 "hyperparameter, as in `hp.Int('units', 8, 64)`. "
                 f"Received: a space of {[one.name for one in space]}"
             )
 
-    def _split(self, named: dict[str, Any]) -> None:
-        """Takes the samples out of the arguments where folds split them."""
-        groups, n = named.pop("groups", None), named.pop("n", None)
+    def _split_samples(self, kwargs: dict[str, Any]) -> None:
+        """Removes the samples from the arguments if folds split them."""
         self.folded = None
         if self.folds is None:
-            for name, value in (("groups", groups), ("n", n)):
-                if value is not None:
+            for name in ("groups", "num_samples"):
+                if kwargs.get(name) is not None:
                     raise ValueError(
-                        f"Argument `{name}` belongs to `folds`, which this "
-                        f"tuner has not. Received: {name} without folds"
+                        f"Argument `{name}` must be omitted unless the tuner "
+                        f"has `folds`. Received: {name} without folds"
                     )
             return
-        fit_arguments.check_folded(named)
-        self.folded = folded(
+        check_no_validation_data(kwargs)
+        names = ("x", "y", "sample_weight")
+        self.folded = split_data(
             self.folds,
-            named.pop("x", None),
-            named.pop("y", None),
-            named.pop("sample_weight", None),
-            n=n,
-            groups=groups,
+            *(kwargs.pop(name, None) for name in names),
+            num_samples=kwargs.pop("num_samples", None),
+            groups=kwargs.pop("groups", None),
         )
 
-    def _drop_weights(self) -> None:
-        best = self.watch.oracle.get_best_trials(1)
+    def _delete_weights(self) -> None:
+        best = self.proxy.oracle.get_best_trials(1)
         kept = best[0].trial_id if best else None
-        for trial_id in self.watch.oracle.end_order:
+        for trial_id in self.proxy.oracle.end_order:
             if trial_id != kept:
                 path = Path(self.get_trial_dir(trial_id)) / BEST
                 path.unlink(missing_ok=True)
 
-    def _say_why_it_ended(self) -> None:
-        told = self.watch.why_it_ended()
-        if told is None or self._is_worker():
+    def _report_end(self) -> None:
+        reason = self.proxy.end_reason()
+        if reason is None or self._is_worker():
             return
-        if self.watch.gave_up and not self.watch.oracle.trials:
+        if not self.proxy.ran_out_of_candidates:
+            return
+        if not self.proxy.oracle.trials:
             raise ValueError(
-                "Argument `constraints` must hold for some candidate. "
-                f"Received: {told}"
+                "Argument `constraints` must allow some candidate. "
+                f"Received: {reason}"
             )
-        if self.watch.gave_up:
-            warnings.warn(
-                f"The search ended early: {told}.",
-                NoEffectWarning,
-                stacklevel=3,
-            )
+        warnings.warn(
+            f"The search ended early: {reason}.", NoEffectWarning, stacklevel=3
+        )
 
 
 def _check_parts(
-    hypermodel: Any, oracle: Any, stopper: Any, kind: type[Trainer]
+    hypermodel: Any, oracle: Any, stopper: Any, tuner: type[TrialTrainer]
 ) -> None:
     if isinstance(hypermodel, keras_tuner.Oracle):
         raise TypeError(
             "Argument `hypermodel` must be a function of `hp` or a "
-            "`HyperModel`; the oracle is passed by name, `oracle=...`. "
+            "`HyperModel`. Pass the oracle by name: "
+            "`search.Tuner(build, oracle=...)`. "
             f"Received: hypermodel={type(hypermodel).__name__}"
         )
     if not isinstance(oracle, keras_tuner.Oracle):
         raise TypeError(
             "Argument `oracle` must be an oracle, as in "
-            '`search.TPE("val_loss", max_trials=50)`. '
+            '`search.TPEOracle("val_loss", max_trials=50)`. '
             f"Received: oracle={oracle!r}"
         )
     if stopper is not None and not isinstance(stopper, Stopper):
         raise TypeError(
-            "Argument `stopper` must be `search.ASHA()`, `Median()`, "
-            f"`Patience()` or a `Stopper`. Received: stopper={stopper!r}"
+            "Argument `stopper` must be `search.ASHA()`, `MedianStopping()`, "
+            "`PatienceStopping()` or a `Stopper`. "
+            f"Received: stopper={stopper!r}"
         )
-    if hypermodel is None and kind.run_trial is Trainer.run_trial:
+    if hypermodel is None and tuner.run_trial is TrialTrainer.run_trial:
         raise ValueError(
             "Argument `hypermodel` must be given, unless a subclass overrides "
             "`run_trial`. Received: hypermodel=None"

@@ -11,7 +11,7 @@ from keras_netopt import registry, search
 SHARED_BAD: dict[str, Any] = {
     "max_trials": 0,
     "seed": -1,
-    "points": 3,
+    "initial_points": 3,
     "defaults_first": "yes",
     "warm_start": 3,
 }
@@ -32,7 +32,7 @@ class OracleSetting:
     """How one oracle is tried.
 
     Args:
-        piece: The registry row, as in "search.TPE".
+        piece: The registry row, as in "search.TPEOracle".
         arguments: Own arguments that fit sixteen points.
         objective: What it optimizes.
         takes_trials: Whether `max_trials` is among its arguments.
@@ -81,10 +81,10 @@ def _by_seed(seed: int) -> Any:
 
 Check = Callable[[Any], None]
 ORACLES = (
-    OracleSetting(piece="search.RandomSearch"),
-    OracleSetting(piece="search.GridSearch", bad={"levels": 0}),
+    OracleSetting(piece="search.RandomSearchOracle"),
+    OracleSetting(piece="search.GridSearchOracle", bad={"levels": 0}),
     OracleSetting(
-        piece="search.TPE",
+        piece="search.TPEOracle",
         arguments={"n_startup_trials": 3},
         bad={
             "multivariate": "no",
@@ -95,24 +95,24 @@ ORACLES = (
         },
     ),
     OracleSetting(
-        piece="search.RegularizedEvolution",
+        piece="search.RegularizedEvolutionOracle",
         arguments={"population_size": 4, "sample_size": 2},
         bad={"population_size": 1, "sample_size": 0},
     ),
     OracleSetting(
-        piece="search.Hyperband",
+        piece="search.HyperbandOracle",
         arguments={"max_epochs": 9},
         takes_trials=False,
         bad={
             "max_epochs": 0,
             "factor": 1,
-            "iterations": 0,
+            "hyperband_iterations": 0,
             "sampler": "tpe",
             "random_fraction": 2.0,
         },
     ),
     OracleSetting(
-        piece="search.NSGA2",
+        piece="search.NSGA2Oracle",
         arguments={"population_size": 4},
         objective=[
             keras_tuner.Objective("val_loss", "min"),
@@ -120,9 +120,9 @@ ORACLES = (
         ],
         bad={
             "population_size": 1,
-            "crossover": 2.0,
-            "mutation": -1.0,
-            "constraints": {"cost": "low"},
+            "crossover_prob": 2.0,
+            "mutation_prob": -1.0,
+            "metric_bounds": {"cost": "low"},
         },
     ),
     OracleSetting(

@@ -130,12 +130,12 @@ def two_goals(values):
 # One small setting of every oracle: the class, its own arguments, and what
 # it minimizes on `cells()`.
 ORACLES = {
-    "RandomSearch": {},
-    "GridSearch": {},
-    "TPE": {"n_startup_trials": 3},
-    "TPE-univariate": {"n_startup_trials": 3, "multivariate": False},
-    "RegularizedEvolution": {"population_size": 4, "sample_size": 2},
-    "NSGA2": {"population_size": 4},
+    "RandomSearchOracle": {},
+    "GridSearchOracle": {},
+    "TPEOracle": {"n_startup_trials": 3},
+    "TPEOracle-univariate": {"n_startup_trials": 3, "multivariate": False},
+    "RegularizedEvolutionOracle": {"population_size": 4, "sample_size": 2},
+    "NSGA2Oracle": {"population_size": 4},
 }
 
 
@@ -144,7 +144,7 @@ def make(name, hyperparameters, max_trials=30, seed=0, **more):
     kind = name.partition("-")[0]
     options = {**ORACLES[name], **more}
     objective = "val_loss"
-    if kind == "NSGA2":
+    if kind == "NSGA2Oracle":
         objective = [
             keras_tuner.Objective("loss", "min"),
             keras_tuner.Objective("cost", "min"),
@@ -159,6 +159,6 @@ def make(name, hyperparameters, max_trials=30, seed=0, **more):
 
 
 def goal(name):
-    if name == "NSGA2":
+    if name == "NSGA2Oracle":
         return two_goals
     return lambda values: float(values["a"]) + (values["b"] == "b1")

@@ -21,7 +21,7 @@ from search.oracle_tools import (
 )
 
 from keras_netopt import search
-from keras_netopt.search.oracles import durable
+from keras_netopt.search.oracles import resumable_oracle
 from keras_netopt.search.oracles.observations import STOPPED_METRIC
 
 EVERY = pytest.mark.parametrize("name", ORACLES)
@@ -47,7 +47,7 @@ def test_seed_zero_is_a_seed(name, tmp_path):
 
     first = run(0, "a")
     assert first == run(0, "b")
-    if name != "GridSearch":
+    if name != "GridSearchOracle":
         assert first != run(1, "c")
 
 
@@ -58,20 +58,20 @@ def test_conditions_hold_at_every_point(name, tmp_path):
     def objective(values):
         assert_valid_nested(values)
         score = values["size"] / 100 + (values["net"] == "mlp")
-        if name == "NSGA2":
+        if name == "NSGA2Oracle":
             return {"loss": score, "cost": -score}
         return score
 
     tried = drive(oracle, objective)
     assert len(tried) == 60
-    if name != "GridSearch":
+    if name != "GridSearchOracle":
         assert {values["net"] for values in tried} == {"mlp", "cnn"}
 
 
 @EVERY
 def test_defaults_then_points_come_first(name, tmp_path):
     given = [{"a": 2, "b": "b3"}, {"a": 3}]
-    oracle = attach(make(name, cells(), 5, points=given), tmp_path)
+    oracle = attach(make(name, cells(), 5, initial_points=given), tmp_path)
     assert points(drive(oracle, goal(name)))[:3] == [
         (0, "b0"),
         (2, "b3"),
@@ -81,7 +81,9 @@ def test_defaults_then_points_come_first(name, tmp_path):
 
 @EVERY
 def test_points_come_first_without_the_defaults(name, tmp_path):
-    oracle = make(name, cells(), 5, points=[{"a": 1}], defaults_first=False)
+    oracle = make(
+        name, cells(), 5, initial_points=[{"a": 1}], defaults_first=False
+    )
     attach(oracle, tmp_path)
     assert points(drive(oracle, goal(name)))[0] == (1, "b0")
 
@@ -119,7 +121,7 @@ class Killed(BaseException):
 def kill_at(monkeypatch, write, moment):
     """Ends the process at a write: before it, or between its two steps."""
     count = [0]
-    whole = durable.write_json
+    whole = resumable_oracle.write_json
 
     def killing(path, content):
         count[0] += 1
@@ -129,20 +131,22 @@ def kill_at(monkeypatch, write, moment):
             raise Killed
         whole(path, content)
 
-    monkeypatch.setattr(durable, "write_json", killing)
+    monkeypatch.setattr(resumable_oracle, "write_json", killing)
     return count
 
 
-@pytest.mark.parametrize("name", [*ORACLES, "Hyperband", "Hyperband-TPE"])
+@pytest.mark.parametrize(
+    "name", [*ORACLES, "HyperbandOracle", "HyperbandOracle-TPE"]
+)
 def test_a_kill_at_any_write_changes_nothing(name, tmp_path, monkeypatch):
     """Trials as if uninterrupted, none lost, none twice."""
 
     def build():
-        if name.startswith("Hyperband"):
+        if name.startswith("HyperbandOracle"):
             sampler = None
             if "TPE" in name:
-                sampler = search.TPE(n_startup_trials=2)
-            return search.Hyperband(
+                sampler = search.TPEOracle(n_startup_trials=2)
+            return search.HyperbandOracle(
                 "val_loss",
                 2,
                 factor=2,
@@ -157,7 +161,9 @@ def test_a_kill_at_any_write_changes_nothing(name, tmp_path, monkeypatch):
 
     def objective(values):
         evaluated.append(values)
-        return two_goals(values) if name == "NSGA2" else score_bowl(values)
+        return (
+            two_goals(values) if name == "NSGA2Oracle" else score_bowl(values)
+        )
 
     with monkeypatch.context() as patch:
         count = kill_at(patch, -1, "before")
@@ -175,7 +181,10 @@ def test_a_kill_at_any_write_changes_nothing(name, tmp_path, monkeypatch):
         written += epochs + 4
     assert count[0] == written
     writes = range(1, count[0] + 1)
-    if name not in ("RandomSearch", "Hyperband"):  # In trials 1 and 4.
+    if name not in (
+        "RandomSearchOracle",
+        "HyperbandOracle",
+    ):  # In trials 1 and 4.
         writes = [*range(1, 8), *range(19, 26)]
     moments = [(i, "before") for i in writes]
     for write, moment in [*moments, (5, "between"), (7, "between")]:
@@ -231,7 +240,7 @@ def test_a_space_that_grows_is_searched_whole(name, tmp_path):
             hp.Choice("b", ["b0", "b1"])
         tried.append(tuple(hp.values.values()))
         metrics = {"val_loss": float(a), "loss": float(a), "cost": -float(a)}
-        if name != "NSGA2":
+        if name != "NSGA2Oracle":
             metrics = {"val_loss": float(a)}
         oracle.update_trial(trial.trial_id, metrics)
         trial.status = "COMPLETED"
@@ -265,7 +274,9 @@ def test_two_workers_share_no_point(name, tmp_path):
 
 
 def test_stopped_trials_stand_between_finished_and_failed(tmp_path):
-    oracle = attach(make("TPE", space(x=("Choice", [0, 1, 2, 3])), 4), tmp_path)
+    oracle = attach(
+        make("TPEOracle", space(x=("Choice", [0, 1, 2, 3])), 4), tmp_path
+    )
     for score, epochs, status in (
         (5.0, None, "COMPLETED"),
         (1.0, 2, "COMPLETED"),

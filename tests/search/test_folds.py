@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_netopt.search import KFold
-from keras_netopt.search.folds import as_folds, folded
+from keras_netopt.search.folds import split_data, to_folds
 
 
 def parts(splits, n):
@@ -51,7 +51,7 @@ def test_other_splitters_are_taken_as_they_are():
             ids = np.arange(len(x))
             yield ids[::2], ids[1::2]
 
-    data = folded(as_folds(Half()), np.arange(6), np.arange(6) * 10)
+    data = split_data(to_folds(Half()), np.arange(6), np.arange(6) * 10)
     [(train, held_out)] = list(data)
     np.testing.assert_array_equal(train[1], [0, 20, 40])
     np.testing.assert_array_equal(held_out[0], [1, 3, 5])
@@ -60,12 +60,12 @@ def test_other_splitters_are_taken_as_they_are():
 def test_samples_in_any_structure_or_by_a_function_of_ids():
     x = {"a": np.arange(6), "b": (np.arange(6) * 2,)}
     weight = np.arange(6) / 6
-    data = folded(KFold(2, shuffle=False), x, np.arange(6), weight)
-    taken, y, w = data.take(np.array([4, 1]))
+    data = split_data(KFold(2, shuffle=False), x, np.arange(6), weight)
+    taken, y, w = data.select_samples(np.array([4, 1]))
     np.testing.assert_array_equal(taken["b"][0], [8, 2])
     np.testing.assert_array_equal(w, [4 / 6, 1 / 6])
-    by_ids = folded(KFold(2), lambda ids: (ids, ids * 2), n=6)
-    np.testing.assert_array_equal(by_ids.take(np.array([3]))[1], [6])
+    by_ids = split_data(KFold(2), lambda ids: (ids, ids * 2), num_samples=6)
+    np.testing.assert_array_equal(by_ids.select_samples(np.array([3]))[1], [6])
 
 
 def test_what_cannot_be_split_is_refused():
@@ -73,24 +73,24 @@ def test_what_cannot_be_split_is_refused():
         """Samples that have no number."""
 
     for x, message in (
-        (DataSet(), "samples by number.*Received: x of type DataSet"),
-        (lambda ids: ids, "Argument `n`.*Received: n=None"),
-        (np.arange(3), "at most the 3 samples.*Received: folds=5"),
+        (DataSet(), "can be indexed.*Received: x of type DataSet"),
+        (lambda ids: ids, "Argument `num_samples`.*Received: num_samples=None"),
+        (np.arange(3), "at most the number of samples, 3.*Received: folds=5"),
     ):
         with pytest.raises(ValueError, match=message):
-            folded(KFold(5), x)
-    with pytest.raises(ValueError, match="as many samples"):
-        folded(KFold(2), np.arange(4), np.arange(5))
-    with pytest.raises(ValueError, match="rarest class.*there are 1"):
+            split_data(KFold(5), x)
+    with pytest.raises(ValueError, match="the same number of samples"):
+        split_data(KFold(2), np.arange(4), np.arange(5))
+    with pytest.raises(ValueError, match="rarest class, 1 of"):
         KFold(2, stratified=True).split(4, np.array([0, 0, 0, 1]))
     for y in (None, np.zeros((4, 2)), np.zeros(4)):
-        with pytest.raises(ValueError, match="must be classes"):
+        with pytest.raises(ValueError, match="must hold classes"):
             KFold(2, stratified=True).split(4, y)
-    with pytest.raises(ValueError, match="at most the 1 groups"):
+    with pytest.raises(ValueError, match="at most the number of groups, 1"):
         KFold(2).split(4, groups=np.zeros(4))
-    with pytest.raises(ValueError, match="one label for each of the 4"):
+    with pytest.raises(ValueError, match="one label per sample, 4 in all"):
         KFold(2).split(4, groups=np.zeros(3))
     with pytest.raises(ValueError, match="Received: folds=1"):
-        as_folds(1)
+        to_folds(1)
     with pytest.raises(TypeError, match="Received: folds=2.5"):
-        as_folds(2.5)
+        to_folds(2.5)

@@ -10,11 +10,11 @@ from search.oracle_tools import (
 )
 
 from keras_netopt import search
-from keras_netopt.search.oracles.budget import budget
+from keras_netopt.search.oracles.hyperband_budget import hyperband_budget
 
 
 def build(folder=None, max_epochs=9, hp=None, **options):
-    oracle = search.Hyperband(
+    oracle = search.HyperbandOracle(
         "val_loss",
         max_epochs,
         seed=0,
@@ -34,7 +34,7 @@ def sizes(found):
 
 
 def test_sizes_are_those_of_the_paper():
-    found = budget(81, 3)
+    found = hyperband_budget(81, 3)
     assert sizes(found) == {
         4: [(81, 1), (27, 3), (9, 9), (3, 27), (1, 81)],
         3: [(34, 3), (11, 9), (3, 27), (1, 81)],
@@ -43,7 +43,7 @@ def test_sizes_are_those_of_the_paper():
         0: [(5, 81)],
     }
     assert found.epochs == 1581
-    assert max(sizes(budget(243, 3))) == 5
+    assert max(sizes(hyperband_budget(243, 3))) == 5
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_sizes_are_those_of_the_paper():
     [(100, 1944, 1952), (10, 74, 77), (81, 1581, 1581)],
 )
 def test_epochs_that_are_no_power_are_rounded(epochs, total, exact):
-    found = budget(epochs, 3)
+    found = hyperband_budget(epochs, 3)
     assert found.epochs == total
     paper = 0.0
     for rung in found.rungs:
@@ -63,7 +63,7 @@ def test_epochs_that_are_no_power_are_rounded(epochs, total, exact):
 @pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize("epochs", [1, 2, 5, 27])
 def test_epochs_rise_to_the_most(epochs, factor):
-    for rungs in sizes(budget(epochs, factor)).values():
+    for rungs in sizes(hyperband_budget(epochs, factor)).values():
         ends = [end for _, end in rungs]
         assert ends == sorted(ends) and ends[0] >= 1
         assert ends[-1] == epochs
@@ -74,11 +74,11 @@ def trained(values):
     return values["tuner/epochs"] - values["tuner/initial_epoch"]
 
 
-@pytest.mark.parametrize("iterations", [1, 2])
+@pytest.mark.parametrize("hyperband_iterations", [1, 2])
 def test_the_budget_printed_is_the_one_that_is_run(
-    iterations, tmp_path, capsys
+    hyperband_iterations, tmp_path, capsys
 ):
-    oracle = build(tmp_path, iterations=iterations)
+    oracle = build(tmp_path, hyperband_iterations=hyperband_iterations)
     oracle.verbose = 1
     tried = drive(oracle, lambda v: score_bowl(v) + 1 / v["tuner/epochs"])
     assert str(oracle.budget) in capsys.readouterr().out
@@ -89,7 +89,8 @@ def test_the_budget_printed_is_the_one_that_is_run(
         place = values["tuner/bracket"], values["tuner/round"]
         ran[place] = ran.get(place, 0) + 1
     assert ran == {
-        (r.bracket, r.round): r.trials * iterations for r in oracle.budget.rungs
+        (r.bracket, r.round): r.trials * hyperband_iterations
+        for r in oracle.budget.rungs
     }
 
 
@@ -167,7 +168,7 @@ def test_a_small_space_ends_with_fewer_trials(tmp_path):
 
 
 def test_points_and_defaults_begin_the_first_rung(tmp_path):
-    oracle = build(tmp_path, points=[{"n": 70}])
+    oracle = build(tmp_path, initial_points=[{"n": 70}])
     tried = drive(oracle, score_bowl)
     assert [values["n"] for values in tried[:2]] == [1, 70]
     assert all(values["tuner/round"] == 0 for values in tried[:9])
@@ -175,15 +176,15 @@ def test_points_and_defaults_begin_the_first_rung(tmp_path):
 
 def test_densities_of_the_largest_budget_are_used(tmp_path):
     """BOHB: with a sampler the points of later brackets are better."""
-    sampler = search.TPE(n_startup_trials=1)
+    sampler = search.TPEOracle(n_startup_trials=1)
     wins = 0
     for seed in range(4):
         means = []
         for name, chosen in (("random", None), ("tpe", sampler)):
-            oracle = search.Hyperband(
+            oracle = search.HyperbandOracle(
                 "val_loss",
                 9,
-                iterations=2,
+                hyperband_iterations=2,
                 seed=seed,
                 hyperparameters=bowl(),
                 sampler=chosen,
@@ -205,7 +206,9 @@ def test_a_tuner_that_trains_in_full_is_told(tmp_path):
             trial.trial_id, {"val_loss": 1.0 / (step + 1)}, step
         )
     trial.status = "COMPLETED"
-    with pytest.raises(ValueError, match="a stock tuner does not") as error:
+    with pytest.raises(
+        ValueError, match="`keras_tuner.Tuner` does not"
+    ) as error:
         oracle.end_trial(trial)
     assert "Received: epoch 2 of a trial with tuner/epochs=1" in str(
         error.value
@@ -223,7 +226,7 @@ def test_another_budget_is_another_search(tmp_path):
     [
         ({"factor": 1}, ValueError, "factor"),
         ({"max_epochs": 0}, ValueError, "max_epochs"),
-        ({"iterations": 0}, ValueError, "iterations"),
+        ({"hyperband_iterations": 0}, ValueError, "hyperband_iterations"),
         ({"sampler": "tpe"}, TypeError, "sampler"),
         ({"random_fraction": 2.0}, ValueError, "random_fraction"),
         ({"warm_start": [({}, 1.0)]}, ValueError, "warm_start"),

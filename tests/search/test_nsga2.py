@@ -8,7 +8,7 @@ import pytest
 from search.oracle_tools import attach, cells, drive, finish, space
 
 from keras_netopt import search
-from keras_netopt.search.reports import pareto
+from keras_netopt.search.reports.pareto_front import pareto_front
 
 pytestmark = pytest.mark.no_backend
 
@@ -21,7 +21,7 @@ def goals(values):
 
 
 def nsga2(folder, seed=0, trials=120, **options):
-    oracle = search.NSGA2(
+    oracle = search.NSGA2Oracle(
         [keras_tuner.Objective("a", "min"), keras_tuner.Objective("b", "min")],
         trials,
         seed=seed,
@@ -67,7 +67,7 @@ def test_generations_come_nearer_to_the_front(tmp_path):
 
 
 def test_constraints_come_before_objectives(tmp_path):
-    oracle = nsga2(tmp_path, constraints={"sum": 1.0})
+    oracle = nsga2(tmp_path, metric_bounds={"sum": 1.0})
     assert oracle.pareto_front() == []
     tried = [goals(values) for values in drive(oracle, goals)]
     front = oracle.pareto_front()
@@ -78,14 +78,14 @@ def test_constraints_come_before_objectives(tmp_path):
 
 
 def test_who_keeps_the_constraints_wins_the_tournament(tmp_path):
-    oracle = search.NSGA2(
+    oracle = search.NSGA2Oracle(
         ["val_loss", keras_tuner.Objective("macs", "min")],
         9,
         seed=0,
         population_size=2,
-        crossover=0.0,
-        mutation=0.0,
-        constraints={"macs": 5.0},
+        crossover_prob=0.0,
+        mutation_prob=0.0,
+        metric_bounds={"macs": 5.0},
         hyperparameters=cells(),
     )
     attach(oracle, tmp_path)
@@ -102,7 +102,7 @@ def test_who_keeps_the_constraints_wins_the_tournament(tmp_path):
 
 def test_objectives_are_read_at_the_best_epoch(tmp_path):
     objectives = ["val_accuracy", keras_tuner.Objective("macs", "min")]
-    oracle = search.NSGA2(objectives, 9, seed=0, hyperparameters=cells())
+    oracle = search.NSGA2Oracle(objectives, 9, seed=0, hyperparameters=cells())
     attach(oracle, tmp_path)
     assert [o.direction for o in oracle.objectives] == ["max", "min"]
     rows = (
@@ -122,7 +122,7 @@ def test_objectives_are_read_at_the_best_epoch(tmp_path):
 
 
 def test_a_metric_that_is_not_reported_is_told(tmp_path):
-    oracle = nsga2(tmp_path, constraints={"sum": 1.0})
+    oracle = nsga2(tmp_path, metric_bounds={"sum": 1.0})
     trial = oracle.create_trial("worker")
     oracle.update_trial(trial.trial_id, {"a": 1.0})
     trial.status = "COMPLETED"
@@ -136,8 +136,16 @@ def test_a_metric_that_is_not_reported_is_told(tmp_path):
         ("val_loss", {}, "objective"),
         (["val_loss", "val_loss"], {}, "objective"),
         (["val_loss", "macs"], {}, "objective"),
-        (["val_loss", "val_accuracy"], {"crossover": 2.0}, "crossover"),
-        (["val_loss", "val_accuracy"], {"mutation": -1.0}, "mutation"),
+        (
+            ["val_loss", "val_accuracy"],
+            {"crossover_prob": 2.0},
+            "crossover_prob",
+        ),
+        (
+            ["val_loss", "val_accuracy"],
+            {"mutation_prob": -1.0},
+            "mutation_prob",
+        ),
         (
             ["val_loss", "val_accuracy"],
             {"population_size": 1},
@@ -145,22 +153,22 @@ def test_a_metric_that_is_not_reported_is_told(tmp_path):
         ),
         (
             ["val_loss", "val_accuracy"],
-            {"constraints": {"a": "b"}},
-            "constraints",
+            {"metric_bounds": {"a": "b"}},
+            "metric_bounds",
         ),
         (["val_loss", "val_accuracy"], {"warm_start": []}, "warm_start"),
     ],
 )
 def test_wrong_arguments_of_nsga2_are_refused(objective, options, name):
     with pytest.raises(ValueError) as error:
-        search.NSGA2(objective, 9, **options)
+        search.NSGA2Oracle(objective, 9, **options)
     assert str(error.value).startswith(f"Argument `{name}` must")
     assert "Received: " in str(error.value)
 
 
 def test_every_objective_is_written_with_its_direction(tmp_path):
     """A report reads the front from the files, without the oracle."""
-    oracle = search.NSGA2(
+    oracle = search.NSGA2Oracle(
         [keras_tuner.Objective(name, "max") for name in ("hits", "zeros")],
         max_trials=6,
         seed=0,
@@ -170,6 +178,8 @@ def test_every_objective_is_written_with_its_direction(tmp_path):
     drive(oracle, lambda v: {"hits": 1 - v["rate"] ** 2, "zeros": v["rate"]})
 
     expected = [trial.trial_id for trial in oracle.pareto_front()]
-    found = pareto.front(search.read(tmp_path / "project"), ("hits", "zeros"))
+    found = pareto_front(
+        search.read_project(tmp_path / "project"), ("hits", "zeros")
+    )
     assert len(expected) == 6
     assert [trial.trial_id for trial in found] == expected

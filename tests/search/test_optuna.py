@@ -104,7 +104,7 @@ def test_what_a_sampler_notes_down_is_kept(optuna, tmp_path):
     drive(attach(build(), tmp_path), score_bowl, most=4)
     resumed = resume(build(), tmp_path)
     drive(resumed, score_bowl)
-    counts = [notes["count"] for notes in resumed._notes.values()]
+    counts = [notes["count"] for notes in resumed._system_attrs.values()]
     assert counts == [1, 2, 3, 4, 5]  # The first trial is the default.
 
 

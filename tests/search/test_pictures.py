@@ -22,7 +22,7 @@ def points(line):
 
 
 def test_the_history_has_the_best_of_the_full_trials(stopped):
-    project = netopt.search.read(PROJECTS / "stopped")
+    project = netopt.search.read_project(PROJECTS / "stopped")
     full, hollow, best = stopped.figures["history"].axes[0].lines
     scores = [trial.score for trial in project.trials]
 
@@ -50,13 +50,13 @@ def test_trials_without_a_score_are_marked(tmp_path):
 
 
 def test_coordinates_have_one_line_a_full_trial(stopped):
-    project = netopt.search.read(PROJECTS / "stopped")
+    project = netopt.search.read_project(PROJECTS / "stopped")
     axes = stopped.figures["coordinates"].axes[0]
     lines = [line for line in axes.lines if len(line.get_xdata()) == 5]
     labels = [label.get_text() for label in axes.get_xticklabels()]
 
     assert labels == [*("rate", "units", "optimizer", "momentum"), labels[-1]]
-    assert len(lines) == len(project.full()) == 3
+    assert len(lines) == len(project.complete_trials()) == 3
     best = lines[-1].get_ydata()
     assert best[-1] == 1.0
     assert best[2] == 0.25  # sgd, the first of two choices
@@ -89,7 +89,7 @@ def test_slices_have_a_panel_a_hyperparameter(stopped):
 def test_the_front_is_drawn_over_its_cost(stopped):
     axes = stopped.figures["pareto"].axes[0]
     front = axes.lines[-1]
-    project = netopt.search.read(PROJECTS / "stopped")
+    project = netopt.search.read_project(PROJECTS / "stopped")
 
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("macs", "val_loss")
     wanted = [(t.value("macs"), t.score) for t in project.trials]

@@ -17,7 +17,7 @@ import pytest
 from search import toys
 
 from keras_netopt import search
-from keras_netopt.search.running import isolated, worker
+from keras_netopt.search.running import isolated_worker, worker
 
 # Every process imports Keras, which takes seconds: one backend does it all.
 pytestmark = pytest.mark.skipif(
@@ -107,7 +107,7 @@ SCRIPT = """
         )
         tuner.search(toys.X, toys.Y, batch_size=16, epochs=3,
                      validation_split=0.5, verbose=0)
-        print(sorted(toys.told(tuner.watch.oracle).items()))
+        print(sorted(toys.told(tuner.proxy.oracle).items()))
 """
 
 
@@ -231,10 +231,10 @@ def test_dask_runs_every_trial(run):
 
 def test_an_isolated_task_has_a_process_of_its_own():
     packed = worker.pack((toys.build, None))
-    assert isolated.ping(packed)["pid"] != os.getpid()
+    assert isolated_worker.ping(packed)["pid"] != os.getpid()
     here = packed.replace(b"search.toys", b"search.tots")
     with pytest.raises(RuntimeError, match="No module named 'search.tots'"):
-        isolated.ping(here)
+        isolated_worker.ping(here)
 
 
 @pytest.mark.slow

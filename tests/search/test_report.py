@@ -45,15 +45,15 @@ def scores_in(folder):
 @pytest.mark.parametrize("name", STOCK)
 def test_projects_of_stock_tuners_are_read(name):
     """Every trial, its score and its place, as the files have them."""
-    project = netopt.search.read(PROJECTS / name)
+    project = netopt.search.read_project(PROJECTS / name)
 
-    assert project.broken == ()
+    assert project.unreadable == ()
     assert (project.objective, project.direction) == ("val_loss", "min")
     scores = scores_in(PROJECTS / name)
     assert {t.trial_id: t.score for t in project.trials} == scores
     started = read_json(PROJECTS / name / "oracle.json")["start_order"]
     assert [t.trial_id for t in project.trials] == started
-    ranked = [t.score for t in project.ranked() if project.is_full(t)]
+    ranked = [t.score for t in project.ranked() if project.is_complete(t)]
     assert ranked == sorted(ranked)
     assert len(ranked) == {"hyperband": 6}.get(name, len(scores))
     known = {dimension.name for dimension in project.space}
@@ -61,7 +61,7 @@ def test_projects_of_stock_tuners_are_read(name):
 
 
 def test_a_metric_has_one_value_a_step():
-    trial = netopt.search.read(PROJECTS / "random").trials[0]
+    trial = netopt.search.read_project(PROJECTS / "random").trials[0]
     direction, history = trial.metrics["val_accuracy"]
 
     assert direction == "max"
@@ -78,7 +78,7 @@ def test_lower_rungs_of_hyperband_have_no_rank():
     board = netopt.search.leaderboard(PROJECTS / "hyperband")
     lines = [line for line in str(board).splitlines() if "epochs" in line]
 
-    assert "15 trials, 6 with a full score" in str(board)
+    assert "15 trials, 6 complete" in str(board)
     assert len(lines) == 1 + 5 + 4
     assert all(line.startswith("│    - ") for line in lines[1:])
     assert sum("2 of 4 epochs" in line for line in lines) == 5
@@ -86,11 +86,11 @@ def test_lower_rungs_of_hyperband_have_no_rank():
 
 def test_stopped_trials_stand_below_and_say_so():
     """Trial 5 has a better score than two of the full ones."""
-    project = netopt.search.read(PROJECTS / "stopped")
+    project = netopt.search.read_project(PROJECTS / "stopped")
     ranked = [t.trial_id for t in project.ranked()]
     text = str(netopt.search.leaderboard(PROJECTS / "stopped"))
 
-    assert [t.trial_id for t in project.full()] == ["0", "3", "6"]
+    assert [t.trial_id for t in project.complete_trials()] == ["0", "3", "6"]
     assert ranked[:3] == ["6", "3", "0"]
     assert {*ranked[3:6]} == {"2", "5", "8"}  # The longer ones come first.
     assert project.trials[5].score < project.trials[3].score
@@ -114,7 +114,7 @@ def test_another_metric_can_rank():
 def test_several_objectives_have_a_score_without_a_metric(copied):
     for path in copied.glob("trial_*/trial.json"):
         change(path, score=read_json(path)["score"] + 1e6)
-    project = netopt.search.read(copied)
+    project = netopt.search.read_project(copied)
 
     assert (project.objective, project.direction) == ("score", "min")
     assert "the lowest score is best" in str(netopt.search.plots(copied))
@@ -127,7 +127,7 @@ def test_of_two_equal_metrics_the_one_of_validation_is_the_objective(copied):
         metrics["loss"] = metrics["val_loss"]
         path.write_text(json.dumps(state))
 
-    assert netopt.search.read(copied).objective == "val_loss"
+    assert netopt.search.read_project(copied).objective == "val_loss"
 
 
 def test_the_table_can_be_written(tmp_path):
@@ -139,7 +139,7 @@ def test_the_table_can_be_written(tmp_path):
     assert len(rows) == 9
     assert [row["rank"] for row in rows] == ["1", "2", "3", *[""] * 6]
     first = rows[0]
-    assert first["trial"] == "6" and first["full"] == "True"
+    assert first["trial"] == "6" and first["complete"] == "True"
     assert float(first["score"]) == scores_in(PROJECTS / "stopped")["6"]
     assert float(first["std"]) == float(first["metric:val_loss_std"]) == 0.01
     assert float(first["metric:fold2/val_loss"]) > float(first["score"])
@@ -159,16 +159,16 @@ def test_broken_files_are_counted_and_the_rest_is_read(copied):
     board = netopt.search.leaderboard(copied)
 
     assert [t.trial_id for t in board.project.trials] == ["5", "6", "7"]
-    names = [name for name, _ in board.project.broken]
+    names = [name for name, _ in board.project.unreadable]
     assert names == [
         "oracle.json",
         *(f"trial_{i}/trial.json" for i in range(5)),
     ]
-    reasons = dict(board.project.broken)
+    reasons = dict(board.project.unreadable)
     assert reasons["trial_4/trial.json"] == "missing"
     assert "KeyError" in reasons["trial_3/trial.json"]
-    assert "6 files left out: oracle.json: unreadable" in str(board)
-    assert "3 trials, 3 with a full score" in str(netopt.search.plots(copied))
+    assert "6 files unreadable: oracle.json: unreadable" in str(board)
+    assert "3 trials, 3 complete" in str(netopt.search.plots(copied))
 
 
 def test_numbers_that_json_does_not_know_are_read(copied):
@@ -177,10 +177,10 @@ def test_numbers_that_json_does_not_know_are_read(copied):
     score = read_json(path)["score"]
     path.write_text(text.replace(str(score), "NaN"))
     change(copied / "trial_3" / "trial.json", score=math.inf)
-    project = netopt.search.read(copied)
+    project = netopt.search.read_project(copied)
 
     assert project.objective == "val_loss"
-    assert project.broken == ()
+    assert project.unreadable == ()
     last = project.ranked()[-2:]
     assert {t.trial_id for t in last} == {"2", "3"}
     assert not any(t.is_scored for t in last)
@@ -201,7 +201,7 @@ def test_failed_and_running_trials_are_listed_last(copied):
 
     ranked = [t.trial_id for t in board.project.ranked()]
     assert ranked[-2:] == ["0", "1"]
-    assert "8 trials, 6 with a full score" in str(board)
+    assert "8 trials, 6 complete" in str(board)
     lines = str(board).replace("│", " ").split()
     assert "FAILED:" in lines and "ValueError:" in lines and "RUNNING" in lines
     assert "val_loss" in str(netopt.search.plots(copied))
@@ -211,8 +211,8 @@ def test_a_project_that_has_only_begun_is_a_table_without_rows(tmp_path):
     shutil.copy(PROJECTS / "random" / "oracle.json", tmp_path)
     pictures = netopt.search.plots(tmp_path)
 
-    assert "0 trials, 0 with a full score" in str(pictures)
-    assert netopt.search.read(tmp_path).space
+    assert "0 trials, 0 complete" in str(pictures)
+    assert netopt.search.read_project(tmp_path).space
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_project_that_has_only_begun_is_a_table_without_rows(tmp_path):
         (lambda path: (path / "a.txt").touch() or path / "a.txt", "is a file"),
         (
             lambda path: (path / "a.txt").touch() or path,
-            "holds no oracle.json and no trial_* folders",
+            "holds neither oracle.json nor trial_* folders",
         ),
     ],
 )
@@ -231,15 +231,17 @@ def test_what_is_no_project_is_refused(make, what, tmp_path):
     path = make(tmp_path)
     message = (
         "Argument `directory` must be a project folder of KerasTuner, "
-        f"directory/project_name of the tuner; this one {what}. "
+        f"`directory/project_name` of the tuner; it {what}. "
         f"Received: directory={str(path)!r}"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        netopt.search.read(path)
+        netopt.search.read_project(path)
 
 
 def test_the_folder_above_names_its_projects():
-    with pytest.raises(ValueError, match="name one of bayesian, grid, hyper"):
+    with pytest.raises(
+        ValueError, match="but the projects bayesian, grid, hyper"
+    ):
         netopt.search.leaderboard(PROJECTS)
 
 
@@ -249,7 +251,7 @@ def test_an_unknown_metric_is_refused():
         "val_accuracy. Received: objective='val_beauty'"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        netopt.search.read(PROJECTS / "random", objective="val_beauty")
+        netopt.search.read_project(PROJECTS / "random", objective="val_beauty")
     with pytest.raises(ValueError, match="^Argument `metrics` must name two"):
         netopt.search.plots(PROJECTS / "random", metrics=["val_loss"])
 

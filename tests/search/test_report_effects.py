@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import keras_netopt as netopt
-from keras_netopt.search.reports.effects import effects
-from keras_netopt.search.reports.history import Project, TrialRecord
-from keras_netopt.search.reports.pareto import front
-from keras_netopt.search.reports.space_record import RecordedDimension
+from keras_netopt.search.reports.hyperparameter_record import (
+    HyperparameterRecord,
+)
+from keras_netopt.search.reports.main_effects import main_effects
+from keras_netopt.search.reports.pareto_front import pareto_front
+from keras_netopt.search.reports.project import Project, TrialRecord
 
 pytestmark = pytest.mark.no_backend
 
@@ -17,7 +19,7 @@ PROJECTS = Path(__file__).parent / "projects"
 
 
 def test_each_choice_is_compared_at_its_best():
-    project = netopt.search.read(PROJECTS / "grid")
+    project = netopt.search.read_project(PROJECTS / "grid")
     lines = project.best_by("optimizer").splitlines()
 
     assert lines[3].split() == "│ adam │ 3 │ 0.3667 │ 0.3875 │".split()
@@ -37,12 +39,12 @@ def made(scores, values, space):
 def test_importance_is_the_share_of_the_variance_between_bins():
     """A choice and a number, worked out by hand: the variance is 1.5."""
     space = (
-        RecordedDimension("a", choices=("x", "y")),
-        RecordedDimension("b", 0, 3),
+        HyperparameterRecord("a", choices=("x", "y")),
+        HyperparameterRecord("b", 0, 3),
     )
     values = [{"a": a, "b": b} for a in "xy" for b in (0, 1, 2, 3)]
     project = made([1, 2, 3, 4, 2, 3, 4, 5], values, space)
-    first, second = effects(project)
+    first, second = main_effects(project)
 
     assert (first.name, first.chance) == ("b", 1 / 7)
     assert first.share == pytest.approx(1.0 / 1.5)
@@ -58,10 +60,10 @@ def test_importance_is_the_share_of_the_variance_between_bins():
 
 
 def test_numbers_are_cut_into_eight_bins_of_equal_size():
-    space = (RecordedDimension("rate", 0.0, 1.0),)
+    space = (HyperparameterRecord("rate", 0.0, 1.0),)
     rates = np.random.default_rng(0).permutation(80) / 80
     project = made(rates**2, [{"rate": float(r)} for r in rates], space)
-    (effect,) = effects(project)
+    (effect,) = main_effects(project)
 
     assert [one.count for one in effect.bins] == [10] * 8
     assert effect.share > 0.95
@@ -69,9 +71,9 @@ def test_numbers_are_cut_into_eight_bins_of_equal_size():
 
 
 def test_a_conditional_counts_where_it_was_active():
-    project = netopt.search.read(PROJECTS / "random")
+    project = netopt.search.read_project(PROJECTS / "random")
     active = [t for t in project.trials if "momentum" in t.parameters]
-    found = {effect.name: effect.trials for effect in effects(project)}
+    found = {effect.name: effect.trials for effect in main_effects(project)}
 
     assert 2 < len(active) < 8
     assert found["momentum"] == len(active)
@@ -79,8 +81,8 @@ def test_a_conditional_counts_where_it_was_active():
 
 
 def test_no_importance_where_each_trial_has_its_own_bin():
-    space = (RecordedDimension("a", choices=("x", "y")),)
-    assert effects(made([1, 2], [{"a": "x"}, {"a": "y"}], space)) == []
+    space = (HyperparameterRecord("a", choices=("x", "y")),)
+    assert main_effects(made([1, 2], [{"a": "x"}, {"a": "y"}], space)) == []
 
 
 def test_the_front_is_what_brute_force_finds():
@@ -100,7 +102,7 @@ def test_the_front_is_what_brute_force_finds():
         for i, (a, b, c) in enumerate(points)
     )
     project = Project(Path("p"), trials, objective="val_loss")
-    chosen = front(project, ("val_loss", "macs", "val_accuracy"))
+    chosen = pareto_front(project, ("val_loss", "macs", "val_accuracy"))
     beaten = [
         any((q <= p).all() and (q < p).any() for q in points) for p in points
     ]
@@ -113,7 +115,7 @@ def test_the_front_is_what_brute_force_finds():
 
 def test_the_front_trades_costs_and_leaves_stopped_trials_out():
     text = str(netopt.search.plots(PROJECTS / "stopped"))
-    part = text.partition("Pareto front, full trials")[2].splitlines()
+    part = text.partition("Pareto front, complete trials")[2].splitlines()
 
     assert [line.split()[1] for line in part[4:6]] == ["6", "3"]
     assert part[6].startswith("└")
@@ -122,12 +124,12 @@ def test_the_front_trades_costs_and_leaves_stopped_trials_out():
 @pytest.mark.parametrize(
     ("dimension", "value", "unit"),
     [
-        (RecordedDimension("a", 2, 6), 3, 0.25),
-        (RecordedDimension("a", 1e-4, 1.0, "log"), 1e-2, 0.5),
-        (RecordedDimension("a", 1.0, 100.0, "reverse_log"), 91.0, 0.5),
-        (RecordedDimension("a", choices=(1, 2, 3)), 2, 0.5),
-        (RecordedDimension("a", choices=(1, 2, 3)), 9, None),
-        (RecordedDimension("a", 5, 5), 5, 0.5),
+        (HyperparameterRecord("a", 2, 6), 3, 0.25),
+        (HyperparameterRecord("a", 1e-4, 1.0, "log"), 1e-2, 0.5),
+        (HyperparameterRecord("a", 1.0, 100.0, "reverse_log"), 91.0, 0.5),
+        (HyperparameterRecord("a", choices=(1, 2, 3)), 2, 0.5),
+        (HyperparameterRecord("a", choices=(1, 2, 3)), 9, None),
+        (HyperparameterRecord("a", 5, 5), 5, 0.5),
     ],
 )
 def test_values_have_a_place_between_0_and_1(dimension, value, unit):

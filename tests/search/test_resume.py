@@ -8,7 +8,7 @@ import pytest
 from search import toys
 
 from keras_netopt import search
-from keras_netopt.search.running.run_record import RunRecord
+from keras_netopt.search.running.execution_log import ExecutionLog
 
 
 class Cut(BaseException):
@@ -82,7 +82,7 @@ def test_a_cut_behind_the_last_epoch_trains_nothing_again(
         }
 
     whole = run(CutOff(), project_name="whole", **options())
-    end = RunRecord.end
+    end = ExecutionLog.end
 
     def end_and_cut(record, **flags):
         end(record, **flags)
@@ -91,7 +91,7 @@ def test_a_cut_behind_the_last_epoch_trains_nothing_again(
 
     cut, late = CutOff(), CutOff()
     with monkeypatch.context() as patched:
-        patched.setattr(RunRecord, "end", end_and_cut)
+        patched.setattr(ExecutionLog, "end", end_and_cut)
         with pytest.raises(Cut):
             run(cut, **options())
     found = run(late, **options())
@@ -102,14 +102,16 @@ def test_a_cut_behind_the_last_epoch_trains_nothing_again(
 
 
 ORACLES = {
-    "TPE": lambda: search.TPE(toys.lowest("v"), 7, n_startup_trials=3, seed=1),
-    "evolution": lambda: search.RegularizedEvolution(
+    "TPE": lambda: search.TPEOracle(
+        toys.lowest("v"), 7, n_startup_trials=3, seed=1
+    ),
+    "evolution": lambda: search.RegularizedEvolutionOracle(
         toys.lowest("v"), 7, population_size=3, sample_size=2, seed=1
     ),
-    "BOHB": lambda: search.Hyperband(
-        toys.lowest("v"), 4, factor=2, sampler=search.TPE(), seed=1
+    "BOHB": lambda: search.HyperbandOracle(
+        toys.lowest("v"), 4, factor=2, sampler=search.TPEOracle(), seed=1
     ),
-    "NSGA2": lambda: search.NSGA2(
+    "NSGA2": lambda: search.NSGA2Oracle(
         [toys.lowest("v"), toys.lowest("params")], 7, population_size=3, seed=1
     ),
 }
@@ -217,7 +219,7 @@ def other_range(hp):
     [
         (toys.build, ("val_mae",), {}, "same objective.*val_loss"),
         (toys.build, ("val_loss",), {"folds": 2}, "same folds, None"),
-        (other_range, ("val_loss",), {}, "Hyperparameter 'rate' must be as"),
+        (other_range, ("val_loss",), {}, "'rate' must be the same as"),
     ],
 )
 def test_the_folder_of_another_search_is_refused(

@@ -12,14 +12,18 @@ pytestmark = pytest.mark.no_backend
 @pytest.mark.parametrize(
     ("kind", "options", "name"),
     [
-        ("TPE", {"multivariate": 1}, "multivariate"),
-        ("TPE", {"n_startup_trials": 0}, "n_startup_trials"),
-        ("TPE", {"n_ei_candidates": 0}, "n_ei_candidates"),
-        ("TPE", {"gamma": 1.0}, "gamma"),
-        ("TPE", {"prior_weight": 0.0}, "prior_weight"),
-        ("GridSearch", {"levels": 0}, "levels"),
-        ("RegularizedEvolution", {"population_size": 1}, "population_size"),
-        ("RegularizedEvolution", {"sample_size": 17}, "sample_size"),
+        ("TPEOracle", {"multivariate": 1}, "multivariate"),
+        ("TPEOracle", {"n_startup_trials": 0}, "n_startup_trials"),
+        ("TPEOracle", {"n_ei_candidates": 0}, "n_ei_candidates"),
+        ("TPEOracle", {"gamma": 1.0}, "gamma"),
+        ("TPEOracle", {"prior_weight": 0.0}, "prior_weight"),
+        ("GridSearchOracle", {"levels": 0}, "levels"),
+        (
+            "RegularizedEvolutionOracle",
+            {"population_size": 1},
+            "population_size",
+        ),
+        ("RegularizedEvolutionOracle", {"sample_size": 17}, "sample_size"),
     ],
 )
 def test_wrong_arguments_are_refused(kind, options, name):
@@ -31,14 +35,14 @@ def test_wrong_arguments_are_refused(kind, options, name):
 
 def test_the_oldest_has_no_children():
     """The best point of all is forgotten once it is old."""
-    oracle = search.RegularizedEvolution(
+    oracle = search.RegularizedEvolutionOracle(
         "val_loss",
         None,
         seed=0,
         hyperparameters=space(x=("Float", 0.0, 1.0), y=("Int", 0, 9)),
         population_size=10,
         sample_size=10,
-        points=[{"x": 0.123}],
+        initial_points=[{"x": 0.123}],
         defaults_first=False,
     )
     children = []
@@ -56,7 +60,9 @@ def test_the_oldest_has_no_children():
 
 def test_sizes_of_a_population_fit_the_search():
     def sizes(trials, **options):
-        oracle = search.RegularizedEvolution("val_loss", trials, **options)
+        oracle = search.RegularizedEvolutionOracle(
+            "val_loss", trials, **options
+        )
         return oracle.population_size, oracle.sample_size
 
     assert sizes(60) == (16, 5)
@@ -68,7 +74,7 @@ def test_a_grid_is_walked_in_order(tmp_path):
     hp = space(
         rate=("Float", 1e-4, 1e-2, None, "log"), units=("Choice", [64, 16])
     )
-    oracle = search.GridSearch("val_loss", levels=3, hyperparameters=hp)
+    oracle = search.GridSearchOracle("val_loss", levels=3, hyperparameters=hp)
     tried = drive(attach(oracle, tmp_path), lambda values: values["rate"])
     assert [(round(v["rate"], 6), v["units"]) for v in tried] == [
         (rate, units) for rate in (1e-4, 1e-3, 1e-2) for units in (64, 16)
@@ -76,8 +82,10 @@ def test_a_grid_is_walked_in_order(tmp_path):
 
 
 def test_a_grid_with_points_tries_each_once(tmp_path):
-    oracle = search.GridSearch(
-        "val_loss", hyperparameters=cells(), points=[{"a": 2, "b": "b1"}]
+    oracle = search.GridSearchOracle(
+        "val_loss",
+        hyperparameters=cells(),
+        initial_points=[{"a": 2, "b": "b1"}],
     )
     tried = drive(attach(oracle, tmp_path), lambda values: values["a"])
     tried = [tuple(values.values()) for values in tried]

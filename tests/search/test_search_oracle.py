@@ -20,10 +20,13 @@ from search.oracle_tools import (
 )
 
 from keras_netopt import search
-from keras_netopt.search.oracles.observations import Observation, split
+from keras_netopt.search.oracles.observations import (
+    Observation,
+    split_observations,
+)
 
 
-def build(folder=None, kind=search.RandomSearch, hp=None, **options):
+def build(folder=None, kind=search.RandomSearchOracle, hp=None, **options):
     options = {"max_trials": 6, "seed": 0, **options}
     hp = cells() if hp is None else hp
     oracle = kind("val_loss", hyperparameters=hp, **options)
@@ -40,8 +43,16 @@ def score(values):
         ({"seed": -1}, ValueError, "Argument `seed` must be an integer"),
         ({"seed": "one"}, TypeError, "Argument `seed` must be an integer"),
         ({"max_trials": 0}, ValueError, "Argument `max_trials` must be"),
-        ({"points": {"a": 1}}, TypeError, "Argument `points` must be a list"),
-        ({"points": [3]}, TypeError, "Argument `points` must be a list"),
+        (
+            {"initial_points": {"a": 1}},
+            TypeError,
+            "Argument `initial_points` must be a list",
+        ),
+        (
+            {"initial_points": [3]},
+            TypeError,
+            "Argument `initial_points` must be a list",
+        ),
         ({"defaults_first": 1}, TypeError, "Argument `defaults_first` must"),
     ],
 )
@@ -55,13 +66,15 @@ def test_wrong_arguments_are_refused(options, error, message):
     "point", [{"c": 1}, {"a": 9}, {"b": "b9"}], ids=["name", "int", "text"]
 )
 def test_a_wrong_point_is_refused_when_the_space_is_known(point, tmp_path):
-    oracle = build(tmp_path, points=[{"a": 1}, point])
-    with pytest.raises(ValueError, match="Argument `points` must") as error:
+    oracle = build(tmp_path, initial_points=[{"a": 1}, point])
+    with pytest.raises(
+        ValueError, match="Argument `initial_points` must"
+    ) as error:
         oracle.create_trial("worker")
-    assert f"Received: points={point!r}" in str(error.value)
+    assert f"Received: initial_points={point!r}" in str(error.value)
     assert oracle.trials == {}
-    with pytest.raises(ValueError, match="Argument `points` must"):
-        build(points=[point], allow_new_entries=False)
+    with pytest.raises(ValueError, match="Argument `initial_points` must"):
+        build(initial_points=[point], allow_new_entries=False)
 
 
 def test_a_space_with_nothing_to_search(tmp_path):
@@ -77,7 +90,7 @@ def test_a_space_with_nothing_to_search(tmp_path):
 
 
 def test_workers_wait_while_the_space_is_unknown(tmp_path):
-    oracle = attach(search.RandomSearch("val_loss", 5, seed=0), tmp_path)
+    oracle = attach(search.RandomSearchOracle("val_loss", 5, seed=0), tmp_path)
     first = oracle.create_trial("one")
     assert (first.status, first.hyperparameters.values) == ("RUNNING", {})
     assert oracle.create_trial("two").status == "IDLE"
@@ -88,10 +101,10 @@ def test_workers_wait_while_the_space_is_unknown(tmp_path):
 
 def test_an_error_leaves_no_lock_behind(tmp_path):
     """KerasTuner's own lock would keep every other thread waiting."""
-    oracle = build(tmp_path, points=[{"c": 1}])
-    with pytest.raises(ValueError, match="Argument `points`"):
+    oracle = build(tmp_path, initial_points=[{"c": 1}])
+    with pytest.raises(ValueError, match="Argument `initial_points`"):
         oracle.create_trial("worker")
-    oracle.points = []
+    oracle.initial_points = []
     found = []
     thread = threading.Thread(
         target=lambda: found.append(oracle.create_trial("worker")), daemon=True
@@ -128,7 +141,7 @@ def test_warm_start_from_pairs_and_from_a_project(direction, tmp_path):
     objective = keras_tuner.Objective("score", direction)
 
     def make(**options):
-        return search.TPE(
+        return search.TPEOracle(
             objective,
             20,
             seed=1,
@@ -164,7 +177,7 @@ def test_warm_start_from_pairs_and_from_a_project(direction, tmp_path):
 
 def test_warm_start_of_a_similar_space_teaches_what_fits(tmp_path):
     oracle = build(
-        kind=search.TPE,
+        kind=search.TPEOracle,
         warm_start=[({"a": 3, "c": 7}, 0.1), ({"b": "b1"}, 0.2)],
     )
     places = [o.places.tolist() for o in oracle.observations()]
@@ -173,13 +186,13 @@ def test_warm_start_of_a_similar_space_teaches_what_fits(tmp_path):
 
 
 def test_wrong_warm_starts_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="a directory with completed trials"):
-        build(kind=search.TPE, warm_start=str(tmp_path))
+    with pytest.raises(ValueError, match="a folder with completed trials"):
+        build(kind=search.TPEOracle, warm_start=str(tmp_path))
     with pytest.raises(ValueError, match="or a list of .values, score."):
-        build(kind=search.TPE, warm_start=[3])
+        build(kind=search.TPEOracle, warm_start=[3])
     with pytest.raises(TypeError, match="Argument `warm_start` must be"):
-        build(kind=search.TPE, warm_start=3)
-    for kind in (search.RandomSearch, search.GridSearch):
+        build(kind=search.TPEOracle, warm_start=3)
+    for kind in (search.RandomSearchOracle, search.GridSearchOracle):
         with pytest.raises(ValueError, match="does not learn from scores"):
             build(kind=kind, warm_start=[({"a": 1}, 1.0)])
 
@@ -188,8 +201,8 @@ def test_half_written_trials_of_a_warm_start_are_left_out(tmp_path):
     first = build(tmp_path)
     drive(first, score, most=3)
     (tmp_path / "project" / "trial_1" / "trial.json").write_text('{"trial_')
-    with pytest.warns(UserWarning, match="leaves out .*trial_1"):
-        warm = build(kind=search.TPE, warm_start=tmp_path / "project")
+    with pytest.warns(UserWarning, match="skips .*trial_1"):
+        warm = build(kind=search.TPEOracle, warm_start=tmp_path / "project")
     assert len(warm.warm_start) == 2
 
 
@@ -198,7 +211,7 @@ def test_a_corrupt_trial_is_left_out_and_all_others_kept(tmp_path):
     drive(oracle, score, most=4)
     expected = history(oracle)
     (tmp_path / "project" / "trial_2" / "trial.json").write_text('{"trial_')
-    with pytest.warns(UserWarning, match="Trial 2 is left out"):
+    with pytest.warns(UserWarning, match="Trial 2 is skipped"):
         resumed = resume(build(), tmp_path)
     kept = history(resumed)
     assert [kept[i] for i in (0, 1, 3)] == [expected[i] for i in (0, 1, 3)]
@@ -213,7 +226,7 @@ def test_a_running_trial_whose_file_is_gone_ends(tmp_path):
     drive(oracle, score, most=1)
     oracle.create_trial("worker")
     (tmp_path / "project" / "trial_1" / "trial.json").unlink()
-    with pytest.warns(UserWarning, match="Trial 1 is left out"):
+    with pytest.warns(UserWarning, match="Trial 1 is skipped"):
         resumed = resume(build(), tmp_path)
     drive(resumed, score)
     assert sorted(resumed.end_order) == list("012345")
@@ -222,14 +235,14 @@ def test_a_running_trial_whose_file_is_gone_ends(tmp_path):
 def test_a_project_of_another_search_is_refused(tmp_path):
     drive(build(tmp_path), score, most=2)
     with pytest.raises(ValueError, match="belongs to another search") as error:
-        resume(build(kind=search.TPE), tmp_path)
+        resume(build(kind=search.TPEOracle), tmp_path)
     assert "`warm_start='" in str(error.value)
     with pytest.raises(ValueError, match="its space does not hold"):
         resume(build(hp=cells(5, 4)), tmp_path)
     path = tmp_path / "project" / "oracle.json"
     state = json.loads(path.read_text())
     path.write_text(json.dumps({**state, "search": None}))
-    with pytest.raises(ValueError, match="None made it"):
+    with pytest.raises(ValueError, match="another search: None, expected"):
         resume(build(), tmp_path)
     path.write_text("{")
     with pytest.raises(ValueError, match="cannot be read") as error:
@@ -309,10 +322,16 @@ def test_split_puts_rejected_and_running_points_last():
         Observation({"i": 5}, 1.0),
         Observation({"i": 6}, 5.0, "stopped", 4.0),
     ]
-    best, rest = split(every, 3)
+    best, rest = split_observations(every, 3)
     assert [o.values["i"] for o in best] == [0, 5, 6]
     assert [o.values["i"] for o in rest] == [1, 2, 3, 4]
-    assert [o.values["i"] for o in split(every, 9)[0]] == [0, 3, 4, 5, 6]
+    assert [o.values["i"] for o in split_observations(every, 9)[0]] == [
+        0,
+        3,
+        4,
+        5,
+        6,
+    ]
 
 
 class Bent(search.SearchOracle):
@@ -328,7 +347,13 @@ def test_one_method_makes_an_oracle(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["TPE", "RandomSearch", "GridSearch", "RegularizedEvolution"]
+    "name",
+    [
+        "TPEOracle",
+        "RandomSearchOracle",
+        "GridSearchOracle",
+        "RegularizedEvolutionOracle",
+    ],
 )
 def test_a_stock_tuner_takes_any_oracle(name, tmp_path, capsys):
     """The script of KerasTuner's documentation, its oracle swapped."""

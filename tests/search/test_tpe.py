@@ -29,17 +29,19 @@ def test_the_functions_have_their_known_minima():
 
 @pytest.mark.parametrize("multivariate", [True, False])
 def test_densities_beat_random_points(multivariate):
-    random = regrets(search.RandomSearch, "hartmann", 6, 40)
-    tpe = regrets(search.TPE, "hartmann", 6, 40, multivariate=multivariate)
+    random = regrets(search.RandomSearchOracle, "hartmann", 6, 40)
+    tpe = regrets(
+        search.TPEOracle, "hartmann", 6, 40, multivariate=multivariate
+    )
     assert statistics.median(tpe) < 0.8 * statistics.median(random)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_tpe_and_evolution_beat_random_points_over_20_seeds(function):
-    random = regrets(search.RandomSearch, function, 20, 60)
-    tpe = regrets(search.TPE, function, 20, 60)
-    evolution = regrets(search.RegularizedEvolution, function, 20, 60)
+    random = regrets(search.RandomSearchOracle, function, 20, 60)
+    tpe = regrets(search.TPEOracle, function, 20, 60)
+    evolution = regrets(search.RegularizedEvolutionOracle, function, 20, 60)
     assert statistics.median(tpe) < 0.5 * statistics.median(random)
     assert statistics.median(evolution) < statistics.median(random)
     better = sum(a < b for a, b in zip(tpe, random, strict=True))
@@ -74,9 +76,11 @@ def test_regret_on_trained_networks():
         best = min(quick(oracle, lookup, 60))
         return (best - every.min()) / (np.median(every) - every.min())
 
-    random = [run(search.RandomSearch, seed) for seed in range(20)]
-    tpe = [run(search.TPE, seed) for seed in range(20)]
-    evolution = [run(search.RegularizedEvolution, seed) for seed in range(20)]
+    random = [run(search.RandomSearchOracle, seed) for seed in range(20)]
+    tpe = [run(search.TPEOracle, seed) for seed in range(20)]
+    evolution = [
+        run(search.RegularizedEvolutionOracle, seed) for seed in range(20)
+    ]
     assert statistics.median(tpe) <= 0.08
     assert statistics.median(evolution) <= 0.11
     assert sum(a < b for a, b in zip(tpe, random, strict=True)) >= 15
@@ -92,7 +96,7 @@ def test_a_suggestion_is_cheap(multivariate):
         **{f"n{i}": ("Int", 1, 9) for i in range(3)},
         **{f"k{i}": ("Choice", ["a", "b", "c"]) for i in range(2)},
     )
-    oracle = search.TPE(
+    oracle = search.TPEOracle(
         "val_loss",
         None,
         seed=0,
@@ -112,7 +116,7 @@ def test_running_trials_keep_others_away():
     """With many workers the points of one moment lie apart."""
 
     def spread(forget):
-        oracle = search.TPE(
+        oracle = search.TPEOracle(
             "val_loss", 60, seed=3, hyperparameters=branin_space()
         )
         quick(oracle, branin, 30)
@@ -131,7 +135,7 @@ def test_running_trials_keep_others_away():
 
 
 def test_rejected_regions_are_avoided():
-    oracle = search.TPE("val_loss", 60, seed=0, hyperparameters=bowl())
+    oracle = search.TPEOracle("val_loss", 60, seed=0, hyperparameters=bowl())
     quick(oracle, lambda values: (values["x"] - 0.3) ** 2, 30)
     for i in range(60):
         oracle.reject({"x": 0.31 + i * 1e-4, "n": i, "kind": "a"}, "too slow")
@@ -148,7 +152,7 @@ def test_gamma_may_be_a_function():
         seen.append(count)
         return 5
 
-    oracle = search.TPE(
+    oracle = search.TPEOracle(
         "val_loss", 20, seed=0, hyperparameters=bowl(), gamma=gamma
     )
     quick(oracle, score_bowl, 14)

@@ -32,7 +32,7 @@ def test_the_last_epoch_counts_where_the_search_says_so(run, folds):
         toys.Curves(),
         toys.random_oracle(highest),
         epochs=4,
-        score="last",
+        score_epoch="last",
         folds=folds,
     )
     for trial in found.oracle.trials.values():
@@ -45,16 +45,18 @@ def test_the_last_epoch_counts_where_the_search_says_so(run, folds):
     assert int(model.optimizer.iterations.numpy()) == 4
 
 
-@pytest.mark.parametrize("score", ["best", "last"])
-def test_kerastuner_s_several_objectives_are_summed(run, score):
+@pytest.mark.parametrize("score_epoch", ["best", "last"])
+def test_kerastuner_s_several_objectives_are_summed(run, score_epoch):
     goals = [keras_tuner.Objective("v", "min")]
     goals += [keras_tuner.Objective("val_mae", "max")]
-    found = run(toys.Curves(), toys.random_oracle(goals, 2), score=score)
+    found = run(
+        toys.Curves(), toys.random_oracle(goals, 2), score_epoch=score_epoch
+    )
     for trial in found.oracle.trials.values():
         metrics = trial.metrics
         v, mae = map(metrics.get_last_value, ("v", "val_mae"))
         assert trial.score == pytest.approx(v - mae)
-        for goal in goals if score == "last" else ():
+        for goal in goals if score_epoch == "last" else ():
             kept = metrics.metrics[f"epoch/{goal.name}"]
             assert kept.direction == goal.direction
 
@@ -64,7 +66,7 @@ def test_the_last_weights_are_kept_where_the_last_epoch_counts(run):
     early = keras.callbacks.EarlyStopping(
         "val_loss", mode="max", patience=9, restore_best_weights=True
     )
-    found = run(score="last", epochs=3, callbacks=[early])
+    found = run(score_epoch="last", epochs=3, callbacks=[early])
     best = found.oracle.get_best_trials()[0]
     model = found.get_best_models(1)[0]
     score = model.evaluate(toys.X[8:], toys.Y[8:], verbose=0)[0]
@@ -76,7 +78,7 @@ def test_a_stopper_hears_each_epoch_where_the_last_counts(run):
     def halved(**options):
         return run(*curves(), epochs=8, stopper=search.ASHA(eta=2), **options)
 
-    found = halved(score="last").oracle
+    found = halved(score_epoch="last").oracle
     best = halved(project_name="best").oracle
     for name in found.trials:
         for metric in ("epochs", "stopped_epoch"):
@@ -85,9 +87,11 @@ def test_a_stopper_hears_each_epoch_where_the_last_counts(run):
             if both[0].exists(metric):
                 last = [m.get_last_value(metric) for m in both]
                 assert last[0] == last[1]
-    with pytest.raises(ValueError, match="`score` must be one of"):
-        run(score="mean", project_name="wrong")
-    with pytest.raises(ValueError, match="a search of the same score, last"):
+    with pytest.raises(ValueError, match="`score_epoch` must be one of"):
+        run(score_epoch="mean", project_name="wrong")
+    with pytest.raises(
+        ValueError, match="a search with the same score_epoch, last"
+    ):
         halved()
 
 
@@ -134,14 +138,16 @@ def test_a_score_to_maximize_stops_the_low_ones(run):
 
 
 def test_folds_equal_a_loop_by_hand(run, tuner):
-    found = run(folds=3, executions=2, oracle=toys.random_oracle(trials=1))
+    found = run(
+        folds=3, executions_per_trial=2, oracle=toys.random_oracle(trials=1)
+    )
     trial = found.oracle.trials["0"]
     rate = trial.hyperparameters.get("rate")
     scores = []
     for fold, (train, held_out) in enumerate(search.KFold(3).split(16)):
         for execution in range(2):
             name = f"fold{fold}/execution{execution}"
-            keras.utils.set_random_seed(found.seed_of("0", name))
+            keras.utils.set_random_seed(found.execution_seed("0", name))
             model = toys.tiny(None, rate)
             history = model.fit(
                 toys.X[train],
@@ -206,7 +212,9 @@ def test_a_promoted_trial_goes_on_with_optimizer_and_epoch(run):
     hypermodel = Adaptive()
     found = run(
         hypermodel,
-        search.Hyperband("val_loss", 4, factor=2, defaults_first=False, seed=3),
+        search.HyperbandOracle(
+            "val_loss", 4, factor=2, defaults_first=False, seed=3
+        ),
     )
     trials = found.oracle.trials.values()
     promoted = [
@@ -226,7 +234,7 @@ def test_a_promoted_trial_goes_on_with_optimizer_and_epoch(run):
         while "tuner/trial_id" in root.hyperparameters.values:
             parent = root.hyperparameters.values["tuner/trial_id"]
             root = found.oracle.trials[parent]
-        keras.utils.set_random_seed(found.seed_of(root.trial_id, ""))
+        keras.utils.set_random_seed(found.execution_seed(root.trial_id, ""))
         model = hypermodel.build(trial.hyperparameters)
         model.fit(
             toys.X[:8],
@@ -248,7 +256,7 @@ def test_refit_trains_as_long_as_the_best_trial_needed(run):
 
 
 def test_only_the_best_weights_are_kept(run, tmp_path):
-    found = run(keep="best")
+    found = run(keep_weights="best")
     files = list((tmp_path / "p").glob("trial_*/*.weights.h5"))
     best = found.oracle.get_best_trials()[0].trial_id
     assert [file.parent.name for file in files] == [f"trial_{best}"]
@@ -278,7 +286,7 @@ class AsksInFit(keras_tuner.HyperModel):
 
 
 def test_what_fit_alone_asks_for_is_searched(run):
-    oracle = search.RandomSearch("val_loss", max_trials=3, seed=0)
+    oracle = search.RandomSearchOracle("val_loss", max_trials=3, seed=0)
     done = run(AsksInFit(), oracle)
 
     trials = done.oracle.trials.values()

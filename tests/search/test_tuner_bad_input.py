@@ -50,18 +50,22 @@ class CannotCopy(keras.callbacks.Callback):
         (
             {"folds": 2},
             {},
-            "`validation_split` must be left out with `folds`",
+            "`validation_split` must be omitted with `folds`",
         ),
         (
             {"folds": 17},
             {"validation_split": None},
-            "at most the 16 samples",
+            "at most the number of samples, 16",
         ),
-        ({}, {"groups": toys.Y}, "`groups` belongs to `folds`"),
+        (
+            {},
+            {"groups": toys.Y},
+            "`groups` must be omitted unless the tuner has `folds`",
+        ),
         (
             {},
             {"callbacks": [CannotCopy()]},
-            "Received: CannotCopy, which fails with RuntimeError: mine alone",
+            "Received: CannotCopy, which raises RuntimeError: mine alone",
         ),
         (
             {"hypermodel": toys.tiny},
@@ -71,7 +75,7 @@ class CannotCopy(keras.callbacks.Callback):
         (
             {"stopper": search.ASHA(min_epochs=9)},
             {},
-            "whole trial, 2. Received: min_epochs=9",
+            "complete trial, 2. Received: min_epochs=9",
         ),
     ],
 )
@@ -90,16 +94,20 @@ def test_bad_input_ends_a_search_before_it_costs_anything(
     [
         ({"oracle": 3}, TypeError, "Received: oracle=3"),
         ({"stopper": "asha"}, TypeError, "Received: stopper='asha'"),
-        ({"constraints": [5]}, TypeError, "own `Constraint`. Received: 5"),
+        ({"constraints": [5]}, TypeError, "another `Constraint`. Received: 5"),
         ({"hypermodel": None}, ValueError, "Received: hypermodel=None"),
-        ({"executions": 0}, ValueError, "Received: executions=0"),
+        (
+            {"executions_per_trial": 0},
+            ValueError,
+            "Received: executions_per_trial=0",
+        ),
         ({"patience": 0}, ValueError, "Received: patience=0"),
         ({"max_time": -1}, ValueError, "Received: max_time=-1"),
-        ({"keep": "some"}, ValueError, "Received: keep='some'"),
+        ({"keep_weights": "some"}, ValueError, "Received: keep_weights='some'"),
         ({"resume": "day"}, ValueError, "Received: resume='day'"),
         ({"workers": 0}, ValueError, "Received: workers=0"),
-        ({"isolate": True}, ValueError, "belongs to `executor`"),
-        ({"score": "mean"}, ValueError, "Received: score='mean'"),
+        ({"isolate": True}, ValueError, "`isolate` needs an `executor`"),
+        ({"score_epoch": "mean"}, ValueError, "Received: score_epoch='mean'"),
         (
             lambda: {"constraints": search.MaxBytes(0)},
             ValueError,
@@ -108,7 +116,7 @@ def test_bad_input_ends_a_search_before_it_costs_anything(
         (
             {"constraints": [search.MaxMACs(1), search.MaxMACs(2)]},
             ValueError,
-            r"bound each cost once. Received: \['macs', 'macs'\]",
+            r"limit each cost once. Received: \['macs', 'macs'\]",
         ),
     ],
 )
@@ -120,7 +128,7 @@ def test_bad_settings_are_refused_at_once(tuner, options, error, message):
 def test_an_oracle_belongs_to_one_tuner(tuner):
     oracle = toys.random_oracle()
     tuner(oracle=oracle)
-    with pytest.raises(ValueError, match="a fresh one for each tuner"):
+    with pytest.raises(ValueError, match="a new one for each tuner"):
         tuner(oracle=oracle, project_name="other")
 
 

@@ -45,13 +45,15 @@ def test_no_model_that_breaks_a_constraint_is_trained(run):
     kept = [trial.metrics.get_last_value("params") for trial in trials]
     assert kept == trained
     assert all(trial.metrics.get_last_value("macs") <= 20 for trial in trials)
-    assert sum(found.watch.rejected.values()) > 5
+    assert sum(found.proxy.rejected.values()) > 5
 
 
 def test_costs_without_a_bound_are_an_objective(run):
     found = run(
         sized,
-        search.NSGA2([toys.lowest("val_loss"), toys.lowest("macs")], 5, seed=2),
+        search.NSGA2Oracle(
+            [toys.lowest("val_loss"), toys.lowest("macs")], 5, seed=2
+        ),
         epochs=1,
         constraints=search.MaxMACs(math.inf),
     )

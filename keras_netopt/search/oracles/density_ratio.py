@@ -1,4 +1,4 @@
-"""Candidates where good points lie dense and others do not, best first."""
+"""Candidates by the ratio of two densities, for TPE."""
 
 import functools
 import heapq
@@ -8,32 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.search.dimension import SearchDimension
 from keras_netopt.search.sampling.parzen import ParzenEstimator
-from keras_netopt.search.space import Space, Values
+from keras_netopt.search.search_dimension import SearchDimension
+from keras_netopt.search.search_space import SearchSpace, Values
 
-# How many points are looked at before the draw is given up.
-MOST = 50
+# Candidates that are checked before a tried point is returned.
+MAX_CANDIDATES = 50
 
 
 class DensityRatio:
-    """The ratio l / g of two densities over the points of a space.
+    """The ratio l / g of two densities over a search space.
 
-    A dimension that was not active in a point learns nothing from it.
+    A dimension is fitted to the points in which it was active.
 
     Args:
         space: The space.
-        best: Places of the points that make l, shape `(n, d)` with NaN where
-            a dimension was not active, oldest first.
-        rest: Places of those that make g.
-        candidates: Draws from l a choice.
-        prior_weight: Weight of the whole range against a point.
+        best: Coordinates of the points in l, shape `(n, d)`, NaN for
+            inactive dimensions, oldest first.
+        rest: Coordinates of the points in g.
+        candidates: Samples from l per suggestion.
+        prior_weight: Weight of the prior kernel relative to a point.
         rng: Source of randomness.
     """
 
     def __init__(
         self,
-        space: Space,
+        space: SearchSpace,
         best: np.ndarray,
         rest: np.ndarray,
         *,
@@ -49,20 +49,20 @@ class DensityRatio:
         self._ranked: dict[int, list[tuple[float, Any]]] = {}
 
     def always_active(self) -> list[int]:
-        """Returns the dimensions that all of the best points have."""
+        """Returns the dimensions that are active in all best points."""
         best = self._sides[0]
         if not len(best):
             return []
         return np.flatnonzero(~np.isnan(best).any(axis=0)).tolist()
 
-    def draw(self, indices: Sequence[int]) -> list[tuple[float, list[Any]]]:
-        """Draws candidates for some dimensions together.
+    def sample(self, indices: Sequence[int]) -> list[tuple[float, list[Any]]]:
+        """Samples candidates from the joint density of some dimensions.
 
         Args:
-            indices: Which dimensions.
+            indices: Indices of the dimensions.
 
         Returns:
-            Different candidates, best first: log of l / g, and the values.
+            Distinct candidates, best first: log of l / g, and the values.
         """
         dimensions = [self.space.searchable[i] for i in indices]
         good, bad = (self._estimator(side, indices) for side in self._sides)
@@ -81,30 +81,32 @@ class DensityRatio:
     def first_untried(
         self, indices: Sequence[int], is_tried: Callable[[Values], bool]
     ) -> Values:
-        """Returns the best point that has not been tried.
+        """Returns the best untried point.
 
         Args:
-            indices: Dimensions that are drawn together, maybe none; all
-                others are drawn each on its own.
-            is_tried: Whether a point has been tried.
+            indices: Dimensions with a joint density, possibly none; the
+                others are independent.
+            is_tried: Returns whether a point has been tried.
 
         Returns:
-            The point, or the best one where all looked at have been tried.
+            The point, or the best one if all candidates have been tried.
         """
         best = None
-        for joint in self.draw(indices) if len(indices) > 1 else [(0.0, [])]:
+        for joint in self.sample(indices) if len(indices) > 1 else [(0.0, [])]:
             fixed = {
                 id(self.space.searchable[i]): value
                 for i, value in zip(indices, joint[1], strict=False)
             }
-            for values in itertools.islice(self._descend(fixed), MOST):
+            for values in itertools.islice(
+                self._descend(fixed), MAX_CANDIDATES
+            ):
                 if not is_tried(values):
                     return values
                 best = best or values
         return best or {}
 
     def _descend(self, fixed: Mapping[int, Any]) -> Any:
-        """Yields points of falling ratio, each dimension on its own."""
+        """Yields points by falling ratio, with independent dimensions."""
         order = itertools.count()
         heap: list[tuple[float, int, dict[int, int]]] = [(0.0, next(order), {})]
         seen = set()
@@ -141,7 +143,7 @@ class DensityRatio:
 
     def _rank(self, i: int) -> list[tuple[float, Any]]:
         if i not in self._ranked:
-            drawn = self.draw([i])
+            drawn = self.sample([i])
             self._ranked[i] = [(ratio, values[0]) for ratio, values in drawn]
         return self._ranked[i]
 
@@ -150,5 +152,5 @@ class DensityRatio:
     ) -> ParzenEstimator:
         chosen = points[:, list(indices)]
         chosen = chosen[~np.isnan(chosen).any(axis=1)]
-        axes = [self.space.searchable[i].axis for i in indices]
-        return ParzenEstimator(chosen, axes, self._prior)
+        domains = [self.space.searchable[i].domain for i in indices]
+        return ParzenEstimator(chosen, domains, self._prior)

@@ -1,4 +1,4 @@
-"""KerasTuner's lock of an oracle, released after an error too."""
+"""KerasTuner's lock of an oracle, released after errors too."""
 
 import functools
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from typing import Any
 import keras_tuner
 
 
-def exclusive(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Lets one thread at a time into the methods of an oracle.
+def synchronized_method(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Allows one thread at a time in the methods of an oracle.
 
-    As `keras_tuner.synchronized`, under which every other thread waits for
-    ever once a method has raised (keras-tuner 1.4.8).
+    As `keras_tuner.synchronized`, which keeps the lock when a method raises,
+    so that all other threads wait forever (keras-tuner 1.4.8).
 
     Args:
         method: A method of a `keras_tuner.Oracle`; it may call others.

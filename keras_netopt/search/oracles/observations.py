@@ -1,11 +1,11 @@
-"""What a sampler learns from: points with their scores, best first."""
+"""Observations: points of the search space with their scores."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# Metric of a trial that a stopper has ended: epochs that it ran.
+# Metric of a stopped trial: its epochs.
 STOPPED_METRIC = "stopped_epoch"
 
 FINISHED = "finished"
@@ -17,17 +17,16 @@ RUNNING = "running"
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """One point and what became of it.
+    """One point and its result.
 
     Args:
         values: The point.
-        score: Smaller is better, whatever the objective's direction; `inf`
-            for NaN and where there is none.
-        state: "finished", "stopped" (by a stopper, before its last epoch),
-            "infeasible" (it failed), "rejected" (never run: it breaks a
-            constraint) or "running".
-        epochs: Epochs that a stopped trial ran. Defaults to `0.0`.
-        places: Where the point lies in [0, 1]^d, NaN where not active.
+        score: The loss: lower is better for both directions of the
+            objective; `inf` for NaN or no score.
+        state: "finished", "stopped" (by a stopper), "infeasible" (failed),
+            "rejected" (violates a constraint, not trained) or "running".
+        epochs: Epochs of a stopped trial. Defaults to `0.0`.
+        places: Coordinates in [0, 1]^d, NaN for inactive dimensions.
             Defaults to `None`.
     """
 
@@ -39,7 +38,7 @@ class Observation:
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """Sorts: finished by score, stopped longest first, then the rest."""
+        """Sort key: finished by score, stopped by epochs, then the rest."""
         if self.state == FINISHED:
             return (0, self.score)
         if self.state == STOPPED:
@@ -48,29 +47,29 @@ class Observation:
 
     @property
     def is_evaluated(self) -> bool:
-        """Whether a trial has ended here."""
+        """Whether the trial has ended."""
         return self.state in (FINISHED, STOPPED, INFEASIBLE)
 
 
-def split(
+def split_observations(
     observations: Sequence[Observation], count: int
 ) -> tuple[list[Observation], list[Observation]]:
-    """Parts the best from all others; both keep their order.
+    """Splits off the best observations; both parts keep their order.
 
     Example:
 
     >>> points = [Observation({"x": i}, score) for i, score in enumerate("cab")]
-    >>> best, rest = split(points, 1)
+    >>> best, rest = split_observations(points, 1)
     >>> [p.values["x"] for p in best], [p.values["x"] for p in rest]
     ([1], [0, 2])
 
     Args:
         observations: In the order of their start.
-        count: How many are the best. Points that are running or were
-            rejected are never among them.
+        count: Number of best ones. Running and rejected points are never
+            among them.
 
     Returns:
-        The best and the rest.
+        The best ones and the others.
     """
     ended = [i for i, o in enumerate(observations) if o.is_evaluated]
     ended.sort(key=lambda i: observations[i].rank)
@@ -81,36 +80,34 @@ def split(
     )
 
 
-def lower_is_better(score: float | None, direction: str) -> float:
-    """Turns a score of an objective into one to minimise; NaN is worst."""
+def to_loss(score: float | None, direction: str) -> float:
+    """Converts a score to a loss to minimize; NaN is `inf`."""
     if score is None or math.isnan(score):
         return math.inf
     return float(score) if direction == "min" else -float(score)
 
 
-def from_pairs(
+def read_pairs(
     pairs: Iterable[Any], direction: str, name: str = "warm_start"
 ) -> list[Observation]:
-    """Reads observations given by hand.
+    """Reads observations from `(values, score)` pairs.
 
     Args:
-        pairs: `(values, score)` each, scores in the objective's own unit.
+        pairs: Values by name, and the score in the unit of the objective.
         direction: "min" or "max".
-        name: The argument, for the error.
+        name: Name of the argument, for the error.
 
     Raises:
-        ValueError: If an element is no such pair.
+        ValueError: If an element is not a pair.
     """
     found = []
     for pair in pairs:
         try:
             values, score = pair
-            found.append(
-                Observation(dict(values), lower_is_better(score, direction))
-            )
+            found.append(Observation(dict(values), to_loss(score, direction)))
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"Argument `{name}` must be a project directory or a list of "
+                f"Argument `{name}` must be a project folder or a list of "
                 f"(values, score). Received: {name} with {pair!r}"
             ) from error
     return found

@@ -1,4 +1,4 @@
-"""Trials of another search, read without running it."""
+"""Reads the trials of another search."""
 
 import glob
 import os
@@ -11,8 +11,8 @@ from keras_netopt.search.oracles.observations import (
     STOPPED,
     STOPPED_METRIC,
     Observation,
-    from_pairs,
-    lower_is_better,
+    read_pairs,
+    to_loss,
 )
 from keras_netopt.search.storage import read_json
 
@@ -20,20 +20,19 @@ from keras_netopt.search.storage import read_json
 def read_warm_start(
     source: Any, objective: str, direction: str
 ) -> list[Observation]:
-    """Reads what `warm_start=` names.
+    """Reads the argument `warm_start`.
 
     Args:
-        source: A project directory of KerasTuner's or ours, a list of
-            `(values, score)`, or `None`.
-        objective: Name of the metric that scores.
+        source: A project folder, a list of `(values, score)`, or `None`.
+        objective: Name of the metric of the score.
         direction: "min" or "max".
 
     Returns:
         The completed trials, in the order of their names.
 
     Raises:
-        TypeError: If `source` is none of these.
-        ValueError: If the directory holds no trial with that metric.
+        TypeError: If `source` has another type.
+        ValueError: If the folder holds no trial with that metric.
     """
     if source is None:
         return []
@@ -41,10 +40,10 @@ def read_warm_start(
         return _read_project(os.fspath(source), objective, direction)
     if not isinstance(source, Sequence):
         raise TypeError(
-            "Argument `warm_start` must be a project directory or a list of "
+            "Argument `warm_start` must be a project folder or a list of "
             f"(values, score). Received: warm_start={source!r}"
         )
-    return from_pairs(source, direction)
+    return read_pairs(source, direction)
 
 
 def _read_project(
@@ -60,13 +59,12 @@ def _read_project(
             found.append(_observation(trial, metrics, direction))
         except (KeyError, TypeError, ValueError) as error:
             warnings.warn(
-                f"`warm_start` leaves out {path}, which cannot be read: "
-                f"{error!r}",
+                f"`warm_start` skips {path}, which cannot be read: {error!r}",
                 stacklevel=4,
             )
     if not found:
         raise ValueError(
-            "Argument `warm_start` must be a directory with completed trials "
+            "Argument `warm_start` must be a folder with completed trials "
             f"(trial_*/trial.json) that report {objective!r}. "
             f"Received: warm_start={folder!r}"
         )
@@ -81,7 +79,7 @@ def _observation(
         for name, value in trial["hyperparameters"]["values"].items()
         if not name.startswith("tuner/")
     }
-    score = lower_is_better(trial["score"], direction)
+    score = to_loss(trial["score"], direction)
     if STOPPED_METRIC not in metrics:
         return Observation(values, score, FINISHED)
     epochs = metrics[STOPPED_METRIC]["observations"][-1]["value"][-1]

@@ -1,1 +1,4 @@
-"""What a project folder of KerasTuner tells."""
+"""Reports from the project folders of KerasTuner.
+
+These modules import neither Keras nor KerasTuner.
+"""

@@ -1,4 +1,4 @@
-"""Where trials run."""
+"""Executors of trials."""
 
 import os
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ THREADS = (
 
 @dataclass(frozen=True)
 class LocalProcesses:
-    """Makes pools whose every task has a fresh process.
+    """Creates pools with a new process per task.
 
     Args:
-        workers: Processes at a time.
+        workers: Number of processes.
     """
 
     workers: int
@@ -34,19 +34,19 @@ class LocalProcesses:
 
     def __call__(self) -> Executor:
         """Returns a new pool."""
-        # With more tasks a child the pool hangs (cpython#115634), and a
-        # forked child cannot use TensorFlow.
+        # More tasks per child hang the pool (cpython#115634); TensorFlow
+        # does not work in a forked child.
         return ProcessPoolExecutor(
             self.workers, mp_context=get_context("spawn"), max_tasks_per_child=1
         )
 
 
 def local_processes(workers: int = 2) -> LocalProcesses:
-    """Runs each trial in a fresh process of this machine.
+    """Runs each trial in a new process on this machine.
 
-    Memory does not grow over trials, and a trial that dies takes nobody with
-    it. A process costs the import of Keras, some seconds of CPU. A script
-    needs the line `if __name__ == "__main__":` in front of its search.
+    Memory does not grow over trials, and a process that dies fails its own
+    trial only. Each process imports Keras, which takes some seconds of CPU.
+    A script needs its search under `if __name__ == "__main__":`.
 
     Example:
 
@@ -55,54 +55,54 @@ def local_processes(workers: int = 2) -> LocalProcesses:
     2
 
     Args:
-        workers: Trials at a time, which share the processor's cores.
+        workers: Number of parallel trials, which share the CPU cores.
             Defaults to `2`.
 
     Returns:
-        What `search.Tuner(executor=...)` takes.
+        A value of `executor` of the tuners.
 
     Raises:
-        TypeError: If it is no integer.
-        ValueError: If it is below 1.
+        TypeError: If `workers` is not an integer.
+        ValueError: If `workers` is below 1.
     """
     return LocalProcesses(workers)
 
 
 def check_executor(executor: Any) -> None:
-    """Refuses what cannot run trials.
+    """Checks the argument `executor`.
 
     Args:
-        executor: An executor, or a function that makes one.
+        executor: An executor, or a function that returns one.
 
     Raises:
         TypeError: If it is neither.
-        ValueError: If it is dask's and hands out old results again.
+        ValueError: If it is Dask's and reuses the results of equal tasks.
     """
     if not isinstance(executor, Executor) and not callable(executor):
         raise TypeError(
             "Argument `executor` must be `search.local_processes(n)`, a "
-            "`concurrent.futures.Executor` or a function that makes one. "
+            "`concurrent.futures.Executor` or a function that returns one. "
             f"Received: executor={executor!r}"
         )
     if type(executor).__name__ == "ClientExecutor":
         if getattr(executor, "_kwargs", {}).get("pure", True):
             raise ValueError(
-                "Argument `executor` must run every task: dask hands out the "
-                "result of an equal one unless it is told not to. "
-                "Use `client.get_executor(pure=False)`. "
+                "Argument `executor` must run every task: Dask reuses the "
+                "results of equal tasks unless they are impure. Use "
+                "`client.get_executor(pure=False)`. "
                 "Received: an executor with pure=True"
             )
 
 
-def workers_of(executor: Any, workers: int | None) -> int:
-    """Returns how many trials run at a time.
+def count_workers(executor: Any, workers: int | None) -> int:
+    """Returns the number of parallel trials.
 
     Args:
-        executor: An executor, or a function that makes one.
-        workers: What the user says, or `None`.
+        executor: An executor, or a function that returns one.
+        workers: The argument of the tuner, or `None`.
 
     Raises:
-        ValueError: If nobody says it.
+        ValueError: If neither argument determines it.
     """
     if workers is not None:
         return workers
@@ -116,14 +116,15 @@ def workers_of(executor: Any, workers: int | None) -> int:
     if isinstance(own, int):
         return own
     raise ValueError(
-        "Argument `workers` must say how many trials run at a time, for this "
-        f"executor does not. Received: workers=None, executor={executor!r}"
+        "Argument `workers` must be the number of parallel trials: the "
+        f"executor does not report its own. Received: workers=None, "
+        f"executor={executor!r}"
     )
 
 
 @contextmanager
-def environment(workers: int) -> Iterator[None]:
-    """Sets what worker processes inherit: backend and threads.
+def worker_environment(workers: int) -> Iterator[None]:
+    """Sets the environment of worker processes: backend and threads.
 
     Args:
         workers: Processes that share the cores.

@@ -1,4 +1,4 @@
-"""What `search` hands on to `fit`."""
+"""Checks of the arguments that `search` passes on to `fit`."""
 
 import copy
 import inspect
@@ -9,24 +9,26 @@ import keras
 _NAMES = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 
 
-def by_name(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Returns all arguments of `fit` by name.
+def bind_fit_arguments(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns all arguments of `Model.fit` by name.
 
     Example:
 
-    >>> by_name(([1.0], [2.0]), {"epochs": 3})
+    >>> bind_fit_arguments(([1.0], [2.0]), {"epochs": 3})
     {'x': [1.0], 'y': [2.0], 'epochs': 3}
 
     Args:
-        args: Arguments by position.
-        kwargs: Arguments by name.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
 
     Raises:
-        TypeError: If one is given twice, or there are too many.
+        TypeError: If an argument is given twice, or there are too many.
     """
     if len(args) > len(_NAMES):
         raise TypeError(
-            f"`search` takes {len(_NAMES)} arguments of `fit` by position. "
+            f"`search` takes at most {len(_NAMES)} positional arguments. "
             f"Received: {len(args)}"
         )
     named = dict(zip(_NAMES, args, strict=False))
@@ -38,8 +40,8 @@ def by_name(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     return {**named, **kwargs}
 
 
-def check_folded(arguments: dict[str, Any]) -> None:
-    """Refuses validation data where the folds validate.
+def check_no_validation_data(arguments: dict[str, Any]) -> None:
+    """Refuses validation data where cross-validation provides it.
 
     Args:
         arguments: Arguments of `fit` by name.
@@ -50,8 +52,8 @@ def check_folded(arguments: dict[str, Any]) -> None:
     for name in ("validation_split", "validation_data"):
         if arguments.get(name) is not None and arguments[name] != 0.0:
             raise ValueError(
-                f"Argument `{name}` must be left out with `folds`, which "
-                "validate on the samples that each fold holds out. "
+                f"Argument `{name}` must be omitted with `folds`: each fold "
+                "validates on its held-out samples. "
                 f"Received: {name}={type(arguments[name]).__name__}"
             )
 
@@ -72,8 +74,8 @@ def check_callbacks(callbacks: Any) -> list[Any]:
         except Exception as error:
             raise ValueError(
                 "Argument `callbacks` must hold callbacks that "
-                "`copy.deepcopy` can copy, for each trial needs fresh ones. "
-                f"Received: {type(callback).__name__}, which fails with "
+                "`copy.deepcopy` can copy: each trial trains with its own "
+                f"copies. Received: {type(callback).__name__}, which raises "
                 f"{type(error).__name__}: {error}"
             ) from error
     return found

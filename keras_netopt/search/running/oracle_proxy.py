@@ -1,8 +1,6 @@
 """Adds a stopper, constraints and limits to any oracle of KerasTuner.
 
-The oracle's own methods are wrapped on the object, so that they also hold for
-oracles of KerasTuner and where a chief serves workers.
-Private names of KerasTuner 1.4.8: `Oracle._save_trial` (writes trial.json).
+Private name of KerasTuner 1.4.8: `Oracle._save_trial` (writes trial.json).
 """
 
 import copy
@@ -13,22 +11,38 @@ from typing import Any
 from keras_netopt.search.running.search_limits import SearchLimits
 from keras_netopt.search.stoppers import Stopper
 
+# Metrics of a trial: epochs trained, and the epoch at which it was stopped.
 EPOCHS, STOPPED = "epochs", "stopped_epoch"
-STATE = "netopt_watch"
-REJECTIONS = 100
+# Marks metrics that `HyperModel.fit` returned; it is not stored.
+RETURNED = "netopt/returned"
+STATE = "netopt_search"
+MAX_REJECTIONS = 100
 
-# Costs of a candidate by name, or the reason why it is refused.
-Judge = Callable[[dict[str, Any]], dict[str, float] | str]
+# Costs of a candidate by name, or the reason why it is rejected.
+CandidateCheck = Callable[[dict[str, Any]], dict[str, float] | str]
+
+# The methods of the oracle that `OracleProxy` replaces, and why. They are
+# replaced on the instance: KerasTuner's own oracles and its chief, which
+# serves workers over gRPC, call them too.
+REPLACED = {
+    "populate_space": "resamples until the constraints hold; ends the search",
+    "create_trial": "stores the costs; restarts interrupted trials",
+    "update_trial": "accepts metrics of one fold; asks the stopper",
+    "end_trial": "completes trials that the stopper has ended",
+    "get_best_trials": "ranks completed trials before stopped ones",
+    "get_state": "adds the state of the stopper and the rejections",
+    "set_state": "restores them",
+}
 
 
 class OracleProxy:
-    """Stands between an oracle and those who ask it.
+    """Wraps the methods of an oracle that are listed in `REPLACED`.
 
     Args:
-        oracle: A KerasTuner oracle, not yet reloaded.
+        oracle: A KerasTuner oracle, before it is reloaded.
         stopper: Ends trials early, or `None`.
-        judge: Tells what the values of a trial cost, or why they are out of
-            bounds; `None` where nothing is bounded.
+        check_candidate: Returns the costs of the values of a trial, or why
+            they are rejected; `None` without constraints.
         limits: Of the whole search.
     """
 
@@ -36,74 +50,64 @@ class OracleProxy:
         self,
         oracle: Any,
         stopper: Stopper | None,
-        judge: Judge | None,
+        check_candidate: CandidateCheck | None,
         limits: SearchLimits,
     ) -> None:
         if hasattr(oracle, STATE):
             raise ValueError(
-                "Argument `oracle` must be a fresh one for each tuner. "
-                f"Received: oracle={oracle!r}, which another tuner has"
+                "Argument `oracle` must be a new one for each tuner. "
+                f"Received: oracle={oracle!r}, which another tuner uses"
             )
         self.oracle = oracle
         self.stopper = stopper
-        self.judge = judge
+        self.check_candidate = check_candidate
         self.limits = limits
         self.rejected: dict[str, int] = {}
         self.stopped: set[str] = set()
-        self.gave_up = False
+        self.ran_out_of_candidates = False
         self._costs: dict[str, float] = {}
         self._lock = threading.RLock()
-        self._asked: dict[str, Callable[..., Any]] = {}
         setattr(oracle, STATE, self)
-        for name in (
-            "populate_space",
-            "create_trial",
-            "update_trial",
-            "end_trial",
-            "get_state",
-            "set_state",
-            "get_best_trials",
-        ):
-            self._asked[name] = getattr(oracle, name)
+        self._original = {name: getattr(oracle, name) for name in REPLACED}
+        for name in REPLACED:
             setattr(oracle, name, getattr(self, name))
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Draws until the constraints hold."""
-        if self.limits.are_reached(self._scores()):
+        """Samples until the constraints hold."""
+        if self.limits.are_reached(self._losses()):
             return {"status": "STOPPED"}
-        most = getattr(self.oracle, "max_rejections", REJECTIONS)
-        for _ in range(most):
-            answer = self._asked["populate_space"](trial_id)
+        for _ in range(MAX_REJECTIONS):
+            answer = self._original["populate_space"](trial_id)
             values = answer.get("values")
-            if answer["status"] != "RUNNING" or self.judge is None:
+            if answer["status"] != "RUNNING" or self.check_candidate is None:
                 return answer
-            found = self.judge(values or {})
+            found = self.check_candidate(values or {})
             if not isinstance(found, str):
                 self._costs = found
                 return answer
             self.rejected[found] = self.rejected.get(found, 0) + 1
             if hasattr(self.oracle, "reject"):
                 self.oracle.reject(values, found)
-        self.gave_up = True
+        self.ran_out_of_candidates = True
         return {"status": "STOPPED"}
 
-    def why_it_ended(self) -> str | None:
-        """Says why no further trial begins, where it was decided here."""
-        if self.gave_up:
-            explain = getattr(self.judge, "explain", str)
+    def end_reason(self) -> str | None:
+        """Returns why no further trial starts, if a limit is the reason."""
+        if self.ran_out_of_candidates:
+            explain = getattr(self.check_candidate, "explain", str)
             return (
-                f"no candidate keeps the constraints; {explain(self.rejected)}"
+                f"no candidate meets the constraints; {explain(self.rejected)}"
             )
         return self.limits.reason
 
     def create_trial(self, tuner_id: str) -> Any:
-        """Starts a trial, or one that a crash cut off from its beginning."""
+        """Starts a trial, or restarts one that was interrupted."""
         with self._lock:
-            goes_on = tuner_id in self.oracle.ongoing_trials
+            is_running = tuner_id in self.oracle.ongoing_trials
             known = set(self.oracle.trials)
             self._costs = {}
-            trial = self._asked["create_trial"](tuner_id)
-            if trial.status != "RUNNING" or goes_on:
+            trial = self._original["create_trial"](tuner_id)
+            if trial.status != "RUNNING" or is_running:
                 return trial
             if trial.trial_id in known:
                 self._restart(trial)
@@ -114,44 +118,48 @@ class OracleProxy:
             return trial
 
     def _restart(self, trial: Any) -> None:
-        """Takes back what a trial has reported."""
+        """Removes the metrics that a trial has reported."""
         trial.metrics = type(trial.metrics)()
         self.stopped.discard(trial.trial_id)
         if self.stopper is not None:
-            self.stopper.forget(trial.trial_id)
-        if self.judge is not None:
-            found = self.judge(trial.hyperparameters.values)
+            self.stopper.reset_trial(trial.trial_id)
+        if self.check_candidate is not None:
+            found = self.check_candidate(trial.hyperparameters.values)
             self._costs = {} if isinstance(found, str) else found
 
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Any:
-        """Takes a report of an epoch, or the last one of a trial."""
+        """Stores the metrics of one epoch, or the final ones of a trial."""
         with self._lock:
             metrics = dict(metrics)
-            values = _objectives(self.oracle.objective, metrics)
-            if values is None and _parts(metrics, self.oracle.objective):
-                trial = self._note(trial_id, metrics, step)
+            is_final = metrics.pop(RETURNED, None) is not None
+            if is_final:
+                self._rename_epochs(trial_id)
+            objective = self.oracle.objective
+            values = _select_objectives(objective, metrics)
+            if values is None and _unprefix_objectives(objective, metrics):
+                trial = self._store_prefixed(trial_id, metrics, step)
             else:
-                trial = self._asked["update_trial"](trial_id, metrics, step)
-            if EPOCHS in metrics or self.stopper is None:
+                trial = self._original["update_trial"](trial_id, metrics, step)
+            if is_final or EPOCHS in metrics or self.stopper is None:
                 return trial
-            return self._decide(trial, metrics, int(step))
+            return self._ask_stopper(trial, metrics, int(step))
 
     def end_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
-        """Ends a trial; a stopped one has ended well, too."""
+        """Ends a trial; a stopped trial is completed."""
         with self._lock:
             if getattr(trial, "status", None) == "STOPPED":
                 trial.status = "COMPLETED"
             done = getattr(trial, "status", None) == "COMPLETED"
             trial_id = str(getattr(trial, "trial_id", ""))
             if done and self.stopper and trial_id not in self.stopped:
-                self.stopper.finish(trial_id)
-            self._asked["end_trial"](trial, *args, **kwargs)
+                self.stopper.on_trial_complete(trial_id)
+            self._original["end_trial"](trial, *args, **kwargs)
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:
-        """Ranks finished trials before stopped ones; others are left out."""
+        """Ranks completed trials; those that were stopped come last."""
         done = [
             trial
-            for trial in self._asked["get_best_trials"](
+            for trial in self._original["get_best_trials"](
                 max(num_trials, len(self.oracle.trials))
             )
             if trial.status == "COMPLETED"
@@ -160,10 +168,10 @@ class OracleProxy:
         return done[:num_trials]
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the oracle's state and what is added here."""
+        """Returns the state of the oracle and of the proxy."""
         stopper = self.stopper.get_state() if self.stopper else {}
         return {
-            **self._asked["get_state"](),
+            **self._original["get_state"](),
             STATE: {
                 "stopper": stopper,
                 "rejected": self.rejected,
@@ -172,16 +180,29 @@ class OracleProxy:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state."""
-        self._asked["set_state"](state)
+        """Restores a saved state."""
+        self._original["set_state"](state)
         own = state.get(STATE, {})
         self.rejected = dict(own.get("rejected", {}))
         self.stopped = set(own.get("stopped", ()))
         if self.stopper is not None and own.get("stopper"):
             self.stopper.set_state(own["stopper"])
 
-    def _note(self, trial_id: str, metrics: dict[str, float], step: int) -> Any:
-        """Adds what belongs to one fold, of which the score is a part."""
+    def _rename_epochs(self, trial_id: str) -> None:
+        """Keeps the reported epochs apart from the value that is returned.
+
+        KerasTuner scores the best value of a metric; the value that
+        `HyperModel.fit` returns is the score, whatever its epochs were.
+        """
+        metrics = self.oracle.trials[trial_id].metrics.metrics
+        for name in _objective_names(self.oracle.objective):
+            if name in metrics:
+                metrics[f"epoch/{name}"] = metrics.pop(name)
+
+    def _store_prefixed(
+        self, trial_id: str, metrics: dict[str, float], step: int
+    ) -> Any:
+        """Stores metrics such as "fold0/val_loss", which are not the score."""
         trial = self.oracle.trials[trial_id]
         objective = self.oracle.objective
         directions = getattr(objective, "name_to_direction", {})
@@ -194,15 +215,17 @@ class OracleProxy:
         self.oracle._save_trial(trial)
         return trial
 
-    def _decide(self, trial: Any, metrics: dict[str, float], step: int) -> Any:
+    def _ask_stopper(
+        self, trial: Any, metrics: dict[str, float], step: int
+    ) -> Any:
         objective = self.oracle.objective
-        values = _objectives(objective, metrics)
+        values = _select_objectives(objective, metrics)
         if values is None:
-            values = _parts(metrics, objective)
+            values = _unprefix_objectives(objective, metrics)
         value = objective.get_value(values)
         loss = -value if objective.direction == "max" else value
         stopper: Any = self.stopper
-        if not stopper.report(trial.trial_id, step + 1, float(loss)):
+        if not stopper.should_stop(trial.trial_id, step + 1, float(loss)):
             return trial
         self.stopped.add(trial.trial_id)
         if not trial.metrics.exists(STOPPED):
@@ -213,7 +236,7 @@ class OracleProxy:
         answer.status = "STOPPED"
         return answer
 
-    def _scores(self) -> list[float]:
+    def _losses(self) -> list[float]:
         """Scores in the order in which trials ended, lower is better."""
         sign = -1.0 if self.oracle.objective.direction == "max" else 1.0
         ended = [self.oracle.trials[name] for name in self.oracle.end_order]
@@ -222,22 +245,24 @@ class OracleProxy:
         ]
 
 
-def _names(objective: Any) -> list[str]:
+def _objective_names(objective: Any) -> list[str]:
     return list(getattr(objective, "name_to_direction", [objective.name]))
 
 
-def _objectives(
+def _select_objectives(
     objective: Any, metrics: dict[str, float]
 ) -> dict[str, float] | None:
-    names = _names(objective)
+    names = _objective_names(objective)
     if all(name in metrics for name in names):
         return {name: metrics[name] for name in names}
     return None
 
 
-def _parts(metrics: dict[str, float], objective: Any) -> dict[str, float]:
-    """The objectives among metrics like "fold0/val_loss"."""
-    wanted = _names(objective)
+def _unprefix_objectives(
+    objective: Any, metrics: dict[str, float]
+) -> dict[str, float]:
+    """Returns the objectives among metrics such as "fold0/val_loss"."""
+    wanted = _objective_names(objective)
     return {
         name.rpartition("/")[2]: value
         for name, value in metrics.items()

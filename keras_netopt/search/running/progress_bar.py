@@ -1,4 +1,4 @@
-"""How far a search is, in one line."""
+"""The progress of a search in one line."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from keras_netopt.search.running.oracle_proxy import STOPPED
 
 
 class ProgressBar:
-    """Shows trials done, the best score, and how many were stopped.
+    """Shows ended, stopped and failed trials, and the best score.
 
     Args:
         oracle: The oracle of the search.
@@ -42,7 +42,7 @@ class ProgressBar:
         self._bar.update(len(trials), shown)
 
     def close(self) -> None:
-        """Ends the line where the search ends before its last trial."""
+        """Ends the line if the search ends before `max_trials`."""
         if self._bar is None:
             return
         done = len(self._oracle.end_order)

@@ -1,11 +1,11 @@
-"""Which search a project folder belongs to."""
+"""Checks that a project folder belongs to the same search."""
 
 import multiprocessing
 from typing import Any
 
 
 def check_main_guard() -> None:
-    """Refuses to search while a worker process is still being born.
+    """Refuses to search while a worker process imports the script.
 
     Raises:
         RuntimeError: If the script that starts processes has no guard.
@@ -13,65 +13,63 @@ def check_main_guard() -> None:
     process = multiprocessing.current_process()
     if getattr(process, "_inheriting", False):
         raise RuntimeError(
-            "A worker process runs the whole script again, for the script "
-            "lacks the line `if __name__ == '__main__':` in front of what it "
-            "does. Put the search behind that line, or leave `executor=` out."
+            "A worker process imports the script that started it, and would "
+            "search again. Put the search under `if __name__ == '__main__':`, "
+            "or omit `executor`."
         )
 
 
-def facts(tuner: Any) -> dict[str, Any]:
-    """Returns what a project keeps of its search.
+def project_identity(tuner: Any) -> dict[str, Any]:
+    """Returns the settings that must not change when a search resumes.
 
     Args:
         tuner: A `search.Tuner`.
     """
-    oracle = tuner.watch.oracle
+    oracle = tuner.proxy.oracle
     return {
         "oracle": type(oracle).__name__,
         "objective": str(oracle.objective),
         "folds": None if tuner.folds is None else repr(tuner.folds),
-        "score": tuner.score,
+        "score_epoch": tuner.score_epoch,
     }
 
 
-def check_project(tuner: Any, saved: dict[str, Any] | None) -> None:
-    """Refuses the folder of another search.
+def check_same_search(tuner: Any, saved: dict[str, Any] | None) -> None:
+    """Refuses the project folder of another search.
 
     Args:
         tuner: A `search.Tuner`.
-        saved: What the folder holds, or `None` where another library wrote
-            it.
+        saved: The saved identity, or `None` if KerasTuner wrote the project.
 
     Raises:
-        ValueError: If the search there has another oracle, objective, score
-            or folds, or its hyperparameters have other ranges.
+        ValueError: If the oracle, objective, scored epoch, folds or a range
+            of the search space differ.
     """
     remedy = (
         "Pass another `project_name`, or `overwrite=True` to start over; "
         f"nothing in {tuner.project_dir} was changed."
     )
-    own = facts(tuner)
+    own = project_identity(tuner)
     for name, value in (saved or {}).items():
         if own.get(name) != value:
             raise ValueError(
-                f"Argument `project_name` must name a search of the same "
+                f"Argument `project_name` must name a search with the same "
                 f"{name}, {value}. Received: {own.get(name)}. {remedy}"
             )
     if tuner.hypermodel is None:
         return
     known = {
         (one.name, str(one.conditions)): one.get_config()
-        for one in tuner.watch.oracle.get_space().space
+        for one in tuner.proxy.oracle.get_space().space
     }
-    import keras_tuner
-
-    hp = keras_tuner.HyperParameters()
+    # From `hyperparameters=`, whose entries replace those of `build`.
+    hp = tuner.given_space.copy()
     tuner.hypermodel.build(hp)
     for one in hp.space:
         before = known.get((one.name, str(one.conditions)))
         if before is not None and before != one.get_config():
             raise ValueError(
-                f"Hyperparameter {one.name!r} must be as in the search that "
-                f"the folder holds, {before}. Received: {one.get_config()}. "
+                f"Hyperparameter {one.name!r} must be the same as in the "
+                f"project folder, {before}. Received: {one.get_config()}. "
                 f"{remedy}"
             )

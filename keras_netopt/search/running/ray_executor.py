@@ -10,12 +10,12 @@ from keras_netopt.checks import check_at_least_zero
 
 
 class RayExecutor(Executor):
-    """Runs each trial in a fresh worker process of a Ray cluster.
+    """Runs each trial in a new worker process of a Ray cluster.
 
-    The search connects to the cluster that `ray.init` has joined; where it
-    was not called, to that of `RAY_ADDRESS`, else it starts Ray here.
-    Workers of other machines must see the project's folder and reach this
-    one: `search.Tuner(host="10.0.0.1", ...)`. Needs the extra `ray`.
+    The search uses the cluster of `ray.init`, else that of `RAY_ADDRESS`,
+    else it starts Ray on this machine. Workers on other machines need access
+    to the project folder and to this machine: `host="10.0.0.1"` in the
+    tuner. Needs the extra `ray`.
 
     Example:
 
@@ -25,17 +25,17 @@ class RayExecutor(Executor):
     {'CPU': 4.0, 'GPU': 1.0}
 
     Args:
-        num_cpus: Cores that Ray reserves for a trial, above 0 unless
-            `num_gpus` is. Defaults to `1`.
-        num_gpus: GPUs that Ray reserves for a trial and shows it, a float at
-            least 0. Defaults to `0`.
-        **options: Others of `ray.remote`, as `resources` or `runtime_env`;
-            not `max_calls` and `max_retries`, which the search sets.
+        num_cpus: Cores per trial; at least one of `num_cpus` and `num_gpus`
+            is above 0. Defaults to `1`.
+        num_gpus: GPUs per trial, which are visible to it, a float at least 0.
+            Defaults to `0`.
+        **options: Further options of `ray.remote`, such as `resources` or
+            `runtime_env`. The search sets `max_calls` and `max_retries`.
 
     Raises:
-        TypeError: If an argument is no number.
+        TypeError: If an argument is not a number.
         ValueError: If a number is negative or both are 0; when the search
-            begins, if all machines together do not hold a single trial.
+            begins, if the cluster is too small for one trial.
         ImportError: When the search begins, if Ray is not installed.
     """
 
@@ -48,8 +48,8 @@ class RayExecutor(Executor):
         }
         if own := {"max_calls", "max_retries"} & set(options):
             raise ValueError(
-                "Argument `options` must leave out what the search sets "
-                f"itself. Received: {sorted(own)}"
+                "Argument `options` must omit what the search sets itself. "
+                f"Received: {sorted(own)}"
             )
         if not any(self.shares.values()):
             raise ValueError(
@@ -60,14 +60,14 @@ class RayExecutor(Executor):
             **options,
             "num_cpus": num_cpus,
             "num_gpus": num_gpus,
-            # A process a task; the search itself tries again.
+            # One process per task; the search retries trials itself.
             "max_calls": 1,
             "max_retries": 0,
         }
 
     @property
     def _max_workers(self) -> int:
-        """Trials that the cluster holds at a time."""
+        """Number of parallel trials."""
         held = _started().cluster_resources()
         found = min(
             int(held.get(name, 0) / share)

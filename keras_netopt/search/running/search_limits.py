@@ -1,4 +1,4 @@
-"""When a whole search has gone on for long enough."""
+"""Limits on the time and the progress of a search."""
 
 import time
 
@@ -9,13 +9,13 @@ from keras_netopt.checks import (
 
 
 class SearchLimits:
-    """Ends a search by time, or when it finds nothing better.
+    """Ends a search after a time, or after trials without improvement.
 
     Args:
-        max_time: Seconds of one call of `search`, above 0, or `None`. Trials
-            that run are not cut off.
-        patience: Trials in a row that may end without a better score, at
-            least 1, or `None`.
+        max_time: Seconds per call of `search`, above 0, or `None`. Running
+            trials are completed.
+        patience: Consecutive trials without a better score, at least 1, or
+            `None`.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -34,16 +34,16 @@ class SearchLimits:
         self.begin()
 
     def begin(self) -> None:
-        """Called when `search` is."""
+        """Starts the clock of one call of `search`."""
         self._begun = time.monotonic()
         self.reason: str | None = None
 
     def are_reached(self, scores: list[float]) -> bool:
-        """Says whether no new trial should begin.
+        """Returns whether no new trial should start.
 
         Args:
-            scores: Of the trials that have ended, in this order, lower is
-                better.
+            scores: Of the ended trials, in the order in which they ended,
+                lower is better.
         """
         spent = time.monotonic() - self._begun
         if self.max_time is not None and spent >= self.max_time:

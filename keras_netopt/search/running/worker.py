@@ -1,4 +1,4 @@
-"""What runs in another process: one trial, from the first line to the last."""
+"""The task of a worker process: training one trial."""
 
 import os
 import pickle
@@ -10,30 +10,30 @@ from typing import Any
 import keras
 import numpy as np
 
-SMALL = 1 << 16  # Bytes up to which an array travels with the task.
+SMALL = 1 << 16  # Arrays of at most so many bytes are pickled.
 
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """An array in a file that all workers see."""
+    """An array in a file that all workers can read."""
 
     path: str
 
     def load(self) -> np.ndarray:
-        """Returns the array, mapped and not read."""
+        """Returns the memory-mapped array."""
         found: np.ndarray = np.load(self.path, mmap_mode="r")
         return found
 
 
 def store_arrays(arguments: Any, folder: Path) -> Any:
-    """Puts large arrays into files, once for all trials.
+    """Saves large arrays to files, once for all trials.
 
     Args:
         arguments: Any structure.
-        folder: Where to.
+        folder: Folder of the files.
 
     Returns:
-        The structure with an `ArrayFile` in the place of each.
+        The structure with each large array replaced by an `ArrayFile`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     count = iter(range(1 << 30))
@@ -49,7 +49,7 @@ def store_arrays(arguments: Any, folder: Path) -> Any:
 
 
 def load_arrays(arguments: Any) -> Any:
-    """Undoes `store_arrays`."""
+    """Replaces each `ArrayFile` by its array."""
     return keras.tree.map_structure(
         lambda leaf: leaf.load() if isinstance(leaf, ArrayFile) else leaf,
         arguments,
@@ -57,9 +57,9 @@ def load_arrays(arguments: Any) -> Any:
 
 
 def pack(parts: Any) -> bytes:
-    """Returns the bytes of a tuner and its arguments.
+    """Pickles a tuner and its arguments.
 
-    Functions of notebooks and lambdas need cloudpickle.
+    Lambdas and functions of notebooks need cloudpickle.
 
     Raises:
         ValueError: If something cannot be pickled.
@@ -76,13 +76,13 @@ def pack(parts: Any) -> bytes:
         raise ValueError(
             "Arguments of `search`, the `hypermodel` and the callbacks must "
             "be picklable to reach a worker process. Remedies: put `build` "
-            "into a module file, install cloudpickle, or leave `executor=` "
-            f"out. Received: {type(error).__name__}: {error}"
+            "into a module, install cloudpickle, or omit `executor`. "
+            f"Received: {type(error).__name__}: {error}"
         ) from error
 
 
 def ping(packed: bytes) -> dict[str, Any]:
-    """Proves that a worker starts and can unpack its task."""
+    """Checks that a worker starts and can unpickle its task."""
     pickle.loads(packed)
     return {"pid": os.getpid(), "backend": keras.backend.backend()}
 
@@ -91,21 +91,22 @@ def work(packed: bytes, state: dict[str, Any]) -> dict[str, Any]:
     """Trains a trial.
 
     Args:
-        packed: The tuner, with a `RemoteOracle`, and the arguments of `fit`.
-        state: Of the trial.
+        packed: The tuner, with an `OracleClient`, and its arguments.
+        state: State of the trial.
 
     Returns:
-        What has become of the trial.
+        Status, message and hyperparameters of the trial.
     """
     from keras_tuner.engine.trial import Trial
 
-    tuner, named = pickle.loads(packed)
+    tuner, arguments = pickle.loads(packed)
     trial = Trial.from_state(state)
     try:
         tuner.folded = load_folds(tuner.folded)
-        tuner._try_run_and_update_trial(trial, **load_arrays(named))
+        args, kwargs = load_arrays(arguments)
+        tuner._try_run_and_update_trial(trial, *args, **kwargs)
         fatal = None
-    except Exception as error:  # One that ends the whole search.
+    except Exception as error:  # An error that ends the search.
         trial.status = "INVALID"
         trial.message = traceback.format_exc()
         fatal = (type(error).__name__, str(error))
@@ -121,7 +122,7 @@ def work(packed: bytes, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def store_folds(folded: Any, folder: Path) -> Any:
-    """Returns folds whose arrays are in files."""
+    """Returns the folds with their arrays saved to files."""
     data = {"y": folded.y, "sample_weight": folded.sample_weight}
     if not callable(folded.x):
         data["x"] = folded.x
@@ -129,7 +130,7 @@ def store_folds(folded: Any, folder: Path) -> Any:
 
 
 def load_folds(folded: Any) -> Any:
-    """Returns folds whose arrays are there again."""
+    """Returns the folds with their arrays loaded."""
     if folded is None:
         return None
     return replace(

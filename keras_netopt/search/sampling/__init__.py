@@ -1,1 +1,1 @@
-"""Densities and orders of points: numpy alone, no KerasTuner."""
+"""Densities and Pareto ranks in NumPy, without KerasTuner."""

@@ -1,4 +1,4 @@
-"""Which of many points with several scores are the best: all minimised."""
+"""Non-dominated sorting and crowding distance; all losses are minimized."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ import numpy as np
 def dominates(
     scores: np.ndarray, violations: np.ndarray | None = None
 ) -> np.ndarray:
-    """Says which points are better than which others.
+    """Computes which points dominate which others.
 
-    A point is better if it is nowhere worse and somewhere better; one that
-    keeps the constraints is better than one that breaks them, and of two that
-    break them the one that breaks them less.
+    A point dominates another if it is nowhere worse and somewhere better. A
+    point without violation dominates one with violation; of two with
+    violation the smaller one dominates.
 
     Example:
 
@@ -19,11 +19,11 @@ def dominates(
 
     Args:
         scores: Shape `(n, m)`.
-        violations: How much each point breaks the constraints, shape `(n,)`,
-            0 for not at all. Defaults to `None`: nowhere.
+        violations: Constraint violation of each point, shape `(n,)`, 0 for
+            none. Defaults to `None`: no violations.
 
     Returns:
-        Shape `(n, n)`: whether the row's point is better than the column's.
+        Shape `(n, n)`: whether the row's point dominates the column's.
     """
     left, right = scores[:, None, :], scores[None, :, :]
     better = (left <= right).all(axis=2) & (left < right).any(axis=2)
@@ -33,14 +33,14 @@ def dominates(
     return np.where((mine > 0) | (theirs > 0), mine < theirs, better)
 
 
-def ranks(
+def front_ranks(
     scores: np.ndarray, violations: np.ndarray | None = None
 ) -> np.ndarray:
-    """Sorts points into fronts: 0 for those that none is better than.
+    """Sorts points into fronts: rank 0 for non-dominated points.
 
     Example:
 
-    >>> ranks(np.array([[1.0, 1.0], [2.0, 1.0], [0.0, 3.0]])).tolist()
+    >>> front_ranks(np.array([[1.0, 1.0], [2.0, 1.0], [0.0, 3.0]])).tolist()
     [0, 1, 0]
 
     Args:
@@ -61,20 +61,21 @@ def ranks(
     return found
 
 
-def crowding(scores: np.ndarray) -> np.ndarray:
-    """Measures how alone each point of a front is.
+def crowding_distance(scores: np.ndarray) -> np.ndarray:
+    """Computes the crowding distance of each point of a front.
 
     Example:
 
-    >>> crowding(np.array([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0]])).tolist()
+    >>> points = np.array([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0]])
+    >>> crowding_distance(points).tolist()
     [inf, 2.0, inf]
 
     Args:
         scores: Shape `(n, m)`.
 
     Returns:
-        Shape `(n,)`: the sides of the box between the neighbours, each as a
-        share of its range; `inf` at the ends.
+        Shape `(n,)`: the sum of the sides of the box between the neighbours,
+        each relative to its range; `inf` at the ends.
     """
     total = np.zeros(len(scores))
     for column in scores.T:
@@ -87,26 +88,26 @@ def crowding(scores: np.ndarray) -> np.ndarray:
     return total
 
 
-def select(
+def select_points(
     scores: np.ndarray, count: int, violations: np.ndarray | None = None
 ) -> np.ndarray:
-    """Keeps the best points: front by front, of the last the loneliest.
+    """Selects by front, and in the last front by crowding distance.
 
     Args:
         scores: Shape `(n, m)`.
-        count: How many to keep.
+        count: Number of points to keep.
         violations: As in `dominates`. Defaults to `None`.
 
     Returns:
         Indices of at most `count` points, best front first.
     """
-    front_of = ranks(scores, violations)
+    front_of = front_ranks(scores, violations)
     kept: list[int] = []
     for front in range(front_of.max(initial=-1) + 1):
         members = np.flatnonzero(front_of == front)
         room = count - len(kept)
         if len(members) > room:
-            alone = crowding(scores[members])
-            members = members[np.argsort(-alone, kind="stable")[:room]]
+            distances = crowding_distance(scores[members])
+            members = members[np.argsort(-distances, kind="stable")[:room]]
         kept += members.tolist()
     return np.array(kept, dtype=int)

@@ -1,25 +1,25 @@
-"""A mixture with one kernel a point: how dense points lie in [0, 1]^d."""
+"""Parzen window (kernel density) estimates in [0, 1]^d."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from keras_netopt.search.sampling import normal
+from keras_netopt.search.sampling import truncated_normal
 
-# Points whose age makes no difference.
+# Newest points, which have full weight.
 NEWEST = 25
 
 
 @dataclass(frozen=True, eq=False)
-class Axis:
-    """One axis of the space.
+class ParameterDomain:
+    """The domain of one hyperparameter, mapped to [0, 1].
 
     Args:
         kind: "continuous", "ordered" (bins in [0, 1]) or "categorical"
             (indices 0, 1, ...).
-        edges: Edges of the bins, one more than there are values. Not used
-            where continuous.
+        edges: Edges of the bins, one more than there are values; `None` if
+            continuous.
     """
 
     kind: str
@@ -27,43 +27,43 @@ class Axis:
 
     @property
     def size(self) -> int:
-        """Number of bins; 0 where continuous."""
+        """Number of bins; 0 if continuous."""
         return 0 if self.edges is None else len(self.edges) - 1
 
     def bins(self, x: np.ndarray) -> np.ndarray:
-        """Returns the index of the bin of each place in [0, 1]."""
+        """Returns the index of the bin of each coordinate."""
         if self.kind == "categorical":
             found = np.floor(x * self.size).astype(int)
         else:
             found = np.searchsorted(self.edges, x, side="right") - 1
         return np.clip(found, 0, self.size - 1)
 
-    def middle(self, bins: np.ndarray) -> np.ndarray:
-        """Returns the places of bins in [0, 1]."""
+    def center(self, bins: np.ndarray) -> np.ndarray:
+        """Returns the coordinates of the centers of bins."""
         if self.kind == "categorical" or self.edges is None:
             return (bins + 0.5) / max(self.size, 1)
         return 0.5 * (self.edges[bins] + self.edges[bins + 1])
 
 
 class ParzenEstimator:
-    """A mixture of product kernels around points, and a prior kernel.
+    """A mixture of one product kernel per point and a prior kernel.
 
-    Numbers have truncated normal kernels as wide as the larger distance to a
-    neighbour, categories have a share more where they were seen. The prior
-    covers everything, so no density is 0.
+    Numeric kernels are truncated normals, whose width is the larger distance
+    to a neighbouring point; categorical kernels add weight to the observed
+    category. The prior kernel covers the space, so that no density is 0.
 
     Example:
 
     >>> points = np.array([[0.2], [0.25], [0.3]])
-    >>> estimator = ParzenEstimator(points, [Axis("continuous")])
+    >>> estimator = ParzenEstimator(points, [ParameterDomain("continuous")])
     >>> low, high = estimator.log_density(np.array([[0.25], [0.9]]))
     >>> bool(low > high)
     True
 
     Args:
         points: Shape `(n, d)`, values in [0, 1], oldest first.
-        axes: The d axes.
-        prior_weight: Weight of the prior kernel, 1 being that of a new
+        domains: The d domains.
+        prior_weight: Weight of the prior kernel relative to the newest
             point. Defaults to `1.0`.
 
     Reference:
@@ -74,24 +74,24 @@ class ParzenEstimator:
     def __init__(
         self,
         points: np.ndarray,
-        axes: Sequence[Axis],
+        domains: Sequence[ParameterDomain],
         prior_weight: float = 1.0,
     ) -> None:
         weights: np.ndarray = np.append(age_weights(len(points)), prior_weight)
         self.weights = weights / weights.sum()
-        self.axes = tuple(axes)
+        self.domains = tuple(domains)
         self._kernels = [
-            _categories(points[:, i], axis, prior_weight)
-            if axis.kind == "categorical"
+            _categories(points[:, i], domain, prior_weight)
+            if domain.kind == "categorical"
             else _normals(points[:, i])
-            for i, axis in enumerate(axes)
+            for i, domain in enumerate(domains)
         ]
 
     def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws points; those on bins lie in the middle of one.
+        """Samples points; binned coordinates are centers of bins.
 
         Args:
-            size: How many.
+            size: Number of points.
             rng: Source of randomness.
 
         Returns:
@@ -99,21 +99,21 @@ class ParzenEstimator:
         """
         chosen = rng.choice(len(self.weights), size, p=self.weights)
         columns = []
-        for axis, kernel in zip(self.axes, self._kernels, strict=True):
-            if axis.kind == "categorical":
+        for domain, kernel in zip(self.domains, self._kernels, strict=True):
+            if domain.kind == "categorical":
                 shares = np.cumsum(kernel[chosen], axis=1)
                 level = rng.random((size, 1)) * shares[:, -1:]
-                column = axis.middle((shares <= level).sum(axis=1))
+                column = domain.center((shares <= level).sum(axis=1))
             else:
                 mu, sigma = kernel
-                column = normal.draw(mu[chosen], sigma[chosen], rng)
-                if axis.kind == "ordered":
-                    column = axis.middle(axis.bins(column))
+                column = truncated_normal.sample(mu[chosen], sigma[chosen], rng)
+                if domain.kind == "ordered":
+                    column = domain.center(domain.bins(column))
             columns.append(column)
         return np.stack(columns, axis=1)
 
     def log_density(self, x: np.ndarray) -> np.ndarray:
-        """Computes the log of the mixture's density, or mass of the bins.
+        """Computes the log of the density, or of bin probabilities.
 
         Args:
             x: Shape `(n, d)`.
@@ -122,8 +122,8 @@ class ParzenEstimator:
             Shape `(n,)`.
         """
         total = np.log(self.weights)[None, :].repeat(len(x), axis=0)
-        for i, axis in enumerate(self.axes):
-            total += _log_kernels(axis, self._kernels[i], x[:, i])
+        for i, domain in enumerate(self.domains):
+            total += _log_kernels(domain, self._kernels[i], x[:, i])
         top = total.max(axis=1, keepdims=True)
         return np.log(np.exp(total - top).sum(axis=1)) + top[:, 0]
 
@@ -131,7 +131,7 @@ class ParzenEstimator:
 def age_weights(count: int) -> np.ndarray:
     """Returns the weights of points, oldest first.
 
-    The newest 25 count 1, those before rise evenly from 1 / `count`.
+    The newest 25 have weight 1; older weights rise linearly from 1 / `count`.
 
     Example:
 
@@ -147,11 +147,11 @@ def age_weights(count: int) -> np.ndarray:
 
 
 def bandwidths(mu: np.ndarray) -> np.ndarray:
-    """Returns the widths of the kernels around points of [0, 1].
+    """Returns the kernel widths of points in [0, 1].
 
-    The larger distance to the left or right neighbour; at either end that to
-    the only neighbour; at least a hundredth of the range, more while points
-    are few.
+    The width is the larger distance to the left or right neighbour, at either
+    end the distance to the only neighbour; at least 0.01 of the range, more
+    for few points.
 
     Example:
 
@@ -180,22 +180,24 @@ def _normals(mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.append(mu, 0.5), np.append(bandwidths(mu), 1.0)
 
 
-def _categories(x: np.ndarray, axis: Axis, prior: float) -> np.ndarray:
-    kernels = np.full((len(x) + 1, axis.size), prior / (len(x) + 1))
-    kernels[np.arange(len(x)), axis.bins(x)] += 1.0
+def _categories(
+    x: np.ndarray, domain: ParameterDomain, prior: float
+) -> np.ndarray:
+    kernels = np.full((len(x) + 1, domain.size), prior / (len(x) + 1))
+    kernels[np.arange(len(x)), domain.bins(x)] += 1.0
     return kernels / kernels.sum(axis=1, keepdims=True)
 
 
 def _log_kernels(
-    axis: Axis,
+    domain: ParameterDomain,
     kernel: np.ndarray | tuple[np.ndarray, np.ndarray],
     x: np.ndarray,
 ) -> np.ndarray:
-    """Log density of each kernel at each place, shape `(n, k)`."""
-    if axis.kind == "continuous":
-        return normal.log_density(x[:, None], *kernel)
-    bins, inverse = np.unique(axis.bins(x), return_inverse=True)
-    if isinstance(kernel, np.ndarray) or axis.edges is None:
+    """Log density of each kernel at each point, shape `(n, k)`."""
+    if domain.kind == "continuous":
+        return truncated_normal.log_density(x[:, None], *kernel)
+    bins, inverse = np.unique(domain.bins(x), return_inverse=True)
+    if isinstance(kernel, np.ndarray) or domain.edges is None:
         return np.log(np.asarray(kernel)).T[bins][inverse]
-    low, high = axis.edges[bins][:, None], axis.edges[bins + 1][:, None]
-    return normal.log_mass(low, high, *kernel)[inverse]
+    low, high = domain.edges[bins][:, None], domain.edges[bins + 1][:, None]
+    return truncated_normal.log_bin_probability(low, high, *kernel)[inverse]

@@ -1,10 +1,12 @@
 """Rows of the contract for what surrounds the oracles of a search."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from contract.function_setting import Call, FunctionSetting
+from contract.oracles import ORACLES
 
 from keras_netopt import search
 
@@ -21,7 +23,7 @@ def _of_project(name: str) -> Callable[..., Call]:
     return changed
 
 
-_read = _of_project("read")
+_read = _of_project("read_project")
 _leaderboard = _of_project("leaderboard")
 _plots = _of_project("plots")
 
@@ -32,8 +34,8 @@ def _rule(name: str, **arguments: Any) -> Callable[..., Call]:
     def changed(**other: Any) -> Call:
         def call(model, folder):
             rule = getattr(search, name)(**{**arguments, **other})
-            rule.prepare(8)
-            return [rule.report(str(k), 1, float(k)) for k in range(3)]
+            rule.on_search_begin(8)
+            return [rule.should_stop(str(k), 1, float(k)) for k in range(3)]
 
         return call
 
@@ -41,8 +43,8 @@ def _rule(name: str, **arguments: Any) -> Callable[..., Call]:
 
 
 _asha = _rule("ASHA")
-_median = _rule("Median")
-_patience = _rule("Patience")
+_median = _rule("MedianStopping")
+_patience = _rule("PatienceStopping")
 
 
 def _tuner(**other: Any) -> Call:
@@ -51,13 +53,75 @@ def _tuner(**other: Any) -> Call:
     def call(model, folder):
         options = {
             "hypermodel": lambda hp: (hp.Float("rate", 0.1, 1.0), model)[1],
-            "oracle": search.RandomSearch("val_loss", 2),
+            "oracle": search.RandomSearchOracle("val_loss", 2),
             "directory": folder,
             **other,
         }
         return sorted(search.Tuner(**options).get_state())
 
     return call
+
+
+# Wrong values of the arguments of every tuner.
+TUNER_BAD = {
+    "stopper": "asha",
+    "folds": 1,
+    "executions_per_trial": 0,
+    "constraints": [3],
+    "isolate": "yes",
+    "workers": 0,
+    "max_time": -1.0,
+    "patience": 0,
+    "resume": "never",
+    "score_epoch": "mean",
+    "keep_weights": "some",
+}
+
+
+def _tuner_setting(setting: Any) -> FunctionSetting:
+    """A tuner with an oracle of its own: the wrong values of both."""
+    name = setting.row.short_name.removesuffix("Oracle")
+    tuner_class = getattr(search, name)
+
+    def changed(**other: Any) -> Call:
+        def call(model, folder):
+            options = {
+                "hypermodel": lambda hp: (hp.Float("rate", 0.1, 1.0), model)[1],
+                "objective": setting.objective,
+                "directory": folder,
+                **setting.arguments,
+                **other,
+            }
+            tuner = tuner_class(**options)
+            if "executor" in other:
+                tuner.search([1.0], [1.0], verbose=0)
+            return sorted(tuner.get_state())
+
+        return call
+
+    known = set(inspect.signature(tuner_class).parameters)
+    bad = {"hypermodel": None, "executor": 3, **TUNER_BAD, **setting.all_bad()}
+    return FunctionSetting(
+        piece=f"search.{name}",
+        call=changed(),
+        is_pruned=False,
+        bad={
+            argument: changed(**{argument: value})
+            for argument, value in bad.items()
+            if argument in known
+        },
+        free=tuple(known & FREE),
+    )
+
+
+# Arguments of KerasTuner, which it checks or accepts as they are.
+FREE = {
+    *("objective", "hyperparameters", "allow_new_entries"),
+    *("tune_new_entries", "max_retries_per_trial"),
+    *("max_consecutive_failed_trials", "max_model_size", "optimizer", "loss"),
+    *("metrics", "distribution_strategy", "logger", "tuner_id"),
+    *("host", "directory", "project_name", "overwrite"),
+}
 
 
 def _processes(**other: Any) -> Call:
@@ -76,7 +140,7 @@ def _searched(**options: Any) -> Call:
     def call(model, folder):
         tuner = search.Tuner(
             lambda hp: (hp.Float("rate", 0.1, 1.0), model)[1],
-            search.RandomSearch("val_loss", 2),
+            search.RandomSearchOracle("val_loss", 2),
             directory=folder,
             **options,
         )
@@ -86,8 +150,9 @@ def _searched(**options: Any) -> Call:
 
 
 FUNCTIONS = (
+    *map(_tuner_setting, ORACLES),
     FunctionSetting(
-        piece="search.read",
+        piece="search.read_project",
         call=_read(),
         is_pruned=False,
         bad={
@@ -125,7 +190,7 @@ FUNCTIONS = (
             "oracle": _tuner(oracle="TPE"),
             "stopper": _tuner(stopper="asha"),
             "folds": _tuner(folds=1),
-            "executions": _tuner(executions=0),
+            "executions_per_trial": _tuner(executions_per_trial=0),
             "constraints": _tuner(constraints=[3]),
             "executor": _searched(executor=3),
             "isolate": _tuner(isolate="yes"),
@@ -133,8 +198,7 @@ FUNCTIONS = (
             "max_time": _tuner(max_time=-1.0),
             "patience": _tuner(patience=0),
             "resume": _tuner(resume="never"),
-            "score": _tuner(score="mean"),
-            "keep": _tuner(keep="some"),
+            "keep_weights": _tuner(keep_weights="some"),
         },
         free=("host", "directory", "project_name", "overwrite", "kwargs"),
     ),
@@ -150,22 +214,22 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="search.Median",
+        piece="search.MedianStopping",
         call=_median(),
         is_pruned=False,
         bad={
-            "startup_trials": _median(startup_trials=-1),
-            "warmup_epochs": _median(warmup_epochs=-1),
-            "interval": _median(interval=0),
-            "min_trials": _median(min_trials=0),
+            "n_startup_trials": _median(n_startup_trials=-1),
+            "n_warmup_epochs": _median(n_warmup_epochs=-1),
+            "interval_epochs": _median(interval_epochs=0),
+            "n_min_trials": _median(n_min_trials=0),
         },
     ),
     FunctionSetting(
-        piece="search.Patience",
+        piece="search.PatienceStopping",
         call=_patience(),
         is_pruned=False,
         bad={
-            "epochs": _patience(epochs=0),
+            "patience": _patience(patience=0),
             "min_delta": _patience(min_delta=-0.1),
         },
     ),

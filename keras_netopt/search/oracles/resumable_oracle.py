@@ -1,0 +1,231 @@
+"""An oracle that resumes after a kill at any moment."""
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import keras_tuner
+
+from keras_netopt.search.oracles.locking import synchronized_method
+from keras_netopt.search.search_space import SearchSpace
+from keras_netopt.search.storage import is_local, read_json, write_json
+
+Trial = keras_tuner.engine.trial.Trial
+ENDED = ("COMPLETED", "FAILED")
+UNREADABLE = "The file of this trial could not be read."
+
+
+class ResumableOracle(keras_tuner.Oracle):
+    """Saves every state atomically, so that a killed search resumes exactly.
+
+    A trial begins when `oracle.json` is written after its `trial.json`, and
+    ends when its `trial.json` is written: `reload` rolls an incomplete begin
+    back and completes an incomplete end. The state of a subclass must follow
+    from its trials and from `get_state` at the start of the last trial.
+
+    Private names of keras-tuner 1.4.8: `_save_trial`, `_get_trial_dir`,
+    `_get_oracle_fname`, `_project_dir`, `_check_objective_found`,
+    `_record_values`, `_retry_queue` and `_run_times`.
+    """
+
+    # The entries of `hyperparameters=`, as in `SearchSpace.describe`.
+    _given: list[str] = []
+    # KerasTuner's: running trials by worker, and ids to retry.
+    ongoing_trials: dict[str, Any]
+    _retry_queue: list[str]
+
+    @synchronized_method
+    def create_trial(self, tuner_id: str) -> Any:
+        """Starts a trial, or restarts an interrupted one."""
+        if self._retry_queue and tuner_id not in self.ongoing_trials:
+            self.reset_trial(self.trials[self._retry_queue[-1]])
+        return super().create_trial(tuner_id)
+
+    @synchronized_method
+    def update_trial(
+        self, trial_id: str, metrics: Mapping[str, float], step: int = 0
+    ) -> Any:
+        """Stores metrics of a trial at a step and returns the trial."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+            return super().update_trial(trial_id, metrics, step)
+
+    @synchronized_method
+    def end_trial(self, trial: Any) -> None:
+        """Ends a trial: scores it, or queues it for a retry."""
+        super().end_trial(trial)
+
+    def score_trial(self, trial: Any) -> None:
+        """Scores a completed trial; NaN at every step is the worst score.
+
+        The trial is retried first if `max_retries_per_trial` allows it.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+            super().score_trial(trial)
+        if not math.isnan(trial.score):
+            return
+        trial.best_step = 0
+        if self._run_times[trial.trial_id] >= self.max_retries_per_trial:
+            worst = math.inf if self.objective.direction == "min" else -math.inf
+            trial.score = worst
+            trial.message = (
+                f"{self.objective.name} was NaN at every step: this trial "
+                "ranks last."
+            )
+
+    def reset_trial(self, trial: Any) -> None:
+        """Removes the metrics of an interrupted trial.
+
+        KerasTuner would average them with the metrics of the retry.
+        """
+        trial.metrics = type(trial.metrics)()
+        trial.score, trial.best_step, trial.message = None, 0, None
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the settings that must not change on resume."""
+        objective = self.objective
+        return {
+            "oracle": type(self).__name__,
+            "objective": [objective.name, objective.direction],
+        }
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns the JSON-safe state."""
+        return {**super().get_state(), "search": self.identity()}
+
+    def save(self) -> None:
+        """Writes `oracle.json` atomically."""
+        path = self._get_oracle_fname()
+        if is_local(path):
+            write_json(path, self.get_state())
+        else:
+            super().save()
+
+    def _save_trial(self, trial: Any) -> None:
+        folder = self._get_trial_dir(trial.trial_id)
+        if is_local(folder):
+            write_json(os.path.join(folder, "trial.json"), trial.get_state())
+        else:
+            super()._save_trial(trial)
+
+    def _check_objective_found(self, metrics: Mapping[str, float]) -> None:
+        if hasattr(self.objective, "objectives"):  # A `MultiObjective`.
+            super()._check_objective_found(metrics)
+        elif self.objective.name not in metrics:
+            raise ValueError(
+                f"Every report of a trial must hold the objective "
+                f"{self.objective.name!r}. A name that begins with `val_` "
+                "needs `validation_data` or `validation_split`; other names "
+                "must be metrics of the model. "
+                f"Received: metrics={sorted(metrics)}"
+            )
+
+    def _record_values(self, trial: Any) -> None:
+        """Reduces the values of a trial to its active hyperparameters.
+
+        KerasTuner's method loses the value of a name that is defined under
+        two conditions if one of them does not hold.
+        """
+        known = trial.hyperparameters
+        names = {entry.name for entry in known.space}
+        others = {k: v for k, v in known.values.items() if k not in names}
+        known.values = {**SearchSpace(known).complete(known.values), **others}
+
+    def reload(self) -> None:
+        """Restores the search of a project folder.
+
+        Trials that were running are restarted.
+
+        Raises:
+            ValueError: If the folder belongs to another search, or its
+                `oracle.json` cannot be read.
+        """
+        path = self._get_oracle_fname()
+        if not is_local(path):
+            super().reload()
+            return
+        state = self._read_state(path)
+        # A trial that is not in oracle.json has not begun.
+        self.trials = {name: self._read(name) for name in state["start_order"]}
+        self.set_state(state)
+        self._settle()
+
+    def _read_state(self, path: str) -> dict[str, Any]:
+        remedy = (
+            "Remedy: another `project_name`, or `overwrite=True` to delete "
+            "the project. "
+        )
+        try:
+            state = read_json(path)
+            search, entries = state.get("search"), state["hyperparameters"]
+        except (AttributeError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"The state of the search cannot be read ({error}); its "
+                f"trials are still in their folders. {remedy}"
+                f"Received: {path}"
+            ) from error
+        own = json.loads(json.dumps(self.identity()))
+        if search != own:
+            folder = os.path.dirname(path)
+            learning = (
+                ""
+                if "warm_start" in getattr(self, "unsupported", ())
+                else f"To learn from its trials, pass `warm_start={folder!r}`. "
+            )
+            raise ValueError(
+                f"The project folder belongs to another search: {search}, "
+                f"expected {own}. {learning}{remedy}"
+                f"Received: {path}"
+            )
+        known = {
+            json.dumps([entry["class_name"], entry["config"]], sort_keys=True)
+            for entry in entries["space"]
+        }
+        missing = [entry for entry in self._given if entry not in known]
+        if missing:
+            raise ValueError(
+                "The project folder belongs to another search: its space "
+                f"does not hold {missing[0]} of `hyperparameters`. {remedy}"
+                f"Received: {path}"
+            )
+        return state
+
+    def _read(self, trial_id: str) -> Any:
+        path = os.path.join(
+            self._project_dir, f"trial_{trial_id}", "trial.json"
+        )
+        try:
+            return Trial.from_state(read_json(path))
+        except (AttributeError, KeyError, OSError, TypeError, ValueError) as e:
+            warnings.warn(
+                f"Trial {trial_id} is skipped: its file cannot be read "
+                f"({e!r}): {path}. All other trials are kept.",
+                stacklevel=4,
+            )
+            space = keras_tuner.HyperParameters()
+            return Trial(space, trial_id, "INVALID", UNREADABLE)
+
+    def _settle(self) -> None:
+        """Completes ended trials and queues the running ones."""
+        names = dict.fromkeys(self._retry_queue)
+        names.update((t.trial_id, None) for t in self.ongoing_trials.values())
+        running = []
+        # KerasTuner saves an ended trial as a running one.
+        for name in [name for name in names if name not in self.end_order]:
+            trial, waits = self.trials[name], name in self._retry_queue
+            ended = trial.status in ENDED
+            if not waits and (ended or trial.status == "INVALID"):
+                # oracle.json was not written any more.
+                self.update_space(trial.hyperparameters)
+                self._run_times[name] += 1
+            if ended or trial.message == UNREADABLE:
+                self.end_order.append(name)
+            else:
+                running.append(name)
+        self.ongoing_trials = {}
+        # KerasTuner retries the last one first.
+        self._retry_queue = sorted(running, reverse=True)

@@ -1,0 +1,368 @@
+"""The base class of the oracles."""
+
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from keras_netopt.checks import check_bool, check_integer, check_seed
+from keras_netopt.search.oracles.observations import (
+    FINISHED,
+    INFEASIBLE,
+    REJECTED,
+    RUNNING,
+    STOPPED,
+    STOPPED_METRIC,
+    Observation,
+    to_loss,
+)
+from keras_netopt.search.oracles.resumable_oracle import ResumableOracle
+from keras_netopt.search.oracles.warm_start import read_warm_start
+from keras_netopt.search.search_space import SearchSpace, Values
+
+
+class SearchOracle(ResumableOracle):
+    """Base class of oracles: subclasses override `suggest`.
+
+    The base class evaluates the default values and `initial_points` first,
+    never repeats a point, ends the search when the space is exhausted, and
+    makes the search reproducible by its seed. An interrupted search resumes
+    exactly: the state of an oracle is its trials and the state of its random
+    generator.
+
+    Example:
+
+    >>> import keras_tuner
+    >>> from keras_netopt.search import SearchOracle
+    >>> class MidpointOracle(SearchOracle):
+    ...     def suggest(self, trial_id):
+    ...         return self.space.fill(lambda dimension: dimension.value(0.5))
+    >>> hp = keras_tuner.HyperParameters()
+    >>> _ = hp.Float("rate", 0.0, 1.0)
+    >>> oracle = MidpointOracle("val_loss", 3, hyperparameters=hp)
+    >>> oracle.populate_space("0")["values"]  # The defaults are first.
+    {'rate': 0.0}
+
+    Args:
+        objective: Metric to optimize: a name, or a `keras_tuner.Objective`
+            with a direction if the name does not imply one. Defaults to
+            `None`: the float that `HyperModel.fit` or `run_trial` returns,
+            lower is better.
+        max_trials: Maximum number of trials; `None` is no limit. Defaults to
+            `10`.
+        seed: An integer of at least 0. Defaults to `None`: a random seed.
+        initial_points: Points to evaluate first, a list of dicts of values by
+            name; missing values take their defaults. Defaults to `None`.
+        defaults_first: Whether the first trial has all defaults, as it always
+            has if the space is unknown before the first build. Defaults to
+            `True`.
+        warm_start: Results of another search to learn from: its project
+            folder, or a list of `(values, score)`. They do not count as
+            trials. Defaults to `None`.
+        hyperparameters: A `keras_tuner.HyperParameters` whose entries replace
+            those of the same name in `build`. Defaults to `None`.
+        allow_new_entries: Whether `build` may define hyperparameters that are
+            not in `hyperparameters`. Defaults to `True`.
+        tune_new_entries: Whether those are searched; else they keep their
+            defaults. Defaults to `True`.
+        max_retries_per_trial: Retries of a trial that raises or whose
+            objective is NaN. Defaults to `0`.
+        max_consecutive_failed_trials: Consecutive failed trials that end the
+            search with an error. Defaults to `3`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range; when the search begins,
+            if one of `initial_points` is not in the space, or the space is
+            empty.
+    """
+
+    # Arguments that the method has no use for.
+    unsupported: tuple[str, ...] = ()
+    # Suggestions that may repeat a point before a random one is taken.
+    attempts = 20
+
+    def __init__(
+        self,
+        objective: Any = None,
+        max_trials: int | None = 10,
+        *,
+        seed: int | None = None,
+        initial_points: Sequence[Mapping[str, Any]] | None = None,
+        defaults_first: bool = True,
+        warm_start: Any = None,
+        hyperparameters: Any = None,
+        allow_new_entries: bool = True,
+        tune_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+    ) -> None:
+        check_objective(objective, type(self).__name__)
+        if max_trials is not None:
+            max_trials = check_integer(max_trials, "max_trials", minimum=1)
+        super().__init__(
+            objective=objective,
+            max_trials=max_trials,
+            hyperparameters=hyperparameters,
+            allow_new_entries=allow_new_entries,
+            tune_new_entries=tune_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        seed = check_seed(seed)
+        self.seed = random.randrange(2**31) if seed is None else seed
+        self._seed_state = self.seed
+        self._rng = np.random.default_rng(self.seed)
+        self.defaults_first = check_bool(defaults_first, "defaults_first")
+        self.initial_points = _as_points(initial_points)
+        if warm_start is not None and "warm_start" in self.unsupported:
+            raise ValueError(
+                f"Argument `warm_start` must be None: {type(self).__name__} "
+                "does not learn from scores. To evaluate points of another "
+                "search first, pass them as `initial_points`. "
+                f"Received: warm_start={warm_start!r}"
+            )
+        self.warm_start = read_warm_start(
+            warm_start, self.objective.name, self.objective.direction
+        )
+        self._given = [] if hyperparameters is None else self.space.describe()
+        self._rejected: list[dict[str, Any]] = []
+        self._memo: dict[str, tuple[SearchSpace, Any]] = {}
+        if not (allow_new_entries and tune_new_entries):
+            self.check_space()
+
+    def suggest(self, trial_id: str) -> Mapping[str, Any] | None:
+        """Returns the next point; subclasses override this method.
+
+        Use `self.space`, `self.observations()`, `self.is_tried(values)` and,
+        as the only source of randomness, `self._rng`. After a point that has
+        been tried the method is called again, and finally a random point is
+        taken. Missing values take their defaults.
+
+        Args:
+            trial_id: Id of the next trial.
+
+        Returns:
+            Values by name, or `None` to end the search.
+        """
+        raise NotImplementedError
+
+    @property
+    def space(self) -> SearchSpace:
+        """The known search space; it may grow with every trial."""
+        known = getattr(self, "_space", None)
+        entries = self.hyperparameters.space
+        if known is None or known[0] is not entries or known[1] != len(entries):
+            self._space = known = (
+                entries,
+                len(entries),
+                SearchSpace(self.hyperparameters),
+            )
+        return known[2]
+
+    @property
+    def rejections(self) -> dict[str, int]:
+        """Number of rejected points by reason."""
+        return dict(Counter(row["reason"] for row in self._rejected))
+
+    def check_space(self) -> None:
+        """Checks that the space is not empty and holds `initial_points`.
+
+        Raises:
+            ValueError: If the space is empty or misses a point.
+        """
+        space = self.space
+        if not space.searchable:
+            raise ValueError(
+                "The search space must hold at least one hyperparameter with "
+                "two values or more: define it in `build`, as in "
+                '`hp.Float("rate", 1e-4, 1e-2, sampling="log")`, or pass '
+                "`hyperparameters`. Received: "
+                f"{[d.name for d in space.dimensions]}"
+            )
+        for point in self.initial_points:
+            space.check(point, "initial_points")
+
+    def reject(self, values: Mapping[str, Any], reason: str) -> None:
+        """Rejects a suggested point without a trial.
+
+        The point counts as tried; model-based samplers count it as a bad one.
+
+        Args:
+            values: The point that `populate_space` has returned.
+            reason: Why; `rejections` counts by reason.
+        """
+        row = {"values": dict(values), "reason": str(reason)}
+        self._rejected.append({**row, "at": len(self.start_order)})
+
+    def is_tried(self, values: Mapping[str, Any]) -> bool:
+        """Returns whether a point had a trial or was rejected."""
+        return self.space.key(values) in self._tried()
+
+    def observations(self) -> list[Observation]:
+        """Returns the observations of all points, oldest first.
+
+        Those of `warm_start`, then the trials in the order of their start,
+        with the rejected points in between.
+        """
+        found = [
+            self._once(f"warm {i}", self._place, o)
+            for i, o in enumerate(self.warm_start)
+        ]
+        ended, rejected = set(self.end_order), 0
+        for i in range(len(self.start_order) + 1):
+            while self._is_rejected_before(rejected, i):
+                found.append(self._rejection(rejected))
+                rejected += 1
+            if i < len(self.start_order):
+                found.append(self._observe(self.start_order[i], ended))
+        return found
+
+    def evaluated(self) -> list[Observation]:
+        """Returns the observations with a score, in the order of their end."""
+        ended = set(self.end_order)
+        trials = [self._observe(name, ended) for name in self.end_order]
+        return self.warm_start + [o for o in trials if o.state != INFEASIBLE]
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns status and values of the next trial for `create_trial`."""
+        if not self.space.searchable:
+            return self._explore()
+        self.check_space()
+        values = self._next(trial_id)
+        if values is None:
+            return {"status": "STOPPED"}
+        return {"status": "RUNNING", "values": values}
+
+    def _next(self, trial_id: str) -> Values | None:
+        space, tried = self.space, self._tried()
+        for values in self._first():
+            if space.key(values) not in tried:
+                return values
+        for _ in range(self.attempts):
+            found = self.suggest(trial_id)
+            if found is None:
+                return None
+            values = space.complete(found)
+            if space.key(values) not in tried:
+                return values
+        return space.untried(tried, self._rng)
+
+    def _first(self) -> Iterator[Values]:
+        if self.defaults_first:
+            yield self.space.defaults()
+        for point in self.initial_points:
+            yield self.space.check(point, "initial_points")
+
+    def _explore(self) -> dict[str, Any]:
+        """Starts a trial that discovers the hyperparameters of `build`."""
+        statuses = {trial.status for trial in self.trials.values()}
+        if "COMPLETED" in statuses:
+            self.check_space()
+        if self.ongoing_trials:
+            return {"status": "IDLE"}
+        return {"status": "RUNNING", "values": self.space.defaults()}
+
+    def _tried(self) -> set[Hashable]:
+        """Returns the keys of the points that must not be repeated."""
+        ended, key = set(self.end_order), self.space.key
+        found = set()
+        for name, trial in self.trials.items():
+            values = trial.hyperparameters.values
+            if name in ended:
+                found.add(self._once(f"key {name}", key, values))
+            elif name in self.start_order:
+                found.add(key(values))
+        for i, row in enumerate(self._rejected):
+            values = row["values"]
+            found.add(self._once(f"rejected {i}", key, values))
+        return found
+
+    def _observe(self, name: str, ended: set[str]) -> Observation:
+        trial = self.trials[name]
+        if name in ended:
+            return self._once(f"trial {name}", self._read_trial, trial)
+        values = trial.hyperparameters.values
+        return self._place(Observation(values, state=RUNNING))
+
+    def _read_trial(self, trial: Any) -> Observation:
+        values = trial.hyperparameters.values
+        if trial.status != "COMPLETED":
+            return self._place(Observation(values, state=INFEASIBLE))
+        score = to_loss(trial.score, self.objective.direction)
+        if not trial.metrics.exists(STOPPED_METRIC):
+            return self._place(Observation(values, score, FINISHED))
+        epochs = float(trial.metrics.get_last_value(STOPPED_METRIC))
+        return self._place(Observation(values, score, STOPPED, epochs))
+
+    def _is_rejected_before(self, rejected: int, start: int) -> bool:
+        rows = self._rejected
+        return rejected < len(rows) and rows[rejected]["at"] <= start
+
+    def _rejection(self, i: int) -> Observation:
+        point = Observation(self._rejected[i]["values"], state=REJECTED)
+        return self._once(f"rejection {i}", self._place, point)
+
+    def _place(self, observation: Observation) -> Observation:
+        places = self.space.encode(observation.values)
+        return dataclasses.replace(observation, places=places)
+
+    def _once(self, name: str, make: Callable[[Any], Any], of: Any) -> Any:
+        """Caches a value until the space grows."""
+        known = self._memo.get(name)
+        if known is None or known[0] is not self.space:
+            self._memo[name] = known = (self.space, make(of))
+        return known[1]
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns the JSON-safe state."""
+        warm = [[o.values, o.score, o.state, o.epochs] for o in self.warm_start]
+        return {
+            **super().get_state(),
+            "random_state": self._rng.bit_generator.state,
+            "rejected": self._rejected,
+            "warm_start": warm,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restores a state of `get_state`."""
+        super().set_state(state)
+        self._rng = np.random.default_rng()
+        self._rng.bit_generator.state = state["random_state"]
+        self._rejected = state["rejected"]
+        self.warm_start = [Observation(*row) for row in state["warm_start"]]
+        self._memo = {}
+
+
+def check_objective(objective: Any, name: str) -> None:
+    """Refuses a hypermodel in place of an objective.
+
+    Args:
+        objective: Argument of an oracle.
+        name: Class of the oracle.
+    """
+    if callable(objective) or isinstance(objective, keras_tuner.HyperModel):
+        tuner = f"search.{name.removesuffix('Oracle')}(build, ...)"
+        if not name.endswith("Oracle"):
+            tuner = "search.Tuner(build, oracle=...)"
+        raise TypeError(
+            "Argument `objective` must be the name of a metric or a "
+            f"`keras_tuner.Objective`. The tuner of `{name}`, which takes a "
+            f"`hypermodel`, is `{tuner}`. Received: objective={objective!r}"
+        )
+
+
+def _as_points(points: Any) -> list[dict[str, Any]]:
+    if points is None:
+        return []
+    if isinstance(points, Sequence) and not isinstance(points, str):
+        if all(isinstance(point, Mapping) for point in points):
+            return [dict(point) for point in points]
+    raise TypeError(
+        "Argument `initial_points` must be a list of dicts of values by name. "
+        f"Received: initial_points={points!r}"
+    )

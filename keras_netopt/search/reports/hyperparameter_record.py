@@ -1,0 +1,92 @@
+"""The search space in the files of a project."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+INTERNAL = "tuner/"
+
+
+@dataclass(frozen=True)
+class HyperparameterRecord:
+    """One hyperparameter of a project.
+
+    Example:
+
+    >>> rate = HyperparameterRecord("rate", low=1e-4, high=1e-2, sampling="log")
+    >>> round(rate.unit(1e-3), 3)
+    0.5
+    >>> HyperparameterRecord("optimizer", choices=("sgd", "adam")).unit("adam")
+    0.75
+
+    Args:
+        name: Name of the hyperparameter.
+        low: Minimum of a number. Defaults to `None`.
+        high: Maximum of a number. Defaults to `None`.
+        sampling: "linear", "log" or "reverse_log". Defaults to `"linear"`.
+        choices: Values of a choice. Defaults to `()`: a number.
+    """
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    sampling: str = "linear"
+    choices: tuple[Any, ...] = ()
+
+    def unit(self, value: Any) -> float | None:
+        """Returns the position of a value in [0, 1], or `None`."""
+        if self.choices:
+            if value not in self.choices:
+                return None
+            return (self.choices.index(value) + 0.5) / len(self.choices)
+        if self.low is None or self.high is None:
+            return None
+        if not isinstance(value, int | float) or self.high <= self.low:
+            return 0.5
+        return _to_unit(float(value), self.low, self.high, self.sampling)
+
+
+def _to_unit(value: float, low: float, high: float, sampling: str) -> float:
+    if sampling == "log" and low > 0 and value > 0:
+        return math.log(value / low) / math.log(high / low)
+    if sampling == "reverse_log" and low > 0 and low + high - value > 0:
+        return 1.0 - _to_unit(low + high - value, low, high, "log")
+    return (value - low) / (high - low)
+
+
+def read_space(spaces: Iterable[Any]) -> tuple[HyperparameterRecord, ...]:
+    """Reads the search spaces of an oracle and its trials.
+
+    Args:
+        spaces: KerasTuner's lists "space"; unreadable entries are skipped, the
+            first entry of a name is used.
+
+    Returns:
+        One record per name.
+    """
+    found: dict[str, HyperparameterRecord] = {}
+    for space in spaces:
+        for entry in space if isinstance(space, list) else ():
+            one = _read_entry(entry)
+            if one is not None and not one.name.startswith(INTERNAL):
+                found.setdefault(one.name, one)
+    return tuple(found.values())
+
+
+def _read_entry(entry: Any) -> HyperparameterRecord | None:
+    config = entry.get("config") if isinstance(entry, Mapping) else None
+    if not isinstance(config, Mapping) or "name" not in config:
+        return None
+    name, kind = str(config["name"]), entry.get("class_name")
+    if kind in ("Float", "Int"):
+        low, high = config.get("min_value"), config.get("max_value")
+        sampling = config.get("sampling") or "linear"
+        return HyperparameterRecord(name, low, high, sampling)
+    if kind == "Choice":
+        return HyperparameterRecord(
+            name, choices=tuple(config.get("values", ()))
+        )
+    if kind == "Boolean":
+        return HyperparameterRecord(name, choices=(False, True))
+    return None

@@ -1,0 +1,129 @@
+"""The callback that reports each epoch to the oracle."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_netopt.search.running.execution_log import (
+    ExecutionLog,
+    to_float_logs,
+)
+
+# Whether to stop, given an epoch from 0 and its logs.
+ReportFunction = Callable[[int, dict[str, float]], bool]
+
+
+class EpochReporter(keras.callbacks.Callback):
+    """Reports and logs each epoch, saves weights and stops the training.
+
+    Its place is after the user's callbacks, whose logs it reads, and before
+    `BackupAndRestore`, so that every epoch in the backup has been logged.
+
+    Args:
+        log: The file of the epochs.
+        objective: KerasTuner's objective.
+        report: Called once per epoch.
+        weights: File of the weights of the scored epoch.
+        keeps_best: Whether to save the weights of the best epoch; `False`
+            saves those of the last one. Defaults to `True`.
+        last_weights: File of the last weights and the optimizer's state, or
+            `None`.
+        strict: Whether an epoch without the objective is an error.
+    """
+
+    def __init__(
+        self,
+        log: ExecutionLog,
+        objective: Any,
+        report: ReportFunction,
+        weights: Path,
+        *,
+        keeps_best: bool = True,
+        last_weights: Path | None = None,
+        strict: bool = True,
+    ) -> None:
+        super().__init__()
+        self.log = log
+        self.objective = objective
+        self.report = report
+        self.weights = weights
+        self.keeps_best = keeps_best
+        self.last_weights = last_weights
+        self.strict = strict
+        self.is_stopped = False
+        self._has_begun = False
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Called by Keras; reports the epochs before the restored backup."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        self.log.truncate(epoch)
+        for earlier, known in sorted(self.log.epochs.items()):
+            if self.objective.has_value(known):
+                self.report(earlier, known)
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Called by Keras."""
+        found = to_float_logs(logs)
+        if not self.objective.has_value(found):
+            if self.strict:
+                raise missing_objective_error(self.objective, found)
+            self.log.add(epoch, found)
+            self.model.save_weights(self.weights)
+            return
+        is_better = (
+            not self.keeps_best
+            or not self._values()
+            or self.objective.better_than(
+                self.objective.get_value(found), self._best()
+            )
+        )
+        if is_better:
+            self.model.save_weights(self.weights)
+        self.log.add(epoch, found)
+        if self.report(epoch, found):
+            self.is_stopped = True
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Called by Keras."""
+        if self.last_weights is not None:
+            self.model.save_weights(self.last_weights)
+
+    def _values(self) -> list[float]:
+        return [
+            self.objective.get_value(logs)
+            for logs in self.log.epochs.values()
+            if self.objective.has_value(logs)
+        ]
+
+    def _best(self) -> float:
+        values = self._values()
+        return max(values) if self.objective.direction == "max" else min(values)
+
+
+def missing_objective_error(
+    objective: Any, logs: dict[str, float]
+) -> Exception:
+    """Returns the error for an objective that is not in the logs.
+
+    Args:
+        objective: KerasTuner's objective.
+        logs: The logs of an epoch.
+    """
+    from keras_tuner.errors import FatalValueError
+
+    hint = ""
+    if str(objective.name).startswith("val_") and not any(
+        name.startswith("val_") for name in logs
+    ):
+        hint = " Pass `validation_data` or `validation_split` to `search`."
+    return FatalValueError(
+        "Argument `objective` must be a metric in the logs, one of "
+        f"{sorted(logs)}. Received: objective={objective.name!r}.{hint}"
+    )

@@ -1,0 +1,117 @@
+"""The executions of one trial, over folds and seeds, and their mean."""
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras_netopt.search.folds import FoldedData
+from keras_netopt.search.running.oracle_proxy import EPOCHS
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One training of a trial.
+
+    Args:
+        name: "" for the only one, else "fold0", "execution1" or
+            "fold0/execution1".
+        index: Number of the execution in the trial, from 0.
+        data: Arguments of `fit` that differ between executions.
+    """
+
+    name: str
+    index: int
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Name of its subfolder in the folder of the trial."""
+        return self.name.replace("/", "-") or "run"
+
+
+@dataclass(frozen=True)
+class ExecutionResult:
+    """The result of one execution.
+
+    Args:
+        execution: The execution.
+        metrics: Logs of the epoch that is scored.
+        epoch: The epoch that is scored, from 0.
+        epochs: Number of epochs trained.
+        stopped: Whether a stopper ended it.
+    """
+
+    execution: Execution
+    metrics: dict[str, float]
+    epoch: int
+    epochs: int
+    stopped: bool
+
+
+def iterate_executions(
+    folds: FoldedData | None, executions: int
+) -> Iterator[Execution]:
+    """Yields the executions of a trial, with their data.
+
+    Args:
+        folds: The samples and their splits, or `None`.
+        executions: Executions per fold.
+    """
+    index = 0
+    parts: Any = [None] if folds is None else folds
+    for fold, part in enumerate(parts):
+        names = [] if part is None else [f"fold{fold}"]
+        for execution in range(executions):
+            again = [f"execution{execution}"] if executions > 1 else []
+            data = {} if part is None else _fit_data(*part)
+            yield Execution("/".join(names + again), index, data)
+            index += 1
+
+
+def aggregate_results(
+    results: list[ExecutionResult], objective: Any
+) -> tuple[dict[str, float], int]:
+    """Returns the metrics of a trial, and the epoch that they belong to.
+
+    The metrics of several executions are averaged; the standard deviation of
+    the objective (ddof 1) and the value of each execution are added.
+
+    Args:
+        results: Of the executions, in their order.
+        objective: KerasTuner's objective.
+    """
+    epochs = float(sum(one.epochs for one in results))
+    first = results[0]
+    if not first.execution.name:
+        # The name of a `MultiObjective` is not in the logs.
+        score = {objective.name: objective.get_value(first.metrics)}
+        return {**first.metrics, **score, EPOCHS: epochs}, first.epoch
+    metrics = {
+        name: statistics.fmean(one.metrics[name] for one in results)
+        for name in first.metrics
+        if all(name in one.metrics for one in results)
+    }
+    name = objective.name
+    values = [objective.get_value(one.metrics) for one in results]
+    metrics[name] = statistics.fmean(values)
+    if len(values) > 1:
+        metrics[f"{name}_std"] = statistics.stdev(values)
+    # The first execution was reported epoch by epoch.
+    for one, value in zip(results[1:], values[1:], strict=True):
+        metrics[f"{one.execution.name}/{name}"] = value
+    folds = {one.execution.name.partition("/")[0] for one in results}
+    if first.execution.name.startswith("fold"):
+        metrics["folds_done"] = float(len(folds))
+    metrics[EPOCHS] = epochs
+    return metrics, round(statistics.fmean(one.epoch for one in results))
+
+
+def _fit_data(
+    train: tuple[Any, ...], held_out: tuple[Any, ...]
+) -> dict[str, Any]:
+    names = ("x", "y", "sample_weight")
+    return {
+        **dict(zip(names, train, strict=False)),
+        "validation_data": held_out,
+    }

@@ -1,0 +1,311 @@
+"""Trains one trial: folds, executions, reports, resume.
+
+Private names of KerasTuner 1.4.8: `_build_hypermodel`,
+`_configure_tensorboard_dir` and `_run_and_update_trial` are overridden,
+`_try_build`, `_get_build_config_fname` and `src.engine.tuner_utils` are used.
+"""
+
+import copy
+import math
+import os
+import shutil
+import zlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+from keras_tuner.src.engine import tuner_utils
+
+from keras_netopt.search.running.epoch_reporter import (
+    EpochReporter,
+    ReportFunction,
+    missing_objective_error,
+)
+from keras_netopt.search.running.execution_log import ExecutionLog
+from keras_netopt.search.running.executions import (
+    Execution,
+    ExecutionResult,
+    aggregate_results,
+    iterate_executions,
+)
+from keras_netopt.search.running.oracle_proxy import RETURNED
+from keras_netopt.search.running.tuner_callback import TunerCallback
+from keras_netopt.search.storage import read_json, write_json
+from keras_netopt.training.randomness import set_seed
+
+BEST, LAST = "checkpoint.weights.h5", "last.weights.h5"
+BACKUP, LOG = "backup", "epochs.json"
+RESUME = ("epoch", "trial")
+SCORE_EPOCHS = ("best", "last")
+
+
+class TrialMetrics(dict[str, float]):
+    """Metrics of a trial, with the epoch that they belong to."""
+
+    step = 0
+
+
+class TrialTrainer(keras_tuner.Tuner):
+    """The part of `search.Tuner` that runs where a trial is trained."""
+
+    seed: int
+    resume: str
+    score_epoch: str
+    folded: Any
+    current_seed: int | None = None
+
+    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+        """Trains all folds and executions of a trial.
+
+        Args:
+            trial: A KerasTuner trial.
+            *args: Positional arguments of `HyperModel.fit`.
+            **kwargs: Keyword arguments of `HyperModel.fit`.
+
+        Returns:
+            The metrics of the trial, or what `HyperModel.fit` returns if that
+            is not a `History`: a list of it with several executions.
+        """
+        callbacks = kwargs.pop("callbacks", None) or []
+        folder = Path(self.get_trial_dir(trial.trial_id))
+        results: list[Any] = []
+        scores: list[tuple[Execution, float]] = []
+        for execution in iterate_executions(
+            self.folded, self.executions_per_trial
+        ):
+            own = folder / execution.folder
+            found = self._train(trial, execution, callbacks, args, kwargs, own)
+            results.append(found)
+            scores.append((execution, self._score(found)))
+            if isinstance(found, ExecutionResult) and found.stopped:
+                break
+        self._keep_best_weights(scores, folder)
+        if not all(isinstance(one, ExecutionResult) for one in results):
+            return results if len(results) > 1 else results[0]
+        metrics, step = aggregate_results(results, self.oracle.objective)
+        result = TrialMetrics(metrics)
+        result.step = step
+        return result
+
+    def load_model(self, trial: Any) -> Any:
+        """Returns the model of a trial with its best weights.
+
+        Args:
+            trial: A KerasTuner trial.
+        """
+        model = self._try_build(trial.hyperparameters)
+        if not model.built:
+            path = self._get_build_config_fname(trial.trial_id)
+            model.build_from_config(read_json(path))
+        # A model that is not compiled has none.
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is not None:
+            optimizer.build(model.trainable_variables)
+        model.load_weights(Path(self.get_trial_dir(trial.trial_id)) / BEST)
+        return model
+
+    def execution_seed(self, trial_id: str, name: str) -> int:
+        """Returns the seed of one execution."""
+        text = f"{self.seed}/{trial_id}/{name}"
+        return zlib.crc32(text.encode()) % 2**31
+
+    def _train(
+        self,
+        trial: Any,
+        execution: Execution,
+        callbacks: list[Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        folder: Path,
+    ) -> Any:
+        """Runs one execution; returns its result, or a value of `fit`."""
+        if self.resume == "trial":
+            shutil.rmtree(folder, ignore_errors=True)
+        log = ExecutionLog(folder / LOG)
+        if log.is_done:  # The search was killed before the trial ended.
+            report = self._report_function(trial, execution)
+            for earlier, logs in sorted(log.epochs.items()):
+                report(earlier, logs)
+        else:
+            has_backup = (folder / BACKUP).exists()
+            fit = (trial, execution, callbacks, args, kwargs)
+            try:
+                found = self._fit(*fit, log)
+            except Exception:
+                # A trial that failed is retried from its first epoch. One
+                # whose process was killed resumes: it never gets here.
+                shutil.rmtree(folder, ignore_errors=True)
+                if not has_backup or log.has_begun:
+                    raise
+                # The backup was torn by the kill.
+                log = ExecutionLog(folder / LOG)
+                found = self._fit(*fit, log)
+            if not isinstance(found, keras.callbacks.History):
+                return found
+        objective = self.oracle.objective
+        epoch, metrics = (
+            log.best(objective) if self.score_epoch == "best" else log.last()
+        )
+        if math.isnan(objective.get_value(metrics)):
+            shutil.rmtree(folder, ignore_errors=True)
+        return ExecutionResult(
+            execution, metrics, epoch, len(log.epochs), log.is_stopped
+        )
+
+    def _fit(
+        self,
+        trial: Any,
+        execution: Execution,
+        callbacks: list[Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        log: ExecutionLog,
+    ) -> Any:
+        hp = trial.hyperparameters
+        folder = log.path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        self.current_seed = self.execution_seed(trial.trial_id, execution.name)
+        model = self._try_build(hp)
+        kwargs = {
+            **kwargs,
+            **execution.data,
+            **self._load_promoted(model, hp, execution),
+        }
+        reporter = EpochReporter(
+            log,
+            self.oracle.objective,
+            self._report_function(trial, execution),
+            folder / BEST,
+            keeps_best=self.score_epoch == "best",
+            last_weights=folder / LAST if "tuner/epochs" in hp.values else None,
+            strict=type(self.hypermodel).fit is keras_tuner.HyperModel.fit,
+        )
+        copies: list[Any] = copy.deepcopy(callbacks)
+        self._configure_tensorboard_dir(copies, trial, execution.index)
+        copies += [TunerCallback(self, trial), reporter]
+        if self.resume == "epoch" and model.built:
+            copies.append(
+                keras.callbacks.BackupAndRestore(
+                    str(folder / BACKUP), double_checkpoint=True
+                )
+            )
+        history = self.hypermodel.fit(
+            hp, model, *args, callbacks=copies, **kwargs
+        )
+        write_json(
+            self._get_build_config_fname(trial.trial_id),
+            model.get_build_config(),
+        )
+        if isinstance(history, keras.callbacks.History):
+            self._complete_log(log, history)
+            log.end(stopped=reporter.is_stopped)
+        return history
+
+    def _complete_log(self, log: ExecutionLog, history: Any) -> None:
+        """Fills the log if `HyperModel.fit` dropped the tuner's callbacks."""
+        if not log.epochs:
+            for place, epoch in enumerate(history.epoch):
+                logs = {k: v[place] for k, v in history.history.items()}
+                log.add(epoch, {k: float(v) for k, v in logs.items()})
+        for logs in log.epochs.values():
+            if not self.oracle.objective.has_value(logs):
+                raise missing_objective_error(self.oracle.objective, logs)
+
+    def _load_promoted(
+        self, model: Any, hp: Any, execution: Execution
+    ) -> dict[str, Any]:
+        """Continues a promoted trial of Hyperband, optimizer included."""
+        if "tuner/epochs" not in hp.values:
+            return {}
+        epochs = {
+            "epochs": int(hp.values["tuner/epochs"]),
+            "initial_epoch": int(hp.values.get("tuner/initial_epoch", 0)),
+        }
+        parent = hp.values.get("tuner/trial_id")
+        if parent:
+            # An optimizer without slots would drop their saved values.
+            model.optimizer.build(model.trainable_variables)
+            folder = Path(self.get_trial_dir(parent)) / execution.folder
+            model.load_weights(folder / LAST)
+        return epochs
+
+    def _report_function(
+        self, trial: Any, execution: Execution
+    ) -> ReportFunction:
+        objective = self.oracle.objective
+        names = list(getattr(objective, "name_to_direction", [objective.name]))
+        # Of several values under the objective's name, KerasTuner scores the
+        # best one.
+        prefix = execution.name or (
+            "" if self.score_epoch == "best" else "epoch"
+        )
+        prefix = f"{prefix}/" if prefix else ""
+
+        def report(epoch: int, logs: dict[str, float]) -> bool:
+            if execution.index:
+                return False
+            metrics = {f"{prefix}{name}": logs[name] for name in names}
+            answer = self.oracle.update_trial(
+                trial.trial_id, metrics, step=epoch
+            )
+            return bool(answer.status == "STOPPED")
+
+        return report
+
+    def _score(self, result: Any) -> float:
+        """The objective's value, whatever `HyperModel.fit` returns."""
+        objective = self.oracle.objective
+        if isinstance(result, ExecutionResult):
+            return float(objective.get_value(result.metrics))
+        if isinstance(result, dict) and objective.has_value(result):
+            return float(objective.get_value(result))
+        return float(result) if isinstance(result, int | float) else math.nan
+
+    def _keep_best_weights(
+        self, scores: list[tuple[Execution, float]], folder: Path
+    ) -> None:
+        """Moves the weights of the best execution to the trial's folder."""
+        best, best_score = scores[0]
+        for execution, score in scores[1:]:
+            if self.oracle.objective.better_than(score, best_score):
+                best, best_score = execution, score
+        path = folder / best.folder / BEST
+        if path.exists():
+            os.replace(path, folder / BEST)
+        for execution, _ in scores:
+            (folder / execution.folder / BEST).unlink(missing_ok=True)
+
+    def _run_and_update_trial(
+        self, trial: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        results = self.run_trial(trial, *args, **kwargs)
+        objective = self.oracle.objective
+        metrics: dict[str, float]
+        if isinstance(results, TrialMetrics):
+            metrics, step = dict(results), results.step
+        else:
+            known = self.oracle.get_trial(trial.trial_id).metrics
+            if results is None and known.exists(objective.name):
+                return  # `run_trial` has called `oracle.update_trial`.
+            tuner_utils.validate_trial_results(
+                results, objective, "Tuner.run_trial()"
+            )
+            metrics = tuner_utils.convert_to_metrics_dict(results, objective)
+            metrics = {**metrics, RETURNED: 1.0}
+            step = tuner_utils.get_best_step(results, objective)
+        self.oracle.update_trial(trial.trial_id, metrics, step=step)
+
+    def _build_hypermodel(self, hp: Any) -> Any:
+        if self.current_seed is not None:
+            # After KerasTuner's `clear_session`, which resets seeds.
+            set_seed(self.current_seed)
+        return super()._build_hypermodel(hp)
+
+    def _configure_tensorboard_dir(
+        self, callbacks: Any, trial: Any, execution: int = 0
+    ) -> None:
+        # KerasTuner imports tensorboard whether it is used or not.
+        names = [type(callback).__name__ for callback in callbacks]
+        if "TensorBoard" in names:
+            super()._configure_tensorboard_dir(callbacks, trial, execution)

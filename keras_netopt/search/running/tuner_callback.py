@@ -1,0 +1,35 @@
+"""Calls the hooks that a subclass of a tuner overrides."""
+
+from typing import Any
+
+import keras
+import keras_tuner
+
+HOOKS = {
+    "on_epoch_begin": "on_epoch_begin",
+    "on_epoch_end": "on_epoch_end",
+    "on_batch_begin": "on_train_batch_begin",
+    "on_batch_end": "on_train_batch_end",
+}
+
+
+class TunerCallback(keras.callbacks.Callback):
+    """Calls `Tuner.on_epoch_end` and the other hooks during `fit`.
+
+    Hooks that are not overridden are not called: with a batch hook JAX waits
+    for the end of each batch.
+
+    Args:
+        tuner: The tuner.
+        trial: The trial that is trained.
+    """
+
+    def __init__(self, tuner: Any, trial: Any) -> None:
+        super().__init__()
+        for name, method in HOOKS.items():
+            own = getattr(type(tuner), name)
+            if own is not getattr(keras_tuner.Tuner, name):
+                setattr(self, method, self._hook(getattr(tuner, name), trial))
+
+    def _hook(self, function: Any, trial: Any) -> Any:
+        return lambda at, logs=None: function(trial, self.model, at, logs)
