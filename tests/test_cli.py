@@ -147,7 +147,7 @@ def test_trials_shows_the_best_first(capsys, tmp_path):
 
 
 def test_trials_of_what_is_no_project_is_one_line(fails, tmp_path):
-    assert "this one is empty" in fails("trials", str(tmp_path))
+    assert "it is empty" in fails("trials", str(tmp_path))
 
 
 def test_missing_model_is_one_line(fails):
