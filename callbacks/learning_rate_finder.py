@@ -169,13 +169,13 @@ class LearningRateFinder(ResumableCallback):
         return LearningRateReport(self.suggestion, self.steepest, **history)
 
     def plot(self, *, path: str | os.PathLike[str] | None = None) -> "Figure":
-        """Draws the loss over the learning rate; needs matplotlib.
+        """Plots the loss against the learning rate; requires matplotlib.
 
         Args:
-            path: Picture file to write. Defaults to `None`: no file.
+            path: Image file to write. Defaults to `None`: no file.
 
         Returns:
-            A matplotlib `Figure`, which notebooks show by themselves.
+            A matplotlib `Figure`, which notebooks display.
 
         Raises:
             ImportError: If matplotlib is not installed.

@@ -90,7 +90,7 @@ def _add_demo(commands: Any) -> None:
         "--out",
         metavar="DIR",
         default="demo-output",
-        help="folder for the files and the picture (%(default)s)",
+        help="folder for the files and the plot (%(default)s)",
     )
     demo.add_argument(
         "--epochs",
@@ -145,7 +145,7 @@ def _add_trials(commands: Any) -> None:
     )
     trials.add_argument("--csv", metavar="FILE", help="write all of them")
     trials.add_argument(
-        "--plots", metavar="DIR", help="write pictures, or tables, into DIR"
+        "--plots", metavar="DIR", help="write plots and tables to DIR"
     )
     trials.set_defaults(command=_trials)
 

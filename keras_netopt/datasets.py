@@ -1,4 +1,4 @@
-"""Real images that come with the package, for demos, tests and notebooks."""
+"""A data set in the package, for demos, tests and notebooks."""
 
 from importlib import resources
 
@@ -20,12 +20,12 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 def fashion_mnist_sample() -> tuple[Split, Split]:
-    """Loads 7,000 images of Fashion-MNIST without a download.
+    """Loads 7,000 images of Fashion-MNIST from the package.
 
-    Class-balanced, drawn once with a fixed seed and unchanged; the held-out
-    images come from the original test set. For all 70,000 images use
-    `keras.datasets.fashion_mnist.load_data()`, which returns the same form.
-    The data set's licence (MIT) stands beside the file.
+    A class-balanced sample with a fixed seed; the held-out images come from
+    the original test set. For all 70,000 images use
+    `keras.datasets.fashion_mnist.load_data()`, which returns the same
+    structure. The licence of the data set (MIT) is in the same folder.
 
     Example:
 

@@ -80,7 +80,7 @@ def make_environment(folder: Path) -> Path:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    # A plain path entry does not run the .pth files of the other folder, so
+    # A plain path line does not run the .pth files of the other folder, so
     # the editable install there stays out of sight.
     path_file = Path(purelib) / "dependencies.pth"
     path_file.write_text(sysconfig.get_path("purelib") + "\n")

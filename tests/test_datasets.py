@@ -32,7 +32,7 @@ def test_sample_is_the_published_one(sample, name):
     assert digest[:32] == CHECKSUMS[name]
 
 
-def test_sample_has_the_form_of_keras_datasets(sample):
+def test_sample_has_the_structure_of_keras_datasets(sample):
     shapes = {name: array.shape for name, array in sample.items()}
     assert shapes == {
         "x_train": (6000, 28, 28),
@@ -54,13 +54,13 @@ def test_sample_is_shuffled(sample):
     assert len(set(sample["y_train"][:100].tolist())) == 10
 
 
-def test_no_held_out_image_is_trained_on(sample):
+def test_no_held_out_image_is_a_training_image(sample):
     trained = {image.tobytes() for image in sample["x_train"]}
     assert len(trained) == 6000
     assert not trained & {image.tobytes() for image in sample["x_test"]}
 
 
-def test_licence_stands_beside_the_data():
+def test_licence_is_in_the_folder_of_the_data():
     folder = resources.files("keras_netopt") / "data"
     text = (folder / "FASHION_MNIST.txt").read_text(encoding="utf-8")
     assert "The MIT License (MIT)" in text

@@ -54,7 +54,7 @@ def test_progress_is_numbered(result):
 def test_the_table_and_the_folder_are_printed_last(result):
     _, printed, folder = result
     assert "Fashion-MNIST, 600 held-out images, one seed" in printed
-    assert f"Picture: {folder / 'demo.png'}" in printed
+    assert f"Plot: {folder / 'demo.png'}" in printed
     assert (folder / "demo.png").stat().st_size > 10_000
 
 
@@ -83,8 +83,8 @@ def test_files_shrink_as_the_table_says(result):
 def test_other_backends_name_what_is_missing(result):
     arms, printed, folder = result
     assert printed.startswith(
-        f"The {keras.backend.backend()} backend writes no LiteRT files: no "
-        "sizes and times here. Remedy: KERAS_BACKEND=tensorflow\n"
+        f"The {keras.backend.backend()} backend cannot write LiteRT files: "
+        "sizes and latencies are omitted. Remedy: KERAS_BACKEND=tensorflow\n"
     )
     assert not list(folder.glob("*.tflite"))
     assert "latency" not in printed
@@ -97,9 +97,9 @@ def test_missing_matplotlib_prints_one_line(tmp_path, monkeypatch, capsys):
     arm = DemoModel(
         "80 % zeros", 0.9, 0.01, 40, 50, zeros={"dense/kernel": 0.8}
     )
-    comparison.draw([arm], tmp_path)
+    comparison.write_plot([arm], tmp_path)
     assert capsys.readouterr().out == (
-        "No picture: Pictures need matplotlib. Install it with: "
+        "No plot: Plots require matplotlib. Install it with: "
         'pip install "keras-netopt[plots]"\n'
     )
 

@@ -9,7 +9,7 @@ from keras_netopt import plots
 from keras_netopt.plots import ModelPoint, style
 from keras_netopt.schedules import Constant, Cyclic, Polynomial, Steps
 
-pytest.importorskip("matplotlib", reason="pictures need keras-netopt[plots]")
+pytest.importorskip("matplotlib", reason="plots require keras-netopt[plots]")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -78,7 +78,7 @@ def test_bars_show_shares_and_weights(report):
     assert len(labels[1]) == plots.LABEL_LENGTH
 
 
-def test_bars_of_nothing_raise():
+def test_bars_without_pruned_weights_raise():
     report = types.SimpleNamespace(pruned=[], sparsity=0.0)
     message = (
         "Argument `report` must hold at least one pruned weight. "
@@ -88,7 +88,7 @@ def test_bars_of_nothing_raise():
         plots.sparsity_bars(report)
 
 
-def test_comparison_puts_each_file_at_its_size(models):
+def test_comparison_places_each_file_at_its_size(models):
     plane, bars = plots.model_comparison(models, title="Two models").axes
     points = [tuple(xy[0]) for xy in lines_of(plane) if len(xy) == 1]
     assert (427.0, 0.887) in points
@@ -100,7 +100,7 @@ def test_comparison_puts_each_file_at_its_size(models):
     assert plane.figure.get_suptitle() == "Two models"
 
 
-def test_comparison_without_zeros_is_one_picture(models):
+def test_comparison_without_zeros_has_one_axis(models):
     assert len(plots.model_comparison(models[:1]).axes) == 1
 
 
@@ -110,7 +110,7 @@ def test_comparison_without_sizes_shows_the_zeros():
     assert [bar.get_width() for bar in bars.patches] == [0.9]
 
 
-def test_comparison_of_nothing_raises():
+def test_comparison_without_sizes_and_zeros_raises():
     message = (
         "Argument `models` must hold at least one model with sizes or zeros. "
         "Received: models=[]"
@@ -119,7 +119,7 @@ def test_comparison_of_nothing_raises():
         plots.model_comparison([])
 
 
-def test_every_picture_can_be_written(tmp_path, report, models):
+def test_every_plot_can_be_written(tmp_path, report, models):
     Polynomial(final=0.9).plot(path=tmp_path / "curve.png")
     plots.sparsity_bars(report, path=tmp_path / "bars.png")
     plots.model_comparison(models, path=tmp_path / "models.png")
@@ -128,11 +128,11 @@ def test_every_picture_can_be_written(tmp_path, report, models):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_notebooks_show_a_figure():
+def test_notebooks_display_a_figure():
     assert Polynomial(final=0.9).plot()._repr_png_().startswith(PNG)
 
 
-def test_pyplot_stays_out(monkeypatch, report, models):
+def test_pyplot_is_not_imported(monkeypatch, report, models):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     Polynomial(final=0.9).plot()._repr_png_()
     plots.sparsity_bars(report)
@@ -142,14 +142,14 @@ def test_pyplot_stays_out(monkeypatch, report, models):
 def test_missing_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     message = (
-        "Pictures need matplotlib. Install it with: "
+        "Plots require matplotlib. Install it with: "
         'pip install "keras-netopt[plots]"'
     )
     with pytest.raises(ImportError, match=f"^{re.escape(message)}$"):
         Polynomial(final=0.9).plot()
 
 
-def test_numbers_are_written_for_people():
+def test_numbers_are_formatted_for_axes():
     assert style.percent(0.875, 0) == "87.5 %"
     assert style.kilobytes(1200.0, 0) == "1,200 kB"
     counts = [style.count(v, 0) for v in (0, 950, 400e3, np.float64(1.5e6))]

@@ -1,4 +1,4 @@
-"""The main job, end to end: train, prune inside `fit`, ship to LiteRT."""
+"""The demo: train, prune inside `fit`, export to LiteRT."""
 
 import os
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from keras_netopt.demo.comparison import describe, draw
+from keras_netopt.demo.comparison import render_table, write_plot
 from keras_netopt.demo.demo_model import (
     DemoData,
     DemoModel,
@@ -14,7 +14,7 @@ from keras_netopt.demo.demo_model import (
     fit,
     train_arm,
 )
-from keras_netopt.demo.litert_files import export_arm, time_files
+from keras_netopt.demo.litert_files import export_arm, measure_files
 from keras_netopt.demo.progress_log import ProgressLog
 
 __all__ = ["DemoModel", "run"]
@@ -32,11 +32,11 @@ def run(
 ) -> tuple[DemoModel, ...]:
     """Trains a small CNN, prunes it to 80 % and 90 %, exports and compares.
 
-    All three models start from the same trained one and train equally long
-    again, the dense one without pruning. Prints its progress and one table,
-    writes the LiteRT files and a picture. On the JAX and torch backends,
-    which cannot write LiteRT files, the table holds what is left. In a shell:
-    `keras-netopt demo`.
+    All three models continue from the same trained model for the same number
+    of epochs, the dense one without pruning. Prints progress and one table,
+    writes the LiteRT files and a plot. The JAX and torch backends cannot
+    write LiteRT files; the table then omits sizes and latencies. On the
+    command line: `keras-netopt demo`.
 
     Example:
 
@@ -46,15 +46,14 @@ def run(
     ValueError: Argument `epochs` must be at least 1. Received: epochs=0
 
     Args:
-        out: Folder for the files, made where missing. Defaults to
+        out: Folder for the files, created if missing. Defaults to
             `"demo-output"`.
-        epochs: Epochs before pruning and again with it, at least 1. Defaults
-            to `None`: 10.
-        quick: Whether to use a few images and one epoch. Defaults to
-            `False`.
+        epochs: Epochs before pruning and again with pruning, at least 1.
+            Defaults to `None`: 10.
+        quick: Whether to use 600 images and one epoch. Defaults to `False`.
 
     Returns:
-        What was measured, a model each: dense, 80 %, 90 %.
+        The measurements of each model: dense, 80 %, 90 %.
 
     Raises:
         ValueError: If `epochs` is below 1.
@@ -70,8 +69,9 @@ def run(
     exports = keras.backend.backend() == "tensorflow"
     if not exports:
         print(
-            f"The {keras.backend.backend()} backend writes no LiteRT files: "
-            "no sizes and times here. Remedy: KERAS_BACKEND=tensorflow"
+            f"The {keras.backend.backend()} backend cannot write LiteRT "
+            "files: sizes and latencies are omitted. Remedy: "
+            "KERAS_BACKEND=tensorflow"
         )
     data = DemoData.load(QUICK_IMAGES if quick else None)
     progress = ProgressLog(2 + 2 * len(SPARSITIES) if exports else 4)
@@ -88,10 +88,10 @@ def run(
             arm = replace(arm, files=export_arm(model, arm, data, folder))
         arms.append(arm)
     if exports:
-        progress.begin("Time all files against each other")
-        arms = time_files(arms, data)
-    print(f"\n{describe(arms, len(data.x_test))}")
+        progress.begin("Measure the latency of all files")
+        arms = measure_files(arms, data)
+    print(f"\n{render_table(arms, len(data.x_test))}")
     print("Zeros make files smaller, not faster; int8 does both.")
-    draw(arms, folder)
+    write_plot(arms, folder)
     print(f"Folder: {folder}{os.sep}   Time: {progress.seconds:.0f} s")
     return tuple(arms)

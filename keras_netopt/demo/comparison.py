@@ -1,4 +1,4 @@
-"""The demo's table and picture."""
+"""The table and the plot of the demo."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ from keras_netopt.demo.litert_files import FLOAT, INT8
 MISSING = "-"
 
 
-def describe(arms: Sequence[DemoModel], images: int) -> str:
-    """Renders the demo's table, a column each model.
+def render_table(arms: Sequence[DemoModel], images: int) -> str:
+    """Renders the demo's table, one column per model.
 
     Example:
 
     >>> arm = DemoModel("dense", accuracy=0.88, error=0.01, nonzero=4, total=5)
-    >>> print(describe([arm], images=1000))
+    >>> print(render_table([arm], images=1000))
     Fashion-MNIST, 1,000 held-out images, one seed
     ┏━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━┓
     ┃                  ┃        dense ┃
@@ -30,7 +30,7 @@ def describe(arms: Sequence[DemoModel], images: int) -> str:
         images: Number of held-out images.
 
     Returns:
-        The table; rows of which nothing is known are left out.
+        The table, without rows that are empty for all models.
     """
     rows = [[name, *map(cell, arms)] for name, cell in _ROWS.items()]
     return tables.render(
@@ -41,8 +41,8 @@ def describe(arms: Sequence[DemoModel], images: int) -> str:
     )
 
 
-def draw(arms: Sequence[DemoModel], folder: Path) -> None:
-    """Writes the demo's picture, or prints how to get one."""
+def write_plot(arms: Sequence[DemoModel], folder: Path) -> None:
+    """Writes the demo's plot, or prints the missing requirement."""
     points = [
         plots.ModelPoint(
             arm.name, arm.accuracy, arm.error, _sizes(arm), arm.zeros
@@ -56,9 +56,9 @@ def draw(arms: Sequence[DemoModel], folder: Path) -> None:
     try:
         plots.model_comparison(points, title=title, path=path)
     except ImportError as error:
-        print(f"No picture: {error}")
+        print(f"No plot: {error}")
     else:
-        print(f"Picture: {path}")
+        print(f"Plot: {path}")
 
 
 def _sizes(arm: DemoModel) -> dict[str, int]:

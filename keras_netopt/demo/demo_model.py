@@ -1,4 +1,4 @@
-"""The models that the demo compares, and how they are trained."""
+"""The models of the demo and their training."""
 
 import math
 import sys
@@ -48,7 +48,7 @@ class DemoData:
 
 @dataclass(frozen=True)
 class DemoModel:
-    """One model of the comparison and what was measured of it.
+    """One model of the comparison and its measurements.
 
     Example:
 
@@ -56,13 +56,13 @@ class DemoModel:
     {}
 
     Args:
-        name: The column's title.
-        accuracy: Share of right answers on the held-out images.
-        error: Its standard error.
-        nonzero: Weights that are not 0.
-        total: All weights.
-        zeros: Share of zeros by pruned weight; empty without pruning.
-        files: Report of each exported file by variant.
+        name: The title of the column.
+        accuracy: Accuracy on the held-out images.
+        error: Standard error of the accuracy.
+        nonzero: Number of weights that are not 0.
+        total: Number of weights.
+        zeros: Sparsity by pruned weight; empty without pruning.
+        files: Report of each exported file, by variant.
     """
 
     name: str
@@ -110,7 +110,7 @@ def fit(
     epochs: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
-    """Trains a model as every arm is trained, showing the progress."""
+    """Trains a model, with the same settings for every arm."""
     keras.utils.set_random_seed(SEED)
     model.fit(
         data.x_train,
@@ -128,31 +128,31 @@ def train_arm(
     trained: keras.Model,
     data: DemoData,
     epochs: int,
-    share: float | None,
+    target: float | None,
     progress: ProgressLog,
 ) -> tuple[keras.Model, DemoModel]:
-    """Trains a copy of a model on, pruned to a share of zeros or dense.
+    """Trains a copy of a model further, with or without pruning.
 
     Args:
-        trained: The model to start from; it stays as it is.
+        trained: The initial model; not modified.
         data: The images.
-        epochs: How long to train.
-        share: Share of zeros to prune to, or `None` for the dense control.
-        progress: Where to announce it.
+        epochs: Number of epochs.
+        target: Final sparsity, or `None` for the dense control.
+        progress: The log of the demo's steps.
 
     Returns:
-        The new model and what was measured of it.
+        The new model and its measurements.
     """
     model = keras.models.clone_model(trained)
     model.set_weights(trained.get_weights())
     _compile(model)
-    if share is None:
+    if target is None:
         name, callbacks = "dense", []
         progress.begin(
             f"Train on without pruning, {epochs} epochs: the control"
         )
     else:
-        name, callbacks = f"{100 * share:.0f} % zeros", [Pruning(share)]
+        name, callbacks = f"{100 * target:.0f} % zeros", [Pruning(target)]
         progress.begin(f"Prune to {name} inside `fit`, {epochs} epochs")
     fit(model, data, epochs, callbacks)
     _, accuracy = model.evaluate(data.x_test, data.y_test, verbose=0)

@@ -23,9 +23,9 @@ def export_arm(
 
     Args:
         model: The model.
-        arm: What it is called and where its zeros are.
-        data: The images, some of which verify the files.
-        folder: Where to write.
+        arm: Its name and sparsity.
+        data: The images; some of them verify the files.
+        folder: The folder to write to.
 
     Returns:
         The report of each file, "float32" and "int8".
@@ -38,7 +38,7 @@ def export_arm(
     files = {}
     for variant, (name, options) in settings.items():
         with warnings.catch_warnings():
-            # The reports hold them; they are printed below.
+            # The reports contain them; printed below.
             warnings.simplefilter("ignore", UserWarning)
             files[variant] = export.to_litert(
                 model,
@@ -51,12 +51,12 @@ def export_arm(
     return files
 
 
-def time_files(arms: Sequence[DemoModel], data: DemoData) -> list[DemoModel]:
-    """Times all files in one loop; times taken apart do not compare.
+def measure_files(arms: Sequence[DemoModel], data: DemoData) -> list[DemoModel]:
+    """Measures the latency of all files in one interleaved loop.
 
     Args:
         arms: The models with their files.
-        data: The images, the first of which is the input.
+        data: The images; the first one is the input.
 
     Returns:
         The arms with the latencies of that loop.

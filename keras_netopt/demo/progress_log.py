@@ -1,10 +1,10 @@
-"""Progress that people can follow."""
+"""Progress messages of the demo."""
 
 import time
 
 
 class ProgressLog:
-    """Says which part begins, and after how many seconds.
+    """Prints the number and title of each step, with the elapsed time.
 
     Example:
 
@@ -12,7 +12,7 @@ class ProgressLog:
     [1/3] Train (after 0 s)
 
     Args:
-        count: Number of parts.
+        count: Number of steps.
     """
 
     def __init__(self, count: int) -> None:
@@ -26,7 +26,7 @@ class ProgressLog:
         return time.monotonic() - self._started
 
     def begin(self, text: str) -> None:
-        """Prints that the next part begins."""
+        """Prints the title of the next step."""
         self._number += 1
         place = f"[{self._number}/{self._count}]"
         print(f"{place} {text} (after {self.seconds:.0f} s)", flush=True)

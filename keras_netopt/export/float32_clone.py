@@ -94,14 +94,14 @@ def _clone_error(reason: str) -> ExportError:
 def _in_float32(value: Any) -> Any:
     """Returns a config with every half precision dtype replaced."""
     if isinstance(value, (list, tuple)):
-        return type(value)(_in_float32(entry) for entry in value)
+        return type(value)(_in_float32(item) for item in value)
     if not isinstance(value, dict):
         return value
     return {
         key: "float32"
-        if key in ("dtype", "input_dtype") and _is_half(entry)
-        else _in_float32(entry)
-        for key, entry in value.items()
+        if key in ("dtype", "input_dtype") and _is_half(item)
+        else _in_float32(item)
+        for key, item in value.items()
     }
 
 

@@ -1,8 +1,8 @@
-"""Every picture of the package; needs matplotlib, `keras-netopt[plots]`.
+"""All plots of the package; requires matplotlib, `keras-netopt[plots]`.
 
-Figures are made without `pyplot`: no global state, no window, no backend to
-choose. Each function returns a figure, which notebooks show by themselves,
-and writes a file where it is given a path.
+Figures are created without `pyplot`: no global state, no window, no backend
+selection. Each function returns a figure, which notebooks display, and writes
+a file if a path is given.
 """
 
 from keras_netopt.plots.arms import arm_comparison

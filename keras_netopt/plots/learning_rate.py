@@ -1,4 +1,4 @@
-"""Loss over the learning rate."""
+"""Plot of the loss against the learning rate."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ def learning_rate_curve(
     steepest: float | None = None,
     path: Path | None = None,
 ) -> "Figure":
-    """Draws the losses of a learning rate sweep and what they suggest.
+    """Plots the losses of a learning rate sweep and the suggested rates.
 
     Example:
 
@@ -39,7 +39,7 @@ def learning_rate_curve(
         history: `LearningRateFinder.history`.
         suggestion: The rate to mark. Defaults to `None`.
         steepest: A second rate to mark. Defaults to `None`.
-        path: Picture file to write. Defaults to `None`: no file.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
@@ -72,7 +72,7 @@ def learning_rate_curve(
             axes.axvline(rate, color=color, linewidth=1.4, label=label)
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
     finite = [loss for loss in smoothed if loss == loss and abs(loss) < 1e300]
-    if finite:  # The explosion at the end would flatten everything else.
+    if finite:  # Without limits the divergence would flatten the curve.
         low, high = min(finite), max(finite[: len(finite) // 2 + 1])
         room = 0.25 * (high - low) or 1.0
         axes.set_ylim(low - room, high + room)

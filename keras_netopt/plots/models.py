@@ -1,4 +1,4 @@
-"""Models beside each other: accuracy, size of files, zeros."""
+"""Comparison of models: accuracy, file size and zeros per layer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelPoint:
-    """What `model_comparison` draws of one model.
+    """One model in `model_comparison`.
 
     Example:
 
@@ -37,10 +37,10 @@ class ModelPoint:
     {}
 
     Args:
-        name: The model.
-        accuracy: Share of right answers, in [0, 1].
+        name: The name of the model.
+        accuracy: Accuracy, in [0, 1].
         error: Standard error of `accuracy`. Defaults to `0.0`.
-        sizes: Bytes of its files by variant. Defaults to none.
+        sizes: Bytes of its files, by variant. Defaults to none.
         zeros: Share of zeros by layer, in [0, 1]. Defaults to none.
     """
 
@@ -57,7 +57,7 @@ def model_comparison(
     title: str | None = None,
     path: Path | None = None,
 ) -> "Figure":
-    """Draws accuracy against file size, and the zeros of each layer.
+    """Plots accuracy against file size, and the zeros of each layer.
 
     Example:
 
@@ -68,16 +68,16 @@ def model_comparison(
     'accuracy'
 
     Args:
-        models: The models; a colour each, a marker each variant of file.
-        title: A line above. Defaults to `None`.
-        path: Picture file to write. Defaults to `None`: no file.
+        models: The models, one colour per model and one marker per variant.
+        title: Title of the figure. Defaults to `None`.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If there is nothing to draw.
+        ValueError: If no model has sizes or zeros.
     """
     layers = list(dict.fromkeys(key for m in models for key in m.zeros))
     has_sizes = any(m.sizes for m in models)
@@ -132,7 +132,7 @@ def _draw_sizes(axes: "Axes", models: Sequence[ModelPoint]) -> None:
 def _draw_spread(
     axes: "Axes", model: ModelPoint, color: str, sizes: list[float]
 ) -> None:
-    """Joins the files of a model and says once how sure its accuracy is."""
+    """Connects the files of a model and draws its error bar once."""
     level = model.accuracy
     axes.plot([sizes[0], sizes[-1]], [level] * 2, color=color, alpha=0.35)
     if model.error:

@@ -1,4 +1,4 @@
-"""A schedule over a run."""
+"""Plot of a schedule over a run."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _Curve(Protocol):
-    """What a schedule can do, as far as a picture needs it."""
+    """The method of a schedule that the plot uses."""
 
     def values(self, total: int, steps_per_epoch: int | None) -> np.ndarray: ...
 
@@ -32,7 +32,7 @@ def schedule_curve(
     steps_per_epoch: int | None = None,
     path: Path | None = None,
 ) -> "Figure":
-    """Draws a schedule over a run.
+    """Plots a schedule over a run.
 
     Example:
 
@@ -44,21 +44,21 @@ def schedule_curve(
     Args:
         schedule: A schedule from `keras_netopt.schedules`.
         total: Steps of the run, at least 1. Defaults to `100`.
-        steps_per_epoch: Steps an epoch, a divisor of `total`. Defaults to
+        steps_per_epoch: Steps per epoch, a divisor of `total`. Defaults to
             `None`: the run is one epoch.
-        path: Picture file to write. Defaults to `None`: no file.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If the schedule does not fit the run.
+        ValueError: If a point of the schedule is outside the run.
     """
     figure = new_figure(6.4, 3.6)
     values = schedule.values(total, steps_per_epoch)
     axes = figure.subplots()
-    # Few different values are levels: they hold until the next step.
+    # Few distinct values are levels, constant until the next step.
     levels = len(np.unique(values)) <= max(2, total // 10)
     style = "steps-post" if levels else "default"
     axes.plot(values, color=BLUE, linewidth=2.2, drawstyle=style)

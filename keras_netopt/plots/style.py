@@ -1,4 +1,4 @@
-"""What all pictures share: colours, axes, numbers, and the figure itself."""
+"""Colours, axes, number formats and figures of all plots."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ def legend_below(axes: "Axes") -> None:
 
 
 def label_bar(axes: "Axes", share: float, y: Any, text: str) -> None:
-    """Writes the share of a bar into it, or behind it where it is short."""
+    """Writes a label inside a bar, or beside it if the bar is short."""
     inside = share > 0.5
     axes.annotate(
         text,
@@ -64,7 +64,7 @@ def count(value: float, _: float) -> str:
 
 
 def shorten_label(name: str) -> str:
-    """Cuts a long name on its left."""
+    """Truncates a long name on its left."""
     if len(name) <= LABEL_LENGTH:
         return name
     return "…" + name[1 - LABEL_LENGTH :]
@@ -78,7 +78,7 @@ def wrap_text(text: str, width: int) -> str:
 
 
 def style_axes(axes: "Axes", *, grid: str) -> None:
-    """Takes away what is not data: two spines, loud ticks."""
+    """Removes two spines, mutes the ticks and adds a grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.tick_params(colors=GREY, labelcolor="black")
@@ -87,17 +87,17 @@ def style_axes(axes: "Axes", *, grid: str) -> None:
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Makes a figure that needs no pyplot and no window."""
+    """Creates a figure without pyplot and without a window."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "Pictures need matplotlib. Install it with: "
+            "Plots require matplotlib. Install it with: "
             'pip install "keras-netopt[plots]"'
         ) from error
 
     class NotebookFigure(Figure):
-        """A figure that notebooks show although pyplot does not know it."""
+        """A figure that notebooks display without pyplot."""
 
         def _repr_png_(self) -> bytes:
             import io
@@ -110,7 +110,7 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def save_figure(figure: "Figure", path: Path | None) -> "Figure":
-    """Writes a figure where a path is given, and returns it."""
+    """Writes the figure if a path is given, and returns it."""
     if path is not None:
         figure.savefig(path, dpi=150, facecolor="white")
     return figure

@@ -10,7 +10,7 @@ METHODS: tuple[Method, ...] = (
         card="learning_rate",
         reference="Smith 2015, arXiv 1506.01186",
         limits={
-            "C3": "it restores the initial state, so `fit` with it does not train"
+            "C3": "it restores the initial state, so its `fit` trains nothing"
         },
     ),
     Method(

@@ -180,7 +180,7 @@ def test_channels_first_is_read_from_the_right_axis():
         lambda: layers.Rescaling(2.0),
     ],
 )
-def test_element_work_is_no_mac(layer):
+def test_element_wise_layers_have_no_macs(layer):
     report = of_layer(layer(), (4, 4, 3))
     assert (report.macs, report.unknown) == (0, ())
 

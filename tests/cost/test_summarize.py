@@ -122,7 +122,7 @@ def test_nested_model_called_on_two_sizes_counts_each_size():
     assert rows(report)["inner/conv"].calls == 2
 
 
-def test_subclassed_model_is_seen_through_to_its_ops():
+def test_subclassed_model_is_counted_by_its_ops():
     model = built(Subclassed)
     report = summarize(model)
     assert report.unknown == ()
@@ -155,7 +155,7 @@ def test_weights_that_the_forward_pass_never_uses_are_listed():
 
 
 @pytest.mark.parametrize("cls", [Subclassed, Escaping])
-def test_the_model_is_left_as_it_was(cls):
+def test_the_model_is_not_modified(cls):
     model = built(cls)
     inner = [model, *model.layers, model.block.dense, model.block.drop]
     before = [ops.convert_to_numpy(v).copy() for v in model.variables]
@@ -192,7 +192,7 @@ def test_static_batch_is_reported_per_sample():
     assert report.macs == 12
 
 
-def test_free_axis_is_listed_and_input_shape_settles_it():
+def test_free_axis_is_listed_unless_input_shape_is_given():
     conv = layers.Conv2D(4, 3, padding="same", name="conv")
     model = keras.Sequential([keras.Input((None, None, 3)), conv])
     report = summarize(model)
@@ -214,7 +214,7 @@ def test_dict_inputs():
     assert summarize(model).macs == 8 + 6
 
 
-def test_table_shows_totals_and_says_what_is_missing():
+def test_table_shows_totals_and_unknown_layers():
     report = summarize(built(Escaping))
     lines = str(report).splitlines()
     assert lines[0] == 'Cost of "subclassed"'
@@ -223,7 +223,7 @@ def test_table_shows_totals_and_says_what_is_missing():
     assert max(len(line) for line in lines[:-1]) <= 100
 
 
-def test_report_survives_json():
+def test_report_converts_to_json():
     report = summarize(built(Subclassed))
     content = json.loads(json.dumps(report.to_dict()))
     assert content["macs"] == report.macs
@@ -242,7 +242,7 @@ def test_unbuilt_model_raises():
     )
 
 
-def test_no_model_raises():
+def test_another_object_raises():
     with pytest.raises(TypeError) as error:
         summarize("model.keras")
     assert str(error.value) == (

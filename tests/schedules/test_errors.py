@@ -39,7 +39,7 @@ def test_frequency_of_wrong_type_raises(frequency):
         RAMPS[0].update_points(RUN, frequency)
 
 
-def test_schedule_behind_the_run_raises_at_span():
+def test_schedule_beyond_the_run_raises_at_span():
     schedule = Linear(final=0.5, begin=0, end="1001step")
     message = (
         "Argument `end` lies behind the end of this fit of 1000 steps "
@@ -49,7 +49,7 @@ def test_schedule_behind_the_run_raises_at_span():
         schedule.span(RUN)
 
 
-def test_begin_behind_end_raises_as_soon_as_it_is_known():
+def test_begin_after_end_raises_as_soon_as_it_is_known():
     message = (
         "Argument `begin` must not be after `end`. "
         "Received: begin={!r}, end={!r}"
@@ -189,7 +189,7 @@ def test_steps_of_wrong_type_raise(levels):
         Steps(levels)
 
 
-def test_the_base_class_names_what_to_override():
+def test_the_base_class_names_the_methods_to_override():
     message = "`Schedule` must override `interpolate` or `at`."
     with pytest.raises(NotImplementedError, match=f"^{re.escape(message)}$"):
         Schedule(final=0.5).at(500, RUN)

@@ -20,7 +20,7 @@ from keras_netopt.schedules import (
 )
 
 
-def test_config_survives_json(schedule):
+def test_config_converts_to_json(schedule):
     config = json.loads(json.dumps(schedule.get_config()))
     assert type(schedule).from_config(config) == schedule
 
@@ -99,5 +99,5 @@ def test_a_number_can_become_another_schedule():
     assert as_schedule(1, "rate", default=Constant) == Constant(1.0)
 
 
-def test_a_schedule_stays_itself(schedule):
+def test_a_schedule_is_returned_unchanged(schedule):
     assert as_schedule(schedule, "sparsity") is schedule

@@ -153,7 +153,7 @@ def test_default_frequency_makes_20_to_100_moves_10_to_100_apart():
         assert gaps[0] >= 10 or moves <= 40
 
 
-def test_one_shot_updates_once_unless_told():
+def test_one_shot_updates_once_without_a_frequency():
     once = Constant(0.8, begin=0.2)
     assert once.update_points(RUN) == (200,)
     assert once.update_points(RUN, 300) == (200, 500, 800, 1000)
