@@ -18,7 +18,7 @@ _GRAMMAR = 'a float in [0, 1], an int of steps, "3ep" or "500step"'
 
 @dataclass(frozen=True)
 class RunLength:
-    """Says how long a whole `fit` is.
+    """Length of a `fit` call.
 
     Example:
 
@@ -28,9 +28,10 @@ class RunLength:
     True
 
     Args:
-        steps_per_epoch: Training batches an epoch, at least 0, or `None`
-            where nobody knows (a generator without a length).
-        epochs: Epochs of the whole fit, those before a resume included.
+        steps_per_epoch: Training batches per epoch, at least 0, or `None` if
+            unknown (a generator without a length).
+        epochs: Epochs of the whole `fit` call, including those before it was
+            resumed.
 
     Raises:
         TypeError: If a value is not an int.
@@ -47,7 +48,7 @@ class RunLength:
 
     @property
     def total(self) -> int | None:
-        """Training batches of the whole fit, or `None` where unknown."""
+        """Training batches of the whole `fit` call, or `None` if unknown."""
         if self.steps_per_epoch is None:
             return None
         return self.steps_per_epoch * self.epochs

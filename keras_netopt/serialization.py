@@ -1,4 +1,4 @@
-"""One decorator that registers a class with Keras under the house's name."""
+"""Registers classes with Keras under the name of this package."""
 
 from typing import TypeVar
 

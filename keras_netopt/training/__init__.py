@@ -1,4 +1,4 @@
-"""The only door to the internals of Keras' trainers and optimizers."""
+"""Access to the internals of Keras' trainers and optimizers."""
 
 from keras_netopt.training.backend import (
     reset_compiled_functions,

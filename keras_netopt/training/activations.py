@@ -1,4 +1,4 @@
-"""What reaches each layer while a model runs."""
+"""Captures the inputs of layers while a model runs."""
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -19,13 +19,13 @@ def capture_inputs(
     batches: Iterable[Any],
     observe: Observe,
 ) -> None:
-    """Runs a model and shows the input of every call of some layers.
+    """Runs a model and passes the inputs of selected layers to a function.
 
     The model runs eagerly in inference mode. It works for layers at any
-    depth: nested and subclassed models, wrappers (one call a time step), the
+    depth: nested and subclassed models, wrappers (one call per time step), the
     projections inside attention. Calls that a backend traces instead of
-    running (the cell of a recurrent layer) have no values and are not shown.
-    The model is left as it was, also when `observe` raises.
+    running (the cell of a recurrent layer) have no values and are skipped.
+    The model does not change, also if `observe` raises.
 
     Example:
 
@@ -43,13 +43,13 @@ def capture_inputs(
 
     Args:
         model: A built model.
-        layers: Layers inside it.
+        layers: Layers of the model.
         batches: Inputs of the model, one batch each.
         observe: Called as `observe(layer, inputs)` with the first argument
             of the layer's call, as an array.
 
     Raises:
-        ValueError: If the call of a layer is overridden already.
+        ValueError: If `call` of a layer is already overridden.
     """
     with ExitStack() as undo:
         for layer in dict.fromkeys(layers):
@@ -57,7 +57,7 @@ def capture_inputs(
                 override_method(layer, "call", _observed(layer, observe))
             )
         for batch in batches:
-            # The scope catches what the forward pass assigns.
+            # The scope holds the values that the forward pass assigns.
             with keras.StatelessScope():
                 model(batch, training=False)
 
@@ -75,7 +75,7 @@ def _observed(layer: keras.Layer, observe: Observe) -> Callable[..., Any]:
 
 
 def _has_value(inputs: Any) -> bool:
-    """Whether a layer's input is one tensor with numbers in it."""
+    """Returns whether a layer's input is one tensor with known values."""
     if not ops.is_tensor(inputs):
         return False
     backend = keras.backend.backend()

@@ -1,4 +1,4 @@
-"""What differs between the backends while `fit` runs.
+"""Differences between the backends while `fit` runs.
 
 Private names of Keras 3.15: `jax_state_sync` (renamed `_backend_state_sync`
 later), `_jax_state`, `_jax_state_synced`, the cached step functions,
@@ -13,8 +13,9 @@ import keras
 def sync_variables(model: keras.Model) -> None:
     """Makes the variables of a model readable and writable inside `fit`.
 
-    JAX keeps the training state apart while an epoch runs; reading a variable
-    then fails and assigning one is lost. Other backends need nothing.
+    During an epoch the JAX trainer holds the training state outside the
+    variables: reading a variable fails and an assignment is lost. On other
+    backends this function does nothing.
 
     Args:
         model: The model being trained.
@@ -30,11 +31,10 @@ def sync_variables(model: keras.Model) -> None:
 
 
 def commit_variables(model: keras.Model) -> None:
-    """Keeps what was assigned inside `fit`, also after an epoch's last batch.
+    """Makes assignments inside `fit` permanent, also after the last batch.
 
-    Where the length of the data is unknown, the JAX trainer takes the state
-    up for one more step, finds no more data, and puts back the state that it
-    held before the assignment.
+    If the length of the data is unknown, the JAX trainer starts one more step,
+    finds no data, and restores the state from before the assignment.
 
     Args:
         model: The model being trained, after `sync_variables` and the
@@ -45,7 +45,7 @@ def commit_variables(model: keras.Model) -> None:
     if keras.backend.backend() != "jax" or not state:
         return
     if not any_model._jax_state_synced:
-        return  # The state held is the current one.
+        return  # The trainer holds the current state.
     held = {
         "trainable_variables": any_model.trainable_variables,
         "non_trainable_variables": any_model.non_trainable_variables,
@@ -59,15 +59,15 @@ def commit_variables(model: keras.Model) -> None:
 def reset_compiled_functions(
     model: keras.Model, *, inference: bool = True
 ) -> None:
-    """Makes the next training step compile anew.
+    """Makes Keras compile the training step again.
 
-    `fit` reads the step function at every step, so the new one acts from the
-    next batch on.
+    `fit` reads the step function at every step, so the new one is used from
+    the next batch on.
 
     Args:
         model: A compiled model.
-        inference: Whether `evaluate` and `predict` compile anew too, as they
-            must after a change of graph or shapes. Defaults to `True`.
+        inference: Whether `evaluate` and `predict` are compiled again too,
+            which a change of graph or shapes requires. Defaults to `True`.
     """
     if keras.backend.backend() == "torch":
         _collect_parameters(model)
@@ -80,10 +80,7 @@ def reset_compiled_functions(
 
 
 def _collect_parameters(layer: Any) -> None:
-    """Makes torch see the parameters that the layers hold now.
-
-    Each layer has a list of its own, made when it was built.
-    """
+    """Updates the lists of torch parameters that layers made when built."""
     for child in layer._layers:
         _collect_parameters(child)
     if layer.built and hasattr(layer, "_torch_params"):

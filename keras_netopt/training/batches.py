@@ -14,7 +14,7 @@ Batch = tuple[Any, Any, Any]
 def iterate_batches(
     data: Any, *, batch_size: int = BATCH_SIZE, samples: int | None = None
 ) -> Iterator[Batch]:
-    """Yields `(x, y, sample_weight)` batches from what `fit` would accept.
+    """Yields `(x, y, sample_weight)` batches of any data that `fit` accepts.
 
     Example:
 
@@ -35,8 +35,8 @@ def iterate_batches(
         Batches; `y` and `sample_weight` may be `None`.
 
     Raises:
-        TypeError: If `data` is of another kind.
-        ValueError: If it holds no sample.
+        TypeError: If `data` has another type.
+        ValueError: If `data` holds no sample.
     """
     if isinstance(data, tuple | dict) or hasattr(data, "shape"):
         found = _from_arrays(data, batch_size, samples)
@@ -57,26 +57,26 @@ def _from_arrays(
     data: Any, batch_size: int, samples: int | None
 ) -> Iterator[Batch]:
     parts = keras.tree.map_structure(_to_numpy, _unpack(data))
-    count = _length(parts)
+    count = _count_samples(parts)
     chosen = np.arange(count)
     if samples is not None and samples < count:
         chosen = np.linspace(0, count - 1, samples).astype(int)
     for start in range(0, len(chosen), batch_size):
         rows = chosen[start : start + batch_size]
-        yield keras.tree.map_structure(_take(rows), parts)
+        yield keras.tree.map_structure(_select_rows(rows), parts)
 
 
 def _from_batches(data: Any, samples: int | None) -> Iterator[Batch]:
     seen = 0
-    for item in _iterate(data):
+    for item in _iterate_items(data):
         batch = keras.tree.map_structure(_to_numpy, _unpack(item))
         yield batch
-        seen += _length(batch)
+        seen += _count_samples(batch)
         if samples is not None and seen >= samples:
             return
 
 
-def _iterate(data: Any) -> Iterator[Any]:
+def _iterate_items(data: Any) -> Iterator[Any]:
     if isinstance(data, keras.utils.PyDataset):
         return (data[i] for i in range(len(data)))
     is_pair = isinstance(data, list) and any(hasattr(p, "shape") for p in data)
@@ -103,11 +103,11 @@ def _to_numpy(value: Any) -> Any:
     return np.asarray(value)
 
 
-def _take(rows: np.ndarray) -> Any:
+def _select_rows(rows: np.ndarray) -> Any:
     return lambda array: None if array is None else array[rows]
 
 
-def _length(parts: Any) -> int:
+def _count_samples(parts: Any) -> int:
     lengths = {
         len(array) for array in keras.tree.flatten(parts) if array is not None
     }

@@ -1,4 +1,4 @@
-"""Calls a layer only in the steps that need it, inside the compiled step.
+"""Calls a layer on a condition, inside a compiled training step.
 
 Private Keras names used here (tested on Keras 3.15): `AutocastScope` and
 `Layer._loss_ids`.
@@ -22,13 +22,12 @@ def call_if(
     *,
     keeps_state: bool = True,
 ) -> tuple[Any, Any]:
-    """Returns `finish(layer(inputs))` where a boolean holds, else `inputs`.
+    """Returns `finish(layer(inputs))` if a boolean is true, else `inputs`.
 
-    A real branch: the layer does not run where the boolean is false. What it
-    writes while it runs (moving statistics, seeds) and the losses that it adds
-    go through the branch as values, for a JAX trace may not leave it in any
-    other way. Where the layer does not run its weights get gradients of zero,
-    on every backend.
+    The layer does not run if the boolean is false (`ops.cond`). Variables that
+    it writes (moving statistics, seeds) and losses that it adds leave the
+    branch as values, as JAX requires. If the layer does not run, its weights
+    have gradients of zero on every backend.
 
     Example:
 
@@ -46,19 +45,19 @@ def call_if(
 
     Args:
         predicate: A boolean scalar tensor.
-        layer: A built layer, or a model.
-        inputs: Its only input, a tensor.
-        finish: Makes of the layer's output a tensor of the shape and dtype of
+        layer: A built layer or model.
+        inputs: The only input of the layer, a tensor.
+        finish: Maps the layer's output to a tensor of the shape and dtype of
             `inputs`.
-        keeps_state: Whether what the layer writes is kept. `False` in
-            inference: an exported graph should not write at all. Defaults to
-            `True`.
+        keeps_state: Whether variables that the layer writes are assigned.
+            `False` in inference: an exported graph should not write
+            variables. Defaults to `True`.
 
     Returns:
         The tensor, and the sum of the losses that the layer added in this
-        call, or `None` where it adds none.
+        call, or `None` if it adds none.
     """
-    # Moving statistics in half precision would not move.
+    # Small updates of moving statistics vanish in half precision.
     with AutocastScope(None):
         trained = [v.value for v in layer.trainable_variables]
         state = [v.value for v in layer.non_trainable_variables]
@@ -72,13 +71,17 @@ def call_if(
         with keras.StatelessScope(mapping, collect_losses=True) as scope:
             outputs = finish(layer(inputs))
         has_losses = bool(scope.losses)
-        _forget(layer, {id(loss) for loss in scope.losses})
+        _discard_losses(layer, {id(loss) for loss in scope.losses})
         after = map(scope.get_current_value, written)
-        return outputs, _total(scope.losses), *after
+        return outputs, _sum_losses(scope.losses), *after
 
     def skip() -> tuple[Any, ...]:
         unchanged = state if keeps_state else []
-        return _anchored(inputs, trained), _total(()), *unchanged
+        return (
+            _with_zero_gradients(inputs, trained),
+            _sum_losses(()),
+            *unchanged,
+        )
 
     outputs, loss, *after = ops.cond(predicate, run, skip)
     for variable, value in zip(written, after, strict=True):
@@ -87,10 +90,10 @@ def call_if(
 
 
 def make_stateless(layer: keras.Layer) -> Callable[[Any], Any]:
-    """Returns a function that calls a layer and leaves no trace.
+    """Returns a function that calls a layer without side effects.
 
-    For the inside of loops, out of which JAX lets nothing but values: what
-    the layer writes and the losses that it adds are dropped.
+    Use it inside `ops.while_loop` and `ops.scan`: variables that the layer
+    writes and losses that it adds are dropped.
 
     Example:
 
@@ -102,7 +105,7 @@ def make_stateless(layer: keras.Layer) -> Callable[[Any], Any]:
     (True, [])
 
     Args:
-        layer: A built layer, or a model.
+        layer: A built layer or model.
 
     Returns:
         A function of the layer's only input.
@@ -117,43 +120,43 @@ def make_stateless(layer: keras.Layer) -> Callable[[Any], Any]:
     return call
 
 
-def _total(losses: Any) -> Any:
+def _sum_losses(losses: Any) -> Any:
     total = ops.zeros((), "float32")
     for loss in losses:
         total = total + ops.cast(loss, "float32")
     return total
 
 
-def _forget(layer: keras.Layer, losses: set[int]) -> None:
-    """Keras knows losses by `id`, which a later one may have again."""
+def _discard_losses(layer: keras.Layer, losses: set[int]) -> None:
+    """Removes losses by `id`, which Python can give to a later object."""
     for inner in walk_layers(layer):
         inner._loss_ids.difference_update(losses)
 
 
-def _anchored(inputs: Any, weights: list[Any]) -> Any:
-    """Ties weights to a graph that the layer is not part of.
+def _with_zero_gradients(inputs: Any, weights: list[Any]) -> Any:
+    """Gives weights gradients of zero in a graph without the layer.
 
-    torch and eager TensorFlow run the one branch that is taken. Weights of
-    the other one had no gradient at all, of which Keras warns in every step,
-    and momentum would stand still where it moves elsewhere.
+    torch and eager TensorFlow run one branch only. Weights of the other branch
+    would have no gradient: Keras would warn at every step, and momentum would
+    not decay as it does on other backends.
     """
     backend = keras.backend.backend()
     if not weights:
         return inputs
     if backend == "torch":
-        return _anchored_on_torch(inputs, weights)
+        return _with_zero_gradients_torch(inputs, weights)
     if backend == "tensorflow":
-        return _anchored_on_tensorflow(inputs, weights)
+        return _with_zero_gradients_tensorflow(inputs, weights)
     return inputs
 
 
-def _anchored_on_torch(inputs: Any, weights: list[Any]) -> Any:
+def _with_zero_gradients_torch(inputs: Any, weights: list[Any]) -> Any:
     import torch
 
     class ZeroGradients(torch.autograd.Function):
         @staticmethod
-        def forward(context: Any, tensor: Any, *anchored: Any) -> Any:
-            context.save_for_backward(*anchored)
+        def forward(context: Any, tensor: Any, *unused: Any) -> Any:
+            context.save_for_backward(*unused)
             return tensor.view_as(tensor)
 
         @staticmethod
@@ -163,16 +166,16 @@ def _anchored_on_torch(inputs: Any, weights: list[Any]) -> Any:
     return ZeroGradients.apply(inputs, *weights)
 
 
-def _anchored_on_tensorflow(inputs: Any, weights: list[Any]) -> Any:
+def _with_zero_gradients_tensorflow(inputs: Any, weights: list[Any]) -> Any:
     import tensorflow as tf
 
     if not tf.executing_eagerly():
         return inputs
 
     @tf.custom_gradient
-    def anchor(tensor: Any, *anchored: Any) -> Any:
+    def anchor(tensor: Any, *unused: Any) -> Any:
         def backward(gradient: Any) -> Any:
-            return gradient, *map(tf.zeros_like, anchored)
+            return gradient, *map(tf.zeros_like, unused)
 
         return tf.identity(tensor), backward
 

@@ -1,8 +1,8 @@
 """Arrays of ours that travels with the model's weights file.
 
-Keras' own BackupAndRestore, `save_weights` and `.keras` files walk the
-attributes of a model; one attribute of ours is enough to be found. A plain
-model ignores our group in a file, and a file without it loads as empty.
+Keras saves the attributes of a model in `save_weights`, `.keras` files and
+`BackupAndRestore`; this module adds one attribute. A model without it ignores
+the group in the file, and a file without the group loads no state.
 Private names of Keras 3.15: `KerasSaveable`, `_obj_type`.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 
 from keras_netopt.training import randomness
 
-# `keras.layers.Layer` is the public way to the base class that the saving
-# code looks for; it is the last one in the order of resolution but `object`.
+# The base class that Keras' saving code requires, found by the public
+# `keras.layers.Layer`.
 _KerasSaveable: Any = next(
     base
     for base in keras.layers.Layer.__mro__
@@ -34,22 +34,22 @@ Arrays = dict[str, np.ndarray]
 
 
 class Stateful(Protocol):
-    """What the carrier can hold."""
+    """An object whose state is saved."""
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
-        """Returns JSON-safe facts and arrays."""
+        """Returns JSON-safe values and arrays."""
         ...
 
 
 class CheckpointState(_KerasSaveable):
-    """The one attribute that the house adds to a model.
+    """The attribute that this package adds to a model.
 
-    It holds states by name (the mask store, one for each callback), saves
-    them with the weights, and keeps what a file brought until its owner asks.
-    `loads` counts the files that brought anything.
+    It holds stateful objects by name (the mask store, each callback), saves
+    their state with the weights, and holds loaded states until their owners
+    take them. `loads` counts the files that held such states.
 
     Args:
-        model: The model that carries it.
+        model: The model that it belongs to.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -61,7 +61,7 @@ class CheckpointState(_KerasSaveable):
 
     @classmethod
     def of(cls, model: keras.Model) -> "CheckpointState":
-        """Returns the model's carrier and creates it where missing."""
+        """Returns the checkpoint state of a model; creates it if missing."""
         found = cls.find(model)
         if found is None:
             found = cls(model)
@@ -70,12 +70,12 @@ class CheckpointState(_KerasSaveable):
 
     @classmethod
     def find(cls, model: keras.Model) -> "CheckpointState | None":
-        """Returns the model's carrier or `None`."""
+        """Returns the checkpoint state of a model or `None`."""
         found = vars(model).get(_ATTRIBUTE)
         return found if isinstance(found, cls) else None
 
     def remove(self) -> None:
-        """Takes the carrier off its model."""
+        """Removes the checkpoint state from its model."""
         model = self._model()
         if model is not None and vars(model).get(_ATTRIBUTE) is self:
             object.__delattr__(model, _ATTRIBUTE)
@@ -122,7 +122,7 @@ class CheckpointState(_KerasSaveable):
                 randomness.restore_random_state(model, repeated[1])
 
     def read(self, path: str | os.PathLike[str]) -> None:
-        """Reads our group of a saved file, and nothing else of it.
+        """Reads the group of this package from a saved file, no weights.
 
         Args:
             path: A `.keras` or `.weights.h5` file.
@@ -147,7 +147,7 @@ class CheckpointState(_KerasSaveable):
         return "Loss"
 
     def save_own_variables(self, store: Any) -> None:
-        """Writes every entry; called by Keras."""
+        """Writes every state; called by Keras."""
         if not self.states:
             return
         model = self._model()
@@ -163,7 +163,7 @@ class CheckpointState(_KerasSaveable):
         store[_META] = np.frombuffer(text, dtype="uint8")
 
     def load_own_variables(self, store: Any) -> None:
-        """Keeps what a file brings until it is asked for; called by Keras."""
+        """Holds loaded states until their owners take them; called by Keras."""
         if _META not in store.keys():
             return
         self.loads += 1

@@ -1,4 +1,4 @@
-"""Keeps masked weights at zero inside the compiled step."""
+"""Constraint that sets masked weights to zero inside the compiled step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +9,13 @@ from keras import ops
 class MaskConstraint:
     """Applies the user's own constraint, then a mask.
 
-    It is set on the variable, not in the layer's config, so a saved model
-    holds no object of ours.
+    It is set on the variable and not in the layer's config, so a saved model
+    does not reference this class.
 
     Args:
-        mask: Boolean Variable of the weight's shape; it must be tracked by the
-            optimizer, or JAX bakes its first value into the compiled step.
-        inner: The constraint that the variable had before, or `None`.
+        mask: Boolean variable of the weight's shape. The optimizer must track
+            it, otherwise JAX compiles its first value as a constant.
+        inner: The previous constraint of the variable, or `None`.
     """
 
     def __init__(
@@ -32,13 +32,13 @@ class MaskConstraint:
 
 
 def apply_mask(mask: Any, tensor: Any) -> Any:
-    """Zeroes a tensor where the mask is false.
+    """Sets a tensor to zero where the mask is false.
 
-    `where` and not a product: no -0.0, and neither NaN nor infinity survives
-    in a masked place.
+    Uses `where`: a product would give -0.0 and would keep NaN and infinity at
+    masked positions.
 
     Args:
-        mask: Boolean Variable or tensor.
+        mask: Boolean variable or tensor.
         tensor: Tensor of the same shape.
 
     Returns:

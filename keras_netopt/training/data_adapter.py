@@ -1,8 +1,8 @@
-"""Hands planned batches to Keras' trainers, on every backend.
+"""Passes planned batches to Keras' trainers, on every backend.
 
-Keras takes an adapter as `x` as it is: neither its `shuffle=True` nor its
-threads come between the plan and the step, and the signature that TensorFlow
-needs is stated here and not guessed from two batches.
+Keras uses a `DataAdapter` given as `x` without changes: `shuffle=True` and
+Keras' threads have no effect, and the signature that TensorFlow needs is given
+explicitly instead of derived from two batches.
 Private names of Keras 3.15.1: `DataAdapter` (accepted by `fit` in
 keras/src/trainers/data_adapters/__init__.py, line 34),
 `data_adapter_utils.get_torch_dataloader` (line 282).
@@ -21,7 +21,7 @@ from keras.src.trainers.data_adapters.data_adapter_utils import (
     get_torch_dataloader,
 )
 
-AHEAD = 4  # Rows that threads may have ready.
+AHEAD = 4  # Batches that threads read in advance.
 PREFETCH = 2
 
 Row = Callable[[], Any]
@@ -29,16 +29,16 @@ Row = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Gathering:
-    """A pass told as numbers, for TensorFlow to put batches together itself.
+    """The sample ids of all batches, from which TensorFlow gathers batches.
 
-    A Python function for each batch costs it more than the batch does.
+    Calling a Python function per batch takes longer than the batch itself.
 
     Args:
         arrays: All samples, in the structure of a batch without weights.
-        table: Called at the start of every pass; returns the ids of each
+        table: Called at the start of every epoch; returns the ids of each
             batch, `(steps, batch)`, and their weights, `(steps, batch, ...)`.
-        weight_shape: Shape of the weights of one sample; a compiled step
-            tells a table beside the weights by it.
+        weight_shape: Shape of the weights of one sample; `(2,)` if a value
+            per sample is passed beside the weight.
     """
 
     arrays: Any
@@ -47,19 +47,19 @@ class Gathering:
 
 
 class PlannedAdapter(DataAdapter):
-    """Serves the batches of a function, in order, to `model.fit`.
+    """Passes batches that functions read, in order, to `model.fit`.
 
     Args:
-        rows: Called at the start of every pass; returns one function for each
-            batch of it, which reads the batch.
+        rows: Called at the start of every epoch; returns one function per
+            batch that reads the batch.
         signature: Returns a `keras.InputSpec` with shape and dtype for each
-            array of a batch, in its structure; asked for under TensorFlow
-            only.
-        steps: Batches of a pass, the same in every pass.
-        workers: Threads that read batches ahead; 0 and 1 read in line.
-        gathering: The same batches told as numbers, where all samples are
-            arrays; TensorFlow then needs neither rows nor threads. Defaults
-            to `None`.
+            array of a batch, in its structure; called under TensorFlow only.
+        steps: Batches per epoch, the same in every epoch.
+        workers: Threads that read batches in advance; with 0 and 1 the
+            training thread reads.
+        gathering: The same batches as sample ids, if all samples are arrays;
+            TensorFlow then uses neither `rows` nor threads. Defaults to
+            `None`.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class PlannedAdapter(DataAdapter):
         return self._read_ahead(rows)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "PlannedAdapter":
-        """Tuners copy what they are given; the data stay one."""
+        """Returns the same object: tuners copy arguments, data are shared."""
         return self
 
     def get_numpy_iterator(self) -> Iterator[Any]:
@@ -114,26 +114,26 @@ class PlannedAdapter(DataAdapter):
 
     @property
     def num_batches(self) -> int:
-        """Asked for by Keras."""
+        """Read by Keras."""
         return self._steps
 
     @property
     def batch_size(self) -> None:
-        """Asked for by Keras."""
+        """Read by Keras."""
         return None
 
     @property
     def has_partial_batch(self) -> None:
-        """Asked for by Keras."""
+        """Read by Keras."""
         return None
 
     @property
     def partial_batch_size(self) -> None:
-        """Asked for by Keras."""
+        """Read by Keras."""
         return None
 
     def _read_ahead(self, rows: list[Row]) -> Iterator[Any]:
-        """In order, whoever is done first; a pass left early ends them."""
+        """Yields batches in order; ends the threads when iteration stops."""
         with ThreadPoolExecutor(self._workers) as pool:
             ready: collections.deque[Future[Any]] = collections.deque()
             try:
@@ -149,7 +149,7 @@ class PlannedAdapter(DataAdapter):
 
 
 def _gathered(gathering: Gathering) -> Any:
-    """A data set that asks Python once a pass."""
+    """Returns a dataset that calls Python once per epoch."""
     import tensorflow as tf
 
     with tf.device("cpu"):

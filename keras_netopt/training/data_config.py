@@ -1,4 +1,4 @@
-"""Says in a config which data a piece had, without holding the data."""
+"""Describes data in a config by shape, dtype and checksum."""
 
 import zlib
 from typing import Any
@@ -19,12 +19,12 @@ def describe_data(value: Any) -> Any:
     True
 
     Args:
-        value: An array, a tensor, a list, tuple or dict of those, a data set,
+        value: An array, a tensor, a list, tuple or dict of those, a dataset,
             a callable, or `None`.
 
     Returns:
-        Shape, dtype and checksum of arrays in the same structure, names of
-        functions and of the classes of everything else.
+        Shape, dtype and checksum of arrays in the same structure; the
+        qualified name of a function; the class name of another object.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value

@@ -1,4 +1,4 @@
-"""Several edits of a model's shapes or graph, one refresh."""
+"""Groups edits of a model's shapes or graph into one recompilation."""
 
 import contextlib
 from collections.abc import Iterator
@@ -26,25 +26,25 @@ class EditRecord:
 
 @contextlib.contextmanager
 def editing(model: keras.Model) -> Iterator[EditRecord]:
-    """Lets a model be changed, also inside a running `fit`.
+    """Opens a context in which a model may be edited, also inside `fit`.
 
-    The variables can be read and written inside, and what was compiled is
-    dropped once at the end, however many edits were made. Contexts of the
-    same model may be nested and then share one record. What the model carries
-    is told by `before_edit(model)` and `after_edit(model)` where it has them.
+    Variables can be read and written inside. At the end the compiled functions
+    are reset once, for all edits. Contexts of the same model may be nested and
+    then share one record. Callbacks with `before_edit(model)` or
+    `after_edit(model)` are called before the first and after the last edit.
 
     Args:
         model: The model that is edited.
 
     Returns:
-        A context manager that gives the record of the changes.
+        A context manager that returns the record of the changes.
     """
     open_record = vars(model).get(_ATTRIBUTE)
     if open_record is not None:
         yield open_record
         return
     sync_variables(model)
-    _tell(model, "before_edit")
+    _call_hook(model, "before_edit")
     record = EditRecord()
     object.__setattr__(model, _ATTRIBUTE, record)
     is_whole = False
@@ -54,18 +54,16 @@ def editing(model: keras.Model) -> Iterator[EditRecord]:
     finally:
         object.__delattr__(model, _ATTRIBUTE)
         if record.changes or not is_whole:
-            # An edit that was taken back has made new variables too.
+            # An edit that was undone has created new variables too.
             commit_variables(model)
             reset_compiled_functions(model)
         if record.changes:
-            _tell(model, "after_edit")
+            _call_hook(model, "after_edit")
 
 
-def _tell(model: keras.Model, event: str) -> None:
-    checkpoint_state = CheckpointState.find(model)
-    for entry in (
-        list(checkpoint_state.states.values()) if checkpoint_state else ()
-    ):
-        hook = getattr(entry, event, None)
+def _call_hook(model: keras.Model, event: str) -> None:
+    state = CheckpointState.find(model)
+    for stateful in list(state.states.values()) if state else ():
+        hook = getattr(stateful, event, None)
         if hook is not None:
             hook(model)

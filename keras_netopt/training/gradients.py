@@ -1,4 +1,4 @@
-"""Gradients of a compiled model's loss, the same way on every backend."""
+"""Gradients of a compiled model's loss, on every backend."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,9 +20,9 @@ def compute_gradients(
 ) -> list[np.ndarray]:
     """Computes the gradient of the compiled loss on one batch.
 
-    The loss is that of `fit`, regularization included, but in inference mode:
-    no dropout, batch statistics as learned. Nothing of the model changes:
-    weights, metrics, moving averages and random seeds stay as they are.
+    The loss is that of `fit`, regularization included, in inference mode: no
+    dropout, moving statistics in batch normalization. Weights, metrics, moving
+    statistics and random seeds do not change.
 
     Example:
 
@@ -45,7 +45,7 @@ def compute_gradients(
         variables: Trainable variables of the model. Defaults to `None`: all.
 
     Returns:
-        One array a variable, zeros where the loss does not depend on it.
+        One array per variable, zeros if the loss does not depend on it.
 
     Raises:
         ValueError: If the model is not compiled or not built.
@@ -83,7 +83,7 @@ def _to_tensors(part: Any) -> Any:
 
 
 def _to_tensor(value: Any) -> Any:
-    """Converts as `fit` does: floats of numpy become the default float."""
+    """Converts as `fit` does: NumPy floats get the default float dtype."""
     if value is None or keras.ops.is_tensor(value):
         return value
     array = np.asarray(value)
@@ -94,7 +94,7 @@ def _to_tensor(value: Any) -> Any:
 
 def _build_loss(model: Any, batch: list[Any]) -> None:
     # Private names, tested on Keras 3.15: the compiled loss creates its state
-    # when it first sees data, which it must not do inside a StatelessScope.
+    # at its first call, which must not happen inside a StatelessScope.
     compiled = model._compile_loss
     if compiled is not None and not compiled.built:
         model._symbolic_build(data_batch=tuple(batch))
@@ -103,9 +103,9 @@ def _build_loss(model: Any, batch: list[Any]) -> None:
 def _stateless_loss(
     model: keras.Model, variables: list[keras.Variable], batch: list[Any]
 ) -> Loss:
-    """Returns the loss as a function of the variables' values alone.
+    """Returns the loss as a function of the values of the variables.
 
-    Whatever the forward pass assigns lands in the scope and is dropped.
+    Assignments of the forward pass stay in the scope and are dropped.
     """
     x, y, sample_weight = batch
     # Regularizers read every trainable variable from the scope.
@@ -127,7 +127,7 @@ def _tensorflow(loss: Loss, values: list[Any]) -> list[Any]:
         tape.watch(values)
         result = loss(values)
     found = tape.gradient(result, values)
-    # Lookups give sparse gradients.
+    # Embedding layers have sparse gradients.
     return [g if g is None else tf.convert_to_tensor(g) for g in found]
 
 

@@ -1,4 +1,4 @@
-"""What a model computes: every call of every layer and op, in order.
+"""Lists every call of a layer or op in a model, in order of execution.
 
 Private Keras names used here (tested on Keras 3.15): `Functional` with
 `_run_through_graph` and `_standardize_inputs`, `Sequential._functional`.
@@ -12,12 +12,12 @@ import keras
 from keras.src.models.functional import Functional
 
 from keras_netopt.training.symbolic import (
-    as_spec,
     fix_batch_axis,
     input_specs,
     is_static,
     preserve_layer_history,
     record_layer_calls,
+    to_keras_tensor,
     trace_operation,
 )
 
@@ -39,17 +39,17 @@ class GraphNode:
 
     Args:
         operation: The layer or op that is called.
-        args: Positional arguments; `keras.KerasTensor` in place of tensors.
+        args: Positional arguments, with `keras.KerasTensor` for tensors.
         kwargs: Keyword arguments, likewise.
         outputs: The flat outputs.
-        owners: The models and layers that were entered to reach this call,
-            outermost first; `owners[0]` is the model itself.
-        repeat: How often this call runs for one call of its owner (the
-            steps of a recurrent cell), or `None` for a free time axis.
-        untraced: `None`, or why the operation's own work could not be seen.
-            The layers that it calls are then nodes of their own.
-        entered: Whether the calls inside this one are listed before it, so
-            that its own work is theirs.
+        owners: The models and layers around this call, outermost first;
+            `owners[0]` is the model itself.
+        repeat: Number of runs per call of its owner (the time steps of a
+            recurrent cell), or `None` for a time axis of unknown length.
+        untraced: `None`, or the reason why the ops of this operation could
+            not be traced. The layers that it calls are nodes as well.
+        entered: Whether the calls inside this one are listed before it and
+            account for its work.
     """
 
     operation: keras.Operation
@@ -63,7 +63,7 @@ class GraphNode:
 
     @property
     def path(self) -> str:
-        """The names of the entered owners below the model, then its own."""
+        """The names of the owners below the model, then its own name."""
         names = [owner.name for owner in self.owners[1:]]
         return "/".join([*names, self.operation.name])
 
@@ -85,7 +85,7 @@ class GraphNode:
 
 
 def is_container(operation: keras.Operation) -> bool:
-    """Tells whether an operation is a model or a layer around layers.
+    """Returns whether an operation is a model.
 
     Example:
 
@@ -97,13 +97,13 @@ def is_container(operation: keras.Operation) -> bool:
         operation: A layer or a `keras.ops` operation.
 
     Returns:
-        `True` for `keras.Model` and the wrappers whose call is a model's.
+        `True` for `keras.Model` and its subclasses.
     """
     return isinstance(operation, keras.Model)
 
 
 def is_graph_model(operation: keras.Operation) -> bool:
-    """Tells whether a model is a graph of nodes: Functional or Sequential.
+    """Returns whether a model is Functional or Sequential.
 
     Example:
 
@@ -115,7 +115,7 @@ def is_graph_model(operation: keras.Operation) -> bool:
         operation: A model, or any layer or op.
 
     Returns:
-        `False` too for a model class with a `call` of its own.
+        `False` for a model class that overrides `call`.
     """
     calls = (keras.Sequential.call, Functional.call)
     return getattr(type(operation), "call", None) in calls
@@ -128,14 +128,14 @@ def graph_nodes(
     enter: Enter = is_container,
     containers: bool = False,
 ) -> tuple[GraphNode, ...]:
-    """Lists every call that one forward pass of a model makes.
+    """Lists every call of one forward pass of a model.
 
-    A shared layer is listed once per call, the inside of a nested model once
-    per call of that model with the shapes of that call. A free batch axis
-    counts as 1. Subclassed models are followed by calling them on symbolic
-    tensors; weights, losses, seeds and layer histories stay as they are.
-    A layer whose `call` branches or loops says by `netopt_inner_calls(inputs)`
-    which layers it calls on what, each once.
+    A shared layer is listed once per call; the layers of a nested model once
+    per call of that model, with the shapes of that call. A batch axis of
+    unknown size counts as 1. Subclassed models are called on symbolic tensors;
+    weights, losses, seeds and layer histories do not change. A layer whose
+    `call` branches or loops lists its inner calls with
+    `netopt_inner_calls(inputs)`: pairs of a layer and its input, each once.
 
     Example:
 
@@ -148,16 +148,16 @@ def graph_nodes(
 
     Args:
         model: A built Keras model: Functional, Sequential or subclassed.
-        input_shape: The shape to assume for the input, batch axis included,
-            e.g. `(None, 224, 224, 3)`; a structure of shapes for a model
-            with several inputs. Defaults to `None`, the model's own.
-        enter: Says of an operation whether its inside is listed in its
-            place. Defaults to `is_container`, which enters models.
-        containers: Whether the entered operations, the model last of all,
-            are listed too, each after its inside. Defaults to `False`.
+        input_shape: Shape of the input, batch axis included, for example
+            `(None, 224, 224, 3)`; a structure of shapes for a model with
+            several inputs. Defaults to `None`: the model's own.
+        enter: `callable(operation) -> bool`: whether the calls inside it are
+            listed instead of it. Defaults to `is_container`.
+        containers: Whether entered operations are listed too, each after
+            the calls inside it. Defaults to `False`.
 
     Returns:
-        One `GraphNode` a call, in the order of execution.
+        One `GraphNode` per call, in the order of execution.
 
     Raises:
         TypeError: If `model` is not a `keras.Model`.
@@ -169,7 +169,9 @@ def graph_nodes(
         outputs = walker.enter_operation(
             model, tuple(specs), {}, _Scope((model,))
         )
-        walker.note(model, tuple(specs), {}, outputs, _Scope(()), entered=True)
+        walker.add_node(
+            model, tuple(specs), {}, outputs, _Scope(()), entered=True
+        )
     return tuple(
         node for node in walker.nodes if containers or not node.entered
     )
@@ -179,19 +181,19 @@ def _output_spec(
     operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     if type(operation).__name__ == "DotProductAttention":
-        # Keras 3.15 answers with the width of the query, not of the value.
+        # Keras 3.15 returns the width of the query instead of the value.
         query, _, value = args[:3]
         shape = (*query.shape[:-1], value.shape[-1])
         return keras.KerasTensor(shape, dtype=query.dtype)
     outputs = operation.compute_output_spec(*args, **kwargs)
     if is_static((args, kwargs)) and not is_static(outputs):
-        # EinsumDense answers with its configured, partly free shape.
+        # EinsumDense returns its configured, partly unknown shape.
         return keras.Operation.compute_output_spec(operation, *args, **kwargs)
     return outputs
 
 
 def _special_kind(operation: Any) -> str | None:
-    """The core layer whose `call` this is, where tracing would not do."""
+    """Returns the Keras layer whose `call` this is, if tracing cannot work."""
     for name in ("Bidirectional", "TimeDistributed", "SpectralNormalization"):
         if type(operation).call is getattr(keras.layers, name).call:
             return name
@@ -215,7 +217,7 @@ class _Scope:
 
 @dataclass
 class _Walker:
-    """Runs a model on shapes and writes down each call that is not entered."""
+    """Runs a model on symbolic tensors and lists its calls."""
 
     enter: Enter
     nodes: list[GraphNode] = field(default_factory=list)
@@ -227,17 +229,17 @@ class _Walker:
         kwargs: dict[str, Any],
         scope: _Scope,
     ) -> Any:
-        """One call of `operation` inside the innermost owner of `scope`."""
+        """Calls `operation` inside the innermost owner of `scope`."""
         if self.enter(operation):
             inside = scope.inside(operation)
             outputs = self.enter_operation(operation, args, kwargs, inside)
-            self.note(operation, args, kwargs, outputs, scope, entered=True)
+            self.add_node(operation, args, kwargs, outputs, scope, entered=True)
             return outputs
         outputs = _output_spec(operation, args, kwargs)
-        self.note(operation, args, kwargs, outputs, scope)
+        self.add_node(operation, args, kwargs, outputs, scope)
         return outputs
 
-    def note(
+    def add_node(
         self,
         operation: keras.Operation,
         args: tuple[Any, ...],
@@ -270,7 +272,7 @@ class _Walker:
         kwargs: dict[str, Any],
         scope: _Scope,
     ) -> Any:
-        """The inside of `operation`, which is the innermost owner."""
+        """Calls what is inside `operation`, the innermost owner."""
         args, kwargs = keras.tree.map_structure(fix_batch_axis, (args, kwargs))
         if type(operation).call is keras.Sequential.call:
             return self._sequential(operation, args, scope)
@@ -300,7 +302,9 @@ class _Walker:
     ) -> Any:
         outputs = model._run_through_graph(
             model._standardize_inputs(args[0]),
-            operation_fn=lambda operation: self._bound(operation, scope),
+            operation_fn=lambda operation: self._call_function(
+                operation, scope
+            ),
         )
         flat = keras.tree.flatten(outputs)
         return flat[0] if len(flat) == 1 else outputs
@@ -315,7 +319,7 @@ class _Walker:
             outputs = self.call(layer, (outputs,), {}, scope)
         return outputs
 
-    def _bound(
+    def _call_function(
         self, operation: keras.Operation, scope: _Scope
     ) -> Callable[..., Any]:
         return lambda *args, **kwargs: self.call(operation, args, kwargs, scope)
@@ -335,7 +339,7 @@ class _Walker:
         batch, steps, *rest = sequence.shape
         step = keras.KerasTensor((batch, *rest), dtype=sequence.dtype)
         states = keras.tree.map_structure(
-            as_spec, layer.get_initial_state(batch)
+            to_keras_tensor, layer.get_initial_state(batch)
         )
         if not isinstance(states, (list, tuple)):
             states = [states]
@@ -349,20 +353,20 @@ class _Walker:
         kwargs: dict[str, Any],
         scope: _Scope,
     ) -> Any:
-        """Calls on symbolic tensors and replays the ops that were recorded."""
+        """Traces `call` on symbolic tensors and repeats the recorded ops."""
         start = len(self.nodes)
         try:
             function, inputs = trace_operation(operation, args, kwargs)
             return function._run_through_graph(
-                inputs, operation_fn=lambda op: self._bound(op, scope)
+                inputs, operation_fn=lambda op: self._call_function(op, scope)
             )
-        # The code of a user's `call` may raise anything; what it raised is
-        # kept in the node that stands for it.
+        # The code of a user's `call` may raise any error; the node of the
+        # operation holds it as the reason.
         except Exception as error:
             del self.nodes[start:]
-            return self._spied(operation, args, kwargs, scope, error)
+            return self._recorded(operation, args, kwargs, scope, error)
 
-    def _spied(
+    def _recorded(
         self,
         operation: keras.Operation,
         args: tuple[Any, ...],
@@ -370,7 +374,7 @@ class _Walker:
         scope: _Scope,
         error: Exception,
     ) -> Any:
-        """Traces with the backend's tensors and notes the layers it calls."""
+        """Traces with tensors of the backend and records the layer calls."""
         first_line = str(error).strip().partition("\n")[0][:160]
         reason = f"{type(error).__name__}: {first_line}"
         outer = _Scope(scope.owners[:-1] or scope.owners, scope.repeat)
@@ -378,7 +382,7 @@ class _Walker:
             outputs = keras.Operation.compute_output_spec(
                 operation, *args, **kwargs
             )
-        self.note(operation, args, kwargs, outputs, outer, untraced=reason)
+        self.add_node(operation, args, kwargs, outputs, outer, untraced=reason)
         for layer, layer_args, layer_kwargs in calls:
             self.call(layer, layer_args, layer_kwargs, scope)
         return outputs

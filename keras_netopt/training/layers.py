@@ -1,4 +1,4 @@
-"""Walks every layer and every variable of a Keras model."""
+"""Iterates over all layers and variables of a Keras model."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ def walk_layers(model: keras.Layer) -> Iterator[keras.Layer]:
     The model comes first, then its layers in the order they were added, each
     followed by its own sublayers: nested and subclassed models, the layer
     inside a wrapper, the cells of a recurrent layer, the projections inside
-    an attention layer. A shared layer comes at its first place only.
+    an attention layer. A shared layer is yielded once, at its first position.
 
     Example:
 
@@ -64,7 +64,7 @@ def walk_paths(model: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
 
 
 def own_variables(layer: keras.Layer) -> list[keras.Variable]:
-    """Lists the weights that a layer holds itself, not those of sublayers.
+    """Lists the weights of a layer without those of its sublayers.
 
     A weight that is also held by a sublayer belongs to that sublayer.
 
@@ -89,13 +89,12 @@ def own_variables(layer: keras.Layer) -> list[keras.Variable]:
 
 
 def variable_keys(model: keras.Layer) -> dict[int, str]:
-    """Names every weight of a model with a key that no other weight has.
+    """Returns a unique key for every weight of a model.
 
-    The key is made of the names of the layers that lead to the weight and of
-    its own: "encoder/dense_1/kernel". Where that repeats, every one of them
-    gets `#0`, `#1`, ... in the order of `model.weights`. `variable.path` would
-    not do: it repeats across nested models, and it depends on how a model was
-    built, so that a clone or a reloaded copy has other paths.
+    The key holds the names of the layers around the weight and its own name:
+    "encoder/dense_1/kernel". Equal keys get the suffixes `#0`, `#1`, ... in
+    the order of `model.weights`. `variable.path` is no unique key: it repeats
+    across nested models, and a clone or a reloaded model has other paths.
 
     Example:
 

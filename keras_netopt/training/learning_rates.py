@@ -1,4 +1,4 @@
-"""The learning rate of an optimizer, where it is a number that can be set."""
+"""Finds the learning rate of an optimizer."""
 
 from typing import Any
 
@@ -21,16 +21,16 @@ def find_learning_rate_variable(optimizer: Any) -> keras.Variable | None:
         optimizer: The optimizer of a compiled model, wrapped or not.
 
     Returns:
-        The variable, or `None` where a schedule or a function gives the
-        rate, or where there are several.
+        The variable, or `None` if a schedule or a function gives the
+        learning rate, or if there are several.
     """
-    # A MultiOptimizer has no rate of its own and raises AttributeError.
+    # A MultiOptimizer has no learning rate and raises AttributeError.
     rate = getattr(optimizer, "learning_rate", None)
     return rate if isinstance(rate, keras.Variable) else None
 
 
 def describe_optimizer(optimizer: Any) -> str:
-    """Names an optimizer and what gives its learning rate.
+    """Describes an optimizer and its learning rate in a message.
 
     Example:
 

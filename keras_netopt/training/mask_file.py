@@ -1,4 +1,4 @@
-"""How masks are written to files: by structure, one bit a weight."""
+"""File format of masks: by position of the weight, one bit per entry."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from keras_netopt.training.layers import variable_keys
 def variables_by_name(
     model: keras.Model, names: Iterable[str]
 ) -> dict[str, Any]:
-    """Finds the weights that a file's masks belong to.
+    """Finds the weights of masks in a file.
 
     Args:
         model: The model that the masks are for.
@@ -22,7 +22,7 @@ def variables_by_name(
         Variables by key, see `variable_keys`.
 
     Raises:
-        ValueError: If the model has fewer weights.
+        ValueError: If the model has fewer weights than the saved one.
     """
     keys, weights = variable_keys(model), model.weights
     found = {}
@@ -39,10 +39,10 @@ def variables_by_name(
 
 
 def unpack_mask(bits: np.ndarray, variable: Any) -> np.ndarray:
-    """Turns the bits of a file into the mask of a weight.
+    """Converts the bits of a file to the mask of a weight.
 
     Args:
-        bits: Eight positions a byte, as `numpy.packbits` gives them.
+        bits: Eight entries per byte, as `numpy.packbits` returns them.
         variable: The weight.
 
     Returns:

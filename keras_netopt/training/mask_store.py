@@ -1,4 +1,4 @@
-"""One mask a weight, kept where every compiled step can see it."""
+"""Masks of weights, applied inside the compiled training step."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -25,19 +25,19 @@ Transform = Callable[[Any, np.ndarray, str], np.ndarray]
 
 
 class MaskStore:
-    """The masks of a compiled model: attached once, applied by every step.
+    """The masks of a compiled model, applied by every optimizer step.
 
     Each mask is a boolean variable of the optimizer. A variable constraint
-    zeroes the masked weights at the end of every optimizer step, and the
-    gradients that enter the optimizer are masked too, so that momentum,
-    clipping by norm and moving averages see the sparse network only. Nothing
-    of this is in the model's config or in Keras' part of its files.
+    sets masked weights to zero at the end of every optimizer step. The
+    gradients are masked before they enter the optimizer, so masked entries do
+    not affect momentum, clipping by norm and moving averages. The model's
+    config and Keras' part of its files do not change.
 
-    Get one with `MaskStore.attach`; `MaskStore.of` finds it again. `labels`
-    has room for a word on each mask, for reports.
+    Create one with `MaskStore.attach`; `MaskStore.of` finds it. `labels` holds
+    a word per mask, for reports.
 
     Args:
-        model: The compiled, built model.
+        model: A compiled, built model.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -70,10 +70,10 @@ class MaskStore:
         variables: Mapping[str, Any],
         accumulate: Accumulate | None = None,
     ) -> "MaskStore":
-        """Gives each variable a mask of ones, or finds the one it has.
+        """Adds a mask of ones to each variable that has no mask.
 
-        Attaching twice adds nothing. After `compile` with another optimizer
-        the masks in force move to the new one.
+        A second call adds nothing. After `compile` with another optimizer
+        the current masks are moved to the new optimizer.
 
         Args:
             model: A compiled, built model.
@@ -83,7 +83,7 @@ class MaskStore:
                 masked. Defaults to `None`.
 
         Returns:
-            The store of the model, the only one it has.
+            The only mask store of the model.
         """
         optimizers.build_optimizer(model)
         store, old = cls.of(model), None
@@ -91,11 +91,11 @@ class MaskStore:
             store, old = None, store
         if store is None:
             store = cls(model)
-            store._hook()
+            store._override_optimizer()
             CheckpointState.of(model).states[ENTRY] = store
         changed = False
         if old is not None:
-            store._take_over(old)
+            store._copy_from(old)
             changed = True
         for key, variable in variables.items():
             changed |= store._add(key, variable, accumulate)
@@ -111,28 +111,28 @@ class MaskStore:
 
     @property
     def variables(self) -> tuple[Any, ...]:
-        """The variables of ours that the optimizer holds."""
+        """The variables that this store has added to the optimizer."""
         return (*self._masks.values(), *self._statistics.values())
 
     def mask_of(self, variable: Any) -> np.ndarray | None:
-        """Reads the mask of a variable; `None` where it has none."""
+        """Returns the mask of a variable, or `None` if it has none."""
         key = self._by_id.get(id(variable))
         return None if key is None else _read(self._masks[key])
 
     def masks(self, keys: Iterable[str] | None = None) -> Arrays:
-        """Reads masks, all by default; `True` marks a kept weight."""
+        """Returns masks, all by default; `True` marks a kept weight."""
         return self._read_all(self._masks, keys)
 
     def weights(self, keys: Iterable[str] | None = None) -> Arrays:
-        """Reads masked variables, all by default."""
+        """Returns masked variables, all by default."""
         return self._read_all(self._variables, keys)
 
     def statistics(self, keys: Iterable[str] | None = None) -> Arrays:
-        """Reads what `accumulate` gathered, all by default."""
+        """Returns the statistics of `accumulate`, all by default."""
         return self._read_all(self._statistics, keys)
 
     def reset_statistics(self, keys: Iterable[str]) -> None:
-        """Sets the gathered statistics of some variables back to zero."""
+        """Resets the statistics of some variables to zero."""
         sync_variables(self._model)
         for key in keys:
             statistic = self._statistics[key]
@@ -140,7 +140,7 @@ class MaskStore:
         commit_variables(self._model)
 
     def assign(self, masks: Mapping[str, np.ndarray]) -> None:
-        """Puts masks in force: weights and optimizer slots become zero there.
+        """Sets masks; masked weights and optimizer slots become zero.
 
         Args:
             masks: Boolean arrays by key, in the variables' shapes.
@@ -148,27 +148,27 @@ class MaskStore:
         sync_variables(self._model)
         for key, mask in masks.items():
             self._masks[key].assign(mask)
-            self._clean(key)
+            self._zero_masked(key)
         commit_variables(self._model)
 
     def project(self, *, slots: bool = True) -> None:
-        """Zeroes masked weights, whatever wrote there.
+        """Sets masked weights to zero again after other code wrote to them.
 
         Args:
-            slots: Whether optimizer slots are zeroed too, as they must be
-                after a file was loaded into them. Defaults to `True`.
+            slots: Whether optimizer slots are set to zero too, which is
+                necessary after a file was loaded. Defaults to `True`.
         """
         sync_variables(self._model)
         for key in self._masks:
-            self._clean(key, slots=slots)
+            self._zero_masked(key, slots=slots)
 
     def leaks(self, keys: Iterable[str]) -> int:
-        """Counts variables with weights that are masked but not zero."""
+        """Counts variables whose masked weights are not all zero."""
         masks, weights = self.masks(keys), self.weights(keys)
         return sum(int(weights[key][~masks[key]].any()) for key in masks)
 
     def detach(self) -> None:
-        """Removes masks, hooks and constraints; weights stay as they are."""
+        """Removes masks, hooks and constraints; weights do not change."""
         sync_variables(self._model)
         for undo in self._undos:
             undo()
@@ -182,20 +182,20 @@ class MaskStore:
             reset_compiled_functions(self._model, inference=False)
 
     def memory(self) -> Memory:
-        """Reads masks and statistics before an edit, for `remap`."""
+        """Returns masks and statistics before an edit, for `remap`."""
         statistics = self.statistics()
         return {k: (m, statistics.get(k)) for k, m in self.masks().items()}
 
     def remap(self, memory: Memory, transform: Transform) -> None:
-        """Makes masks anew after variables have changed their shapes.
+        """Creates the masks again after variables have changed their shapes.
 
         Args:
-            memory: What `memory` returned before.
+            memory: Result of `memory` before the edit.
             transform: `(variable, array, kind) -> array` in the variable's
-                present shape; kind is "index" for masks and "gradient" for
+                current shape; kind is "index" for masks and "gradient" for
                 statistics.
         """
-        own = [v for v in self._owner._variables if not self._is_ours(v)]
+        own = [v for v in self._owner._variables if not self._owns_variable(v)]
         optimizers.set_variables(self._owner, own)
         for key, (mask, statistic) in memory.items():
             variable = self._variables[key]
@@ -207,33 +207,34 @@ class MaskStore:
                 self._statistics[key].assign(
                     transform(variable, statistic, "gradient")
                 )
-            self._clean(key)
+            self._zero_masked(key)
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Packs masks to bits, for the weights file.
 
-        Arrays are named by the place of their weight in `model.weights`, as
-        Keras' own files go by structure and not by name.
+        Arrays are named by the position of their weight in `model.weights`,
+        because Keras' files use the structure and not names.
         """
         place = {id(v): i for i, v in enumerate(self._model.weights)}
         state = {}
         for key, variable in self._variables.items():
             i = place.get(id(variable))
             if i is None:
-                continue  # It left the model: `model.quantize`, `model.pop`.
+                continue  # Removed by `model.quantize` or `model.pop`.
             state[f"m:{i}"] = np.packbits(_read(self._masks[key]))
             if key in self._statistics:
                 state[f"s:{i}"] = _read(self._statistics[key])
         return {}, state
 
     def load_state(self, state: Arrays) -> None:
-        """Puts the masks of a file in force, also of weights not masked yet.
+        """Loads the masks of a file, also for weights without a mask.
 
         Args:
             state: Arrays as `save_state` packed them.
 
         Raises:
-            ValueError: If the model has fewer weights, or of another size.
+            ValueError: If the model has fewer weights, or weights of other
+                sizes.
         """
         sync_variables(self._model)
         found = variables_by_name(self._model, state)
@@ -255,9 +256,9 @@ class MaskStore:
         chosen = variables if keys is None else keys
         return {key: _read(variables[key]) for key in chosen}
 
-    def _hook(self) -> None:
-        ours = self._is_ours
-        self._undos = optimizers.hide_variables(self._optimizer, ours)
+    def _override_optimizer(self) -> None:
+        owns_variable = self._owns_variable
+        self._undos = optimizers.hide_variables(self._optimizer, owns_variable)
         original = self._owner.apply
 
         def apply(grads: Any, trainable_variables: Any = None) -> Any:
@@ -282,7 +283,7 @@ class MaskStore:
             )
         return apply_mask(self._masks[key], gradient)
 
-    def _is_ours(self, variable: Any) -> bool:
+    def _owns_variable(self, variable: Any) -> bool:
         return any(variable is v for v in self.variables)
 
     def _add(
@@ -294,15 +295,15 @@ class MaskStore:
             self._by_id[id(variable)] = key
             self._masks[key] = self._new_mask(variable)
             if isinstance(variable.constraint, MaskConstraint):
-                # Masked already, in another model that shares the weight.
+                # Masked in another model that shares the weight.
                 self._masks[key].assign(_read(variable.constraint.mask))
             _constrain(variable, self._masks[key])
-        return self._gather(key, variable, accumulate) or changed
+        return self._set_statistic(key, variable, accumulate) or changed
 
-    def _gather(
+    def _set_statistic(
         self, key: str, variable: Any, accumulate: Accumulate | None
     ) -> bool:
-        """Starts, changes or ends the statistic of a variable."""
+        """Adds, replaces or removes the statistic of a variable."""
         function = getattr(accumulate, "__func__", accumulate)
         old = self._accumulate.get(key)
         if function is getattr(old, "__func__", old):
@@ -332,7 +333,7 @@ class MaskStore:
                 variable, name="statistic"
             )
 
-    def _take_over(self, old: "MaskStore") -> None:
+    def _copy_from(self, old: "MaskStore") -> None:
         for undo in old._undos:
             undo()
         self.labels.update(old.labels)
@@ -341,9 +342,9 @@ class MaskStore:
             self._masks[key].assign(_read(old._masks[key]))
             if key in old._statistics:
                 self._statistics[key].assign(_read(old._statistics[key]))
-            self._clean(key)
+            self._zero_masked(key)
 
-    def _clean(self, key: str, *, slots: bool = True) -> None:
+    def _zero_masked(self, key: str, *, slots: bool = True) -> None:
         variable, mask = self._variables[key], self._masks[key]
         found = (
             optimizers.find_slots(self._optimizer, variable) if slots else ()

@@ -1,4 +1,4 @@
-"""The door to optimizer internals: our variables in, slots found.
+"""Access to optimizer internals: added variables and slots.
 
 Private names of Keras 3.15: `_variables`, `_trainable_variables`,
 `_inner_optimizers`, the lists of slots.
@@ -34,7 +34,7 @@ def innermost_optimizer(optimizer: Any) -> Any:
 
 
 def optimizer_chain(optimizer: Any) -> list[Any]:
-    """Lists an optimizer and those it wraps, outermost first."""
+    """Lists an optimizer and those that it wraps, outermost first."""
     found = [optimizer]
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
@@ -43,14 +43,14 @@ def optimizer_chain(optimizer: Any) -> list[Any]:
 
 
 def all_optimizers(optimizer: Any) -> Iterator[Any]:
-    """Yields an optimizer and every one that it wraps, outermost first."""
+    """Yields an optimizer and all inner optimizers, outermost first."""
     for one in optimizer_chain(optimizer):
         yield one
         yield from getattr(one, "_inner_optimizers", ())
 
 
 def slot_lists(optimizer: Any) -> Iterator[tuple[str, list[Any]]]:
-    """Yields the lists with one slot, or `None`, a trained variable."""
+    """Yields the lists with one slot, or `None`, per trained variable."""
     count = len(optimizer._trainable_variables)
     for name, value in vars(optimizer).items():
         if name in NOT_SLOTS or not isinstance(value, list) or not value:
@@ -61,7 +61,7 @@ def slot_lists(optimizer: Any) -> Iterator[tuple[str, list[Any]]]:
 
 
 def build_optimizer(model: keras.Model) -> None:
-    """Creates the slots of the model's optimizer where they are missing."""
+    """Creates the slots of the model's optimizer if they are missing."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 
@@ -77,7 +77,7 @@ def variable_scope(model: keras.Model) -> Iterator[None]:
 
 
 def remove_variable(optimizer: Any, variable: Any) -> None:
-    """Takes a variable that we added out of the optimizer again.
+    """Removes an added variable from an optimizer.
 
     Args:
         optimizer: The optimizer that `add_variable` was called on.
@@ -92,11 +92,11 @@ def set_variables(optimizer: Any, variables: list[Any]) -> None:
 
     Args:
         optimizer: An optimizer; what it wraps keeps its own list.
-        variables: The variables in the order of the files.
+        variables: The variables in the order of saved files.
     """
     tracker = vars(optimizer).pop("_tracker")
-    # Without a tracker Keras sets the list as it is, and TensorFlow wraps it
-    # anew: a wrapped list that lost an element can't be checkpointed.
+    # Without a tracker Keras sets the list unchanged, and TensorFlow wraps it
+    # again: a wrapped list without one of its elements can't be checkpointed.
     optimizer._variables = list(variables)
     object.__setattr__(optimizer, "_tracker", tracker)
     test, _ = tracker.config["variables"]
@@ -105,18 +105,18 @@ def set_variables(optimizer: Any, variables: list[Any]) -> None:
 
 
 def find_slots(optimizer: Any, variable: Any) -> list[Any]:
-    """Finds the optimizer slots that hold one number a weight.
+    """Finds the optimizer slots of a variable.
 
     Momentum, velocity, moving averages and gradient accumulators are lists
-    with one entry a trainable variable; factored slots have other shapes and
-    are left out.
+    with one entry per trainable variable. Factored slots have other shapes and
+    are skipped.
 
     Args:
         optimizer: The optimizer of a compiled model, wrapped or not.
         variable: A trainable variable of that model.
 
     Returns:
-        The slots of the variable's own shape, in a stable order.
+        The slots of the variable's shape, sorted by attribute name.
     """
     found: list[Any] = []
     for owner in _owners(innermost_optimizer(optimizer)):
@@ -144,33 +144,33 @@ def _owners(optimizer: Any) -> list[Any]:
 
 
 def hide_variables(
-    optimizer: Any, is_ours: Callable[[Any], bool]
+    optimizer: Any, is_added: Callable[[Any], bool]
 ) -> list[Undo]:
-    """Keeps variables of ours out of the optimizer's part of saved files.
+    """Excludes added variables from the optimizer's part of saved files.
 
-    Files then hold Keras' own slots alone: they load into a plain model, and
-    files of a plain model load here.
+    Files then hold Keras' own variables only: a model without masks loads
+    them, and this model loads files of a model without masks.
 
     Args:
         optimizer: The outermost optimizer.
-        is_ours: Tells for an optimizer variable whether to hide it.
+        is_added: `callable(variable) -> bool`: whether to exclude it.
 
     Returns:
         The undo functions.
     """
     undos = []
     for owner in optimizer_chain(optimizer):
-        save, load = _saving_hooks(owner, is_ours)
+        save, load = _saving_hooks(owner, is_added)
         undos.append(override_method(owner, "save_own_variables", save))
         undos.append(override_method(owner, "load_own_variables", load))
     return undos
 
 
 def _saving_hooks(
-    owner: Any, is_ours: Callable[[Any], bool]
+    owner: Any, is_added: Callable[[Any], bool]
 ) -> tuple[Callable[[Any], None], Callable[[Any], None]]:
     def own() -> list[Any]:
-        return [v for v in owner.variables if not is_ours(v)]
+        return [v for v in owner.variables if not is_added(v)]
 
     def save_own_variables(store: Any) -> None:
         for i, variable in enumerate(own()):

@@ -1,7 +1,7 @@
-"""Checks that callbacks stand in an order in which they can work.
+"""Checks the order of the callbacks of a `fit` call.
 
-Keras calls callbacks in list order and tells none about the others. The list
-is found on the call stack: Keras 3.15's `CallbackList` calls every hook.
+Keras calls callbacks in list order and does not pass the list to them. The
+list is read from the call stack: Keras 3.15's `CallbackList` calls every hook.
 """
 
 import re
@@ -16,7 +16,7 @@ _RULE = re.compile(r"(?P<name>\w+)(?:\((?P<key>\w+)=(?P<value>\w+)\))?")
 
 
 def active_callbacks() -> list[Any]:
-    """Lists the callbacks of the running fit, in Keras' order.
+    """Lists the callbacks of the running `fit` call, in Keras' order.
 
     Returns:
         The callbacks, or an empty list outside a `CallbackList` hook.
@@ -31,7 +31,7 @@ def active_callbacks() -> list[Any]:
 
 
 def find_ending_epoch() -> tuple[int, dict[str, Any]] | None:
-    """Finds the epoch whose end Keras is telling the callbacks right now.
+    """Finds the epoch for which Keras calls `on_epoch_end` right now.
 
     Returns:
         The number of the epoch and its logs, or `None` at any other time.
@@ -49,13 +49,13 @@ def find_ending_epoch() -> tuple[int, dict[str, Any]] | None:
 
 
 def find_fit_arguments(model: Any) -> dict[str, Any]:
-    """Finds what `fit` was called with, which Keras tells no callback.
+    """Finds the arguments of the running `fit` call.
 
     Args:
         model: The model being trained.
 
     Returns:
-        The arguments by name, or nothing outside of `fit`.
+        The arguments by name, empty outside of `fit`.
     """
     frame = sys._getframe(1)
     while frame is not None:
@@ -82,14 +82,14 @@ def matches_rule(callback: Any, rule: str) -> bool:
 
     Args:
         callback: Any Keras callback.
-        rule: A class name, its own or a parent's, optionally with one
+        rule: Name of its class or a base class, optionally with one
             attribute: `"EarlyStopping(restore_best_weights=True)"`.
 
     Returns:
-        Whether the callback is meant.
+        Whether the rule names the callback.
 
     Raises:
-        ValueError: If the rule cannot be read.
+        ValueError: If the rule has another form.
     """
     match = _RULE.fullmatch(rule)
     if match is None:
@@ -105,81 +105,85 @@ def matches_rule(callback: Any, rule: str) -> bool:
 
 
 def find_misplaced(
-    piece: Any, callbacks: Sequence[Any], rules: Sequence[str], *, after: bool
+    callback: Any,
+    callbacks: Sequence[Any],
+    rules: Sequence[str],
+    *,
+    after: bool,
 ) -> list[Any]:
-    """Finds the callbacks on the wrong side of a piece.
+    """Finds callbacks on the wrong side of a callback.
 
     Args:
-        piece: One of `callbacks`.
+        callback: One of `callbacks`.
         callbacks: The active callbacks in order.
-        rules: Whom the piece must follow (`after`) or precede.
-        after: Whether the rules name those that must come before the piece.
+        rules: Callbacks that it must follow (`after`) or precede.
+        after: Whether the callback must follow those in `rules`.
 
     Returns:
-        Those that stand on the wrong side, in order.
+        The misplaced callbacks, in order.
     """
-    where = next(i for i, c in enumerate(callbacks) if c is piece)
+    where = next(i for i, c in enumerate(callbacks) if c is callback)
     wrong = callbacks[where + 1 :] if after else callbacks[:where]
     return [c for c in wrong if any(matches_rule(c, rule) for rule in rules)]
 
 
 def require_order(
-    piece: Any, callbacks: Sequence[Any], rules: Sequence[str]
+    callback: Any, callbacks: Sequence[Any], rules: Sequence[str]
 ) -> None:
-    """Refuses a list in which a piece stands before what it must follow.
+    """Raises an error if a callback precedes one that it must follow.
 
     Args:
-        piece: One of `callbacks`.
+        callback: One of `callbacks`.
         callbacks: The active callbacks in order.
-        rules: Whom the piece must follow.
+        rules: Callbacks that it must follow.
 
     Raises:
-        ValueError: If one of them stands behind the piece; the text has the
-            right list.
+        ValueError: If one of them is listed after it; the message has the
+            correct list.
     """
-    late = find_misplaced(piece, callbacks, rules, after=True)
+    late = find_misplaced(callback, callbacks, rules, after=True)
     if late:
         raise ValueError(
-            f"{type(piece).__name__} must come after "
+            f"{type(callback).__name__} must come after "
             f"{', '.join(type(c).__name__ for c in late)}, which would "
             "otherwise undo its work. Use callbacks="
-            f"{format_order(piece, callbacks, late)}. Received: "
-            f"callbacks={format_order(piece, callbacks, [])}"
+            f"{format_order(callback, callbacks, late)}. Received: "
+            f"callbacks={format_order(callback, callbacks, [])}"
         )
 
 
 def refuse_conflicts(
-    piece: Any, callbacks: Sequence[Any], rules: Sequence[str]
+    callback: Any, callbacks: Sequence[Any], rules: Sequence[str]
 ) -> None:
-    """Refuses a fit in which a callback stands that a piece cannot bear.
+    """Raises an error if incompatible callbacks share a `fit` call.
 
     Args:
-        piece: One of `callbacks`.
+        callback: One of `callbacks`.
         callbacks: The active callbacks.
-        rules: Whom it cannot stand beside.
+        rules: Callbacks that are incompatible with it.
 
     Raises:
-        ValueError: If one of them is there.
+        ValueError: If one of them is in the list.
     """
     wrong = [
         c for c in callbacks if any(matches_rule(c, rule) for rule in rules)
     ]
     if wrong:
-        own, others = type(piece).__name__, (type(c).__name__ for c in wrong)
+        own, others = type(callback).__name__, (type(c).__name__ for c in wrong)
         raise ValueError(
-            f"{own} cannot be in one fit with {', '.join(others)}: give each "
-            "a fit of its own. "
-            f"Received: callbacks={format_order(piece, callbacks, [])}"
+            f"{own} cannot be used in one `fit` call with "
+            f"{', '.join(others)}: use one `fit` call for each. "
+            f"Received: callbacks={format_order(callback, callbacks, [])}"
         )
 
 
 def format_order(
-    piece: Any, callbacks: Sequence[Any], first: Sequence[Any]
+    callback: Any, callbacks: Sequence[Any], first: Sequence[Any]
 ) -> str:
-    """Writes the callback list with some callbacks moved before a piece."""
+    """Formats the list with some callbacks moved before a callback."""
     moved = list(first)
     rest = [c for c in callbacks if all(c is not m for m in moved)]
-    where = next(i for i, c in enumerate(rest) if c is piece)
+    where = next(i for i, c in enumerate(rest) if c is callback)
     ordered = [*rest[:where], *moved, *rest[where:]]
     defaults = (keras.callbacks.History, keras.callbacks.ProgbarLogger)
     names = [type(c).__name__ for c in ordered if not isinstance(c, defaults)]

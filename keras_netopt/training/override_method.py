@@ -1,4 +1,4 @@
-"""Overrides one method on one object, with a way back."""
+"""Overrides a method on one object and can undo it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +7,10 @@ from typing import Any
 def override_method(
     obj: Any, name: str, function: Callable[..., Any]
 ) -> Callable[[], None]:
-    """Replaces `obj.name` on this instance only and returns the undo.
+    """Replaces `obj.name` on this instance only.
 
-    Attribute tracking of Keras and torch is bypassed, so the override is
-    neither saved nor counted.
+    The override bypasses the attribute tracking of Keras and torch, so it is
+    not saved.
 
     Example:
 
@@ -35,13 +35,12 @@ def override_method(
         twice does nothing.
 
     Raises:
-        ValueError: If the instance already has an override of that name: two
-            owners of one hook would call each other in an unknown order.
+        ValueError: If the instance already has an attribute of that name.
     """
     if name in vars(obj):
         raise ValueError(
             f"Method `{name}` of {type(obj).__name__} is already overridden "
-            "on this object, expected one owner a hook. "
+            "on this object, expected one override per method. "
             f"Received: name={name!r}"
         )
     object.__setattr__(obj, name, function)

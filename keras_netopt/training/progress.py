@@ -1,14 +1,14 @@
-"""Counts training steps the way users mean them."""
+"""Counts the training steps of a `fit` call."""
 
 from keras_netopt.points import RunLength
 
 
 class Progress:
-    """Knows how many training batches of a fit are completed.
+    """Counts the completed training batches of a `fit` call.
 
-    Counted from Keras' epoch and batch numbers, never from the optimizer:
-    its counter restarts on `compile`, skips non-finite steps and counts
-    micro-batches under gradient accumulation.
+    It counts by Keras' epoch and batch numbers. The optimizer's counter
+    restarts on `compile`, skips non-finite steps and counts micro-batches
+    under gradient accumulation.
 
     Example:
 
@@ -18,7 +18,7 @@ class Progress:
     (10, 20)
 
     Args:
-        run: Length of the fit.
+        run: Length of the `fit` call.
     """
 
     def __init__(self, run: RunLength) -> None:
@@ -28,13 +28,13 @@ class Progress:
         self._epoch_begin = 0
 
     def begin_epoch(self, epoch: int, *, step: int | None = None) -> None:
-        """Notes that an epoch begins.
+        """Updates the position at the beginning of an epoch.
 
         Args:
             epoch: Keras' number of the epoch, counted from 0.
-            step: Completed steps before it, for a resumed fit whose epochs
-                have no known length. Defaults to `None`: computed where the
-                length is known, counted where it is not.
+            step: Completed steps before it, for a resumed `fit` call with
+                epochs of unknown length. Defaults to `None`: computed if the
+                length is known, counted otherwise.
         """
         self.epoch = epoch
         steps_per_epoch = self.run.steps_per_epoch
@@ -45,7 +45,7 @@ class Progress:
         self._epoch_begin = self.step
 
     def end_batch(self, batch: int) -> tuple[int, int]:
-        """Notes that a batch has ended.
+        """Updates the position at the end of a batch.
 
         Args:
             batch: Keras' number of the batch in its epoch, from 0; with

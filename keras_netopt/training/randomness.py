@@ -1,4 +1,4 @@
-"""Random state that Keras leaves out of its files.
+"""Random state that Keras does not save.
 
 Dropout's seed state is not saved by Keras 3.15 (keras#19796), and on torch an
 unseeded layer draws from the global generator.
@@ -20,10 +20,10 @@ _TORCH = "torch"
 
 
 def set_seed(seed: int) -> None:
-    """Seeds as `keras.utils.set_random_seed` does, without an import.
+    """Sets the seeds of `keras.utils.set_random_seed` without TensorFlow.
 
-    On JAX and torch that function imports TensorFlow to seed it, for seconds,
-    where nobody else needs it.
+    On JAX and torch that function imports TensorFlow to seed it, which takes
+    seconds.
 
     Args:
         seed: At least 0.
@@ -43,7 +43,7 @@ def set_seed(seed: int) -> None:
 
 
 def capture_random_state(model: keras.Model) -> dict[str, np.ndarray]:
-    """Reads every seed state of a model, and torch's global generator.
+    """Copies every seed state of a model, and torch's global generator.
 
     Args:
         model: A built model whose variables can be read (see `sync`).
@@ -68,7 +68,7 @@ def restore_random_state(
     """Restores a captured random state; entries of other shapes are skipped.
 
     Args:
-        model: The model that was captured, or its twin.
+        model: The model that was captured, or a copy of it.
         state: What `capture_random_state` returned.
     """
     for i, variable in enumerate(_seed_states(model)):
@@ -83,10 +83,10 @@ def restore_random_state(
 
 @contextlib.contextmanager
 def preserve_random_state() -> Iterator[None]:
-    """Lets `predict` run without moving torch's global generator.
+    """Restores torch's global generator at the end of the context.
 
-    torch draws a number for every pass over data, so dropout in a training
-    would differ by whether a model was asked in between.
+    torch draws a random number for every iteration over data, so a `predict`
+    call would change the dropout of a later training step.
     """
     if keras.backend.backend() != "torch":
         yield

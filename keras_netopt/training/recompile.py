@@ -1,4 +1,4 @@
-"""Compiles a model again without losing what its optimizer has learned.
+"""Compiles a model again and keeps the state of its optimizer.
 
 Private names of Keras 3.15: `_compile_config`, optimizer attributes.
 """
@@ -19,10 +19,10 @@ from keras_netopt.training.mask_store import MaskStore
 def recompile_keeping_state(model: keras.Model) -> None:
     """Compiles a model again after layers were frozen or unfrozen.
 
-    Loss, metrics and every compile option stay; variables that were trained
-    before keep their optimizer slots, new ones start fresh, masks stay in
-    force. It may be called from a callback while `fit` runs, at an epoch
-    begin or end.
+    Loss, metrics and compile options do not change. Variables that were
+    trainable before keep their optimizer slots, others get new slots, and
+    masks remain. A callback may call it at the beginning or the end of an
+    epoch.
 
     Example:
 
@@ -63,7 +63,7 @@ def recompile_keeping_state(model: keras.Model) -> None:
 def _compile_arguments(model: Any) -> dict[str, Any]:
     arguments = dict(model._compile_config.config)
     del arguments["optimizer"]
-    # The copy of a wrapped optimizer is wrapped already.
+    # The copy of a wrapped optimizer includes the wrapper.
     return {**arguments, "auto_scale_loss": False}
 
 

@@ -1,4 +1,4 @@
-"""A Functional model as a list of calls that can be made again.
+"""Records the calls of a Functional model and runs them again.
 
 Private Keras names used here (tested on Keras 3.15): `Functional` with
 `_run_through_graph`, `_standardize_inputs` and `_outputs_struct`,
@@ -24,7 +24,7 @@ class RecordedCall:
         args: Its positional arguments, `keras.KerasTensor` among them.
         kwargs: Its keyword arguments, likewise.
         outputs: The flat outputs.
-        path: The names of the entered models below the model, then its own.
+        path: The names of the models around it, then its own name.
     """
 
     operation: keras.Operation
@@ -42,10 +42,10 @@ class RecordedCall:
 
 @dataclass(frozen=True)
 class Recording:
-    """A model's calls on fresh inputs, its layers shared.
+    """The calls of a model on new inputs, with shared layers.
 
     Args:
-        inputs: The structure of fresh `keras.Input` tensors.
+        inputs: The structure of new `keras.Input` tensors.
         outputs: The structure of output tensors.
         calls: Every call, in the order of execution.
     """
@@ -58,10 +58,10 @@ class Recording:
 def record_calls(
     model: keras.Model, *, enter: Collection[keras.Operation] = ()
 ) -> Recording:
-    """Calls every layer of a graph model again, on fresh inputs.
+    """Calls every layer of a graph model again, on new inputs.
 
-    The layers are the model's own, so the recording shares its weights; the
-    model itself stays as it is.
+    The layers are those of the model, so the recording shares its weights.
+    The model does not change.
 
     Example:
 
@@ -74,19 +74,19 @@ def record_calls(
 
     Args:
         model: A built Functional or Sequential model.
-        enter: Nested models whose inside is recorded in their place.
-            Defaults to `()`: they are one call.
+        enter: Nested models whose inner calls are recorded instead of one
+            call. Defaults to `()`.
 
     Returns:
-        The calls with fresh inputs.
+        The calls with new inputs.
 
     Raises:
-        TypeError: If the model is no graph of layers.
+        TypeError: If the model is neither Functional nor Sequential.
     """
     graph = as_graph(model)
     calls: list[RecordedCall] = []
     entered = {id(operation) for operation in enter}
-    inputs = keras.tree.map_structure(_fresh, graph.input)
+    inputs = keras.tree.map_structure(_new_input, graph.input)
     outputs = _record(graph, keras.tree.flatten(inputs), "", entered, calls)
     return Recording(inputs, outputs, tuple(calls))
 
@@ -98,7 +98,7 @@ def as_graph(model: Any) -> Any:
         model: Any object.
 
     Raises:
-        TypeError: If it has no graph.
+        TypeError: If it is neither Functional nor a built Sequential model.
     """
     graph = model
     if isinstance(model, keras.Sequential):
@@ -112,11 +112,11 @@ def as_graph(model: Any) -> Any:
 
 
 def run_calls(calls: Iterable[RecordedCall], tensors: Tensors) -> Tensors:
-    """Makes recorded calls again on other tensors.
+    """Runs recorded calls on other tensors.
 
     Args:
         calls: Calls in the order of execution.
-        tensors: What stands for each tensor that the calls read, by the `id`
+        tensors: Replacements of the tensors that the calls read, by the `id`
             of the recorded tensor.
 
     Returns:
@@ -147,8 +147,8 @@ def call_through(
 
     Args:
         model: A Functional model.
-        inputs: What its `call` takes.
-        training_of: Gives the `training` argument for an operation.
+        inputs: Inputs of its `call`.
+        training_of: Returns the `training` argument for an operation.
 
     Returns:
         The outputs in the model's structure.
@@ -167,7 +167,7 @@ def call_through(
     )
 
 
-def _fresh(tensor: Any) -> Any:
+def _new_input(tensor: Any) -> Any:
     return keras.Input(
         batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name
     )

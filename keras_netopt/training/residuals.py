@@ -1,4 +1,4 @@
-"""Finds the residual blocks of a graph: sums of a tensor and what it became.
+"""Finds the residual blocks of a graph: sums `x + branch(x)`.
 
 Private Keras name used here (tested on Keras 3.15): `_nodes_by_depth`.
 """
@@ -15,9 +15,9 @@ class Residual:
 
     Args:
         operation: The `Add` layer or op.
-        shortcut: The tensor x of the model's graph.
+        shortcut: The tensor x in the model's graph.
         branch: The tensor branch(x).
-        position: Which of the sum's two arguments x is.
+        position: Index of x in the two arguments of the sum.
     """
 
     operation: keras.Operation
@@ -27,10 +27,10 @@ class Residual:
 
 
 def find_residuals(model: keras.Model) -> tuple[Residual, ...]:
-    """Lists the sums whose one side is computed from the other side alone.
+    """Lists the sums of a tensor and a branch computed from it alone.
 
-    A block that projects its shortcut is none, nor one whose inner tensors
-    are used elsewhere: taken out of the graph, they would be missing there.
+    A block with a projection shortcut is not listed, nor is a block whose
+    inner tensors are used outside of it: the block could not be skipped.
 
     Example:
 
@@ -46,7 +46,8 @@ def find_residuals(model: keras.Model) -> tuple[Residual, ...]:
         model: A Functional model.
 
     Returns:
-        The blocks in the order of execution; nested models are not entered.
+        The blocks in the order of execution, without those of nested
+        models.
     """
     any_model: Any = model
     depths = sorted(any_model._nodes_by_depth, reverse=True)
@@ -57,24 +58,24 @@ def find_residuals(model: keras.Model) -> tuple[Residual, ...]:
 
 
 class _Graph:
-    """Who makes a tensor, and who uses it."""
+    """The producer and the consumers of each tensor."""
 
     def __init__(self, nodes: list[Any], outputs: list[Any]) -> None:
-        self.makers: dict[int, Any] = {}
-        self.users: dict[int, list[Any]] = {}
+        self.producers: dict[int, Any] = {}
+        self.consumers: dict[int, list[Any]] = {}
         self.calls: dict[int, int] = {}
         self.outputs = {id(tensor) for tensor in outputs}
         for node in nodes:
             count = self.calls.get(id(node.operation), 0)
             self.calls[id(node.operation)] = count + 1
             for tensor in node.outputs:
-                self.makers[id(tensor)] = node
+                self.producers[id(tensor)] = node
             for tensor in node.input_tensors:
-                self.users.setdefault(id(tensor), []).append(node)
+                self.consumers.setdefault(id(tensor), []).append(node)
 
     def residual(self, node: Any) -> Residual | None:
         is_sum = type(node.operation).__name__ == "Add"
-        # A layer that adds at several places cannot be told apart by name.
+        # The calls of a layer that is called more than once share its name.
         if not is_sum or self.calls[id(node.operation)] > 1:
             return None
         tensors = list(node.input_tensors)
@@ -89,7 +90,7 @@ class _Graph:
         return None
 
     def _is_branch(self, total: Any, shortcut: Any, branch: Any) -> bool:
-        """Whether `branch` hangs on `shortcut` alone and nothing on it."""
+        """Returns whether `branch` is computed from `shortcut` alone."""
         inner, stack = set(), [branch]
         tensors = []
         while stack:
@@ -98,14 +99,18 @@ class _Graph:
                 continue
             inner.add(id(tensor))
             tensors.append(tensor)
-            maker = self.makers.get(id(tensor))
-            if maker is None or maker.is_input or not maker.input_tensors:
+            producer = self.producers.get(id(tensor))
+            if (
+                producer is None
+                or producer.is_input
+                or not producer.input_tensors
+            ):
                 return False
-            stack.extend(maker.input_tensors)
-        made = {id(self.makers[id(tensor)]) for tensor in tensors}
-        allowed = made | {id(total)}
+            stack.extend(producer.input_tensors)
+        produced = {id(self.producers[id(tensor)]) for tensor in tensors}
+        allowed = produced | {id(total)}
         return not any(
             id(tensor) in self.outputs
-            or any(id(n) not in allowed for n in self.users[id(tensor)])
+            or any(id(n) not in allowed for n in self.consumers[id(tensor)])
             for tensor in tensors
         )

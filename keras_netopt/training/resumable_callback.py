@@ -1,4 +1,4 @@
-"""What every callback of the house shares."""
+"""Base class of callbacks that can be resumed."""
 
 import json
 import weakref
@@ -15,14 +15,14 @@ from keras_netopt.training.progress import Progress
 
 
 class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
-    """Base of the house's callbacks: says when, leaves the what to the engine.
+    """Base class of callbacks whose state is part of every checkpoint.
 
-    A subclass overrides four events. `on_model_ready` runs once a fit as soon
-    as the model is built and before the first step where possible; everything
-    that can be wrong is found there. `on_resume` runs at the first epoch
-    begin, when every other callback has restored what it restores. `on_steps`
-    runs after every execution, `on_fit_end` at the end of a fit that did not
-    raise.
+    A subclass overrides four hooks. `on_model_ready` runs once per `fit` call
+    as soon as the model is built, before the first step if possible, and
+    raises all errors. `on_resume` runs at the first `on_epoch_begin`, after
+    every other callback has restored its state. `on_steps` runs after every
+    execution of the training step, `on_fit_end` at the end of a `fit` call
+    that did not raise.
     """
 
     def __init__(self) -> None:
@@ -40,20 +40,20 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         """Checks the settings against the model and prepares it."""
 
     def on_resume(self, model: keras.Model) -> None:
-        """Takes up the work at the position where the fit begins."""
+        """Continues at the position at which the `fit` call begins."""
 
     def on_steps(self, before: int, after: int) -> None:
-        """Acts on the points in time `before < u <= after`."""
+        """Acts on the points `before < u <= after`, in training steps."""
 
     def on_fit_end(self, model: keras.Model) -> None:
-        """Brings the work to its end."""
+        """Completes the work of the callback."""
 
     def progress_logs(self) -> dict[str, float]:
-        """Returns what to add to the logs of batches and epochs."""
+        """Returns the values to add to the logs of batches and epochs."""
         return {}
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the JSON-safe state that a resumed fit needs."""
+        """Returns the JSON-safe state that a resumed `fit` call needs."""
         return {}
 
     def set_model(self, model: Any) -> None:
@@ -65,7 +65,7 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         self._loads_before = CheckpointState.of(model).loads
 
     def reset(self) -> None:
-        """Resets what belongs to one model; called when another is trained."""
+        """Resets the state of one model; called when another is trained."""
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras."""
@@ -81,7 +81,7 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         self._choose_names(callbacks)
         if callbacks:
             self.check_order(callbacks)
-        self._enter(callbacks)
+        self._register_state(callbacks)
         if self._model.built:
             self._attach()
 
@@ -104,7 +104,7 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Called by Keras. `self.model` is not touched: on JAX it costs."""
+        """Called by Keras. Reading `self.model` takes time on JAX: avoided."""
         before, after = self._progress.end_batch(batch)
         if not self._attached:
             self._attach()
@@ -147,15 +147,15 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         return found
 
     def load_state_of(self, name: str, load: Callable[[Arrays], Any]) -> None:
-        """Hands the arrays of another entry over if a file brought any."""
+        """Passes the loaded arrays of another state to a function, if any."""
         checkpoint_state = CheckpointState.of(self._model)
         if checkpoint_state.loads > self._loads_before:
-            brought = checkpoint_state.take_loaded(name)
-            if brought is not None:
-                load(brought[1])
+            found = checkpoint_state.take_loaded(name)
+            if found is not None:
+                load(found[1])
 
     def other_callbacks(self, model: keras.Model) -> list[Any]:
-        """Lists the other callbacks of the house in this fit."""
+        """Lists the other resumable callbacks of this `fit` call."""
         entries = CheckpointState.of(model).states.values()
         return [
             e
@@ -169,27 +169,27 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         return {**facts, **self.get_state()}, {}
 
     def _check_json(self) -> None:
-        """Finds settings that no file can hold before the first step."""
+        """Raises an error if a setting is not JSON-safe."""
         try:
             json.dumps(self._settings())
         except TypeError as error:
             raise TypeError(
                 f"The settings of {type(self).__name__} must be JSON-safe, "
-                "for checkpoints hold them: register functions and classes "
-                "with keras.saving.register_keras_serializable. "
+                "because checkpoints hold them: register functions and "
+                "classes with keras.saving.register_keras_serializable. "
                 f"Received: {self!r}"
             ) from error
 
     def _is_known(self, model: Any) -> bool:
         return self._seen_model is not None and self._seen_model() is model
 
-    def _enter(self, callbacks: list[Any]) -> None:
+    def _register_state(self, callbacks: list[Any]) -> None:
         states = CheckpointState.of(self._model).states
-        for name, entry in list(states.items()):
-            if isinstance(entry, ResumableCallback) and all(
-                entry is not c for c in callbacks
+        for name, state in list(states.items()):
+            if isinstance(state, ResumableCallback) and all(
+                state is not c for c in callbacks
             ):
-                del states[name]  # A callback of an earlier fit.
+                del states[name]  # A callback of an earlier `fit` call.
         states[self._state_name] = self
 
     def _attach(self) -> None:

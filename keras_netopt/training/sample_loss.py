@@ -1,4 +1,4 @@
-"""The compiled loss of a model, one value a sample.
+"""The compiled loss of a model, one value per sample.
 
 Private names of Keras 3.15: `_compile_loss`, `_flat_losses`,
 `get_keras_mask`.
@@ -14,26 +14,27 @@ from keras.src.backend.common.masking import get_keras_mask
 def sample_loss(model: keras.Model, y: Any, y_pred: Any) -> Any:
     """Returns the loss of each sample, before any reduction.
 
-    Further axes (tokens, pixels) are averaged, without what is masked; several
-    outputs are added up with their loss weights. Regularizers and losses that
-    layers add belong to no sample and are left out.
+    Other axes (tokens, pixels) are averaged over unmasked positions. The
+    losses of several outputs are summed with their loss weights. Regularizers
+    and losses that layers add belong to no sample and are excluded.
 
     Args:
         model: A compiled model.
         y: Targets, as in a training step.
-        y_pred: What the model answers.
+        y_pred: Outputs of the model.
 
     Returns:
         A float tensor of shape `(batch,)`.
 
     Raises:
-        ValueError: If the model has no loss, or one without a value a sample.
+        ValueError: If the model has no loss, or one without a value per
+            sample.
     """
     any_model: Any = model
     compiled = any_model._compile_loss
     if not has_loss(model) or y is None:
         raise ValueError(
-            f"Model {model.name} must be compiled with a loss and be given "
+            f"Model {model.name} must be compiled with a loss and receive "
             "targets: samples are compared by their losses. "
             f"Received: loss={getattr(model, 'loss', None)!r}, "
             f"y={'None' if y is None else 'targets'}"
@@ -42,18 +43,21 @@ def sample_loss(model: keras.Model, y: Any, y_pred: Any) -> Any:
         compiled.build(y, y_pred)
     total: Any = 0.0
     for path, loss, weight, name in compiled._flat_losses:
-        target, answer = _at(path, y, model), _at(path, y_pred, model)
-        values = _each(loss, target, answer, name)
+        target, output = (
+            _select_part(path, y, model),
+            _select_part(path, y_pred, model),
+        )
+        values = _reduce_to_samples(loss, target, output, name)
         total = total + (values if weight is None else values * weight)
     return total
 
 
 def has_loss(model: keras.Model) -> bool:
-    """Whether a model is compiled with a loss that Keras calls."""
+    """Returns whether a model is compiled with a loss."""
     return getattr(model, "_compile_loss", None) is not None
 
 
-def _each(loss: Any, y: Any, y_pred: Any, name: str) -> Any:
+def _reduce_to_samples(loss: Any, y: Any, y_pred: Any, name: str) -> Any:
     mask = get_keras_mask(y_pred)
     y, y_pred = (
         keras.tree.map_structure(
@@ -64,8 +68,8 @@ def _each(loss: Any, y: Any, y_pred: Any, name: str) -> Any:
     values = loss.call(y, y_pred)
     if len(values.shape) == 0:
         raise ValueError(
-            "The loss must give one value a sample, not their mean: write it "
-            "without the reduction over the batch, which Keras adds. "
+            "The loss must return one value per sample, not their mean: omit "
+            "the reduction over the batch, which Keras adds. "
             f"Received: loss={loss!r} of output {name!r}"
         )
     axes = tuple(range(1, len(values.shape)))
@@ -78,8 +82,8 @@ def _each(loss: Any, y: Any, y_pred: Any, name: str) -> Any:
     return ops.sum(values * kept, axis=axes) / counts
 
 
-def _at(path: tuple[Any, ...], part: Any, model: Any) -> Any:
-    """Follows a path into nested outputs or targets, by place or by name."""
+def _select_part(path: tuple[Any, ...], part: Any, model: Any) -> Any:
+    """Returns the part of nested outputs or targets at a path."""
     for key in path:
         if isinstance(part, dict) and key not in part:
             key = model.output_names[key]

@@ -1,4 +1,4 @@
-"""Refuses before an edit what could not be carried through it.
+"""Checks before an edit that the optimizer's state can be preserved.
 
 Private names of Keras 3.15: `_variables`.
 """
@@ -21,14 +21,15 @@ _STRATEGIES = (
 
 
 def check_optimizer(model: keras.Model, *, zero_outgoing: bool = False) -> None:
-    """Refuses before an edit what could not be carried through it.
+    """Raises an error if an edit cannot preserve the optimizer's state.
 
     Args:
         model: The model that will be edited.
-        zero_outgoing: Whether the edit makes new units that send nothing on.
+        zero_outgoing: Whether the edit adds units with outgoing weights of
+            zero.
 
     Raises:
-        ValueError: If the optimizer can't take part, with the reason.
+        ValueError: If the optimizer is not supported, with the reason.
     """
     check_distribution(model)
     optimizer = getattr(model, "optimizer", None)
@@ -41,18 +42,18 @@ def check_optimizer(model: keras.Model, *, zero_outgoing: bool = False) -> None:
             reason = kinds.REFUSED_WITH_ZERO_OUTGOING.get(name or "")
         if reason is not None:
             raise ValueError(
-                f"A model that is trained with {name} can't be edited like "
-                f"this: {reason}. {_remedy(name)} "
+                f"A model with the optimizer {name} does not support this "
+                f"edit: {reason}. {_remedy(name)} "
                 f"Received: optimizer={optimizer.name!r}"
             )
         _check_structure(model, one)
 
 
 def check_distribution(model: keras.Model) -> None:
-    """Refuses ways to spread a model over devices that were never tried.
+    """Raises an error for untested ways to distribute a model.
 
-    Several replicas in one process work: `tf.distribute.MirroredStrategy` and
-    `keras.distribution` on JAX.
+    Several replicas in one process are supported:
+    `tf.distribute.MirroredStrategy` and `keras.distribution` on JAX.
 
     Args:
         model: The model that will be edited.
@@ -75,7 +76,8 @@ def check_distribution(model: keras.Model) -> None:
         raise ValueError(
             f"The model '{model.name}' is trained with {found}; edits are "
             "tested in one process only: MirroredStrategy on TensorFlow, "
-            "keras.distribution on JAX. Edit the model before it is spread. "
+            "keras.distribution on JAX. Edit the model before distributing "
+            "it. "
             f"Received: {found}"
         )
 
@@ -90,7 +92,7 @@ def _remedy(name: str | None) -> str:
 
 
 def _check_structure(model: keras.Model, optimizer: Any) -> None:
-    """Finds slots of a user's own optimizer class that we can't follow."""
+    """Raises an error for unknown variables of a custom optimizer class."""
     is_keras = type(optimizer).__module__.startswith("keras.src.")
     if not optimizer.built or is_keras:
         return
@@ -104,8 +106,8 @@ def _check_structure(model: keras.Model, optimizer: Any) -> None:
     lost = [v.path for v in optimizer._variables if id(v) not in found]
     if lost:
         raise ValueError(
-            f"The slots of the optimizer {type(optimizer).__name__} are not "
-            "understood, expected attributes with a list of one variable a "
-            "trainable variable, as `add_optimizer_variables` returns it. "
+            f"The optimizer {type(optimizer).__name__} has unknown variables, "
+            "expected attributes with a list of one variable per trainable "
+            "variable, as `add_optimizer_variables` returns it. "
             f"Received: {lost}"
         )

@@ -1,4 +1,4 @@
-"""What each slot of each optimizer of Keras 3.15 holds; data, no code paths.
+"""Kinds of the slots of every optimizer of Keras 3.15.
 
 Private names of Keras 3.15: the attributes that hold the slots.
 """
@@ -12,11 +12,11 @@ WEIGHT = "weight"
 GRADIENT = "gradient"
 """A sum or an average of gradients."""
 MAGNITUDE = "magnitude"
-"""The same of their absolute values."""
+"""A sum or an average of absolute gradients."""
 GRADIENT2 = "gradient2"
 """A sum or an average of squared gradients."""
 UPDATE = "update"
-"""Of steps made, whose length does not follow the gradient's."""
+"""An average of updates, not proportional to the gradient."""
 FACTORED = "factored"
 """Squared gradients, averaged along one axis."""
 
@@ -55,20 +55,20 @@ KINDS: dict[str, dict[str, str]] = {
 
 REFUSED = {
     "Ftrl": (
-        "its slots define the weights: the next step would overwrite what "
-        "the edit has written"
+        "its slots define the weights, so the next step would overwrite "
+        "the edited weights"
     ),
 }
 REFUSED_WITH_ZERO_OUTGOING = {
     "Adafactor": (
-        "a weight matrix with a row and a column of zero gradients turns to "
-        "NaN, and new weights that start at zero make such matrices"
+        "a weight matrix with a row and a column of zero gradients becomes "
+        "NaN, and new weights of zero produce such gradients"
     ),
 }
 
 
 def find_known_class(optimizer: Any) -> str | None:
-    """Returns the name of the Keras class that an optimizer is made of.
+    """Returns the name of the Keras class of an optimizer.
 
     Example:
 
@@ -79,7 +79,7 @@ def find_known_class(optimizer: Any) -> str | None:
         optimizer: An optimizer, not one that wraps others.
 
     Returns:
-        The name of the nearest class that the tables know, or `None`.
+        The name of the nearest known base class, or `None`.
     """
     for cls in type(optimizer).__mro__:
         name = cls.__name__
@@ -101,7 +101,7 @@ def find_slot_kinds(optimizer: Any) -> dict[str, str]:
         optimizer: An optimizer, not one that wraps others.
 
     Returns:
-        A dictionary; slots of a class of one's own are missing in it.
+        A dictionary without the slots of a custom class.
     """
     own = KINDS.get(find_known_class(optimizer) or "", {})
     return {**OF_EVERY_OPTIMIZER, **own}

@@ -1,4 +1,4 @@
-"""Optimizer slots across an edit of the variables they belong to.
+"""Preserves optimizer slots when the variables are edited.
 
 Private names of Keras 3.15: `_variables`, `_trainable_variables`,
 `_trainable_variables_indices`, `_inner_optimizers`, `_optimizer_map`,
@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.report import Report
 from keras_netopt.training import optimizers
 from keras_netopt.training import slot_kinds as kinds
 from keras_netopt.training.backend import sync_variables
@@ -37,8 +38,8 @@ MapSlot = Callable[[Any, np.ndarray, str], np.ndarray]
 
 
 @dataclass(frozen=True)
-class SlotReport:
-    """What has become of the optimizer's slots in an edit.
+class SlotReport(Report):
+    """Reports what an edit did with the optimizer's slots.
 
     Example:
 
@@ -46,12 +47,12 @@ class SlotReport:
     Optimizer slots: carried 4 gradient, 4 gradient2; 2 new.
 
     Args:
-        carried: Number of slot arrays that were carried over, by kind.
+        carried: Number of preserved slot arrays, by kind.
         fresh: Number of slot arrays of new variables. Defaults to `0`.
-        reset: Slots that start anew: "attribute of variable". Defaults to
-            none.
-        guessed: Attributes that were taken for sums of gradients because the
-            optimizer's class is not one of Keras'. Defaults to none.
+        reset: Slots that were set to their initial value: "attribute of
+            variable". Defaults to none.
+        guessed: Attributes of a custom optimizer class that were treated as
+            averages of gradients. Defaults to none.
     """
 
     carried: dict[str, int] = field(default_factory=dict)
@@ -67,13 +68,13 @@ class SlotReport:
         if self.reset:
             text += f"; reset {', '.join(self.reset)}"
         if self.guessed:
-            text += f"; taken for gradients {', '.join(self.guessed)}"
+            text += f"; treated as gradients {', '.join(self.guessed)}"
         return text + "."
 
 
 @dataclass(frozen=True)
 class _Owner:
-    """One optimizer of a chain: what it had before the edit."""
+    """The state of one optimizer of a chain before the edit."""
 
     optimizer: Any
     trained: list[Any]
@@ -117,44 +118,43 @@ def capture_slots(model: keras.Model) -> Slots | None:
     ours = {id(v) for v in store.variables} if store is not None else set()
     memory = store.memory() if store is not None else {}
     owners = optimizers.all_optimizers(optimizer) if is_built else ()
-    states = tuple(_owner(one, model, ours) for one in owners)
+    states = tuple(_capture_optimizer(one, model, ours) for one in owners)
     return Slots(optimizer, states, memory)
 
 
 def restore_slots(
     model: keras.Model, slots: Slots, map_slot: MapSlot
 ) -> SlotReport:
-    """Brings the optimizer in order after the variables have changed.
+    """Restores the optimizer after the variables have changed.
 
-    It is built anew for the variables that are trainable now, so that the
-    order is the one of a model read from a file; then every slot gets its
-    old value, carried over. Counters, learning rate, loss scale and masks
-    stay in force. With a map that changes nothing, and the variables as they
-    were, the state of the snapshot comes back.
+    The optimizer is built again for the variables that are trainable now, so
+    that their order is that of a loaded model; then every slot gets its old
+    value, mapped to the new shape. Counters, learning rate, loss scale and
+    masks do not change.
 
     Args:
         model: The edited model.
-        slots: What `capture_slots` returned before.
-        map_slot: `(variable, array, kind) -> array` in the variable's present
-            shape; it returns the array itself where nothing changes. Kinds
+        slots: Result of `capture_slots` before the edit.
+        map_slot: `(variable, array, kind) -> array` in the variable's current
+            shape; returns the array itself if nothing changes. Kinds
             are "weight", "gradient", "gradient2", "update" and "index".
 
     Returns:
-        What was carried, new and reset.
+        The counts of preserved, new and reset slots.
     """
-    report = _Tally()
+    report = _SlotCounts()
     with optimizers.variable_scope(model):
         if slots.owners:
-            _rebuild(slots, _trained_now(model, slots))
+            _rebuild(slots, _list_trained(model, slots))
         for owner in slots.owners:
             _write(owner, map_slot, report)
         store = MaskStore.of(model)
         if slots.masks and store is not None:
             store.remap(slots.masks, map_slot)
-    return report.done()
+    return report.to_report()
 
 
-class _Tally:
+class _SlotCounts:
     """Counts while slots are written."""
 
     def __init__(self) -> None:
@@ -163,7 +163,7 @@ class _Tally:
         self.reset: list[str] = []
         self.guessed: set[str] = set()
 
-    def done(self) -> SlotReport:
+    def to_report(self) -> SlotReport:
         return SlotReport(
             dict(self.carried),
             self.fresh,
@@ -172,11 +172,13 @@ class _Tally:
         )
 
 
-def _owner(optimizer: Any, model: keras.Model, ours: set[int]) -> _Owner:
+def _capture_optimizer(
+    optimizer: Any, model: keras.Model, ours: set[int]
+) -> _Owner:
     trained = list(optimizer._trainable_variables)
-    held = set(_ids(_held(optimizer)))
+    held = set(_ids(_named_variables(optimizer)))
     variables = [v for v in optimizer._variables if id(v) not in ours]
-    undecayed, other_keys = _undecayed(optimizer, model)
+    undecayed, other_keys = _find_undecayed(optimizer, model)
     owner = _Owner(
         optimizer=optimizer,
         trained=trained,
@@ -201,25 +203,25 @@ def _owner(optimizer: Any, model: keras.Model, ours: set[int]) -> _Owner:
     return owner
 
 
-def _held(optimizer: Any) -> Iterator[Any]:
-    """Yields the variables that an optimizer holds under a name."""
+def _named_variables(optimizer: Any) -> Iterator[Any]:
+    """Yields the variables that are attributes of an optimizer."""
     for name, value in vars(optimizer).items():
         if isinstance(value, keras.Variable):
             yield value
         elif name in optimizers.NOT_SLOTS or name.startswith("_self_"):
-            continue  # TensorFlow notes every list a second time.
+            continue  # TensorFlow tracks every list a second time.
         elif isinstance(value, list | tuple | dict):
             for leaf in keras.tree.flatten(value):
                 if isinstance(leaf, keras.Variable):
                     yield leaf
 
 
-def _undecayed(
+def _find_undecayed(
     optimizer: Any, model: keras.Model
 ) -> tuple[list[Any], set[Any] | None]:
-    """Finds the variables without weight decay, and keys of unknown ones.
+    """Finds the variables without weight decay, and unknown keys.
 
-    TensorFlow's keys change with the shape of a variable.
+    On TensorFlow the keys change with the shape of a variable.
     """
     keys = vars(optimizer).get("_exclude_from_weight_decay")
     if keys is None:
@@ -229,11 +231,11 @@ def _undecayed(
     return found, {key for key in keys if key not in known}
 
 
-def _trained_now(model: keras.Model, slots: Slots) -> list[Any]:
-    """Lists what the optimizer will train, in the order of the model.
+def _list_trained(model: keras.Model, slots: Slots) -> list[Any]:
+    """Lists the variables of the optimizer, in the order of the model.
 
     Variables that were frozen after the optimizer was built keep their slots,
-    except on JAX: its trainer wants exactly those that are trainable.
+    except on JAX: its trainer requires the trainable variables only.
     """
     trained = list(model.trainable_variables)
     if keras.backend.backend() == "jax":
@@ -252,24 +254,24 @@ def _rebuild(slots: Slots, trained: list[Any]) -> None:
         optimizer.built = False
         if owner.inner:
             del optimizer._inner_optimizers[len(owner.inner) :]
-    with _old_routes(slots):
+    with _keep_optimizer_map(slots):
         slots.optimizer.build(trained)
     for owner in slots.owners:
-        _retrack(owner)
-        _exclude_again(owner)
+        _sort_variables(owner)
+        _restore_exclusions(owner)
 
 
 @contextlib.contextmanager
-def _old_routes(slots: Slots) -> Iterator[None]:
-    """Keeps every variable with the one of several optimizers it has.
+def _keep_optimizer_map(slots: Slots) -> Iterator[None]:
+    """Assigns every variable to its previous inner optimizer.
 
-    A map of the user's may be a function that makes a new optimizer at each
+    The optimizer map may be a function that returns a new optimizer at each
     call.
     """
     several = [o for o in slots.owners if o.inner]
     with contextlib.ExitStack() as stack:
         for owner in several:
-            routes = {
+            by_id = {
                 id(variable): one.optimizer
                 for one in slots.owners
                 if any(one.optimizer is inner for inner in owner.inner)
@@ -277,33 +279,33 @@ def _old_routes(slots: Slots) -> Iterator[None]:
             }
             members = vars(owner.optimizer)
             original = members["_optimizer_map"]
-            members["_optimizer_map"] = _Routes(routes, original)
+            members["_optimizer_map"] = _OptimizerMap(by_id, original)
             stack.callback(members.__setitem__, "_optimizer_map", original)
         yield
 
 
-class _Routes:
-    def __init__(self, routes: dict[int, Any], original: Any) -> None:
-        self._routes = routes
+class _OptimizerMap:
+    def __init__(self, by_id: dict[int, Any], original: Any) -> None:
+        self._by_id = by_id
         self._original = original
 
     def __call__(self, variable: Any) -> Any:
-        found = self._routes.get(id(variable))
+        found = self._by_id.get(id(variable))
         return self._original(variable) if found is None else found
 
 
-def _retrack(owner: _Owner) -> None:
-    """Puts the variables in the order of a newly built optimizer."""
+def _sort_variables(owner: _Owner) -> None:
+    """Sorts the variables as in a newly built optimizer."""
     optimizer = owner.optimizer
     built = list(optimizer._variables)
-    inside, held = set(_ids(built)), set(_ids(_held(optimizer)))
+    inside, held = set(_ids(built)), set(_ids(_named_variables(optimizer)))
     first = [
         v for v in owner.variables if id(v) in held and id(v) not in inside
     ]
     optimizers.set_variables(optimizer, first + built + owner.attached)
 
 
-def _exclude_again(owner: _Owner) -> None:
+def _restore_exclusions(owner: _Owner) -> None:
     if owner.other_keys is None:
         return
     optimizer = owner.optimizer
@@ -312,7 +314,7 @@ def _exclude_again(owner: _Owner) -> None:
     optimizer._exclude_from_weight_decay_cache = {}
 
 
-def _write(owner: _Owner, map_slot: MapSlot, report: _Tally) -> None:
+def _write(owner: _Owner, map_slot: MapSlot, report: _SlotCounts) -> None:
     optimizer = owner.optimizer
     for name, (variable, value) in owner.scalars.items():
         now = getattr(optimizer, name, None)
@@ -327,16 +329,18 @@ def _write(owner: _Owner, map_slot: MapSlot, report: _Tally) -> None:
             optimizer._trainable_variables, values, strict=True
         ):
             if slot is not None:
-                _put(owner, (name, kind), variable, slot, map_slot, report)
+                _write_slot(
+                    owner, (name, kind), variable, slot, map_slot, report
+                )
 
 
-def _put(
+def _write_slot(
     owner: _Owner,
     attribute: tuple[str, str],
     variable: Any,
     slot: Any,
     map_slot: MapSlot,
-    report: _Tally,
+    report: _SlotCounts,
 ) -> None:
     name, kind = attribute
     old = owner.slots.get(name, {}).get(id(variable))
@@ -347,9 +351,9 @@ def _put(
         return
     new: np.ndarray | None = old
     if kind == kinds.FACTORED:
-        new = _factored(owner, name, variable, map_slot)
+        new = _map_factored(owner, name, variable, map_slot)
     elif (name, id(variable)) in owner.misfits:
-        # Of another shape than the variable: kept if that has not changed.
+        # Its shape differs from the variable's: kept if that did not change.
         probe: np.ndarray = np.zeros(owner.misfits[name, id(variable)], bool)
         new = old if map_slot(variable, probe, "index") is probe else None
     elif kind == kinds.MAGNITUDE:
@@ -363,10 +367,10 @@ def _put(
     report.carried[kind] += 1
 
 
-def _factored(
+def _map_factored(
     owner: _Owner, name: str, variable: Any, map_slot: MapSlot
 ) -> np.ndarray:
-    """Carries Adafactor's means over rows or columns of squared gradients."""
+    """Maps Adafactor's means over rows or columns of squared gradients."""
     key = id(variable)
     old = owner.slots[name][key]
     rows, columns = owner.slots["_r"][key], owner.slots["_c"][key]

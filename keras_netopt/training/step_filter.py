@@ -1,8 +1,8 @@
-"""Lets chosen training steps see a choice of their batch only.
+"""Replaces the batch of selected training steps by a part of it.
 
 Keras' trainers read `train_function` before every step, so one of two
-compiled functions can be taken each time. The second one is made while a
-`train_step` on the instance stands before that of the class.
+compiled functions can be used. The second one is compiled while the instance
+overrides `train_step` of its class.
 Private names of Keras 3.15: `_iterations`, `_call_has_training_arg`.
 """
 
@@ -23,22 +23,23 @@ _ATTRIBUTE = "_netopt_step_filter"
 
 
 class Choice(Protocol):
-    """What chooses: compared by value, so a model compiles it once.
+    """Selects samples of a batch; equal objects are compiled once per model.
 
-    `choose` and `strip` run inside the compiled step and return data of the
-    form that they were given. `forward` answers inputs as in inference,
-    `draw` returns so many uniform random numbers, others every step.
+    `choose` and `strip` run inside the compiled step and return data in the
+    structure of the batch. `forward` returns the outputs for inputs, in
+    inference mode. `draw` returns that many uniform random numbers, which
+    differ from step to step.
     """
 
     @property
     def strips(self) -> bool:
-        """Whether ordinary steps go through `strip`."""
+        """Whether ordinary steps call `strip`."""
         ...
 
     def choose(
         self, model: Any, data: Any, forward: Forward, draw: DrawNumbers
     ) -> Any:
-        """Returns the data of a step that chooses."""
+        """Returns the data of a filtered step."""
         ...
 
     def strip(self, data: Any) -> Any:
@@ -47,15 +48,15 @@ class Choice(Protocol):
 
 
 class StepFilter:
-    """Stands in the place of a model's step function.
+    """Replaces the step function of a model.
 
-    While `armed` is set, the next call is a step that chooses; every other
-    call is an ordinary step.
+    If `armed` is set, the next call is a filtered step and resets it; every
+    other call is an ordinary step.
 
     Args:
         model: A compiled model inside `fit`.
-        choice: What chooses.
-        seed: An int from which the random numbers begin.
+        choice: Selects the samples.
+        seed: Seed of the random numbers, an int.
     """
 
     def __init__(self, model: keras.Model, choice: Choice, seed: int) -> None:
@@ -64,16 +65,16 @@ class StepFilter:
         self._seed = seed
         self._before: Any = None
         self._ordinary: Any = None
-        self._changed: Any = None
+        self._filtered: Any = None
         self._step = self._train_step(choice.choose)
         self._other = (
-            self._train_step(self._stripped) if choice.strips else None
+            self._train_step(self._strip_data) if choice.strips else None
         )
         self.armed = False
 
     @classmethod
     def of(cls, model: keras.Model, choice: Choice, seed: int) -> "StepFilter":
-        """Returns the model's filter, or a new one for another choice."""
+        """Returns the filter of a model, a new one for another choice."""
         held = vars(model).get(_ATTRIBUTE)
         if held is None or (held._choice, held._seed) != (choice, seed):
             held = cls(model, choice, seed)
@@ -82,45 +83,49 @@ class StepFilter:
 
     @property
     def choice(self) -> Choice:
-        """What chooses."""
+        """The object that selects the samples."""
         return self._choice
 
     def install(self) -> None:
-        """Takes its place; compiles anew where the model's own step is new."""
+        """Installs the filter; compiles again if the model's step is new."""
         function = self._model.train_function
         if function is self:
             return
-        if isinstance(function, StepFilter):  # A fit that raised left it.
+        if isinstance(
+            function, StepFilter
+        ):  # Left by a `fit` call that raised.
             function = function._before
-        if function is not self._before or self._changed is None:
+        if function is not self._before or self._filtered is None:
             self._before = self._ordinary = function
             if self._other is not None:
-                self._ordinary = self._made(self._other)
-            self._changed = self._made(self._step)
+                self._ordinary = self._compile_step(self._other)
+            self._filtered = self._compile_step(self._step)
         self._model.train_function = self
 
     def remove(self) -> None:
-        """Puts the model's own function back."""
+        """Restores the model's own function."""
         if self._model.train_function is self:
             self._model.train_function = self._before
 
     def __call__(self, *arguments: Any) -> Any:
         is_armed, self.armed = self.armed, False
-        function = self._changed if is_armed else self._ordinary
-        # torch looks `train_step` up in every step.
-        with self._shadowed(self._step if is_armed else self._other):
+        function = self._filtered if is_armed else self._ordinary
+        # torch reads `train_step` at every step.
+        with self._overridden_step(self._step if is_armed else self._other):
             return function(*arguments)
 
-    def _stripped(self, model: Any, data: Any, *unused: Any) -> Any:
+    def _strip_data(self, model: Any, data: Any, *unused: Any) -> Any:
         return self._choice.strip(data)
 
-    def _made(self, step: Callable[..., Any]) -> Any:
-        with self._shadowed(step):
+    def _compile_step(self, step: Callable[..., Any]) -> Any:
+        with self._overridden_step(step):
             self._model.make_train_function(force=True)
         return self._model.train_function
 
     @contextlib.contextmanager
-    def _shadowed(self, step: Callable[..., Any] | None) -> Iterator[None]:
+    def _overridden_step(
+        self, step: Callable[..., Any] | None
+    ) -> Iterator[None]:
         undo = step and override_method(self._model, "train_step", step)
         try:
             yield
@@ -139,12 +144,12 @@ class StepFilter:
             def forward(x: Any) -> Any:
                 return model.stateless_call(weights, others, x, **options)[0]
 
-            step = slots[_place(model.optimizer)]
+            step = slots[_find_counter(model.optimizer)]
             draw = functools.partial(uniform, seed, step)
             return base(model, state, change(model, data, forward, draw))
 
         def in_place(data: Any) -> Any:
-            counter = model.optimizer.variables[_place(model.optimizer)]
+            counter = model.optimizer.variables[_find_counter(model.optimizer)]
             draw = functools.partial(uniform, seed, counter.value)
             with _without_gradients():
                 data = change(model, data, lambda x: model(x, **options), draw)
@@ -153,8 +158,8 @@ class StepFilter:
         return on_jax if keras.backend.backend() == "jax" else in_place
 
 
-def _place(optimizer: Any) -> int:
-    """Where the counter of steps is among the optimizer's variables."""
+def _find_counter(optimizer: Any) -> int:
+    """Returns the index of the step counter in the optimizer's variables."""
     counter = list(all_optimizers(optimizer))[-1]._iterations
     return next(i for i, v in enumerate(optimizer.variables) if v is counter)
 

@@ -1,4 +1,4 @@
-"""Calling layers on shapes alone, without leaving a trace in them.
+"""Calls layers on symbolic tensors without side effects.
 
 Private Keras names used here (tested on Keras 3.15): `Functional`,
 `Sequential._functional`, `Operation._inbound_nodes` and `_outbound_nodes`,
@@ -34,12 +34,12 @@ def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
 
     Args:
         model: A built Keras model.
-        input_shape: A shape, or structure of shapes, to use in place of the
+        input_shape: A shape, or a structure of shapes, to use instead of the
             model's own. Defaults to `None`.
 
     Returns:
         One structure of `keras.KerasTensor` per positional argument. The
-        batch axis of a subclassed model is `None`, whatever it was built on.
+        batch axis of a subclassed model is `None`.
 
     Raises:
         TypeError: If `model` is not a `keras.Model`.
@@ -112,10 +112,11 @@ def _flat_shapes(structure: Any) -> list[tuple[int | None, ...]]:
 def trace_operation(
     operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Any, list[Any]]:
-    """Records what `operation.call` does to symbolic tensors.
+    """Traces `operation.call` on symbolic tensors.
 
-    Returns the recording, a `keras.Function`, and the tensors among the
-    arguments in the order of its inputs.
+    Returns:
+        The trace, a `keras.Function`, and the tensors among the arguments in
+        the order of its inputs.
     """
     inputs: list[Any] = []
     fresh: list[Any] = []
@@ -142,7 +143,7 @@ def trace_operation(
 
 
 def fix_batch_axis(leaf: Any) -> Any:
-    """A free batch axis becomes 1; anything else stays."""
+    """Sets an unknown batch axis to 1; returns other values unchanged."""
     if not isinstance(leaf, keras.KerasTensor):
         return leaf
     shape = tuple(leaf.shape)
@@ -152,7 +153,7 @@ def fix_batch_axis(leaf: Any) -> Any:
 
 
 def is_static(structure: Any) -> bool:
-    """Tells whether no tensor in a structure has a free axis."""
+    """Returns whether all axes in a structure of tensors are known."""
     return all(
         None not in leaf.shape
         for leaf in keras.tree.flatten(structure)
@@ -160,8 +161,8 @@ def is_static(structure: Any) -> bool:
     )
 
 
-def as_spec(leaf: Any) -> Any:
-    """Replaces a tensor by its shape and dtype; anything else stays."""
+def to_keras_tensor(leaf: Any) -> Any:
+    """Converts a tensor to a `KerasTensor`; returns other values unchanged."""
     if not keras.ops.is_tensor(leaf):
         return leaf
     return keras.KerasTensor(
@@ -173,9 +174,9 @@ def as_spec(leaf: Any) -> Any:
 def record_layer_calls() -> Iterator[list[LayerCall]]:
     """Records the outermost layer calls that this thread makes.
 
-    `Layer.__call__` is replaced meanwhile: Keras has no hook for the calls of
-    layers that are not known beforehand. One thread at a time records; calls
-    of other threads run as usual and are not recorded.
+    `Layer.__call__` is replaced inside the context: Keras has no hook for the
+    calls of layers that are not known beforehand. One thread at a time
+    records; calls of other threads run as usual and are not recorded.
 
     Returns:
         A context manager that gives a list of layers, arguments and keyword
@@ -189,7 +190,7 @@ def record_layer_calls() -> Iterator[list[LayerCall]]:
         if threading.get_ident() != thread:
             return original(layer, *args, **kwargs)
         if depth == 0:
-            specs = keras.tree.map_structure(as_spec, (args, kwargs))
+            specs = keras.tree.map_structure(to_keras_tensor, (args, kwargs))
             calls.append((layer, *specs))
         depth += 1
         try:
@@ -208,7 +209,7 @@ def record_layer_calls() -> Iterator[list[LayerCall]]:
 
 @contextlib.contextmanager
 def preserve_layer_history(model: keras.Model) -> Iterator[None]:
-    """Leaves no trace of symbolic calls in a model or in name counters."""
+    """Restores layer histories and name counters after symbolic calls."""
     histories = [
         history
         for layer in model._flatten_layers()

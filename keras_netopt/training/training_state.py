@@ -1,4 +1,4 @@
-"""Everything that training changes in a model, put aside and put back."""
+"""Copies and restores everything that training changes in a model."""
 
 from typing import Any
 
@@ -49,14 +49,14 @@ def capture_training_state(model: keras.Model) -> dict[str, np.ndarray]:
 def restore_training_state(
     model: keras.Model, state: dict[str, np.ndarray]
 ) -> None:
-    """Writes what `capture_training_state` copied.
+    """Restores a copied training state.
 
-    Optimizer variables go by their place. Where their number has changed,
-    since layers were frozen, those that are left go by their path.
+    Optimizer variables are identified by position. If their number has changed
+    because layers were frozen, they are identified by path.
 
     Args:
-        model: The model that was copied, perhaps compiled anew since, or its
-            twin in another process.
+        model: The model that was copied, also after another `compile`, or a
+            copy of it in another process.
         state: What `capture_training_state` returned.
     """
     sync_variables(model)
@@ -65,7 +65,7 @@ def restore_training_state(
     saved = {k: v for k, v in state.items() if k.startswith("optimizer ")}
     current = _optimizer_variables(model)
     if len(saved) == len(current):
-        # Paths hold the name of the optimizer, which another process chose.
+        # Paths hold the name of the optimizer, which may differ.
         saved = dict(zip(current, saved.values(), strict=True))
     for name, variable in current.items():
         if name in saved:
@@ -79,7 +79,7 @@ def restore_training_state(
 
 
 def _optimizer_variables(model: Any) -> dict[str, Any]:
-    """By path, with a number, for a path may stand for several."""
+    """Returns the variables by path and number, as paths may repeat."""
     found: dict[str, Any] = {}
     for variable in model.optimizer.variables:
         number = 1

@@ -115,5 +115,5 @@ def test_a_loss_without_values_for_samples_is_refused(make, make_mlp):
     model = make_mlp()
     model.compile("sgd", mean)
     curriculum = make(difficulty="loss", warmup="0ep")
-    with pytest.raises(ValueError, match="one value a sample"):
+    with pytest.raises(ValueError, match="one value per sample"):
         model.fit(curriculum.dataset(8), verbose=0, callbacks=[curriculum])

@@ -25,7 +25,7 @@ def test_a_second_owner_is_refused():
 
     assert str(error.value) == (
         "Method `apply` of SGD is already overridden on this object, expected "
-        "one owner a hook. Received: name='apply'"
+        "one override per method. Received: name='apply'"
     )
 
 

@@ -1,8 +1,7 @@
-"""Every private name of Keras that we use, and whether Keras still has it.
+"""Checks that Keras still has every private name that this package uses.
 
-They may stand in `keras_netopt/training` and `keras_netopt/surgery` only. The
-table says where each lives; when Keras takes one away, the test that fails
-names it and the files that have to change.
+Only `keras_netopt/training` and `keras_netopt/surgery` may use them. A failing
+test names the private name and the files that use it.
 """
 
 import ast
@@ -163,9 +162,8 @@ ONE_BACKEND = {
     "_torch_params": ("torch", "TorchLayer"),
     "_track_variables": ("torch", "TorchLayer"),
 }
-# Of Python, and of Keras before 3.15, asked for with `hasattr` alone.
-# Of the standard library and dask: executors, processes being born.
-NOT_OF_KERAS = {"_getframe", "_max_workers", "_inheriting"}
+# Of the standard library and dask: frames, module specs, executors, processes.
+NOT_OF_KERAS = {"_getframe", "_initializing", "_max_workers", "_inheriting"}
 NOT_OF_KERAS |= {"_kwargs", "_client"}
 
 
@@ -189,7 +187,7 @@ def trees():
 
 
 def own_names():
-    """Private names that our own classes and modules define."""
+    """Private names that this package defines."""
     found = set()
     for _, tree in trees():
         for one in ast.walk(tree):
@@ -236,7 +234,7 @@ def is_private(name):
 
 
 def of_kerastuner():
-    """What `search` overrides or asks for, and whose it is."""
+    """Private names of KerasTuner in `search`, with their owners."""
     import keras_tuner
 
     oracle = keras_tuner.Oracle("val_loss")
@@ -270,8 +268,8 @@ def test_keras_still_has_the_private_name(name):
         found = False
     files = ", ".join(sorted(USES.get(name, ()))) or "training/, surgery/"
     assert found, (
-        f"Keras {keras.__version__} has no `{name}` any more; what uses it "
-        f"has to change: {files}"
+        f"Keras {keras.__version__} has no `{name}` any more; change the "
+        f"files that use it: {files}"
     )
 
 
@@ -301,9 +299,7 @@ def test_kerastuner_still_has_the_private_names():
 def test_every_private_name_is_in_the_table():
     known = {*TABLE, *ONE_BACKEND, *NOT_OF_KERAS, *of_kerastuner()}
     missing = {n: sorted(f) for n, f in USES.items() if n not in known}
-    assert not missing, (
-        f"Private names of Keras that no test watches: {missing}"
-    )
+    assert not missing, f"Private names of Keras that no test checks: {missing}"
 
 
 def test_private_names_stay_in_two_folders():
@@ -313,5 +309,5 @@ def test_private_names_stay_in_two_folders():
         if name not in {*NOT_OF_KERAS, *of_kerastuner()}
     }
     outside = {name: files for name, files in outside.items() if files}
-    # A subclass of ours asks for an attribute of its own Keras base class.
+    # BestCheckpoint reads an attribute of its Keras base class.
     assert outside == {"_current_epoch": ["callbacks/best_checkpoint.py"]}

@@ -133,9 +133,9 @@ def test_keys_in_logs_are_numbered_within_a_class_and_its_subclasses(
 
 def test_scheduled_variables_are_numbered_by_attribute(make_mlp, toy_data):
     callbacks = [
-        ParameterScheduler("kernel", 0.5, layers="hidden"),
-        ParameterScheduler("bias", 0.25, layers="hidden"),
-        ParameterScheduler("bias", 0.125, layers="out"),
+        ParameterScheduler("kernel", 0.5, include="hidden"),
+        ParameterScheduler("bias", 0.25, include="hidden"),
+        ParameterScheduler("bias", 0.125, include="out"),
     ]
     history = make_mlp().fit(*toy_data, verbose=0, callbacks=callbacks)
 

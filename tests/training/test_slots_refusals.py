@@ -143,16 +143,16 @@ class OwnAdam(optimizers.Adam):
 
 
 @pytest.mark.parametrize("kind", [Dicts, OwnAdam])
-def test_slots_that_are_not_understood_are_refused(kind):
+def test_unknown_optimizer_variables_are_refused(kind):
     model = build(kind())
     paths = [v.path for v in model.optimizer.by_name.values()]
     with pytest.raises(ValueError) as caught:
         slots.check_optimizer(model, zero_outgoing=False)
 
     assert str(caught.value) == (
-        f"The slots of the optimizer {kind.__name__} are not understood, "
-        "expected attributes with a list of one variable a trainable "
-        "variable, as `add_optimizer_variables` returns it. "
+        f"The optimizer {kind.__name__} has unknown variables, expected "
+        "attributes with a list of one variable per trainable variable, as "
+        "`add_optimizer_variables` returns it. "
         f"Received: {paths}"
     )
 
@@ -163,23 +163,23 @@ def test_ftrl_is_refused():
         slots.check_optimizer(model, zero_outgoing=False)
 
     assert str(caught.value) == (
-        "A model that is trained with Ftrl can't be edited like this: its "
-        "slots define the weights: the next step would overwrite what the "
-        "edit has written. Compile the model with another optimizer. "
+        "A model with the optimizer Ftrl does not support this edit: its "
+        "slots define the weights, so the next step would overwrite the "
+        "edited weights. Compile the model with another optimizer. "
         f"Received: optimizer='{model.optimizer.name}'"
     )
 
 
-def test_adafactor_is_refused_where_units_send_nothing_on():
+def test_adafactor_is_refused_with_zero_outgoing_weights():
     model = build(optimizers.LossScaleOptimizer(optimizers.Adafactor()))
     slots.check_optimizer(model, zero_outgoing=False)
     with pytest.raises(ValueError) as caught:
         slots.check_optimizer(model, zero_outgoing=True)
 
     assert str(caught.value) == (
-        "A model that is trained with Adafactor can't be edited like this: a "
-        "weight matrix with a row and a column of zero gradients turns to "
-        "NaN, and new weights that start at zero make such matrices. Widen "
+        "A model with the optimizer Adafactor does not support this edit: a "
+        "weight matrix with a row and a column of zero gradients becomes "
+        "NaN, and new weights of zero produce such gradients. Widen "
         'with new_units="net2net", deepen with init="identity", or compile '
         "with another optimizer. Received: "
         f"optimizer='{model.optimizer.name}'"
@@ -195,7 +195,7 @@ def test_other_optimizers_are_not_refused(name):
     slots.check_optimizer(model, zero_outgoing=True)
 
 
-def test_there_is_nothing_to_hold_before_the_optimizer_is_built():
+def test_an_optimizer_that_is_not_built_has_no_slots():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     assert slots.capture_slots(model) is None
     model.compile("adam", "mse")

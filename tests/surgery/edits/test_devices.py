@@ -62,7 +62,7 @@ def test_other_distributions_are_refused():
     assert str(caught.value) == (
         "The model 'spread' is trained with TPUStrategy; edits are tested in "
         "one process only: MirroredStrategy on TensorFlow, keras.distribution "
-        "on JAX. Edit the model before it is spread. Received: TPUStrategy"
+        "on JAX. Edit the model before distributing it. Received: TPUStrategy"
     )
 
 

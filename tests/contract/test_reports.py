@@ -1,0 +1,85 @@
+"""C27: every report prints and converts to JSON; none exists before `fit`."""
+
+import dataclasses
+import importlib
+import json
+import pkgutil
+import re
+import types
+import typing
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from contract.rows import ONE_A_PIECE
+
+import keras_netopt as netopt
+from keras_netopt.report import Report
+
+SAMPLES = {int: 3, float: 0.5, str: "name", bool: True, Path: Path("file")}
+SAMPLES |= {np.ndarray: np.arange(3.0), typing.Any: 0.5, type(None): None}
+
+
+def subclasses(kind):
+    for child in kind.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+def reports():
+    """Every report class of the package, once its modules are imported."""
+    for module in pkgutil.walk_packages(netopt.__path__[:1], "keras_netopt."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    importlib.import_module("keras_netopt.callbacks")
+    package = f"{netopt.__name__}."
+    found = [c for c in subclasses(Report) if c.__module__.startswith(package)]
+    return sorted(found, key=lambda cls: cls.__name__)
+
+
+def sample(kind):
+    """A value of an annotated type."""
+    if kind in SAMPLES:
+        return SAMPLES[kind]
+    if dataclasses.is_dataclass(kind):
+        return build(kind)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return sample(arguments[0])
+    if origin is typing.Literal:
+        return arguments[0]
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return {sample(arguments[0]): sample(arguments[1])}
+    if isinstance(origin, type) and issubclass(origin, Collection):
+        inner = [sample(a) for a in arguments if a is not Ellipsis]
+        return list(inner) if origin is list else tuple(inner)
+    raise TypeError(f"no sample of {kind!r}: add it to SAMPLES")
+
+
+def build(cls):
+    # Annotations may name a class that is imported for type checkers only.
+    hints = typing.get_type_hints(cls, localns={"Figure": type(None)})
+    names = [field.name for field in dataclasses.fields(cls) if field.init]
+    return cls(**{name: sample(hints[name]) for name in names})
+
+
+@pytest.mark.parametrize("cls", reports(), ids=lambda cls: cls.__name__)
+def test_a_report_prints_and_converts_to_json(cls):
+    report = build(cls)
+
+    assert str(report).strip()
+    written = json.loads(json.dumps(report.to_dict()))
+    assert isinstance(written, dict) and written
+
+
+@pytest.mark.check("C27")
+@ONE_A_PIECE
+def test_there_is_no_report_before_fit(setting, case):
+    if not hasattr(setting.kind, "report"):
+        pytest.skip(f"{setting} has no report")
+    with pytest.raises(ValueError) as error:
+        setting.build(case).report()
+
+    remedy = r"[Pp]ass (it|the callback) to `(model\.)?fit"
+    assert re.search(remedy, str(error.value))
