@@ -26,7 +26,7 @@ def check_optimizer(model: keras.Model, *, zero_outgoing: bool = False) -> None:
     Args:
         model: The model that will be edited.
         zero_outgoing: Whether the edit adds units with outgoing weights of
-            zero.
+            zero. Defaults to `False`.
 
     Raises:
         ValueError: If the optimizer is not supported, with the reason.
