@@ -1,4 +1,4 @@
-"""Saves the best epoch among those that are as sparse as they should be."""
+"""Saves the best epoch that has reached the target sparsity."""
 
 import math
 import os
@@ -21,12 +21,12 @@ _TOLERANCE = 1e-6
 
 @export_class
 class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
-    """Saves the best epoch, but never one denser than the target.
+    """Saves the best epoch among those that have reached the target sparsity.
 
-    The best epochs of a pruning run are usually its early, dense ones, and
-    `ModelCheckpoint(save_best_only=True)` keeps those. This callback looks
-    only at epochs whose pruning schedule is complete. List it after
-    `Pruning`.
+    The monitored metric is usually best in early epochs, when the model is
+    still dense, and `ModelCheckpoint(save_best_only=True)` saves one of those.
+    This callback compares only epochs after the end of the pruning schedule.
+    List it after `Pruning`.
 
     Example:
 
@@ -46,18 +46,19 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
     Args:
         filepath: Where to save, ending in `.keras`, or in `.weights.h5` with
             `save_weights_only`.
-        monitor: Key of the logs to compare. Defaults to `"val_loss"`.
+        monitor: Key in `logs` to compare. Defaults to `"val_loss"`.
         mode: "min", "max" or "auto" (by the name). Defaults to `"auto"`.
-        sparsity: Smallest `sparsity` in the logs that counts, a float in
-            [0, 1). Defaults to `None`: an epoch counts once every `Pruning`
-            callback of the fit has come to the end of its schedule.
-        save_weights_only: Whether to save weights alone. Defaults to `False`.
-        verbose: 1 prints a line for each file. Defaults to `0`.
+        sparsity: Smallest `sparsity` in `logs` of an epoch that is compared,
+            a float in [0, 1). Defaults to `None`: an epoch is compared if
+            every `Pruning` and `ChannelPruning` of the `fit` call has reached
+            the end of its schedule.
+        save_weights_only: Whether to save weights only. Defaults to `False`.
+        verbose: 1 prints a line per saved file. Defaults to `0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, at construction; if the
-            callback stands before a `Pruning`, before the first step.
+            callback is listed before a `Pruning`, before the first step.
     """
 
     must_follow = ("Pruning",)
@@ -93,7 +94,7 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
         self._saved_epoch: int | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras: each fit has a best epoch of its own."""
+        """Called by Keras: resets the best value."""
         self._warned.clear()
         callbacks = order.active_callbacks()
         if callbacks:
@@ -107,18 +108,18 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Called by Keras: a resumed fit goes on from the file it saved."""
+        """Called by Keras: a resumed `fit` call reads the saved file."""
         super().on_epoch_begin(epoch, logs)
         if self._is_first_epoch and epoch > 0 and os.path.exists(self.filepath):
             saved = CheckpointState(self.model)
             saved.read(self.filepath)
-            facts = saved.peek_values(type(self).__name__) or {}
-            if facts.get("monitor") == self.monitor:
-                self.best, self._saved_epoch = facts["best"], facts["epoch"]
+            values = saved.peek_values(type(self).__name__) or {}
+            if values.get("monitor") == self.monitor:
+                self.best, self._saved_epoch = values["best"], values["epoch"]
         self._is_first_epoch = False
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
-        """Called whenever weights are saved, so also for our own file."""
+        """Called whenever weights are saved, also by this callback."""
         best = None if self.best is None else float(self.best)
         epoch = getattr(self, "_current_epoch", None)
         return {"monitor": self.monitor, "best": best, "epoch": epoch}, {}
@@ -126,8 +127,8 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Called by Keras: saves where the epoch counts and is the best."""
-        if not self._counts(logs or {}):
+        """Called by Keras: saves the epoch if it is eligible and the best."""
+        if not self._is_eligible(logs or {}):
             return
         best = self.best
         super().on_epoch_end(epoch, logs)
@@ -135,18 +136,17 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
             self._saved_epoch = epoch
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras: warns where no epoch was sparse enough."""
+        """Called by Keras: warns if no epoch reached the target sparsity."""
         super().on_train_end(logs)
         if self._saved_epoch is None:
             self.warn(
                 NoEffectWarning,
                 "no epoch reached the target sparsity with a "
                 f"value of `{self.monitor}`, nothing was saved. Train longer "
-                "or let the schedule end earlier; the trained model itself is "
-                "complete.",
+                "or let the schedule end earlier.",
             )
 
-    def _counts(self, logs: dict[str, Any]) -> bool:
+    def _is_eligible(self, logs: dict[str, Any]) -> bool:
         if self.sparsity is not None:
             reached = logs.get("sparsity", -math.inf)
             return bool(reached >= self.sparsity - _TOLERANCE)
@@ -159,7 +159,7 @@ def _check_types(
 ) -> None:
     for name, value, kinds, words in (
         ("filepath", filepath, (str, os.PathLike), "a string or a path"),
-        ("monitor", monitor, str, "a string, a key of the logs"),
+        ("monitor", monitor, str, "a string, a key in `logs`"),
         ("save_weights_only", save_weights_only, bool, "a bool"),
         ("verbose", verbose, int, "0 or 1"),
     ):

@@ -1,4 +1,4 @@
-"""Puts the compute that a training has spent into the logs."""
+"""Logs the compute spent in training."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from keras_netopt.training.order import LOGGERS
 
 @export_class
 class ComputeTracker(ResumableCallback):
-    """Counts the multiply-accumulates spent in `fit`, also while it grows.
+    """Counts the multiply-accumulates (MACs) spent in training.
 
-    Use it to compare trainings at equal compute instead of equal epochs: of
-    networks of different sizes, or of one that `Growing` or `ChannelPruning`
-    changes on the way. Each sample costs three times the MACs of a forward
-    pass, with the model as it was at that step. `training_macs` is in the
-    logs of every epoch; MACs are not time, so look at the clock too.
+    Use it to compare training runs at equal compute instead of equal epochs:
+    models of different sizes, or a model that `Growing` or `ChannelPruning`
+    changes during training. Each sample costs three times the MACs of a
+    forward pass of the model at that step. `training_macs` is in the logs of
+    every epoch. MACs do not measure time.
 
     Example:
 
@@ -35,8 +35,8 @@ class ComputeTracker(ResumableCallback):
     168000
 
     Raises:
-        ValueError: If the model keeps no metric called "loss", as with a
-            `train_step` of its own, before the first step.
+        ValueError: If the model has no metric called "loss", as with a custom
+            `train_step`, before the first step.
     """
 
     should_precede = LOGGERS
@@ -47,19 +47,19 @@ class ComputeTracker(ResumableCallback):
         self.reset()
 
     def reset(self) -> None:
-        """Starts at zero for another model."""
+        """Resets the count for another model."""
         self._mac_counter = MacCounter()
 
     def spent(self) -> int:
-        """Returns the MACs spent on the model so far, over all its fits."""
+        """Returns the MACs spent on the model, over all its `fit` calls."""
         return self._mac_counter.spent
 
     def on_model_ready(self, model: keras.Model) -> None:
-        """Checks that the samples can be counted."""
+        """Checks that samples and MACs can be counted."""
         if loss_metric(model) is None:
             raise ValueError(
                 "ComputeTracker counts samples by the metric 'loss' of Keras, "
-                "which a `train_step` of its own must update. Received: "
+                "which a custom `train_step` must update. Received: "
                 f"metrics={[metric.name for metric in model.metrics]}"
             )
         report = summarize(model)
@@ -68,12 +68,12 @@ class ComputeTracker(ResumableCallback):
             self.warn(
                 NoEffectWarning,
                 "looked for layers with MACs, could not count "
-                f"{unknown or 'any'}; `training_macs` stays too low. Print "
-                "`cost.summarize(model)` to see why.",
+                f"{unknown or 'any'}; `training_macs` is too low. Print "
+                "`cost.summarize(model)` for the reasons.",
             )
 
     def on_resume(self, model: keras.Model) -> None:
-        """Takes up the count of a resumed fit."""
+        """Restores the count of a resumed `fit` call."""
         saved = self.loaded_state()
         if saved is not None:
             self._mac_counter = MacCounter(saved[0]["spent"])
@@ -88,11 +88,11 @@ class ComputeTracker(ResumableCallback):
             self._mac_counter.begin_epoch(self.model)
 
     def before_edit(self, model: keras.Model) -> None:
-        """Books what the model has cost so far, before its size changes."""
+        """Adds the MACs spent so far, before the size changes."""
         self._mac_counter.update(model)
 
     def after_edit(self, model: keras.Model) -> None:
-        """Takes the new size."""
+        """Measures the new size."""
         self._mac_counter.measure(model)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -107,10 +107,10 @@ class ComputeTracker(ResumableCallback):
         super().on_epoch_end(epoch, logs)
 
     def progress_logs(self) -> dict[str, float]:
-        """Returns the MACs spent up to the last time they were counted."""
+        """Returns the MACs spent up to the last count."""
         return {"training_macs": self._mac_counter.spent}
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the count that a resumed fit takes up."""
+        """Returns the count."""
         self._mac_counter.update(self.model)
         return {"spent": self._mac_counter.spent}

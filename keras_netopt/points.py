@@ -55,7 +55,7 @@ class RunLength:
 
 
 def check_point(point: Point, name: str) -> None:
-    """Checks a point as far as that is possible without a run.
+    """Checks a point as far as possible without the length of `fit`.
 
     Example:
 
@@ -72,7 +72,7 @@ end of the fit or "1step" for the first step. Received: end=1
 
     Raises:
         TypeError: If `point` is neither a number nor a string.
-        ValueError: If it lies outside its range or cannot be read.
+        ValueError: If it is out of range or has another form.
     """
     if isinstance(point, bool) or not isinstance(point, numbers.Real | str):
         raise TypeError(
@@ -97,7 +97,7 @@ end of the fit or "1step" for the first step. Received: end=1
 
 
 def resolve_point(point: Point, run: RunLength, name: str) -> int:
-    """Turns a point into a number of steps of one run.
+    """Converts a point to a number of steps of one `fit` call.
 
     Example:
 
@@ -107,7 +107,7 @@ def resolve_point(point: Point, run: RunLength, name: str) -> int:
 
     Args:
         point: The point; a fraction is rounded up to the next step.
-        run: Length of the fit.
+        run: Length of the `fit` call.
         name: Name of the argument that holds it, for the error.
 
     Returns:
@@ -115,14 +115,14 @@ def resolve_point(point: Point, run: RunLength, name: str) -> int:
 
     Raises:
         TypeError: If `point` is neither a number nor a string.
-        ValueError: If the point cannot be read, needs a length that is not
-            known, or lies behind the end of the run.
+        ValueError: If the point has another form, needs a length that is
+            unknown, or lies after the end of the `fit` call.
     """
     check_point(point, name)
     step = _steps(point, run, name)
     if run.total is not None and step > run.total:
         raise ValueError(
-            f"Argument `{name}` lies behind the end of this fit of "
+            f"Argument `{name}` lies after the end of this `fit` call of "
             f"{run.total} steps ({run.epochs} epochs of "
             f"{run.steps_per_epoch}). Received: {name}={point!r}"
         )
@@ -146,7 +146,7 @@ def plain_point(point: Point) -> Point:
 
 
 def in_order(first: Point, second: Point) -> bool:
-    """Says whether two points may follow each other in some run.
+    """Returns whether the first of two points can precede the second.
 
     Example:
 
@@ -158,8 +158,9 @@ def in_order(first: Point, second: Point) -> bool:
         second: A checked point.
 
     Returns:
-        False where `first` lies behind `second` in every run; points of
-        different units can only be compared within one, see `resolve_point`.
+        `False` if `first` lies after `second` in every `fit` call. Points of
+        different units can be compared in one `fit` call only, see
+        `resolve_point`.
     """
     (unit, count), (other_unit, other_count) = map(_read, (first, second))
     return unit != other_unit or count <= other_count
@@ -187,15 +188,15 @@ def _steps(point: Point, run: RunLength, name: str) -> int:
 def _known(length: int | None, point: Point, name: str) -> int:
     if length is None:
         raise ValueError(
-            f"Argument `{name}` needs the length of the fit, which is unknown "
-            "here: pass `steps_per_epoch=` to `fit` or give the point in "
-            f'steps as "500step". Received: {name}={point!r}'
+            f"Argument `{name}` needs the length of the `fit` call, which is "
+            "unknown: pass `steps_per_epoch=` to `fit` or write the point in "
+            f'steps, as "500step". Received: {name}={point!r}'
         )
     return length
 
 
 def _round_up(value: float) -> int:
-    """Rounds up, but takes 0.1 * 30 = 3.0000000000000004 for 3."""
+    """Rounds up, but treats 0.1 * 30 = 3.0000000000000004 as 3."""
     nearest = round(value)
     if math.isclose(value, nearest, rel_tol=1e-12, abs_tol=1e-9):
         return nearest

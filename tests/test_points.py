@@ -42,14 +42,14 @@ def test_all_forms_resolve_to_steps(point, step):
     assert resolve_point(point, RUN, "begin") == step
 
 
-def test_the_forms_of_one_moment_agree():
+def test_the_forms_of_one_point_agree():
     run = RunLength(steps_per_epoch=500, epochs=4)
     forms = (0.25, 500, "1ep", "500step")
     assert {resolve_point(form, run, "begin") for form in forms} == {500}
 
 
 def test_fractions_round_up_without_float_noise():
-    assert 0.07 * 100 > 7  # The noise that must not cost a step.
+    assert 0.07 * 100 > 7  # Rounding must not add a step.
     for total in (100, 1000, 12_345, 1_000_000):
         run = RunLength(total, 1)
         for thousandths in range(1001):
@@ -60,8 +60,8 @@ def test_fractions_round_up_without_float_noise():
 @pytest.mark.parametrize("point", [0.5, 1.0, "1ep"])
 def test_unknown_length_raises_with_the_remedy(point):
     message = (
-        "Argument `end` needs the length of the fit, which is unknown here: "
-        "pass `steps_per_epoch=` to `fit` or give the point in steps as "
+        "Argument `end` needs the length of the `fit` call, which is unknown: "
+        "pass `steps_per_epoch=` to `fit` or write the point in steps, as "
         f'"500step". Received: end={point!r}'
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
@@ -69,14 +69,14 @@ def test_unknown_length_raises_with_the_remedy(point):
 
 
 @pytest.mark.parametrize("point", [0.0, 0, "0ep", "500step", 10**9])
-def test_unknown_length_is_enough_for_steps_and_the_start(point):
+def test_steps_and_zero_need_no_known_length(point):
     assert resolve_point(point, ENDLESS, "end") >= 0
 
 
 @pytest.mark.parametrize("point", [31, "4ep", "31step"])
-def test_point_behind_the_run_raises(point):
+def test_point_after_the_end_raises(point):
     message = (
-        "Argument `end` lies behind the end of this fit of 30 steps "
+        "Argument `end` lies after the end of this `fit` call of 30 steps "
         f"(3 epochs of 10). Received: end={point!r}"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
@@ -87,7 +87,7 @@ def test_point_behind_the_run_raises(point):
     "point",
     [1.2, -0.1, float("nan"), -3, "3", "ep", "3 ep", "-1step", "1.5ep", "3eps"],
 )
-def test_unreadable_point_raises(point):
+def test_point_of_another_form_raises(point):
     message = f"Argument `begin` must be {GRAMMAR}. Received: begin={point!r}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         check_point(point, "begin")
@@ -101,7 +101,7 @@ def test_point_of_wrong_type_raises(point):
 
 
 @pytest.mark.parametrize("point", [1, np.int32(1)])
-def test_int_one_asks_what_was_meant(point):
+def test_int_one_is_ambiguous(point):
     message = (
         "Argument `end` is ambiguous as the int 1: write 1.0 for the end of "
         'the fit or "1step" for the first step. Received: end=1'

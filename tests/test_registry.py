@@ -25,7 +25,7 @@ PUBLIC = (
     *("curriculum", "depth", "export", "cost"),
     *("learning_rate", "search"),
 )
-# What pieces are made of: public for those who write their own.
+# Building blocks of components: public for custom components.
 PARTS = {
     f"curriculum.{name}"
     for name in (
@@ -46,8 +46,8 @@ def find(name):
     return getattr(importlib.import_module(f"keras_netopt.{module}"), attribute)
 
 
-def is_piece(value):
-    """A callback, a layer or a function; value objects have no row."""
+def is_component(value):
+    """Whether it is a callback, a layer or a function; values have no row."""
     if inspect.isclass(value):
         if SEARCHED & {base.__name__ for base in value.__mro__}:
             return True
@@ -66,12 +66,12 @@ def row(request):
     return request.param
 
 
-def test_every_public_piece_has_a_row():
+def test_every_public_component_has_a_row():
     public = set()
     for module in PUBLIC:
         names = importlib.import_module(f"keras_netopt.{module}")
         for name in getattr(names, "__all__", ()):
-            if is_piece(getattr(names, name)):
+            if is_component(getattr(names, name)):
                 public.add(f"{module}.{name}")
     assert public - PARTS == {row.name for row in registry.METHODS}
     assert public >= PARTS
@@ -83,7 +83,7 @@ def test_names_are_unique():
     assert len(set(names)) == len(names)
 
 
-def test_row_uses_the_known_words(row):
+def test_row_uses_known_values(row):
     assert row.kind in KINDS
     assert row.retraces in ("never", "on_event", "epoch")
     assert row.touches <= TOUCHES
@@ -91,9 +91,8 @@ def test_row_uses_the_known_words(row):
     assert set(row.domains) <= set(registry.ALL_DOMAINS)
 
 
-def test_row_names_what_exists(row):
-    piece = find(row.name)
-    is_class = inspect.isclass(piece)
+def test_row_names_existing_components(row):
+    is_class = inspect.isclass(find(row.name))
     assert is_class == (row.kind != "function")
     if row.function is not None:
         assert registry.get(row.function).kind == "function"
@@ -152,7 +151,7 @@ def test_get_of_unknown_is_none():
     assert registry.get("MyPruning") is None
 
 
-def test_markdown_holds_one_line_a_row():
+def test_markdown_has_one_line_per_row():
     methods = (
         registry.Method(
             name="callbacks.New",
@@ -184,7 +183,7 @@ def test_docs_table_is_current():
 
 def test_importing_the_registry_imports_no_keras():
     path = ROOT / "keras_netopt"
-    code = (  # The package around it imports Keras; a bare one stands in.
+    code = (  # Replaces the package by an empty module, which imports no Keras.
         "import sys, types;"
         "package = types.ModuleType('keras_netopt');"
         f"package.__path__ = [{str(path)!r}];"

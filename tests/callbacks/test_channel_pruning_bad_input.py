@@ -116,7 +116,7 @@ def test_bad_types_are_refused_at_construction(arguments, kind, text):
         ({"score": lambda v: np.ones(2)}, "must return an array of shape"),
         (
             {"ratio": schedules.Constant(0.5, begin="9ep")},
-            "behind the end of this fit",
+            "after the end of this `fit` call",
         ),
         (
             {"ratio": schedules.Steps({0.1: 0.5, 0.6: 0.2})},

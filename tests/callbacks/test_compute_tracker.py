@@ -118,7 +118,7 @@ def test_a_train_step_that_counts_nothing_raises():
     with pytest.raises(
         ValueError,
         match=r"^ComputeTracker counts samples by the metric 'loss' of Keras, "
-        r"which a `train_step` of its own must update. Received: metrics=\[\]$",
+        r"which a custom `train_step` must update. Received: metrics=\[\]$",
     ):
         model.build((None, 8))
         model.fit(x, x, verbose=0, callbacks=[ComputeTracker()])

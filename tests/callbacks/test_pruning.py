@@ -214,7 +214,7 @@ def test_generators_take_points_in_steps(make_mlp, toy_data):
     model.fit(batches(), verbose=0, shuffle=False, callbacks=[pruning])
     assert zeros(model) == round(0.5 * size(model))
 
-    with pytest.raises(ValueError, match="needs the length of the fit"):
+    with pytest.raises(ValueError, match="needs the length of the `fit` call"):
         make_mlp().fit(
             batches(), verbose=0, shuffle=False, callbacks=[Pruning(0.5)]
         )

@@ -146,7 +146,7 @@ def test_bad_arguments_fail_at_construction(arguments, kind, message):
         ({"exclude": "no_such"}, "`exclude` must match at least one weight"),
         (
             {"sparsity": Polynomial(final=0.5, begin=2, end=99)},
-            "lies behind the end of this fit",
+            "lies after the end of this `fit` call",
         ),
         ({"sparsity": None, "pattern": "1:7"}, "must fit at least one"),
         (

@@ -304,7 +304,7 @@ def test_generators_without_a_length_take_steps_not_fractions(case):
     untouched = zoo.compiled()
     before = probes.weights(untouched)
     with pytest.raises(
-        ValueError, match="needs the length of the fit"
+        ValueError, match="needs the length of the `fit` call"
     ) as error:
         untouched.fit(
             batches(), verbose=0, shuffle=False, callbacks=[Pruning(0.5)]

@@ -42,7 +42,7 @@ def test_frequency_of_wrong_type_raises(frequency):
 def test_schedule_beyond_the_run_raises_at_span():
     schedule = Linear(final=0.5, begin=0, end="1001step")
     message = (
-        "Argument `end` lies behind the end of this fit of 1000 steps "
+        "Argument `end` lies after the end of this `fit` call of 1000 steps "
         "(10 epochs of 100). Received: end='1001step'"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

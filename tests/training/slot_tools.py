@@ -1,4 +1,4 @@
-"""Optimizers, their slots, and an edit that they must follow."""
+"""Optimizers, their slots, and an edit of their variables."""
 
 import keras
 import numpy as np
@@ -91,7 +91,7 @@ def build(optimizer):
 
 
 def fill(model):
-    """Gives every slot numbers above 0 and says what they are."""
+    """Fills every slot with positive numbers and returns them."""
     rng = np.random.default_rng(0)
     held = {}
     for owner in all_optimizers(model.optimizer):

@@ -24,7 +24,7 @@ class Holder(keras.Model):
 
 @pytest.fixture(scope="module")
 def model():
-    """Every way to hold a layer; building it is slow, so it is shared."""
+    """Layers in every kind of container; shared, as building takes time."""
     inputs = keras.Input((5, 8))
     x = L.MultiHeadAttention(2, 4, name="mha")(inputs, inputs)
     x = L.TimeDistributed(L.Dense(8, name="td"), name="wrap")(x)
@@ -93,7 +93,7 @@ def test_values_are_those_of_the_forward_pass(model, x):
     )
 
 
-def test_the_model_is_left_as_it_was(model, x):
+def test_the_model_does_not_change(model, x):
     before = [np.array(ops.convert_to_numpy(v)) for v in model.variables]
     layers = list(walk_layers(model))
     capture_inputs(model, layers[1:], [x], lambda layer, seen: None)
@@ -103,7 +103,7 @@ def test_the_model_is_left_as_it_was(model, x):
         assert np.array_equal(old, new)
 
 
-def test_undone_when_the_observer_raises(model, x):
+def test_overrides_are_removed_if_the_observer_raises(model, x):
     def fail(layer, seen):
         raise KeyError(layer.name)
 
@@ -112,7 +112,7 @@ def test_undone_when_the_observer_raises(model, x):
     assert not any("call" in vars(layer) for layer in walk_layers(model))
 
 
-def test_undone_when_a_second_layer_is_overridden_already(model, x):
+def test_overrides_are_removed_if_a_layer_is_already_overridden(model, x):
     first, second = by_name(model, ["conv", "out"])
     object.__setattr__(second, "call", second.call)
     with pytest.raises(ValueError, match="is already overridden"):
@@ -121,7 +121,7 @@ def test_undone_when_a_second_layer_is_overridden_already(model, x):
     object.__delattr__(second, "call")
 
 
-def test_fit_afterwards_shows_nothing(model, x):
+def test_a_later_fit_calls_no_observer(model, x):
     seen = []
     capture_inputs(
         model, by_name(model, ["out"]), [x], lambda _, v: seen.append(v)
@@ -131,7 +131,7 @@ def test_fit_afterwards_shows_nothing(model, x):
     assert len(seen) == 1
 
 
-def test_layers_inside_a_recurrent_cell_do_no_harm(x):
+def test_layers_inside_a_recurrent_cell_are_supported(x):
     class Cell(L.Layer):
         def __init__(self):
             super().__init__()
@@ -150,12 +150,12 @@ def test_layers_inside_a_recurrent_cell_do_no_harm(x):
     (dense,) = by_name(model, ["in_cell"])
     shapes = []
     capture_inputs(model, [dense], [x], lambda _, v: shapes.append(v.shape))
-    # JAX traces the loop and shows nothing, the others run it.
+    # JAX traces the loop without values, the other backends run it.
     assert set(shapes) <= {(6, 8)}
     assert "call" not in vars(dense)
 
 
-def test_a_layer_given_twice_is_shown_once_a_call(model, x):
+def test_a_layer_given_twice_is_observed_once_per_call(model, x):
     seen = []
     (out,) = by_name(model, ["out"])
     capture_inputs(model, [out, out], [x], lambda _, v: seen.append(v))

@@ -1,4 +1,4 @@
-"""State of ours travels with the weights and troubles nobody else's files."""
+"""The state is saved with the weights; other models load such files."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras_netopt.training import CheckpointState, randomness
 
 
 class Notes:
-    """An entry: two facts and one array."""
+    """A stateful object with two values and one array."""
 
     def __init__(self, value):
         self.value = value
@@ -18,13 +18,13 @@ class Notes:
 
 
 @pytest.fixture
-def carried(make_mlp):
+def model_with_state(make_mlp):
     model = make_mlp()
     CheckpointState.of(model).states["notes"] = Notes(5)
     return model
 
 
-def test_a_model_has_one_carrier(make_mlp):
+def test_a_model_has_one_checkpoint_state(make_mlp):
     model = make_mlp()
 
     assert CheckpointState.find(model) is None
@@ -34,24 +34,30 @@ def test_a_model_has_one_carrier(make_mlp):
 
 
 @pytest.mark.parametrize("name", ["m.weights.h5", "m.keras"])
-def test_entries_come_back_from_a_file_once(carried, make_mlp, tmp_path, name):
+def test_states_are_loaded_from_a_file_once(
+    model_with_state, make_mlp, tmp_path, name
+):
     path = tmp_path / name
-    save = carried.save if name.endswith("keras") else carried.save_weights
+    save = (
+        model_with_state.save
+        if name.endswith("keras")
+        else model_with_state.save_weights
+    )
     save(path)
     checkpoint_state = CheckpointState.of(make_mlp())
     checkpoint_state.read(path)
 
     assert checkpoint_state.peek_values("notes") == {"value": 5, "who": "notes"}
-    facts, arrays = checkpoint_state.take_loaded("notes")
-    assert facts == {"value": 5, "who": "notes"}
+    values, arrays = checkpoint_state.take_loaded("notes")
+    assert values == {"value": 5, "who": "notes"}
     assert list(arrays) == ["a/b"]
     np.testing.assert_array_equal(arrays["a/b"], np.arange(3.0))
     assert checkpoint_state.take_loaded("notes") is None
     assert checkpoint_state.loads == 1
 
 
-def test_load_weights_finds_the_entries(carried, make_mlp, tmp_path):
-    carried.save_weights(tmp_path / "m.weights.h5")
+def test_load_weights_loads_the_states(model_with_state, make_mlp, tmp_path):
+    model_with_state.save_weights(tmp_path / "m.weights.h5")
     twin = make_mlp()
     CheckpointState.of(twin)
     twin.load_weights(tmp_path / "m.weights.h5")
@@ -59,41 +65,43 @@ def test_load_weights_finds_the_entries(carried, make_mlp, tmp_path):
     assert CheckpointState.of(twin).take_loaded("notes")[0]["value"] == 5
 
 
-def test_a_plain_model_loads_the_file(carried, make_mlp, tmp_path):
-    carried.save_weights(tmp_path / "m.weights.h5")
+def test_a_model_without_state_loads_the_file(
+    model_with_state, make_mlp, tmp_path
+):
+    model_with_state.save_weights(tmp_path / "m.weights.h5")
     plain = make_mlp()
     plain.set_weights([w + 1 for w in plain.get_weights()])
     plain.load_weights(tmp_path / "m.weights.h5")
 
     for loaded, saved in zip(
-        plain.get_weights(), carried.get_weights(), strict=True
+        plain.get_weights(), model_with_state.get_weights(), strict=True
     ):
         np.testing.assert_array_equal(loaded, saved)
 
 
-def test_a_plain_file_brings_nothing(carried, make_mlp, tmp_path):
+def test_a_file_without_state_loads_none(model_with_state, make_mlp, tmp_path):
     make_mlp().save_weights(tmp_path / "plain.weights.h5")
-    carried.load_weights(tmp_path / "plain.weights.h5")
+    model_with_state.load_weights(tmp_path / "plain.weights.h5")
 
-    assert CheckpointState.of(carried).loads == 0
-    assert CheckpointState.of(carried).take_loaded("notes") is None
+    assert CheckpointState.of(model_with_state).loads == 0
+    assert CheckpointState.of(model_with_state).take_loaded("notes") is None
 
 
-def test_the_random_state_is_restored_when_asked_for(
-    carried, toy_data, tmp_path
+def test_the_random_state_is_restored_on_request(
+    model_with_state, toy_data, tmp_path
 ):
     x, y = toy_data
-    carried.fit(x, y, epochs=1, verbose=0)
-    before = randomness.capture_random_state(carried)
-    carried.save_weights(tmp_path / "m.weights.h5")
-    carried.fit(x, y, epochs=1, verbose=0)
-    moved = randomness.capture_random_state(carried)
-    carried.load_weights(tmp_path / "m.weights.h5")
-    state = CheckpointState.of(carried)
+    model_with_state.fit(x, y, epochs=1, verbose=0)
+    before = randomness.capture_random_state(model_with_state)
+    model_with_state.save_weights(tmp_path / "m.weights.h5")
+    model_with_state.fit(x, y, epochs=1, verbose=0)
+    moved = randomness.capture_random_state(model_with_state)
+    model_with_state.load_weights(tmp_path / "m.weights.h5")
+    state = CheckpointState.of(model_with_state)
     state.take_loaded("notes")
-    untouched = randomness.capture_random_state(carried)
+    untouched = randomness.capture_random_state(model_with_state)
     state.restore_random()
-    after = randomness.capture_random_state(carried)
+    after = randomness.capture_random_state(model_with_state)
 
     assert any(not np.array_equal(moved[k], before[k]) for k in before)
     for name, value in before.items():
@@ -101,7 +109,7 @@ def test_the_random_state_is_restored_when_asked_for(
         np.testing.assert_array_equal(untouched[name], moved[name])
 
 
-def test_cloning_and_copying_leave_the_carrier_behind(carried):
-    clone = keras.models.clone_model(carried)
+def test_clones_have_no_checkpoint_state(model_with_state):
+    clone = keras.models.clone_model(model_with_state)
 
     assert CheckpointState.find(clone) is None

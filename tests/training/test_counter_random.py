@@ -29,13 +29,13 @@ def reference(seed, step, count):
 
 
 @pytest.mark.parametrize(("seed", "step"), [(0, 0), (7, 3), (2**31, 10**6)])
-def test_every_backend_draws_the_same(seed, step):
+def test_every_backend_gives_the_same_numbers(seed, step):
     found = draw(seed, step, 50)
     assert keras.backend.standardize_dtype(found.dtype) == "float32"
     np.testing.assert_allclose(found, reference(seed, step, 50), atol=1e-7)
 
 
-def test_numbers_are_even_and_independent_of_step_seed_and_place():
+def test_numbers_are_uniform_and_independent():
     table = np.stack([draw(0, step, 400) for step in range(50)])
     assert table.min() >= 0.0 and table.max() < 1.0
     counts = np.histogram(table, bins=20, range=(0, 1))[0]
@@ -52,7 +52,7 @@ def test_numbers_are_even_and_independent_of_step_seed_and_place():
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="only TensorFlow has both"
 )
-def test_xla_draws_the_same():
+def test_xla_gives_the_same_numbers():
     import tensorflow as tf
 
     def function(step):
@@ -65,7 +65,7 @@ def test_xla_draws_the_same():
 @pytest.mark.slow
 @torch_compile.quiet
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch compiles")
-def test_torch_compiled_draws_the_same():
+def test_torch_compile_gives_the_same_numbers():
     import torch
 
     def function(step):

@@ -85,7 +85,7 @@ def test_linear_model_in_closed_form():
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_sample_weights_count():
+def test_sample_weights_are_used():
     net = keras.Sequential([keras.Input((3,)), L.Dense(1, use_bias=False)])
     net.compile(loss="mse")
     rng = np.random.default_rng(0)
@@ -95,7 +95,7 @@ def test_sample_weights_count():
     np.testing.assert_allclose(only_first, alone, rtol=1e-5, atol=1e-7)
 
 
-def test_the_model_is_left_as_it_was(model, batch):
+def test_the_model_does_not_change(model, batch):
     model.fit(*batch, epochs=1, verbose=0)
     everything = [
         *model.variables,
@@ -108,7 +108,7 @@ def test_the_model_is_left_as_it_was(model, batch):
         assert np.array_equal(old, new)
 
 
-def test_a_layer_that_counts_its_calls_is_left_as_it_was():
+def test_a_layer_that_counts_its_calls_does_not_change():
     class Counter(L.Layer):
         def build(self, input_shape):
             self.count = self.add_weight(
@@ -133,14 +133,14 @@ def test_chosen_variables_only(model, batch):
     np.testing.assert_array_equal(found[1], everything[0])
 
 
-def test_a_regularized_kernel_that_is_not_chosen_does_no_harm(model, batch):
+def test_a_regularized_kernel_that_is_not_selected(model, batch):
     (found,) = compute_gradients(
         model, *batch, variables=[model.layers[-1].bias]
     )
     np.testing.assert_array_equal(found, compute_gradients(model, *batch)[-1])
 
 
-def test_variables_the_loss_does_not_reach_get_zeros():
+def test_variables_without_effect_on_the_loss_get_zeros():
     inputs = keras.Input((3,))
     used = L.Dense(1, use_bias=False, name="used")(inputs)
     idle = L.Dense(1, use_bias=False, name="idle")(inputs)

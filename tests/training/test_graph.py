@@ -20,7 +20,7 @@ class Twice(keras.Model):
         return self.layer(self.layer(x)) + ops.ones((4,))
 
 
-def test_shared_layer_is_listed_once_a_call():
+def test_shared_layer_is_listed_once_per_call():
     layer = layers.Dense(4, name="shared")
     inputs = keras.Input((4,))
     model = keras.Model(inputs, layer(layer(inputs)) + 1.0)
@@ -44,14 +44,14 @@ def test_nested_model_is_listed_with_the_shapes_of_each_call():
     assert all(node.owners == (model, inner) for node in nodes)
 
 
-def test_subclassed_model_is_followed_through_layers_and_ops():
+def test_layers_and_ops_of_a_subclassed_model_are_listed():
     model = Twice(layers.Dense(4, name="fc"), name="twice")
     model(np.ones((2, 4), "float32"))
     kinds = [type(n.operation).__name__ for n in graph_nodes(model)]
     assert kinds == ["Dense", "Dense", "Add"]
 
 
-def test_containers_come_after_their_inside():
+def test_containers_are_listed_after_their_inner_calls():
     inner = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="in")
     model = keras.Sequential([keras.Input((4,)), inner], name="out")
     nodes = graph_nodes(model, containers=True)
@@ -72,7 +72,7 @@ def test_recurrent_cell_is_repeated_for_each_step():
     assert shapes == {((1, 3), (3, 4)), ((1, 4), (4, 4))}
 
 
-def test_random_numbers_inside_call_leave_the_seed_alone():
+def test_random_numbers_inside_call_do_not_change_the_seed():
     class Noisy(keras.Model):
         def __init__(self):
             super().__init__()

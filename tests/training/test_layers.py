@@ -29,7 +29,7 @@ def zoo():
 
 
 def test_walk_is_depth_first_and_visits_each_layer_once():
-    # Keras numbers the names it makes up: softmax, softmax_1, ...
+    # Keras numbers default names: softmax, softmax_1, ...
     names = [re.sub(r"_\d+$", "", la.name) for la in walk_layers(zoo())]
     assert names == [
         "net",
@@ -82,7 +82,7 @@ def test_every_weight_belongs_to_one_layer():
     assert {id(v) for v in owned} == {id(v) for v in model.weights}
 
 
-def test_a_layer_keeps_its_own_variables_apart_from_its_sublayers():
+def test_own_variables_exclude_those_of_sublayers():
     class Gated(L.Layer):
         def __init__(self):
             super().__init__()
@@ -101,7 +101,7 @@ def test_a_layer_keeps_its_own_variables_apart_from_its_sublayers():
     assert [v.name for v in own_variables(layer.inner)] == ["kernel", "bias"]
 
 
-def test_keys_are_the_names_that_lead_to_a_weight():
+def test_keys_are_paths():
     model = zoo()
     keys = variable_keys(model)
     listed = [keys[id(v)] for v in model.weights if v.name != "bias"]

@@ -1,4 +1,4 @@
-"""Masks live in the optimizer, act in every step and leave no trace."""
+"""Masks are optimizer variables and apply at every training step."""
 
 import keras
 import numpy as np
@@ -99,7 +99,7 @@ def test_masked_weights_are_zero_after_every_batch(name, make_mlp, toy_data):
 
 
 def test_slots_are_zero_where_the_mask_is(make_mlp, toy_data):
-    """One fit: Keras 3.15 on JAX can't train twice with `use_ema`."""
+    """One `fit` call: on JAX Keras 3.15 can't train twice with `use_ema`."""
     model = make_mlp(keras.optimizers.Adam(use_ema=True))
     store = MaskStore.attach(model, kernels(model))
 
@@ -109,7 +109,7 @@ def test_slots_are_zero_where_the_mask_is(make_mlp, toy_data):
                 store.assign(half_masks(store))
 
     model.fit(*toy_data, epochs=2, verbose=0, callbacks=[Assign()])
-    store.project()  # The end of fit overwrites weights with averages.
+    store.project()  # `fit` ends by overwriting weights with averages.
 
     kernel = model.get_layer("hidden").kernel
     mask = store.mask_of(kernel)
@@ -124,7 +124,7 @@ def test_slots_are_zero_where_the_mask_is(make_mlp, toy_data):
         assert slot[mask].any()
 
 
-def test_a_users_own_constraint_still_acts(toy_data):
+def test_the_users_constraint_is_applied_first(toy_data):
     model = keras.Sequential(
         [
             keras.Input((8,)),
@@ -155,7 +155,7 @@ def test_attaching_twice_adds_nothing(make_mlp):
     assert len(model.optimizer.variables) == count
 
 
-def test_detaching_leaves_the_optimizer_as_it_was(make_mlp, toy_data):
+def test_detaching_restores_the_optimizer(make_mlp, toy_data):
     model = make_mlp()
     model.optimizer.build(model.trainable_variables)
     names = [v.path for v in model.optimizer.variables]
@@ -180,7 +180,7 @@ def test_masks_move_to_a_new_optimizer(make_mlp, toy_data):
     store.assign(half_masks(store))
     masks = store.masks()
     model.compile("sgd", model.loss)
-    model.fit(*toy_data, epochs=1, verbose=0)  # Without us: zeros stay.
+    model.fit(*toy_data, epochs=1, verbose=0)  # Without masks: zeros remain.
     assert_masked(store)
     moved = MaskStore.attach(model, kernels(model))
 
@@ -192,8 +192,8 @@ def test_masks_move_to_a_new_optimizer(make_mlp, toy_data):
     assert_masked(moved)
 
 
-def test_statistics_see_dense_gradients(make_mlp, toy_data):
-    """A gradient masked before it is gathered would be zero there."""
+def test_statistics_use_unmasked_gradients(make_mlp, toy_data):
+    """A masked gradient would be zero at masked weights."""
     model = make_mlp("sgd")
     store = MaskStore.attach(
         model,
@@ -227,8 +227,8 @@ def test_files_hold_keras_own_slots_only(make_mlp, toy_data, tmp_path):
         np.testing.assert_array_equal(np.array(mine), np.array(theirs))
 
 
-def test_state_round_trips_by_structure():
-    """Keras numbers layers without a name anew in each model."""
+def test_state_is_restored_by_structure():
+    """Keras numbers unnamed layers differently in each model."""
 
     def build():
         model = keras.Sequential(
@@ -251,7 +251,7 @@ def test_state_round_trips_by_structure():
     assert_masked(other)
 
 
-def test_state_brings_masks_of_weights_that_had_none(make_mlp):
+def test_state_adds_missing_masks(make_mlp):
     model, twin = make_mlp(), make_mlp()
     store = MaskStore.attach(model, kernels(model))
     store.assign(half_masks(store))
@@ -282,7 +282,7 @@ def test_another_statistic_starts_at_zero(make_mlp, toy_data):
 
 
 def test_a_quantized_model_can_still_be_saved(make_mlp, toy_data, tmp_path):
-    """Quantizing takes the masked kernels out of the model."""
+    """Quantizing removes the masked kernels from the model."""
     model = make_mlp()
     store = MaskStore.attach(model, kernels(model))
     store.assign(half_masks(store))
@@ -312,8 +312,8 @@ def test_a_shared_weight_keeps_its_mask_in_another_model(make_mlp):
     np.testing.assert_array_equal(shared.mask_of(kernel), store.mask_of(kernel))
 
 
-def test_recompiling_a_stateless_optimizer_mixes_nothing_up():
-    """Two masks and two slots of no optimizer: the same count of variables."""
+def test_recompiling_a_stateless_optimizer():
+    """Two masks, and no slots that could be confused with them."""
     model = keras.Sequential(
         [
             keras.Input((8,)),
@@ -342,7 +342,7 @@ def test_remap_follows_a_change_of_shape(make_mlp, toy_data):
     memory = store.memory()
     fresh = keras.Variable(np.ones((8, 18)), name="kernel")
     fresh.constraint = kernel.constraint
-    store._variables[key] = fresh  # What surgery will do to the variable.
+    store._variables[key] = fresh  # As an edit replaces it.
 
     def pad(variable, array, kind):
         if variable is not fresh:

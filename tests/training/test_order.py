@@ -1,4 +1,4 @@
-"""Rules of the registry find the callbacks they mean."""
+"""Order rules match callbacks by class and attribute."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ def early_stopping(**arguments):
     return keras.callbacks.EarlyStopping(monitor="loss", **arguments)
 
 
-def test_active_callbacks_are_those_of_the_running_fit(make_mlp, toy_data):
+def test_active_callbacks_are_those_of_the_running_fit_call(make_mlp, toy_data):
     spy, other = Spy(), keras.callbacks.LambdaCallback()
     make_mlp().fit(*toy_data, verbose=0, callbacks=[other, spy])
 
@@ -24,11 +24,11 @@ def test_active_callbacks_are_those_of_the_running_fit(make_mlp, toy_data):
     assert isinstance(spy.seen[2], keras.callbacks.History)
 
 
-def test_there_are_none_outside_a_fit():
+def test_no_callbacks_are_active_outside_fit():
     assert order.active_callbacks() == []
 
 
-def test_a_rule_means_subclasses_and_one_attribute():
+def test_a_rule_matches_subclasses_and_one_attribute():
     rule = "EarlyStopping(restore_best_weights=True)"
 
     class Mine(keras.callbacks.EarlyStopping):
@@ -39,7 +39,7 @@ def test_a_rule_means_subclasses_and_one_attribute():
     assert order.matches_rule(early_stopping(), "EarlyStopping")
 
 
-def test_an_unreadable_rule_is_refused():
+def test_a_rule_of_another_form_is_refused():
     with pytest.raises(ValueError) as error:
         order.matches_rule(early_stopping(), "a b")
 
@@ -49,30 +49,30 @@ def test_an_unreadable_rule_is_refused():
     )
 
 
-def test_misplaced_looks_on_one_side():
-    piece, early = Spy(), early_stopping()
+def test_misplaced_callbacks_are_found_on_one_side():
+    callback, early = Spy(), early_stopping()
 
     assert order.find_misplaced(
-        piece, [piece, early], ["EarlyStopping"], after=True
+        callback, [callback, early], ["EarlyStopping"], after=True
     ) == [early]
     assert not order.find_misplaced(
-        piece, [early, piece], ["EarlyStopping"], after=True
+        callback, [early, callback], ["EarlyStopping"], after=True
     )
     assert order.find_misplaced(
-        piece, [early, piece], ["EarlyStopping"], after=False
+        callback, [early, callback], ["EarlyStopping"], after=False
     ) == [early]
 
 
-def test_the_right_order_moves_only_what_must_move():
-    piece, early, logger = Spy(), early_stopping(), keras.callbacks.History()
+def test_the_printed_order_moves_the_misplaced_callbacks():
+    callback, early, logger = Spy(), early_stopping(), keras.callbacks.History()
     logger = keras.callbacks.TerminateOnNaN()
 
-    shown = order.format_order(piece, [piece, logger, early], [early])
+    shown = order.format_order(callback, [callback, logger, early], [early])
 
     assert shown == "[EarlyStopping, Spy, TerminateOnNaN]"
 
 
-def test_what_fit_was_called_with_is_found():
+def test_the_arguments_of_fit_are_found():
     found = []
 
     class Look(keras.callbacks.Callback):

@@ -1,4 +1,4 @@
-"""One owner a hook, with a way back."""
+"""One override per method, which can be undone."""
 
 import keras
 import pytest
@@ -16,7 +16,7 @@ def test_the_override_is_on_the_instance_only():
     assert isinstance(one.get_config(), dict)
 
 
-def test_a_second_owner_is_refused():
+def test_a_second_override_is_refused():
     optimizer = keras.optimizers.SGD()
     override_method(optimizer, "apply", print)
 
@@ -29,7 +29,7 @@ def test_a_second_owner_is_refused():
     )
 
 
-def test_undo_leaves_a_later_override_alone():
+def test_undo_keeps_a_later_override():
     optimizer = keras.optimizers.SGD()
     undo = override_method(optimizer, "apply", print)
     undo()

@@ -1,4 +1,4 @@
-"""Steps are counted as users mean them."""
+"""Steps are counted by epoch and batch numbers."""
 
 from keras_netopt.points import RunLength
 from keras_netopt.training import Progress
@@ -14,7 +14,7 @@ def test_steps_are_counted_across_epochs():
     assert seen == [(i, i + 1) for i in range(12)]
 
 
-def test_a_resumed_fit_starts_at_its_epoch():
+def test_a_resumed_fit_call_starts_at_its_epoch():
     progress = Progress(RunLength(4, 3))
     progress.begin_epoch(2)
 

@@ -1,4 +1,4 @@
-"""Random state around what a training must not notice."""
+"""Predictions between training steps keep the random state."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Optimizer slots follow an edit: exact values, Keras' order, no surprise."""
+"""Edits preserve optimizer slots: exact values in Keras' order."""
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ optimizers = keras.optimizers
 
 
 @pytest.mark.parametrize("name", [*CASES, "multi"])
-def test_every_slot_is_carried_by_its_kind(name, toy_data, tmp_path):
+def test_every_slot_is_mapped_by_its_kind(name, toy_data, tmp_path):
     make, kinds = CASES.get(name, (multi, {**ADAM, "momentums": "gradient"}))
     model = build(make())
     held = fill(model)
@@ -46,9 +46,7 @@ def test_every_slot_is_carried_by_its_kind(name, toy_data, tmp_path):
     assert_trains(model, toy_data)
 
 
-def test_adafactor_keeps_the_second_moments_that_its_factors_stand_for(
-    toy_data, tmp_path
-):
+def test_adafactor_keeps_its_factored_second_moments(toy_data, tmp_path):
     model = build(optimizers.Adafactor())
     optimizer, squares = model.optimizer, {}
     rng = np.random.default_rng(0)
@@ -116,7 +114,7 @@ def ours(store):
     return {id(v) for v in store.variables}
 
 
-def test_masks_follow_where_the_optimizer_is_not_built_yet():
+def test_masks_follow_before_the_optimizer_is_built():
     model = build(optimizers.Adam())
     MaskStore.attach(model, kernels(model))
     model.compile("sgd", model.loss)
@@ -126,7 +124,7 @@ def test_masks_follow_where_the_optimizer_is_not_built_yet():
         assert tuple(variable.constraint.mask.shape) == tuple(variable.shape)
 
 
-def test_variables_without_weight_decay_stay_without():
+def test_excluded_variables_stay_without_weight_decay():
     """TensorFlow's keys of variables change with their shape."""
     model = build("sgd")
     optimizer = optimizers.AdamW(0.1, weight_decay=0.5)
@@ -153,7 +151,7 @@ def test_variables_without_weight_decay_stay_without():
     assert moved == {"hidden/kernel": False, "out/kernel": True}
 
 
-def test_a_schedule_and_the_loss_scale_go_on():
+def test_a_schedule_and_the_loss_scale_continue():
     schedule = optimizers.schedules.CosineDecay(0.1, 100)
     inner = optimizers.Adam(schedule)
     model = build(optimizers.LossScaleOptimizer(inner, initial_scale=8.0))
@@ -178,7 +176,7 @@ def test_a_changed_learning_rate_stays():
     assert array_of(model.optimizer._u_product) == 0.5
 
 
-def test_a_map_that_makes_optimizers_keeps_each_variable_with_its_own():
+def test_variables_keep_their_optimizer_of_an_optimizer_map():
     def one_each(variable):
         return optimizers.SGD(0.1, momentum=0.9)
 
@@ -193,7 +191,7 @@ def test_a_map_that_makes_optimizers_keeps_each_variable_with_its_own():
     assert model.optimizer._optimizer_map is one_each
 
 
-def test_new_variables_get_new_slots_in_their_place(tmp_path):
+def test_new_variables_get_new_slots_at_their_position(tmp_path):
     model = build(
         optimizers.Adagrad(use_ema=True, initial_accumulator_value=0.2)
     )
@@ -216,7 +214,7 @@ def test_new_variables_get_new_slots_in_their_place(tmp_path):
 
 
 def test_slots_of_a_frozen_layer_stay(backend):
-    """Except on JAX, whose trainer can't go on with them."""
+    """Except on JAX, whose trainer does not support them."""
     model = build(optimizers.Adam())
     held = fill(model)
     hidden = model.get_layer("hidden")
@@ -234,7 +232,7 @@ def test_slots_of_a_frozen_layer_stay(backend):
     assert now(model).keys() == held.keys()
 
 
-def test_variables_of_others_stay_behind_keras_own():
+def test_added_variables_stay_after_those_of_keras():
     model = build(optimizers.Adam())
     extra = model.optimizer.add_variable((2,), name="extra")
     count = len(model.optimizer.variables)

@@ -1,4 +1,4 @@
-"""Edits that fail, optimizers that are refused or not known, the report."""
+"""Failed edits, refused and unknown optimizers, and the report."""
 
 import keras
 import numpy as np
@@ -24,9 +24,7 @@ optimizers = keras.optimizers
 
 
 @pytest.mark.parametrize("name", ["adam", "loss_scale", "multi", "adafactor"])
-def test_an_edit_that_fails_half_way_leaves_the_optimizer_as_it_was(
-    name, toy_data
-):
+def test_an_edit_that_fails_half_way_restores_the_optimizer(name, toy_data):
     make = {"multi": multi, "adafactor": optimizers.Adafactor}.get(name)
     model = build((make or CASES[name][0])())
     fill(model)
@@ -60,8 +58,8 @@ def test_an_edit_that_fails_half_way_leaves_the_optimizer_as_it_was(
     assert_trains(model, toy_data)
 
 
-def test_training_goes_on_after_an_edit_that_failed(toy_data):
-    """On TensorFlow the variables are others, which no old step trains."""
+def test_training_continues_after_a_failed_edit(toy_data):
+    """On TensorFlow the variables are new, so the old step cannot run."""
     model = build("sgd")
     model.compile(optimizers.SGD(0.1, momentum=0.9), model.loss)
     model.fit(*toy_data, batch_size=16, verbose=0)
@@ -86,7 +84,7 @@ def test_training_goes_on_after_an_edit_that_failed(toy_data):
 
 
 class Lists(optimizers.Optimizer):
-    """Slots in lists, one of them in a shape of its own."""
+    """Slots in lists, one of them in another shape."""
 
     def __init__(self, **kwargs):
         super().__init__(learning_rate=0.1, **kwargs)
@@ -105,7 +103,7 @@ class Lists(optimizers.Optimizer):
 
 
 class Dicts(Lists):
-    """Slots where nobody finds them."""
+    """Slots in a dictionary, which is not supported."""
 
     def build(self, variables):
         super(type(self), self).build(variables)
@@ -114,7 +112,7 @@ class Dicts(Lists):
         }
 
 
-def test_slots_of_an_unknown_optimizer_are_taken_for_gradients(toy_data):
+def test_slots_of_an_unknown_optimizer_are_treated_as_gradients(toy_data):
     model = build(Lists())
     beats = model.optimizer.beats
     held = fill(model)
@@ -137,7 +135,7 @@ def test_slots_of_an_unknown_optimizer_are_taken_for_gradients(toy_data):
 
 
 class OwnAdam(optimizers.Adam):
-    """One of Keras' optimizers with a slot that nobody finds."""
+    """A subclass of a Keras optimizer with an unsupported slot."""
 
     build = Dicts.build
 
@@ -204,12 +202,12 @@ def test_an_optimizer_that_is_not_built_has_no_slots():
     assert slots.capture_slots(model) is not None
 
 
-def test_the_report_tells_everything():
+def test_the_report_prints_all_counts():
     report = slots.SlotReport(
         {"gradient": 2, "weight": 1}, 3, ("_c of dense/kernel",), ("trails",)
     )
     assert str(report) == (
         "Optimizer slots: carried 2 gradient, 1 weight; 3 new; reset _c of "
-        "dense/kernel; taken for gradients trails."
+        "dense/kernel; treated as gradients trails."
     )
     assert str(slots.SlotReport()) == "Optimizer slots: carried none."

@@ -12,7 +12,7 @@ def train(model, data):
     model.fit(*data, batch_size=16, shuffle=False, verbose=0)
 
 
-def test_random_numbers_go_on_from_where_they_were(make_mlp, toy_data):
+def test_random_numbers_continue_after_restoring(make_mlp, toy_data):
     """Seed states of layers; on torch the global generator too."""
     model = make_mlp("adam")
     train(model, toy_data)
@@ -25,7 +25,7 @@ def test_random_numbers_go_on_from_where_they_were(make_mlp, toy_data):
     np.testing.assert_array_equal(first, again)
 
 
-def test_slots_of_layers_that_stay_trained_go_by_their_path(make_mlp, toy_data):
+def test_slots_are_found_by_path_after_freezing(make_mlp, toy_data):
     model = make_mlp("adam")
     train(model, toy_data)
     before = numbers(model.variables)
@@ -46,7 +46,7 @@ def test_slots_of_layers_that_stay_trained_go_by_their_path(make_mlp, toy_data):
         )
 
 
-def test_a_twin_with_another_optimizer_name_takes_the_state(make_mlp, toy_data):
+def test_a_copy_with_another_optimizer_name_loads_the_state(make_mlp, toy_data):
     model, twin = make_mlp("adam"), make_mlp("adam")
     train(model, toy_data)
     twin.optimizer.build(twin.trainable_variables)
