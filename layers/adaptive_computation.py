@@ -233,25 +233,16 @@ class AdaptiveComputation(DepthLayer):
 
     def _unroll(self, inputs: Any) -> tuple[Any, Any, Any, Any]:
         """Outputs, the weight of each step, N and R, per sample."""
-        threshold = self._threshold(inputs)
-        state, outputs, running, cumulative = self._initial_values(inputs)
-        steps = remainder = ops.zeros_like(cumulative)
+        units, threshold = (self.cell, self.halting), self._threshold(inputs)
+        values = self._initial_values(inputs)
+        steps = remainder = ops.zeros_like(values[-1])
         weights = []
         for n in range(self.max_steps):
-            steps = steps + running
-            before, was_running = cumulative, running
-            state, outputs, running, cumulative = self._step(
-                self.cell,
-                self.halting,
-                threshold,
-                n,
-                state,
-                outputs,
-                running,
-                cumulative,
-            )
-            halts = was_running - running
-            remainder = remainder + halts * (1.0 - before)
+            _, _, was_running, before = values
+            values = self._step(units, threshold, n, *values)
+            _, outputs, running, cumulative = values
+            steps = steps + was_running
+            remainder = remainder + (was_running - running) * (1.0 - before)
             weights.append(cumulative - before)
         return outputs, ops.stack(weights, axis=1), steps, remainder
 
@@ -281,10 +272,7 @@ class AdaptiveComputation(DepthLayer):
         return ops.reshape(states, (-1, *ops.shape(states)[2:]))
 
     def _loop(self, inputs: Any) -> Any:
-        cell, halting_unit = (
-            make_stateless(self.cell),
-            make_stateless(self.halting),
-        )
+        units = make_stateless(self.cell), make_stateless(self.halting)
         threshold = self._threshold(inputs)
 
         def is_running(n: Any, *values: Any) -> Any:
@@ -292,7 +280,7 @@ class AdaptiveComputation(DepthLayer):
             return ops.logical_and(n < self.max_steps, ops.any(running > 0.0))
 
         def body(n: Any, *values: Any) -> Any:
-            return n + 1, *self._step(cell, halting_unit, threshold, n, *values)
+            return n + 1, *self._step(units, threshold, n, *values)
 
         zero = ops.convert_to_tensor(0, dtype="int32")
         initial = (zero, *self._initial_values(inputs))
@@ -312,18 +300,11 @@ class AdaptiveComputation(DepthLayer):
         return inputs, ops.zeros_like(inputs), running, running * 0.0
 
     def _step(
-        self,
-        cell: Any,
-        halting_unit: Any,
-        threshold: Any,
-        n: Any,
-        state: Any,
-        outputs: Any,
-        running: Any,
-        cumulative: Any,
+        self, units: tuple[Any, Any], threshold: Any, n: Any, *values: Any
     ) -> tuple[Any, Any, Any, Any]:
         """One step; `running` is 1 for samples that have not halted."""
-        state, h = self._next_state(cell, halting_unit, state)
+        state, outputs, running, cumulative = values
+        state, h = self._next_state(*units, state)
         is_last = ops.cast(n, "int32") >= self.max_steps - 1
         apply_step = halting.apply_ponder_step
         if self.mode == "act":

@@ -73,10 +73,6 @@ def _check_halt_at(value: Any, name: str) -> float | str:
     return threshold
 
 
-def _check_seed(value: Any, name: str) -> int | None:
-    return check_seed(value)
-
-
 # The default and the check of each argument, by mode.
 _CHECKS: dict[str, dict[str, tuple[Any, Callable[[Any, str], Any]]]] = {
     "act": {
@@ -87,6 +83,6 @@ _CHECKS: dict[str, dict[str, tuple[Any, Callable[[Any, str], Any]]]] = {
         "prior": (0.2, _check_prior),
         "kl_weight": (0.01, check_at_least_zero),
         "halt_at": (SAMPLE, _check_halt_at),
-        "seed": (None, _check_seed),
+        "seed": (None, lambda value, _: check_seed(value)),
     },
 }

@@ -30,23 +30,18 @@ def export_exits(
     TensorFlow backend.
 
     Args:
-        exits: What `depth.calibrate` returned.
-        path: The folder, created if missing; a `.tflite` path for a single
-            file.
-        single_file: Whether to write one file. Defaults to `False`.
-        quantize: As in `export.to_litert`; a single file takes "dynamic"
-            only. Thresholds of quantized files are calibrated again, on the
-            predictions of the files. Defaults to `None`.
-        calibration_data: Inputs for quantization ranges and for verification.
-            Defaults to `None`: those of `validation_data`.
-        validation_data: Held-out `(x, y)`. Defaults to `None`.
+        exits: The calibrated exits.
+        path: As in `CalibratedExits.export`, like all that follow.
+        single_file: Defaults to `False`.
+        quantize: Defaults to `None`.
+        calibration_data: Defaults to `None`: those of `validation_data`.
+        validation_data: Defaults to `None`.
 
     Returns:
-        The report; `print` it.
+        The report.
 
     Raises:
-        ExportError: If a file fails to run, or its decisions differ from
-            those of Keras.
+        ExportError: If a file fails to run or differs from Keras.
         ValueError: If an argument is out of range, the backend is not
             TensorFlow, or quantized files have no samples.
     """

@@ -103,28 +103,15 @@ def export_report(
     *,
     has_samples: bool,
 ) -> ExitExport:
-    """Builds the report of an export.
-
-    Args:
-        exits: The calibrated exits.
-        path: The folder, or the single file.
-        reports: One per file.
-        calibration: The thresholds in the files.
-        latency: Milliseconds by exit, and without exits.
-        indices: Exit index of each verified sample.
-        has_samples: Whether the accuracies are known.
-
-    Returns:
-        The report.
-    """
-    names, (by_exit, full) = exits.exit_names, latency
+    """Builds the report from the exit indices of verified samples."""
+    names = exits.exit_names
     return ExitExport(
         path=path,
         reports=tuple(reports),
         calibration=calibration,
         exit_names=names,
-        latency_ms=by_exit,
-        full_ms=full,
+        latency_ms=latency[0],
+        full_ms=latency[1],
         float_accuracy=(
             exits.calibration.point.accuracy if has_samples else None
         ),
