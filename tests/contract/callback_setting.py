@@ -1,4 +1,4 @@
-"""How one public callback is tried."""
+"""Settings with which the contract tests one public callback."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Arguments = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """What constructor arguments may be made from."""
+    """Inputs and a folder for constructor arguments."""
 
     x: np.ndarray
     folder: Path
@@ -27,31 +27,31 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Setting:
-    """How one piece is tried.
+    """One setting of a callback.
 
     Args:
-        name: What the tests are called after.
-        piece: The registry row, as in "callbacks.Pruning".
+        name: Name of the setting in test ids.
+        component: The registry row, as in "callbacks.Pruning".
         arguments: The constructor's arguments for a case.
         effect: `(model before, model after, callback) -> bool`: whether the
-            piece did what it is for.
-        beside: Settings that stand before it in the list.
-        neutral: Arguments with which the piece changes no weight.
-        twin: `(model, data) -> None`: the pure function, for C24.
-        first_event: Arguments with which the first event comes at step 0, or
-            after two batches of 32, which `twin` sees as well.
+            callback had its effect.
+        beside: Settings of callbacks that are listed before it.
+        neutral: Arguments with which the callback changes no weight.
+        twin: `(model, case) -> None`: calls the function twin, for C24.
+        first_event: Arguments with which the first event is at step 0, or
+            after two batches of 32, which `twin` also receives.
         reference: Whether C12 compares its result across backends.
-        logs: What it adds to the logs.
-        models: The models of the zoo that it can work on.
-        needs_callback: Whether `effect` looks at the callback; a tuner's
-            trials keep none.
-        epochs: How long a fit must be for every argument to matter.
-        by_replica: Whether each replica of TensorFlow decides for its own
-            part of a batch, so that two do not train as one.
+        logs: Keys that it adds to `logs`.
+        models: The models of the zoo that it supports.
+        needs_callback: Whether `effect` reads the callback; trials of a tuner
+            have none.
+        epochs: Epochs after which every argument has an effect.
+        by_replica: Whether each TensorFlow replica selects samples of its
+            part of a batch, so that two replicas train differently.
     """
 
     name: str
-    piece: str
+    component: str
     arguments: Callable[[Case], Arguments]
     effect: Callable[[keras.Model, keras.Model, Any], bool]
     beside: "tuple[Setting, ...]" = ()
@@ -70,7 +70,7 @@ class Setting:
 
     @property
     def row(self) -> registry.Method:
-        found = registry.get(self.piece)
+        found = registry.get(self.component)
         assert found is not None
         return found
 
@@ -85,10 +85,10 @@ class Setting:
             **(self.arguments(case) if arguments is None else arguments)
         )
 
-    def callbacks(self, case: Case, piece: Any = None) -> list[Any]:
-        """The callbacks for `fit`, the piece itself last."""
+    def callbacks(self, case: Case, component: Any = None) -> list[Any]:
+        """The callbacks for `fit`, this one last."""
         before = [other.build(case) for other in self.beside]
-        return [*before, piece or self.build(case)]
+        return [*before, component or self.build(case)]
 
 
 def case(model: str, folder: Path) -> Case:
@@ -96,7 +96,7 @@ def case(model: str, folder: Path) -> Case:
 
 
 def idle_model() -> keras.Model:
-    """A model with nothing to prune, to cut or to order."""
+    """A model without kernels: no weights to prune, no channels to remove."""
     model = keras.Sequential(
         [keras.Input((8,)), keras.layers.BatchNormalization(momentum=0.9)]
     )

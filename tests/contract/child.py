@@ -1,8 +1,8 @@
-"""What needs a process of its own: `python -m contract.child KIND FOLDER`.
+"""Checks in a separate process: `python -m contract.child KIND FOLDER`.
 
-"killed" ends by SIGKILL; "resumed" goes on where it was, and trains on two
-devices; "resume" is both. "files" reads what other processes saved. Each
-writes what failed to KIND.json, and what it printed to KIND.log.
+"killed" ends by SIGKILL; "resumed" resumes its `fit` calls, and trains on two
+devices; "resume" runs both. "files" loads files of other processes. Each
+writes failures to KIND.json and its output to KIND.log.
 """
 
 import json
@@ -21,7 +21,7 @@ Checks = Iterator[tuple[str, Callable[[], None]]]
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The environment of a child: this backend, two devices, our path."""
+    """The environment of a child: this backend, two devices, this path."""
     import keras
 
     tests = str(Path(__file__).resolve().parent.parent)
@@ -39,7 +39,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def start(kind: str, root: Path, cache: Path | None) -> subprocess.Popen[str]:
-    """Starts a child and does not wait for it."""
+    """Starts a child without waiting for it."""
     log = (root / f"{kind}.log").open("w")
     with log:
         return subprocess.Popen(
@@ -78,7 +78,7 @@ def main(kind: str, root: Path) -> None:
 
 
 def _resume(root: Path) -> None:
-    """The two processes of C6, one after the other, without Keras here."""
+    """Runs the two processes of C6 in order; imports no Keras."""
     for kind in ("killed", "resumed"):
         with (root / f"{kind}.log").open("w") as log:
             code = subprocess.run(
@@ -100,7 +100,7 @@ def _two_devices() -> None:
 
 
 def _file_checks(root: Path) -> Checks:
-    """Every file twice: before keras_netopt is imported, and after."""
+    """Loads every file twice: before keras_netopt is imported, and after."""
     from contract import reload
 
     trials = sorted(path.parent for path in root.glob("trials/*/model.keras"))

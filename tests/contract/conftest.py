@@ -1,4 +1,4 @@
-"""What the checks of the contract share, and how exemptions work."""
+"""Fixtures of the contract checks, and exemptions."""
 
 import contextlib
 import json
@@ -34,19 +34,19 @@ def pytest_configure(config):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """An exempt check must fail, or its exemption is stale."""
+    """A check that a registry row exempts must fail."""
     mark = pyfuncitem.get_closest_marker("check")
     setting = pyfuncitem.funcargs.get("setting")
     limits = setting.row.limits if setting is not None else {}
     if mark is None or mark.args[0] not in limits:
         return (yield)
-    with expect_failure(setting.piece, mark.args[0], limits[mark.args[0]]):
+    with expect_failure(setting.component, mark.args[0], limits[mark.args[0]]):
         return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_once(tmp_path_factory):
-    """JAX compiles a model of the zoo once and not for each twin."""
+    """On JAX, compiles each model of the zoo once for all copies."""
     if keras.backend.backend() != "jax":
         yield None
         return
@@ -69,7 +69,7 @@ def cache_options(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Trial:
-    """A model of the zoo after two epochs with a piece, and what it left."""
+    """A model of the zoo after two epochs with a callback."""
 
     model: keras.Model
     before: keras.Model
@@ -81,7 +81,7 @@ class Trial:
 
 
 class Trials:
-    """Trains each setting on each model once; the checks share the result."""
+    """Trains each setting on each model once, for all checks."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -151,7 +151,7 @@ def policy(name: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Children:
-    """What the processes of `contract.child` found out."""
+    """Results of the processes of `contract.child`."""
 
     root: Path
     killed: int
@@ -170,9 +170,9 @@ IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 
 def pytest_collection_modifyitems(items):
-    """What waits for other processes comes last; they run meanwhile.
+    """Sorts tests that wait for other processes to the end.
 
-    Of several workers one waits, so there it comes first.
+    With several workers one of them waits, so they come first there.
     """
     items.sort(key=_needs_children, reverse=IS_WORKER)
 
@@ -183,7 +183,7 @@ def _needs_children(item):
 
 @pytest.fixture(scope="session")
 def resuming(tmp_path_factory, compile_once):
-    """The processes of C6, running beside the tests that come before."""
+    """The processes of C6, which run in parallel to other tests."""
     root = tmp_path_factory.mktemp("children")
     process = child.start("resume", root, compile_once)
     yield root, process

@@ -15,7 +15,7 @@ def checks(root: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     kind = kinds.get(keras.backend.backend())
     if kind is None:
         return
-    for setting in settings.PIECES.values():
+    for setting in settings.COMPONENTS.values():
         folder = root / f"devices {setting}"
         folder.mkdir()
         yield (

@@ -18,7 +18,7 @@ class FunctionSetting:
     """How one function is tried.
 
     Args:
-        piece: The registry row, as in "sparsity.prune".
+        component: The registry row, as in "sparsity.prune".
         call: Applies it to a model; the folder holds `pruned.keras` of a
             pruned twin.
         prepare: Brings a pruned or dense model into the state it is for.
@@ -30,7 +30,7 @@ class FunctionSetting:
         tensorflow: Whether it works under TensorFlow only.
     """
 
-    piece: str
+    component: str
     call: Call
     prepare: Callable[[keras.Model], None] = lambda model: None
     is_pruned: bool = True
@@ -42,10 +42,10 @@ class FunctionSetting:
     tensorflow: bool = False
 
     def __str__(self) -> str:
-        return self.piece
+        return self.component
 
     @property
     def row(self) -> registry.Method:
-        found = registry.get(self.piece)
+        found = registry.get(self.component)
         assert found is not None
         return found

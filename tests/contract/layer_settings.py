@@ -24,7 +24,7 @@ class LayerSetting:
 
     Args:
         name: Name of the setting in test ids.
-        piece: The registry row, as in "layers.StochasticDepth".
+        component: The registry row, as in "layers.StochasticDepth".
         arguments: Makes the constructor's arguments, with new blocks.
         effect: `(layer, inputs) -> bool`: whether the layer of a trained
             model has its documented effect.
@@ -37,7 +37,7 @@ class LayerSetting:
     """
 
     name: str
-    piece: str
+    component: str
     arguments: Callable[[], Arguments]
     effect: Callable[[Any, np.ndarray], bool]
     neutral: Callable[[], Arguments]
@@ -51,7 +51,7 @@ class LayerSetting:
 
     @property
     def row(self) -> registry.Method:
-        found = registry.get(self.piece)
+        found = registry.get(self.component)
         assert found is not None
         return found
 
@@ -177,7 +177,7 @@ _BAD_STOCHASTIC = {
 LAYERS = (
     LayerSetting(
         name="StochasticDepth",
-        piece="layers.StochasticDepth",
+        component="layers.StochasticDepth",
         arguments=_stochastic(mode="batch"),
         effect=drops_steps,
         neutral=_stochastic(mode="batch", rate=0.0),
@@ -186,7 +186,7 @@ LAYERS = (
     ),
     LayerSetting(
         name="StochasticDepth sample",
-        piece="layers.StochasticDepth",
+        component="layers.StochasticDepth",
         arguments=_stochastic(scale="inference"),
         effect=drops_samples,
         neutral=_stochastic(rate=0.0),
@@ -194,7 +194,7 @@ LAYERS = (
     ),
     LayerSetting(
         name="EarlyExit",
-        piece="layers.EarlyExit",
+        component="layers.EarlyExit",
         arguments=lambda: {"head": core.Dense(3)},
         effect=marks_an_exit,
         neutral=lambda: {"head": None},
@@ -203,7 +203,7 @@ LAYERS = (
     ),
     LayerSetting(
         name="LayerDrop",
-        piece="layers.LayerDrop",
+        component="layers.LayerDrop",
         arguments=_stack(),
         effect=drops_steps,
         neutral=_stack(rate=0.0),
@@ -217,7 +217,7 @@ LAYERS = (
     ),
     LayerSetting(
         name="SkipGate",
-        piece="layers.SkipGate",
+        component="layers.SkipGate",
         arguments=_gated(),
         effect=gates_samples,
         neutral=_gated(cost_weight=0.0, gate=AlwaysOpen()),
@@ -234,7 +234,7 @@ LAYERS = (
     ),
     LayerSetting(
         name="SkipGate cond",
-        piece="layers.SkipGate",
+        component="layers.SkipGate",
         arguments=_gated(inference="cond"),
         effect=gates_samples,
         neutral=_gated(cost_weight=0.0, gate=AlwaysOpen(), inference="cond"),
@@ -243,7 +243,7 @@ LAYERS = (
     ),
     LayerSetting(
         name="MixtureOfDepths",
-        piece="layers.MixtureOfDepths",
+        component="layers.MixtureOfDepths",
         arguments=_depths(),
         effect=changes_some_tokens,
         neutral=_depths(capacity=1.0),
@@ -259,7 +259,7 @@ LAYERS = (
     ),
     LayerSetting(
         name="MixtureOfDepths causal",
-        piece="layers.MixtureOfDepths",
+        component="layers.MixtureOfDepths",
         arguments=_depths(causal=True),
         effect=changes_some_tokens,
         neutral=_depths(capacity=1.0),
@@ -267,7 +267,7 @@ LAYERS = (
     ),
     LayerSetting(
         name="AdaptiveComputation",
-        piece="layers.AdaptiveComputation",
+        component="layers.AdaptiveComputation",
         arguments=_repeated(),
         effect=lambda layer, x: 1.0 < float(layer.mean_steps.numpy()) < 4.0,
         neutral=_repeated(max_steps=1, ponder_cost=0.0),
@@ -287,11 +287,11 @@ LAYERS = (
     ),
     LayerSetting(
         name="AdaptiveComputation ponder",
-        piece="layers.AdaptiveComputation",
+        component="layers.AdaptiveComputation",
         arguments=_repeated(mode="ponder", halt_at=0.5, seed=3),
         effect=lambda layer, x: 1.0 < float(layer.mean_steps.numpy()) < 4.0,
         neutral=_repeated(max_steps=1, mode="ponder", kl_weight=0.0),
         plain=_once,
     ),
 )
-BY_PIECE = {setting.piece: setting for setting in reversed(LAYERS)}
+BY_COMPONENT = {setting.component: setting for setting in reversed(LAYERS)}

@@ -32,7 +32,7 @@ class OracleSetting:
     """How one oracle is tried.
 
     Args:
-        piece: The registry row, as in "search.TPEOracle".
+        component: The registry row, as in "search.TPEOracle".
         arguments: Own arguments that fit sixteen points.
         objective: What it optimizes.
         takes_trials: Whether `max_trials` is among its arguments.
@@ -40,7 +40,7 @@ class OracleSetting:
         needs: The package it needs, if any.
     """
 
-    piece: str
+    component: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     objective: Any = "val_loss"
     takes_trials: bool = True
@@ -48,11 +48,11 @@ class OracleSetting:
     needs: str | None = None
 
     def __str__(self) -> str:
-        return self.piece
+        return self.component
 
     @property
     def row(self) -> registry.Method:
-        found = registry.get(self.piece)
+        found = registry.get(self.component)
         assert found is not None
         return found
 
@@ -81,10 +81,10 @@ def _by_seed(seed: int) -> Any:
 
 Check = Callable[[Any], None]
 ORACLES = (
-    OracleSetting(piece="search.RandomSearchOracle"),
-    OracleSetting(piece="search.GridSearchOracle", bad={"levels": 0}),
+    OracleSetting(component="search.RandomSearchOracle"),
+    OracleSetting(component="search.GridSearchOracle", bad={"levels": 0}),
     OracleSetting(
-        piece="search.TPEOracle",
+        component="search.TPEOracle",
         arguments={"n_startup_trials": 3},
         bad={
             "multivariate": "no",
@@ -95,12 +95,12 @@ ORACLES = (
         },
     ),
     OracleSetting(
-        piece="search.RegularizedEvolutionOracle",
+        component="search.RegularizedEvolutionOracle",
         arguments={"population_size": 4, "sample_size": 2},
         bad={"population_size": 1, "sample_size": 0},
     ),
     OracleSetting(
-        piece="search.HyperbandOracle",
+        component="search.HyperbandOracle",
         arguments={"max_epochs": 9},
         takes_trials=False,
         bad={
@@ -112,7 +112,7 @@ ORACLES = (
         },
     ),
     OracleSetting(
-        piece="search.NSGA2Oracle",
+        component="search.NSGA2Oracle",
         arguments={"population_size": 4},
         objective=[
             keras_tuner.Objective("val_loss", "min"),
@@ -126,10 +126,10 @@ ORACLES = (
         },
     ),
     OracleSetting(
-        piece="search.OptunaOracle",
+        component="search.OptunaOracle",
         arguments={"sampler": _by_seed},
         bad={"sampler": "magic"},
         needs="optuna",
     ),
 )
-BY_PIECE = {setting.piece: setting for setting in ORACLES}
+BY_COMPONENT = {setting.component: setting for setting in ORACLES}

@@ -1,4 +1,4 @@
-"""How the checks look at a model: everything that it and we remember."""
+"""Reads the state of a model: weights, optimizer and checkpoint state."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ Arrays = dict[str, np.ndarray]
 def fit(
     model: keras.Model, name: str, callbacks: Sequence[Any] = (), **changed: Any
 ) -> dict[str, list[float]]:
-    """Trains on the zoo's data, in its own order, and returns the history."""
+    """Trains on the zoo's data without shuffling; returns the history."""
     x, y = zoo.data(name)
     arguments = {
         "x": x,
@@ -29,21 +29,25 @@ def fit(
 
 
 def fed(callbacks: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What `fit` takes where one of the callbacks makes the data set.
+    """Arguments of `fit` if one of the callbacks provides the dataset.
 
-    A piece that got no sample weights is built again with them.
+    With sample weights the callback is built again with them.
     """
-    for i, piece in enumerate(callbacks):
-        if not hasattr(piece, "dataset"):
+    for i, component in enumerate(callbacks):
+        if not hasattr(component, "dataset"):
             continue
         given = dict(arguments)
         weight = given.pop("sample_weight", None)
         if weight is not None:
-            data = {name: getattr(piece, name) for name in piece.data_args}
+            data = {
+                name: getattr(component, name) for name in component.data_args
+            }
             data["sample_weight"] = weight
-            piece = type(piece).from_config(piece.get_config(), **data)
-            callbacks[i] = piece
-        data_set = piece.dataset(
+            component = type(component).from_config(
+                component.get_config(), **data
+            )
+            callbacks[i] = component
+        data_set = component.dataset(
             given.pop("batch_size", None),
             class_weight=given.pop("class_weight", None),
         )
@@ -56,27 +60,27 @@ def weights(model: keras.Model) -> Arrays:
 
 
 def optimizer(model: keras.Model) -> Arrays:
-    """Every optimizer variable, our masks included."""
+    """Every optimizer variable, masks included."""
     return _by_place("optimizer", model.optimizer.variables)
 
 
 def keras_slots(model: keras.Model) -> list[np.ndarray]:
-    """The optimizer variables that are Keras' own, as a file holds them."""
+    """Keras' own optimizer variables, as in a saved file."""
     store: Arrays = {}
     model.optimizer.save_own_variables(store)
     return [np.array(store[str(i)]) for i in range(len(store))]
 
 
 def carried(model: keras.Model) -> Arrays:
-    """What we add to a weights file: facts, masks, seeds, torch's generator."""
-    # A process that reads files as a stranger would has not imported us.
+    """The checkpoint state of this package: values, masks, random state."""
+    # The process that loads files without keras_netopt must not import it.
     from keras_netopt.training import CheckpointState
 
     store: Arrays = {}
     checkpoint_state = CheckpointState.find(model)
     if checkpoint_state is not None:
         checkpoint_state.save_own_variables(store)
-    return {f"carrier {k}": np.array(v) for k, v in store.items()}
+    return {f"checkpoint {k}": np.array(v) for k, v in store.items()}
 
 
 def state(model: keras.Model) -> Arrays:
@@ -109,7 +113,7 @@ def differ(mine: Arrays, other: Arrays) -> bool:
 
 
 def untimed(history: dict[str, list[float]]) -> dict[str, list[float]]:
-    """Without what the clock says."""
+    """Without measured times."""
     return {k: v for k, v in history.items() if not k.endswith("_seconds")}
 
 
@@ -133,7 +137,7 @@ class AtBatch(keras.callbacks.Callback):
 
 @keras.saving.register_keras_serializable("contract")
 class CountedLoss(keras.losses.SparseCategoricalCrossentropy):
-    """Counts how often Python runs it: once a trace, on torch every step."""
+    """Counts its Python calls: one per trace, on torch one per step."""
 
     calls = 0
 
@@ -143,7 +147,7 @@ class CountedLoss(keras.losses.SparseCategoricalCrossentropy):
 
 
 def _by_place(word: str, variables: Sequence[Any]) -> Arrays:
-    """By place and not by path, for layer names differ between twins."""
+    """By position and not by path, as layer names differ between copies."""
     return {
         f"{word} {i}": np.array(keras.ops.convert_to_numpy(v.value))
         for i, v in enumerate(variables)

@@ -22,17 +22,17 @@ KILLED_AFTER = 10  # Two epochs of 4 batches, and 2 batches more.
 
 @dataclass(frozen=True)
 class Run:
-    """One way to be interrupted and to go on.
+    """One way to interrupt and resume a `fit` call.
 
     Args:
-        name: What the tests are called after.
-        setting: The setting of the piece.
+        name: Name of the run in test ids.
+        setting: Name of the setting of the callback.
         model: The model of the zoo.
-        keeper: What survives: "backup first" and "backup last" in the list,
-            or a "file" that the model is loaded from, "masks" for masks too.
-        save_freq: As BackupAndRestore takes it.
-        dropout: The model's.
-        piece: Builds another piece than the setting's.
+        keeper: What saves: `BackupAndRestore` as "backup first" or "backup
+            last" in the list, or a model "file", "masks" for masks too.
+        save_freq: Argument of `BackupAndRestore`.
+        dropout: Dropout rate of the model.
+        component: Builds the callback instead of the setting.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Run:
     keeper: str = "backup last"
     save_freq: Any = "epoch"
     dropout: float = 0.2
-    piece: Callable[[callback_setting.Case], Any] | None = None
+    component: Callable[[callback_setting.Case], Any] | None = None
 
 
 def _densest(case: callback_setting.Case) -> BestCheckpoint:
@@ -51,7 +51,7 @@ def _densest(case: callback_setting.Case) -> BestCheckpoint:
 
 
 def _updated_when_saved(case: callback_setting.Case) -> Pruning:
-    """With an update at the very step that is saved last."""
+    """With an update at the last saved step."""
     return Pruning(Linear(final=0.5, begin=3, end=12), frequency=3)
 
 
@@ -60,46 +60,46 @@ EXACT = (
     Run("batch norm", model="cnn", keeper="backup first"),
     Run("load_model", keeper="file", dropout=0.0),
     Run("load_masks", keeper="masks"),
-    Run("best epoch", "BestCheckpoint", piece=_densest),
+    Run("best epoch", "BestCheckpoint", component=_densest),
     Run(
         "best epoch, backup first",
         "BestCheckpoint",
         keeper="backup first",
-        piece=_densest,
+        component=_densest,
     ),
 )
-# Keras repeats the epoch here, on trained weights: not equal, but in order.
+# Keras repeats the epoch on trained weights: equal in order, not in values.
 FREQUENT = (
     Run(
         "often, backup first",
         keeper="backup first",
         save_freq=3,
-        piece=_updated_when_saved,
+        component=_updated_when_saved,
     ),
     Run(
         "often, backup last",
         keeper="backup last",
         save_freq=3,
-        piece=_updated_when_saved,
+        component=_updated_when_saved,
     ),
 )
 
 
 class Recorder(keras.callbacks.Callback):
-    """Notes where the piece is after its start and after every batch."""
+    """Records the position of the callback after every batch."""
 
-    def __init__(self, piece: Any) -> None:
+    def __init__(self, component: Any) -> None:
         super().__init__()
-        self.piece = piece
+        self.component = component
         self.steps: list[int] = []
         self.updates: list[int] = []
         self.masked: list[int] = []
         self.half: probes.Arrays = {}
 
     def note(self) -> None:
-        session = getattr(self.piece, "_session", None)
+        session = getattr(self.component, "_session", None)
         if session is not None:
-            self.steps.append(self.piece._progress.step)
+            self.steps.append(self.component._progress.step)
             self.updates.append(session.last)
             masks = MaskStore.of(self.model).masks().values()
             self.masked.append(sum(int((~mask).sum()) for mask in masks))
@@ -117,10 +117,10 @@ class Recorder(keras.callbacks.Callback):
 
 
 def kill_all(root: Path) -> None:
-    """Starts every run inside the one before and kills them all at once.
+    """Starts every run inside the previous one and kills the process.
 
-    A process dies once; fits inside each other's callbacks are all in the
-    middle of their third epoch when it does.
+    The `fit` calls are nested in callbacks, so all of them are in the middle
+    of their third epoch.
     """
     runs = [*EXACT, *FREQUENT]
 
@@ -135,30 +135,32 @@ def kill_all(root: Path) -> None:
 
 
 def resume(run: Run, root: Path) -> None:
-    """Goes on where the killed process was, and writes what came out."""
+    """Resumes a run of the killed process and writes the result."""
     folder = folder_of(run, root)
     if "backup" in run.keeper:
-        model, watch = train(run, folder, [_keeper(run, folder)])
+        model, recorder = train(run, folder, [_keeper(run, folder)])
     else:
         path = folder / "02.keras"
         model = keras.saving.load_model(path)
         if run.keeper == "masks":
             sparsity.load_masks(model, path)
-        model, watch = train(run, folder, [], model, initial_epoch=2)
-    _write(folder / "resumed.npz", model, watch)
+        model, recorder = train(run, folder, [], model, initial_epoch=2)
+    _write(folder / "resumed.npz", model, recorder)
 
 
 def run_through(run: Run, root: Path) -> None:
-    """The same run, never interrupted."""
+    """The same run without interruption."""
     path = whole_of(run, root)
     if not path.exists():
         _write(path, *train(run, folder_of(run, root), []))
 
 
 def whole_of(run: Run, root: Path) -> Path:
-    """Runs that differ in what survives have one uninterrupted twin."""
-    piece = run.piece.__name__ if run.piece is not None else ""
-    name = f"{run.setting} {run.model} {run.dropout} {piece}".replace(":", "")
+    """Runs that differ in `keeper` share one uninterrupted run."""
+    component = run.component.__name__ if run.component is not None else ""
+    name = f"{run.setting} {run.model} {run.dropout} {component}".replace(
+        ":", ""
+    )
     return root / f"{name}.npz"
 
 
@@ -169,17 +171,17 @@ def train(
     model: keras.Model | None = None,
     **fit: Any,
 ) -> tuple[keras.Model, Recorder]:
-    """Trains four epochs with the piece and other callbacks around it."""
+    """Trains four epochs with the callback among other callbacks."""
     model = model or zoo.compiled(run.model, dropout=run.dropout)
     case = callback_setting.case(run.model, folder)
-    piece = run.piece(case) if run.piece is not None else None
-    callbacks = settings.BY_NAME[run.setting].callbacks(case, piece)
-    watch = Recorder(callbacks[-1])
+    component = run.component(case) if run.component is not None else None
+    callbacks = settings.BY_NAME[run.setting].callbacks(case, component)
+    recorder = Recorder(callbacks[-1])
     where = 0 if run.keeper == "backup first" else len(callbacks)
     callbacks[where:where] = others[:1]
-    callbacks += [watch, *others[1:]]
+    callbacks += [recorder, *others[1:]]
     probes.fit(model, run.model, callbacks, epochs=EPOCHS, **fit)
-    return model, watch
+    return model, recorder
 
 
 def folder_of(run: Run, root: Path) -> Path:
@@ -196,16 +198,16 @@ def _keeper(run: Run, folder: Path) -> Any:
     return keras.callbacks.ModelCheckpoint(str(folder / "{epoch:02d}.keras"))
 
 
-def _write(path: Path, model: keras.Model, watch: Recorder) -> None:
+def _write(path: Path, model: keras.Model, recorder: Recorder) -> None:
     seen = {
-        f"watch {name}": np.array(getattr(watch, name))
+        f"recorder {name}": np.array(getattr(recorder, name))
         for name in ("steps", "updates", "masked")
     }
-    best = getattr(watch.piece, "filepath", None)
+    best = getattr(recorder.component, "filepath", None)
     if best is not None:
         saved = keras.saving.load_model(best)
         seen.update({f"best {k}": v for k, v in probes.weights(saved).items()})
-    half = {f"half {key}": value for key, value in watch.half.items()}
+    half = {f"half {key}": value for key, value in recorder.half.items()}
     np.savez(path, **probes.state(model), **seen, **half)
 
 

@@ -1,4 +1,4 @@
-"""The rows that a check runs on, as pytest parameters."""
+"""Settings that a check runs on, as pytest parameters."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from contract import settings, zoo
 
-PIECES = tuple(settings.PIECES.values())
+COMPONENTS = tuple(settings.COMPONENTS.values())
 FIRST = settings.CALLBACKS[0]
 
 
 def parameters(
     chosen: Iterable[Any], quick: Iterable[Any]
 ) -> pytest.MarkDecorator:
-    """Parametrizes `setting`; what is not in `quick` is marked slow."""
+    """Parametrizes `setting`; those not in `quick` are marked slow."""
     names = {setting.name for setting in quick}
     return pytest.mark.parametrize(
         "setting",
@@ -28,14 +28,14 @@ def parameters(
     )
 
 
-_touching = [setting for setting in PIECES if setting.row.touches]
+_touching = [setting for setting in COMPONENTS if setting.row.touches]
 EVERY = parameters(settings.CALLBACKS, settings.CALLBACKS)
-ONE_A_PIECE = parameters(PIECES, PIECES)
-# A piece that touches nothing of the training is hard to upset by a mode.
-ONE_QUICK = parameters(PIECES, _touching)
+ONE_PER_COMPONENT = parameters(COMPONENTS, COMPONENTS)
+# A component that changes nothing in training is checked in slow runs.
+ONE_QUICK = parameters(COMPONENTS, _touching)
 TOUCHING = parameters(_touching, _touching)
-EVERY_QUICK = parameters(settings.CALLBACKS, PIECES)
-# Files are written by every callback, and by one from every other model.
+EVERY_QUICK = parameters(settings.CALLBACKS, COMPONENTS)
+# Files of every callback on one model, and of one callback on every model.
 FILES = [
     *((setting, "mlp") for setting in settings.CALLBACKS),
     *((FIRST, model) for model in list(zoo.BUILDERS)[1:]),

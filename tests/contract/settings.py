@@ -1,8 +1,7 @@
-"""One row a setting of a public callback; the checks of the contract read it.
+"""One row per setting of a public callback, for the contract checks.
 
-A new piece is a new file in `callbacks/` and a row in `keras_netopt.registry`.
-What a piece cannot do is a line of its registry row's `limits`, never an
-exception here.
+A new callback needs a file in `callbacks/` and a row in the registry. A check
+that it cannot pass is an entry in `limits` of the row, never an exception here.
 """
 
 from types import ModuleType
@@ -34,11 +33,11 @@ _MODULES: tuple[ModuleType, ...] = (
 )
 CALLBACKS = tuple(row for module in _MODULES for row in module.SETTINGS)
 BY_NAME = {setting.name: setting for setting in CALLBACKS}
-PIECES = {setting.piece: setting for setting in reversed(CALLBACKS)}
-# C8: where a piece has nothing to do, and what its remedy names.
-IDLE = {module.PIECE: module.IDLE for module in _MODULES}
-# C20: one wrong value an argument. What needs the model or data may be
-# refused at train begin only.
-BAD = {module.PIECE: module.BAD for module in _MODULES}
+COMPONENTS = {setting.component: setting for setting in reversed(CALLBACKS)}
+# C8: a model on which it has no effect, and the remedy in its warning.
+IDLE = {module.COMPONENT: module.IDLE for module in _MODULES}
+# C20: one wrong value per argument. Values that depend on the model or the
+# data may be refused at train begin.
+BAD = {module.COMPONENT: module.BAD for module in _MODULES}
 # C4b: two callbacks that differ in one argument; config and outcome differ.
-CHANGES = {module.PIECE: module.CHANGES for module in _MODULES}
+CHANGES = {module.COMPONENT: module.CHANGES for module in _MODULES}

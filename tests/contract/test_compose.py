@@ -1,10 +1,10 @@
-"""C22: callbacks that must, should or must not stand together."""
+"""C22: order rules of callbacks."""
 
 import keras
 import numpy as np
 import pytest
 from contract import counts, probes, settings, zoo
-from contract.rows import FIRST, ONE_A_PIECE
+from contract.rows import FIRST, ONE_PER_COMPONENT
 
 from keras_netopt import surgery
 from keras_netopt.callbacks import ChannelPruning, Growing, Pruning
@@ -30,7 +30,7 @@ OTHERS = {
 
 def rules(kind):
     found = []
-    for setting in settings.PIECES.values():
+    for setting in settings.COMPONENTS.values():
         for rule in getattr(setting.kind, kind, ()):
             found.append(pytest.param(setting, rule, id=f"{setting}-{rule}"))
     return found
@@ -44,10 +44,10 @@ def _alone(setting, case):
     return [c for c in setting.callbacks(case)][-1]
 
 
-def test_every_rule_is_tried():
+def test_every_rule_is_tested():
     named = {
         rule
-        for setting in settings.PIECES.values()
+        for setting in settings.COMPONENTS.values()
         for kind in ("must_follow", "should_precede", "conflicts_with")
         for rule in getattr(setting.kind, kind, ())
     }
@@ -60,11 +60,11 @@ def test_the_wrong_order_is_an_error_that_prints_the_right_one(
     setting, rule, case
 ):
     other = OTHERS[rule](case.folder)
-    piece = _alone(setting, case)
+    component = _alone(setting, case)
     model = zoo.compiled(eager=True)
     before = probes.weights(model)
     with pytest.raises(ValueError) as error:
-        probes.fit(model, "mlp", [piece, other])
+        probes.fit(model, "mlp", [component, other])
 
     own = setting.row.short_name
     text = str(error.value)
@@ -78,18 +78,18 @@ def test_the_wrong_order_is_an_error_that_prints_the_right_one(
 @pytest.mark.parametrize(("setting", "rule"), rules("must_follow"))
 def test_the_right_order_works(setting, rule, case):
     other = OTHERS[rule](case.folder)
-    piece = _alone(setting, case)
+    component = _alone(setting, case)
     model = zoo.compiled(eager=True)
-    probes.fit(model, "mlp", [other, piece])
+    probes.fit(model, "mlp", [other, component])
 
-    assert setting.effect(zoo.build("mlp"), model, piece)
+    assert setting.effect(zoo.build("mlp"), model, component)
 
 
 @pytest.mark.check("C22")
 @pytest.mark.parametrize(("setting", "rule"), rules("should_precede"))
-def test_the_doubtful_order_is_warned_of(setting, rule, case):
-    *beside, piece = setting.callbacks(case)
-    callbacks = [*beside, OTHERS[rule](case.folder), piece]
+def test_an_unintended_order_gives_a_warning(setting, rule, case):
+    *beside, component = setting.callbacks(case)
+    callbacks = [*beside, OTHERS[rule](case.folder), component]
     model = zoo.compiled(eager=True)
     with pytest.warns(NotIntendedUseWarning) as told:
         probes.fit(model, "mlp", callbacks, epochs=1)
@@ -108,8 +108,8 @@ def test_a_conflict_is_an_error(setting, rule, case):
 
 
 @pytest.mark.check("C22")
-def test_a_dense_epoch_that_is_restored_is_pruned_again_and_told():
-    """Here the first epoch counts as the best one."""
+def test_a_restored_dense_epoch_is_pruned_again_with_a_warning():
+    """With mode "max" the first epoch is the best one."""
     early = keras.callbacks.EarlyStopping(
         "loss", mode="max", patience=9, restore_best_weights=True
     )
@@ -122,9 +122,9 @@ def test_a_dense_epoch_that_is_restored_is_pruned_again_and_told():
 
 
 @pytest.mark.check("C22")
-@ONE_A_PIECE
-def test_keras_own_callbacks_stand_beside_the_piece(setting, case):
-    """In the documented order; the checkpoint holds the current state."""
+@ONE_PER_COMPONENT
+def test_keras_callbacks_work_beside_the_component(setting, case):
+    """In the documented order; checkpoints hold the current state."""
     callbacks = [
         keras.callbacks.EarlyStopping(
             "loss", patience=9, restore_best_weights=True
@@ -138,8 +138,8 @@ def test_keras_own_callbacks_stand_beside_the_piece(setting, case):
     model = zoo.compiled(eager=True)
     probes.fit(model, "mlp", callbacks, epochs=3)
 
-    piece = callbacks[len(setting.beside) + 1]
-    assert setting.effect(zoo.build("mlp"), model, piece)
+    component = callbacks[len(setting.beside) + 1]
+    assert setting.effect(zoo.build("mlp"), model, component)
     saved = keras.saving.load_model(case.folder / "3.keras")
     for mine, theirs in zip(
         counts.kernels(saved), counts.kernels(model), strict=True

@@ -1,4 +1,4 @@
-"""C20, C23: what is said about a piece, and what a piece says."""
+"""C20, C23: what is said about a component, and what a component says."""
 
 import doctest
 import importlib
@@ -12,7 +12,7 @@ import keras
 import pytest
 from contract import functions, layer_settings, probes, settings, zoo
 from contract.exemptions import expect_failure
-from contract.rows import ONE_A_PIECE
+from contract.rows import ONE_PER_COMPONENT
 
 import keras_netopt as netopt
 from keras_netopt import cli, registry
@@ -43,12 +43,12 @@ WITH_CARD = pytest.mark.parametrize(
     "row", [r for r in registry.METHODS if r.card], ids=lambda r: r.name
 )
 BAD = [
-    pytest.param(setting, name, id=f"{setting.piece}-{name}")
-    for setting in settings.PIECES.values()
-    for name in settings.BAD[setting.piece]
+    pytest.param(setting, name, id=f"{setting.component}-{name}")
+    for setting in settings.COMPONENTS.values()
+    for name in settings.BAD[setting.component]
 ]
 BAD_FUNCTIONS = [
-    pytest.param(setting, name, id=f"{setting.piece}-{name}")
+    pytest.param(setting, name, id=f"{setting.component}-{name}")
     for setting in functions.FUNCTIONS
     for name in setting.bad
 ]
@@ -70,13 +70,13 @@ def test_every_public_callback_and_layer_has_rows():
 
     assert public
     assert public == in_registry
-    assert public == {*settings.PIECES, *layer_settings.BY_PIECE}
+    assert public == {*settings.COMPONENTS, *layer_settings.BY_COMPONENT}
 
 
 def test_every_function_has_a_row():
     others = (*FITTED, "oracle")  # Oracles: test_oracles.py.
     named = {r.name for r in registry.METHODS if r.kind not in others}
-    assert named == set(functions.BY_PIECE)
+    assert named == set(functions.BY_COMPONENT)
 
 
 def test_exemptions_name_a_check_and_a_reason():
@@ -98,11 +98,11 @@ def test_an_exempt_check_that_passes_fails():
 
 
 @pytest.mark.check("C20")
-@ONE_A_PIECE
+@ONE_PER_COMPONENT
 def test_a_wrong_value_is_known_for_each_argument(setting):
     arguments = set(inspect.signature(find(setting.row)).parameters)
-    assert set(settings.BAD[setting.piece]) == arguments
-    assert set(settings.CHANGES[setting.piece]) == arguments
+    assert set(settings.BAD[setting.component]) == arguments
+    assert set(settings.CHANGES[setting.component]) == arguments
 
 
 @pytest.mark.check("C20")
@@ -118,8 +118,8 @@ def test_a_wrong_value_is_refused_before_the_first_step(setting, name, case):
     model = zoo.compiled(eager=True)
     before = probes.weights(model)
     with pytest.raises((TypeError, ValueError)) as error:
-        piece = settings.BAD[setting.piece][name](case)
-        probes.fit(model, "mlp", setting.callbacks(case, piece), epochs=1)
+        component = settings.BAD[setting.component][name](case)
+        probes.fit(model, "mlp", setting.callbacks(case, component), epochs=1)
 
     _assert_house_form(str(error.value), name)
     probes.assert_same(probes.weights(model), before)
@@ -161,14 +161,14 @@ def test_the_docstring_has_an_example(row):
 
 @pytest.mark.check("C23")
 @ROWS
-def test_the_command_line_lists_the_piece(row, capsys):
+def test_the_command_line_lists_the_component(row, capsys):
     cli.main(["methods"])
     assert row.short_name in capsys.readouterr().out
 
 
 @pytest.mark.check("C23")
 @WITH_CARD
-def test_the_card_names_the_piece_and_its_arguments(row):
+def test_the_card_names_the_component_and_its_arguments(row):
     text = (CARDS / f"{row.card}.md").read_text(encoding="utf-8")
 
     headings = re.findall(r"^## (.+)$", text, re.M)
@@ -179,7 +179,7 @@ def test_the_card_names_the_piece_and_its_arguments(row):
 
 
 @pytest.mark.check("C23")
-@ONE_A_PIECE
+@ONE_PER_COMPONENT
 def test_the_card_tells_each_argument(setting):
     text = (CARDS / f"{setting.row.card}.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"`(\w+)`", text))
@@ -190,7 +190,7 @@ def test_the_card_tells_each_argument(setting):
 
 @pytest.mark.check("C23")
 @pytest.mark.parametrize(
-    "card", sorted({s.row.card for s in settings.PIECES.values()})
+    "card", sorted({s.row.card for s in settings.COMPONENTS.values()})
 )
 def test_numbers_of_the_card_come_from_benchmarks(card):
     """Measured tables stand between markers that the benchmark writes.

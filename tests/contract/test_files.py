@@ -1,4 +1,4 @@
-"""C4, C5, C14: what a piece and a treated model are outside the process."""
+"""C4, C5, C14: configs, pickles and exported models."""
 
 import copy
 import inspect
@@ -11,22 +11,25 @@ import keras
 import numpy as np
 import pytest
 from contract import callback_setting, child, probes, settings, zoo
-from contract.rows import EVERY, FILES, ONE_A_PIECE
+from contract.rows import EVERY, FILES, ONE_PER_COMPONENT
 
 import keras_netopt as netopt
 
-# Which arguments a piece reads is no matter of the backend; torch is quickest.
+# The effect of arguments does not depend on the backend; torch is quickest.
 _QUICK = () if keras.backend.backend() == "torch" else (pytest.mark.slow,)
 CHANGES = [
     pytest.param(
-        settings.PIECES[piece], name, id=f"{piece}-{name}", marks=_QUICK
+        settings.COMPONENTS[component],
+        name,
+        id=f"{component}-{name}",
+        marks=_QUICK,
     )
-    for piece, changes in settings.CHANGES.items()
+    for component, changes in settings.CHANGES.items()
     for name in changes
 ]
 
 
-BASES = {}  # What a base gave, by its config: most arguments share one.
+BASES = {}  # Outcome of the first callback, by config: most share one.
 
 
 def _data(callback, row):
@@ -35,7 +38,7 @@ def _data(callback, row):
 
 @pytest.mark.check("C4")
 @EVERY
-def test_the_config_builds_an_equal_piece(setting, case):
+def test_the_config_builds_an_equal_component(setting, case):
     callback = setting.build(case)
     config = json.loads(json.dumps(callback.get_config()))
     kind = type(callback)
@@ -52,9 +55,9 @@ def test_the_config_builds_an_equal_piece(setting, case):
         )
 
 
-def _needs_data(piece, row):
-    """Whether it cannot be built without data, which no config holds."""
-    parameters = inspect.signature(type(piece)).parameters
+def _needs_data(component, row):
+    """Whether it cannot be built without data."""
+    parameters = inspect.signature(type(component)).parameters
     return any(
         parameters[name].default is inspect.Parameter.empty
         for name in row.data_args
@@ -62,8 +65,8 @@ def _needs_data(piece, row):
 
 
 @pytest.mark.check("C4")
-@ONE_A_PIECE
-def test_keras_serializes_the_piece(setting, case):
+@ONE_PER_COMPONENT
+def test_keras_serializes_the_component(setting, case):
     callback = setting.build(case)
     stored = keras.saving.serialize_keras_object(callback)
     name = setting.row.short_name
@@ -83,7 +86,7 @@ def test_keras_serializes_the_piece(setting, case):
 @pytest.mark.parametrize(
     "setting", [s for s in settings.CALLBACKS if s.row.data_args], ids=str
 )
-def test_the_config_tells_which_data_it_had(setting, case):
+def test_the_config_describes_the_data(setting, case):
     callback = setting.build(case)
     for name, value in _data(callback, setting.row).items():
         written = callback.get_config()[name]
@@ -100,9 +103,9 @@ def test_the_config_tells_which_data_it_had(setting, case):
 
 @pytest.mark.check("C4b")
 @pytest.mark.parametrize(("setting", "name"), CHANGES)
-def test_each_argument_matters(setting, name, tmp_path, capsys):
-    """It changes the config and what comes out, or it is refused."""
-    make, make_other, *rest = settings.CHANGES[setting.piece][name]
+def test_each_argument_has_an_effect(setting, name, tmp_path, capsys):
+    """It changes the config and the outcome, or it is refused."""
+    make, make_other, *rest = settings.CHANGES[setting.component][name]
     model = rest[0] if rest else "mlp"
     callback = make(callback_setting.case(model, tmp_path / "a"))
     config = str(callback.get_config()).replace(str(tmp_path), "")
@@ -124,7 +127,7 @@ def test_each_argument_matters(setting, name, tmp_path, capsys):
 
 
 def _outcome(setting, callback, folder, capsys, name):
-    """Weights, files, what was found, warnings and what was printed."""
+    """Error, weights, files, best value, sweep, warnings and output."""
     folder.mkdir()
     case = callback_setting.case(name, folder)
     model = zoo.compiled(name, eager=True)

@@ -1,4 +1,4 @@
-"""C1 to C3, C8, C12, C18, C19, C24: what a piece does to a training run."""
+"""C1 to C3, C8, C12, C18, C19, C24, C26: effects on a training run."""
 
 import math
 import warnings
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from contract import counts, probes, reference, settings, zoo
-from contract.rows import EVERY_QUICK, ONE_A_PIECE, ONE_QUICK
+from contract.rows import EVERY_QUICK, ONE_PER_COMPONENT, ONE_QUICK
 
 from keras_netopt.training import MaskStore, NoEffectWarning
 
@@ -15,7 +15,7 @@ KERAS_KEYS = {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
 def cells():
-    """One setting on every model, every setting on one; the rest is slow."""
+    """One setting on every model, every setting on one; the others are slow."""
     found = []
     for setting in settings.CALLBACKS:
         for model in setting.models:
@@ -43,14 +43,14 @@ def test_trains_every_model(setting, model, trials):
 
 
 @pytest.mark.check("C26")
-@pytest.mark.parametrize("piece", settings.PIECES)
-def test_the_keys_in_logs_are_those_declared(piece, trials):
+@pytest.mark.parametrize("component", settings.COMPONENTS)
+def test_the_keys_in_logs_are_those_declared(component, trials):
     found = set()
     for setting in settings.CALLBACKS:
-        if setting.piece != piece:
+        if setting.component != component:
             continue
         trial = trials.get(setting, "mlp")
-        others = [zoo_key for other in setting.beside for zoo_key in other.logs]
+        others = [key for other in setting.beside for key in other.logs]
         added = set(trial.history) - KERAS_KEYS - set(others)
         assert added <= set(trial.callback.log_names())
         found |= added
@@ -58,8 +58,8 @@ def test_the_keys_in_logs_are_those_declared(piece, trials):
 
 
 @pytest.mark.check("C1")
-@ONE_A_PIECE
-def test_trains_on_without_the_piece(setting, case):
+@ONE_PER_COMPONENT
+def test_training_continues_without_the_component(setting, case):
     model = zoo.compiled()
     callbacks = setting.callbacks(case)
     probes.fit(model, "mlp", callbacks)
@@ -89,15 +89,15 @@ def test_one_instance_trains_twice(setting, case):
 
 
 @pytest.mark.check("C3")
-@ONE_A_PIECE
+@ONE_PER_COMPONENT
 def test_neutral_settings_change_nothing(setting, case):
     assert setting.neutral is not None
     plain, treated = zoo.compiled(), zoo.compiled()
     keras.utils.set_random_seed(7)
     probes.fit(plain, "mlp", [other.build(case) for other in setting.beside])
-    piece = setting.build(case, setting.neutral(case))
+    component = setting.build(case, setting.neutral(case))
     keras.utils.set_random_seed(7)
-    probes.fit(treated, "mlp", setting.callbacks(case, piece))
+    probes.fit(treated, "mlp", setting.callbacks(case, component))
 
     probes.assert_same(probes.weights(treated), probes.weights(plain))
     untreated = zoo.compiled()
@@ -105,9 +105,9 @@ def test_neutral_settings_change_nothing(setting, case):
 
 
 @pytest.mark.check("C8")
-@ONE_A_PIECE
+@ONE_PER_COMPONENT
 def test_doing_nothing_is_told_once(setting, tmp_path):
-    build, remedy = settings.IDLE[setting.piece]
+    build, remedy = settings.IDLE[setting.component]
     model, callbacks = build(tmp_path)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -137,7 +137,7 @@ def test_results_equal_those_of_other_backends(setting, tmp_path):
 @pytest.mark.check("C18")
 @ONE_QUICK
 def test_evaluating_leaves_training_alone(setting, case):
-    """Inference with the piece, in and between fits, is as without it."""
+    """Inference with the component, in and between fits, is as without it."""
     results = []
     for inside in (True, False):
         keras.utils.set_random_seed(7)
@@ -184,7 +184,7 @@ def test_an_exception_in_fit_leaves_a_usable_model(setting, case):
     "setting", [s for s in settings.CALLBACKS if s.twin], ids=str
 )
 def test_the_function_gives_what_the_first_event_gives(setting, case):
-    """With a learning rate of 0 the first steps train nothing."""
+    """With a learning rate of 0 the first steps change no weight."""
     make = {"dropout": 0.0, "optimizer": keras.optimizers.SGD(0.0)}
     model = zoo.compiled(**make)
     twin = zoo.compiled(dropout=0.0)

@@ -21,22 +21,24 @@ import keras_netopt as netopt
 BACKEND = keras.backend.backend()
 EVERY = pytest.mark.parametrize("setting", layer_settings.LAYERS, ids=str)
 ONE_PER_LAYER = pytest.mark.parametrize(
-    "setting", layer_settings.BY_PIECE.values(), ids=str
+    "setting", layer_settings.BY_COMPONENT.values(), ids=str
 )
 # XLA and LiteRT take seconds per model.
 FIRST_QUICK = parameters(layer_settings.LAYERS, layer_settings.LAYERS[:1])
-ONE_QUICK = parameters(layer_settings.LAYERS, layer_settings.BY_PIECE.values())
+ONE_QUICK = parameters(
+    layer_settings.LAYERS, layer_settings.BY_COMPONENT.values()
+)
 EXPORTED = parameters(
     layer_settings.LAYERS,
     [
         setting
         for setting in layer_settings.LAYERS
-        if setting.ops or setting in layer_settings.BY_PIECE.values()
+        if setting.ops or setting in layer_settings.BY_COMPONENT.values()
     ],
 )
 BAD = [
-    pytest.param(setting, name, id=f"{setting.piece}-{name}")
-    for setting in layer_settings.BY_PIECE.values()
+    pytest.param(setting, name, id=f"{setting.component}-{name}")
+    for setting in layer_settings.BY_COMPONENT.values()
     for name in setting.bad
 ]
 

@@ -56,22 +56,22 @@ def test_half_precision_trains(setting, name, case):
 
 @pytest.fixture(scope="module")
 def plain_runs(tmp_path_factory):
-    """What the modes are compared with: one run a piece, and its traces."""
+    """What the modes are compared with: one run a component, and its traces."""
     found = {}
-    for piece, setting in settings.PIECES.items():
+    for component, setting in settings.COMPONENTS.items():
         folder = tmp_path_factory.mktemp("plain")
-        found[piece] = _mode(setting, folder, {"jit_compile": zoo.JIT})
+        found[component] = _mode(setting, folder, {"jit_compile": zoo.JIT})
     return found
 
 
-def _mode(setting, folder, arguments, with_piece=True):
+def _mode(setting, folder, arguments, with_component=True):
     loss = probes.CountedLoss(from_logits=True)
     model = zoo.build("mlp", dropout=0.0)
     model.compile(keras.optimizers.SGD(0.1, 0.9), loss, **arguments)
     callbacks = setting.callbacks(callback_setting.case("mlp", folder))
-    beside = callbacks if with_piece else callbacks[:-1]
+    beside = callbacks if with_component else callbacks[:-1]
     probes.fit(model, "mlp", beside)
-    if with_piece:
+    if with_component:
         assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
     return probes.weights(model), loss.calls
 
@@ -93,7 +93,7 @@ def test_compiled_and_eager_training_agree(
     frames = torch_compile.frames() if compiled else None
     weights, _ = _mode(setting, tmp_path, arguments)
 
-    probes.assert_close(weights, plain_runs[setting.piece][0])
+    probes.assert_close(weights, plain_runs[setting.component][0])
     assert frames is None or frames["ok"] > 0
 
 
@@ -103,10 +103,10 @@ def test_compiled_and_eager_training_agree(
 def test_the_step_is_traced_no_more_often(setting, plain_runs, tmp_path):
     """Attached before the first step; else one more trace is allowed."""
     arguments = {"jit_compile": zoo.JIT}
-    _, plain = _mode(setting, tmp_path, arguments, with_piece=False)
+    _, plain = _mode(setting, tmp_path, arguments, with_component=False)
     allowed = {"never": 0, "on_event": 2, "epoch": 2}[setting.row.retraces]
 
-    assert plain_runs[setting.piece][1] <= plain + allowed
+    assert plain_runs[setting.component][1] <= plain + allowed
 
 
 @pytest.mark.check("C11")

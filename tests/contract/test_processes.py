@@ -43,9 +43,9 @@ def test_a_killed_run_goes_on_as_if_never_interrupted(run, children):
     whole = children.whole(run)
     half = {k: v for k, v in whole.items() if k.startswith("half")}
     # A loaded model does not tell from which sparsity the first fit began.
-    ours = OURS if "backup" in run.keeper else (*OURS, "carrier meta")
+    ours = OURS if "backup" in run.keeper else (*OURS, "checkpoint meta")
     if run.keeper == "file":
-        ours = (*ours, "carrier random")  # That is what `load_masks` is for.
+        ours = (*ours, "checkpoint random")  # That is what `load_masks` is for.
 
     probes.assert_same(
         resume.without(resumed, ours), resume.without(whole, ours)
@@ -56,7 +56,7 @@ def test_a_killed_run_goes_on_as_if_never_interrupted(run, children):
         for key, value in half.items()
     )
     assert (run.setting == "BestCheckpoint") == ("best weight 0" in whole)
-    for name in ("watch updates", "watch masked"):
+    for name in ("recorder updates", "recorder masked"):
         tail = resumed[name][1:]
         assert len(tail) in (0, 8)
         np.testing.assert_array_equal(tail, whole[name][9:])
@@ -70,13 +70,13 @@ def test_an_epoch_that_keras_repeats_follows_the_schedule(run, children):
     made_before = 6 if run.keeper == "backup first" else 9
     n = 16 * 8 + 16 * 3
 
-    assert resumed["watch steps"].tolist() == list(range(8, 17))
-    assert resumed["watch updates"].tolist() == [
+    assert resumed["recorder steps"].tolist() == list(range(8, 17))
+    assert resumed["recorder updates"].tolist() == [
         made_before, 9, 9, 9, *[12] * 5
     ]  # fmt: skip
     wanted = {6: 0.5 / 3, 9: 1.0 / 3, 12: 0.5}
-    assert resumed["watch masked"].tolist() == [
-        round(n * wanted[u]) for u in resumed["watch updates"]
+    assert resumed["recorder masked"].tolist() == [
+        round(n * wanted[u]) for u in resumed["recorder updates"]
     ]
 
 

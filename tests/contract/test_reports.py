@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contract.rows import ONE_A_PIECE
+from contract.rows import ONE_PER_COMPONENT
 
 import keras_netopt as netopt
 from keras_netopt.report import Report
@@ -74,7 +74,7 @@ def test_a_report_prints_and_converts_to_json(cls):
 
 
 @pytest.mark.check("C27")
-@ONE_A_PIECE
+@ONE_PER_COMPONENT
 def test_there_is_no_report_before_fit(setting, case):
     if not hasattr(setting.kind, "report"):
         pytest.skip(f"{setting} has no report")

@@ -1,4 +1,4 @@
-"""C6, C7, C17, C21: what a piece remembers, and what it holds on to."""
+"""C6, C7, C17, C21: saved state and released memory."""
 
 import gc
 import shutil
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from contract import functions, probes, resume, settings, zoo
-from contract.rows import ONE_A_PIECE, ONE_QUICK
+from contract.rows import ONE_PER_COMPONENT, ONE_QUICK
 
 from keras_netopt.callbacks import Pruning
 from keras_netopt.schedules import Linear
@@ -18,11 +18,11 @@ BACKEND = keras.backend.backend()
 
 
 @pytest.mark.check("C6")
-def test_an_update_that_the_file_lacks_is_caught_up(tmp_path):
-    """A file may be written before our update of its own step.
+def test_an_update_missing_in_the_file_is_repeated(tmp_path):
+    """A file may be written before the update of the same step.
 
-    Without dropout: torch draws numbers between a last batch and its epoch's
-    end, which a state saved before cannot know.
+    Without dropout: torch draws random numbers between the last batch and the
+    end of its epoch.
     """
     path = tmp_path / "early.weights.h5"
     schedule = Linear(final=0.5, begin=4, end=12)
@@ -32,20 +32,22 @@ def test_an_update_that_the_file_lacks_is_caught_up(tmp_path):
         if fit:
             model.optimizer.build(model.trainable_variables)
         pruning = Pruning(schedule, frequency=4)
-        watch = resume.Recorder(pruning)
-        callbacks = [*before, pruning, watch]
+        recorder = resume.Recorder(pruning)
+        callbacks = [*before, pruning, recorder]
         probes.fit(model, "mlp", callbacks, epochs=4, **fit)
-        return resume.without(probes.state(model), "carrier random"), watch
+        return resume.without(
+            probes.state(model), "checkpoint random"
+        ), recorder
 
     save = probes.AtBatch(8, lambda model: model.save_weights(path))
     whole, _ = train(save)
     load = keras.callbacks.LambdaCallback(
         on_train_begin=lambda logs: load.model.load_weights(path)
     )
-    resumed, watch = train(load, initial_epoch=2)
+    resumed, recorder = train(load, initial_epoch=2)
 
-    assert watch.updates == [8, 8, 8, 8, *[12] * 5]
-    assert watch.masked[0] == round(0.25 * 176)
+    assert recorder.updates == [8, 8, 8, 8, *[12] * 5]
+    assert recorder.masked[0] == round(0.25 * 176)
     probes.assert_same(resumed, whole)
 
 
@@ -80,8 +82,8 @@ def test_attaching_again_adds_nothing(setting, case):
     probes.fit(model, "mlp", callbacks)
     variables = [id(v) for v in model.optimizer.variables]
     traces = loss.calls
-    for piece in (callbacks, setting.callbacks(case)):
-        probes.fit(model, "mlp", piece, epochs=1)
+    for component in (callbacks, setting.callbacks(case)):
+        probes.fit(model, "mlp", component, epochs=1)
 
     assert [id(v) for v in model.optimizer.variables] == variables
     if BACKEND != "torch":  # torch runs Python at every step.
@@ -126,7 +128,7 @@ def test_applying_a_function_twice_is_applying_it_once(
 
 
 class Freeze(keras.callbacks.Callback):
-    """Freezes the first layer in epoch 1 and lets it go in epoch 2."""
+    """Freezes the first layer in epoch 1 and unfreezes it in epoch 2."""
 
     def __init__(self):
         super().__init__()
@@ -160,7 +162,7 @@ class Freeze(keras.callbacks.Callback):
 
 @pytest.mark.check("C17")
 @ONE_QUICK
-def test_layers_freeze_and_unfreeze_while_the_piece_works(setting, case):
+def test_layers_freeze_and_unfreeze_while_the_component_works(setting, case):
     model, freeze = zoo.compiled(), Freeze()
     callbacks = [*setting.callbacks(case), freeze]
     history = probes.fit(model, "mlp", callbacks, epochs=3)
@@ -168,8 +170,8 @@ def test_layers_freeze_and_unfreeze_while_the_piece_works(setting, case):
     frozen, thawed = freeze.hidden[1], freeze.hidden[2]
     for then, now in zip(frozen, thawed, strict=True):
         if then.shape != now.shape:
-            continue  # Cut or grown at the very epoch begin.
-        kept = now != 0  # The schedule goes on, also in a frozen layer.
+            continue  # Pruned or grown at this epoch begin.
+        kept = now != 0  # The schedule continues, also in a frozen layer.
         assert kept.any() or not then.any()
         np.testing.assert_array_equal(now[kept], then[kept])
     moved = model.layers[0].get_weights()
@@ -182,7 +184,7 @@ def test_layers_freeze_and_unfreeze_while_the_piece_works(setting, case):
 
 
 @pytest.mark.check("C17")
-def test_recompiling_keeps_what_a_score_has_gathered():
+def test_recompiling_keeps_the_statistics_of_a_score():
     model = zoo.compiled()
     pruning = Pruning(0.5, score="movement", frequency=100)
     probes.fit(model, "mlp", [pruning])
@@ -194,7 +196,7 @@ def test_recompiling_keeps_what_a_score_has_gathered():
 
 
 def _slots(model, layer):
-    """Adam's two slots of each weight of a layer, by name."""
+    """Adam's two slots of each weight of a layer, by path."""
     found = {}
     for variable in model.optimizer.variables:
         for weight in layer.weights:
@@ -205,8 +207,8 @@ def _slots(model, layer):
 
 
 @pytest.mark.check("C21")
-@ONE_A_PIECE
-def test_models_can_be_forgotten(setting, case):
+@ONE_PER_COMPONENT
+def test_models_are_released(setting, case):
     callbacks = setting.callbacks(case)
     first = weakref.ref(_trained(callbacks))
     second = _trained(callbacks)
@@ -219,7 +221,7 @@ def test_models_can_be_forgotten(setting, case):
 
 @pytest.mark.check("C21")
 @ONE_QUICK
-def test_twenty_fits_hold_no_more_than_one(setting, case):
+def test_twenty_fit_calls_hold_no_more_than_one(setting, case):
     loss = probes.CountedLoss(from_logits=True)
     model = zoo.build("mlp")
     model.compile("sgd", loss, jit_compile=zoo.JIT)

@@ -1,4 +1,4 @@
-"""C25: a subclass of a callback does everything that its base class does."""
+"""C25: a subclass of a callback behaves as its base class."""
 
 import copy
 import json
@@ -7,7 +7,7 @@ import pickle
 import keras
 import pytest
 from contract import callback_setting, probes, resume, settings, zoo
-from contract.rows import ONE_A_PIECE
+from contract.rows import ONE_PER_COMPONENT
 from contract.test_compose import OTHERS
 
 
@@ -27,12 +27,12 @@ def _with_kwargs(base):
 MAKERS = (_plain, _with_kwargs)
 # `pickle` looks classes up by name in their module.
 SUBCLASSES = {
-    (maker, piece): maker(setting.kind)
+    (maker, component): maker(setting.kind)
     for maker in MAKERS
-    for piece, setting in settings.PIECES.items()
+    for component, setting in settings.COMPONENTS.items()
 }
-for (_, _piece), _cls in SUBCLASSES.items():
-    _cls.__qualname__ = f"{_cls.__name__}{_piece.rpartition('.')[2]}"
+for (_, _component), _cls in SUBCLASSES.items():
+    _cls.__qualname__ = f"{_cls.__name__}{_component.rpartition('.')[2]}"
     globals()[_cls.__qualname__] = _cls
 BOTH = pytest.mark.parametrize("maker", MAKERS, ids=lambda f: f.__name__)
 
@@ -43,12 +43,12 @@ class Interrupted(Exception):
 
 @pytest.fixture
 def subclass(setting, maker):
-    return SUBCLASSES[maker, setting.piece]
+    return SUBCLASSES[maker, setting.component]
 
 
 @pytest.mark.check("C25")
 @BOTH
-@ONE_A_PIECE
+@ONE_PER_COMPONENT
 def test_order_rules_hold_for_a_subclass(subclass, setting, case):
     first = [(rule, "must come after") for rule in subclass.must_follow]
     never = [(rule, "cannot be") for rule in subclass.conflicts_with]
@@ -63,7 +63,7 @@ def test_order_rules_hold_for_a_subclass(subclass, setting, case):
 
 @pytest.mark.check("C25")
 @BOTH
-@ONE_A_PIECE
+@ONE_PER_COMPONENT
 def test_a_subclass_is_copied_pickled_and_configured(subclass, setting, case):
     callback = subclass(**setting.arguments(case))
     config = json.loads(json.dumps(callback.get_config()))
@@ -89,12 +89,12 @@ def test_a_subclass_is_copied_pickled_and_configured(subclass, setting, case):
 
 
 @pytest.mark.check("C25")
-@ONE_A_PIECE
+@ONE_PER_COMPONENT
 def test_a_resumed_subclass_repeats_its_base_class(setting, tmp_path):
-    """One fit of the base class; each subclass is interrupted and resumed."""
+    """Compares a `fit` call of the base class with resumed subclasses."""
     expected = _trained(setting, setting.kind, tmp_path / "base")
     for maker in MAKERS:
-        subclass = SUBCLASSES[maker, setting.piece]
+        subclass = SUBCLASSES[maker, setting.component]
         folder = tmp_path / maker.__name__
         backup = keras.callbacks.BackupAndRestore(str(folder / "backup"))
         bomb = probes.AtBatch(resume.KILLED_AFTER, _interrupt)
@@ -116,4 +116,4 @@ def _trained(setting, kind, folder, *others):
     callback = kind(**setting.arguments(case))
     callbacks = [*setting.callbacks(case, callback), *others]
     probes.fit(model, "mlp", callbacks, epochs=resume.EPOCHS)
-    return resume.without(probes.state(model), "carrier ")
+    return resume.without(probes.state(model), "checkpoint ")

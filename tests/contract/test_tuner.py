@@ -1,4 +1,4 @@
-"""C16: copies of a piece, as KerasTuner makes them for each trial."""
+"""C16: copies of a component, as KerasTuner makes them for each trial."""
 
 import copy
 import gc
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from contract import callback_setting, probes, zoo
-from contract.rows import EVERY, ONE_A_PIECE, TOUCHING
+from contract.rows import EVERY, ONE_PER_COMPONENT, TOUCHING
 
 
 @pytest.mark.check("C16")
@@ -36,7 +36,7 @@ def test_a_copy_holds_settings_only(setting, case):
 
 
 @pytest.mark.check("C16")
-@ONE_A_PIECE
+@ONE_PER_COMPONENT
 def test_copying_beside_a_large_model_is_quick(setting, case):
     """Without a word of our own the copy would hold a copy of the model."""
     callback = setting.build(case)

@@ -1,4 +1,4 @@
-"""The models and data on which every piece is tried: small, with dropout.
+"""The models and data on which every component is tried: small, with dropout.
 
 Every builder sets the random seed, so two calls give twins. Batch
 normalization moves fast (momentum 0.9): with 0.99 a test of few steps would

@@ -11,7 +11,7 @@ from contract.callbacks import pruning
 
 from keras_netopt.callbacks import BestCheckpoint, Pruning
 
-PIECE = "callbacks.BestCheckpoint"
+COMPONENT = "callbacks.BestCheckpoint"
 
 
 def best_is_sparse(before: Any, after: Any, callback: Any) -> bool:
@@ -40,7 +40,7 @@ def _never_sparse_enough(folder: Path) -> tuple[keras.Model, list[Any]]:
 SETTINGS = (
     Setting(
         name="BestCheckpoint",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: {
             "filepath": str(case.folder / "best.keras"),
             "monitor": "loss",

@@ -12,7 +12,7 @@ from contract.callback_setting import GRAPHS, Case, Setting, idle_model
 import keras_netopt as netopt
 from keras_netopt.callbacks import ChannelPruning
 
-PIECE = "callbacks.ChannelPruning"
+COMPONENT = "callbacks.ChannelPruning"
 
 SMALL = {"round_to": 2, "min_channels": 1}  # The zoo's layers are narrow.
 
@@ -49,7 +49,7 @@ def _nothing_to_cut(folder: Path) -> tuple[keras.Model, list[Any]]:
 SETTINGS = (
     Setting(
         name="ChannelPruning",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: {"ratio": 0.5, **SMALL},
         effect=fewer_channels,
         neutral=lambda case: {"ratio": 0.0},

@@ -9,7 +9,7 @@ from contract.callback_setting import Case, Setting, idle_model
 
 from keras_netopt.callbacks import ComputeTracker
 
-PIECE = "callbacks.ComputeTracker"
+COMPONENT = "callbacks.ComputeTracker"
 
 
 def _nothing_to_count(folder: Path) -> tuple[keras.Model, list[Any]]:
@@ -19,7 +19,7 @@ def _nothing_to_count(folder: Path) -> tuple[keras.Model, list[Any]]:
 SETTINGS = (
     Setting(
         name="ComputeTracker",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: {},
         effect=lambda before, after, callback: callback.spent() > 0,
         neutral=lambda case: {},

@@ -13,7 +13,7 @@ from keras_netopt.callbacks import Curriculum
 from keras_netopt.curriculum import SelfPaced, SequenceLengthWarmup
 from keras_netopt.schedules import Constant, Linear
 
-PIECE = "callbacks.Curriculum"
+COMPONENT = "callbacks.Curriculum"
 
 SCORES = np.arange(64) * 37 % 64
 
@@ -80,7 +80,7 @@ def _nothing_to_order(folder: Path) -> tuple[keras.Model, list[Any]]:
 SETTINGS = (
     Setting(
         name="Curriculum",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: _ranked(case),
         effect=hard_ones_came_late,
         neutral=lambda case: _ranked(case, ordering="shuffle"),
@@ -91,7 +91,7 @@ SETTINGS = (
     ),
     Setting(
         name="Curriculum self-paced",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: _ranked(
             case,
             difficulty="loss",

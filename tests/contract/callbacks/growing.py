@@ -12,7 +12,7 @@ from contract.callback_setting import GRAPHS, Case, Setting
 from keras_netopt import surgery
 from keras_netopt.callbacks import Growing
 
-PIECE = "callbacks.Growing"
+COMPONENT = "callbacks.Growing"
 
 
 @keras.saving.register_keras_serializable("contract")
@@ -82,7 +82,7 @@ def _nothing_to_grow(folder: Path) -> tuple[keras.Model, list[Any]]:
 SETTINGS = (
     Setting(
         name="Growing",
-        piece=PIECE,
+        component=COMPONENT,
         models=GRAPHS,
         needs_callback=True,
         arguments=lambda case: _WIDER,
@@ -99,7 +99,7 @@ SETTINGS = (
     ),
     Setting(
         name="Growing copies",
-        piece=PIECE,
+        component=COMPONENT,
         models=GRAPHS,
         needs_callback=True,
         arguments=lambda case: {

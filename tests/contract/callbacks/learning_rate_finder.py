@@ -10,7 +10,7 @@ from contract.callback_setting import Case, Setting
 
 from keras_netopt.callbacks import LearningRateFinder
 
-PIECE = "callbacks.LearningRateFinder"
+COMPONENT = "callbacks.LearningRateFinder"
 
 # Rates at which every model of the zoo learns in a few steps.
 _SWEEP = {
@@ -46,7 +46,7 @@ def _nothing_to_find(folder: Path) -> tuple[keras.Model, list[Any]]:
 SETTINGS = (
     Setting(
         name="LearningRateFinder",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: _SWEEP,
         effect=a_rate_was_found,
         reference=False,

@@ -13,7 +13,7 @@ from keras_netopt.callbacks import ParameterScheduler
 from keras_netopt.schedules import Linear
 from keras_netopt.training import walk_layers
 
-PIECE = "callbacks.ParameterScheduler"
+COMPONENT = "callbacks.ParameterScheduler"
 
 _BIASES = {
     "attribute": "bias",
@@ -47,7 +47,7 @@ def _no_scheduled_variable(folder: Path) -> tuple[keras.Model, list[Any]]:
 SETTINGS = (
     Setting(
         name="ParameterScheduler",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: _BIASES,
         effect=biases_are_set,
         reference=False,

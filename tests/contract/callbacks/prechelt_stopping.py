@@ -11,7 +11,7 @@ from contract.callbacks import compute_tracker
 
 from keras_netopt.callbacks import PrecheltStopping
 
-PIECE = "callbacks.PrecheltStopping"
+COMPONENT = "callbacks.PrecheltStopping"
 
 # There is a number that rises in every fit: GL is 0, 100, 200, ... percent.
 _RISING = {"rule": "GL", "threshold": 150, "monitor": "training_macs"}
@@ -34,7 +34,7 @@ def _nothing_to_watch(folder: Path) -> tuple[keras.Model, list[Any]]:
 SETTINGS = (
     Setting(
         name="PrecheltStopping",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: _RISING,
         effect=first_is_best,
         beside=(*compute_tracker.SETTINGS,),

@@ -15,7 +15,7 @@ from keras_netopt.callbacks import Pruning
 from keras_netopt.schedules import Linear
 from keras_netopt.sparsity import NM, Block
 
-PIECE = "callbacks.Pruning"
+COMPONENT = "callbacks.Pruning"
 
 
 def half_is_zero(before: Any, after: Any, callback: Any) -> bool:
@@ -78,7 +78,7 @@ def _nothing_to_prune(folder: Path) -> tuple[keras.Model, list[Any]]:
 SETTINGS = (
     Setting(
         name="Pruning",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: {"sparsity": 0.5},
         effect=half_is_zero,
         neutral=lambda case: {"sparsity": 0.0},
@@ -87,7 +87,7 @@ SETTINGS = (
     ),
     Setting(
         name="Pruning 2:4",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: {"pattern": "2:4"},
         effect=two_of_four,
         twin=lambda model, case: netopt.sparsity.prune(model, pattern=NM(2, 4)),
@@ -95,7 +95,7 @@ SETTINGS = (
     ),
     Setting(
         name="Pruning blocks",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: {"sparsity": 0.5, "pattern": Block(2, 2)},
         effect=whole_blocks,
         twin=lambda model, case: netopt.sparsity.prune(
@@ -105,7 +105,7 @@ SETTINGS = (
     ),
     Setting(
         name="Pruning saliency",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: {
             "sparsity": 0.5,
             "score": "taylor",
@@ -125,7 +125,7 @@ SETTINGS = (
     ),
     Setting(
         name="Pruning wanda",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: {
             "sparsity": 0.5,
             "score": "wanda",

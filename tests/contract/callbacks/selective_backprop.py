@@ -9,7 +9,7 @@ from contract.callback_setting import Case, Setting, idle_model
 
 from keras_netopt.callbacks import SelectiveBackprop
 
-PIECE = "callbacks.SelectiveBackprop"
+COMPONENT = "callbacks.SelectiveBackprop"
 
 
 def some_were_dropped(before: Any, after: Any, callback: Any) -> bool:
@@ -29,7 +29,7 @@ def _nothing_to_select(folder: Path) -> tuple[keras.Model, list[Any]]:
 SETTINGS = (
     Setting(
         name="SelectiveBackprop",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: {
             "keep": 0.5,
             "begin": 0.0,
@@ -44,7 +44,7 @@ SETTINGS = (
     ),
     Setting(
         name="SelectiveBackprop top",
-        piece=PIECE,
+        component=COMPONENT,
         arguments=lambda case: {"keep": 0.25, "select": "top"},
         effect=some_were_dropped,
         reference=False,

@@ -19,4 +19,4 @@ FUNCTIONS = (
     *depth.FUNCTIONS,
     *shipping.FUNCTIONS,
 )
-BY_PIECE = {setting.piece: setting for setting in FUNCTIONS}
+BY_COMPONENT = {setting.component: setting for setting in FUNCTIONS}

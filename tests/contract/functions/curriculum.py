@@ -57,7 +57,7 @@ def _compare(**changed: Any) -> Call:
 
 FUNCTIONS = (
     FunctionSetting(
-        piece="curriculum.SuperLoss",
+        component="curriculum.SuperLoss",
         call=_super_loss(),
         is_pruned=False,
         bad={
@@ -68,7 +68,7 @@ FUNCTIONS = (
         free=("reduction", "name", "dtype"),
     ),
     FunctionSetting(
-        piece="curriculum.select_samples",
+        component="curriculum.select_samples",
         call=_choose(),
         is_pruned=False,
         bad={
@@ -81,7 +81,7 @@ FUNCTIONS = (
         free=("weight",),
     ),
     FunctionSetting(
-        piece="curriculum.compare_arms",
+        component="curriculum.compare_arms",
         call=_compare(),
         is_pruned=False,
         bad={
@@ -101,7 +101,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="curriculum.sample_losses",
+        component="curriculum.sample_losses",
         call=_losses(),
         bad={
             "model": _losses(model=NOT_A_MODEL),

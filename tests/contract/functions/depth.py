@@ -51,7 +51,7 @@ def _calibrate(**changed: Any) -> Call:
 
 FUNCTIONS = (
     FunctionSetting(
-        piece="depth.add_stochastic_depth",
+        component="depth.add_stochastic_depth",
         call=lambda model, folder: _dropping()(model, folder).count_params(),
         bad={
             "model": lambda model, folder: depth.add_stochastic_depth(
@@ -64,7 +64,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="depth.extract_subnetwork",
+        component="depth.extract_subnetwork",
         call=lambda model, folder: depth.extract_subnetwork(
             _droppable()
         ).count_params(),
@@ -81,7 +81,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="depth.linear_rates",
+        component="depth.linear_rates",
         call=lambda model, folder: depth.linear_rates(3, 0.5),
         bad={
             "count": lambda model, folder: depth.linear_rates(0, 0.5),
@@ -89,7 +89,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="depth.add_exits",
+        component="depth.add_exits",
         call=_add_exits(),
         is_pruned=False,
         bad={
@@ -103,7 +103,7 @@ FUNCTIONS = (
         free=("name",),
     ),
     FunctionSetting(
-        piece="depth.calibrate",
+        component="depth.calibrate",
         call=_calibrate(),
         is_pruned=False,
         bad={

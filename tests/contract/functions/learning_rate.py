@@ -46,7 +46,7 @@ _inverse = _rates("InverseSquareRoot", max_learning_rate=0.1, warmup_steps=4)
 
 FUNCTIONS = (
     FunctionSetting(
-        piece="learning_rate.OneCycle",
+        component="learning_rate.OneCycle",
         call=_one_cycle(),
         is_pruned=False,
         bad={
@@ -58,7 +58,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="learning_rate.Triangular",
+        component="learning_rate.Triangular",
         call=_triangular(),
         is_pruned=False,
         bad={
@@ -69,7 +69,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="learning_rate.Warmup",
+        component="learning_rate.Warmup",
         call=_warmup(),
         is_pruned=False,
         bad={
@@ -79,7 +79,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="learning_rate.WarmupStableDecay",
+        component="learning_rate.WarmupStableDecay",
         call=_stable(),
         is_pruned=False,
         bad={
@@ -92,7 +92,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="learning_rate.InverseSquareRoot",
+        component="learning_rate.InverseSquareRoot",
         call=_inverse(),
         is_pruned=False,
         bad={

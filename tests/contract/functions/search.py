@@ -102,7 +102,7 @@ def _tuner_setting(setting: Any) -> FunctionSetting:
     known = set(inspect.signature(tuner_class).parameters)
     bad = {"hypermodel": None, "executor": 3, **TUNER_BAD, **setting.all_bad()}
     return FunctionSetting(
-        piece=f"search.{name}",
+        component=f"search.{name}",
         call=changed(),
         is_pruned=False,
         bad={
@@ -152,7 +152,7 @@ def _searched(**options: Any) -> Call:
 FUNCTIONS = (
     *map(_tuner_setting, ORACLES),
     FunctionSetting(
-        piece="search.read_project",
+        component="search.read_project",
         call=_read(),
         is_pruned=False,
         bad={
@@ -161,7 +161,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="search.leaderboard",
+        component="search.leaderboard",
         call=_leaderboard(),
         is_pruned=False,
         bad={
@@ -171,7 +171,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="search.plots",
+        component="search.plots",
         call=_plots(),
         is_pruned=False,
         bad={
@@ -182,7 +182,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="search.Tuner",
+        component="search.Tuner",
         call=_tuner(),
         is_pruned=False,
         bad={
@@ -194,7 +194,7 @@ FUNCTIONS = (
         free=("host", "directory", "project_name", "overwrite", "kwargs"),
     ),
     FunctionSetting(
-        piece="search.ASHA",
+        component="search.ASHA",
         call=_asha(),
         is_pruned=False,
         bad={
@@ -205,7 +205,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="search.MedianStopping",
+        component="search.MedianStopping",
         call=_median(),
         is_pruned=False,
         bad={
@@ -216,7 +216,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="search.PatienceStopping",
+        component="search.PatienceStopping",
         call=_patience(),
         is_pruned=False,
         bad={
@@ -225,13 +225,13 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="search.local_processes",
+        component="search.local_processes",
         call=_processes(),
         is_pruned=False,
         bad={"workers": _processes(workers=0)},
     ),
     FunctionSetting(
-        piece="search.RayExecutor",
+        component="search.RayExecutor",
         call=_ray(),
         is_pruned=False,
         bad={"num_cpus": _ray(num_cpus=0), "num_gpus": _ray(num_gpus=-1)},

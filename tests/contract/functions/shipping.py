@@ -26,7 +26,7 @@ def _latency(**changed: Any) -> Call:
 
 FUNCTIONS = (
     FunctionSetting(
-        piece="export.to_litert",
+        component="export.to_litert",
         call=lambda model, folder: _litert()(model, folder).size,
         tensorflow=True,
         bad={
@@ -45,7 +45,7 @@ FUNCTIONS = (
         free=("allow_select_tf_ops", "seed"),
     ),
     FunctionSetting(
-        piece="cost.summarize",
+        component="cost.summarize",
         call=lambda model, folder: str(cost.summarize(model)),
         bad={
             "model": lambda model, folder: cost.summarize(NOT_A_MODEL),
@@ -56,7 +56,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="cost.matched_epochs",
+        component="cost.matched_epochs",
         call=lambda model, folder: cost.matched_epochs(9, model, samples=2),
         bad={
             "spent": lambda model, folder: cost.matched_epochs(
@@ -71,7 +71,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="cost.measure_latency",
+        component="cost.measure_latency",
         call=lambda model, folder: _latency(x=zoo.data("mlp")[0])(
             model, folder
         ),

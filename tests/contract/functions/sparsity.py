@@ -34,7 +34,7 @@ def _save_dense(model: keras.Model, folder: Path) -> Path:
 
 FUNCTIONS = (
     FunctionSetting(
-        piece="sparsity.prune",
+        component="sparsity.prune",
         call=_prune(),
         is_pruned=False,
         changes=True,
@@ -53,7 +53,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="sparsity.select",
+        component="sparsity.select",
         call=_select(),
         bad={
             "model": lambda model, folder: sparsity.select(NOT_A_MODEL),
@@ -63,12 +63,12 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="sparsity.report",
+        component="sparsity.report",
         call=lambda model, folder: str(sparsity.report(model)),
         bad={"model": lambda model, folder: sparsity.report(NOT_A_MODEL)},
     ),
     FunctionSetting(
-        piece="sparsity.apply_masks",
+        component="sparsity.apply_masks",
         call=lambda model, folder: sparsity.apply_masks(model),
         prepare=_make_dense,
         changes=True,
@@ -77,7 +77,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="sparsity.remove_masks",
+        component="sparsity.remove_masks",
         call=lambda model, folder: sparsity.remove_masks(model),
         changes=True,
         once=True,
@@ -86,7 +86,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="sparsity.load_masks",
+        component="sparsity.load_masks",
         call=lambda model, folder: sparsity.load_masks(
             model, folder / "pruned.keras"
         ),

@@ -59,7 +59,7 @@ class _Own(keras.layers.Layer):
 
 FUNCTIONS = (
     FunctionSetting(
-        piece="surgery.prune_channels",
+        component="surgery.prune_channels",
         call=_prune_channels(),
         is_pruned=False,
         changes=True,
@@ -84,7 +84,7 @@ FUNCTIONS = (
         free=("dry_run",),
     ),
     FunctionSetting(
-        piece="surgery.widen",
+        component="surgery.widen",
         layers=("layer", "kind"),
         call=_widen(),
         is_pruned=False,
@@ -106,7 +106,7 @@ FUNCTIONS = (
         free=("dry_run",),
     ),
     FunctionSetting(
-        piece="surgery.deepen",
+        component="surgery.deepen",
         layers=("layer",),
         call=_deepen(),
         is_pruned=False,
@@ -122,7 +122,7 @@ FUNCTIONS = (
         free=("dry_run",),
     ),
     FunctionSetting(
-        piece="surgery.remove",
+        component="surgery.remove",
         layers=("units",),
         call=_remove(),
         is_pruned=False,
@@ -134,7 +134,7 @@ FUNCTIONS = (
         free=("allow_inexact", "dry_run"),
     ),
     FunctionSetting(
-        piece="surgery.explain",
+        component="surgery.explain",
         layers=("layer", "kind"),
         call=lambda model, folder: str(surgery.explain(model, model.layers[0])),
         bad={
@@ -146,7 +146,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="surgery.snapshot",
+        component="surgery.snapshot",
         call=lambda model, folder: surgery.snapshot(model).inference[0].shape,
         bad={
             "model": lambda model, folder: surgery.snapshot(NOT_A_MODEL),
@@ -156,7 +156,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="surgery.check_preserved",
+        component="surgery.check_preserved",
         call=lambda model, folder: surgery.check_preserved(model, model),
         bad={
             "before": lambda model, folder: surgery.check_preserved(
@@ -174,7 +174,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="surgery.replay",
+        component="surgery.replay",
         call=lambda model, folder: _replay(model, folder),
         is_pruned=False,
         changes=True,
@@ -186,7 +186,7 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
-        piece="surgery.register",
+        component="surgery.register",
         call=lambda model, folder: (
             surgery.register(_Own, surgery.Handler) is surgery.Handler
         ),
