@@ -184,7 +184,7 @@ def _exits(rows: Rows) -> str:
         )
     head = [
         "exit",
-        "exit here",
+        "exit fraction",
         "accuracy on all images",
         "MACs, share of the model without exits",
         "LiteRT",

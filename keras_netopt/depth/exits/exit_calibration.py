@@ -168,7 +168,13 @@ class ExitCalibration(Report):
         ):
             cells = [format_percent(accuracy), format_cost(cost, costs.unit)]
             rows.append([name, "", share, *cells])
-        headers = ["exit", rule.criterion, "exit here", "accuracy", costs.unit]
+        headers = [
+            "exit",
+            rule.criterion,
+            "exit fraction",
+            "accuracy",
+            costs.unit,
+        ]
         title = f"Exits, calibrated on {self.samples:,} samples"
         table = render(headers, rows, title=title, align="lrrrr")
         return "\n".join([table, *(f"Note: {n}" for n in self._all_notes())])

@@ -88,8 +88,8 @@ class ExitEvaluation(Report):
         rows.append(["all", "100.0 %", format_percent(self.accuracy)])
         title = (
             f"{format_cost(self.cost, self.unit)} {self.unit} per sample, "
-            f"{self.saving:.2f} times less than the "
-            f"{format_cost(self.full_cost, self.unit)} without exits"
+            f"{format_cost(self.full_cost, self.unit)} without exits "
+            f"(ratio {self.saving:.2f})"
         )
-        headers = ["exit", "exit here", "accuracy"]
+        headers = ["exit", "exit fraction", "accuracy"]
         return render(headers, rows, title=title, align="lrr")

@@ -92,7 +92,7 @@ class ExitExport(Report):
             f"{self.path}: {self.bytes:,} bytes, "
             f"{self.speedup:.2f} times faster than without exits"
         )
-        headers = ["exit", "exit here", "ms"]
+        headers = ["exit", "exit fraction", "ms"]
         table = render(headers, rows, title=title, align="lrr")
         return "\n".join([table, *self._notes()])
 

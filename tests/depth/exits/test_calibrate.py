@@ -48,7 +48,7 @@ def test_evaluate_reproduces_the_calibration(exits, held_out):
     assert found.fractions == exits.fractions
     assert found.accuracy == pytest.approx(exits.accuracy)
     assert found.cost == pytest.approx(exits.cost)
-    assert "times less than" in str(found)
+    assert "without exits (ratio" in str(found)
 
 
 @pytest.mark.parametrize("criterion", ["entropy", "margin"])
