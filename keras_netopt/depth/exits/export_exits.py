@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_netopt.depth.exits.calibrated_stages import CalibratedStages
 from keras_netopt.depth.exits.exit_export import ExitExport
+from keras_netopt.depth.exits.exit_exporter import ExitExporter
 from keras_netopt.depth.exits.single_file import export_single_file
 from keras_netopt.depth.exits.stage_files import export_stage_folder
 from keras_netopt.export.exportable_model import check_backend, check_path
@@ -59,10 +60,7 @@ def export_exits(
             "Received: validation_data=None. Pass (x, y) held out from "
             "training"
         )
-    samples = (calibration_data, validation_data)
-    if not single_file:
-        return export_stage_folder(exits, os.fspath(path), quantize, *samples)
-    if quantize not in SINGLE_FILE_MODES:
+    if single_file and quantize not in SINGLE_FILE_MODES:
         raise ValueError(
             "Argument `quantize` must be None or 'dynamic' for a single "
             "file: with full-integer quantization the branches stay in float "
@@ -70,4 +68,7 @@ def export_exits(
             f"branches). Received: quantize={quantize!r}. Export one file per "
             "stage with `single_file=False`"
         )
-    return export_single_file(exits, check_path(path), quantize, *samples)
+    exporter = ExitExporter(exits, quantize, calibration_data, validation_data)
+    if single_file:
+        return export_single_file(exporter, check_path(path))
+    return export_stage_folder(exporter, os.fspath(path))

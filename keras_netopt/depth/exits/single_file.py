@@ -4,7 +4,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -14,16 +13,8 @@ from keras_netopt.depth.exits.conditional_stages import (
     build_conditional_model,
 )
 from keras_netopt.depth.exits.exit_calibration import ExitCalibration
-from keras_netopt.depth.exits.exit_costs import ExitCosts
 from keras_netopt.depth.exits.exit_export import ExitExport
-from keras_netopt.depth.exits.stage_files import (
-    export_backbone,
-    export_report,
-    export_stages,
-    recalibrate_on_files,
-    sample_inputs,
-    time_stage_files,
-)
+from keras_netopt.depth.exits.exit_exporter import ExitExporter, Latency
 from keras_netopt.depth.exits.stage_runner import Arrays
 from keras_netopt.depth.exits.threshold_search import exit_indices
 from keras_netopt.export.litert_export import to_litert
@@ -34,21 +25,12 @@ ROUNDS = 100
 WARMUP = 5
 
 
-def export_single_file(
-    exits: CalibratedStages,
-    path: str,
-    quantize: str | None,
-    calibration_data: Any,
-    validation_data: tuple[Any, Any] | None,
-) -> ExitExport:
-    """Writes calibrated exits to one file.
+def export_single_file(exporter: ExitExporter, path: str) -> ExitExport:
+    """Writes calibrated exits to one file, in float or with "dynamic" range.
 
     Args:
-        exits: The calibrated exits.
+        exporter: The exporter.
         path: The file, ending in `.tflite`.
-        quantize: `None` or "dynamic".
-        calibration_data: Inputs, or `None`.
-        validation_data: Held-out samples and classes, or `None`.
 
     Returns:
         The report.
@@ -56,49 +38,28 @@ def export_single_file(
     Raises:
         ExportError: If one of the branches differs from Keras.
     """
-    samples = (calibration_data, validation_data)
-    inputs = sample_inputs(exits, *samples)
-    calibration = exits.calibration
-    if quantize is not None and validation_data is not None:
-        calibration = _recalibrate(exits, quantize, inputs, validation_data)
-    candidates = sample_inputs(exits, *samples, limit=CANDIDATES)
+    exits, calibration = exporter.exits, exporter.exits.calibration
+    if exporter.quantize is not None:
+        # Thresholds for the quantized weights, from temporary stage files.
+        with tempfile.TemporaryDirectory() as folder:
+            stages = exporter.export_stages(folder)
+            calibration = exporter.recalibrate([s.path for s in stages])
+    candidates = exporter.sample_inputs(CANDIDATES)
     chosen, indices = _samples_of_each_exit(exits, calibration, candidates)
     model = build_conditional_model(
         exits.exit_model, exits.stages, calibration.rule
     )
-    report = to_litert(model, path, quantize=quantize, calibration_data=chosen)
+    report = to_litert(
+        model, path, quantize=exporter.quantize, calibration_data=chosen
+    )
     with tempfile.TemporaryDirectory() as folder:
         full = os.path.join(folder, "full.tflite")
-        export_backbone(exits, full, quantize, inputs)
-        latency = _time_exits(
-            path, full, chosen, indices, len(exits.exit_names)
-        )
-    return export_report(
-        exits,
-        path,
-        [report],
-        calibration,
-        latency,
-        indices.tolist(),
-        has_samples=validation_data is not None,
+        exporter.export_backbone(full)
+        count = len(exits.exit_names)
+        latency = _time_exits(path, full, chosen, indices, count)
+    return exporter.report(
+        path, [report], calibration, latency, indices.tolist()
     )
-
-
-def _recalibrate(
-    exits: CalibratedStages,
-    quantize: str,
-    inputs: Arrays,
-    validation_data: tuple[Any, Any],
-) -> ExitCalibration:
-    """Thresholds for the quantized weights, from temporary stage files."""
-    with tempfile.TemporaryDirectory() as folder:
-        reports = export_stages(exits.stages, folder, inputs, quantize)
-        paths = [report.path for report in reports]
-        costs = exits.calibration.costs
-        if costs.unit == "ms":
-            latency = time_stage_files(exits, paths, quantize, inputs)
-            costs = ExitCosts("ms", *latency)
-        return recalibrate_on_files(exits, paths, validation_data, costs)
 
 
 def _samples_of_each_exit(
@@ -128,7 +89,7 @@ def _largest_margins(rows: np.ndarray, margins: np.ndarray) -> np.ndarray:
 
 def _time_exits(
     path: str, full_path: str, inputs: Arrays, indices: np.ndarray, count: int
-) -> tuple[tuple[float | None, ...], float]:
+) -> Latency:
     """Times each branch and the file without exits, in one loop."""
     calls: dict[int, Callable[[], None]] = {}
     for k in sorted(set(indices.tolist())):

@@ -16,9 +16,9 @@ from keras_netopt.depth.exits import (
     conditional_stages,
     device_runner,
     model_stages,
-    stage_files,
 )
 from keras_netopt.depth.exits.exit_criteria import exit_scores
+from keras_netopt.depth.exits.exit_exporter import ExitExporter
 from keras_netopt.depth.exits.stage_runner import ExitRule
 from keras_netopt.export import ExportError, to_litert
 
@@ -142,11 +142,11 @@ def test_swapped_outputs_are_refused(folder, exits, held_out, monkeypatch):
 
 
 def test_a_failed_export_leaves_no_files(exits, tmp_path, monkeypatch):
-    def fail(stages, folder, *_):
+    def fail(exporter, folder):
         (tmp_path / folder / "stage_0.tflite").write_bytes(b"half")
         raise ExportError("broken")
 
-    monkeypatch.setattr(stage_files, "export_stages", fail)
+    monkeypatch.setattr(ExitExporter, "export_stages", fail)
     with pytest.raises(ExportError, match="broken"):
         exits.export(tmp_path / "exits")
     assert list(tmp_path.iterdir()) == []
