@@ -1,4 +1,4 @@
-"""Decides which samples the model sees next, while `fit` runs."""
+"""Curriculum learning in `fit`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,16 +8,19 @@ import numpy as np
 
 from keras_netopt import curriculum as engine
 from keras_netopt.checks import check_integer
-from keras_netopt.curriculum.dataset_adapters import as_source
+from keras_netopt.curriculum.curriculum_report import (
+    CurriculumReport,
+    make_curriculum_report,
+)
+from keras_netopt.curriculum.curriculum_session import CurriculumSession
+from keras_netopt.curriculum.curriculum_settings import CurriculumSettings
+from keras_netopt.curriculum.dataset_adapters import as_sample_source
 from keras_netopt.curriculum.fit_checks import (
     check_fit,
-    doubts,
-    idle_reasons,
+    misuse_reasons,
+    no_effect_reasons,
 )
-from keras_netopt.curriculum.report import CurriculumReport, describe
-from keras_netopt.curriculum.sequence_length import fitted_length
-from keras_netopt.curriculum.session import CurriculumSession
-from keras_netopt.curriculum.settings import CurriculumSettings
+from keras_netopt.curriculum.sequence_length import fit_to_source
 from keras_netopt.points import Point, RunLength
 from keras_netopt.schedules import Schedule
 from keras_netopt.serialization import export_class
@@ -33,21 +36,21 @@ from keras_netopt.training.order import LOGGERS
 
 @export_class
 class Curriculum(ResumableCallback):
-    """Orders and weights the training data by difficulty, inside `fit`.
+    """Curriculum learning: orders and weights training samples by difficulty.
 
-    Train on `dataset()` instead of the arrays. Each epoch is planned as a
-    whole from the seed, the epoch and the scores; it always has the same
-    number of steps, so a curriculum costs as much as ordinary training and
-    can be compared with `ordering="random"`, its control arm, and
-    `ordering="shuffle"`, the baseline.
+    Train on `dataset()` instead of the arrays. Each epoch is planned when it
+    begins, as a function of the seed, the epoch, the difficulty scores and
+    the pacing function. Every epoch has the same number of steps, so a
+    curriculum can be compared with the control arm `ordering="random"` and
+    the baseline `ordering="shuffle"` at equal cost.
 
     Curricula help with wrong labels, short trainings and long sequences, and
-    hardly on clean data with a full budget. Each class keeps at least half of
-    its share among the samples in play. Validation data go to `fit` as
-    always; split arrays yourself instead of `validation_split`. Augment in
-    layers of the model: scores then belong to the samples as they are. With
-    `BackupAndRestore` a killed run goes on from its last whole epoch as if
-    never interrupted.
+    hardly with clean labels and a full training budget. By default each class
+    keeps at least half of its share among the active samples. Pass validation
+    data to `fit` as usual, instead of `validation_split`. Augment data in
+    layers of the model, so that scores belong to the original samples. A run
+    resumed with `BackupAndRestore` continues from its last whole epoch with
+    the same numbers as an uninterrupted run.
 
     Example:
 
@@ -72,53 +75,53 @@ class Curriculum(ResumableCallback):
     Args:
         x: Inputs: arrays or nested structures of them, a `tf.data.Dataset`
             of single samples (read into memory, unless it is wrapped in
-            `curriculum.Stream`), a `keras.utils.PyDataset` (its batches are
-            put in order, whole), or a torch `Dataset` or `DataLoader`.
-        y: Targets where `x` is arrays. Defaults to `None`.
-        sample_weight: Weight of each sample or token; the curriculum's
-            weights multiply it. Defaults to `None`.
-        difficulty: What makes a sample hard: "loss" of the model being
-            trained, "length", "rarity", "el2n", "forgetting", an array of
-            scores (larger is harder), a `callable(x, y)` that returns them
-            for a batch, `Teacher`, `CrossScored` and others of
-            `keras_netopt.curriculum`, or a list of those: a sample is then
-            in play when it is inside the fraction of each. Defaults to
-            `"loss"`.
-        pacing: Share of the data in play, in (0, 1]: a schedule from
-            `keras_netopt.schedules`, or "linear", "quadratic", "root", "exp",
-            "log", "step", "competence". Defaults to `None`: a straight line
-            from 0.2 to all data at half of the fit.
-        ordering: "easy_first", "hard_first", "random", "shuffle", or
-            `BabySteps`, `OnePass`, `SelfPaced` of `keras_netopt.curriculum`.
-            Defaults to `"easy_first"`.
-        length: A `keras_netopt.curriculum.SequenceLengthWarmup`. Defaults to
-            `None`.
-        refresh: Time from one scoring by the model being trained to the next,
-            rounded up to whole epochs: "3ep", a fraction of the fit or steps.
-            Defaults to `"1ep"`.
-        warmup: Time before the first one, with all samples. Defaults to
-            `"1ep"`.
-        labels: Class of each sample for the class guard, where targets do not
-            tell it. Defaults to `None`: integers and one-hot targets are
-            classes; `False` for no classes.
-        class_balanced: Whether samples come into play class by class, each by
-            its share. Defaults to `False`.
-        min_share: Part of its share that each class keeps among the samples
-            in play, in [0, 1]. Defaults to `0.5`.
-        min_per_class: Samples of each class that are always in play, at least
-            0. Defaults to `1`.
-        by: Whether the pacing means a share of the samples, "rank", or of the
-            range of the scores, "value". Defaults to `"rank"`.
-        num_samples: Samples to take of a `tf.data.Dataset` of unknown size.
+            `curriculum.StreamingDataset`), a `keras.utils.PyDataset` (whole
+            batches are ordered), or a torch `Dataset` or `DataLoader`.
+        y: Targets, if `x` is arrays. Defaults to `None`.
+        sample_weight: Weight per sample or token, multiplied with the weights
+            of the curriculum. Defaults to `None`.
+        difficulty: Difficulty scores: "loss" of the model being trained,
+            "length", "rarity", "el2n", "forgetting", an array with one score
+            per sample (larger is harder), a `callable(x, y)` that returns the
+            scores of a batch, a `keras_netopt.curriculum.Difficulty` such as
+            `Teacher` or `CrossValidatedLoss`, or a list of those: a sample is
+            then active when it is inside the active fraction for each.
+            Defaults to `"loss"`.
+        pacing: Pacing function, the fraction of active samples in (0, 1]: a
+            schedule from `keras_netopt.schedules`, or "linear", "quadratic",
+            "root", "exp", "log", "step", "competence". Defaults to `None`:
+            linear from 0.2 to 1 at half of the fit.
+        ordering: "easy_first", "hard_first", "random", "shuffle", or an
+            ordering of `keras_netopt.curriculum`: `BabySteps`, `OnePass`,
+            `SelfPaced`. Defaults to `"easy_first"`.
+        sequence_length: A `keras_netopt.curriculum.SequenceLengthWarmup`.
             Defaults to `None`.
+        scoring_begin: Time of the first scoring by the model being trained,
+            with all samples active before: "3ep", a fraction of the fit or
+            steps, rounded up to whole epochs. Defaults to `"1ep"`.
+        scoring_interval: Time between two scorings by the model being
+            trained, in the same units. Defaults to `"1ep"`.
+        labels: Class of each sample for class coverage. Defaults to `None`:
+            integer and one-hot targets are classes; `False` for no classes.
+        class_balanced: Whether the active samples always have the class
+            distribution of the data. Defaults to `False`.
+        min_class_share: Smallest share of a class among the active samples,
+            relative to its share of all data, in [0, 1]. Defaults to `0.5`.
+        min_class_samples: Smallest number of active samples of each class, at
+            least 0. Defaults to `1`.
+        difficulty_type: "percentile": the pacing function is a share of the
+            samples; "value": a share of the range of the scores. Defaults to
+            `"percentile"`.
+        num_samples: Number of samples to use of a `tf.data.Dataset` of
+            unknown size. Defaults to `None`.
         verbose: 1 shows a progress bar while scoring, 0 none. Defaults to
-            `"auto"`: as `fit`, where scores are made once.
+            `"auto"`: as in `fit`, for scores that are computed once.
         seed: Seed of the order, an integer of at least 0. Defaults to `0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range or does not fit the data,
-            at construction or before the first step.
+        ValueError: If an argument is out of range or does not match the
+            data, at construction or before the first step.
 
     Reference:
         Wu, Dyer and Neyshabur, 2020, https://arxiv.org/abs/2012.03107;
@@ -126,16 +129,20 @@ class Curriculum(ResumableCallback):
     """
 
     should_precede = LOGGERS
-    log_keys = {
-        "curriculum_fraction": "share of the samples in play, in (0, 1]",
-        "curriculum_weight_zero": "share of the samples not shown, in [0, 1)",
-        "curriculum_refresh_seconds": "time spent on scoring, in seconds",
-        "curriculum_threshold": "highest difficulty score in play",
-        "curriculum_difficulty": "mean difficulty score of the samples shown",
-        "curriculum_coverage": "smallest share of a class in play, in [0, 1]",
-    }
     data_args = ("x", "y", "sample_weight", "difficulty", "labels")
-    # Nothing is done at batches, so JAX and torch need not wait for them.
+    log_keys = {
+        "curriculum_fraction": "active share of the samples at the last step "
+        "of the epoch, in (0, 1]",
+        "curriculum_unused_fraction": "share of the samples that the epoch "
+        "does not train on, in [0, 1]",
+        "curriculum_max_difficulty": "largest score of an active sample at "
+        "the last step of the epoch",
+        "curriculum_mean_difficulty": "mean score of the samples of the epoch",
+        "curriculum_class_coverage": "smallest share of a class among the "
+        "active samples, relative to its share of all data",
+        "curriculum_scoring_seconds": "time of scoring in the epoch, seconds",
+    }
+    # It does nothing at batches, so JAX and torch need not synchronize.
     on_train_batch_end = keras.callbacks.Callback.on_train_batch_end
 
     def __init__(
@@ -147,53 +154,53 @@ class Curriculum(ResumableCallback):
         difficulty: Any = "loss",
         pacing: str | Schedule | None = None,
         ordering: Any = "easy_first",
-        length: engine.SequenceLengthWarmup | None = None,
-        refresh: Point = "1ep",
-        warmup: Point = "1ep",
+        sequence_length: engine.SequenceLengthWarmup | None = None,
+        scoring_begin: Point = "1ep",
+        scoring_interval: Point = "1ep",
         labels: Any = None,
         class_balanced: bool = False,
-        min_share: float = 0.5,
-        min_per_class: int = 1,
-        by: str = "rank",
+        min_class_share: float = 0.5,
+        min_class_samples: int = 1,
+        difficulty_type: str = "percentile",
         num_samples: int | None = None,
         verbose: int | str = "auto",
         seed: int = 0,
     ) -> None:
         super().__init__()
-        source = as_source(x, y, sample_weight, num_samples)
+        source = as_sample_source(x, y, sample_weight, num_samples)
         self.x, self.y = x, y
         self.sample_weight = sample_weight
         self.difficulty = difficulty
         self.pacing = pacing
         self.ordering = ordering
-        self.length = length
-        self.refresh = refresh
-        self.warmup = warmup
+        self.sequence_length = sequence_length
+        self.scoring_begin = scoring_begin
+        self.scoring_interval = scoring_interval
         self.labels = labels
         self.class_balanced = class_balanced
-        self.min_share = min_share
-        self.min_per_class = min_per_class
-        self.by = by
+        self.min_class_share = min_class_share
+        self.min_class_samples = min_class_samples
+        self.difficulty_type = difficulty_type
         self.num_samples = num_samples
         self.verbose = verbose
         self.seed = seed
         _check_verbose(verbose)
-        self._made_of = CurriculumSettings.create(
+        self._curriculum_settings = CurriculumSettings.create(
             source,
             difficulty=difficulty,
             pacing=pacing,
             ordering=ordering,
             labels=labels,
             class_balanced=class_balanced,
-            min_share=min_share,
-            refresh=refresh,
-            warmup=warmup,
-            min_per_class=min_per_class,
-            by=by,
+            min_class_share=min_class_share,
+            scoring_begin=scoring_begin,
+            scoring_interval=scoring_interval,
+            min_class_samples=min_class_samples,
+            difficulty_type=difficulty_type,
             seed=seed,
         )
-        fitted = fitted_length(length, source)
-        self._data = engine.CurriculumData(source, fitted)
+        warmup = fit_to_source(sequence_length, source)
+        self._data = engine.CurriculumData(source, warmup)
         self.reset()
 
     def dataset(
@@ -203,23 +210,26 @@ class Curriculum(ResumableCallback):
         steps_per_epoch: int | None = None,
         class_weight: Mapping[int, float] | None = None,
         token_weights: bool | None = None,
-        table: Any = None,
+        irreducible_loss: Any = None,
         workers: int = 1,
     ) -> Any:
-        """Returns the data set for `fit`; the newest one is planned for.
+        """Returns the data set for `fit`; plans apply to the newest one.
 
         Args:
-            batch_size: Samples of a batch, at most all. Defaults to `None`:
-                32, or whole batches of a `PyDataset`.
-            steps_per_epoch: Batches of each epoch. Defaults to `None`: as
-                many as all samples fill.
-            class_weight: Weight of each class, which `fit` would not see.
+            batch_size: Samples per batch, at most all. Defaults to `None`:
+                32, or the batches of a `PyDataset`.
+            steps_per_epoch: Batches per epoch. Defaults to `None`: the number
+                of whole batches in the data.
+            class_weight: Weight of each class; `class_weight` of `fit` has no
+                effect on this data set. Defaults to `None`.
+            token_weights: Whether the loss has one value per token. Defaults
+                to `None`: decided by the targets.
+            irreducible_loss: Irreducible loss of each sample for
+                `SelectiveBackprop(method="rho")`, passed to the step as
+                second column of sample weights of shape `(batch, 2)`.
                 Defaults to `None`.
-            token_weights: Whether the loss has a value for each token.
-                Defaults to `None`: as the targets look.
-            table: A number for each sample that travels beside its weight, in
-                weights of shape `(batch, 2)`. Defaults to `None`.
-            workers: Threads that read ahead, at least 0. Defaults to `1`.
+            workers: Threads that read batches ahead, at least 0. Defaults to
+                `1`.
 
         Raises:
             TypeError: If an argument has the wrong type.
@@ -227,65 +237,68 @@ class Curriculum(ResumableCallback):
         """
         if batch_size is None:
             batch_size = 1 if self._data.source.unit == "batch" else 32
-        return self._data.open(
+        return self._data.make_adapter(
             batch_size,
             steps_per_epoch=steps_per_epoch,
             class_weight=class_weight,
             token_weights=token_weights,
-            table=table,
+            irreducible_loss=irreducible_loss,
             workers=workers,
         )
 
-    def batch_sampler(self, batch_size: int) -> engine.PlanSampler:
-        """Returns the `batch_sampler` of a torch `DataLoader` on the data.
+    def batch_sampler(self, batch_size: int) -> engine.PlanBatchSampler:
+        """Returns a `batch_sampler` for a torch `DataLoader` of the data.
 
-        Weights cannot travel that way; use `dataset` where there are some.
+        Its batches have no sample weights; use `dataset` for orderings with
+        weights.
 
         Args:
-            batch_size: Samples of a batch, at most all.
+            batch_size: Samples per batch, at most all.
 
         Raises:
-            ValueError: If the ordering has weights.
+            ValueError: If the ordering has sample weights.
         """
-        return engine.PlanSampler(
-            self._data, batch_size, self._made_of.ordering
+        return engine.PlanBatchSampler(
+            self._data, batch_size, self._curriculum_settings.ordering
         )
 
     def reset(self) -> None:
-        """Resets what belongs to one model."""
-        self._fed = False
-        self._course = CurriculumSession(
-            self._made_of, self._data, RunLength(None, 0)
+        """Resets the state that belongs to one model."""
+        self._is_input = False
+        self._session = CurriculumSession(
+            self._curriculum_settings, self._data, RunLength(None, 0)
         )
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras."""
         super().on_train_begin(logs)
-        self._data.begin(None)
+        self._data.set_plan(None)
         run = self._progress.run
-        self._course = CurriculumSession(self._made_of, self._data, run)
+        settings = self._curriculum_settings
+        self._session = CurriculumSession(settings, self._data, run)
         arguments = order.find_fit_arguments(self._model)
-        self._fed = self._data.feeds(arguments.get("x"))
-        if self._fed:
-            check_fit(self._made_of, self._data, run, arguments, self._model)
-            for doubt in doubts(self._made_of, run, arguments):
-                self.warn(NotIntendedUseWarning, doubt)
+        self._is_input = self._data.is_input(arguments.get("x"))
+        if self._is_input:
+            check_fit(settings, self._data, run, arguments, self._model)
+            for reason in misuse_reasons(settings, run, arguments):
+                self.warn(NotIntendedUseWarning, reason)
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Called by Keras; the only time at which anything changes."""
+        """Called by Keras; scores the samples and plans the epoch."""
         first = not self._started
         super().on_epoch_begin(epoch, logs)
-        if not self._fed:
+        if not self._is_input:
             return
         saved = self.loaded_state() if first else None
         if saved is not None:
-            for doubt in self._course.take_up(*saved, epoch):
-                self.warn(NotIntendedUseWarning, doubt)
-        self._course.begin_epoch(epoch, self.model, self._bar())
-        run, scores = self._progress.run, self._course.scores
-        for reason in idle_reasons(self._made_of, run, scores, epoch):
+            for difference in self._session.restore(*saved, epoch):
+                self.warn(NotIntendedUseWarning, difference)
+        self._session.begin_epoch(epoch, self.model, self._scoring_verbose())
+        run, scores = self._progress.run, self._session.scores
+        settings = self._curriculum_settings
+        for reason in no_effect_reasons(settings, run, scores, epoch):
             self.warn(NoEffectWarning, reason)
 
     def on_epoch_end(
@@ -293,74 +306,83 @@ class Curriculum(ResumableCallback):
     ) -> None:
         """Called by Keras."""
         super().on_epoch_end(epoch, logs)
-        if not self._data.served:
+        if not self._data.batches_read:
             self.warn(
                 NoEffectWarning,
-                "`fit` trains on other data: no batch of the plan was read. "
+                "`fit` trains on other data and read no batch of the plan. "
                 "Train on `curriculum.dataset(batch_size)`.",
             )
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras, but not when `fit` raises."""
         super().on_train_end(logs)
-        self._data.begin(None)
+        self._data.set_plan(None)
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Called by `CheckpointState` whenever the weights are saved."""
-        facts, _ = super().save_state()
-        # Where BackupAndRestore saves in the middle, Keras starts the epoch
-        # again on weights that have seen a part of it.
+        state, _ = super().save_state()
+        # After a save in the middle of an epoch, Keras repeats the epoch on
+        # weights that are already trained on a part of it.
         whole = order.find_ending_epoch() is not None or self._data.plan is None
-        facts = {**facts, **self._course.facts(), "whole": whole}
-        return facts, self._course.arrays()
+        state = {**state, **self._session.get_state(), "whole": whole}
+        return state, self._session.get_arrays()
 
     def progress_logs(self) -> dict[str, float]:
-        """Returns what the plan of the running epoch is, in numbers."""
-        return self._course.logs
+        """Returns the numbers of the current epoch's plan."""
+        return self._session.logs
 
     @property
     def scores(self) -> np.ndarray:
-        """Difficulty of each sample as it is known now, larger is harder.
+        """Current difficulty of each sample, larger is harder.
 
-        Before `fit` those that need no model being trained are made here.
+        Before `fit`, scores that do not need the model being trained are
+        computed on first access.
         """
-        return self._course.known_scores()
+        return self._session.compute_scores()
 
-    def suspects(self, count: int = 20) -> np.ndarray:
-        """Returns the hardest samples: often those with a wrong label.
+    def hardest_samples(self, count: int = 20) -> np.ndarray:
+        """Returns the samples with the highest scores, often wrong labels.
 
         Args:
-            count: How many, at least 1. Defaults to `20`.
+            count: Number of samples, at least 1. Defaults to `20`.
 
         Returns:
-            Their ids, hardest first.
+            Sample ids, hardest first.
         """
         check_integer(count, "count", minimum=1)
         return np.argsort(-self.scores, kind="stable")[:count]
 
-    def shown(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns how often each epoch has drawn each sample.
+    def sample_counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns how often each epoch trained on each sample.
 
         Returns:
-            Numbers of the epochs, of shape `(epochs,)`, and counts up to 255,
-            uint8 of shape `(epochs, samples)`.
+            Epoch numbers of shape `(epochs,)`, and counts up to 255, uint8 of
+            shape `(epochs, samples)`.
         """
-        return self._course.shown_counts()
+        return self._session.counts_by_epoch()
 
     def report(self) -> CurriculumReport:
-        """Returns what was shown so far; a ValueError before any `fit`."""
-        plan = self._course.plan
+        """Returns active samples, sample counts and class shares.
+
+        Raises:
+            ValueError: Before the first epoch.
+        """
+        plan = self._session.plan
         if plan is None:
             raise ValueError(
-                "Pass the callback to `fit` before asking for its report. "
+                "A report needs a planned epoch: pass the callback to `fit` "
+                "first. "
                 f"Received: {self!r}"
             )
-        drawn = self.shown()[1].sum(axis=0, dtype="int64")
-        labels = self._made_of.labels
-        return describe(plan.active(-1), drawn, self._course.scores, labels)
+        return make_curriculum_report(
+            plan.active_ids(-1),
+            self.sample_counts()[1].sum(axis=0, dtype="int64"),
+            self._session.scores,
+            self._curriculum_settings.labels,
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Curriculum":
-        """A copy plans for the same data: a tuner gives `fit` the original."""
+        """Copies the settings and shares the data: a tuner needs both."""
         copied = type(self).__new__(type(self))
         vars(copied).update(vars(self))
         ResumableCallback.__init__(copied)
@@ -369,11 +391,11 @@ class Curriculum(ResumableCallback):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
-        """Builds the callback again, from a config and the data beside it.
+        """Creates the callback from its config and the data.
 
         Args:
-            config: What `get_config` returned.
-            **data: `x`, `y` and whatever else a config cannot hold.
+            config: Result of `get_config`.
+            **data: `x`, `y` and other arguments that a config cannot hold.
         """
         kept = config.get("difficulty")
         if "difficulty" not in data and isinstance(kept, str):
@@ -381,8 +403,8 @@ class Curriculum(ResumableCallback):
         for name in ("x", "difficulty"):
             if name not in data:
                 raise ValueError(
-                    f"Argument `{name}` must be passed beside the config, "
-                    "which holds no data: `Curriculum.from_config(config, "
+                    f"Argument `{name}` must be passed with the config, which "
+                    "holds no data: `Curriculum.from_config(config, "
                     f"{name}=...)`. Received: {name}={config.get(name)!r}"
                 )
         return super().from_config(config, **data)
@@ -391,10 +413,10 @@ class Curriculum(ResumableCallback):
         found = super()._settings()  # `verbose` may differ between runs.
         return {k: v for k, v in found.items() if "verbose" not in k}
 
-    def _bar(self) -> int:
+    def _scoring_verbose(self) -> int:
         if self.verbose != "auto":
             return int(self.verbose)
-        once = not self._made_of.difficulty.follows_training
+        once = not self._curriculum_settings.difficulty.dynamic
         return int(once and bool(self.params.get("verbose", 0)))
 
 

@@ -1,20 +1,25 @@
-"""Trains on the samples of each batch that are worth it."""
+"""Selective backprop: backward passes for selected samples only."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from keras_netopt.checks import check_choice, check_integer
-from keras_netopt.curriculum.batch_choice import BatchChoice
-from keras_netopt.curriculum.selection import METHODS, check_keep
+from keras_netopt.curriculum.batch_selector import BatchSelector
+from keras_netopt.curriculum.select_samples import (
+    SELECTION_METHODS,
+    check_keep_fraction,
+)
 from keras_netopt.points import Point, check_point, in_order, resolve_point
+from keras_netopt.report import Report
 from keras_netopt.serialization import export_class
 from keras_netopt.training import NoEffectWarning, ResumableCallback
 from keras_netopt.training.order import LOGGERS
 from keras_netopt.training.sample_loss import has_loss
 from keras_netopt.training.step_filter import StepFilter
 
-# (begin, end, interrupt) where they are not given.
+# (begin, end, interrupt) by method.
 DEFAULTS: dict[str, tuple[Point, Point, int]] = {
     "percentile": (0.5, 0.9, 2),
     "top": (0.5, 0.9, 2),
@@ -22,25 +27,52 @@ DEFAULTS: dict[str, tuple[Point, Point, int]] = {
 }
 
 
+@dataclass(frozen=True)
+class SelectiveBackpropReport(Report):
+    """Steps and samples of one fit of `SelectiveBackprop`.
+
+    Example:
+
+    >>> print(SelectiveBackpropReport(80, 40, 0.75))
+    40 of 80 steps selected samples; 75.0% of the samples had a backward pass
+
+    Args:
+        steps: Steps of the fit so far.
+        selected_steps: Steps that trained on a selection of their batch.
+        backward_fraction: Share of the samples with a backward pass.
+    """
+
+    steps: int
+    selected_steps: int
+    backward_fraction: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.selected_steps:,} of {self.steps:,} steps selected "
+            f"samples; {self.backward_fraction:.1%} of the samples had a "
+            "backward pass"
+        )
+
+
 @export_class
 class SelectiveBackprop(ResumableCallback):
-    """Lets only the samples with the largest losses pass backward.
+    """Selective backprop: trains on the samples with the largest losses.
 
-    In the steps between `begin` and `end` the model answers the whole batch,
-    as in inference; then only a share of it, chosen by loss, makes an
-    ordinary training step. A forward pass is about a third of a step, so time
-    is saved only where fewer than two thirds are kept.
+    In steps between `begin` and `end` a forward pass in inference mode
+    computes the loss of each sample of the batch; an ordinary training step
+    then uses the selected samples only. The additional forward pass costs
+    about a third of a step, so time is saved only if `keep_fraction` is below
+    2/3.
 
-    It trains more on what the model gets wrong. With wrong labels in the data
-    these are what it gets wrong most: use `select="rho"` there, which takes
-    out what a model trained on other data gets wrong, too. Its table of
-    losses comes from `curriculum.sample_losses` of that model, and reaches
-    the step as `table=` of `Curriculum.dataset`.
+    With wrong labels in the data, the largest losses are often those of wrong
+    labels. Use `method="rho"` (RHO-LOSS), which subtracts the irreducible
+    loss, the loss under a model trained on held-out data. Compute it with
+    `curriculum.sample_losses` and pass it as `irreducible_loss` to
+    `Curriculum.dataset`.
 
-    The logged loss and metrics of training are those of the samples chosen;
-    validation is not touched. `backward_share` in the logs is the share of
-    the epoch's samples that were trained on. The choice depends on `seed` and
-    the optimizer's step alone, so a resumed fit repeats it.
+    Training loss and metrics in the logs are those of the selected samples;
+    validation is unchanged. The selection depends on `seed` and the step of
+    the optimizer only, so a resumed fit repeats it.
 
     Example:
 
@@ -54,32 +86,34 @@ class SelectiveBackprop(ResumableCallback):
     >>> history = model.fit(
     ...     x, y, batch_size=16, verbose=0, callbacks=[selective]
     ... )
-    >>> history.history["backward_share"]
+    >>> history.history["backward_fraction"]
     [0.75]
 
     Args:
-        keep: Share of a batch to keep, a float in (0, 1); at least one sample
-            is kept. Defaults to `0.5`.
-        select: How to choose: "percentile" draws samples, the larger the loss
-            the likelier; "top" takes the largest losses; "rho" those that are
-            farthest above their irreducible loss. Defaults to `"percentile"`.
-        begin: When to start, a point of the fit: a fraction, steps, "3ep" or
-            "500step". Defaults to `None`: `0.5`, with "rho" `0.0`.
-        end: When to stop, a point behind `begin`; the last steps of a fit
-            should see all samples. Defaults to `None`: `0.9`, with "rho"
-            `1.0`.
-        interrupt: Every so many steps one is an ordinary step, an int of at
-            least 2, or 0 for none. With `steps_per_execution` executions are
-            counted. Defaults to `None`: `2`, with "rho" `0`.
-        seed: Where the random numbers of "percentile" begin, an int of at
-            least 0. Defaults to `0`.
+        keep_fraction: Share of a batch to keep, a float in (0, 1); at least
+            one sample is kept. Defaults to `0.5`.
+        method: "percentile" samples at random, with a probability that grows
+            with the rank of the loss; "top" selects the largest losses; "rho"
+            the largest differences between loss and irreducible loss.
+            Defaults to `"percentile"`.
+        begin: First point of the fit with selection: a float in [0, 1]
+            (fraction of the fit), an int (steps), "3ep" or "500step".
+            Defaults to `None`: `0.5`, for "rho" `0.0`.
+        end: Point after `begin` from which all samples are used again.
+            Defaults to `None`: `0.9`, for "rho" `1.0`.
+        interrupt: Interval of ordinary steps between `begin` and `end`: every
+            n-th step uses the whole batch. An int of at least 2, or 0 for no
+            ordinary steps. With `steps_per_execution`, executions are
+            counted. Defaults to `None`: `2`, for "rho" `0`.
+        seed: Seed of the random numbers of "percentile", an int of at least
+            0. Defaults to `0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, `end` does not lie behind
-            `begin`, or a point lies outside the fit; with "rho", if the data
-            bring no irreducible losses; if the loss has no value a sample;
-            if there are two of them in one fit.
+        ValueError: If an argument is out of range, `end` is not after
+            `begin`, or a point is outside of the fit; with "rho", if the data
+            have no irreducible losses; if the loss has no value per sample;
+            if there are two of these callbacks in one fit.
 
     Reference:
         Jiang et al., *Accelerating Deep Learning by Focusing on the Biggest
@@ -89,84 +123,85 @@ class SelectiveBackprop(ResumableCallback):
 
     should_precede = LOGGERS
     log_keys = {
-        "backward_share": "share of the epoch's samples trained on, in (0, 1]"
+        "backward_fraction": "share of the epoch's samples with a backward "
+        "pass, in (0, 1]"
     }
 
     def __init__(
         self,
-        keep: float = 0.5,
+        keep_fraction: float = 0.5,
         *,
-        select: str = "percentile",
+        method: str = "percentile",
         begin: Point | None = None,
         end: Point | None = None,
         interrupt: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        check_keep(keep)
-        check_choice(select, "select", METHODS)
+        check_keep_fraction(keep_fraction)
+        check_choice(method, "method", SELECTION_METHODS)
         for value, name in ((begin, "begin"), (end, "end")):
             if value is not None:
                 check_point(value, name)
         _check_interrupt(interrupt)
         check_integer(seed, "seed")
-        self.keep = keep
-        self.select = select
+        self.keep_fraction = keep_fraction
+        self.method = method
         self.begin = begin
         self.end = end
         self.interrupt = interrupt
         self.seed = seed
-        usual = DEFAULTS[select]
+        default = DEFAULTS[method]
         self._points = tuple(
-            usual[i] if value is None else value
+            default[i] if value is None else value
             for i, value in enumerate((begin, end))
         )
         if not in_order(*self._points):
-            _refuse_order(*self._points)
-        self._every = usual[2] if interrupt is None else int(interrupt)
+            _raise_order_error(*self._points)
+        self._every = default[2] if interrupt is None else int(interrupt)
         self._filter: StepFilter | None = None
         self.reset()
 
     def reset(self) -> None:
-        """Resets what belongs to one model."""
-        self._selected = 0
-        self._dropped = 0.0
-        self._seen = 0
+        """Resets the state that belongs to one model."""
+        self._selected_steps = 0
+        self._backward_samples = 0.0  # In batches, over all steps.
+        self._steps = 0
+        self._epoch_start = (0, 0.0)
         self._window = (0, 0)
         self._steps_per_execution = 1
 
     @property
     def selected_steps(self) -> int:
-        """Steps of this model that were trained on a choice of their batch."""
-        return self._selected
+        """Number of steps that trained on a selection of their batch."""
+        return self._selected_steps
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras. A fit that raised has left our step behind."""
+        """Called by Keras. Also removes the step that a failed `fit` left."""
         self._remove()
         super().on_train_begin(logs)
         if not self._attached:
-            self._attach()  # Before the first step; no weights are needed.
+            self._attach()  # Needs no weights, so before the first step.
 
     def on_model_ready(self, model: keras.Model) -> None:
-        """Places the window and makes ready the step that chooses."""
+        """Resolves `begin` and `end` and installs the selecting step."""
         run = self._progress.run
         begin, end = (
             resolve_point(point, run, name)
             for point, name in zip(self._points, ("begin", "end"), strict=True)
         )
         if end < begin:
-            _refuse_order(*self._points)
+            _raise_order_error(*self._points)
         if not has_loss(model):
             raise ValueError(
-                "SelectiveBackprop needs a model that is compiled with a loss: "
-                "samples are chosen by it. "
+                "SelectiveBackprop needs a model that is compiled with a loss. "
                 "Received: loss=None"
             )
         others = self.other_callbacks(model)
         if any(isinstance(other, SelectiveBackprop) for other in others):
             raise ValueError(
-                "SelectiveBackprop may be in a fit once: two would choose from "
-                f"each other's choice. Received: another beside {self!r}"
+                "SelectiveBackprop must be used once per `fit`. "
+                f"Received: another one beside {self!r}"
             )
         self._window = (begin, end)
         self._steps_per_execution = int(model.steps_per_execution)
@@ -175,13 +210,13 @@ class SelectiveBackprop(ResumableCallback):
         ):
             self.warn(
                 NoEffectWarning,
-                f"no step of this fit of {run.total} steps lies between "
-                f"`begin`={self._points[0]!r} and `end`={self._points[1]!r} "
-                "without being interrupted, so all samples are trained on. "
-                "Train longer, or choose an earlier `begin`.",
+                f"no step of this fit of {run.total} steps selects samples "
+                f"between `begin`={self._points[0]!r} and "
+                f"`end`={self._points[1]!r}. Train longer, or choose an "
+                "earlier `begin`.",
             )
-        choice = BatchChoice(self.keep, self.select)
-        self._filter = StepFilter.of(model, choice, self.seed)
+        selector = BatchSelector(self.keep_fraction, self.method)
+        self._filter = StepFilter.of(model, selector, self.seed)
         self._filter.install()
 
     def on_epoch_begin(
@@ -189,46 +224,69 @@ class SelectiveBackprop(ResumableCallback):
     ) -> None:
         """Called by Keras."""
         super().on_epoch_begin(epoch, logs)
-        self._dropped, self._seen = 0.0, 0
+        self._epoch_start = (self._steps, self._backward_samples)
 
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Called by Keras; its trainers read the step function after it."""
+        """Called by Keras before it reads the step function."""
         if self._filter is not None:
             self._filter.install()
             self._filter.armed = self._is_due(self._progress.step)
 
     def on_steps(self, before: int, after: int) -> None:
-        """Counts what was dropped."""
-        self._seen += after - before
+        """Counts steps and samples."""
+        steps = after - before
+        self._steps += steps
         if self._filter is not None and self._is_due(before):
-            self._selected += after - before
-            self._dropped += (after - before) * (1.0 - self.keep)
+            self._selected_steps += steps
+            self._backward_samples += steps * self.keep_fraction
+        else:
+            self._backward_samples += steps
 
     def on_fit_end(self, model: keras.Model) -> None:
-        """Gives the model its own step back."""
-        choice = self._filter and self._filter.choice
+        """Restores the training step of the model."""
+        selector = self._filter and self._filter.choice
         self._remove()
-        if isinstance(choice, BatchChoice) and choice.keeps_all:
+        if isinstance(selector, BatchSelector) and selector.unreduced_sizes:
             self.warn(
                 NoEffectWarning,
-                f"`keep`={self.keep} of batches of {choice.keeps_all} samples "
-                "is all of them. Use larger batches.",
+                f"`keep_fraction`={self.keep_fraction} keeps all samples of "
+                f"batches of {selector.unreduced_sizes} samples. Use larger "
+                "batches.",
             )
 
     def progress_logs(self) -> dict[str, float]:
-        """Returns the share of the epoch's samples that were trained on."""
-        if not self._seen:
+        """Returns the share of the epoch's samples with a backward pass."""
+        first, samples = self._epoch_start
+        if self._steps == first:
             return {}
-        return {"backward_share": 1.0 - self._dropped / self._seen}
+        share = (self._backward_samples - samples) / (self._steps - first)
+        return {"backward_fraction": share}
+
+    def report(self) -> SelectiveBackpropReport:
+        """Returns the steps and the share of samples with a backward pass.
+
+        Raises:
+            ValueError: Before the first step.
+        """
+        if not self._steps:
+            raise ValueError(
+                "A report needs a trained step: pass the callback to `fit` "
+                f"first. Received: {self!r}"
+            )
+        return SelectiveBackpropReport(
+            steps=self._steps,
+            selected_steps=self._selected_steps,
+            backward_fraction=self._backward_samples / self._steps,
+        )
 
     def _is_due(self, step: int) -> bool:
         begin, end = self._window
         if not begin <= step < end:
             return False
-        turn = step // self._steps_per_execution
-        return not self._every or turn % self._every != 0
+        execution = step // self._steps_per_execution
+        return not self._every or execution % self._every != 0
 
     def _remove(self) -> None:
         if self._filter is not None:
@@ -244,8 +302,8 @@ def _check_interrupt(interrupt: Any) -> None:
         )
 
 
-def _refuse_order(begin: Point, end: Point) -> None:
+def _raise_order_error(begin: Point, end: Point) -> None:
     raise ValueError(
-        "Argument `end` must be a point behind `begin`. "
+        "Argument `end` must be a point after `begin`. "
         f"Received: begin={begin!r}, end={end!r}"
     )

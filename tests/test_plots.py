@@ -156,22 +156,22 @@ def test_numbers_are_formatted_for_axes():
     assert counts == ["0", "950", "400k", "1.5M"]
 
 
-def test_the_map_of_samples_is_sorted_by_difficulty():
+def test_sample_counts_are_sorted_by_difficulty():
     counts = np.array([[0, 3, 0, 1], [1, 1, 1, 1]])
-    figure = plots.samples_shown(counts, [0.9, 0.1, 0.8, 0.2], marked=[0, 2])
-    share, drawn = figure.axes[:2]
-    image = drawn.images[0].get_array()
+    figure = plots.sample_counts(counts, [0.9, 0.1, 0.8, 0.2], highlight=[0, 2])
+    share, heat_map = figure.axes[:2]
+    image = heat_map.images[0].get_array()
 
     assert image.shape == (4, 2)
     assert image[:, 0].tolist() == [3, 1, 0, 0]
     np.testing.assert_allclose(share.lines[0].get_ydata(), [0.0, 0.5])
 
 
-def test_many_samples_share_rows():
+def test_sample_counts_of_many_samples_are_grouped():
     counts = np.ones((3, 1001))
     counts[0, 500:] = 0
-    (drawn, _) = plots.samples_shown(counts).axes
-    image = drawn.images[0].get_array()
+    (heat_map, _) = plots.sample_counts(counts).axes
+    image = heat_map.images[0].get_array()
     assert image.shape == (200, 3)
     assert image[:, 0].sum() == pytest.approx(100, abs=1)
 
@@ -181,10 +181,10 @@ def test_many_samples_share_rows():
     [
         ({"counts": np.ones(4)}, "`counts` must have the shape"),
         ({"scores": [1.0]}, "`scores` must hold one number for each of the 4"),
-        ({"marked": [7]}, "`marked` must hold ids of samples"),
-        ({"marked": [True]}, "`marked` must hold ids of samples"),
+        ({"highlight": [7]}, "`highlight` must hold sample ids"),
+        ({"highlight": [True]}, "`highlight` must hold sample ids"),
     ],
 )
-def test_maps_of_samples_refuse_what_does_not_fit(arguments, message):
+def test_sample_counts_with_wrong_arguments_raise(arguments, message):
     with pytest.raises(ValueError, match=message):
-        plots.samples_shown(**{"counts": np.ones((2, 4)), **arguments})
+        plots.sample_counts(**{"counts": np.ones((2, 4)), **arguments})

@@ -32,7 +32,7 @@ PARTS = {
         "lambert_w",
         "load_scores",
         "make_plan",
-        "pacing",
+        "pacing_function",
         "save_scores",
         "self_paced_weights",
     )

@@ -1,9 +1,9 @@
-"""Writing a sequence backward: short ones first against all lengths mixed.
+"""Reversal of sequences: short sequences first against mixed lengths.
 
 Run with `python -m benchmarks.curriculum.copying`. A recurrent network reads
-digits and writes them in reverse order. The difficulty is the length; what is
-counted are the steps until 95 % of the tokens of unseen sequences of all
-lengths are right.
+digits and writes them in reverse order. The difficulty is the length. The
+result is the number of steps until 95 % of the tokens of unseen sequences of
+all lengths are correct.
 """
 
 import time
@@ -13,8 +13,8 @@ import keras
 import numpy as np
 
 from benchmarks.missing_rows import measure_missing
-from keras_netopt.curriculum import Arm, pacing
-from keras_netopt.curriculum.compare import run_arm
+from keras_netopt.curriculum import Arm, pacing_function
+from keras_netopt.curriculum.train_arm import train_arm
 
 NAME = "curriculum_copying"
 TOKENS = 8
@@ -85,7 +85,7 @@ def build() -> keras.Model:
 
 
 class StopAt(keras.callbacks.Callback):
-    """Ends a training that has reached the target."""
+    """Stops training at the target."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs and logs["val_accuracy"] >= TARGET:
@@ -101,7 +101,7 @@ def train(name: str, seed: int, epochs: int) -> dict[str, Any]:
     """Trains one arm and returns its row."""
     x, y, weight = sequences(SAMPLES, seed)
     begin = time.perf_counter()
-    logs, steps = run_arm(
+    logs, session = train_arm(
         Arm("easy_first" if name in PACINGS else name),
         build,
         x,
@@ -114,12 +114,14 @@ def train(name: str, seed: int, epochs: int) -> dict[str, Any]:
         callbacks=[StopAt()],
         sample_weight=weight,
         difficulty="length",
-        pacing=pacing(*PACINGS.get(name, DEFAULT_PACING)),
+        pacing=pacing_function(*PACINGS.get(name, DEFAULT_PACING)),
     )
     curve = [round(a, 4) for a in logs["val_accuracy"]]
     return {
         "accuracy": curve,
-        "steps": len(curve) * steps if curve[-1] >= TARGET else None,
+        "steps": len(curve) * session.data.steps
+        if curve[-1] >= TARGET
+        else None,
         "seconds": round(time.perf_counter() - begin, 1),
     }
 

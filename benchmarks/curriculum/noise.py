@@ -1,9 +1,9 @@
-"""Every arm on Fashion-MNIST with wrong labels and with clean ones.
+"""All arms on Fashion-MNIST with wrong labels and with clean labels.
 
 Run with `python -m benchmarks.curriculum.noise`. Rows that are already in
 `benchmarks/results/curriculum_noise.json` are kept; `--fresh` measures all.
-`--whole` trains some arms on all images that are not held out, into a file of
-its own. `--limit 1` is a trial: few samples, one epoch, nothing written.
+`--whole` trains some arms on all images that are not held out and writes to
+another file. `--limit 1` is a short trial that writes nothing.
 """
 
 import argparse
@@ -11,13 +11,12 @@ import time
 import warnings
 from typing import Any
 
-import keras
 import numpy as np
 
 from benchmarks.curriculum import arms, data
 from benchmarks.records import Records
 from keras_netopt.curriculum import sample_losses
-from keras_netopt.curriculum.compare import run_arm
+from keras_netopt.curriculum.train_arm import train_arm
 from keras_netopt.training import NotIntendedUseWarning
 
 NAME = "curriculum_noise"
@@ -46,26 +45,17 @@ WHOLE_SETTINGS = {
 }
 
 
-class Recorder(keras.callbacks.Callback):
-    """Notes which samples each epoch shows."""
-
-    def __init__(self, wrong: np.ndarray) -> None:
-        super().__init__()
-        self.curriculum: Any = None
-        self.wrong = wrong
-
-    def shares(self) -> list[float]:
-        """Share of wrong labels among the samples shown, by epoch."""
-        counts = self.curriculum.shown()[1].astype("float64")
-        return [
-            round(float(row[self.wrong].sum() / row.sum()), 4) for row in counts
-        ]
+def wrong_shares(counts: np.ndarray, wrong: np.ndarray) -> list[float]:
+    """Returns the share of wrong labels in the batches of each epoch."""
+    totals = counts.sum(axis=1, dtype="float64")
+    shares = counts[:, wrong].sum(axis=1) / totals
+    return [round(float(share), 4) for share in shares]
 
 
 def main() -> None:
     """Measures every missing row."""
     options = _parse()
-    # The arms that drop samples for good are meant to.
+    # Some arms never train on the hardest samples at the end, as intended.
     warnings.simplefilter("ignore", NotIntendedUseWarning)
     if options.limit:
         _trial()
@@ -89,7 +79,7 @@ def main() -> None:
 def measure(
     records: Records, noise: str, seed: int, names: list[str], samples: int
 ) -> None:
-    """Measures arms of one noise and seed, which share data and scores."""
+    """Measures arms with the same data and scores."""
     task = data.load(noise, seed, samples)
     scores = _scores(task, seed)
     for name in names:
@@ -106,9 +96,8 @@ def train(
     task: data.Task, scores: np.ndarray, name: str, seed: int, epochs: int
 ) -> dict[str, Any]:
     """Trains one arm and returns its row."""
-    watch = Recorder(task.wrong)
     begin = time.perf_counter()
-    logs, steps = run_arm(
+    logs, session = train_arm(
         arms.ARMS[name].make(scores),
         data.build,
         task.x,
@@ -117,18 +106,17 @@ def train(
         epochs=epochs,
         batch_size=BATCH,
         validation_data=task.test,
-        callbacks=[watch],
     )
     seconds = time.perf_counter() - begin
     row = {
         "accuracy": [round(a, 4) for a in logs["val_accuracy"]],
-        "wrong": watch.shares(),
+        "wrong": wrong_shares(session.counts_by_epoch()[1], task.wrong),
         "coverage": round(min(logs.get("curriculum_coverage", [1.0])), 3),
-        "steps": steps * epochs,
+        "steps": int(session.data.steps or 0) * epochs,
         "seconds": round(seconds, 1),
     }
-    if "backward_share" in logs:
-        row["backward"] = round(float(np.mean(logs["backward_share"])), 3)
+    if "backward_fraction" in logs:
+        row["backward"] = round(float(np.mean(logs["backward_fraction"])), 3)
     return row
 
 

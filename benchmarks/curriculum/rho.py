@@ -1,9 +1,9 @@
 """RHO-LOSS against uniform batches of the same size, with wrong labels.
 
 Run with `python -m benchmarks.curriculum.rho`. Both arms make steps of 32
-samples; "rho" takes them out of 320 candidates, by what is left of their loss
-above the loss of a network that has only seen held-out samples. "top" takes
-the largest losses instead: what the table is worth.
+samples. "rho" selects them from 320 candidates by the difference between the
+loss and the irreducible loss, that of a network trained on held-out samples
+only. "top" selects the largest losses, without the irreducible loss.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from benchmarks.curriculum import data
 from benchmarks.records import Records
 from keras_netopt.callbacks import SelectiveBackprop
 from keras_netopt.curriculum import Arm, sample_losses
-from keras_netopt.curriculum.compare import run_arm
+from keras_netopt.curriculum.train_arm import train_arm
 
 NAME = "curriculum_rho"
 KEPT, CANDIDATES = 32, 320
@@ -41,32 +41,34 @@ ARMS = {
 }
 
 
-class Picks(keras.callbacks.Callback):
-    """Looks at the end of each epoch which samples would be chosen."""
+class SelectedSamples(keras.callbacks.Callback):
+    """Computes at the end of each epoch which samples would be selected."""
 
-    def __init__(self, task: data.Task, table: np.ndarray, method: str) -> None:
+    def __init__(
+        self, task: data.Task, irreducible: np.ndarray, method: str
+    ) -> None:
         super().__init__()
-        self.task, self.table, self.method = task, table, method
+        self.task, self.irreducible, self.method = task, irreducible, method
         self.wrong: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         rng = np.random.default_rng(epoch)
         ids = rng.choice(len(self.task.x), 5 * CANDIDATES, replace=False)
-        worth = rng.random(len(ids))
+        value = rng.random(len(ids))
         if self.method != "uniform":
             task = self.task
-            worth = sample_losses(self.model, task.x[ids], task.y[ids])
+            value = sample_losses(self.model, task.x[ids], task.y[ids])
         if self.method.startswith("rho"):
-            worth = worth - self.table[ids]
-        picked = [
-            group[np.argsort(worth[place])[-KEPT:]]
+            value = value - self.irreducible[ids]
+        selected = [
+            group[np.argsort(value[place])[-KEPT:]]
             for group, place in zip(
                 ids.reshape(5, -1),
                 np.arange(len(ids)).reshape(5, -1),
                 strict=True,
             )
         ]
-        share = self.task.wrong[np.concatenate(picked)].mean()
+        share = self.task.wrong[np.concatenate(selected)].mean()
         self.wrong.append(round(float(share), 4))
 
 
@@ -80,9 +82,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.limit:
         task = data.load("redrawn", 0, samples=2000)
-        table = np.zeros(len(task.x), "float32")
+        irreducible = np.zeros(len(task.x), "float32")
         for name in options.arms:
-            print(name, train(task, table, name, 0, options.limit))
+            print(name, train(task, irreducible, name, 0, options.limit))
         return
     records = Records(NAME, SETTINGS, fresh=options.fresh)
     for seed in range(options.seeds):
@@ -91,13 +93,14 @@ def main() -> None:
             continue
         task = data.load("redrawn", seed)
         for name in names:
-            row = train(task, make_table(task, name, seed), name, seed, EPOCHS)
+            irreducible = irreducible_losses(task, name, seed)
+            row = train(task, irreducible, name, seed, EPOCHS)
             records.add({"arm": name, "seed": seed, **row})
             print(name, seed, max(row["accuracy"]), flush=True)
 
 
-def make_table(task: data.Task, name: str, seed: int) -> np.ndarray:
-    """Returns the loss of each sample under a network that never saw it."""
+def irreducible_losses(task: data.Task, name: str, seed: int) -> np.ndarray:
+    """Returns the loss of each sample under a model of held-out samples."""
     if name == "rho_large":
         held_out = data.all_held_out(task, "redrawn", seed)
         task = dataclasses.replace(task, held_out=held_out)
@@ -106,7 +109,11 @@ def make_table(task: data.Task, name: str, seed: int) -> np.ndarray:
 
 
 def train(
-    task: data.Task, table: np.ndarray, name: str, seed: int, epochs: int
+    task: data.Task,
+    irreducible: np.ndarray,
+    name: str,
+    seed: int,
+    epochs: int,
 ) -> dict[str, Any]:
     """Trains one arm and returns its row."""
     arm, size = Arm(), KEPT
@@ -115,14 +122,16 @@ def train(
         arm = Arm(
             callbacks=lambda: [
                 SelectiveBackprop(
-                    KEPT / CANDIDATES, select=name.removesuffix("_large"), **ALL
+                    KEPT / CANDIDATES,
+                    method=name.removesuffix("_large"),
+                    **ALL,
                 )
             ],
-            table=table if name.startswith("rho") else None,
+            irreducible_loss=irreducible if name.startswith("rho") else None,
         )
-    picks = Picks(task, table, name)
+    selection = SelectedSamples(task, irreducible, name)
     begin = time.perf_counter()
-    logs, steps = run_arm(
+    logs, session = train_arm(
         arm,
         data.build,
         task.x,
@@ -132,13 +141,13 @@ def train(
         batch_size=size,
         steps_per_epoch=STEPS_AN_EPOCH,
         validation_data=task.test,
-        callbacks=[picks],
+        callbacks=[selection],
     )
     return {
         "accuracy": [round(a, 4) for a in logs["val_accuracy"]],
-        "wrong": picks.wrong,
+        "wrong": selection.wrong,
         "base": round(float(task.wrong.mean()), 4),
-        "steps": steps * epochs,
+        "steps": int(session.data.steps or 0) * epochs,
         "seconds": round(time.perf_counter() - begin, 1),
     }
 

@@ -1,10 +1,10 @@
-"""Short pieces of text first: tokens until a character model is as good.
+"""Sequence length warm-up of a character model: tokens to an equal loss.
 
 Run with `python -m benchmarks.curriculum.warmup`. Rows that are already in
 `benchmarks/results/curriculum_warmup.json` are kept; `--fresh` measures all.
-A small transformer reads the help texts that ship with Python. All arms make
-the same number of steps; with whole sequences every step has as many tokens,
-with cut ones the first steps have fewer.
+A small transformer is trained on the help texts of Python. All arms train for
+the same number of steps; with `mode="truncate"` the first steps have fewer
+tokens.
 """
 
 import time
@@ -44,7 +44,7 @@ ENDS = {"segment_short": 0.25}
 
 
 class Tokens(keras.callbacks.Callback):
-    """Counts the tokens that were trained on, for the logs."""
+    """Adds the number of tokens trained on to the logs."""
 
     def __init__(self, lengths: list[int]) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
         *data.train,
         difficulty="length",
         ordering="shuffle",
-        length=warmup,
+        sequence_length=warmup,
         seed=seed,
         verbose=0,
     )
@@ -98,18 +98,18 @@ def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
 
 
 def warmup_of(arm: str) -> SequenceLengthWarmup:
-    """Returns the warm-up of an arm that has one."""
+    """Returns the warm-up of an arm."""
     return SequenceLengthWarmup(
         SHORTEST,
         LENGTH,
-        step=SHORTEST,
+        step_size=SHORTEST,
         end=ENDS.get(arm, END),
         mode=arm.split("_")[0],
     )
 
 
 def tokens_a_step(arm: str, epochs: int) -> list[int]:
-    """Returns the tokens of each step of a fit."""
+    """Returns the tokens of each step."""
     steps = epochs * STEPS_AN_EPOCH
     if arm == "whole":
         return [BATCH * LENGTH] * steps

@@ -1,4 +1,4 @@
-"""Samples by number out of data sets of TensorFlow, Keras and torch."""
+"""Random access to data sets of TensorFlow, Keras and torch."""
 
 import itertools
 from typing import Any
@@ -7,46 +7,47 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_integer
-from keras_netopt.curriculum.sources import (
+from keras_netopt.curriculum.sample_source import (
     ArraySource,
-    Fetched,
-    Source,
+    Samples,
+    SampleSource,
     check_weights,
-    standard,
+    to_floatx,
 )
 
-_LOOKED_AT = 8  # Samples read twice to see whether the order is fixed.
+_COMPARED = 8  # Samples that are read twice to check the order.
 _UNKNOWN, _INFINITE = -2, -1  # tf.data's cardinality.
 
 
-def as_source(
+def as_sample_source(
     x: Any,
     y: Any = None,
     sample_weight: Any = None,
     num_samples: int | None = None,
-) -> Source:
-    """Returns a source for whatever `fit` could train on.
+) -> SampleSource:
+    """Returns random access to training data.
 
     Args:
-        x: Arrays, a `tf.data.Dataset` of single samples, a `Stream`, a
-            `keras.utils.PyDataset`, a torch `Dataset` or `DataLoader`.
-        y: Targets for arrays, `None` for data sets that hold their own.
-        sample_weight: Weights for arrays, likewise.
-        num_samples: How many samples of a `tf.data.Dataset` to take. Defaults
+        x: Arrays, a `tf.data.Dataset` of single samples, a
+            `StreamingDataset`, a `keras.utils.PyDataset`, a torch `Dataset`
+            or `DataLoader`.
+        y: Targets, if `x` is arrays.
+        sample_weight: Sample weights, if `x` is arrays.
+        num_samples: Number of samples of a `tf.data.Dataset` to use. Defaults
             to `None`: all.
 
     Raises:
         TypeError: If the data cannot be indexed.
-        ValueError: If targets or weights are given twice, or the size is not
-            known.
+        ValueError: If targets or weights are given beside a data set, or the
+            size is unknown.
     """
     kind = _kind(x)
     if num_samples is not None:
         check_integer(num_samples, "num_samples", minimum=1)
         if kind != "tf.data.Dataset":
             raise ValueError(
-                "Argument `num_samples` is for a tf.data.Dataset of unknown "
-                f"size alone. Received: num_samples={num_samples}, x of type "
+                "Argument `num_samples` must be given with a tf.data.Dataset "
+                f"only. Received: num_samples={num_samples}, x of type "
                 f"{type(x).__name__}"
             )
     if kind is None:
@@ -54,27 +55,27 @@ def as_source(
     for name, given in (("y", y), ("sample_weight", sample_weight)):
         if given is not None:
             raise ValueError(
-                f"Argument `{name}` must not be given beside a {kind}, which "
+                f"Argument `{name}` must not be given with a {kind}, which "
                 f"holds its own. Received: {name} of type "
                 f"{type(given).__name__}"
             )
     if kind == "tf.data.Dataset":
         return _from_tf(x, num_samples)
-    if kind == "Stream":
-        stream: Source = x
+    if kind == "StreamingDataset":
+        stream: SampleSource = x
         return stream
-    return BatchSource(x) if kind == "PyDataset" else TorchSource(x)
+    return PyDatasetSource(x) if kind == "PyDataset" else TorchSource(x)
 
 
-class BatchSource:
-    """A `keras.utils.PyDataset`: its batches are the units.
+class PyDatasetSource:
+    """Access to the batches of a `keras.utils.PyDataset`.
 
     Args:
-        data: The data set; its `len()` must be known.
+        data: The data set, of known length.
     """
 
     unit = "batch"
-    buffer: int | None = None
+    buffer_size: int | None = None
     y: Any = None
     sample_weight: Any = None
 
@@ -88,22 +89,22 @@ class BatchSource:
             )
         self.samples = int(length)
 
-    def fetch(self, ids: np.ndarray) -> Fetched:
-        """Returns one batch, whole."""
+    def fetch(self, ids: np.ndarray) -> Samples:
+        """Returns one whole batch."""
         (number,) = ids.tolist()
-        return unpacked(self.data[number])
+        return unpack_arrays(self.data[number])
 
 
 class TorchSource:
-    """A torch data set with `__getitem__`, sample by sample.
+    """Access to the samples of a map-style torch data set.
 
     Args:
-        data: A map-style `Dataset`, or a `DataLoader` over one, of which the
-            `collate_fn` is used and the sampler is not.
+        data: A map-style `Dataset`, or a `DataLoader` of one; its
+            `collate_fn` is used, its sampler is not.
     """
 
     unit = "sample"
-    buffer: int | None = None
+    buffer_size: int | None = None
     y: Any = None
     sample_weight: Any = None
 
@@ -120,7 +121,7 @@ class TorchSource:
         ):
             raise TypeError(
                 "Argument `x` must be a torch Dataset with `__getitem__` and "
-                "`__len__`, for the curriculum asks for samples by number. "
+                "`__len__`: the curriculum fetches samples by index. "
                 f"Received: x={type(data).__name__}"
             )
         self.data = data
@@ -130,16 +131,16 @@ class TorchSource:
                 "Argument `x` must hold at least one sample. Received: len(x)=0"
             )
 
-    def fetch(self, ids: np.ndarray) -> Fetched:
-        """Returns some samples, in this order."""
-        return unpacked(self.collate([self.data[i] for i in ids.tolist()]))
+    def fetch(self, ids: np.ndarray) -> Samples:
+        """Returns the samples with these ids, in this order."""
+        return unpack_arrays(self.collate([self.data[i] for i in ids.tolist()]))
 
 
 def _kind(x: Any) -> str | None:
     if isinstance(x, keras.utils.PyDataset):
         return "PyDataset"
-    if hasattr(x, "serve"):
-        return "Stream"
+    if hasattr(x, "iter_batches"):
+        return "StreamingDataset"
     modules = [(c.__module__, c.__name__) for c in type(x).__mro__]
     if any(
         module.startswith("tensorflow.") and name == "DatasetV2"
@@ -157,46 +158,46 @@ def _kind(x: Any) -> str | None:
 
 def _from_tf(data: Any, num_samples: int | None) -> ArraySource:
     """Reads a `tf.data.Dataset` of single samples into memory."""
-    known_size(data, num_samples)
-    check_single(data)
+    dataset_size(data, num_samples)
+    check_unbatched(data)
     if num_samples is not None:
         data = data.take(num_samples)
-    check_fixed(data)
+    check_deterministic(data)
     items = list(data.as_numpy_iterator())
     if num_samples is not None and len(items) < num_samples:
         raise ValueError(
             f"Argument `num_samples` must be at most the {len(items)} samples "
             f"of the tf.data.Dataset. Received: num_samples={num_samples}"
         )
-    parts = [unpacked(item) for item in items]
+    parts = [unpack_arrays(item) for item in items]
     stacked = keras.tree.map_structure(
         lambda *leaves: None if leaves[0] is None else np.stack(leaves), *parts
     )
     return ArraySource(*stacked)
 
 
-def known_size(data: Any, num_samples: int | None) -> int:
-    """Returns how many samples of a `tf.data.Dataset` are meant.
+def dataset_size(data: Any, num_samples: int | None) -> int:
+    """Returns the number of samples of a `tf.data.Dataset` to use.
 
     Args:
         data: The data set.
-        num_samples: What the user says, or `None`.
+        num_samples: The number given by the user, or `None`.
 
     Raises:
-        ValueError: If nobody knows, or there are none.
+        ValueError: If the size is unknown, or there are no samples.
     """
     size = int(data.cardinality())
     if num_samples is None and size in (_UNKNOWN, _INFINITE):
         word = "unknown" if size == _UNKNOWN else "infinite"
         raise ValueError(
-            "Argument `x` must be a tf.data.Dataset of known size, for "
-            "difficulty is ranked over all samples: pass `num_samples=`. "
+            "Argument `x` must be a tf.data.Dataset of known size, "
+            "because difficulty is ranked over all samples: pass "
+            "`num_samples=`. "
             f"Received: x with {word} cardinality"
         )
     if size == 0:
         raise ValueError(
-            "Argument `x` must hold at least one sample. Received: x without "
-            "elements"
+            "Argument `x` must hold at least one sample. Received: an empty x"
         )
     if num_samples is not None and 0 < size < num_samples:
         raise ValueError(
@@ -206,14 +207,14 @@ def known_size(data: Any, num_samples: int | None) -> int:
     return size if num_samples is None else num_samples
 
 
-def check_single(data: Any) -> None:
-    """Refuses a `tf.data.Dataset` of batches.
+def check_unbatched(data: Any) -> None:
+    """Raises if a `tf.data.Dataset` is batched.
 
     Args:
         data: The data set.
 
     Raises:
-        ValueError: If every element has an open first axis.
+        ValueError: If the first axis of every element is `None`.
     """
     shapes = [spec.shape for spec in keras.tree.flatten(data.element_spec)]
     if all(shape.rank and shape[0] is None for shape in shapes):
@@ -223,19 +224,19 @@ def check_single(data: Any) -> None:
         )
 
 
-def check_fixed(data: Any) -> None:
-    """Refuses a data set that gives other samples when it is read again.
+def check_deterministic(data: Any) -> None:
+    """Raises if a data set yields other samples in a second pass.
 
     Args:
         data: The data set.
 
     Raises:
-        ValueError: If its first samples differ from one pass to the next.
+        ValueError: If its first samples differ between two passes.
     """
     first, second = (
         [
             keras.tree.flatten(item)
-            for item in itertools.islice(data.as_numpy_iterator(), _LOOKED_AT)
+            for item in itertools.islice(data.as_numpy_iterator(), _COMPARED)
         ]
         for _ in range(2)
     )
@@ -246,15 +247,15 @@ def check_fixed(data: Any) -> None:
     )
     if not same:
         raise ValueError(
-            "Argument `x` must be a tf.data.Dataset that gives the same "
-            "samples each time: leave out `shuffle` and augmentation, the "
-            "curriculum shuffles by itself and layers can augment. "
-            "Received: x that differs when it is read twice"
+            "Argument `x` must be a tf.data.Dataset that yields the same "
+            "samples in every pass: remove `shuffle` and random augmentation; "
+            "the curriculum shuffles, and preprocessing layers can augment. "
+            "Received: x that differs between two passes"
         )
 
 
-def unpacked(item: Any) -> Fetched:
-    """Returns `(x, y, sample_weight)` of what a data set gives, as arrays.
+def unpack_arrays(item: Any) -> Samples:
+    """Converts an element of a data set to `(x, y, sample_weight)` arrays.
 
     Args:
         item: `x`, `(x, y)` or `(x, y, sample_weight)`.
@@ -263,17 +264,17 @@ def unpacked(item: Any) -> Fetched:
         item = tuple(item)
     x, y, weight = keras.utils.unpack_x_y_sample_weight(item)
     x, y, weight = keras.tree.lists_to_tuples(
-        keras.tree.map_structure(_plain, (x, y, weight))
+        keras.tree.map_structure(_to_array, (x, y, weight))
     )
     check_weights(weight)
     return x, y, weight
 
 
-def _plain(leaf: Any) -> Any:
+def _to_array(leaf: Any) -> Any:
     if leaf is None:
         return None
     if hasattr(leaf, "detach"):  # A torch tensor, under any backend.
         leaf = leaf.detach().cpu().numpy()
     elif keras.ops.is_tensor(leaf):
         leaf = keras.ops.convert_to_numpy(leaf)
-    return standard(np.asarray(leaf))
+    return to_floatx(np.asarray(leaf))

@@ -1,4 +1,4 @@
-"""What makes a sample hard: the first of the three axes."""
+"""Difficulty scores: one number per sample, larger is harder."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -8,31 +8,31 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.curriculum.sources import Fetched, Source
+from keras_netopt.curriculum.sample_source import Samples, SampleSource
 
 CHUNK = 2048
-State = dict[str, np.ndarray]
+ScoreState = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Scoring:
-    """What a difficulty may look at.
+class ScoringContext:
+    """Inputs of a difficulty: data, model and the state between scorings.
 
     Args:
         source: The training data.
-        model: The model being trained, or `None` outside of a fit.
-        state: Arrays that a difficulty keeps from one time to the next; they
-            survive a crash.
+        model: The model being trained, or `None` outside of `fit`.
+        state: Arrays that a difficulty keeps from one scoring to the next;
+            they are saved in checkpoints.
         verbose: 1 shows a progress bar. Defaults to `0`.
     """
 
-    source: Source
+    source: SampleSource
     model: Any
-    state: State
+    state: ScoreState
     verbose: int = 0
 
-    def chunks(self) -> Iterator[tuple[np.ndarray, Fetched]]:
-        """Yields the ids and the samples of all data in order."""
+    def chunks(self) -> Iterator[tuple[np.ndarray, Samples]]:
+        """Yields ids and samples of all data, in the order of the ids."""
         size = 1 if self.source.unit == "batch" else CHUNK
         bar = progress_bar(self.source.samples, self.verbose)
         for start in range(0, self.source.samples, size):
@@ -40,8 +40,28 @@ class Scoring:
             yield ids, self.source.fetch(ids)
             bar.add(len(ids))
 
-    def needed_model(self, name: str) -> keras.Model:
-        """Returns the model, or says that there is none yet."""
+    def scores_per_unit(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Joins the scores of all chunks, averaged where a unit is a batch.
+
+        Args:
+            parts: Scores of each chunk, each of shape `(samples,)`.
+
+        Raises:
+            ValueError: If a score is not finite.
+        """
+        if self.source.unit == "batch":
+            parts = [np.array([part.mean()]) for part in parts]
+        return check_scores(np.concatenate(parts), self.source.samples)
+
+    def require_model(self, name: str) -> keras.Model:
+        """Returns the model being trained.
+
+        Args:
+            name: The difficulty, for the message.
+
+        Raises:
+            ValueError: If no model is being trained.
+        """
         if self.model is None:
             raise ValueError(
                 f"Argument `difficulty` {name!r} needs the model being "
@@ -53,43 +73,44 @@ class Scoring:
 
 
 class Difficulty:
-    """Base of the difficulties: numbers, larger is harder.
+    """Base class of difficulty scores.
 
-    `follows_training` says that scores change with the model being trained,
-    `costly` that they are worth keeping in a checkpoint.
+    A subclass overrides `score`. `dynamic` says that scores change while the
+    model trains; `expensive` says that checkpoints keep the scores instead of
+    computing them again.
     """
 
-    follows_training = False
-    costly = False
+    dynamic = False
+    expensive = False
     name = "difficulty"
 
     @property
     def needs_model(self) -> bool:
         """Whether scores depend on the model being trained."""
-        return self.follows_training
+        return self.dynamic
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
-    def score(self, scoring: Scoring) -> np.ndarray:
+    def score(self, context: ScoringContext) -> np.ndarray:
         """Returns the score of each sample, float64 of shape `(samples,)`.
 
         Args:
-            scoring: What there is to look at.
+            context: Data, model and state.
 
         Raises:
-            NotImplementedError: If a subclass does not say how.
+            NotImplementedError: If a subclass does not override it.
         """
         raise NotImplementedError(
             f"`{type(self).__name__}` must override `score`."
         )
 
 
-class Given(Difficulty):
-    """Scores that the user has.
+class PrecomputedScores(Difficulty):
+    """Scores given as an array.
 
     Args:
-        scores: One number for each sample.
+        scores: One number per sample.
     """
 
     name = "array"
@@ -97,13 +118,13 @@ class Given(Difficulty):
     def __init__(self, scores: Any):
         self.scores = np.asarray(scores)
 
-    def score(self, scoring: Scoring) -> np.ndarray:
+    def score(self, context: ScoringContext) -> np.ndarray:
         """Returns the scores."""
-        return checked_scores(self.scores, scoring.source.samples)
+        return check_scores(self.scores, context.source.samples)
 
 
-class Computed(Difficulty):
-    """Scores that a function of the user's makes of a batch, once.
+class FunctionDifficulty(Difficulty):
+    """Scores computed once by a function of the user.
 
     Args:
         function: `(x, y) -> scores of shape (batch,)`.
@@ -114,77 +135,88 @@ class Computed(Difficulty):
     def __init__(self, function: Any):
         self.function = function
 
-    def score(self, scoring: Scoring) -> np.ndarray:
-        """Calls the function in the order of the samples."""
+    def score(self, context: ScoringContext) -> np.ndarray:
+        """Calls the function on all samples, in the order of the ids."""
         found: list[np.ndarray] = []
-        for ids, (x, y, _) in scoring.chunks():
+        for ids, (x, y, _) in context.chunks():
             part = np.asarray(keras.ops.convert_to_numpy(self.function(x, y)))
-            if scoring.source.unit == "batch" and part.size != 1:
+            if context.source.unit == "batch" and part.size != 1:
                 part = part.mean()
-            if scoring.source.unit == "sample" and part.shape != (len(ids),):
+            if context.source.unit == "sample" and part.shape != (len(ids),):
                 raise ValueError(
                     "Argument `difficulty` must be a function that returns "
                     f"one number for each of the {len(ids)} samples given. "
                     f"Received: an array of shape {part.shape}"
                 )
             found.append(np.reshape(part, -1))
-        return checked_scores(np.concatenate(found), scoring.source.samples)
+        return check_scores(np.concatenate(found), context.source.samples)
 
 
-class Several(Difficulty):
-    """Several difficulties at once: hard by one of them is hard.
+class CombinedDifficulty(Difficulty):
+    """The largest percentile of several difficulties.
 
-    A sample is in play when it is inside the fraction of every metric.
+    A sample is active when its percentile is inside the active fraction for
+    every difficulty.
 
     Args:
         parts: The difficulties.
     """
 
-    name = "several"
+    name = "combined"
 
     def __init__(self, parts: Sequence[Difficulty]):
         self.parts = tuple(parts)
-        self.follows_training = any(p.follows_training for p in self.parts)
-        self.costly = any(p.costly for p in self.parts)
+        self.dynamic = any(part.dynamic for part in self.parts)
+        self.expensive = any(part.expensive for part in self.parts)
 
     @property
     def needs_model(self) -> bool:
         """Whether one of them depends on the model being trained."""
         return any(part.needs_model for part in self.parts)
 
-    def score(self, scoring: Scoring) -> np.ndarray:
-        """Returns the largest of the ranks, in (0, 1]."""
-        ranks: list[np.ndarray] = []
+    def score(self, context: ScoringContext) -> np.ndarray:
+        """Returns the largest percentile of each sample, in (0, 1]."""
+        percentiles: list[np.ndarray] = []
         for number, part in enumerate(self.parts):
-            own = _within(scoring.state, f"{number}.")
-            view = Scoring(scoring.source, scoring.model, own, scoring.verbose)
-            ranks.append(ranked(part.score(view)))
+            own = _state_of_part(context.state, f"{number}.")
+            percentiles.append(
+                to_percentiles(
+                    part.score(
+                        ScoringContext(
+                            context.source, context.model, own, context.verbose
+                        )
+                    )
+                )
+            )
             changed = {f"{number}.{k}": v for k, v in own.items()}
-            scoring.state.update(changed)
-        return np.stack(ranks).max(axis=0)
+            context.state.update(changed)
+        return np.stack(percentiles).max(axis=0)
 
 
-def ranked(scores: np.ndarray) -> np.ndarray:
-    """Returns the share of samples that are not harder, in (0, 1].
+def to_percentiles(scores: np.ndarray) -> np.ndarray:
+    """Returns the empirical distribution function of scores, in (0, 1].
 
     Example:
 
-    >>> ranked(np.array([5.0, 1.0, 1.0, 9.0]))
+    >>> to_percentiles(np.array([5.0, 1.0, 1.0, 9.0]))
     array([0.75, 0.5 , 0.5 , 1.  ])
 
     Args:
-        scores: Any finite numbers.
+        scores: Finite numbers of shape `(samples,)`.
+
+    Returns:
+        Share of samples whose score is not larger, of the same shape.
     """
     places: Any = np.searchsorted(np.sort(scores), scores, "right")
     return places / len(scores)
 
 
-def checked_scores(scores: Any, samples: int) -> np.ndarray:
-    """Returns finite float64 scores, or says what is wrong with them.
+def check_scores(scores: Any, samples: int) -> np.ndarray:
+    """Returns finite scores as float64 of shape `(samples,)`.
 
     Args:
-        scores: What should be one number for each sample.
-        samples: How many there are.
+        scores: One number per sample.
+        samples: Number of samples.
 
     Raises:
         ValueError: If shape or values are wrong.
@@ -210,24 +242,24 @@ def checked_scores(scores: Any, samples: int) -> np.ndarray:
     return array
 
 
-def checksum(scores: np.ndarray) -> int:
-    """Returns a number that tells two tables of scores apart."""
+def score_checksum(scores: np.ndarray) -> int:
+    """Returns the CRC-32 of scores."""
     return zlib.crc32(np.ascontiguousarray(scores, "float64").tobytes())
 
 
 def progress_bar(total: int, verbose: int, unit: str = "sample") -> Any:
-    """Returns a bar with `add`, silent unless asked for."""
+    """Returns an object with `add(count)`: a progress bar, or a silent one."""
     if not verbose:
-        return _Silent()
+        return _SilentBar()
     return keras.utils.Progbar(total, verbose=verbose, unit_name=unit)
 
 
-class _Silent:
+class _SilentBar:
     def add(self, count: int) -> None:
         """Shows nothing."""
 
 
-def _within(state: State, prefix: str) -> State:
+def _state_of_part(state: ScoreState, prefix: str) -> ScoreState:
     return {
         key.removeprefix(prefix): value
         for key, value in state.items()

@@ -1,4 +1,4 @@
-"""The Lambert W function in `keras.ops`, which has none."""
+"""The Lambert W function, written in `keras.ops`."""
 
 import math
 from typing import Any
@@ -6,19 +6,18 @@ from typing import Any
 from keras import ops
 
 STEPS = 5
-# The branch point -1/e, a little to the right: the slope there is infinite.
-LEAST = -1.0 / math.e + 1e-7
-# Behind it w * exp(w) leaves float32 on the way to the root.
-MOST = 1e30
+# Slightly above the branch point -1/e, where the slope is infinite.
+MIN_X = -1.0 / math.e + 1e-7
+# For larger x, w * exp(w) overflows float32 during the iteration.
+MAX_X = 1e30
 
 
 def lambert_w(x: Any) -> Any:
     """Solves w * exp(w) = x for the principal branch of Lambert's W.
 
-    Halley's method with a fixed number of steps: no loop that depends on the
-    data, so it compiles everywhere, and gradients are finite. In float32 the
-    error is at most 3e-5 at the branch point and 2e-7 * (1 + |w|) from -0.36
-    on.
+    Uses a fixed number of steps of Halley's method, so it compiles on every
+    backend and gradients are finite. In float32 the error is at most 3e-5 at
+    the branch point and 2e-7 * (1 + |w|) for x > -0.36.
 
     Example:
 
@@ -28,8 +27,7 @@ def lambert_w(x: Any) -> Any:
     [0.0, 0.5671]
 
     Args:
-        x: Tensor of real numbers. Values below -1/e are taken for -1/e and
-            values above 1e30 for 1e30.
+        x: Tensor of real numbers. Values are clipped to [-1/e, 1e30].
 
     Returns:
         w, a tensor of the same shape, at least -1.
@@ -38,7 +36,7 @@ def lambert_w(x: Any) -> Any:
         Corless et al., *On the Lambert W function*, 1996,
         https://doi.org/10.1007/BF02124750, eq. 5.9.
     """
-    x = ops.clip(x, LEAST, MOST)
+    x = ops.clip(x, MIN_X, MAX_X)
     distance = ops.sqrt(ops.maximum(2.0 * (math.e * x + 1.0), 0.0))
     near_branch = -1.0 + distance - distance * distance / 3.0
     w = ops.where(x > 0.0, ops.log1p(ops.maximum(x, 0.0)), near_branch)

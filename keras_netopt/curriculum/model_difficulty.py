@@ -1,4 +1,4 @@
-"""Difficulties that a model tells: losses and confidence."""
+"""Difficulty scores from a model: loss and confidence."""
 
 from typing import Any
 
@@ -6,13 +6,12 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_choice, check_model
-from keras_netopt.curriculum.dataset_adapters import as_source
+from keras_netopt.curriculum.class_labels import class_values
+from keras_netopt.curriculum.dataset_adapters import as_sample_source
 from keras_netopt.curriculum.difficulty import (
     Difficulty,
-    Scoring,
-    checked_scores,
+    ScoringContext,
 )
-from keras_netopt.curriculum.labels import class_values
 from keras_netopt.training.randomness import preserve_random_state
 from keras_netopt.training.sample_loss import sample_loss
 
@@ -23,40 +22,41 @@ class ModelLoss(Difficulty):
     """The loss of the model being trained: `difficulty="loss"`."""
 
     name = "loss"
-    follows_training = True
+    dynamic = True
 
-    def score(self, scoring: Scoring) -> np.ndarray:
-        """Returns the loss of each sample as the model is now."""
-        return model_losses(scoring.needed_model(self.name), scoring)
+    def score(self, context: ScoringContext) -> np.ndarray:
+        """Returns the loss of each sample under the current weights."""
+        return model_losses(context.require_model(self.name), context)
 
 
 class Teacher(Difficulty):
-    """What another, trained model thinks of each sample, scored once.
+    """Scores each sample once by the loss of another, trained model.
 
-    A teacher that was trained on data held out tells wrong labels apart; one
-    that has fitted the same labels does not.
+    Known as transfer scoring or transfer teacher. A teacher trained on
+    held-out data gives wrong labels a high score; a teacher that has fitted
+    the same labels does not.
 
     Example:
 
     >>> import keras
     >>> import numpy as np
-    >>> from keras_netopt.curriculum.difficulty import Scoring
-    >>> from keras_netopt.curriculum.sources import ArraySource
+    >>> from keras_netopt.curriculum.difficulty import ScoringContext
+    >>> from keras_netopt.curriculum.sample_source import ArraySource
     >>> ones = keras.layers.Dense(1, kernel_initializer="ones")
     >>> model = keras.Sequential([keras.Input((1,)), ones])
     >>> model.compile(loss="mae")
     >>> source = ArraySource(np.array([[1.0], [2.0]]), np.array([[1.0], [5.0]]))
-    >>> Teacher(model).score(Scoring(source, None, {}))
+    >>> Teacher(model).score(ScoringContext(source, None, {}))
     array([0., 3.])
 
     Args:
-        model: A trained model; for losses compiled with the loss to use.
-        by: "loss", or "confidence": 1 minus the probability that it gives to
+        model: A trained model; for `score_by="loss"` compiled with a loss.
+        score_by: "loss", or "confidence": 1 minus the probability of
             the class of the sample. Defaults to `"loss"`.
 
     Raises:
         TypeError: If `model` is not a Keras model.
-        ValueError: If it is not built, or `by` is not known.
+        ValueError: If it is not built, or `score_by` is not known.
 
     Reference:
         Hacohen and Weinshall, "On the power of curriculum learning in
@@ -64,27 +64,27 @@ class Teacher(Difficulty):
     """
 
     name = "teacher"
-    costly = True
+    expensive = True
 
-    def __init__(self, model: keras.Model, by: str = "loss"):
+    def __init__(self, model: keras.Model, score_by: str = "loss"):
         check_model(model)
-        check_choice(by, "by", ("loss", "confidence"))
+        check_choice(score_by, "score_by", ("loss", "confidence"))
         self.model = model
-        self.by = by
+        self.score_by = score_by
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Teacher":
-        """A frozen teacher need not be copied for each trial of a tuner."""
+        """Returns itself: the trials of a tuner share the trained model."""
         return self
 
-    def score(self, scoring: Scoring) -> np.ndarray:
-        """Returns the teacher's loss or lack of confidence."""
-        if self.by == "loss":
-            return model_losses(self.model, scoring)
+    def score(self, context: ScoringContext) -> np.ndarray:
+        """Returns the loss of the teacher, or 1 minus its confidence."""
+        if self.score_by == "loss":
+            return model_losses(self.model, context)
         found = []
-        for _, (x, y, _) in scoring.chunks():
-            likely = probabilities(predicted(self.model, x))
-            found.append(1.0 - _of_class(likely, y))
-        return _per_unit(found, scoring)
+        for _, (x, y, _) in context.chunks():
+            probability = to_probabilities(predict_undisturbed(self.model, x))
+            found.append(1.0 - _of_class(probability, y))
+        return context.scores_per_unit(found)
 
 
 def sample_losses(
@@ -92,8 +92,8 @@ def sample_losses(
 ) -> np.ndarray:
     """Returns the loss of each sample, in the order of the data.
 
-    Losses of tokens or pixels are averaged, those of several outputs added
-    with their loss weights. Regularizers belong to no sample.
+    Losses of tokens or pixels are averaged. Losses of several outputs are
+    added with their loss weights. Regularization losses are left out.
 
     Example:
 
@@ -108,98 +108,94 @@ def sample_losses(
     Args:
         model: A compiled, built model.
         x: Inputs, or a data set with inputs and targets.
-        y: Targets where `x` is arrays. Defaults to `None`.
+        y: Targets, if `x` is arrays. Defaults to `None`.
         verbose: 1 shows a progress bar. Defaults to `0`.
 
     Returns:
-        Float64 array of shape `(samples,)`; for a `PyDataset` the mean of
-        each batch.
+        Float64 array of shape `(samples,)`; for a `PyDataset` the mean loss
+        of each batch.
 
     Raises:
         TypeError: If `model` is not a Keras model or `x` cannot be indexed.
         ValueError: If the model is not built or compiled with a loss, the
-            loss has no value for each sample, or lengths differ.
+            loss has no value per sample, or lengths differ.
     """
     check_model(model)
-    scoring = Scoring(as_source(x, y), model, {}, verbose)
-    return model_losses(model, scoring)
+    context = ScoringContext(as_sample_source(x, y), model, {}, verbose)
+    return model_losses(model, context)
 
 
-def model_losses(model: keras.Model, scoring: Scoring) -> np.ndarray:
+def model_losses(model: keras.Model, context: ScoringContext) -> np.ndarray:
     """Returns the loss of each sample under the compiled loss of a model."""
     found = []
-    for _, (x, y, _) in scoring.chunks():
-        losses = sample_loss(model, y, _float32(predicted(model, x)))
+    for _, (x, y, _) in context.chunks():
+        losses = sample_loss(
+            model, y, _to_float32(predict_undisturbed(model, x))
+        )
         array = np.asarray(keras.ops.convert_to_numpy(losses))
         found.append(array.astype("float64"))
-    return _per_unit(found, scoring)
+    return context.scores_per_unit(found)
 
 
-def probabilities(answers: Any) -> np.ndarray:
-    """Returns class probabilities for probabilities or logits.
+def to_probabilities(outputs: Any) -> np.ndarray:
+    """Returns class to_probabilities for probabilities or logits.
 
     Example:
 
     >>> import numpy as np
-    >>> probabilities(np.array([[0.25, 0.75]]))
+    >>> to_probabilities(np.array([[0.25, 0.75]]))
     array([[0.25, 0.75]])
-    >>> probabilities(np.array([[0.0], [9.0]])).round(3)
+    >>> to_probabilities(np.array([[0.0], [9.0]])).round(3)
     array([[0.5, 0.5],
            [0. , 1. ]])
 
     Args:
-        answers: Outputs of shape `(batch, classes)`, or `(batch, 1)` for
+        outputs: Outputs of shape `(batch, classes)`, or `(batch, 1)` for
             two classes.
 
     Raises:
         ValueError: If they have another shape.
     """
-    if keras.tree.is_nested(answers) or np.ndim(answers) != 2:
+    if keras.tree.is_nested(outputs) or np.ndim(outputs) != 2:
         raise ValueError(
-            "Argument `difficulty` by classes needs a model with one output "
+            "Argument `difficulty` by class needs a model with one output "
             "of shape (batch, classes). Received: output of shape "
-            f"{keras.tree.map_structure(np.shape, answers)}"
+            f"{keras.tree.map_structure(np.shape, outputs)}"
         )
-    array = np.asarray(answers, "float64")
+    array = np.asarray(outputs, "float64")
     inside = ((array >= 0.0) & (array <= 1.0)).all()
     if array.shape[1] == 1:
-        likely = array if inside else 1.0 / (1.0 + np.exp(-array))
-        return np.concatenate([1.0 - likely, likely], axis=1)
+        probability = array if inside else 1.0 / (1.0 + np.exp(-array))
+        return np.concatenate([1.0 - probability, probability], axis=1)
     if inside and np.allclose(array.sum(axis=1), 1.0, atol=1e-3):
         return array
     array = np.exp(array - array.max(axis=1, keepdims=True))
     return array / array.sum(axis=1, keepdims=True)
 
 
-def classes_of(y: Any) -> np.ndarray:
-    """Returns the class numbers of a batch, or says that there are none."""
+def target_classes(y: Any) -> np.ndarray:
+    """Returns the class numbers of a batch; raises ValueError without."""
     values = class_values(y)
     if values is None:
         raise ValueError(
-            "Argument `difficulty` by classes needs targets that are classes: "
+            "Argument `difficulty` by class needs targets that are classes: "
             "integers of shape (samples,) or one-hot rows. Received: y of "
             f"shape {keras.tree.map_structure(np.shape, y)}"
         )
     return values
 
 
-def _of_class(likely: np.ndarray, y: Any) -> np.ndarray:
-    return likely[np.arange(len(likely)), classes_of(y)]
+def _of_class(probability: np.ndarray, y: Any) -> np.ndarray:
+    return probability[np.arange(len(probability)), target_classes(y)]
 
 
-def predicted(model: keras.Model, x: Any) -> Any:
-    """Returns a model's answers; a training under way does not notice."""
+def predict_undisturbed(model: keras.Model, x: Any) -> Any:
+    """Returns predictions without side effects on a `fit` that is running."""
     with preserve_random_state():
         return model.predict(x, batch_size=PREDICT_BATCH, verbose=0)
 
 
-def _float32(answers: Any) -> Any:
+def _to_float32(outputs: Any) -> Any:
     return keras.tree.map_structure(
-        lambda leaf: np.asarray(leaf, "float32"), answers
+        lambda leaf: np.asarray(leaf, "float32"), outputs
     )
-
-
-def _per_unit(found: list[np.ndarray], scoring: Scoring) -> np.ndarray:
-    if scoring.source.unit == "batch":
-        found = [np.array([part.mean()]) for part in found]
-    return checked_scores(np.concatenate(found), scoring.source.samples)

@@ -1,7 +1,7 @@
-"""Which samples are in play: the axis between difficulty and the batches.
+"""Orderings: the order in which samples become active, and their weights.
 
-An ordering says in which order samples come into play and which stretch of
-that order is in play. It knows no pacing, no batches and no classes.
+An ordering depends on difficulty scores only, not on pacing, batches or
+classes.
 """
 
 from dataclasses import dataclass, fields
@@ -12,16 +12,16 @@ import numpy as np
 from keras_netopt.checks import check_choice, check_integer
 from keras_netopt.serialization import export_class
 
-# A stream of its own, apart from those of the epochs: key [seed, this].
+# Second part of the key of the generator; epochs use their number.
 _FIXED = 2**63
 
 
 @dataclass(frozen=True)
 class Ordering:
-    """Base of the orderings: all samples from the first on.
+    """Base class of orderings; active samples are the first ones of `order`.
 
-    To write your own, subclass as a frozen dataclass and override `order`,
-    `window` or `weights`.
+    For a custom ordering, subclass it as a frozen dataclass and override
+    `order`, `window` or `weights`.
 
     Example:
 
@@ -33,38 +33,39 @@ class Ordering:
     """
 
     def order(self, scores: np.ndarray, seed: int) -> np.ndarray:
-        """Returns the sample ids in the order in which they come into play.
+        """Returns the sample ids in the order in which they become active.
 
         Args:
             scores: Difficulty of each sample, larger is harder.
-            seed: Seed of what is random about the order.
+            seed: Seed of a random order.
         """
         return np.argsort(scores, kind="stable")
 
     def window(self, active: int, samples: int) -> tuple[int, int]:
-        """Returns the stretch of the order that is in play.
+        """Returns start and end of the active slice of the order.
 
         Args:
-            active: How many samples the pacing lets in, in [1, `samples`].
-            samples: How many there are.
+            active: Number of samples given by the pacing function, in
+                [1, `samples`].
+            samples: Number of all samples.
         """
         return 0, active
 
     def weights(
-        self, scores: np.ndarray, share: float, epoch: int
+        self, scores: np.ndarray, fraction: float, epoch: int
     ) -> np.ndarray | None:
-        """Returns a weight in [0, 1] for each sample, `None` for all ones.
+        """Returns a weight in [0, 1] per sample; `None` means all 1.
 
         Args:
             scores: Difficulty of each sample, larger is harder.
-            share: What the pacing gives at the start of the epoch.
+            fraction: Value of the pacing function at the start of the epoch.
             epoch: Number of the epoch, from 0.
         """
         return None
 
     @property
     def stratified(self) -> bool:
-        """Whether the class guard must hold for every stretch."""
+        """Whether every active slice must have all classes."""
         return False
 
     def get_config(self) -> dict[str, Any]:
@@ -73,14 +74,14 @@ class Ordering:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Makes the ordering whose `get_config` returned `config`."""
+        """Creates the ordering from its config."""
         return cls(**config)
 
 
 @export_class
 @dataclass(frozen=True)
 class EasyFirst(Ordering):
-    """The easiest samples come first: `ordering="easy_first"`.
+    """Easiest samples first: `ordering="easy_first"`.
 
     Example:
 
@@ -93,7 +94,7 @@ class EasyFirst(Ordering):
 @export_class
 @dataclass(frozen=True)
 class HardFirst(Ordering):
-    """The hardest samples come first: `ordering="hard_first"`.
+    """Hardest samples first (anti-curriculum): `ordering="hard_first"`.
 
     Example:
 
@@ -110,10 +111,11 @@ class HardFirst(Ordering):
 @export_class
 @dataclass(frozen=True)
 class RandomOrder(Ordering):
-    """One fixed random order, whatever the scores: `ordering="random"`.
+    """One fixed random order (random curriculum): `ordering="random"`.
 
-    The control arm: as many samples as the curriculum, chosen blindly. What
-    it gains comes from the pacing and not from the difficulty.
+    The control arm of a comparison: the active sets have the sizes of the
+    curriculum and do not depend on the scores, so its gain is the effect of
+    the pacing function alone.
 
     Example:
 
@@ -123,7 +125,7 @@ class RandomOrder(Ordering):
     """
 
     def order(self, scores: np.ndarray, seed: int) -> np.ndarray:
-        """Returns the ids in an order that depends on the seed alone."""
+        """Returns the ids in an order that depends on the seed only."""
         rng = np.random.Generator(np.random.Philox(key=[seed, _FIXED]))
         return rng.permutation(len(scores))
 
@@ -131,9 +133,10 @@ class RandomOrder(Ordering):
 @export_class
 @dataclass(frozen=True)
 class Shuffle(Ordering):
-    """All samples from the start: `ordering="shuffle"`, ordinary training.
+    """Ordinary shuffled training: `ordering="shuffle"`.
 
-    The baseline arm: same data set, same number of steps, no pacing.
+    The baseline of a comparison: same data set, same number of steps, all
+    samples active from the first step.
 
     Example:
 
@@ -142,17 +145,17 @@ class Shuffle(Ordering):
     """
 
     def window(self, active: int, samples: int) -> tuple[int, int]:
-        """Returns all of the order."""
+        """Returns the whole order."""
         return 0, samples
 
 
 @export_class
 @dataclass(frozen=True)
 class BabySteps(Ordering):
-    """Buckets of rising difficulty, each stage adds one.
+    """Baby Steps: each stage adds a bucket of harder samples.
 
-    The share that the pacing gives is rounded up to whole buckets; the first
-    stage is the easiest bucket alone.
+    The active fraction is rounded up to whole buckets; the first stage trains
+    on the easiest bucket.
 
     Example:
 
@@ -160,7 +163,7 @@ class BabySteps(Ordering):
     [(0, 2), (0, 2), (0, 4), (0, 8)]
 
     Args:
-        buckets: How many, at least 1. Defaults to `5`.
+        buckets: Number of buckets, at least 1. Defaults to `5`.
 
     Raises:
         TypeError: If `buckets` is not an integer.
@@ -189,9 +192,10 @@ class BabySteps(Ordering):
 @export_class
 @dataclass(frozen=True)
 class OnePass(BabySteps):
-    """Buckets of rising difficulty, each stage trains on one of them alone.
+    """One-Pass: each stage trains on one bucket of rising difficulty.
 
-    Where targets are classes, each bucket has every class by its share.
+    If targets are classes, each bucket has the class distribution of the
+    data.
 
     Example:
 
@@ -199,25 +203,25 @@ class OnePass(BabySteps):
     [(0, 2), (2, 4), (6, 8)]
 
     Args:
-        buckets: How many, at least 1. Defaults to `5`.
+        buckets: Number of buckets, at least 1. Defaults to `5`.
 
     Raises:
         TypeError: If `buckets` is not an integer.
         ValueError: If it is below 1.
 
     Reference:
-        Bengio et al., "Curriculum learning", 2009; compared with baby steps
+        Bengio et al., "Curriculum learning", 2009; compared with Baby Steps
         by Spitkovsky et al., 2010.
     """
 
     def window(self, active: int, samples: int) -> tuple[int, int]:
-        """Returns the current bucket alone."""
+        """Returns the current bucket."""
         stage = self._stage(active, samples)
         return self._edge(stage - 1, samples), self._edge(stage, samples)
 
     @property
     def stratified(self) -> bool:
-        """Whether the class guard must hold for every stretch."""
+        """Whether every active slice must have all classes."""
         return True
 
 
@@ -230,7 +234,7 @@ NAMES: dict[str, Ordering] = {
 
 
 def as_ordering(value: Any) -> Ordering:
-    """Returns the ordering that a user names.
+    """Converts a name to an ordering.
 
     Example:
 
@@ -242,7 +246,7 @@ def as_ordering(value: Any) -> Ordering:
             `Ordering`.
 
     Raises:
-        ValueError: If the name is not known.
+        ValueError: If the name is unknown.
     """
     if isinstance(value, Ordering):
         return value

@@ -1,4 +1,4 @@
-"""How much of the data is in play, by the names that papers use."""
+"""Pacing functions: fraction of active samples as a function of progress."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,30 +28,34 @@ NAMES: dict[str, Callable[[float, float], Schedule]] = {
 }
 
 
-def pacing(name: str, initial: float = 0.2, end: float = 0.5) -> Schedule:
-    """Makes the pacing that papers call by a name.
+def pacing_function(
+    name: str, initial: float = 0.2, end: float = 0.5
+) -> Schedule:
+    """Returns a pacing function of the literature by its name.
 
     Example:
 
     >>> from keras_netopt.points import RunLength
     >>> run = RunLength(steps_per_epoch=100, epochs=1)
-    >>> {n: round(pacing(n).at(25, run), 4) for n in ("log", "root", "step")}
+    >>> names = ("log", "root", "step")
+    >>> {n: round(pacing_function(n).at(25, run), 4) for n in names}
     {'log': 0.9446, 'root': 0.7657, 'step': 0.2}
 
     Args:
         name: "linear", "quadratic", "root", "exp", "log", "step" or
-            "competence" (a root from `initial` to 1; its paper starts at 0.01
-            and ends with the training: `pacing("competence", 0.01, 1.0)`).
-        initial: Share of the data in play at the start, in (0, 1]. Defaults
+            "competence" (a square root from `initial` to 1; in its paper from
+            0.01 to the end of training:
+            `pacing_function("competence", 0.01, 1.0)`).
+        initial: Fraction of active samples at the start, in (0, 1]. Defaults
             to `0.2`.
-        end: Fraction of the fit after which all data are in play, in (0, 1].
-            Defaults to `0.5`.
+        end: Fraction of the fit after which all samples are active, in
+            (0, 1]. Defaults to `0.5`.
 
     Returns:
         A schedule from `keras_netopt.schedules`.
 
     Raises:
-        ValueError: If the name is not known or a value out of range.
+        ValueError: If the name is unknown or a value is out of range.
 
     Reference:
         Wu et al., 2020, https://arxiv.org/abs/2012.03107 (b = `initial`,
@@ -62,7 +66,7 @@ def pacing(name: str, initial: float = 0.2, end: float = 0.5) -> Schedule:
 
 
 def as_pacing(value: Any) -> Schedule:
-    """Returns a schedule for a name or a schedule of shares in (0, 1].
+    """Converts a name to a pacing function; schedules are returned as is.
 
     Example:
 
@@ -73,11 +77,11 @@ def as_pacing(value: Any) -> Schedule:
         value: A name, a schedule, or `None` for "linear".
 
     Raises:
-        TypeError: If it is something else.
-        ValueError: If the name is not known or a share not in (0, 1].
+        TypeError: If it has another type.
+        ValueError: If the name is unknown.
     """
     if value is None or isinstance(value, str):
-        return pacing(value or "linear")
+        return pacing_function(value or "linear")
     if not isinstance(value, Schedule):
         raise TypeError(
             f"Argument `pacing` must be one of {', '.join(map(repr, NAMES))} "
@@ -87,20 +91,20 @@ def as_pacing(value: Any) -> Schedule:
     return value
 
 
-def fractions(
+def active_fractions(
     schedule: Schedule, run: RunLength, epoch: int, steps: int
 ) -> np.ndarray:
-    """Returns the share of the data in play at each step of an epoch.
+    """Returns the fraction of active samples at each step of an epoch.
 
     Example:
 
     >>> from keras_netopt.points import RunLength
     >>> run = RunLength(steps_per_epoch=4, epochs=2)
-    >>> fractions(as_pacing(None), run, 0, 4)
+    >>> active_fractions(as_pacing(None), run, 0, 4)
     array([0.2, 0.4, 0.6, 0.8])
 
     Args:
-        schedule: The pacing.
+        schedule: The pacing function.
         run: Length of the whole fit.
         epoch: Number of the epoch, from 0.
         steps: Steps of the epoch.
@@ -109,14 +113,14 @@ def fractions(
         Float64 array of shape `(steps,)`.
 
     Raises:
-        ValueError: If a share is not in (0, 1].
+        ValueError: If a fraction is not in (0, 1].
     """
     first = epoch * steps
-    shares = np.array([schedule.at(first + i, run) for i in range(steps)])
-    wrong = shares[~((shares > 0.0) & (shares <= 1.0))]
+    found = np.array([schedule.at(first + i, run) for i in range(steps)])
+    wrong = found[~((found > 0.0) & (found <= 1.0))]
     if wrong.size:
         raise ValueError(
-            "Argument `pacing` must give shares in (0, 1]. "
+            "Argument `pacing` must give fractions in (0, 1]. "
             f"Received: pacing={schedule!r}, which gives {wrong[0]:.4g}"
         )
-    return shares
+    return found

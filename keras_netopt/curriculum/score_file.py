@@ -1,17 +1,17 @@
-"""Scores on disk: made once, used in many runs."""
+"""Saves and loads difficulty scores."""
 
 import os
 from pathlib import Path
 
 import numpy as np
 
-from keras_netopt.curriculum.difficulty import checked_scores
+from keras_netopt.curriculum.difficulty import check_scores
 
 SUFFIX = ".npz"
 
 
 def save_scores(path: str | os.PathLike[str], scores: np.ndarray) -> None:
-    """Writes scores to a file.
+    """Saves difficulty scores to a file.
 
     Example:
 
@@ -21,18 +21,18 @@ def save_scores(path: str | os.PathLike[str], scores: np.ndarray) -> None:
     array([0.5, 0.1])
 
     Args:
-        path: Where to write; the name must end in ".npz".
-        scores: One finite number for each sample.
+        path: File to write; the name must end in ".npz".
+        scores: One finite number per sample.
 
     Raises:
         ValueError: If the name or the scores are wrong.
     """
-    array = checked_scores(scores, len(scores))
-    np.savez_compressed(_checked(path), scores=array)
+    array = check_scores(scores, len(scores))
+    np.savez_compressed(_check_path(path), scores=array)
 
 
 def load_scores(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads scores for `Curriculum(difficulty=load_scores(path))`.
+    """Loads scores, as in `Curriculum(difficulty=load_scores(path))`.
 
     Example:
 
@@ -42,26 +42,26 @@ def load_scores(path: str | os.PathLike[str]) -> np.ndarray:
     [0.0, 1.0, 2.0]
 
     Args:
-        path: What `save_scores` has written.
+        path: File written by `save_scores`.
 
     Returns:
         Float64 array of shape `(samples,)`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds no scores.
+        ValueError: If the file holds no scores.
     """
-    with np.load(_checked(path)) as file:
+    with np.load(_check_path(path)) as file:
         if "scores" not in file.files:
             raise ValueError(
                 "Argument `path` must name a file written by `save_scores`. "
-                f"Received: path={os.fspath(path)!r} with {file.files}"
+                f"Received: path={os.fspath(path)!r} with arrays {file.files}"
             )
         found = np.array(file["scores"])
-    return checked_scores(found, len(found))
+    return check_scores(found, len(found))
 
 
-def _checked(path: str | os.PathLike[str]) -> Path:
+def _check_path(path: str | os.PathLike[str]) -> Path:
     if Path(path).suffix != SUFFIX:
         raise ValueError(
             f"Argument `path` must end in {SUFFIX!r}. "

@@ -1,4 +1,4 @@
-"""A loss that turns down what is too hard, sample by sample."""
+"""SuperLoss: a loss that reduces the weight of hard samples."""
 
 import math
 from typing import Any
@@ -15,19 +15,18 @@ TAUS = ("log_classes", "batch")
 
 @export_class
 class SuperLoss(keras.losses.Loss):
-    """Weighs every sample by how its loss compares with a threshold.
+    """Weights each sample by a confidence that decreases with its loss.
 
-    Samples whose loss lies above `tau` count less than with the plain loss,
-    samples below it count more, by a confidence that is the best one for that
-    loss in closed form. With wrong labels in the data, a large loss is more
-    often a wrong label than a hard sample, so training follows the labels
-    that agree with each other. There is nothing to schedule, and no state.
+    Samples with a loss above `tau` have a confidence below 1, samples with a
+    smaller loss one above 1. The confidence is the optimum of the SuperLoss
+    objective, in closed form. With wrong labels in the data, a large loss is
+    more often a wrong label than a hard sample, so SuperLoss reduces the
+    effect of wrong labels. It has no schedule and no state.
 
-    The confidence is a constant for the gradient: each sample's gradient is
-    that of the plain loss times its confidence. Losses are computed in
-    float32 at least, also where the model computes in half precision.
-    Where the plain loss has one value a token, every token has a confidence
-    of its own.
+    The gradient of each sample is the gradient of the base loss times the
+    confidence, which is treated as a constant. Losses are computed in at
+    least float32, also in models of half precision. If the base loss has one
+    value per token, each token has its own confidence.
 
     Example:
 
@@ -41,31 +40,32 @@ class SuperLoss(keras.losses.Loss):
     >>> model.compile("adam", loss)
 
     Args:
-        base_loss: The plain loss: a `keras.losses.Loss`, the name of one as
-            in "mse", or a function `(y_true, y_pred)` with one value a
-            sample. Its own reduction is not used.
-        tau: The threshold between easy and hard, in units of the loss.
-            "log_classes": the cross-entropy of a guess, ln of the number of
-            outputs, or ln 2 for a binary cross-entropy; "batch": the mean
-            loss of the batch; or a number. Defaults to `"log_classes"`.
-        lam: How even the weights are, a float above 0. The smaller, the less
-            a hard sample counts; very large values give the plain loss minus
-            `tau`. Defaults to `1.0`.
+        base_loss: A `keras.losses.Loss`, the name of one such as "mse", or a
+            function `(y_true, y_pred)` with one value per sample. Its
+            reduction is not used.
+        tau: Threshold between easy and hard samples, in units of the loss.
+            "log_classes": the cross-entropy of uniform predictions, ln of the
+            number of outputs, or ln 2 for a binary cross-entropy; "batch":
+            the mean loss of the batch; or a number. Defaults to
+            `"log_classes"`.
+        lam: Regularization parameter, a float above 0. A smaller value gives
+            hard samples a smaller weight; very large values give the base
+            loss minus `tau`. Defaults to `1.0`.
         reduction: As in every Keras loss. Defaults to
             `"sum_over_batch_size"`.
         name: Name of the loss. Defaults to `"super_loss"`.
         dtype: As in every Keras loss. Defaults to `None`: Keras' float type.
 
     Raises:
-        TypeError: If `lam` is not a number, or `base_loss` no loss.
-        ValueError: If an argument is out of range; if `tau="log_classes"`
-            where the plain loss is no cross-entropy or there is one output
-            only; if the plain loss has no value a sample (in the first step).
+        TypeError: If `lam` is not a number, or `base_loss` is not a loss.
+        ValueError: If an argument is out of range; if `tau="log_classes"` and
+            the base loss is not a cross-entropy or there is only one output;
+            if the base loss has no value per sample (in the first step).
 
     Reference:
         Castells, Weinzaepfel and Revaud, *SuperLoss: A Generic Loss for
-        Robust Curriculum Learning*, NeurIPS 2020. Its symbols for `tau` and
-        `lam` are τ and λ.
+        Robust Curriculum Learning*, NeurIPS 2020. `tau` and `lam` are its τ
+        and λ.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class SuperLoss(keras.losses.Loss):
             _check_threshold(tau, self.base_loss)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Returns one value a sample, or one a token."""
+        """Returns one value per sample, or one per token."""
         y_pred = keras.tree.map_structure(_at_least_float32, y_pred)
         losses = self.base_loss.call(y_true, y_pred)
         if len(losses.shape) == 0:
             raise ValueError(
-                "Argument `base_loss` must give one value a sample, not their "
-                f"mean. Received: base_loss={self.base_loss!r}"
+                "Argument `base_loss` must give one value per sample, not "
+                f"their mean. Received: base_loss={self.base_loss!r}"
             )
         above = losses - self._threshold(losses, y_pred)
         sigma = ops.stop_gradient(confidence(above / self.lam))
@@ -111,7 +111,7 @@ class SuperLoss(keras.losses.Loss):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "SuperLoss":
-        """Builds the loss again."""
+        """Creates the loss from its config."""
         base = keras.saving.deserialize_keras_object(config["base_loss"])
         return cls(**{**config, "base_loss": base})
 
@@ -125,15 +125,15 @@ class SuperLoss(keras.losses.Loss):
         classes = y_pred.shape[-1]
         if classes is None or classes < 2:
             raise ValueError(
-                'Argument `tau` must be a number or "batch" where the last '
-                "axis of the outputs is not the classes. "
+                'Argument `tau` must be a number or "batch" unless the last '
+                "axis of the outputs is the classes. "
                 f"Received: tau={self.tau!r}, outputs of shape {y_pred.shape}"
             )
         return math.log(classes)
 
 
 def confidence(excess: Any) -> Any:
-    """Returns the weight that SuperLoss gives to a loss.
+    """Returns the optimal confidence of SuperLoss for a loss.
 
     Example:
 
@@ -153,7 +153,7 @@ def confidence(excess: Any) -> Any:
 def _as_loss(base: Any) -> keras.losses.Loss:
     if isinstance(base, SuperLoss):
         raise ValueError(
-            "Argument `base_loss` must be a plain loss, not a SuperLoss. "
+            "Argument `base_loss` must be another loss than a SuperLoss. "
             f"Received: base_loss={base!r}"
         )
     try:
@@ -173,7 +173,7 @@ def _as_loss(base: Any) -> keras.losses.Loss:
 
 @export_class
 class _FunctionLoss(keras.losses.Loss):
-    """Gives a loss function the form of a loss object."""
+    """Wraps a loss function as a loss object."""
 
     def __init__(self, function: Any, **options: Any) -> None:
         options.setdefault("name", getattr(function, "__name__", "loss"))
@@ -194,7 +194,7 @@ class _FunctionLoss(keras.losses.Loss):
 
 
 def _as_column(y_true: Any, y_pred: Any) -> Any:
-    """Targets of shape (batch,) beside outputs of shape (batch, 1)."""
+    """Expands targets (batch,) to the shape (batch, 1) of the outputs."""
     flat = len(y_true.shape) + 1 == len(y_pred.shape)
     return y_true[..., None] if flat and y_pred.shape[-1] == 1 else y_true
 
@@ -207,20 +207,20 @@ def _check_threshold(tau: str, base: keras.losses.Loss) -> None:
         )
     known = getattr(base, "function", type(base))
     is_keras = known.__module__.partition(".")[0] == "keras"
-    if tau == "log_classes" and is_keras and "cross" not in _kind(base):
+    if tau == "log_classes" and is_keras and "cross" not in _loss_name(base):
         raise ValueError(
-            'Argument `tau` must be "batch" or a number with a loss that is '
-            "no cross-entropy: it has no classes to guess. "
+            'Argument `tau` must be "batch" or a number for a loss that is '
+            "not a cross-entropy, because it has no classes. "
             f"Received: tau={tau!r}, base_loss={base.name!r}"
         )
 
 
 def _is_binary(base: keras.losses.Loss) -> bool:
-    return "binary" in _kind(base)
+    return "binary" in _loss_name(base)
 
 
-def _kind(base: keras.losses.Loss) -> str:
-    """The name of the function or class, lower case."""
+def _loss_name(base: keras.losses.Loss) -> str:
+    """Returns the lower-case name of the function or class."""
     return getattr(base, "function", type(base)).__name__.lower()
 
 

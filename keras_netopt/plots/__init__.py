@@ -5,11 +5,11 @@ selection. Each function returns a figure, which notebooks display, and writes
 a file if a path is given.
 """
 
-from keras_netopt.plots.arms import arm_comparison
+from keras_netopt.plots.arm_comparison import arm_comparison
 from keras_netopt.plots.exits import exit_curve
 from keras_netopt.plots.learning_rate import learning_rate_curve
 from keras_netopt.plots.models import ModelPoint, model_comparison
-from keras_netopt.plots.samples import samples_shown
+from keras_netopt.plots.sample_counts import sample_counts
 from keras_netopt.plots.schedules import schedule_curve
 from keras_netopt.plots.search import (
     importance_bars,
@@ -32,7 +32,7 @@ __all__ = [
     "model_comparison",
     "parallel_coordinates",
     "pareto_front",
-    "samples_shown",
+    "sample_counts",
     "schedule_curve",
     "search_history",
     "slices",

@@ -1,4 +1,4 @@
-"""Curriculum in `fit`: what it shows, scores and reports."""
+"""Curriculum in `fit`: sample counts, scores, logs and report."""
 
 import copy
 
@@ -12,80 +12,86 @@ from keras_netopt.callbacks import Curriculum
 from keras_netopt.schedules import Linear
 
 
-def test_easy_samples_come_first_and_all_in_the_end(make, train):
+def test_easy_samples_are_trained_on_first_and_all_at_the_end(make, train):
     curriculum = make()
     _, history = train(curriculum)
-    epochs, shown = curriculum.shown()
+    epochs, counts = curriculum.sample_counts()
     hard = np.argsort(SCORES)[-16:]
 
     assert epochs.tolist() == [0, 1, 2, 3]
-    assert shown.sum(axis=1).tolist() == [64] * 4
-    assert not shown[:2, hard].any()
-    assert shown[3, hard].any()
+    assert counts.sum(axis=1).tolist() == [64] * 4
+    assert not counts[:2, hard].any()
+    assert counts[3, hard].any()
     assert history["curriculum_fraction"][:2] == [0.5, 0.5]
-    difficulty = history["curriculum_difficulty"]
+    difficulty = history["curriculum_mean_difficulty"]
     assert difficulty[0] < difficulty[2] < difficulty[3]
-    # The guard may bring a few harder ones of a class in.
-    assert SCORES[np.argsort(SCORES)[31]] <= history["curriculum_threshold"][0]
+    # Class coverage may add a few harder samples.
+    assert (
+        SCORES[np.argsort(SCORES)[31]]
+        <= history["curriculum_max_difficulty"][0]
+    )
 
 
-def test_what_is_logged(make, train):
+def test_log_keys(make, train):
     _, history = train(make())
     assert {k for k in history if k.startswith("curriculum")} == {
         f"curriculum_{name}"
         for name in (
             "fraction",
-            "threshold",
-            "difficulty",
-            "coverage",
-            "weight_zero",
-            "refresh_seconds",
+            "max_difficulty",
+            "mean_difficulty",
+            "class_coverage",
+            "unused_fraction",
+            "scoring_seconds",
         )
     }
-    assert history["curriculum_weight_zero"][0] >= 0.5
-    assert all(share >= 0.5 for share in history["curriculum_coverage"])
+    assert history["curriculum_unused_fraction"][0] >= 0.5
+    assert all(share >= 0.5 for share in history["curriculum_class_coverage"])
 
 
 def test_first_epochs_keep_every_class(make, train, toy_data):
-    """By the scores alone the first class would come alone."""
+    """By the scores alone the first epochs would hold one class only."""
     labels = toy_data[1]
     sorted_by_class = labels * 64 + np.arange(64)
     pacing = Linear(initial=0.3, final=1.0, begin=0.0, end=1.0)
-    guarded = make(difficulty=sorted_by_class, pacing=pacing)
-    _, history = train(guarded)
+    covered = make(difficulty=sorted_by_class, pacing=pacing)
+    _, history = train(covered)
     free = make(difficulty=sorted_by_class, pacing=pacing, labels=False)
-    _, unguarded = train(free)
+    _, uncovered = train(free)
 
-    assert min(history["curriculum_coverage"]) >= 0.5
-    assert not free.shown()[1][0, labels == 2].any()
-    assert guarded.shown()[1][0, labels == 2].any()
-    assert "curriculum_coverage" not in unguarded
+    assert min(history["curriculum_class_coverage"]) >= 0.5
+    assert not free.sample_counts()[1][0, labels == 2].any()
+    assert covered.sample_counts()[1][0, labels == 2].any()
+    assert "curriculum_class_coverage" not in uncovered
 
 
-def test_the_report_tells_classes_scores_and_counts(make, train):
+def test_report_has_class_shares_scores_and_counts(make, train):
     curriculum = make()
-    with pytest.raises(ValueError, match="Pass the callback to `fit`"):
+    with pytest.raises(
+        ValueError, match="needs a planned epoch.*Received: Curriculum"
+    ):
         curriculum.report()
     train(curriculum, fit={"epochs": 2})
     report = curriculum.report()
 
     assert report.samples == 64
-    assert report.drawn.sum() == 128
-    assert report.never == int((report.drawn == 0).sum())
+    assert report.sample_counts.sum() == 128
+    assert report.unused == int((report.sample_counts == 0).sum())
     assert sum(row.samples for row in report.classes) == 64
-    assert sum(row.drawn for row in report.classes) == pytest.approx(1.0)
-    assert report.quantiles[0.0] == 0.0
-    assert "in play" in str(report)
+    assert sum(row.trained for row in report.classes) == pytest.approx(1.0)
+    assert report.score_quantiles[0.0] == 0.0
+    assert "samples active" in str(report)
+    assert report.to_dict()["sample_counts"] == report.sample_counts.tolist()
 
 
-def test_suspects_are_the_hardest(make):
-    found = make().suspects(5)
+def test_hardest_samples_are_sorted_by_score(make):
+    found = make().hardest_samples(5)
     np.testing.assert_array_equal(SCORES[found], [63, 62, 61, 60, 59])
     with pytest.raises(ValueError, match="Received: count=0"):
-        make().suspects(0)
+        make().hardest_samples(0)
 
 
-def test_wrong_labels_are_among_the_suspects(make_mlp, toy_data):
+def test_wrong_labels_are_among_the_hardest_samples(make_mlp, toy_data):
     x, y = toy_data
     x = np.concatenate([x, x + 0.1])
     y = np.concatenate([y, y])
@@ -93,21 +99,23 @@ def test_wrong_labels_are_among_the_suspects(make_mlp, toy_data):
     y[wrong] = (y[wrong] + 1) % 3
     x = x + 3.0 * np.eye(8, dtype="float32")[np.concatenate([toy_data[1]] * 2)]
 
-    def build():
+    def build_model():
         return make_mlp(keras.optimizers.Adam(0.01))
 
-    scored = engine.CrossScored(build, epochs=10, batch_size=16)
-    suspects = Curriculum(x, y, difficulty=scored).suspects(len(wrong))
-    assert len(set(suspects) & set(wrong)) >= len(wrong) - 2
+    scored = engine.CrossValidatedLoss(build_model, epochs=10, batch_size=16)
+    hardest = Curriculum(x, y, difficulty=scored).hardest_samples(len(wrong))
+    assert len(set(hardest) & set(wrong)) >= len(wrong) - 2
 
 
-def test_the_models_own_loss_is_refreshed(make, train, toy_data):
+def test_scores_by_the_trained_model_are_updated_each_epoch(
+    make, train, toy_data
+):
     x, y = toy_data
     seen = []
 
     class Recorder(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            scores = curriculum._course.scores
+            scores = curriculum._session.scores
             seen.append(None if scores is None else scores.copy())
             if scores is not None:
                 self.now = engine.sample_losses(self.model, x, y)
@@ -115,32 +123,33 @@ def test_the_models_own_loss_is_refreshed(make, train, toy_data):
                     scores, self.now, rtol=1e-4, atol=1e-5
                 )
 
-    curriculum = make(difficulty="loss", warmup="1ep")
+    curriculum = make(difficulty="loss", scoring_begin="1ep")
     _, history = train(curriculum, others=[Recorder()])
     assert seen[0] is None
     assert not np.array_equal(seen[1], seen[2])
-    assert curriculum.shown()[1][0].all()
-    times = history["curriculum_refresh_seconds"]
+    assert curriculum.sample_counts()[1][0].all()
+    times = history["curriculum_scoring_seconds"]
     assert times[0] == 0.0 and min(times[1:]) > 0.0
 
 
-def test_scores_are_refreshed_no_more_often_than_asked(make, train):
-    curriculum = make(difficulty="loss", warmup="0ep", refresh="2ep")
+def test_scoring_interval_sets_the_epochs_with_scoring(make, train):
+    curriculum = make(
+        difficulty="loss", scoring_begin="0ep", scoring_interval="2ep"
+    )
     _, history = train(curriculum)
-    due = [t > 0.0 for t in history["curriculum_refresh_seconds"]]
+    due = [t > 0.0 for t in history["curriculum_scoring_seconds"]]
     assert due == [True, False, True, False]
 
 
-def test_scoring_leaves_the_training_alone(make, train):
-    """Predictions in the middle of `fit` move neither weights nor metrics."""
+def test_scoring_does_not_change_the_training(make, train):
+    """Predictions during `fit` change neither weights nor metrics."""
     results = []
     for difficulty in (np.zeros(64), "loss"):
         curriculum = make(difficulty=difficulty, ordering="shuffle")
-        curriculum._made_of = copy.copy(curriculum._made_of)
+        settings = copy.copy(curriculum._curriculum_settings)
+        curriculum._curriculum_settings = settings
         if isinstance(difficulty, str):
-            object.__setattr__(
-                curriculum._made_of, "ordering", _ScoredShuffle()
-            )
+            object.__setattr__(settings, "ordering", _ScoredShuffle())
         model, history = train(curriculum)
         results.append((model.get_weights(), history["loss"]))
     for mine, other in zip(results[0][0], results[1][0], strict=True):
@@ -149,7 +158,7 @@ def test_scoring_leaves_the_training_alone(make, train):
 
 
 class _ScoredShuffle(engine.Ordering):
-    """All samples, but the scores are made."""
+    """All samples are active, and scores are computed."""
 
     def window(self, active, samples):
         return 0, samples
@@ -166,14 +175,16 @@ def test_difficulties_by_name_train(name, make, train):
     assert np.ptp(curriculum.scores) > 0
 
 
-def test_costly_scores_are_made_once(make, train, make_mlp):
+def test_expensive_scores_are_computed_once(make, train, make_mlp):
     builds = []
 
-    def build():
+    def build_model():
         builds.append(1)
         return make_mlp()
 
-    curriculum = make(difficulty=engine.CrossScored(build, epochs=1))
+    curriculum = make(
+        difficulty=engine.CrossValidatedLoss(build_model, epochs=1)
+    )
     scores = curriculum.scores
     train(curriculum)
     train(copy.deepcopy(curriculum), data=curriculum.dataset(8))

@@ -1,11 +1,11 @@
-"""Curriculum says what has no effect and refuses what cannot work."""
+"""Warnings and errors of Curriculum."""
 
 import warnings
 
 import keras
 import numpy as np
 import pytest
-from callback_tools.curriculum import SCORES, told
+from callback_tools.curriculum import SCORES, messages_of
 
 from keras_netopt import curriculum as engine
 from keras_netopt.callbacks import Curriculum
@@ -13,12 +13,12 @@ from keras_netopt.schedules import Constant, Linear
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
 
-def test_nothing_happens_on_other_data(make, make_mlp, toy_data):
+def test_training_on_other_data_warns(make, make_mlp, toy_data):
     x, y = toy_data
     curriculum = make()
     with pytest.warns(NoEffectWarning) as records:
         make_mlp().fit(x, y, epochs=3, verbose=0, callbacks=[curriculum])
-    (text,) = told(NoEffectWarning, records)
+    (text,) = messages_of(NoEffectWarning, records)
     assert text.startswith("Curriculum: `fit` trains on other data")
     assert "curriculum.dataset" in text
 
@@ -30,10 +30,10 @@ def test_nothing_happens_on_other_data(make, make_mlp, toy_data):
         ({"difficulty": np.ones(64)}, "Choose another `difficulty`"),
     ],
 )
-def test_no_effect_is_told_once(changed, remedy, make, train):
+def test_no_effect_warns_once(changed, remedy, make, train):
     with pytest.warns(NoEffectWarning) as records:
         train(make(**changed))
-    (text,) = told(NoEffectWarning, records)
+    (text,) = messages_of(NoEffectWarning, records)
     assert remedy in text
 
 
@@ -49,19 +49,19 @@ def test_no_effect_is_told_once(changed, remedy, make, train):
         {"pacing": "step"},
     ],
 )
-def test_ordinary_runs_warn_of_nothing(changed, make, train):
+def test_ordinary_runs_do_not_warn(changed, make, train):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         train(make(**changed))
 
 
-def test_dropping_for_good_is_warned_of(make, train):
+def test_pacing_that_ends_below_one_warns(make, train):
     pacing = Linear(initial=0.3, final=0.6, begin=0.0, end=0.5)
     with pytest.warns(NotIntendedUseWarning, match="40% of the samples"):
         train(make(pacing=pacing))
 
 
-def test_class_weights_of_fit_are_warned_of(make, train):
+def test_class_weight_of_fit_warns(make, train):
     with pytest.warns(NotIntendedUseWarning, match="dataset.class_weight="):
         train(make(), fit={"class_weight": {0: 2.0}})
 
@@ -69,51 +69,53 @@ def test_class_weights_of_fit_are_warned_of(make, train):
 @pytest.mark.parametrize(
     ("fit", "text"),
     [
-        ({"y": np.zeros(64)}, "`y` must go to `Curriculum`"),
-        ({"sample_weight": np.ones(64)}, "`sample_weight` must go to"),
+        ({"y": np.zeros(64)}, "`y` must be given to `Curriculum`"),
+        ({"sample_weight": np.ones(64)}, "`sample_weight` must be given to"),
         ({"steps_per_epoch": 3}, "`steps_per_epoch` must be given to"),
     ],
 )
-def test_what_fit_gets_beside_the_data_set_is_refused(fit, text, make, train):
+def test_arguments_of_fit_beside_the_data_set_raise(fit, text, make, train):
     with pytest.raises(ValueError, match=rf"Argument {text}.*Received: "):
         train(make(), fit=fit)
 
 
-def test_less_than_a_batch_in_play_is_refused(make, train):
+def test_less_than_a_batch_of_active_samples_raises(make, train):
     pacing = Linear(initial=0.05, final=1.0, begin=0.0, end=0.5)
-    with pytest.raises(ValueError, match="at least a batch of 8.*keeps 4 of"):
+    with pytest.raises(ValueError, match="at least one batch of 8.*keeps 4 of"):
         train(make(pacing=pacing))
 
 
-def test_a_replaced_data_set_is_refused(make, train):
+def test_a_replaced_data_set_raises(make, train):
     curriculum = make()
     old = curriculum.dataset(8)
     curriculum.dataset(16)
-    with pytest.raises(ValueError, match="returned last.*an older one"):
+    with pytest.raises(
+        ValueError, match="last call of `dataset.*an earlier call"
+    ):
         train(curriculum, data=old)
 
 
-def test_a_difficulty_by_loss_needs_targets(toy_data):
+def test_difficulty_by_loss_without_targets_raises(toy_data):
     with pytest.raises(ValueError, match="`y` must hold targets.*y=None"):
         Curriculum(toy_data[0])
     Curriculum(toy_data[0], difficulty=SCORES)
 
 
-def test_scores_that_never_differ_are_told_in_the_end(make, train):
-    """Those of a model may be alike at first."""
+def test_equal_dynamic_scores_warn_in_the_last_epoch(make, train):
+    """Scores of a model may be equal in the first epochs."""
     curriculum = make(x=np.zeros((64, 8)), y=np.zeros(64), difficulty="loss")
     with pytest.warns(NoEffectWarning) as records:
         train(curriculum)
-    (text,) = told(NoEffectWarning, records)
-    assert "nothing tells easy from hard" in text
+    (text,) = messages_of(NoEffectWarning, records)
+    assert "become active in the order of the data" in text
 
 
-def test_a_loss_without_values_for_samples_is_refused(make, make_mlp):
+def test_a_loss_without_values_per_sample_raises(make, make_mlp):
     def mean(y, predicted):
         return keras.ops.mean(predicted)
 
     model = make_mlp()
     model.compile("sgd", mean)
-    curriculum = make(difficulty="loss", warmup="0ep")
+    curriculum = make(difficulty="loss", scoring_begin="0ep")
     with pytest.raises(ValueError, match="one value per sample"):
         model.fit(curriculum.dataset(8), verbose=0, callbacks=[curriculum])

@@ -11,8 +11,8 @@ from keras_netopt import curriculum as engine
 from keras_netopt.callbacks import Curriculum
 
 
-def test_weights_of_tokens_reach_the_step(make_mlp):
-    """Self-paced weights on a loss with a value for each token."""
+def test_token_weights_reach_the_step(make_mlp):
+    """Self-paced weights with a loss per token."""
     tokens = np.random.default_rng(0).integers(0, 5, (64, 6)).astype("int32")
     model = keras.Sequential(
         [
@@ -32,8 +32,8 @@ def test_weights_of_tokens_reach_the_step(make_mlp):
     assert curriculum.scores.shape == (64,)
 
 
-def test_weights_of_the_wrong_shape_are_refused():
-    """Zeros and ones look like several labels of a sample."""
+def test_weights_of_the_wrong_shape_raise():
+    """Targets of zeros and ones are taken for several labels per sample."""
     tokens = np.random.default_rng(0).integers(0, 2, (64, 6)).astype("int32")
     model = keras.Sequential(
         [keras.Input((6,), dtype="int32"), keras.layers.Embedding(2, 2)]
@@ -44,7 +44,7 @@ def test_weights_of_the_wrong_shape_are_refused():
     # JAX and torch build a fresh model with a batch, and Keras would refuse.
     model.evaluate(tokens, tokens, verbose=0)
     curriculum = Curriculum(tokens, tokens, difficulty=SCORES)
-    with pytest.raises(ValueError, match="`token_weights`.*be True here"):
+    with pytest.raises(ValueError, match="`token_weights`.*be True for this"):
         model.fit(curriculum.dataset(8), verbose=0, callbacks=[curriculum])
     model.fit(
         curriculum.dataset(8, token_weights=True),
@@ -66,20 +66,20 @@ class Batches(keras.utils.PyDataset):
         return self.x[rows], self.y[rows]
 
 
-def test_batches_of_a_pydataset_are_put_in_order(toy_data, make_mlp):
+def test_batches_of_a_pydataset_are_ordered(toy_data, make_mlp):
     curriculum = Curriculum(
         Batches(*toy_data), difficulty=np.arange(8.0)[::-1], pacing=HALF
     )
     make_mlp().fit(
         curriculum.dataset(), epochs=2, verbose=0, callbacks=[curriculum]
     )
-    shown = curriculum.shown()[1]
-    assert shown[0].tolist() == [0, 0, 0, 0, 2, 2, 2, 2]
+    counts = curriculum.sample_counts()[1]
+    assert counts[0].tolist() == [0, 0, 0, 0, 2, 2, 2, 2]
     with pytest.raises(ValueError, match="left out for a PyDataset"):
         curriculum.dataset(16)
 
 
-@pytest.mark.filterwarnings("ignore:Curriculum. all 8 scores are 1")
+@pytest.mark.filterwarnings("ignore:Curriculum. all 8 difficulty scores are 1")
 @pytest.mark.parametrize("difficulty", ["loss", "forgetting"])
 def test_each_batch_of_a_pydataset_gets_a_score(difficulty, toy_data, make_mlp):
     curriculum = Curriculum(Batches(*toy_data), difficulty=difficulty)
@@ -108,18 +108,18 @@ def test_a_dataloader_follows_the_plan(workers, toy_data, echo_steps):
         model.fit(loader, epochs=3, verbose=0, callbacks=[curriculum, steps])
 
     assert [len(epoch) for epoch in steps.epochs] == [8, 8, 8]
-    first = curriculum.shown()[1][0]
+    first = curriculum.sample_counts()[1][0]
     hard = np.argsort(SCORES)[32:]
     assert not first[hard].any()
-    drawn = np.flatnonzero(first)
+    used = np.flatnonzero(first)
     assert np.mean(steps.epochs[0]) == pytest.approx(
-        (first[drawn] * drawn).sum() / first.sum(), rel=1e-3
+        (first[used] * used).sum() / first.sum(), rel=1e-3
     )
 
 
-def test_weights_cannot_travel_through_a_dataloader(toy_data):
+def test_ordering_with_weights_raises_for_a_dataloader(toy_data):
     curriculum = Curriculum(*toy_data, ordering=engine.SelfPaced("linear"))
-    with pytest.raises(ValueError, match="no weights for a DataLoader"):
+    with pytest.raises(ValueError, match="not weight samples for a DataLoader"):
         curriculum.batch_sampler(8)
 
 

@@ -1,4 +1,4 @@
-"""Curriculum copied, pickled, and gone on with in another fit."""
+"""Curriculum copied, pickled and resumed."""
 
 import copy
 
@@ -15,14 +15,14 @@ def test_copies_plan_for_the_data_of_the_original(make, train):
     curriculum = make()
     copied = copy.deepcopy(curriculum)
     train(copied, data=curriculum.dataset(8))
-    assert len(copied.shown()[0]) == 4
-    assert len(curriculum.shown()[0]) == 0
+    assert len(copied.sample_counts()[0]) == 4
+    assert len(curriculum.sample_counts()[0]) == 0
     again = copy.deepcopy(copied)
-    assert len(again.shown()[0]) == 0
+    assert len(again.sample_counts()[0]) == 0
     assert again._model is None
 
 
-def test_pickled_settings_make_an_equal_piece(make):
+def test_pickled_settings_make_an_equal_callback(make):
     import pickle
 
     curriculum = make()
@@ -75,31 +75,33 @@ def saved(make, make_mlp, tmp_path):
     return path
 
 
-def test_a_resumed_run_remembers_what_was_shown(saved, make, make_mlp):
+def test_a_resumed_run_restores_sample_counts(saved, make, make_mlp):
     curriculum = make(difficulty="loss")
     _half(make_mlp, saved, curriculum)
-    assert curriculum.shown()[0].tolist() == [0, 1, 2, 3]
-    assert curriculum.report().drawn.sum() == 4 * 64
+    assert curriculum.sample_counts()[0].tolist() == [0, 1, 2, 3]
+    assert curriculum.report().sample_counts.sum() == 4 * 64
 
 
 @pytest.mark.parametrize("difficulty", ["loss", "forgetting", "el2n"])
 def test_scores_of_a_resumed_run_are_those_of_a_whole_one(
     difficulty, make, make_mlp, tmp_path
 ):
-    """Counts and tables cannot be made again from the weights."""
+    """Counts and scores cannot be computed from the weights."""
     path = tmp_path / "half.weights.h5"
     save = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: (
             epoch == 1 and save.model.save_weights(path)
         )
     )
-    whole, model = make(difficulty=difficulty, warmup="0ep"), make_mlp()
+    whole, model = make(difficulty=difficulty, scoring_begin="0ep"), make_mlp()
     model.fit(whole.dataset(8), epochs=4, verbose=0, callbacks=[whole, save])
-    resumed = make(difficulty=difficulty, warmup="0ep")
+    resumed = make(difficulty=difficulty, scoring_begin="0ep")
     other = _half(make_mlp, path, resumed)
 
     np.testing.assert_array_equal(resumed.scores, whole.scores)
-    np.testing.assert_array_equal(resumed.shown()[1], whole.shown()[1])
+    np.testing.assert_array_equal(
+        resumed.sample_counts()[1], whole.sample_counts()[1]
+    )
     for mine, theirs in zip(
         other.get_weights(), model.get_weights(), strict=True
     ):
@@ -107,9 +109,7 @@ def test_scores_of_a_resumed_run_are_those_of_a_whole_one(
 
 
 @pytest.mark.parametrize("change", ["seed", "samples"])
-def test_state_of_another_run_is_refused(
-    change, saved, make, make_mlp, toy_data
-):
+def test_state_of_another_run_raises(change, saved, make, make_mlp, toy_data):
     x, y = toy_data
     changed = {
         "seed": {"seed": 1},
@@ -119,7 +119,7 @@ def test_state_of_another_run_is_refused(
         _half(make_mlp, saved, make(**{"difficulty": "loss", **changed}))
 
 
-def test_other_scores_than_the_saved_ones_are_refused(make, make_mlp, tmp_path):
+def test_scores_that_differ_from_the_saved_ones_raise(make, make_mlp, tmp_path):
     path = tmp_path / "half.weights.h5"
     curriculum, model = make(), make_mlp()
     model.fit(
@@ -131,7 +131,7 @@ def test_other_scores_than_the_saved_ones_are_refused(make, make_mlp, tmp_path):
     _half(make_mlp, path, make())
 
 
-def test_an_epoch_cut_in_half_is_told(make, make_mlp, tmp_path):
+def test_a_checkpoint_in_the_middle_of_an_epoch_warns(make, make_mlp, tmp_path):
     path = tmp_path / "middle.weights.h5"
     curriculum, model = make(), make_mlp()
     save = keras.callbacks.LambdaCallback(

@@ -14,7 +14,7 @@ SPARSE = keras.losses.SparseCategoricalCrossentropy
 
 @pytest.fixture
 def still(make_mlp):
-    """A model that learns nothing: its losses stay as they are."""
+    """A model with learning rate 0, so its losses do not change."""
 
     def make(**arguments):
         return make_mlp(keras.optimizers.SGD(0.0), 0.0, **arguments)
@@ -47,7 +47,7 @@ def top_mean(values, keep, batch=16):
 
 
 def no_norm(dropout=0.0, **arguments):
-    """Without batch statistics, so that training answers as inference."""
+    """A model without batch statistics: training equals inference."""
     keras.utils.set_random_seed(3)
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
     model.compile(keras.optimizers.SGD(0.0), SPARSE(True), **arguments)
@@ -63,24 +63,27 @@ if BACKEND != "torch":
 def test_top_trains_on_the_largest_losses(toy_data, mode):
     model = no_norm(**mode)
     expected = top_mean(losses_of(model, toy_data), 0.25)
-    piece = SelectiveBackprop(0.25, select="top", **ALWAYS)
+    selective = SelectiveBackprop(0.25, method="top", **ALWAYS)
 
-    history = fit(model, toy_data, piece, epochs=2)
+    history = fit(model, toy_data, selective, epochs=2)
 
     assert history["loss"] == pytest.approx([expected] * 2, abs=1e-5)
-    assert history["backward_share"] == [0.25, 0.25]
-    assert piece.selected_steps == 8
+    assert history["backward_fraction"] == [0.25, 0.25]
+    assert selective.selected_steps == 8
+    report = selective.report()
+    assert (report.steps, report.selected_steps) == (8, 8)
+    assert report.backward_fraction == pytest.approx(0.25)
 
 
-def test_the_gradient_is_that_of_the_samples_chosen(toy_data):
+def test_the_gradient_is_that_of_the_selected_samples(toy_data):
     x, y = toy_data
     model, twin = no_norm(), no_norm()
     for one in (model, twin):
         one.compile(keras.optimizers.SGD(0.5), SPARSE(True))
     order = np.argsort(losses_of(twin, toy_data))[-16:]
-    piece = SelectiveBackprop(0.25, select="top", **ALWAYS)
+    selective = SelectiveBackprop(0.25, method="top", **ALWAYS)
 
-    fit(model, toy_data, piece, batch_size=64)
+    fit(model, toy_data, selective, batch_size=64)
     fit(twin, (x[order], y[order]), batch_size=16)
 
     for mine, theirs in zip(
@@ -89,13 +92,15 @@ def test_the_gradient_is_that_of_the_samples_chosen(toy_data):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
 
-def test_percentile_draws_anew_at_every_step_and_repeats_with_its_seed(
+def test_percentile_samples_differ_by_step_and_repeat_with_the_seed(
     toy_data,
 ):
     def run(seed, epochs=6):
-        piece = SelectiveBackprop(0.5, seed=seed, **ALWAYS)
+        selective = SelectiveBackprop(0.5, seed=seed, **ALWAYS)
         model = no_norm()
-        return fit(model, toy_data, piece, batch_size=64, epochs=epochs)["loss"]
+        return fit(model, toy_data, selective, batch_size=64, epochs=epochs)[
+            "loss"
+        ]
 
     first = run(0)
     assert len(set(first)) == len(first)
@@ -105,40 +110,42 @@ def test_percentile_draws_anew_at_every_step_and_repeats_with_its_seed(
     assert np.mean(first) > full
 
 
-def test_the_window_and_the_interruptions(toy_data):
+def test_begin_end_and_interrupt(toy_data):
     model = no_norm()
     full = losses_of(model, toy_data).mean()
-    piece = SelectiveBackprop(0.5, select="top", begin=4, end=12, interrupt=4)
-    history = fit(model, toy_data, piece, epochs=4)
+    selective = SelectiveBackprop(
+        0.5, method="top", begin=4, end=12, interrupt=4
+    )
+    history = fit(model, toy_data, selective, epochs=4)
 
-    # Steps 4 and 8 are ordinary ones: the first of the epoch each time.
-    assert history["backward_share"] == [1.0, 0.625, 0.625, 1.0]
+    # Steps 4 and 8 are ordinary: the first of their epochs.
+    assert history["backward_fraction"] == [1.0, 0.625, 0.625, 1.0]
     assert history["loss"][0] == pytest.approx(full, abs=1e-5)
     assert history["loss"][3] == pytest.approx(full, abs=1e-5)
     assert history["loss"][1] > full + 0.1
-    assert piece.selected_steps == 6
+    assert selective.selected_steps == 6
 
 
-def test_defaults_leave_the_first_half_and_the_end_alone(toy_data):
-    piece = SelectiveBackprop()
-    history = fit(no_norm(), toy_data, piece, epochs=10)
-    shares = history["backward_share"]
+def test_defaults_use_all_samples_in_the_first_half_and_at_the_end(toy_data):
+    selective = SelectiveBackprop()
+    history = fit(no_norm(), toy_data, selective, epochs=10)
+    shares = history["backward_fraction"]
     assert shares[:5] == [1.0] * 5 and shares[9] == 1.0
     assert shares[5:9] == [0.75] * 4
 
 
-def test_the_model_gets_its_own_step_back(toy_data):
+def test_the_training_step_is_restored_after_fit(toy_data):
     model = no_norm()
     own = type(model).train_step
     full = losses_of(model, toy_data).mean()
-    fit(model, toy_data, SelectiveBackprop(0.5, select="top", **ALWAYS))
+    fit(model, toy_data, SelectiveBackprop(0.5, method="top", **ALWAYS))
 
     assert "train_step" not in vars(model)
     assert model.train_step.__func__ is own
     assert fit(model, toy_data)["loss"] == pytest.approx([full], abs=1e-5)
 
 
-def test_a_fit_that_raises_leaves_no_choice_behind(toy_data):
+def test_a_failed_fit_leaves_no_selection(toy_data):
     class Broken(Exception):
         pass
 
@@ -148,19 +155,19 @@ def test_a_fit_that_raises_leaves_no_choice_behind(toy_data):
 
     model = no_norm()
     full = losses_of(model, toy_data).mean()
-    piece = SelectiveBackprop(0.5, select="top", **ALWAYS)
+    selective = SelectiveBackprop(0.5, method="top", **ALWAYS)
     with pytest.raises(Broken):
-        fit(model, toy_data, piece, Bomb())
+        fit(model, toy_data, selective, Bomb())
 
     assert "train_step" not in vars(model)
     assert fit(model, toy_data)["loss"] == pytest.approx([full], abs=1e-5)
     expected = top_mean(losses_of(model, toy_data), 0.5)
-    assert fit(model, toy_data, piece)["loss"] == pytest.approx(
+    assert fit(model, toy_data, selective)["loss"] == pytest.approx(
         [expected], abs=1e-5
     )
 
 
-def test_another_choice_after_a_fit_that_raised(toy_data):
+def test_another_selection_after_a_failed_fit(toy_data):
     class Bomb(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             raise InterruptedError
@@ -169,29 +176,29 @@ def test_another_choice_after_a_fit_that_raised(toy_data):
     own = fit(model, toy_data) and model.train_function
     with pytest.raises(InterruptedError):
         fit(model, toy_data, SelectiveBackprop(0.5, **ALWAYS), Bomb())
-    piece = SelectiveBackprop(0.25, select="top", **ALWAYS)
+    selective = SelectiveBackprop(0.25, method="top", **ALWAYS)
     expected = top_mean(losses_of(model, toy_data), 0.25)
 
-    found = fit(model, toy_data, piece)["loss"]
+    found = fit(model, toy_data, selective)["loss"]
     assert found == pytest.approx([expected], abs=1e-5)
     assert model.train_function is own
 
 
-def test_two_in_one_fit_are_refused(toy_data):
-    pieces = [SelectiveBackprop(0.5), SelectiveBackprop(0.25)]
-    with pytest.raises(ValueError, match="may be in a fit once"):
-        fit(no_norm(), toy_data, *pieces)
+def test_two_in_one_fit_raise(toy_data):
+    selectives = [SelectiveBackprop(0.5), SelectiveBackprop(0.25)]
+    with pytest.raises(ValueError, match="must be used once per `fit`"):
+        fit(no_norm(), toy_data, *selectives)
 
 
-def test_a_step_made_anew_by_another_callback_still_chooses(toy_data):
+def test_a_step_recompiled_by_another_callback_still_selects(toy_data):
     class Refresh(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             self.model.make_train_function(force=True)
 
     model = no_norm()
     expected = top_mean(losses_of(model, toy_data), 0.5)
-    piece = SelectiveBackprop(0.5, select="top", **ALWAYS)
-    history = fit(model, toy_data, piece, Refresh(), epochs=2)
+    selective = SelectiveBackprop(0.5, method="top", **ALWAYS)
+    history = fit(model, toy_data, selective, Refresh(), epochs=2)
     assert history["loss"] == pytest.approx([expected] * 2, abs=1e-5)
 
 
@@ -217,9 +224,9 @@ def test_several_inputs_outputs_and_weights(toy_data):
     answers = model.predict(data[0], verbose=0)
     each = losses_of_logits(answers["one"], y)
     each = each + 0.5 * ((answers["two"] - x[:, :1]) ** 2).mean(axis=1)
-    piece = SelectiveBackprop(0.25, select="top", **ALWAYS)
+    selective = SelectiveBackprop(0.25, method="top", **ALWAYS)
 
-    found = fit(model, data, piece)["loss"]
+    found = fit(model, data, selective)["loss"]
     assert found == pytest.approx([top_mean(each, 0.25)], abs=1e-5)
 
 
@@ -228,7 +235,7 @@ def losses_of_logits(z, y):
     return np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), y]
 
 
-def test_losses_a_token_are_averaged_without_what_is_masked():
+def test_token_losses_are_averaged_without_masked_tokens():
     rng = np.random.default_rng(0)
     x = rng.integers(1, 9, (32, 6))
     x[:, 4:] = 0  # Padding
@@ -245,9 +252,9 @@ def test_losses_a_token_are_averaged_without_what_is_masked():
     z = model.predict(x, verbose=0)
     tokens = losses_of_logits(z.reshape(-1, 4), y.reshape(-1)).reshape(32, 6)
     each = tokens[:, :4].mean(axis=1)
-    piece = SelectiveBackprop(0.25, select="top", **ALWAYS)
+    selective = SelectiveBackprop(0.25, method="top", **ALWAYS)
 
-    found = fit(model, (x, y), piece, batch_size=32)["loss"]
+    found = fit(model, (x, y), selective, batch_size=32)["loss"]
     assert found == pytest.approx([top_mean(each, 0.25, 32)], abs=1e-5)
 
 
@@ -256,20 +263,20 @@ def test_a_short_last_batch_and_an_unbuilt_model(toy_data):
     model = keras.Sequential([keras.layers.Dense(3)])
     model.compile(keras.optimizers.SGD(0.0), SPARSE(True))
     data = toy_data[0][:26], toy_data[1][:26]
-    piece = SelectiveBackprop(0.5, select="top", **ALWAYS)
-    found = fit(model, data, piece, batch_size=20)["loss"]
+    selective = SelectiveBackprop(0.5, method="top", **ALWAYS)
+    found = fit(model, data, selective, batch_size=20)["loss"]
     losses = losses_of(model, data)
     sums = np.sort(losses[:20])[-10:].sum() + np.sort(losses[20:])[-3:].sum()
     assert found == pytest.approx([sums / 13], abs=1e-5)
 
 
-def test_doing_nothing_is_told(toy_data):
+def test_no_effect_warns(toy_data):
     for arguments, options in (
         ({"begin": 0.9, "end": 0.9}, {}),
         ({}, {"batch_size": 64}),
         (ALWAYS, {"batch_size": 1, "steps_per_epoch": 3}),
     ):
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as records:
             warnings.simplefilter("always")
             fit(
                 no_norm(run_eagerly=True),
@@ -277,7 +284,7 @@ def test_doing_nothing_is_told(toy_data):
                 SelectiveBackprop(0.5, **arguments),
                 **options,
             )
-        ours = [w for w in told if w.category is NoEffectWarning]
+        ours = [w for w in records if w.category is NoEffectWarning]
         assert len(ours) == 1, arguments
 
 
@@ -285,25 +292,29 @@ def test_doing_nothing_is_told(toy_data):
     ("arguments", "message"),
     [
         (
-            {"keep": 0.0},
-            r"`keep` must be a float in \(0, 1\). Received: keep=0",
+            {"keep_fraction": 0.0},
+            r"`keep_fraction` must be a float in \(0, 1\). "
+            r"Received: keep_fraction=0",
         ),
-        ({"keep": 1.0}, r"`keep` must be a float in \(0, 1\)"),
-        ({"keep": "half"}, "`keep` must be a number"),
-        ({"select": "best"}, "`select` must be one of 'percentile', 'top'"),
-        ({"begin": 0.8, "end": 0.2}, "`end` must be a point behind `begin`"),
-        ({"begin": 0.95}, "`end` must be a point behind `begin`"),
+        (
+            {"keep_fraction": 1.0},
+            r"`keep_fraction` must be a float in \(0, 1\)",
+        ),
+        ({"keep_fraction": "half"}, "`keep_fraction` must be a number"),
+        ({"method": "best"}, "`method` must be one of 'percentile', 'top'"),
+        ({"begin": 0.8, "end": 0.2}, "`end` must be a point after `begin`"),
+        ({"begin": 0.95}, "`end` must be a point after `begin`"),
         ({"end": "soon"}, "`end` must be a float"),
         ({"interrupt": 1}, "`interrupt` must be 0 or at least 2"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
     ],
 )
-def test_wrong_arguments_are_refused(arguments, message):
+def test_wrong_arguments_raise(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         SelectiveBackprop(**arguments)
 
 
-def test_a_model_without_a_loss_is_refused(toy_data):
+def test_a_model_without_a_loss_raises(toy_data):
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
     model.compile("sgd")
     with pytest.raises(ValueError, match="compiled with a loss"):
@@ -312,43 +323,49 @@ def test_a_model_without_a_loss_is_refused(toy_data):
 
 @pytest.fixture
 def rho_data(toy_data):
-    """Losses that cannot be trained away: large where the loss is."""
+    """Irreducible losses: large where the loss is large."""
     x, y = toy_data
-    table = 0.9 * losses_of(no_norm(), toy_data)
-    table[::3] = 0.0
+    irreducible = 0.9 * losses_of(no_norm(), toy_data)
+    irreducible[::3] = 0.0
     curriculum = Curriculum(x, y, ordering="shuffle")
-    return table, curriculum, curriculum.dataset(64, table=table)
+    data = curriculum.dataset(64, irreducible_loss=irreducible)
+    return irreducible, curriculum, data
 
 
-def test_rho_trains_on_what_is_farthest_above_its_table(toy_data, rho_data):
-    table, curriculum, data = rho_data
+def test_rho_trains_on_the_largest_reducible_losses(toy_data, rho_data):
+    irreducible, curriculum, data = rho_data
     model = no_norm()
     losses = losses_of(model, toy_data)
-    best = np.argsort(losses - table)[-16:]
+    best = np.argsort(losses - irreducible)[-16:]
     assert set(best) != set(np.argsort(losses)[-16:])
-    piece = SelectiveBackprop(0.25, select="rho")
+    selective = SelectiveBackprop(0.25, method="rho")
 
     found = model.fit(
-        data, epochs=2, verbose=0, callbacks=[curriculum, piece]
+        data, epochs=2, verbose=0, callbacks=[curriculum, selective]
     ).history
     expected = [losses[best].mean()] * 2
     assert found["loss"] == pytest.approx(expected, abs=1e-5)
-    assert found["backward_share"] == [0.25, 0.25]
+    assert found["backward_fraction"] == [0.25, 0.25]
 
 
-def test_ordinary_steps_take_the_table_for_no_weight(toy_data, rho_data):
+def test_ordinary_steps_ignore_the_irreducible_loss(toy_data, rho_data):
     _, curriculum, data = rho_data
     model = no_norm()
     full = losses_of(model, toy_data).mean()
-    piece = SelectiveBackprop(0.25, select="rho", begin=2)
+    selective = SelectiveBackprop(0.25, method="rho", begin=2)
     found = model.fit(
-        data, epochs=4, verbose=0, callbacks=[curriculum, piece]
+        data, epochs=4, verbose=0, callbacks=[curriculum, selective]
     ).history
     assert found["loss"][:2] == pytest.approx([full] * 2, abs=1e-5)
     assert found["loss"][2] != pytest.approx(full, abs=1e-3)
-    assert found["backward_share"] == [1.0, 1.0, 0.25, 0.25]
+    assert found["backward_fraction"] == [1.0, 1.0, 0.25, 0.25]
 
 
-def test_rho_needs_its_table(toy_data):
+def test_rho_without_irreducible_loss_raises(toy_data):
     with pytest.raises(ValueError, match=r"pass `curriculum.dataset\("):
-        fit(no_norm(), toy_data, SelectiveBackprop(select="rho"))
+        fit(no_norm(), toy_data, SelectiveBackprop(method="rho"))
+
+
+def test_report_before_training_raises():
+    with pytest.raises(ValueError, match="needs a trained step.*Received: "):
+        SelectiveBackprop().report()

@@ -1,4 +1,4 @@
-"""Data and models small enough to look at."""
+"""Small data and models."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def sorted_classes():
-    """Scores that bring one class after the other, and the labels."""
+    """Scores that sort the samples by class, and the labels."""
     labels = np.repeat(np.arange(4), [40, 30, 20, 10])
     return np.arange(100.0), labels
 
@@ -32,7 +32,7 @@ def echo():
 
 
 class Received(keras.callbacks.Callback):
-    """What the loss of each batch was, as Keras' running mean tells it."""
+    """Loss of each batch, computed from the running mean of the logs."""
 
     def __init__(self):
         super().__init__()

@@ -1,35 +1,38 @@
-"""Orders that keep every class, changed no more than they must be."""
+"""Class coverage of the first samples of an order."""
 
 import numpy as np
 import pytest
 
-from keras_netopt.curriculum.class_coverage import coverage, guarded_order
-from keras_netopt.curriculum.labels import class_labels
+from keras_netopt.curriculum.class_coverage import (
+    class_coverage,
+    enforce_class_coverage,
+)
+from keras_netopt.curriculum.class_labels import class_labels
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
-def test_every_beginning_keeps_the_share_of_each_class(seed, share):
+def test_the_first_samples_keep_the_share_of_each_class(seed, share):
     rng = np.random.default_rng(seed)
     classes = int(rng.integers(2, 7))
     labels = rng.choice(classes, 300, p=rng.dirichlet(np.ones(classes) * 3))
     labels = np.unique(labels, return_inverse=True)[1]
     order = np.argsort(labels + 0.1 * rng.random(300), kind="stable")
-    found = guarded_order(order, labels, share=share)
+    found = enforce_class_coverage(order, labels, min_share=share)
 
     assert sorted(found) == list(range(300))
     counts = np.bincount(labels)
     for length in range(2 * len(counts), 300):
         here = np.bincount(labels[found[:length]], minlength=len(counts))
         wanted = np.floor(share * counts / 300 * length)
-        # Whole shares for all at once may lack a sample or two of a class.
+        # Rounding may cost up to two samples of a class.
         assert (here >= wanted - 2 * (share == 1.0)).all()
 
 
-def test_the_rest_stays_in_the_order_given(sorted_classes):
+def test_other_samples_stay_in_the_given_order(sorted_classes):
     _, labels = sorted_classes
-    found = guarded_order(np.arange(100), labels)
-    assert coverage(found[:40], labels) >= 0.5
+    found = enforce_class_coverage(np.arange(100), labels)
+    assert class_coverage(found[:40], labels) >= 0.5
     first_class = found[:40][labels[found[:40]] == 0]
     np.testing.assert_array_equal(
         np.sort(first_class), np.arange(len(first_class))
@@ -37,17 +40,17 @@ def test_the_rest_stays_in_the_order_given(sorted_classes):
     assert len(first_class) > 20
 
 
-def test_an_order_that_has_every_class_is_left_alone():
+def test_an_order_with_every_class_is_unchanged():
     labels = np.arange(90) % 3
     order = np.arange(90)
-    assert guarded_order(order, labels) is order
+    assert enforce_class_coverage(order, labels) is order
 
 
 @pytest.mark.parametrize("front", [1, 3])
-def test_some_of_each_class_stand_at_the_front(front, sorted_classes):
+def test_min_samples_of_each_class_are_at_the_front(front, sorted_classes):
     _, labels = sorted_classes
-    found = guarded_order(
-        np.arange(100), labels, share=0.0, min_per_class=front
+    found = enforce_class_coverage(
+        np.arange(100), labels, min_share=0.0, min_samples=front
     )
     counts = np.bincount(labels[found[: 4 * front]])
     assert counts.tolist() == [front] * 4

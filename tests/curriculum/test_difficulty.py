@@ -1,33 +1,38 @@
-"""Scores: what each difficulty counts, and which numbers it refuses."""
+"""Difficulty scores: values and invalid scores."""
 
 import keras
 import numpy as np
 import pytest
 
 from keras_netopt import curriculum as engine
-from keras_netopt.curriculum.difficulty import Scoring, Several, ranked
-from keras_netopt.curriculum.early_scores import EL2N, Forgetting
-from keras_netopt.curriculum.model_difficulty import probabilities
-from keras_netopt.curriculum.resolve import as_difficulty
-from keras_netopt.curriculum.sources import ArraySource
+from keras_netopt.curriculum.as_difficulty import as_difficulty
+from keras_netopt.curriculum.difficulty import (
+    CombinedDifficulty,
+    ScoringContext,
+    to_percentiles,
+)
+from keras_netopt.curriculum.model_difficulty import to_probabilities
+from keras_netopt.curriculum.sample_source import ArraySource
+from keras_netopt.curriculum.training_dynamics import EL2N, ForgettingEvents
 
 
 def scored(difficulty, x, y=None, model=None, state=None):
     source = ArraySource(np.asarray(x), y)
     found = as_difficulty(difficulty, source.samples)
-    return found.score(Scoring(source, model, {} if state is None else state))
+    state = {} if state is None else state
+    return found.score(ScoringContext(source, model, state))
 
 
-def test_length_counts_what_is_no_padding():
+def test_length_counts_tokens_without_padding():
     tokens = np.array([[3, 4, 0, 0], [1, 2, 3, 4], [9, 0, 9, 0]])
     np.testing.assert_array_equal(scored("length", tokens), [2, 4, 2])
-    length = engine.Length(pad=9)
+    length = engine.SequenceLength(pad_token=9)
     np.testing.assert_array_equal(scored(length, tokens), [4, 4, 2])
     texts = np.array(["one two", "three"])
     np.testing.assert_array_equal(scored("length", texts), [2, 1])
 
 
-def test_rarity_adds_up_what_tokens_are_worth():
+def test_rarity_sums_negative_log_frequencies():
     tokens = np.array([[1, 1, 2], [1, 0, 0], [3, 0, 0]])
     share = {1: 3 / 5, 2: 1 / 5, 3: 1 / 5}
     wanted = [
@@ -36,8 +41,8 @@ def test_rarity_adds_up_what_tokens_are_worth():
     np.testing.assert_allclose(scored("rarity", tokens), wanted)
 
 
-def test_lengths_of_other_data_are_refused():
-    with pytest.raises(ValueError, match="token numbers.*Received: x with"):
+def test_lengths_of_other_data_raise():
+    with pytest.raises(ValueError, match="integer tokens.*Received: x with"):
         scored("length", np.zeros((3, 4)))
 
 
@@ -59,30 +64,31 @@ def test_a_function_is_called_on_batches_in_order():
         ("hard", "one of 'length'.*Received: difficulty='hard'"),
     ],
 )
-def test_wrong_scores_are_refused(scores, text):
+def test_wrong_scores_raise(scores, text):
     with pytest.raises(ValueError, match=f"Argument `difficulty`.*{text}"):
         scored(scores, np.zeros((3, 1)))
 
 
-def test_what_is_no_difficulty_is_refused():
+def test_invalid_difficulty_raises():
     with pytest.raises(TypeError, match="Received: difficulty of type dict"):
         as_difficulty({}, 3)
 
 
-def test_several_metrics_count_by_the_worse_rank():
+def test_a_list_of_difficulties_uses_the_largest_percentile():
     first, second = np.array([1, 2, 3, 4]), np.array([40, 10, 20, 30])
     found = scored([first, second], np.zeros((4, 1)))
     np.testing.assert_array_equal(found, [1.0, 0.5, 0.75, 1.0])
-    np.testing.assert_array_equal(ranked(second), [1.0, 0.25, 0.5, 0.75])
+    found = to_percentiles(second)
+    np.testing.assert_array_equal(found, [1.0, 0.25, 0.5, 0.75])
 
 
-def test_several_keep_the_state_of_each():
+def test_a_list_of_difficulties_keeps_the_state_of_each():
     state = {}
     model, x, y = _classifier()
-    parts = Several([Forgetting(), as_difficulty("loss", 6)])
+    parts = CombinedDifficulty([ForgettingEvents(), as_difficulty("loss", 6)])
     scored(parts, x, y, model, state)
     scored(parts, x, y, model, state)
-    assert set(state) == {"0.right", "0.learnt", "0.counts"}
+    assert set(state) == {"0.correct", "0.learnt", "0.counts"}
 
 
 def _classifier(loss=None, **arguments):
@@ -105,8 +111,8 @@ def _classifier(loss=None, **arguments):
 
 def test_losses_of_samples_are_not_reduced():
     model, x, y = _classifier()
-    likely = probabilities(x)
-    wanted = -np.log(likely[np.arange(6), y])
+    probability = to_probabilities(x)
+    wanted = -np.log(probability[np.arange(6), y])
     found = engine.sample_losses(model, x, y)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     assert found.dtype == "float64"
@@ -129,7 +135,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_losses_of_every_kind_have_values_for_samples(name):
+def test_every_kind_of_loss_has_values_per_sample(name):
     loss, wanted = LOSSES[name]
     model, x, _ = _classifier(loss)
     y = (np.arange(18).reshape(6, 3) % 2).astype("float32")
@@ -137,7 +143,7 @@ def test_losses_of_every_kind_have_values_for_samples(name):
     np.testing.assert_allclose(found, wanted(x, y), rtol=1e-4)
 
 
-def test_losses_of_outputs_are_added_with_their_weights():
+def test_losses_of_outputs_are_added_with_loss_weights():
     inputs = keras.Input((3,))
     model = keras.Model(
         inputs,
@@ -182,70 +188,71 @@ def test_losses_need_a_compiled_built_model():
         engine.sample_losses(model, np.zeros((2, 1)), np.zeros(2))
 
 
-def test_a_teacher_lacks_confidence_in_what_is_hard():
+def test_teacher_confidence_and_loss():
     model, x, y = _classifier()
-    found = scored(engine.Teacher(model, by="confidence"), x, y)
+    found = scored(engine.Teacher(model, score_by="confidence"), x, y)
     np.testing.assert_allclose(
-        found, 1 - probabilities(x)[np.arange(6), y], rtol=1e-5
+        found, 1 - to_probabilities(x)[np.arange(6), y], rtol=1e-5
     )
     losses = scored(engine.Teacher(model), x, y)
     np.testing.assert_array_equal(np.argsort(found), np.argsort(losses))
-    with pytest.raises(ValueError, match="`by` must be one of"):
-        engine.Teacher(model, by="age")
+    with pytest.raises(ValueError, match="`score_by` must be one of"):
+        engine.Teacher(model, score_by="age")
 
 
-def test_probabilities_out_of_probabilities_and_logits():
+def test_probabilities_of_probabilities_and_logits():
     logits = np.array([[1.0, 3.0], [0.0, 0.0]])
     wanted = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(probabilities(logits), wanted)
-    np.testing.assert_allclose(probabilities(wanted), wanted)
-    np.testing.assert_allclose(probabilities(np.array([[0.3]])), [[0.7, 0.3]])
+    np.testing.assert_allclose(to_probabilities(logits), wanted)
+    np.testing.assert_allclose(to_probabilities(wanted), wanted)
+    binary = to_probabilities(np.array([[0.3]]))
+    np.testing.assert_allclose(binary, [[0.7, 0.3]])
     with pytest.raises(ValueError, match="output of shape"):
-        probabilities(np.zeros((2, 3, 4)))
+        to_probabilities(np.zeros((2, 3, 4)))
 
 
-def test_the_error_of_el2n_is_a_length():
-    """With a learning rate of 0 the fresh model is known."""
+def test_el2n_is_the_norm_of_the_error():
+    """With a learning rate of 0 the trained model is known."""
 
     _, x, y = _classifier()
-    error = probabilities(x) - np.eye(3)[y]
+    error = to_probabilities(x) - np.eye(3)[y]
 
     def frozen():
-        built = _classifier()[0]
-        built.compile(keras.optimizers.SGD(0.0), built.loss)
-        return built
+        model = _classifier()[0]
+        model.compile(keras.optimizers.SGD(0.0), model.loss)
+        return model
 
     found = scored(EL2N(frozen, runs=2), x, y)
     np.testing.assert_allclose(found, np.linalg.norm(error, axis=1), rtol=1e-4)
 
 
-def test_forgetting_counts_falls_from_right_to_wrong():
-    """A table as a model: the answers of three moments."""
-    answers = [
+def test_forgetting_counts_changes_from_correct_to_wrong():
+    """A table as a model: predictions at three scorings."""
+    outputs = [
         [0, 1, 2, 0, 0, 0],
         [0, 0, 2, 1, 0, 0],
         [0, 1, 0, 0, 0, 2],
     ]
     y = np.array([0, 1, 2, 0, 1, 2])
 
-    class Table:
+    class TableModel:
         def predict(self, x, **arguments):
-            return np.eye(3)[answers[self.moment]]
+            return np.eye(3)[outputs[self.scoring]]
 
-    model, state = Table(), {}
-    for model.moment in range(3):
+    model, state = TableModel(), {}
+    for model.scoring in range(3):
         found = scored("forgetting", np.zeros((6, 1)), y, model, state)
-    # Sample 1: right, wrong, right. 2 falls at the end, 3 once and returns;
-    # 4 was never right, 5 only at the end.
+    # Sample 1: correct, wrong, correct. Sample 2 is forgotten at the end,
+    # sample 3 in the middle. Sample 4 is never correct, sample 5 at the end.
     np.testing.assert_array_equal(found, [0, 1, 1, 1, 2, 0])
 
 
-def test_each_fold_is_scored_by_a_model_that_has_not_seen_it():
-    """A model that learns by heart knows its own samples, not the others'."""
+def test_each_fold_is_scored_by_a_model_trained_without_it():
+    """The model memorizes its training samples only."""
     x = np.eye(8, dtype="float32")
     y = np.arange(8.0).reshape(8, 1).astype("float32") + 1
 
-    def build():
+    def build_model():
         model = keras.Sequential(
             [
                 keras.Input((8,)),
@@ -258,7 +265,11 @@ def test_each_fold_is_scored_by_a_model_that_has_not_seen_it():
         return model
 
     found = scored(
-        engine.CrossScored(build, folds=2, epochs=20, batch_size=1), x, y
+        engine.CrossValidatedLoss(
+            build_model, folds=2, epochs=20, batch_size=1
+        ),
+        x,
+        y,
     )
     np.testing.assert_allclose(found, y[:, 0] ** 2, rtol=1e-5)
 
@@ -266,27 +277,28 @@ def test_each_fold_is_scored_by_a_model_that_has_not_seen_it():
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"build": None}, TypeError, "`build` must be a function"),
+        ({"build_model": None}, TypeError, "`build_model` must be a function"),
         ({"folds": 1}, ValueError, "`folds` must be at least 2"),
         ({"epochs": 0}, ValueError, "`epochs` must be an integer"),
         ({"batch_size": 0}, ValueError, "`batch_size` must be an integer"),
         ({"seed": -1}, ValueError, "`seed` must be an integer"),
     ],
 )
-def test_wrong_settings_of_folds_are_refused(arguments, error, text):
+def test_wrong_settings_of_folds_raise(arguments, error, text):
     with pytest.raises(error, match=f"Argument {text}.*Received: "):
-        engine.CrossScored(**{"build": _classifier, **arguments})
+        engine.CrossValidatedLoss(**{"build_model": _classifier, **arguments})
 
 
-def test_what_builds_no_model_is_refused():
+def test_a_function_that_builds_no_model_raises():
+    data = np.zeros((4, 1)), np.zeros(4)
     with pytest.raises(TypeError, match="returns a Keras model"):
-        scored(engine.CrossScored(lambda: 3), np.zeros((4, 1)), np.zeros(4))
+        scored(engine.CrossValidatedLoss(lambda: 3), *data)
     bare = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="returns a compiled model"):
-        scored(engine.CrossScored(lambda: bare), np.zeros((4, 1)), np.ones(4))
+        scored(engine.CrossValidatedLoss(lambda: bare), *data)
 
 
-def test_el2n_copies_the_model_or_asks_for_a_function():
+def test_el2n_of_a_model_that_cannot_be_cloned_raises():
     class Own(keras.Model):
         def __init__(self, width):
             super().__init__()
@@ -298,7 +310,7 @@ def test_el2n_copies_the_model_or_asks_for_a_function():
     model = Own(3)
     model.compile("sgd", "sparse_categorical_crossentropy")
     _, x, y = _classifier()
-    with pytest.raises(ValueError, match=r"EL2N\(build\)"):
+    with pytest.raises(ValueError, match=r"EL2N\(build_model\)"):
         scored("el2n", x, y, model)
     with pytest.raises(ValueError, match="needs the model being trained"):
         scored("el2n", x, y)

@@ -1,16 +1,16 @@
-"""Self-paced weights: the formulas, their ends, and what must not be NaN."""
+"""Self-paced weights: formulas, limits and finite values."""
 
 import numpy as np
 import pytest
 
 from keras_netopt.curriculum import SelfPaced, self_paced_weights
-from keras_netopt.curriculum.self_paced import KINDS
+from keras_netopt.curriculum.self_paced import WEIGHTINGS
 
 LOSSES = np.array([0.0, 0.1, 0.3, 0.5, 0.7, 0.9])
 AGE = 0.6
 
 
-def expected(kind):
+def expected(weighting):
     zeta = 1 - AGE
     inner = 0.2
     mixed = (
@@ -23,50 +23,50 @@ def expected(kind):
         "mixture": np.where(LOSSES <= inner, 1.0, mixed),
         "polynomial": np.abs(1 - LOSSES / AGE) ** (1 / 2.0),
     }
-    return np.where(LOSSES < AGE, values[kind], 0.0)
+    return np.where(LOSSES < AGE, values[weighting], 0.0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_weights_equal_the_formulas(kind):
-    found = self_paced_weights(LOSSES, AGE, kind, inner=0.2, power=3.0)
-    np.testing.assert_allclose(found, expected(kind), atol=1e-6)
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_weights_equal_the_formulas(weighting):
+    found = self_paced_weights(LOSSES, AGE, weighting, inner_age=0.2, power=3.0)
+    np.testing.assert_allclose(found, expected(weighting), atol=1e-6)
 
 
 @pytest.mark.parametrize("age", [0.2, AGE])
 def test_the_mixture_is_continuous_at_both_ends(age):
     near = np.array([age - 1e-9, age + 1e-9])
-    first, second = self_paced_weights(near, AGE, "mixture", inner=0.2)
+    first, second = self_paced_weights(near, AGE, "mixture", inner_age=0.2)
     assert first == pytest.approx(second, abs=1e-6)
-    full = self_paced_weights(np.array([0.2]), AGE, "mixture", inner=0.2)
+    full = self_paced_weights(np.array([0.2]), AGE, "mixture", inner_age=0.2)
     assert full == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("share", [0.01, 0.5, 1.0])
-def test_nothing_is_ever_nan(kind, share):
-    """Losses of 0, all alike, at the age, negative, and huge ones."""
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("fraction", [0.01, 0.5, 1.0])
+def test_weights_are_finite_and_positive_somewhere(weighting, fraction):
+    """Losses that are 0, equal, at the age, negative or huge."""
     for losses in (
         np.zeros(5),
         np.ones(5),
         np.array([0.0, 0.0, 0.0, 1.0, 1e30]),
         np.array([-3.0, -2.0, 0.0, 1.0, 2.0]),
     ):
-        weights = SelfPaced(kind).weights(losses, share, epoch=0)
+        weights = SelfPaced(weighting).weights(losses, fraction, epoch=0)
         assert np.isfinite(weights).all()
         assert weights.min() >= 0.0 and 0.0 < weights.max() <= 1.0 + 1e-12
 
 
-@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
-def test_the_pacing_is_the_share_in_play(share):
+@pytest.mark.parametrize("fraction", [0.25, 0.5, 1.0])
+def test_the_pacing_is_the_active_fraction(fraction):
     losses = np.random.default_rng(0).permutation(100) / 10
-    weights = SelfPaced("hard").weights(losses, share, epoch=7)
-    assert weights.sum() == 100 * share
+    weights = SelfPaced("hard").weights(losses, fraction, epoch=7)
+    assert weights.sum() == 100 * fraction
     assert losses[weights > 0].max() < losses[weights == 0].min(initial=99)
 
 
-def test_an_age_of_its_own_grows_by_its_factor():
+def test_initial_age_grows_by_its_factor():
     losses = np.arange(1.0, 9.0)
-    ordering = SelfPaced("hard", initial_age=2.0, growth=1.5)
+    ordering = SelfPaced("hard", initial_age=2.0, age_growth=1.5)
     sizes = [ordering.weights(losses, 1.0, e).sum() for e in range(4)]
     assert sizes == [1, 2, 4, 6]
 
@@ -74,20 +74,20 @@ def test_an_age_of_its_own_grows_by_its_factor():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"kind": "soft"}, "`kind` must be one of"),
+        ({"weighting": "soft"}, "`weighting` must be one of"),
         ({"initial_age": 0.0}, "`initial_age` must be above 0"),
-        ({"growth": 1.0}, "`growth` must be above 1"),
-        ({"inner": 1.0}, r"`inner` must be in \(0, 1\)"),
+        ({"age_growth": 1.0}, "`age_growth` must be above 1"),
+        ({"inner_age_ratio": 1.0}, r"`inner_age_ratio` must be in \(0, 1\)"),
         ({"power": 1.0}, "`power` must be above 1"),
     ],
 )
-def test_wrong_settings_are_refused(arguments, text):
+def test_wrong_settings_raise(arguments, text):
     with pytest.raises(ValueError, match=f"{text}.*Received: "):
         SelfPaced(**arguments)
 
 
-def test_an_inner_age_above_the_age_is_refused():
-    with pytest.raises(ValueError, match=r"Received: inner=0.7, age=0.6"):
-        self_paced_weights(LOSSES, 0.6, "mixture", inner=0.7)
-    with pytest.raises(ValueError, match=r'kind="log".*Received: age=1.0'):
+def test_an_inner_age_above_the_age_raises():
+    with pytest.raises(ValueError, match=r"Received: inner_age=0.7, age=0.6"):
+        self_paced_weights(LOSSES, 0.6, "mixture", inner_age=0.7)
+    with pytest.raises(ValueError, match=r'weighting="log".*Received: age=1.0'):
         self_paced_weights(LOSSES, 1.0, "log")

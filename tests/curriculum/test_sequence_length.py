@@ -1,4 +1,4 @@
-"""Sequence-length warm-up: few lengths, on every backend."""
+"""Sequence length warm-up on every backend."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ TOKENS = np.random.default_rng(0).integers(1, 5, (32, 8)).astype("int32")
 
 
 class Counted(keras.losses.SparseCategoricalCrossentropy):
-    """Python runs it once a trace, on torch at every step."""
+    """Python runs it once per trace, on torch in every step."""
 
     calls = 0
     shapes: set = set()
@@ -24,7 +24,7 @@ class Counted(keras.losses.SparseCategoricalCrossentropy):
         return super().call(y_true, y_pred)
 
 
-def train(length, epochs=3, y=TOKENS, **changed):
+def train(warmup, epochs=3, y=TOKENS, **changed):
     model = keras.Sequential(
         [
             keras.Input((None,), dtype="int32"),
@@ -36,7 +36,7 @@ def train(length, epochs=3, y=TOKENS, **changed):
     model.compile("sgd", Counted(from_logits=True))
     curriculum = Curriculum(
         TOKENS, y, difficulty=np.arange(32), ordering="shuffle",
-        length=length, **changed,
+        sequence_length=warmup, **changed,
     )  # fmt: skip
     history = model.fit(
         curriculum.dataset(8), epochs=epochs, verbose=0, callbacks=[curriculum]
@@ -44,15 +44,15 @@ def train(length, epochs=3, y=TOKENS, **changed):
     return curriculum, history.history
 
 
-def test_lengths_of_consecutive_epochs_train_everywhere():
-    """4, 6 and 8 tokens; one trace a length and one to build with."""
-    warmup = SequenceLengthWarmup(4, step=2, end=1.0)
-    lengths = warmup.fitted(TOKENS, TOKENS).lengths(RunLength(4, 3), 0, 12)
+def test_lengths_of_consecutive_epochs_train():
+    """4, 6 and 8 tokens; one trace per length and one to build."""
+    warmup = SequenceLengthWarmup(4, step_size=2, end=1.0)
+    lengths = warmup.fit_to_data(TOKENS, TOKENS).lengths(RunLength(4, 3), 0, 12)
     assert set(lengths) == {4, 6}
-    curriculum, history = train(SequenceLengthWarmup(4, step=2, end=0.9))
+    curriculum, history = train(SequenceLengthWarmup(4, step_size=2, end=0.9))
 
     assert np.isfinite(history["loss"]).all()
-    assert set(curriculum._course.plan.lengths) <= {6, 8}
+    assert set(curriculum._session.plan.sequence_lengths) <= {6, 8}
     if keras.backend.backend() == "torch":
         assert {length for _, length in Counted.shapes} == {4, 6, 8}
     else:
@@ -60,7 +60,7 @@ def test_lengths_of_consecutive_epochs_train_everywhere():
 
 
 def test_the_length_is_a_schedule_rounded_down():
-    warmup = SequenceLengthWarmup(8, 64, step=8, end=0.5)
+    warmup = SequenceLengthWarmup(8, 64, step_size=8, end=0.5)
     run = RunLength(10, 4)
     found = np.concatenate([warmup.lengths(run, e, 10) for e in range(4)])
     assert found[0] == 8
@@ -71,15 +71,15 @@ def test_the_length_is_a_schedule_rounded_down():
 
 
 @pytest.mark.parametrize(("longest", "most"), [(12, 8), (100, 8), (2048, 8)])
-def test_by_default_there_are_few_lengths(longest, most):
+def test_default_step_size_gives_few_lengths(longest, most):
     data = np.zeros((1, longest), "int32")
-    warmup = SequenceLengthWarmup(8, end=1.0).fitted(data, data)
+    warmup = SequenceLengthWarmup(8, end=1.0).fit_to_data(data, data)
     found = set(warmup.lengths(RunLength(1000, 1), 0, 1000))
     assert 2 <= len(found) <= most + 1
 
 
-def test_truncating_drops_the_rest():
-    warmup = SequenceLengthWarmup(2, step=1).fitted(TOKENS, TOKENS)
+def test_truncate_drops_the_rest():
+    warmup = SequenceLengthWarmup(2, step_size=1).fit_to_data(TOKENS, TOKENS)
     weight = np.ones((32, 8))
     x, y, shorter = warmup.apply(
         {"tokens": TOKENS, "other": np.arange(32)}, TOKENS, weight, 3
@@ -92,10 +92,10 @@ def test_truncating_drops_the_rest():
     assert whole is TOKENS
 
 
-def test_segments_are_further_samples():
-    """Nothing is lost where the length divides the whole."""
-    warmup = SequenceLengthWarmup(2, step=2, mode="segment")
-    warmup = warmup.fitted(TOKENS, TOKENS)
+def test_segment_makes_further_samples():
+    """No token is lost if the length divides the full length."""
+    warmup = SequenceLengthWarmup(2, step_size=2, mode="segment")
+    warmup = warmup.fit_to_data(TOKENS, TOKENS)
     weight = np.arange(32.0)
     x, y, weights = warmup.apply(TOKENS, TOKENS, weight, 4)
 
@@ -106,7 +106,9 @@ def test_segments_are_further_samples():
 
 
 def test_segments_train():
-    _, history = train(SequenceLengthWarmup(2, step=2, end=0.9, mode="segment"))
+    _, history = train(
+        SequenceLengthWarmup(2, step_size=2, end=0.9, mode="segment")
+    )
     assert np.isfinite(history["loss"]).all()
 
 
@@ -115,29 +117,29 @@ def test_segments_train():
     [
         ({"min_length": 0}, "`min_length` must be an integer of at least 1"),
         ({"max_length": 4}, "`max_length` must be at least `min_length`"),
-        ({"step": 0}, "`step` must be an integer"),
+        ({"step_size": 0}, "`step_size` must be an integer"),
         ({"end": "soon"}, "`end` must be a float"),
         ({"mode": "cut"}, "`mode` must be one of 'truncate', 'segment'"),
     ],
 )
-def test_wrong_settings_are_refused(arguments, text):
+def test_wrong_settings_raise(arguments, text):
     with pytest.raises(ValueError, match=f"Argument {text}.*Received: "):
         SequenceLengthWarmup(**arguments)
 
 
-def test_data_that_are_too_short_are_refused():
-    with pytest.raises(ValueError, match="8 steps long here.*Received: "):
-        Curriculum(TOKENS, TOKENS, length=SequenceLengthWarmup(9))
+def test_data_that_are_too_short_raise():
+    with pytest.raises(ValueError, match="which have 8 steps.*Received: "):
+        Curriculum(TOKENS, TOKENS, sequence_length=SequenceLengthWarmup(9))
 
 
-def test_segments_need_targets_for_each_step():
+def test_segment_needs_targets_per_step():
     warmup = SequenceLengthWarmup(4, mode="segment")
     with pytest.raises(ValueError, match='use mode="truncate".*Received: '):
-        Curriculum(TOKENS, np.arange(32) % 2, length=warmup)
+        Curriculum(TOKENS, np.arange(32) % 2, sequence_length=warmup)
 
 
-def test_it_works_beside_a_pacing():
+def test_it_works_with_a_pacing_function():
     curriculum, _ = train(
         SequenceLengthWarmup(4, end=0.5), pacing=Constant(1.0, initial=1.0)
     )
-    assert curriculum._course.plan.lengths.tolist() == [8] * 4
+    assert curriculum._session.plan.sequence_lengths.tolist() == [8] * 4

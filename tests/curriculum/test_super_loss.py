@@ -15,7 +15,7 @@ SPARSE = keras.losses.SparseCategoricalCrossentropy
 
 
 def gives(value):
-    """A loss that is what the model says, one value a sample."""
+    """A loss equal to the output of the model, one value per sample."""
     return value[:, 0]
 
 
@@ -62,13 +62,13 @@ def test_values_of_the_paper():
     assert abs(found[2]) < 1e-6
 
 
-def test_a_wide_loss_is_the_plain_one_less_its_threshold():
+def test_large_lam_gives_the_base_loss_minus_tau():
     losses = np.array([0.0, 0.5, 3.0, 11.0], "float32")
     loss = SuperLoss(output_itself, tau=0.7, lam=1e6, reduction=None)
     np.testing.assert_allclose(apply(loss, losses), losses - 0.7, atol=1e-3)
 
 
-def test_the_smaller_lam_the_less_a_hard_sample_counts():
+def test_smaller_lam_gives_hard_samples_less_weight():
     y, z = logits()
 
     def largest(lam):
@@ -80,7 +80,7 @@ def test_the_smaller_lam_the_less_a_hard_sample_counts():
     assert largest(0.1) < 0.7 * largest(1.0) < 0.9 * largest(100.0)
 
 
-def test_the_gradient_is_the_plain_one_times_the_confidence():
+def test_the_gradient_is_that_of_the_base_loss_times_the_confidence():
     y, z = logits()
     base = SPARSE(from_logits=True, reduction=None)
     losses = ops.convert_to_numpy(base(y, z))
@@ -96,7 +96,7 @@ def test_the_gradient_is_the_plain_one_times_the_confidence():
     np.testing.assert_allclose(found, np.exp(-w)[:, None] * plain, atol=1e-4)
 
 
-def test_the_batch_as_threshold_is_a_constant_for_the_gradient():
+def test_tau_batch_is_a_constant_for_the_gradient():
     y, z = logits()
     mean = float(ops.convert_to_numpy(SPARSE(from_logits=True)(y, z)))
     moving = SuperLoss(SPARSE(from_logits=True), "batch")
@@ -118,7 +118,7 @@ def test_the_batch_as_threshold_is_a_constant_for_the_gradient():
         ("binary_crossentropy", 1, math.log(2)),
     ],
 )
-def test_the_guess_as_threshold(base, outputs, tau):
+def test_tau_log_classes(base, outputs, tau):
     y = np.arange(3) % 2
     p = np.linspace(0.2, 0.8, 3 * outputs).reshape(3, outputs)
     if outputs > 1 and "inary" in type(base).__name__:
@@ -130,7 +130,7 @@ def test_the_guess_as_threshold(base, outputs, tau):
     np.testing.assert_array_equal(by_name, by_number)
 
 
-def test_every_token_has_a_weight_of_its_own():
+def test_every_token_has_its_own_weight():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 4, (2, 3))
     z = rng.standard_normal((2, 3, 4)).astype("float32")
@@ -193,7 +193,7 @@ def test_config_holds_every_argument():
     assert float(copy(y, z)) == float(loss(y, z))
 
 
-def test_a_saved_model_loads_in_a_fresh_process(tmp_path, make_mlp, toy_data):
+def test_a_saved_model_loads_in_a_new_process(tmp_path, make_mlp, toy_data):
     path = tmp_path / "model.keras"
     model = make_mlp()
     model.compile("sgd", SuperLoss(SPARSE(from_logits=True), lam=0.5))
@@ -229,22 +229,29 @@ def test_a_saved_model_loads_in_a_fresh_process(tmp_path, make_mlp, toy_data):
         ({"tau": None}, "Argument `tau` must be a number"),
         ({"base_loss": 3}, "Argument `base_loss` must be a Keras loss"),
         ({"base_loss": "mean"}, "Argument `base_loss` must be a Keras loss"),
-        ({"base_loss": "mse"}, "no cross-entropy: .* base_loss='mean_squared"),
-        ({"base_loss": SuperLoss("mse", 1.0)}, "not a SuperLoss"),
+        (
+            {"base_loss": "mse"},
+            "not a cross-entropy, .* base_loss='mean_squared",
+        ),
+        ({"base_loss": SuperLoss("mse", 1.0)}, "another loss than a SuperLoss"),
     ],
 )
-def test_wrong_arguments_are_refused(arguments, message):
+def test_wrong_arguments_raise(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         SuperLoss(**{"base_loss": SPARSE(), **arguments})
 
 
-def test_a_guess_needs_classes():
+def test_tau_log_classes_without_classes_raises():
     loss = SuperLoss(SPARSE())
-    with pytest.raises(ValueError, match="last axis of the outputs is not the"):
+    with pytest.raises(
+        ValueError, match="unless the last axis of the outputs is the"
+    ):
         loss(np.zeros(3), np.ones((3, 1), "float32"))
 
 
-def test_a_loss_without_a_value_a_sample_is_refused():
+def test_a_base_loss_without_values_per_sample_raises():
     loss = SuperLoss(lambda y, z: ops.mean(z), 1.0)
-    with pytest.raises(ValueError, match="one value a sample, not their mean"):
+    with pytest.raises(
+        ValueError, match="one value per sample, not their mean"
+    ):
         loss(np.zeros(3), np.ones((3, 1), "float32"))

@@ -1,4 +1,4 @@
-"""Rows of the contract for Curriculum."""
+"""Settings of `Curriculum` for the contract tests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +19,9 @@ SCORES = np.arange(64) * 37 % 64
 
 CURRICULUM_LOGS = (
     "curriculum_fraction",
-    "curriculum_weight_zero",
-    "curriculum_coverage",
-    "curriculum_refresh_seconds",
+    "curriculum_unused_fraction",
+    "curriculum_class_coverage",
+    "curriculum_scoring_seconds",
 )
 
 _HALF = Linear(initial=0.5, final=1.0, begin=0.5, end=1.0)
@@ -29,13 +29,13 @@ _HALF = Linear(initial=0.5, final=1.0, begin=0.5, end=1.0)
 _EARLY = Linear(initial=0.3, final=1.0, begin=0.5, end=1.0)
 
 
-# Easy ones are of the first class, hard ones of the last.
+# The easiest samples have the first class, the hardest the last.
 _SORTED = zoo.data("mlp")[1] * 64 + np.arange(64)
 
 
-def hard_ones_came_late(before: Any, after: Any, callback: Any) -> bool:
-    """The first epoch shows the hardest quarter less than all data."""
-    counts = callback.shown()[1].astype(float)
+def hard_samples_came_late(before: Any, after: Any, callback: Any) -> bool:
+    """The first epoch trains less on the hardest quarter."""
+    counts = callback.sample_counts()[1].astype(float)
     first = counts[0] / counts[0].sum()
     hard = np.argsort(SCORES)[-16:]
     easy = np.argsort(SCORES)[:16]
@@ -43,12 +43,12 @@ def hard_ones_came_late(before: Any, after: Any, callback: Any) -> bool:
 
 
 def weighted_by_loss(before: Any, after: Any, callback: Any) -> bool:
-    """The last epoch leaves the hardest samples of each class out."""
-    left_out = callback.shown()[1][-1] == 0
+    """The last epoch does not train on the hardest samples of a class."""
+    unused = callback.sample_counts()[1][-1] == 0
     scores, labels = callback.scores, zoo.data("mlp")[1].ravel()
-    return bool(left_out.any()) and all(
-        scores[left_out & of].min() >= scores[~left_out & of].max()
-        for of in (labels == label for label in np.unique(labels[left_out]))
+    return bool(unused.any()) and all(
+        scores[unused & of].min() >= scores[~unused & of].max()
+        for of in (labels == label for label in np.unique(labels[unused]))
     )
 
 
@@ -66,11 +66,11 @@ def _curriculum(**changed: Any) -> Any:
     return lambda case: Curriculum(**_ranked(case, **changed))
 
 
-def _guarded(**changed: Any) -> Any:
+def _sorted_by_class(**changed: Any) -> Any:
     return _curriculum(difficulty=_SORTED, pacing=_EARLY, **changed)
 
 
-def _nothing_to_order(folder: Path) -> tuple[keras.Model, list[Any]]:
+def _all_active(folder: Path) -> tuple[keras.Model, list[Any]]:
     model = idle_model()
     x, y = zoo.data("mlp")
     everything = Constant(1.0, initial=1.0)
@@ -82,7 +82,7 @@ SETTINGS = (
         name="Curriculum",
         component=COMPONENT,
         arguments=lambda case: _ranked(case),
-        effect=hard_ones_came_late,
+        effect=hard_samples_came_late,
         neutral=lambda case: _ranked(case, ordering="shuffle"),
         reference=False,
         logs=CURRICULUM_LOGS,
@@ -104,7 +104,7 @@ SETTINGS = (
     ),
 )
 
-IDLE = (_nothing_to_order, "`pacing`")
+IDLE = (_all_active, "`pacing`")
 
 BAD: dict[str, Callable[[Case], Any]] = {
     "x": _curriculum(x=3),
@@ -113,14 +113,14 @@ BAD: dict[str, Callable[[Case], Any]] = {
     "difficulty": _curriculum(difficulty=np.full(64, np.nan)),
     "pacing": _curriculum(pacing="fast"),
     "ordering": _curriculum(ordering="fair"),
-    "length": _curriculum(length=8),
-    "refresh": _curriculum(refresh="often"),
-    "warmup": _curriculum(warmup=1),
+    "sequence_length": _curriculum(sequence_length=8),
+    "scoring_interval": _curriculum(scoring_interval="often"),
+    "scoring_begin": _curriculum(scoring_begin="soon"),
     "labels": _curriculum(labels=np.zeros(3, int)),
     "class_balanced": _curriculum(class_balanced="yes"),
-    "min_share": _curriculum(min_share=1.5),
-    "min_per_class": _curriculum(min_per_class=-1),
-    "by": _curriculum(by="size"),
+    "min_class_share": _curriculum(min_class_share=1.5),
+    "min_class_samples": _curriculum(min_class_samples=-1),
+    "difficulty_type": _curriculum(difficulty_type="size"),
     "num_samples": _curriculum(num_samples=5),
     "verbose": _curriculum(verbose="loud"),
     "seed": _curriculum(seed="one"),
@@ -136,32 +136,38 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "difficulty": (_curriculum(), _curriculum(difficulty=-SCORES)),
     "pacing": (_curriculum(), _curriculum(pacing=_EARLY)),
     "ordering": (_curriculum(), _curriculum(ordering="hard_first")),
-    "length": (
+    "sequence_length": (
         _curriculum(),
-        _curriculum(length=SequenceLengthWarmup(2, end=0.5)),
+        _curriculum(sequence_length=SequenceLengthWarmup(2, end=0.5)),
         "transformer",
     ),
-    "refresh": (
+    "scoring_interval": (
         _curriculum(difficulty="loss"),
-        _curriculum(difficulty="loss", refresh="2ep"),
+        _curriculum(difficulty="loss", scoring_interval="2ep"),
     ),
-    "warmup": (
+    "scoring_begin": (
         _curriculum(difficulty="loss"),
-        _curriculum(difficulty="loss", warmup="0ep"),
+        _curriculum(difficulty="loss", scoring_begin="0ep"),
     ),
     "labels": (
-        _guarded(),
-        _guarded(labels=np.arange(64) // 32),
+        _sorted_by_class(),
+        _sorted_by_class(labels=np.arange(64) // 32),
     ),
-    "class_balanced": (_guarded(), _guarded(class_balanced=True)),
-    "min_share": (_guarded(), _guarded(min_share=0.0)),
-    "min_per_class": (
-        _guarded(min_share=0.0),
-        _guarded(min_share=0.0, min_per_class=6),
+    "class_balanced": (
+        _sorted_by_class(),
+        _sorted_by_class(class_balanced=True),
     ),
-    "by": (
+    "min_class_share": (
+        _sorted_by_class(),
+        _sorted_by_class(min_class_share=0.0),
+    ),
+    "min_class_samples": (
+        _sorted_by_class(min_class_share=0.0),
+        _sorted_by_class(min_class_share=0.0, min_class_samples=6),
+    ),
+    "difficulty_type": (
         _curriculum(difficulty=1.1**SCORES),
-        _curriculum(difficulty=1.1**SCORES, by="value"),
+        _curriculum(difficulty=1.1**SCORES, difficulty_type="value"),
     ),
     "num_samples": (_curriculum(), _curriculum(num_samples=64)),
     "verbose": (

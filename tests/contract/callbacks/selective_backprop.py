@@ -1,4 +1,4 @@
-"""Rows of the contract for SelectiveBackprop."""
+"""Settings of `SelectiveBackprop` for the contract tests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +12,17 @@ from keras_netopt.callbacks import SelectiveBackprop
 COMPONENT = "callbacks.SelectiveBackprop"
 
 
-def some_were_dropped(before: Any, after: Any, callback: Any) -> bool:
+def steps_were_selected(before: Any, after: Any, callback: Any) -> bool:
     return callback.selected_steps > 0
 
 
 def _selective(**changed: Any) -> Callable[[Case], Any]:
     return lambda case: SelectiveBackprop(
-        **{"keep": 0.5, "begin": 0.0, **changed}
+        **{"keep_fraction": 0.5, "begin": 0.0, **changed}
     )
 
 
-def _nothing_to_select(folder: Path) -> tuple[keras.Model, list[Any]]:
+def _no_step_selects(folder: Path) -> tuple[keras.Model, list[Any]]:
     return idle_model(), [SelectiveBackprop(begin=1.0, end=1.0)]
 
 
@@ -31,33 +31,36 @@ SETTINGS = (
         name="SelectiveBackprop",
         component=COMPONENT,
         arguments=lambda case: {
-            "keep": 0.5,
+            "keep_fraction": 0.5,
             "begin": 0.0,
             "end": 1.0,
             "interrupt": 0,
         },
-        effect=some_were_dropped,
+        effect=steps_were_selected,
         reference=False,
-        logs=("backward_share",),
+        logs=("backward_fraction",),
         needs_callback=True,
         by_replica=True,
     ),
     Setting(
         name="SelectiveBackprop top",
         component=COMPONENT,
-        arguments=lambda case: {"keep": 0.25, "select": "top"},
-        effect=some_were_dropped,
+        arguments=lambda case: {
+            "keep_fraction": 0.25,
+            "method": "top",
+        },
+        effect=steps_were_selected,
         reference=False,
-        logs=("backward_share",),
+        logs=("backward_fraction",),
         needs_callback=True,
     ),
 )
 
-IDLE = (_nothing_to_select, "an earlier `begin`")
+IDLE = (_no_step_selects, "an earlier `begin`")
 
 BAD: dict[str, Callable[[Case], Any]] = {
-    "keep": _selective(keep=1.0),
-    "select": _selective(select="best"),
+    "keep_fraction": _selective(keep_fraction=1.0),
+    "method": _selective(method="best"),
     "begin": _selective(begin="soon"),
     "end": _selective(begin=0.5, end=0.2),
     "interrupt": _selective(interrupt=1),
@@ -65,8 +68,8 @@ BAD: dict[str, Callable[[Case], Any]] = {
 }
 
 CHANGES: dict[str, tuple[Any, ...]] = {
-    "keep": (_selective(), _selective(keep=0.25)),
-    "select": (_selective(), _selective(select="top")),
+    "keep_fraction": (_selective(), _selective(keep_fraction=0.25)),
+    "method": (_selective(), _selective(method="top")),
     "begin": (_selective(), _selective(begin=4)),
     "end": (_selective(), _selective(end=4)),
     "interrupt": (_selective(), _selective(interrupt=0)),

@@ -1,4 +1,4 @@
-"""Rows of the contract for curriculum learning."""
+"""Settings of the curriculum functions for the contract tests."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ def _super_loss(**changed: Any) -> Call:
     ).get_config()
 
 
-def _choose(**changed: Any) -> Call:
+def _select(**changed: Any) -> Call:
     def call(model, folder):
         losses = keras.ops.convert_to_tensor([0.1, 0.7, 0.3, 0.5])
-        arguments = {"losses": losses, "keep": 0.5, "method": "top", **changed}
-        chosen = curriculum.select_samples(**arguments)
-        return keras.ops.convert_to_numpy(chosen).tolist()
+        arguments = {"losses": losses, "method": "top", **changed}
+        selected = curriculum.select_samples(**arguments)
+        return keras.ops.convert_to_numpy(selected).tolist()
 
     return call
 
@@ -38,7 +38,7 @@ def _compare(**changed: Any) -> Call:
 
     def call(model, folder):
         arguments = {
-            "build": lambda: zoo.compiled(eager=True),
+            "build_model": lambda: zoo.compiled(eager=True),
             "x": x,
             "y": y,
             "validation_data": (x, y),
@@ -69,23 +69,23 @@ FUNCTIONS = (
     ),
     FunctionSetting(
         component="curriculum.select_samples",
-        call=_choose(),
+        call=_select(),
         is_pruned=False,
         bad={
-            "losses": _choose(losses=np.ones((4, 2))),
-            "keep": _choose(keep=1.0),
-            "method": _choose(method="best"),
-            "noise": _choose(method="percentile"),
-            "irreducible": _choose(method="rho"),
+            "losses": _select(losses=np.ones((4, 2))),
+            "keep_fraction": _select(keep_fraction=1.0),
+            "method": _select(method="best"),
+            "noise": _select(method="percentile"),
+            "irreducible_loss": _select(method="rho"),
         },
-        free=("weight",),
+        free=("sample_weight",),
     ),
     FunctionSetting(
         component="curriculum.compare_arms",
         call=_compare(),
         is_pruned=False,
         bad={
-            "build": _compare(build=3),
+            "build_model": _compare(build_model=3),
             "x": _compare(x=np.zeros((0, 8))),
             "y": _compare(y=np.zeros(3)),
             "validation_data": _compare(validation_data=None),

@@ -1,4 +1,4 @@
-"""What was shown when: samples by epochs."""
+"""Plot of sample counts by epoch."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,45 +19,45 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_ROWS = 200
+MAX_ROWS = 200
 
 
-def samples_shown(
+def sample_counts(
     counts: Any,
     scores: Any = None,
     *,
-    marked: Any = None,
+    highlight: Any = None,
     path: Path | None = None,
 ) -> "Figure":
-    """Draws how often each epoch has shown each sample.
+    """Plots how often each epoch trained on each sample, as a heat map.
 
-    One row for the samples of like difficulty, the easiest below. With
-    `marked`, a line above shows which part of each epoch they made up: wrong
-    labels, for instance.
+    Each row is a group of samples of similar difficulty, the easiest at the
+    bottom. With `highlight`, a line above shows the share of those samples in
+    each epoch, for instance of wrong labels.
 
     Example:
 
     >>> import numpy as np
     >>> counts = np.array([[2, 2, 0, 0], [1, 1, 1, 1]])
-    >>> figure = samples_shown(counts, [0.1, 0.2, 0.7, 0.9], marked=[3])
+    >>> figure = sample_counts(counts, [0.1, 0.2, 0.7, 0.9], highlight=[3])
     >>> len(figure.axes)
     3
 
     Args:
-        counts: Draws of shape `(epochs, samples)`, the second part of what
-            `Curriculum.shown()` returns.
-        scores: Difficulty of each sample. Defaults to `None`: samples stand
-            in their natural order.
-        marked: Ids of samples, or a boolean for each sample. Defaults to
+        counts: Counts of shape `(epochs, samples)`, the second result of
+            `Curriculum.sample_counts()`.
+        scores: Difficulty of each sample. Defaults to `None`: samples
+            have their natural order.
+        highlight: Sample ids, or one boolean per sample. Defaults to
             `None`.
-        path: Picture file to write. Defaults to `None`: no file.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
     """
     counts = np.asarray(counts)
     if counts.ndim != 2 or not counts.size:
@@ -68,18 +68,18 @@ def samples_shown(
     samples = counts.shape[1]
     order = np.arange(samples)
     if scores is not None:
-        order = np.argsort(_checked(scores, samples), kind="stable")
-    figure = new_figure(6.4, 4.2 if marked is None else 5.2)
-    if marked is None:
+        order = np.argsort(_check_scores(scores, samples), kind="stable")
+    figure = new_figure(6.4, 4.2 if highlight is None else 5.2)
+    if highlight is None:
         map_axes = figure.subplots()
     else:
         share_axes, map_axes = figure.subplots(
             2, 1, sharex=True, height_ratios=(1, 3)
         )
-        _draw_share(share_axes, counts, _as_mask(marked, samples))
-    rows = np.array_split(counts[:, order], min(samples, MOST_ROWS), axis=1)
+        _draw_share(share_axes, counts, _as_mask(highlight, samples))
+    rows = np.array_split(counts[:, order], min(samples, MAX_ROWS), axis=1)
     image = np.stack([row.mean(axis=1) for row in rows])
-    drawn = map_axes.imshow(
+    heat_map = map_axes.imshow(
         image,
         aspect="auto",
         origin="lower",
@@ -88,7 +88,7 @@ def samples_shown(
         vmin=0.0,
         extent=(-0.5, len(counts) - 0.5, 0.0, 1.0),
     )
-    figure.colorbar(drawn, ax=map_axes, label="draws in the epoch")
+    figure.colorbar(heat_map, ax=map_axes, label="batches in the epoch")
     known = "samples" if scores is None else "samples, easy to hard"
     map_axes.set(xlabel="epoch", ylabel=known)
     map_axes.yaxis.set_major_formatter(percent)
@@ -111,11 +111,11 @@ def _draw_share(axes: "Axes", counts: np.ndarray, mask: np.ndarray) -> None:
     )
     axes.yaxis.set_major_formatter(percent)
     axes.set_ylim(0.0, 1.15 * max(float(share.max()), float(mask.mean()), 1e-3))
-    axes.set_title("share of the marked samples", fontsize=10)
+    axes.set_title("share of highlighted samples", fontsize=10)
     style_axes(axes, grid="y")
 
 
-def _checked(scores: Any, samples: int) -> np.ndarray:
+def _check_scores(scores: Any, samples: int) -> np.ndarray:
     array = np.asarray(scores, "float64")
     if array.shape != (samples,):
         raise ValueError(
@@ -125,15 +125,15 @@ def _checked(scores: Any, samples: int) -> np.ndarray:
     return array
 
 
-def _as_mask(marked: Any, samples: int) -> np.ndarray:
-    array = np.asarray(marked)
+def _as_mask(highlight: Any, samples: int) -> np.ndarray:
+    array = np.asarray(highlight)
     if array.dtype == bool and array.shape == (samples,):
         return array
     is_ids = array.dtype.kind in "iu" and array.ndim == 1 and len(array)
     if not is_ids or array.min() < 0 or array.max() >= samples:
         raise ValueError(
-            "Argument `marked` must hold ids of samples, or a boolean for "
-            f"each of the {samples} samples. Received: marked of shape "
+            "Argument `highlight` must hold sample ids, or a boolean for "
+            f"each of the {samples} samples. Received: highlight of shape "
             f"{array.shape} and dtype {array.dtype}"
         )
     mask: np.ndarray = np.zeros(samples, bool)

@@ -1,4 +1,4 @@
-"""What a comparison of arms found: table, intervals, picture."""
+"""The result of a comparison of arms: curves, differences, intervals."""
 
 import math
 import os
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from keras_netopt import tables
+from keras_netopt.report import Report
 
-# Student's t, two-sided 95 %, by degrees of freedom from 1 on.
+# Quantiles of Student's t for two-sided 95 %, from 1 degree of freedom.
 T95 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
@@ -20,14 +21,14 @@ CONTROL = "random"
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How an arm differs from the baseline, seed by seed.
+class PairedDifference(Report):
+    """The difference between an arm and the baseline, paired by seed.
 
     Args:
-        name: The arm.
-        mean: Mean of the differences at the end.
-        low: Lower end of the 95 % interval, `None` with one seed.
-        high: Its upper end.
+        name: Name of the arm.
+        mean: Mean difference in the last epoch.
+        low: Lower end of the 95 % confidence interval, `None` for one seed.
+        high: Upper end of the interval, `None` for one seed.
     """
 
     name: str
@@ -41,8 +42,8 @@ class Difference:
         return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
 
 
-def paired_difference(name: str, mine: Any, base: Any) -> Difference:
-    """Returns the mean of paired differences and its 95 % interval.
+def paired_difference(name: str, mine: Any, base: Any) -> PairedDifference:
+    """Returns the mean of paired differences and its confidence interval.
 
     Example:
 
@@ -50,22 +51,22 @@ def paired_difference(name: str, mine: Any, base: Any) -> Difference:
     +0.1333 [-0.0101, +0.2768]
 
     Args:
-        name: The arm.
-        mine: One value a seed.
-        base: Those of the baseline, with the same seeds.
+        name: Name of the arm.
+        mine: One value per seed.
+        base: Values of the baseline for the same seeds.
     """
     gaps = np.asarray(mine, "float64") - np.asarray(base, "float64")
     mean, count = float(gaps.mean()), len(gaps)
     if count < 2:
-        return Difference(name, mean, None, None)
+        return PairedDifference(name, mean, None, None)
     factor = T95[count - 2] if count - 2 < len(T95) else 1.96
     half = factor * float(gaps.std(ddof=1)) / math.sqrt(count)
-    return Difference(name, mean, mean - half, mean + half)
+    return PairedDifference(name, mean, mean - half, mean + half)
 
 
 @dataclass(frozen=True, eq=False)
-class ArmComparison:
-    """What `compare_arms` returns: print it, or look at its `curves`.
+class ArmComparison(Report):
+    """The result of `compare_arms`: a printable table, and curves.
 
     Example:
 
@@ -76,61 +77,63 @@ class ArmComparison:
     ...         "easy_first": np.array([[0.7, 0.8], [0.6, 0.9]]),
     ...     },
     ...     steps_per_epoch=10,
-    ...     metric="val_accuracy",
+    ...     monitor="val_accuracy",
     ... )
     >>> arms.steps_to_target("easy_first")
     [20, 20]
 
     Args:
-        curves: By arm, the metric of each seed after each epoch, of shape
-            `(seeds, epochs)`; the first arm is the baseline.
-        steps_per_epoch: Training steps of an epoch.
-        metric: Name of the metric.
-        lower_is_better: Whether it is a loss. Defaults to `False`.
-        goal: Value whose steps are counted. Defaults to `None`: what the
-            baseline reaches at its end on average.
-        title: A line above the table. Defaults to `None`.
+        curves: Monitored quantity by arm, arrays of shape `(seeds, epochs)`;
+            the first arm is the baseline.
+        steps_per_epoch: Training steps per epoch.
+        monitor: Name of the monitored quantity.
+        mode: "max" if larger is better, or "min". Defaults to `"max"`.
+        target: Value of the monitored quantity for `steps_to_target`.
+            Defaults to `None`: the mean of the baseline in the last epoch.
+        title: Title of the table. Defaults to `None`: numbers of arms, seeds
+            and steps.
     """
 
     curves: Mapping[str, np.ndarray]
     steps_per_epoch: int
-    metric: str
-    lower_is_better: bool = False
-    goal: float | None = None
+    monitor: str
+    mode: str = "max"
+    target: float | None = None
     title: str | None = field(default=None)
 
     @property
     def baseline(self) -> str:
-        """The arm that the others are compared with, the first one."""
+        """The first arm, with which the others are compared."""
         return next(iter(self.curves))
 
     @property
-    def target(self) -> float:
-        """The value whose steps are counted."""
-        if self.goal is not None:
-            return float(self.goal)
-        return float(self.final(self.baseline).mean())
+    def target_value(self) -> float:
+        """The target, or the mean of the baseline in the last epoch."""
+        if self.target is not None:
+            return float(self.target)
+        return float(self.last_values(self.baseline).mean())
 
-    def final(self, arm: str) -> np.ndarray:
-        """Returns what an arm reached at its end, one value a seed."""
+    def last_values(self, arm: str) -> np.ndarray:
+        """Returns the values of an arm in the last epoch, one per seed."""
         return np.asarray(self.curves[arm])[:, -1]
 
-    def differences(self) -> Sequence[Difference]:
-        """Returns how each other arm differs from the baseline at the end."""
-        base = self.final(self.baseline)
+    def differences(self) -> Sequence[PairedDifference]:
+        """Returns the paired differences to the baseline in the last epoch."""
+        base = self.last_values(self.baseline)
         return [
-            paired_difference(name, self.final(name), base)
+            paired_difference(name, self.last_values(name), base)
             for name in self.curves
             if name != self.baseline
         ]
 
     def steps_to_target(self, arm: str) -> list[int | None]:
-        """Returns the steps to the target by seed, at the end of an epoch.
+        """Returns the training steps to the target, one per seed.
 
-        `None` stands where an arm has not reached it.
+        Steps are counted in whole epochs; `None` if the target is not
+        reached.
         """
-        sign = -1.0 if self.lower_is_better else 1.0
-        found = sign * np.asarray(self.curves[arm]) >= sign * self.target
+        sign = -1.0 if self.mode == "min" else 1.0
+        found = sign * np.asarray(self.curves[arm]) >= sign * self.target_value
         return [
             (int(row.argmax()) + 1) * self.steps_per_epoch
             if row.any()
@@ -139,7 +142,7 @@ class ArmComparison:
         ]
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """Draws curves and differences, see `plots.arm_comparison`."""
+        """Plots curves and differences, see `plots.arm_comparison`."""
         from keras_netopt import plots
 
         return plots.arm_comparison(self, path=path)
@@ -149,7 +152,7 @@ class ArmComparison:
         rows = [
             [
                 f"{name} (control)" if name == CONTROL else name,
-                _spread(self.final(name)),
+                _mean_and_deviation(self.last_values(name)),
                 gaps.get(name, "baseline"),
                 self._steps(name),
             ]
@@ -157,9 +160,9 @@ class ArmComparison:
         ]
         headers = [
             "arm",
-            f"{self.metric}, last epoch",
+            f"{self.monitor}, last epoch",
             f"minus {self.baseline} [95 %]",
-            f"steps to {self.target:.4f}",
+            f"steps to {self.target_value:.4f}",
         ]
         epochs = len(next(iter(self.curves.values()))[0])
         seeds = len(next(iter(self.curves.values())))
@@ -180,7 +183,7 @@ class ArmComparison:
         return text
 
 
-def _spread(values: np.ndarray) -> str:
+def _mean_and_deviation(values: np.ndarray) -> str:
     if len(values) < 2:
         return f"{values[0]:.4f}"
     return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"

@@ -1,4 +1,4 @@
-"""Arms of a comparison beside each other."""
+"""Plot of a comparison of arms."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class Comparison(Protocol):
-    """What `curriculum.compare_arms` returns, as far as a picture needs it."""
+    """The part of `curriculum.ArmComparison` that the plot uses."""
 
     @property
     def curves(self) -> Mapping[str, np.ndarray]: ...
 
     @property
-    def metric(self) -> str: ...
+    def monitor(self) -> str: ...
 
     @property
     def steps_per_epoch(self) -> int: ...
@@ -35,7 +35,7 @@ class Comparison(Protocol):
     def baseline(self) -> str: ...
 
     @property
-    def target(self) -> float: ...
+    def target_value(self) -> float: ...
 
     def differences(self) -> Sequence[Any]: ...
 
@@ -43,10 +43,11 @@ class Comparison(Protocol):
 def arm_comparison(
     comparison: Comparison, *, path: Path | None = None
 ) -> "Figure":
-    """Draws what each arm reached over the steps, and by how much they differ.
+    """Plots the curves of all arms and their differences to the baseline.
 
-    Left the mean over the seeds with one standard deviation; right the paired
-    difference to the baseline at the end, with its 95 % interval.
+    Left: mean over the seeds with one standard deviation. Right: paired
+    difference to the baseline in the last epoch with its 95 % confidence
+    interval.
 
     Example:
 
@@ -58,15 +59,15 @@ def arm_comparison(
     ...         "easy_first": np.array([[0.6, 0.8], [0.6, 0.8]]),
     ...     },
     ...     steps_per_epoch=10,
-    ...     metric="val_accuracy",
+    ...     monitor="val_accuracy",
     ... )
     >>> figure = arm_comparison(arms)
     >>> figure.axes[0].get_ylabel()
     'val_accuracy'
 
     Args:
-        comparison: What `keras_netopt.curriculum.compare_arms` returns.
-        path: Picture file to write. Defaults to `None`: no file.
+        comparison: Result of `keras_netopt.curriculum.compare_arms`.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
@@ -93,8 +94,10 @@ def _draw_curves(axes: "Axes", comparison: Comparison) -> None:
             axes.fill_between(
                 steps, mean - spread, mean + spread, color=color, alpha=0.15
             )
-    axes.axhline(comparison.target, color=GREY, linewidth=0.9, linestyle=":")
-    axes.set(xlabel="step", ylabel=comparison.metric)
+    axes.axhline(
+        comparison.target_value, color=GREY, linewidth=0.9, linestyle=":"
+    )
+    axes.set(xlabel="step", ylabel=comparison.monitor)
     axes.legend(frameon=False, fontsize=9)
     style_axes(axes, grid="y")
 

@@ -1,4 +1,4 @@
-"""The plan: what is drawn, how often, and that nothing else decides it."""
+"""The epoch plan: active samples, counts, weights and reproducibility."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from keras_netopt.curriculum import (
     Shuffle,
     make_plan,
 )
-from keras_netopt.curriculum.class_coverage import coverage
+from keras_netopt.curriculum.class_coverage import class_coverage
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.permutation(200).astype("float64")
@@ -51,10 +51,10 @@ def digest(plan: EpochPlan) -> int:
 
 @pytest.mark.parametrize("ordering", ORDERINGS, ids=repr)
 @pytest.mark.parametrize("fraction", [0.25, 0.5, 1.0])
-def test_active_samples_are_used_alike_and_no_others(ordering, fraction):
+def test_only_active_samples_are_used_equally_often(ordering, fraction):
     plan = plan_of(ordering, fraction)
-    counts = plan.counts()
-    active = plan.active()
+    counts = plan.sample_counts()
+    active = plan.active_ids()
 
     assert plan.ids.shape == plan.weights.shape == (12, 16)
     assert counts.sum() == 12 * 16
@@ -78,8 +78,8 @@ def test_seed_and_epoch_decide_the_order():
     assert digest(plan_of(EasyFirst())) == digest(plans[0])
 
 
-def test_a_fresh_process_makes_the_same_plan():
-    """Also one with another backend: nothing in it is of a backend."""
+def test_a_new_process_makes_the_same_plan():
+    """The plan does not depend on the backend."""
     code = (
         "import numpy as np, zlib;"
         "from keras_netopt.curriculum import make_plan, SelfPaced;"
@@ -99,22 +99,22 @@ def test_a_fresh_process_makes_the_same_plan():
     assert int(found.stdout) == digest(own)
 
 
-def test_a_growing_set_lets_nobody_run_ahead():
-    """What comes into play in the middle of a pass joins that pass."""
+def test_a_growing_active_set_is_used_equally_often():
+    """Samples that become active during a pass join that pass."""
     fractions = np.linspace(0.2, 0.6, 12)
     plan = plan_of(EasyFirst(), fractions=fractions)
-    counts, first = plan.counts(), plan.active(0)
+    counts, first = plan.sample_counts(), plan.active_ids(0)
 
     assert np.ptp(counts[first]) <= 1
     assert counts.max() <= counts[first].min() + 1
     for step, ids in enumerate(plan.ids):
-        assert set(ids) <= set(plan.active(step))
-    late = np.setdiff1d(plan.active(8), first)
+        assert set(ids) <= set(plan.active_ids(step))
+    late = np.setdiff1d(plan.active_ids(8), first)
     assert counts[late].any()
 
 
-def test_a_growing_set_is_drawn_from_evenly_in_every_part_of_an_epoch():
-    """The newest are the hardest: a pass must not end with them alone."""
+def test_a_growing_active_set_is_sampled_evenly_within_an_epoch():
+    """A pass must not end with the newest, hardest samples only."""
     samples, steps = 4000, 80
     scores = np.arange(samples, dtype="float64")
     fractions = np.linspace(0.5, 1.0, steps)
@@ -129,7 +129,7 @@ def test_a_growing_set_is_drawn_from_evenly_in_every_part_of_an_epoch():
     assert last.mean() == pytest.approx(0.1, abs=0.03)
 
 
-def test_a_batch_comes_from_the_set_of_its_own_step():
+def test_a_batch_uses_the_active_set_of_its_step():
     fractions = np.where(np.arange(12) < 6, 0.25, 0.75)
     plan = plan_of(OnePass(2), fractions=fractions)
     easy = SCORES < 100
@@ -139,11 +139,11 @@ def test_a_batch_comes_from_the_set_of_its_own_step():
 
 def test_easy_sets_are_nested_and_hard_ones_their_mirror_image():
     easy, hard = (
-        [set(plan_of(kind, f).active()) for f in (0.25, 0.5, 1.0)]
+        [set(plan_of(kind, f).active_ids()) for f in (0.25, 0.5, 1.0)]
         for kind in (EasyFirst(), HardFirst())
     )
     mirrored = [
-        set(plan_of(EasyFirst(), f, scores=-SCORES).active())
+        set(plan_of(EasyFirst(), f, scores=-SCORES).active_ids())
         for f in (0.25, 0.5, 1.0)
     ]
     assert easy[0] < easy[1] < easy[2] == set(range(200))
@@ -153,30 +153,30 @@ def test_easy_sets_are_nested_and_hard_ones_their_mirror_image():
 
 
 def test_the_random_control_ignores_scores_and_shuffle_takes_all():
-    control = plan_of(RandomOrder()).active()
+    control = plan_of(RandomOrder()).active_ids()
     np.testing.assert_array_equal(
-        control, plan_of(RandomOrder(), scores=-SCORES).active()
+        control, plan_of(RandomOrder(), scores=-SCORES).active_ids()
     )
-    assert len(control) == len(plan_of(EasyFirst()).active())
-    assert set(plan_of(RandomOrder(), seed=1).active()) != set(control)
+    assert len(control) == len(plan_of(EasyFirst()).active_ids())
+    assert set(plan_of(RandomOrder(), seed=1).active_ids()) != set(control)
     for fraction in (0.1, 0.5, 1.0):
-        assert len(plan_of(Shuffle(), fraction).active()) == 200
+        assert len(plan_of(Shuffle(), fraction).active_ids()) == 200
 
 
 def test_equal_scores_come_in_the_order_of_the_data():
     plan = plan_of(EasyFirst(), 0.25, scores=np.zeros(200))
-    np.testing.assert_array_equal(plan.active(), np.arange(50))
+    np.testing.assert_array_equal(plan.active_ids(), np.arange(50))
 
 
-def test_values_instead_of_ranks():
+def test_difficulty_type_value():
     scores = np.concatenate([np.arange(100.0), np.full(100, 400.0)])
-    plan = plan_of(EasyFirst(), 0.1, scores=scores, by="value")
-    assert len(plan.active()) == 41
-    assert len(plan_of(EasyFirst(), 0.1, scores=scores).active()) == 20
+    plan = plan_of(EasyFirst(), 0.1, scores=scores, difficulty_type="value")
+    assert len(plan.active_ids()) == 41
+    assert len(plan_of(EasyFirst(), 0.1, scores=scores).active_ids()) == 20
 
 
 def test_no_set_is_smaller_than_a_batch():
-    assert len(plan_of(EasyFirst(), 0.001).active()) == 16
+    assert len(plan_of(EasyFirst(), 0.001).active_ids()) == 16
 
 
 @pytest.mark.parametrize(
@@ -185,19 +185,19 @@ def test_no_set_is_smaller_than_a_batch():
     ids=repr,
 )
 def test_classes_keep_half_of_their_share(ordering, sorted_classes):
-    """The scores alone would begin with one class only."""
+    """By the scores alone the first samples would have one class."""
     scores, labels = sorted_classes
     for fraction in (0.2, 0.4, 0.8):
         plan = plan_of(
             ordering, fraction, scores=scores, labels=labels, batch_size=10
         )
-        assert coverage(plan.active(), labels) >= 0.5
-        unguarded = plan_of(ordering, fraction, scores=scores, batch_size=10)
+        assert class_coverage(plan.active_ids(), labels) >= 0.5
+        uncovered = plan_of(ordering, fraction, scores=scores, batch_size=10)
         if fraction == 0.2:
-            assert coverage(unguarded.active(), labels) == 0.0
+            assert class_coverage(uncovered.active_ids(), labels) == 0.0
 
 
-def test_samples_that_the_guard_keeps_have_weight(sorted_classes):
+def test_samples_kept_for_class_coverage_have_weight(sorted_classes):
     scores, labels = sorted_classes
     plan = plan_of(
         SelfPaced("linear"),

@@ -1,4 +1,4 @@
-"""Scores by models that have not seen the sample."""
+"""Difficulty scores by models that were not trained on the sample."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,52 +6,52 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.curriculum.auxiliary_training import (
+    SubsetSource,
+    build_compiled,
+    check_training_arguments,
+    train_on_subset,
+)
 from keras_netopt.curriculum.difficulty import (
     Difficulty,
-    Scoring,
+    ScoringContext,
     progress_bar,
 )
+from keras_netopt.curriculum.epoch_plan import epoch_generator
 from keras_netopt.curriculum.model_difficulty import model_losses
-from keras_netopt.curriculum.plan import epoch_generator
-from keras_netopt.curriculum.side_training import (
-    SubsetSource,
-    built,
-    check_training,
-    train_on,
-)
 
 
-class CrossScored(Difficulty):
-    """The loss of each sample under a model that was trained without it.
+class CrossValidatedLoss(Difficulty):
+    """The out-of-fold loss of each sample.
 
     The data are split into folds; each fold is scored by a model trained on
-    the others, so no model scores a label that it has fitted. Scored once,
-    before the first step, which costs `folds` trainings of `epochs` epochs.
+    the other folds, so no model scores a label that it has fitted. Scores are
+    computed once, before the first step: `folds` trainings of `epochs` epochs.
 
     Example:
 
     >>> import keras
     >>> import numpy as np
     >>> import keras_netopt as netopt
-    >>> def build():
+    >>> def build_model():
     ...     model = keras.Sequential(
     ...         [keras.Input((1,)), keras.layers.Dense(1)]
     ...     )
     ...     model.compile("adam", "mse")
     ...     return model
     >>> x = np.arange(8.0).reshape(8, 1)
-    >>> curriculum = netopt.callbacks.Curriculum(
-    ...     x, 2 * x, difficulty=netopt.curriculum.CrossScored(build)
-    ... )
+    >>> loss = netopt.curriculum.CrossValidatedLoss(build_model)
+    >>> curriculum = netopt.callbacks.Curriculum(x, 2 * x, difficulty=loss)
     >>> curriculum.scores.shape
     (8,)
 
     Args:
-        build: A function without arguments that returns a compiled model.
-        folds: How many parts, at least 2. Defaults to `2`.
+        build_model: A function without arguments that returns a compiled
+            model.
+        folds: Number of folds, at least 2. Defaults to `2`.
         epochs: Epochs of each training, at least 1. Defaults to `5`.
         batch_size: Samples of a batch, at least 1. Defaults to `64`.
-        seed: Seed of the folds and of the order. Defaults to `0`.
+        seed: Seed of the folds and of the sample order. Defaults to `0`.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -59,23 +59,23 @@ class CrossScored(Difficulty):
 
     Reference:
         Hacohen and Weinshall, 2019, https://arxiv.org/abs/1904.03626
-        (transfer scoring; the folds keep the label unseen).
+        (transfer scoring).
     """
 
-    name = "cross_scored"
-    costly = True
+    name = "cross_validated_loss"
+    expensive = True
 
     def __init__(
         self,
-        build: Callable[[], keras.Model],
+        build_model: Callable[[], keras.Model],
         folds: int = 2,
         *,
         epochs: int = 5,
         batch_size: int = 64,
         seed: int = 0,
     ) -> None:
-        check_training(
-            build,
+        check_training_arguments(
+            build_model,
             optional=False,
             epochs=epochs,
             batch_size=batch_size,
@@ -84,22 +84,23 @@ class CrossScored(Difficulty):
         )
         if folds < 2:
             raise ValueError(
-                "Argument `folds` must be at least 2, or a sample would be "
-                f"scored by a model that has seen it. Received: folds={folds}"
+                "Argument `folds` must be at least 2, so that no "
+                "sample is scored by a model trained on it. "
+                f"Received: folds={folds}"
             )
-        self.build = build
+        self.build_model = build_model
         self.folds = folds
         self.epochs = epochs
         self.batch_size = batch_size
         self.seed = seed
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "CrossScored":
-        """CurriculumSettings alone; nothing in it changes."""
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CrossValidatedLoss":
+        """Returns itself: it holds no state."""
         return self
 
-    def score(self, scoring: Scoring) -> np.ndarray:
-        """Trains a model for each fold and scores the fold with it."""
-        samples = scoring.source.samples
+    def score(self, context: ScoringContext) -> np.ndarray:
+        """Trains one model per fold on the other folds and scores the fold."""
+        samples = context.source.samples
         if samples < self.folds:
             raise ValueError(
                 "Argument `folds` must be at most the number of samples. "
@@ -107,20 +108,22 @@ class CrossScored(Difficulty):
             )
         order = epoch_generator(self.seed, 0).permutation(samples)
         found: np.ndarray = np.zeros(samples)
-        bar = progress_bar(self.folds, scoring.verbose, "fold")
+        bar = progress_bar(self.folds, context.verbose, "fold")
         for fold in range(self.folds):
             inside = np.sort(order[fold :: self.folds])
             outside = np.setdiff1d(order, inside)
-            model = built(self.build)
-            train_on(
+            model = build_compiled(self.build_model)
+            train_on_subset(
                 model,
-                scoring.source,
+                context.source,
                 outside,
                 epochs=self.epochs,
                 batch_size=self.batch_size,
                 seed=self.seed + fold,
             )
-            part = SubsetSource(scoring.source, inside)
-            found[inside] = model_losses(model, Scoring(part, model, {}))
+            part = ScoringContext(
+                SubsetSource(context.source, inside), model, {}
+            )
+            found[inside] = model_losses(model, part)
             bar.add(1)
         return found

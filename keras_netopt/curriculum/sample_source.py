@@ -1,4 +1,4 @@
-"""Samples by number, out of whatever a user trains on."""
+"""Random access to samples: the interface, and arrays in memory."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -6,26 +6,26 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-Fetched = tuple[Any, Any, np.ndarray | None]
+Samples = tuple[Any, Any, np.ndarray | None]
 
 
-class Source(Protocol):
-    """What the curriculum needs to know of data.
+class SampleSource(Protocol):
+    """Interface to training data.
 
-    `unit` is "sample", or "batch" where whole batches are all that can be
-    asked for. `y` and `sample_weight` hold those of all samples where they
-    are known without reading the data sample by sample. `buffer` says how
-    many samples may wait where the data come in one order only, else `None`.
+    `unit` is "sample", or "batch" if only whole batches can be fetched. `y`
+    and `sample_weight` hold those of all samples if they are known without
+    reading the data, else `None`. `buffer_size` is the size of the shuffle
+    buffer of data that can only be read in order, else `None`.
     """
 
     unit: str
-    buffer: int | None
+    buffer_size: int | None
     samples: int
     y: Any
     sample_weight: Any
 
-    def fetch(self, ids: np.ndarray) -> Fetched:
-        """Returns `(x, y, sample_weight)` of some samples, in this order."""
+    def fetch(self, ids: np.ndarray) -> Samples:
+        """Returns `(x, y, sample_weight)` of the samples with these ids."""
         ...
 
 
@@ -42,27 +42,27 @@ class ArraySource:
     Args:
         x: Inputs, as `fit` takes them.
         y: Targets, or `None`.
-        sample_weight: Weight of each sample or token, or `None`.
+        sample_weight: Weight per sample or token, or `None`.
 
     Raises:
-        TypeError: If something cannot be indexed.
-        ValueError: If the lengths differ, nothing is there, or a weight is
-            negative or not finite.
+        TypeError: If the data cannot be indexed.
+        ValueError: If the lengths differ, there are no samples, or a weight
+            is negative or not finite.
     """
 
     unit = "sample"
-    buffer: int | None = None
+    buffer_size: int | None = None
 
     def __init__(self, x: Any, y: Any = None, sample_weight: Any = None):
         parts = {"x": x, "y": y, "sample_weight": sample_weight}
         arrays = {name: _as_arrays(part, name) for name, part in parts.items()}
-        self.samples = _one_length(arrays)
+        self.samples = _common_length(arrays)
         self.x, self.y = arrays["x"], arrays["y"]
         self.sample_weight = arrays["sample_weight"]
         check_weights(self.sample_weight)
 
-    def fetch(self, ids: np.ndarray) -> Fetched:
-        """Returns some samples, in this order."""
+    def fetch(self, ids: np.ndarray) -> Samples:
+        """Returns the samples with these ids, in this order."""
         weight = self.sample_weight
         return (
             keras.tree.map_structure(_take(ids), self.x),
@@ -74,7 +74,7 @@ class ArraySource:
 
 
 def check_weights(weight: Any) -> None:
-    """Refuses sample weights that cannot be meant.
+    """Raises if a sample weight is negative or not finite.
 
     Args:
         weight: An array, or `None`.
@@ -93,15 +93,15 @@ def check_weights(weight: Any) -> None:
         )
 
 
-def standard(array: np.ndarray) -> np.ndarray:
-    """Returns float64 data in Keras' own float type, as `fit` would."""
+def to_floatx(array: np.ndarray) -> np.ndarray:
+    """Casts float64 data to `keras.config.floatx()`, as `fit` does."""
     if array.dtype == "float64":
         return array.astype(keras.config.floatx())
     return array
 
 
 def _take(ids: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda array: standard(array[ids])
+    return lambda array: to_floatx(array[ids])
 
 
 def _as_arrays(part: Any, name: str) -> Any:
@@ -134,8 +134,8 @@ def _as_array(leaf: Any, name: str) -> np.ndarray:
             f"Argument `{name}` must be an array, a nested structure of "
             "arrays, a tf.data.Dataset of known size, a "
             "keras.utils.PyDataset, or a torch Dataset or DataLoader with "
-            "`__getitem__`. Data that cannot be indexed must be read into "
-            f"arrays first. Received: {name} of type {type(leaf).__name__}"
+            "`__getitem__`. Read data without random access into arrays "
+            f"first. Received: {name} of type {type(leaf).__name__}"
         )
     if array.ndim == 0:
         raise ValueError(
@@ -145,7 +145,7 @@ def _as_array(leaf: Any, name: str) -> np.ndarray:
     return array
 
 
-def _one_length(arrays: dict[str, Any]) -> int:
+def _common_length(arrays: dict[str, Any]) -> int:
     lengths = {
         name: sorted({len(leaf) for leaf in keras.tree.flatten(part)})
         for name, part in arrays.items()
@@ -155,7 +155,7 @@ def _one_length(arrays: dict[str, Any]) -> int:
     for name, found in lengths.items():
         if found != [first]:
             raise ValueError(
-                f"Argument `{name}` must hold arrays of one length, that of "
+                f"Argument `{name}` must hold arrays of the same length as "
                 "`x`. Received: "
                 + ", ".join(f"len({n})={v}" for n, v in lengths.items())
             )

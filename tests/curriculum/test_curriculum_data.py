@@ -1,13 +1,13 @@
-"""What a training step receives is what the plan says."""
+"""The training step receives the batches of the plan."""
 
 import keras
 import numpy as np
 import pytest
 
 from keras_netopt.curriculum import CurriculumData, EasyFirst, make_plan
-from keras_netopt.curriculum.dataset_adapters import as_source
-from keras_netopt.curriculum.sources import ArraySource
-from keras_netopt.curriculum.weighting import loss_axes
+from keras_netopt.curriculum.dataset_adapters import as_sample_source
+from keras_netopt.curriculum.loss_weights import count_loss_axes
+from keras_netopt.curriculum.sample_source import ArraySource
 
 N, BATCH = 64, 8
 X = np.arange(1.0, N + 1, dtype="float32")[:, None]
@@ -28,14 +28,14 @@ class Planner(keras.callbacks.Callback):
             epoch=epoch,
         )
         self.plans.append(plan)
-        self.data.begin(plan)
+        self.data.set_plan(plan)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_each_step_receives_its_row_of_the_plan(workers, echo, received):
-    """Default arguments of `fit`: fresh, trained already, with validation."""
+    """Default arguments of `fit`: new and trained model, with validation."""
     data = CurriculumData(ArraySource(X, Y))
-    data_set = data.open(BATCH, workers=workers)
+    data_set = data.make_adapter(BATCH, workers=workers)
     model, planner = echo(), Planner(data)
     for epochs in (3, 2):
         model.fit(
@@ -54,33 +54,35 @@ def test_each_step_receives_its_row_of_the_plan(workers, echo, received):
 
 def test_without_a_plan_the_order_is_natural(echo):
     data = CurriculumData(ArraySource(X, Y))
-    loss = echo().evaluate(data.open(BATCH), verbose=0)
+    loss = echo().evaluate(data.make_adapter(BATCH), verbose=0)
     assert loss == pytest.approx(X.mean(), rel=1e-5)
 
 
 def test_every_epoch_has_the_same_number_of_steps(echo, received):
     data = CurriculumData(ArraySource(X[:60], Y[:60]))
-    echo().fit(data.open(BATCH), epochs=2, verbose=0, callbacks=[received])
+    echo().fit(
+        data.make_adapter(BATCH), epochs=2, verbose=0, callbacks=[received]
+    )
     assert [len(epoch) for epoch in received.epochs] == [7, 7]
-    data_set = data.open(BATCH, steps_per_epoch=11)
+    data_set = data.make_adapter(BATCH, steps_per_epoch=11)
     received.epochs.clear()
     echo().fit(data_set, epochs=2, verbose=0, callbacks=[received])
     assert [len(epoch) for epoch in received.epochs] == [11, 11]
 
 
 def test_weights_multiply(echo, received):
-    """The user's, those of classes and those of the plan."""
+    """Sample weights, class weights and weights of the plan."""
     classes = (np.arange(N) % 2).astype("int32")[:, None]
     own = np.linspace(0.5, 1.0, N).astype("float32")
     data = CurriculumData(ArraySource(X, classes, own))
-    data_set = data.open(BATCH, class_weight={1: 3.0})
+    data_set = data.make_adapter(BATCH, class_weight={1: 3.0})
     model = echo()
 
     def plan(epoch):
         found = make_plan(X[:, 0], np.ones(8), batch_size=BATCH)
         weights = np.linspace(0.5, 1.5, 64).reshape(8, 8).astype("float32")
         object.__setattr__(found, "weights", weights)
-        data.begin(found)
+        data.set_plan(found)
 
     planner = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: plan(epoch)
@@ -115,10 +117,10 @@ def test_weights_multiply(echo, received):
     ],
 )
 def test_weights_have_the_axes_of_the_loss(y, given, expected):
-    assert loss_axes(y, given) == expected
+    assert count_loss_axes(y, given) == expected
 
 
-def test_losses_of_tokens_get_weights_of_tokens(received):
+def test_token_losses_get_token_weights(received):
     tokens = np.random.default_rng(0).integers(0, 5, (32, 6)).astype("int32")
     model = keras.Sequential(
         [
@@ -133,7 +135,7 @@ def test_losses_of_tokens_get_weights_of_tokens(received):
     )
     plain = model.evaluate(tokens, tokens, verbose=0)
     data = CurriculumData(ArraySource(tokens, tokens))
-    model.fit(data.open(8), verbose=0, callbacks=[received])
+    model.fit(data.make_adapter(8), verbose=0, callbacks=[received])
     assert np.mean(received.epochs) == pytest.approx(plain, rel=1e-4)
 
 
@@ -150,19 +152,19 @@ def test_several_inputs_and_outputs_train():
     model.compile("sgd", {"c": "mse", "d": "mae"})
     x = {"a": np.ones((16, 2)), "b": np.ones((16, 3))}
     y = {"c": np.ones((16, 1)), "d": np.zeros((16, 2))}
-    data = CurriculumData(as_source(x, y))
-    history = model.fit(data.open(4), epochs=2, verbose=0)
+    data = CurriculumData(as_sample_source(x, y))
+    history = model.fit(data.make_adapter(4), epochs=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
 
 
-def test_a_table_travels_beside_the_weights():
+def test_irreducible_loss_is_the_second_column_of_the_weights():
     data = CurriculumData(ArraySource(X, Y))
-    data_set = data.open(BATCH, table=10 * X[:, 0])
-    data.begin(make_plan(X[:, 0], np.ones(8), batch_size=BATCH))
+    data_set = data.make_adapter(BATCH, irreducible_loss=10 * X[:, 0])
+    data.set_plan(make_plan(X[:, 0], np.ones(8), batch_size=BATCH))
     for (_, _, weight), ids in zip(data_set, data.plan_ids(), strict=True):
         np.testing.assert_array_equal(weight[:, 0], np.ones(BATCH))
         np.testing.assert_array_equal(weight[:, 1], 10 * X[ids, 0])
-    data.begin(None)
+    data.set_plan(None)
     shapes = {weight.shape for _, _, weight in data_set}
     one = keras.backend.backend() == "tensorflow"
     assert shapes == {(BATCH, 2) if one else (BATCH,)}
@@ -171,32 +173,38 @@ def test_a_table_travels_beside_the_weights():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"batch_size": 65}, "`batch_size` must be at most the 64 samples"),
+        (
+            {"batch_size": 65},
+            "`batch_size` must be at most the number of samples",
+        ),
         ({"batch_size": 0}, "`batch_size` must be an integer of at least 1"),
         ({"steps_per_epoch": 0}, "`steps_per_epoch` must be an integer"),
-        ({"class_weight": {0: 2.0}}, "`class_weight` must come with targets"),
-        ({"table": np.ones(3)}, "`table` must hold one finite number"),
+        ({"class_weight": {0: 2.0}}, "`class_weight` needs targets"),
+        (
+            {"irreducible_loss": np.ones(3)},
+            "`irreducible_loss` must hold one finite number",
+        ),
         ({"workers": -1}, "`workers` must be an integer"),
     ],
 )
-def test_wrong_arguments_are_refused(arguments, text):
+def test_wrong_arguments_raise(arguments, text):
     regression = CurriculumData(ArraySource(X, X / 3))
     with pytest.raises(ValueError, match=rf"Argument {text}.*Received: "):
-        regression.open(**{"batch_size": BATCH, **arguments})
+        regression.make_adapter(**{"batch_size": BATCH, **arguments})
 
 
-def test_negative_class_weights_are_refused():
+def test_negative_class_weights_raise():
     data = CurriculumData(ArraySource(X, np.arange(N) % 2))
     with pytest.raises(ValueError, match="finite weights of at least 0"):
-        data.open(BATCH, class_weight={0: -1.0})
+        data.make_adapter(BATCH, class_weight={0: -1.0})
 
 
-def test_threads_end_with_a_pass_that_is_left_early():
+def test_threads_end_when_a_pass_is_closed_early():
     import threading
 
     data = CurriculumData(ArraySource(X, Y))
     before = threading.active_count()
-    rows = iter(data.open(BATCH, workers=3))
+    rows = iter(data.make_adapter(BATCH, workers=3))
     next(rows)
     rows.close()
     assert threading.active_count() == before
@@ -212,7 +220,7 @@ GATHERED = {
         (X, NAMES["b"] % 3),
         {"class_weight": {0: 2.0, 1: 0.5}},
     ),
-    "table": ((X, Y), {"table": X[:, 0] * 2}),
+    "irreducible loss": ((X, Y), {"irreducible_loss": X[:, 0] * 2}),
     "steps": ((X, Y), {"steps_per_epoch": 11}),
 }
 
@@ -222,10 +230,10 @@ GATHERED = {
 )
 @pytest.mark.parametrize("planned", [False, True])
 @pytest.mark.parametrize("case", GATHERED)
-def test_tensorflow_gathers_what_python_reads(case, planned):
+def test_tensorflow_gather_equals_reading_in_python(case, planned):
     arrays, options = GATHERED[case]
     data = CurriculumData(ArraySource(*arrays))
-    adapter = data.open(BATCH, **options)
+    adapter = data.make_adapter(BATCH, **options)
     assert adapter._gathering is not None
     planner = Planner(data)
     if planned:
@@ -245,7 +253,7 @@ def test_tensorflow_gathers_what_python_reads(case, planned):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="TensorFlow's data sets"
 )
-def test_what_numbers_cannot_tell_is_read_in_python():
+def test_other_data_are_read_in_python():
     words = np.array(["a", "b"] * (N // 2))
     tokens = np.zeros((N, 5), "int32")
     for arrays, by_token in (
@@ -254,5 +262,5 @@ def test_what_numbers_cannot_tell_is_read_in_python():
         ((X,), None),
     ):
         data = CurriculumData(ArraySource(*arrays))
-        adapter = data.open(BATCH, token_weights=by_token)
+        adapter = data.make_adapter(BATCH, token_weights=by_token)
         assert adapter._gathering is None

@@ -1,4 +1,4 @@
-"""What a training step that chooses does to its batch."""
+"""Selects samples of a batch inside the training step."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,92 +6,92 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_netopt.curriculum.selection import select_samples
+from keras_netopt.curriculum.select_samples import select_samples
 from keras_netopt.training.sample_loss import sample_loss
 
 
 @dataclass(frozen=True)
-class BatchChoice:
-    """Cuts batches down to the samples that are worth a backward pass.
+class BatchSelector:
+    """Reduces batches to the samples selected for the backward pass.
 
-    Its methods run inside the compiled step, as `training.step_filter` wants
-    them: data in, data out.
+    Implements the interface of `training.step_filter`; its methods run inside
+    the compiled step.
 
     Args:
-        keep: Share of a batch to keep, in (0, 1).
-        method: As in `selection.select_samples`.
+        keep_fraction: Share of a batch to keep, in (0, 1).
+        method: As in `select_samples`.
     """
 
-    keep: float
+    keep_fraction: float
     method: str
     sizes: set[tuple[int, int]] = field(default_factory=set, compare=False)
 
     @property
     def strips(self) -> bool:
-        """Whether an ordinary step finds losses beside the weights."""
+        """Whether the sample weights also hold irreducible losses."""
         return self.method == "rho"
 
     @property
-    def keeps_all(self) -> list[int]:
-        """Sizes of the batches, where each was kept as it was."""
+    def unreduced_sizes(self) -> list[int]:
+        """Batch sizes, if every batch was kept whole; else empty."""
         if any(batch != kept for batch, kept in self.sizes):
             return []
         return sorted(batch for batch, _ in self.sizes)
 
     def choose(self, model: Any, data: Any, forward: Any, draw: Any) -> Any:
-        """Returns the samples chosen by what the model answers now."""
+        """Returns the data reduced to the selected samples."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        irreducible = noise = None
+        irreducible_loss = noise = None
         if self.strips:
-            weight, irreducible = _split(weight)
+            weight, irreducible_loss = _split(weight)
         losses = sample_loss(model, y, forward(x))
         if self.method == "percentile":
             noise = draw(ops.shape(losses)[0])
-        chosen = select_samples(
+        selected = select_samples(
             losses,
-            self.keep,
+            self.keep_fraction,
             method=self.method,
             noise=noise,
-            irreducible=irreducible,
-            weight=weight,
+            irreducible_loss=irreducible_loss,
+            sample_weight=weight,
         )
-        batch, kept = losses.shape[0], chosen.shape[0]
+        batch, kept = losses.shape[0], selected.shape[0]
         if batch is not None and kept is not None:
             self.sizes.add((batch, kept))
-        return _taken(chosen, x, y, weight)
+        return _take_rows(selected, x, y, weight)
 
     def strip(self, data: Any) -> Any:
-        """Takes the irreducible losses out of an ordinary step."""
+        """Removes the irreducible losses from the data of an ordinary step."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        if _has_table(weight):
+        if _has_irreducible_loss(weight):
             weight = weight[:, 0]
         return keras.utils.pack_x_y_sample_weight(x, y, weight)
 
 
-def _taken(chosen: Any, *parts: Any) -> Any:
-    """Takes rows out of every array of inputs, targets and weights."""
+def _take_rows(selected: Any, *parts: Any) -> Any:
+    """Returns the selected rows of inputs, targets and weights."""
     taken = [
         None
         if part is None
         else keras.tree.map_structure(
-            lambda leaf: ops.take(leaf, chosen, axis=0), part
+            lambda leaf: ops.take(leaf, selected, axis=0), part
         )
         for part in parts
     ]
     return keras.utils.pack_x_y_sample_weight(*taken)
 
 
-def _has_table(weight: Any) -> bool:
+def _has_irreducible_loss(weight: Any) -> bool:
     shape = tuple(getattr(weight, "shape", ()))
     return len(shape) == 2 and shape[-1] == 2
 
 
 def _split(weight: Any) -> tuple[Any, Any]:
-    if not _has_table(weight):
+    if not _has_irreducible_loss(weight):
         raise ValueError(
-            'Argument `select` may be "rho" only where the data bring '
-            "irreducible losses: pass `curriculum.dataset(..., table=losses)` "
-            "to `fit`. Received: select='rho', sample weights of shape "
+            'Argument `method` "rho" needs irreducible losses in the data: '
+            "pass `curriculum.dataset(..., irreducible_loss=losses)` to "
+            "`fit`. Received: method='rho', sample weights of shape "
             f"{getattr(weight, 'shape', None)}"
         )
     return weight[:, 0], weight[:, 1]

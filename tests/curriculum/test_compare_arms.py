@@ -10,8 +10,8 @@ from keras_netopt.curriculum import (
     SuperLoss,
     compare_arms,
 )
-from keras_netopt.curriculum.arm_report import T95, paired_difference
-from keras_netopt.curriculum.compare import run_arm
+from keras_netopt.curriculum.arm_comparison import T95, paired_difference
+from keras_netopt.curriculum.train_arm import train_arm
 from keras_netopt.schedules import Constant, Linear
 
 SPARSE = keras.losses.SparseCategoricalCrossentropy
@@ -20,8 +20,8 @@ LATE = Constant(1.0, initial=0.5, begin=0.5)
 
 
 @pytest.fixture
-def build():
-    # TensorFlow would trace every arm.
+def build_model():
+    # Eager, because TensorFlow would trace every arm.
     eager = keras.backend.backend() == "tensorflow"
 
     def make():
@@ -36,7 +36,7 @@ def build():
     return make
 
 
-def compare(build, data, **changed):
+def compare(build_model, data, **changed):
     arguments = {
         "validation_data": data,
         "difficulty": SCORES,
@@ -46,7 +46,7 @@ def compare(build, data, **changed):
         "batch_size": 16,
         **changed,
     }
-    return compare_arms(build, *data, **arguments)
+    return compare_arms(build_model, *data, **arguments)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def report():
             "easy_first": np.array([[0.8, 0.8], [0.7, 0.9], [0.6, 0.7]]),
         },
         steps_per_epoch=50,
-        metric="val_accuracy",
+        monitor="val_accuracy",
     )
 
 
@@ -82,21 +82,21 @@ def test_the_interval_narrows_with_seeds_and_needs_two():
     assert list(T95) == sorted(T95, reverse=True) and len(T95) == 30
 
 
-def test_steps_are_counted_to_what_the_baseline_reaches(report):
-    assert report.target == pytest.approx(0.7)
+def test_default_target_is_the_last_value_of_the_baseline(report):
+    assert report.target_value == pytest.approx(0.7)
     assert report.steps_to_target("shuffle") == [None, 100, 100]
     assert report.steps_to_target("easy_first") == [50, 50, 100]
     assert report.steps_to_target("random") == [None, None, None]
 
 
-def test_a_loss_is_better_where_it_is_lower():
+def test_mode_min():
     curves = {"a": np.array([[3.0, 1.0]]), "b": np.array([[0.5, 2.0]])}
-    report = ArmComparison(curves, 10, "val_loss", lower_is_better=True)
+    report = ArmComparison(curves, 10, "val_loss", mode="min")
     assert report.steps_to_target("b") == [10]
     assert report.steps_to_target("a") == [20]
 
 
-def test_the_table_names_the_control_and_what_was_not_reached(report):
+def test_the_table_marks_the_control_and_missed_targets(report):
     text = str(report)
     assert "3 arms, 3 paired seeds, 100 steps each" in text
     assert "random (control)" in text and "not reached" in text
@@ -105,7 +105,7 @@ def test_the_table_names_the_control_and_what_was_not_reached(report):
     assert max(map(len, text.splitlines())) <= 100
 
 
-def test_the_picture_shows_every_arm(report, tmp_path):
+def test_the_plot_shows_every_arm(report, tmp_path):
     pytest.importorskip("matplotlib")
     curves, gaps = report.plot(tmp_path / "arms.png").axes
     assert (tmp_path / "arms.png").stat().st_size > 1000
@@ -114,12 +114,12 @@ def test_the_picture_shows_every_arm(report, tmp_path):
     assert [t.get_text() for t in gaps.get_yticklabels()] == names
 
 
-def test_arms_of_a_seed_begin_alike_and_make_equal_steps(build, toy_data):
+def test_arms_of_a_seed_have_equal_initial_weights_and_steps(
+    build_model, toy_data
+):
     seen = {}
 
     class Recorder(keras.callbacks.Callback):
-        curriculum = None
-
         def on_train_begin(self, logs=None):
             self.weights = self.model.get_weights()
             self.steps = 0
@@ -128,48 +128,54 @@ def test_arms_of_a_seed_begin_alike_and_make_equal_steps(build, toy_data):
             self.steps += 1
 
     for ordering in ("shuffle", "easy_first"):
-        watch = Recorder()
-        run_arm(
+        recorder = Recorder()
+        _, session = train_arm(
             Arm(ordering),
-            build,
+            build_model,
             *toy_data,
             seed=3,
             epochs=2,
             batch_size=16,
             validation_data=toy_data,
-            callbacks=[watch],
+            callbacks=[recorder],
             difficulty=SCORES,
             pacing=Linear(initial=0.3, final=1.0, end=0.5),
         )
-        assert watch.steps == 8
-        assert watch.curriculum.ordering == ordering
-        seen[ordering] = watch.weights
+        assert recorder.steps == 8
+        assert session.counts_by_epoch()[1].sum() == 8 * 16
+        seen[ordering] = recorder.weights
     for mine, theirs in zip(*seen.values(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_arms_differ_and_repeat(build, toy_data):
+def test_arms_differ_and_repeat(build_model, toy_data):
     arms = {
         "shuffle": "shuffle",
         "baby": BabySteps(4),
         "super": Arm(
-            build=lambda: _with_loss(build(), SuperLoss(SPARSE(True)))
+            build_model=lambda: _with_loss(
+                build_model(), SuperLoss(SPARSE(True))
+            )
         ),
         "half": Arm(
             callbacks=lambda: [SelectiveBackprop(0.5, begin=0.0, interrupt=0)]
         ),
         "cap": Arm(
             "easy_first",
-            options={"pacing": Constant(1.0, initial=0.5, begin=0.5)},
+            curriculum_kwargs={"pacing": Constant(1.0, initial=0.5, begin=0.5)},
         ),
     }
-    first = compare(build, toy_data, arms=arms, seeds=[5], monitor="val_loss")
-    again = compare(build, toy_data, arms=arms, seeds=[5], monitor="val_loss")
+    first = compare(
+        build_model, toy_data, arms=arms, seeds=[5], monitor="val_loss"
+    )
+    again = compare(
+        build_model, toy_data, arms=arms, seeds=[5], monitor="val_loss"
+    )
 
-    assert first.lower_is_better and first.baseline == "shuffle"
-    finals = [float(first.final(name)[0]) for name in arms]
+    assert first.mode == "min" and first.baseline == "shuffle"
+    finals = [float(first.last_values(name)[0]) for name in arms]
     assert len(set(finals)) == len(finals)
-    assert finals == [float(again.final(name)[0]) for name in arms]
+    assert finals == [float(again.last_values(name)[0]) for name in arms]
     assert first.curves["baby"].shape == (1, 2)
 
 
@@ -178,10 +184,12 @@ def _with_loss(model, loss):
     return model
 
 
-def test_seeds_are_rows_and_accuracy_is_the_default(build, toy_data):
-    report = compare(build, toy_data, arms=("shuffle", "random"), target=0.4)
-    assert report.metric == "val_accuracy" and not report.lower_is_better
-    assert report.target == 0.4 and report.steps_per_epoch == 4
+def test_seeds_are_rows_and_accuracy_is_the_default(build_model, toy_data):
+    report = compare(
+        build_model, toy_data, arms=("shuffle", "random"), target=0.4
+    )
+    assert report.monitor == "val_accuracy" and report.mode == "max"
+    assert report.target_value == 0.4 and report.steps_per_epoch == 4
     first, second = report.curves["shuffle"]
     assert not np.array_equal(first, second)
 
@@ -190,19 +198,17 @@ def test_seeds_are_rows_and_accuracy_is_the_default(build, toy_data):
     ("changed", "message"),
     [
         ({"arms": "shuffle"}, "`arms` must be orderings, or a mapping"),
-        ({"arms": ["shuffle"]}, "`arms` must name at least two"),
-        ({"arms": ["random", "random"]}, "`arms` must name at least two"),
+        ({"arms": ["shuffle"]}, "`arms` must hold at least two"),
+        ({"arms": ["random", "random"]}, "`arms` must hold at least two"),
         ({"arms": ["shuffle", "hardest"]}, r"arms\['hardest'\]='hardest'"),
         ({"seeds": []}, "`seeds` must hold at least one seed"),
-        ({"seeds": [1, 1]}, "`seeds` must hold at least one seed, each once"),
+        ({"seeds": [1, 1]}, "`seeds` must hold at least one seed, without"),
         ({"seeds": 0}, "`seeds` must be an integer of at least 1"),
         ({"validation_data": None}, "`validation_data` must be given"),
         ({"difficulty": np.zeros(3)}, "`difficulty` must"),
     ],
 )
-def test_wrong_arguments_are_refused_before_training(
-    toy_data, changed, message
-):
+def test_wrong_arguments_raise_before_training(toy_data, changed, message):
     def never():
         raise AssertionError("trained")
 
@@ -210,6 +216,6 @@ def test_wrong_arguments_are_refused_before_training(
         compare(never, toy_data, **changed)
 
 
-def test_a_model_is_no_builder(make_mlp, toy_data):
-    with pytest.raises(TypeError, match="`build` must be a function"):
+def test_a_model_instead_of_a_function_raises(make_mlp, toy_data):
+    with pytest.raises(TypeError, match="`build_model` must be a function"):
         compare(make_mlp(), toy_data)

@@ -1,0 +1,356 @@
+"""The data set whose batches follow the epoch plan."""
+
+import functools
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.checks import check_integer
+from keras_netopt.curriculum.class_labels import class_values
+from keras_netopt.curriculum.epoch_plan import EpochPlan
+from keras_netopt.curriculum.loss_weights import (
+    broadcast_weights,
+    count_loss_axes,
+)
+from keras_netopt.curriculum.sample_source import (
+    ArraySource,
+    Samples,
+    SampleSource,
+    to_floatx,
+)
+from keras_netopt.curriculum.sequence_length import SequenceLengthWarmup
+from keras_netopt.training.data_adapter import Gathering, PlannedAdapter
+
+
+class CurriculumData:
+    """Training data, the current epoch plan, and the batches made from both.
+
+    One object is shared by a callback, its copies and the data set given to
+    `fit`, so that the copy of a callback made by a tuner plans for the data
+    given to `search`. Before the first plan, and for `evaluate`, the samples
+    have their natural order and weight 1.
+
+    Args:
+        source: Access to the samples.
+        sequence_length: Sequence length warm-up, or `None`.
+    """
+
+    def __init__(
+        self,
+        source: SampleSource,
+        sequence_length: SequenceLengthWarmup | None = None,
+    ) -> None:
+        self.source = source
+        self.sequence_length = sequence_length
+        self.plan: EpochPlan | None = None
+        self.batches_read = 0
+        self.batch_size: int | None = None
+        self.steps: int | None = None
+        self.adapter: PlannedAdapter | None = None
+        self.old_adapters: weakref.WeakSet[PlannedAdapter] = weakref.WeakSet()
+        self.sampler: Any = None
+        self.loss_axes = 1
+        # Scores that do not depend on the model being trained.
+        self.static_scores: np.ndarray | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CurriculumData":
+        return self
+
+    def make_adapter(
+        self,
+        batch_size: int = 32,
+        *,
+        steps_per_epoch: int | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        token_weights: bool | None = None,
+        irreducible_loss: Any = None,
+        workers: int = 1,
+    ) -> PlannedAdapter:
+        """Creates the data set for `fit`; plans apply to the newest one.
+
+        Args:
+            batch_size: Samples per batch, at most all. Defaults to `32`.
+            steps_per_epoch: Batches per epoch. Defaults to `None`: the number
+                of whole batches in the data.
+            class_weight: Weight of each class. Defaults to `None`.
+            token_weights: Whether the loss has one value per token. Defaults
+                to `None`: decided by the targets.
+            irreducible_loss: Irreducible loss of each sample for RHO-LOSS.
+                Defaults to `None`.
+            workers: Threads that read batches ahead. Defaults to `1`.
+
+        Returns:
+            The argument `x` of `fit`.
+
+        Raises:
+            TypeError: If an argument has the wrong type.
+            ValueError: If a value is out of range.
+        """
+        self.configure(batch_size, steps_per_epoch)
+        self._check_workers(workers)
+        self.loss_axes = count_loss_axes(self._targets(), token_weights)
+        reader = _BatchReader(
+            self,
+            sample_class_weights(self.source.y, class_weight),
+            self.loss_axes,
+            _check_irreducible_loss(irreducible_loss, self.source.samples),
+        )
+        if self.adapter is not None:
+            self.old_adapters.add(self.adapter)
+        self.sampler = None
+        self.adapter = PlannedAdapter(
+            reader.batch_functions,
+            reader.signature,
+            steps=int(self.steps or 0),
+            workers=workers,
+            gathering=reader.gathering(),
+        )
+        return self.adapter
+
+    def configure(self, batch_size: int, steps_per_epoch: int | None) -> None:
+        """Sets the batch size and the number of steps per epoch."""
+        samples = self.source.samples
+        if self.source.unit == "batch" and batch_size != 1:
+            raise ValueError(
+                "Argument `batch_size` must be left out for a PyDataset: a "
+                "step trains on one of its batches, and only their order "
+                f"changes. Received: batch_size={batch_size!r}"
+            )
+        check_integer(batch_size, "batch_size", minimum=1)
+        if batch_size > samples:
+            raise ValueError(
+                "Argument `batch_size` must be at most the number of samples, "
+                f"{samples}. Received: batch_size={batch_size}"
+            )
+        if steps_per_epoch is not None:
+            check_integer(steps_per_epoch, "steps_per_epoch", minimum=1)
+        self.batch_size = int(batch_size)
+        self.steps = int(steps_per_epoch or samples // batch_size)
+        self.plan = None
+
+    def set_plan(self, plan: EpochPlan | None) -> None:
+        """Sets the plan of an epoch; `None` restores the natural order."""
+        self.plan = plan
+        self.batches_read = 0
+
+    def is_input(self, x: Any) -> bool:
+        """Returns whether `fit` trains on this data set.
+
+        Args:
+            x: Argument `x` of `fit`, or `None` if it is unknown.
+
+        Raises:
+            ValueError: If it is a data set that a newer one has replaced.
+        """
+        if isinstance(x, PlannedAdapter):
+            if x is not self.adapter and x in self.old_adapters:
+                raise ValueError(
+                    "Argument `x` of `fit` must be the data set that the last "
+                    "call of `dataset()` returned, because plans apply to "
+                    "that one. Received: x from an earlier call"
+                )
+            return x is self.adapter
+        sampler = getattr(x, "batch_sampler", None)
+        return sampler is not None and sampler is self.sampler
+
+    def plan_ids(self) -> np.ndarray:
+        """Returns the ids of each batch, in natural order without a plan."""
+        if self.plan is not None:
+            return self.plan.ids
+        size = int(self.batch_size or 1)
+        wanted = int(self.steps or 0) * size
+        return (np.arange(wanted) % self.source.samples).reshape(-1, size)
+
+    def _check_workers(self, workers: int) -> None:
+        check_integer(workers, "workers")
+        if workers > 1 and self.source.buffer_size is not None:
+            raise ValueError(
+                "Argument `workers` must be 0 or 1 for a `StreamingDataset`, "
+                "which is read in order; parallelize with tf.data instead. "
+                f"Received: workers={workers}"
+            )
+
+    def _targets(self) -> Any:
+        if self.source.y is not None:
+            return self.source.y
+        return self.source.fetch(self.plan_ids()[0])[1]
+
+
+class _BatchReader:
+    """Reads the batches of one data set; thread-safe, because it is pure."""
+
+    def __init__(
+        self,
+        data: CurriculumData,
+        class_weights: np.ndarray | None,
+        loss_axes: int,
+        irreducible_loss: np.ndarray | None,
+    ) -> None:
+        self.data = data
+        self.class_weights = class_weights
+        self.loss_axes = loss_axes
+        self.irreducible_loss = irreducible_loss
+
+    def batch_functions(self) -> list[Callable[[], Any]]:
+        """Returns one function per batch of the epoch, which reads it."""
+        plan, source = self.data.plan, self.data.source
+        fetch: Callable[[np.ndarray], Samples] = source.fetch
+        if plan is not None and plan.stream_positions is not None:
+            batches = source.iter_batches(  # type: ignore[attr-defined]
+                plan.stream_positions
+            )
+            fetch = lambda ids: next(batches)  # noqa: E731
+        return [
+            functools.partial(self.read, plan, ids, row, fetch)
+            for row, ids in enumerate(self.data.plan_ids())
+        ]
+
+    def read(
+        self,
+        plan: EpochPlan | None,
+        ids: np.ndarray,
+        row: int,
+        fetch: Callable[[np.ndarray], Samples],
+    ) -> Any:
+        """Reads one batch."""
+        data = self.data
+        data.batches_read += 1
+        x, y, own = fetch(ids)
+        size = len(keras.tree.flatten(x)[0])
+        weight: np.ndarray = np.ones(size, "float32")
+        if plan is not None:
+            weight = np.broadcast_to(plan.weights[row], size)
+        if self.class_weights is not None:
+            weight = weight * self.class_weights[ids]
+        weight = broadcast_weights(weight, own, y, self.loss_axes)
+        warmup = data.sequence_length
+        if plan is not None and plan.sequence_lengths is not None:
+            x, y, weight = warmup.apply(  # type: ignore[union-attr]
+                x, y, weight, int(plan.sequence_lengths[row])
+            )
+        if y is None:
+            return (x,)
+        # JAX and torch build a model with the ordinary loss before the first
+        # plan; TensorFlow needs the same signature for all batches.
+        if self.irreducible_loss is not None and (
+            plan is not None or _needs_one_signature()
+        ):
+            column = self.irreducible_loss[ids].astype("float32")
+            weight = np.stack([weight, column], axis=-1)
+        return x, y, weight.astype("float32")
+
+    def gathering(self) -> Gathering | None:
+        """Returns arrays for `tf.gather` if TensorFlow can form the batches."""
+        source, warmup = self.data.source, self.data.sequence_length
+        if (
+            not _needs_one_signature()
+            or not isinstance(source, ArraySource)
+            or warmup is not None
+        ):
+            return None
+        leaves = keras.tree.flatten((source.x, source.y))
+        own = source.sample_weight
+        if (
+            source.y is None
+            or self.loss_axes > 1
+            or (own is not None and own.ndim > 1)
+            or any(leaf.dtype.kind not in "iufb" for leaf in leaves)
+        ):
+            return None
+        arrays = keras.tree.map_structure(to_floatx, (source.x, source.y))
+        shape = () if self.irreducible_loss is None else (2,)
+        return Gathering(arrays, self.ids_and_weights, shape)
+
+    def ids_and_weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the ids and the weights of all batches of the epoch."""
+        data, ids = self.data, self.data.plan_ids()
+        data.batches_read += len(ids)
+        weight: np.ndarray = np.ones(ids.shape, "float32")
+        if data.plan is not None:
+            weight = data.plan.weights
+        own = data.source.sample_weight
+        for each in (self.class_weights, own):
+            weight = weight if each is None else weight * each[ids]
+        if self.irreducible_loss is not None:
+            weight = np.stack([weight, self.irreducible_loss[ids]], axis=-1)
+        return ids, weight.astype("float32")
+
+    def signature(self) -> Any:
+        """Returns shapes and dtypes, with `None` for axes that vary."""
+        ids, source = self.data.plan_ids(), self.data.source
+        # Only the first two of a stream, so that it is not read to its end.
+        ends = ids[[0, -1]] if source.buffer_size is None else ids[:2][[0, -1]]
+        first, last = (self.read(None, i, 0, source.fetch) for i in ends)
+        warmup = self.data.sequence_length
+        sequence = None if warmup is None else warmup.full_length
+        return keras.tree.map_structure(
+            functools.partial(_spec, sequence), first, last
+        )
+
+
+def sample_class_weights(
+    y: Any, class_weight: Mapping[int, float] | None
+) -> np.ndarray | None:
+    """Returns the class weight of each sample.
+
+    Example:
+
+    >>> import numpy as np
+    >>> sample_class_weights(np.array([0, 1, 1, 2]), {1: 2.0})
+    array([1., 2., 2., 1.], dtype=float32)
+
+    Args:
+        y: Targets that are classes.
+        class_weight: Weight by class, as in `fit`; missing classes have
+            weight 1. `None` returns `None`.
+
+    Raises:
+        ValueError: If the targets are not classes, or a weight is negative.
+    """
+    if class_weight is None:
+        return None
+    values = class_values(y)
+    if values is None:
+        raise ValueError(
+            "Argument `class_weight` needs targets that are classes: "
+            "integers of shape (samples,) or one-hot rows. "
+            f"Received: class_weight={class_weight!r}"
+        )
+    if any(not (np.isfinite(w) and w >= 0) for w in class_weight.values()):
+        raise ValueError(
+            "Argument `class_weight` must hold finite weights of at least 0. "
+            f"Received: class_weight={class_weight!r}"
+        )
+    numbers, place = np.unique(values, return_inverse=True)
+    factors = [class_weight.get(int(number), 1.0) for number in numbers]
+    return np.array(factors, "float32")[place]
+
+
+def _check_irreducible_loss(values: Any, samples: int) -> np.ndarray | None:
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.shape != (samples,) or not np.isfinite(array).all():
+        raise ValueError(
+            "Argument `irreducible_loss` must hold one finite number for each "
+            f"of the {samples} samples. "
+            f"Received: irreducible_loss of shape {array.shape}"
+        )
+    return array
+
+
+def _needs_one_signature() -> bool:
+    return keras.backend.backend() == "tensorflow"
+
+
+def _spec(
+    sequence: int | None, first: np.ndarray, last: np.ndarray
+) -> keras.InputSpec:
+    sizes = zip(first.shape[1:], last.shape[1:], strict=True)
+    rest = [a if a == b else None for a, b in sizes]
+    if sequence is not None and rest and rest[0] == sequence:
+        rest[0] = None
+    return keras.InputSpec(shape=(None, *rest), dtype=str(first.dtype))
