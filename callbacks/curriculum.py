@@ -265,7 +265,7 @@ class Curriculum(ResumableCallback):
     def reset(self) -> None:
         """Resets the state that belongs to one model."""
         self._is_input = False
-        self._session = CurriculumSession(
+        self._curriculum_session = CurriculumSession(
             self._curriculum_settings, self._data, RunLength(None, 0)
         )
 
@@ -275,7 +275,7 @@ class Curriculum(ResumableCallback):
         self._data.set_plan(None)
         run = self._progress.run
         settings = self._curriculum_settings
-        self._session = CurriculumSession(settings, self._data, run)
+        self._curriculum_session = CurriculumSession(settings, self._data, run)
         arguments = order.find_fit_arguments(self._model)
         self._is_input = self._data.is_input(arguments.get("x"))
         if self._is_input:
@@ -293,10 +293,12 @@ class Curriculum(ResumableCallback):
             return
         saved = self.loaded_state() if first else None
         if saved is not None:
-            for difference in self._session.restore(*saved, epoch):
+            for difference in self._curriculum_session.restore(*saved, epoch):
                 self.warn(NotIntendedUseWarning, difference)
-        self._session.begin_epoch(epoch, self.model, self._scoring_verbose())
-        run, scores = self._progress.run, self._session.scores
+        self._curriculum_session.begin_epoch(
+            epoch, self.model, self._scoring_verbose()
+        )
+        run, scores = self._progress.run, self._curriculum_session.scores
         settings = self._curriculum_settings
         for reason in no_effect_reasons(settings, run, scores, epoch):
             self.warn(NoEffectWarning, reason)
@@ -324,12 +326,16 @@ class Curriculum(ResumableCallback):
         # After a save in the middle of an epoch, Keras repeats the epoch on
         # weights that are already trained on a part of it.
         whole = order.find_ending_epoch() is not None or self._data.plan is None
-        state = {**state, **self._session.get_state(), "whole": whole}
-        return state, self._session.get_arrays()
+        state = {
+            **state,
+            **self._curriculum_session.get_state(),
+            "whole": whole,
+        }
+        return state, self._curriculum_session.get_arrays()
 
     def progress_logs(self) -> dict[str, float]:
         """Returns the numbers of the current epoch's plan."""
-        return self._session.logs
+        return self._curriculum_session.logs
 
     @property
     def scores(self) -> np.ndarray:
@@ -338,7 +344,7 @@ class Curriculum(ResumableCallback):
         Before `fit`, scores that do not need the model being trained are
         computed on first access.
         """
-        return self._session.compute_scores()
+        return self._curriculum_session.compute_scores()
 
     def hardest_samples(self, count: int = 20) -> np.ndarray:
         """Returns the samples with the highest scores, often wrong labels.
@@ -359,7 +365,7 @@ class Curriculum(ResumableCallback):
             Epoch numbers of shape `(epochs,)`, and counts up to 255, uint8 of
             shape `(epochs, samples)`.
         """
-        return self._session.counts_by_epoch()
+        return self._curriculum_session.counts_by_epoch()
 
     def report(self) -> CurriculumReport:
         """Returns active samples, sample counts and class shares.
@@ -367,7 +373,7 @@ class Curriculum(ResumableCallback):
         Raises:
             ValueError: Before the first epoch.
         """
-        plan = self._session.plan
+        plan = self._curriculum_session.plan
         if plan is None:
             raise ValueError(
                 "A report needs a planned epoch: pass the callback to `fit` "
@@ -377,7 +383,7 @@ class Curriculum(ResumableCallback):
         return make_curriculum_report(
             plan.active_ids(-1),
             self.sample_counts()[1].sum(axis=0, dtype="int64"),
-            self._session.scores,
+            self._curriculum_session.scores,
             self._curriculum_settings.labels,
         )
 

@@ -111,7 +111,7 @@ def train(
     row = {
         "accuracy": [round(a, 4) for a in logs["val_accuracy"]],
         "wrong": wrong_shares(session.counts_by_epoch()[1], task.wrong),
-        "coverage": round(min(logs.get("curriculum_coverage", [1.0])), 3),
+        "coverage": round(min(logs.get("curriculum_class_coverage", [1.0])), 3),
         "steps": int(session.data.steps or 0) * epochs,
         "seconds": round(seconds, 1),
     }
