@@ -73,7 +73,7 @@ def test_keras_serializes_the_component(setting, case):
     assert stored["registered_name"] == f"keras_netopt>{name}"
     written = json.loads(json.dumps(stored))
     if _needs_data(callback, setting.row):
-        with pytest.raises(ValueError, match="beside the config"):
+        with pytest.raises(ValueError, match="passed with the config"):
             keras.saving.deserialize_keras_object(written)
         return
     again = keras.saving.deserialize_keras_object(written)

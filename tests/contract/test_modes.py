@@ -126,8 +126,13 @@ def test_steps_per_execution_counts_batches(setting, case):
 
     assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
     for callback in callbacks:
+        counts_batches = (
+            getattr(type(callback), "on_train_batch_end", None)
+            is not keras.callbacks.Callback.on_train_batch_end
+        )
         if hasattr(callback, "is_complete"):
             assert callback.is_complete
+        if hasattr(callback, "is_complete") and counts_batches:
             assert callback._progress.step == 20
 
 
