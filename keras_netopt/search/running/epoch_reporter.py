@@ -28,8 +28,6 @@ class EpochReporter(keras.callbacks.Callback):
         weights: File of the weights of the scored epoch.
         keeps_best: Whether to save the weights of the best epoch; `False`
             saves those of the last one. Defaults to `True`.
-        last_weights: File of the last weights and the optimizer's state, or
-            `None`.
         strict: Whether an epoch without the objective is an error.
     """
 
@@ -41,7 +39,6 @@ class EpochReporter(keras.callbacks.Callback):
         weights: Path,
         *,
         keeps_best: bool = True,
-        last_weights: Path | None = None,
         strict: bool = True,
     ) -> None:
         super().__init__()
@@ -50,7 +47,6 @@ class EpochReporter(keras.callbacks.Callback):
         self.report = report
         self.weights = weights
         self.keeps_best = keeps_best
-        self.last_weights = last_weights
         self.strict = strict
         self.is_stopped = False
         self._has_begun = False
@@ -89,11 +85,6 @@ class EpochReporter(keras.callbacks.Callback):
         if self.report(epoch, found):
             self.is_stopped = True
             self.model.stop_training = True
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Called by Keras."""
-        if self.last_weights is not None:
-            self.model.save_weights(self.last_weights)
 
     def _values(self) -> list[float]:
         return [

@@ -98,10 +98,7 @@ class TrialTrainer(keras_tuner.Tuner):
         if not model.built:
             path = self._get_build_config_fname(trial.trial_id)
             model.build_from_config(read_json(path))
-        # A model that is not compiled has none.
-        optimizer = getattr(model, "optimizer", None)
-        if optimizer is not None:
-            optimizer.build(model.trainable_variables)
+        _build_optimizer(model)
         model.load_weights(Path(self.get_trial_dir(trial.trial_id)) / BEST)
         return model
 
@@ -178,7 +175,6 @@ class TrialTrainer(keras_tuner.Tuner):
             self._report_function(trial, execution),
             folder / BEST,
             keeps_best=self.score_epoch == "best",
-            last_weights=folder / LAST if "tuner/epochs" in hp.values else None,
             strict=type(self.hypermodel).fit is keras_tuner.HyperModel.fit,
         )
         copies: list[Any] = copy.deepcopy(callbacks)
@@ -197,6 +193,8 @@ class TrialTrainer(keras_tuner.Tuner):
             self._get_build_config_fname(trial.trial_id),
             model.get_build_config(),
         )
+        if "tuner/epochs" in hp.values:  # Hyperband may promote the trial.
+            model.save_weights(folder / LAST)
         if isinstance(history, keras.callbacks.History):
             self._complete_log(log, history)
             log.end(stopped=reporter.is_stopped)
@@ -224,8 +222,7 @@ class TrialTrainer(keras_tuner.Tuner):
         }
         parent = hp.values.get("tuner/trial_id")
         if parent:
-            # An optimizer without slots would drop their saved values.
-            model.optimizer.build(model.trainable_variables)
+            _build_optimizer(model)
             folder = Path(self.get_trial_dir(parent)) / execution.folder
             model.load_weights(folder / LAST)
         return epochs
@@ -309,3 +306,10 @@ class TrialTrainer(keras_tuner.Tuner):
         names = [type(callback).__name__ for callback in callbacks]
         if "TensorBoard" in names:
             super()._configure_tensorboard_dir(callbacks, trial, execution)
+
+
+def _build_optimizer(model: Any) -> None:
+    """Creates the slots, whose saved values would be skipped otherwise."""
+    optimizer = getattr(model, "optimizer", None)  # None if not compiled.
+    if optimizer is not None:
+        optimizer.build(model.trainable_variables)
