@@ -115,7 +115,7 @@ def test_the_best_epoch_before_a_growth_comes_back(fit, data):
 
 
 def test_a_fit_that_begins_later_passes_over_earlier_growth(fit):
-    with pytest.warns(NoEffectWarning, match="begins at step 16: earlier"):
+    with pytest.warns(NoEffectWarning, match="begins at step 16; earlier"):
         model = fit([make_growing()], initial_epoch=4)
     assert model.get_layer("h").units == 16
 

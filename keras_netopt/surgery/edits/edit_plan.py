@@ -1,4 +1,4 @@
-"""What an edit does to every array that carries channels; plain NumPy."""
+"""Maps every array that has channels through an edit; plain NumPy."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,20 +9,21 @@ import numpy as np
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.graph.coupled_axis import IN, OUT, PASS, CoupledAxis
 
-KINDS = ("weight", "gradient", "gradient2", "update", "index")
-Fill = Callable[["NewPositions", np.ndarray], "np.ndarray | None"]
+ARRAY_KINDS = ("weight", "gradient", "gradient2", "update", "index")
+FillFunction = Callable[["NewPositions", np.ndarray], "np.ndarray | None"]
 
 
 @dataclass(frozen=True)
 class NewPositions:
-    """The places along one axis of a variable that brand-new units take.
+    """The positions of new units along one axis of a variable.
 
     Args:
         coupled_axis: The variable, its axis and the role of the axis.
-        indices: Places in the new array, in order.
-        sources: For each place the old place that it stands behind.
-        groups: For each place the class of that old unit.
-        numbers: For each place the number of the new unit; twins share one.
+        indices: Positions in the new array, in order.
+        sources: For each position the old position before it.
+        groups: For each position the group of that old unit.
+        numbers: For each position the number of the new unit; the two units
+            of a pair have the same number.
     """
 
     coupled_axis: CoupledAxis
@@ -32,14 +33,14 @@ class NewPositions:
     numbers: np.ndarray
 
     def sample_slices(self, sample: Callable[[int], np.ndarray]) -> np.ndarray:
-        """Draws one slice a new unit and repeats it for its twins.
+        """Samples one slice per new unit, the same for both units of a pair.
 
         Args:
-            sample: From the number of slices to an array with that many along
-                axis 0.
+            sample: Function from the number of slices to an array with that
+                size along axis 0.
 
         Returns:
-            An array with one slice a place along axis 0.
+            An array with one slice per position along axis 0.
         """
         units = np.stack([self.sources, self.numbers])
         _, where = np.unique(units, axis=1, return_inverse=True)
@@ -48,8 +49,8 @@ class NewPositions:
 
 
 @dataclass(frozen=True)
-class _Axis:
-    """How one axis of one variable is indexed anew."""
+class _IndexedAxis:
+    """The new index of one axis of a variable."""
 
     coupled_axis: CoupledAxis
     index: np.ndarray
@@ -67,34 +68,32 @@ class _Axis:
 
 
 class EditPlan:
-    """Says for every class of units how many copies the new model has.
+    """The number of copies of each channel group in the edited model.
 
-    0 copies remove a class, 1 keeps it, more replicate it; replicas stand
-    next to their source. What a replicated unit sends on is shared out:
-    the weights that read it are multiplied by the copy's share, and the
-    shares of the copies add up to 1. A copy may also be brand-new: then it
-    gets incoming weights of its own, and the weights that read it are its
-    share of an outgoing vector, zero by default.
+    0 copies remove a group, 1 keeps it, more replicate it; the copies are
+    adjacent. The outgoing weights of a copy are multiplied by its share; the
+    shares of the copies of a unit add up to 1. A copy may also be a new unit,
+    with its own incoming weights, and its share of an outgoing vector, which
+    is zero by default.
 
     Args:
-        graph: The graph of the model as it is.
-        copies: Number of copies of each class, an int array.
-        shares: By class, one share a copy. Defaults to equal shares of the
-            copies that are not brand-new, and 1 for those that are.
+        graph: The graph of the current model.
+        copies: Number of copies of each group, an int array.
+        shares: By group, one share per copy. Defaults to equal shares of the
+            copies that are not new units, and 1 for new units.
         new_numbers: By group, one number per copy: -1 for a replica, else
-            the number of a new unit. Copies with the same number are twins with
-            the same incoming weights. Defaults to no brand-new units.
-        outgoing: `(positions, array) -> values` for the weights that read new
-            units, one slice a place along the axis, before the shares;
-            `None` stands for zeros. Defaults to `None`.
-        incoming: The same for weights and per-channel parameters that make
-            new units; where it returns `None`, `CoupledAxis.new_value` decides.
-            Defaults to `None`.
+            the number of a new unit. Copies with the same number are a pair
+            with the same incoming weights. Defaults to no new units.
+        outgoing: `(positions, array) -> values` for the outgoing weights of
+            new units, one slice per position along the axis, before the
+            shares; `None` means zeros. Defaults to `None`.
+        incoming: The same for incoming weights and per-channel parameters of
+            new units; where it returns `None`, `CoupledAxis.new_value` is
+            used. Defaults to `None`.
         added: Arrays in the new shape that are added to the mapped weights,
             by `id(variable)`. Defaults to nothing.
-        factors: Factors of whole variables, by `id(variable)`; the outputs
-            must not depend on them together with the rest of the plan.
-            Defaults to none.
+        factors: Factors of whole variables, by `id(variable)`. Defaults to
+            none.
         seed: Seed of the new weights. Defaults to `0`.
     """
 
@@ -105,8 +104,8 @@ class EditPlan:
         *,
         shares: Mapping[int, np.ndarray] | None = None,
         new_numbers: Mapping[int, np.ndarray] | None = None,
-        outgoing: Fill | None = None,
-        incoming: Fill | None = None,
+        outgoing: FillFunction | None = None,
+        incoming: FillFunction | None = None,
         added: Mapping[int, np.ndarray] | None = None,
         factors: Mapping[int, float] | None = None,
         seed: int = 0,
@@ -120,50 +119,49 @@ class EditPlan:
         self._incoming = incoming
         self._added = dict(added or {})
         self._factors = dict(factors or {})
-        self._axes: dict[int, list[tuple[int, _Axis]]] = {}
+        self._axes: dict[int, list[tuple[int, _IndexedAxis]]] = {}
         self._fills: dict[tuple[int, int], np.ndarray] = {}
         for number, coupled_axis in enumerate(graph.coupled_axes):
             axis = self._axis(coupled_axis)
             if axis is not None:
                 axes = self._axes.setdefault(id(coupled_axis.variable), [])
                 axes.append((number, axis))
-        for axes in self._axes.values():  # What is read goes last: it zeroes.
+        for axes in self._axes.values():  # Outgoing weights last: set to zero.
             axes.sort(key=lambda one: one[1].coupled_axis.role == IN)
 
     @property
     def has_new_units(self) -> bool:
-        """Whether there are brand-new units."""
+        """Whether the plan adds new units."""
         return any(
             (numbers >= 0).any() for numbers in self._new_numbers.values()
         )
 
     def changes(self, variable: Any) -> bool:
-        """Whether the shape or the values of a variable change."""
+        """Returns whether the shape or the values of a variable change."""
         return id(variable) in self._axes or id(variable) in self._added
 
     def shape(self, variable: Any) -> tuple[int, ...]:
-        """The shape that a variable will have."""
+        """Returns the new shape of a variable."""
         shape = list(variable.shape)
         for _, axis in self._axes.get(id(variable), ()):
             shape[axis.coupled_axis.axis] = len(axis.index)
         return tuple(shape)
 
     def map(self, variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
-        """Carries an array of a variable's shape over to its new shape.
+        """Maps an array of a variable's shape to its new shape.
 
-        The chain rule decides: a replica with share s gets s times the old
-        gradient in the weights that make it, and the old gradient in those
-        that read it.
+        By the chain rule a replica with share s gets s times the old gradient
+        in its incoming weights, and the old gradient in its outgoing weights.
 
         Args:
             variable: The variable that the array belongs to.
             array: In the variable's old shape.
             kind: "weight" for weights and their averages, "gradient" for sums
                 of gradients, "gradient2" for sums of their squares, "update"
-                for what has no scale, "index" for boolean masks.
+                for arrays without a scale, "index" for boolean masks.
 
         Returns:
-            The array in the new shape; the same one where nothing changes.
+            The array in the new shape; the same array if nothing changes.
         """
         axes = self._axes.get(id(variable), [])
         new = array
@@ -171,11 +169,11 @@ class EditPlan:
             new = np.take(new, axis.index, axis=axis.coupled_axis.axis)
         for number, axis in axes:
             if kind == "weight":
-                new = self._weight(new, number, axis)
+                new = self._map_weight(new, number, axis)
             elif kind == "index":
-                new = _put(new, axis, np.asarray(True))
+                new = _write_new(new, axis, np.asarray(True))
             else:
-                new = _slot(new, array, axis, kind)
+                new = _map_slot(new, array, axis, kind)
         power = {"weight": 1, "gradient": -1, "gradient2": -2}.get(kind, 0)
         factor = self._factors.get(id(variable), 1.0)
         for _, axis in axes:
@@ -186,7 +184,7 @@ class EditPlan:
             new = new + self._added[id(variable)]
         return new.astype(array.dtype, copy=False)
 
-    def _axis(self, coupled_axis: CoupledAxis) -> _Axis | None:
+    def _axis(self, coupled_axis: CoupledAxis) -> _IndexedAxis | None:
         groups = self.graph.group_of[coupled_axis.ids]
         counts = self.copies[groups]
         if (counts == 1).all():
@@ -196,18 +194,18 @@ class EditPlan:
         copy = np.arange(len(index)) - np.repeat(first, counts)
         share = np.ones(len(index))
         number = np.full(len(index), -1)
-        for place in np.flatnonzero(counts[index] > 1):
-            one = int(groups[index[place]])
-            share[place] = self._share(one)[copy[place]]
-            number[place] = self._number(one)[copy[place]]
-        places = np.flatnonzero(number >= 0)
+        for k in np.flatnonzero(counts[index] > 1):
+            group = int(groups[index[k]])
+            share[k] = self._share(group)[copy[k]]
+            number[k] = self._number(group)[copy[k]]
+        added = np.flatnonzero(number >= 0)
         positions = None
-        if len(places):
-            sources = index[places]
+        if len(added):
+            sources = index[added]
             positions = NewPositions(
-                coupled_axis, places, sources, groups[sources], number[places]
+                coupled_axis, added, sources, groups[sources], number[added]
             )
-        return _Axis(coupled_axis, index, share, positions)
+        return _IndexedAxis(coupled_axis, index, share, positions)
 
     def _number(self, one: int) -> np.ndarray:
         found = self._new_numbers.get(one)
@@ -219,21 +217,26 @@ class EditPlan:
             self._shares[one] = np.where(old, 1.0 / old.sum(), 1.0)
         return self._shares[one]
 
-    def _weight(self, new: np.ndarray, number: int, axis: _Axis) -> np.ndarray:
+    def _map_weight(
+        self, new: np.ndarray, number: int, axis: _IndexedAxis
+    ) -> np.ndarray:
         if axis.coupled_axis.role == IN:
             new = new * axis.along(axis.share, new.ndim).astype(new.dtype)
         if axis.positions is None:
             return new
         key = (id(axis.coupled_axis.variable), axis.coupled_axis.axis)
-        if key not in self._fills:  # Averages of the weight get the same.
+        if key not in self._fills:  # Moving averages get the same values.
             self._fills[key] = self._fill(new, number, axis, axis.positions)
-        return _put(new, axis, self._fills[key])
+        return _write_new(new, axis, self._fills[key])
 
     def _fill(
-        self, new: np.ndarray, number: int, axis: _Axis, positions: NewPositions
+        self,
+        new: np.ndarray,
+        number: int,
+        axis: _IndexedAxis,
+        positions: NewPositions,
     ) -> np.ndarray:
-        place = axis.coupled_axis.axis
-        old = np.delete(new, positions.indices, axis=place)
+        old = np.delete(new, positions.indices, axis=axis.coupled_axis.axis)
         if axis.coupled_axis.role == IN:
             values = self._outgoing and self._outgoing(positions, old)
             if values is None:
@@ -244,10 +247,12 @@ class EditPlan:
         if values is not None:
             return np.asarray(values)
         rng = np.random.default_rng([self.seed, number])
-        return _incoming(new, axis, positions, rng)
+        return _initial_values(new, axis, positions, rng)
 
 
-def _put(new: np.ndarray, axis: _Axis, values: np.ndarray) -> np.ndarray:
+def _write_new(
+    new: np.ndarray, axis: _IndexedAxis, values: np.ndarray
+) -> np.ndarray:
     if axis.positions is None:
         return new
     new = np.moveaxis(new, axis.coupled_axis.axis, 0).copy()
@@ -257,31 +262,31 @@ def _put(new: np.ndarray, axis: _Axis, values: np.ndarray) -> np.ndarray:
     return np.moveaxis(new, 0, axis.coupled_axis.axis)
 
 
-def _incoming(
+def _initial_values(
     new: np.ndarray,
-    axis: _Axis,
+    axis: _IndexedAxis,
     positions: NewPositions,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Initial values of a new unit's weights, by `CoupledAxis.new_value`."""
-    place, rule = axis.coupled_axis.axis, axis.coupled_axis.new_value
+    dim, rule = axis.coupled_axis.axis, axis.coupled_axis.new_value
     if rule in ("zeros", "ones"):
         return np.asarray(float(rule == "ones"))
-    first = np.moveaxis(new, place, 0)
+    first = np.moveaxis(new, dim, 0)
     if rule == "mean":
-        return np.moveaxis(_means(first, axis, positions), 0, place)
+        return np.moveaxis(_segment_means(first, axis, positions), 0, dim)
     old = np.delete(first, positions.indices, axis=0)
     scale = np.sqrt(np.mean(np.square(old))) or 1 / np.sqrt(old[0].size or 1)
-    drawn = positions.sample_slices(
+    values = positions.sample_slices(
         lambda n: rng.normal(0, scale, (n, *first.shape[1:]))
     )
-    return np.moveaxis(drawn, 0, place)
+    return np.moveaxis(values, 0, dim)
 
 
-def _means(
-    first: np.ndarray, axis: _Axis, positions: NewPositions
+def _segment_means(
+    first: np.ndarray, axis: _IndexedAxis, positions: NewPositions
 ) -> np.ndarray:
-    """Means of the old entries; the gates of a recurrent layer keep theirs."""
+    """Means of the old entries of each segment (gate of a recurrent layer)."""
     ids = axis.coupled_axis.ids
     segments = (np.cumsum(ids == ids[0]) - 1)[axis.index]
     segments = np.maximum(segments, 0)
@@ -289,18 +294,19 @@ def _means(
     is_old[positions.indices] = False
     return np.stack(
         [
-            first[is_old & (segments == segments[place])].mean(axis=0)
-            for place in positions.indices
+            first[is_old & (segments == segments[k])].mean(axis=0)
+            for k in positions.indices
         ]
     )
 
 
-def _slot(
-    new: np.ndarray, old: np.ndarray, axis: _Axis, kind: str
+def _map_slot(
+    new: np.ndarray, old: np.ndarray, axis: _IndexedAxis, kind: str
 ) -> np.ndarray:
-    if kind not in KINDS:
+    if kind not in ARRAY_KINDS:
         raise ValueError(
-            f"Argument `kind` must be one of {KINDS}. Received: kind={kind!r}"
+            f"Argument `kind` must be one of {ARRAY_KINDS}. "
+            f"Received: kind={kind!r}"
         )
     power = {"gradient": 1, "gradient2": 2, "update": 0}[kind]
     if axis.coupled_axis.role in (OUT, PASS) and power:
@@ -308,6 +314,6 @@ def _slot(
         new = new * share.astype(new.dtype)
     if axis.positions is None:
         return new
-    # Nothing is known of new units. A mean over the old ones in the sums of
-    # squares would hold them back for as long as the optimizer remembers.
-    return _put(new, axis, np.zeros((), new.dtype))
+    # Slots of new units start at zero. A mean over the old units in the sums
+    # of squares would reduce the steps of new units for a long time.
+    return _write_new(new, axis, np.zeros((), new.dtype))

@@ -42,14 +42,14 @@ def collect_layer_groups(graph: Any) -> tuple[LayerGroup, ...]:
     keys = list(graph.producers)
     first: dict[int, int] = {}
     pairs = []
-    for place, key in enumerate(keys):
+    for position, key in enumerate(keys):
         for one in np.unique(graph.group_of[graph.producers[key]]).tolist():
-            pairs.append((first.setdefault(one, place), place))
+            pairs.append((first.setdefault(one, position), position))
     left, right = np.array(pairs, "int64").reshape(-1, 2).T
     number = connected_components(len(keys), [(left, right)])
     members: dict[int, list[Any]] = {}
-    for place, key in enumerate(keys):
-        members.setdefault(int(number[place]), []).append(key)
+    for position, key in enumerate(keys):
+        members.setdefault(int(number[position]), []).append(key)
     return tuple(_layer_group(graph, tuple(m)) for m in members.values())
 
 

@@ -84,7 +84,7 @@ def plan_average_expansion(
             names it.
     """
     stream = _ResidualStream(graph, groups)
-    stream.follow()
+    stream.trace()
     rng = np.random.default_rng([seed, 0])
     copies, added = distribute_evenly(graph, groups, extra, rng)
     growth = GrowthPlan(copies, incoming=stream.incoming)
@@ -116,7 +116,7 @@ class _ResidualStream:
         self._content: dict[int, str] = {}
         self._consumed: dict[int, set[str]] = {}
 
-    def follow(self) -> None:
+    def trace(self) -> None:
         """Traces the calls of the model, in order."""
         calls = [
             node

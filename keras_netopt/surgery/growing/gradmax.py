@@ -123,7 +123,7 @@ def find_layer_pair(
             f"{describe_operation(consumer)} are not two dense layers or two "
             "convolutions without groups"
         )
-    between = _between(graph, producer, consumer)
+    between = _layers_between(graph, producer, consumer)
     if between is None:
         return LayerPair(reason="more than an activation is between the layers")
     return _make_pair(producer, consumer, between)
@@ -193,7 +193,7 @@ def bypass_gradient(
     """
     rank = len(producer.kernel.shape) - 2
     size = [
-        _reach(producer, i) + producer.strides[i] * (_reach(consumer, i) - 1)
+        _extent(producer, i) + producer.strides[i] * (_extent(consumer, i) - 1)
         for i in range(rank)
     ]
     shape = (*size, producer.kernel.shape[-2], consumer.kernel.shape[-1])
@@ -230,7 +230,7 @@ def _same_kind(producer: Any, consumer: Any) -> bool:
     )
 
 
-def _between(
+def _layers_between(
     graph: ChannelGraph, producer: Any, consumer: Any
 ) -> list[Any] | None:
     """Lists the layers between two layers, `None` where not in `BETWEEN`."""
@@ -256,7 +256,7 @@ def _between(
 def _make_pair(producer: Any, consumer: Any, between: list[Any]) -> LayerPair:
     """Chooses the bias of new units and computes their output with it."""
 
-    def send(value: float) -> float:
+    def output_of(value: float) -> float:
         tensor = ops.full((1,) * len(producer.kernel.shape), value, "float32")
         if producer.activation is not None:
             tensor = producer.activation(tensor)
@@ -265,9 +265,9 @@ def _make_pair(producer: Any, consumer: Any, between: list[Any]) -> LayerPair:
                 tensor = layer(tensor)
         return float(ops.convert_to_numpy(tensor).reshape(()))
 
-    is_dead = math.isclose(send(-1e-3), send(0.0), abs_tol=1e-9)
+    is_dead = math.isclose(output_of(-1e-3), output_of(0.0), abs_tol=1e-9)
     bias = BIAS if is_dead else 0.0
-    value = send(bias)
+    value = output_of(bias)
     reason = None
     if is_dead and producer.bias is None:
         name = describe_operation(producer)
@@ -307,20 +307,20 @@ def _as_matrix(found: np.ndarray, producer: Any, consumer: Any) -> np.ndarray:
     first = producer.kernel.shape[:rank]
     second = consumer.kernel.shape[:rank]
     matrix = np.zeros((*first, *second, *found.shape[-2:]), found.dtype)
-    for place in np.ndindex(*first, *second):
-        v, u = place[:rank], place[rank:]
+    for offsets in np.ndindex(*first, *second):
+        v, u = offsets[:rank], offsets[rank:]
         where = tuple(
             v[i] * producer.dilation_rate[i]
             + producer.strides[i] * consumer.dilation_rate[i] * u[i]
             for i in range(rank)
         )
-        matrix[place] = found[where]
+        matrix[offsets] = found[where]
     order = (*range(rank), 2 * rank, *range(rank, 2 * rank), 2 * rank + 1)
     rows = math.prod(first) * found.shape[-2]
     return matrix.transpose(order).reshape(rows, -1)
 
 
-def _reach(layer: Any, i: int) -> int:
+def _extent(layer: Any, i: int) -> int:
     return (int(layer.kernel.shape[i]) - 1) * layer.dilation_rate[i] + 1
 
 
@@ -337,8 +337,8 @@ def _bypass(
     for i in range(rank):
         stride = producer.strides[i] * consumer.strides[i]
         middle = -(-inputs.shape[i + 1] // producer.strides[i])
-        left = _left(producer, i, inputs.shape[i + 1])
-        left += producer.strides[i] * _left(consumer, i, middle)
+        left = _left_padding(producer, i, inputs.shape[i + 1])
+        left += producer.strides[i] * _left_padding(consumer, i, middle)
         needed = (values.shape[i + 1] - 1) * stride + kernel.shape[i]
         right = max(0, needed - inputs.shape[i + 1] - left)
         pads.append((left, right))
@@ -349,10 +349,10 @@ def _bypass(
     return made[cut]
 
 
-def _left(layer: Any, i: int, size: int) -> int:
+def _left_padding(layer: Any, i: int, size: int) -> int:
     """Returns the number of zeros that "same" padding adds before an axis."""
     if layer.padding != "same":
         return 0
     stride = layer.strides[i]
-    total = (-(-size // stride) - 1) * stride + _reach(layer, i) - size
+    total = (-(-size // stride) - 1) * stride + _extent(layer, i) - size
     return max(0, total) // 2

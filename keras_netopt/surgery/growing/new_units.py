@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.surgery.edits.edit_plan import EditPlan, Fill, NewPositions
+from keras_netopt.surgery.edits.edit_plan import (
+    EditPlan,
+    FillFunction,
+    NewPositions,
+)
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 
 NEW_UNITS = ("net2net", "zero", "paired", "gradmax", "random")
@@ -32,8 +36,8 @@ class GrowthPlan:
     copies: np.ndarray
     shares: dict[int, np.ndarray] = field(default_factory=dict)
     new_numbers: dict[int, np.ndarray] = field(default_factory=dict)
-    outgoing: Fill | None = None
-    incoming: Fill | None = None
+    outgoing: FillFunction | None = None
+    incoming: FillFunction | None = None
     added: dict[int, np.ndarray] = field(default_factory=dict)
     factors: dict[int, float] = field(default_factory=dict)
 
@@ -120,8 +124,8 @@ def _replicate(
     copies, added = distribute_evenly(graph, groups, extra, rng)
     growth = GrowthPlan(copies)
     for one, count in added.items():
-        drawn = rng.uniform(*SHARE_RANGE, count + 1)
-        growth.shares[one] = drawn / drawn.sum()
+        shares = rng.uniform(*SHARE_RANGE, count + 1)
+        growth.shares[one] = shares / shares.sum()
     return growth
 
 
@@ -196,12 +200,14 @@ class RandomOutgoingWeights:
         rows = np.moveaxis(old, coupled_axis.axis, 0)
         norm = self._scale * mean_norm(rows)
 
-        def draw(count: int) -> np.ndarray:
-            drawn = rng.normal(size=(count, *rows.shape[1:]))
-            norms = np.sqrt(np.square(drawn.reshape(count, -1)).sum(axis=1))
-            return drawn * (norm / norms).reshape(-1, *[1] * (rows.ndim - 1))
+        def sample(count: int) -> np.ndarray:
+            values = rng.normal(size=(count, *rows.shape[1:]))
+            norms = np.sqrt(np.square(values.reshape(count, -1)).sum(axis=1))
+            return values * (norm / norms).reshape(-1, *[1] * (rows.ndim - 1))
 
-        return np.moveaxis(positions.sample_slices(draw), 0, coupled_axis.axis)
+        return np.moveaxis(
+            positions.sample_slices(sample), 0, coupled_axis.axis
+        )
 
 
 def mean_norm(rows: np.ndarray) -> float:

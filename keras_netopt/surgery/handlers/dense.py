@@ -109,10 +109,10 @@ class EinsumDenseHandler(Handler):
         if layer.bias is None or letter not in made:
             return
         # The bias has one axis for each letter from its first one to the last.
-        place = made.index(letter) - (len(made) - len(layer.bias.shape))
-        if place >= 0 and letter in layer.bias_axes:
+        position = made.index(letter) - (len(made) - len(layer.bias.shape))
+        if position >= 0 and letter in layer.bias_axes:
             graph.couple_axis(
-                layer, layer.bias, place, ids, role, new_value="zeros"
+                layer, layer.bias, position, ids, role, new_value="zeros"
             )
 
     def update_attributes(self, layer: Any, node: Any) -> None:
@@ -135,7 +135,7 @@ def _letters(equation: str, tensor: Any, output: Any) -> tuple[str, str, str]:
     left, made = equation.replace(" ", "").split("->")
     read, kernel = left.split(",")
     free = len(tensor.shape) - len(read.replace("...", ""))
-    names = "".join(chr(ord("0") + place) for place in range(free))
+    names = "".join(chr(ord("0") + position) for position in range(free))
     read, made = (text.replace("...", names) for text in (read, made))
     if len(read) != len(tensor.shape) or len(made) != len(output.shape):
         raise UnsupportedLayer(f"has the equation '{equation}'")

@@ -30,15 +30,19 @@ def couple_operands(graph: Any, tensors: Sequence[Any], output: Any) -> None:
     )
     labels = {}
     for axis in range(rank):
-        places = [(t, axis - rank + len(t.shape)) for t in tensors]
-        places = [(t, place) for t, place in places if place >= 0]
-        if not any(place in graph.channel_axes(t) for t, place in places):
+        positions = [(t, axis - rank + len(t.shape)) for t in tensors]
+        positions = [
+            (t, position) for t, position in positions if position >= 0
+        ]
+        if not any(
+            position in graph.channel_axes(t) for t, position in positions
+        ):
             continue
-        one = [p for p in places if p[0].shape[p[1]] == 1]
-        many = [p for p in places if p[0].shape[p[1]] != 1]
-        for tensor, place in one if many else []:
-            if place in graph.channel_axes(tensor):
-                ids = graph.channel_axes(tensor)[place]
+        one = [p for p in positions if p[0].shape[p[1]] == 1]
+        many = [p for p in positions if p[0].shape[p[1]] != 1]
+        for tensor, position in one if many else []:
+            if position in graph.channel_axes(tensor):
+                ids = graph.channel_axes(tensor)[position]
                 graph.protect(ids, "is a single channel that is broadcast")
         found = [p for p in many or one if p[1] in graph.channel_axes(p[0])]
         if found:
@@ -52,8 +56,10 @@ def _pass_uniform(graph: Any, tensors: Sequence[Any], output: Any) -> None:
         graph.mark_uniform(output)
 
 
-def _couple_along(graph: Any, places: Sequence[tuple[Any, int]]) -> np.ndarray:
-    found = [graph.channels(t, axis, alone=False) for t, axis in places]
+def _couple_along(
+    graph: Any, positions: Sequence[tuple[Any, int]]
+) -> np.ndarray:
+    found = [graph.channels(t, axis, alone=False) for t, axis in positions]
     for ids in found[1:]:
         graph.couple(found[0], ids)
     return found[0]
@@ -96,11 +102,11 @@ class ConcatenateHandler(Handler):
 
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
         tensors, output = tensor_inputs(graph, node), node.outputs[0]
-        place = layer.axis % len(output.shape)
+        position = layer.axis % len(output.shape)
         axes = {axis for t in tensors for axis in graph.channel_axes(t)}
         labels = {}
         for axis in axes:
-            if axis == place:
+            if axis == position:
                 parts = [graph.channels(t, axis, alone=False) for t in tensors]
                 labels[axis] = np.concatenate(parts)
             else:

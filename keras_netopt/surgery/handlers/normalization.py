@@ -53,9 +53,14 @@ class LayerNormHandler(Handler):
         for axis, ids in graph.channel_axes(tensor).items():
             if axis in over:
                 for variable, new_value in self._variables(layer):
-                    place = over.index(axis)
+                    position = over.index(axis)
                     graph.couple_axis(
-                        layer, variable, place, ids, PASS, new_value=new_value
+                        layer,
+                        variable,
+                        position,
+                        ids,
+                        PASS,
+                        new_value=new_value,
                     )
                 graph.mark_normalized_together(ids, layer)
         copy_channel_axes(graph, tensor, node.outputs[0])

@@ -61,30 +61,30 @@ def follow_reshape(
     sizes = [int(new[k] or 0) for k in after]
     inside = [int(old[k] or 0) for k in before]
     shape = [len(ids) if k == axis else 1 for k in before]
-    spread = np.broadcast_to(ids.reshape(shape), inside).reshape(sizes)
-    place = _varying(spread)
-    united = np.moveaxis(spread, place, -1).reshape(-1, sizes[place])
-    behind = prod(inside[axis - before.start + 1 :])
+    expanded = np.broadcast_to(ids.reshape(shape), inside).reshape(sizes)
+    position = _varying(expanded)
+    coupled = np.moveaxis(expanded, position, -1).reshape(-1, sizes[position])
+    inner = prod(inside[axis - before.start + 1 :])
     return ReshapedAxis(
         before,
         after,
-        after[place],
-        united[0],
-        united,
-        behind == prod(sizes[place + 1 :]),
+        after[position],
+        coupled[0],
+        coupled,
+        inner == prod(sizes[position + 1 :]),
     )
 
 
-def _varying(spread: np.ndarray) -> int:
+def _varying(expanded: np.ndarray) -> int:
     """Returns the only axis along which the units differ, else a long one."""
     differ = [
         axis
-        for axis in range(spread.ndim)
-        if (np.diff(spread, axis=axis) != 0).any()
+        for axis in range(expanded.ndim)
+        if (np.diff(expanded, axis=axis) != 0).any()
     ]
     if len(differ) == 1:
         return differ[0]
-    return max((k for k, n in enumerate(spread.shape) if n > 1), default=0)
+    return max((k for k, n in enumerate(expanded.shape) if n > 1), default=0)
 
 
 def _block_of(old: Shape, new: Shape, axis: int) -> tuple[range, range] | None:
@@ -114,8 +114,8 @@ def _blocks(
                 return
         else:
             while a != b:
-                shape, place = (old, i) if a < b else (new, j)
-                size = shape[place] if place < len(shape) else None
+                shape, position = (old, i) if a < b else (new, j)
+                size = shape[position] if position < len(shape) else None
                 if size is None:
                     return
                 if a < b:

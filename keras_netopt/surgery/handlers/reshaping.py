@@ -40,7 +40,7 @@ def trace_reshape(
         for row in move.coupled[1:]:
             graph.couple(move.ids, row)
         if not move.keeps_copies_adjacent:
-            graph.mark_not_replicable(ids, f"is spread out by '{name}'")
+            graph.mark_not_replicable(ids, f"is interleaved by '{name}'")
         reshaped[axis] = move
     labels = {move.axis: move.ids for move in reshaped.values()}
     reason = "" if labels else graph.fixed_reason(tensor)

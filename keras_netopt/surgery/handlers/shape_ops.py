@@ -89,8 +89,8 @@ class GetItemHandler(Handler):
         )
         if Ellipsis not in key:
             key = (*key, Ellipsis)
-        place = key.index(Ellipsis)
-        key = (*key[:place], *[slice(None)] * free, *key[place + 1 :])
+        position = key.index(Ellipsis)
+        key = (*key[:position], *[slice(None)] * free, *key[position + 1 :])
         axes, labels = graph.channel_axes(tensor), {}
         old = new = 0
         for part in key:

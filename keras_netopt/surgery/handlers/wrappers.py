@@ -76,8 +76,8 @@ class BidirectionalHandler(Handler):
         for output, ids in zip(node.outputs, outputs, strict=False):
             graph.set_channels(output, rank, ids)
         rest = node.outputs[len(outputs) :]
-        for place, output in enumerate(rest):
-            ids = forward if place < len(rest) // 2 else backward
+        for position, output in enumerate(rest):
+            ids = forward if position < len(rest) // 2 else backward
             graph.set_channels(output, 1, ids)
 
     def update_attributes(self, layer: Any, node: Any) -> None:

@@ -187,9 +187,9 @@ def _half():
 REFUSED = {
     "post_norm": (_post_norm, "not a sum of outputs of linear layers"),
     "bent": (_bent, "not a sum of outputs of linear layers"),
-    "two_axes": (_two_axes, "several axes|one figure"),
-    "mixed": (_mixed, "not a sum of outputs|no layer or RMS|only some"),
-    "grouped": (_grouped, "GroupNormalization '.*' is no layer or RMS"),
+    "two_axes": (_two_axes, "several axes"),
+    "mixed": (_mixed, "not a sum of outputs|not a layer or RMS|only some"),
+    "grouped": (_grouped, "GroupNormalization '.*' is not a layer or RMS"),
     "plain_scale": (_plain_scale, "has no scale"),
     "half": (_half, "does not make each unit once"),
 }

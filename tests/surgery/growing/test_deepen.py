@@ -173,10 +173,9 @@ def test_an_identity_layer_is_refused_where_it_is_none(activation):
     with pytest.raises(ValueError) as caught:
         deepen(model, "hidden", init="identity")
     assert str(caught.value) == (
-        "A layer that starts as the identity changes what comes out of "
-        f"{activation}; expected an activation like ReLU, which leaves its own "
-        'outputs as they are. Use init="residual_zero". Received: '
-        'init="identity"'
+        'Argument `init` can be "identity" only after an idempotent '
+        f"activation such as ReLU; the activation here is {activation}. "
+        'Use init="residual_zero". Received: init="identity"'
     )
     assert len(model.layers) == 3
 
@@ -233,7 +232,7 @@ def test_a_copy_is_refused_where_it_does_not_fit():
     with pytest.raises(ValueError) as caught:
         deepen(model, "down", init="copy")
     assert str(caught.value) == (
-        "Layer 'down' can't be copied behind itself: it takes "
+        "Layer 'down' cannot be copied after itself: it takes "
         "[(None, 8, 8, 6)] and returns (None, 3, 3, 5). Use "
         'init="residual_zero". Received: init="copy"'
     )
@@ -258,6 +257,6 @@ def test_gaussian_blocks_end_in_a_random_norm():
     deepen(other, "conv", init="gaussian", seed=5)
     for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
-    deepen(third := cnn(), after="conv", init="gaussian", seed=6)
+    deepen(third := cnn(), "conv", init="gaussian", seed=6)
     gamma = third.get_layer("conv_deeper1_last_norm").gamma
     assert not np.array_equal(array_of(norm.gamma), array_of(gamma))

@@ -84,9 +84,9 @@ def check_fit(model, edits, tmp_path, *, batch=None, tolerance=1e-6, steps=3):
 @pytest.mark.parametrize(
     "build, edits",
     [
-        (mlp, [{"after": "hidden"}]),
-        (cnn, [{"after": "dense"}, {"after": "conv", "copies": 2}]),
-        (nested, [{"after": "enc/fc"}, {"after": "head/fc"}]),
+        (mlp, [{"layer": "hidden"}]),
+        (cnn, [{"layer": "dense"}, {"layer": "conv", "copies": 2}]),
+        (nested, [{"layer": "enc/fc"}, {"layer": "head/fc"}]),
     ],
 )
 def test_deepening_inside_fit(build, edits, tmp_path):
@@ -94,20 +94,20 @@ def test_deepening_inside_fit(build, edits, tmp_path):
 
 
 def test_deepening_between_two_batches(tmp_path):
-    check_fit(mlp(), [{"after": "hidden"}], tmp_path, batch=4)
+    check_fit(mlp(), [{"layer": "hidden"}], tmp_path, batch=4)
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="torch.compile is not run")
 def test_deepening_under_xla(tmp_path):
     model = mlp(jit_compile=True)
-    check_fit(model, [{"after": "hidden"}], tmp_path, tolerance=1e-5)
+    check_fit(model, [{"layer": "hidden"}], tmp_path, tolerance=1e-5)
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras refuses it on torch")
 def test_deepening_with_several_steps_an_execution(tmp_path):
     model = mlp(steps_per_execution=2)
     steps = {"jax": 3, "tensorflow": 3}[BACKEND]
-    check_fit(model, [{"after": "hidden"}], tmp_path, steps=steps)
+    check_fit(model, [{"layer": "hidden"}], tmp_path, steps=steps)
 
 
 def test_deepening_in_half_precision(tmp_path):
@@ -115,7 +115,7 @@ def test_deepening_in_half_precision(tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     try:
         model = mlp("gelu")
-        check_fit(model, [{"after": "hidden"}], tmp_path, tolerance=1e-2)
+        check_fit(model, [{"layer": "hidden"}], tmp_path, tolerance=1e-2)
     finally:
         keras.config.set_dtype_policy(before)
     block = model.get_layer("hidden_deeper1")

@@ -180,7 +180,7 @@ def test_more_units_than_directions_begin_silent():
         model, "target", add=8, new_units="gradmax", calibration_data=sample
     )
     assert report.notes == (
-        "the gradient has 6 directions: 2 of 8 new units begin without "
+        "the gradient has 6 directions: 2 of 8 new units start with zero "
         "outgoing weights",
     )
     kernel = model.get_layer("reader").get_weights()[0]
@@ -255,7 +255,7 @@ def test_elsewhere_silent_units_are_taken_and_it_is_said(make, reason):
     )
     assert check_preserved(before, model).verdict == "exact"
     (note,) = report.notes
-    assert note.startswith("new_units='zero' was taken for 'gradmax'")
+    assert note.startswith("new_units='zero' is used instead of 'gradmax'")
     assert reason in note
     assert gradmax.find_layer_pair(ChannelGraph(model), "target").reason in note
 

@@ -73,7 +73,7 @@ def test_half_precision_makes_pairs_silent_units():
         (
             {"add": 1, "calibration_data": 3},
             TypeError,
-            "`data` must be a tuple",
+            "`calibration_data` must be a tuple",
         ),
         ({"add": 1, "kind": "heads"}, ValueError, "no units of the kind"),
     ],

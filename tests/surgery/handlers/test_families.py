@@ -122,7 +122,7 @@ def test_jax_keeps_key_and_value_size_equal():
             {"has 2 filters per channel in ", "has 3 filters per channel in "},
         ),
         (group_norm, {"is a group of "}),
-        (spread, {"is spread out by "}),
+        (spread, {"is interleaved by "}),
     ],
 )
 def test_what_cannot_be_copied_says_why(family, starts):
