@@ -27,6 +27,7 @@ class CoupledAxis:
 
     Example:
 
+    >>> import keras
     >>> kernel = keras.Variable(np.zeros((3, 2)), name="kernel")
     >>> CoupledAxis(None, kernel, 1, np.arange(2), OUT)
     CoupledAxis(kernel, axis=1, role='out')
