@@ -1,7 +1,7 @@
 """Writes the parts of the docs that come from the code.
 
-`python scripts/make_docs.py` writes docs/methods/README.md, `--check` only
-says whether it is current.
+`python scripts/make_docs.py` writes docs/methods/README.md, `--check` checks
+that it is current.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Draws the embedded Fashion-MNIST sample from the full set.
 
-`python scripts/make_sample_data.py` writes the file again, `--check` only
-compares. The full set is downloaded by Keras on first use (30 MB).
+`python scripts/make_sample_data.py` writes the file, `--check` compares it.
+The full set is downloaded by Keras on first use (30 MB).
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Installs the built wheel into a fresh environment and tries it elsewhere.
 
 The heavy dependencies are taken from the environment that runs this script
-(a path file), so the check costs seconds: what it looks for is a file that
-the wheel forgot.
+(a path file), so the check takes seconds: it looks for files missing from
+the wheel.
 """
 
 import subprocess

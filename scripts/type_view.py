@@ -1,6 +1,6 @@
 """Links the sources into one package folder, as type checkers expect them.
 
-`callbacks/` and `layers/` stand beside `keras_netopt/` and are installed
+`callbacks/` and `layers/` are next to `keras_netopt/` and are installed
 inside it; a checker that reads files cannot follow that mapping.
 """
 

@@ -1,1 +1,1 @@
-"""Benchmarks of learning rates and of when to stop."""
+"""Benchmarks of the learning rate finder and of early stopping."""

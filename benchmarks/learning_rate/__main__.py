@@ -1,4 +1,4 @@
-"""Runs the benchmarks of learning rates and of stopping, then the tables."""
+"""Runs the benchmarks of learning rates and early stopping."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Fashion-MNIST in the parts that the benchmarks of this package use."""
+"""Splits of Fashion-MNIST for these benchmarks."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Part = tuple[np.ndarray, np.ndarray]
 
 
 def load(images: int, seed: int) -> tuple[Part, Part, Part]:
-    """Returns images and labels: to train on, drawn; held out; the test."""
+    """Returns images and labels: training sample, held out, test."""
     (x, y), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
     last = slice(-HELD_OUT, None)
     rng = np.random.default_rng(seed)
@@ -24,7 +24,7 @@ def load(images: int, seed: int) -> tuple[Part, Part, Part]:
 
 
 def mislabel(y: np.ndarray, share: float, rng: Any) -> np.ndarray:
-    """Returns labels of which this share is moved to another class."""
+    """Returns labels with a share of them moved to another class."""
     wrong = rng.permutation(len(y))[: round(share * len(y))]
     changed = y.copy()
     changed[wrong] += rng.integers(1, CLASSES, len(wrong)).astype(y.dtype)

@@ -1,8 +1,8 @@
-"""What `LearningRateFinder` suggests, against a grid of rates.
+"""Compares the rates of `LearningRateFinder` with a grid of rates.
 
 Run with `KERAS_BACKEND=torch python -m benchmarks.learning_rate.finder`. All
-trainings of a seed and network begin with the same weights. Rows that are
-already in the JSON are kept; `--fresh` measures all.
+trainings of a seed and network start from the same weights. Rows in the JSON
+are kept; `--fresh` measures all.
 """
 
 import time

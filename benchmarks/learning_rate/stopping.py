@@ -1,9 +1,8 @@
-"""Learning curves on which rules of early stopping are replayed.
+"""Learning curves for the comparison of early stopping rules.
 
 Run with `KERAS_BACKEND=torch python -m benchmarks.learning_rate.stopping`.
-One training gives the curve of every rule: a rule does not change what was
-trained before it stops. Rows that are already in the JSON are kept; `--fresh`
-measures all.
+One training serves all rules: a rule does not change the training before its
+stop. Rows in the JSON are kept; `--fresh` measures all.
 """
 
 import time
@@ -76,7 +75,7 @@ def build(arm: str) -> keras.Model:
 
 
 def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
-    """Trains once; returns the curves, one value an epoch."""
+    """Trains once; returns the curves, one value per epoch."""
     (x, y), (x_held, y_held), test = load(IMAGES, seed)
     if arm == "wrong labels":
         rng = np.random.default_rng(1000 + seed)

@@ -1,4 +1,4 @@
-"""Tables of stopping rules and of the rate finder, from their JSON alone."""
+"""Tables of early stopping and of the learning rate finder."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ OPTIMIZERS = {"sgd": "SGD, momentum 0.9", "adam": "Adam"}
 
 
 def stopping_table() -> str:
-    """Returns epochs spent and test loss by rule and network."""
+    """Returns the epochs spent and the test loss by rule and network."""
     rows = _rows(STOPPING)
     if not rows:
         return NOT_YET
@@ -61,7 +61,7 @@ def stopping_table() -> str:
             share, loss = map(statistics.median, _replays(own, rule))
             cells.append(f"{share:.0%}, {loss + 0.0:+.1f}")
         body.append(cells)
-    head = ["rule", "epochs", "all of them", "test loss, %", "above +1 %"]
+    head = ["rule", "epochs", "not stopped", "test loss, %", "above +1 %"]
     table = markdown([*head, *groups], body)
     return f"{table}\n\n{_stopping_note(rows, groups)}"
 
@@ -80,11 +80,11 @@ def _stopping_note(rows: Rows, groups: dict[str, Rows]) -> str:
     return (
         f"Medians over {len(rows)} trainings of "
         f"{load(STOPPING)['settings']['epochs']} epochs, range in brackets. "
-        "Epochs: share of all; in how many trainings all of them. Test loss: "
-        "at the epoch of the lowest held-out loss until the stop, above or "
-        "below that at the epoch of the lowest held-out loss of the whole "
-        "training. Right: the two numbers by network. Test accuracy at the "
-        f"epoch of the lowest held-out loss and at the last one: {ends}."
+        "Epochs: share of all epochs. Not stopped: trainings that ran to the "
+        "last epoch. Test loss: at the epoch with the lowest held-out loss "
+        "before the stop, relative to that with the lowest held-out loss of "
+        "the whole training. Networks: epochs and test loss. Test accuracy at "
+        f"the epoch with the lowest held-out loss and at the last one: {ends}."
     )
 
 
@@ -102,9 +102,9 @@ def replay(
 
     Args:
         row: Curves of a training.
-        rule: A rule of Prechelt, or "patience" as Keras counts it.
-        threshold: Of the rule.
-        strip: Epochs of a strip.
+        rule: A rule of Prechelt, or "patience" as in Keras' `EarlyStopping`.
+        threshold: The threshold of the rule.
+        strip: Epochs per strip.
     """
     losses, epochs = row["val_loss"], len(row["val_loss"])
     if rule == "patience":
@@ -120,7 +120,7 @@ def replay(
 
 
 def finder_table() -> str:
-    """Returns points lost against the best rate of the grid."""
+    """Returns the accuracy lost against the best rate of the grid."""
     rows = _rows(FINDER)
     if not rows:
         return NOT_YET
@@ -151,8 +151,8 @@ def finder_table() -> str:
     note = (
         f"Points of held-out accuracy lost against the best of {len(grid)} "
         f"constant rates from {grid[0]:g} to {grid[-1]:g}, median and range; "
-        "below 0 is better than the grid. The grid is judged by the images "
-        "that it is chosen on. Compute: a sweep of one epoch and "
+        "below 0 is better than the grid. The best rate of the grid is "
+        "selected on the same images. Compute: a sweep of one epoch and "
         f"{epochs} epochs, against {len(grid)} times {epochs}. "
         f"{_best_rates(rows)} One cycle up to the suggestion was at least as "
         "good as one up to Keras' default rate in "
@@ -162,7 +162,7 @@ def finder_table() -> str:
 
 
 def points_lost(row: dict[str, Any], name: str) -> float:
-    """Returns how far an accuracy is below the best of the grid, in points."""
+    """Returns the difference to the best accuracy of the grid, in points."""
     found = row["accuracy"]
     best = max(v for key, v in found.items() if key.startswith("grid "))
     return 100.0 * (best - found[name])

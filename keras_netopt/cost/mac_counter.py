@@ -54,7 +54,7 @@ class MacCounter:
             self.measure(model)
 
     def measure(self, model: keras.Model) -> None:
-        """Counts the model's MACs per sample anew, after it changed."""
+        """Counts the MACs per sample of a model that has changed."""
         self._macs = summarize(model, training=True).macs
 
     def update(self, model: keras.Model) -> None:

@@ -132,7 +132,7 @@ of real input.
 
 @dataclass
 class _Export:
-    """One call of `to_litert`: what is exported, and the findings so far."""
+    """One call of `to_litert`: its inputs and the results so far."""
 
     exportable: ExportableModel
     samples: Arrays

@@ -98,7 +98,7 @@ def test_each_batch_has_its_rate_and_its_own_loss():
 
 
 def test_the_state_is_restored_bit_for_bit(make_mlp, toy_data):
-    """Also what a later fit draws from: two twins train alike."""
+    """Random state included: two equal models then train alike."""
     x, y = toy_data
     data = {"batch_size": 8, "shuffle": False, "verbose": 0}
     twin = make_mlp(keras.optimizers.Adam(0.01), jit_compile=JIT)

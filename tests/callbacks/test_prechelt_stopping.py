@@ -27,7 +27,7 @@ def build():
 
 
 class Script(keras.callbacks.Callback):
-    """Puts losses into the logs; `None` stands for an epoch without one."""
+    """Writes losses to the logs; `None` for an epoch without a loss."""
 
     def __init__(self, losses, key="val_loss"):
         super().__init__()
@@ -52,7 +52,7 @@ def fit(stopping, losses, *others, model=None, before=(), **arguments):
 
 
 def texts(caught, category):
-    """Keras on torch has warnings of its own."""
+    """Keras on torch emits other warnings."""
     return [str(w.message) for w in caught if w.category is category]
 
 

@@ -81,7 +81,7 @@ EACH = pytest.mark.parametrize("name", CASES)
 
 @EACH
 def test_rates_equal_the_closed_form(name):
-    """At 0, at the ends of its parts, between them, and behind the end."""
+    """At 0, at the ends of its phases, between and after them."""
     schedule, formula = CASES[name]
     steps = [0, 1, 4, 5, 8, 10, 16, 30, 31, 64, 80, 85, 99, 100, 150]
 

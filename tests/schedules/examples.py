@@ -19,7 +19,7 @@ from keras_netopt.schedules import (
 RUN = RunLength(steps_per_epoch=100, epochs=10)
 ENDLESS = RunLength(steps_per_epoch=None, epochs=10)
 WINDOW = {"begin": 0.2, "end": 0.7}
-# Values without a short binary form, so that "exact" says something.
+# Values without a short binary form, so that exact equality is a test.
 RAMPS = [
     Polynomial(initial=0.1, final=0.9, **WINDOW),
     Polynomial(initial=0.9, final=0.1, power=0.5, **WINDOW),
