@@ -232,7 +232,7 @@ class LearningRateFinder(ResumableCallback):
                 "the optimizer's rate must be a number: compile the model "
                 "with a number such as learning_rate=1e-3 for this `fit`, "
                 "with the schedule afterwards. Received: optimizer="
-                f"{learning_rates.describe(model.optimizer)}"
+                f"{learning_rates.describe_optimizer(model.optimizer)}"
             )
         # TensorFlow creates the slots in the first step, too late to restore.
         with optimizers.variable_scope(model):

@@ -34,12 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Example:
 
-    >>> main(["methods", "--kind", "tuner"])
-    ┏━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
-    ┃ tuner: keras_netopt. ┃ purpose                                      ┃
-    ┡━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
-    │ search.Tuner         │ Tunes with folds, processes and constraints. │
-    └──────────────────────┴──────────────────────────────────────────────┘
+    >>> main(["methods", "PrecheltStopping"])
+    # Early stopping
+    ...
     0
 
     Args:
