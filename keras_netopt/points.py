@@ -64,7 +64,7 @@ def check_point(point: Point, name: str) -> None:
     Traceback (most recent call last):
         ...
     ValueError: Argument `end` is ambiguous as the int 1: write 1.0 for the \
-end of the fit or "1step" for the first step. Received: end=1
+end of `fit` or "1step" for the first step. Received: end=1
 
     Args:
         point: The point to check.
@@ -85,7 +85,7 @@ end of the fit or "1step" for the first step. Received: end=1
     elif point == 1:
         raise ValueError(
             f"Argument `{name}` is ambiguous as the int 1: write 1.0 for the "
-            'end of the fit or "1step" for the first step. '
+            'end of `fit` or "1step" for the first step. '
             f"Received: {name}=1"
         )
     else:

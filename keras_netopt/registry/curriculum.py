@@ -12,8 +12,8 @@ METHODS: tuple[Method, ...] = (
         "arXiv 1903.09848",
         touches=frozenset({"data"}),
         limits={
-            "C3": "it orders the samples itself, so no setting repeats the "
-            "order that `fit` gives plain arrays"
+            "C3": "it orders the samples, so no setting gives the order that "
+            "`fit` gives plain arrays"
         },
         data_args=("x", "y", "sample_weight", "difficulty", "labels"),
     ),
@@ -37,7 +37,7 @@ METHODS: tuple[Method, ...] = (
         "2022, arXiv 2206.07137",
         touches=frozenset({"data", "train_step"}),
         retraces="on_event",
-        limits={"C3": "whatever it chooses changes what is learnt"},
+        limits={"C3": "every selection of samples changes the training"},
     ),
     Method(
         name="curriculum.SuperLoss",

@@ -10,7 +10,7 @@ METHODS: tuple[Method, ...] = (
         card="stochastic_depth",
         reference="Zhang and He 2020, arXiv 2010.13369",
         touches=frozenset({"scheduled_variables"}),
-        limits={"C3": "a scheduled variable holds some value at every step"},
+        limits={"C3": "every schedule sets the variable at every step"},
     ),
     Method(
         name="layers.StochasticDepth",

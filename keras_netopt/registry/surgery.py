@@ -17,7 +17,7 @@ METHODS: tuple[Method, ...] = (
         reference="Li et al. 2016, arXiv 1608.08710",
         touches=frozenset({"weights", "shapes", "optimizer"}),
         retraces="on_event",
-        limits={"C7": "a new object changes the model once more"},
+        limits={"C7": "a new callback changes the model again"},
         data_args=("data",),
     ),
     Method(
@@ -35,7 +35,7 @@ METHODS: tuple[Method, ...] = (
         "arXiv 1906.02909",
         touches=frozenset({"weights", "shapes", "graph", "optimizer"}),
         retraces="on_event",
-        limits={"C7": "a new object changes the model once more"},
+        limits={"C7": "a new callback changes the model again"},
         data_args=("calibration_data",),
     ),
     Method(
@@ -46,7 +46,7 @@ METHODS: tuple[Method, ...] = (
         reference="Li et al. 2016, arXiv 1608.08710",
         touches=frozenset({"weights", "shapes", "optimizer"}),
         retraces="on_event",
-        limits={"C7": "a second call cuts again"},
+        limits={"C7": "a second call removes more channels"},
         data_args=("data",),
     ),
     Method(
@@ -81,7 +81,7 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"weights", "shapes", "optimizer"}),
         retraces="on_event",
         limits={
-            "C7": "a second call cuts the units that now have these numbers"
+            "C7": "a second call removes the units that then have these indices"
         },
     ),
     Method(

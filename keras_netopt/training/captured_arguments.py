@@ -116,7 +116,7 @@ class CapturedArguments:
         }
         own, *bases = (c for c in type(self).__mro__ if "__init__" in vars(c))
         for base in bases:
-            for name in inspect.signature(base.__init__).parameters:
+            for name in inspect.signature(vars(base)["__init__"]).parameters:
                 if name in self.data_args or name not in vars(self):
                     continue
                 value = self._config_value(name, getattr(self, name))

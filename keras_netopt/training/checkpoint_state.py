@@ -1,4 +1,4 @@
-"""Arrays of ours that travels with the model's weights file.
+"""State of this package in a model's weights file.
 
 Keras saves the attributes of a model in `save_weights`, `.keras` files and
 `BackupAndRestore`; this module adds one attribute. A model without it ignores
@@ -155,8 +155,8 @@ class CheckpointState(_KerasSaveable):
         if model is not None:
             states[_RANDOM] = ({}, randomness.capture_random_state(model))
         meta: dict[str, Any] = {}
-        for name, (facts, arrays) in states.items():
-            meta[name] = {"facts": facts, "arrays": list(arrays)}
+        for name, (values, arrays) in states.items():
+            meta[name] = {"values": values, "arrays": list(arrays)}
             for i, array in enumerate(arrays.values()):
                 store[f"{name}.{i}"] = array
         text = json.dumps(meta, sort_keys=True).encode()
@@ -170,11 +170,11 @@ class CheckpointState(_KerasSaveable):
         meta = json.loads(np.asarray(store[_META]).tobytes().decode())
         self._loaded = {
             name: (
-                entry["facts"],
+                state["values"],
                 {
                     key: np.array(store[f"{name}.{i}"])
-                    for i, key in enumerate(entry["arrays"])
+                    for i, key in enumerate(state["arrays"])
                 },
             )
-            for name, entry in meta.items()
+            for name, state in meta.items()
         }

@@ -156,17 +156,17 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
 
     def other_callbacks(self, model: keras.Model) -> list[Any]:
         """Lists the other resumable callbacks of this `fit` call."""
-        entries = CheckpointState.of(model).states.values()
+        states = CheckpointState.of(model).states.values()
         return [
-            e
-            for e in entries
-            if isinstance(e, ResumableCallback) and e is not self
+            state
+            for state in states
+            if isinstance(state, ResumableCallback) and state is not self
         ]
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Called by `CheckpointState` whenever the weights are saved."""
-        facts = {"settings": self._settings(), "step": self._progress.step}
-        return {**facts, **self.get_state()}, {}
+        values = {"settings": self._settings(), "step": self._progress.step}
+        return {**values, **self.get_state()}, {}
 
     def _check_json(self) -> None:
         """Raises an error if a setting is not JSON-safe."""

@@ -115,10 +115,10 @@ def capture_slots(model: keras.Model) -> Slots | None:
     if store is None and not is_built:
         return None
     sync_variables(model)
-    ours = {id(v) for v in store.variables} if store is not None else set()
+    added = {id(v) for v in store.variables} if store is not None else set()
     memory = store.memory() if store is not None else {}
     owners = optimizers.all_optimizers(optimizer) if is_built else ()
-    states = tuple(_capture_optimizer(one, model, ours) for one in owners)
+    states = tuple(_capture_optimizer(one, model, added) for one in owners)
     return Slots(optimizer, states, memory)
 
 
@@ -173,11 +173,11 @@ class _SlotCounts:
 
 
 def _capture_optimizer(
-    optimizer: Any, model: keras.Model, ours: set[int]
+    optimizer: Any, model: keras.Model, added: set[int]
 ) -> _Owner:
     trained = list(optimizer._trainable_variables)
     held = set(_ids(_named_variables(optimizer)))
-    variables = [v for v in optimizer._variables if id(v) not in ours]
+    variables = [v for v in optimizer._variables if id(v) not in added]
     undecayed, other_keys = _find_undecayed(optimizer, model)
     owner = _Owner(
         optimizer=optimizer,

@@ -26,8 +26,11 @@ def checks(root: Path) -> Iterator[tuple[str, Callable[[], None]]]:
 
 @functools.cache
 def _strategy() -> Any:
-    """One for all: each counts its collectives from 100 again, and TensorFlow
-    takes those of models of other sizes for each other."""
+    """Returns one strategy for all models.
+
+    Each strategy numbers its collectives from 100, and TensorFlow confuses
+    equal numbers of models of different sizes.
+    """
     import tensorflow as tf
 
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -8,12 +8,12 @@ import pytest
 
 @contextlib.contextmanager
 def expect_failure(component: str, check: str, reason: str) -> Iterator[None]:
-    """Shows a failure as an exemption, and fails where there is none."""
+    """Marks a failure as expected; fails if there is none."""
     try:
         yield
     except Exception as error:
         pytest.xfail(f"{component} is exempt from {check}: {reason} ({error})")
     pytest.fail(
-        f"{component} passes {check} now: take it out of its registry row's "
-        f"`limits` ({reason})"
+        f"{component} passes {check} now: remove it from `limits` of its "
+        f"registry row ({reason})"
     )

@@ -1,4 +1,4 @@
-"""How one public function is tried."""
+"""Settings with which the contract tests one public function."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ NOT_A_MODEL: Any = "model"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FunctionSetting:
-    """How one function is tried.
+    """One setting of a function.
 
     Args:
         component: The registry row, as in "sparsity.prune".

@@ -1,4 +1,4 @@
-"""One row a public oracle: how it is made small, and what it refuses."""
+"""One row per public oracle: a small configuration and invalid values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ KERAS_TUNER = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OracleSetting:
-    """How one oracle is tried.
+    """One setting of an oracle.
 
     Args:
         component: The registry row, as in "search.TPEOracle".

@@ -1,4 +1,4 @@
-"""What a short run gives on every backend, kept in reference.json.
+"""Results of a short run, equal on every backend, in reference.json.
 
 `PYTHONPATH=tests python -m contract.reference` writes the file anew, under
 TensorFlow; do it after a wanted change of a result, and look at the diff.
@@ -21,7 +21,7 @@ def known() -> dict[str, Any]:
 
 
 def run(setting: callback_setting.Setting, folder: Path) -> dict[str, Any]:
-    """Three steps from weights that no backend drew."""
+    """Three steps from fixed initial weights."""
     model = zoo.compiled(dropout=0.0, optimizer=keras.optimizers.SGD(0.1, 0.9))
     rng = np.random.default_rng(5)
     model.set_weights(

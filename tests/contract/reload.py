@@ -1,4 +1,4 @@
-"""C5 in a fresh process: what the files of a treated model give back."""
+"""C5 in a new process: loads files of trained models."""
 
 import json
 import sys
@@ -16,10 +16,10 @@ def model_file(folder: Path) -> None:
 
 
 def weights_file(folder: Path) -> None:
-    """Into an untreated twin, compiled so that slots have a place."""
+    """Loads weights into a new model, compiled so that slots exist."""
     model = zoo.compiled(folder.name.split()[0])
     if _is_edited(folder) and "keras_netopt" not in sys.modules:
-        return  # The shapes have changed: only `surgery.replay` knows how.
+        return  # Other shapes: `surgery.replay` is needed.
     if _is_edited(folder):
         from keras_netopt import surgery
 
@@ -30,7 +30,7 @@ def weights_file(folder: Path) -> None:
 
 
 def layer_file(folder: Path) -> None:
-    """Reads a model with one of our layers and trains it to the end."""
+    """Loads a model with a layer of this package and trains it."""
     from contract import layer_trials
 
     model = keras.saving.load_model(folder / "half.keras")
@@ -53,7 +53,7 @@ def _is_edited(folder: Path) -> bool:
         if "_netopt" not in file:
             return False
         meta = json.loads(bytes(file["_netopt/vars/meta"][()]))
-    return bool(meta.get("edit_history", {}).get("facts", {}).get("edits"))
+    return bool(meta.get("edit_history", {}).get("values", {}).get("edits"))
 
 
 def _compare(model: keras.Model, folder: Path) -> None:

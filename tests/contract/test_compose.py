@@ -10,7 +10,7 @@ from keras_netopt import surgery
 from keras_netopt.callbacks import ChannelPruning, Growing, Pruning
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
-# One callback for each order rule of a callback.
+# One callback per order rule.
 OTHERS = {
     "EarlyStopping(restore_best_weights=True)": (
         lambda folder: keras.callbacks.EarlyStopping(

@@ -1,4 +1,4 @@
-"""C20, C23: what is said about a component, and what a component says."""
+"""C20, C23: documentation and error messages of components."""
 
 import doctest
 import importlib
@@ -60,7 +60,7 @@ def find(row):
 
 
 def test_every_public_callback_and_layer_has_rows():
-    """Neither the registry nor the contract may forget one."""
+    """In the registry and in the contract."""
     public = {
         f"{module.__name__.rpartition('.')[2]}.{name}"
         for module in (netopt.callbacks, netopt.layers)
@@ -99,7 +99,7 @@ def test_an_exempt_check_that_passes_fails():
 
 @pytest.mark.check("C20")
 @ONE_PER_COMPONENT
-def test_a_wrong_value_is_known_for_each_argument(setting):
+def test_each_argument_has_an_invalid_value(setting):
     arguments = set(inspect.signature(find(setting.row)).parameters)
     assert set(settings.BAD[setting.component]) == arguments
     assert set(settings.CHANGES[setting.component]) == arguments
@@ -107,7 +107,7 @@ def test_a_wrong_value_is_known_for_each_argument(setting):
 
 @pytest.mark.check("C20")
 @pytest.mark.parametrize("setting", functions.FUNCTIONS, ids=str)
-def test_a_wrong_value_is_known_for_each_function_argument(setting):
+def test_each_function_argument_has_an_invalid_value(setting):
     arguments = set(inspect.signature(find(setting.row)).parameters)
     assert {*setting.bad, *setting.free} == arguments
 
@@ -180,7 +180,7 @@ def test_the_card_names_the_component_and_its_arguments(row):
 
 @pytest.mark.check("C23")
 @ONE_PER_COMPONENT
-def test_the_card_tells_each_argument(setting):
+def test_the_card_lists_each_argument(setting):
     text = (CARDS / f"{setting.row.card}.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"`(\w+)`", text))
     shown |= set(re.findall(r"(\w+)=", text))
@@ -193,7 +193,7 @@ def test_the_card_tells_each_argument(setting):
     "card", sorted({s.row.card for s in settings.COMPONENTS.values()})
 )
 def test_numbers_of_the_card_come_from_benchmarks(card):
-    """Measured tables stand between markers that the benchmark writes.
+    """Measured tables are between markers that the benchmark writes.
 
     A card without any says so, and nothing else.
     """

@@ -106,7 +106,7 @@ def test_neutral_settings_change_nothing(setting, case):
 
 @pytest.mark.check("C8")
 @ONE_PER_COMPONENT
-def test_doing_nothing_is_told_once(setting, tmp_path):
+def test_no_effect_gives_one_warning(setting, tmp_path):
     build, remedy = settings.IDLE[setting.component]
     model, callbacks = build(tmp_path)
     with warnings.catch_warnings(record=True) as told:
@@ -136,8 +136,8 @@ def test_results_equal_those_of_other_backends(setting, tmp_path):
 
 @pytest.mark.check("C18")
 @ONE_QUICK
-def test_evaluating_leaves_training_alone(setting, case):
-    """Inference with the component, in and between fits, is as without it."""
+def test_evaluating_does_not_change_training(setting, case):
+    """Inference inside and between `fit` calls is as without it."""
     results = []
     for inside in (True, False):
         keras.utils.set_random_seed(7)
@@ -160,7 +160,7 @@ def test_evaluating_leaves_training_alone(setting, case):
 
 @pytest.mark.check("C19")
 @ONE_QUICK
-def test_an_exception_in_fit_leaves_a_usable_model(setting, case):
+def test_a_model_is_usable_after_an_exception_in_fit(setting, case):
     class Broken(Exception):
         pass
 
@@ -183,7 +183,7 @@ def test_an_exception_in_fit_leaves_a_usable_model(setting, case):
 @pytest.mark.parametrize(
     "setting", [s for s in settings.CALLBACKS if s.twin], ids=str
 )
-def test_the_function_gives_what_the_first_event_gives(setting, case):
+def test_the_function_equals_the_first_event(setting, case):
     """With a learning rate of 0 the first steps change no weight."""
     make = {"dropout": 0.0, "optimizer": keras.optimizers.SGD(0.0)}
     model = zoo.compiled(**make)

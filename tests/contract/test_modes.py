@@ -1,4 +1,4 @@
-"""C9 to C11, C15: the ways in which Keras can compile and feed a model."""
+"""C9 to C11, C15: compilation modes and kinds of data."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ def _jit(value):
     return pytest.param({"jit_compile": value}, id=f"jit {value}", marks=marks)
 
 
-# TensorFlow and JAX compile all of it anew: each tries the one of its devices.
+# TensorFlow and JAX compile all of it again: each tests its own dtype.
 LATER = {"tensorflow": "bfloat16", "jax": "mixed_float16"}.get(BACKEND)
 HALVES = [
     pytest.param(name, marks=pytest.mark.slow if name == LATER else ())
@@ -56,7 +56,7 @@ def test_half_precision_trains(setting, name, case):
 
 @pytest.fixture(scope="module")
 def plain_runs(tmp_path_factory):
-    """What the modes are compared with: one run a component, and its traces."""
+    """The reference of the modes: one run per component, with its traces."""
     found = {}
     for component, setting in settings.COMPONENTS.items():
         folder = tmp_path_factory.mktemp("plain")
@@ -112,7 +112,7 @@ def test_the_step_is_traced_no_more_often(setting, plain_runs, tmp_path):
 @pytest.mark.check("C11")
 @ONE_QUICK
 def test_steps_per_execution_counts_batches(setting, case):
-    """10 batches in executions of 4: Keras' last hook says batch 11."""
+    """10 batches in executions of 4: the last hook of Keras has batch 11."""
     if BACKEND == "torch":
         with pytest.raises(ValueError, match="steps_per_execution"):
             probes.fit(zoo.compiled(steps_per_execution=4), "mlp")
@@ -179,7 +179,7 @@ PLAIN = ("momentum", "adamw", "rmsprop")
 
 
 class Zeros(keras.callbacks.Callback):
-    """Masked weights are +0.0 after every batch, whoever wrote last."""
+    """Masked weights are +0.0 after every batch."""
 
     def __init__(self):
         super().__init__()
@@ -201,7 +201,7 @@ class Zeros(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     "name",
     [
-        # tests/training runs every optimizer of Keras on the masks alone.
+        # tests/training tests masks with every Keras optimizer.
         pytest.param(name, marks=(pytest.mark.slow,) if name in PLAIN else ())
         for name in OPTIMIZERS
     ],
@@ -222,7 +222,7 @@ def test_optimizers_keep_the_effect(setting, name, case):
 
 @pytest.mark.check("C15")
 def test_swapped_averages_are_as_sparse(case):
-    """Validation and checkpoints see the averaged weights."""
+    """Validation and checkpoints use the averaged weights."""
 
     class Count(keras.callbacks.Callback):
         zeros = []
@@ -245,7 +245,7 @@ def test_swapped_averages_are_as_sparse(case):
 
 
 class CallsSuper(keras.Sequential):
-    """A user's own train_step around Keras'."""
+    """A custom `train_step` that calls that of Keras."""
 
     steps = 0
 
@@ -256,7 +256,7 @@ class CallsSuper(keras.Sequential):
 
 @pytest.mark.check("C15")
 @TOUCHING
-def test_a_train_step_of_the_users_own(setting, case):
+def test_a_custom_train_step(setting, case):
     plain = zoo.build("mlp")
     model = CallsSuper(plain.layers)
     model.build((None, 8))

@@ -97,7 +97,7 @@ def test_sixteen_points_are_tried_once_and_a_seed_repeats(setting, tmp_path):
 
 @pytest.mark.check("C3")
 @EVERY
-def test_a_search_cut_in_two_is_the_same_search(setting, tmp_path):
+def test_a_resumed_search_equals_an_uninterrupted_one(setting, tmp_path):
     whole = run(setting, tmp_path / "whole")
     run(setting, tmp_path / "cut", most=7)
     assert run(setting, tmp_path / "cut") == whole
@@ -105,7 +105,7 @@ def test_a_search_cut_in_two_is_the_same_search(setting, tmp_path):
 
 @pytest.mark.check("C20")
 @EVERY
-def test_a_wrong_value_is_known_for_each_argument(setting):
+def test_each_argument_has_an_invalid_value(setting):
     known = {*setting.all_bad(), *oracles.KERAS_TUNER}
     assert arguments(setting) <= known
     assert set(setting.all_bad()) <= arguments(setting)
@@ -123,7 +123,7 @@ def test_a_wrong_value_is_refused(setting, name):
 
 @pytest.mark.check("C23")
 @EVERY
-def test_the_card_tells_each_argument(setting):
+def test_the_card_lists_each_argument(setting):
     text = (CARDS / f"{setting.row.card}.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"`(\w+)`", text))
     shown |= set(re.findall(r"(\w+)=", text))

@@ -1,4 +1,4 @@
-"""C5, C6, C13: fresh processes, killed ones and two devices.
+"""C5, C6, C13: new processes, killed processes and two devices.
 
 What waits for the same child processes is in one file: several workers take
 whole files, so one of them starts the children.
@@ -23,7 +23,7 @@ SKIPPED = pytest.mark.skipif(
 @pytest.mark.parametrize(("setting", "model"), FILES, ids=str)
 @pytest.mark.parametrize("kind", ["plain", "model", "weights"])
 def test_files_load_in_a_fresh_process(setting, model, kind, children, trials):
-    """`plain` before keras_netopt is imported: the file is Keras' own."""
+    """`plain` loads it before keras_netopt is imported."""
     folder = trials.get(setting, model).folder
     assert children.results[f"{kind} {folder.name}"] == ""
 
@@ -31,21 +31,21 @@ def test_files_load_in_a_fresh_process(setting, model, kind, children, trials):
 @pytest.mark.check("C5")
 @pytest.mark.parametrize("layer", layer_settings.LAYERS, ids=str)
 def test_layers_load_and_train_on_in_a_fresh_process(layer, children):
-    """C6 too: bit for bit what an uninterrupted run gives."""
+    """Also C6: bit for bit equal to an uninterrupted run."""
     assert children.results[f"layer {layer}"] == ""
 
 
 @pytest.mark.check("C6")
 @pytest.mark.parametrize("run", resume.EXACT, ids=lambda run: run.name)
-def test_a_killed_run_goes_on_as_if_never_interrupted(run, children):
+def test_a_killed_run_resumes_as_if_never_interrupted(run, children):
     assert children.killed == -signal.SIGKILL
     resumed = children.resumed(run)
     whole = children.whole(run)
     half = {k: v for k, v in whole.items() if k.startswith("half")}
-    # A loaded model does not tell from which sparsity the first fit began.
+    # A loaded model does not hold the sparsity at which `fit` began.
     ours = OURS if "backup" in run.keeper else (*OURS, "checkpoint meta")
     if run.keeper == "file":
-        ours = (*ours, "checkpoint random")  # That is what `load_masks` is for.
+        ours = (*ours, "checkpoint random")  # `load_masks` restores it.
 
     probes.assert_same(
         resume.without(resumed, ours), resume.without(whole, ours)

@@ -1,4 +1,4 @@
-"""C16: copies of a component, as KerasTuner makes them for each trial."""
+"""C16: copies of a component, as KerasTuner makes per trial."""
 
 import copy
 import gc
@@ -38,7 +38,7 @@ def test_a_copy_holds_settings_only(setting, case):
 @pytest.mark.check("C16")
 @ONE_PER_COMPONENT
 def test_copying_beside_a_large_model_is_quick(setting, case):
-    """Without a word of our own the copy would hold a copy of the model."""
+    """The default deep copy would copy the model."""
     callback = setting.build(case)
     model = keras.Sequential(
         [keras.Input((1000,)), keras.layers.Dense(1000, use_bias=False)]

@@ -1,10 +1,10 @@
-"""torch with `jit_compile=True`: it compiles C++ for a minute or two."""
+"""torch with `jit_compile=True`, which compiles C++ for minutes."""
 
 from typing import Any
 
 import pytest
 
-# Warnings of torch about its own code and about that of Keras.
+# Warnings of torch about its own code and about Keras.
 QUIET = (
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
     pytest.mark.filterwarnings("ignore:Dynamo detected:UserWarning"),
@@ -13,14 +13,14 @@ QUIET = (
 
 
 def quiet(test: Any) -> Any:
-    """Marks a test as one that may see these warnings."""
+    """Allows these warnings in a test."""
     for mark in QUIET:
         test = mark(test)
     return test
 
 
 def frames() -> Any:
-    """Counts what torch compiles from now on: "ok" and "total"."""
+    """Counts compilations of torch in the context: "ok" and "total"."""
     import torch
 
     torch._dynamo.reset()

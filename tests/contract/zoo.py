@@ -1,8 +1,8 @@
-"""The models and data on which every component is tried: small, with dropout.
+"""Small models and data with which every component is tested.
 
-Every builder sets the random seed, so two calls give twins. Batch
-normalization moves fast (momentum 0.9): with 0.99 a test of few steps would
-compare statistics that have hardly begun.
+Every builder sets the random seed, so two calls return equal models. Batch
+normalization has momentum 0.9: with 0.99 its statistics would hardly change in
+a test of few steps.
 """
 
 from collections.abc import Callable
@@ -45,10 +45,10 @@ def compiled(
     eager: bool = False,
     **arguments,
 ) -> keras.Model:
-    """A model of the zoo, compiled without XLA, which tests nothing more.
+    """A model of the zoo, compiled without XLA.
 
-    `eager` is for checks of what a compiled step does not change: there
-    TensorFlow's trace would take longest.
+    `eager` is for checks that do not depend on compilation: tracing in
+    TensorFlow takes most of their time.
     """
     model = build(name, dropout)
     if eager and keras.backend.backend() == "tensorflow":
@@ -61,7 +61,7 @@ def compiled(
     return model
 
 
-# XLA costs TensorFlow a second a model; JAX has nothing else, torch neither.
+# XLA takes a second per model on TensorFlow; JAX always uses it.
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"
 
 

@@ -1,1 +1,1 @@
-"""One file a public callback: how the contract tries it."""
+"""One file per public callback: its settings in the contract."""

@@ -1,4 +1,4 @@
-"""One row a public function: what it does to a model, and what it refuses."""
+"""One row per public function: its effect and its invalid values."""
 
 from contract.functions import (
     curriculum,
