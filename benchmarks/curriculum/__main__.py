@@ -1,8 +1,8 @@
-"""Runs the curriculum benchmarks one after the other, then the tables.
+"""Runs all curriculum benchmarks and renders the tables.
 
 The backend is chosen when Keras is imported, so every part runs in its own
-process. `--fresh` and `--limit` are passed on to all parts; `--limit 1` tries
-every part in miniature and writes nothing.
+process. `--fresh` and `--limit` are passed to all parts; `--limit 1` is a
+short trial of every part that writes nothing.
 """
 
 import sys

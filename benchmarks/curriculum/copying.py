@@ -20,7 +20,7 @@ NAME = "curriculum_copying"
 TOKENS = 8
 LONGEST, SHORTEST = 10, 2
 SAMPLES, TESTED = 20_000, 1_000
-BATCH, STEPS_AN_EPOCH, EPOCHS = 64, 100, 30
+BATCH, STEPS_PER_EPOCH, EPOCHS = 64, 100, 30
 UNITS = 128
 TARGET = 0.95
 SETTINGS = {
@@ -29,16 +29,16 @@ SETTINGS = {
     "network": f"GRU {UNITS}, its last state repeated, GRU {UNITS}",
     "optimizer": "Adam 2e-3, global_clipnorm 1",
     "batch": BATCH,
-    "steps_an_epoch": STEPS_AN_EPOCH,
+    "steps_an_epoch": STEPS_PER_EPOCH,
     "epochs": EPOCHS,
     "target": TARGET,
 }
 ARMS = {
-    "shuffle": "all lengths mixed (`shuffle`)",
+    "shuffle": "mixed lengths (`shuffle`)",
     "random": "random order (control)",
-    "easy_first": "short ones first",
-    "quick": "short ones first, all by a fifth of the fit",
-    "gentle": "short ones first, half of the data from the start",
+    "easy_first": "`easy_first` by length",
+    "quick": "`easy_first`, all lengths after a fifth of the fit",
+    "gentle": "`easy_first`, half of the data at the start",
 }
 # Name, initial share and end of the pacing of each arm.
 PACINGS = {
@@ -109,7 +109,7 @@ def train(name: str, seed: int, epochs: int) -> dict[str, Any]:
         seed=seed,
         epochs=epochs,
         batch_size=BATCH,
-        steps_per_epoch=STEPS_AN_EPOCH,
+        steps_per_epoch=STEPS_PER_EPOCH,
         validation_data=sequences(TESTED, 10_000 + seed),
         callbacks=[StopAt()],
         sample_weight=weight,

@@ -1,4 +1,4 @@
-"""Fashion-MNIST with wrong labels, and the network that learns it."""
+"""Fashion-MNIST with wrong labels, and the network of the benchmarks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +9,8 @@ import numpy as np
 SAMPLES = 10_000
 HELD_OUT = 5_000
 CLASSES = 10
-# Share of labels that are changed. "redrawn": drawn anew among all classes,
-# so a tenth of those stay right. "flipped": drawn among the other classes.
+# Share of changed labels. "redrawn": a uniform random class, so a tenth of
+# them stay correct. "flipped": a random class other than the correct one.
 NOISES = {"redrawn": 0.4, "flipped": 0.4, "clean": 0.0}
 FILTERS = (16, 32)
 UNITS = 64
@@ -18,13 +18,13 @@ UNITS = 64
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One draw of training data, held-out data and their labels.
+    """A random sample of training data and held-out data.
 
     Args:
         x: Images to train on.
         y: Their labels, some of them wrong.
-        wrong: Which labels are wrong.
-        held_out: Other images with labels that are wrong as often.
+        wrong: Boolean for each label, `True` if it is wrong.
+        held_out: Other images with the same share of wrong labels.
         test: Images with clean labels.
     """
 
@@ -40,32 +40,32 @@ def load(noise: str, seed: int, samples: int = SAMPLES) -> Task:
 
     Args:
         noise: A key of `NOISES`.
-        seed: Of the choice of samples and of the wrong labels.
-        samples: How many to train on. Defaults to 10,000.
+        seed: Seed of the sampling and of the wrong labels.
+        samples: Number of training samples. Defaults to 10,000.
     """
     (x, y), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(x))[: samples + HELD_OUT]
     clean = y[chosen].astype("int32")
-    given = spoiled(clean, noise, rng)
+    given = add_label_noise(clean, noise, rng)
     train, held = np.split(np.arange(len(chosen)), [samples])
-    images = scaled(x[chosen])
+    images = scale_images(x[chosen])
     return Task(
         images[train],
         given[train],
         (given != clean)[train],
         (images[held], given[held]),
-        (scaled(x_test), y_test.astype("int32")),
+        (scale_images(x_test), y_test.astype("int32")),
     )
 
 
 def all_held_out(
     task: Task, noise: str, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns every image that a task does not train on, with such labels.
+    """Returns all images that a task does not train on, with label noise.
 
     Args:
-        task: What `load` returned for this noise and seed.
+        task: Result of `load` for this noise and seed.
         noise: A key of `NOISES`.
         seed: The seed of the task.
     """
@@ -73,23 +73,25 @@ def all_held_out(
     order = np.random.default_rng(seed).permutation(len(x))
     others = order[len(task.x) + len(task.held_out[0]) :]
     rng = np.random.default_rng(1000 + seed)
-    labels = spoiled(y[others].astype("int32"), noise, rng)
+    labels = add_label_noise(y[others].astype("int32"), noise, rng)
     return (
-        np.concatenate([task.held_out[0], scaled(x[others])]),
+        np.concatenate([task.held_out[0], scale_images(x[others])]),
         np.concatenate([task.held_out[1], labels]),
     )
 
 
-def spoiled(y: np.ndarray, noise: str, rng: np.random.Generator) -> np.ndarray:
-    """Returns labels of which some have been changed."""
+def add_label_noise(
+    y: np.ndarray, noise: str, rng: np.random.Generator
+) -> np.ndarray:
+    """Returns labels of which some are changed."""
     hit = rng.random(len(y)) < NOISES[noise]
-    drawn = rng.integers(0, CLASSES, len(y))
+    other = rng.integers(0, CLASSES, len(y))
     if noise == "flipped":
-        drawn = (y + rng.integers(1, CLASSES, len(y))) % CLASSES
-    return np.where(hit, drawn, y).astype("int32")
+        other = (y + rng.integers(1, CLASSES, len(y))) % CLASSES
+    return np.where(hit, other, y).astype("int32")
 
 
-def scaled(x: np.ndarray) -> np.ndarray:
+def scale_images(x: np.ndarray) -> np.ndarray:
     """Returns images as float32 in [0, 1] with one channel."""
     return (x[..., None] / 255.0).astype("float32")
 
@@ -125,12 +127,12 @@ def build(loss: Any = None) -> keras.Model:
 
 
 def cross_entropy() -> Any:
-    """Returns the plain loss."""
+    """Returns the cross-entropy on logits."""
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def held_out_model(task: Task, seed: int, epochs: int = 8) -> keras.Model:
-    """Returns a network that has only seen the held-out samples."""
+    """Returns a network trained on the held-out samples only."""
     keras.utils.set_random_seed(1000 + seed)
     model = build()
     model.fit(*task.held_out, batch_size=128, epochs=epochs, verbose=0)

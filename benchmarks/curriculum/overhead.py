@@ -1,9 +1,9 @@
-"""What the curriculum's data set costs against plain arrays.
+"""Time of an epoch with the data set of a curriculum against arrays.
 
 Run with `KERAS_BACKEND=jax python -m benchmarks.curriculum.overhead`. All arms
-live in one process and take turns in random order; what counts is the ratio
-to plain `fit` in the same round. "plain again" is a second plain model: what
-it differs from 1 is noise. Scoring the samples anew is timed apart.
+run in one process and take turns in random order; the result is the ratio to
+`fit` on arrays in the same round. "plain again" is a second model trained on
+arrays: its difference from 1 is noise. Scoring is timed separately.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SETTINGS = {
 
 
 def main() -> None:
-    """Measures on the backend that Keras has."""
+    """Measures on the current Keras backend."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--limit", type=int, default=0)
@@ -51,7 +51,7 @@ def main() -> None:
     )
     if records.rows:
         return
-    # Written as a whole: half of a comparison is none.
+    # Written at the end: rounds are compared within one run.
     for row in list(take_turns(fits, rounds)):
         records.add(row)
     for turn in range(5):
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def prepare(samples: int) -> tuple[dict[str, Fit], Fit]:
-    """Returns warm fits by arm, and what scores all samples once."""
+    """Returns warmed-up fits by arm, and a function that scores all samples."""
     task = data.load("clean", 0, samples=samples)
     x, y = task.x, task.y
     scores = np.random.default_rng(0).random(samples)
@@ -77,8 +77,8 @@ def prepare(samples: int) -> tuple[dict[str, Fit], Fit]:
     def planned(ordering: str, workers: int = 1) -> Fit:
         model = data.build()
         curriculum = Curriculum(x, y, difficulty=scores, ordering=ordering)
-        served = curriculum.dataset(BATCH, workers=workers)
-        return lambda: model.fit(served, verbose=0, callbacks=[curriculum])
+        dataset = curriculum.dataset(BATCH, workers=workers)
+        return lambda: model.fit(dataset, verbose=0, callbacks=[curriculum])
 
     fits = {
         "plain": arrays(),

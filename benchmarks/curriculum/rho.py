@@ -22,7 +22,7 @@ from keras_netopt.curriculum.train_arm import train_arm
 
 NAME = "curriculum_rho"
 KEPT, CANDIDATES = 32, 320
-STEPS_AN_EPOCH, EPOCHS = 50, 30
+STEPS_PER_EPOCH, EPOCHS = 50, 30
 ALL = {"begin": 0.0, "end": 1.0, "interrupt": 0}
 SETTINGS = {
     "data": "Fashion-MNIST, 10,000 train, labels redrawn with p = 0.4",
@@ -30,13 +30,13 @@ SETTINGS = {
     "with labels that are wrong as often",
     "batch": KEPT,
     "candidates": CANDIDATES,
-    "steps_an_epoch": STEPS_AN_EPOCH,
+    "steps_an_epoch": STEPS_PER_EPOCH,
     "epochs": EPOCHS,
 }
 ARMS = {
     "uniform": "uniform batches of 32",
     "rho": "32 of 320 by RHO-LOSS",
-    "rho_large": "the same, table from 50,000 held-out samples",
+    "rho_large": "RHO-LOSS, irreducible loss from 50,000 held-out samples",
     "top": "32 of 320 by loss (control)",
 }
 
@@ -139,7 +139,7 @@ def train(
         seed=seed,
         epochs=epochs,
         batch_size=size,
-        steps_per_epoch=STEPS_AN_EPOCH,
+        steps_per_epoch=STEPS_PER_EPOCH,
         validation_data=task.test,
         callbacks=[selection],
     )

@@ -1,4 +1,4 @@
-"""Markdown tables of the curriculum benchmarks, made from their JSON alone."""
+"""Markdown tables of the curriculum benchmarks, made from JSON files."""
 
 import math
 import statistics
@@ -9,7 +9,7 @@ from benchmarks.curriculum import (
     arms,
     copying,
     noise,
-    overhead,
+    overhead_tables,
     rho,
     warmup_tables,
 )
@@ -19,7 +19,6 @@ from keras_netopt.curriculum.arm_comparison import paired_difference
 
 Rows = list[dict[str, Any]]
 NOT_YET = "Not measured yet."
-BACKENDS = ("jax", "tensorflow", "torch")
 TITLES = {
     "redrawn": "labels redrawn, p = 0.4 (36 % wrong)",
     "flipped": "40 % of the labels flipped",
@@ -29,7 +28,7 @@ GAIN, LOSS = 0.05, 0.005
 
 
 def whole_table() -> str:
-    """Returns what some arms reach with all images."""
+    """Returns the accuracy of some arms with all images."""
     return noise_table(noise.WHOLE)
 
 
@@ -66,17 +65,20 @@ def noise_table(name: str = noise.NAME) -> str:
     steps = rows[0]["steps"]
     note = (
         f"Mean ± standard deviation of the last epoch, {_seeds(rows)}; every "
-        f"arm makes {steps:,} steps. Differences are paired by seed. "
-        '"Wrong" is the share of wrong labels among the samples shown.'
+        f"arm trains for {steps:,} steps. Differences are paired by seed. "
+        '"Wrong" is the share of wrong labels in the batches of the epoch.'
     )
     backward = [row["backward"] for row in rows if "backward" in row]
     if backward:
-        note += f" SelectiveBackprop let {_percent(backward)} pass backward."
+        note += (
+            f" With SelectiveBackprop, {_percent(backward)} of the samples "
+            "had a backward pass."
+        )
     return "\n\n".join([*parts, note])
 
 
 def goal_table() -> str:
-    """Returns what was aimed at and what came out."""
+    """Returns the goals and the measured values."""
     rows = _rows(noise.NAME)
     body = [
         *_gain_goals(rows, "10,000"),
@@ -90,12 +92,12 @@ def goal_table() -> str:
             goal = f"clean: {arms.ARMS[name].text} costs at most 0.5 points"
             body.append([goal, str(gap), _verdict(fine)])
     body += [*_copying_goals(), *_rho_goals(), *warmup_tables.goals()]
-    body += _overhead_goals()
+    body += overhead_tables.goals()
     covered = [row["coverage"] for row in rows if row["arm"] != "shuffle"]
     if covered:
         body.append(
             [
-                "each class keeps half of its share",
+                "each class keeps at least half of its share",
                 f"smallest {min(covered):.2f}",
                 _verdict(min(covered) >= 0.5),
             ]
@@ -127,7 +129,7 @@ def _gain_goals(rows: Rows, images: str) -> list[list[str]]:
 
 
 def copying_table() -> str:
-    """Returns the steps until the sequences are right."""
+    """Returns the steps to the target accuracy."""
     rows = _rows(copying.NAME)
     if not rows:
         return NOT_YET
@@ -141,14 +143,14 @@ def copying_table() -> str:
                 _spread([row["accuracy"][-1] for row in own]),
             ]
         )
-    head = ["arm", "steps to 95 %, by seed", "token accuracy there"]
-    limit = copying.EPOCHS * copying.STEPS_AN_EPOCH
-    note = f"Measured every {copying.STEPS_AN_EPOCH} steps, {limit:,} at most."
+    head = ["arm", "steps to 95 %, by seed", "token accuracy at the end"]
+    limit = copying.EPOCHS * copying.STEPS_PER_EPOCH
+    note = f"Measured every {copying.STEPS_PER_EPOCH} steps, {limit:,} at most."
     return f"{markdown(head, body)}\n\n{note}"
 
 
 def rho_table() -> str:
-    """Returns what equal steps reached, and which labels were chosen."""
+    """Returns accuracy at equal steps and the wrong labels selected."""
     rows = _rows(rho.NAME)
     if not rows:
         return NOT_YET
@@ -174,48 +176,27 @@ def rho_table() -> str:
         "arm",
         "best epoch",
         "last epoch",
-        "steps to the best of uniform",
-        "wrong labels chosen",
+        "steps to the best accuracy of uniform",
+        "wrong labels selected",
         "time",
     ]
     note = (
         f"{_seeds(rows)}, {rows[0]['steps']:,} steps of {rho.KEPT} samples; "
         f"{_percent(row['base'] for row in rows)} of the labels are wrong. "
-        "Best epochs are picked on test data and so optimistic. Time is "
-        "relative to uniform batches; a candidate costs a forward pass."
+        "Best epochs are selected on test data and therefore optimistic. "
+        "Time is relative to uniform batches; each candidate needs a forward "
+        "pass."
     )
     return f"{markdown(head, body)}\n\n{note}"
 
 
-def overhead_table() -> str:
-    """Returns time ratios to plain arrays, and what scoring costs."""
-    body, notes = [], []
-    for backend in BACKENDS:
-        rows = _rows(f"curriculum_overhead_{backend}")
-        for name in dict.fromkeys(row["arm"] for row in rows):
-            if name not in ("plain", "scoring"):
-                cells = [_ratio(rows, name, clock) for clock in ("wall", "cpu")]
-                body.append([backend, name, *cells])
-        scoring = [r["wall"] for r in rows if r["arm"] == "scoring"]
-        if scoring:
-            epoch = [r["wall"] for r in rows if r["arm"] == "plain"]
-            share = statistics.median(scoring) / statistics.median(epoch)
-            notes.append(
-                f"Scoring all {overhead.SAMPLES:,} samples by the model on "
-                f"{backend}: {statistics.median(scoring):.2f} s, "
-                f"{share:.0%} of an epoch."
-            )
-    if not body:
-        return NOT_YET
-    head = ["backend", "data", "wall time / arrays", "CPU time / arrays"]
-    return "\n\n".join([markdown(head, body), *notes])
-
-
 def environment_note() -> str:
-    """Returns when, with what and on what the numbers were measured."""
+    """Returns command, date, machine and versions of the measurements."""
     lines = []
     names = [noise.NAME, copying.NAME, rho.NAME]
-    names += [f"curriculum_overhead_{backend}" for backend in BACKENDS]
+    names += [
+        f"curriculum_overhead_{backend}" for backend in overhead_tables.BACKENDS
+    ]
     for name in names:
         if not (RESULTS / f"{name}.json").exists():
             continue
@@ -239,7 +220,7 @@ def _copying_goals() -> list[list[str]]:
         short = _mean_steps(rows, name)
         body.append(
             [
-                f"reversing: {copying.ARMS[name]}: sooner at 95 %",
+                f"reversal, {copying.ARMS[name]}: fewer steps to 95 %",
                 f"{_steps(short)} against {_steps(mixed)} steps",
                 _verdict(short < mixed),
             ]
@@ -248,7 +229,7 @@ def _copying_goals() -> list[list[str]]:
 
 
 def _mean_steps(rows: Rows, name: str) -> float:
-    """Infinite where a seed does not get there."""
+    """Returns the mean; infinite if a seed does not reach the target."""
     steps = [row["steps"] for row in _by_seed(rows, name).values()]
     return math.inf if None in steps else statistics.mean(steps)
 
@@ -258,7 +239,10 @@ def _rho_goals() -> list[list[str]]:
     if not _by_seed(rows, "uniform"):
         return []
     body = []
-    for name, title in (("rho", "RHO"), ("rho_large", "RHO, larger table")):
+    for name, title in (
+        ("rho", "RHO"),
+        ("rho_large", "RHO, 50,000 held-out samples"),
+    ):
         own = _by_seed(rows, name)
         if own:
             wrong = statistics.mean(row["wrong"][-1] for row in own.values())
@@ -266,8 +250,8 @@ def _rho_goals() -> list[list[str]]:
             body += [
                 _steps_goal(rows, name, title),
                 [
-                    f"{title}: fewer wrong labels chosen than there are",
-                    f"{wrong:.1%} of {base:.1%}",
+                    f"{title}: fewer wrong labels selected than by chance",
+                    f"{wrong:.1%} against {base:.1%}",
                     _verdict(wrong < base),
                 ],
             ]
@@ -278,7 +262,7 @@ def _steps_goal(rows: Rows, name: str, title: str) -> list[str]:
     shares = []
     for seed in _by_seed(rows, name):
         base = _base(rows, seed)["accuracy"]
-        there = (base.index(max(base)) + 1) * rho.STEPS_AN_EPOCH
+        there = (base.index(max(base)) + 1) * rho.STEPS_PER_EPOCH
         mine = _reach(rows, name, seed)
         shares.append(None if mine is None else mine / there)
     known = [share for share in shares if share is not None]
@@ -286,31 +270,19 @@ def _steps_goal(rows: Rows, name: str, title: str) -> list[str]:
     if len(known) < len(shares):
         text += f" ({len(known)} of {len(shares)} seeds)"
     met = len(known) == len(shares) and statistics.mean(known) <= 0.6
-    return [f"{title}: steps to the best of uniform ≤ 0.6", text, _verdict(met)]
-
-
-def _overhead_goals() -> list[list[str]]:
-    found = []
-    for backend in BACKENDS:
-        rows = _rows(f"curriculum_overhead_{backend}")
-        if rows:
-            middle, _, _ = _quartiles(rows, "easy_first", "wall")
-            found.append(
-                [
-                    f"data set costs at most 3 % on {backend}",
-                    f"{middle - 1:+.1%}",
-                    _verdict(middle <= overhead.LIMIT),
-                ]
-            )
-    return found
+    return [
+        f"{title}: share of steps to the best accuracy of uniform ≤ 0.6",
+        text,
+        _verdict(met),
+    ]
 
 
 def _reach(rows: Rows, name: str, seed: int) -> int | None:
-    """Steps until an arm is as good as the best epoch of uniform batches."""
+    """Returns the steps to the best accuracy of uniform batches."""
     target = max(_base(rows, seed)["accuracy"])
     for epoch, value in enumerate(_by_seed(rows, name)[seed]["accuracy"], 1):
         if value >= target:
-            return epoch * rho.STEPS_AN_EPOCH
+            return epoch * rho.STEPS_PER_EPOCH
     return None
 
 
@@ -334,19 +306,6 @@ def _gap(rows: Rows, name: str) -> str:
 
 def _by_seed(rows: Rows, arm: str) -> dict[int, dict[str, Any]]:
     return {row["seed"]: row for row in rows if row["arm"] == arm}
-
-
-def _ratio(rows: Rows, name: str, clock: str) -> str:
-    middle, low, high = _quartiles(rows, name, clock)
-    return f"{middle:.3f} ({low:.2f}-{high:.2f})"
-
-
-def _quartiles(rows: Rows, arm: str, clock: str) -> tuple[float, float, float]:
-    times = {(r["arm"], r["round"]): r[clock] for r in rows if clock in r}
-    rounds = sorted({r["round"] for r in rows if r["arm"] == arm})
-    ratios = [times[arm, r] / times["plain", r] for r in rounds]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return middle, low, high
 
 
 def _rows(name: str) -> Rows:
@@ -394,6 +353,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "curriculum copying": copying_table,
     "curriculum rho": rho_table,
     "curriculum warmup": warmup_tables.table,
-    "curriculum overhead": overhead_table,
+    "curriculum overhead": overhead_tables.table,
     "curriculum environment": environment_note,
 }

@@ -20,7 +20,7 @@ from keras_netopt.curriculum import SequenceLengthWarmup
 
 NAME = "curriculum_warmup"
 LENGTH, BATCH = 64, 32
-STEPS_AN_EPOCH, EPOCHS = 100, 12
+STEPS_PER_EPOCH, EPOCHS = 100, 12
 SHORTEST, END = 8, 0.5
 MODEL = {"depth": 2, "heads": 2, "hidden": 192}
 RATE = 1e-3
@@ -29,16 +29,16 @@ SETTINGS = {
     "network": MODEL,
     "length": LENGTH,
     "batch": BATCH,
-    "steps_an_epoch": STEPS_AN_EPOCH,
+    "steps_an_epoch": STEPS_PER_EPOCH,
     "epochs": EPOCHS,
     "warm-up": f"from {SHORTEST} at the start to {LENGTH} at {END} of the fit",
     "optimizer": f"Adam {RATE}",
 }
 ARMS = {
-    "whole": "whole sequences",
+    "whole": "full sequences",
     "truncate": '`mode="truncate"`',
     "segment": '`mode="segment"`',
-    "segment_short": '`mode="segment"`, whole from a quarter of the fit on',
+    "segment_short": '`mode="segment"`, full length after a quarter of the fit',
 }
 ENDS = {"segment_short": 0.25}
 
@@ -52,7 +52,7 @@ class Tokens(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras."""
-        last = (epoch + 1) * STEPS_AN_EPOCH - 1
+        last = (epoch + 1) * STEPS_PER_EPOCH - 1
         if logs is not None and last < len(self._tokens):
             logs["tokens"] = int(self._tokens[last])
 
@@ -64,7 +64,7 @@ def main() -> None:
 
 def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
     """Trains one arm and returns its row."""
-    data = models.python_docs(BATCH * STEPS_AN_EPOCH * 5, LENGTH)
+    data = models.python_docs(BATCH * STEPS_PER_EPOCH * 5, LENGTH)
     keras.utils.set_random_seed(seed)
     model = models.transformer(
         **MODEL, optimizer=keras.optimizers.Adam(RATE), length=LENGTH
@@ -80,7 +80,7 @@ def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
         seed=seed,
         verbose=0,
     )
-    batches = curriculum.dataset(BATCH, steps_per_epoch=STEPS_AN_EPOCH)
+    batches = curriculum.dataset(BATCH, steps_per_epoch=STEPS_PER_EPOCH)
     begin = time.perf_counter()
     history = model.fit(
         batches,
@@ -88,7 +88,7 @@ def train(arm: str, seed: int, epochs: int) -> dict[str, Any]:
         validation_data=data.test,
         validation_batch_size=128,
         verbose=0,
-        callbacks=[curriculum, Tokens(tokens_a_step(arm, epochs))],
+        callbacks=[curriculum, Tokens(tokens_per_step(arm, epochs))],
     ).history
     return {
         "losses": [round(v, 4) for v in history["val_loss"]],
@@ -108,9 +108,9 @@ def warmup_of(arm: str) -> SequenceLengthWarmup:
     )
 
 
-def tokens_a_step(arm: str, epochs: int) -> list[int]:
+def tokens_per_step(arm: str, epochs: int) -> list[int]:
     """Returns the tokens of each step."""
-    steps = epochs * STEPS_AN_EPOCH
+    steps = epochs * STEPS_PER_EPOCH
     if arm == "whole":
         return [BATCH * LENGTH] * steps
     warmup = warmup_of(arm)
@@ -123,7 +123,7 @@ def tokens_a_step(arm: str, epochs: int) -> list[int]:
 def _run(epochs: int) -> Any:
     from keras_netopt.points import RunLength
 
-    return RunLength(steps_per_epoch=STEPS_AN_EPOCH, epochs=epochs)
+    return RunLength(steps_per_epoch=STEPS_PER_EPOCH, epochs=epochs)
 
 
 if __name__ == "__main__":

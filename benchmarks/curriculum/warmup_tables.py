@@ -1,4 +1,4 @@
-"""The table of sequence length warm-up, made from its JSON alone."""
+"""The tables of sequence length warm-up, made from its JSON file."""
 
 import statistics
 from typing import Any
@@ -13,7 +13,7 @@ NOT_YET = "Not measured yet."
 
 
 def table() -> str:
-    """Returns losses, and the tokens until whole sequences are matched."""
+    """Returns losses, and the tokens to the loss of full sequences."""
     rows = _rows()
     if not rows:
         return NOT_YET
@@ -30,18 +30,18 @@ def table() -> str:
                     ", ".join(map(_text, ratios(arm))) or "-",
                 ]
             )
-    head = ["arm", "final loss, median", "by seed", "share of the tokens"]
+    head = ["arm", "final loss, median", "by seed", "share of tokens"]
     note = (
-        "Validation loss of whole sequences after "
-        f"{warmup.EPOCHS * warmup.STEPS_AN_EPOCH:,} steps. The last column: "
-        "tokens until the final loss of whole sequences, as a share of the "
-        "tokens that those took, by seed."
+        "Validation loss on full sequences after "
+        f"{warmup.EPOCHS * warmup.STEPS_PER_EPOCH:,} steps. Share of "
+        "tokens: tokens until the lowest validation loss of the arm with full "
+        "sequences, divided by the tokens of that arm, by seed."
     )
     return f"{markdown(head, body)}\n\n{note}"
 
 
 def goals() -> list[list[str]]:
-    """Returns the row of the table of goals."""
+    """Returns the rows of the table of goals."""
     found = {arm: ratios(arm) for arm in warmup.ARMS if arm != "whole"}
     body = []
     for arm, shares in found.items():
@@ -52,8 +52,8 @@ def goals() -> list[list[str]]:
             met = middle is not None and middle <= GOAL
             body.append(
                 [
-                    f"warm-up, {warmup.ARMS[arm]}: at most {GOAL} of the "
-                    "tokens to a loss",
+                    f"warm-up, {warmup.ARMS[arm]}: at most {GOAL} of "
+                    "the tokens to an equal loss",
                     _text(middle),
                     "yes" if met else "**no**",
                 ]
@@ -62,7 +62,7 @@ def goals() -> list[list[str]]:
 
 
 def ratios(arm: str) -> list[float | None]:
-    """Returns tokens to the loss of whole sequences as shares of theirs."""
+    """Returns the share of tokens to the loss of full sequences, by seed."""
     rows = _rows()
     whole = {row["seed"]: row for row in rows if row["arm"] == "whole"}
     found = []
@@ -76,7 +76,7 @@ def ratios(arm: str) -> list[float | None]:
 
 
 def tokens_to(row: Row, target: float) -> float | None:
-    """Returns the tokens to a loss, straight between two measurements."""
+    """Returns the tokens to a loss, interpolated between measurements."""
     before: tuple[float, float] | None = None
     for loss, tokens in zip(row["losses"], row["tokens"], strict=True):
         if loss <= target:
