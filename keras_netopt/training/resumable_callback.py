@@ -214,8 +214,8 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         own = [c for c in callbacks if type(c).__name__ == name]
         where = next((i for i, c in enumerate(own) if c is self), 0)
         self._state_name = f"{name}{where or ''}"
-        kinds = [(c, getattr(c, "log_keys", None)) for c in callbacks]
-        same = [c for c, keys in kinds if keys is self.log_keys]
+        keys = self.log_keys or object()  # Without keys there is no number.
+        same = [c for c in callbacks if getattr(c, "log_keys", None) is keys]
         own = [c for c in same if c.log_names() == self.log_names()]
         where = next((i for i, c in enumerate(own) if c is self), 0)
         self._log_suffix = f"_{where}" if where else ""

@@ -13,6 +13,7 @@ from keras_netopt.callbacks import (
     ParameterScheduler,
     Pruning,
 )
+from keras_netopt.training import ResumableCallback
 
 
 class Mine(Pruning):
@@ -146,3 +147,14 @@ def test_scheduled_variables_are_numbered_by_attribute(make_mlp, toy_data):
         "scheduled_bias_1",
     } <= set(history.history)
     assert history.history["scheduled_bias_1"][-1] == 0.125
+
+
+def test_keys_that_are_not_declared_get_no_number(make_mlp, toy_data):
+    def logging(key):
+        members = {"progress_logs": lambda self: {key: 1.0}}
+        return type("Logging", (ResumableCallback,), members)()
+
+    callbacks = [logging("first"), logging("second")]
+    history = make_mlp().fit(*toy_data, verbose=0, callbacks=callbacks)
+
+    assert {"first", "second"} <= set(history.history)
