@@ -104,7 +104,7 @@ def test_point_of_wrong_type_raises(point):
 def test_int_one_is_ambiguous(point):
     message = (
         "Argument `end` is ambiguous as the int 1: write 1.0 for the end of "
-        'the fit or "1step" for the first step. Received: end=1'
+        '`fit` or "1step" for the first step. Received: end=1'
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         check_point(point, "end")
