@@ -1,4 +1,4 @@
-"""Cuts whole channels out of a model while `fit` runs."""
+"""Removes whole channels from a model while `fit` runs."""
 
 import dataclasses
 import functools
@@ -18,13 +18,17 @@ from keras_netopt.selectors import (
     serialize_selector,
 )
 from keras_netopt.serialization import export_class
-from keras_netopt.surgery.cutting import channel_pruning as engine
-from keras_netopt.surgery.cutting import scores
-from keras_netopt.surgery.cutting.channel_recipe import Base, ChannelRecipe, Cut
+from keras_netopt.surgery.cutting import channel_scores
+from keras_netopt.surgery.cutting import prune_channels as engine
+from keras_netopt.surgery.cutting.channel_pruner import (
+    ChannelCut,
+    ChannelPruner,
+    OriginalSize,
+)
 from keras_netopt.surgery.cutting.cut_points import (
     CutPoint,
-    cut_points,
-    default_schedule,
+    default_cut_schedule,
+    list_cut_points,
 )
 from keras_netopt.surgery.edits.edit_report import EditReport, combine_reports
 from keras_netopt.surgery.edits.structure_callback import (
@@ -38,18 +42,15 @@ from keras_netopt.training.slots import check_optimizer
 
 @export_class
 class ChannelPruning(StructureCallback):
-    """Makes a model physically smaller during `fit`: whole channels go.
+    """Removes whole channels from a model during `fit` (structured pruning).
 
-    Add it to `callbacks` and train as always. In a few cuts the least
-    important channels, features and attention heads leave the model, with
-    everything that is coupled to them; the rest trains on with its optimizer
-    state. The model stays the same object and becomes an ordinary smaller
-    Keras model, faster on every device.
+    In a few cuts, the least important channels, features and attention heads
+    are removed with every weight coupled to them; training continues with the
+    remaining optimizer state. The model stays the same object and becomes an
+    ordinary smaller Keras model, faster on every device.
 
-    The loss jumps at a cut and comes back: that is expected. Each cut also
-    costs a new compilation. `params`, `macs` and `channels` (the share that
-    is left) are in the logs. The shape to compare with is the same one
-    trained from scratch.
+    The loss rises at a cut and falls again in training. Each cut causes a new
+    compilation. Compare the result with the same shape trained from scratch.
 
     Example:
 
@@ -69,51 +70,55 @@ class ChannelPruning(StructureCallback):
     ... )
     >>> model.get_layer("hidden").units
     32
-    >>> history.history["channels"]
+    >>> history.history["channels_kept"]
     [1.0, 0.875, 0.625, 0.5]
 
     Args:
-        ratio: Share to cut away, a float in [0, 1) reached by `steps` equal
-            cuts between 10 % and 60 % of the fit, or a schedule from
-            `keras_netopt.schedules` that never falls: `Constant` and `Steps`
-            cut at their points, ramps in `steps` cuts.
-        score: What a channel is worth: "magnitude" (or "l1"), "l2",
-            "bn_scale", "taylor" (needs `data`), "fpgm", "random", or a
-            `callable(variable) -> array` of the variable's shape. Defaults
-            to `"magnitude"`.
-        target: What `ratio` is a share of: "channels", "macs", "params" or
-            measured "latency". Defaults to `"channels"`.
+        sparsity: Share to remove: a float in [0, 1), reached by
+            `iterative_steps` equal cuts between 10 % and 60 % of the fit, or
+            a schedule from `keras_netopt.schedules` that never falls.
+            `Constant` and `Steps` cut at their points, ramps in
+            `iterative_steps` cuts.
+        score: Importance score of a channel: "magnitude" (sum of |w|), "l2",
+            "bn_scale" (|gamma| of batch normalization), "taylor" (|w times
+            gradient|, needs `calibration_data`), "fpgm" (distance to the
+            other channels), "random", or a `callable(variable) -> array` of
+            the variable's shape. Defaults to `"magnitude"`.
         allocation: "uniform" (the same share of every layer), "global" (the
-            weakest of all layers) or "isomorphic" (the weakest among layers
-            of equal structure). Defaults to `"uniform"`.
-        steps: Number of cuts, at least 1, made at epoch begins where the fit
-            has more than one epoch. Defaults to `4`.
-        round_to: New widths are multiples of so many channels, rounded down;
-            layers with fewer are left alone. `None` allows any width.
-            Defaults to `8`.
+            lowest scores of all layers) or "isomorphic" (the lowest scores
+            among layers of equal structure). Defaults to `"uniform"`.
+        resource: What `sparsity` is a share of: "channels", "macs", "params"
+            or measured "latency". Defaults to `"channels"`.
+        iterative_steps: Number of cuts, at least 1. They are made at epoch
+            begins if the fit has more than one epoch. Defaults to `4`.
+        round_to: Multiple of the new widths, which are rounded down; layers
+            with fewer channels are skipped. Defaults to `None`: any width.
         min_channels: Channels that every layer keeps. Defaults to `8`.
-        include: Layers to cut: a name, a path, a regular expression that is
-            searched in the path, a layer, a layer class, or a list of those.
-            Defaults to `None`: all but the first convolution.
-        exclude: Layers to leave alone, likewise. Defaults to `None`.
-        data: `(x, y)` arrays or an iterable of such batches, for "taylor"
-            and `recalibrate`. Defaults to `None`.
-        recalibrate: Whether batch normalization measures its averages anew
-            on `data` after each cut. Defaults to `False`.
+        include: Layers to prune: a regular expression searched in the layer's
+            path, "first" or "last" (layer whose channels may be removed), a
+            layer, a layer class, a `callable(layer) -> bool`, or a list of
+            those. Coupled layers are pruned with them. Defaults to `None`:
+            all but the first convolution.
+        exclude: Layers not to prune, in the same form. Defaults to `None`.
+        calibration_data: Inputs, `(x, y)` or an iterable of batches; "taylor"
+            needs `(x, y)`, `recalibrate` the inputs. Defaults to `None`.
         meter: `callable(model) -> float` for "latency", called at the first
             cut on copies of the model, at most 8 times. Defaults to `None`:
             a LiteRT file on one thread under TensorFlow, `predict_on_batch`
-            of one sample elsewhere, in milliseconds.
-        allow_inexact: Whether channels may go that a layer, group or RMS
-            normalization mixes. Defaults to `False`.
+            of one sample on other backends, in milliseconds.
+        recalibrate: Whether the averages of batch normalization are
+            recomputed on `calibration_data` after each cut. Defaults to
+            `False`.
         seed: Seed of "random". Defaults to `0`.
+        allow_inexact: Whether to remove channels that a layer, group or RMS
+            normalization reads. Defaults to `False`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, at construction; if the
-            schedule does not fit the fit, the model has no graph, patterns
-            match nothing, the score does not work or the optimizer cannot
-            follow, before the first step.
+        ValueError: If an argument is out of range, at construction; before
+            the first step, if the schedule does not fit into the fit, the
+            model has no graph, a selector matches nothing, the score fails
+            or the optimizer is not supported.
 
     Reference:
         Li et al., 2016, https://arxiv.org/abs/1608.08710 (magnitude of
@@ -125,33 +130,33 @@ class ChannelPruning(StructureCallback):
     log_keys = {
         "params": "parameters of the model",
         "macs": "multiply-accumulates of a forward pass of one sample",
-        "channels": "share of the prunable channels that are kept, in (0, 1]",
+        "channels_kept": "share of the prunable channels kept, in (0, 1]",
     }
-    data_args = ("data",)
+    data_args = ("calibration_data",)
 
     def __init__(
         self,
-        ratio: float | Schedule,
+        sparsity: float | Schedule,
         *,
         score: Any = "magnitude",
-        target: str = "channels",
         allocation: str = "uniform",
-        steps: int = 4,
-        round_to: int | None = 8,
+        resource: str = "channels",
+        iterative_steps: int = 4,
+        round_to: int | None = None,
         min_channels: int = 8,
         include: Selector | None = None,
         exclude: Selector | None = None,
-        data: Any = None,
-        recalibrate: bool = False,
+        calibration_data: Any = None,
         meter: Callable[[keras.Model], float] | None = None,
-        allow_inexact: bool = False,
+        recalibrate: bool = False,
         seed: int = 0,
+        allow_inexact: bool = False,
     ) -> None:
         super().__init__()
-        self.recipe = ChannelRecipe.create(
+        self.pruner = ChannelPruner.create(
             score=score,
             allocation=allocation,
-            target=target,
+            resource=resource,
             round_to=round_to,
             min_channels=min_channels,
             include=include,
@@ -159,31 +164,31 @@ class ChannelPruning(StructureCallback):
             seed=seed,
             allow_inexact=allow_inexact,
         )
-        check_integer(steps, "steps", minimum=1)
-        self.schedule = _as_schedule(ratio, steps)
-        scores.check_data(score, data)
-        engine.check_recalibrate(recalibrate, data)
+        check_integer(iterative_steps, "iterative_steps", minimum=1)
+        self.schedule = _as_schedule(sparsity, iterative_steps)
+        channel_scores.check_calibration_data(score, calibration_data)
+        engine.check_recalibrate(recalibrate, calibration_data)
         _check_meter(meter)
-        self.ratio = ratio
+        self.sparsity = sparsity
         self.score = score
-        self.target = target
         self.allocation = allocation
-        self.steps = steps
+        self.resource = resource
+        self.iterative_steps = iterative_steps
         self.round_to = round_to
         self.min_channels = min_channels
         self.include = include
         self.exclude = exclude
-        self.data = data
-        self.recalibrate = recalibrate
+        self.calibration_data = calibration_data
         self.meter = meter
-        self.allow_inexact = allow_inexact
+        self.recalibrate = recalibrate
         self.seed = seed
+        self.allow_inexact = allow_inexact
         self.reset()
 
     def reset(self) -> None:
         """Resets what belongs to one model."""
         super().reset()
-        self._base: Base | None = None
+        self._base: OriginalSize | None = None
         self._share: float | None = None
         self._kept = 1.0
         self._points: tuple[CutPoint, ...] = ()
@@ -191,32 +196,32 @@ class ChannelPruning(StructureCallback):
         self._complete = False
 
     def on_model_ready(self, model: keras.Model) -> None:
-        """Finds what can be cut, and when; nothing is cut yet."""
-        cut = self.recipe.choose(model, 0.0)
+        """Finds the layers to prune and the points of the cuts."""
+        cut = self.pruner.choose_units(model, 0.0)
         if not cut.blocks:
-            self.warn(NoEffectWarning, engine.nothing_to_cut(cut))
+            self.warn(NoEffectWarning, engine.describe_skipped(cut))
             self._points = ()
             return
         check_optimizer(model)
         if self._base is None:
-            self._base = self.recipe.base(model)
-        # A fit that goes on after the last cut may be of any length.
+            self._base = self.pruner.measure_original(model)
+        # After the last cut, the fit may have any length.
         self._points = () if self._complete else self._find_points()
         self._made = 0
         if self._points:
-            self.recipe.try_score(model, self.data)
+            self.pruner.check_score(model, self.calibration_data)
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes up the model of the first fit, and the cuts made since."""
+        """Restores the original size and the number of cuts made."""
         if state["base"] is not None:
-            self._base = Base(**state["base"])
+            self._base = OriginalSize(**state["base"])
         self._share = state["share"]
         self._kept = state["kept"]
         self._made = state["made"]
         self._complete = state["complete"]
 
     def get_state(self) -> dict[str, Any]:
-        """Returns what a resumed fit takes up."""
+        """Returns the state that a resumed fit restores."""
         base = self._base and dataclasses.asdict(self._base)
         return {
             **super().get_state(),
@@ -228,13 +233,13 @@ class ChannelPruning(StructureCallback):
         }
 
     def has_due_edits(self) -> bool:
-        """Tells without touching the model whether a cut is due."""
+        """Whether a cut is due; does not touch the model."""
         return self._made < len(self._points) and self._points[
             self._made
         ].reached(self._progress)
 
     def due_edits(self) -> Sequence[Edit]:
-        """Returns the cut that is due, nothing where it would be empty."""
+        """Returns the cut that is due, if it removes anything."""
         value = 0.0
         while self.has_due_edits():
             value = self._points[self._made].value
@@ -242,10 +247,10 @@ class ChannelPruning(StructureCallback):
         self._complete = self._made == len(self._points)
         try:
             cut = self._choose(value)
-        except scores.NotFinite as error:
+        except channel_scores.NonFiniteScores as error:
             self.warn(
                 NoEffectWarning,
-                f"a cut to {value:.0%} was left out. {error}. Lower the "
+                f"a cut to {value:.0%} was skipped. {error}. Lower the "
                 "learning rate or clip the gradients.",
             )
             return ()
@@ -253,21 +258,21 @@ class ChannelPruning(StructureCallback):
         return (functools.partial(self._cut, cut=cut),) if cut.units else ()
 
     def on_fit_end(self, model: keras.Model) -> None:
-        """Says so where the fit ended before the last cut."""
+        """Warns if the fit ended before the last cut."""
         if self._made < len(self._points):
             wanted = self.schedule.final
             self.warn(
                 NoEffectWarning,
                 f"training ended with {self._made} of {len(self._points)} "
-                f"cuts made, {1 - self._kept:.0%} of the channels are gone. "
+                f"cuts made and {1 - self._kept:.0%} of the channels removed. "
                 f"Train longer, or let the schedule reach {wanted:.0%} "
                 "earlier.",
             )
 
     def progress_logs(self) -> dict[str, float]:
-        """Returns size and share of channels, known without a device read."""
+        """Returns the size and the share of channels kept."""
         logs = super().progress_logs()
-        return {**logs, "channels": self._kept} if logs else {}
+        return {**logs, "channels_kept": self._kept} if logs else {}
 
     @property
     def is_complete(self) -> bool:
@@ -275,56 +280,64 @@ class ChannelPruning(StructureCallback):
         return self._complete
 
     def report(self) -> EditReport:
-        """Returns what was cut so far, and what was left alone and why.
+        """Returns the cuts so far, and the skipped layers with reasons.
 
         Returns:
-            One report of all cuts of the model of the last fit.
+            One report of all cuts of the model; its notes hold the share
+            asked for and the share reached.
 
         Raises:
-            ValueError: If nothing was cut yet.
+            ValueError: If no cut was made yet.
         """
         if not self.reports:
             raise ValueError(
-                "Pass the callback to `fit` and let it cut before asking for "
-                f"its report. Received: {self!r}"
+                "Pass the callback to `fit` and train until its first cut "
+                f"before asking for its report. Received: {self!r}"
             )
-        return combine_reports(self.reports)
+        asked = self.schedule.final
+        if self._points and not self._complete:
+            asked = self._points[max(0, self._made - 1)].value
+        return engine.add_shares(
+            combine_reports(self.reports), self.resource, asked, self._kept
+        )
 
     def _find_points(self) -> tuple[CutPoint, ...]:
         run = self._progress.run
-        is_own = self.schedule is not self.ratio
+        is_own = self.schedule is not self.sparsity
         is_ramp = not isinstance(self.schedule, Constant | Steps)
         snap = is_own or (is_ramp and run.steps_per_epoch is not None)
-        return cut_points(self.schedule, run, self.steps, snap=snap)
+        return list_cut_points(
+            self.schedule, run, self.iterative_steps, snap=snap
+        )
 
-    def _choose(self, value: float) -> Cut:
+    def _choose(self, value: float) -> ChannelCut:
         model: Any = self.model
         choose = functools.partial(
-            self.recipe.choose,
+            self.pruner.choose_units,
             model,
             base=self._base,
-            data=self.data,
+            data=self.calibration_data,
             meter=self.meter or measure_milliseconds,
         )
         final = self.schedule.final
-        if self.target != "latency" or final == 0:
+        if self.resource != "latency" or final == 0:
             return choose(value)
         notes: tuple[str, ...] = ()
         share = self._share
         if share is None:
-            # Measured once, for the last cut; the others go part of the way.
+            # Measured once, for the last cut; other cuts get a part of it.
             last = choose(final)
             share, notes = last.share or 0.0, last.notes
             self._share = share
         cut = choose(value, share=share * value / final)
         return dataclasses.replace(cut, notes=notes)
 
-    def _cut(self, model: keras.Model, *, cut: Cut) -> EditReport:
-        return engine.make_cut(
+    def _cut(self, model: keras.Model, *, cut: ChannelCut) -> EditReport:
+        return engine.apply_cut(
             model,
             cut,
             allow_inexact=self.allow_inexact,
-            data=self.data if self.recalibrate else None,
+            data=self.calibration_data if self.recalibrate else None,
         )
 
     def _config_value(self, name: str, value: Any) -> Any:
@@ -334,7 +347,7 @@ class ChannelPruning(StructureCallback):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
-        """Builds the callback again; `data` is passed beside the config."""
+        """Creates the callback; calibration data are passed separately."""
         config = dict(config)
         patterns = {
             name: deserialize_selector(config.pop(name))
@@ -347,10 +360,9 @@ class ChannelPruning(StructureCallback):
 def measure_milliseconds(model: keras.Model) -> float:
     """Measures the latency of one sample, the default meter.
 
-    Under TensorFlow that is a LiteRT file on one thread: the time that the
-    file will take, in that thread's CPU time, which a busy machine does not
-    disturb. Other backends cannot write one; there `predict_on_batch` is
-    timed.
+    Under TensorFlow, a LiteRT file runs on one thread and its CPU time is
+    measured, which a busy machine does not disturb. Other backends cannot
+    write such a file; they time `predict_on_batch`.
 
     Args:
         model: A built model.
@@ -368,15 +380,16 @@ def measure_milliseconds(model: keras.Model) -> float:
         return cost.measure_latency({"model": path})["model"].median
 
 
-def _as_schedule(ratio: Any, steps: int) -> Schedule:
-    if isinstance(ratio, Schedule):
-        return ratio
+def _as_schedule(sparsity: Any, iterative_steps: int) -> Schedule:
+    if isinstance(sparsity, Schedule):
+        return sparsity
     try:
-        return default_schedule(check_fraction(ratio, "ratio"), steps)
+        final = check_fraction(sparsity, "sparsity")
+        return default_cut_schedule(final, iterative_steps)
     except TypeError as error:
         raise TypeError(
-            "Argument `ratio` must be a float in [0, 1) or a schedule from "
-            f"`keras_netopt.schedules`. Received: ratio={ratio!r}"
+            "Argument `sparsity` must be a float in [0, 1) or a schedule from "
+            f"`keras_netopt.schedules`. Received: sparsity={sparsity!r}"
         ) from error
 
 

@@ -63,10 +63,12 @@ def run_cut(**options: Any) -> Callable[[Bench, int, Row | None], Row]:
         model = bench.start(seed)
         after = AfterCut(bench.data[1])
         x, y = bench.data[0]
-        choices = {"target": "macs", "round_to": 4, **options}
+        choices = {"resource": "macs", "round_to": 4, **options}
         if choices.get("score") == "taylor":
-            choices["data"] = (x[:SAMPLES], y[:SAMPLES])
-        cut = ChannelPruning(choices.pop("ratio", RATIO), seed=seed, **choices)
+            choices["calibration_data"] = (x[:SAMPLES], y[:SAMPLES])
+        cut = ChannelPruning(
+            choices.pop("sparsity", RATIO), seed=seed, **choices
+        )
         epochs = models.fit(
             model, bench.data, PRUNING_EPOCHS, SECOND + seed, [cut, after]
         )
@@ -171,14 +173,14 @@ def _once(**options: Any) -> Callable[[Bench, int, Row | None], Row]:
         from keras_netopt.schedules import Constant
 
         ratio = Constant(RATIO, begin="1ep")
-        return run_cut(ratio=ratio, **options)(bench, seed, earlier)
+        return run_cut(sparsity=ratio, **options)(bench, seed, earlier)
 
     return run
 
 
 ARMS = {
     "dense": Arm(run_dense, "dense, trained on"),
-    "magnitude": Arm(run_cut(), '`ChannelPruning(0.75, target="macs")`'),
+    "magnitude": Arm(run_cut(), '`ChannelPruning(0.75, resource="macs")`'),
     "bn_scale": Arm(run_cut(score="bn_scale"), '`score="bn_scale"`'),
     "taylor": Arm(run_cut(score="taylor"), '`score="taylor"`'),
     "random": Arm(run_cut(score="random"), '`score="random"`'),

@@ -1,6 +1,6 @@
 """In-place edits of models: channel graph, remove, widen, deepen."""
 
-from keras_netopt.surgery.cutting.channel_pruning import prune_channels
+from keras_netopt.surgery.cutting.prune_channels import prune_channels
 from keras_netopt.surgery.edits.edit_history import replay
 from keras_netopt.surgery.edits.edit_report import (
     EditReport,

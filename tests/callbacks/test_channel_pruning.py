@@ -61,7 +61,7 @@ def test_the_model_gets_smaller_and_trains_on(toy_data):
 
     assert units(model) == [16, 24, 3]
     # In multiples of 8: 32, 24, 24, 16 and 48, 40, 32, 24.
-    assert history["channels"] == [1.0, 0.8, 0.7, 0.5, 0.5]
+    assert history["channels_kept"] == [1.0, 0.8, 0.7, 0.5, 0.5]
     assert history["params"][0] == before.params
     assert history["params"][-1] == ModelSize.of(model).params < before.params
     assert history["macs"][-1] == ModelSize.of(model).macs
@@ -110,7 +110,7 @@ def test_macs_are_within_two_percent_of_the_request(toy_data, allocation):
     model = build()
     macs = ModelSize.of(model).macs
     callback = ChannelPruning(
-        0.6, target="macs", allocation=allocation, round_to=None
+        0.6, resource="macs", allocation=allocation, round_to=None
     )
     history = fit(model, toy_data, callback)
 
@@ -190,14 +190,14 @@ def test_latency_is_measured_once_and_few_times(toy_data):
     model = build()
     macs = ModelSize.of(model).macs
     callback = ChannelPruning(
-        0.5, target="latency", meter=meter, round_to=None, min_channels=1
+        0.5, resource="latency", meter=meter, round_to=None, min_channels=1
     )
     history = fit(model, toy_data, callback, epochs=10)
 
     assert seen[0] == macs
     assert len(seen) <= 8
     assert 0.45 <= ModelSize.of(model).macs / macs <= 0.5
-    assert len(set(history["channels"])) == 5
+    assert len(set(history["channels_kept"])) == 5
     assert any("latency measured" in note for note in callback.report().notes)
 
 
@@ -208,7 +208,7 @@ def test_the_default_meter_measures_a_model():
 @pytest.mark.parametrize("score", ["taylor", "random"])
 def test_scores_choose_other_units_than_magnitude(toy_data, score):
     schedule, left = schedules.Constant(0.5), []
-    for arguments in ({}, {"score": score, "data": toy_data}):
+    for arguments in ({}, {"score": score, "calibration_data": toy_data}):
         model = build(optimizer=keras.optimizers.SGD(0.0))
         fit(model, toy_data, ChannelPruning(schedule, **arguments), epochs=1)
         assert units(model) == [16, 24, 3]
@@ -253,9 +253,9 @@ def test_the_config_holds_every_argument(toy_data):
     callback = ChannelPruning(
         schedules.Linear(final=0.4),
         score=last_first,
-        target="latency",
+        resource="latency",
         allocation="global",
-        steps=3,
+        iterative_steps=3,
         round_to=None,
         min_channels=4,
         include=["one", L.Dense],
@@ -270,9 +270,9 @@ def test_the_config_holds_every_argument(toy_data):
     again = ChannelPruning.from_config(config, data=toy_data)
 
     assert list(config) == [
-        "ratio", "score", "target", "allocation", "steps", "round_to",
-        "min_channels", "include", "exclude", "data", "recalibrate", "meter",
-        "allow_inexact", "seed",
+        "sparsity", "score", "allocation", "resource", "iterative_steps",
+        "round_to", "min_channels", "include", "exclude", "calibration_data",
+        "meter", "recalibrate", "seed", "allow_inexact",
     ]  # fmt: skip
     assert again.get_config() == config
     assert again.meter is count_macs

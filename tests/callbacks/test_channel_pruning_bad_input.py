@@ -43,7 +43,7 @@ def test_nothing_to_cut_is_told_once(toy_data):
     assert "`include`" in text
 
 
-def test_a_ratio_of_zero_changes_nothing(toy_data):
+def test_a_sparsity_of_zero_changes_nothing(toy_data):
     plain, treated = build(), build()
     keras.utils.set_random_seed(1)
     fit(plain, toy_data)
@@ -52,7 +52,7 @@ def test_a_ratio_of_zero_changes_nothing(toy_data):
 
     for mine, theirs in zip(state(treated), state(plain), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    assert history["channels"] == [1.0] * 4
+    assert history["channels_kept"] == [1.0] * 4
 
 
 def test_weights_that_are_not_finite_are_not_cut(toy_data):
@@ -62,18 +62,24 @@ def test_weights_that_are_not_finite_are_not_cut(toy_data):
             np.full((8, 32), np.nan)
         )
     )
-    with pytest.warns(NoEffectWarning, match="a cut to 50% was left out"):
-        fit(model, toy_data, spoil, ChannelPruning(0.5, steps=1), epochs=2)
+    with pytest.warns(NoEffectWarning, match="a cut to 50% was skipped"):
+        fit(
+            model,
+            toy_data,
+            spoil,
+            ChannelPruning(0.5, iterative_steps=1),
+            epochs=2,
+        )
 
     assert units(model) == [32, 48, 3]
 
 
 BAD = {
-    "ratio": (-0.1, "in [0, 1)"),
+    "sparsity": (-0.1, "in [0, 1)"),
     "score": ("best", "'taylor'"),
-    "target": ("speed", "'latency'"),
+    "resource": ("speed", "'latency'"),
     "allocation": ("fair", "'isomorphic'"),
-    "steps": (0, "at least 1"),
+    "iterative_steps": (0, "at least 1"),
     "round_to": (0, "at least 1"),
     "min_channels": (0, "at least 1"),
     "seed": (-1, "at least 0"),
@@ -84,7 +90,7 @@ BAD = {
 def test_bad_arguments_are_refused_at_construction(name):
     value, text = BAD[name]
     with pytest.raises(ValueError) as error:
-        ChannelPruning(**{"ratio": 0.5, name: value})
+        ChannelPruning(**{"sparsity": 0.5, name: value})
 
     message = str(error.value)
     assert message.startswith(f"Argument `{name}` must ")
@@ -95,16 +101,20 @@ def test_bad_arguments_are_refused_at_construction(name):
 @pytest.mark.parametrize(
     ("arguments", "kind", "text"),
     [
-        ({"ratio": None}, TypeError, "`ratio` must be a float in"),
-        ({"steps": 2.0}, TypeError, "`steps` must be an integer"),
+        ({"sparsity": None}, TypeError, "`sparsity` must be a float in"),
+        (
+            {"iterative_steps": 2.0},
+            TypeError,
+            "`iterative_steps` must be an integer",
+        ),
         ({"meter": 3}, TypeError, "`meter` must be a callable"),
-        ({"recalibrate": True}, ValueError, "`data` must be given"),
-        ({"score": "taylor"}, ValueError, "`data` must be given"),
+        ({"recalibrate": True}, ValueError, "`calibration_data` must be given"),
+        ({"score": "taylor"}, ValueError, "`calibration_data` must be given"),
     ],
 )
 def test_bad_types_are_refused_at_construction(arguments, kind, text):
     with pytest.raises(kind, match=text):
-        ChannelPruning(**{"ratio": 0.5, **arguments})
+        ChannelPruning(**{"sparsity": 0.5, **arguments})
 
 
 @pytest.mark.parametrize(
@@ -115,15 +125,15 @@ def test_bad_types_are_refused_at_construction(arguments, kind, text):
         ({"include": "out"}, "reaches the output"),
         ({"score": lambda v: np.ones(2)}, "must return an array of shape"),
         (
-            {"ratio": schedules.Constant(0.5, begin="9ep")},
+            {"sparsity": schedules.Constant(0.5, begin="9ep")},
             "after the end of this `fit` call",
         ),
         (
-            {"ratio": schedules.Steps({0.1: 0.5, 0.6: 0.2})},
+            {"sparsity": schedules.Steps({0.1: 0.5, 0.6: 0.2})},
             "a schedule that never falls",
         ),
         (
-            {"ratio": schedules.Linear(final=1.0)},
+            {"sparsity": schedules.Linear(final=1.0)},
             r"a schedule with values in \[0, 1\), it reaches 1",
         ),
     ],
@@ -133,7 +143,7 @@ def test_what_does_not_fit_the_model_is_refused_before_training(
 ):
     model = build()
     before = model.get_weights()
-    arguments = {"ratio": 0.5, **arguments}
+    arguments = {"sparsity": 0.5, **arguments}
     if callable(arguments.get("score")):
         keras.saving.register_keras_serializable("tests", "wrong_shape")(
             arguments["score"]

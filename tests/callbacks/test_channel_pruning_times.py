@@ -17,11 +17,11 @@ from keras_netopt.callbacks.channel_pruning import ChannelPruning
 
 
 @pytest.mark.parametrize(
-    ("ratio", "options", "fit_options", "widths"),
+    ("sparsity", "options", "fit_options", "widths"),
     [
         # Four equal cuts at 10, 27, 43 and 60 % of ten epochs.
         (0.5, {}, {"epochs": 10}, [32, 28, 28, 24, 24, 20, 16, 16, 16, 16]),
-        (0.5, {"steps": 1}, {"epochs": 4}, [32, 16, 16, 16]),
+        (0.5, {"iterative_steps": 1}, {"epochs": 4}, [32, 16, 16, 16]),
         (0.5, {}, {"epochs": 2}, [32, 16]),
         (schedules.Constant(0.5), {}, {"epochs": 2}, [16, 16]),
         (
@@ -32,17 +32,17 @@ from keras_netopt.callbacks.channel_pruning import ChannelPruning
         ),
         (
             schedules.Linear(final=0.5, begin=0.0, end=0.5),
-            {"steps": 2},
+            {"iterative_steps": 2},
             {"epochs": 4},
             [32, 24, 16, 16],
         ),
     ],
 )
 def test_cuts_come_at_epoch_begins(
-    toy_data, ratio, options, fit_options, widths
+    toy_data, sparsity, options, fit_options, widths
 ):
     model, watch = build(), Widths()
-    callback = ChannelPruning(ratio, round_to=4, **options)
+    callback = ChannelPruning(sparsity, round_to=4, **options)
     fit(model, toy_data, callback, watch, batch_size=32, **fit_options)
 
     assert watch.seen == [width for width in widths for _ in range(2)]
@@ -50,8 +50,8 @@ def test_cuts_come_at_epoch_begins(
 
 def test_a_fit_of_one_epoch_is_cut_between_its_batches(toy_data):
     model, watch = build(), Widths()
-    fit(model, toy_data, ChannelPruning(0.5, steps=2), watch, epochs=1,
-        batch_size=8)  # fmt: skip
+    callback = ChannelPruning(0.5, iterative_steps=2)
+    fit(model, toy_data, callback, watch, epochs=1, batch_size=8)
 
     assert watch.seen == [32, 24, 24, 24, 24, 16, 16, 16]
 
@@ -62,7 +62,7 @@ def test_a_step_point_cuts_inside_an_epoch(toy_data):
     history = fit(model, toy_data, ChannelPruning(schedule), watch, epochs=2)
 
     assert watch.seen == [32, 32, 32, 16, 16, 16, 16, 16]
-    assert history["channels"] == [0.5, 0.5]
+    assert history["channels_kept"] == [0.5, 0.5]
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
@@ -123,7 +123,10 @@ def test_a_resumed_fit_equals_an_uninterrupted_one(
     rest = fit(resumed, toy_data, *again, **arguments)
 
     assert all(c.is_complete for c in again if isinstance(c, ChannelPruning))
-    assert rest["channels"] == history["channels"][-len(rest["channels"]) :]
+    assert (
+        rest["channels_kept"]
+        == history["channels_kept"][-len(rest["channels_kept"]) :]
+    )
     assert len(rest["loss"]) == 6 - epoch
     for mine, theirs in zip(state(resumed), state(whole), strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -169,4 +172,4 @@ def test_a_fit_after_the_last_cut_may_be_of_any_length(toy_data):
     history = fit(model, toy_data, callback, epochs=1)
 
     assert units(model) == [16, 24, 3]
-    assert history["channels"] == [0.5]
+    assert history["channels_kept"] == [0.5]

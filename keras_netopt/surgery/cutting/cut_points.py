@@ -1,4 +1,4 @@
-"""When the cuts of a schedule are made: at epoch begins where there are any."""
+"""Points in training at which the cuts of a schedule are made."""
 
 import math
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ FIRST, LAST = 0.1, 0.6
 
 @dataclass(frozen=True)
 class CutPoint:
-    """One cut: when, and what share is to be gone after it.
+    """Point and sparsity of one cut.
 
     Args:
-        value: The share.
+        value: The sparsity after the cut.
         epoch: The epoch at whose begin it is made, or `None`.
-        step: Else the number of completed steps at which it is made.
+        step: Otherwise the number of completed steps at which it is made.
     """
 
     value: float
@@ -25,22 +25,22 @@ class CutPoint:
     step: int | None = None
 
     def reached(self, progress: Progress) -> bool:
-        """Whether a fit has come to it."""
+        """Whether a fit has reached it."""
         if self.epoch is not None:
             return progress.epoch >= self.epoch
         return self.step is not None and progress.step >= self.step
 
 
-def default_schedule(ratio: float, steps: int) -> Steps:
-    """Spreads a cut over the first part of a fit, in equal shares.
+def default_cut_schedule(sparsity: float, steps: int) -> Steps:
+    """Distributes a sparsity over equal cuts in the first part of a fit.
 
     Example:
 
-    >>> default_schedule(0.5, 2).levels
+    >>> default_cut_schedule(0.5, 2).levels
     ((0.1, 0.25), (0.6, 0.5))
 
     Args:
-        ratio: The share to be gone after the last cut.
+        sparsity: The share removed after the last cut.
         steps: Number of cuts.
 
     Returns:
@@ -48,12 +48,13 @@ def default_schedule(ratio: float, steps: int) -> Steps:
     """
     gap = (LAST - FIRST) / max(1, steps - 1)
     levels: dict[Point, float] = {
-        round(FIRST + k * gap, 6): ratio * (k + 1) / steps for k in range(steps)
+        round(FIRST + k * gap, 6): sparsity * (k + 1) / steps
+        for k in range(steps)
     }
     return Steps(levels)
 
 
-def cut_points(
+def list_cut_points(
     schedule: Schedule, run: RunLength, steps: int, *, snap: bool
 ) -> tuple[CutPoint, ...]:
     """Lists the cuts of a fit.
@@ -61,25 +62,26 @@ def cut_points(
     Example:
 
     >>> run = RunLength(steps_per_epoch=10, epochs=10)
-    >>> points = cut_points(default_schedule(0.5, 4), run, 4, snap=True)
+    >>> schedule = default_cut_schedule(0.5, 4)
+    >>> points = list_cut_points(schedule, run, 4, snap=True)
     >>> [(p.epoch, p.value) for p in points]
     [(1, 0.125), (3, 0.25), (5, 0.375), (6, 0.5)]
 
     Args:
-        schedule: The share that is gone, over the fit.
+        schedule: The sparsity over the fit.
         run: Length of the fit.
-        steps: Number of cuts of a schedule that ramps.
-        snap: Whether cuts wait for the next begin of an epoch.
+        steps: Number of cuts of a ramp.
+        snap: Whether cuts are moved to the next epoch begin.
 
     Returns:
-        The cuts in order; several that fall together are one.
+        The cuts in order; cuts at the same point are merged.
 
     Raises:
         ValueError: If the schedule does not fit the run, leaves [0, 1) or
             falls.
     """
     if snap and run.epochs > 1:
-        # Counted in epochs the length is known also where steps are not.
+        # The number of epochs is known even if the number of steps is not.
         length = run.steps_per_epoch
         count = RunLength(1, run.epochs) if length is None else run
         last = run.epochs - 1
@@ -118,11 +120,12 @@ def _check(schedule: Schedule, values: list[float]) -> None:
     bad = [value for value in values if not 0.0 <= value < 1.0]
     if bad:
         raise ValueError(
-            "Argument `ratio` must be a schedule with values in [0, 1), it "
-            f"reaches {bad[0]:g}. Received: ratio={schedule!r}"
+            "Argument `sparsity` must be a schedule with values in [0, 1), "
+            f"but it reaches {bad[0]:g}. Received: sparsity={schedule!r}"
         )
     if values != sorted(values):
         raise ValueError(
-            "Argument `ratio` must be a schedule that never falls: channels "
-            f"that are cut do not come back. Received: ratio={schedule!r}"
+            "Argument `sparsity` must be a schedule that never falls, because "
+            "removed channels cannot be restored. "
+            f"Received: sparsity={schedule!r}"
         )

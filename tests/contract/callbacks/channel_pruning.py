@@ -28,12 +28,17 @@ def fewer_channels(before: Any, after: Any, callback: Any) -> bool:
 
 
 def _channels(**changed: Any) -> Callable[[Case], Any]:
-    return lambda case: ChannelPruning(**{"ratio": 0.5, **SMALL, **changed})
+    return lambda case: ChannelPruning(**{"sparsity": 0.5, **SMALL, **changed})
 
 
 def _labelled(**changed: Any) -> Callable[[Case], Any]:
     return lambda case: ChannelPruning(
-        0.5, **{**SMALL, "data": (case.x, zoo.data("mlp")[1]), **changed}
+        0.5,
+        **{
+            **SMALL,
+            "calibration_data": (case.x, zoo.data("mlp")[1]),
+            **changed,
+        },
     )
 
 
@@ -50,15 +55,15 @@ SETTINGS = (
     Setting(
         name="ChannelPruning",
         component=COMPONENT,
-        arguments=lambda case: {"ratio": 0.5, **SMALL},
+        arguments=lambda case: {"sparsity": 0.5, **SMALL},
         effect=fewer_channels,
-        neutral=lambda case: {"ratio": 0.0},
+        neutral=lambda case: {"sparsity": 0.0},
         twin=lambda model, case: netopt.surgery.prune_channels(
             model, 0.5, **SMALL
         ),
-        first_event={"ratio": netopt.schedules.Constant(0.5)},
+        first_event={"sparsity": netopt.schedules.Constant(0.5)},
         reference=False,
-        logs=("params", "macs", "channels"),
+        logs=("params", "macs", "channels_kept"),
         models=GRAPHS,
         epochs=5,
         needs_callback=True,
@@ -68,32 +73,32 @@ SETTINGS = (
 IDLE = (_nothing_to_cut, "`include`")
 
 BAD: dict[str, Callable[[Case], Any]] = {
-    "ratio": _channels(ratio=1.0),
+    "sparsity": _channels(sparsity=1.0),
     "score": _channels(score="best"),
-    "target": _channels(target="speed"),
+    "resource": _channels(resource="speed"),
     "allocation": _channels(allocation="fair"),
-    "steps": _channels(steps=0),
+    "iterative_steps": _channels(iterative_steps=0),
     "round_to": _channels(round_to=0),
     "min_channels": _channels(min_channels=0),
     "include": _channels(include="no_such_layer"),
     "exclude": _channels(exclude="no_such_layer"),
-    "data": _channels(score="taylor", data=None),
+    "calibration_data": _channels(score="taylor", calibration_data=None),
     "recalibrate": _channels(recalibrate="yes"),
-    "meter": _channels(target="latency", meter=3),
+    "meter": _channels(resource="latency", meter=3),
     "allow_inexact": _channels(allow_inexact=1),
     "seed": _channels(score="random", seed="one"),
 }
 
 CHANGES: dict[str, tuple[Any, ...]] = {
-    "ratio": (_channels(), _channels(ratio=0.25)),
+    "sparsity": (_channels(), _channels(sparsity=0.25)),
     "score": (_channels(), _channels(score="random")),
-    "target": (_channels(), _channels(target="params")),
+    "resource": (_channels(), _channels(resource="params")),
     "allocation": (
         _channels(),
         _channels(allocation="global"),
         "transformer",
     ),
-    "steps": (_channels(), _channels(steps=1)),
+    "iterative_steps": (_channels(), _channels(iterative_steps=1)),
     "round_to": (_channels(), _channels(round_to=16)),
     "min_channels": (_channels(), _channels(min_channels=12)),
     "include": (
@@ -105,19 +110,22 @@ CHANGES: dict[str, tuple[Any, ...]] = {
         _channels(exclude=None),
         _channels(exclude=keras.layers.Dense),
     ),
-    "data": (
+    "calibration_data": (
         _labelled(score="taylor"),
         lambda case: ChannelPruning(
             0.5,
             **SMALL,
             score="taylor",
-            data=(case.x[:, ::-1] * np.arange(8), zoo.data("mlp")[1]),
+            calibration_data=(
+                case.x[:, ::-1] * np.arange(8),
+                zoo.data("mlp")[1],
+            ),
         ),
     ),
     "recalibrate": (_labelled(), _labelled(recalibrate=True), "cnn"),
     "meter": (
-        _channels(target="latency", meter=None),
-        _channels(target="latency", meter=hidden_units),
+        _channels(resource="latency", meter=None),
+        _channels(resource="latency", meter=hidden_units),
     ),
     "allow_inexact": (
         _channels(),

@@ -21,7 +21,7 @@ def _remove(**changed: Any) -> Call:
 
 def _prune_channels(**changed: Any) -> Call:
     return lambda model, folder: surgery.prune_channels(
-        model, **{"ratio": 0.5, "min_channels": 1, **changed}
+        model, **{"sparsity": 0.5, "min_channels": 1, **changed}
     )
 
 
@@ -67,16 +67,16 @@ FUNCTIONS = (
             "model": lambda model, folder: surgery.prune_channels(
                 NOT_A_MODEL, 0.5
             ),
-            "ratio": _prune_channels(ratio=1.0),
+            "sparsity": _prune_channels(sparsity=1.0),
             "score": _prune_channels(score="best"),
             "allocation": _prune_channels(allocation="fair"),
-            "target": _prune_channels(target="speed"),
+            "resource": _prune_channels(resource="speed"),
             "round_to": _prune_channels(round_to=0),
             "min_channels": _prune_channels(min_channels=0),
             "include": _prune_channels(include="no_such_layer"),
             "exclude": _prune_channels(exclude="no_such_layer"),
-            "data": _prune_channels(score="taylor"),
-            "meter": _prune_channels(target="latency"),
+            "calibration_data": _prune_channels(score="taylor"),
+            "meter": _prune_channels(resource="latency"),
             "recalibrate": _prune_channels(recalibrate="yes"),
             "seed": _prune_channels(seed=-1),
             "allow_inexact": _prune_channels(allow_inexact=1),

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from keras_netopt.surgery import ChannelGraph
-from keras_netopt.surgery.cutting.scores import (
+from keras_netopt.surgery.cutting.channel_scores import (
     NAMES,
-    NotFinite,
-    class_scores,
-    relative,
+    NonFiniteScores,
+    normalize_scores,
+    score_groups,
 )
 from keras_netopt.training.gradients import compute_gradients
 
@@ -40,10 +40,10 @@ def weights(model, layer):
 
 def of(model, layer, score, **options):
     graph = ChannelGraph(model)
-    return class_scores(graph, score, **options)[graph.units(layer)]
+    return score_groups(graph, score, **options)[graph.units(layer)]
 
 
-@pytest.mark.parametrize("name", ["magnitude", "l1"])
+@pytest.mark.parametrize("name", ["magnitude"])
 def test_magnitude_adds_up_all_that_makes_a_channel(net, name):
     (kernel, bias), (other,) = weights(net, "one"), weights(net, "two")
     wanted = np.abs(kernel).sum((0, 1, 2)) + np.abs(bias)
@@ -65,7 +65,7 @@ def test_bn_scale_reads_gamma_and_falls_back_to_magnitude(net):
 
     np.testing.assert_allclose(of(net, "one", "bn_scale"), gamma, rtol=1e-6)
     np.testing.assert_allclose(
-        of(net, "hidden", "bn_scale"), of(net, "hidden", "l1"), rtol=1e-6
+        of(net, "hidden", "bn_scale"), of(net, "hidden", "magnitude"), rtol=1e-6
     )
 
 
@@ -78,7 +78,7 @@ def test_taylor_is_weight_times_gradient(net):
     kernel, bias = layer.get_weights()
     wanted = np.abs(kernel * slopes[0]).sum(0) + np.abs(bias * slopes[1])
 
-    found = of(net, "hidden", "taylor", data=(x, y))
+    found = of(net, "hidden", "taylor", calibration_data=(x, y))
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
     twice = of(net, "hidden", "taylor", data=[(x, y), (x, y)])
     np.testing.assert_allclose(twice, 2 * wanted, rtol=1e-4)
@@ -111,7 +111,7 @@ def test_gates_of_a_unit_are_added_up():
     ]
 
     np.testing.assert_allclose(
-        of(model, "lstm", "l1"), np.sum(parts, axis=0), rtol=1e-5
+        of(model, "lstm", "magnitude"), np.sum(parts, axis=0), rtol=1e-5
     )
 
 
@@ -125,7 +125,7 @@ def test_a_callable_is_asked_for_each_variable(net):
 
 def test_relative_scores_have_mean_one_in_each_set(net):
     graph = ChannelGraph(net)
-    found = relative(graph, class_scores(graph, "l1"))
+    found = normalize_scores(graph, score_groups(graph, "magnitude"))
 
     for layer in ("one", "hidden"):
         assert found[graph.units(layer)].mean() == pytest.approx(1.0)
@@ -136,13 +136,15 @@ def test_negative_scores_keep_their_order():
     graph = ChannelGraph(model)
     raw = -np.arange(graph.group_count, dtype=float)
 
-    order = np.argsort(relative(graph, raw)[graph.units(model.layers[0])])
+    order = np.argsort(
+        normalize_scores(graph, raw)[graph.units(model.layers[0])]
+    )
     assert order.tolist() == [2, 1, 0]
 
 
 def test_unknown_names_are_refused(net):
     with pytest.raises(ValueError) as error:
-        class_scores(ChannelGraph(net), "best")
+        score_groups(ChannelGraph(net), "best")
 
     names = ", ".join(repr(name) for name in NAMES)
     assert str(error.value) == (
@@ -153,11 +155,12 @@ def test_unknown_names_are_refused(net):
 
 def test_taylor_without_data_is_refused(net):
     with pytest.raises(ValueError) as error:
-        class_scores(ChannelGraph(net), "taylor")
+        score_groups(ChannelGraph(net), "taylor")
 
     assert str(error.value) == (
-        "Argument `data` must be given for score 'taylor', which is made "
-        "from gradients: pass data=(x, y). Received: data=None"
+        "Argument `calibration_data` must be given for score='taylor', which "
+        "needs gradients: pass calibration_data=(x, y). "
+        "Received: calibration_data=None"
     )
 
 
@@ -168,7 +171,7 @@ def test_a_score_of_another_shape_is_refused(net):
         return np.ones((5, 4) if variable is hidden else variable.shape)
 
     with pytest.raises(ValueError) as error:
-        class_scores(ChannelGraph(net), wrong)
+        score_groups(ChannelGraph(net), wrong)
 
     assert str(error.value) == (
         "Argument `score` must return an array of shape (4, 5) for "
@@ -176,12 +179,12 @@ def test_a_score_of_another_shape_is_refused(net):
     )
 
 
-@pytest.mark.parametrize("score", ["l1", "l2", "bn_scale", "fpgm"])
+@pytest.mark.parametrize("score", ["magnitude", "l2", "bn_scale", "fpgm"])
 def test_weights_that_are_not_finite_are_refused(net, score):
     for layer in ("hidden", "norm"):
         values = weights(net, layer)
         values[0] = np.full_like(values[0], np.nan)
         net.get_layer(layer).set_weights(values)
 
-    with pytest.raises(NotFinite, match="must be finite"):
-        class_scores(ChannelGraph(net), score)
+    with pytest.raises(NonFiniteScores, match="must be finite"):
+        score_groups(ChannelGraph(net), score)

@@ -1,7 +1,8 @@
-"""Which units go: allocation, targets, rounding and floors, as plain NumPy.
+"""Searches the widths of a cut: allocation, resource, rounding, minimum.
 
-Every allocation is a ranking of all units, weakest first, with the share of
-the cut at which each one goes; every target is a length of that ranking.
+Every allocation is a ranking of all units by importance, with the share of
+the cut at which each one is removed; every resource is a length of that
+ranking. NumPy only.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 ALLOCATIONS = ("uniform", "global", "isomorphic")
-TARGETS = ("channels", "macs", "params", "latency")
+RESOURCES = ("channels", "macs", "params", "latency")
 MEASUREMENTS = 8
 
 Widths = tuple[int, ...]
@@ -20,7 +21,7 @@ Cost = Callable[[Widths], float]
 
 @dataclass(frozen=True, eq=False)
 class ChannelBlock:
-    """Units that are made by the same layers; their number is one width.
+    """Units that the same layers produce; their number is one width.
 
     Example:
 
@@ -29,12 +30,12 @@ class ChannelBlock:
     [20, 16, 8, 8]
 
     Args:
-        name: The layer that makes them, unique.
-        groups: Their class numbers in the graph, in channel order.
-        kind: What blocks of equal structure have in common. Defaults to
+        name: The layer that produces them, unique.
+        groups: Their group numbers in the graph, in channel order.
+        kind: A key that blocks of equal structure share. Defaults to
             `None`.
-        before: How many there were before the first of several cuts; at least
-            as many as now. Defaults to `None`: as many as now.
+        before: Their number before the first of several cuts. Defaults to
+            `None`: the current number.
         step: A changed width is a multiple of it. Defaults to `1`.
         floor: Least width after a cut, a multiple of `step`. Defaults to `1`.
     """
@@ -55,7 +56,7 @@ class ChannelBlock:
         return max(self.before or 0, len(self))
 
     def width(self, wanted: int) -> int:
-        """Returns the width to cut to: rounded down, not below the floor."""
+        """Returns the allowed width: rounded down, not below the floor."""
         if wanted >= len(self):
             return len(self)
         return min(len(self), max(self.floor, wanted - wanted % self.step))
@@ -66,13 +67,14 @@ class ChannelBlock:
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
-    """The units of some blocks, weakest first.
+class UnitRanking:
+    """The units of some blocks, the least important first.
 
     Args:
         blocks: The blocks.
-        owners: For each unit in the ranking the number of its block.
-        keys: For each the share of the cut at which it goes, in (0, 1).
+        owners: For each unit in the ranking, the number of its block.
+        keys: For each, the share of the cut at which it is removed, in
+            (0, 1).
     """
 
     blocks: tuple[ChannelBlock, ...]
@@ -80,7 +82,7 @@ class Ranking:
     keys: np.ndarray
 
     def widths(self, count: int) -> Widths:
-        """Returns every block's width where the `count` weakest units go."""
+        """Returns the widths without the `count` least important units."""
         cut = np.bincount(self.owners[:count], minlength=len(self.blocks))
         return tuple(
             block.width(len(block) - int(n))
@@ -97,10 +99,10 @@ class Ranking:
         return tuple(len(block) for block in self.blocks)
 
 
-def rank(
+def rank_units(
     blocks: Sequence[ChannelBlock], scores: np.ndarray, allocation: str
-) -> Ranking:
-    """Puts the units of all blocks in one order.
+) -> UnitRanking:
+    """Ranks the units of all blocks.
 
     Example:
 
@@ -109,19 +111,21 @@ def rank(
     ...     ChannelBlock("b", np.array([2, 3])),
     ... ]
     >>> scores = np.array([1.0, 2.0, 3.0, 4.0])
-    >>> [rank(blocks, scores, how).at(0.5) for how in ("uniform", "global")]
-    [(1, 1), (1, 2)]
+    >>> rank_units(blocks, scores, "uniform").at(0.5)
+    (1, 1)
+    >>> rank_units(blocks, scores, "global").at(0.5)
+    (1, 2)
 
     Args:
-        blocks: The blocks that may be cut.
-        scores: One score a class; the weakest go first. Scores of different
-            blocks must be comparable for "global" and "isomorphic".
-        allocation: "uniform" cuts the same share of each block, "global" the
-            weakest units wherever they are, "isomorphic" the same share of
-            each group of equal structure and in it the weakest.
+        blocks: The blocks that may be pruned.
+        scores: One score per group of units. Scores of different blocks must
+            be comparable for "global" and "isomorphic".
+        allocation: "uniform" removes the same share of each block, "global"
+            the lowest scores of all blocks, "isomorphic" the same share of
+            each set of blocks with equal structure.
 
     Returns:
-        The ranking. "global" keeps at least one unit a block.
+        The ranking. "global" keeps at least one unit per block.
     """
     groups: dict[Any, list[int]] = {}
     for number, block in enumerate(blocks):
@@ -138,20 +142,20 @@ def rank(
         owners.append(owner[order])
         keys.append((total - len(order) + np.arange(len(order)) + 0.5) / total)
     if not owners:
-        return Ranking((), np.zeros(0, int), np.zeros(0))
+        return UnitRanking((), np.zeros(0, int), np.zeros(0))
     order = np.argsort(np.concatenate(keys), kind="stable")
-    return Ranking(
+    return UnitRanking(
         tuple(blocks),
         np.concatenate(owners)[order],
         np.concatenate(keys)[order],
     )
 
 
-def by_cost(ranking: Ranking, cost: Cost, goal: float) -> Widths:
-    """Finds the smallest cut that costs no more than a goal.
+def find_widths(ranking: UnitRanking, cost: Cost, goal: float) -> Widths:
+    """Finds the smallest cut whose cost does not exceed a goal.
 
-    Where rounding has cut more than that, the strongest blocks get units
-    back as long as the goal is kept.
+    If rounding removes more than needed, the blocks with the highest scores
+    get units back while the goal is met.
 
     Example:
 
@@ -159,19 +163,19 @@ def by_cost(ranking: Ranking, cost: Cost, goal: float) -> Widths:
     ...     ChannelBlock("a", np.arange(10)),
     ...     ChannelBlock("b", np.arange(10, 20)),
     ... ]
-    >>> ranking = rank(blocks, np.arange(20.0), "global")
-    >>> by_cost(ranking, sum, 15)
+    >>> ranking = rank_units(blocks, np.arange(20.0), "global")
+    >>> find_widths(ranking, sum, 15)
     (5, 10)
 
     Args:
-        ranking: From `rank`.
-        cost: From widths to the cost of the model; smaller widths must not
-            cost more.
-        goal: What the model may cost.
+        ranking: From `rank_units`.
+        cost: Cost of the model as a function of the widths; it must not grow
+            when a width is reduced.
+        goal: Largest cost of the model.
 
     Returns:
-        One width a block; the smallest possible where the goal is out of
-        reach.
+        One width per block; the smallest possible widths if the goal cannot
+        be met.
     """
     low, high = -1, len(ranking.owners)
     while high - low > 1:
@@ -180,15 +184,15 @@ def by_cost(ranking: Ranking, cost: Cost, goal: float) -> Widths:
             high = middle
         else:
             low = middle
-    return _give_back(ranking, ranking.widths(high), cost, goal)
+    return _restore_units(ranking, ranking.widths(high), cost, goal)
 
 
-def _give_back(
-    ranking: Ranking, widths: Widths, cost: Cost, goal: float
+def _restore_units(
+    ranking: UnitRanking, widths: Widths, cost: Cost, goal: float
 ) -> Widths:
     if not widths or cost(widths) > goal:
         return widths
-    # The blocks whose last unit to go was the strongest come first.
+    # The block with the highest-ranked removed unit comes first.
     cut = [n for n in range(len(widths)) if widths[n] < ranking.now[n]]
     cut.sort(key=lambda n: -_last_key(ranking, n, widths[n]))
     changed = True
@@ -202,37 +206,38 @@ def _give_back(
     return widths
 
 
-def _last_key(ranking: Ranking, block: int, width: int) -> float:
+def _last_key(ranking: UnitRanking, block: int, width: int) -> float:
     keys = ranking.keys[ranking.owners == block]
     return float(keys[len(ranking.blocks[block]) - width - 1])
 
 
-def by_measure(
-    ranking: Ranking,
+def find_share(
+    ranking: UnitRanking,
     measure: Cost,
     goal: Callable[[float], float],
     attempts: int = MEASUREMENTS,
 ) -> tuple[float, list[tuple[float, float]]]:
-    """Finds a share of the cut by measuring, a few times only.
+    """Finds a share of the cut with a few measurements.
 
     Example:
 
     >>> scores = np.arange(100.0)
-    >>> ranking = rank([ChannelBlock("a", np.arange(100))], scores, "uniform")
-    >>> share, measured = by_measure(ranking, sum, lambda first: 0.5 * first)
+    >>> blocks = [ChannelBlock("a", np.arange(100))]
+    >>> ranking = rank_units(blocks, scores, "uniform")
+    >>> share, measured = find_share(ranking, sum, lambda first: 0.5 * first)
     >>> ranking.at(share), len(measured)
     ((50,), 8)
 
     Args:
-        ranking: From `rank`.
-        measure: From widths to what was measured.
-        goal: From the first measurement, of the uncut model, to the goal.
-        attempts: How often to measure at most, the first one included.
-            Defaults to `8`.
+        ranking: From `rank_units`.
+        measure: Measured value as a function of the widths.
+        goal: The goal as a function of the first measurement, of the
+            current model.
+        attempts: Largest number of measurements. Defaults to `8`.
 
     Returns:
-        The smallest share that met the goal, 1.0 where none of those tried
-        did, and what was measured as `(share, value)`.
+        The smallest share that met the goal, or 1.0 if none did, and the
+        measurements as `(share, value)`.
     """
     measured = [(0.0, measure(ranking.now))]
     wanted = goal(measured[0][1])
@@ -253,25 +258,26 @@ def by_measure(
     return high, measured
 
 
-def weakest(
-    ranking: Ranking, widths: Widths, scores: np.ndarray
+def least_important(
+    ranking: UnitRanking, widths: Widths, scores: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Names the units to cut.
+    """Returns the units to remove for given widths.
 
     Example:
 
     >>> scores = np.arange(8.0)
-    >>> ranking = rank([ChannelBlock("a", np.array([4, 7]))], scores, "uniform")
-    >>> weakest(ranking, (1,), scores)
+    >>> blocks = [ChannelBlock("a", np.array([4, 7]))]
+    >>> ranking = rank_units(blocks, scores, "uniform")
+    >>> least_important(ranking, (1,), scores)
     {'a': array([4])}
 
     Args:
-        ranking: From `rank`.
-        widths: The width to cut each block to.
-        scores: One score a class.
+        ranking: From `rank_units`.
+        widths: The new width of each block.
+        scores: One score per group of units.
 
     Returns:
-        The groups to cut by the name of the block, only where there are any.
+        The groups to remove by name of the block, without empty ones.
     """
     found = {}
     for block, width in zip(ranking.blocks, widths, strict=True):

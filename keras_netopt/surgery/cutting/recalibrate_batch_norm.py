@@ -1,4 +1,4 @@
-"""Batch normalization after a cut: statistics of the smaller model."""
+"""Recomputes the averages of batch normalization after a cut."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from keras_netopt.training.layers import walk_layers
 Norm = keras.layers.BatchNormalization
 
 
-def recalibrate(model: keras.Model, data: Any) -> int:
-    """Measures the moving averages of batch normalization anew.
+def recalibrate_batch_norm(model: keras.Model, data: Any) -> int:
+    """Recomputes the moving averages of batch normalization.
 
-    After a cut the layers behind it see other numbers than the averages tell.
-    The new ones are the mean over the batches of `data`; weights, other
-    variables and random seeds stay as they are, and so do frozen layers.
+    After a cut, the inputs of the layers differ from the stored averages. The
+    new averages are the means over the batches of the calibration data;
+    weights, other variables, random seeds and frozen layers do not change.
 
     Example:
 
@@ -26,20 +26,20 @@ def recalibrate(model: keras.Model, data: Any) -> int:
     >>> import numpy as np
     >>> norm = keras.layers.BatchNormalization()
     >>> model = keras.Sequential([keras.Input((1,)), norm])
-    >>> recalibrate(model, np.array([[1.0], [3.0]]))
+    >>> recalibrate_batch_norm(model, np.array([[1.0], [3.0]]))
     1
     >>> np.array(norm.moving_mean).tolist()
     [2.0]
 
     Args:
         model: A built model.
-        data: Inputs, `(x, y)` arrays or an iterable of batches.
+        data: Calibration data: inputs, `(x, y)` or an iterable of batches.
 
     Returns:
-        The number of layers that were measured.
+        The number of recomputed layers.
 
     Raises:
-        TypeError: If `data` is of a kind that cannot be read.
+        TypeError: If `data` is of an unknown kind.
         ValueError: If it holds no sample.
     """
     layers = [
@@ -76,7 +76,7 @@ def _averages(layer: Any) -> tuple[Any, Any]:
 def _statistics(
     model: keras.Model, layers: list[Any], x: Any
 ) -> dict[int, np.ndarray]:
-    """The statistics of one batch; what the model assigns is not kept."""
+    """The statistics of one batch; assigned variables are not kept."""
     inputs = keras.tree.map_structure(ops.convert_to_tensor, x)
     with keras.StatelessScope() as scope:
         model(inputs, training=True)

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from keras_netopt.surgery import ChannelGraph, ModelSize
-from keras_netopt.surgery.cutting.channel_pruning import prune_channels
-from keras_netopt.surgery.cutting.recalibrate import recalibrate
+from keras_netopt.surgery.cutting.prune_channels import prune_channels
+from keras_netopt.surgery.cutting.recalibrate_batch_norm import (
+    recalibrate_batch_norm,
+)
 from keras_netopt.training import NoEffectWarning
 
 L = keras.layers
@@ -47,25 +49,25 @@ def widths(model):
     }
 
 
-@pytest.mark.parametrize("ratio", [0.25, 0.5, 0.8])
-def test_uniform_cuts_each_set_within_one_unit(ratio):
+@pytest.mark.parametrize("sparsity", [0.25, 0.5, 0.8])
+def test_uniform_cuts_each_set_within_one_unit(sparsity):
     before, model = widths(make()), make()
-    prune_channels(model, ratio, min_channels=1)
+    prune_channels(model, sparsity, min_channels=1)
 
     for name, width in widths(model).items():
-        wanted = before[name] * (1 if name == "stem" else 1 - ratio)
+        wanted = before[name] * (1 if name == "stem" else 1 - sparsity)
         assert abs(width - wanted) <= 1
 
 
 @pytest.mark.parametrize("allocation", ["uniform", "global", "isomorphic"])
-@pytest.mark.parametrize("target", ["macs", "params"])
-def test_cost_targets_are_met_within_two_percent(allocation, target):
+@pytest.mark.parametrize("resource", ["macs", "params"])
+def test_cost_targets_are_met_within_two_percent(allocation, resource):
     model = make()
     before = ModelSize.of(model)
     report = prune_channels(
-        model, 0.4, target=target, allocation=allocation, min_channels=4
+        model, 0.4, resource=resource, allocation=allocation, min_channels=4
     )
-    share = getattr(ModelSize.of(model), target) / getattr(before, target)
+    share = getattr(ModelSize.of(model), resource) / getattr(before, resource)
 
     assert 0.58 <= share <= 0.6
     assert report.after == ModelSize.of(model)
@@ -86,7 +88,7 @@ def test_other_allocations_cut_the_same_number_in_total(allocation):
 def test_every_score_keeps_the_model_working(score):
     model = make()
     x, y = data()
-    prune_channels(model, 0.5, score=score, data=(x, y), round_to=4)
+    prune_channels(model, 0.5, score=score, calibration_data=(x, y), round_to=4)
 
     assert widths(model)["out2"] == 16
     outputs = keras.ops.convert_to_numpy(model(x))
@@ -106,11 +108,11 @@ def test_the_weakest_channels_go():
     )
 
 
-@pytest.mark.parametrize("target", ["channels", "macs"])
-def test_rounded_widths_are_multiples_and_narrow_layers_are_listed(target):
+@pytest.mark.parametrize("resource", ["channels", "macs"])
+def test_rounded_widths_are_multiples_and_narrow_layers_are_listed(resource):
     model, before = make(), widths(make())
     report = prune_channels(
-        model, 0.5, round_to=8, min_channels=1, target=target
+        model, 0.5, round_to=8, min_channels=1, resource=resource
     )
 
     changed = {k: w for k, w in widths(model).items() if w != before[k]}
@@ -178,7 +180,7 @@ def test_latency_is_bisected_with_few_measurements():
         return 1.0 + seen[-1] / macs
 
     report = prune_channels(
-        model, 0.3, target="latency", meter=meter, min_channels=1
+        model, 0.3, resource="latency", meter=meter, min_channels=1
     )
 
     assert seen[0] == macs
@@ -239,7 +241,7 @@ def test_recalibration_takes_the_mean_over_the_batches():
     values = [keras.ops.convert_to_numpy(feed(batch)) for batch in batches]
     rest = {v.path: v.numpy() for v in model.weights if "moving" not in v.name}
 
-    assert recalibrate(model, [(batch,) for batch in batches]) == 3
+    assert recalibrate_batch_norm(model, [(batch,) for batch in batches]) == 3
     mean = np.mean([v.mean((0, 1, 2)) for v in values], axis=0)
     spread = np.mean([v.var((0, 1, 2)) for v in values], axis=0)
     np.testing.assert_allclose(norm.moving_mean, mean, atol=1e-5)
@@ -254,7 +256,7 @@ def test_recalibrating_after_a_cut_moves_only_the_averages():
     x, y = data()
     plain, measured = make(), make()
     prune_channels(plain, 0.5)
-    prune_channels(measured, 0.5, data=x, recalibrate=True)
+    prune_channels(measured, 0.5, calibration_data=x, recalibrate=True)
 
     for one, other in zip(plain.weights, measured.weights, strict=True):
         is_same = np.array_equal(one.numpy(), other.numpy())
@@ -275,10 +277,10 @@ def test_nothing_to_cut_warns_once():
 
 
 BAD = {
-    "ratio": (1.0, "a float in [0, 1)"),
+    "sparsity": (1.0, "a float in [0, 1)"),
     "score": ("best", "must be one of 'magnitude'"),
     "allocation": ("fair", "'uniform', 'global', 'isomorphic'"),
-    "target": ("time", "'channels', 'macs', 'params', 'latency'"),
+    "resource": ("time", "'channels', 'macs', 'params', 'latency'"),
     "round_to": (0, "an integer of at least 1"),
     "min_channels": (0, "an integer of at least 1"),
     "include": ("nowhere", "must match at least one layer"),
@@ -291,7 +293,7 @@ BAD = {
 def test_bad_arguments_are_refused(name):
     value, text = BAD[name]
     model, before = make(), make().get_weights()
-    arguments = {"ratio": 0.5, name: value}
+    arguments = {"sparsity": 0.5, name: value}
     with pytest.raises(ValueError) as error:
         prune_channels(model, **arguments)
 
@@ -306,7 +308,7 @@ def test_bad_arguments_are_refused(name):
 @pytest.mark.parametrize(
     ("arguments", "kind"),
     [
-        ({"ratio": "half"}, TypeError),
+        ({"sparsity": "half"}, TypeError),
         ({"round_to": 2.5}, TypeError),
         ({"include": 3}, TypeError),
         ({"include": []}, ValueError),
@@ -315,17 +317,18 @@ def test_bad_arguments_are_refused(name):
         ({"recalibrate": "yes"}, TypeError),
         ({"recalibrate": True}, ValueError),
         ({"score": "taylor"}, ValueError),
-        ({"target": "latency"}, ValueError),
+        ({"resource": "latency"}, ValueError),
         ({"include": "logits"}, ValueError),
     ],
 )
 def test_bad_types_and_missing_data_are_refused(arguments, kind):
     name = next(iter(arguments))
-    missing = {"recalibrate": "data", "score": "data", "target": "meter"}
+    data = "calibration_data"
+    missing = {"recalibrate": data, "score": data, "resource": "meter"}
     if kind is ValueError:
         name = missing.get(name, name)
     with pytest.raises(kind, match=f"^Argument `{name}` must "):
-        prune_channels(make(), **{"ratio": 0.5, **arguments})
+        prune_channels(make(), **{"sparsity": 0.5, **arguments})
 
 
 def test_a_subclassed_model_is_refused():

@@ -1,4 +1,4 @@
-"""What a model would cost after a cut, without making it."""
+"""Computes parameters and MACs of a model after a cut, without making it."""
 
 import math
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from keras_netopt.training.layers import own_variables
 
 
 @dataclass(frozen=True, eq=False)
-class _Shape:
-    """A variable whose size follows the groups that are kept."""
+class _VariableSize:
+    """ModelSize of a variable as a function of the kept groups."""
 
     fixed: int
     axes: tuple[np.ndarray, ...]
@@ -25,28 +25,28 @@ class _Shape:
         return self.fixed * math.prod(int(kept[a].sum()) for a in self.axes)
 
 
-_ONE = _Shape(1, ())
+_ONE = _VariableSize(1, ())
 ROLES = (IN, OUT, PASS)
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
-    """MACs that are proportional to the size of some variables."""
+class _OperationMacs:
+    """MACs of an operation, proportional to the size of some variables."""
 
     macs: float
-    shapes: tuple[_Shape, ...]
+    shapes: tuple[_VariableSize, ...]
 
     def at(self, kept: np.ndarray) -> float:
         return self.macs * sum(shape.size(kept) for shape in self.shapes)
 
 
-class Costing:
-    """Counts parameters and MACs for any choice of kept units.
+class CostModel:
+    """Computes parameters and MACs for any set of kept units.
 
-    Parameters are exact. MACs are too for dense layers and convolutions,
-    whose work is the size of the kernel times the places it is put to; what
-    attention multiplies follows its heads. Work that no weight takes part in
-    counts as it is now.
+    Parameters are exact. MACs are exact for dense layers and convolutions,
+    where they are the kernel size times the number of positions. MACs of
+    attention scores are proportional to the heads. MACs of other operations
+    without weights are constant.
 
     Example:
 
@@ -55,10 +55,10 @@ class Costing:
     ...     keras.Input((4,)), keras.layers.Dense(6), keras.layers.Dense(2)
     ... ])
     >>> graph = ChannelGraph(model)
-    >>> costing = Costing(graph)
+    >>> cost_model = CostModel(graph)
     >>> kept = np.ones(graph.group_count, bool)
     >>> kept[graph.units(model.layers[0])[:3]] = False
-    >>> costing.macs(kept), costing.params(kept)
+    >>> cost_model.macs(kept), cost_model.params(kept)
     (18.0, 23)
 
     Args:
@@ -67,14 +67,14 @@ class Costing:
 
     def __init__(self, graph: ChannelGraph) -> None:
         self._axes: dict[int, list[CoupledAxis]] = {}
-        for coupled_axis in graph.coupled_axes:
-            self._axes.setdefault(id(coupled_axis.variable), []).append(
-                coupled_axis
-            )
-        self._class_of = graph.group_of
-        self._weights = [self._shape(v) for v in graph.model.weights]
+        for axis in graph.coupled_axes:
+            self._axes.setdefault(id(axis.variable), []).append(coupled_axis)
+        self._group_of = graph.group_of
+        self._weights = [self._variable_size(v) for v in graph.model.weights]
         nodes = graph_nodes(graph.model, enter=counts_inner_calls)
-        self._works = [work for n in nodes if (work := self._work(n))]
+        self._operations = [
+            macs for n in nodes if (macs := self._operation_macs(n))
+        ]
         batch = keras.tree.flatten(graph.model.inputs)[0].shape[0] or 1
         self._batch = batch
 
@@ -82,7 +82,7 @@ class Costing:
         """Returns the number of weights.
 
         Args:
-            kept: Boolean array, one entry a class.
+            kept: Boolean array, one entry per group.
         """
         return sum(shape.size(kept) for shape in self._weights)
 
@@ -90,11 +90,13 @@ class Costing:
         """Returns the MACs of one sample.
 
         Args:
-            kept: Boolean array, one entry a class.
+            kept: Boolean array, one entry per group.
         """
-        return sum(work.at(kept) for work in self._works) / self._batch
+        return sum(one.at(kept) for one in self._operations) / self._batch
 
-    def _shape(self, variable: Any, roles: tuple[str, ...] = ROLES) -> _Shape:
+    def _variable_size(
+        self, variable: Any, roles: tuple[str, ...] = ROLES
+    ) -> _VariableSize:
         bound = self._axes.get(id(variable), [])
         fixed = [
             size
@@ -103,23 +105,27 @@ class Costing:
         ]
         followed = [b for b in bound if b.role in roles]
         fixed += [len(b.ids) for b in bound if b.role not in roles]
-        axes = tuple(self._class_of[b.ids] for b in followed)
-        return _Shape(math.prod(fixed), axes)
+        axes = tuple(self._group_of[b.ids] for b in followed)
+        return _VariableSize(math.prod(fixed), axes)
 
-    def _work(self, node: GraphNode) -> _Work | None:
+    def _operation_macs(self, node: GraphNode) -> _OperationMacs | None:
         macs = count_macs(node)
         if not macs:
             return None
         kernels = self._kernels(node)
-        shapes = tuple(self._shape(v) for v in kernels)
+        shapes = tuple(self._variable_size(v) for v in kernels)
         if not kernels:
-            # What attention multiplies follows the heads, not the width.
+            # Attention scores are proportional to the heads, not the width.
             shapes = self._makers(node.owners)
-        size = sum(shape.size(np.ones(len(self._class_of))) for shape in shapes)
-        return _Work(macs / size, shapes) if size else _Work(macs, (_ONE,))
+        size = sum(shape.size(np.ones(len(self._group_of))) for shape in shapes)
+        return (
+            _OperationMacs(macs / size, shapes)
+            if size
+            else _OperationMacs(macs, (_ONE,))
+        )
 
     def _kernels(self, node: GraphNode) -> list[Any]:
-        """The bound matrices that take part in a call."""
+        """The matrices with coupled axes that a call uses."""
         own: list[Any] = []
         if isinstance(node.operation, keras.layers.Layer):
             own = own_variables(node.operation)
@@ -128,13 +134,13 @@ class Costing:
 
     def _makers(
         self, owners: tuple[keras.Operation, ...]
-    ) -> tuple[_Shape, ...]:
-        """The out axes of the first matrix that the innermost owner holds."""
+    ) -> tuple[_VariableSize, ...]:
+        """The out axes of the first matrix of the innermost owner."""
         for owner in reversed(owners[1:]):
             for variable in getattr(owner, "weights", ()):
                 bound = self._axes.get(id(variable), [])
                 if len(variable.shape) > 1 and any(
                     b.role == OUT for b in bound
                 ):
-                    return (self._shape(variable, (OUT,)),)
+                    return (self._variable_size(variable, (OUT,)),)
         return ()

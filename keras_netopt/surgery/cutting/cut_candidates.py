@@ -1,4 +1,4 @@
-"""Which layers may lose channels, and why the others may not."""
+"""Finds the layers whose channels may be removed."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,9 +9,10 @@ import keras
 import numpy as np
 
 from keras_netopt.selectors import Selector, select
-from keras_netopt.surgery.cutting.choose import ChannelBlock
+from keras_netopt.surgery.cutting.width_search import ChannelBlock
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.graph.layer_groups import LayerGroup, producer_name
+from keras_netopt.training.layers import own_variables, walk_paths
 
 CONVOLUTIONS = (
     keras.layers.Conv1D,
@@ -27,16 +28,15 @@ CONVOLUTIONS = (
 
 @dataclass(frozen=True)
 class CutConstraints:
-    """What may be cut, and how far.
+    """Which layers may be pruned, and how far.
 
     Args:
-        round_to: A changed width is a multiple of so many channels. Defaults
-            to `None`: any width.
+        round_to: Multiple of the new widths. Defaults to `None`: any width.
         min_channels: Channels that every layer keeps. Defaults to `8`.
-        include: Layers to cut, see `candidates`. Defaults to `None`.
-        exclude: Layers to leave alone. Defaults to `None`.
-        allow_inexact: Whether units that a normalization over the channels
-            reads may go. Defaults to `False`.
+        include: Layers to prune. Defaults to `None`.
+        exclude: Layers not to prune. Defaults to `None`.
+        allow_inexact: Whether to remove units that a normalization over the
+            channels reads. Defaults to `False`.
     """
 
     round_to: int | None = None
@@ -47,14 +47,14 @@ class CutConstraints:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
-    """Every producer of channels, sorted into those to cut and the rest.
+class CutCandidates:
+    """The layers of a model, divided into those to prune and the rest.
 
     Args:
-        blocks: What may be cut.
-        producers: For each block the layer that names it.
-        widths: How many units each block has now.
-        skipped: Layers that are left alone, each with the reason.
+        blocks: The blocks of units that may be removed.
+        producers: For each block, the layer that names it.
+        widths: Current number of units of each block.
+        skipped: Layers that are not pruned, each with the reason.
     """
 
     blocks: tuple[ChannelBlock, ...]
@@ -63,12 +63,12 @@ class Candidates:
     skipped: tuple[tuple[str, str], ...]
 
 
-def candidates(
+def find_candidates(
     graph: ChannelGraph,
     limits: CutConstraints,
     before: Mapping[str, int] | None = None,
-) -> Candidates:
-    """Lists what may be cut.
+) -> CutCandidates:
+    """Lists the blocks of units that may be removed.
 
     By default that is every layer whose units may be removed, except the
     first convolution. `include` limits it to the layers that it selects and
@@ -77,25 +77,26 @@ def candidates(
 
     Args:
         graph: The graph of a model.
-        limits: What may be cut, and how far.
+        limits: Which layers may be pruned, and how far.
         before: Widths before the first of several cuts, by block. Defaults
-            to `None`: this is the first.
+            to `None`: this is the first cut.
 
     Returns:
-        Blocks to cut, and what is left alone.
+        The blocks, and the skipped layers with reasons.
 
     Raises:
         TypeError: If a selector is of the wrong kind.
         ValueError: If a selector matches nothing, or `include` matches only
-            layers that must not be cut.
+            layers that must not be pruned.
     """
-    sorter = _Sorter(graph, limits, before or {})
+    finder = _CandidateFinder(graph, limits, before or {})
     for one in graph.layer_groups():
-        sorter.add(one)
-    sorter.check_include()
-    blocks = tuple(sorter.blocks)
+        finder.add(one)
+    finder.check_include()
+    finder.skip_unknown()
+    blocks = tuple(finder.blocks)
     widths = {block.name: len(block) for block in blocks}
-    return Candidates(blocks, sorter.producers, widths, sorter.skipped)
+    return CutCandidates(blocks, finder.producers, widths, finder.skipped)
 
 
 def _first_convolution(graph: ChannelGraph) -> str | None:
@@ -105,8 +106,8 @@ def _first_convolution(graph: ChannelGraph) -> str | None:
     return None
 
 
-class _Sorter:
-    """The sets of one graph, sorted one after the other."""
+class _CandidateFinder:
+    """Collects the blocks and the skipped layers of one graph."""
 
     def __init__(
         self,
@@ -128,7 +129,7 @@ class _Sorter:
         self.refused: list[tuple[str, str]] = []
 
     def add(self, one: LayerGroup) -> None:
-        """Makes blocks of a set, or notes why it is left alone."""
+        """Adds the blocks of a set of coupled layers, or skips it."""
         paths = {self.graph.path(layer) for layer in one.layers}
         groups = self._usable(one)
         reason = self._protection(one, groups)
@@ -141,24 +142,35 @@ class _Sorter:
             return
         for block, layer in self._split(one, groups):
             if block.original <= block.floor:
-                self._refuse([layer], _narrow(block))
+                self._refuse([layer], _describe_narrow(block))
             else:
                 self.blocks.append(block)
                 self.producers[block.name] = layer
 
     def check_include(self) -> None:
-        """Refuses an `include` that leaves nothing to cut."""
+        """Raises if `include` matches only layers that cannot be pruned."""
         if self.blocks or not self.refused:
             return
         listed = ", ".join(f"{p} ({why})" for p, why in self.refused)
         raise ValueError(
             "Argument `include` must match at least one layer that can be "
-            f"cut, but it matches: {listed}. "
+            f"pruned, but it matches: {listed}. "
             f"Received: include={self.limits.include!r}"
         )
 
+    def skip_unknown(self) -> None:
+        """Lists the layers with weights that the graph does not know."""
+        known = {id(b.variable) for b in self.graph.coupled_axes}
+        reason = "not known to the channel graph (see `surgery.register`)"
+        self.skipped += tuple(
+            (path, reason)
+            for path, layer in walk_paths(self.graph.model)
+            if (own := own_variables(layer))
+            and not any(id(variable) in known for variable in own)
+        )
+
     def _refuse(self, layers: Sequence[Any], reason: str) -> None:
-        """Skips what cannot be cut whether or not the user asked for it."""
+        """Skips layers that cannot be pruned even if `include` names them."""
         self._skip(layers, reason)
         self.refused += [
             (producer_name(self.graph, layer), reason)
@@ -211,13 +223,13 @@ class _Sorter:
         if self.limits.include is not None:
             return None if paths & self.included else "not included"
         if self.first in paths:
-            return "first convolution (name it in `include` to cut it)"
+            return "first convolution (name it in `include` to prune it)"
         return None
 
     def _split(
         self, one: LayerGroup, groups: np.ndarray
     ) -> list[tuple[ChannelBlock, Any]]:
-        """Parts of a set whose groups the same layers make."""
+        """Splits a set into parts that the same layers produce."""
         counts = np.stack(
             [
                 np.bincount(
@@ -262,7 +274,7 @@ class _Sorter:
         )
 
 
-def _narrow(block: ChannelBlock) -> str:
+def _describe_narrow(block: ChannelBlock) -> str:
     return (
         f"has {len(block)} units, of which `min_channels` and `round_to` "
         f"keep {block.floor}"
@@ -279,14 +291,14 @@ def _is_size(layer: Any) -> bool:
 
 
 def _width(layer: Any) -> int:
-    """Channels that one unit stands for: a head is as wide as its values."""
+    """Channels per unit: a head has the width of its values."""
     if isinstance(layer, keras.layers.MultiHeadAttention):
         return int(layer.value_dim or layer.key_dim)
     return 1
 
 
 def _structure(graph: ChannelGraph) -> dict[int, tuple[Any, ...]]:
-    """What layers make and read each class: equal where blocks are alike."""
+    """The layers that produce and read each group, to compare blocks."""
     found: dict[int, list[Any]] = {}
     for coupled_axis in graph.coupled_axes:
         part = (

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_netopt.surgery import ChannelGraph, ModelSize, remove
-from keras_netopt.surgery.cutting.costing import Costing
+from keras_netopt.surgery.cutting.cost_model import CostModel
 
 L = keras.layers
 
@@ -49,15 +49,15 @@ def _nested():
 def test_predicted_costs_are_those_of_the_cut_model(build):
     model = build()
     graph = ChannelGraph(model)
-    costing, kept = Costing(graph), np.ones(graph.group_count, bool)
+    cost_model, kept = CostModel(graph), np.ones(graph.group_count, bool)
     whole = ModelSize.of(model)
-    assert costing.params(kept) == whole.params
-    assert costing.macs(kept) == pytest.approx(whole.macs)
+    assert cost_model.params(kept) == whole.params
+    assert cost_model.macs(kept) == pytest.approx(whole.macs)
 
     kept[graph.units("cut")[[1, 4, 5]]] = False
     remove(model, {"cut": [1, 4, 5]})
     after = ModelSize.of(model)
 
     assert after.macs < 0.9 * whole.macs
-    assert costing.params(kept) == after.params
-    assert costing.macs(kept) == pytest.approx(after.macs)
+    assert cost_model.params(kept) == after.params
+    assert cost_model.macs(kept) == pytest.approx(after.macs)

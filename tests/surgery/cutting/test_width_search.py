@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from keras_netopt.surgery.cutting.choose import (
+from keras_netopt.surgery.cutting.width_search import (
     ChannelBlock,
-    by_cost,
-    by_measure,
-    rank,
-    weakest,
+    find_share,
+    find_widths,
+    least_important,
+    rank_units,
 )
 
 
@@ -23,7 +23,7 @@ def blocks(*sizes, **options):
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9])
 def test_uniform_cuts_the_same_share_of_each_block(share):
-    ranking = rank(blocks(10, 24, 33), np.arange(67.0), "uniform")
+    ranking = rank_units(blocks(10, 24, 33), np.arange(67.0), "uniform")
 
     for block, width in zip(ranking.blocks, ranking.at(share), strict=True):
         assert abs(width - (1 - share) * len(block)) <= 0.5
@@ -31,7 +31,7 @@ def test_uniform_cuts_the_same_share_of_each_block(share):
 
 def test_global_cuts_the_weakest_wherever_they_are():
     scores = np.concatenate([np.full(10, 1.0), np.full(30, 2.0)])
-    ranking = rank(blocks(10, 30), scores, "global")
+    ranking = rank_units(blocks(10, 30), scores, "global")
 
     assert ranking.at(0.2) == (2, 30)
     assert ranking.at(0.5) == (1, 20)
@@ -45,24 +45,24 @@ def test_isomorphic_ranks_within_blocks_of_one_kind():
     ]
     scores = np.array([1, 1, 1, 1, 2, 2, 2, 2, 0, 0, 0, 0.0])
 
-    assert rank(found, scores, "isomorphic").at(0.35) == (1, 4, 3)
-    assert rank(found, scores, "global").at(0.35) == (4, 4, 1)
-    assert rank(found, scores, "uniform").at(0.35) == (3, 3, 3)
+    assert rank_units(found, scores, "isomorphic").at(0.35) == (1, 4, 3)
+    assert rank_units(found, scores, "global").at(0.35) == (4, 4, 1)
+    assert rank_units(found, scores, "uniform").at(0.35) == (3, 3, 3)
 
 
 def test_shares_are_of_the_model_before_the_first_cut():
     half = [ChannelBlock("a", np.arange(8), before=16)]
-    ranking = rank(half, np.arange(8.0), "uniform")
+    ranking = rank_units(half, np.arange(8.0), "uniform")
 
     assert ranking.at(0.5) == (8,)
     assert ranking.at(0.75) == (4,)
-    assert rank(half, np.arange(8.0), "global").at(0.75) == (4,)
+    assert rank_units(half, np.arange(8.0), "global").at(0.75) == (4,)
 
 
 @pytest.mark.parametrize("length", range(33))
 def test_changed_widths_are_multiples_and_never_below_one(length):
     found = blocks(20, 12, 8, step=8, floor=8)
-    widths = rank(found, np.arange(40.0), "global").widths(length)
+    widths = rank_units(found, np.arange(40.0), "global").widths(length)
 
     for block, width in zip(found, widths, strict=True):
         assert width == len(block) or (width % 8 == 0 and width >= 8)
@@ -79,63 +79,63 @@ def test_rounding_goes_down_to_the_nearest_multiple():
 def test_floors_hold():
     found = blocks(20, 10, floor=6)
 
-    assert rank(found, np.arange(30.0), "uniform").at(0.99) == (6, 6)
+    assert rank_units(found, np.arange(30.0), "uniform").at(0.99) == (6, 6)
 
 
 def test_a_cost_is_met_by_the_smallest_cut():
     weights = np.array([3.0, 1.0])
-    ranking = rank(blocks(10, 10), np.random.rand(20), "uniform")
+    ranking = rank_units(blocks(10, 10), np.random.rand(20), "uniform")
 
     def cost(widths):
         return float(np.dot(weights, widths))
 
     for goal in (39.0, 31.0, 17.5):
-        widths = by_cost(ranking, cost, goal)
+        widths = find_widths(ranking, cost, goal)
         assert goal - weights.max() < cost(widths) <= goal
 
 
 def test_rounding_is_given_back_where_the_goal_allows():
     found = blocks(32, 32, 32, 32, step=8, floor=8)
-    ranking = rank(found, np.arange(128.0), "uniform")
+    ranking = rank_units(found, np.arange(128.0), "uniform")
 
-    assert sum(by_cost(ranking, sum, 100)) == 96
-    assert sum(by_cost(ranking, sum, 127)) == 120
+    assert sum(find_widths(ranking, sum, 100)) == 96
+    assert sum(find_widths(ranking, sum, 127)) == 120
     # The light block goes first, but cutting the heavy one is enough.
     two = blocks(32, 32, step=8, floor=8)
     scores = np.concatenate([np.full(32, 2.0), np.full(32, 1.0)])
     scores[32 + 4 :] = 3.0
-    ranking = rank(two, scores, "global")
+    ranking = rank_units(two, scores, "global")
 
     def cost(widths):
         return 10 * widths[0] + widths[1]
 
-    assert by_cost(ranking, cost, 352 - 80) == (24, 32)
-    assert by_cost(ranking, cost, 352 - 81) == (24, 24)
+    assert find_widths(ranking, cost, 352 - 80) == (24, 32)
+    assert find_widths(ranking, cost, 352 - 81) == (24, 24)
 
 
 def test_a_goal_out_of_reach_gives_the_smallest_widths():
-    ranking = rank(blocks(10, 10, floor=4), np.arange(20.0), "global")
+    ranking = rank_units(blocks(10, 10, floor=4), np.arange(20.0), "global")
 
-    assert by_cost(ranking, sum, 3) == (4, 4)
+    assert find_widths(ranking, sum, 3) == (4, 4)
 
 
 def test_nothing_to_cut_is_no_error():
-    ranking = rank([], np.zeros(3), "global")
+    ranking = rank_units([], np.zeros(3), "global")
 
     assert ranking.at(0.5) == ()
-    assert by_cost(ranking, sum, 1) == ()
-    assert weakest(ranking, (), np.zeros(3)) == {}
+    assert find_widths(ranking, sum, 1) == ()
+    assert least_important(ranking, (), np.zeros(3)) == {}
 
 
 def test_measuring_finds_the_share_in_few_attempts():
-    ranking = rank(blocks(1000, 2000), np.arange(3000.0), "uniform")
+    ranking = rank_units(blocks(1000, 2000), np.arange(3000.0), "uniform")
     seen = []
 
     def measure(widths):
         seen.append(widths)
         return 5 + sum(widths)
 
-    share, measured = by_measure(ranking, measure, lambda first: 0.6 * first)
+    share, measured = find_share(ranking, measure, lambda first: 0.6 * first)
 
     assert len(seen) == len(measured) == 8
     assert len(set(seen)) == 8
@@ -145,16 +145,16 @@ def test_measuring_finds_the_share_in_few_attempts():
 
 
 def test_measuring_stops_where_nothing_is_left_to_try():
-    ranking = rank(blocks(3), np.arange(3.0), "uniform")
-    share, measured = by_measure(ranking, sum, lambda first: 0.5 * first)
+    ranking = rank_units(blocks(3), np.arange(3.0), "uniform")
+    share, measured = find_share(ranking, sum, lambda first: 0.5 * first)
 
     assert len(measured) < 8
     assert ranking.at(share) == (1,)
 
 
 def test_a_latency_that_is_never_met_cuts_all_there_is():
-    ranking = rank(blocks(64, floor=8), np.arange(64.0), "uniform")
-    share, measured = by_measure(ranking, lambda widths: 1.0, lambda first: 0.5)
+    ranking = rank_units(blocks(64, floor=8), np.arange(64.0), "uniform")
+    share, measured = find_share(ranking, lambda widths: 1.0, lambda first: 0.5)
 
     assert share == 1.0
     assert ranking.at(share) == (8,)
@@ -162,9 +162,9 @@ def test_a_latency_that_is_never_met_cuts_all_there_is():
 
 
 def test_the_weakest_units_of_a_block_are_named():
-    ranking = rank(
+    ranking = rank_units(
         [ChannelBlock("a", np.array([5, 1, 3]))], np.arange(6.0)[::-1], "global"
     )
 
-    gone = weakest(ranking, (1,), np.arange(6.0)[::-1])
+    gone = least_important(ranking, (1,), np.arange(6.0)[::-1])
     assert {name: one.tolist() for name, one in gone.items()} == {"a": [5, 3]}

@@ -1,0 +1,328 @@
+"""Chooses the units to remove for a given sparsity."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.checks import check_bool, check_choice, check_integer
+from keras_netopt.selectors import Selector, check_selector
+from keras_netopt.surgery.cutting import channel_scores, width_search
+from keras_netopt.surgery.cutting.cost_model import CostModel
+from keras_netopt.surgery.cutting.cut_candidates import (
+    CutCandidates,
+    CutConstraints,
+    find_candidates,
+)
+from keras_netopt.surgery.cutting.width_search import UnitRanking, Widths
+from keras_netopt.surgery.edits.remove import remove
+from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.training.batches import iterate_batches
+
+Meter = Callable[[keras.Model], float]
+
+
+@dataclass(frozen=True)
+class OriginalSize:
+    """ModelSize of a model before the first of several cuts.
+
+    Args:
+        widths: Number of removable units, by block.
+        params: Number of weights.
+        macs: Multiply-accumulates per sample.
+    """
+
+    widths: dict[str, int]
+    params: int
+    macs: float
+
+    @property
+    def units(self) -> int:
+        """Number of all removable units."""
+        return sum(self.widths.values())
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelCut:
+    """The units that one cut removes.
+
+    Args:
+        units: Indices of units by the path of the layer, for `remove`.
+        kept: Share of the original units that remain after the cut.
+        skipped: Layers that are not pruned, each with the reason.
+        blocks: Number of groups of layers that may be pruned.
+        share: For "latency", the share of each layer that was found.
+            Defaults to `None`.
+        notes: Notes for the report. Defaults to none.
+    """
+
+    units: dict[str, list[int]]
+    kept: float
+    skipped: tuple[tuple[str, str], ...]
+    blocks: int
+    share: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChannelPruner:
+    """Chooses the units to remove; create it with `ChannelPruner.create`.
+
+    Example:
+
+    >>> import keras
+    >>> model = keras.Sequential([
+    ...     keras.Input((4,)),
+    ...     keras.layers.Dense(16, name="hidden"),
+    ...     keras.layers.Dense(2, name="out"),
+    ... ])
+    >>> pruner = ChannelPruner.create(min_channels=1)
+    >>> cut = pruner.choose_units(model, 0.75)
+    >>> len(cut.units["hidden"]), cut.kept
+    (12, 0.25)
+    >>> cut.skipped
+    (('out', "reaches the output 'out' of the model"),)
+
+    Args:
+        score: The importance score.
+        allocation: How a cut is distributed over layers.
+        resource: What the sparsity is a share of.
+        limits: Which layers may be pruned, and how far.
+        seed: Seed of the random score.
+    """
+
+    score: Any
+    allocation: str
+    resource: str
+    limits: CutConstraints
+    seed: int
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        score: Any = "magnitude",
+        allocation: str = "uniform",
+        resource: str = "channels",
+        round_to: int | None = None,
+        min_channels: int = 8,
+        include: Selector | None = None,
+        exclude: Selector | None = None,
+        seed: int = 0,
+        allow_inexact: bool = False,
+    ) -> "ChannelPruner":
+        """Checks the arguments and creates the pruner.
+
+        Args:
+            score: See `prune_channels`, as for all other arguments.
+            allocation: How a cut is distributed over layers.
+            resource: What the sparsity is a share of.
+            round_to: Multiple of the widths.
+            min_channels: Channels that every layer keeps.
+            include: Layers to prune.
+            exclude: Layers not to prune.
+            seed: Seed of the random score.
+            allow_inexact: Whether to remove normalized units.
+
+        Returns:
+            The pruner.
+
+        Raises:
+            TypeError: If an argument has the wrong type.
+            ValueError: If an argument is out of range or unknown.
+        """
+        channel_scores.check_score(score)
+        check_choice(allocation, "allocation", width_search.ALLOCATIONS)
+        check_choice(resource, "resource", width_search.RESOURCES)
+        if round_to is not None:
+            check_integer(round_to, "round_to", minimum=1)
+        check_integer(min_channels, "min_channels", minimum=1)
+        check_integer(seed, "seed")
+        check_selector(include, "include")
+        check_selector(exclude, "exclude")
+        check_bool(allow_inexact, "allow_inexact")
+        limits = CutConstraints(
+            round_to, min_channels, include, exclude, allow_inexact
+        )
+        return cls(score, allocation, resource, limits, seed)
+
+    def measure_original(self, model: keras.Model) -> OriginalSize:
+        """Measures a model before its first cut.
+
+        Args:
+            model: A built Functional or Sequential model.
+
+        Returns:
+            Its widths, parameters and MACs.
+
+        Raises:
+            ValueError: If the model has no graph or a selector matches
+                nothing.
+        """
+        graph = ChannelGraph(model)
+        return _base(graph, find_candidates(graph, self.limits))
+
+    def choose_units(
+        self,
+        model: keras.Model,
+        sparsity: float,
+        *,
+        base: OriginalSize | None = None,
+        data: Any = None,
+        meter: Meter | None = None,
+        share: float | None = None,
+    ) -> ChannelCut:
+        """Chooses the units to remove now; the model is not changed.
+
+        Args:
+            model: A built Functional or Sequential model.
+            sparsity: Share of the original that this cut and earlier ones
+                remove, in [0, 1).
+            base: Size before the first cut. Defaults to `None`: this is the
+                first cut.
+            data: Calibration data `(x, y)` for "taylor". Defaults to `None`.
+            meter: Measures the latency of a model, for "latency". Defaults
+                to `None`.
+            share: Share found for latency by an earlier cut, used instead of
+                measuring. Defaults to `None`.
+
+        Returns:
+            The cut.
+
+        Raises:
+            ValueError: If the model has no graph, a selector matches nothing,
+                or the score fails.
+        """
+        graph = ChannelGraph(model)
+        floors = None if base is None else base.widths
+        found = find_candidates(graph, self.limits, floors)
+        first = base or _base(graph, found)
+        if not found.blocks or sparsity == 0:
+            kept, count = _kept(found, first), len(found.blocks)
+            return ChannelCut({}, kept, found.skipped, count)
+        worth = channel_scores.score_groups(
+            graph, self.score, data=data, seed=self.seed
+        )
+        worth = channel_scores.normalize_scores(graph, worth)
+        ranking = width_search.rank_units(found.blocks, worth, self.allocation)
+
+        def units(widths: Widths) -> dict[str, list[int]]:
+            gone = width_search.least_important(ranking, widths, worth)
+            return _units(graph, found, gone)
+
+        notes: tuple[str, ...] = ()
+        if self.resource == "latency" and share is None:
+            measure = functools.partial(self._measure, model, units, meter)
+            share, notes = _measured(ranking, measure, sparsity)
+        if share is not None:
+            widths = ranking.at(share)
+        else:
+            widths = self._widths(graph, ranking, worth, sparsity, first)
+        kept, count = sum(widths) / first.units, len(found.blocks)
+        return ChannelCut(
+            units(widths), kept, found.skipped, count, share, notes
+        )
+
+    def check_score(self, model: keras.Model, data: Any = None) -> None:
+        """Computes the score on one batch of data, to find errors early.
+
+        Args:
+            model: A built Functional or Sequential model.
+            data: As in `choose_units`. Defaults to `None`.
+
+        Raises:
+            TypeError: If the data are of an unknown kind.
+            ValueError: If the score fails on the model.
+        """
+        if self.score == "taylor":
+            data = [next(iterate_batches(data))]
+        if self.score == "taylor" or not isinstance(self.score, str):
+            channel_scores.score_groups(
+                ChannelGraph(model), self.score, data=data
+            )
+
+    def _widths(
+        self,
+        graph: ChannelGraph,
+        ranking: UnitRanking,
+        worth: np.ndarray,
+        sparsity: float,
+        base: OriginalSize,
+    ) -> Widths:
+        if self.resource == "channels" and self.allocation == "global":
+            goal = (1 - sparsity) * base.units
+            return width_search.find_widths(ranking, sum, goal)
+        if self.resource == "channels":
+            return ranking.at(sparsity)
+        cost_model = CostModel(graph)
+        count = (
+            cost_model.macs if self.resource == "macs" else cost_model.params
+        )
+        whole = base.macs if self.resource == "macs" else base.params
+
+        def cost(widths: Widths) -> float:
+            kept: np.ndarray = np.ones(graph.group_count, bool)
+            for gone in width_search.least_important(
+                ranking, widths, worth
+            ).values():
+                kept[gone] = False
+            return count(kept)
+
+        return width_search.find_widths(ranking, cost, (1 - sparsity) * whole)
+
+    def _measure(
+        self,
+        model: keras.Model,
+        units: Callable[[Widths], dict[str, list[int]]],
+        meter: Meter | None,
+        widths: Widths,
+    ) -> float:
+        """Prunes a copy of the model and measures it."""
+        if meter is None:
+            raise ValueError(
+                "Argument `meter` must be a callable(model) -> float for "
+                "resource='latency'. Received: meter=None"
+            )
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+        gone = units(widths)
+        if gone:
+            remove(copy, gone, allow_inexact=self.limits.allow_inexact)
+        return float(meter(copy))
+
+
+def _base(graph: ChannelGraph, found: CutCandidates) -> OriginalSize:
+    cost_model = CostModel(graph)
+    all_kept: np.ndarray = np.ones(graph.group_count, bool)
+    return OriginalSize(
+        found.widths, cost_model.params(all_kept), cost_model.macs(all_kept)
+    )
+
+
+def _kept(found: CutCandidates, base: OriginalSize) -> float:
+    return sum(found.widths.values()) / base.units if base.units else 1.0
+
+
+def _measured(
+    ranking: UnitRanking, measure: Callable[[Widths], float], sparsity: float
+) -> tuple[float, tuple[str, ...]]:
+    share, measured = width_search.find_share(
+        ranking, measure, lambda whole: (1 - sparsity) * whole
+    )
+    tried = ", ".join(f"{s:.1%} cut: {value:.3g}" for s, value in measured)
+    return share, (f"latency measured {len(measured)} times: {tried}",)
+
+
+def _units(
+    graph: ChannelGraph, found: CutCandidates, gone: dict[str, np.ndarray]
+) -> dict[str, list[int]]:
+    """Indices of units in the layer that names each block."""
+    units: dict[str, list[int]] = {}
+    for name, groups in gone.items():
+        layer = found.producers[name]
+        numbers_ = np.flatnonzero(np.isin(graph.units(layer), groups))
+        units.setdefault(graph.path(layer), []).extend(numbers_.tolist())
+    return units
