@@ -56,7 +56,7 @@ def test_the_model_gets_smaller_and_trains_on(toy_data):
     model = build(metrics=["accuracy"], **TRACED)
     layers, variables = list(model.layers), list(model.weights)
     before = ModelSize.of(model)
-    callback = ChannelPruning(0.5)
+    callback = ChannelPruning(0.5, round_to=8)
     history = fit(model, toy_data, callback, epochs=5)
 
     assert units(model) == [16, 24, 3]
@@ -91,7 +91,7 @@ def test_a_residual_stream_is_cut_as_one():
 
 def test_the_result_is_an_ordinary_model(toy_data, tmp_path):
     model = build()
-    fit(model, toy_data, ChannelPruning(0.5))
+    fit(model, toy_data, ChannelPruning(0.5, round_to=8))
     model.save(tmp_path / "small.keras")
     again = keras.saving.load_model(tmp_path / "small.keras")
     twin = keras.models.clone_model(model)
@@ -128,11 +128,26 @@ def test_rounded_widths_and_narrow_layers(toy_data):
             L.Dense(3),
         ]
     )
-    callback = ChannelPruning(0.3)
+    callback = ChannelPruning(0.3, round_to=8)
     fit(compiled(model), toy_data, callback)
 
     assert units(model) == [16, 6, 3]
     assert dict(callback.report().skipped)["narrow"].startswith("has 6 units")
+
+
+def test_the_report_names_the_share_asked_for_and_reached(toy_data):
+    keras.utils.set_random_seed(0)
+    widths = (20, 24, 32, 40, 64)
+    layers = [L.Dense(width, activation="relu") for width in widths]
+    model = keras.Sequential([keras.Input((8,)), *layers, L.Dense(3)])
+    callback = ChannelPruning(0.3)
+    fit(compiled(model), toy_data, callback)
+
+    kept = sum(units(model)[:-1]) / sum(widths)
+    assert 0.66 < kept < 0.71
+    assert callback.report().notes[0] == (
+        f"sparsity of channels: asked 30.0%, reached {1 - kept:.1%}"
+    )
 
 
 def test_masks_of_pruning_stay_aligned(toy_data):
@@ -151,7 +166,12 @@ def test_masks_of_pruning_stay_aligned(toy_data):
     model, check = build(**TRACED), Check()
     pruning = Pruning(0.8, frequency=1)
     history = fit(
-        model, toy_data, pruning, ChannelPruning(0.5), check, epochs=6
+        model,
+        toy_data,
+        pruning,
+        ChannelPruning(0.5, round_to=8),
+        check,
+        epochs=6,
     )
 
     kernels = [
@@ -234,7 +254,7 @@ def test_batch_statistics_are_measured_anew(toy_data):
         model = build(optimizer=keras.optimizers.SGD(0.0))
         callback = ChannelPruning(
             schedules.Constant(0.5),
-            data=toy_data if recalibrate else None,
+            calibration_data=toy_data if recalibrate else None,
             recalibrate=recalibrate,
         )
         end = keras.callbacks.LambdaCallback(
@@ -260,14 +280,14 @@ def test_the_config_holds_every_argument(toy_data):
         min_channels=4,
         include=["one", L.Dense],
         exclude="two",
-        data=toy_data,
+        calibration_data=toy_data,
         recalibrate=True,
         meter=count_macs,
         allow_inexact=True,
         seed=3,
     )
     config = callback.get_config()
-    again = ChannelPruning.from_config(config, data=toy_data)
+    again = ChannelPruning.from_config(config, calibration_data=toy_data)
 
     assert list(config) == [
         "sparsity", "score", "allocation", "resource", "iterative_steps",
@@ -285,7 +305,7 @@ def test_the_config_holds_every_argument(toy_data):
 
 
 def test_the_report_adds_up_the_cuts(toy_data):
-    callback = ChannelPruning(0.5)
+    callback = ChannelPruning(0.5, round_to=8)
     with pytest.raises(ValueError, match="before asking for its report"):
         callback.report()
     model = build()

@@ -24,22 +24,22 @@ def test_a_fit_that_ends_early_says_so(toy_data):
 
     model = build()
     with pytest.warns(NoEffectWarning) as told:
-        fit(model, toy_data, ChannelPruning(0.5), Stop(), epochs=10)
+        fit(model, toy_data, ChannelPruning(0.5, round_to=8), Stop(), epochs=10)
 
     assert texts(told) == [
-        "ChannelPruning: training ended with 1 of 4 cuts made, 20% of the "
-        "channels are gone. Train longer, or let the schedule reach 50% "
+        "ChannelPruning: training ended with 1 of 4 cuts made and 20% of the "
+        "channels removed. Train longer, or let the schedule reach 50% "
         "earlier."
     ]
 
 
-def test_nothing_to_cut_is_told_once(toy_data):
+def test_nothing_to_prune_warns_once(toy_data):
     model = compiled(keras.Sequential([keras.Input((8,)), L.Dense(3)]))
     with pytest.warns(NoEffectWarning) as told:
         fit(model, toy_data, ChannelPruning(0.5))
 
     (text,) = texts(told)
-    assert "no layer can be cut" in text
+    assert "no layer can be pruned" in text
     assert "`include`" in text
 
 
@@ -134,7 +134,7 @@ def test_bad_types_are_refused_at_construction(arguments, kind, text):
         ),
         (
             {"sparsity": schedules.Linear(final=1.0)},
-            r"a schedule with values in \[0, 1\), it reaches 1",
+            r"a schedule with values in \[0, 1\), but it reaches 1",
         ),
     ],
 )

@@ -74,7 +74,7 @@ def test_epochs_of_unknown_length_are_cut_too(toy_data):
     data = tf.data.Dataset.from_tensor_slices(toy_data).batch(16)
     data = data.filter(lambda x, y: True)  # Its length is unknown now.
     model, watch = build(), Widths()
-    callbacks = [ChannelPruning(0.5), watch]
+    callbacks = [ChannelPruning(0.5, round_to=8), watch]
     model.fit(data, epochs=4, verbose=0, shuffle=False, callbacks=callbacks)
 
     assert watch.seen == [32] * 4 + [24] * 4 + [16] * 8
@@ -141,7 +141,9 @@ def test_early_stopping_may_put_older_weights_back(toy_data):
         on_epoch_end=lambda epoch, logs: seen.append(model.get_weights())
     )
     seen = []
-    history = fit(model, toy_data, early, ChannelPruning(0.5), after, epochs=4)
+    history = fit(
+        model, toy_data, early, ChannelPruning(0.5, round_to=8), after, epochs=4
+    )
 
     assert units(model) == [16, 24, 3]
     assert np.argmax(history["loss"]) == 0  # Where nothing was cut yet.
@@ -154,11 +156,11 @@ def test_early_stopping_may_put_older_weights_back(toy_data):
 
 
 def test_a_second_fit_goes_on_and_a_new_callback_cuts_again(toy_data):
-    model, callback = build(), ChannelPruning(0.5)
+    model, callback = build(), ChannelPruning(0.5, round_to=8)
     fit(model, toy_data, callback)
     fit(model, toy_data, callback, epochs=2)
     assert units(model) == [16, 24, 3]
-    fit(model, toy_data, ChannelPruning(0.5), epochs=2)
+    fit(model, toy_data, ChannelPruning(0.5, round_to=8), epochs=2)
     assert units(model) == [8, 8, 3]
     fresh = build()
     fit(fresh, toy_data, callback)

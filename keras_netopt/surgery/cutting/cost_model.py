@@ -68,7 +68,7 @@ class CostModel:
     def __init__(self, graph: ChannelGraph) -> None:
         self._axes: dict[int, list[CoupledAxis]] = {}
         for axis in graph.coupled_axes:
-            self._axes.setdefault(id(axis.variable), []).append(coupled_axis)
+            self._axes.setdefault(id(axis.variable), []).append(axis)
         self._group_of = graph.group_of
         self._weights = [self._variable_size(v) for v in graph.model.weights]
         nodes = graph_nodes(graph.model, enter=counts_inner_calls)

@@ -78,7 +78,7 @@ def test_taylor_is_weight_times_gradient(net):
     kernel, bias = layer.get_weights()
     wanted = np.abs(kernel * slopes[0]).sum(0) + np.abs(bias * slopes[1])
 
-    found = of(net, "hidden", "taylor", calibration_data=(x, y))
+    found = of(net, "hidden", "taylor", data=(x, y))
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
     twice = of(net, "hidden", "taylor", data=[(x, y), (x, y)])
     np.testing.assert_allclose(twice, 2 * wanted, rtol=1e-4)

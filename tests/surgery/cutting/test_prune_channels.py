@@ -124,6 +124,26 @@ def test_rounded_widths_are_multiples_and_narrow_layers_are_listed(resource):
     )
 
 
+def test_layers_that_the_graph_does_not_know_are_listed():
+    class Scaled(L.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inside = L.Dense(4, name="inside")
+
+        def call(self, x):
+            return x * keras.ops.sum(self.inside(x))
+
+    inputs = keras.Input((3, 8, 8, 1))
+    x = L.Flatten()(L.ConvLSTM2D(8, 3, name="memory")(inputs))
+    x = L.Dense(16, name="wide")(Scaled(name="custom")(x))
+    model = keras.Model(inputs, L.Dense(2, name="out")(x))
+    skipped = dict(prune_channels(model, 0.5, dry_run=True).skipped)
+
+    reason = "not known to the channel graph (see `surgery.register`)"
+    assert skipped["custom/inside"] == reason
+    assert reason in [v for k, v in skipped.items() if k.startswith("memory")]
+
+
 def test_what_is_left_alone_is_listed_with_the_reason():
     report = prune_channels(make(), 0.5, exclude="in1")
     skipped = dict(report.skipped)
@@ -131,7 +151,7 @@ def test_what_is_left_alone_is_listed_with_the_reason():
     assert skipped["in1"] == "excluded"
     assert "output 'logits' of the model" in skipped["logits"]
     assert skipped["stem"] == (
-        "first convolution (name it in `include` to cut it)"
+        "first convolution (name it in `include` to prune it)"
     )
 
 
