@@ -9,8 +9,7 @@ METHODS: tuple[Method, ...] = (
         summary="Removes channels during `fit`; the model becomes smaller.",
         function="surgery.prune_channels",
         differs={
-            "steps": "the function cuts once",
-            "round_to": "the function allows any width",
+            "iterative_steps": "the function cuts once",
             "dry_run": "training cannot be undone",
         },
         card="channel_pruning",
@@ -18,7 +17,7 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"weights", "shapes", "optimizer"}),
         retraces="on_event",
         limits={"C7": "a new callback changes the model again"},
-        data_args=("data",),
+        data_args=("calibration_data",),
     ),
     Method(
         name="callbacks.ComputeTracker",
@@ -47,7 +46,7 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"weights", "shapes", "optimizer"}),
         retraces="on_event",
         limits={"C7": "a second call removes more channels"},
-        data_args=("data",),
+        data_args=("calibration_data",),
     ),
     Method(
         name="surgery.widen",
