@@ -75,7 +75,7 @@ def measure(
             if records.find(**key):
                 continue
             grown = keras.saving.load_model(path)
-            plan_growth(grown, key["edit"], key["fill"], seed)
+            edit_and_fill_slots(grown, key["edit"], key["fill"], seed)
             found = train(grown, batches[start:], test)
             records.add(
                 {
@@ -129,7 +129,7 @@ def build(kind: str, optimizer: Any, seed: int) -> keras.Model:
     return model
 
 
-def plan_growth(
+def edit_and_fill_slots(
     model: keras.Model, operation: str, fill: str, seed: int
 ) -> None:
     """Edits the network; second-order slots begin at a share of a mean."""

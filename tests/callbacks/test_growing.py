@@ -1,5 +1,7 @@
 """`Growing` grows when it should, and what it grows trains on."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from keras_netopt.surgery.growing.triggers import Every
 from keras_netopt.training import NotIntendedUseWarning
 
 
-def test_the_network_grows_once_and_training_goes_on(fit):
+def test_the_network_grows_once_and_training_continues(fit):
     growing = make_growing()
     history = fit([growing], build(compiled=True)).history.history
     small, large = 566, 1094
@@ -63,7 +65,7 @@ def test_new_units_train_and_the_optimizer_is_that_of_a_reload(fit, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_copies_of_units_part(data):
+def test_copies_of_units_diverge(data):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -130,7 +132,7 @@ def test_the_optimizers_slots_are_carried_over(fit):
 
 
 @pytest.mark.parametrize("new_units", ["zero", "paired", "net2net", "gradmax"])
-def test_all_new_units_preserve_what_the_model_computes(fit, data, new_units):
+def test_all_new_units_preserve_the_outputs(fit, data, new_units):
     growing = make_growing(new_units=new_units, calibration_data=data)
     fit([growing], epochs=2)
     (report,) = growing.reports
@@ -138,7 +140,7 @@ def test_all_new_units_preserve_what_the_model_computes(fit, data, new_units):
     assert not report.output_difference.is_random
 
 
-def test_a_change_of_the_outputs_is_told_or_raised(fit):
+def test_a_change_of_the_outputs_warns_or_raises(fit):
     growing = make_growing([Widen("h", factor=2)], tolerance=1e-12)
     message = "growth has changed the outputs by more than"
     growing.new_units = "net2net"
@@ -164,13 +166,13 @@ def test_half_precision_rounds_more_and_is_no_violation(fit, policy):
     assert 1e-5 < report.output_difference.max_abs
 
 
-def test_random_units_are_meant_to_change_the_outputs(fit):
+def test_random_units_change_the_outputs_without_a_warning(fit):
     growing = make_growing(new_units="random", on_violation="raise")
     fit([growing], epochs=2)
     assert growing.reports[0].output_difference.verdict == "changed"
 
 
-def test_stages_take_turns_until_there_is_no_gain(fit):
+def test_stages_grow_in_turn_until_there_is_no_improvement(fit):
     actions = [Widen("h", add=1), Widen("b", add=1)]
     until = StopWithoutImprovement(10.0, "3ep", monitor="val_loss")
     growing = make_growing(actions, Every("2ep"), until=until)
@@ -193,7 +195,31 @@ def test_a_line_is_printed_at_each_growth(fit, capsys):
     assert "566 ->" in text and "outputs changed by" in text
 
 
-def test_the_ledger_adds_up_every_size(fit):
+def test_the_report_combines_all_growths(fit):
+    actions = [Widen("h", add=2), Deepen("b"), Widen("h", add=2)]
+    growing = make_growing(actions, {"1ep": [0, 1], "2ep": [2]})
+    with pytest.raises(ValueError, match="pass the callback to `fit` first"):
+        growing.report()
+    fit([growing])
+    report = growing.report()
+    assert report.operation == "widen, deepen"
+    assert [(r.layer, r.before, r.after) for r in report.widths] == [
+        ("h", 16, 20)
+    ]
+    assert report.inserted == growing.reports[1].inserted
+    assert report.before == growing.reports[0].before
+    assert report.after == growing.reports[-1].after
+    assert report.output_difference.max_abs == max(
+        growing.reports[1].output_difference.max_abs,
+        growing.reports[2].output_difference.max_abs,
+    )
+    assert json.loads(json.dumps(report.to_dict()))["after"] == {
+        "params": report.after.params,
+        "macs": report.after.macs,
+    }
+
+
+def test_training_macs_add_up_over_every_size(fit):
     growing, counter = make_growing(trigger={"1ep": [0]}), ComputeTracker()
     fit([growing, counter], epochs=3)
     small = 20 * 16 + 16 * 12 + 24
@@ -251,7 +277,9 @@ def test_evaluation_after_growth_is_that_of_the_grown_model(fit, data):
 @pytest.mark.parametrize(
     "arguments", [{"jit_compile": True}, {"steps_per_execution": 2}]
 )
-def test_growth_with_compiled_and_joined_steps(fit, backend, arguments):
+def test_growth_with_compiled_and_several_steps_per_execution(
+    fit, backend, arguments
+):
     if backend == "torch":
         pytest.skip("torch compiles slowly and joins no steps")
     growing = make_growing(trigger={6: [0]})

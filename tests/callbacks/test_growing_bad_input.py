@@ -18,7 +18,7 @@ from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 @pytest.mark.parametrize(
     ("limit", "size"), [("max_params", 900), ("max_macs", 900)]
 )
-def test_an_action_beyond_the_limit_is_left_out_and_told(fit, limit, size):
+def test_an_action_beyond_the_limit_is_skipped_with_a_warning(fit, limit, size):
     actions = [Widen("h", factor=4), Widen("h", add=8), Widen("h", factor=4)]
     growing = make_growing(
         actions, {"1ep": [0, 1], "2ep": [2]}, **{limit: size}
@@ -42,14 +42,14 @@ def test_plateau_falls_back_to_the_loss_of_training(fit):
     assert growing.history[0]["epoch"] == 2
 
 
-def test_a_missing_metric_is_told_once(fit):
+def test_a_missing_metric_warns_once(fit):
     growing = make_growing(trigger=OverfittingRisk())
     with pytest.warns(NoEffectWarning, match="`accuracy`, `val_accuracy`"):
         model = fit([growing])
     assert model.get_layer("h").units == 16
 
 
-def test_a_falling_learning_rate_is_told(fit):
+def test_a_decaying_learning_rate_warns(fit):
     decay = keras.optimizers.schedules.CosineDecay(1e-2, 6 * STEPS)
     model = build(keras.optimizers.SGD(decay))
     with pytest.warns(NotIntendedUseWarning, match="learning rate decays"):
@@ -60,7 +60,7 @@ def test_a_falling_learning_rate_is_told(fit):
     fit([make_growing()], build(keras.optimizers.SGD(late)))
 
 
-def test_many_growths_are_told(fit, backend):
+def test_many_growths_warn(fit, backend):
     growing = make_growing([Widen("h", add=1)] * 5, Every("1ep"), end=1.0)
     if backend == "torch":
         fit([growing])
@@ -83,7 +83,7 @@ def test_many_growths_are_told(fit, backend):
         (Widen("h", add=1), Every("6ep"), "must give a growth"),
     ],
 )
-def test_what_cannot_be_done_is_found_before_the_first_step(
+def test_invalid_actions_are_found_before_the_first_step(
     fit, actions, trigger, text
 ):
     model = build()
@@ -115,13 +115,13 @@ def test_optimizers_that_cannot_be_carried_over(
     assert model.get_layer("h").units == 16
 
 
-def test_the_second_action_is_tried_on_what_the_first_has_made(fit):
+def test_the_second_action_is_checked_on_the_result_of_the_first(fit):
     actions = [Widen("h", to=32), Widen("h", to=24)]
     with pytest.raises(ValueError, match="must be above 32"):
         fit([make_growing(actions, {0.3: [0], 0.6: [1]})])
 
 
-def test_trying_uses_up_no_random_numbers(fit):
+def test_a_dry_run_uses_no_random_numbers(fit):
     def losses(callbacks):
         model = build(dropout=0.3)
         return fit(callbacks, model, epochs=3).history.history["loss"]

@@ -93,7 +93,7 @@ def test_a_resume_with_other_actions_is_refused(fit, tmp_path):
         fit([other, keras.callbacks.BackupAndRestore(backup)])
 
 
-def test_the_best_epoch_before_a_growth_comes_back(fit, data):
+def test_the_best_epoch_before_a_growth_is_restored(fit, data):
     kept = {}
 
     class Best(keras.callbacks.EarlyStopping):
@@ -114,7 +114,7 @@ def test_the_best_epoch_before_a_growth_comes_back(fit, data):
     )
 
 
-def test_a_fit_that_begins_later_passes_over_earlier_growth(fit):
+def test_a_fit_that_begins_later_skips_earlier_growth(fit):
     with pytest.warns(NoEffectWarning, match="begins at step 16; earlier"):
         model = fit([make_growing()], initial_epoch=4)
     assert model.get_layer("h").units == 16

@@ -118,7 +118,7 @@ def zero(graph, groups):
 
 @pytest.mark.all_cases
 @pytest.mark.parametrize("name", FAMILIES)
-def test_half_of_the_channels_go_exactly(name, tmp_path):
+def test_half_of_the_channels_are_removed_exactly(name, tmp_path):
     model, data = build(name), images(name)
     for layer in model.layers:
         if type(layer).__name__ == "LayerScale":

@@ -10,7 +10,7 @@ def shapes(model):
     return [tuple(v.shape) for v in model.weights]
 
 
-def test_events_are_redone_on_a_model_built_anew(residual):
+def test_edits_are_replayed_on_a_rebuilt_model(residual):
     edited = residual()
     events = [
         surgery.remove(edited, {"inner": [0, 2]}).edit,
@@ -22,7 +22,7 @@ def test_events_are_redone_on_a_model_built_anew(residual):
     assert shapes(model) == shapes(edited)
 
 
-def test_a_weights_file_brings_its_shapes(residual, images, tmp_path):
+def test_a_weights_file_restores_its_shapes(residual, images, tmp_path):
     edited = residual()
     edited.fit(*images, verbose=0)
     surgery.remove(edited, {"inner": [1], "hidden": [3]})
@@ -38,7 +38,7 @@ def test_a_weights_file_brings_its_shapes(residual, images, tmp_path):
     assert surgery.replay(model, path) == 0
 
 
-def test_a_loaded_model_has_its_shapes_already(residual, images, tmp_path):
+def test_a_loaded_model_needs_no_replay(residual, images, tmp_path):
     edited = residual()
     surgery.remove(edited, {"inner": [1]})
     edited.fit(*images, verbose=0)
@@ -48,7 +48,7 @@ def test_a_loaded_model_has_its_shapes_already(residual, images, tmp_path):
     assert surgery.replay(model, tmp_path / "small.weights.h5") == 0
 
 
-def test_only_what_is_missing_is_redone(residual, tmp_path):
+def test_only_missing_edits_are_replayed(residual, tmp_path):
     edited, model = residual(), residual()
     surgery.remove(edited, {"inner": [1]})
     surgery.remove(model, {"inner": [1]})
@@ -58,7 +58,7 @@ def test_only_what_is_missing_is_redone(residual, tmp_path):
     assert shapes(model) == shapes(edited)
 
 
-def test_a_file_of_another_course_raises(residual, tmp_path):
+def test_a_file_with_other_edits_raises(residual, tmp_path):
     edited, model = residual(), residual()
     surgery.remove(edited, {"inner": [1]})
     edited.save_weights(tmp_path / "small.weights.h5")
@@ -83,7 +83,7 @@ def test_a_file_without_edits_raises(residual, tmp_path):
         surgery.replay(model, tmp_path / "plain.weights.h5")
 
 
-def test_unknown_verbs_raise(residual):
+def test_unknown_operations_raise(residual):
     with pytest.raises(ValueError, match="Received: operation='explode'$"):
         surgery.replay(residual(), [{"operation": "explode"}])
 

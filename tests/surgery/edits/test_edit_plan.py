@@ -48,7 +48,7 @@ def test_removed_units_leave_both_kernels(pair):
     assert plan.shape(maker) == (2, 2) and plan.shape(reader) == (2, 2)
 
 
-def test_replicas_stand_next_to_their_source_and_share_what_is_read(pair):
+def test_replicas_are_adjacent_and_share_outgoing_weights(pair):
     shares = {1: np.array([0.25, 0.75])}
     plan = EditPlan(pair, np.array([1, 2, 1]), shares=shares)
     maker, reader = kernels(pair)
@@ -95,7 +95,7 @@ def test_masks_are_copied_and_new_units_are_kept(pair):
     )
 
 
-def test_new_units_send_nothing_on_and_make_something(pair):
+def test_new_units_have_zero_outgoing_and_nonzero_incoming_weights(pair):
     plan = EditPlan(
         pair, np.array([1, 2, 1]), new_numbers={1: np.array([-1, 0])}
     )
@@ -125,7 +125,7 @@ def test_weights_that_are_all_zero_still_get_new_ones(pair):
     assert (new[:, 2] != 0).all()
 
 
-def test_twins_share_what_they_read_and_cancel_out(pair):
+def test_pairs_share_incoming_weights_and_cancel_out(pair):
     plan = EditPlan(
         pair,
         np.array([1, 3, 1]),
@@ -164,7 +164,7 @@ def test_slots_of_new_units_are_zero(pair, kind):
     np.testing.assert_array_equal(new[:, [0, 1, 3]], MAKES)
 
 
-def test_gates_keep_means_of_their_own():
+def test_gates_have_separate_means():
     bias = variable(4)
     ids = np.tile(np.arange(2), 2)
     graph = graph_of(CoupledAxis(None, bias, 0, ids, OUT, "mean"))
@@ -174,7 +174,7 @@ def test_gates_keep_means_of_their_own():
 
 
 @pytest.mark.parametrize(("fresh", "value"), [("ones", 1.0), ("zeros", 0.0)])
-def test_parameters_on_the_way_start_neutral(fresh, value):
+def test_per_channel_parameters_start_neutral(fresh, value):
     gamma = variable(2)
     graph = graph_of(CoupledAxis(None, gamma, 0, np.arange(2), PASS, fresh))
     plan = EditPlan(graph, np.array([2, 1]), new_numbers={0: np.array([-1, 0])})
@@ -182,7 +182,7 @@ def test_parameters_on_the_way_start_neutral(fresh, value):
     np.testing.assert_array_equal(new, [5, value, 7])
 
 
-def test_a_recurrent_kernel_reads_no_new_unit():
+def test_a_recurrent_kernel_has_zero_weights_for_new_units():
     kernel, ids = variable(2, 2), np.arange(2)
     graph = graph_of(
         CoupledAxis(None, kernel, 0, ids, IN),
@@ -204,7 +204,7 @@ def test_attention_keeps_its_temperature():
     np.testing.assert_allclose(new, np.full((2, 8), 0.25 / 2))
 
 
-def test_what_is_added_stands_on_top(pair):
+def test_added_arrays_are_added_to_the_weights(pair):
     maker, reader = kernels(pair)
     added = {id(reader): np.full((3, 2), 0.5)}
     plan = EditPlan(pair, np.ones(3, int), added=added)
@@ -215,7 +215,7 @@ def test_what_is_added_stands_on_top(pair):
     np.testing.assert_array_equal(plan.map(reader, READS, "gradient"), READS)
 
 
-def test_untouched_variables_come_back_as_they_are(pair):
+def test_other_variables_are_returned_unchanged(pair):
     other = np.ones(3)
     assert (
         EditPlan(pair, np.array([1, 0, 1])).map(variable(3), other, "x")

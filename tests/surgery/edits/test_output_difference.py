@@ -6,7 +6,7 @@ from keras_netopt import surgery
 from keras_netopt.surgery.edits.apply_plan import to_numpy
 
 
-def test_an_untouched_model_is_preserved_and_left_alone(residual, images):
+def test_a_snapshot_leaves_the_model_unchanged(residual, images):
     model = residual()
     before = [to_numpy(v) for v in model.variables]
     kept = surgery.snapshot(model, images[0])
@@ -36,7 +36,7 @@ def test_the_verdict_is_relative_to_the_largest_output():
     assert preservation(2e-3, 1.0).verdict == "changed"
 
 
-def test_agreement_counts_the_samples_that_choose_alike(images):
+def test_agreement_is_the_share_of_equal_argmax(images):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     model.set_weights([np.eye(2), np.zeros(2)])
     x = np.array([[1, 0], [0, 1], [3, 0], [0, 4]], "float32")
@@ -50,7 +50,7 @@ def test_random_inputs_are_named_as_such(residual):
     assert found.is_random and "random inputs" in str(found)
 
 
-def test_integer_inputs_need_data():
+def test_integer_inputs_need_x():
     model = keras.Sequential(
         [keras.Input((4,), dtype="int32"), keras.layers.Embedding(9, 2)]
     )

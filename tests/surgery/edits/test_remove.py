@@ -28,7 +28,7 @@ def trained(residual, images, **arguments):
     return model
 
 
-def test_units_that_nothing_reads_go_without_a_trace(residual, images):
+def test_units_without_outgoing_weights_are_removed_exactly(residual, images):
     model, x = trained(residual, images), images[0]
     before = outputs(model, x)
     zero_readers(model, [("outer", 2, [1, 4]), ("out", 0, [0, 6])])
@@ -98,7 +98,7 @@ def test_files_and_clones_of_the_smaller_model_are_equal(
     assert [v.shape for v in loaded.optimizer.variables] == slots
 
 
-def test_a_dry_run_changes_nothing_and_tells_the_same(residual, images):
+def test_a_dry_run_changes_nothing_and_has_the_same_report(residual, images):
     model = trained(residual, images)
     before, filters = model.get_weights(), model.get_layer("inner").filters
     plan = surgery.remove(model, {"inner": [0], "stem": [2]}, dry_run=True)
@@ -110,7 +110,7 @@ def test_a_dry_run_changes_nothing_and_tells_the_same(residual, images):
     assert (plan.widths, plan.after) == (done.widths, done.after)
 
 
-def test_a_failure_half_way_leaves_the_model_as_it_was(
+def test_a_failure_half_way_leaves_the_model_unchanged(
     residual, images, monkeypatch
 ):
     model, x = trained(residual, images), images[0]
@@ -145,7 +145,9 @@ def test_a_failure_half_way_leaves_the_model_as_it_was(
         ({"norm": [0]}, "'norm' makes no units of its own"),
     ],
 )
-def test_what_cannot_go_raises_and_nothing_changes(residual, units, message):
+def test_units_that_cannot_be_removed_raise_and_nothing_changes(
+    residual, units, message
+):
     model = residual()
     before = model.get_weights()
     with pytest.raises(ValueError, match=message):
@@ -154,7 +156,7 @@ def test_what_cannot_go_raises_and_nothing_changes(residual, units, message):
         np.testing.assert_array_equal(old, new)
 
 
-def test_normalized_units_go_on_request_only():
+def test_normalized_units_are_removed_on_request_only():
     model = keras.Sequential(
         [
             keras.Input((4,)),
@@ -175,7 +177,7 @@ def test_the_report_is_a_table(residual):
     assert "params" in text and "macs" in text
 
 
-def test_a_layer_cut_while_frozen_trains_once_it_is_let_go(residual, images):
+def test_a_layer_cut_while_frozen_trains_after_unfreezing(residual, images):
     model = trained(residual, images)
     layer = model.get_layer("inner")
     layer.trainable = False

@@ -160,7 +160,7 @@ def test_other_settings_on_resumption_raise_before_anything(fit, tmp_path):
         fit([Cutter(layer="hidden"), backup()])
 
 
-def test_the_best_weights_of_early_stopping_follow(fit, images):
+def test_the_best_weights_of_early_stopping_are_carried_over(fit, images):
     class Best(keras.callbacks.EarlyStopping):
         """The first epoch is the best one."""
 
@@ -176,14 +176,14 @@ def test_the_best_weights_of_early_stopping_follow(fit, images):
     np.testing.assert_array_equal(kernel, best.kept[:, :, 2:])
 
 
-def test_a_second_fit_starts_anew_on_what_is_left(fit):
+def test_a_second_fit_edits_the_smaller_model(fit):
     cutter = Cutter(epochs=[0])
     model = fit([cutter], epochs=2)
     fit([cutter], model, epochs=2)
     assert width(model) == 3
 
 
-def test_what_was_trained_is_counted_at_every_size(fit, residual):
+def test_training_macs_are_counted_at_every_size(fit, residual):
     model, cutter = residual(), Cutter(epochs=[0])
     before = surgery.ModelSize.of(model).macs
     fit([cutter], model, epochs=2, validation_split=1 / 3)

@@ -27,7 +27,7 @@ def whole(message):
     return f"^{re.escape(message)}$"
 
 
-def test_connected_follows_chains_of_pairs():
+def test_connected_components_follow_chains_of_pairs():
     pairs = [(np.array([5, 1]), np.array([4, 0])), ([4], [1])]
     assert connected_components(7, pairs).tolist() == [0, 0, 1, 2, 0, 0, 3]
     assert connected_components(3, []).tolist() == [0, 1, 2]
@@ -47,14 +47,14 @@ def test_addition_couples_its_producers():
     )
 
 
-def test_sets_come_in_model_order_and_hold_each_producer_once():
+def test_layer_groups_are_in_model_order_with_each_producer_once():
     graph = ChannelGraph(residual())
     names = [[one.name for one in s.layers] for s in graph.layer_groups()]
     assert names == [["stem", "outer"], ["inner"], ["head"]]
     assert sum(len(s.groups) for s in graph.layer_groups()) == 4 + 5 + 2
 
 
-def test_bindings_name_every_axis_once():
+def test_each_axis_is_coupled_once():
     model = residual()
     graph = ChannelGraph(model)
     keys = [(b.variable.path, b.axis) for b in graph.coupled_axes]
@@ -89,7 +89,7 @@ def test_explain_prints_each_coupled_axis_and_the_reasons():
     assert group.notes == ()
 
 
-def test_explain_tells_of_limits():
+def test_explain_lists_limits():
     x = L.Input((6, 6, 3))
     y = L.Conv2D(6, 3, name="a")(x)
     y = L.Conv2D(6, 3, groups=2, name="groups")(y)
@@ -146,7 +146,7 @@ def test_name_in_two_nested_models_is_ambiguous():
         graph.find("fc")
 
 
-def test_unknown_name_brings_the_three_nearest():
+def test_unknown_name_lists_the_three_nearest():
     graph = ChannelGraph(residual())
     with pytest.raises(ValueError) as error:
         graph.find("outter")
@@ -177,7 +177,7 @@ def test_layer_without_units_is_refused():
         graph.units("norm")
 
 
-def test_wrapper_stands_for_the_layer_inside():
+def test_wrapper_has_the_units_of_its_inner_layer():
     x = L.Input((5, 4))
     y = L.Bidirectional(L.GRU(3, return_sequences=True), name="both")(x)
     y = L.TimeDistributed(L.Dense(6), name="steps")(y)
@@ -187,7 +187,7 @@ def test_wrapper_stands_for_the_layer_inside():
     assert set(layers) == {"both", "steps"}
 
 
-def test_unknown_kind_names_those_there_are():
+def test_unknown_kind_lists_the_known_kinds():
     x = L.Input((5, 8))
     y = L.MultiHeadAttention(4, 2, output_shape=6, name="att")(x, x)
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
@@ -231,7 +231,7 @@ def test_unbuilt_model_is_refused():
     assert len(ChannelGraph(model).units(model.layers[0])) == 2
 
 
-def test_what_is_no_model_is_refused():
+def test_other_objects_than_models_are_refused():
     message = "Argument `model` must be a `keras.Model`. Received: model=3"
     with pytest.raises(TypeError, match=whole(message)):
         ChannelGraph(3)
@@ -247,7 +247,7 @@ def test_subclass_of_a_functional_model_has_a_graph():
     assert ChannelGraph(model).layer_group("hidden").reason is None
 
 
-def test_weights_that_two_layers_hold_tie_their_units():
+def test_weights_of_two_layers_couple_their_units():
     one = L.Dense(4, name="one")
 
     class Tied(L.Dense):
@@ -262,7 +262,7 @@ def test_weights_that_two_layers_hold_tie_their_units():
     assert graph.units("one").tolist() == graph.units("two").tolist()
 
 
-def test_layer_called_by_an_unknown_way_is_left_alone():
+def test_layer_with_an_unsupported_call_is_protected():
     """One call can be followed, the other not: the layer keeps its width."""
     x = L.Input((6, 6, 3))
     y = L.Conv2D(6, 3, padding="same", name="first")(x)
@@ -317,20 +317,20 @@ def with_gain(layer):
     return keras.Model(x, L.Dense(2)(y))
 
 
-def test_unknown_layer_protects_what_it_touches(registry):
+def test_unknown_layer_protects_its_inputs_and_outputs(registry):
     model = with_gain(Gain(name="own"))
     reason = "touches Gain 'own', which has no handler"
     assert ChannelGraph(model).layer_group("hidden").reason == reason
 
 
-def test_registered_layer_is_followed(registry):
+def test_registered_layer_is_traced(registry):
     assert register(Gain, GainHandler) is GainHandler
     graph = ChannelGraph(with_gain(Gain(name="own")))
     assert graph.layer_group("hidden").reason is None
     assert ("own", "gain", 0, "pass") in graph.explain("hidden").rows
 
 
-def test_register_is_a_decorator_too(registry):
+def test_register_is_also_a_decorator(registry):
     @register(Gain)
     class Decorated(GainHandler):
         pass
@@ -339,7 +339,7 @@ def test_register_is_a_decorator_too(registry):
     assert ChannelGraph(with_gain(Gain())).layer_group("hidden").reason is None
 
 
-def test_subclass_with_a_call_of_its_own_is_unknown(registry):
+def test_subclass_that_overrides_call_is_unknown(registry):
     class Louder(Gain):
         def call(self, inputs):
             return keras.ops.flip(super().call(inputs), axis=-1)

@@ -90,7 +90,7 @@ def seeds():
 
 
 @pytest.mark.parametrize("seed", seeds())
-def test_random_edits_preserve_and_survive(seed, tmp_path):
+def test_random_edits_preserve_outputs_and_reload(seed, tmp_path):
     rng = np.random.default_rng(seed)
     keras.utils.set_random_seed(seed)
     model = random_model(rng)

@@ -86,7 +86,7 @@ def test_a_layer_object_is_saved_by_its_name():
     assert action.get_config()["layer"] == "h"
 
 
-def test_what_preserves_the_outputs():
+def test_which_actions_preserve_the_outputs():
     widen = Widen("h", add=1)
     assert widen.preserves_outputs("zero") and not widen.preserves_outputs(
         "random"

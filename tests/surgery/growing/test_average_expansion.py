@@ -52,7 +52,7 @@ NORMS = (layers.LayerNormalization, layers.RMSNormalization)
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("layer", ["tokens", "down"])
-def test_outputs_stay(norm, layer, tokens):
+def test_average_expansion_preserves_the_outputs(norm, layer, tokens):
     model = transformer(norm)
     before = snapshot(model, tokens)
     report = widen(model, layer, to=11)
@@ -95,7 +95,7 @@ def test_the_grown_model_reloads_clones_and_replays(tokens, tmp_path):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_the_slots_of_a_corrected_scale_follow_it(tokens):
+def test_the_slots_of_a_rescaled_scale_are_rescaled(tokens):
     model = transformer()
     model.fit(tokens, tokens, epochs=1, verbose=0)
     scale = model.get_layer("last").gamma
@@ -196,7 +196,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_exact_is_refused(name):
+def test_inexact_expansion_is_refused(name):
     build, reason = REFUSED[name]
     model = build()
     weights = model.get_weights()

@@ -72,7 +72,7 @@ def test_a_trained_model_saves_reloads_and_clones(
     assert_like_reloaded(model, tmp_path)
 
 
-def test_the_block_stands_behind_norm_and_activation():
+def test_the_block_follows_normalization_and_activation():
     model = cnn()
     deepen(model, "conv")
     names = [layer.name for layer in model.layers]
@@ -111,7 +111,7 @@ def test_in_a_sequential_model_a_block_is_one_layer():
     assert [model.layers[k] for k in (0, 3, 4)] == held
 
 
-def test_a_dense_block_stands_behind_pooled_features():
+def test_a_dense_block_follows_pooled_features():
     model = cnn()
     report = deepen(model, model.layers[-3].name)
     kinds = [type(model.get_layer(n)).__name__ for n in report.inserted]
@@ -151,7 +151,7 @@ def test_even_a_transposed_convolution_gets_a_block():
 
 @pytest.mark.parametrize("build, after", [(mlp, "hidden"), (cnn, "conv")])
 @pytest.mark.parametrize("activation", ["relu", "relu6"])
-def test_an_identity_layer_changes_nothing_behind_relu(
+def test_an_identity_layer_changes_nothing_after_relu(
     build, after, activation, tmp_path
 ):
     model = build(activation)
@@ -168,7 +168,7 @@ def test_an_identity_layer_changes_nothing_behind_relu(
 
 
 @pytest.mark.parametrize("activation", ["gelu", "silu", "tanh", "elu"])
-def test_an_identity_layer_is_refused_where_it_is_none(activation):
+def test_an_identity_layer_is_refused_if_not_idempotent(activation):
     model = mlp(activation)
     with pytest.raises(ValueError) as caught:
         deepen(model, "hidden", init="identity")
@@ -207,7 +207,7 @@ def test_a_copy_has_the_weights_of_its_layer(tmp_path):
     assert_like_reloaded(model, tmp_path)
 
 
-def test_a_copy_takes_norm_activation_and_nested_models_along(tmp_path):
+def test_a_copy_includes_normalization_activation_and_nested_models(tmp_path):
     source = keras.Input((4,))
     x = layers.Dense(4, activation="relu", name="fc")(source)
     inner = keras.Model(source, x, name="stage")

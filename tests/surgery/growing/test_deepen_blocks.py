@@ -61,7 +61,7 @@ def test_a_block_function(tmp_path):
         ("nowhere", "or a name registered with"),
     ],
 )
-def test_unfit_blocks_are_refused(block, text):
+def test_invalid_blocks_are_refused(block, text):
     model = mlp()
     with pytest.raises(ValueError, match=text):
         deepen(model, "hidden", block=block)
@@ -111,7 +111,7 @@ def test_bad_arguments_are_refused():
 
 
 @pytest.mark.parametrize("after", ["logits", "probs", "scores", "flat", "map"])
-def test_what_makes_the_answers_is_refused(after):
+def test_output_layers_are_refused(after):
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3, name="stem")(inputs)
     pooled = layers.GlobalAveragePooling2D()(x)
@@ -136,7 +136,7 @@ def test_what_makes_the_answers_is_refused(after):
     deepen(model, "stem")
 
 
-def test_the_end_of_a_nested_model_is_an_answer_only_at_the_end():
+def test_the_end_of_a_nested_model_is_an_output_only_at_the_end():
     model = nested()
     deepen(model, "enc/last")
     source = keras.Input((8,))
@@ -155,7 +155,7 @@ def test_features_that_are_pooled_into_the_output_may_get_a_block():
     assert_preserved(before, model, 0.0)
 
 
-def test_places_without_a_block_are_refused():
+def test_calls_without_a_position_for_a_block_are_refused():
     shared = layers.Dense(4, activation="relu", name="shared")
     inputs = keras.Input((4, 4), name="source")
     x = shared(shared(inputs))

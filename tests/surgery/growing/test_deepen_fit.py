@@ -124,7 +124,7 @@ def test_deepening_in_half_precision(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["SGD", "Muon", "Adafactor"])
-def test_training_goes_on_under_other_optimizers(name, tmp_path):
+def test_training_continues_with_other_optimizers(name, tmp_path):
     options = {"momentum": 0.9, "use_ema": True} if name == "SGD" else {}
     optimizer = getattr(keras.optimizers, name)(1e-2, **options)
     model = mlp("relu", optimizer=optimizer)
@@ -140,7 +140,7 @@ def test_training_goes_on_under_other_optimizers(name, tmp_path):
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="a list of torch's own")
-def test_torch_sees_the_parameters_that_the_model_has_now():
+def test_torch_parameters_are_those_of_the_edited_model():
     model = nested()
     x, y = data(model)
     model.fit(x, y, verbose=0)

@@ -26,7 +26,7 @@ from keras_netopt.training import slots
 layers = keras.layers
 
 
-def test_names_count_on(tmp_path):
+def test_names_are_numbered_consecutively(tmp_path):
     model = mlp()
     for _ in range(2):
         deepen(model, "hidden")
@@ -76,7 +76,7 @@ class Fails(RuntimeError):
     pass
 
 
-def test_an_edit_that_fails_leaves_the_model_as_it_was(monkeypatch):
+def test_a_failed_edit_leaves_the_model_unchanged(monkeypatch):
     model = cnn()
     x, y = data(model)
     model.fit(x, y, verbose=0)
@@ -121,7 +121,7 @@ def structure(model):
 
 
 @pytest.mark.parametrize("build", [mlp, cnn, nested])
-def test_an_insertion_can_be_taken_back(build):
+def test_an_insertion_can_be_undone(build):
     model = build()
     graph = structure(model)
     for place in list(insertion_points(model)):

@@ -161,7 +161,7 @@ def test_new_units_get_a_gradient_whatever_the_activation(activation):
     np.testing.assert_allclose(bias, expected)
 
 
-def test_the_readers_bias_makes_up_for_the_bias_of_new_units():
+def test_the_consumers_bias_compensates_for_the_bias_of_new_units():
     model = _compiled(lambda: _mlp("sigmoid"))  # 0.5 at zero.
     sample = _sample(model)
     old = model.get_layer("reader").get_weights()[1]
@@ -173,7 +173,7 @@ def test_the_readers_bias_makes_up_for_the_bias_of_new_units():
     assert check_preserved(before, model).verdict == "exact"
 
 
-def test_more_units_than_directions_begin_silent():
+def test_more_units_than_directions_start_with_zero_outgoing_weights():
     model = _compiled(_mlp)
     sample = _sample(model)
     report = widen(
@@ -246,7 +246,7 @@ def _sigmoid_at_the_border():
         (_sigmoid_at_the_border, "the activation is not 0 at 0"),
     ],
 )
-def test_elsewhere_silent_units_are_taken_and_it_is_said(make, reason):
+def test_gradmax_falls_back_to_zero_with_a_note(make, reason):
     model = _compiled(make)
     sample = _sample(model)
     before = snapshot(model, sample.x)

@@ -29,7 +29,7 @@ def _run(schedule, values, name="val_accuracy", run=RUN):
     return found
 
 
-def test_each_action_comes_once_in_order():
+def test_each_action_is_due_once_in_order():
     schedule = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.8)
     assert _run(schedule, []) == [(2, [0]), (4, [1]), (6, [2])]
 
@@ -41,7 +41,7 @@ def test_points_name_their_actions():
     assert _run(schedule, []) == [(2, [1]), (5, [0, 1])]
 
 
-def test_a_plateau_asks_for_the_next_epoch():
+def test_a_plateau_grows_in_the_next_epoch():
     trigger = Plateau("val_loss", patience=2, cooldown=0)
     schedule = GrowthSchedule(trigger, None, [True] * 9, 0.8)
     assert _run(schedule, [1.0] * 12, "val_loss") == [
@@ -52,7 +52,7 @@ def test_a_plateau_asks_for_the_next_epoch():
     ]
 
 
-def test_nothing_grows_in_the_last_part():
+def test_nothing_grows_after_the_end_point():
     trigger = Plateau("val_loss", patience=1, cooldown=0)
     schedule = GrowthSchedule(trigger, None, [True] * 99, 0.5)
     epochs = [epoch for epoch, _ in _run(schedule, [1.0] * 12, "val_loss")]
@@ -62,7 +62,30 @@ def test_nothing_grows_in_the_last_part():
     assert [e for e, _ in _run(schedule, [])] == list(range(1, 12))
 
 
-def test_without_gain_stages_close_one_after_the_other():
+@pytest.mark.parametrize(
+    ("end", "last", "epochs"),
+    [
+        (0.5, 60, [2, 3, 4, 5, 6]),
+        ("4ep", 40, [2, 3, 4]),
+        (45, 45, [2, 3, 4]),
+        ("50step", 50, [2, 3, 4, 5]),
+    ],
+)
+def test_the_end_is_a_point_of_the_fit(end, last, epochs):
+    trigger = Plateau("val_loss", patience=1, cooldown=0)
+    schedule = GrowthSchedule(trigger, None, [True] * 99, end)
+    grown = _run(schedule, [1.0] * 12, "val_loss")
+    assert [epoch for epoch, _ in grown] == epochs
+    assert schedule.last == last
+
+
+def test_an_end_in_steps_needs_the_steps_per_epoch():
+    schedule = GrowthSchedule(Plateau("loss"), None, [True], 50)
+    with pytest.raises(ValueError, match="`end` needs the length of the fit"):
+        schedule.begin(RunLength(None, 4))
+
+
+def test_stages_without_improvement_close_in_turn():
     until = StopWithoutImprovement(min_delta=0.01, window="4ep")
     schedule = GrowthSchedule(Every("1ep"), until, [True] * 3, 1.0)
     # From the fifth epoch on there is no gain over the last four.
@@ -78,7 +101,7 @@ def test_without_gain_stages_close_one_after_the_other():
     assert schedule.closed == (0, 1, 2)
 
 
-def test_stages_take_turns_while_there_is_gain():
+def test_stages_grow_in_turn_while_the_metric_improves():
     until = StopWithoutImprovement(min_delta=0.01, window="2ep")
     schedule = GrowthSchedule(Every("1ep"), until, [True] * 2, 1.0)
     rising = [0.1 * i for i in range(12)]
@@ -87,7 +110,7 @@ def test_stages_take_turns_while_there_is_gain():
     assert not schedule.closed
 
 
-def test_a_stage_with_a_fixed_width_closes_once_it_has_it():
+def test_a_stage_with_a_fixed_width_closes_at_that_width():
     schedule = GrowthSchedule(
         Every("1ep"), StopWithoutImprovement(window="9ep"), [True, False], 1.0
     )
@@ -96,7 +119,7 @@ def test_a_stage_with_a_fixed_width_closes_once_it_has_it():
     assert schedule.closed == (1,)
 
 
-def test_a_dropped_action_does_not_come_back():
+def test_a_closed_action_is_not_due_again():
     schedule = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.8)
     schedule.close(1)
     assert _run(schedule, []) == [(2, [0]), (4, [2])]
@@ -105,13 +128,13 @@ def test_a_dropped_action_does_not_come_back():
     assert _run(schedule, []) == [(2, [0])]
 
 
-def test_what_is_done_stays_done_in_a_second_fit():
+def test_actions_are_not_repeated_in_a_second_fit():
     schedule = GrowthSchedule(AtPoints({"2ep": [0]}), None, [True], 0.8)
     assert _run(schedule, []) == [(2, [0])]
     assert _run(schedule, []) == []
 
 
-def test_moments_before_the_begin_are_passed_over():
+def test_growths_before_the_begin_are_skipped():
     schedule = GrowthSchedule(Every("2ep"), None, [True] * 3, 0.8)
     schedule.begin(RUN)
     assert schedule.skip_before(45) == 2
@@ -119,7 +142,7 @@ def test_moments_before_the_begin_are_passed_over():
     assert schedule.pop_due(60, 6) == [0]
 
 
-def test_training_stands_in_until_there_is_validation():
+def test_training_metrics_replace_missing_validation_metrics():
     trigger = Plateau("val_loss", patience=2, cooldown=0)
     schedule = GrowthSchedule(trigger, None, [True], 1.0)
     schedule.begin(RUN)
@@ -134,7 +157,7 @@ def test_training_stands_in_until_there_is_validation():
     assert schedule.record_epoch(6, {"loss": 0.1, "val_loss": 1.0})
 
 
-def test_missing_names_are_told():
+def test_missing_monitors_are_listed():
     schedule = GrowthSchedule(
         Plateau("val_acc"), StopWithoutImprovement(), [True], 1.0
     )
@@ -143,7 +166,7 @@ def test_missing_names_are_told():
     assert schedule.missing_monitors() == ("val_accuracy",)
 
 
-def test_a_book_taken_up_goes_on_as_the_first_one():
+def test_a_restored_schedule_continues_the_first_one():
     def make():
         until = StopWithoutImprovement(min_delta=0.01, window="3ep")
         trigger = Plateau("val_accuracy", patience=1, cooldown=1)

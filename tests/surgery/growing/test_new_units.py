@@ -24,7 +24,7 @@ def graph():
 
 @pytest.mark.parametrize("kind", ["net2net", "zero", "random", "gradmax"])
 @pytest.mark.parametrize("extra", [1, 5, 6, 15])
-def test_new_units_are_spread_evenly(graph, kind, extra):
+def test_new_units_are_distributed_evenly(graph, kind, extra):
     own = graph.units("hidden")
     growth = plan_growth(graph, own, extra, kind, seed=0)
     copies = growth.copies[own]
@@ -34,7 +34,7 @@ def test_new_units_are_spread_evenly(graph, kind, extra):
     assert (growth.copies[others] == 1).all()
 
 
-def test_silent_units_have_no_share(graph):
+def test_zero_units_have_no_share(graph):
     growth = plan_growth(graph, graph.units("hidden"), 9, "zero", seed=0)
     assert growth.has_zero_outgoing
     for one, numbers in growth.new_numbers.items():
@@ -53,7 +53,7 @@ def test_pairs_cancel(graph, extra, silent):
             assert growth.shares[one][numbers == number].sum() == 0
 
 
-def test_shares_of_copies_lie_apart_and_add_up(graph):
+def test_shares_of_copies_differ_and_add_up(graph):
     growth = plan_growth(graph, graph.units("hidden"), 15, "net2net", seed=0)
     assert not growth.new_numbers and not growth.has_zero_outgoing
     for shares in growth.shares.values():
@@ -62,7 +62,7 @@ def test_shares_of_copies_lie_apart_and_add_up(graph):
         assert shares.max() / shares.min() <= 0.7 / 0.3 + 1e-9
 
 
-def test_multiply_copies_every_unit_equally_often(graph):
+def test_replication_copies_every_unit_equally_often(graph):
     growth = plan_replication(graph, graph.units("hidden"), 3, seed=0)
     assert (growth.copies[graph.units("hidden")] == 3).all()
 

@@ -16,14 +16,14 @@ def _past(values, name="val_accuracy"):
     return TrainingHistory(logs, (), RUN)
 
 
-def test_no_gain_needs_a_whole_window_and_an_epoch_before_it():
+def test_stopping_needs_a_whole_window_and_an_epoch_before_it():
     policy = StopWithoutImprovement(window="3ep")
     assert not policy.should_stop(_past([0.5] * 3))
     assert policy.should_stop(_past([0.5] * 4))
     assert not policy.should_stop(_past([]))
 
 
-def test_a_gain_of_min_delta_inside_the_window_keeps_on():
+def test_an_improvement_inside_the_window_continues_growth():
     policy = StopWithoutImprovement(min_delta=0.01, window="3ep")
     assert not policy.should_stop(_past([0.5, 0.5, 0.52, 0.5]))
     assert policy.should_stop(_past([0.5, 0.5, 0.505, 0.5]))
@@ -31,7 +31,7 @@ def test_a_gain_of_min_delta_inside_the_window_keeps_on():
     assert policy.should_stop(_past([0.5, 0.52, 0.5, 0.5, 0.5]))
 
 
-def test_small_gains_add_up_over_the_window():
+def test_small_improvements_add_up_over_the_window():
     policy = StopWithoutImprovement(min_delta=0.01, window="3ep")
     assert not policy.should_stop(_past([0.5, 0.504, 0.508, 0.512]))
 
@@ -72,7 +72,7 @@ def test_a_window_in_steps_needs_the_length():
         ({"mode": "up"}, "`mode` must be one of 'auto'"),
     ],
 )
-def test_no_gain_refuses(arguments, text):
+def test_stop_without_improvement_refuses(arguments, text):
     with pytest.raises(ValueError, match=text):
         StopWithoutImprovement(**arguments)
 

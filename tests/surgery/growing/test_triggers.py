@@ -51,11 +51,11 @@ def test_every_three_epochs_grows_at_3_6_9_and_not_after_end():
         (Every("4ep", begin=0), [0, 40, 80]),
     ],
 )
-def test_every_takes_all_units_of_progress(trigger, steps):
+def test_every_accepts_fractions_steps_and_epochs(trigger, steps):
     assert [step for step, _ in trigger.schedule(RUN, last=90)] == steps
 
 
-def test_every_without_a_turn_raises():
+def test_every_without_a_growth_raises():
     with pytest.raises(ValueError, match="must give a growth up to step 9"):
         Every("1ep").schedule(RUN, last=9)
 
@@ -84,7 +84,7 @@ def test_every_refuses(arguments, error, text):
         Every(**arguments)
 
 
-def test_points_come_in_order_of_time_with_their_actions():
+def test_points_are_sorted_with_their_actions():
     trigger = AtPoints({"6ep": [1, 2], 0.25: [0], 45: (3,)})
     assert trigger.schedule(RUN, last=96) == (
         (30, (0,)),
@@ -94,7 +94,7 @@ def test_points_come_in_order_of_time_with_their_actions():
     assert trigger.actions == (1, 2, 0, 3)
 
 
-def test_a_point_behind_the_last_step_raises():
+def test_a_point_after_the_last_step_raises():
     with pytest.raises(
         ValueError, match="no point after step 96 of the 120 steps"
     ):
@@ -124,12 +124,12 @@ def test_points_refuse(points, error, text):
         AtPoints(points)
 
 
-def test_plateau_fires_after_patience_flat_epochs():
+def test_plateau_grows_after_patience_epochs():
     losses = [1.0, 0.9, 0.8, 0.8, 0.8, 0.8]
     assert _run_through(Plateau(cooldown=0), _logs("val_loss", losses)) == [6]
 
 
-def test_plateau_ignores_gains_up_to_min_delta():
+def test_plateau_ignores_improvements_up_to_min_delta():
     losses = [1.0, 0.99, 0.985, 0.98]
     trigger = Plateau("loss", min_delta=0.05, patience=3)
     assert _run_through(trigger, _logs("loss", losses)) == [4]
@@ -151,13 +151,13 @@ def test_plateau_does_not_count_during_the_cooldown():
     assert _run_through(Plateau(patience=2, cooldown=0), flat)[:3] == [3, 5, 7]
 
 
-def test_a_gain_during_the_cooldown_raises_the_bar():
+def test_an_improvement_during_the_cooldown_counts_as_best():
     losses = [1.0, 1.0, 0.5, 0.8, 0.8]
     trigger = Plateau(patience=1, cooldown=1)
     assert _run_through(trigger, _logs("val_loss", losses)) == [2, 4]
 
 
-def test_plateau_knows_which_way_is_up():
+def test_plateau_infers_the_direction():
     rising = [0.1, 0.2, 0.3, 0.4, 0.5]
     for name, grown in (("val_accuracy", []), ("val_loss", [4, 5])):
         trigger = Plateau(name, cooldown=0)
@@ -174,12 +174,12 @@ def test_plateau_knows_which_way_is_up():
     assert Plateau("odd", mode="min").should_grow(TrainingHistory(odd, (), RUN))
 
 
-def test_a_loss_that_is_not_finite_is_flat():
+def test_a_non_finite_loss_is_no_improvement():
     losses = [1.0, math.nan, math.inf, math.nan]
     assert _run_through(Plateau("loss"), _logs("loss", losses)) == [4]
 
 
-def test_plateau_without_its_metric_never_fires():
+def test_plateau_without_its_metric_never_grows():
     assert _run_through(Plateau(), _logs("loss", [1.0] * 9)) == []
 
 
@@ -261,7 +261,7 @@ def test_config_round_trip(trigger):
     assert type(trigger).from_config(config) == trigger
 
 
-def test_a_trigger_of_ones_own():
+def test_a_custom_trigger():
     @dataclass(frozen=True)
     class Below(Trigger):
         loss: float

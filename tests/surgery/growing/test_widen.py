@@ -28,7 +28,7 @@ EXACT = ("net2net", "zero", "paired", "gradmax")
 
 @pytest.mark.parametrize("new_units", EXACT)
 @pytest.mark.parametrize("name", MODELS)
-def test_the_outputs_stay_what_they_are(name, new_units):
+def test_widening_preserves_the_outputs(name, new_units):
     model = build(MODELS[name])
     layer = next(
         one
@@ -83,7 +83,7 @@ def test_every_kind_of_unit_of_attention_grows(kind, new_units, backend):
 
 
 @pytest.mark.parametrize("new_units", ["zero", "net2net"])
-def test_what_layer_norm_reads_grows_by_copies_of_every_unit(new_units):
+def test_layer_normalized_units_grow_by_copies(new_units):
     model = build(stream_net)
     before = snapshot(model)
     report = widen(model, "target", factor=2, new_units=new_units)
@@ -96,7 +96,7 @@ def test_what_layer_norm_reads_grows_by_copies_of_every_unit(new_units):
     assert bool(notes) == (new_units == "zero")
 
 
-def test_layer_norm_ties_all_that_it_reads():
+def test_layer_normalized_units_grow_together():
     inputs = keras.Input((6,))
     one = layers.Dense(4, activation="tanh", name="target")(inputs)
     two = layers.Dense(3, activation="tanh", name="beside")(inputs)
@@ -125,7 +125,7 @@ def test_zero_units_differ_and_have_the_size_of_old_ones():
     np.testing.assert_array_equal(bias[fresh], 0.0)
 
 
-def test_paired_units_are_twins_with_opposite_outgoing_weights():
+def test_paired_units_have_opposite_outgoing_weights():
     model = build(conv_net)
     old_read = model.layers[-1].get_weights()[0]
     widen(model, "target", add=4, new_units="paired")
@@ -146,7 +146,7 @@ def test_paired_units_are_twins_with_opposite_outgoing_weights():
         assert np.linalg.norm(rows[one]) == pytest.approx(norm, rel=1e-5)
 
 
-def test_an_odd_unit_among_pairs_is_silent():
+def test_an_odd_unit_among_pairs_has_zero_outgoing_weights():
     model = build(dense_net)
     widen(model, "target", add=3, new_units="paired")
     rows = np.abs(model.layers[-1].get_weights()[0]).sum(axis=1)

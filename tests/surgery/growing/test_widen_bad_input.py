@@ -9,7 +9,7 @@ from surgery.growing.widen_nets import build, dense_net, residual_net
 from keras_netopt.surgery.growing.widen import widen
 
 
-def test_dropout_between_makes_pairs_silent_units():
+def test_paired_falls_back_to_zero_under_dropout():
     x = inputs = keras.Input((6,))
     x = layers.Dense(5, activation="relu", name="target")(x)
     x = layers.Dropout(0.3, name="drop")(x)
@@ -33,7 +33,7 @@ def test_dropout_elsewhere_does_not_matter():
     assert not widen(model, "target", add=2, new_units="paired").notes
 
 
-def test_dropout_inside_a_layer_counts_too():
+def test_dropout_inside_a_layer_also_counts():
     x = inputs = keras.Input((5, 6))
     x = layers.MultiHeadAttention(2, 4, dropout=0.1, name="target")(x, x)
     model = keras.Model(inputs, layers.Dense(3)(x))
@@ -41,7 +41,7 @@ def test_dropout_inside_a_layer_counts_too():
     assert "MultiHeadAttention 'target' has dropout" in report.notes[0]
 
 
-def test_half_precision_makes_pairs_silent_units():
+def test_paired_falls_back_to_zero_in_half_precision():
     keras.config.set_dtype_policy("mixed_float16")
     try:
         model = build(dense_net)
@@ -78,7 +78,7 @@ def test_half_precision_makes_pairs_silent_units():
         ({"add": 1, "kind": "heads"}, ValueError, "no units of the kind"),
     ],
 )
-def test_what_cannot_be_done_is_refused_and_nothing_changes(
+def test_invalid_widening_is_refused_and_nothing_changes(
     arguments, error, text
 ):
     x = inputs = keras.Input((6,))
@@ -113,7 +113,7 @@ def test_groups_of_a_convolution_are_refused():
         widen(model, "target", factor=2)
 
 
-def test_adafactor_takes_copies_but_no_silent_units():
+def test_adafactor_accepts_copies_but_no_zero_outgoing_weights():
     model = dense_net()
     model.compile(keras.optimizers.Adafactor(), "mse")
     for arguments in ({}, {"dry_run": True}):

@@ -66,24 +66,26 @@ def test_removal_equals_zeroed_channels(family, check_removal):
 
 
 @pytest.mark.parametrize("family", GROWING, ids=lambda f: f.__name__)
-def test_copies_with_shares_keep_the_function(family, check_growth):
+def test_copies_with_shares_preserve_the_outputs(family, check_growth):
     check_growth(*family())
 
 
-def test_normed_units_grow_by_an_equal_multiple(check_growth):
+def test_normalized_units_grow_by_an_equal_multiple(check_growth):
     check_growth(*norms(), multiple=True)
 
 
 @pytest.mark.parametrize("times", [0, 2], ids=["cut", "grown"])
 @pytest.mark.parametrize("family", GROWING, ids=lambda f: f.__name__)
-def test_what_is_undone_leaves_no_trace(family, times, check_undone):
+def test_an_undone_edit_leaves_no_trace(family, times, check_undone):
     check_undone(*family(), times)
 
 
 @pytest.mark.parametrize(
     "family", [grouped, depth_multiplier, group_norm, spread]
 )
-def test_rigid_cut_that_is_undone_leaves_no_trace(family, check_undone):
+def test_an_undone_removal_of_uncopyable_groups_leaves_no_trace(
+    family, check_undone
+):
     check_undone(*family(), 0)
 
 
@@ -125,7 +127,7 @@ def test_jax_keeps_key_and_value_size_equal():
         (spread, {"is interleaved by "}),
     ],
 )
-def test_what_cannot_be_copied_says_why(family, starts):
+def test_groups_that_cannot_be_copied_have_a_reason(family, starts):
     model, _ = family()
     parts = [
         text.split("'") for text in ChannelGraph(model).not_replicable.values()

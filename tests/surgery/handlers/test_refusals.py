@@ -35,7 +35,7 @@ def test_softmax_activation_layer():
 
 
 @pytest.mark.parametrize("activation", ["softmax", "log_softmax", "sparsemax"])
-def test_activation_that_mixes_what_a_layer_makes(activation):
+def test_activation_that_mixes_the_units_of_a_layer(activation):
     x = L.Input((4,))
     y = L.Dense(6, activation=activation, name="mixed")(x)
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
@@ -45,7 +45,7 @@ def test_activation_that_mixes_what_a_layer_makes(activation):
     )
 
 
-def test_activation_that_is_not_known():
+def test_unknown_activation():
     x = L.Input((4,))
     y = L.Dense(6, activation=lambda z: z[..., ::-1], name="mixed")(x)
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
@@ -58,7 +58,7 @@ def test_activation_that_is_not_known():
 @pytest.mark.parametrize(
     "activation", ["relu", "gelu", "swish", "mish", L.LeakyReLU(), None]
 )
-def test_activation_that_acts_on_every_entry(activation):
+def test_elementwise_activation(activation):
     x = L.Input((4,))
     y = L.Dense(6, activation=activation, name="free")(x)
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
@@ -128,7 +128,7 @@ def test_operations(function, reason):
     assert found.endswith(f", which {reason}")
 
 
-def test_merge_of_one_channel_protects_that_one():
+def test_merge_protects_a_broadcast_channel():
     x = L.Input((4,))
     y = L.Dense(6, name="made")(x)
     gate = L.Dense(1, name="gate")(x)
@@ -185,7 +185,7 @@ def test_lora_and_quantized_layers():
     assert graph.layer_group("plain").reason == reason
 
 
-def test_recurrent_layer_with_a_cell_of_its_own():
+def test_recurrent_layer_with_a_custom_cell():
     class Cell(L.SimpleRNNCell):
         pass
 
@@ -206,7 +206,7 @@ def test_wrapper_around_an_unknown_layer():
     assert behind(wrapped, shape=(3, 4)) == reason
 
 
-def test_weight_that_an_unknown_layer_holds_too():
+def test_weight_shared_with_an_unknown_layer():
     class Projection(L.Layer):
         def __init__(self, embedding, **options):
             super().__init__(**options)

@@ -100,7 +100,7 @@ MODELS = [transformer, gated_transformer, tagger, u_net, detector]
 
 
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
-def test_half_goes_exactly_and_the_rest_trains(make, check_removal):
+def test_half_is_removed_exactly_and_the_rest_trains(make, check_removal):
     model, data = make()
     graph = check_removal(model, data)
     kept = [layers for layers in graph.layer_groups() if layers.reason]
@@ -121,11 +121,11 @@ def test_half_goes_exactly_and_the_rest_trains(make, check_removal):
 
 
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
-def test_copies_keep_the_function(make, check_growth):
+def test_copies_preserve_the_outputs(make, check_growth):
     check_growth(*make())
 
 
-def test_residual_width_of_a_transformer_is_normed(check_growth):
+def test_residual_width_of_a_transformer_is_normalized(check_growth):
     model, data = transformer()
     graph = check_growth(model, data, multiple=True)
     normed = [layers for layers in graph.layer_groups() if layers.normalized_by]
