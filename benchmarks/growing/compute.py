@@ -1,4 +1,4 @@
-"""Compute to the large network's result: grown against trained from scratch.
+"""Compute to the large network's result, grown or trained from scratch.
 
 Run with `python -m benchmarks.growing.compute`. Rows that are already in
 `benchmarks/results/growing_compute.json` are kept; `--fresh` measures all.
@@ -148,7 +148,7 @@ class Rate(keras.callbacks.Callback):
 
 
 class Clock(keras.callbacks.Callback):
-    """Adds up the time of the epochs, growth and compilation included."""
+    """Measures the time of training, growth and compilation included."""
 
     seconds = 0.0
 

@@ -94,7 +94,7 @@ def cnn(widths: tuple[int, ...], optimizer: Any, *, norm: bool = True) -> Any:
     Args:
         widths: Channels of the four convolutions.
         optimizer: The optimizer.
-        norm: Whether batch normalization stands behind each convolution.
+        norm: Whether batch normalization follows each convolution.
             Defaults to `True`.
     """
     x = inputs = keras.Input((28, 28, 1))
@@ -137,15 +137,15 @@ def transformer(
 
 @keras.saving.register_keras_serializable("benchmarks")
 class AddPosition(layers.Layer):
-    """Adds a trained vector to every place of a sequence.
+    """Adds a trained vector to every position of a sequence.
 
     Call arguments:
-        inputs: Of shape `(batch, steps, width)`; fewer steps than it was
-            built with take the first vectors.
+        inputs: Of shape `(batch, steps, width)`; shorter sequences than
+            built for use the first vectors.
     """
 
     def build(self, input_shape: Any) -> None:
-        """Makes the vectors."""
+        """Creates the vectors."""
         self.places = self.add_weight(
             shape=input_shape[1:],
             initializer=keras.initializers.RandomNormal(stddev=0.02),
@@ -158,7 +158,7 @@ class AddPosition(layers.Layer):
 
 
 def block(
-    x: Any, heads: int, hidden: int, name: str, *, silent: bool = False
+    x: Any, heads: int, hidden: int, name: str, *, zero_init: bool = False
 ) -> Any:
     """Adds attention and a feed-forward layer to a residual stream.
 
@@ -167,13 +167,13 @@ def block(
         heads: Number of heads.
         hidden: Units of the feed-forward layer.
         name: Prefix of the layers' names.
-        silent: Whether the block begins as the identity.
+        zero_init: Whether the block starts as the identity.
     """
-    last = "zeros" if silent else "glorot_uniform"
+    last = "zeros" if zero_init else "glorot_uniform"
     h = layers.LayerNormalization(name=f"{name}_norm1")(x)
     attention = layers.MultiHeadAttention(heads, HEAD, name=f"{name}_mha")
     h = attention(h, h, use_causal_mask=True)
-    if silent:
+    if zero_init:
         kernel = attention._output_dense.kernel
         kernel.assign(np.zeros(kernel.shape, "float32"))
     x = layers.Add(name=f"{name}_add1")([x, h])

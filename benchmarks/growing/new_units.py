@@ -1,7 +1,7 @@
-"""How new channels should begin: paired, silent, copied, GradMax, random.
+"""Initialization of new channels: paired, zero, copied, GradMax, random.
 
 Run with `python -m benchmarks.growing.new_units`. Rows that are already in
-`benchmarks/results/growing_new_units.json` are kept; `--fresh` measures all.
+`benchmarks/results/growing_new_units.json` are kept; `--fresh` repeats all.
 All arms of a seed start from the same trained small network.
 """
 

@@ -132,7 +132,7 @@ def build(kind: str, optimizer: Any, seed: int) -> keras.Model:
 def edit_and_fill_slots(
     model: keras.Model, operation: str, fill: str, seed: int
 ) -> None:
-    """Edits the network; second-order slots begin at a share of a mean."""
+    """Edits the network; second-order slots start at a share of a mean."""
     layer = model.get_layer("hidden")
     if operation == "deepen":
         old = {id(v) for v in model.trainable_variables}
@@ -191,7 +191,7 @@ def second_order(model: Any) -> list[tuple[Any, Any]]:
 
 
 def train(model: Any, batches: Any, test: Any) -> dict[str, float]:
-    """Trains on and says how it went."""
+    """Trains and returns losses and accuracy."""
     probe = test[0][:256]
     before = np.asarray(model.predict_on_batch(probe))
     losses, step = [], 0.0

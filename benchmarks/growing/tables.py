@@ -24,7 +24,7 @@ ARMS = {
 
 
 def new_units_table() -> str:
-    """Returns how training went on after each way to begin new units."""
+    """Returns the results of each initialization of new units."""
     rows = _rows(NEW_UNITS)
     if not rows:
         return "Not measured yet."
@@ -54,7 +54,7 @@ def new_units_table() -> str:
 
 
 def compute_table() -> str:
-    """Returns what each arm reached and what it has cost."""
+    """Returns the result and the compute of each arm."""
     rows = _rows(COMPUTE)
     if not rows:
         return "Not measured yet."
@@ -80,7 +80,7 @@ def compute_table() -> str:
 
 
 def goal_table() -> str:
-    """Returns the compute at which grown networks met the large one."""
+    """Returns the compute at which grown networks reach the large one."""
     rows = _rows(COMPUTE)
     if not rows:
         return "Not measured yet."
@@ -106,7 +106,7 @@ def goal_table() -> str:
 
 
 def slots_table() -> str:
-    """Returns how training went on with each start of second-order slots."""
+    """Returns the losses for each start value of second-order slots."""
     rows = _rows(SLOTS)
     if not rows:
         return "Not measured yet."
@@ -136,7 +136,7 @@ def slots_table() -> str:
 
 
 def environment_note() -> str:
-    """Returns when, with what and on what the numbers were measured."""
+    """Returns date, command and environment of the measurements."""
     lines = []
     for name in (NEW_UNITS, COMPUTE, SLOTS):
         if (RESULTS / f"{name}.json").exists():

@@ -1,4 +1,4 @@
-"""What is trained in the comparison of compute: an image and a text task."""
+"""Tasks of the comparison of compute: images and text."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ class Task:
         data: Loads the data.
         small: Builds the small network.
         large: Builds the large one.
-        actions: What turns the small one into the large one.
-        points: When; points of the fit with numbers of actions.
+        actions: The actions that grow the small network into the large one.
+        points: Points of the fit with the numbers of the actions there.
         epochs: Epochs of the networks that do not grow.
-        grown_epochs: Epochs of the one that does.
+        grown_epochs: Epochs of the network that grows.
         metric: Name in the logs by which arms are compared.
-        higher: Whether more of it is better.
+        higher: Whether a higher value is better.
         steps: Steps an epoch, `None` where an epoch is the whole data.
     """
 
@@ -66,10 +66,10 @@ SMALL_LM = {"depth": 2, "heads": 1, "hidden": 96}
 
 @keras.saving.register_keras_serializable("benchmarks")
 def silent_block(x: Any) -> Any:
-    """A transformer block of the large size that begins as the identity."""
+    """A transformer block of the large size that starts as the identity."""
     name = f"grown{keras.backend.get_uid('grown')}"
     return models.block(
-        x, LARGE_LM["heads"], LARGE_LM["hidden"], name, silent=True
+        x, LARGE_LM["heads"], LARGE_LM["hidden"], name, zero_init=True
     )
 
 

@@ -26,9 +26,9 @@ def test_the_network_grows_once_and_training_continues(fit):
     assert history["macs"][-1] == 20 * 32 + 32 * 12 + 24
     assert history["loss"][3] <= 1.2 * history["loss"][2]
     assert all(value <= 1e-5 for value in history["max_output_change"])
-    (event,) = growing.history
-    assert (event["epoch"], event["step"]) == (3, 3 * STEPS)
-    assert (event["operation"], event["layer"], event["to"]) == (
+    (edit,) = growing.history
+    assert (edit["epoch"], edit["step"]) == (3, 3 * STEPS)
+    assert (edit["operation"], edit["layer"], edit["to"]) == (
         "widen",
         "h",
         32,
@@ -91,8 +91,8 @@ def test_points_inside_an_epoch_act_before_that_step(fit):
     growing = make_growing(trigger={6: [0]})
     history = fit([growing], build(compiled=True), epochs=4).history.history
     assert history["params"] == [566, 1094, 1094, 1094]
-    (event,) = growing.history
-    assert (event["epoch"], event["step"]) == (1, 6)
+    (edit,) = growing.history
+    assert (edit["epoch"], edit["step"]) == (1, 6)
 
 
 def test_actions_that_are_due_together_share_one_compilation(fit, monkeypatch):
@@ -107,7 +107,7 @@ def test_actions_that_are_due_together_share_one_compilation(fit, monkeypatch):
     assert sum(one is model for one in calls) == 1
     assert len(growing.history) == 3
     assert model.get_layer("b").units == 16
-    seeds = [event["seed"] for event in growing.history]
+    seeds = [edit["seed"] for edit in growing.history]
     assert seeds == [0, 1, 2]
 
 
@@ -126,7 +126,7 @@ def test_the_optimizers_slots_are_carried_over(fit):
 
     fit([make_growing(), Recorder()], model, epochs=4)
     assert min(seen[1]) > 0
-    # Slots that started anew would be far smaller after one epoch.
+    # New slots would be far smaller after one epoch.
     ratios = [b / a for a, b in zip(seen[1], seen[2], strict=True)]
     assert 0.05 < min(ratios)
 
@@ -177,7 +177,7 @@ def test_stages_grow_in_turn_until_there_is_no_improvement(fit):
     until = StopWithoutImprovement(10.0, "3ep", monitor="val_loss")
     growing = make_growing(actions, Every("2ep"), until=until)
     fit([growing], epochs=12, validation_split=0.25)
-    layers = [event["layer"] for event in growing.history]
+    layers = [edit["layer"] for edit in growing.history]
     assert layers == ["h", "b"]
     assert growing.closed == (actions[0], actions[1])
 

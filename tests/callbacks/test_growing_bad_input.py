@@ -1,4 +1,4 @@
-"""`Growing` says what has no effect and refuses what cannot work."""
+"""Warnings and errors of `Growing`."""
 
 import keras
 import numpy as np
@@ -23,9 +23,9 @@ def test_an_action_beyond_the_limit_is_skipped_with_a_warning(fit, limit, size):
     growing = make_growing(
         actions, {"1ep": [0, 1], "2ep": [2]}, **{limit: size}
     )
-    with pytest.warns(NoEffectWarning, match="exceed 900") as told:
+    with pytest.warns(NoEffectWarning, match="exceed 900") as caught:
         model = fit([growing], epochs=5)
-    assert sum(w.category is NoEffectWarning for w in told) == 2
+    assert sum(w.category is NoEffectWarning for w in caught) == 2
     assert model.get_layer("h").units == 24
     assert [number for number, _ in growing.skipped] == [0, 2]
     assert len(growing.closed) == 2
@@ -35,9 +35,9 @@ def test_plateau_falls_back_to_the_loss_of_training(fit):
     growing = make_growing(trigger=Plateau(min_delta=10.0, patience=1))
     with pytest.warns(
         NotIntendedUseWarning, match="`val_loss` is not in"
-    ) as told:
+    ) as caught:
         model = fit([growing])
-    assert sum(w.category is NotIntendedUseWarning for w in told) == 1
+    assert sum(w.category is NotIntendedUseWarning for w in caught) == 1
     assert model.get_layer("h").units == 32
     assert growing.history[0]["epoch"] == 2
 

@@ -18,7 +18,7 @@ COMPONENT = "callbacks.Growing"
 @keras.saving.register_keras_serializable("contract")
 @dataclasses.dataclass(frozen=True)
 class WidenFirst(surgery.Action):
-    """Widens the first layer that may grow, whatever its name."""
+    """Widens the first layer that may grow."""
 
     add: int = 2
 

@@ -40,11 +40,11 @@ def _deepen(**changed: Any) -> Call:
 
 
 def _replay(model: keras.Model, folder: Path) -> None:
-    surgery.replay(model, _cut_twin(folder))
+    surgery.replay(model, _save_smaller(folder))
 
 
-def _cut_twin(folder: Path) -> Path:
-    """The weights of a twin that an edit has made smaller."""
+def _save_smaller(folder: Path) -> Path:
+    """The weights of an equal model after a removal."""
     path = folder / "cut.weights.h5"
     twin = zoo.compiled()
     twin.optimizer.build(twin.trainable_variables)
@@ -54,7 +54,7 @@ def _cut_twin(folder: Path) -> Path:
 
 
 class _Own(keras.layers.Layer):
-    """A layer that the channel graph has never heard of."""
+    """A layer without a handler."""
 
 
 FUNCTIONS = (

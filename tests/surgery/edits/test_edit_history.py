@@ -12,13 +12,13 @@ def shapes(model):
 
 def test_edits_are_replayed_on_a_rebuilt_model(residual):
     edited = residual()
-    events = [
+    edits = [
         surgery.remove(edited, {"inner": [0, 2]}).edit,
         surgery.remove(edited, {"inner": [0], "stem": [5]}).edit,
     ]
-    assert EditHistory.of(edited).edits == events
+    assert EditHistory.of(edited).edits == edits
     model = residual()
-    assert surgery.replay(model, events) == 2
+    assert surgery.replay(model, edits) == 2
     assert shapes(model) == shapes(edited)
 
 
@@ -105,6 +105,6 @@ def test_automatic_names_may_differ():
 
 def test_the_history_of_a_callback_can_be_replayed(residual):
     edited, model = residual(), residual()
-    event = surgery.remove(edited, {"inner": [0]}).edit
-    surgery.replay(model, [{"epoch": 3, "step": 9, **event}])
+    edit = surgery.remove(edited, {"inner": [0]}).edit
+    surgery.replay(model, [{"epoch": 3, "step": 9, **edit}])
     assert shapes(model) == shapes(edited)

@@ -12,7 +12,7 @@ def variable(*shape):
 
 
 def graph_of(*coupled_axes, groups=None):
-    """Units are their own groups unless told otherwise."""
+    """Each unit is a group unless `groups` is given."""
     count = 1 + max(int(b.ids.max()) for b in coupled_axes)
     group_of = np.arange(count) if groups is None else np.array(groups)
     return SimpleNamespace(coupled_axes=coupled_axes, group_of=group_of)

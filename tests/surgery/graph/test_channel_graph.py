@@ -1,4 +1,4 @@
-"""The channel graph: groups, sets, names, reasons and how it is printed."""
+"""The channel graph: groups, paths, reasons and the printed report."""
 
 import re
 

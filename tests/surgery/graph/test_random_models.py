@@ -1,4 +1,4 @@
-"""Random networks, random copies of their units: what they compute stays."""
+"""Random networks with random copies of their units preserve the outputs."""
 
 import keras
 import numpy as np
@@ -55,7 +55,7 @@ def random_model(rng):
 
 
 def random_copies(graph, rng):
-    """0 to 3 copies a class; every layer keeps one, what is fixed stays."""
+    """0 to 3 copies per group; every layer keeps one unit."""
     copies = rng.choice([0, 1, 2, 3], graph.group_count, p=[0.2, 0.4, 0.2, 0.2])
     copies[list(graph.protected)] = 1
     rigid = list(graph.not_replicable)
@@ -81,7 +81,7 @@ def outputs(model, x):
 
 
 def seeds():
-    """JAX compiles every operation anew for every shape: minutes for all."""
+    """JAX compiles every operation for every shape, which takes minutes."""
     quick = 6 if keras.backend.backend() == "jax" else 50
     return [
         pytest.param(seed, marks=() if seed < quick else (pytest.mark.slow,))

@@ -118,7 +118,7 @@ def assert_like_reloaded(model, folder):
 
 
 def names_of(model):
-    """All names but those of inputs, which a clone gets anew."""
+    """All names but those of inputs, which a clone renames."""
     return [
         layer.name
         for layer in model._flatten_layers(include_self=False)

@@ -1,4 +1,4 @@
-"""Streams under a normalization grow by any number of units."""
+"""Average expansion: normalized units grow by any number."""
 
 import keras
 import numpy as np

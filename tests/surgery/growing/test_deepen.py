@@ -1,4 +1,4 @@
-"""New blocks behind a layer: nothing changes but the depth."""
+"""New blocks after a layer preserve the outputs."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Blocks of one's own, where a block may stand, and what is refused."""
+"""Custom blocks, positions of blocks, and refusals."""
 
 import json
 

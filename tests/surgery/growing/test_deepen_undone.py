@@ -60,13 +60,13 @@ def test_a_dry_run_changes_nothing():
 
 def test_replay_leads_to_the_same_model():
     model = nested()
-    events = [
+    edits = [
         deepen(model, "head/fc", copies=2).edit,
         deepen(model, "enc", init="gaussian", seed=3).edit,
         deepen(model, "head/fc_deeper2/fc_deeper2_first").edit,
     ]
     again = nested()
-    assert surgery.replay(again, json.loads(json.dumps(events))) == 3
+    assert surgery.replay(again, json.loads(json.dumps(edits))) == 3
     for one, two in zip(model.weights, again.weights, strict=True):
         assert one.name == two.name
         np.testing.assert_array_equal(array_of(one), array_of(two))
@@ -104,7 +104,7 @@ def test_a_failed_edit_leaves_the_model_unchanged(monkeypatch):
 
 
 def structure(model):
-    """What an insertion changes, as text."""
+    """The attributes that an insertion changes, as text."""
     return json.dumps(
         [
             model.get_config(),

@@ -1,4 +1,4 @@
-"""Which action is due when, without any model."""
+"""The schedule of growth, without a model."""
 
 import json
 
@@ -15,7 +15,7 @@ RUN = RunLength(steps_per_epoch=10, epochs=12)
 
 
 def _run(schedule, values, name="val_accuracy", run=RUN):
-    """Goes through a fit; returns (epoch, numbers) of every growth."""
+    """Simulates a fit; returns (epoch, numbers) of every growth."""
     schedule.begin(run)
     found = []
     for epoch in range(run.epochs):
@@ -58,7 +58,7 @@ def test_nothing_grows_after_the_end_point():
     epochs = [epoch for epoch, _ in _run(schedule, [1.0] * 12, "val_loss")]
     assert epochs == [2, 3, 4, 5, 6]
     schedule = GrowthSchedule(Every("1ep"), None, [True] * 99, 1.0)
-    # A growth after the last epoch would be in vain.
+    # A growth after the last epoch has no effect.
     assert [e for e, _ in _run(schedule, [])] == list(range(1, 12))
 
 

@@ -1,4 +1,4 @@
-"""When growth is due, without any training."""
+"""Decisions of triggers, without training."""
 
 import math
 from dataclasses import dataclass

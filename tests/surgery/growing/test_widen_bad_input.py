@@ -1,4 +1,4 @@
-"""What `widen` does otherwise than asked, and what it refuses."""
+"""Fallbacks and refusals of `widen`."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What cannot be followed is protected, with the layer and the reason."""
+"""Unsupported calls are protected, with the layer and the reason."""
 
 import keras
 import numpy as np
