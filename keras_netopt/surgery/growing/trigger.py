@@ -132,6 +132,10 @@ def point_in_epochs(point: Point, run: RunLength, name: str) -> float:
     epochs = re.fullmatch(r"(\d+)ep", str(point))
     if epochs:
         return float(epochs[1])
-    steps = resolve_point(point, run, name)
-    resolve_point("1ep", run, name)  # Raises if the steps are unknown.
-    return steps / (run.steps_per_epoch or 1)
+    if run.steps_per_epoch is None:
+        raise ValueError(
+            f"Argument `{name}` needs the length of the `fit` call, which is "
+            "unknown: pass `steps_per_epoch=` to `fit` or write the point as "
+            f'a fraction or in epochs, as "5ep". Received: {name}={point!r}'
+        )
+    return resolve_point(point, run, name) / (run.steps_per_epoch or 1)
