@@ -78,8 +78,8 @@ def test_many_growths_warn(fit, backend):
         (Widen("h", to=8), {0.5: [0]}, "must be above 16"),
         (Deepen("hh"), {0.5: [0]}, "no layer 'hh'"),
         (Widen("h", add=1), {0.9: [0]}, "no point after step 19"),
-        (Widen("h", add=1), {"7ep": [0]}, "lies behind the end"),
-        (Widen("h", add=1), {40: [0]}, "lies behind the end"),
+        (Widen("h", add=1), {"7ep": [0]}, "lies after the end"),
+        (Widen("h", add=1), {40: [0]}, "lies after the end"),
         (Widen("h", add=1), Every("6ep"), "must give a growth"),
     ],
 )

@@ -103,7 +103,7 @@ def test_a_point_after_the_last_step_raises():
 
 
 def test_a_point_outside_the_run_raises():
-    with pytest.raises(ValueError, match="`trigger` lies behind the end"):
+    with pytest.raises(ValueError, match="`trigger` lies after the end"):
         AtPoints({"13ep": [0]}).schedule(RUN, last=96)
 
 
