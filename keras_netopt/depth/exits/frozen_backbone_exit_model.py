@@ -51,7 +51,7 @@ class FrozenBackboneExitModel(ExitModel):
         recording = record_calls(self)
         self._frozen_operations = {
             id(call.operation)
-            for call in calls_upstream_of(
+            for call in _calls_upstream_of(
                 recording.outputs[FINAL], recording.calls
             )
         }
@@ -100,18 +100,10 @@ class FrozenBackboneExitModel(ExitModel):
         return id(variable) not in self._frozen_variables
 
 
-def calls_upstream_of(
+def _calls_upstream_of(
     output: Any, calls: tuple[RecordedCall, ...]
 ) -> list[RecordedCall]:
-    """Lists the calls that an output is computed from.
-
-    Args:
-        output: A symbolic tensor.
-        calls: Calls in the order of execution.
-
-    Returns:
-        Those calls, in the same order.
-    """
+    """The calls that an output is computed from, in order of execution."""
     needed = {id(output)}
     found = []
     for call in reversed(calls):

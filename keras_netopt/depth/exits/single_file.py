@@ -103,21 +103,14 @@ def _time_exits(
     calls[count] = full.prepare(
         full.feeds(next(iter(one.values())) if single else one)
     )
-    medians = measure_thread_medians(calls)
+    medians = _thread_medians(calls)
     return tuple(medians.get(k) for k in range(count)), medians[count]
 
 
-def measure_thread_medians(
+def _thread_medians(
     calls: dict[int, Callable[[], None]],
 ) -> dict[int, float]:
-    """Times calls in turns, in the CPU time of this thread.
-
-    Args:
-        calls: Functions without arguments.
-
-    Returns:
-        The median of each, in milliseconds.
-    """
+    """Median CPU milliseconds of this thread, of calls in turns."""
     times: dict[int, list[float]] = {key: [] for key in calls}
     for number in range(WARMUP + ROUNDS):
         for key, call in calls.items():
