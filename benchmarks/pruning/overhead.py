@@ -3,7 +3,7 @@
 Run with `python -m benchmarks.pruning.overhead`. All arms of a measurement
 live in one process and take turns in a new random order every round; tables
 show medians of the paired ratios to plain `fit` of the same round. The arm
-"plain again" is a second plain model: it shows how far noise alone goes.
+"plain again" is a second plain model: it shows the noise.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Which weights go: selection, scores, allocation, patterns, masks, report."""
+"""Pruning of single weights: selection, scores, allocation, masks."""
 
 from keras_netopt.sparsity.allocation import PerLayer
 from keras_netopt.sparsity.kernel_view import KernelView

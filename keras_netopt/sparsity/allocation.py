@@ -1,4 +1,4 @@
-"""How the total sparsity is shared among the layers."""
+"""Distributes a total sparsity over the layers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ ALLOCATIONS = ("uniform", "erk", "er", "global")
 def erdos_renyi(
     sizes: np.ndarray, erk_densities: np.ndarray, sparsity: float
 ) -> np.ndarray:
-    """Shares a total sparsity so that density is proportional to erk_density.
+    """Distributes a sparsity with densities proportional to `erk_densities`.
 
     Layers that would need a density above one are kept dense, those with the
     largest erk_density first, and the rest is solved again.
@@ -110,7 +110,7 @@ def layer_sparsities(
 
 @export_class
 class PerLayer:
-    """Sets the sparsity of some layers by hand and shares out the rest.
+    """Sets the sparsity of some layers and distributes the rest.
 
     Example:
 
@@ -126,9 +126,9 @@ class PerLayer:
             matches a weight applies.
         rest: Allocation of the other weights: "uniform", "erk", "er" or
             "global". Defaults to `"global"`.
-        keep_total: Whether the other weights make up for these, so that the
-            total stays as asked for; otherwise they alone reach it. Defaults
-            to `True`.
+        keep_total: Whether all weights together reach the sparsity, so that
+            the other weights compensate for these; if `False`, the other
+            weights alone reach it. Defaults to `True`.
 
     Raises:
         TypeError: If `values` is not a dictionary, or a value is not a number.
@@ -165,7 +165,7 @@ class PerLayer:
     def resolve(
         self, model: keras.Model, targets: Sequence[WeightTarget]
     ) -> dict[int, float]:
-        """Finds the sparsity of each target that is set by hand.
+        """Returns the sparsity of each target that a selector matches.
 
         Args:
             model: The model.

@@ -1,4 +1,4 @@
-"""What goes together: single weights, n of m, blocks, whole channels."""
+"""Patterns: which weights are pruned together."""
 
 import math
 import re
@@ -13,10 +13,10 @@ from keras_netopt.sparsity.kernel_view import KernelView
 
 
 class Pattern:
-    """Base of the patterns: says which weights are kept or pruned together.
+    """Base class of patterns: which weights are kept or pruned together.
 
-    A pattern sees each weight as the matrix of its `KernelView` and divides
-    it into units. Override `pool` and `spread` for a new one.
+    A pattern divides the matrix of a `KernelView` into units. A subclass
+    overrides `pool`, `sizes` and `spread`.
     """
 
     fixed_sparsity: ClassVar[float | None] = None
@@ -27,7 +27,7 @@ class Pattern:
         return type(self).__name__.lower()
 
     def reason_to_skip(self, view: KernelView) -> str | None:
-        """Says why a weight does not fit, `None` if it does.
+        """Returns why a weight does not fit, `None` if it does.
 
         Args:
             view: The weight as a matrix.
@@ -91,7 +91,7 @@ class Pattern:
 @export_class
 @dataclass(frozen=True)
 class Unstructured(Pattern):
-    """Each weight for itself: the most accurate pattern at equal sparsity.
+    """Single weights: the most accurate pattern at equal sparsity.
 
     Short form: `"unstructured"`.
 
@@ -217,12 +217,12 @@ class Channel(Pattern):
 @export_class
 @dataclass(frozen=True)
 class NM(Pattern):
-    """In every run of `m` weights at most `n` are kept.
+    """N:m pattern: at most `n` weights are kept in every run of `m` weights.
 
     Runs lie along the contracted axis: the input of a Dense, the input
-    channels of a convolution, what the equation of an `EinsumDense` sums
-    over. Sparsity is `1 - n / m`; on the way there a schedule passes through
-    `m - 1` of `m`, `m - 2` of `m` and so on. Short form: `"2:4"`.
+    channels of a convolution, the axes that an `EinsumDense` sums over. The
+    sparsity is `1 - n / m`; a schedule passes through `m - 1` of `m`,
+    `m - 2` of `m` and so on. Short form: `"2:4"`.
 
     Example:
 
@@ -265,18 +265,18 @@ class NM(Pattern):
 
     @property
     def fixed_sparsity(self) -> float:  # type: ignore[override]
-        """The sparsity that the pattern means: `1 - n / m`."""
+        """The sparsity of the pattern: `1 - n / m`."""
         return 1.0 - self.n / self.m
 
     def reason_to_skip(self, view: KernelView) -> str | None:
-        """Says so where `m` does not divide the axis."""
+        """Skips weights whose axis is not a multiple of `m`."""
         size = view.run if self.axis == "input" else view.fan_out
         if size % self.m == 0:
             return None
         return f"{self.axis} axis of {size} is not divisible by {self.m}"
 
     def kept(self, sparsity: float) -> int:
-        """Returns how many weights of a run are kept on the way.
+        """Returns how many weights of a run are kept at a sparsity.
 
         Args:
             sparsity: Sparsity that the schedule asks for.

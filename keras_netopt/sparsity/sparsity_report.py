@@ -1,9 +1,9 @@
-"""How sparse a model is, weight by weight, and why some are left alone."""
+"""Report of the sparsity of a model, weight by weight."""
 
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.checks import check_model
+from keras_netopt.report import Report
 from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.selection import (
     Selection,
@@ -36,7 +37,7 @@ class ReportRow:
         weights: Number of its elements.
         zeros: How many of them are exactly zero.
         zero_units: Output units whose weights are all zero.
-        target: Sparsity that its mask stands for, `None` without a mask.
+        target: Sparsity of its mask, `None` without a mask.
         pattern: Pattern of the mask, where known.
         reason: Why it is not pruned, `None` if it is.
     """
@@ -74,11 +75,11 @@ class ReportRow:
 
 
 @dataclass(frozen=True, repr=False)
-class SparsityReport:
-    """The sparsity of a model: printed like `model.summary()`, or as data.
+class SparsityReport(Report):
+    """The sparsity of a model; prints as a table like `model.summary()`.
 
     Args:
-        rows: One row a weight, in the order of `model.weights`.
+        rows: One row per weight, in the order of `model.weights`.
         name: Name of the model.
     """
 
@@ -87,12 +88,12 @@ class SparsityReport:
 
     @property
     def pruned(self) -> tuple[ReportRow, ...]:
-        """The rows of weights that pruning chooses."""
+        """The rows of the selected weights."""
         return tuple(row for row in self.rows if row.reason is None)
 
     @property
     def skipped(self) -> tuple[ReportRow, ...]:
-        """The rows of all others, each with its reason."""
+        """The rows of the skipped weights, each with the reason."""
         return tuple(row for row in self.rows if row.reason is not None)
 
     @property
@@ -117,29 +118,19 @@ class SparsityReport:
         return sum(row.zeros for row in self.rows) / weights if weights else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything as JSON-safe data.
+        """Returns the totals and the rows as JSON-safe values.
 
         Returns:
             A dictionary with the totals, and the rows under "rows".
         """
-        return {
-            "name": self.name,
-            "weights": self.weights,
-            "zeros": self.zeros,
-            "sparsity": self.sparsity,
-            "model_sparsity": self.model_sparsity,
-            "rows": [
-                {
-                    **asdict(row),
-                    "shape": list(row.shape),
-                    "sparsity": row.sparsity,
-                }
-                for row in self.rows
-            ],
-        }
+        totals = ("weights", "zeros", "sparsity", "model_sparsity")
+        plain = super().to_dict() | {k: getattr(self, k) for k in totals}
+        for row, values in zip(self.rows, plain["rows"], strict=True):
+            values["sparsity"] = row.sparsity
+        return plain
 
     def __str__(self) -> str:
-        """Returns the table; biases and the like are only counted."""
+        """Returns the table; biases and other vectors are only counted."""
         minor = [row for row in self.rows if row.reason in MINOR]
         shown = [row for row in self.rows if row.reason not in MINOR]
         title = f'Sparsity of "{self.name}"' if self.name else "Sparsity"
@@ -154,7 +145,7 @@ class SparsityReport:
         counts = Counter(row.reason for row in minor)
         if counts:
             listed = ", ".join(f"{n} x {why}" for why, n in counts.items())
-            lines.append(f"Left alone and not shown: {listed}.")
+            lines.append(f"Skipped and not shown: {listed}.")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -165,9 +156,9 @@ class SparsityReport:
 def report(model: keras.Model) -> SparsityReport:
     """Counts the zeros of a model.
 
-    It reads the weights alone, so it works for any Keras model, also one that
-    was pruned elsewhere or loaded from a file; where a model has masks, each
-    row also shows what its mask stands for.
+    It reads the weights, so it works for any Keras model, also one that was
+    pruned by other code or loaded from a file. If the model has masks, the
+    report compares the zeros with them.
 
     Example:
 
@@ -209,7 +200,7 @@ def make_report(
 
     Args:
         model: The model.
-        selection: What is pruned and what is not.
+        selection: The selected and the skipped weights.
         masks: Masks by key; may be empty.
         pattern: Label of the pattern, or labels by key. Defaults to `None`.
 

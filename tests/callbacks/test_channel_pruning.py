@@ -1,4 +1,4 @@
-"""`ChannelPruning` cuts what it should, and the fit goes on."""
+"""`ChannelPruning` removes channels, and training continues."""
 
 import copy
 import pickle

@@ -12,8 +12,8 @@ from keras_netopt.training import NoEffectWarning
 L = keras.layers
 
 
-def texts(told):
-    ours = [w for w in told if issubclass(w.category, NoEffectWarning)]
+def texts(caught):
+    ours = [w for w in caught if issubclass(w.category, NoEffectWarning)]
     return [str(w.message) for w in ours]
 
 
@@ -23,10 +23,10 @@ def test_a_fit_that_ends_early_says_so(toy_data):
             self.model.stop_training = epoch == 1
 
     model = build()
-    with pytest.warns(NoEffectWarning) as told:
+    with pytest.warns(NoEffectWarning) as caught:
         fit(model, toy_data, ChannelPruning(0.5, round_to=8), Stop(), epochs=10)
 
-    assert texts(told) == [
+    assert texts(caught) == [
         "ChannelPruning: training ended with 1 of 4 cuts made and 20% of the "
         "channels removed. Train longer, or let the schedule reach 50% "
         "earlier."
@@ -35,10 +35,10 @@ def test_a_fit_that_ends_early_says_so(toy_data):
 
 def test_nothing_to_prune_warns_once(toy_data):
     model = compiled(keras.Sequential([keras.Input((8,)), L.Dense(3)]))
-    with pytest.warns(NoEffectWarning) as told:
+    with pytest.warns(NoEffectWarning) as caught:
         fit(model, toy_data, ChannelPruning(0.5))
 
-    (text,) = texts(told)
+    (text,) = texts(caught)
     assert "no layer can be pruned" in text
     assert "`include`" in text
 

@@ -42,9 +42,9 @@ def test_training_that_stops_early_is_completed_with_a_warning(
         fit(model, toy_data, Pruning(0.8), Stop())
 
     assert zeros(model) == round(0.8 * size(model))
-    told = [w for w in warned if w.category is NoEffectWarning]
-    assert len(told) == 1
-    assert str(told[0].message).startswith(
+    caught = [w for w in warned if w.category is NoEffectWarning]
+    assert len(caught) == 1
+    assert str(caught[0].message).startswith(
         "Pruning: training ended at step 8, before the end of the schedule at "
         "step 12: sparsity "
     )
@@ -62,10 +62,12 @@ def test_nothing_selected_warns(toy_data):
         [keras.Input((8,)), keras.layers.BatchNormalization(momentum=0.9)]
     )
     model.compile("sgd", "mse")
-    with pytest.warns(NoEffectWarning, match="no weight was selected") as told:
+    with pytest.warns(
+        NoEffectWarning, match="no weight was selected"
+    ) as caught:
         fit(model, (toy_data[0], toy_data[0]), Pruning(0.8))
 
-    assert len([w for w in told if w.category is NoEffectWarning]) == 1
+    assert len([w for w in caught if w.category is NoEffectWarning]) == 1
 
 
 def test_diverged_weights_leave_masks_and_training_alone(make_mlp, toy_data):

@@ -1,4 +1,4 @@
-"""Recipes: exact counts, nested masks, and which weights go first."""
+"""Masks: exact counts, nesting, and which weights are pruned first."""
 
 import os
 import subprocess
@@ -152,15 +152,15 @@ def test_a_falling_sparsity_revives_the_best(make_target):
 def test_random_depends_on_seed_key_and_update(make_target):
     weight = np.ones((20, 20))
 
-    def draw(seed=0, key="a", update=0):
+    def sample(seed=0, key="a", update=0):
         pruner = Pruner.create("random", seed=seed)
         return pruner.compute_masks(
             0.5, [make_target((20, 20), key)], [weight], update=update
         )[0]
 
-    assert np.array_equal(draw(), draw())
-    for other in (draw(seed=1), draw(key="b"), draw(update=1)):
-        assert not np.array_equal(draw(), other)
+    assert np.array_equal(sample(), sample())
+    for other in (sample(seed=1), sample(key="b"), sample(update=1)):
+        assert not np.array_equal(sample(), other)
 
 
 CHILD = """

@@ -1,4 +1,4 @@
-"""What a pruner takes as score, sparsity and statistics, and refuses."""
+"""Arguments of `Pruner`: score, sparsity and statistics."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Recipes for runs, blocks and channels, and what fits them."""
+"""Masks of n:m runs, blocks and channels, and the weights they fit."""
 
 import numpy as np
 import pytest

@@ -106,7 +106,7 @@ def test_prints_like_a_summary(model):
         "Selected for pruning: 5 of 14 weights are zero (35.71%). "
         "Whole model: 28.12%.",
         "Dead: output units whose weights are all zero.",
-        "Left alone and not shown: 1 x bias, 4 x normalization weight.",
+        "Skipped and not shown: 1 x bias, 4 x normalization weight.",
     ]
 
 

@@ -104,7 +104,7 @@ SETTINGS = (
         first_event={"sparsity": netopt.schedules.Constant(0.5)},
     ),
     Setting(
-        name="Pruning saliency",
+        name="Pruning taylor",
         component=COMPONENT,
         arguments=lambda case: {
             "sparsity": 0.5,

@@ -1,4 +1,4 @@
-"""`prune_channels`: how much goes, what is left alone, what is refused."""
+"""`prune_channels`: widths, skipped layers and errors."""
 
 import keras
 import numpy as np
@@ -285,11 +285,11 @@ def test_recalibrating_after_a_cut_moves_only_the_averages():
 
 def test_nothing_to_cut_warns_once():
     model = keras.Sequential([keras.Input((4,)), L.Dense(3, name="out")])
-    with pytest.warns(NoEffectWarning) as told:
+    with pytest.warns(NoEffectWarning) as caught:
         report = prune_channels(model, 0.5)
 
     # Keras' own warnings are not ours to count.
-    (ours,) = [w for w in told if w.category is NoEffectWarning]
+    (ours,) = [w for w in caught if w.category is NoEffectWarning]
     assert "out (reaches the output 'out' of the model)" in str(ours.message)
     assert "`include`" in str(ours.message)
     assert report.before == report.after
