@@ -246,7 +246,7 @@ class SelectiveBackprop(ResumableCallback):
 
     def on_fit_end(self, model: keras.Model) -> None:
         """Restores the training step of the model."""
-        selector = self._filter and self._filter.choice
+        selector = self._filter and self._filter.selector
         self._remove()
         if isinstance(selector, BatchSelector) and selector.unreduced_sizes:
             self.warn(

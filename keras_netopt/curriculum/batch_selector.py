@@ -38,7 +38,7 @@ class BatchSelector:
             return []
         return sorted(batch for batch, _ in self.sizes)
 
-    def choose(self, model: Any, data: Any, forward: Any, draw: Any) -> Any:
+    def select(self, model: Any, data: Any, forward: Any, uniform: Any) -> Any:
         """Returns the data reduced to the selected samples."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         irreducible_loss = noise = None
@@ -46,7 +46,7 @@ class BatchSelector:
             weight, irreducible_loss = _split(weight)
         losses = sample_loss(model, y, forward(x))
         if self.method == "percentile":
-            noise = draw(ops.shape(losses)[0])
+            noise = uniform(ops.shape(losses)[0])
         selected = select_samples(
             losses,
             self.keep_fraction,

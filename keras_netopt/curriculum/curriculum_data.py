@@ -22,7 +22,7 @@ from keras_netopt.curriculum.sample_source import (
     to_floatx,
 )
 from keras_netopt.curriculum.sequence_length import SequenceLengthWarmup
-from keras_netopt.training.data_adapter import Gathering, PlannedAdapter
+from keras_netopt.training.data_adapter import GatheredBatches, PlannedAdapter
 
 
 class CurriculumData:
@@ -71,23 +71,7 @@ class CurriculumData:
     ) -> PlannedAdapter:
         """Creates the data set for `fit`; plans apply to the newest one.
 
-        Args:
-            batch_size: Samples per batch, at most all. Defaults to `32`.
-            steps_per_epoch: Batches per epoch. Defaults to `None`: the number
-                of whole batches in the data.
-            class_weight: Weight of each class. Defaults to `None`.
-            token_weights: Whether the loss has one value per token. Defaults
-                to `None`: decided by the targets.
-            irreducible_loss: Irreducible loss of each sample for RHO-LOSS.
-                Defaults to `None`.
-            workers: Threads that read batches ahead. Defaults to `1`.
-
-        Returns:
-            The argument `x` of `fit`.
-
-        Raises:
-            TypeError: If an argument has the wrong type.
-            ValueError: If a value is out of range.
+        The arguments are those of `callbacks.Curriculum.dataset`.
         """
         self.configure(batch_size, steps_per_epoch)
         self._check_workers(workers)
@@ -106,7 +90,7 @@ class CurriculumData:
             reader.signature,
             steps=int(self.steps or 0),
             workers=workers,
-            gathering=reader.gathering(),
+            gathered=reader.gathered_batches(),
         )
         return self.adapter
 
@@ -242,7 +226,7 @@ class _BatchReader:
             weight = np.stack([weight, column], axis=-1)
         return x, y, weight.astype("float32")
 
-    def gathering(self) -> Gathering | None:
+    def gathered_batches(self) -> GatheredBatches | None:
         """Returns arrays for `tf.gather` if TensorFlow can form the batches."""
         source, warmup = self.data.source, self.data.sequence_length
         if (
@@ -262,7 +246,7 @@ class _BatchReader:
             return None
         arrays = keras.tree.map_structure(to_floatx, (source.x, source.y))
         shape = () if self.irreducible_loss is None else (2,)
-        return Gathering(arrays, self.ids_and_weights, shape)
+        return GatheredBatches(arrays, self.ids_and_weights, shape)
 
     def ids_and_weights(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the ids and the weights of all batches of the epoch."""

@@ -75,18 +75,8 @@ class CurriculumSettings:
         """Checks and converts the arguments of `callbacks.Curriculum`.
 
         Args:
-            source: The data.
-            difficulty: A name, scores, a function, an object or a list.
-            pacing: A name, a schedule or `None`.
-            ordering: A name or an ordering.
-            labels: Classes, `None` to find them, `False` for none.
-            class_balanced: Whether each class keeps all of its share.
-            scoring_begin: Time of the first scoring.
-            scoring_interval: Time between two scorings.
-            min_class_share: Smallest relative share of a class.
-            min_class_samples: Smallest number of samples of a class.
-            difficulty_type: "percentile" or "value".
-            seed: Seed of the order.
+            source: The data; the other arguments are those of
+                `callbacks.Curriculum`.
 
         Raises:
             TypeError: If an argument has the wrong type.

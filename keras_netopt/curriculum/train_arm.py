@@ -66,14 +66,7 @@ class Arm:
     ) -> tuple[CurriculumSettings, CurriculumData]:
         """Creates settings and data of the arm's curriculum.
 
-        Args:
-            x: Inputs.
-            y: Targets.
-            seed: Seed of the order. Defaults to `0`.
-            sample_weight: As in `callbacks.Curriculum`.
-            num_samples: As in `callbacks.Curriculum`.
-            sequence_length: As in `callbacks.Curriculum`.
-            **settings: Other arguments of `callbacks.Curriculum`.
+        The arguments are those of `callbacks.Curriculum`.
         """
         source = as_sample_source(x, y, sample_weight, num_samples)
         checked = CurriculumSettings.create(

@@ -28,7 +28,7 @@ Row = Callable[[], Any]
 
 
 @dataclass(frozen=True)
-class Gathering:
+class GatheredBatches:
     """The sample ids of all batches, from which TensorFlow gathers batches.
 
     Calling a Python function per batch takes longer than the batch itself.
@@ -57,7 +57,7 @@ class PlannedAdapter(DataAdapter):
         steps: Batches per epoch, the same in every epoch.
         workers: Threads that read batches in advance; with 0 and 1 the
             training thread reads.
-        gathering: The same batches as sample ids, if all samples are arrays;
+        gathered: The same batches as sample ids, if all samples are arrays;
             TensorFlow then uses neither `rows` nor threads. Defaults to
             `None`.
     """
@@ -69,10 +69,10 @@ class PlannedAdapter(DataAdapter):
         *,
         steps: int,
         workers: int = 1,
-        gathering: Gathering | None = None,
+        gathered: GatheredBatches | None = None,
     ) -> None:
         self._rows = rows
-        self._gathering = gathering
+        self._gathered_batches = gathered
         self._signature = signature
         self._steps = steps
         self._workers = workers
@@ -103,8 +103,8 @@ class PlannedAdapter(DataAdapter):
         """Called by Keras."""
         import tensorflow as tf
 
-        if self._gathering is not None:
-            return _gathered(self._gathering).prefetch(PREFETCH)
+        if self._gathered_batches is not None:
+            return _gathered(self._gathered_batches).prefetch(PREFETCH)
         spec = keras.tree.map_structure(
             lambda one: tf.TensorSpec(one.shape, one.dtype), self._signature()
         )
@@ -148,16 +148,16 @@ class PlannedAdapter(DataAdapter):
                     late.cancel()
 
 
-def _gathered(gathering: Gathering) -> Any:
+def _gathered(gathered: GatheredBatches) -> Any:
     """Returns a dataset that calls Python once per epoch."""
     import tensorflow as tf
 
     with tf.device("cpu"):
-        arrays = keras.tree.map_structure(tf.constant, gathering.arrays)
-    shapes = ((), gathering.weight_shape)
+        arrays = keras.tree.map_structure(tf.constant, gathered.arrays)
+    shapes = ((), gathered.weight_shape)
 
     def whole_pass(_: Any) -> Any:
-        found = tf.numpy_function(gathering.table, [], (tf.int64, tf.float32))
+        found = tf.numpy_function(gathered.table, [], (tf.int64, tf.float32))
         for tensor, shape in zip(found, shapes, strict=True):
             tensor.set_shape((None, None, *shape))
         return tuple(found)

@@ -18,16 +18,16 @@ from keras_netopt.training.optimizers import all_optimizers
 from keras_netopt.training.override_method import override_method
 
 Forward = Callable[[Any], Any]
-DrawNumbers = Callable[[Any], Any]
+UniformNumbers = Callable[[Any], Any]
 _ATTRIBUTE = "_netopt_step_filter"
 
 
-class Choice(Protocol):
+class SampleSelector(Protocol):
     """Selects samples of a batch; equal objects are compiled once per model.
 
-    `choose` and `strip` run inside the compiled step and return data in the
+    `select` and `strip` run inside the compiled step and return data in the
     structure of the batch. `forward` returns the outputs for inputs, in
-    inference mode. `draw` returns that many uniform random numbers, which
+    inference mode. `uniform` returns that many uniform random numbers, which
     differ from step to step.
     """
 
@@ -36,8 +36,12 @@ class Choice(Protocol):
         """Whether ordinary steps call `strip`."""
         ...
 
-    def choose(
-        self, model: Any, data: Any, forward: Forward, draw: DrawNumbers
+    def select(
+        self,
+        model: Any,
+        data: Any,
+        forward: Forward,
+        uniform: UniformNumbers,
     ) -> Any:
         """Returns the data of a filtered step."""
         ...
@@ -55,45 +59,48 @@ class StepFilter:
 
     Args:
         model: A compiled model inside `fit`.
-        choice: Selects the samples.
+        selector: Selects the samples.
         seed: Seed of the random numbers, an int.
     """
 
-    def __init__(self, model: keras.Model, choice: Choice, seed: int) -> None:
+    def __init__(
+        self, model: keras.Model, selector: SampleSelector, seed: int
+    ) -> None:
         self._model: Any = model
-        self._choice = choice
+        self._selector = selector
         self._seed = seed
         self._before: Any = None
         self._ordinary: Any = None
         self._filtered: Any = None
-        self._step = self._train_step(choice.choose)
+        self._step = self._train_step(selector.select)
         self._other = (
-            self._train_step(self._strip_data) if choice.strips else None
+            self._train_step(self._strip_data) if selector.strips else None
         )
         self.armed = False
 
     @classmethod
-    def of(cls, model: keras.Model, choice: Choice, seed: int) -> "StepFilter":
-        """Returns the filter of a model, a new one for another choice."""
+    def of(
+        cls, model: keras.Model, selector: SampleSelector, seed: int
+    ) -> "StepFilter":
+        """Returns the filter of a model, a new one for another selector."""
         held = vars(model).get(_ATTRIBUTE)
-        if held is None or (held._choice, held._seed) != (choice, seed):
-            held = cls(model, choice, seed)
+        if held is None or (held._selector, held._seed) != (selector, seed):
+            held = cls(model, selector, seed)
             object.__setattr__(model, _ATTRIBUTE, held)
         return held
 
     @property
-    def choice(self) -> Choice:
+    def selector(self) -> SampleSelector:
         """The object that selects the samples."""
-        return self._choice
+        return self._selector
 
     def install(self) -> None:
         """Installs the filter; compiles again if the model's step is new."""
         function = self._model.train_function
         if function is self:
             return
-        if isinstance(
-            function, StepFilter
-        ):  # Left by a `fit` call that raised.
+        # Left by a `fit` call that raised.
+        if isinstance(function, StepFilter):
             function = function._before
         if function is not self._before or self._filtered is None:
             self._before = self._ordinary = function
@@ -115,7 +122,7 @@ class StepFilter:
             return function(*arguments)
 
     def _strip_data(self, model: Any, data: Any, *unused: Any) -> Any:
-        return self._choice.strip(data)
+        return self._selector.strip(data)
 
     def _compile_step(self, step: Callable[..., Any]) -> Any:
         with self._overridden_step(step):
@@ -145,14 +152,16 @@ class StepFilter:
                 return model.stateless_call(weights, others, x, **options)[0]
 
             step = slots[_find_counter(model.optimizer)]
-            draw = functools.partial(uniform, seed, step)
-            return base(model, state, change(model, data, forward, draw))
+            numbers = functools.partial(uniform, seed, step)
+            return base(model, state, change(model, data, forward, numbers))
 
         def in_place(data: Any) -> Any:
             counter = model.optimizer.variables[_find_counter(model.optimizer)]
-            draw = functools.partial(uniform, seed, counter.value)
+            numbers = functools.partial(uniform, seed, counter.value)
             with _without_gradients():
-                data = change(model, data, lambda x: model(x, **options), draw)
+                data = change(
+                    model, data, lambda x: model(x, **options), numbers
+                )
             return base(model, data)
 
         return on_jax if keras.backend.backend() == "jax" else in_place

@@ -234,7 +234,7 @@ def test_tensorflow_gather_equals_reading_in_python(case, planned):
     arrays, options = GATHERED[case]
     data = CurriculumData(ArraySource(*arrays))
     adapter = data.make_adapter(BATCH, **options)
-    assert adapter._gathering is not None
+    assert adapter._gathered_batches is not None
     planner = Planner(data)
     if planned:
         planner.on_epoch_begin(3)
@@ -263,4 +263,4 @@ def test_other_data_are_read_in_python():
     ):
         data = CurriculumData(ArraySource(*arrays))
         adapter = data.make_adapter(BATCH, token_weights=by_token)
-        assert adapter._gathering is None
+        assert adapter._gathered_batches is None
