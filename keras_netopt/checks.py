@@ -1,4 +1,10 @@
-"""Argument checks; their errors share one form. Imports no Keras."""
+"""Argument checks. Imports no Keras.
+
+Each function takes the value of an argument and its name, for the message. It
+returns the value as a plain Python number where the docstring names one; `bool`
+is not a number. It raises TypeError for a value of another type and ValueError
+for a value out of range.
+"""
 
 import inspect
 import math
@@ -9,19 +15,7 @@ from typing import Any
 
 
 def check_number(value: Any, name: str) -> float:
-    """Returns a finite number as a float.
-
-    Args:
-        value: A real number; `bool` is refused.
-        name: The argument's name, for the message.
-
-    Returns:
-        The number as a Python float.
-
-    Raises:
-        TypeError: If `value` is not a number.
-        ValueError: If it is not finite.
-    """
+    """Returns a finite number as a float."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(_message(value, name, "a number"))
     if not math.isfinite(value):
@@ -30,19 +24,7 @@ def check_number(value: Any, name: str) -> float:
 
 
 def check_positive(value: Any, name: str) -> float:
-    """Returns a finite number above 0 as a float.
-
-    Args:
-        value: A real number; `bool` is refused.
-        name: The argument's name, for the message.
-
-    Returns:
-        The number as a Python float.
-
-    Raises:
-        TypeError: If `value` is not a number.
-        ValueError: If it is not finite or not above 0.
-    """
+    """Returns a finite number above 0 as a float."""
     number = check_number(value, name)
     if number <= 0.0:
         raise ValueError(_message(value, name, "above 0"))
@@ -53,16 +35,9 @@ def check_at_least(value: Any, name: str, minimum: float) -> float:
     """Returns a finite number of at least `minimum` as a float.
 
     Args:
-        value: A real number; `bool` is refused.
-        name: The argument's name, for the message.
+        value: The number.
+        name: The argument's name.
         minimum: Smallest value allowed.
-
-    Returns:
-        The number as a Python float.
-
-    Raises:
-        TypeError: If `value` is not a number.
-        ValueError: If it is not finite or below `minimum`.
     """
     number = check_number(value, name)
     if number < minimum:
@@ -74,17 +49,10 @@ def check_above(value: Any, name: str, limit: float, limit_name: str) -> float:
     """Returns a finite number above another one as a float.
 
     Args:
-        value: A real number; `bool` is refused.
-        name: The argument's name, for the message.
+        value: The number.
+        name: The argument's name.
         limit: The value that it must exceed.
-        limit_name: What the limit is, for the message: "1" or "`begin`".
-
-    Returns:
-        The number as a Python float.
-
-    Raises:
-        TypeError: If `value` is not a number.
-        ValueError: If it is not finite or not above `limit`.
+        limit_name: The limit in the message, such as "1" or "`begin`".
     """
     number = check_number(value, name)
     if number <= limit:
@@ -93,56 +61,20 @@ def check_above(value: Any, name: str, limit: float, limit_name: str) -> float:
 
 
 def check_at_least_zero(value: Any, name: str) -> float:
-    """Returns a finite number of at least 0 as a float.
-
-    Args:
-        value: A real number; `bool` is refused.
-        name: The argument's name, for the message.
-
-    Returns:
-        The number as a Python float.
-
-    Raises:
-        TypeError: If `value` is not a number.
-        ValueError: If it is below 0 or not finite.
-    """
+    """Returns a finite number of at least 0 as a float."""
     expected = "a finite number of at least 0"
     return _check_real(value, name, expected, lambda x: 0.0 <= x < math.inf)
 
 
 def check_fraction(value: Any, name: str) -> float:
-    """Returns a number in [0, 1) as a float.
-
-    Args:
-        value: A real number; `bool` is refused.
-        name: The argument's name, for the message.
-
-    Returns:
-        The number as a Python float.
-
-    Raises:
-        TypeError: If `value` is not a number.
-        ValueError: If it is not in [0, 1).
-    """
+    """Returns a number in [0, 1) as a float."""
     return _check_real(
         value, name, "a float in [0, 1)", lambda x: 0.0 <= x < 1.0
     )
 
 
 def check_probability(value: Any, name: str) -> float:
-    """Returns a number in [0, 1] as a float.
-
-    Args:
-        value: A real number; `bool` is refused.
-        name: The argument's name, for the message.
-
-    Returns:
-        The number as a Python float.
-
-    Raises:
-        TypeError: If `value` is not a number.
-        ValueError: If it is not in [0, 1].
-    """
+    """Returns a number in [0, 1] as a float."""
     return _check_real(
         value, name, "a float in [0, 1]", lambda x: 0.0 <= x <= 1.0
     )
@@ -152,16 +84,9 @@ def check_integer(value: Any, name: str, *, minimum: int = 0) -> int:
     """Returns an integer of at least `minimum` as an int.
 
     Args:
-        value: A Python or numpy integer; `bool` is refused.
-        name: The argument's name, for the message.
+        value: A Python or numpy integer.
+        name: The argument's name.
         minimum: Smallest value allowed. Defaults to `0`.
-
-    Returns:
-        The value as a Python int.
-
-    Raises:
-        TypeError: If `value` is not an integer.
-        ValueError: If it is below `minimum`.
     """
     expected = f"an integer of at least {minimum}"
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
@@ -172,15 +97,7 @@ def check_integer(value: Any, name: str, *, minimum: int = 0) -> int:
 
 
 def check_frequency(frequency: Any) -> None:
-    """Refuses a frequency that is neither `None` nor a number of steps.
-
-    Args:
-        frequency: Steps between two updates, at least 1, or `None`.
-
-    Raises:
-        TypeError: If `frequency` is neither an int nor `None`.
-        ValueError: If it is below 1.
-    """
+    """Refuses a frequency that is neither `None` nor at least 1 step."""
     if frequency is None:
         return
     if isinstance(frequency, bool) or not isinstance(
@@ -194,50 +111,19 @@ def check_frequency(frequency: Any) -> None:
 
 
 def check_bool(value: Any, name: str) -> bool:
-    """Returns a bool unchanged.
-
-    Args:
-        value: The argument.
-        name: The argument's name, for the message.
-
-    Returns:
-        The value.
-
-    Raises:
-        TypeError: If it is not `True` or `False`.
-    """
+    """Returns a bool unchanged."""
     if not isinstance(value, bool):
         raise TypeError(_message(value, name, "True or False"))
     return value
 
 
 def check_seed(seed: Any) -> int | None:
-    """Returns a seed as an int.
-
-    Args:
-        seed: An integer of at least 0, or `None` for a random one.
-
-    Returns:
-        The seed as a Python int, or `None`.
-
-    Raises:
-        TypeError: If it is neither an integer nor `None`.
-        ValueError: If it is below 0.
-    """
+    """Returns a seed of at least 0 as an int, or `None` for a random one."""
     return None if seed is None else check_integer(seed, "seed")
 
 
 def check_choice(value: Any, name: str, allowed: Iterable[str]) -> None:
-    """Refuses a value that is not one of the allowed names.
-
-    Args:
-        value: The argument.
-        name: The argument's name, for the message.
-        allowed: The names allowed.
-
-    Raises:
-        ValueError: If `value` is not among them.
-    """
+    """Refuses a value that is not one of the allowed names."""
     names = tuple(allowed)
     if not isinstance(value, str) or value not in names:
         listed = ", ".join(repr(choice) for choice in names)
@@ -245,15 +131,7 @@ def check_choice(value: Any, name: str, allowed: Iterable[str]) -> None:
 
 
 def check_regex(value: str, name: str) -> None:
-    """Refuses a string that is not a regular expression.
-
-    Args:
-        value: The expression.
-        name: The argument's name, for the message.
-
-    Raises:
-        ValueError: If it does not compile.
-    """
+    """Refuses a string that is not a regular expression."""
     try:
         re.compile(value)
     except re.error as error:
