@@ -25,7 +25,11 @@ from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
 from benchmarks.curriculum import tables as curriculum
 from benchmarks.growing import tables as growing
-from benchmarks.hpo import stopping_tables, training_tables
+from benchmarks.hpo import (
+    multi_objective_tables,
+    stopping_tables,
+    training_tables,
+)
 from benchmarks.hpo import tables as hpo
 from benchmarks.learning_rate import tables as learning_rate
 from benchmarks.pruning import tables as pruning
@@ -43,6 +47,7 @@ TABLES = {
     **hpo.TABLES,
     **training_tables.TABLES,
     **stopping_tables.TABLES,
+    **multi_objective_tables.TABLES,
     **learning_rate.TABLES,
     **applications.TABLES,
 }

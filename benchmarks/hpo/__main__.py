@@ -6,6 +6,7 @@ from benchmarks.processes import render, run_part
 
 PARTS = (
     ("tabular", "tensorflow"),
+    ("multi_objective", "jax"),
     ("training", "torch"),
     ("stopping", "jax"),
 )

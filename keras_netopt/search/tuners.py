@@ -107,7 +107,7 @@ class Hyperband(Tuner):
     ...     build, objective="val_loss", max_epochs=27, directory="hyperband"
     ... )
     >>> tuner.oracle.budget.epochs
-    324
+    357
     """
 
 

@@ -190,7 +190,11 @@ def test_the_card_lists_each_argument(setting):
 
 @pytest.mark.check("C23")
 @pytest.mark.parametrize(
-    "card", sorted({s.row.card for s in settings.COMPONENTS.values()})
+    "card",
+    sorted(
+        {s.row.card for s in settings.COMPONENTS.values()}
+        | {"hyperparameters", "search_tuner"}
+    ),
 )
 def test_numbers_of_the_card_come_from_benchmarks(card):
     """Measured tables are between markers that the benchmark writes.

@@ -128,16 +128,3 @@ def test_the_card_lists_each_argument(setting):
     shown = set(re.findall(r"`(\w+)`", text))
     shown |= set(re.findall(r"(\w+)=", text))
     assert arguments(setting) - {"options"} <= shown
-
-
-@pytest.mark.check("C23")
-def test_numbers_of_the_card_come_from_benchmarks():
-    text = (CARDS / "hyperparameters.md").read_text(encoding="utf-8")
-    measured = text.partition("## Measured")[2].partition("\n## ")[0]
-    outside = re.sub(
-        r"<!-- benchmark: .*?<!-- end benchmark -->", "", measured, flags=re.S
-    )
-    assert "<!-- benchmark: " in measured or (
-        measured.strip() == "Not measured yet."
-    )
-    assert not re.search(r"^\|", outside, re.M)

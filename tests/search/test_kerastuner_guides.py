@@ -4,6 +4,7 @@ Each script runs with a tuner of KerasTuner and with tuners of this package.
 """
 
 import gc
+import inspect
 import warnings
 
 import keras
@@ -489,9 +490,14 @@ def test_tensorboard_has_one_folder_per_trial(tuner_class, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "tuner_class", [keras_tuner.Hyperband, search.Hyperband]
+    ("tuner_class", "hypermodel"),
+    [
+        # KerasTuner's own loads no optimizer, with a warning: an error here.
+        (keras_tuner.Hyperband, Loop()),
+        (search.Hyperband, Loop()),
+        (search.Hyperband, classifier),
+    ],
 )
-@pytest.mark.parametrize("hypermodel", [classifier, Loop()])
 def test_hyperband_is_called_as_kerastuner_s(tuner_class, hypermodel):
     name = "val_loss" if hypermodel is classifier else "my_metric"
     tuner = tuner_class(
@@ -519,3 +525,48 @@ def test_an_oracle_of_this_package_serves_a_tuner_of_kerastuner():
     )
     tuner.search(X, Y, validation_split=0.5, epochs=1, verbose=0)
     assert len(tuner.oracle.trials) == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: search.TPEOracle(classifier), r"`search.TPE\(build, ...\)`"),
+        (lambda: search.NSGA2Oracle(Loop()), r"`search.NSGA2\(build, ...\)`"),
+        (
+            lambda: search.TPE(search.TPEOracle("val_loss")),
+            r"`search.Tuner\(build, oracle=...\)`",
+        ),
+        (
+            lambda: search.TPE(classifier, oracle=search.TPEOracle("val_loss")),
+            r"`search.Tuner\(build, oracle=...\)`",
+        ),
+        (lambda: search.TPE("val_loss", 50), "is `search.TPEOracle`"),
+        (
+            lambda: search.Tuner(search.TPEOracle("val_loss"), classifier),
+            r"`search.Tuner\(build, oracle=...\)`",
+        ),
+        (
+            lambda: search.TPE(classifier, gama=0.1),
+            r"TPE.__init__\(\) got an unexpected keyword argument 'gama'",
+        ),
+    ],
+)
+def test_an_oracle_and_a_tuner_are_not_confused(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+def test_arguments_are_those_of_kerastuner_in_their_order():
+    for name in ("RandomSearch", "GridSearch", "Hyperband"):
+        theirs = inspect.signature(getattr(keras_tuner, name)).parameters
+        ours = inspect.signature(getattr(search, name)).parameters
+        shared = [one for one in theirs if one != "kwargs"]
+        assert list(ours)[: len(shared)] == shared
+        every = inspect.signature(keras_tuner.Tuner).parameters
+        assert {*every} - {"oracle", "kwargs"} <= {*ours}
+        for one in shared:
+            assert ours[one].default == theirs[one].default
+            assert f"    {one}: " in inspect.getdoc(getattr(search, name))
+    for name in ("n_startup_trials", "gamma", "stopper", "logger", "folds"):
+        assert name in inspect.signature(search.TPE).parameters
+        assert f"    {name}: " in inspect.getdoc(search.TPE)

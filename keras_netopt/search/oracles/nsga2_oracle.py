@@ -97,6 +97,8 @@ class NSGA2Oracle(SearchOracle):
         self.metric_bounds = _check_bounds(metric_bounds)
         # Parents after each complete generation, as indices of `_members()`.
         self._parents: list[list[int]] = []
+        # The current parents with their ranks and crowding distances.
+        self._order: tuple[list[int], np.ndarray, np.ndarray] | None = None
         super().__init__(self.objectives[0], max_trials, **options)
 
     def suggest(self, trial_id: str) -> Values | None:
@@ -104,13 +106,17 @@ class NSGA2Oracle(SearchOracle):
         members = self._members()
         if len(self.start_order) < self.population_size or len(members) < 2:
             return self.space.random(self._rng)
-        parents = [members[i] for i in self._survivors(members)]
-        scores, violations = self._scores(parents)
-        order = (
-            pareto.front_ranks(scores, violations),
-            pareto.crowding_distance(scores),
+        survivors = self._survivors(members)
+        parents = [members[i] for i in survivors]
+        if self._order is None or self._order[0] != survivors:
+            scores, violations = self._scores(parents)
+            ranks = pareto.front_ranks(scores, violations)
+            distances = pareto.crowding_distance(scores)
+            self._order = survivors, ranks, distances
+        _, ranks, distances = self._order
+        first, second = (
+            parents[self._tournament(ranks, distances)] for _ in range(2)
         )
-        first, second = (parents[self._tournament(*order)] for _ in range(2))
         if self._rng.random() >= self.crossover_prob:
             second = first
         mother, father = (t.hyperparameters.values for t in (first, second))
