@@ -18,7 +18,7 @@ SAVED = ("callbacks", "layers", "curriculum", "depth", "learning_rate")
 def register_with_keras() -> None:
     """Registers the classes now if Keras is imported, else once it is."""
     if not _register_saved_classes(PACKAGE):
-        sys.meta_path.insert(0, _ImportHook())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _ImportHook())
 
 
 def _register_saved_classes(importing: str) -> bool:
@@ -56,7 +56,7 @@ class _ImportHook:
         def execute_and_register(module: Any) -> None:
             execute(module)
             if _register_saved_classes(name) and self in sys.meta_path:
-                sys.meta_path.remove(self)  # type: ignore[arg-type]
+                sys.meta_path.remove(self)
 
         spec.loader.exec_module = execute_and_register  # type: ignore
         return spec

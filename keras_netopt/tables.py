@@ -3,9 +3,14 @@
 import io
 import numbers
 from collections.abc import Sequence
+from typing import Literal
 
 MAX_WIDTH = 100
-ALIGNMENTS = {"l": "left", "r": "right", "c": "center"}
+ALIGNMENTS: dict[str, Literal["left", "right", "center"]] = {
+    "l": "left",
+    "r": "right",
+    "c": "center",
+}
 
 
 def render(
