@@ -78,7 +78,7 @@ def theirs(kind: str) -> Callable[[Lookup, int], Steps]:
 
 
 def optuna_tpe(**options: Any) -> Callable[[Lookup, int], Steps]:
-    """Optuna's TPE, told which hyperparameters are ordered."""
+    """Optuna's TPE, with ordered hyperparameters as integers."""
 
     def make(table: Lookup, seed: int) -> Steps:
         import optuna

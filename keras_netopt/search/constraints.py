@@ -177,8 +177,8 @@ class ConstraintChecker:
         if not reasons:
             return costs
         if self.nearest is None or excess < self.nearest[0]:
-            told = ", ".join(f"{k}={v:g}" for k, v in costs.items())
-            self.nearest = (excess, dict(values), told)
+            shown = ", ".join(f"{k}={v:g}" for k, v in costs.items())
+            self.nearest = (excess, dict(values), shown)
         return " and ".join(reasons)
 
     def explain(self, rejected: dict[str, int]) -> str:
@@ -186,8 +186,8 @@ class ConstraintChecker:
         counts = ", ".join(f"{n} with {why}" for why, n in rejected.items())
         if self.nearest is None:
             return f"rejected: {counts}"
-        _, values, told = self.nearest
-        return f"rejected: {counts}; nearest: {values} ({told})"
+        _, values, shown = self.nearest
+        return f"rejected: {counts}; nearest: {values} ({shown})"
 
 
 def check_constraints(constraints: Any) -> tuple[Constraint, ...]:

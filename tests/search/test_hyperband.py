@@ -130,7 +130,7 @@ def test_the_best_of_a_rung_go_on(tmp_path):
 
 
 def test_workers_fill_the_next_bracket_and_then_wait(tmp_path):
-    """Nobody goes on before its rung is whole, whatever comes in first."""
+    """No trial is promoted before its rung is complete."""
     oracle = build(tmp_path, max_epochs=3)  # 3 to 1, and 2.
     trials = [oracle.create_trial(f"worker{i}") for i in range(5)]
     assert [t.hyperparameters.values["tuner/bracket"] for t in trials] == [
@@ -198,7 +198,7 @@ def test_densities_of_the_largest_budget_are_used(tmp_path):
     assert wins == 4
 
 
-def test_a_tuner_that_trains_in_full_is_told(tmp_path):
+def test_a_tuner_that_trains_in_full_raises(tmp_path):
     oracle = build(tmp_path)
     trial = oracle.create_trial("worker")
     for step in range(2):

@@ -362,7 +362,7 @@ def test_compile_arguments_are_replaced(tuner_class):
     assert type(model.optimizer).__name__ == "SGD" and model.loss == "mae"
 
 
-# Guide 3: a training loop of one's own.
+# Guide 3: a custom training loop.
 
 
 class Loop(keras_tuner.HyperModel):

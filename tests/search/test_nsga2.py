@@ -121,7 +121,7 @@ def test_objectives_are_read_at_the_best_epoch(tmp_path):
     assert oracle.trials["0"].score == 0.9
 
 
-def test_a_metric_that_is_not_reported_is_told(tmp_path):
+def test_a_metric_that_is_not_reported_raises(tmp_path):
     oracle = nsga2(tmp_path, metric_bounds={"sum": 1.0})
     trial = oracle.create_trial("worker")
     oracle.update_trial(trial.trial_id, {"a": 1.0})

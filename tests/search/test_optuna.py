@@ -158,7 +158,7 @@ def test_conditions_reach_optuna(optuna, tmp_path):
     assert len(drive(attach(oracle, tmp_path), score)) == 25
 
 
-def test_a_missing_extra_is_told(optuna, monkeypatch):
+def test_a_missing_extra_raises(optuna, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cmaes", None)
     with pytest.raises(ImportError, match="OptunaOracle needs cmaes") as error:
         search.OptunaOracle("val_loss", sampler="cmaes")

@@ -122,7 +122,7 @@ def test_pictures_and_tables_are_written(tmp_path):
     assert (tmp_path / "a" / "history.png").read_bytes().startswith(PNG)
     text = (tmp_path / "a" / "tables.txt").read_text(encoding="utf-8")
     assert text == f"{pictures}\n"
-    assert "timeline" not in pictures.figures  # Nobody told any epochs.
+    assert "timeline" not in pictures.figures  # No trial reports its epochs.
 
 
 def test_notebooks_show_every_picture(stopped, monkeypatch):

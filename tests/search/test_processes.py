@@ -41,11 +41,11 @@ def test_two_processes_find_what_one_finds(run, tmp_path):
         folds=2,
     )
     assert len(list(tmp_path.glob("*.died"))) == 1
-    wanted, statuses = toys.told(plain.oracle), []
+    wanted, statuses = toys.summarize_trials(plain.oracle), []
     for name, trial in found.oracle.trials.items():
         statuses.append(trial.status)
         if trial.status == "COMPLETED":
-            assert toys.told(found.oracle)[name] == wanted[name]
+            assert toys.summarize_trials(found.oracle)[name] == wanted[name]
             continue
         assert "ArithmeticError: too large" in trial.message
         path = tmp_path / "p" / f"trial_{name}" / "trial.json"
@@ -107,7 +107,7 @@ SCRIPT = """
         )
         tuner.search(toys.X, toys.Y, batch_size=16, epochs=3,
                      validation_split=0.5, verbose=0)
-        print(sorted(toys.told(tuner.proxy.oracle).items()))
+        print(sorted(toys.summarize_trials(tuner.proxy.oracle).items()))
 """
 
 
@@ -137,11 +137,13 @@ def test_a_killed_search_goes_on(run, tmp_path):
     again = run_script(tmp_path)
     assert again.returncode == 0, again.stderr
     whole = run(toys.Curves(), oracle(), epochs=3, project_name="whole")
-    assert str(sorted(toys.told(whole.oracle).items())) in again.stdout
+    assert (
+        str(sorted(toys.summarize_trials(whole.oracle).items())) in again.stdout
+    )
 
 
 @pytest.mark.slow
-def test_a_script_without_its_guard_is_told(tmp_path):
+def test_a_script_without_its_guard_raises(tmp_path):
     found = run_script(
         tmp_path, guard=False, options="executor=search.local_processes(2)"
     )
@@ -224,7 +226,9 @@ def test_dask_runs_every_trial(run):
             project_name="alone",
         )
     here = run(toys.Curves(), oracle(6), project_name="here")
-    assert toys.told(found.oracle) == toys.told(here.oracle)
+    assert toys.summarize_trials(found.oracle) == toys.summarize_trials(
+        here.oracle
+    )
     statuses = [trial.status for trial in alone.oracle.trials.values()]
     assert statuses == ["COMPLETED"] * 2
 
@@ -269,14 +273,14 @@ def test_ray_runs_every_trial(run, tmp_path):
         ray.shutdown()
     here = run(toys.Curves(), oracle(), project_name="here")
     assert len(list(tmp_path.glob("*.died"))) == 1
-    wanted = toys.told(here.oracle)
-    told = {
+    wanted = toys.summarize_trials(here.oracle)
+    found_trials = {
         name: one
-        for name, one in toys.told(found.oracle).items()
+        for name, one in toys.summarize_trials(found.oracle).items()
         if found.oracle.trials[name].status == "COMPLETED"
     }
-    assert len(told) == 3
-    assert told == {name: wanted[name] for name in told}
+    assert len(found_trials) == 3
+    assert found_trials == {name: wanted[name] for name in found_trials}
 
 
 def test_what_cannot_run_trials_is_refused(tuner):

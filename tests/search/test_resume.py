@@ -1,4 +1,4 @@
-"""Searches that were cut off go on."""
+"""Interrupted searches resume."""
 
 import json
 
@@ -60,11 +60,13 @@ def test_nothing_is_lost_or_repeated(run, resume, at):
     options["stopper"] = search.ASHA(eta=2)
     late = CutOff()
     found = run(late, oracle(), **options)
-    assert toys.told(found.oracle) == toys.told(whole.oracle)
+    assert toys.summarize_trials(found.oracle) == toys.summarize_trials(
+        whole.oracle
+    )
     assert curves(found.oracle) == curves(whole.oracle)
     total = len(whole.hypermodel.epochs)
     again = len(cut.epochs) + len(late.epochs) - total
-    # Whole epochs are not trained again where a trial goes on.
+    # Complete epochs are not repeated when a trial resumes.
     assert again == (0 if resume == "epoch" else {0: 0, 2: 2, 6: 1}[at])
     assert found.stopper.get_state() == whole.stopper.get_state()
 
@@ -96,7 +98,9 @@ def test_a_cut_behind_the_last_epoch_trains_nothing_again(
             run(cut, **options())
     found = run(late, **options())
     assert curves(found.oracle) == curves(whole.oracle)
-    assert toys.told(found.oracle) == toys.told(whole.oracle)
+    assert toys.summarize_trials(found.oracle) == toys.summarize_trials(
+        whole.oracle
+    )
     assert found.stopper.get_state() == whole.stopper.get_state()
     assert cut.epochs + late.epochs == whole.hypermodel.epochs
 
@@ -144,7 +148,9 @@ def test_every_oracle_goes_on_as_if_uninterrupted(run, name):
     with pytest.raises(Cut):
         play(CutOff(half), "cut")
     found = play(CutOff(), "cut")
-    assert toys.told(found.oracle) == toys.told(whole.oracle)
+    assert toys.summarize_trials(found.oracle) == toys.summarize_trials(
+        whole.oracle
+    )
     for trial in found.oracle.trials.values():
         assert trial.metrics.get_last_value("params") == 2
 
@@ -161,7 +167,9 @@ def test_the_same_object_goes_on_too(run, tuner):
         toys.random_oracle(toys.lowest("v"), 3),
         project_name="whole",
     )
-    assert toys.told(made.oracle) == toys.told(whole.oracle)
+    assert toys.summarize_trials(made.oracle) == toys.summarize_trials(
+        whole.oracle
+    )
 
 
 def test_folds_that_are_done_are_not_trained_again(run):
@@ -173,7 +181,9 @@ def test_folds_that_are_done_are_not_trained_again(run):
     with pytest.raises(Cut):
         run(cut, oracle(), folds=2)
     found = run(late, oracle(), folds=2)
-    assert toys.told(found.oracle) == toys.told(whole.oracle)
+    assert toys.summarize_trials(found.oracle) == toys.summarize_trials(
+        whole.oracle
+    )
     assert cut.epochs == [0, 1, 0] and late.epochs == [1, 0, 1, 0, 1]
 
 
@@ -190,7 +200,7 @@ def test_a_torn_backup_starts_the_trial_again(run, tmp_path, name):
     torn.write_bytes(torn.read_bytes()[:9])
     found = run(CutOff(), oracle())
     assert found.hypermodel.epochs == [0, 1, 0, 1]
-    assert toys.told(found.oracle) == toys.told(
+    assert toys.summarize_trials(found.oracle) == toys.summarize_trials(
         run(CutOff(), oracle(), project_name="whole").oracle
     )
 
@@ -241,8 +251,8 @@ def test_another_oracle_is_another_search(run, tuner):
 
 
 def test_a_finished_search_adds_nothing(run, tmp_path):
-    first = toys.told(run().oracle)
+    first = toys.summarize_trials(run().oracle)
     trained = run().oracle
-    assert toys.told(trained) == first
+    assert toys.summarize_trials(trained) == first
     state = json.loads((tmp_path / "p" / "oracle.json").read_text())
     assert len(state["end_order"]) == 4

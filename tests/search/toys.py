@@ -99,7 +99,7 @@ def curves(trials=12, seed=5):
     return Curves(), random_oracle(lowest("v"), trials, seed)
 
 
-def told(oracle):
+def summarize_trials(oracle):
     """Values, status, score and last step of each trial."""
     return {
         name: (

@@ -60,11 +60,11 @@ def _call(name: str, *arguments: Any) -> dict[str, Any]:
             stderr=subprocess.PIPE,
             check=False,
         )
-        told = done.stderr.decode(errors="replace")
+        stderr = done.stderr.decode(errors="replace")
         if not target.exists():
             raise RuntimeError(
-                f"The process ended with {done.returncode}. {told[-1000:]}"
+                f"The process ended with {done.returncode}. {stderr[-1000:]}"
             )
-        sys.stderr.write(told)
+        sys.stderr.write(stderr)
         answer: dict[str, Any] = json.loads(target.read_text())
         return answer
