@@ -390,7 +390,7 @@ class Curriculum(ResumableCallback):
     def __deepcopy__(self, memo: dict[int, Any]) -> "Curriculum":
         """Copies the settings and shares the data: a tuner needs both."""
         copied = type(self).__new__(type(self))
-        vars(copied).update(vars(self))
+        copied.__dict__.update(vars(self))
         ResumableCallback.__init__(copied)
         copied.reset()
         return copied

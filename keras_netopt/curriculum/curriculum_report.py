@@ -105,7 +105,7 @@ def make_curriculum_report(
     if scores is not None:
         found = np.quantile(scores[active], QUANTILES)
         quantiles = dict(zip(QUANTILES, map(float, found), strict=True))
-    classes = ()
+    classes: tuple[ClassShare, ...] = ()
     if labels is not None:
         classes = tuple(_class_shares(active, sample_counts, labels))
     return CurriculumReport(
