@@ -7,33 +7,11 @@ from keras import layers
 
 
 def default_gate(rank: int, width: int = 10) -> keras.Layer:
-    """Makes a gate with one logit per sample.
+    """Makes an unbuilt gate with one logit per sample, open initially.
 
-    Images (rank 4) pass pooling and two convolutions, sequences (rank 3) a
-    mean over time; a small dense network follows. The gate is open
-    initially.
-
-    Example:
-
-    >>> import keras
-    >>> gate = default_gate(3)
-    >>> gate.build((None, 6, 4))
-    >>> gate.compute_output_shape((None, 6, 4))
-    (None, 1)
-
-    Args:
-        rank: Number of axes of the inputs, batch axis included: 2, 3 or 4.
-        width: Hidden units or filters. Defaults to `10`.
-
-    Returns:
-        An unbuilt model.
-
-    Raises:
-        ValueError: If the rank has no default gate.
-
-    Reference:
-        Wang et al., "SkipNet: Learning dynamic routing in convolutional
-        networks", 2018, https://arxiv.org/abs/1711.09485.
+    The gate of SkipNet: images (rank 4, batch axis included) pass pooling and
+    two convolutions, sequences (rank 3) a mean over time; a small dense
+    network follows. `width` is its number of hidden units or filters.
     """
     if rank not in (2, 3, 4):
         raise ValueError(

@@ -87,12 +87,7 @@ class DepthLayer(keras.layers.Layer):
 
 
 class BlockWrapper(DepthLayer):
-    """Base of layers around one block that keeps the shape of its input.
-
-    Args:
-        block: A layer or model with one input and one output.
-        **kwargs: As in every Keras layer.
-    """
+    """Base of layers around one block that keeps the shape of its input."""
 
     def __init__(self, block: keras.Layer, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -116,15 +111,7 @@ class BlockWrapper(DepthLayer):
 
 
 def check_block(block: Any, name: str) -> None:
-    """Refuses an argument that is not a layer.
-
-    Args:
-        block: The argument.
-        name: Its name, for the message.
-
-    Raises:
-        TypeError: If it is not a Keras layer or model.
-    """
+    """Refuses an argument that is not a Keras layer or model."""
     if not isinstance(block, keras.layers.Layer):
         raise TypeError(
             f"Argument `{name}` must be a Keras layer or model. "
@@ -140,14 +127,8 @@ def build_block(
 ) -> None:
     """Builds a block with all layers inside it.
 
-    Args:
-        owner: The layer that holds the block.
-        block: The block.
-        input_shape: Shape of its input, batch axis included.
-        name: Name of the argument, for the message. Defaults to `"block"`.
-
-    Raises:
-        ValueError: If the output shape differs from the input shape.
+    A block whose output shape differs from its input shape (batch axis
+    included) is refused; `name` is the argument in the message.
     """
     shape = tuple(input_shape) if _is_shape(input_shape) else input_shape
     spec = None

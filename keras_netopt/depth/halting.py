@@ -29,27 +29,11 @@ class HaltingRecord:
 def apply_act_step(
     h: Any, running: Any, cumulative: Any, is_last: Any, threshold: Any
 ) -> tuple[Any, Any, Any]:
-    """Computes the weight of one ACT step.
+    """Computes the weight of one ACT step, from tensors of shape `(batch,)`.
 
-    Example:
-
-    >>> from keras import ops
-    >>> h, one = ops.convert_to_tensor([0.3, 0.6]), ops.ones(2)
-    >>> cumulative = ops.convert_to_tensor([0.5, 0.5])
-    >>> found = apply_act_step(h, one, cumulative, False, 0.99)
-    >>> [[round(float(v), 2) for v in row] for row in found]
-    [[0.3, 0.5], [1.0, 0.0], [0.8, 1.0]]
-
-    Args:
-        h: Tensor of shape `(batch,)`.
-        running: Tensor of shape `(batch,)`.
-        cumulative: Tensor of shape `(batch,)`, the sum of the weights so far.
-        is_last: Whether this is the last step.
-        threshold: Sum at which a sample halts.
-
-    Returns:
-        The weight of the step (the remainder at the last one), and `running`
-        and `cumulative` after it.
+    A sample halts when the sum of its weights reaches `threshold`. Returns the
+    weight of the step (the remainder at the last one), and `running` and
+    `cumulative` after it.
     """
     halts = ops.logical_or(cumulative + h >= threshold, is_last)
     weight = running * ops.where(halts, 1.0 - cumulative, h)
@@ -61,27 +45,10 @@ def apply_ponder_step(
 ) -> tuple[Any, Any, Any]:
     """Halts at the step where the cumulative probability reaches a threshold.
 
-    Example:
-
-    >>> from keras import ops
-    >>> h, one = ops.convert_to_tensor([0.2, 0.6]), ops.ones(2)
-    >>> cumulative = ops.convert_to_tensor([0.25, 0.25])
-    >>> found = apply_ponder_step(h, one, cumulative, False, 0.5)
-    >>> [[round(float(v), 2) for v in row] for row in found]
-    [[0.0, 1.0], [1.0, 0.0], [0.4, 0.7]]
-
-    Args:
-        h: Tensor of shape `(batch,)`.
-        running: Tensor of shape `(batch,)`.
-        cumulative: Tensor of shape `(batch,)`.
-        is_last: Whether this is the last step.
-        threshold: Cumulative probability at which a sample halts. A sample of
-            the uniform distribution on [0, 1) halts at step n with
-            probability p_n.
-
-    Returns:
-        1 if the sample halts here, otherwise 0, and `running` and
-        `cumulative` after the step.
+    All tensors have the shape `(batch,)`. With a threshold sampled from the
+    uniform distribution on [0, 1), a sample halts at step n with probability
+    p_n. Returns 1 if the sample halts here, otherwise 0, and `running` and
+    `cumulative` after the step.
     """
     cumulative = cumulative + halting_probability(h, cumulative, is_last)
     halts = ops.logical_or(cumulative >= threshold, is_last)
@@ -97,18 +64,7 @@ def halting_probability(h: Any, cumulative: Any, is_last: Any) -> Any:
 def halting_probabilities(h: Any) -> Any:
     """Returns p_n = h_n (1 - h_1) ... (1 - h_{n-1}), with 1 as the last h.
 
-    Example:
-
-    >>> from keras import ops
-    >>> p = halting_probabilities(ops.convert_to_tensor([[0.5, 0.2, 0.3]]))
-    >>> [round(float(value), 4) for value in p[0]]
-    [0.5, 0.1, 0.4]
-
-    Args:
-        h: Tensor of shape `(batch, steps)`.
-
-    Returns:
-        Tensor of the same shape; each row sums to 1.
+    `h` and the result have the shape `(batch, steps)`; each row sums to 1.
     """
     count = h.shape[1]
     cumulative = ops.zeros_like(h[:, 0])
@@ -122,39 +78,18 @@ def halting_probabilities(h: Any) -> Any:
 def geometric_prior(rate: float, steps: int) -> np.ndarray:
     """Returns a geometric distribution, truncated and scaled to sum 1.
 
-    Example:
-
-    >>> [round(float(value), 4) for value in geometric_prior(0.5, 3)]
-    [0.5714, 0.2857, 0.1429]
-
-    Args:
-        rate: Probability of halting at each step, in (0, 1).
-        steps: Number of steps.
-
-    Returns:
-        float32 array of shape `(steps,)`.
+    `rate` is the probability of halting at each step, in (0, 1); the result is
+    a float32 array of shape `(steps,)`.
     """
     weights = (1.0 - rate) ** np.arange(steps)
     return (weights / weights.sum()).astype("float32")
 
 
 def kl_divergence(p: Any, prior: Any) -> Any:
-    """Returns KL(p || prior) in nats, per sample.
+    """Returns KL(p || prior) in nats, of shape `(batch,)`.
 
-    Example:
-
-    >>> from keras import ops
-    >>> p = ops.convert_to_tensor([[0.5, 0.5], [1.0, 0.0]])
-    >>> found = kl_divergence(p, ops.convert_to_tensor([0.5, 0.5]))
-    >>> [round(float(value), 4) for value in found]
-    [0.0, 0.6931]
-
-    Args:
-        p: Tensor of shape `(batch, steps)`; clipped at 1e-8 from below.
-        prior: Tensor of shape `(steps,)`.
-
-    Returns:
-        Tensor of shape `(batch,)`.
+    `p` has the shape `(batch, steps)` and is clipped at 1e-8 from below,
+    `prior` the shape `(steps,)`.
     """
     p = ops.maximum(p, MIN_PROBABILITY)
     prior = ops.maximum(ops.cast(prior, p.dtype), MIN_PROBABILITY)
@@ -162,20 +97,9 @@ def kl_divergence(p: Any, prior: Any) -> Any:
 
 
 def expected_steps(p: Any) -> Any:
-    """Returns the expected number of steps of each sample.
+    """Returns the expected number of steps, of shape `(batch,)`.
 
-    Example:
-
-    >>> from keras import ops
-    >>> p = ops.convert_to_tensor([[0.5, 0.25, 0.25]])
-    >>> float(expected_steps(p)[0])
-    1.75
-
-    Args:
-        p: Tensor of shape `(batch, steps)` whose rows sum to 1.
-
-    Returns:
-        Tensor of shape `(batch,)`.
+    `p` has the shape `(batch, steps)` and rows that sum to 1.
     """
     numbers = np.arange(1, p.shape[1] + 1, dtype="float32")
     return ops.sum(p * ops.cast(numbers, p.dtype), axis=1)
@@ -184,19 +108,9 @@ def expected_steps(p: Any) -> Any:
 def halting_step_mask(p: Any, threshold: Any) -> Any:
     """Marks the first step at which the cumulative sum reaches a threshold.
 
-    Example:
-
-    >>> from keras import ops
-    >>> p = ops.convert_to_tensor([[0.4, 0.2, 0.4]])
-    >>> [float(value) for value in halting_step_mask(p, 0.5)[0]]
-    [0.0, 1.0, 0.0]
-
-    Args:
-        p: Tensor of shape `(batch, steps)` whose rows sum to 1.
-        threshold: A number, or a tensor of shape `(batch,)`.
-
-    Returns:
-        Tensor of the shape of `p`: 1 at that step, otherwise 0.
+    `p` has the shape `(batch, steps)` and rows that sum to 1; the threshold is
+    a number or a tensor of shape `(batch,)`. Returns a tensor of the shape of
+    `p`: 1 at that step, otherwise 0.
     """
     running, cumulative = ops.ones_like(p[:, 0]), ops.zeros_like(p[:, 0])
     count = p.shape[1]

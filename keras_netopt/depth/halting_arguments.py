@@ -18,21 +18,13 @@ SAMPLE = "sample"
 def check_halting_arguments(mode: str, **arguments: Any) -> dict[str, Any]:
     """Checks arguments and fills in the defaults of a mode.
 
+    `None` selects the default of the mode, "act" or "ponder"; an argument of
+    the other mode must be `None`.
+
     Example:
 
     >>> check_halting_arguments("act", epsilon=None, ponder_cost=0.01)
     {'epsilon': 0.01, 'ponder_cost': 0.01}
-
-    Args:
-        mode: "act" or "ponder".
-        **arguments: The arguments; `None` selects the default of the mode.
-
-    Returns:
-        Every argument; `None` for those of the other mode.
-
-    Raises:
-        TypeError: If an argument has the wrong type.
-        ValueError: If it is out of range, or belongs to the other mode.
     """
     own = _CHECKS[mode]
     checked: dict[str, Any] = {}

@@ -66,8 +66,6 @@ class PonderModel(keras.Model):
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
         **kwargs: Any,
     ) -> None:
         """Compiles with the loss of one prediction.
@@ -76,9 +74,7 @@ class PonderModel(keras.Model):
             optimizer: As in every model. Defaults to `"rmsprop"`.
             loss: A loss with the default reduction, the mean. Defaults to
                 `None`.
-            metrics: As in every model. Defaults to `None`.
-            weighted_metrics: As in every model. Defaults to `None`.
-            **kwargs: As in every model.
+            **kwargs: As in every model, such as `metrics`.
 
         Raises:
             ValueError: If the loss has another reduction.
@@ -90,13 +86,7 @@ class PonderModel(keras.Model):
                 "because the loss of each step is weighted. "
                 f"Received: loss={loss!r} with reduction {reduction!r}"
             )
-        super().compile(
-            optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
-            weighted_metrics=weighted_metrics,
-            **kwargs,
-        )
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model like the saved one."""

@@ -25,13 +25,9 @@ NO_LIMITS = (-np.inf, np.inf)
 
 @dataclass(frozen=True)
 class ScheduledVariables:
-    """The variables of one attribute in several layers.
+    """The variables of one attribute: one name, variable and factor per layer.
 
-    Args:
-        names: Names of the layers.
-        variables: One variable per layer.
-        factors: Factor of the value, one per layer.
-        limits: Lowest and highest value.
+    `limits` are the lowest and the highest value.
     """
 
     names: tuple[str, ...]
@@ -40,12 +36,7 @@ class ScheduledVariables:
     limits: tuple[float, float]
 
     def assign(self, model: keras.Model, value: float) -> None:
-        """Assigns a value times its factor to every variable.
-
-        Args:
-            model: The model that holds the layers; may be inside `fit`.
-            value: The value for a factor of 1.
-        """
+        """Assigns a value times its factor to every variable."""
         sync_variables(model)
         for variable, factor in zip(self.variables, self.factors, strict=True):
             shape = tuple(variable.shape)
@@ -59,7 +50,7 @@ def find_scheduled_variables(
     include: Selector | None = None,
     scale: str | None = None,
 ) -> ScheduledVariables:
-    """Finds the variables that a schedule sets.
+    """Finds the variables that a schedule sets, in the order of the layers.
 
     Example:
 
@@ -77,13 +68,10 @@ def find_scheduled_variables(
         model: A built model.
         attribute: Attribute of the layers that holds the variable.
         include: Selector of layers among those with that attribute. Defaults
-            to `None`: the layers of this package with that variable.
+            to `None`: the layers of this package with that variable, which
+            may be none.
         scale: "linear" gives layer l of L the factor l / L. Defaults to
             `None`: a factor of 1.
-
-    Returns:
-        The variables in the order of the layers in the model; none if
-        `include` is `None` and no layer has one.
 
     Raises:
         ValueError: If `include` matches nothing, or no layer has a variable
@@ -116,17 +104,7 @@ def find_scheduled_variables(
 def check_values(
     schedule: Schedule, run: RunLength, found: ScheduledVariables
 ) -> None:
-    """Refuses a schedule that leaves the range of its variables.
-
-    Args:
-        schedule: The schedule.
-        run: Length of the `fit` call.
-        found: The variables.
-
-    Raises:
-        ValueError: If a value is out of range, or the schedule does not fit
-            the run.
-    """
+    """Refuses a schedule that leaves the range of its variables in this run."""
     low, high = found.limits
     for step in (0, *schedule.update_points(run)):
         value = schedule.at(step, run)

@@ -134,20 +134,7 @@ def calibrate(
 def measure_exits(
     exit_model: ExitModel, x: Any, y: Any, criterion: str
 ) -> MeasuredExits:
-    """Predicts once and keeps scores and correctness of every exit.
-
-    Args:
-        exit_model: A model with exits.
-        x: Inputs.
-        y: Classes.
-        criterion: The exit criterion.
-
-    Returns:
-        Scores and correctness, shape `(samples, exits)`.
-
-    Raises:
-        ValueError: If the data do not fit the model, or predictions are NaN.
-    """
+    """Predicts once and keeps scores and correctness of every exit."""
     with preserve_random_state():
         found = exit_model.predict(x, batch_size=BATCH, verbose=0)
     outputs = [np.asarray(found[name]) for name in exit_model.exit_names]

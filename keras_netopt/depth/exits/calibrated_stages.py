@@ -21,11 +21,7 @@ from keras_netopt.depth.exits.stage_runner import Arrays
 class CalibratedStages:
     """Model, stages and thresholds: all that an export needs.
 
-    Args:
-        exit_model: The model with exits.
-        calibration: Its thresholds, with what they give.
-        stages: Its stages. Defaults to `None`: `split_into_stages` makes
-            them.
+    `split_into_stages` makes the stages if they are not given.
     """
 
     def __init__(
@@ -61,14 +57,7 @@ class CalibratedStages:
         }
 
     def exit_scores(self, inputs: Arrays) -> np.ndarray:
-        """Returns the scores of the Keras model at every exit.
-
-        Args:
-            inputs: Inputs by name.
-
-        Returns:
-            float64 array of shape `(samples, exits)`.
-        """
+        """Returns the scores of the Keras model, shape `(samples, exits)`."""
         x = self.stages.to_model_inputs(inputs, self.exit_model.input)
         outputs = self.exit_model.predict(x, verbose=0)
         rule = self.calibration.rule

@@ -22,18 +22,8 @@ def check_decisions(
 ) -> list[int]:
     """Runs the exported folder sample by sample, as a device does.
 
-    Args:
-        exits: The calibrated exits.
-        calibration: The thresholds in the folder.
-        folder: The exported folder.
-        inputs: Inputs by name.
-        exact: Whether predictions and exits must equal those of Keras.
-
-    Returns:
-        The exit index of each sample.
-
-    Raises:
-        ExportError: If a prediction or an exit differs.
+    With `exact`, predictions and exits must equal those of Keras. Returns the
+    exit index of each sample.
     """
     device = device_runner.DeviceRunner(folder)
     count = len(next(iter(inputs.values())))

@@ -24,19 +24,7 @@ def choose_thresholds(
 ) -> ExitCalibration:
     """Chooses the thresholds that meet a budget on measured samples.
 
-    Args:
-        exit_names: Names of the exits, the final one last.
-        measured: Scores and correctness of each exit.
-        costs: Cost by exit.
-        goal: The budget.
-        criterion: The exit criterion.
-        notes: Warnings about the samples. Defaults to `()`.
-
-    Returns:
-        The thresholds, with what they give on these samples.
-
-    Raises:
-        ValueError: If the budget cannot be met.
+    Raises ValueError if the budget cannot be met.
     """
     scores, correct = measured.scores, measured.correct
     by_exit = np.array(costs.by_exit)
@@ -61,20 +49,14 @@ def center_thresholds(
 ) -> tuple[float, ...]:
     """Moves each threshold halfway to the next lower score.
 
-    Scores are rounded differently at other batch sizes; the margin keeps the
-    sample that defined the threshold on its side.
+    Scores of shape `(samples, exits)` are rounded differently at other batch
+    sizes; the margin keeps the sample that defined the threshold on its side.
+    The decisions on these samples do not change.
 
     Example:
 
     >>> center_thresholds(np.array([[0.5, 1.0], [1.0, 1.0]]), (1.0, -math.inf))
     (0.75, -inf)
-
-    Args:
-        scores: Shape `(samples, exits)`.
-        thresholds: One score per exit, possibly infinite.
-
-    Returns:
-        Thresholds with the same decisions on these samples.
     """
     centered = []
     for k, threshold in enumerate(thresholds):

@@ -15,11 +15,6 @@ class ConditionalStages(keras.layers.Layer):
     """Runs the stages of one sample until an exit is confident.
 
     Each exit is an `ops.cond` around all later stages.
-
-    Args:
-        stages: The stages.
-        rule: The exit rule.
-        **kwargs: As in every layer.
     """
 
     def __init__(
@@ -68,15 +63,7 @@ class ConditionalStages(keras.layers.Layer):
 
 
 def symbolic_exit_score(prediction: Any, rule: ExitRule) -> Any:
-    """Computes `exit_criteria.exit_scores` in backend operations.
-
-    Args:
-        prediction: Tensor of shape `(batch, classes)`.
-        rule: The exit rule.
-
-    Returns:
-        Tensor of shape `(batch,)`; higher is more confident.
-    """
+    """Computes `exit_criteria.exit_scores` in backend operations."""
     p = ops.cast(prediction, "float32")
     if p.shape[-1] == 1:
         if not rule.is_probability:
@@ -98,13 +85,7 @@ def build_conditional_model(
 ) -> keras.Model:
     """Builds the model of a single file, for one sample per call.
 
-    Args:
-        exit_model: The model with exits.
-        stages: Its stages.
-        rule: The exit rule.
-
-    Returns:
-        A model with the outputs "logits" and "exit".
+    Its outputs are "logits" and "exit".
     """
     inputs = {
         name: keras.Input(

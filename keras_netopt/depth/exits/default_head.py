@@ -15,27 +15,10 @@ POOLING = {
 def default_head(
     features: Any, units: int, activation: str, name: str
 ) -> keras.layers.Layer:
-    """Makes an exit head: global average pooling, then `Dense`.
+    """Makes an unbuilt exit head: global average pooling, then `Dense`.
 
-    Example:
-
-    >>> import keras
-    >>> head = default_head(keras.Input((8, 8, 4)), 10, "linear", "head")
-    >>> [layer.name for layer in head.layers]
-    ['pool', 'logits']
-
-    Args:
-        features: The symbolic input of the head.
-        units: Number of output units.
-        activation: Name of the activation of the final output.
-        name: Name of the head.
-
-    Returns:
-        An unbuilt layer.
-
-    Raises:
-        ValueError: If the rank of the features is not 2 to 5, or their
-            number of channels is unknown.
+    The rank of the symbolic features is 2 to 5, their number of channels
+    known.
     """
     rank = len(features.shape)
     if rank not in POOLING or features.shape[-1] is None:
@@ -67,11 +50,6 @@ def final_activation(operation: keras.Operation) -> str:
     >>> import keras
     >>> final_activation(keras.layers.Dense(3, activation="softmax"))
     'softmax'
-    >>> final_activation(keras.layers.Dense(3))
-    'linear'
-
-    Args:
-        operation: The layer or operation that produces the model's output.
 
     Returns:
         "linear", "softmax", "sigmoid" or "other".

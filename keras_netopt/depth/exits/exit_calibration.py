@@ -19,11 +19,9 @@ ALWAYS_ENTROPY = 1e30  # Above the entropy of any prediction.
 class CalibrationGoal:
     """The budget of a calibration.
 
-    Args:
-        kind: "max_accuracy_drop", "max_macs" or "max_latency_ms".
-        budget: Its value.
-        confidence_level: Probability with which the drop stays within the
-            budget; `None` uses the measured drop.
+    `kind` is "max_accuracy_drop", "max_macs" or "max_latency_ms".
+    `confidence_level` is the probability with which the drop stays within the
+    budget; `None` uses the measured drop.
     """
 
     kind: str
@@ -102,14 +100,7 @@ class ExitCalibration(Report):
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "ExitCalibration":
-        """Builds the calibration from `to_dict`'s result.
-
-        Args:
-            content: What `to_dict` returned.
-
-        Raises:
-            ValueError: If the format is unknown.
-        """
+        """Builds the calibration from `to_dict`'s result."""
         if content.get("format") != FORMAT:
             raise ValueError(
                 f"Argument `path` must hold thresholds of format {FORMAT}. "
@@ -213,19 +204,8 @@ def format_percent(share: float | None) -> str:
 def score_to_threshold(score: float, criterion: str) -> float | None:
     """Converts a score to a threshold in the unit of the criterion.
 
-    Example:
-
-    >>> score_to_threshold(-0.4, "entropy")
-    0.4
-    >>> score_to_threshold(math.inf, "margin") is None
-    True
-
-    Args:
-        score: Higher is more confident; entropy is negated.
-        criterion: "confidence", "entropy" or "margin".
-
-    Returns:
-        The threshold; `None` disables the exit.
+    A higher score is more confident; that of entropy is negated. The threshold
+    `None` disables the exit.
     """
     if score == math.inf:
         return None

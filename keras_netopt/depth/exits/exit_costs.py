@@ -22,11 +22,6 @@ FULL = "without exits"
 class ExitCosts:
     """Cost of a sample by the exit that it takes.
 
-    Example:
-
-    >>> ExitCosts("MACs", (10.0, 50.0), 45.0).by_exit[0]
-    10.0
-
     Args:
         unit: "MACs" or "ms".
         by_exit: Cumulative cost of the stages up to each exit, all their
@@ -47,15 +42,7 @@ def format_cost(cost: float, unit: str) -> str:
 def count_exit_macs(model: ExitModel, stages: ModelStages) -> ExitCosts:
     """Counts the MACs per sample up to each exit.
 
-    Args:
-        model: A model with exits.
-        stages: Its stages.
-
-    Returns:
-        The costs.
-
-    Raises:
-        ValueError: If the MACs of a layer cannot be counted.
+    Raises ValueError if the MACs of a layer cannot be counted.
     """
     by_stage = [_macs(stage.model) for stage in stages.stages]
     by_exit = tuple(float(total) for total in np.cumsum(by_stage))
@@ -68,15 +55,8 @@ def measure_exit_latency(
     """Measures the latency of one sample up to each exit.
 
     On TensorFlow it runs LiteRT files on one thread, as in deployment; on the
-    other backends one Keras call per stage.
-
-    Args:
-        model: A model with exits.
-        stages: Its stages.
-        inputs: Inputs by name.
-
-    Returns:
-        The costs, medians of one interleaved loop.
+    other backends one Keras call per stage, with `inputs` by name. The costs
+    are medians of one interleaved loop.
     """
     with tempfile.TemporaryDirectory() as folder:
         if keras.backend.backend() == "tensorflow":

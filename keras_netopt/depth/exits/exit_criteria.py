@@ -11,20 +11,8 @@ SUM_TOLERANCE = 1e-3
 def are_probabilities(outputs: np.ndarray) -> bool:
     """Returns whether model outputs are probabilities, as opposed to logits.
 
-    Example:
-
-    >>> import numpy as np
-    >>> are_probabilities(np.array([[0.25, 0.75]]))
-    True
-    >>> are_probabilities(np.array([[2.0, 0.75]]))
-    False
-
-    Args:
-        outputs: Shape `(..., classes)`; a single column is a probability if
-            every value lies in [0, 1].
-
-    Returns:
-        `True` if all values lie in [0, 1] and rows sum to 1.
+    `True` if all values lie in [0, 1] and the rows of `(..., classes)` sum to
+    1, for a single column if all values lie in [0, 1].
     """
     if np.isnan(outputs).any() or outputs.min() < 0 or outputs.max() > 1:
         return False
@@ -36,20 +24,15 @@ def are_probabilities(outputs: np.ndarray) -> bool:
 def class_probabilities(
     outputs: np.ndarray, is_probability: bool
 ) -> np.ndarray:
-    """Returns the probability of each class.
+    """Returns the float64 probability of each class, at least two.
+
+    Outputs of shape `(..., 1)` stand for two classes.
 
     Example:
 
     >>> import numpy as np
     >>> class_probabilities(np.array([[0.0]]), is_probability=False)
     array([[0.5, 0.5]])
-
-    Args:
-        outputs: Shape `(..., classes)`, or `(..., 1)` for two classes.
-        is_probability: `True` for probabilities, `False` for logits.
-
-    Returns:
-        float64 array of shape `(..., classes)`, with at least two classes.
     """
     values = np.asarray(outputs, "float64")
     if values.shape[-1] == 1:
@@ -67,22 +50,16 @@ def exit_scores(
 ) -> np.ndarray:
     """Returns the score that is compared with an exit threshold.
 
+    "confidence" is the largest probability, "margin" its distance to the
+    second largest, "entropy" the negative entropy in nats. The float64 result
+    has the shape of the outputs without the axis of classes.
+
     Example:
 
     >>> import numpy as np
     >>> outputs = np.array([[0.7, 0.2, 0.1]])
     >>> float(exit_scores(outputs, "margin", True).round(3)[0])
     0.5
-
-    Args:
-        outputs: Shape `(..., classes)`.
-        criterion: "confidence", the largest probability; "margin", its
-            distance to the second largest; "entropy", the negative entropy
-            in nats.
-        is_probability: `True` for probabilities, `False` for logits.
-
-    Returns:
-        float64 array of shape `(...)`; higher is more confident.
     """
     check_choice(criterion, "criterion", CRITERIA)
     probabilities = class_probabilities(outputs, is_probability)
@@ -98,18 +75,7 @@ def exit_scores(
 def predicted_classes(outputs: np.ndarray, is_probability: bool) -> np.ndarray:
     """Returns the predicted class of each sample.
 
-    Example:
-
-    >>> import numpy as np
-    >>> predicted_classes(np.array([[0.7]]), is_probability=True)
-    array([1])
-
-    Args:
-        outputs: Shape `(..., classes)`, or `(..., 1)` for two classes.
-        is_probability: `True` for probabilities, `False` for logits.
-
-    Returns:
-        Integers of shape `(...)`.
+    Outputs of shape `(..., 1)` stand for two classes.
     """
     if outputs.shape[-1] == 1:
         limit = 0.5 if is_probability else 0.0

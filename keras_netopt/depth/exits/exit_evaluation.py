@@ -51,17 +51,7 @@ class ExitEvaluation(Report):
         correct: np.ndarray,
         costs: ExitCosts,
     ) -> "ExitEvaluation":
-        """Aggregates samples.
-
-        Args:
-            names: Names of the exits.
-            exits: Exit index of each sample, shape `(samples,)`.
-            correct: Whether each prediction is correct, shape `(samples,)`.
-            costs: Cost by exit.
-
-        Returns:
-            The evaluation.
-        """
+        """Aggregates exit index and correctness, both of shape `(samples,)`."""
         shares = np.bincount(exits, minlength=len(names)) / len(exits)
         accuracy_by_exit = {
             name: float(correct[exits == k].mean()) if shares[k] else None

@@ -31,12 +31,8 @@ Latency = tuple[tuple[float | None, ...], float]  # By exit, without exits.
 class ExitExporter:
     """Writes, times and recalibrates the LiteRT files of calibrated exits.
 
-    Args:
-        exits: The calibrated exits.
-        quantize: As in `export.to_litert`.
-        calibration_data: Inputs, or `None`: those of `validation_data`;
-            random ones if both are `None`.
-        validation_data: Held-out samples and classes, or `None`.
+    `quantize` is that of `export.to_litert`. Without calibration data the
+    inputs of `validation_data` are used, random ones if both are `None`.
     """
 
     def __init__(
@@ -119,14 +115,8 @@ class ExitExporter:
     ) -> ExitCalibration:
         """Chooses thresholds on the predictions of quantized stage files.
 
-        Args:
-            paths: One file per stage.
-            latency: Their latency. Defaults to `None`: measured if the budget
-                is a latency.
-
-        Returns:
-            The thresholds, for the same budget; those of the Keras model for
-            float files.
+        The budget stays the same; a latency budget uses `latency`, measured if
+        `None`. Float files keep the thresholds of the Keras model.
         """
         exits, costs = self.exits, self.exits.calibration.costs
         if self.quantize is None or self.validation_data is None:

@@ -11,7 +11,11 @@ EARLY, FINAL_WEIGHT = 0.3, 1.0
 def exit_loss_weights(
     loss_weights: Any, names: tuple[str, ...]
 ) -> dict[str, float]:
-    """Returns one loss weight per exit.
+    """Returns one loss weight per exit; the final exit is the last name.
+
+    `None`, a number for all early exits, a list with one number per exit, a
+    dictionary by name and "depth" are valid; numbers are finite and at least
+    0.
 
     Example:
 
@@ -19,18 +23,6 @@ def exit_loss_weights(
     {'exit1': 0.3, 'exit2': 0.3, 'final': 1.0}
     >>> exit_loss_weights("depth", ("exit1", "final"))
     {'exit1': 0.5, 'final': 1.0}
-
-    Args:
-        loss_weights: `None`, a number for all early exits, a list with one
-            number per exit, a dictionary by name, or "depth".
-        names: Names of the exits, the final one last.
-
-    Returns:
-        The weights by name.
-
-    Raises:
-        ValueError: If they do not fit the exits, or one is not a finite
-            number of at least 0.
     """
     if loss_weights is None:
         loss_weights = EARLY

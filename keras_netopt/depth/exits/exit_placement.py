@@ -17,12 +17,7 @@ MAX_MATCHES = 5
 
 @dataclass(frozen=True)
 class ExitPlacement:
-    """A call whose output an exit head reads.
-
-    Args:
-        call: The call.
-        number: Its index among the recorded calls.
-    """
+    """A call whose output an exit head reads, with its index among calls."""
 
     call: RecordedCall
     number: int
@@ -48,22 +43,11 @@ class ExitPlacement:
 def find_exit_placements(
     model: keras.Model, layers: Sequence[str] | None
 ) -> tuple[Recording, tuple[ExitPlacement, ...]]:
-    """Records a model and finds the placements of its exits.
+    """Records a model and finds its exit placements, in the order of execution.
 
-    Args:
-        model: A built Functional or Sequential model.
-        layers: Names of layers, or paths such as "block/conv" for one inside
-            a nested model; `None` for every `EarlyExit`.
-
-    Returns:
-        The recording, and the placements in the order of execution.
-
-    Raises:
-        TypeError: If `layers` is not a list of names, or the model is not a
-            graph.
-        ValueError: If a name is unknown, ambiguous, or produces the output of
-            the model; if there is no `EarlyExit`; if the model has several
-            outputs.
+    `layers` are names, or paths such as "block/conv" for a layer inside a
+    nested model; `None` stands for every `EarlyExit`. A name that is unknown,
+    ambiguous or produces the output of the model is refused.
     """
     names = _check_names(layers)
     nodes = [n for n in graph_nodes(model, containers=True) if n.owners]

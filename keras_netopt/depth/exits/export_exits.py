@@ -27,24 +27,8 @@ def export_exits(
 
     A folder holds one file per stage, `thresholds.json` and `runner.py`, which
     needs only numpy and the interpreter; every kind of quantization works. A
-    single file has one branch (IF) per exit and takes a batch of 1. Needs the
-    TensorFlow backend.
-
-    Args:
-        exits: The calibrated exits.
-        path: As in `CalibratedExits.export`, like all that follow.
-        single_file: Defaults to `False`.
-        quantize: Defaults to `None`.
-        calibration_data: Defaults to `None`: those of `validation_data`.
-        validation_data: Defaults to `None`.
-
-    Returns:
-        The report.
-
-    Raises:
-        ExportError: If a file fails to run or differs from Keras.
-        ValueError: If an argument is out of range, the backend is not
-            TensorFlow, or quantized files have no samples.
+    single file has one branch (IF) per exit and takes a batch of 1. The
+    arguments and errors are those of `CalibratedExits.export`.
     """
     check_backend()
     if quantize is not None and quantize not in MODES:

@@ -13,6 +13,8 @@ DIGITS = 16
 def graph_fingerprint(model: keras.Model) -> str:
     """Hashes the layers that a model calls, in order, with their shapes.
 
+    A reloaded copy has the same 16 hexadecimal digits.
+
     Example:
 
     >>> import keras
@@ -20,12 +22,6 @@ def graph_fingerprint(model: keras.Model) -> str:
     >>> copy = keras.models.clone_model(model)
     >>> graph_fingerprint(model) == graph_fingerprint(copy)
     True
-
-    Args:
-        model: A built model.
-
-    Returns:
-        16 hexadecimal digits, the same for a reloaded copy.
     """
     lines = [repr(tuple(getattr(model, "exit_names", ())))]
     lines += [
@@ -36,23 +32,7 @@ def graph_fingerprint(model: keras.Model) -> str:
 
 
 def weights_fingerprint(model: keras.Model) -> str:
-    """Hashes every weight of a model.
-
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    >>> before = weights_fingerprint(model)
-    >>> model.set_weights([2 * array + 1 for array in model.get_weights()])
-    >>> weights_fingerprint(model) == before
-    False
-
-    Args:
-        model: A built model.
-
-    Returns:
-        16 hexadecimal digits, the same for a reloaded copy.
-    """
+    """Hashes every weight of a model to 16 hexadecimal digits."""
     arrays = [
         np.ascontiguousarray(keras.ops.convert_to_numpy(v))
         for v in model.weights

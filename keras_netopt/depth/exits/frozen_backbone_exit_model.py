@@ -5,12 +5,9 @@ from typing import Any
 import keras
 
 from keras_netopt.depth.exits.exit_model import FINAL, ExitModel
+from keras_netopt.depth.exits.model_stages import calls_upstream_of
 from keras_netopt.serialization import export_class
-from keras_netopt.training.replay import (
-    RecordedCall,
-    call_through,
-    record_calls,
-)
+from keras_netopt.training.replay import call_through, record_calls
 
 
 @export_class
@@ -51,7 +48,7 @@ class FrozenBackboneExitModel(ExitModel):
         recording = record_calls(self)
         self._frozen_operations = {
             id(call.operation)
-            for call in _calls_upstream_of(
+            for call in calls_upstream_of(
                 recording.outputs[FINAL], recording.calls
             )
         }
@@ -98,16 +95,3 @@ class FrozenBackboneExitModel(ExitModel):
 
     def _is_trained(self, variable: Any) -> bool:
         return id(variable) not in self._frozen_variables
-
-
-def _calls_upstream_of(
-    output: Any, calls: tuple[RecordedCall, ...]
-) -> list[RecordedCall]:
-    """The calls that an output is computed from, in order of execution."""
-    needed = {id(output)}
-    found = []
-    for call in reversed(calls):
-        if needed & {id(tensor) for tensor in call.outputs}:
-            found.append(call)
-            needed |= {id(tensor) for tensor in call.inputs}
-    return found[::-1]

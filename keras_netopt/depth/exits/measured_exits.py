@@ -14,21 +14,10 @@ from keras_netopt.depth.exits.exit_criteria import (
 
 @dataclass(frozen=True, eq=False)
 class MeasuredExits:
-    """Scores and correctness of every exit, per sample.
+    """Scores and correctness of every exit, both of shape `(samples, exits)`.
 
-    Example:
-
-    >>> import numpy as np
-    >>> early, late = np.array([[0.6, 0.4]]), np.array([[0.1, 0.9]])
-    >>> found = MeasuredExits.from_outputs([early, late], [1], "confidence")
-    >>> found.correct
-    array([[False,  True]])
-
-    Args:
-        scores: Shape `(samples, exits)`; higher is more confident.
-        correct: Whether the prediction is correct, of the same shape.
-        is_probability: `True` if the outputs are probabilities, `False` for
-            logits.
+    A higher score is more confident. `is_probability` is `True` if the outputs
+    are probabilities, `False` for logits.
     """
 
     scores: np.ndarray
@@ -54,18 +43,9 @@ class MeasuredExits:
     def from_outputs(
         cls, outputs: list[np.ndarray], y: Any, criterion: str
     ) -> "MeasuredExits":
-        """Scores outputs and compares them with targets.
+        """Scores outputs and compares them with the targets `y`.
 
-        Args:
-            outputs: One array of shape `(samples, classes)` per exit.
-            y: Classes, integers or one-hot rows.
-            criterion: The exit criterion.
-
-        Returns:
-            The measurement.
-
-        Raises:
-            ValueError: If shapes do not fit, or an output is NaN.
+        There is one array of shape `(samples, classes)` per exit.
         """
         for output in outputs:
             if output.ndim != 2:
@@ -91,24 +71,16 @@ class MeasuredExits:
 
 
 def target_classes(y: Any, samples: int, units: int) -> np.ndarray:
-    """Returns targets as class indices.
+    """Returns targets as class indices of shape `(samples,)`.
+
+    `y` holds integers of shape `(samples,)` or `(samples, 1)`, or one-hot rows
+    with one column per output unit.
 
     Example:
 
     >>> import numpy as np
     >>> target_classes(np.array([[0, 1], [1, 0]]), 2, 2)
     array([1, 0])
-
-    Args:
-        y: Integers of shape `(samples,)` or `(samples, 1)`, or one-hot rows.
-        samples: Expected number of samples.
-        units: Number of output units.
-
-    Returns:
-        Integers of shape `(samples,)`.
-
-    Raises:
-        ValueError: If the shape does not fit the outputs.
     """
     values = np.asarray(y)
     if values.ndim == 2 and values.shape[1] == 1:

@@ -40,12 +40,7 @@ class ModelStage:
 
 @dataclass(frozen=True)
 class ModelStages:
-    """The stages of a model, in order.
-
-    Args:
-        stages: One per exit.
-        inputs: Names of the model's inputs, in flat order.
-    """
+    """The stages of a model, one per exit, and the names of its flat inputs."""
 
     stages: tuple[ModelStage, ...]
     inputs: tuple[str, ...]
@@ -53,15 +48,7 @@ class ModelStages:
     def named_inputs(self, x: Any) -> dict[str, Any]:
         """Returns the arrays of an input structure by name.
 
-        Args:
-            x: Arrays, as for the model's `predict`.
-
-        Returns:
-            One array per input.
-
-        Raises:
-            ValueError: If the number of arrays differs from the number of
-                inputs.
+        The structure is any that the model's `predict` supports.
         """
         if isinstance(x, Mapping) and set(x) == set(self.inputs):
             return {name: x[name] for name in self.inputs}
@@ -74,34 +61,17 @@ class ModelStages:
         return dict(zip(self.inputs, flat, strict=True))
 
     def to_model_inputs(self, inputs: Mapping[str, Any], structure: Any) -> Any:
-        """Arranges named arrays in the structure of the model's inputs.
-
-        Args:
-            inputs: One array per input.
-            structure: The model's `input`.
-
-        Returns:
-            The arrays in that structure.
-        """
+        """Arranges named arrays in the structure of the model's `input`."""
         flat = [inputs[name] for name in self.inputs]
         return keras.tree.pack_sequence_as(structure, flat)
 
 
 def split_into_stages(model: Any) -> ModelStages:
-    """Splits a model at its exits; the stages share its layers.
+    """Splits an `ExitModel` at its exits; the stages share its layers.
 
     A skip connection across an exit becomes another input of the stage that
-    reads it.
-
-    Args:
-        model: An `ExitModel`.
-
-    Returns:
-        The stages.
-
-    Raises:
-        ValueError: If a layer is stateful, or a stage would read the state of
-            a recurrent layer.
+    reads it. A stateful layer, or a stage that would read the state of a
+    recurrent layer, is refused.
     """
     recording = record_calls(model)
     _check_stateless(recording)
@@ -132,6 +102,19 @@ def split_into_stages(model: Any) -> ModelStages:
     return ModelStages(tuple(stages), tuple(names[id(t)] for t in inputs))
 
 
+def calls_upstream_of(
+    output: Any, calls: tuple[RecordedCall, ...]
+) -> list[RecordedCall]:
+    """Returns the calls that an output is computed from, in order."""
+    needed = {id(output)}
+    found = []
+    for call in reversed(calls):
+        if needed & {id(tensor) for tensor in call.outputs}:
+            found.append(call)
+            needed |= {id(tensor) for tensor in call.inputs}
+    return found[::-1]
+
+
 def _calls_by_stage(
     recording: Recording, outputs: list[Any]
 ) -> list[list[RecordedCall]]:
@@ -139,15 +122,9 @@ def _calls_by_stage(
     done: set[int] = set()
     parts = []
     for output in outputs:
-        needed, part = {id(output)}, []
-        for number in range(len(recording.calls) - 1, -1, -1):
-            call = recording.calls[number]
-            if needed & {id(t) for t in call.outputs}:
-                needed |= {id(t) for t in call.inputs}
-                if number not in done:
-                    part.append(number)
-        done |= set(part)
-        parts.append([recording.calls[n] for n in sorted(part)])
+        needed = calls_upstream_of(output, recording.calls)
+        parts.append([call for call in needed if id(call) not in done])
+        done |= {id(call) for call in needed}
     return parts
 
 

@@ -26,18 +26,7 @@ WARMUP = 5
 
 
 def export_single_file(exporter: ExitExporter, path: str) -> ExitExport:
-    """Writes calibrated exits to one file, in float or with "dynamic" range.
-
-    Args:
-        exporter: The exporter.
-        path: The file, ending in `.tflite`.
-
-    Returns:
-        The report.
-
-    Raises:
-        ExportError: If one of the branches differs from Keras.
-    """
+    """Writes calibrated exits to one file, in float or with "dynamic" range."""
     exits, calibration = exporter.exits, exporter.exits.calibration
     if exporter.quantize is not None:
         # Thresholds for the quantized weights, from temporary stage files.

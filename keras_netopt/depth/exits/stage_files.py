@@ -23,19 +23,7 @@ DECISION_SAMPLES = 200  # Decisions are compared on these.
 
 
 def export_stage_folder(exporter: ExitExporter, folder: str) -> ExitExport:
-    """Writes the stages of calibrated exits to a folder.
-
-    Args:
-        exporter: The exporter.
-        folder: The folder, created if missing.
-
-    Returns:
-        The report.
-
-    Raises:
-        ExportError: If a file is wrong, or its decisions differ from those of
-            Keras.
-    """
+    """Writes the stages of calibrated exits to a folder, created if missing."""
     exits, inputs = exporter.exits, exporter.inputs
     with _temporary_sibling(folder) as scratch:
         reports = exporter.export_stages(scratch)

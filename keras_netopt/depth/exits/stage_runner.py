@@ -27,12 +27,9 @@ REPEATS = 3
 class ExitRule:
     """Exit criterion and thresholds.
 
-    Args:
-        criterion: "confidence", "entropy" or "margin".
-        thresholds: One score per exit: infinity disables the exit, minus
-            infinity always exits.
-        is_probability: `True` if the outputs are probabilities, `False` for
-            logits.
+    `thresholds` holds one score per exit: infinity disables the exit, minus
+    infinity always exits. `is_probability` is `True` if the outputs are
+    probabilities, `False` for logits.
     """
 
     criterion: str
@@ -40,15 +37,7 @@ class ExitRule:
     is_probability: bool
 
     def exit_mask(self, outputs: np.ndarray, exit_index: int) -> np.ndarray:
-        """Returns which samples take an exit.
-
-        Args:
-            outputs: Shape `(samples, classes)`.
-            exit_index: Index of the exit.
-
-        Returns:
-            Booleans of shape `(samples,)`.
-        """
+        """Returns which samples, rows of `outputs`, take an exit."""
         if exit_index == len(self.thresholds) - 1:
             return np.ones(len(outputs), bool)
         scores = exit_scores(outputs, self.criterion, self.is_probability)
@@ -60,15 +49,10 @@ class StageRunner:
     """Runs each sample through as few stages as the exit rule allows.
 
     After each stage the samples that exit are removed and the remaining ones
-    are re-batched. Batches are padded to the next power of two (at least 32),
-    so that few batch sizes are compiled. Predictions are in input order.
-
-    Args:
-        stages: The stages.
-        rule: The exit rule.
-        batch_size: Samples per call, at most. Defaults to `256`.
-        calls: Number of calls of each stage. Set by the class.
-        sizes: Batch sizes that each stage has seen. Set by the class.
+    are re-batched, at most `batch_size` per call. Batches are padded to the
+    next power of two (at least 32), so that few batch sizes are compiled.
+    Predictions are in input order. `calls` counts the calls of each stage,
+    `sizes` holds the batch sizes that it has seen.
     """
 
     stages: ModelStages
@@ -83,14 +67,10 @@ class StageRunner:
         self.sizes = [set() for _ in range(count)]
 
     def run(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Predicts all samples.
+        """Predicts all samples, arrays as for the model's `predict`.
 
-        Args:
-            x: Arrays, as for the model's `predict`.
-
-        Returns:
-            The predictions, shape `(samples, classes)`, and the exit index of
-            each sample, shape `(samples,)`.
+        Returns the predictions, shape `(samples, classes)`, and the exit index
+        of each sample, shape `(samples,)`.
         """
         inputs = {
             name: np.asarray(value)
@@ -149,20 +129,9 @@ class StageRunner:
 
 
 def padded_batch_size(count: int, limit: int) -> int:
-    """Returns the size that a batch is padded to.
+    """Returns the next power of two, at least 32 and at most `limit`.
 
-    Example:
-
-    >>> [padded_batch_size(count, 256) for count in (1, 33, 200, 256)]
-    [32, 64, 256, 256]
-
-    Args:
-        count: Samples in the batch.
-        limit: The largest batch size.
-
-    Returns:
-        The next power of two, at least 32 and at most `limit`; never less
-        than `count`.
+    The size is never below `count`, the number of samples.
     """
     power = 1 << max(count - 1, 0).bit_length()
     return max(count, min(max(MIN_BATCH, power), limit))
@@ -177,15 +146,9 @@ def time_stages(
 ) -> tuple[float, float]:
     """Times all stages on the samples that reach them, and the full model.
 
-    Args:
-        stages: The stages.
-        full: The model without heads, called with named inputs.
-        inputs: One batch of inputs, by name.
-        reach: Share of samples that reaches each stage.
-        batch_size: Samples per batch.
-
-    Returns:
-        Seconds for all stages together, and for the full model.
+    `full` calls the model without heads; `inputs` is one batch by name;
+    `reach` is the share of samples that reaches each stage. Returns the
+    seconds of all stages together, and those of the full model.
     """
     batch = {n: _pad(a[:batch_size], batch_size) for n, a in inputs.items()}
     tensors, total = batch, 0.0

@@ -46,10 +46,10 @@ class OperatingPoint:
 def thresholds_for_fractions(
     scores: np.ndarray, fractions: Iterable[float]
 ) -> tuple[float, ...]:
-    """Finds the thresholds with given exit fractions.
+    """Finds the thresholds with given exit fractions, as in MSDNet, section 4.
 
     The threshold of exit k is the floor(n p_k)-th highest score among the
-    samples that have not exited before.
+    samples that have not exited before; p_k is a share of all samples.
 
     Example:
 
@@ -57,17 +57,6 @@ def thresholds_for_fractions(
     >>> scores = np.array([[0.9, 0.5], [0.6, 0.8], [0.7, 0.4], [0.1, 0.2]])
     >>> thresholds_for_fractions(scores, (0.5, 0.5))
     (0.7, -inf)
-
-    Args:
-        scores: Shape `(samples, exits)`.
-        fractions: Share of all samples that takes each exit.
-
-    Returns:
-        One threshold per exit, the last one minus infinity.
-
-    Reference:
-        Huang et al., *Multi-Scale Dense Networks for Resource Efficient Image
-        Classification*, 2017, arXiv 1703.09844, section 4.
     """
     count, exits = scores.shape
     remaining = np.ones(count, bool)
@@ -85,21 +74,7 @@ def thresholds_for_fractions(
 
 
 def exit_indices(scores: np.ndarray, thresholds: Iterable[float]) -> np.ndarray:
-    """Returns the exit that each sample takes.
-
-    Example:
-
-    >>> import numpy as np
-    >>> exit_indices(np.array([[0.9, 0.5], [0.6, 0.8]]), (0.7, -math.inf))
-    array([0, 1])
-
-    Args:
-        scores: Shape `(samples, exits)`.
-        thresholds: One per exit.
-
-    Returns:
-        Integers of shape `(samples,)`.
-    """
+    """Returns the exit that each sample takes, shape `(samples,)`."""
     return np.asarray((scores >= np.array(tuple(thresholds))).argmax(axis=1))
 
 
@@ -111,14 +86,8 @@ def evaluate_thresholds(
 ) -> OperatingPoint:
     """Measures exit fractions, accuracy and cost of thresholds.
 
-    Args:
-        scores: Shape `(samples, exits)`.
-        correct: Whether each exit is correct, of the same shape.
-        costs: Cost of a sample by exit.
-        thresholds: One per exit, the last one minus infinity.
-
-    Returns:
-        The operating point.
+    `correct` says whether each exit is correct, in the shape of `scores`;
+    `costs` is the cost of a sample by exit.
     """
     indices = exit_indices(scores, thresholds)
     is_correct = np.take_along_axis(correct, indices[:, None], axis=1)[:, 0]
@@ -138,18 +107,8 @@ def sweep_thresholds(
     """Measures never exit, always exit, and two families of thresholds.
 
     The first family has exit fractions proportional to q^k, for q in 1/20 to
-    39/20; the second has one threshold for all early exits.
-
-    Args:
-        scores: Shape `(samples, exits)`.
-        correct: Whether each exit is correct, of the same shape.
-        costs: Cost of a sample by exit.
-
-    Returns:
-        The distinct points, cheapest first.
-
-    Raises:
-        ValueError: If a score is NaN.
+    39/20; the second has one threshold for all early exits. Returns the
+    distinct points, cheapest first. NaN scores are refused.
     """
     if np.isnan(scores).any():
         raise ValueError(
@@ -175,14 +134,9 @@ def sweep_thresholds(
 def accuracy_cost_front(
     points: Iterable[OperatingPoint],
 ) -> tuple[OperatingPoint, ...]:
-    """Returns the Pareto front of accuracy against cost.
+    """Returns the points that are more accurate than every cheaper one.
 
-    Args:
-        points: Any points.
-
-    Returns:
-        The points that are more accurate than every cheaper one, cheapest
-        first.
+    They are the Pareto front of accuracy against cost, cheapest first.
     """
     best, front = -math.inf, []
     for point in sorted(points, key=lambda p: (p.cost, -p.accuracy)):
@@ -200,28 +154,15 @@ def cheapest_within_drop(
     samples: int,
     confidence_level: float | None = None,
 ) -> OperatingPoint:
-    """Chooses the cheapest point within an accuracy drop.
+    """Chooses the cheapest point within an accuracy drop, a share.
 
-    With `confidence_level` a point qualifies if the upper bound on its share
-    of lost samples is within the drop. Points are tested from the most
-    expensive on and the first failure ends the search (fixed-sequence
-    testing), so no correction for multiple tests is needed. The point that
-    never exits loses nothing and always qualifies.
-
-    Args:
-        points: The result of `sweep_thresholds`.
-        full_accuracy: Accuracy of the final exit.
-        max_drop: Largest accuracy drop, a share.
-        samples: Number of measured samples.
-        confidence_level: Probability that the bound holds, in (0, 1).
-            Defaults to `None`: the measured accuracy is used.
-
-    Returns:
-        The point.
-
-    Reference:
-        Schuster et al., *Confident Adaptive Language Modeling*, 2022, arXiv
-        2207.07061: learn then test.
+    With `confidence_level`, in (0, 1), a point qualifies if the upper bound on
+    its share of lost samples is within the drop. Points are tested from the
+    most expensive on and the first failure ends the search (fixed-sequence
+    testing), so no correction for multiple tests is needed ("learn then test"
+    in Schuster et al., *Confident Adaptive Language Modeling*, 2022). The
+    point that never exits loses nothing and always qualifies. Without it the
+    measured accuracy is compared with `full_accuracy`, that of the final exit.
     """
     ordered = sorted(points, key=lambda p: (-p.cost, -p.accuracy))
     never = next(p for p in ordered if set(p.thresholds[:-1]) <= {math.inf})
@@ -244,14 +185,9 @@ def cheapest_within_drop(
 def most_accurate_within(
     points: Iterable[OperatingPoint], budget: float
 ) -> OperatingPoint | None:
-    """Chooses the most accurate point within a cost budget.
+    """Chooses the most accurate point within a budget for the mean cost.
 
-    Args:
-        points: The result of `sweep_thresholds`.
-        budget: Largest mean cost.
-
-    Returns:
-        The point; `None` if the cheapest one exceeds the budget.
+    Returns `None` if the cheapest point exceeds the budget.
     """
     within = [p for p in points if p.cost <= budget * (1 + 1e-12)]
     return max(within, key=lambda p: (p.accuracy, -p.cost), default=None)
@@ -262,18 +198,7 @@ def clopper_pearson_bound(
 ) -> float:
     """Returns the one-sided Clopper-Pearson upper bound of a proportion.
 
-    Example:
-
-    >>> round(clopper_pearson_bound(0, 100, 0.95), 4)
-    0.0295
-
-    Args:
-        events: Number of events.
-        samples: Number of trials.
-        confidence_level: Probability that the bound holds, in (0, 1).
-
-    Returns:
-        The bound, in [0, 1].
+    The bound holds with probability `confidence_level`, in (0, 1).
     """
     if events >= samples:
         return 1.0

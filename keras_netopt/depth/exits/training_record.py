@@ -22,19 +22,8 @@ HASH_BYTES = 8
 class TrainingRecord:
     """Hashes of the samples passed to `fit`.
 
-    Example:
-
-    >>> import numpy as np
-    >>> record = TrainingRecord()
-    >>> x = np.arange(12.0).reshape(6, 2)
-    >>> record.add(x)
-    >>> record.fraction_seen(x[:3]), record.fraction_seen(x + 0.5)
-    (1.0, 0.0)
-
-    Args:
-        fits: Number of samples and their hashes, for each `fit` call.
-        unknown: Whether a `fit` call was given a data set, which is not
-            hashed.
+    `fits` holds the number of samples and their hashes for each `fit` call;
+    `unknown` says whether a call was given a data set, which is not hashed.
     """
 
     fits: list[tuple[int, frozenset[bytes]]] = field(default_factory=list)
@@ -43,9 +32,7 @@ class TrainingRecord:
     def add(self, x: Any, validation_split: float = 0.0) -> None:
         """Records the inputs of one `fit` call, without the validation split.
 
-        Args:
-            x: The inputs; a data set is recorded as unknown.
-            validation_split: As in `fit`. Defaults to `0.0`.
+        A data set is recorded as unknown.
         """
         rows = _rows(x)
         if rows is None:
@@ -62,11 +49,7 @@ class TrainingRecord:
     def fraction_seen(self, x: Any) -> float:
         """Estimates the share of samples that were passed to `fit`.
 
-        Args:
-            x: Inputs, as `add` takes them.
-
-        Returns:
-            A share in [0, 1]; 0 if nothing is known.
+        Returns 0 if nothing is known.
         """
         rows = _rows(x)
         if rows is None or not self.fits or not len(rows):
