@@ -53,7 +53,7 @@ def tuner_for(oracle_class: Any) -> Callable[[type], type]:
         if name not in names
     ]
 
-    def decorate(tuner_class: type) -> type:
+    def decorate(tuner_class: Any) -> type:
         own = inspect.Parameter("self", OPTIONAL)
         signature = inspect.Signature([own, *ordered])
 
@@ -71,7 +71,7 @@ def tuner_for(oracle_class: Any) -> Callable[[type], type]:
             super(tuner_class, self).__init__(oracle=oracle, **given)
 
         __init__.__signature__ = signature  # type: ignore[attr-defined]
-        tuner_class.__init__ = __init__  # type: ignore[misc]
+        tuner_class.__init__ = __init__
         tuner_class.__doc__ = _complete_docstring(
             tuner_class, oracle_class, [one.name for one in ordered]
         )
@@ -86,7 +86,8 @@ def collect_parameters(cls: type) -> dict[str, inspect.Parameter]:
     for base in cls.__mro__:
         if "__init__" not in vars(base):
             continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())
+        own = inspect.signature(vars(base)["__init__"])
+        parameters = list(own.parameters.values())
         kinds = {parameter.kind for parameter in parameters}
         for one in parameters[1:]:
             if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
