@@ -27,12 +27,10 @@ Meter = Callable[[keras.Model], float]
 
 @dataclass(frozen=True)
 class OriginalSize:
-    """ModelSize of a model before the first of several cuts.
+    """Size of a model before the first of several cuts.
 
-    Args:
-        widths: Number of removable units, by block.
-        params: Number of weights.
-        macs: Multiply-accumulates per sample.
+    `widths` are the numbers of removable units by block, `macs` the
+    multiply-accumulates per sample.
     """
 
     widths: dict[str, int]
@@ -55,8 +53,7 @@ class ChannelCut:
         skipped: Layers that are not pruned, each with the reason.
         blocks: Number of groups of layers that may be pruned.
         share: For "latency", the share of each layer that was found.
-            Defaults to `None`.
-        notes: Notes for the report. Defaults to none.
+        notes: Notes for the report.
     """
 
     units: dict[str, list[int]]
@@ -85,13 +82,6 @@ class ChannelPruner:
     (12, 0.25)
     >>> cut.skipped
     (('out', "reaches the output 'out' of the model"),)
-
-    Args:
-        score: The importance score.
-        allocation: How a cut is distributed over layers.
-        resource: What the sparsity is a share of.
-        limits: Which layers may be pruned, and how far.
-        seed: Seed of the random score.
     """
 
     score: Any
@@ -114,26 +104,7 @@ class ChannelPruner:
         seed: int = 0,
         allow_inexact: bool = False,
     ) -> "ChannelPruner":
-        """Checks the arguments and creates the pruner.
-
-        Args:
-            score: See `prune_channels`, as for all other arguments.
-            allocation: How a cut is distributed over layers.
-            resource: What the sparsity is a share of.
-            round_to: Multiple of the widths.
-            min_channels: Channels that every layer keeps.
-            include: Layers to prune.
-            exclude: Layers not to prune.
-            seed: Seed of the random score.
-            allow_inexact: Whether to remove normalized units.
-
-        Returns:
-            The pruner.
-
-        Raises:
-            TypeError: If an argument has the wrong type.
-            ValueError: If an argument is out of range or unknown.
-        """
+        """Checks the arguments of `prune_channels` and creates the pruner."""
         channel_scores.check_score(score)
         check_choice(allocation, "allocation", width_search.ALLOCATIONS)
         check_choice(resource, "resource", width_search.RESOURCES)
@@ -150,17 +121,10 @@ class ChannelPruner:
         return cls(score, allocation, resource, limits, seed)
 
     def measure_original(self, model: keras.Model) -> OriginalSize:
-        """Measures a model before its first cut.
+        """Measures a built model before its first cut.
 
-        Args:
-            model: A built Functional or Sequential model.
-
-        Returns:
-            Its widths, parameters and MACs.
-
-        Raises:
-            ValueError: If the model has no graph or a selector matches
-                nothing.
+        Raises ValueError if the model has no graph or a selector matches
+        nothing.
         """
         graph = ChannelGraph(model)
         return _base(graph, find_candidates(graph, self.limits))
@@ -181,16 +145,11 @@ class ChannelPruner:
             model: A built Functional or Sequential model.
             sparsity: Share of the original that this cut and earlier ones
                 remove, in [0, 1).
-            base: Size before the first cut. Defaults to `None`: this is the
-                first cut.
-            data: Calibration data `(x, y)` for "taylor". Defaults to `None`.
-            meter: Measures the latency of a model, for "latency". Defaults
-                to `None`.
+            base: Size before the first cut; `None` at the first cut.
+            data: Calibration data `(x, y)` for "taylor".
+            meter: Measures the latency of a model, for "latency".
             share: Share found for latency by an earlier cut, used instead of
-                measuring. Defaults to `None`.
-
-        Returns:
-            The cut.
+                measuring.
 
         Raises:
             ValueError: If the model has no graph, a selector matches nothing,
@@ -227,16 +186,7 @@ class ChannelPruner:
         )
 
     def check_score(self, model: keras.Model, data: Any = None) -> None:
-        """Computes the score on one batch of data, to find errors early.
-
-        Args:
-            model: A built Functional or Sequential model.
-            data: As in `choose_units`. Defaults to `None`.
-
-        Raises:
-            TypeError: If the data are of an unknown kind.
-            ValueError: If the score fails on the model.
-        """
+        """Computes the score on one batch of data, to find errors early."""
         if self.score == "taylor":
             data = [next(iterate_batches(data))]
         if self.score == "taylor" or not isinstance(self.score, str):

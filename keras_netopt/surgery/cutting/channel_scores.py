@@ -20,13 +20,7 @@ from keras_netopt.training.gradients import compute_gradients
 
 
 class NonFiniteScores(ValueError):
-    """Weights, gradients or scores hold NaN or infinity.
-
-    Example:
-
-    >>> issubclass(NonFiniteScores, ValueError)
-    True
-    """
+    """Weights, gradients or scores hold NaN or infinity."""
 
 
 VariableScore = Callable[[keras.Variable], np.ndarray]
@@ -36,6 +30,8 @@ def score_groups(
     graph: ChannelGraph, score: Any, *, data: Any = None, seed: int = 0
 ) -> np.ndarray:
     """Scores every group of coupled units; low scores are removed first.
+
+    Scores of different layers are not comparable, see `normalize_scores`.
 
     Example:
 
@@ -50,12 +46,7 @@ def score_groups(
         graph: The graph of a model.
         score: One of `NAMES`, or a `callable(variable) -> array`.
         data: Calibration data `(x, y)` or batches of them, for "taylor".
-            Defaults to `None`.
-        seed: Seed of "random". Defaults to `0`.
-
-    Returns:
-        One number per group. Those of different layers are not comparable,
-        see `normalize_scores`.
+        seed: Seed of "random".
 
     Raises:
         ValueError: If the score is unknown or returns another shape, or data
@@ -75,7 +66,10 @@ def score_groups(
 def normalize_scores(
     graph: ChannelGraph, scores: np.ndarray, sets: Any = None
 ) -> np.ndarray:
-    """Divides scores by their mean in each set of coupled layers.
+    """Divides scores, one per group, by their mean in each set of layers.
+
+    `sets` are the sets of coupled layers of the graph, where they are known
+    already.
 
     Example:
 
@@ -86,15 +80,6 @@ def normalize_scores(
     >>> worth = normalize_scores(graph, np.arange(graph.group_count))
     >>> float(worth[units].mean())
     1.0
-
-    Args:
-        graph: The graph of a model.
-        scores: One number per group.
-        sets: The layer-sets of the graph, where they are known already.
-            Defaults to `None`.
-
-    Returns:
-        One number per group, around 1.
     """
     scaled = np.array(scores, dtype="float64")
     for one in graph.layer_groups() if sets is None else sets:
@@ -105,14 +90,7 @@ def normalize_scores(
 
 
 def check_score(score: Any) -> None:
-    """Raises if a score is unknown.
-
-    Args:
-        score: What the caller passed.
-
-    Raises:
-        ValueError: If it is neither a name nor a callable.
-    """
+    """Checks that a score is a known name or a callable."""
     if isinstance(score, str) and score in NAMES:
         return
     if isinstance(score, str) or not takes_one_argument(score):
@@ -124,15 +102,7 @@ def check_score(score: Any) -> None:
 
 
 def check_calibration_data(score: Any, data: Any) -> None:
-    """Raises if a score that needs data has none.
-
-    Args:
-        score: A checked score.
-        data: The calibration data, or `None`.
-
-    Raises:
-        ValueError: If data are missing.
-    """
+    """Checks that a score that needs calibration data has them."""
     if isinstance(score, str) and score == "taylor" and data is None:
         raise ValueError(
             "Argument `calibration_data` must be given for score='taylor', "

@@ -60,9 +60,6 @@ class CostModel:
     >>> kept[graph.units(model.layers[0])[:3]] = False
     >>> cost_model.macs(kept), cost_model.params(kept)
     (18.0, 23)
-
-    Args:
-        graph: The graph of a model.
     """
 
     def __init__(self, graph: ChannelGraph) -> None:
@@ -79,19 +76,11 @@ class CostModel:
         self._batch = batch
 
     def params(self, kept: np.ndarray) -> int:
-        """Returns the number of weights.
-
-        Args:
-            kept: Boolean array, one entry per group.
-        """
+        """Returns the number of weights; `kept` has a boolean per group."""
         return sum(shape.size(kept) for shape in self._weights)
 
     def macs(self, kept: np.ndarray) -> float:
-        """Returns the MACs of one sample.
-
-        Args:
-            kept: Boolean array, one entry per group.
-        """
+        """Returns the MACs of one sample; `kept` has a boolean per group."""
         return sum(one.at(kept) for one in self._operations) / self._batch
 
     def _variable_size(

@@ -73,19 +73,10 @@ def find_candidates(
     By default that is every layer whose units may be removed, except the
     first convolution. `include` limits it to the layers that it selects and
     the layers that are coupled to them. "first" and "last" are counted among
-    the layers whose units may be removed.
-
-    Args:
-        graph: The graph of a model.
-        limits: Which layers may be pruned, and how far.
-        before: Widths before the first of several cuts, by block. Defaults
-            to `None`: this is the first cut.
-
-    Returns:
-        The blocks, and the skipped layers with reasons.
+    the layers whose units may be removed. `before` are the widths by block
+    before the first of several cuts.
 
     Raises:
-        TypeError: If a selector is of the wrong kind.
         ValueError: If a selector matches nothing, or `include` matches only
             layers that must not be pruned.
     """

@@ -14,10 +14,8 @@ FIRST, LAST = 0.1, 0.6
 class CutPoint:
     """Point and sparsity of one cut.
 
-    Args:
-        value: The sparsity after the cut.
-        epoch: The epoch at whose begin it is made, or `None`.
-        step: Otherwise the number of completed steps at which it is made.
+    `value` is the sparsity after the cut, made at the begin of `epoch` or, if
+    that is `None`, after `step` completed steps.
     """
 
     value: float
@@ -32,19 +30,12 @@ class CutPoint:
 
 
 def default_cut_schedule(sparsity: float, steps: int) -> Steps:
-    """Distributes a sparsity over equal cuts in the first part of a fit.
+    """Distributes a sparsity over equal cuts between 10 % and 60 % of a fit.
 
     Example:
 
     >>> default_cut_schedule(0.5, 2).levels
     ((0.1, 0.25), (0.6, 0.5))
-
-    Args:
-        sparsity: The share removed after the last cut.
-        steps: Number of cuts.
-
-    Returns:
-        Equal cuts between 10 % and 60 % of the fit.
     """
     gap = (LAST - FIRST) / max(1, steps - 1)
     levels: dict[Point, float] = {
@@ -57,7 +48,10 @@ def default_cut_schedule(sparsity: float, steps: int) -> Steps:
 def list_cut_points(
     schedule: Schedule, run: RunLength, steps: int, *, snap: bool
 ) -> tuple[CutPoint, ...]:
-    """Lists the cuts of a fit.
+    """Lists the cuts of a fit in order; cuts at the same point are merged.
+
+    `steps` is the number of cuts of a ramp; `snap` moves cuts to the next
+    epoch begin.
 
     Example:
 
@@ -66,15 +60,6 @@ def list_cut_points(
     >>> points = list_cut_points(schedule, run, 4, snap=True)
     >>> [(p.epoch, p.value) for p in points]
     [(1, 0.125), (3, 0.25), (5, 0.375), (6, 0.5)]
-
-    Args:
-        schedule: The sparsity over the fit.
-        run: Length of the fit.
-        steps: Number of cuts of a ramp.
-        snap: Whether cuts are moved to the next epoch begin.
-
-    Returns:
-        The cuts in order; cuts at the same point are merged.
 
     Raises:
         ValueError: If the schedule does not fit the run, leaves [0, 1) or

@@ -162,18 +162,10 @@ def apply_cut(
     data: Any = None,
     dry_run: bool = False,
 ) -> EditReport:
-    """Removes the units of a cut.
+    """Removes the units of a cut and reports it with the skipped layers.
 
-    Args:
-        model: The model that the cut was chosen for.
-        cut: From `ChannelPruner.choose_units`.
-        allow_inexact: As in `remove`. Defaults to `False`.
-        data: Calibration data to recompute the averages of batch
-            normalization. Defaults to `None`: they are kept.
-        dry_run: Whether to change nothing. Defaults to `False`.
-
-    Returns:
-        The report of `remove`, with the skipped layers.
+    `data` is calibration data to recompute the averages of batch
+    normalization; without it they are kept.
     """
     if not cut.units:
         size = ModelSize.of(model)
@@ -198,16 +190,9 @@ def apply_cut(
 def add_shares(
     report: EditReport, resource: str, asked: float, kept: float
 ) -> EditReport:
-    """Adds a note with the share asked for and the share reached.
+    """Adds a note with the sparsity asked for and the share reached.
 
-    Args:
-        report: The report.
-        resource: What the shares are of.
-        asked: The sparsity that was asked for.
-        kept: Share of the removable channels that is kept.
-
-    Returns:
-        A new report.
+    `kept` is the share of the removable channels that is kept.
     """
     reached = 1 - kept
     if resource in ("macs", "params"):

@@ -19,6 +19,7 @@ def recalibrate_batch_norm(model: keras.Model, data: Any) -> int:
     After a cut, the inputs of the layers differ from the stored averages. The
     new averages are the means over the batches of the calibration data;
     weights, other variables, random seeds and frozen layers do not change.
+    Returns the number of recomputed layers.
 
     Example:
 
@@ -30,17 +31,6 @@ def recalibrate_batch_norm(model: keras.Model, data: Any) -> int:
     1
     >>> np.array(norm.moving_mean).tolist()
     [2.0]
-
-    Args:
-        model: A built model.
-        data: Calibration data: inputs, `(x, y)` or an iterable of batches.
-
-    Returns:
-        The number of recomputed layers.
-
-    Raises:
-        TypeError: If `data` is of an unknown kind.
-        ValueError: If it holds no sample.
     """
     layers = [
         layer

@@ -32,12 +32,11 @@ class ChannelBlock:
     Args:
         name: The layer that produces them, unique.
         groups: Their group numbers in the graph, in channel order.
-        kind: A key that blocks of equal structure share. Defaults to
-            `None`.
-        before: Their number before the first of several cuts. Defaults to
-            `None`: the current number.
-        step: A changed width is a multiple of it. Defaults to `1`.
-        floor: Least width after a cut, a multiple of `step`. Defaults to `1`.
+        kind: A key that blocks of equal structure share.
+        before: Their number before the first of several cuts; `None` for the
+            current number.
+        step: A changed width is a multiple of it.
+        floor: Least width after a cut, a multiple of `step`.
     """
 
     name: str
@@ -70,11 +69,8 @@ class ChannelBlock:
 class UnitRanking:
     """The units of some blocks, the least important first.
 
-    Args:
-        blocks: The blocks.
-        owners: For each unit in the ranking, the number of its block.
-        keys: For each, the share of the cut at which it is removed, in
-            (0, 1).
+    `owners` holds the number of the block of each unit, `keys` the share of
+    the cut, in (0, 1), at which the unit is removed.
     """
 
     blocks: tuple[ChannelBlock, ...]
@@ -104,6 +100,11 @@ def rank_units(
 ) -> UnitRanking:
     """Ranks the units of all blocks.
 
+    "uniform" removes the same share of each block, "isomorphic" the same share
+    of each set of blocks with equal structure, and "global" the lowest scores
+    of all blocks but at least one unit per block. `scores` has one score per
+    group, comparable between blocks for "global" and "isomorphic".
+
     Example:
 
     >>> blocks = [
@@ -115,17 +116,6 @@ def rank_units(
     (1, 1)
     >>> rank_units(blocks, scores, "global").at(0.5)
     (1, 2)
-
-    Args:
-        blocks: The blocks that may be pruned.
-        scores: One score per group of units. Scores of different blocks must
-            be comparable for "global" and "isomorphic".
-        allocation: "uniform" removes the same share of each block, "global"
-            the lowest scores of all blocks, "isomorphic" the same share of
-            each set of blocks with equal structure.
-
-    Returns:
-        The ranking. "global" keeps at least one unit per block.
     """
     groups: dict[Any, list[int]] = {}
     for number, block in enumerate(blocks):
@@ -155,7 +145,9 @@ def find_widths(ranking: UnitRanking, cost: Cost, goal: float) -> Widths:
     """Finds the smallest cut whose cost does not exceed a goal.
 
     If rounding removes more than needed, the blocks with the highest scores
-    get units back while the goal is met.
+    get units back while the goal is met. If the goal cannot be met, the widths
+    are the smallest possible ones. `cost` is a function of the widths that
+    must not grow when a width is reduced.
 
     Example:
 
@@ -166,16 +158,6 @@ def find_widths(ranking: UnitRanking, cost: Cost, goal: float) -> Widths:
     >>> ranking = rank_units(blocks, np.arange(20.0), "global")
     >>> find_widths(ranking, sum, 15)
     (5, 10)
-
-    Args:
-        ranking: From `rank_units`.
-        cost: Cost of the model as a function of the widths; it must not grow
-            when a width is reduced.
-        goal: Largest cost of the model.
-
-    Returns:
-        One width per block; the smallest possible widths if the goal cannot
-        be met.
     """
     low, high = -1, len(ranking.owners)
     while high - low > 1:
@@ -217,7 +199,11 @@ def find_share(
     goal: Callable[[float], float],
     attempts: int = MEASUREMENTS,
 ) -> tuple[float, list[tuple[float, float]]]:
-    """Finds a share of the cut with a few measurements.
+    """Finds a share of the cut with at most `attempts` measurements.
+
+    `measure` is a function of the widths; `goal` is a function of the first
+    measurement, of the current model. Returns the smallest share that met the
+    goal, or 1.0 if none did, and the measurements as `(share, value)`.
 
     Example:
 
@@ -227,17 +213,6 @@ def find_share(
     >>> share, measured = find_share(ranking, sum, lambda first: 0.5 * first)
     >>> ranking.at(share), len(measured)
     ((50,), 8)
-
-    Args:
-        ranking: From `rank_units`.
-        measure: Measured value as a function of the widths.
-        goal: The goal as a function of the first measurement, of the
-            current model.
-        attempts: Largest number of measurements. Defaults to `8`.
-
-    Returns:
-        The smallest share that met the goal, or 1.0 if none did, and the
-        measurements as `(share, value)`.
     """
     measured = [(0.0, measure(ranking.now))]
     wanted = goal(measured[0][1])
@@ -261,7 +236,7 @@ def find_share(
 def least_important(
     ranking: UnitRanking, widths: Widths, scores: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Returns the units to remove for given widths.
+    """Returns the groups to remove by block, for blocks that lose any.
 
     Example:
 
@@ -270,14 +245,6 @@ def least_important(
     >>> ranking = rank_units(blocks, scores, "uniform")
     >>> least_important(ranking, (1,), scores)
     {'a': array([4])}
-
-    Args:
-        ranking: From `rank_units`.
-        widths: The new width of each block.
-        scores: One score per group of units.
-
-    Returns:
-        The groups to remove by name of the block, without empty ones.
     """
     found = {}
     for block, width in zip(ranking.blocks, widths, strict=True):

@@ -21,12 +21,8 @@ from keras_netopt.training.editing import editing
 class AppliedEdit:
     """A completed edit, to apply to copies of the weights as well.
 
-    Args:
-        model: The edited model.
-        before: The variables of `model.weights` before the edit.
-        plan: The plan that was applied. Defaults to `None`: only variables
-            were added.
-        slots: Report on the optimizer's slots, or `None`.
+    `before` are the variables of `model.weights` before the edit. Without a
+    plan, only variables were added.
     """
 
     def __init__(
@@ -42,14 +38,10 @@ class AppliedEdit:
         self._plan = plan
 
     def map_weights(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Applies the edit to a copy of the weights.
+        """Applies the edit to the output of `model.get_weights` before it.
 
-        Args:
-            arrays: The output of `model.get_weights` before the edit.
-
-        Returns:
-            Arrays for `model.set_weights` after the edit, with the current
-            values of the variables that the edit has added.
+        The result is for `model.set_weights` after the edit. Variables that the
+        edit has added keep their current values.
         """
         old = {
             id(v): (v, np.asarray(array))
@@ -74,14 +66,6 @@ def apply_plan(
 
     Optimizer slots and masks are carried over; model, layer and variable
     objects stay the same.
-
-    Args:
-        model: The model.
-        graph: Its current graph.
-        plan: The plan made on this graph.
-
-    Returns:
-        The applied edit.
     """
     with editing(model) as record:
         touched = {

@@ -26,8 +26,7 @@ _METADATA = ("operation", "positions", "epoch", "step")
 class EditHistory:
     """The edits of one model since it was built or loaded.
 
-    Args:
-        initial_params: Number of weights before the first edit.
+    `initial_params` is the number of weights before the first edit.
     """
 
     def __init__(self, initial_params: int) -> None:
@@ -37,14 +36,7 @@ class EditHistory:
 
     @classmethod
     def of(cls, model: keras.Model) -> "EditHistory":
-        """Returns the edit history of a model, a new one if it has none.
-
-        Args:
-            model: A built model.
-
-        Returns:
-            The history, one per model.
-        """
+        """Returns the edit history of a model, a new one if it has none."""
         states = CheckpointState.of(model).states
         found = states.get(STATE_NAME)
         if not isinstance(found, cls):
@@ -142,15 +134,9 @@ def read_edit_history(
 def apply_missing_edits(model: keras.Model, saved: Mapping[str, Any]) -> int:
     """Brings a model to the shapes of a saved edit history.
 
-    Args:
-        model: The model as it was built, or after the first of the edits.
-        saved: The output of `EditHistory.save_state`.
-
-    Returns:
-        The number of edits that were made.
-
-    Raises:
-        ValueError: If the edit history belongs to another model.
+    `model` is as it was built, or after the first of the edits; `saved` is the
+    output of `EditHistory.save_state`. Returns the number of edits made.
+    Raises ValueError if the edit history belongs to another model.
     """
     history = EditHistory.of(model)
     edits, done = list(saved["edits"]), history.edits

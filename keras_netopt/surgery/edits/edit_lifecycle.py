@@ -18,12 +18,7 @@ from keras_netopt.surgery.graph.layer_paths import layer_paths
 
 @dataclass(frozen=True)
 class ModelOutline:
-    """Size and layer paths of a model before an edit.
-
-    Args:
-        size: Its size.
-        paths: The paths of its layers, in the order of the structure.
-    """
+    """Size of a model before an edit and its layer paths, in order."""
 
     size: ModelSize
     paths: list[str]
@@ -42,14 +37,7 @@ def record_edit(
 ) -> EditReport:
     """Adds an edit to the model's edit history and reports it.
 
-    Args:
-        model: The model after the edit.
-        edit: The operation's name and arguments.
-        before: The outline of the model before the edit.
-        **details: Further arguments of `EditReport`.
-
-    Returns:
-        The report.
+    `details` are further arguments of `EditReport`.
     """
     positions = {
         name: before.paths.index(name.partition(":")[0])
@@ -72,16 +60,7 @@ def record_edit(
 def dry_run_edit(
     model: keras.Model, operation: Callable[..., EditReport], edit: EditRecord
 ) -> EditReport:
-    """Applies an edit to a clone of the model and returns its report.
-
-    Args:
-        model: The model, which stays as it is.
-        operation: The edit operation.
-        edit: Its name and arguments.
-
-    Returns:
-        The report, with `dry_run=True`.
-    """
+    """Applies an edit to a clone and returns a report with `dry_run=True`."""
     arguments = {k: v for k, v in edit.items() if k != "operation"}
     clone = keras.models.clone_model(model)
     return dataclasses.replace(operation(clone, **arguments), dry_run=True)

@@ -35,12 +35,8 @@ class NewPositions:
     def sample_slices(self, sample: Callable[[int], np.ndarray]) -> np.ndarray:
         """Samples one slice per new unit, the same for both units of a pair.
 
-        Args:
-            sample: Function from the number of slices to an array with that
-                size along axis 0.
-
-        Returns:
-            An array with one slice per position along axis 0.
+        `sample(n)` returns n slices along axis 0. The result has one slice per
+        position along axis 0.
         """
         units = np.stack([self.sources, self.numbers])
         _, where = np.unique(units, axis=1, return_inverse=True)
@@ -152,16 +148,10 @@ class EditPlan:
 
         By the chain rule a replica with share s gets s times the old gradient
         in its incoming weights, and the old gradient in its outgoing weights.
-
-        Args:
-            variable: The variable that the array belongs to.
-            array: In the variable's old shape.
-            kind: "weight" for weights and their averages, "gradient" for sums
-                of gradients, "gradient2" for sums of their squares, "update"
-                for arrays without a scale, "index" for boolean masks.
-
-        Returns:
-            The array in the new shape; the same array if nothing changes.
+        `kind` is "weight" for weights and their averages, "gradient" for sums
+        of gradients, "gradient2" for sums of their squares, "update" for arrays
+        without a scale, "index" for boolean masks. Returns the same array if
+        nothing changes.
         """
         axes = self._axes.get(id(variable), [])
         new = array

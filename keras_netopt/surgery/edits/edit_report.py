@@ -113,15 +113,10 @@ class EditReport(Report):
 def width_changes(
     graph: ChannelGraph, plan: EditPlan, named: set[str]
 ) -> tuple[WidthChange, ...]:
-    """Lists every layer whose width a plan changes.
+    """Lists every layer whose width a plan changes, in the order of the model.
 
-    Args:
-        graph: The graph before the edit.
-        plan: The plan.
-        named: Paths of the layers that the user named.
-
-    Returns:
-        One row per layer, in the order of the model.
+    `graph` is the graph before the edit; `named` are the paths of the layers
+    that the user named.
     """
     rows = []
     for layer in graph.producers:
@@ -136,14 +131,10 @@ def width_changes(
 
 
 def combine_reports(reports: Sequence[EditReport]) -> EditReport:
-    """Combines the reports of several edits of one model.
+    """Combines the reports, at least one, of edits of one model in order.
 
-    Args:
-        reports: The reports in order, at least one.
-
-    Returns:
-        A report from the state before the first edit to that after the last,
-        with the largest output difference.
+    The result has the size before the first edit and after the last, and the
+    largest output difference.
     """
     widths: dict[str, WidthChange] = {}
     for row in (row for report in reports for row in report.widths):

@@ -119,14 +119,7 @@ class StructureCallback(ResumableCallback):
         super().on_epoch_end(epoch, logs)
 
     def apply_edits(self, edits: Sequence[Edit]) -> list[EditReport]:
-        """Makes edits with one recompilation and stores their reports.
-
-        Args:
-            edits: Functions of the model that return their report.
-
-        Returns:
-            The reports.
-        """
+        """Makes edits with one recompilation and stores their reports."""
         model = self.model
         with editing(model) as record:
             reports = [edit(model) for edit in edits]

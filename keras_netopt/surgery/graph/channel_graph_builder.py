@@ -26,13 +26,9 @@ from keras_netopt.surgery.handlers.handler_tools import check_plain_weights
 
 
 class ChannelGraphBuilder:
-    """Traces the channels of a model; handlers get it as `graph`.
-
-    Args:
-        model: A built Functional or Sequential model.
+    """Traces the channels of a built model; handlers get it as `graph`.
 
     Attributes:
-        model: The model.
         coupled_axes: Every axis of a variable that is coupled to units.
         group_of: The group of each unit.
         group_count: Number of groups.

@@ -12,20 +12,15 @@ import numpy as np
 def connected_components(
     count: int, pairs: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> np.ndarray:
-    """Computes the connected components of a graph of units.
+    """Computes the connected components of a graph of `count` units.
+
+    `pairs` holds pairs of arrays of equal length; the units at each position
+    are connected. Components are numbered by their first units.
 
     Example:
 
     >>> connected_components(5, [(np.array([0, 1]), np.array([3, 4]))])
     array([0, 1, 2, 0, 1])
-
-    Args:
-        count: Number of units.
-        pairs: Arrays of equal length; the units at each position are
-            connected.
-
-    Returns:
-        The component of each unit, numbered by their first units.
     """
     parent = np.arange(count)
     empty: list[np.ndarray] = [np.zeros(0, "int64")]

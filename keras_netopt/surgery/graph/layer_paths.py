@@ -35,11 +35,7 @@ def layer_paths(model: Any) -> list[str]:
 
 
 def index_operations(model: Any) -> dict[int, tuple[str, Any]]:
-    """Gives each layer and op a unique path.
-
-    Returns:
-        By `id`, the path (names joined by "/") and the layer or op.
-    """
+    """Maps the `id` of each layer and op to its unique path and itself."""
     found: dict[int, tuple[str, Any]] = {}
     taken: set[str] = set()
     stack = [("", child) for child in reversed(_children(model))]
@@ -69,18 +65,10 @@ def _children(operation: Any) -> list[Any]:
 
 
 def find_by_name(name: str, model_name: str, known: Mapping[str, Any]) -> Any:
-    """Finds a layer by its path or by a unique name.
+    """Finds a layer by its path, or by the last name of one if it is unique.
 
-    Args:
-        name: A path, or the last name of one.
-        model_name: Name of the model, for error messages.
-        known: The layers by path.
-
-    Returns:
-        The layer.
-
-    Raises:
-        ValueError: If no layer, or more than one, has the name.
+    `known` are the layers by path. Raises ValueError if no layer, or more than
+    one, has the name.
     """
     if name in known:
         return known[name]

@@ -237,14 +237,7 @@ class Deepen(Action):
 
 
 def check_layer(layer: Any) -> None:
-    """Checks that a value can identify a layer.
-
-    Args:
-        layer: A name, a path or a layer.
-
-    Raises:
-        TypeError: If it is neither a string nor a layer.
-    """
+    """Checks that a value is a layer, its name or its path."""
     if not isinstance(layer, str | keras.layers.Layer):
         raise TypeError(
             "Argument `layer` must be a layer or its name. "

@@ -49,10 +49,8 @@ SAME = (layers.Dropout, layers.SpatialDropout1D, layers.Identity)
 class AverageExpansion:
     """Growth of a residual stream that normalizations compute over.
 
-    Args:
-        growth: The growth plan.
-        norms: The normalizations over the stream.
-        ratio: Old number of units divided by the new one.
+    `norms` are these normalizations; `ratio` is the old number of units
+    divided by the new one.
     """
 
     growth: GrowthPlan
@@ -68,20 +66,10 @@ class AverageExpansion:
 def plan_average_expansion(
     graph: ChannelGraph, groups: np.ndarray, extra: int, seed: int
 ) -> AverageExpansion:
-    """Plans growth that preserves the normalizations over all units.
+    """Plans `extra` units and preserves the normalizations over all `groups`.
 
-    Args:
-        graph: The graph.
-        groups: All groups that the normalization computes over.
-        extra: Number of units to add.
-        seed: Seed of the new outgoing weights.
-
-    Returns:
-        The expansion.
-
-    Raises:
-        UnsupportedLayer: If a layer on the way is not linear; the message
-            names it.
+    Raises `UnsupportedLayer` with the name of the first layer on the way that
+    is not linear.
     """
     stream = _ResidualStream(graph, groups)
     stream.trace()

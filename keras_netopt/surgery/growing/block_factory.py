@@ -23,11 +23,7 @@ layers = keras.layers
 
 
 class LayerSequence:
-    """Layers that are called in order.
-
-    Args:
-        layers: The layers.
-    """
+    """Layers that are called in order."""
 
     def __init__(self, layers: Sequence[Any]) -> None:
         self.layers = list(layers)
@@ -43,9 +39,7 @@ class LayerSequence:
 class BlockFactory:
     """Builds layers that fit after a template block.
 
-    Args:
-        template: The layer with its normalization and activation.
-        seed: Seeds of new weights; independent of the names of layers.
+    New weights depend on `seed`, not on the names of the layers.
     """
 
     template: TemplateBlock
@@ -205,20 +199,9 @@ class BlockFactory:
 
 
 def is_idempotent(activation: Any) -> bool:
-    """Returns whether an activation applied twice equals applied once.
+    """Tests on 97 numbers in [-8, 8] whether applying twice equals once.
 
-    Example:
-
-    >>> is_idempotent(keras.activations.relu6)
-    True
-    >>> is_idempotent(keras.activations.gelu)
-    False
-
-    Args:
-        activation: A function, or a layer without weights.
-
-    Returns:
-        The result of a test on 97 numbers from -8 to 8.
+    `activation` is a function, or a layer without weights.
     """
     if isinstance(activation, keras.Layer):
         if isinstance(activation, layers.PReLU):
@@ -238,16 +221,7 @@ def _set_identity(kernel: Any) -> None:
 
 
 def wrap_as_layer(tensor: Any, build: BlockFunction, name: str) -> keras.Model:
-    """Wraps a block as one layer, a nested model.
-
-    Args:
-        tensor: The input tensor of the block.
-        build: The block.
-        name: Name of the layer.
-
-    Returns:
-        The model.
-    """
+    """Wraps a block that starts at `tensor` as one layer, a nested model."""
     source = keras.Input(
         batch_shape=tensor.shape, dtype=tensor.dtype, name=f"{name}_input"
     )

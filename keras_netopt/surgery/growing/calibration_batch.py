@@ -8,13 +8,7 @@ SAMPLES = 128
 
 
 class CalibrationBatch(NamedTuple):
-    """One batch.
-
-    Args:
-        x: Inputs.
-        y: Targets, or `None`.
-        sample_weight: Weights of the samples, or `None`.
-    """
+    """Inputs, targets and sample weights of one batch."""
 
     x: Any
     y: Any = None
@@ -24,23 +18,16 @@ class CalibrationBatch(NamedTuple):
 def first_batch(calibration_data: Any) -> CalibrationBatch | None:
     """Returns up to 128 samples of arrays, or the first batch of an iterable.
 
+    `calibration_data` is a tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)`
+    of arrays, an array or dictionary of inputs, an iterable of batches, a
+    `CalibrationBatch` (returned unchanged) or `None`. Raises TypeError for
+    another type, ValueError if there is no sample.
+
     Example:
 
     >>> import numpy as np
     >>> first_batch((np.zeros((500, 3)), np.zeros(500))).x.shape
     (128, 3)
-
-    Args:
-        calibration_data: A tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)`
-            of arrays, an array or dictionary of inputs, an iterable of
-            batches, or `None`. A `CalibrationBatch` is returned unchanged.
-
-    Returns:
-        The batch, or `None`.
-
-    Raises:
-        TypeError: If it has another type.
-        ValueError: If it holds no sample.
     """
     if calibration_data is None or isinstance(
         calibration_data, CalibrationBatch

@@ -14,9 +14,6 @@ class DryRun:
     """A clone of a model on which actions are made in order.
 
     The random states of Python and NumPy are restored after each action.
-
-    Args:
-        model: The model, which stays as it is.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -24,18 +21,7 @@ class DryRun:
         self._clone: keras.Model | None = None
 
     def apply(self, action: Action, **options: Any) -> EditReport:
-        """Makes an action on the clone.
-
-        Args:
-            action: The action.
-            **options: As for `Action.apply`.
-
-        Returns:
-            The report.
-
-        Raises:
-            ValueError: If the action cannot be made.
-        """
+        """Makes an action on the clone; `options` as in `Action.apply`."""
         states = random.getstate(), np.random.get_state()
         try:
             if self._clone is None:

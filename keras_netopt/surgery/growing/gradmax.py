@@ -53,12 +53,8 @@ BETWEEN = (
 class LayerPair:
     """A layer and the only layer that takes its units as input.
 
-    Args:
-        producer: The layer that makes the units.
-        consumer: The layer that takes them as input.
-        bias: Bias of new units.
-        value: Output of a new unit, after the activation.
-        reason: Why GradMax cannot be used here, or `None`.
+    `bias` is the bias of new units and `value` their output after the
+    activation. `reason` says why GradMax cannot be used here, if so.
     """
 
     producer: Any = None
@@ -69,14 +65,7 @@ class LayerPair:
 
 
 def check_calibration_batch(batch: CalibrationBatch | None) -> None:
-    """Checks that there are inputs and targets.
-
-    Args:
-        batch: One batch of data, or `None`.
-
-    Raises:
-        ValueError: If there is none, or it has no targets.
-    """
+    """Checks that there are inputs and targets."""
     if batch is None or batch.y is None:
         received = None if batch is None else "inputs without targets"
         raise ValueError(
@@ -91,13 +80,7 @@ def find_layer_pair(
 ) -> LayerPair:
     """Finds the consumer of a layer's units and checks that GradMax applies.
 
-    Args:
-        graph: The graph.
-        layer: The layer that makes the units.
-        kind: Which of its units. Defaults to `""`.
-
-    Returns:
-        The pair, or one that only holds the reason against it.
+    Where it does not, the returned pair only holds the reason.
     """
     producer = graph.find(layer[0] if isinstance(layer, tuple) else layer)
     groups = np.unique(graph.units(layer, kind))
@@ -137,14 +120,7 @@ def set_gradmax_weights(
 ) -> list[str]:
     """Sets the outgoing weights of new units to the largest gradient.
 
-    Args:
-        graph: The graph.
-        pair: Producer and consumer of the units.
-        growth: The growth plan of "zero"; changed in place.
-        batch: One batch of data.
-
-    Returns:
-        Notes for the report.
+    Changes `growth`, the plan for "zero", and returns notes for the report.
     """
     kernel = pair.consumer.kernel
     count = sum(int((n >= 0).sum()) for n in growth.new_numbers.values())
@@ -180,16 +156,8 @@ def bypass_gradient(
     """Computes the gradient of a linear bypass around the units of a layer.
 
     The bypass maps the input of `producer` to the output of `consumer` before
-    its activation; its weights are zero.
-
-    Args:
-        model: A compiled model.
-        producer: A dense layer or convolution.
-        consumer: The layer after it, of the same type.
-        batch: One batch with targets.
-
-    Returns:
-        The gradient, of the shape of the bypass' kernel.
+    its activation; its weights are zero. The model must be compiled and the
+    batch must have targets. The gradient has the shape of the bypass' kernel.
     """
     rank = len(producer.kernel.shape) - 2
     size = [

@@ -16,18 +16,7 @@ from keras_netopt.surgery.growing.triggers import AtPoints, Trigger
 
 
 def as_actions(actions: Any) -> tuple[Action, ...]:
-    """Returns one action or a list of actions as a tuple.
-
-    Args:
-        actions: The argument of `Growing`.
-
-    Returns:
-        The actions.
-
-    Raises:
-        TypeError: If an item is not an action.
-        ValueError: If there are none.
-    """
+    """Returns one action or a list of actions as a tuple, checked."""
     given = (actions,) if isinstance(actions, Action) else actions
     is_list = isinstance(given, Sequence) and not isinstance(given, str)
     if not is_list or not all(isinstance(one, Action) for one in given):
@@ -44,15 +33,7 @@ def as_actions(actions: Any) -> tuple[Action, ...]:
 
 
 def check_action_numbers(trigger: Trigger, count: int) -> None:
-    """Checks that points name actions that exist.
-
-    Args:
-        trigger: The trigger.
-        count: Number of actions.
-
-    Raises:
-        ValueError: If a number is too large.
-    """
+    """Checks that the points of a trigger name actions that exist."""
     named = trigger.actions if isinstance(trigger, AtPoints) else ()
     wrong = [number for number in named if number >= count]
     if wrong:
@@ -63,14 +44,7 @@ def check_action_numbers(trigger: Trigger, count: int) -> None:
 
 
 def check_until(until: Any) -> None:
-    """Checks the stopping rule.
-
-    Args:
-        until: The argument of `Growing`.
-
-    Raises:
-        TypeError: If it is neither a `StopWithoutImprovement` nor `None`.
-    """
+    """Checks the stopping rule, a `StopWithoutImprovement` or `None`."""
     if until is not None and not isinstance(until, StopWithoutImprovement):
         raise TypeError(
             "Argument `until` must be a `surgery.StopWithoutImprovement` or "
@@ -79,15 +53,7 @@ def check_until(until: Any) -> None:
 
 
 def learning_rate_decays(optimizer: Any, last: int) -> bool:
-    """Returns whether a learning rate schedule decreases before a step.
-
-    Args:
-        optimizer: The optimizer, or `None`.
-        last: The step.
-
-    Returns:
-        Whether it does; `False` where there is no schedule.
-    """
+    """Returns whether a learning rate schedule decreases before step `last`."""
     if optimizer is None:
         return False
     config = optimizer.get_config().get("learning_rate")
@@ -104,15 +70,7 @@ def learning_rate_decays(optimizer: Any, last: int) -> bool:
 def describe_growth(
     reports: Sequence[EditReport], difference: OutputDifference | None
 ) -> str:
-    """Describes a growth in one line.
-
-    Args:
-        reports: The reports of its actions, at least one.
-        difference: Change of the outputs, or `None`.
-
-    Returns:
-        The line.
-    """
+    """Describes a growth of at least one action in one line."""
     edits = "; ".join(map(_describe_edit, reports))
     old, new = reports[0].before, reports[-1].after
     outputs = ""

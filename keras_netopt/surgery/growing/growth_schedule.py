@@ -32,13 +32,8 @@ class GrowthSchedule:
 
     Without a stopping rule each action that no point names is due once, in
     order. With a stopping rule the actions are due in turn until all are
-    closed.
-
-    Args:
-        trigger: Decides when to grow.
-        until: The stopping rule, or `None`.
-        repeatable: For each action whether it can be made more than once.
-        end: Point of the fit after which there is no growth.
+    closed. There is no growth after the point `end` of the fit.
+    `repeatable` has one entry per action: whether it can be made again.
     """
 
     def __init__(
@@ -109,11 +104,7 @@ class GrowthSchedule:
     def begin(self, run: RunLength) -> None:
         """Begins a fit; actions of earlier fits stay made.
 
-        Args:
-            run: Length of the fit.
-
-        Raises:
-            ValueError: If a step is outside the fit or after `end`.
+        Raises ValueError if a step is outside the fit or after `end`.
         """
         self._run = run
         is_over = bool(self._scheduled) and self._passed == len(self._scheduled)
@@ -127,28 +118,16 @@ class GrowthSchedule:
             self.until.epochs(run)
 
     def skip_before(self, step: int) -> int:
-        """Skips scheduled growths before the first step of the fit.
-
-        Args:
-            step: Completed steps at the begin of the fit.
-
-        Returns:
-            The number of growths that were skipped.
-        """
+        """Skips growths scheduled before a step and returns their number."""
         left = self._scheduled[self._passed :]
         missed = sum(scheduled < step for scheduled, _ in left)
         self._passed += missed
         return missed
 
     def record_epoch(self, epoch: int, logs: Mapping[str, Any]) -> bool:
-        """Records a finished epoch and decides on growth before the next one.
+        """Records the logs after `epoch` complete epochs.
 
-        Args:
-            epoch: Number of complete epochs.
-            logs: The logs of the epoch.
-
-        Returns:
-            Whether an action is due before the next epoch.
+        Returns whether an action is due before the next epoch.
         """
         self._logs.append({"epoch": epoch, **self._monitored(logs)})
         end = point_in_epochs(self.end, self._run, "end") + 1e-9
@@ -163,25 +142,16 @@ class GrowthSchedule:
         return True
 
     def is_due(self, step: int) -> bool:
-        """Returns whether an action is due.
-
-        Args:
-            step: Completed steps.
-        """
+        """Returns whether an action is due after `step` completed steps."""
         if self._queue:
             return True
         left = self._scheduled[self._passed : self._passed + 1]
         return bool(left) and left[0][0] <= step
 
     def pop_due(self, step: int, epoch: int) -> list[int]:
-        """Returns the actions that are due and marks them as made.
+        """Returns the numbers of the due actions in order and marks them made.
 
-        Args:
-            step: Completed steps.
-            epoch: Number of complete epochs.
-
-        Returns:
-            Numbers of actions, in order; none where all are closed.
+        `step` and `epoch` count completed steps and epochs.
         """
         due, self._queue = self._queue, []
         while self._passed < len(self._scheduled):

@@ -36,9 +36,7 @@ _GRAPH = (
 class InsertionPoint:
     """A call inside a model or inside one of the models nested in it.
 
-    Args:
-        owner: The Functional or Sequential model that makes the call.
-        node: The call.
+    `owner` is the Functional or Sequential model that makes the call.
     """
 
     owner: keras.Model
@@ -67,12 +65,6 @@ def insertion_points(model: keras.Model) -> Iterator[InsertionPoint]:
     """Yields every call of a model, then the calls of its nested models.
 
     A nested model that is called several times is visited once.
-
-    Args:
-        model: A built Functional or Sequential model.
-
-    Returns:
-        An iterator over the calls.
     """
     seen: set[int] = set()
     stack = [model]
@@ -103,17 +95,6 @@ def insert_block(
 
     Layers and weights get the order of a model that is rebuilt from the
     config. Other models that share the tensors have to be rebuilt.
-
-    Example:
-
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    >>> points = [p for p in insertion_points(model) if not p.node.is_input]
-    >>> added, undo = insert_block(points[0], keras.layers.ReLU(name="new"))
-    >>> [layer.name for layer in model.layers][-1]
-    'new'
-    >>> undo()
-    >>> len(model.layers)
-    1
 
     Args:
         point: The call.
@@ -154,15 +135,7 @@ def insert_block(
 
 
 def check_block_output(old: Any, new: Any) -> None:
-    """Checks that the output of a block has the shape of its input.
-
-    Args:
-        old: The input tensor.
-        new: The return value.
-
-    Raises:
-        ValueError: If it is no tensor or has another shape or dtype.
-    """
+    """Checks that a block returns a tensor of its input's shape and dtype."""
     if not isinstance(new, keras.KerasTensor) or new is old:
         raise ValueError(
             "Argument `block` must be a function that calls layers on a "

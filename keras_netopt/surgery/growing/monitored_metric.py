@@ -10,20 +10,10 @@ HIGHER = ("acc", "accuracy", "auc", "precision", "recall", "score", "iou")
 
 
 def check_monitor(monitor: object, mode: object) -> None:
-    """Checks a metric name and its direction.
+    """Checks the name of a metric and its direction.
 
-    Example:
-
-    >>> check_monitor("val_accuracy", "auto")
-
-    Args:
-        monitor: Name in the logs.
-        mode: "auto", "min" or "max".
-
-    Raises:
-        TypeError: If `monitor` is not a string.
-        ValueError: If `mode` is none of these, or "auto" and the name does
-            not determine the direction.
+    Raises ValueError if `mode` is not "auto", "min" or "max", or is "auto"
+    and the name does not determine the direction.
     """
     if not isinstance(monitor, str):
         raise TypeError(
@@ -44,18 +34,7 @@ def monitored_values(
 ) -> Iterator[tuple[int, float]]:
     """Yields number and value of the epochs that have the metric.
 
-    Example:
-
-    >>> logs = [{"epoch": 1, "loss": 0.5}, {"epoch": 2}]
-    >>> list(monitored_values(logs, "loss"))
-    [(1, 0.5)]
-
-    Args:
-        logs: Logs with the number of complete epochs as "epoch".
-        monitor: Name in the logs.
-
-    Yields:
-        Pairs of number and value.
+    `logs` hold the number of complete epochs as "epoch".
     """
     for epoch in logs:
         if monitor in epoch:
@@ -69,22 +48,9 @@ def is_improvement(
     mode: str = "auto",
     min_delta: float = 0.0,
 ) -> bool:
-    """Returns whether a value is better than the best one so far.
+    """Returns whether a value is better than the best by over `min_delta`.
 
-    Example:
-
-    >>> is_improvement(0.8, 0.7, "accuracy"), is_improvement(0.8, 0.7, "loss")
-    (True, False)
-
-    Args:
-        value: The new value; one that is not finite is never better.
-        best: The best so far, or `None`.
-        monitor: Name in the logs.
-        mode: "auto", "min" or "max". Defaults to `"auto"`.
-        min_delta: Smallest change that counts. Defaults to `0.0`.
-
-    Returns:
-        Whether it is better by more than `min_delta`.
+    A value that is not finite is never better.
     """
     if not math.isfinite(value):
         return False

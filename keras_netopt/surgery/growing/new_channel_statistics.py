@@ -14,18 +14,11 @@ from keras_netopt.training import randomness
 def measure_new_channel_statistics(
     model: keras.Model, plan: EditPlan, x: Any
 ) -> int:
-    """Sets mean and variance of new channels to those of one batch.
+    """Sets mean and variance of new channels to those of one batch of inputs.
 
     The initial values 0 and 1 are wrong as soon as the outgoing weights of the
-    new channels are not zero. Old channels keep their averages.
-
-    Args:
-        model: The model after the edit.
-        plan: The edit's plan.
-        x: Inputs of one batch.
-
-    Returns:
-        The number of layers that got new statistics.
+    new channels are not zero. Old channels keep their averages. Returns the
+    number of layers with new statistics.
     """
     found = _new_channels(plan)
     if not found:

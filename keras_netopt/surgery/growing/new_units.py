@@ -73,15 +73,8 @@ def plan_growth(
 ) -> GrowthPlan:
     """Chooses the positions and the initialization of new units.
 
-    Args:
-        graph: The graph.
-        groups: The groups of the layer's units.
-        extra: Number of new units of the layer.
-        kind: One of `NEW_UNITS`; "gradmax" uses the positions of "zero".
-        seed: Seed of the choice.
-
-    Returns:
-        The growth plan.
+    `extra` is the number of new units of the layer, `kind` one of `NEW_UNITS`;
+    "gradmax" uses the positions of "zero".
     """
     rng = np.random.default_rng([seed, 0])
     if kind == "net2net":
@@ -102,17 +95,7 @@ def plan_growth(
 def plan_replication(
     graph: ChannelGraph, groups: np.ndarray, times: int, seed: int
 ) -> GrowthPlan:
-    """Plans to replicate every group equally often.
-
-    Args:
-        graph: The graph.
-        groups: The groups.
-        times: Number of copies of each group after the edit.
-        seed: Seed of the shares.
-
-    Returns:
-        The growth plan.
-    """
+    """Plans `times` copies of every group, with shares drawn from `seed`."""
     rng = np.random.default_rng([seed, 0])
     return _replicate(graph, groups, len(groups) * (times - 1), rng)
 
@@ -160,14 +143,8 @@ def distribute_evenly(
 ) -> tuple[np.ndarray, dict[int, int]]:
     """Distributes new units evenly over groups, the remainder at random.
 
-    Args:
-        graph: The graph.
-        groups: The groups that may get new units.
-        extra: Number of new units.
-        rng: Random generator.
-
-    Returns:
-        Copies of each group of the graph, and by group the number of new ones.
+    Returns the number of copies of each group of the graph, and by group the
+    number of new ones.
     """
     copies: np.ndarray = np.ones(graph.group_count, "int64")
     order = rng.permutation(np.asarray(groups))
@@ -177,13 +154,7 @@ def distribute_evenly(
 
 
 class RandomOutgoingWeights:
-    """Random outgoing weights, scaled to the norm of the old ones.
-
-    Args:
-        graph: The graph.
-        seed: Seed of the weights.
-        scale: Norm as a share of the mean norm of the old units' weights.
-    """
+    """Random outgoing weights with `scale` times the mean norm of the old."""
 
     def __init__(self, graph: ChannelGraph, seed: int, scale: float) -> None:
         self._numbers = {
@@ -211,18 +182,6 @@ class RandomOutgoingWeights:
 
 
 def mean_norm(rows: np.ndarray) -> float:
-    """Returns the mean Euclidean norm of the slices along axis 0.
-
-    Example:
-
-    >>> mean_norm(np.array([[3.0, 4.0], [0.0, 1.0]]))
-    3.0
-
-    Args:
-        rows: An array.
-
-    Returns:
-        The mean norm.
-    """
+    """Returns the mean Euclidean norm of the slices along axis 0."""
     flat = rows.reshape(len(rows), -1)
     return float(np.sqrt(np.square(flat).sum(axis=1)).mean())

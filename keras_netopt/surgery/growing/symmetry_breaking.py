@@ -14,15 +14,7 @@ HALF = ("float16", "bfloat16")
 
 
 def find_random_layer(graph: ChannelGraph, groups: np.ndarray) -> str | None:
-    """Finds a layer that treats equal units differently in training mode.
-
-    Args:
-        graph: The graph.
-        groups: The groups of the units.
-
-    Returns:
-        The reason as text, or `None`.
-    """
+    """Returns which layer treats equal units differently in training mode."""
     for layer in _coupled_layers(graph, groups):
         if _is_random(layer):
             return f"{describe_operation(layer)} has dropout"
@@ -40,15 +32,7 @@ def find_random_layer(graph: ChannelGraph, groups: np.ndarray) -> str | None:
 def find_half_precision_layer(
     graph: ChannelGraph, groups: np.ndarray
 ) -> str | None:
-    """Finds a layer whose precision is too low for opposite terms to cancel.
-
-    Args:
-        graph: The graph.
-        groups: The groups of the units.
-
-    Returns:
-        The reason as text, or `None`.
-    """
+    """Returns which layer is too imprecise for opposite terms to cancel."""
     for layer in _coupled_layers(graph, groups):
         if getattr(layer, "compute_dtype", None) in HALF:
             return (

@@ -9,16 +9,7 @@ from keras_netopt.checks import check_integer, check_number
 def check_target_width(to: Any, factor: Any, add: Any, round_to: Any) -> None:
     """Checks the arguments that set the new width of a layer.
 
-    Args:
-        to: Number of units after the edit, or `None`.
-        factor: Factor above 1, or `None`.
-        add: Number of units to add, or `None`.
-        round_to: Multiple to round up to, or `None`.
-
-    Raises:
-        TypeError: If a value has the wrong type.
-        ValueError: If a value is out of range, or not exactly one of `to`,
-            `factor` and `add` is given.
+    Exactly one of `to`, `factor` (above 1) and `add` must be given.
     """
     given = {"to": to, "factor": factor, "add": add}
     if sum(value is not None for value in given.values()) != 1:
@@ -44,23 +35,14 @@ def target_width(
     add: int | None,
     round_to: int | None = None,
 ) -> int:
-    """Computes the new width of a layer.
+    """Computes the new width of a layer of `width` units.
+
+    `width * factor` is rounded to whole units, at least one more.
 
     Example:
 
     >>> target_width(10, None, 1.5, None), target_width(10, None, 1.5, None, 8)
     (15, 16)
-
-    Args:
-        width: Number of units now.
-        to: Number of units after the edit, or `None`.
-        factor: Factor above 1, or `None`; rounded to whole units, at least
-            one more.
-        add: Number of units to add, or `None`.
-        round_to: Round up to a multiple of this. Defaults to `None`.
-
-    Returns:
-        Number of units after the edit.
     """
     if factor is not None:
         wanted = max(width + 1, math.floor(width * factor + 0.5))

@@ -46,11 +46,7 @@ _OPS = {
 
 @dataclass(frozen=True)
 class TemplateBlock:
-    """A layer with the normalization and activation that follow it.
-
-    Args:
-        calls: The calls, the layer's first.
-    """
+    """The calls of a layer and of the normalization and activation after it."""
 
     calls: tuple[InsertionPoint, ...]
 
@@ -122,16 +118,9 @@ def _call_count(point: InsertionPoint) -> int:
 def find_template_layer(point: InsertionPoint) -> Any:
     """Finds the convolution or dense layer whose type a new layer takes.
 
-    Args:
-        point: A call.
-
-    Returns:
-        The nearest convolution upstream if the tensor has its rank, else
-        the nearest layer with a dense kernel, or `None`.
-
-    Raises:
-        ValueError: If the tensor has rank 4 or more and no convolution is
-            upstream.
+    This is the nearest convolution upstream if the tensor has its rank, else
+    the nearest layer with a dense kernel, or `None`. Raises ValueError if the
+    tensor has rank 4 or more and no convolution is upstream.
     """
     rank = len(point.tensor.shape)
     for operation in _upstream(point):

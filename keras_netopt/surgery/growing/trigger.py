@@ -109,23 +109,15 @@ class Trigger:
 def point_in_epochs(point: Point, run: RunLength, name: str) -> float:
     """Converts a point of a fit, or a length of time, to epochs.
 
+    Raises ValueError with the argument's `name` if the point is given in steps
+    and the number of steps per epoch is unknown, or is after the end of the
+    fit.
+
     Example:
 
     >>> run = RunLength(steps_per_epoch=10, epochs=5)
     >>> [point_in_epochs(p, run, "end") for p in (0.5, "3ep", 25)]
     [2.5, 3.0, 2.5]
-
-    Args:
-        point: The point.
-        run: Length of the fit.
-        name: Name of the argument that holds it, for the error.
-
-    Returns:
-        The number of epochs.
-
-    Raises:
-        ValueError: If the point is given in steps and the number of steps per
-            epoch is unknown, or it is after the end of the fit.
     """
     if isinstance(point, float):
         return point * run.epochs

@@ -312,18 +312,6 @@ def as_trigger(trigger: Any) -> Trigger:
 
     >>> as_trigger("periodic")
     Every(interval='3ep', begin=None, times=None)
-
-    Args:
-        trigger: A trigger, "plateau", "periodic", or a mapping from points to
-            numbers of actions.
-
-    Returns:
-        The trigger.
-
-    Raises:
-        TypeError: If it has another type.
-        ValueError: If it is another string, or a mapping that `AtPoints`
-            refuses.
     """
     if isinstance(trigger, Trigger):
         return trigger

@@ -188,13 +188,8 @@ def widen(
 class WidenPlan:
     """The edit plan of `widen` with its decisions.
 
-    Args:
-        plan: The edit plan.
-        width: Number of units of the layer after the edit.
-        new_units: Initialization of the new units.
-        notes: Remarks for the report.
-        has_zero_outgoing: Whether new units have zero outgoing weights.
-        expansion: Correction of the normalizations over the units, or `None`.
+    `width` is the number of units of the layer after the edit, `expansion` the
+    correction of the normalizations over the units.
     """
 
     plan: EditPlan
@@ -224,28 +219,10 @@ def plan_widen(
     seed: int = 0,
     shapes_only: bool = False,
 ) -> WidenPlan:
-    """Plans the edit of `widen`; the model is unchanged.
+    """Plans the edit of `widen` for a graph; the model is unchanged.
 
-    Args:
-        graph: The graph of the model as it is.
-        layer: As in `widen`.
-        to: As in `widen`.
-        factor: As in `widen`.
-        add: As in `widen`.
-        new_units: As in `widen`.
-        round_to: As in `widen`.
-        kind: As in `widen`.
-        batch: One batch of data. Defaults to `None`.
-        seed: As in `widen`.
-        shapes_only: Whether only the shapes matter, as in a dry run. Defaults
-            to `False`.
-
-    Returns:
-        The plan with its decisions.
-
-    Raises:
-        TypeError: As `widen`.
-        ValueError: As `widen`.
+    The arguments are those of `widen`, except `batch`, one batch of data, and
+    `shapes_only`: whether only the shapes matter, as in a dry run.
     """
     check_target_width(to, factor, add, round_to)
     check_choice(new_units, "new_units", NEW_UNITS)

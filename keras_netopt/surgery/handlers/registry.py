@@ -132,22 +132,7 @@ def handles_ops(*names: str) -> Callable[[type], type]:
 
 
 def find_handler(operation: Any) -> Any:
-    """Finds the handler of a layer or op.
-
-    Example:
-
-    >>> import keras
-    >>> type(find_handler(keras.layers.Dense(2))).__name__
-    'DenseHandler'
-    >>> find_handler(keras.layers.Lambda(abs)) is None
-    True
-
-    Args:
-        operation: A layer, or an op of `keras.ops`.
-
-    Returns:
-        The handler, or `None`.
-    """
+    """Returns the handler of a layer or an op of `keras.ops`, or `None`."""
     if type(operation).__module__.startswith("keras.src.ops"):
         return _OPS.get(type(operation).__name__)
     for one in type(operation).__mro__:

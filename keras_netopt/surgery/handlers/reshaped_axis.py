@@ -33,7 +33,10 @@ class ReshapedAxis:
 def follow_reshape(
     old: Shape, new: Shape, axis: int, ids: np.ndarray
 ) -> ReshapedAxis | None:
-    """Traces a channel axis through a reshape.
+    """Traces a channel axis with the units `ids` through a reshape.
+
+    `None` stands for unknown sizes in the shapes; the result is `None` if they
+    make it ambiguous.
 
     Example:
 
@@ -44,15 +47,6 @@ def follow_reshape(
     >>> move.axis, move.coupled
     (2, array([[0, 1],
            [2, 3]]))
-
-    Args:
-        old: The shape before, with `None` for unknown sizes.
-        new: The shape after.
-        axis: The channel axis before.
-        ids: Their units.
-
-    Returns:
-        The reshaped axis, or `None` if unknown sizes make it ambiguous.
     """
     block = _block_of(old, new, axis)
     if block is None:

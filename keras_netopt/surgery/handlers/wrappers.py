@@ -26,13 +26,7 @@ class Arguments(NamedTuple):
 
 @dataclass(frozen=True)
 class OperationCall:
-    """A call of a layer inside a wrapper, with the interface of a Keras node.
-
-    Args:
-        operation: The inner layer.
-        arguments: Its positional and keyword arguments.
-        outputs: Its flat outputs.
-    """
+    """A call of a layer inside a wrapper with the interface of a Keras node."""
 
     operation: Any
     arguments: Arguments
