@@ -231,7 +231,7 @@ def pareto_front(
     for axes, other in zip(panels, others, strict=True):
         for filled in (False, True):
             chosen = [
-                (t.value(other), _at(t, first))
+                (t.value(other), t.value(first))
                 for t in project.trials
                 if t.is_scored
                 and project.is_complete(t) == filled
@@ -239,7 +239,7 @@ def pareto_front(
             ]
             name = "complete" if filled else "stopped or lower rung"
             _points(axes, chosen, name, filled=filled)
-        best = sorted((t.value(other), _at(t, first)) for t in front)
+        best = sorted((t.value(other), t.value(first)) for t in front)
         style = "o-" if len(metrics) == 2 else "o"
         x, y = [at for at, _ in best], [at for _, at in best]
         axes.plot(x, y, style, color=ORANGE, label="front")
@@ -356,7 +356,3 @@ def _position(dimension: Any, value: Any) -> Any:
         known = value in dimension.choices
         return dimension.choices.index(value) if known else None
     return value
-
-
-def _at(trial: Any, metric: str) -> Any:
-    return trial.score if metric == "score" else trial.value(metric)

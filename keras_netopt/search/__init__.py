@@ -36,13 +36,13 @@ if TYPE_CHECKING:
         SearchOracle as SearchOracle,
     )
     from keras_netopt.search.oracles.tpe_oracle import TPEOracle as TPEOracle
+    from keras_netopt.search.reports.project_reader import (
+        read_project as read_project,
+    )
     from keras_netopt.search.reports.search_reports import (
         leaderboard as leaderboard,
     )
     from keras_netopt.search.reports.search_reports import plots as plots
-    from keras_netopt.search.reports.search_reports import (
-        read_project as read_project,
-    )
     from keras_netopt.search.running.executors import (
         local_processes as local_processes,
     )
@@ -98,7 +98,7 @@ _MODULES = {
     "leaderboard": "reports.search_reports",
     "local_processes": "running.executors",
     "plots": "reports.search_reports",
-    "read_project": "reports.search_reports",
+    "read_project": "reports.project_reader",
 }
 
 __all__ = sorted(_MODULES)

@@ -149,9 +149,7 @@ class MaxLatency(Constraint):
 class ConstraintChecker:
     """Checks candidates and keeps the one nearest to the limits.
 
-    Args:
-        constraints: The constraints.
-        build: Returns the model of a dictionary of values.
+    `build` returns the model of a dictionary of values.
     """
 
     def __init__(self, constraints: Iterable[Constraint], build: Any) -> None:
@@ -191,21 +189,7 @@ class ConstraintChecker:
 
 
 def check_constraints(constraints: Any) -> tuple[Constraint, ...]:
-    """Returns the constraints as a tuple.
-
-    Example:
-
-    >>> [one.name for one in check_constraints([MaxParams(10), MaxMACs(5)])]
-    ['params', 'macs']
-
-    Args:
-        constraints: One constraint or several.
-
-    Raises:
-        TypeError: If one is not a `Constraint`.
-        ValueError: If two limit the same cost, or LiteRT is needed and the
-            backend is not TensorFlow.
-    """
+    """Returns one constraint or several as a tuple."""
     if isinstance(constraints, Constraint):
         constraints = (constraints,)
     found = tuple(constraints)

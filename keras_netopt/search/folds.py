@@ -1,6 +1,6 @@
 """Cross-validation: splits samples into folds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,20 +128,7 @@ class KFold:
 
 
 def to_folds(folds: Any) -> Any:
-    """Converts the argument `folds` to a splitter, or `None`.
-
-    Example:
-
-    >>> to_folds(3).k, to_folds("stratified").stratified
-    (3, True)
-
-    Args:
-        folds: A number, "stratified", an object with `split`, or `None`.
-
-    Raises:
-        TypeError: If it is something else.
-        ValueError: If the number is below 2.
-    """
+    """Converts the argument `folds` to a splitter, or `None`."""
     if folds is None or hasattr(folds, "split") and not isinstance(folds, str):
         return folds
     if folds == "stratified":
@@ -158,13 +145,9 @@ def to_folds(folds: Any) -> Any:
 class FoldedData:
     """The samples of a search and their folds.
 
-    Args:
-        x: Arrays in any structure, or a function of ids that returns
-            `(x, y)` or `(x, y, sample_weight)`.
-        y: Targets, or `None`.
-        sample_weight: Weights, or `None`.
-        num_samples: Number of samples.
-        splits: Training and validation ids of each fold.
+    `x` holds arrays in any structure, or is a function of sample ids that
+    returns `(x, y)` or `(x, y, sample_weight)`. `splits` holds the training
+    and validation ids of each fold.
     """
 
     x: Any
@@ -202,19 +185,10 @@ def split_data(
     num_samples: int | None = None,
     groups: Any = None,
 ) -> FoldedData:
-    """Splits the data of a search.
+    """Splits the data of a search by the splitter `folds`.
 
-    Args:
-        folds: An object with `split`.
-        x: Arrays in any structure, or a function of ids.
-        y: Targets, or `None`.
-        sample_weight: Weights, or `None`.
-        num_samples: Number of samples, required if `x` is a function.
-        groups: One label per sample, or `None`.
-
-    Raises:
-        ValueError: If the data cannot be indexed, or there are too few
-            samples.
+    `num_samples` is required if `x` is a function of sample ids; `groups`
+    holds one label per sample.
     """
     if callable(x) and not hasattr(x, "shape"):
         if num_samples is None:
@@ -226,14 +200,10 @@ def split_data(
     else:
         n = _length(x, y)
     first = n if isinstance(folds, KFold) else np.zeros((n, 1))
-    labels = y
+    given = (first, y) if groups is None else (first, y, groups)
     splits = [
         (np.asarray(train), np.asarray(held_out))
-        for train, held_out in (
-            folds.split(first, labels)
-            if groups is None
-            else folds.split(first, labels, groups)
-        )
+        for train, held_out in folds.split(*given)
     ]
     return FoldedData(x, y, sample_weight, n, splits)
 
@@ -259,10 +229,9 @@ def _length(x: Any, y: Any) -> int:
 
 
 def _select(part: Any, ids: np.ndarray) -> Any:
-    take: Callable[[Any], Any] = lambda leaf: (  # noqa: E731
-        None if leaf is None else np.asarray(leaf)[ids]
+    return keras.tree.map_structure(
+        lambda leaf: None if leaf is None else np.asarray(leaf)[ids], part
     )
-    return keras.tree.map_structure(take, part)
 
 
 def _labels(values: Any, n: int, name: str) -> np.ndarray:

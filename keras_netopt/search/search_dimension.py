@@ -22,19 +22,7 @@ class SearchDimension:
 
     The mapping is KerasTuner's own (`value_to_prob`, `prob_to_value`) with
     two roundings fixed: a value on a `step` maps to its own index, and no
-    value leaves its range.
-
-    Example:
-
-    >>> import keras_tuner
-    >>> hp = keras_tuner.HyperParameters()
-    >>> _ = hp.Choice("units", [16, 32, 64, 128])
-    >>> units = SearchDimension(hp.space[0])
-    >>> units.unit(32), units.value(0.99), units.size
-    (0.375, 128, 4)
-
-    Args:
-        hp: An element of `HyperParameters.space`.
+    value leaves its range. `hp` is an element of `HyperParameters.space`.
     """
 
     hp: Any
@@ -154,9 +142,7 @@ class SearchDimension:
     def check(self, value: Any) -> Any:
         """Returns a value of the user in its canonical form.
 
-        Raises:
-            ValueError: If the dimension has no such value; the message is the
-                expected value.
+        The message of the ValueError for another value is the expected value.
         """
         if self.type in ("Choice", "Boolean", "Fixed"):
             allowed = list(self.hp.values)

@@ -42,11 +42,7 @@ class SearchSpace:
         self.searchable = tuple(d for d in self.dimensions if d.size != 1)
 
     def fill(self, choose: Callable[[SearchDimension], Any]) -> Values:
-        """Builds a point, parents first.
-
-        Args:
-            choose: Returns the value of an active dimension.
-        """
+        """Builds a point, parents first; `choose` returns an active value."""
         values: Values = {}
         for dimension in self.dimensions:
             if dimension.name not in values and dimension.is_active(values):
@@ -93,18 +89,10 @@ class SearchSpace:
         return self.fill(choose)
 
     def check(self, point: Mapping[str, Any], name: str) -> Values:
-        """Checks and completes a point of the user.
+        """Checks a point of the user and completes it with the defaults.
 
-        Args:
-            point: Values by name; missing values take their defaults.
-            name: Name of the argument, for the error.
-
-        Returns:
-            The complete point.
-
-        Raises:
-            ValueError: If a name is unknown or inactive, or a value is not
-                one of its hyperparameter.
+        The error for an unknown or inactive name, or for a value outside its
+        hyperparameter, names the argument `name`.
         """
         known = {dimension.name for dimension in self.dimensions}
         for given in point:
@@ -148,11 +136,10 @@ class SearchSpace:
         )
 
     def encode(self, values: Mapping[str, Any]) -> np.ndarray:
-        """Returns the coordinates of a point.
+        """Returns the coordinates of a point, shape `(len(searchable),)`.
 
-        Returns:
-            Values in [0, 1], shape `(len(searchable),)`, NaN for dimensions
-            that are inactive or have no such value.
+        They are in [0, 1], or NaN for dimensions that are inactive or have no
+        such value.
         """
         active = {id(dimension) for dimension in self.active(values)}
         places = np.full(len(self.searchable), np.nan)
@@ -195,12 +182,7 @@ class SearchSpace:
     ) -> Values:
         """Returns a child of two points by uniform crossover.
 
-        Args:
-            first: The first parent.
-            second: The second parent.
-            rng: Source of randomness.
-            mutation: Probability of a random value instead. Defaults to
-                `0.0`.
+        With the probability `mutation` a value is random instead.
         """
         parents = [
             {d.key: values[d.name] for d in self.active(values)}
@@ -219,9 +201,7 @@ class SearchSpace:
     def grid(self, levels: int = 10) -> Iterator[Values]:
         """Yields all points in order, the last dimension fastest.
 
-        Args:
-            levels: Number of values of a range without a step. Defaults to
-                `10`.
+        A range without a step has `levels` values.
         """
         return self._extend(0, {}, levels)
 
@@ -247,15 +227,7 @@ class SearchSpace:
     def untried(
         self, tried: Collection[Hashable], rng: np.random.Generator
     ) -> Values | None:
-        """Samples a point that has not been tried.
-
-        Args:
-            tried: Keys of points.
-            rng: Source of randomness.
-
-        Returns:
-            The point, or `None` if all have been tried.
-        """
+        """Samples a point whose key is not in `tried`, or returns `None`."""
         if self.few:
             left = [v for key, v in self.few.items() if key not in tried]
             return left[int(rng.integers(len(left)))] if left else None

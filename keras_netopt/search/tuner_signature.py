@@ -26,18 +26,6 @@ def tuner_for(oracle_class: Any) -> Callable[[type], type]:
 
     The decorator writes `__init__` and the sections `Args`, `Raises` and
     `Reference` of the docstring.
-
-    Example:
-
-    >>> from keras_netopt.search import RandomSearchOracle
-    >>> @tuner_for(RandomSearchOracle)
-    ... class Sampling(Tuner):
-    ...     '''Samples points at random.'''
-    >>> list(inspect.signature(Sampling).parameters)[:4]
-    ['hypermodel', 'objective', 'max_trials', 'seed']
-
-    Args:
-        oracle_class: A subclass of `SearchOracle`.
     """
     of_oracle = collect_parameters(oracle_class)
     unsupported = set(oracle_class.unsupported)

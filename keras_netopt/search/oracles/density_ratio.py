@@ -19,16 +19,11 @@ MAX_CANDIDATES = 50
 class DensityRatio:
     """The ratio l / g of two densities over a search space.
 
-    A dimension is fitted to the points in which it was active.
-
-    Args:
-        space: The space.
-        best: Coordinates of the points in l, shape `(n, d)`, NaN for
-            inactive dimensions, oldest first.
-        rest: Coordinates of the points in g.
-        candidates: Samples from l per suggestion.
-        prior_weight: Weight of the prior kernel relative to a point.
-        rng: Source of randomness.
+    A dimension is fitted to the points in which it was active. `best` and
+    `rest` hold the coordinates of the points in l and g, shape `(n, d)`, NaN
+    for inactive dimensions, oldest first. `candidates` is the number of
+    samples from l per suggestion; `prior_weight` is the weight of the prior
+    kernel relative to a point.
     """
 
     def __init__(
@@ -58,11 +53,7 @@ class DensityRatio:
     def sample(self, indices: Sequence[int]) -> list[tuple[float, list[Any]]]:
         """Samples candidates from the joint density of some dimensions.
 
-        Args:
-            indices: Indices of the dimensions.
-
-        Returns:
-            Distinct candidates, best first: log of l / g, and the values.
+        Returns distinct candidates, best first: log of l / g, and the values.
         """
         dimensions = [self.space.searchable[i] for i in indices]
         good, bad = (self._estimator(side, indices) for side in self._sides)
@@ -81,15 +72,10 @@ class DensityRatio:
     def first_untried(
         self, indices: Sequence[int], is_tried: Callable[[Values], bool]
     ) -> Values:
-        """Returns the best untried point.
+        """Returns the best untried point, or the best one if all are tried.
 
-        Args:
-            indices: Dimensions with a joint density, possibly none; the
-                others are independent.
-            is_tried: Returns whether a point has been tried.
-
-        Returns:
-            The point, or the best one if all candidates have been tried.
+        The dimensions `indices` have a joint density; the others are
+        independent.
         """
         best = None
         for joint in self.sample(indices) if len(indices) > 1 else [(0.0, [])]:

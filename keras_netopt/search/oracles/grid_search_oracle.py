@@ -1,6 +1,6 @@
 """Grid search."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from keras_netopt.checks import check_integer
@@ -33,10 +33,8 @@ class GridSearchOracle(SearchOracle):
         levels: Number of values of a range without a `step`, evenly spaced on
             the scale of its `sampling`, both ends included. At least 1.
             Defaults to `10`.
-        seed: Has no effect on the grid. Defaults to `None`.
-        initial_points: As in `SearchOracle`. Defaults to `None`.
-        defaults_first: As in `SearchOracle`. Defaults to `True`.
-        **options: Other arguments of `SearchOracle`, without `warm_start`.
+        **options: Other arguments of `SearchOracle`, without `warm_start`;
+            `seed` has no effect on the grid.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -52,9 +50,6 @@ class GridSearchOracle(SearchOracle):
         max_trials: int | None = None,
         *,
         levels: int = 10,
-        seed: int | None = None,
-        initial_points: Sequence[Mapping[str, Any]] | None = None,
-        defaults_first: bool = True,
         **options: Any,
     ) -> None:
         self.levels = check_integer(levels, "levels", minimum=1)
@@ -62,14 +57,7 @@ class GridSearchOracle(SearchOracle):
         self._walk: (
             tuple[SearchSpace, Iterator[Values], Values | None] | None
         ) = None
-        super().__init__(
-            objective,
-            max_trials,
-            seed=seed,
-            initial_points=initial_points,
-            defaults_first=defaults_first,
-            **options,
-        )
+        super().__init__(objective, max_trials, **options)
 
     def grid(self) -> Iterator[Values]:
         """Yields all points of the grid in order."""

@@ -90,13 +90,8 @@ def hyperband_budget(
 ) -> HyperbandBudget:
     """Computes the brackets of Hyperband as in the paper.
 
-    Args:
-        max_epochs: Maximum epochs of a trial, R.
-        factor: Reduction factor, η.
-        iterations: Repetitions of all brackets. Defaults to `1`.
-
-    Returns:
-        The rungs, most aggressive bracket first.
+    `max_epochs` and `factor` are R and η of the paper; `iterations` repeats
+    all brackets. The most aggressive bracket is first.
     """
     most = 0
     while factor ** (most + 1) <= max_epochs:

@@ -130,7 +130,8 @@ class HyperbandOracle(SearchOracle):
     def end_trial(self, trial: Any) -> None:
         """Ends a trial; checks that it was trained for its epochs."""
         known = self.trials[trial.trial_id]
-        name, epochs = self.objective.name, self._epochs(known)
+        name = self.objective.name
+        epochs = int(known.hyperparameters.values.get(EPOCHS, 0))
         if epochs and known.metrics.exists(name):
             last = known.metrics.get_history(name)[-1].step
             if last >= epochs:  # Steps count from 0.
@@ -220,9 +221,6 @@ class HyperbandOracle(SearchOracle):
             for o in every
             if not o.is_evaluated or o.values.get(EPOCHS) == most
         ]
-
-    def _epochs(self, trial: Any) -> int:
-        return int(trial.hyperparameters.values.get(EPOCHS, 0))
 
 
 def _label(found: dict[str, Any], rung: Rung) -> dict[str, Any]:

@@ -11,13 +11,8 @@ def synchronized_method(method: Callable[..., Any]) -> Callable[..., Any]:
     """Allows one thread at a time in the methods of an oracle.
 
     As `keras_tuner.synchronized`, which keeps the lock when a method raises,
-    so that all other threads wait forever (keras-tuner 1.4.8).
-
-    Args:
-        method: A method of a `keras_tuner.Oracle`; it may call others.
-
-    Returns:
-        The method with the lock.
+    so that all other threads wait forever (keras-tuner 1.4.8). The method may
+    call other methods with the lock.
     """
 
     @keras_tuner.synchronized

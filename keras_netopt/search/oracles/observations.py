@@ -54,22 +54,10 @@ class Observation:
 def split_observations(
     observations: Sequence[Observation], count: int
 ) -> tuple[list[Observation], list[Observation]]:
-    """Splits off the best observations; both parts keep their order.
+    """Splits off the `count` best observations.
 
-    Example:
-
-    >>> points = [Observation({"x": i}, score) for i, score in enumerate("cab")]
-    >>> best, rest = split_observations(points, 1)
-    >>> [p.values["x"] for p in best], [p.values["x"] for p in rest]
-    ([1], [0, 2])
-
-    Args:
-        observations: In the order of their start.
-        count: Number of best ones. Running and rejected points are never
-            among them.
-
-    Returns:
-        The best ones and the others.
+    Both parts keep the order of the start. Running and rejected points are
+    never among the best.
     """
     ended = [i for i, o in enumerate(observations) if o.is_evaluated]
     ended.sort(key=lambda i: observations[i].rank)
@@ -90,16 +78,7 @@ def to_loss(score: float | None, direction: str) -> float:
 def read_pairs(
     pairs: Iterable[Any], direction: str, name: str = "warm_start"
 ) -> list[Observation]:
-    """Reads observations from `(values, score)` pairs.
-
-    Args:
-        pairs: Values by name, and the score in the unit of the objective.
-        direction: "min" or "max".
-        name: Name of the argument, for the error.
-
-    Raises:
-        ValueError: If an element is not a pair.
-    """
+    """Reads observations from `(values, score)` pairs."""
     found = []
     for pair in pairs:
         try:

@@ -136,14 +136,7 @@ class ResumableOracle(keras_tuner.Oracle):
         known.values = {**SearchSpace(known).complete(known.values), **others}
 
     def reload(self) -> None:
-        """Restores the search of a project folder.
-
-        Trials that were running are restarted.
-
-        Raises:
-            ValueError: If the folder belongs to another search, or its
-                `oracle.json` cannot be read.
-        """
+        """Restores the search of a project folder; restarts running trials."""
         path = self._get_oracle_fname()
         if not is_local(path):
             super().reload()

@@ -170,11 +170,7 @@ class SearchOracle(ResumableOracle):
         return dict(Counter(row["reason"] for row in self._rejected))
 
     def check_space(self) -> None:
-        """Checks that the space is not empty and holds `initial_points`.
-
-        Raises:
-            ValueError: If the space is empty or misses a point.
-        """
+        """Checks that the space is not empty and holds `initial_points`."""
         space = self.space
         if not space.searchable:
             raise ValueError(
@@ -188,13 +184,10 @@ class SearchOracle(ResumableOracle):
             space.check(point, "initial_points")
 
     def reject(self, values: Mapping[str, Any], reason: str) -> None:
-        """Rejects a suggested point without a trial.
+        """Rejects a point that `populate_space` has returned, without a trial.
 
         The point counts as tried; model-based samplers count it as a bad one.
-
-        Args:
-            values: The point that `populate_space` has returned.
-            reason: Why; `rejections` counts by reason.
+        `rejections` counts by reason.
         """
         row = {"values": dict(values), "reason": str(reason)}
         self._rejected.append({**row, "at": len(self.start_order)})
@@ -213,10 +206,12 @@ class SearchOracle(ResumableOracle):
             self._once(f"warm {i}", self._place, o)
             for i, o in enumerate(self.warm_start)
         ]
-        ended, rejected = set(self.end_order), 0
+        ended, rows, rejected = set(self.end_order), self._rejected, 0
         for i in range(len(self.start_order) + 1):
-            while self._is_rejected_before(rejected, i):
-                found.append(self._rejection(rejected))
+            while rejected < len(rows) and rows[rejected]["at"] <= i:
+                point = Observation(rows[rejected]["values"], state=REJECTED)
+                key = f"rejection {rejected}"
+                found.append(self._once(key, self._place, point))
                 rejected += 1
             if i < len(self.start_order):
                 found.append(self._observe(self.start_order[i], ended))
@@ -299,14 +294,6 @@ class SearchOracle(ResumableOracle):
         epochs = float(trial.metrics.get_last_value(STOPPED_METRIC))
         return self._place(Observation(values, score, STOPPED, epochs))
 
-    def _is_rejected_before(self, rejected: int, start: int) -> bool:
-        rows = self._rejected
-        return rejected < len(rows) and rows[rejected]["at"] <= start
-
-    def _rejection(self, i: int) -> Observation:
-        point = Observation(self._rejected[i]["values"], state=REJECTED)
-        return self._once(f"rejection {i}", self._place, point)
-
     def _place(self, observation: Observation) -> Observation:
         places = self.space.encode(observation.values)
         return dataclasses.replace(observation, places=places)
@@ -339,12 +326,7 @@ class SearchOracle(ResumableOracle):
 
 
 def check_objective(objective: Any, name: str) -> None:
-    """Refuses a hypermodel in place of an objective.
-
-    Args:
-        objective: Argument of an oracle.
-        name: Class of the oracle.
-    """
+    """Refuses a hypermodel in place of an objective of the oracle `name`."""
     if callable(objective) or isinstance(objective, keras_tuner.HyperModel):
         tuner = f"search.{name.removesuffix('Oracle')}(build, ...)"
         if not name.endswith("Oracle"):

@@ -114,17 +114,10 @@ class TPEOracle(SearchOracle):
         *,
         least: int = 1,
     ) -> Values:
-        """Suggests one point for given observations.
+        """Returns the best candidate for observations, oldest first.
 
-        Args:
-            space: The search space.
-            observations: With coordinates, oldest first.
-            rng: Source of randomness.
-            is_tried: Returns whether a point must not be repeated.
-            least: Minimum number of trials in l. Defaults to `1`.
-
-        Returns:
-            The best untried candidate, or the best one if all are tried.
+        Prefers candidates for which `is_tried` is false. `least` is the
+        minimum number of trials in l.
         """
         ended = sum(o.is_evaluated for o in observations)
         best, rest = split_observations(

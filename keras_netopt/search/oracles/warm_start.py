@@ -20,19 +20,10 @@ from keras_netopt.search.storage import read_json
 def read_warm_start(
     source: Any, objective: str, direction: str
 ) -> list[Observation]:
-    """Reads the argument `warm_start`.
+    """Reads the completed trials of the argument `warm_start`, in order.
 
-    Args:
-        source: A project folder, a list of `(values, score)`, or `None`.
-        objective: Name of the metric of the score.
-        direction: "min" or "max".
-
-    Returns:
-        The completed trials, in the order of their names.
-
-    Raises:
-        TypeError: If `source` has another type.
-        ValueError: If the folder holds no trial with that metric.
+    The source is a project folder whose trials report the metric
+    `objective`, a list of `(values, score)`, or `None`.
     """
     if source is None:
         return []

@@ -12,14 +12,6 @@ INTERNAL = "tuner/"
 class HyperparameterRecord:
     """One hyperparameter of a project.
 
-    Example:
-
-    >>> rate = HyperparameterRecord("rate", low=1e-4, high=1e-2, sampling="log")
-    >>> round(rate.unit(1e-3), 3)
-    0.5
-    >>> HyperparameterRecord("optimizer", choices=("sgd", "adam")).unit("adam")
-    0.75
-
     Args:
         name: Name of the hyperparameter.
         low: Minimum of a number. Defaults to `None`.
@@ -56,14 +48,9 @@ def _to_unit(value: float, low: float, high: float, sampling: str) -> float:
 
 
 def read_space(spaces: Iterable[Any]) -> tuple[HyperparameterRecord, ...]:
-    """Reads the search spaces of an oracle and its trials.
+    """Reads KerasTuner's lists "space" of an oracle and its trials.
 
-    Args:
-        spaces: KerasTuner's lists "space"; unreadable entries are skipped, the
-            first entry of a name is used.
-
-    Returns:
-        One record per name.
+    Unreadable entries are skipped; the first entry of a name is used.
     """
     found: dict[str, HyperparameterRecord] = {}
     for space in spaces:

@@ -19,11 +19,7 @@ BINS = 8
 class ScoreBin:
     """A range of one hyperparameter, and the scores of its trials.
 
-    Args:
-        label: The choice, or the minimum and maximum.
-        count: Number of trials.
-        mean: Mean score.
-        best: Best score.
+    `label` is the choice, or the minimum and maximum.
     """
 
     label: str
@@ -36,12 +32,8 @@ class ScoreBin:
 class MainEffect:
     """The main effect of one hyperparameter.
 
-    Args:
-        name: Name of the hyperparameter.
-        share: Variance between the bins divided by the variance of the
-            scores, in [0, 1].
-        chance: Expected `share` without any effect.
-        bins: The bins, in order.
+    `share` is the variance between the bins divided by the variance of the
+    scores, in [0, 1]; `chance` is its expected value without any effect.
     """
 
     name: str
@@ -59,26 +51,9 @@ def main_effects(project: Project) -> list[MainEffect]:
     """Computes the main effects, largest first.
 
     Uses complete trials in which the hyperparameter was active. Numbers are
-    divided into at most 8 quantile bins with at least 3 trials each.
-
-    Example:
-
-    >>> from pathlib import Path
-    >>> trials = tuple(
-    ...     TrialRecord(str(i), "COMPLETED", float(kind == "sgd"),
-    ...                 values={"optimizer": kind})
-    ...     for i, kind in enumerate(["sgd", "adam"] * 3))
-    >>> space = (HyperparameterRecord("optimizer", choices=("sgd", "adam")),)
-    >>> (effect,) = main_effects(Project(Path("p"), trials, space))
-    >>> effect.share, effect.chance, [one.count for one in effect.bins]
-    (1.0, 0.2, [3, 3])
-
-    Args:
-        project: A project of `keras_netopt.search.read_project`.
-
-    Returns:
-        One effect per hyperparameter with at least two values and more trials
-        than bins.
+    divided into at most 8 quantile bins with at least 3 trials each. A
+    hyperparameter with one value, or with as many bins as trials, has no
+    effect.
     """
     found = [_effect(project, dimension) for dimension in project.space]
     kept = [effect for effect in found if effect is not None]
@@ -86,15 +61,7 @@ def main_effects(project: Project) -> list[MainEffect]:
 
 
 def render_main_effects(found: list[MainEffect], objective: str) -> str:
-    """Renders main effects as a table.
-
-    Args:
-        found: Main effects.
-        objective: Name of the score.
-
-    Returns:
-        The table.
-    """
+    """Renders main effects on the score `objective` as a table."""
     rows = [
         [
             effect.name,

@@ -2,23 +2,18 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from keras_netopt.search.reports.project import COSTS, Project, TrialRecord
+from keras_netopt.search.sampling.pareto import front_ranks
 
 
 def choose_front_metrics(
     project: Project, metrics: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """Chooses the metrics of a Pareto front.
+    """Returns the metrics of a Pareto front.
 
-    Args:
-        project: A project of `keras_netopt.search.read_project`.
-        metrics: Names of metrics, or `None` for the objective and all costs.
-
-    Returns:
-        The names; a single one if there are no costs.
-
-    Raises:
-        ValueError: If a metric is unknown, or fewer than two are given.
+    `None` is the objective and all costs: a single name if there are none.
     """
     known = project.metric_names()
     if metrics is None:
@@ -35,51 +30,23 @@ def choose_front_metrics(
 
 
 def pareto_front(project: Project, metrics: Sequence[str]) -> list[TrialRecord]:
-    """Returns the non-dominated complete trials.
-
-    Example:
-
-    >>> from pathlib import Path
-    >>> trials = tuple(
-    ...     TrialRecord(name, "COMPLETED", loss, metrics={
-    ...         "val_loss": ("min", {0: loss}), "macs": ("min", {0: macs})})
-    ...     for name, loss, macs in
-    ...     (("a", 0.1, 9.0), ("b", 0.3, 2.0), ("c", 0.4, 3.0)))
-    >>> project = Project(Path("p"), trials, objective="val_loss")
-    >>> metrics = ("val_loss", "macs")
-    >>> [trial.trial_id for trial in pareto_front(project, metrics)]
-    ['a', 'b']
-
-    Args:
-        project: A project of `keras_netopt.search.read_project`.
-        metrics: Names of metrics; the project holds their directions.
-
-    Returns:
-        The trials by the first metric, best first.
-    """
+    """Returns the non-dominated complete trials, best by the first metric."""
     signs = [
         1.0 if project.metric_direction(name) == "min" else -1.0
         for name in metrics
     ]
     points = []
     for trial in project.complete_trials():
-        values = [_at(trial, name) for name in metrics]
+        values = [trial.value(name) for name in metrics]
         known = [value for value in values if value is not None]
         if len(known) == len(values):
             costs = [s * v for s, v in zip(signs, known, strict=True)]
             points.append((costs, trial))
-    kept = [
-        (costs, trial)
-        for costs, trial in points
-        if not any(_dominates(other, costs) for other, _ in points)
+    points.sort(key=lambda point: point[0])
+    scores = np.array([costs for costs, _ in points])
+    ranks = front_ranks(scores.reshape(len(points), len(metrics)))
+    return [
+        trial
+        for (_, trial), rank in zip(points, ranks.tolist(), strict=True)
+        if rank == 0
     ]
-    kept.sort(key=lambda point: point[0])
-    return [trial for _, trial in kept]
-
-
-def _at(trial: TrialRecord, name: str) -> float | None:
-    return trial.score if name == "score" else trial.value(name)
-
-
-def _dominates(one: list[float], other: list[float]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))

@@ -84,10 +84,13 @@ class TrialRecord:
         return max(ends) + 1 if ends else None
 
     def value(self, metric: str) -> float | None:
-        """Returns a metric at the best step, else its last value."""
+        """Returns a metric at the best step, else its last value.
+
+        "score" is the score, unless a metric has that name.
+        """
         _, history = self.metrics.get(metric, ("", {}))
         if not history:
-            return None
+            return self.score if metric == "score" else None
         if self.best_step is not None and self.best_step in history:
             return history[self.best_step]
         return history[max(history)]

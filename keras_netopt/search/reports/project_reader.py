@@ -12,21 +12,47 @@ from keras_netopt.search.reports.hyperparameter_record import read_space
 from keras_netopt.search.reports.project import Project, TrialRecord
 
 
-def load_project(
-    directory: str | os.PathLike[str], objective: str | None
+def read_project(
+    directory: str | os.PathLike[str], *, objective: str | None = None
 ) -> Project:
-    """Reads a project folder; see `keras_netopt.search.read_project`.
+    """Reads a project folder of KerasTuner or this package.
+
+    Needs neither KerasTuner nor the code of the search. Missing and truncated
+    files are skipped and listed.
+
+    Example:
+
+    >>> import json, pathlib
+    >>> import keras_netopt as netopt
+    >>> for i, loss in enumerate([0.5, 0.2]):
+    ...     folder = pathlib.Path(f"tuning/trial_{i}")
+    ...     folder.mkdir(parents=True)
+    ...     seen = {"direction": "min",
+    ...             "observations": [{"value": [loss], "step": 0}]}
+    ...     _ = (folder / "trial.json").write_text(json.dumps({
+    ...         "trial_id": f"{i}", "status": "COMPLETED", "score": loss,
+    ...         "best_step": 0, "message": None,
+    ...         "hyperparameters": {"space": [], "values": {"units": 8 << i}},
+    ...         "metrics": {"metrics": {"val_loss": seen}}}))
+    >>> project = netopt.search.read_project("tuning")
+    >>> project.objective, project.ranked()[0].parameters
+    ('val_loss', {'units': 16})
+    >>> project.unreadable
+    (('oracle.json', 'missing'),)
 
     Args:
-        directory: The folder with `oracle.json` and `trial_*`.
-        objective: The metric of the score, or `None` to infer it.
+        directory: The project folder: `directory/project_name` of the tuner.
+        objective: The metric to use as the score. Defaults to `None`: the
+            metric that equals the score of all trials.
 
     Returns:
-        The project.
+        A `Project` with `trials`, `space`, `ranked()`,
+        `complete_trials()` and `best_by(parameter)`.
 
     Raises:
         TypeError: If `directory` is not a path.
-        ValueError: If it is not a project, or no trial has the objective.
+        ValueError: If `directory` is not a project, or no trial has
+            `objective`.
     """
     path = _project_folder(directory)
     unreadable: list[tuple[str, str]] = []

@@ -19,7 +19,7 @@ from keras_netopt.search.reports.pareto_front import (
     pareto_front,
 )
 from keras_netopt.search.reports.project import Project
-from keras_netopt.search.reports.project_reader import load_project
+from keras_netopt.search.reports.project_reader import read_project
 from keras_netopt.tables import render
 
 if TYPE_CHECKING:
@@ -79,49 +79,6 @@ class SearchPictures(Report):
         return "\n".join(shown) or f"<pre>{self.text}</pre>"
 
 
-def read_project(directory: Path_, *, objective: str | None = None) -> Project:
-    """Reads a project folder of KerasTuner or this package.
-
-    Needs neither KerasTuner nor the code of the search. Missing and truncated
-    files are skipped and listed.
-
-    Example:
-
-    >>> import json, pathlib
-    >>> import keras_netopt as netopt
-    >>> for i, loss in enumerate([0.5, 0.2]):
-    ...     folder = pathlib.Path(f"tuning/trial_{i}")
-    ...     folder.mkdir(parents=True)
-    ...     seen = {"direction": "min",
-    ...             "observations": [{"value": [loss], "step": 0}]}
-    ...     _ = (folder / "trial.json").write_text(json.dumps({
-    ...         "trial_id": f"{i}", "status": "COMPLETED", "score": loss,
-    ...         "best_step": 0, "message": None,
-    ...         "hyperparameters": {"space": [], "values": {"units": 8 << i}},
-    ...         "metrics": {"metrics": {"val_loss": seen}}}))
-    >>> project = netopt.search.read_project("tuning")
-    >>> project.objective, project.ranked()[0].parameters
-    ('val_loss', {'units': 16})
-    >>> project.unreadable
-    (('oracle.json', 'missing'),)
-
-    Args:
-        directory: The project folder: `directory/project_name` of the tuner.
-        objective: The metric to use as the score. Defaults to `None`: the
-            metric that equals the score of all trials.
-
-    Returns:
-        A `Project` with `trials`, `space`, `ranked()`,
-        `complete_trials()` and `best_by(parameter)`.
-
-    Raises:
-        TypeError: If `directory` is not a path.
-        ValueError: If `directory` is not a project, or no trial has
-            `objective`.
-    """
-    return load_project(directory, objective)
-
-
 def leaderboard(
     directory: Path_, *, top: int | None = None, objective: str | None = None
 ) -> Leaderboard:
@@ -165,7 +122,7 @@ def leaderboard(
     """
     if top is not None:
         top = check_integer(top, "top", minimum=1)
-    return Leaderboard(load_project(directory, objective), top)
+    return Leaderboard(read_project(directory, objective=objective), top)
 
 
 def plots(
@@ -219,7 +176,7 @@ def plots(
             "Argument `folder` must be a path or None. "
             f"Received: folder={folder!r}"
         )
-    project = load_project(directory, objective)
+    project = read_project(directory, objective=objective)
     names = choose_front_metrics(project, metrics)
     pictures = SearchPictures(_tables(project, names), _figures(project, names))
     if folder is not None:
@@ -278,7 +235,7 @@ def _front(project: Project, metrics: Sequence[str]) -> str:
     rows = [
         [
             trial.trial_id,
-            *(trial.score if m == "score" else trial.value(m) for m in metrics),
+            *(trial.value(metric) for metric in metrics),
         ]
         for trial in pareto_front(project, metrics)
     ]

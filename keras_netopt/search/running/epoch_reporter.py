@@ -20,15 +20,8 @@ class EpochReporter(keras.callbacks.Callback):
 
     Its place is after the user's callbacks, whose logs it reads, and before
     `BackupAndRestore`, so that every epoch in the backup has been logged.
-
-    Args:
-        log: The file of the epochs.
-        objective: KerasTuner's objective.
-        report: Called once per epoch.
-        weights: File of the weights of the scored epoch.
-        keeps_best: Whether to save the weights of the best epoch; `False`
-            saves those of the last one. Defaults to `True`.
-        strict: Whether an epoch without the objective is an error.
+    The file `weights` holds the best epoch, or the last one unless
+    `keeps_best`. If `strict`, an epoch without the objective is an error.
     """
 
     def __init__(
@@ -101,12 +94,7 @@ class EpochReporter(keras.callbacks.Callback):
 def missing_objective_error(
     objective: Any, logs: dict[str, float]
 ) -> Exception:
-    """Returns the error for an objective that is not in the logs.
-
-    Args:
-        objective: KerasTuner's objective.
-        logs: The logs of an epoch.
-    """
+    """Returns the error for an objective that is not in the logs."""
     from keras_tuner.errors import FatalValueError
 
     hint = ""

@@ -9,11 +9,7 @@ from keras_netopt.search.storage import read_json, write_json
 
 
 class ExecutionLog:
-    """The logs of each epoch, saved after each epoch, read on resume.
-
-    Args:
-        path: The file.
-    """
+    """The logs of each epoch, saved after each epoch, read on resume."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -13,11 +13,9 @@ from keras_netopt.search.running.oracle_proxy import EPOCHS
 class Execution:
     """One training of a trial.
 
-    Args:
-        name: "" for the only one, else "fold0", "execution1" or
-            "fold0/execution1".
-        index: Number of the execution in the trial, from 0.
-        data: Arguments of `fit` that differ between executions.
+    `name` is "" for the only one, else "fold0", "execution1" or
+    "fold0/execution1"; `index` counts the executions of the trial from 0;
+    `data` holds the arguments of `fit` that differ between executions.
     """
 
     name: str
@@ -34,12 +32,9 @@ class Execution:
 class ExecutionResult:
     """The result of one execution.
 
-    Args:
-        execution: The execution.
-        metrics: Logs of the epoch that is scored.
-        epoch: The epoch that is scored, from 0.
-        epochs: Number of epochs trained.
-        stopped: Whether a stopper ended it.
+    `metrics` are the logs of the scored `epoch`, which counts from 0;
+    `epochs` is the number of epochs trained; `stopped` is true if a stopper
+    ended the execution.
     """
 
     execution: Execution
@@ -52,12 +47,7 @@ class ExecutionResult:
 def iterate_executions(
     folds: FoldedData | None, executions: int
 ) -> Iterator[Execution]:
-    """Yields the executions of a trial, with their data.
-
-    Args:
-        folds: The samples and their splits, or `None`.
-        executions: Executions per fold.
-    """
+    """Yields the executions of a trial, `executions` per fold."""
     index = 0
     parts: Any = [None] if folds is None else folds
     for fold, part in enumerate(parts):
@@ -76,10 +66,6 @@ def aggregate_results(
 
     The metrics of several executions are averaged; the standard deviation of
     the objective (ddof 1) and the value of each execution are added.
-
-    Args:
-        results: Of the executions, in their order.
-        objective: KerasTuner's objective.
     """
     epochs = float(sum(one.epochs for one in results))
     first = results[0]

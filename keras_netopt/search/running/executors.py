@@ -21,11 +21,7 @@ THREADS = (
 
 @dataclass(frozen=True)
 class LocalProcesses:
-    """Creates pools with a new process per task.
-
-    Args:
-        workers: Number of processes.
-    """
+    """Creates pools with a new process per task."""
 
     workers: int
 
@@ -69,14 +65,9 @@ def local_processes(workers: int = 2) -> LocalProcesses:
 
 
 def check_executor(executor: Any) -> None:
-    """Checks the argument `executor`.
+    """Checks that `executor` is an executor or a function that returns one.
 
-    Args:
-        executor: An executor, or a function that returns one.
-
-    Raises:
-        TypeError: If it is neither.
-        ValueError: If it is Dask's and reuses the results of equal tasks.
+    An executor of Dask must not reuse the results of equal tasks.
     """
     if not isinstance(executor, Executor) and not callable(executor):
         raise TypeError(
@@ -95,15 +86,7 @@ def check_executor(executor: Any) -> None:
 
 
 def count_workers(executor: Any, workers: int | None) -> int:
-    """Returns the number of parallel trials.
-
-    Args:
-        executor: An executor, or a function that returns one.
-        workers: The argument of the tuner, or `None`.
-
-    Raises:
-        ValueError: If neither argument determines it.
-    """
+    """Returns the number of parallel trials, by the argument or executor."""
     if workers is not None:
         return workers
     if isinstance(executor, LocalProcesses):
@@ -124,11 +107,7 @@ def count_workers(executor: Any, workers: int | None) -> int:
 
 @contextmanager
 def worker_environment(workers: int) -> Iterator[None]:
-    """Sets the environment of worker processes: backend and threads.
-
-    Args:
-        workers: Processes that share the cores.
-    """
+    """Sets backend and threads of processes that share the cores."""
     share = str(max(1, (os.cpu_count() or 1) // workers))
     wanted = {"KERAS_BACKEND": keras.backend.backend()}
     wanted |= {name: share for name in THREADS if name not in os.environ}

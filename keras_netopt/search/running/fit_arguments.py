@@ -12,20 +12,7 @@ _NAMES = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 def bind_fit_arguments(
     args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> dict[str, Any]:
-    """Returns all arguments of `Model.fit` by name.
-
-    Example:
-
-    >>> bind_fit_arguments(([1.0], [2.0]), {"epochs": 3})
-    {'x': [1.0], 'y': [2.0], 'epochs': 3}
-
-    Args:
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-
-    Raises:
-        TypeError: If an argument is given twice, or there are too many.
-    """
+    """Returns all arguments of `Model.fit` by name."""
     if len(args) > len(_NAMES):
         raise TypeError(
             f"`search` takes at most {len(_NAMES)} positional arguments. "
@@ -41,14 +28,7 @@ def bind_fit_arguments(
 
 
 def check_no_validation_data(arguments: dict[str, Any]) -> None:
-    """Refuses validation data where cross-validation provides it.
-
-    Args:
-        arguments: Arguments of `fit` by name.
-
-    Raises:
-        ValueError: If `validation_split` or `validation_data` is given.
-    """
+    """Refuses validation data where cross-validation provides it."""
     for name in ("validation_split", "validation_data"):
         if arguments.get(name) is not None and arguments[name] != 0.0:
             raise ValueError(
@@ -59,14 +39,7 @@ def check_no_validation_data(arguments: dict[str, Any]) -> None:
 
 
 def check_callbacks(callbacks: Any) -> list[Any]:
-    """Refuses callbacks that cannot be copied for each trial.
-
-    Args:
-        callbacks: A list of callbacks, or `None`.
-
-    Raises:
-        ValueError: If one cannot be copied.
-    """
+    """Refuses callbacks that cannot be copied for each trial."""
     found = list(callbacks or [])
     for callback in found:
         try:

@@ -27,15 +27,7 @@ def ping(packed: bytes) -> dict[str, Any]:
 
 
 def work(packed: bytes, state: dict[str, Any]) -> dict[str, Any]:
-    """Trains a trial as `worker.work` does, in a subprocess.
-
-    Args:
-        packed: The tuner and its arguments.
-        state: State of the trial.
-
-    Raises:
-        RuntimeError: If the process dies.
-    """
+    """Trains a trial as `worker.work` does, in a subprocess."""
     return _call("work", packed, state)
 
 

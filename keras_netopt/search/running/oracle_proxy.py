@@ -38,12 +38,8 @@ REPLACED = {
 class OracleProxy:
     """Wraps the methods of an oracle that are listed in `REPLACED`.
 
-    Args:
-        oracle: A KerasTuner oracle, before it is reloaded.
-        stopper: Ends trials early, or `None`.
-        check_candidate: Returns the costs of the values of a trial, or why
-            they are rejected; `None` without constraints.
-        limits: Of the whole search.
+    The oracle must not have been reloaded yet. `check_candidate` is `None`
+    without constraints.
     """
 
     def __init__(

@@ -17,14 +17,10 @@ Address = tuple[str, int]
 
 
 class OracleServer:
-    """Listens for the calls of workers and queues them.
+    """Listens on an address for the calls of workers and queues them.
 
     KerasTuner's oracles must be called from one thread: the thread that reads
     the queue executes the calls.
-
-    Args:
-        oracle: The oracle.
-        host: Address to listen on.
     """
 
     def __init__(self, oracle: Any, host: str) -> None:
@@ -99,15 +95,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
 
 
 class OracleClient:
-    """The oracle of a worker process; forwards calls to `OracleServer`.
-
-    Args:
-        address: Of the server.
-        key: Of the server.
-        objective: KerasTuner's objective.
-        max_trials: As in the oracle.
-        seed: As in the oracle.
-    """
+    """The oracle of a worker process; forwards calls to `OracleServer`."""
 
     def __init__(
         self,

@@ -31,18 +31,7 @@ START_SECONDS = 300.0
 def run_parallel_search(
     tuner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
-    """Runs a whole search.
-
-    Args:
-        tuner: A `search.Tuner`.
-        args: Positional arguments of `HyperModel.fit`.
-        kwargs: Keyword arguments of `HyperModel.fit`.
-
-    Raises:
-        RuntimeError: If no worker starts, or the executor breaks and cannot
-            be replaced.
-        ValueError: If something cannot be pickled.
-    """
+    """Runs a whole search; `args` and `kwargs` are those of `fit`."""
     check_executor(tuner.executor)
     workers = count_workers(tuner.executor, tuner.workers)
     server = OracleServer(tuner.proxy.oracle, tuner.host)
@@ -81,11 +70,8 @@ def _pack(tuner: Any, arguments: Any, server: OracleServer) -> bytes:
 class ParallelSearch:
     """Keeps all slots busy with trials until the search ends.
 
-    Args:
-        tuner: A `search.Tuner`.
-        server: The oracle for the workers.
-        packed: The tuner and its arguments, serialized.
-        workers: Number of slots.
+    `packed` holds the tuner and its arguments, serialized; `workers` is the
+    number of slots.
     """
 
     def __init__(

@@ -8,12 +8,7 @@ from keras_netopt.search.running.oracle_proxy import STOPPED
 
 
 class ProgressBar:
-    """Shows ended, stopped and failed trials, and the best score.
-
-    Args:
-        oracle: The oracle of the search.
-        verbose: 0 for no bar.
-    """
+    """Shows ended, stopped and failed trials, and the best score."""
 
     def __init__(self, oracle: Any, verbose: int) -> None:
         self._oracle = oracle

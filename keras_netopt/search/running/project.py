@@ -5,11 +5,7 @@ from typing import Any
 
 
 def check_main_guard() -> None:
-    """Refuses to search while a worker process imports the script.
-
-    Raises:
-        RuntimeError: If the script that starts processes has no guard.
-    """
+    """Refuses to search while a worker process imports the script."""
     process = multiprocessing.current_process()
     if getattr(process, "_inheriting", False):
         raise RuntimeError(
@@ -20,11 +16,7 @@ def check_main_guard() -> None:
 
 
 def project_identity(tuner: Any) -> dict[str, Any]:
-    """Returns the settings that must not change when a search resumes.
-
-    Args:
-        tuner: A `search.Tuner`.
-    """
+    """Returns the settings that must not change when a search resumes."""
     oracle = tuner.proxy.oracle
     return {
         "oracle": type(oracle).__name__,
@@ -37,13 +29,8 @@ def project_identity(tuner: Any) -> dict[str, Any]:
 def check_same_search(tuner: Any, saved: dict[str, Any] | None) -> None:
     """Refuses the project folder of another search.
 
-    Args:
-        tuner: A `search.Tuner`.
-        saved: The saved identity, or `None` if KerasTuner wrote the project.
-
-    Raises:
-        ValueError: If the oracle, objective, scored epoch, folds or a range
-            of the search space differ.
+    The oracle, objective, scored epoch, folds and the ranges of the search
+    space must be the same. `saved` is `None` if KerasTuner wrote the project.
     """
     remedy = (
         "Pass another `project_name`, or `overwrite=True` to start over; "

@@ -2,24 +2,13 @@
 
 import time
 
-from keras_netopt.checks import (
-    check_integer,
-    check_positive,
-)
+from keras_netopt.checks import check_integer, check_positive
 
 
 class SearchLimits:
     """Ends a search after a time, or after trials without improvement.
 
-    Args:
-        max_time: Seconds per call of `search`, above 0, or `None`. Running
-            trials are completed.
-        patience: Consecutive trials without a better score, at least 1, or
-            `None`.
-
-    Raises:
-        TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range.
+    Running trials are completed. Both arguments are as in `search.Tuner`.
     """
 
     def __init__(
@@ -41,9 +30,8 @@ class SearchLimits:
     def are_reached(self, scores: list[float]) -> bool:
         """Returns whether no new trial should start.
 
-        Args:
-            scores: Of the ended trials, in the order in which they ended,
-                lower is better.
+        `scores` are those of the ended trials in the order in which they ended,
+        lower is better.
         """
         spent = time.monotonic() - self._begun
         if self.max_time is not None and spent >= self.max_time:

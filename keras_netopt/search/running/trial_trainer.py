@@ -89,11 +89,7 @@ class TrialTrainer(keras_tuner.Tuner):
         return result
 
     def load_model(self, trial: Any) -> Any:
-        """Returns the model of a trial with its best weights.
-
-        Args:
-            trial: A KerasTuner trial.
-        """
+        """Returns the model of a trial with its best weights."""
         model = self._try_build(trial.hyperparameters)
         if not model.built:
             path = self._get_build_config_fname(trial.trial_id)

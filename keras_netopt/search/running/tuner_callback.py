@@ -18,10 +18,6 @@ class TunerCallback(keras.callbacks.Callback):
 
     Hooks that are not overridden are not called: with a batch hook JAX waits
     for the end of each batch.
-
-    Args:
-        tuner: The tuner.
-        trial: The trial that is trained.
     """
 
     def __init__(self, tuner: Any, trial: Any) -> None:

@@ -26,15 +26,7 @@ class ArrayFile:
 
 
 def store_arrays(arguments: Any, folder: Path) -> Any:
-    """Saves large arrays to files, once for all trials.
-
-    Args:
-        arguments: Any structure.
-        folder: Folder of the files.
-
-    Returns:
-        The structure with each large array replaced by an `ArrayFile`.
-    """
+    """Replaces large arrays by an `ArrayFile`, once for all trials."""
     folder.mkdir(parents=True, exist_ok=True)
     count = iter(range(1 << 30))
 
@@ -60,9 +52,6 @@ def pack(parts: Any) -> bytes:
     """Pickles a tuner and its arguments.
 
     Lambdas and functions of notebooks need cloudpickle.
-
-    Raises:
-        ValueError: If something cannot be pickled.
     """
     try:
         import cloudpickle
@@ -88,15 +77,7 @@ def ping(packed: bytes) -> dict[str, Any]:
 
 
 def work(packed: bytes, state: dict[str, Any]) -> dict[str, Any]:
-    """Trains a trial.
-
-    Args:
-        packed: The tuner, with an `OracleClient`, and its arguments.
-        state: State of the trial.
-
-    Returns:
-        Status, message and hyperparameters of the trial.
-    """
+    """Trains a trial; returns its status, message and hyperparameters."""
     from keras_tuner.engine.trial import Trial
 
     tuner, arguments = pickle.loads(packed)
@@ -123,9 +104,8 @@ def work(packed: bytes, state: dict[str, Any]) -> dict[str, Any]:
 
 def store_folds(folded: Any, folder: Path) -> Any:
     """Returns the folds with their arrays saved to files."""
-    data = {"y": folded.y, "sample_weight": folded.sample_weight}
-    if not callable(folded.x):
-        data["x"] = folded.x
+    names = ("x", "y", "sample_weight")
+    data = {name: getattr(folded, name) for name in names}
     return replace(folded, **store_arrays(data, folder))
 
 
@@ -135,7 +115,7 @@ def load_folds(folded: Any) -> Any:
         return None
     return replace(
         folded,
-        x=folded.x if callable(folded.x) else load_arrays(folded.x),
+        x=load_arrays(folded.x),
         y=load_arrays(folded.y),
         sample_weight=load_arrays(folded.sample_weight),
     )

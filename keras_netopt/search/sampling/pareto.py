@@ -6,24 +6,11 @@ import numpy as np
 def dominates(
     scores: np.ndarray, violations: np.ndarray | None = None
 ) -> np.ndarray:
-    """Computes which points dominate which others.
+    """Returns whether each row's point dominates each column's, `(n, n)`.
 
-    A point dominates another if it is nowhere worse and somewhere better. A
-    point without violation dominates one with violation; of two with
-    violation the smaller one dominates.
-
-    Example:
-
-    >>> dominates(np.array([[1.0, 1.0], [2.0, 1.0], [0.0, 3.0]])).tolist()
-    [[False, True, False], [False, False, False], [False, False, False]]
-
-    Args:
-        scores: Shape `(n, m)`.
-        violations: Constraint violation of each point, shape `(n,)`, 0 for
-            none. Defaults to `None`: no violations.
-
-    Returns:
-        Shape `(n, n)`: whether the row's point dominates the column's.
+    A point dominates another if it is nowhere worse and somewhere better;
+    `scores` has the shape `(n, m)`. A point without violation (0) dominates
+    one with violation; of two with violation the smaller one dominates.
     """
     left, right = scores[:, None, :], scores[None, :, :]
     better = (left <= right).all(axis=2) & (left < right).any(axis=2)
@@ -36,20 +23,7 @@ def dominates(
 def front_ranks(
     scores: np.ndarray, violations: np.ndarray | None = None
 ) -> np.ndarray:
-    """Sorts points into fronts: rank 0 for non-dominated points.
-
-    Example:
-
-    >>> front_ranks(np.array([[1.0, 1.0], [2.0, 1.0], [0.0, 3.0]])).tolist()
-    [0, 1, 0]
-
-    Args:
-        scores: Shape `(n, m)`.
-        violations: As in `dominates`. Defaults to `None`.
-
-    Returns:
-        Shape `(n,)`.
-    """
+    """Returns the front of each point, shape `(n,)`: 0 if non-dominated."""
     better = dominates(scores, violations)
     found = np.full(len(scores), -1)
     front = 0
@@ -62,20 +36,10 @@ def front_ranks(
 
 
 def crowding_distance(scores: np.ndarray) -> np.ndarray:
-    """Computes the crowding distance of each point of a front.
+    """Computes the crowding distance of each point of a front, `(n,)`.
 
-    Example:
-
-    >>> points = np.array([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0]])
-    >>> crowding_distance(points).tolist()
-    [inf, 2.0, inf]
-
-    Args:
-        scores: Shape `(n, m)`.
-
-    Returns:
-        Shape `(n,)`: the sum of the sides of the box between the neighbours,
-        each relative to its range; `inf` at the ends.
+    It is the sum of the sides of the box between the neighbours, each
+    relative to its range; `inf` at the ends.
     """
     total = np.zeros(len(scores))
     for column in scores.T:
@@ -93,13 +57,7 @@ def select_points(
 ) -> np.ndarray:
     """Selects by front, and in the last front by crowding distance.
 
-    Args:
-        scores: Shape `(n, m)`.
-        count: Number of points to keep.
-        violations: As in `dominates`. Defaults to `None`.
-
-    Returns:
-        Indices of at most `count` points, best front first.
+    Returns the indices of at most `count` points, best front first.
     """
     front_of = front_ranks(scores, violations)
     kept: list[int] = []

@@ -15,11 +15,9 @@ NEWEST = 25
 class ParameterDomain:
     """The domain of one hyperparameter, mapped to [0, 1].
 
-    Args:
-        kind: "continuous", "ordered" (bins in [0, 1]) or "categorical"
-            (indices 0, 1, ...).
-        edges: Edges of the bins, one more than there are values; `None` if
-            continuous.
+    The kind is "continuous", "ordered" (bins in [0, 1]) or "categorical"
+    (indices 0, 1, ...). `edges` has one more edge than there are values, and
+    is `None` if continuous.
     """
 
     kind: str
@@ -50,21 +48,9 @@ class ParzenEstimator:
 
     Numeric kernels are truncated normals, whose width is the larger distance
     to a neighbouring point; categorical kernels add weight to the observed
-    category. The prior kernel covers the space, so that no density is 0.
-
-    Example:
-
-    >>> points = np.array([[0.2], [0.25], [0.3]])
-    >>> estimator = ParzenEstimator(points, [ParameterDomain("continuous")])
-    >>> low, high = estimator.log_density(np.array([[0.25], [0.9]]))
-    >>> bool(low > high)
-    True
-
-    Args:
-        points: Shape `(n, d)`, values in [0, 1], oldest first.
-        domains: The d domains.
-        prior_weight: Weight of the prior kernel relative to the newest
-            point. Defaults to `1.0`.
+    category. The prior kernel covers the space, so that no density is 0; its
+    weight is relative to that of the newest point. `points` has the shape
+    `(n, d)`, values in [0, 1], oldest first.
 
     Reference:
         Bergstra et al. 2011, *Algorithms for Hyper-Parameter Optimization*;
@@ -88,15 +74,7 @@ class ParzenEstimator:
         ]
 
     def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Samples points; binned coordinates are centers of bins.
-
-        Args:
-            size: Number of points.
-            rng: Source of randomness.
-
-        Returns:
-            Shape `(size, d)`.
-        """
+        """Samples points, shape `(size, d)`; bins give their centers."""
         chosen = rng.choice(len(self.weights), size, p=self.weights)
         columns = []
         for domain, kernel in zip(self.domains, self._kernels, strict=True):
@@ -113,14 +91,7 @@ class ParzenEstimator:
         return np.stack(columns, axis=1)
 
     def log_density(self, x: np.ndarray) -> np.ndarray:
-        """Computes the log of the density, or of bin probabilities.
-
-        Args:
-            x: Shape `(n, d)`.
-
-        Returns:
-            Shape `(n,)`.
-        """
+        """Computes the log of the density, or of bin probabilities, `(n,)`."""
         total = np.log(self.weights)[None, :].repeat(len(x), axis=0)
         for i, domain in enumerate(self.domains):
             total += _log_kernels(domain, self._kernels[i], x[:, i])
@@ -132,13 +103,6 @@ def age_weights(count: int) -> np.ndarray:
     """Returns the weights of points, oldest first.
 
     The newest 25 have weight 1; older weights rise linearly from 1 / `count`.
-
-    Example:
-
-    >>> age_weights(3).tolist()
-    [1.0, 1.0, 1.0]
-    >>> age_weights(27)[:3].tolist()
-    [0.037037037037037035, 1.0, 1.0]
     """
     if count < NEWEST:
         return np.ones(count)
@@ -152,17 +116,6 @@ def bandwidths(mu: np.ndarray) -> np.ndarray:
     The width is the larger distance to the left or right neighbour, at either
     end the distance to the only neighbour; at least 0.01 of the range, more
     for few points.
-
-    Example:
-
-    >>> bandwidths(np.array([0.5, 0.2, 0.3])).round(3).tolist()
-    [0.2, 0.2, 0.2]
-
-    Args:
-        mu: Shape `(n,)`.
-
-    Returns:
-        Shape `(n,)`.
     """
     order = np.argsort(mu, kind="stable")
     ends = np.concatenate([[0.0], mu[order], [1.0]])

@@ -10,35 +10,17 @@ _INVERSE_CDF = np.frompyfunc(statistics.NormalDist().inv_cdf, 1, 1)
 
 
 def normal_cdf(z: np.ndarray) -> np.ndarray:
-    """Computes the cumulative distribution of the standard normal.
-
-    Example:
-
-    >>> normal_cdf(np.array([0.0, 1.959964])).round(6).tolist()
-    [0.5, 0.975]
-
-    Args:
-        z: Array of any shape.
-
-    Returns:
-        Probabilities in [0, 1], of the same shape.
-    """
+    """Computes the cumulative distribution of the standard normal."""
     return 0.5 * _ERFC(z * -math.sqrt(0.5)).astype(float)
 
 
 def log_bin_probability(
     low: np.ndarray, high: np.ndarray, mu: np.ndarray, sigma: np.ndarray
 ) -> np.ndarray:
-    """Computes log probabilities of bins.
+    """Computes log probabilities of n bins for k distributions, `(n, k)`.
 
-    Args:
-        low: Lower edges of the bins, shape `(n, 1)`.
-        high: Upper edges, shape `(n, 1)`.
-        mu: Means in [0, 1], shape `(k,)`.
-        sigma: Standard deviations above 0, shape `(k,)`.
-
-    Returns:
-        Shape `(n, k)`; -inf for a probability below the smallest float.
+    The edges have the shape `(n, 1)`, `mu` in [0, 1] and `sigma` above 0 the
+    shape `(k,)`. A probability below the smallest float is -inf.
     """
     inside = normal_cdf((high - mu) / sigma) - normal_cdf((low - mu) / sigma)
     with np.errstate(divide="ignore"):
@@ -46,16 +28,7 @@ def log_bin_probability(
 
 
 def log_density(x: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """Computes log densities.
-
-    Args:
-        x: Points in [0, 1], shape `(n, 1)`.
-        mu: Means in [0, 1], shape `(k,)`.
-        sigma: Standard deviations above 0, shape `(k,)`.
-
-    Returns:
-        Shape `(n, k)`.
-    """
+    """Computes log densities at `x` in [0, 1], shape `(n, 1)`: `(n, k)`."""
     z = (x - mu) / sigma
     scale = np.log(sigma * np.sqrt(2.0 * np.pi) * _inside(mu, sigma))
     return -0.5 * z * z - scale
@@ -64,16 +37,7 @@ def log_density(x: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
 def sample(
     mu: np.ndarray, sigma: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Samples one point per mean.
-
-    Args:
-        mu: Means in [0, 1], shape `(n,)`.
-        sigma: Standard deviations above 0, shape `(n,)`.
-        rng: Source of randomness.
-
-    Returns:
-        Shape `(n,)`.
-    """
+    """Samples one point per mean, shape `(n,)`."""
     below, above = normal_cdf(-mu / sigma), normal_cdf((1.0 - mu) / sigma)
     shares = below + rng.random(len(mu)) * (above - below)
     z = _INVERSE_CDF(np.clip(shares, 1e-12, 1.0 - 1e-12)).astype(float)
