@@ -41,7 +41,8 @@ class RandomSearch(Tuner):
 class GridSearch(Tuner):
     """Grid search, which resumes where it was interrupted.
 
-    Takes the place of `keras_tuner.GridSearch`.
+    Takes the place of `keras_tuner.GridSearch`. `seed` has no effect on the
+    points or their order.
 
     Example:
 
