@@ -125,13 +125,6 @@ class EditPlan:
         for axes in self._axes.values():  # Outgoing weights last: set to zero.
             axes.sort(key=lambda one: one[1].coupled_axis.role == IN)
 
-    @property
-    def has_new_units(self) -> bool:
-        """Whether the plan adds new units."""
-        return any(
-            (numbers >= 0).any() for numbers in self._new_numbers.values()
-        )
-
     def changes(self, variable: Any) -> bool:
         """Returns whether the shape or the values of a variable change."""
         return id(variable) in self._axes or id(variable) in self._added

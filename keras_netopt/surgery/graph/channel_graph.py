@@ -201,7 +201,11 @@ class ChannelGraph(ChannelGraphBuilder):
                 f"{describe_operation(found)} cannot be changed: {reason}. "
                 f"Received: layer={self.path(found)!r}"
             )
-        kinds = [k[1] for k in self.producers if k == (found, _kind(k))]
+        kinds = [
+            k[1]
+            for k in self.producers
+            if isinstance(k, tuple) and k[0] is found
+        ]
         remedy = f"; its kinds are {kinds}" if kinds else ""
         raise ValueError(
             f"{describe_operation(found)} makes no "
@@ -235,7 +239,3 @@ def _check(model: Any) -> None:
             "unknown. Call it on data, or call `model.build(input_shape)`. "
             f"Received: model={type(model).__name__}"
         )
-
-
-def _kind(key: Any) -> Any:
-    return key[1] if isinstance(key, tuple) else None

@@ -54,7 +54,11 @@ class InsertionPoint:
 
     def consumers(self) -> list[Any]:
         """The calls that take the tensor as input, in execution order."""
-        return consumers(self.graph, self.tensor)
+        return [
+            node
+            for node in ordered_nodes(self.graph)
+            if any(one is self.tensor for one in node.input_tensors)
+        ]
 
     def is_output(self) -> bool:
         """Whether the tensor is an output of the owner."""
@@ -77,15 +81,6 @@ def insertion_points(model: keras.Model) -> Iterator[InsertionPoint]:
             yield InsertionPoint(owner, node)
             if is_graph_model(node.operation):
                 stack.append(node.operation)
-
-
-def consumers(graph: Any, tensor: Any) -> list[Any]:
-    """Lists the calls of a graph that take a tensor as input."""
-    return [
-        node
-        for node in ordered_nodes(graph)
-        if any(one is tensor for one in node.input_tensors)
-    ]
 
 
 def insert_block(

@@ -51,17 +51,7 @@ class GrowthPlan:
 
     def edit_plan(self, graph: ChannelGraph, seed: int) -> EditPlan:
         """Creates the edit plan."""
-        return EditPlan(
-            graph,
-            self.copies,
-            shares=self.shares,
-            new_numbers=self.new_numbers,
-            outgoing=self.outgoing,
-            incoming=self.incoming,
-            added=self.added,
-            factors=self.factors,
-            seed=seed,
-        )
+        return EditPlan(graph, seed=seed, **vars(self))
 
 
 def plan_growth(

@@ -69,6 +69,14 @@ def copy_channel_axes(graph: Any, source: Any, target: Any) -> None:
     )
 
 
+def move_channel_axes(
+    graph: Any, source: Any, target: Any, axes: dict[int, np.ndarray]
+) -> None:
+    """Sets channels moved from a tensor; without any, copies the reason."""
+    reason = "" if axes else graph.fixed_reason(source)
+    graph.set_channel_axes(target, axes, reason=reason)
+
+
 def replace_channel_axis(
     graph: Any, source: Any, target: Any, axis: int, ids: np.ndarray
 ) -> None:

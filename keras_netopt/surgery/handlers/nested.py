@@ -1,7 +1,6 @@
 """Models inside models.
 
-Private names of Keras 3.15: `Functional._inputs`, `_outputs`,
-`Sequential._functional`.
+Private names of Keras 3.15: `Functional._inputs`, `_outputs`.
 """
 
 from typing import Any
@@ -10,6 +9,7 @@ import keras
 from keras.src.models.functional import Functional
 
 from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.graph.layer_paths import inner_graph
 from keras_netopt.surgery.handlers.registry import Handler, handles
 
 
@@ -18,7 +18,7 @@ class ModelHandler(Handler):
     """Traces the calls inside; a second call couples its inputs to them."""
 
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
-        inner = getattr(layer, "_functional", None) or layer
+        inner = inner_graph(layer)
         given = keras.tree.flatten(node.arguments.args[:1])
         if len(given) != len(inner._inputs):
             raise UnsupportedLayer(

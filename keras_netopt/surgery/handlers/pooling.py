@@ -7,6 +7,7 @@ import keras
 from keras_netopt.surgery.handlers.handler_tools import (
     channel_axis,
     last_axis,
+    move_channel_axes,
     single_input,
 )
 from keras_netopt.surgery.handlers.registry import Handler, handles
@@ -34,9 +35,7 @@ class SpatialHandler(Handler):
         if hasattr(layer, "data_format"):
             axis = channel_axis(layer)
         if not graph.channel_axes(tensor):
-            graph.set_channel_axes(
-                node.outputs[0], {}, reason=graph.fixed_reason(tensor)
-            )
+            move_channel_axes(graph, tensor, node.outputs[0], {})
             return
         ids = graph.channels(tensor, axis)
         graph.set_channels(node.outputs[0], axis, ids)
@@ -50,9 +49,7 @@ class GlobalPoolingHandler(Handler):
         tensor = single_input(graph, node)
         output = node.outputs[0]
         if not graph.channel_axes(tensor):
-            graph.set_channel_axes(
-                output, {}, reason=graph.fixed_reason(tensor)
-            )
+            move_channel_axes(graph, tensor, output, {})
             return
         axis = channel_axis(layer) % len(tensor.shape)
         ids = graph.channels(tensor, axis)

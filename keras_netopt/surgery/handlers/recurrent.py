@@ -61,12 +61,7 @@ class RecurrentHandler(Handler):
             cell.units if layer.single_state else list(layer.state_size)
         )
         inputs = int(cell.kernel.shape[0])
-        _update_build_shapes(cell, inputs)
-
-
-def _update_build_shapes(cell: Any, inputs: int) -> None:
-    """Updates the input size in the build shapes of the cell."""
-    shapes = cell._build_shapes_dict or {}
-    cell._build_shapes_dict = {
-        name: (*shape[:-1], inputs) for name, shape in shapes.items()
-    }
+        shapes = cell._build_shapes_dict or {}
+        cell._build_shapes_dict = {
+            name: (*shape[:-1], inputs) for name, shape in shapes.items()
+        }

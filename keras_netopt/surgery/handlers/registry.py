@@ -103,7 +103,8 @@ def register(layer_class: type, handler: Any = None) -> Any:
                 f"Argument `handler` must have the method `{method}`. "
                 f"Received: handler={handler!r}"
             )
-    _LAYERS[layer_class] = _instance(handler)
+    is_class = isinstance(handler, type)
+    _LAYERS[layer_class] = handler() if is_class else handler
     return handler
 
 
@@ -141,7 +142,3 @@ def find_handler(operation: Any) -> Any:
         if "call" in vars(one):
             return None
     return None
-
-
-def _instance(handler: Any) -> Any:
-    return handler() if isinstance(handler, type) else handler

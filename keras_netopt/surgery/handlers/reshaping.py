@@ -11,7 +11,10 @@ import keras
 import numpy as np
 
 from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
-from keras_netopt.surgery.handlers.handler_tools import single_input
+from keras_netopt.surgery.handlers.handler_tools import (
+    move_channel_axes,
+    single_input,
+)
 from keras_netopt.surgery.handlers.registry import (
     Handler,
     handles,
@@ -43,8 +46,7 @@ def trace_reshape(
             graph.mark_not_replicable(ids, f"is interleaved by '{name}'")
         reshaped[axis] = move
     labels = {move.axis: move.ids for move in reshaped.values()}
-    reason = "" if labels else graph.fixed_reason(tensor)
-    graph.set_channel_axes(output, labels, reason=reason)
+    move_channel_axes(graph, tensor, output, labels)
     return reshaped
 
 
@@ -62,9 +64,7 @@ class FlattenHandler(Handler):
     def _channels_first(self, graph: Any, tensor: Any, output: Any) -> None:
         axes = graph.channel_axes(tensor)
         if not axes:
-            graph.set_channel_axes(
-                output, {}, reason=graph.fixed_reason(tensor)
-            )
+            move_channel_axes(graph, tensor, output, {})
             return
         ids = graph.channels(tensor, 1)
         graph.set_channels(output, 1, np.tile(ids, prod(tensor.shape[2:])))
@@ -144,8 +144,7 @@ def trace_permutation(graph: Any, node: Any, order: tuple[int, ...]) -> None:
     tensor = single_input(graph, node)
     axes = graph.channel_axes(tensor)
     labels = {order.index(axis): ids for axis, ids in axes.items()}
-    reason = "" if labels else graph.fixed_reason(tensor)
-    graph.set_channel_axes(node.outputs[0], labels, reason=reason)
+    move_channel_axes(graph, tensor, node.outputs[0], labels)
 
 
 @handles(L.RepeatVector)
@@ -157,5 +156,4 @@ class RepeatVectorHandler(Handler):
         labels = {
             axis + 1: ids for axis, ids in graph.channel_axes(tensor).items()
         }
-        reason = "" if labels else graph.fixed_reason(tensor)
-        graph.set_channel_axes(node.outputs[0], labels, reason=reason)
+        move_channel_axes(graph, tensor, node.outputs[0], labels)

@@ -7,6 +7,7 @@ import numpy as np
 from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.handlers.handler_tools import (
     copy_channel_axes,
+    move_channel_axes,
     single_input,
 )
 from keras_netopt.surgery.handlers.registry import Handler, handles_ops
@@ -39,8 +40,7 @@ class ReduceHandler(Handler):
             raise UnsupportedLayer("reduces over channels")
         kept = [k for k in range(rank) if layer.keepdims or k not in over]
         labels = {kept.index(axis): ids for axis, ids in axes.items()}
-        reason = "" if labels else graph.fixed_reason(tensor)
-        graph.set_channel_axes(node.outputs[0], labels, reason=reason)
+        move_channel_axes(graph, tensor, node.outputs[0], labels)
 
 
 @handles_ops("Transpose")
@@ -71,8 +71,7 @@ class UnitAxisHandler(Handler):
             if longer is tensor and axis in ones:
                 raise UnsupportedLayer("removes an axis of channels")
             labels[kept.index(axis) if longer is tensor else kept[axis]] = ids
-        reason = "" if labels else graph.fixed_reason(tensor)
-        graph.set_channel_axes(output, labels, reason=reason)
+        move_channel_axes(graph, tensor, output, labels)
 
 
 @handles_ops("GetItem")
@@ -102,8 +101,7 @@ class GetItemHandler(Handler):
                     raise UnsupportedLayer("takes some of the channels")
                 labels[new] = axes[old]
             old, new = old + 1, new + isinstance(part, slice)
-        reason = "" if labels else graph.fixed_reason(tensor)
-        graph.set_channel_axes(node.outputs[0], labels, reason=reason)
+        move_channel_axes(graph, tensor, node.outputs[0], labels)
 
 
 @handles_ops("Pad")

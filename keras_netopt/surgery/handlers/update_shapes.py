@@ -2,7 +2,7 @@
 
 Private names of Keras 3.15: `KerasTensor._shape`, `_keras_history`,
 `InputLayer._batch_shape`, `Layer._build_shapes_dict`, `Functional._inputs`,
-`_outputs`, `_nodes_by_depth`, `Sequential._functional`, `_layers`.
+`_outputs`, `Sequential._layers`.
 """
 
 import inspect
@@ -10,17 +10,16 @@ from typing import Any
 
 import keras
 
+from keras_netopt.surgery.graph.layer_paths import inner_graph, ordered_nodes
 from keras_netopt.surgery.handlers.registry import find_handler
 from keras_netopt.training.graph import is_graph_model
 
 
 def update_model_shapes(model: Any) -> None:
     """Updates the calls inside a model, in execution order."""
-    inner = getattr(model, "_functional", None) or model
-    for depth in sorted(inner._nodes_by_depth, reverse=True):
-        for node in inner._nodes_by_depth[depth]:
-            if not node.is_input:
-                update_call_shapes(node.operation, node)
+    for node in ordered_nodes(inner_graph(model)):
+        if not node.is_input:
+            update_call_shapes(node.operation, node)
 
 
 def update_call_shapes(operation: Any, node: Any) -> None:
@@ -40,13 +39,10 @@ def update_call_shapes(operation: Any, node: Any) -> None:
 
 
 def _update_nested(model: Any, node: Any) -> None:
-    inner = getattr(model, "_functional", None) or model
+    inner = inner_graph(model)
     given = keras.tree.flatten(node.arguments.args[:1])
     for inside, outside in zip(inner._inputs, given, strict=True):
-        shape = tuple(
-            old if old is None or new is None else new
-            for old, new in zip(inside.shape, outside.shape, strict=True)
-        )
+        shape = _new_sizes(inside.shape, outside.shape)
         inside._shape = shape
         inside._keras_history.operation._batch_shape = shape
         for layer in model._layers[:1]:
@@ -60,14 +56,18 @@ def _update_nested(model: Any, node: Any) -> None:
 
 
 def _reshape(tensor: Any, shape: Any) -> None:
-    """Sets the new sizes; an axis of size `None` keeps it."""
-    if len(tensor.shape) == len(shape):
-        tensor._shape = tuple(
-            old if old is None or new is None else new
-            for old, new in zip(tensor.shape, shape, strict=True)
-        )
-    else:
-        tensor._shape = tuple(shape)
+    same_rank = len(tensor.shape) == len(shape)
+    tensor._shape = (
+        _new_sizes(tensor.shape, shape) if same_rank else tuple(shape)
+    )
+
+
+def _new_sizes(old: Any, new: Any) -> tuple[int | None, ...]:
+    """Returns the new sizes; an axis of size `None` keeps it."""
+    return tuple(
+        o if o is None or n is None else n
+        for o, n in zip(old, new, strict=True)
+    )
 
 
 def _write_build_shapes(operation: Any, node: Any) -> None:
@@ -94,7 +94,4 @@ def _merge(old: Any, given: Any) -> Any:
         return {name: _merge(old[name], given[name]) for name in given}
     if isinstance(given, (list, tuple)):
         return [_merge(o, g) for o, g in zip(old, given, strict=True)]
-    return tuple(
-        o if o is None or n is None else n
-        for o, n in zip(old, given.shape, strict=True)
-    )
+    return _new_sizes(old, given.shape)

@@ -179,7 +179,7 @@ def test_models_without_a_graph_and_ftrl_are_refused():
 
     with pytest.raises(ValueError, match="is subclassed"):
         deepen(Own(), "x")
-    with pytest.raises(ValueError, match="trained with Ftrl can't be edited"):
+    with pytest.raises(ValueError, match="the optimizer Ftrl does not support"):
         deepen(mlp(optimizer="ftrl"), "hidden")
     model = mlp(optimizer="adafactor")
     with pytest.raises(ValueError, match='deepen with init="identity", or'):
