@@ -37,7 +37,7 @@ from keras_netopt.surgery.edits.structure_callback import (
 )
 from keras_netopt.training import NoEffectWarning
 from keras_netopt.training.order import LOGGERS
-from keras_netopt.training.slots import check_optimizer
+from keras_netopt.training.slot_checks import check_optimizer
 
 
 @export_class
@@ -290,10 +290,7 @@ class ChannelPruning(StructureCallback):
             ValueError: If no cut was made yet.
         """
         if not self.reports:
-            raise ValueError(
-                "Pass the callback to `fit` and train until its first cut "
-                f"before asking for its report. Received: {self!r}"
-            )
+            raise self.report_error("cut")
         asked = self.schedule.final
         if self._points and not self._complete:
             asked = self._points[max(0, self._made - 1)].value

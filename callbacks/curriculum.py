@@ -375,11 +375,7 @@ class Curriculum(ResumableCallback):
         """
         plan = self._curriculum_session.plan
         if plan is None:
-            raise ValueError(
-                "A report needs a planned epoch: pass the callback to `fit` "
-                "first. "
-                f"Received: {self!r}"
-            )
+            raise self.report_error("planned epoch")
         return make_curriculum_report(
             plan.active_ids(-1),
             self.sample_counts()[1].sum(axis=0, dtype="int64"),

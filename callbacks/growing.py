@@ -327,10 +327,7 @@ class Growing(StructureCallback):
             ValueError: If the network has not grown yet.
         """
         if not self.reports:
-            raise ValueError(
-                "There is no growth to report: pass the callback to `fit` "
-                f"first. Received: {self!r}"
-            )
+            raise self.report_error("growth")
         skipped = [
             (f"{self._actions[number]}", reason)
             for number, reason in self.skipped

@@ -162,10 +162,7 @@ class LearningRateFinder(ResumableCallback):
         """
         history = self.history
         if not history["learning_rate"]:
-            raise ValueError(
-                "LearningRateFinder has no sweep to report yet: pass it to "
-                "`model.fit(callbacks=[...])` first."
-            )
+            raise self.report_error("sweep")
         return LearningRateReport(self.suggestion, self.steepest, **history)
 
     def plot(self, *, path: str | os.PathLike[str] | None = None) -> "Figure":

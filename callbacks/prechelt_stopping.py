@@ -150,10 +150,7 @@ class PrecheltStopping(ResumableCallback):
             ValueError: If no epoch was recorded yet.
         """
         if self.best_epoch is None:
-            raise ValueError(
-                "PrecheltStopping has no epoch to report yet: pass it to "
-                "`model.fit(callbacks=[...])` with `validation_data` first."
-            )
+            raise self.report_error("epoch with `validation_data`")
         return prechelt_rules.EarlyStoppingReport(
             rule=self.rule,
             threshold=self._limit,

@@ -267,10 +267,7 @@ class Pruning(ResumableCallback):
             ValueError: If the callback was not passed to `fit` yet.
         """
         if self._session is None:
-            raise ValueError(
-                "Pass the callback to `fit` before asking for its report. "
-                f"Received: {self!r}"
-            )
+            raise self.report_error("masks")
         masks = self._session.store.masks(self._session.keys)
         label = self.pruner.pattern.label
         return make_report(self._session.model, self._selection, masks, label)

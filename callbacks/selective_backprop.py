@@ -271,10 +271,7 @@ class SelectiveBackprop(ResumableCallback):
             ValueError: Before the first step.
         """
         if not self._steps:
-            raise ValueError(
-                "A report needs a trained step: pass the callback to `fit` "
-                f"first. Received: {self!r}"
-            )
+            raise self.report_error("trained step")
         return SelectiveBackpropReport(
             steps=self._steps,
             selected_steps=self._selected_steps,

@@ -19,37 +19,15 @@ def capture_inputs(
     batches: Iterable[Any],
     observe: Observe,
 ) -> None:
-    """Runs a model and passes the inputs of selected layers to a function.
+    """Runs a model and calls `observe(layer, inputs)` for every layer call.
 
-    The model runs eagerly in inference mode. It works for layers at any
-    depth: nested and subclassed models, wrappers (one call per time step), the
-    projections inside attention. Calls that a backend traces instead of
-    running (the cell of a recurrent layer) have no values and are skipped.
-    The model does not change, also if `observe` raises.
-
-    Example:
-
-    >>> import keras
-    >>> import numpy as np
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
-    >>> dense = model.layers[-1]
-    >>> shapes = []
-    >>> capture_inputs(
-    ...     model, [dense], [np.ones((4, 2)), np.ones((1, 2))],
-    ...     lambda layer, inputs: shapes.append((layer.name, inputs.shape)),
-    ... )
-    >>> [shape for _, shape in shapes]
-    [(4, 2), (1, 2)]
-
-    Args:
-        model: A built model.
-        layers: Layers of the model.
-        batches: Inputs of the model, one batch each.
-        observe: Called as `observe(layer, inputs)` with the first argument
-            of the layer's call, as an array.
-
-    Raises:
-        ValueError: If `call` of a layer is already overridden.
+    `inputs` is the first argument of the call, as an array; each of `batches`
+    holds the inputs of the model. The model runs eagerly in inference mode.
+    It works for layers at any depth: nested and subclassed models, wrappers
+    (one call per time step), the projections inside attention. Calls that a
+    backend traces instead of running (the cell of a recurrent layer) have no
+    values and are skipped. The model does not change, also if `observe`
+    raises.
     """
     with ExitStack() as undo:
         for layer in dict.fromkeys(layers):

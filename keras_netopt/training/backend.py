@@ -16,9 +16,6 @@ def sync_variables(model: keras.Model) -> None:
     During an epoch the JAX trainer holds the training state outside the
     variables: reading a variable fails and an assignment is lost. On other
     backends this function does nothing.
-
-    Args:
-        model: The model being trained.
     """
     if keras.backend.backend() != "jax":
         return
@@ -34,11 +31,8 @@ def commit_variables(model: keras.Model) -> None:
     """Makes assignments inside `fit` permanent, also after the last batch.
 
     If the length of the data is unknown, the JAX trainer starts one more step,
-    finds no data, and restores the state from before the assignment.
-
-    Args:
-        model: The model being trained, after `sync_variables` and the
-            assignment.
+    finds no data, and restores the state from before the assignment. Call it
+    after `sync_variables` and the assignment.
     """
     any_model: Any = model
     state = getattr(any_model, "_jax_state", None)
@@ -62,12 +56,8 @@ def reset_compiled_functions(
     """Makes Keras compile the training step again.
 
     `fit` reads the step function at every step, so the new one is used from
-    the next batch on.
-
-    Args:
-        model: A compiled model.
-        inference: Whether `evaluate` and `predict` are compiled again too,
-            which a change of graph or shapes requires. Defaults to `True`.
+    the next batch on. With `inference`, `evaluate` and `predict` are compiled
+    again too, which a change of graph or shapes requires.
     """
     if keras.backend.backend() == "torch":
         _collect_parameters(model)

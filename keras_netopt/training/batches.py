@@ -16,13 +16,6 @@ def iterate_batches(
 ) -> Iterator[Batch]:
     """Yields `(x, y, sample_weight)` batches of any data that `fit` accepts.
 
-    Example:
-
-    >>> import numpy as np
-    >>> data = (np.ones((40, 3)), np.ones(40))
-    >>> [x.shape for x, _, _ in iterate_batches(data)]
-    [(32, 3), (8, 3)]
-
     Args:
         data: A tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)` of arrays,
             an array or dictionary of inputs, or an iterable of batches.
@@ -30,13 +23,6 @@ def iterate_batches(
         samples: Number of samples to use. Of arrays, evenly spaced samples
             are taken, so that sorted data are covered. Defaults to `None`:
             all.
-
-    Yields:
-        Batches; `y` and `sample_weight` may be `None`.
-
-    Raises:
-        TypeError: If `data` has another type.
-        ValueError: If `data` holds no sample.
     """
     if isinstance(data, tuple | dict) or hasattr(data, "shape"):
         found = _from_arrays(data, batch_size, samples)

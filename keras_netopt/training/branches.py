@@ -29,20 +29,6 @@ def call_if(
     branch as values, as JAX requires. If the layer does not run, its weights
     have gradients of zero on every backend.
 
-    Example:
-
-    >>> import keras
-    >>> from keras import ops
-    >>> dense = keras.layers.Dense(2, use_bias=False, kernel_initializer="ones")
-    >>> x = ops.ones((1, 2))
-    >>> dense.build(x.shape)
-    >>> for is_run in (True, False):
-    ...     predicate = ops.convert_to_tensor(is_run)
-    ...     outputs, loss = call_if(predicate, dense, x, ops.negative)
-    ...     print(float(outputs[0, 0]), loss)
-    -2.0 None
-    1.0 None
-
     Args:
         predicate: A boolean scalar tensor.
         layer: A built layer or model.
@@ -90,25 +76,10 @@ def call_if(
 
 
 def make_stateless(layer: keras.Layer) -> Callable[[Any], Any]:
-    """Returns a function that calls a layer without side effects.
+    """Returns a function of a layer's only input, without side effects.
 
     Use it inside `ops.while_loop` and `ops.scan`: variables that the layer
     writes and losses that it adds are dropped.
-
-    Example:
-
-    >>> import keras
-    >>> from keras import ops
-    >>> dense = keras.layers.Dense(1, activity_regularizer="l2")
-    >>> dense.build((1, 2))
-    >>> make_stateless(dense)(ops.ones((1, 2))).shape == (1, 1), dense.losses
-    (True, [])
-
-    Args:
-        layer: A built layer or model.
-
-    Returns:
-        A function of the layer's only input.
     """
     with AutocastScope(None):
         mapping = [(v, v.value) for v in layer.variables]

@@ -41,14 +41,7 @@ class CallbackMixin(CapturedArguments):
         self._warned: set[str] = set()
 
     def check_order(self, callbacks: Sequence[Any]) -> None:
-        """Applies the rules to the callbacks of a `fit` call.
-
-        Args:
-            callbacks: All callbacks in list order, this one included.
-
-        Raises:
-            ValueError: If `must_follow` or `conflicts_with` is violated.
-        """
+        """Applies the rules to all callbacks of a `fit` call, in list order."""
         order.refuse_conflicts(self, callbacks, self.conflicts_with)
         order.require_order(self, callbacks, self.must_follow)
         early = order.find_misplaced(
@@ -69,13 +62,15 @@ class CallbackMixin(CapturedArguments):
             for key in self.log_keys
         )
 
-    def warn(self, category: type[Warning], text: str) -> None:
-        """Warns under the name of the class, once per `fit` call.
+    def report_error(self, missing: str) -> ValueError:
+        """Returns the error of `report()` before there is a result."""
+        return ValueError(
+            f"{type(self).__name__} has no {missing} to report: pass the "
+            f"callback to `fit` first. Received: {self!r}"
+        )
 
-        Args:
-            category: Class of the warning.
-            text: What happens and the remedy.
-        """
+    def warn(self, category: type[Warning], text: str) -> None:
+        """Warns under the name of the class, once per `fit` call."""
         if text not in self._warned:
             self._warned.add(text)
             message = f"{type(self).__name__}: {text}"

@@ -47,9 +47,6 @@ class CheckpointState(_KerasSaveable):
     It holds stateful objects by name (the mask store, each callback), saves
     their state with the weights, and holds loaded states until their owners
     take them. `loads` counts the files that held such states.
-
-    Args:
-        model: The model that it belongs to.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -74,38 +71,22 @@ class CheckpointState(_KerasSaveable):
         found = vars(model).get(_ATTRIBUTE)
         return found if isinstance(found, cls) else None
 
-    def remove(self) -> None:
-        """Removes the checkpoint state from its model."""
-        model = self._model()
-        if model is not None and vars(model).get(_ATTRIBUTE) is self:
-            object.__delattr__(model, _ATTRIBUTE)
-
     def peek_values(self, name: str) -> dict[str, Any] | None:
         """Returns the JSON values of a loaded state and keeps the state."""
         found = self._loaded.get(name)
         return None if found is None else found[0]
 
     def take_loaded(self, name: str) -> tuple[dict[str, Any], Arrays] | None:
-        """Returns a state that was loaded from a file, once.
-
-        Args:
-            name: Name of the state.
-
-        Returns:
-            Values and arrays as `save_state` gave them, or `None`.
-        """
+        """Returns values and arrays of a loaded state, once, or `None`."""
         return self._loaded.pop(name, None)
 
     def restore_random(self, *, repeat_in_fit: bool = False) -> None:
         """Restores the random state that was loaded from a file, once.
 
         A callback calls it at its first `on_epoch_begin`, after which nothing
-        draws random numbers before the first batch.
-
-        Args:
-            repeat_in_fit: Whether the next `fit` call restores it again. On
-                torch `fit` draws numbers before its first epoch, so a state
-                that is restored before `fit` changes. Defaults to `False`.
+        draws random numbers before the first batch. With `repeat_in_fit` the
+        next `fit` call restores it again: on torch `fit` draws numbers before
+        its first epoch, so a state that is restored before `fit` changes.
         """
         model, random = self._model(), self._loaded.pop(_RANDOM, None)
         if random is not None and model is not None:
@@ -122,11 +103,7 @@ class CheckpointState(_KerasSaveable):
                 randomness.restore_random_state(model, repeated[1])
 
     def read(self, path: str | os.PathLike[str]) -> None:
-        """Reads the group of this package from a saved file, no weights.
-
-        Args:
-            path: A `.keras` or `.weights.h5` file.
-        """
+        """Reads this package's group of a `.keras` or `.weights.h5` file."""
         import h5py
 
         with contextlib.ExitStack() as stack:

@@ -10,12 +10,9 @@ class MaskConstraint:
     """Applies the user's own constraint, then a mask.
 
     It is set on the variable and not in the layer's config, so a saved model
-    does not reference this class.
-
-    Args:
-        mask: Boolean variable of the weight's shape. The optimizer must track
-            it, otherwise JAX compiles its first value as a constant.
-        inner: The previous constraint of the variable, or `None`.
+    does not reference this class. `mask` is a boolean variable of the weight's
+    shape that the optimizer must track, otherwise JAX compiles its first value
+    as a constant.
     """
 
     def __init__(
@@ -36,12 +33,5 @@ def apply_mask(mask: Any, tensor: Any) -> Any:
 
     Uses `where`: a product would give -0.0 and would keep NaN and infinity at
     masked positions.
-
-    Args:
-        mask: Boolean variable or tensor.
-        tensor: Tensor of the same shape.
-
-    Returns:
-        The masked tensor.
     """
     return ops.where(ops.convert_to_tensor(mask), tensor, 0.0)

@@ -17,22 +17,10 @@ _MASK = 0xFFFFFFFF
 
 
 def uniform(seed: Any, step: Any, count: Any) -> Any:
-    """Returns uniform random numbers in [0, 1) for one step.
+    """Returns `count` uniform random numbers in [0, 1) for one step.
 
-    Example:
-
-    >>> from keras import ops
-    >>> drawn = uniform(0, ops.convert_to_tensor(3), 2)
-    >>> [round(float(value), 4) for value in ops.convert_to_numpy(drawn)]
-    [0.4044, 0.3269]
-
-    Args:
-        seed: An int of at least 0, or an int tensor.
-        step: The step, an int tensor.
-        count: Number of values, an int or an int tensor.
-
-    Returns:
-        A float32 tensor of shape `(count,)`.
+    The seed is an int of at least 0 or an int tensor, the step an int tensor.
+    The result is a float32 tensor of shape `(count,)`.
 
     Reference:
         Wellons, *Prospecting for hash functions*, 2018,

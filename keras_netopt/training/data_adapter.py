@@ -62,6 +62,11 @@ class PlannedAdapter(DataAdapter):
             `None`.
     """
 
+    # Read by Keras.
+    batch_size = None
+    has_partial_batch = None
+    partial_batch_size = None
+
     def __init__(
         self,
         rows: Callable[[], list[Row]],
@@ -91,9 +96,7 @@ class PlannedAdapter(DataAdapter):
         """Called by Keras."""
         return iter(self)
 
-    def get_jax_iterator(self) -> Iterator[Any]:
-        """Called by Keras."""
-        return iter(self)
+    get_jax_iterator = get_numpy_iterator
 
     def get_torch_dataloader(self) -> Any:
         """Called by Keras."""
@@ -116,21 +119,6 @@ class PlannedAdapter(DataAdapter):
     def num_batches(self) -> int:
         """Read by Keras."""
         return self._steps
-
-    @property
-    def batch_size(self) -> None:
-        """Read by Keras."""
-        return None
-
-    @property
-    def has_partial_batch(self) -> None:
-        """Read by Keras."""
-        return None
-
-    @property
-    def partial_batch_size(self) -> None:
-        """Read by Keras."""
-        return None
 
     def _read_ahead(self, rows: list[Row]) -> Iterator[Any]:
         """Yields batches in order; ends the threads when iteration stops."""

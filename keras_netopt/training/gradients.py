@@ -24,19 +24,6 @@ def compute_gradients(
     dropout, moving statistics in batch normalization. Weights, metrics, moving
     statistics and random seeds do not change.
 
-    Example:
-
-    >>> import keras
-    >>> import numpy as np
-    >>> model = keras.Sequential(
-    ...     [keras.Input((2,)), keras.layers.Dense(1, use_bias=False)]
-    ... )
-    >>> model.compile(loss="mse")
-    >>> model.set_weights([np.array([[1.0], [2.0]])])
-    >>> compute_gradients(model, np.array([[1.0, 1.0]]), np.array([[1.0]]))
-    [array([[4.],
-           [4.]], dtype=float32)]
-
     Args:
         model: A compiled and built model.
         x: Inputs of one batch: an array, or a list or dictionary of arrays.
@@ -46,12 +33,9 @@ def compute_gradients(
 
     Returns:
         One array per variable, zeros if the loss does not depend on it.
-
-    Raises:
-        ValueError: If the model is not compiled or not built.
     """
     _check_ready(model)
-    batch = [_to_tensors(part) for part in (x, y, sample_weight)]
+    batch = keras.tree.map_structure(_to_tensor, [x, y, sample_weight])
     _build_loss(model, batch)
     chosen = list(model.trainable_variables if variables is None else variables)
     loss = _stateless_loss(model, chosen, batch)
@@ -76,10 +60,6 @@ def _check_ready(model: keras.Model) -> None:
                 f"are needed: {remedy}. Received: model=<"
                 f"{type(model).__name__} name={model.name}, {word}=False>"
             )
-
-
-def _to_tensors(part: Any) -> Any:
-    return keras.tree.map_structure(_to_tensor, part)
 
 
 def _to_tensor(value: Any) -> Any:

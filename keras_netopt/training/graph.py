@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+from keras import Operation
 from keras.src.models.functional import Functional
 
 from keras_netopt.training.symbolic import (
@@ -22,20 +23,14 @@ from keras_netopt.training.symbolic import (
 )
 
 CONV_RECURRENT = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
-Enter = Callable[[keras.Operation], bool]
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+Enter = Callable[[Operation], bool]
 
 
 @dataclass(frozen=True)
 class GraphNode:
     """One call of a layer or of a `keras.ops` operation.
-
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    >>> node = graph_nodes(model)[0]
-    >>> node.input_shapes, node.output_shapes
-    (((1, 4),), ((1, 3),))
 
     Args:
         operation: The layer or op that is called.
@@ -52,11 +47,11 @@ class GraphNode:
             account for its work.
     """
 
-    operation: keras.Operation
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    operation: Operation
+    args: Args
+    kwargs: Kwargs
     outputs: tuple[Any, ...]
-    owners: tuple[keras.Operation, ...]
+    owners: tuple[Operation, ...]
     repeat: int | None = 1
     untraced: str | None = None
     entered: bool = False
@@ -84,38 +79,15 @@ class GraphNode:
         return tuple(tuple(leaf.shape) for leaf in self.outputs)
 
 
-def is_container(operation: keras.Operation) -> bool:
-    """Returns whether an operation is a model.
-
-    Example:
-
-    >>> import keras
-    >>> is_container(keras.layers.Dense(2)), is_container(keras.Sequential())
-    (False, True)
-
-    Args:
-        operation: A layer or a `keras.ops` operation.
-
-    Returns:
-        `True` for `keras.Model` and its subclasses.
-    """
+def is_container(operation: Operation) -> bool:
+    """Returns whether an operation is a model."""
     return isinstance(operation, keras.Model)
 
 
-def is_graph_model(operation: keras.Operation) -> bool:
-    """Returns whether a model is Functional or Sequential.
+def is_graph_model(operation: Operation) -> bool:
+    """Returns whether an operation is a Functional or Sequential model.
 
-    Example:
-
-    >>> import keras
-    >>> is_graph_model(keras.Sequential()), is_graph_model(keras.Model())
-    (True, False)
-
-    Args:
-        operation: A model, or any layer or op.
-
-    Returns:
-        `False` for a model class that overrides `call`.
+    A model class that overrides `call` is neither.
     """
     calls = (keras.Sequential.call, Functional.call)
     return getattr(type(operation), "call", None) in calls
@@ -137,15 +109,6 @@ def graph_nodes(
     `call` branches or loops lists its inner calls with
     `netopt_inner_calls(inputs)`: pairs of a layer and its input, each once.
 
-    Example:
-
-    >>> import keras
-    >>> layer = keras.layers.Dense(4, name="twice")
-    >>> inputs = keras.Input((4,))
-    >>> model = keras.Model(inputs, layer(layer(inputs)))
-    >>> [node.path for node in graph_nodes(model)]
-    ['twice', 'twice']
-
     Args:
         model: A built Keras model: Functional, Sequential or subclassed.
         input_shape: Shape of the input, batch axis included, for example
@@ -155,13 +118,6 @@ def graph_nodes(
             listed instead of it. Defaults to `is_container`.
         containers: Whether entered operations are listed too, each after
             the calls inside it. Defaults to `False`.
-
-    Returns:
-        One `GraphNode` per call, in the order of execution.
-
-    Raises:
-        TypeError: If `model` is not a `keras.Model`.
-        ValueError: If the model is not built.
     """
     specs = input_specs(model, input_shape=input_shape)
     walker = _Walker(enter)
@@ -177,9 +133,7 @@ def graph_nodes(
     )
 
 
-def _output_spec(
-    operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _output_spec(operation: Any, args: Args, kwargs: Kwargs) -> Any:
     if type(operation).__name__ == "DotProductAttention":
         # Keras 3.15 returns the width of the query instead of the value.
         query, _, value = args[:3]
@@ -204,12 +158,10 @@ def _special_kind(operation: Any) -> str | None:
 
 @dataclass(frozen=True)
 class _Scope:
-    owners: tuple[keras.Operation, ...]
+    owners: tuple[Operation, ...]
     repeat: int | None = 1
 
-    def inside(
-        self, operation: keras.Operation, repeat: int | None = 1
-    ) -> "_Scope":
+    def inside(self, operation: Operation, repeat: int | None = 1) -> "_Scope":
         if self.repeat is None or repeat is None:
             return _Scope((*self.owners, operation), None)
         return _Scope((*self.owners, operation), self.repeat * repeat)
@@ -223,11 +175,7 @@ class _Walker:
     nodes: list[GraphNode] = field(default_factory=list)
 
     def call(
-        self,
-        operation: keras.Operation,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        scope: _Scope,
+        self, operation: Operation, args: Args, kwargs: Kwargs, scope: _Scope
     ) -> Any:
         """Calls `operation` inside the innermost owner of `scope`."""
         if self.enter(operation):
@@ -241,9 +189,9 @@ class _Walker:
 
     def add_node(
         self,
-        operation: keras.Operation,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        operation: Operation,
+        args: Args,
+        kwargs: Kwargs,
         outputs: Any,
         scope: _Scope,
         untraced: str | None = None,
@@ -266,11 +214,7 @@ class _Walker:
         )
 
     def enter_operation(
-        self,
-        operation: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        scope: _Scope,
+        self, operation: Any, args: Args, kwargs: Kwargs, scope: _Scope
     ) -> Any:
         """Calls what is inside `operation`, the innermost owner."""
         args, kwargs = keras.tree.map_structure(fix_batch_axis, (args, kwargs))
@@ -297,9 +241,7 @@ class _Walker:
             return self._traced(operation, args, kwargs, scope)
         return operation.compute_output_spec(*args, **kwargs)
 
-    def _functional(
-        self, model: Any, args: tuple[Any, ...], scope: _Scope
-    ) -> Any:
+    def _functional(self, model: Any, args: Args, scope: _Scope) -> Any:
         outputs = model._run_through_graph(
             model._standardize_inputs(args[0]),
             operation_fn=lambda operation: self._call_function(
@@ -309,9 +251,7 @@ class _Walker:
         flat = keras.tree.flatten(outputs)
         return flat[0] if len(flat) == 1 else outputs
 
-    def _sequential(
-        self, model: Any, args: tuple[Any, ...], scope: _Scope
-    ) -> Any:
+    def _sequential(self, model: Any, args: Args, scope: _Scope) -> Any:
         if model._functional is not None:
             return self._functional(model._functional, args, scope)
         outputs = args[0]
@@ -320,21 +260,17 @@ class _Walker:
         return outputs
 
     def _call_function(
-        self, operation: keras.Operation, scope: _Scope
+        self, operation: Operation, scope: _Scope
     ) -> Callable[..., Any]:
         return lambda *args, **kwargs: self.call(operation, args, kwargs, scope)
 
-    def _time_distributed(
-        self, layer: Any, args: tuple[Any, ...], scope: _Scope
-    ) -> None:
+    def _time_distributed(self, layer: Any, args: Args, scope: _Scope) -> None:
         batch, steps, *rest = args[0].shape
         folded = None if steps is None else batch * steps
         tensor = keras.KerasTensor((folded, *rest), dtype=args[0].dtype)
         self.call(layer.layer, (tensor,), {}, scope)
 
-    def _recurrent(
-        self, layer: Any, args: tuple[Any, ...], scope: _Scope
-    ) -> None:
+    def _recurrent(self, layer: Any, args: Args, scope: _Scope) -> None:
         sequence = keras.tree.flatten(args[0])[0]
         batch, steps, *rest = sequence.shape
         step = keras.KerasTensor((batch, *rest), dtype=sequence.dtype)
@@ -347,11 +283,7 @@ class _Walker:
         self.enter_operation(layer.cell, (step, list(states)), {}, inside)
 
     def _traced(
-        self,
-        operation: keras.Operation,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        scope: _Scope,
+        self, operation: Operation, args: Args, kwargs: Kwargs, scope: _Scope
     ) -> Any:
         """Traces `call` on symbolic tensors and repeats the recorded ops."""
         start = len(self.nodes)
@@ -368,9 +300,9 @@ class _Walker:
 
     def _recorded(
         self,
-        operation: keras.Operation,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        operation: Operation,
+        args: Args,
+        kwargs: Kwargs,
         scope: _Scope,
         error: Exception,
     ) -> Any:

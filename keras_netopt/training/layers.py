@@ -13,41 +13,15 @@ def walk_layers(model: keras.Layer) -> Iterator[keras.Layer]:
     followed by its own sublayers: nested and subclassed models, the layer
     inside a wrapper, the cells of a recurrent layer, the projections inside
     an attention layer. A shared layer is yielded once, at its first position.
-
-    Example:
-
-    >>> import keras
-    >>> inner = keras.Sequential([keras.layers.Dense(3, name="fc")])
-    >>> model = keras.Sequential([inner, keras.layers.Dense(2, name="out")])
-    >>> [layer.name for layer in walk_layers(model)][-2:]
-    ['fc', 'out']
-
-    Args:
-        model: A model, or any layer.
-
-    Returns:
-        An iterator over layers.
     """
     return (layer for _, layer in walk_paths(model))
 
 
 def walk_paths(model: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
-    """Yields the layers of `walk_layers`, each with its path.
+    """Yields `(path, layer)` for the layers of `walk_layers`.
 
-    Example:
-
-    >>> import keras
-    >>> block = keras.Sequential([keras.layers.Dense(3, name="fc")], name="a")
-    >>> model = keras.Sequential([block])
-    >>> [path for path, _ in walk_paths(model)]
-    ['', 'a', 'a/fc']
-
-    Args:
-        model: A model, or any layer.
-
-    Returns:
-        An iterator over `(path, layer)`: the names of the layers that lead to
-        it and its own, joined with "/"; "" for the model itself.
+    A path holds the names of the layers that lead to it and its own, joined
+    with "/"; it is "" for the model itself.
     """
     seen: set[int] = set()
     stack = [("", model)]
@@ -67,21 +41,6 @@ def own_variables(layer: keras.Layer) -> list[keras.Variable]:
     """Lists the weights of a layer without those of its sublayers.
 
     A weight that is also held by a sublayer belongs to that sublayer.
-
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    >>> own_variables(model)
-    []
-    >>> [v.name for v in own_variables(model.layers[-1])]
-    ['kernel', 'bias']
-
-    Args:
-        layer: A layer or a model.
-
-    Returns:
-        The variables in the order of `layer.weights`, trainable or not.
     """
     # Private name, tested on Keras 3.15: see `walk_layers`.
     below = {id(v) for child in layer._layers for v in child.weights}
@@ -89,27 +48,12 @@ def own_variables(layer: keras.Layer) -> list[keras.Variable]:
 
 
 def variable_keys(model: keras.Layer) -> dict[int, str]:
-    """Returns a unique key for every weight of a model.
+    """Returns a unique key for every weight of a model, by `id(variable)`.
 
     The key holds the names of the layers around the weight and its own name:
     "encoder/dense_1/kernel". Equal keys get the suffixes `#0`, `#1`, ... in
     the order of `model.weights`. `variable.path` is no unique key: it repeats
     across nested models, and a clone or a reloaded model has other paths.
-
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential([keras.layers.Dense(2, name="fc")])
-    >>> model.build((None, 4))
-    >>> keys = variable_keys(model)
-    >>> [keys[id(v)] for v in model.weights]
-    ['fc/kernel', 'fc/bias']
-
-    Args:
-        model: A model, or any layer.
-
-    Returns:
-        A dictionary from `id(variable)` to the key.
     """
     names: dict[int, str] = {}
     for path, layer in walk_paths(model):

@@ -8,21 +8,8 @@ import keras
 def find_learning_rate_variable(optimizer: Any) -> keras.Variable | None:
     """Finds the variable that holds an optimizer's learning rate.
 
-    Example:
-
-    >>> import keras
-    >>> float(find_learning_rate_variable(keras.optimizers.SGD(0.5)).value)
-    0.5
-    >>> decay = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
-    >>> find_learning_rate_variable(keras.optimizers.SGD(decay)) is None
-    True
-
-    Args:
-        optimizer: The optimizer of a compiled model, wrapped or not.
-
-    Returns:
-        The variable, or `None` if a schedule or a function gives the
-        learning rate, or if there are several.
+    It is `None` if a schedule or a function gives the learning rate, or if
+    there are several.
     """
     # A MultiOptimizer has no learning rate and raises AttributeError.
     rate = getattr(optimizer, "learning_rate", None)
@@ -38,12 +25,6 @@ def describe_optimizer(optimizer: Any) -> str:
     >>> decay = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
     >>> describe_optimizer(keras.optimizers.SGD(decay))
     'SGD(learning_rate=ExponentialDecay)'
-
-    Args:
-        optimizer: The optimizer of a compiled model.
-
-    Returns:
-        A short text for messages.
     """
     kind = type(optimizer).__name__
     if not hasattr(optimizer, "learning_rate"):

@@ -12,17 +12,9 @@ from keras_netopt.training.layers import variable_keys
 def variables_by_name(
     model: keras.Model, names: Iterable[str]
 ) -> dict[str, Any]:
-    """Finds the weights of masks in a file.
+    """Finds the weights of masks in a file, by key (see `variable_keys`).
 
-    Args:
-        model: The model that the masks are for.
-        names: Names of arrays as `MaskStore.save_state` gives them.
-
-    Returns:
-        Variables by key, see `variable_keys`.
-
-    Raises:
-        ValueError: If the model has fewer weights than the saved one.
+    `names` are those of the arrays that `MaskStore.save_state` returns.
     """
     keys, weights = variable_keys(model), model.weights
     found = {}
@@ -39,17 +31,9 @@ def variables_by_name(
 
 
 def unpack_mask(bits: np.ndarray, variable: Any) -> np.ndarray:
-    """Converts the bits of a file to the mask of a weight.
+    """Converts the bits of a file to the boolean mask of a weight.
 
-    Args:
-        bits: Eight entries per byte, as `numpy.packbits` returns them.
-        variable: The weight.
-
-    Returns:
-        Boolean array in the weight's shape.
-
-    Raises:
-        ValueError: If the weight has another size.
+    `bits` holds eight entries per byte, as `numpy.packbits` returns them.
     """
     shape = tuple(variable.shape)
     size = int(np.prod(shape))

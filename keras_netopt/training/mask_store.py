@@ -35,9 +35,6 @@ class MaskStore:
 
     Create one with `MaskStore.attach`; `MaskStore.of` finds it. `labels` holds
     a word per mask, for reports.
-
-    Args:
-        model: A compiled, built model.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -55,12 +52,8 @@ class MaskStore:
     @classmethod
     def of(cls, model: keras.Model) -> "MaskStore | None":
         """Returns the model's mask store or `None`."""
-        checkpoint_state = CheckpointState.find(model)
-        found = (
-            checkpoint_state.states.get(ENTRY)
-            if checkpoint_state is not None
-            else None
-        )
+        state = CheckpointState.find(model)
+        found = None if state is None else state.states.get(ENTRY)
         return found if isinstance(found, cls) else None
 
     @classmethod
@@ -70,20 +63,12 @@ class MaskStore:
         variables: Mapping[str, Any],
         accumulate: Accumulate | None = None,
     ) -> "MaskStore":
-        """Adds a mask of ones to each variable that has no mask.
+        """Adds a mask of ones to each trainable variable that has no mask.
 
         A second call adds nothing. After `compile` with another optimizer
-        the current masks are moved to the new optimizer.
-
-        Args:
-            model: A compiled, built model.
-            variables: Trainable variables by key.
-            accumulate: `(statistic, weight, gradient) -> statistic` in
-                `keras.ops`, run inside every step before the gradients are
-                masked. Defaults to `None`.
-
-        Returns:
-            The only mask store of the model.
+        the current masks are moved to the new optimizer. `accumulate` is
+        `(statistic, weight, gradient) -> statistic` in `keras.ops`, run
+        inside every step before the gradients are masked.
         """
         optimizers.build_optimizer(model)
         store, old = cls.of(model), None
@@ -114,11 +99,6 @@ class MaskStore:
         """The variables that this store has added to the optimizer."""
         return (*self._masks.values(), *self._statistics.values())
 
-    def mask_of(self, variable: Any) -> np.ndarray | None:
-        """Returns the mask of a variable, or `None` if it has none."""
-        key = self._by_id.get(id(variable))
-        return None if key is None else _read(self._masks[key])
-
     def masks(self, keys: Iterable[str] | None = None) -> Arrays:
         """Returns masks, all by default; `True` marks a kept weight."""
         return self._read_all(self._masks, keys)
@@ -140,11 +120,7 @@ class MaskStore:
         commit_variables(self._model)
 
     def assign(self, masks: Mapping[str, np.ndarray]) -> None:
-        """Sets masks; masked weights and optimizer slots become zero.
-
-        Args:
-            masks: Boolean arrays by key, in the variables' shapes.
-        """
+        """Sets boolean masks; masked weights and slots become zero."""
         sync_variables(self._model)
         for key, mask in masks.items():
             self._masks[key].assign(mask)
@@ -154,9 +130,8 @@ class MaskStore:
     def project(self, *, slots: bool = True) -> None:
         """Sets masked weights to zero again after other code wrote to them.
 
-        Args:
-            slots: Whether optimizer slots are set to zero too, which is
-                necessary after a file was loaded. Defaults to `True`.
+        With `slots` the optimizer slots are set to zero too, which is
+        necessary after a file was loaded.
         """
         sync_variables(self._model)
         for key in self._masks:
@@ -173,7 +148,8 @@ class MaskStore:
         for undo in self._undos:
             undo()
         for key, variable in self._variables.items():
-            _unconstrain(variable)
+            if isinstance(variable.constraint, MaskConstraint):
+                variable.constraint = variable.constraint.inner
             optimizers.remove_variable(self._owner, self._masks[key])
         for statistic in self._statistics.values():
             optimizers.remove_variable(self._owner, statistic)
@@ -189,11 +165,9 @@ class MaskStore:
     def remap(self, memory: Memory, transform: Transform) -> None:
         """Creates the masks again after variables have changed their shapes.
 
-        Args:
-            memory: Result of `memory` before the edit.
-            transform: `(variable, array, kind) -> array` in the variable's
-                current shape; kind is "index" for masks and "gradient" for
-                statistics.
+        `transform` is `(variable, array, kind) -> array` in the variable's
+        current shape; kind is "index" for masks and "gradient" for
+        statistics.
         """
         own = [v for v in self._owner._variables if not self._owns_variable(v)]
         optimizers.set_variables(self._owner, own)
@@ -229,12 +203,8 @@ class MaskStore:
     def load_state(self, state: Arrays) -> None:
         """Loads the masks of a file, also for weights without a mask.
 
-        Args:
-            state: Arrays as `save_state` packed them.
-
-        Raises:
-            ValueError: If the model has fewer weights, or weights of other
-                sizes.
+        It raises ValueError if the model has fewer weights, or weights of
+        other sizes.
         """
         sync_variables(self._model)
         found = variables_by_name(self._model, state)
@@ -362,8 +332,3 @@ def _constrain(variable: Any, mask: Any) -> None:
     if isinstance(inner, MaskConstraint):
         inner = inner.inner
     variable.constraint = MaskConstraint(mask, inner)
-
-
-def _unconstrain(variable: Any) -> None:
-    if isinstance(variable.constraint, MaskConstraint):
-        variable.constraint = variable.constraint.inner

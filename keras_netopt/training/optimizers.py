@@ -5,6 +5,7 @@ Private names of Keras 3.15: `_variables`, `_trainable_variables`,
 """
 
 import contextlib
+import operator
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,17 +21,10 @@ NOT_SLOTS = ("_variables", "_trainable_variables", "_inner_optimizers")
 def innermost_optimizer(optimizer: Any) -> Any:
     """Returns the optimizer whose `apply` sees unscaled gradients.
 
-    Args:
-        optimizer: The optimizer of a compiled model, possibly a
-            `LossScaleOptimizer`.
-
-    Returns:
-        The optimizer itself or the one that it wraps. A `MultiOptimizer` is
-        returned as it is: its `apply` sees every gradient.
+    It is the optimizer itself or the one that a `LossScaleOptimizer` wraps. A
+    `MultiOptimizer` is returned as it is: its `apply` sees every gradient.
     """
-    while hasattr(optimizer, "inner_optimizer"):
-        optimizer = optimizer.inner_optimizer
-    return optimizer
+    return optimizer_chain(optimizer)[-1]
 
 
 def optimizer_chain(optimizer: Any) -> list[Any]:
@@ -77,23 +71,13 @@ def variable_scope(model: keras.Model) -> Iterator[None]:
 
 
 def remove_variable(optimizer: Any, variable: Any) -> None:
-    """Removes an added variable from an optimizer.
-
-    Args:
-        optimizer: The optimizer that `add_variable` was called on.
-        variable: The variable it returned.
-    """
+    """Removes an added variable from an optimizer."""
     kept = [v for v in optimizer._variables if v is not variable]
     set_variables(optimizer, kept)
 
 
 def set_variables(optimizer: Any, variables: list[Any]) -> None:
-    """Replaces the list of an optimizer's own variables.
-
-    Args:
-        optimizer: An optimizer; what it wraps keeps its own list.
-        variables: The variables in the order of saved files.
-    """
+    """Replaces an optimizer's own variables, in the order of saved files."""
     tracker = vars(optimizer).pop("_tracker")
     # Without a tracker Keras sets the list unchanged, and TensorFlow wraps it
     # again: a wrapped list without one of its elements can't be checkpointed.
@@ -105,42 +89,25 @@ def set_variables(optimizer: Any, variables: list[Any]) -> None:
 
 
 def find_slots(optimizer: Any, variable: Any) -> list[Any]:
-    """Finds the optimizer slots of a variable.
+    """Finds the optimizer slots of a trainable variable, of the same shape.
 
     Momentum, velocity, moving averages and gradient accumulators are lists
     with one entry per trainable variable. Factored slots have other shapes and
-    are skipped.
-
-    Args:
-        optimizer: The optimizer of a compiled model, wrapped or not.
-        variable: A trainable variable of that model.
-
-    Returns:
-        The slots of the variable's shape, sorted by attribute name.
+    are skipped. The slots are sorted by attribute name.
     """
     found: list[Any] = []
-    for owner in _owners(innermost_optimizer(optimizer)):
+    outer = innermost_optimizer(optimizer)
+    for owner in getattr(outer, "_inner_optimizers", None) or [outer]:
+        if not owner.built:
+            continue
         index = owner._trainable_variables_indices.get(owner._var_key(variable))
         if index is None:
             continue
-        count = len(owner._trainable_variables)
-        for name, value in sorted(vars(owner).items()):
-            if name == "_trainable_variables" or not isinstance(value, list):
-                continue
-            if len(value) != count or value is owner._variables:
-                continue
-            slot = value[index]
-            if (
-                isinstance(slot, keras.Variable)
-                and slot.shape == variable.shape
-            ):
+        for _, slots in sorted(slot_lists(owner), key=operator.itemgetter(0)):
+            slot = slots[index]
+            if slot is not None and slot.shape == variable.shape:
                 found.append(slot)
     return found
-
-
-def _owners(optimizer: Any) -> list[Any]:
-    inner = getattr(optimizer, "_inner_optimizers", None)
-    return [opt for opt in inner if opt.built] if inner else [optimizer]
 
 
 def hide_variables(
@@ -149,14 +116,8 @@ def hide_variables(
     """Excludes added variables from the optimizer's part of saved files.
 
     Files then hold Keras' own variables only: a model without masks loads
-    them, and this model loads files of a model without masks.
-
-    Args:
-        optimizer: The outermost optimizer.
-        is_added: `callable(variable) -> bool`: whether to exclude it.
-
-    Returns:
-        The undo functions.
+    them, and this model loads files of a model without masks. Returns the
+    functions that undo this.
     """
     undos = []
     for owner in optimizer_chain(optimizer):

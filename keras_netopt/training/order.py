@@ -6,7 +6,8 @@ list is read from the call stack: Keras 3.15's `CallbackList` calls every hook.
 
 import re
 import sys
-from collections.abc import Sequence
+import types
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -18,78 +19,49 @@ _RULE = re.compile(r"(?P<name>\w+)(?:\((?P<key>\w+)=(?P<value>\w+)\))?")
 def active_callbacks() -> list[Any]:
     """Lists the callbacks of the running `fit` call, in Keras' order.
 
-    Returns:
-        The callbacks, or an empty list outside a `CallbackList` hook.
+    The list is empty outside a `CallbackList` hook.
     """
-    frame = sys._getframe(1)
-    while frame is not None:
-        owner = frame.f_locals.get("self")
+    for _, owner in _outer_frames():
         if isinstance(owner, keras.callbacks.CallbackList):
             return list(owner.callbacks)
-        frame = frame.f_back  # type: ignore[assignment]
     return []
 
 
 def find_ending_epoch() -> tuple[int, dict[str, Any]] | None:
     """Finds the epoch for which Keras calls `on_epoch_end` right now.
 
-    Returns:
-        The number of the epoch and its logs, or `None` at any other time.
+    Returns its number and its logs, or `None` at any other time.
     """
-    frame = sys._getframe(1)
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        if (
-            isinstance(owner, keras.callbacks.CallbackList)
-            and frame.f_code.co_name == "on_epoch_end"
-        ):
+    for frame, owner in _outer_frames():
+        is_end = frame.f_code.co_name == "on_epoch_end"
+        if is_end and isinstance(owner, keras.callbacks.CallbackList):
             return frame.f_locals["epoch"], frame.f_locals["logs"]
-        frame = frame.f_back  # type: ignore[assignment]
     return None
 
 
 def find_fit_arguments(model: Any) -> dict[str, Any]:
-    """Finds the arguments of the running `fit` call.
-
-    Args:
-        model: The model being trained.
-
-    Returns:
-        The arguments by name, empty outside of `fit`.
-    """
-    frame = sys._getframe(1)
-    while frame is not None:
-        is_fit = frame.f_code.co_name == "fit"
-        if is_fit and frame.f_locals.get("self") is model:
-            code = frame.f_code
+    """Finds the arguments of the running `fit` call, empty outside of it."""
+    for frame, owner in _outer_frames():
+        code = frame.f_code
+        if code.co_name == "fit" and owner is model:
             names = code.co_varnames[1 : code.co_argcount]
             return {name: frame.f_locals.get(name) for name in names}
-        frame = frame.f_back  # type: ignore[assignment]
     return {}
+
+
+def _outer_frames() -> Iterator[tuple[types.FrameType, Any]]:
+    """Yields the frames of the call stack, innermost first, and `self`."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame, frame.f_locals.get("self")
+        frame = frame.f_back
 
 
 def matches_rule(callback: Any, rule: str) -> bool:
     """Returns whether an order rule names a callback.
 
-    Example:
-
-    >>> import keras
-    >>> early = keras.callbacks.EarlyStopping(restore_best_weights=True)
-    >>> matches_rule(early, "EarlyStopping(restore_best_weights=True)")
-    True
-    >>> matches_rule(keras.callbacks.History(), "EarlyStopping")
-    False
-
-    Args:
-        callback: Any Keras callback.
-        rule: Name of its class or a base class, optionally with one
-            attribute: `"EarlyStopping(restore_best_weights=True)"`.
-
-    Returns:
-        Whether the rule names the callback.
-
-    Raises:
-        ValueError: If the rule has another form.
+    A rule is the name of its class or a base class, optionally with one
+    attribute: "EarlyStopping(restore_best_weights=True)".
     """
     match = _RULE.fullmatch(rule)
     if match is None:
@@ -111,16 +83,9 @@ def find_misplaced(
     *,
     after: bool,
 ) -> list[Any]:
-    """Finds callbacks on the wrong side of a callback.
+    """Finds callbacks on the wrong side of a callback, in order.
 
-    Args:
-        callback: One of `callbacks`.
-        callbacks: The active callbacks in order.
-        rules: Callbacks that it must follow (`after`) or precede.
-        after: Whether the callback must follow those in `rules`.
-
-    Returns:
-        The misplaced callbacks, in order.
+    With `after` the callback must follow those in `rules`, else precede them.
     """
     where = next(i for i, c in enumerate(callbacks) if c is callback)
     wrong = callbacks[where + 1 :] if after else callbacks[:where]
@@ -130,17 +95,7 @@ def find_misplaced(
 def require_order(
     callback: Any, callbacks: Sequence[Any], rules: Sequence[str]
 ) -> None:
-    """Raises an error if a callback precedes one that it must follow.
-
-    Args:
-        callback: One of `callbacks`.
-        callbacks: The active callbacks in order.
-        rules: Callbacks that it must follow.
-
-    Raises:
-        ValueError: If one of them is listed after it; the message has the
-            correct list.
-    """
+    """Raises an error if a callback precedes one that it must follow."""
     late = find_misplaced(callback, callbacks, rules, after=True)
     if late:
         raise ValueError(
@@ -155,16 +110,7 @@ def require_order(
 def refuse_conflicts(
     callback: Any, callbacks: Sequence[Any], rules: Sequence[str]
 ) -> None:
-    """Raises an error if incompatible callbacks share a `fit` call.
-
-    Args:
-        callback: One of `callbacks`.
-        callbacks: The active callbacks.
-        rules: Callbacks that are incompatible with it.
-
-    Raises:
-        ValueError: If one of them is in the list.
-    """
+    """Raises an error if incompatible callbacks share a `fit` call."""
     wrong = [
         c for c in callbacks if any(matches_rule(c, rule) for rule in rules)
     ]

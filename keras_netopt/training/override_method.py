@@ -7,35 +7,10 @@ from typing import Any
 def override_method(
     obj: Any, name: str, function: Callable[..., Any]
 ) -> Callable[[], None]:
-    """Replaces `obj.name` on this instance only.
+    """Replaces `obj.name` on this instance only, by a function without `self`.
 
     The override bypasses the attribute tracking of Keras and torch, so it is
-    not saved.
-
-    Example:
-
-    >>> class Greeter:
-    ...     def greet(self):
-    ...         return "hello"
-    >>> greeter = Greeter()
-    >>> undo = override_method(greeter, "greet", lambda: "good day")
-    >>> greeter.greet()
-    'good day'
-    >>> undo()
-    >>> greeter.greet()
-    'hello'
-
-    Args:
-        obj: Any object with a `__dict__`.
-        name: Name of the method to override.
-        function: The replacement, called without `self`.
-
-    Returns:
-        A function without arguments that removes the override. Calling it
-        twice does nothing.
-
-    Raises:
-        ValueError: If the instance already has an attribute of that name.
+    not saved. The returned function removes it; calling it twice does nothing.
     """
     if name in vars(obj):
         raise ValueError(

@@ -9,16 +9,6 @@ class Progress:
     It counts by Keras' epoch and batch numbers. The optimizer's counter
     restarts on `compile`, skips non-finite steps and counts micro-batches
     under gradient accumulation.
-
-    Example:
-
-    >>> progress = Progress(RunLength(steps_per_epoch=10, epochs=2))
-    >>> progress.begin_epoch(1)
-    >>> progress.end_batch(11)  # steps_per_execution reads beyond the data
-    (10, 20)
-
-    Args:
-        run: Length of the `fit` call.
     """
 
     def __init__(self, run: RunLength) -> None:
@@ -28,13 +18,11 @@ class Progress:
         self._epoch_begin = 0
 
     def begin_epoch(self, epoch: int, *, step: int | None = None) -> None:
-        """Updates the position at the beginning of an epoch.
+        """Updates the position at the beginning of an epoch, from 0.
 
-        Args:
-            epoch: Keras' number of the epoch, counted from 0.
-            step: Completed steps before it, for a resumed `fit` call with
-                epochs of unknown length. Defaults to `None`: computed if the
-                length is known, counted otherwise.
+        `step` is the number of completed steps before it, for a resumed `fit`
+        call with epochs of unknown length; otherwise it is computed from the
+        length, or counted.
         """
         self.epoch = epoch
         steps_per_epoch = self.run.steps_per_epoch
@@ -45,15 +33,11 @@ class Progress:
         self._epoch_begin = self.step
 
     def end_batch(self, batch: int) -> tuple[int, int]:
-        """Updates the position at the end of a batch.
+        """Updates the position at the end of a batch, from 0 in its epoch.
 
-        Args:
-            batch: Keras' number of the batch in its epoch, from 0; with
-                `steps_per_execution` the last one of the call.
-
-        Returns:
-            The completed steps before and after; a point in time `u` is due
-            when `before < u <= after`.
+        With `steps_per_execution`, `batch` is the last one of the call.
+        Returns the completed steps before and after; a point in time `u` is
+        due when `before < u <= after`.
         """
         before = self.step
         in_epoch = batch + 1

@@ -24,9 +24,6 @@ def set_seed(seed: int) -> None:
 
     On JAX and torch that function imports TensorFlow to seed it, which takes
     seconds.
-
-    Args:
-        seed: At least 0.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow" or "tensorflow" in sys.modules:
@@ -45,11 +42,8 @@ def set_seed(seed: int) -> None:
 def capture_random_state(model: keras.Model) -> dict[str, np.ndarray]:
     """Copies every seed state of a model, and torch's global generator.
 
-    Args:
-        model: A built model whose variables can be read (see `sync`).
-
-    Returns:
-        Arrays by name: `seed<i>` for the i-th seed state, `torch` on torch.
+    The variables of the model must be readable (see `sync_variables`). Keys
+    are `seed<i>` for the i-th seed state, and `torch` on torch.
     """
     state = {
         f"seed{i}": np.array(keras.ops.convert_to_numpy(variable))
@@ -65,12 +59,7 @@ def capture_random_state(model: keras.Model) -> dict[str, np.ndarray]:
 def restore_random_state(
     model: keras.Model, state: dict[str, np.ndarray]
 ) -> None:
-    """Restores a captured random state; entries of other shapes are skipped.
-
-    Args:
-        model: The model that was captured, or a copy of it.
-        state: What `capture_random_state` returned.
-    """
+    """Restores a captured random state; entries of other shapes are skipped."""
     for i, variable in enumerate(_seed_states(model)):
         value = state.get(f"seed{i}")
         if value is not None and value.shape == tuple(variable.shape):

@@ -23,27 +23,15 @@ def recompile_keeping_state(model: keras.Model) -> None:
     trainable before keep their optimizer slots, others get new slots, and
     masks remain. A callback may call it at the beginning or the end of an
     epoch.
-
-    Example:
-
-    >>> import keras
-    >>> import numpy as np
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    >>> model.compile("adam", "mse")
-    >>> _ = model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
-    >>> model.layers[0].trainable = False
-    >>> recompile_keeping_state(model)
-    >>> int(model.optimizer.iterations)
-    1
-
-    Args:
-        model: A compiled, built model.
     """
     sync_variables(model)
     old = model.optimizer
     running = getattr(model, "train_function", None) is not None
     new = type(old).from_config(old.get_config())
-    model.compile(optimizer=new, **_compile_arguments(model))
+    arguments = {**model._compile_config.config, "auto_scale_loss": False}
+    del arguments["optimizer"]
+    # The copy of a wrapped optimizer includes the wrapper.
+    model.compile(optimizer=new, **arguments)
     optimizers.build_optimizer(model)
     for before, after in zip(
         optimizers.optimizer_chain(old),
@@ -60,13 +48,6 @@ def recompile_keeping_state(model: keras.Model) -> None:
     reset_compiled_functions(model)
 
 
-def _compile_arguments(model: Any) -> dict[str, Any]:
-    arguments = dict(model._compile_config.config)
-    del arguments["optimizer"]
-    # The copy of a wrapped optimizer includes the wrapper.
-    return {**arguments, "auto_scale_loss": False}
-
-
 def _copy_state(old: Any, new: Any) -> None:
     inner = getattr(old, "_inner_optimizers", None)
     if inner:
@@ -79,15 +60,12 @@ def _copy_state(old: Any, new: Any) -> None:
         elif name in ("_variables", "_trainable_variables"):
             continue
         elif isinstance(value, list) and len(value) == len(place):
-            _copy_slots(value, getattr(new, name, []), place, new)
-
-
-def _copy_slots(
-    old: list[Any], new: list[Any], place: dict[int, int], owner: Any
-) -> None:
-    for j, variable in enumerate(owner._trainable_variables):
-        i = place.get(id(variable))
-        if i is None or j >= len(new) or new[j] is variable:
-            continue
-        if isinstance(new[j], keras.Variable):
-            new[j].assign(old[i])
+            slots = getattr(new, name, [])
+            for slot, variable in zip(
+                slots, new._trainable_variables, strict=False
+            ):
+                i = place.get(id(variable))
+                if i is None or slot is variable:
+                    continue
+                if isinstance(slot, keras.Variable):
+                    slot.assign(value[i])

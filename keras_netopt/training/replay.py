@@ -19,12 +19,8 @@ Tensors = dict[int, Any]
 class RecordedCall:
     """One call of a layer or op on symbolic tensors.
 
-    Args:
-        operation: The layer or op.
-        args: Its positional arguments, `keras.KerasTensor` among them.
-        kwargs: Its keyword arguments, likewise.
-        outputs: The flat outputs.
-        path: The names of the models around it, then its own name.
+    `args` and `kwargs` hold `keras.KerasTensor` objects, `outputs` is flat,
+    and `path` holds the names of the models around it, then its own name.
     """
 
     operation: keras.Operation
@@ -42,12 +38,9 @@ class RecordedCall:
 
 @dataclass(frozen=True)
 class Recording:
-    """The calls of a model on new inputs, with shared layers.
+    """The calls of a model on new inputs, in the order of execution.
 
-    Args:
-        inputs: The structure of new `keras.Input` tensors.
-        outputs: The structure of output tensors.
-        calls: Every call, in the order of execution.
+    `inputs` and `outputs` are structures of symbolic tensors.
     """
 
     inputs: Any
@@ -58,30 +51,11 @@ class Recording:
 def record_calls(
     model: keras.Model, *, enter: Collection[keras.Operation] = ()
 ) -> Recording:
-    """Calls every layer of a graph model again, on new inputs.
+    """Calls every layer of a Functional or Sequential model on new inputs.
 
     The layers are those of the model, so the recording shares its weights.
-    The model does not change.
-
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential(
-    ...     [keras.Input((4,)), keras.layers.Dense(3, name="fc")]
-    ... )
-    >>> [call.path for call in record_calls(model).calls]
-    ['fc']
-
-    Args:
-        model: A built Functional or Sequential model.
-        enter: Nested models whose inner calls are recorded instead of one
-            call. Defaults to `()`.
-
-    Returns:
-        The calls with new inputs.
-
-    Raises:
-        TypeError: If the model is neither Functional nor Sequential.
+    The model does not change. Nested models in `enter` are recorded as their
+    inner calls instead of one call.
     """
     graph = as_graph(model)
     calls: list[RecordedCall] = []
@@ -92,14 +66,7 @@ def record_calls(
 
 
 def as_graph(model: Any) -> Any:
-    """Returns the graph of a Functional or a built Sequential model.
-
-    Args:
-        model: Any object.
-
-    Raises:
-        TypeError: If it is neither Functional nor a built Sequential model.
-    """
+    """Returns the graph of a Functional or a built Sequential model."""
     graph = model
     if isinstance(model, keras.Sequential):
         graph = model._functional
@@ -112,15 +79,11 @@ def as_graph(model: Any) -> Any:
 
 
 def run_calls(calls: Iterable[RecordedCall], tensors: Tensors) -> Tensors:
-    """Runs recorded calls on other tensors.
+    """Runs recorded calls, in the order of execution, on other tensors.
 
-    Args:
-        calls: Calls in the order of execution.
-        tensors: Replacements of the tensors that the calls read, by the `id`
-            of the recorded tensor.
-
-    Returns:
-        `tensors` with the outputs of all calls added.
+    `tensors` holds replacements of the tensors that the calls read, by the
+    `id` of the recorded tensor. The result is `tensors` with the outputs of
+    all calls added.
     """
     known = dict(tensors)
 
@@ -145,13 +108,7 @@ def call_through(
 ) -> Any:
     """Runs a Functional model with a training mode for each operation.
 
-    Args:
-        model: A Functional model.
-        inputs: Inputs of its `call`.
-        training_of: Returns the `training` argument for an operation.
-
-    Returns:
-        The outputs in the model's structure.
+    `training_of` returns the `training` argument for an operation.
     """
 
     def bound(operation: Any) -> Callable[..., Any]:

@@ -13,11 +13,8 @@ import keras
 class Residual:
     """One sum `x + branch(x)` in a Functional model.
 
-    Args:
-        operation: The `Add` layer or op.
-        shortcut: The tensor x in the model's graph.
-        branch: The tensor branch(x).
-        position: Index of x in the two arguments of the sum.
+    `shortcut` is the tensor x, `branch` the tensor branch(x), and `position`
+    the index of x in the two arguments of the sum.
     """
 
     operation: keras.Operation
@@ -30,24 +27,8 @@ def find_residuals(model: keras.Model) -> tuple[Residual, ...]:
     """Lists the sums of a tensor and a branch computed from it alone.
 
     A block with a projection shortcut is not listed, nor is a block whose
-    inner tensors are used outside of it: the block could not be skipped.
-
-    Example:
-
-    >>> import keras
-    >>> x = inputs = keras.Input((4,))
-    >>> for k in range(2):
-    ...     x = keras.layers.Add(name=f"add_{k}")([x, keras.layers.Dense(4)(x)])
-    >>> found = find_residuals(keras.Model(inputs, x))
-    >>> [block.operation.name for block in found]
-    ['add_0', 'add_1']
-
-    Args:
-        model: A Functional model.
-
-    Returns:
-        The blocks in the order of execution, without those of nested
-        models.
+    inner tensors are used outside of it: the block could not be skipped. The
+    order is that of execution; blocks of nested models are excluded.
     """
     any_model: Any = model
     depths = sorted(any_model._nodes_by_depth, reverse=True)

@@ -59,7 +59,8 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
     def set_model(self, model: Any) -> None:
         """Called by Keras for `fit`, `evaluate` and `predict` alike."""
         super().set_model(model)
-        if model is None or self._is_known(model):
+        seen = self._seen_model
+        if model is None or (seen is not None and seen() is model):
             return
         self._seen_model = weakref.ref(model)
         self._loads_before = CheckpointState.of(model).loads
@@ -131,28 +132,19 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
     def loaded_state(self) -> tuple[dict[str, Any], Arrays] | None:
         """Returns this callback's state of a loaded checkpoint, once.
 
-        Returns:
-            The values and arrays that `save_state` gave, or `None` if no file
-            was loaded since `set_model`.
-
-        Raises:
-            ValueError: If the state belongs to other settings.
+        It holds the values and arrays that `save_state` gave, and is `None`
+        if no file was loaded since `set_model`.
         """
-        checkpoint_state = CheckpointState.of(self._model)
-        if checkpoint_state.loads <= self._loads_before:
-            return None
-        found = checkpoint_state.take_loaded(self._state_name)
+        found = self._take_loaded(self._state_name)
         if found is not None:
             self._check_settings(found[0].get("settings"))
         return found
 
     def load_state_of(self, name: str, load: Callable[[Arrays], Any]) -> None:
         """Passes the loaded arrays of another state to a function, if any."""
-        checkpoint_state = CheckpointState.of(self._model)
-        if checkpoint_state.loads > self._loads_before:
-            found = checkpoint_state.take_loaded(name)
-            if found is not None:
-                load(found[1])
+        found = self._take_loaded(name)
+        if found is not None:
+            load(found[1])
 
     def other_callbacks(self, model: keras.Model) -> list[Any]:
         """Lists the other resumable callbacks of this `fit` call."""
@@ -180,9 +172,6 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
                 f"Received: {self!r}"
             ) from error
 
-    def _is_known(self, model: Any) -> bool:
-        return self._seen_model is not None and self._seen_model() is model
-
     def _register_state(self, callbacks: list[Any]) -> None:
         states = CheckpointState.of(self._model).states
         for name, state in list(states.items()):
@@ -195,6 +184,11 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
     def _attach(self) -> None:
         self.on_model_ready(self.model)
         self._attached = True
+
+    def _take_loaded(self, name: str) -> tuple[dict[str, Any], Arrays] | None:
+        checkpoint_state = CheckpointState.of(self._model)
+        is_new = checkpoint_state.loads > self._loads_before
+        return checkpoint_state.take_loaded(name) if is_new else None
 
     def _saved_step(self) -> int | None:
         checkpoint_state = CheckpointState.of(self._model)

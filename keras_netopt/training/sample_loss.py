@@ -12,23 +12,11 @@ from keras.src.backend.common.masking import get_keras_mask
 
 
 def sample_loss(model: keras.Model, y: Any, y_pred: Any) -> Any:
-    """Returns the loss of each sample, before any reduction.
+    """Returns the loss of each sample before reduction, shape `(batch,)`.
 
     Other axes (tokens, pixels) are averaged over unmasked positions. The
     losses of several outputs are summed with their loss weights. Regularizers
     and losses that layers add belong to no sample and are excluded.
-
-    Args:
-        model: A compiled model.
-        y: Targets, as in a training step.
-        y_pred: Outputs of the model.
-
-    Returns:
-        A float tensor of shape `(batch,)`.
-
-    Raises:
-        ValueError: If the model has no loss, or one without a value per
-            sample.
     """
     any_model: Any = model
     compiled = any_model._compile_loss

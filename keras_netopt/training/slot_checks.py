@@ -23,13 +23,7 @@ _STRATEGIES = (
 def check_optimizer(model: keras.Model, *, zero_outgoing: bool = False) -> None:
     """Raises an error if an edit cannot preserve the optimizer's state.
 
-    Args:
-        model: The model that will be edited.
-        zero_outgoing: Whether the edit adds units with outgoing weights of
-            zero. Defaults to `False`.
-
-    Raises:
-        ValueError: If the optimizer is not supported, with the reason.
+    `zero_outgoing`: whether the edit adds units with outgoing weights of zero.
     """
     check_distribution(model)
     optimizer = getattr(model, "optimizer", None)
@@ -50,16 +44,10 @@ def check_optimizer(model: keras.Model, *, zero_outgoing: bool = False) -> None:
 
 
 def check_distribution(model: keras.Model) -> None:
-    """Raises an error for untested ways to distribute a model.
+    """Raises an error if several processes or a TPU train the model.
 
     Several replicas in one process are supported:
     `tf.distribute.MirroredStrategy` and `keras.distribution` on JAX.
-
-    Args:
-        model: The model that will be edited.
-
-    Raises:
-        ValueError: If several processes or a TPU train the model.
     """
     backend, found = keras.backend.backend(), ""
     if backend == "tensorflow":

@@ -68,19 +68,7 @@ REFUSED_WITH_ZERO_OUTGOING = {
 
 
 def find_known_class(optimizer: Any) -> str | None:
-    """Returns the name of the Keras class of an optimizer.
-
-    Example:
-
-    >>> find_known_class(keras.optimizers.AdamW())
-    'Adam'
-
-    Args:
-        optimizer: An optimizer, not one that wraps others.
-
-    Returns:
-        The name of the nearest known base class, or `None`.
-    """
+    """Returns the name of an optimizer's nearest Keras class, or `None`."""
     for cls in type(optimizer).__mro__:
         name = cls.__name__
         if name in KINDS or name in REFUSED:
@@ -92,16 +80,7 @@ def find_known_class(optimizer: Any) -> str | None:
 def find_slot_kinds(optimizer: Any) -> dict[str, str]:
     """Returns the kinds of an optimizer's slots by attribute.
 
-    Example:
-
-    >>> find_slot_kinds(keras.optimizers.Lion())["_momentums"]
-    'gradient'
-
-    Args:
-        optimizer: An optimizer, not one that wraps others.
-
-    Returns:
-        A dictionary without the slots of a custom class.
+    The slots of a custom class are not included.
     """
     own = KINDS.get(find_known_class(optimizer) or "", {})
     return {**OF_EVERY_OPTIMIZER, **own}

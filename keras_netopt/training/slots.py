@@ -6,6 +6,7 @@ Private names of Keras 3.15: `_variables`, `_trainable_variables`,
 """
 
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,19 +21,6 @@ from keras_netopt.training import optimizers
 from keras_netopt.training import slot_kinds as kinds
 from keras_netopt.training.backend import sync_variables
 from keras_netopt.training.mask_store import MaskStore, Memory
-from keras_netopt.training.slot_checks import (
-    check_distribution,
-    check_optimizer,
-)
-
-__all__ = [
-    "SlotReport",
-    "Slots",
-    "check_distribution",
-    "check_optimizer",
-    "restore_slots",
-    "capture_slots",
-]
 
 MapSlot = Callable[[Any, np.ndarray, str], np.ndarray]
 
@@ -102,12 +90,7 @@ class Slots:
 def capture_slots(model: keras.Model) -> Slots | None:
     """Copies the state of a model's optimizer before an edit.
 
-    Args:
-        model: The model, before its variables change.
-
-    Returns:
-        The state for `restore_slots`; `None` if the model is not compiled or
-        its optimizer is not built.
+    It is `None` if the model is not compiled or its optimizer is not built.
     """
     optimizer = getattr(model, "optimizer", None)
     store = MaskStore.of(model)
@@ -138,9 +121,6 @@ def restore_slots(
         map_slot: `(variable, array, kind) -> array` in the variable's current
             shape; returns the array itself if nothing changes. Kinds
             are "weight", "gradient", "gradient2", "update" and "index".
-
-    Returns:
-        The counts of preserved, new and reset slots.
     """
     report = _SlotCounts()
     with optimizers.variable_scope(model):
@@ -279,19 +259,18 @@ def _keep_optimizer_map(slots: Slots) -> Iterator[None]:
             }
             members = vars(owner.optimizer)
             original = members["_optimizer_map"]
-            members["_optimizer_map"] = _OptimizerMap(by_id, original)
+            members["_optimizer_map"] = functools.partial(
+                _map_optimizer, by_id, original
+            )
             stack.callback(members.__setitem__, "_optimizer_map", original)
         yield
 
 
-class _OptimizerMap:
-    def __init__(self, by_id: dict[int, Any], original: Any) -> None:
-        self._by_id = by_id
-        self._original = original
-
-    def __call__(self, variable: Any) -> Any:
-        found = self._by_id.get(id(variable))
-        return self._original(variable) if found is None else found
+def _map_optimizer(
+    by_id: dict[int, Any], original: Callable[[Any], Any], variable: Any
+) -> Any:
+    found = by_id.get(id(variable))
+    return original(variable) if found is None else found
 
 
 def _sort_variables(owner: _Owner) -> None:

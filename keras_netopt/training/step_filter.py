@@ -52,22 +52,17 @@ class SampleSelector(Protocol):
 
 
 class StepFilter:
-    """Replaces the step function of a model.
+    """Replaces the step function of a compiled model inside `fit`.
 
     If `armed` is set, the next call is a filtered step and resets it; every
     other call is an ordinary step.
-
-    Args:
-        model: A compiled model inside `fit`.
-        selector: Selects the samples.
-        seed: Seed of the random numbers, an int.
     """
 
     def __init__(
         self, model: keras.Model, selector: SampleSelector, seed: int
     ) -> None:
         self._model: Any = model
-        self._selector = selector
+        self.selector = selector
         self._seed = seed
         self._before: Any = None
         self._ordinary: Any = None
@@ -84,15 +79,10 @@ class StepFilter:
     ) -> "StepFilter":
         """Returns the filter of a model, a new one for another selector."""
         held = vars(model).get(_ATTRIBUTE)
-        if held is None or (held._selector, held._seed) != (selector, seed):
+        if held is None or (held.selector, held._seed) != (selector, seed):
             held = cls(model, selector, seed)
             object.__setattr__(model, _ATTRIBUTE, held)
         return held
-
-    @property
-    def selector(self) -> SampleSelector:
-        """The object that selects the samples."""
-        return self._selector
 
     def install(self) -> None:
         """Installs the filter; compiles again if the model's step is new."""
@@ -122,7 +112,7 @@ class StepFilter:
             return function(*arguments)
 
     def _strip_data(self, model: Any, data: Any, *unused: Any) -> Any:
-        return self._selector.strip(data)
+        return self.selector.strip(data)
 
     def _compile_step(self, step: Callable[..., Any]) -> Any:
         with self._overridden_step(step):

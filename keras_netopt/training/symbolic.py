@@ -25,13 +25,6 @@ _RECORDING = threading.RLock()
 def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
     """Returns the positional inputs of a model as symbolic tensors.
 
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    >>> [spec.shape for spec in input_specs(model)]
-    [(None, 4)]
-
     Args:
         model: A built Keras model.
         input_shape: A shape, or a structure of shapes, to use instead of the
@@ -40,10 +33,6 @@ def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
     Returns:
         One structure of `keras.KerasTensor` per positional argument. The
         batch axis of a subclassed model is `None`.
-
-    Raises:
-        TypeError: If `model` is not a `keras.Model`.
-        ValueError: If the model is not built.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(
@@ -114,9 +103,8 @@ def trace_operation(
 ) -> tuple[Any, list[Any]]:
     """Traces `operation.call` on symbolic tensors.
 
-    Returns:
-        The trace, a `keras.Function`, and the tensors among the arguments in
-        the order of its inputs.
+    Returns the trace, a `keras.Function`, and the tensors among the arguments
+    in the order of its inputs.
     """
     inputs: list[Any] = []
     fresh: list[Any] = []
@@ -176,11 +164,9 @@ def record_layer_calls() -> Iterator[list[LayerCall]]:
 
     `Layer.__call__` is replaced inside the context: Keras has no hook for the
     calls of layers that are not known beforehand. One thread at a time
-    records; calls of other threads run as usual and are not recorded.
-
-    Returns:
-        A context manager that gives a list of layers, arguments and keyword
-        arguments, with `keras.KerasTensor` in place of tensors.
+    records; calls of other threads run as usual and are not recorded. The
+    list holds layers, arguments and keyword arguments, with
+    `keras.KerasTensor` in place of tensors.
     """
     calls: list[LayerCall] = []
     thread, depth = threading.get_ident(), 0

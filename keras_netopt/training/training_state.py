@@ -12,26 +12,7 @@ _RANDOM = "random "
 
 
 def capture_training_state(model: keras.Model) -> dict[str, np.ndarray]:
-    """Copies weights, optimizer variables and random state of a model.
-
-    Example:
-
-    >>> import keras
-    >>> import numpy as np
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    >>> model.compile("sgd", "mse")
-    >>> before, state = model.get_weights(), capture_training_state(model)
-    >>> _ = model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
-    >>> restore_training_state(model, state)
-    >>> all(map(np.array_equal, before, model.get_weights()))
-    True
-
-    Args:
-        model: A compiled, built model.
-
-    Returns:
-        Arrays by name, for `restore_training_state`.
-    """
+    """Copies weights, optimizer variables and random state of a model."""
     sync_variables(model)
     variables: dict[str, Any] = {
         f"weight {i}": variable for i, variable in enumerate(model.variables)
@@ -52,12 +33,8 @@ def restore_training_state(
     """Restores a copied training state.
 
     Optimizer variables are identified by position. If their number has changed
-    because layers were frozen, they are identified by path.
-
-    Args:
-        model: The model that was copied, also after another `compile`, or a
-            copy of it in another process.
-        state: What `capture_training_state` returned.
+    because layers were frozen, they are identified by path. The model may have
+    been compiled again, or be a copy in another process.
     """
     sync_variables(model)
     for i, variable in enumerate(model.variables):

@@ -306,7 +306,7 @@ def test_the_config_holds_every_argument(toy_data):
 
 def test_the_report_adds_up_the_cuts(toy_data):
     callback = ChannelPruning(0.5, round_to=8)
-    with pytest.raises(ValueError, match="before asking for its report"):
+    with pytest.raises(ValueError, match="has no cut to report: pass the"):
         callback.report()
     model = build()
     before = ModelSize.of(model)

@@ -316,8 +316,8 @@ def test_a_fit_that_is_too_short_is_refused_before_the_first_step():
 def test_the_report_holds_the_sweep():
     finder = LearningRateFinder()
     message = (
-        "LearningRateFinder has no sweep to report yet: pass it to "
-        "`model.fit(callbacks=[...])` first."
+        "LearningRateFinder has no sweep to report: pass the callback to "
+        f"`fit` first. Received: {finder!r}"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         finder.report()

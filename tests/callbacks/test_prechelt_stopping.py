@@ -305,8 +305,8 @@ def test_a_second_fit_starts_empty_curves():
 def test_the_report_holds_the_best_and_the_last_epoch():
     stopping = PrecheltStopping("GL", 10.0)
     message = (
-        "PrecheltStopping has no epoch to report yet: pass it to "
-        "`model.fit(callbacks=[...])` with `validation_data` first."
+        "PrecheltStopping has no epoch with `validation_data` to report: pass "
+        f"the callback to `fit` first. Received: {stopping!r}"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         stopping.report()

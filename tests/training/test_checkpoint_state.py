@@ -29,8 +29,6 @@ def test_a_model_has_one_checkpoint_state(make_mlp):
 
     assert CheckpointState.find(model) is None
     assert CheckpointState.of(model) is CheckpointState.of(model)
-    CheckpointState.of(model).remove()
-    assert CheckpointState.find(model) is None
 
 
 @pytest.mark.parametrize("name", ["m.weights.h5", "m.keras"])

@@ -111,8 +111,7 @@ def test_slots_are_zero_where_the_mask_is(make_mlp, toy_data):
     model.fit(*toy_data, epochs=2, verbose=0, callbacks=[Assign()])
     store.project()  # `fit` ends by overwriting weights with averages.
 
-    kernel = model.get_layer("hidden").kernel
-    mask = store.mask_of(kernel)
+    mask = store.masks()["hidden/kernel"]
     same_shape = [
         np.array(keras.ops.convert_to_numpy(v))
         for v in model.optimizer.variables
@@ -307,9 +306,9 @@ def test_a_shared_weight_keeps_its_mask_in_another_model(make_mlp):
     other = keras.Sequential([keras.Input((8,)), model.get_layer("hidden")])
     other.compile("sgd", "mse")
     shared = MaskStore.attach(other, kernels(other))
-    kernel = model.get_layer("hidden").kernel
 
-    np.testing.assert_array_equal(shared.mask_of(kernel), store.mask_of(kernel))
+    mask = store.masks()["hidden/kernel"]
+    np.testing.assert_array_equal(shared.masks()["hidden/kernel"], mask)
 
 
 def test_recompiling_a_stateless_optimizer():

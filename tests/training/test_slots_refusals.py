@@ -18,7 +18,7 @@ from training.slot_tools import (
 from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.training import MaskStore, slots
+from keras_netopt.training import MaskStore, slot_checks, slots
 
 optimizers = keras.optimizers
 
@@ -145,7 +145,7 @@ def test_unknown_optimizer_variables_are_refused(kind):
     model = build(kind())
     paths = [v.path for v in model.optimizer.by_name.values()]
     with pytest.raises(ValueError) as caught:
-        slots.check_optimizer(model, zero_outgoing=False)
+        slot_checks.check_optimizer(model, zero_outgoing=False)
 
     assert str(caught.value) == (
         f"The optimizer {kind.__name__} has unknown variables, expected "
@@ -158,7 +158,7 @@ def test_unknown_optimizer_variables_are_refused(kind):
 def test_ftrl_is_refused():
     model = build(optimizers.Ftrl())
     with pytest.raises(ValueError) as caught:
-        slots.check_optimizer(model, zero_outgoing=False)
+        slot_checks.check_optimizer(model, zero_outgoing=False)
 
     assert str(caught.value) == (
         "A model with the optimizer Ftrl does not support this edit: its "
@@ -170,9 +170,9 @@ def test_ftrl_is_refused():
 
 def test_adafactor_is_refused_with_zero_outgoing_weights():
     model = build(optimizers.LossScaleOptimizer(optimizers.Adafactor()))
-    slots.check_optimizer(model, zero_outgoing=False)
+    slot_checks.check_optimizer(model, zero_outgoing=False)
     with pytest.raises(ValueError) as caught:
-        slots.check_optimizer(model, zero_outgoing=True)
+        slot_checks.check_optimizer(model, zero_outgoing=True)
 
     assert str(caught.value) == (
         "A model with the optimizer Adafactor does not support this edit: a "
@@ -190,7 +190,7 @@ def test_other_optimizers_are_not_refused(name):
     model = build(make())
     if name == "none":
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    slots.check_optimizer(model, zero_outgoing=True)
+    slot_checks.check_optimizer(model, zero_outgoing=True)
 
 
 def test_an_optimizer_that_is_not_built_has_no_slots():

@@ -67,7 +67,7 @@ def apply_plan(
     Optimizer slots and masks are carried over; model, layer and variable
     objects stay the same.
     """
-    with editing(model) as record:
+    with editing(model) as changes:
         touched = {
             id(b.variable): b.variable
             for b in graph.coupled_axes
@@ -86,7 +86,7 @@ def apply_plan(
             _write(model, before, old, held, keep_array)
             raise
         applied = AppliedEdit(model, weights, plan, report)
-        record.changes.append(applied)
+        changes.append(applied)
         return applied
 
 

@@ -12,7 +12,7 @@ from keras_netopt.surgery.edits.edit_history import EditRecord, edit_operation
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.edits.edit_report import EditReport, width_changes
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.training.slots import check_optimizer
+from keras_netopt.training.slot_checks import check_optimizer
 
 
 @edit_operation

@@ -121,11 +121,11 @@ class StructureCallback(ResumableCallback):
     def apply_edits(self, edits: Sequence[Edit]) -> list[EditReport]:
         """Makes edits with one recompilation and stores their reports."""
         model = self.model
-        with editing(model) as record:
+        with editing(model) as changes:
             reports = [edit(model) for edit in edits]
         for callback in active_callbacks():
             if getattr(callback, "best_weights", None) is not None:
-                for change in record.changes:
+                for change in changes:
                     callback.best_weights = change.map_weights(
                         callback.best_weights
                     )

@@ -13,7 +13,7 @@ from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.growing.deepen import INITS, deepen
 from keras_netopt.surgery.growing.target_width import check_target_width
 from keras_netopt.surgery.growing.widen import plan_widen, widen
-from keras_netopt.training.slots import check_optimizer
+from keras_netopt.training.slot_checks import check_optimizer
 
 PRESERVING_INITS = ("residual_zero", "identity")
 

@@ -34,6 +34,7 @@ from keras_netopt.surgery.growing.insert_block import (
 from keras_netopt.surgery.growing.template_block import TemplateBlock
 from keras_netopt.training import optimizers, slots
 from keras_netopt.training.editing import editing
+from keras_netopt.training.slot_checks import check_optimizer
 
 INITS = ("residual_zero", "identity", "copy", "gaussian")
 
@@ -130,7 +131,7 @@ def deepen(
     template = TemplateBlock.starting_at(_find_call(model, graph, path))
     _check_not_output(model, template, path)
     starts_at_zero = init == "residual_zero" and function is None
-    slots.check_optimizer(model, zero_outgoing=starts_at_zero)
+    check_optimizer(model, zero_outgoing=starts_at_zero)
     seeds = int(seed), layer_paths(model).index(path)
     build = _make_blocks(model, template, copies, init, function, seeds)
     before = edit_lifecycle.ModelOutline.of(model)
@@ -148,7 +149,7 @@ def deepen(
 def _insert(
     model: keras.Model, point: InsertionPoint, build: BlockFunction
 ) -> tuple[tuple[str, ...], slots.SlotReport | None]:
-    with editing(model) as record, contextlib.ExitStack() as undo:
+    with editing(model) as changes, contextlib.ExitStack() as undo:
         held, weights = slots.capture_slots(model), list(model.weights)
         if held is not None:
             undo.callback(slots.restore_slots, model, held, keep_array)
@@ -158,7 +159,7 @@ def _insert(
         if held is not None:
             report = slots.restore_slots(model, held, keep_array)
         undo.pop_all()
-        record.changes.append(AppliedEdit(model, weights, None, report))
+        changes.append(AppliedEdit(model, weights, None, report))
         return tuple(one.name for one in added), report
 
 

@@ -45,7 +45,7 @@ from keras_netopt.surgery.growing.target_width import (
     check_target_width,
     target_width,
 )
-from keras_netopt.training.slots import check_optimizer
+from keras_netopt.training.slot_checks import check_optimizer
 
 
 @edit_operation

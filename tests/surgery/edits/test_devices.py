@@ -14,7 +14,7 @@ from contract import child
 
 from keras_netopt import surgery
 from keras_netopt.surgery.growing.deepen import deepen
-from keras_netopt.training import slots
+from keras_netopt.training import slot_checks
 
 EDITS = {
     "deepen": lambda model: deepen(model, "hidden"),
@@ -58,7 +58,7 @@ def test_other_distributions_are_refused():
     inputs = keras.Input((2,))
     model = Spread(inputs, keras.layers.Dense(1)(inputs), name="spread")
     with pytest.raises(ValueError) as caught:
-        slots.check_distribution(model)
+        slot_checks.check_distribution(model)
     assert str(caught.value) == (
         "The model 'spread' is trained with TPUStrategy; edits are tested in "
         "one process only: MirroredStrategy on TensorFlow, keras.distribution "

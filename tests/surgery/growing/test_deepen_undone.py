@@ -151,8 +151,8 @@ def test_the_best_weights_of_early_stopping_can_be_carried_over():
     model.set_weights(kept)
     best = answers(model, x)
     model.set_weights([w - 0.3 for w in kept])
-    with editing(model) as record:
+    with editing(model) as changes:
         deepen(model, "hidden")
-    (change,) = record.changes
+    (change,) = changes
     model.set_weights(change.map_weights(kept))
     np.testing.assert_allclose(answers(model, x), best, atol=1e-6)
