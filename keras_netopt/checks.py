@@ -25,20 +25,11 @@ def check_number(value: Any, name: str) -> float:
 
 def check_positive(value: Any, name: str) -> float:
     """Returns a finite number above 0 as a float."""
-    number = check_number(value, name)
-    if number <= 0.0:
-        raise ValueError(_message(value, name, "above 0"))
-    return number
+    return check_above(value, name, 0.0, "0")
 
 
 def check_at_least(value: Any, name: str, minimum: float) -> float:
-    """Returns a finite number of at least `minimum` as a float.
-
-    Args:
-        value: The number.
-        name: The argument's name.
-        minimum: Smallest value allowed.
-    """
+    """Returns a finite number of at least `minimum` as a float."""
     number = check_number(value, name)
     if number < minimum:
         raise ValueError(_message(value, name, f"at least {minimum:g}"))
@@ -48,11 +39,7 @@ def check_at_least(value: Any, name: str, minimum: float) -> float:
 def check_above(value: Any, name: str, limit: float, limit_name: str) -> float:
     """Returns a finite number above another one as a float.
 
-    Args:
-        value: The number.
-        name: The argument's name.
-        limit: The value that it must exceed.
-        limit_name: The limit in the message, such as "1" or "`begin`".
+    `limit_name` is the limit in the message, such as "1" or "`begin`".
     """
     number = check_number(value, name)
     if number <= limit:
@@ -81,13 +68,7 @@ def check_probability(value: Any, name: str) -> float:
 
 
 def check_integer(value: Any, name: str, *, minimum: int = 0) -> int:
-    """Returns an integer of at least `minimum` as an int.
-
-    Args:
-        value: A Python or numpy integer.
-        name: The argument's name.
-        minimum: Smallest value allowed. Defaults to `0`.
-    """
+    """Returns an integer of at least `minimum` as an int."""
     expected = f"an integer of at least {minimum}"
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(_message(value, name, expected))
@@ -142,11 +123,7 @@ def check_regex(value: str, name: str) -> None:
 def takes_one_argument(value: Any) -> bool:
     """Whether a value is a function that can be called with one argument.
 
-    Args:
-        value: What the caller passed; a class is no function here.
-
-    Returns:
-        `True` if it can, also for a builtin without a signature.
+    A class is no function here; a builtin without a signature is one.
     """
     if isinstance(value, type) or not callable(value):
         return False
@@ -160,15 +137,7 @@ def takes_one_argument(value: Any) -> bool:
 
 
 def check_model(model: Any) -> None:
-    """Refuses an object that is not a Keras model, and an unbuilt model.
-
-    Args:
-        model: The argument.
-
-    Raises:
-        TypeError: If it is not a Keras model.
-        ValueError: If it is not built.
-    """
+    """Refuses an object that is not a Keras model, and an unbuilt model."""
     import keras
 
     if not isinstance(model, keras.Model):

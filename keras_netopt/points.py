@@ -10,6 +10,8 @@ import numbers
 import re
 from dataclasses import dataclass
 
+from keras_netopt.checks import check_integer
+
 Point = float | int | str
 
 _TEXT = re.compile(r"(\d+)(ep|step)")
@@ -43,8 +45,8 @@ class RunLength:
 
     def __post_init__(self) -> None:
         if self.steps_per_epoch is not None:
-            _check_count(self.steps_per_epoch, "steps_per_epoch")
-        _check_count(self.epochs, "epochs")
+            check_integer(self.steps_per_epoch, "steps_per_epoch")
+        check_integer(self.epochs, "epochs")
 
     @property
     def total(self) -> int | None:
@@ -74,10 +76,9 @@ end of `fit` or "1step" for the first step. Received: end=1
         TypeError: If `point` is neither a number nor a string.
         ValueError: If it is out of range or has another form.
     """
+    expected = f"Argument `{name}` must be {_GRAMMAR}."
     if isinstance(point, bool) or not isinstance(point, numbers.Real | str):
-        raise TypeError(
-            f"Argument `{name}` must be {_GRAMMAR}. Received: {name}={point!r}"
-        )
+        raise TypeError(f"{expected} Received: {name}={point!r}")
     if isinstance(point, str):
         valid = _TEXT.fullmatch(point) is not None
     elif not isinstance(point, numbers.Integral):
@@ -91,9 +92,7 @@ end of `fit` or "1step" for the first step. Received: end=1
     else:
         valid = int(point) >= 0
     if not valid:
-        raise ValueError(
-            f"Argument `{name}` must be {_GRAMMAR}. Received: {name}={point!r}"
-        )
+        raise ValueError(f"{expected} Received: {name}={point!r}")
 
 
 def resolve_point(point: Point, run: RunLength, name: str) -> int:
@@ -130,14 +129,7 @@ def resolve_point(point: Point, run: RunLength, name: str) -> int:
 
 
 def plain_point(point: Point) -> Point:
-    """Returns a checked point as a plain Python number or string.
-
-    Example:
-
-    >>> import numpy as np
-    >>> plain_point(np.int64(500))
-    500
-    """
+    """Returns a checked point as a plain Python number or string."""
     if isinstance(point, str):
         return point
     if isinstance(point, numbers.Integral):
@@ -146,21 +138,11 @@ def plain_point(point: Point) -> Point:
 
 
 def in_order(first: Point, second: Point) -> bool:
-    """Returns whether the first of two points can precede the second.
+    """Returns whether the first of two checked points can precede the second.
 
-    Example:
-
-    >>> in_order("2ep", "3ep"), in_order(0.5, 0.2), in_order(0.5, "2ep")
-    (True, False, True)
-
-    Args:
-        first: A checked point.
-        second: A checked point.
-
-    Returns:
-        `False` if `first` lies after `second` in every `fit` call. Points of
-        different units can be compared in one `fit` call only, see
-        `resolve_point`.
+    It is false if `first` lies after `second` in every `fit` call. Points of
+    different units can be compared in one `fit` call only, see
+    `resolve_point`.
     """
     (unit, count), (other_unit, other_count) = map(_read, (first, second))
     return unit != other_unit or count <= other_count
@@ -201,14 +183,3 @@ def _round_up(value: float) -> int:
     if math.isclose(value, nearest, rel_tol=1e-12, abs_tol=1e-9):
         return nearest
     return math.ceil(value)
-
-
-def _check_count(value: object, name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(
-            f"Argument `{name}` must be an int. Received: {name}={value!r}"
-        )
-    if int(value) < 0:
-        raise ValueError(
-            f"Argument `{name}` must be at least 0. Received: {name}={value!r}"
-        )

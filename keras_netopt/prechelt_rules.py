@@ -53,17 +53,7 @@ class EarlyStoppingReport(Report):
 def generalization_loss(losses: Curve) -> float:
     """Returns how far the last loss is above the lowest so far, in percent.
 
-    Example:
-
-    >>> generalization_loss([1.0, 0.5, 0.75])
-    50.0
-
-    Args:
-        losses: Losses on held-out data, one per epoch, at least one.
-
-    Returns:
-        The percentage; `nan` where the lowest loss is below 0, as a ratio to
-        it is undefined.
+    It is `nan` where the lowest loss is below 0: a ratio to it is undefined.
     """
     last, lowest = losses[-1], min(losses)
     if last == lowest:
@@ -76,17 +66,8 @@ def generalization_loss(losses: Curve) -> float:
 def training_progress(losses: Curve) -> float:
     """Returns the training progress in a strip of epochs, in thousandths.
 
-    Example:
-
-    >>> training_progress([1.5, 1.0, 1.25])
-    250.0
-
-    Args:
-        losses: The training losses of the strip, at least one.
-
-    Returns:
-        How far their mean is above their lowest value, in thousandths; `nan`
-        where the lowest is below 0.
+    It is how far the mean of the strip's training losses is above their lowest
+    value, and `nan` where the lowest is below 0.
     """
     lowest = min(losses)
     if max(losses) == lowest:
@@ -97,20 +78,9 @@ def training_progress(losses: Curve) -> float:
 
 
 def count_rises(losses: Curve, strip: int) -> int:
-    """Counts the successive last strips over which a loss rose.
+    """Counts the successive last strips of epochs over which a loss rose.
 
-    Example:
-
-    >>> count_rises([5.0, 1.0, 9.0, 2.0, 0.0, 3.0], 2)  # 1, 2, 3 at the ends
-    2
-
-    Args:
-        losses: Losses on held-out data, one per epoch.
-        strip: Epochs per strip; epochs after the last whole strip are
-            ignored.
-
-    Returns:
-        The number of strips.
+    Epochs after the last whole strip are ignored.
     """
     ends = losses[strip - 1 :: strip]
     count = 0
@@ -128,14 +98,6 @@ def should_stop(
     strip: int,
 ) -> bool:
     """Returns whether training should stop after the last epoch.
-
-    Example:
-
-    >>> curve = [1.0, 0.9, 0.95, 1.0]
-    >>> should_stop("GL", curve, [], threshold=5.0, strip=2)
-    True
-    >>> should_stop("UP", curve, [], threshold=2, strip=2)
-    False
 
     Args:
         rule: "GL", "PQ" or "UP".
@@ -165,22 +127,9 @@ def find_stop_epoch(
     threshold: float,
     strip: int = 5,
 ) -> int | None:
-    """Returns the epoch at which a rule stops, from whole curves.
+    """Returns the epoch, from 0, at which `should_stop` is first true.
 
-    Example:
-
-    >>> find_stop_epoch("GL", [1.0, 0.9, 0.95, 1.0], [], threshold=5.0)
-    2
-
-    Args:
-        rule: "GL", "PQ" or "UP".
-        losses: Losses on held-out data, one per epoch.
-        training: Training losses of the same epochs; only "PQ" reads them.
-        threshold: Value to exceed; with "UP", the number of strips.
-        strip: Epochs per strip. Defaults to `5`.
-
-    Returns:
-        The last epoch, from 0, or `None` where the rule does not stop.
+    The curves are whole; `None` where the rule does not stop.
     """
     for epoch in range(len(losses)):
         seen = slice(epoch + 1)

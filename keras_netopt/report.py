@@ -42,17 +42,8 @@ class Report:
 def as_plain(value: Any) -> Any:
     """Converts a value to what `json.dumps` accepts.
 
-    Example:
-
-    >>> as_plain({"shape": (2, None), "mean": np.float32(0.5)})
-    {'shape': [2, None], 'mean': 0.5}
-
-    Args:
-        value: Numbers, strings, arrays, dataclasses, reports, and mappings
-            and sequences of those.
-
-    Returns:
-        The plain value; an object of another type as its `repr`.
+    Arrays become lists, dataclasses, reports and mappings dictionaries; an
+    object of another type becomes its `repr`.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value

@@ -37,16 +37,7 @@ _FUNCTION = "function"
 
 
 def check_selector(selector: Any, name: str) -> None:
-    """Refuses what is not a selector.
-
-    Args:
-        selector: What the caller passed; `None` is accepted.
-        name: The argument's name, for the message.
-
-    Raises:
-        TypeError: If it, or an item of the list, is of another kind.
-        ValueError: If the list is empty or a regular expression is broken.
-    """
+    """Refuses what is neither a selector nor `None`."""
     patterns = as_patterns(selector)
     if not patterns and selector is not None:
         raise ValueError(
@@ -82,17 +73,7 @@ def select(
     kind: str = "layer",
     ends: Sequence[Any] | None = None,
 ) -> set[int]:
-    """Finds the layers or weights that a selector stands for.
-
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential(
-    ...     [keras.layers.Dense(2, name=name) for name in ("a", "b", "out")]
-    ... )
-    >>> layers = [(layer.name, layer) for layer in model.layers]
-    >>> sorted(select(["first", "^b$"], layers, model, "include"))
-    [0, 1]
+    """Returns the positions of the candidates that a selector stands for.
 
     Args:
         selector: The selector; `None` selects nothing.
@@ -103,13 +84,6 @@ def select(
         kind: What a candidate is, for the message. Defaults to `"layer"`.
         ends: The layers among which "first" and "last" are counted. Defaults
             to `None`: the layers of all candidates.
-
-    Returns:
-        The positions of the selected candidates.
-
-    Raises:
-        TypeError: If the selector is of the wrong kind.
-        ValueError: If a pattern of it selects nothing.
     """
     check_selector(selector, name)
     if ends is None:
@@ -172,22 +146,8 @@ def _describe_paths(pattern: Any, paths: Sequence[str]) -> str:
     return f"The nearest paths are {nearest_paths(str(text), paths)}."
 
 
-def nearest_paths(text: str, paths: Iterable[str], count: int = 3) -> str:
-    """Lists the paths most like a text, for an error message.
-
-    Example:
-
-    >>> nearest_paths("con_1", ["encoder/conv_1", "conv_2", "out"], 2)
-    "'encoder/conv_1', 'conv_2'"
-
-    Args:
-        text: What was searched for.
-        paths: Paths of layers or weights.
-        count: How many to list. Defaults to `3`.
-
-    Returns:
-        The paths in quotes, the nearest first.
-    """
+def nearest_paths(text: str, paths: Iterable[str]) -> str:
+    """Lists the three paths most like a text, the nearest first."""
 
     def ratio(path: str) -> float:
         return max(
@@ -196,27 +156,14 @@ def nearest_paths(text: str, paths: Iterable[str], count: int = 3) -> str:
         )
 
     best = sorted(dict.fromkeys(paths), key=ratio, reverse=True)
-    return ", ".join(repr(path) for path in best[:count])
+    return ", ".join(repr(path) for path in best[:3])
 
 
 def serialize_selector(selector: Any) -> Any:
-    """Returns a JSON-safe form of a selector.
+    """Returns a JSON-safe form of a selector: strings, dicts, lists or `None`.
 
     A layer becomes the regular expression of its name, which selects it in
     every copy of the model.
-
-    Example:
-
-    >>> import keras
-    >>> layer = keras.layers.Dense(1, name="a")
-    >>> serialize_selector(["first", keras.layers.Conv2D, layer])
-    ['first', {'layer_class': 'Conv2D'}, '(^|/)a/']
-
-    Args:
-        selector: The selector, or `None`.
-
-    Returns:
-        Strings, dicts, lists or `None`.
     """
     if selector is None or isinstance(selector, str):
         return selector
@@ -230,23 +177,7 @@ def serialize_selector(selector: Any) -> Any:
 
 
 def deserialize_selector(config: Any) -> Any:
-    """Returns the selector that `serialize_selector` wrote.
-
-    Example:
-
-    >>> deserialize_selector([{"layer_class": "Conv2D"}])[0].__name__
-    'Conv2D'
-
-    Args:
-        config: The JSON-safe form.
-
-    Returns:
-        The selector.
-
-    Raises:
-        ValueError: If a layer class is neither Keras' nor registered, or a
-            function is not registered.
-    """
+    """Returns the selector that `serialize_selector` wrote."""
     if isinstance(config, list):
         return [deserialize_selector(one) for one in config]
     if not isinstance(config, dict):

@@ -42,13 +42,6 @@ def render(
         title: A line above the table. Defaults to `None`.
         align: One of "l", "r" and "c" per column, as in "lrr". Defaults to
             `None`: columns of numbers to the right, others to the left.
-
-    Returns:
-        The table as one string without a trailing newline.
-
-    Raises:
-        ValueError: If `headers` is empty, a row has another length than
-            `headers`, or `align` does not name one side per column.
     """
     from rich import box
     from rich.console import Console

@@ -142,12 +142,18 @@ def test_run_length_knows_its_total():
     [(2.5, 1, "steps_per_epoch", 2.5), (10, True, "epochs", True)],
 )
 def test_run_length_of_wrong_type_raises(steps, epochs, name, value):
-    message = f"Argument `{name}` must be an int. Received: {name}={value!r}"
+    message = (
+        f"Argument `{name}` must be an integer of at least 0. "
+        f"Received: {name}={value!r}"
+    )
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         RunLength(steps, epochs)
 
 
 def test_negative_run_length_raises():
-    message = "Argument `epochs` must be at least 0. Received: epochs=-1"
+    message = (
+        "Argument `epochs` must be an integer of at least 0. "
+        "Received: epochs=-1"
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         RunLength(10, -1)

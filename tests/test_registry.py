@@ -87,8 +87,6 @@ def test_row_uses_known_values(row):
     assert row.kind in KINDS
     assert row.retraces in ("never", "on_event", "epoch")
     assert row.touches <= TOUCHES
-    assert row.domains
-    assert set(row.domains) <= set(registry.ALL_DOMAINS)
 
 
 def test_row_names_existing_components(row):
@@ -118,21 +116,17 @@ def test_the_function_takes_the_arguments_of_the_class(row):
 
 
 def test_data_arguments_are_arguments(row):
-    parameters = inspect.signature(find(row.name)).parameters
-    assert set(row.data_args) <= set(parameters)
     if row.kind == "callback":
-        declared = getattr(find(row.name), "data_args", ())
-        assert row.data_args == tuple(declared)
+        parameters = inspect.signature(find(row.name)).parameters
+        assert set(getattr(find(row.name), "data_args", ())) <= set(parameters)
 
 
 def test_summary_is_one_line(row):
     assert re.fullmatch(r"[A-Z][^\n|]{10,60}\.", row.summary)
 
 
-def test_docstring_says_experimental_where_the_row_does(row):
-    text = inspect.getdoc(find(row.name))
-    assert text
-    assert ("Experimental" in text) == row.experimental
+def test_every_component_has_a_docstring(row):
+    assert inspect.getdoc(find(row.name))
 
 
 def test_rows_are_frozen_and_hashable(row):
@@ -159,13 +153,12 @@ def test_markdown_has_one_line_per_row():
             summary="Does it.",
             card="new",
             reference="Somebody 2026",
-            experimental=True,
         ),
         registry.get("cost.summarize"),
     )
     assert registry.to_markdown(methods).splitlines()[2:] == [
-        "| `callbacks.New` | callback | Does it. Experimental. | "
-        "[new](new.md) | Somebody 2026 |",
+        "| `callbacks.New` | callback | Does it. | [new](new.md) | Somebody "
+        "2026 |",
         "| `cost.summarize` | function | Counts parameters, zeros, MACs and "
         "bytes of a model. | [cost](cost.md) | - |",
     ]

@@ -16,10 +16,9 @@ from keras_netopt.registry import (
     sparsity,
     surgery,
 )
-from keras_netopt.registry.method import ALL_DOMAINS, Method
+from keras_netopt.registry.method import Method
 
 __all__ = [
-    "ALL_DOMAINS",
     "METHODS",
     "Method",
     "get",
@@ -83,9 +82,8 @@ of a model. | [cost](cost.md) | - |
     ]
     for row in methods:
         card = f"[{row.card}]({row.card}.md)" if row.card else "-"
-        mark = " Experimental." if row.experimental else ""
         lines.append(
-            f"| `{row.name}` | {row.kind} | {row.summary}{mark} | {card} | "
+            f"| `{row.name}` | {row.kind} | {row.summary} | {card} | "
             f"{row.reference or '-'} |"
         )
     return "\n".join(lines)

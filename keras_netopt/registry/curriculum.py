@@ -15,7 +15,6 @@ METHODS: tuple[Method, ...] = (
             "C3": "it orders the samples, so no setting gives the order that "
             "`fit` gives plain arrays"
         },
-        data_args=("x", "y", "sample_weight", "difficulty", "labels"),
     ),
     Method(
         name="callbacks.SelectiveBackprop",
@@ -45,27 +44,21 @@ METHODS: tuple[Method, ...] = (
         summary="Reduces the weight of hard samples; robust to wrong labels.",
         card="curriculum",
         reference="Castells et al. 2020, NeurIPS",
-        touches=frozenset({"loss"}),
     ),
     Method(
         name="curriculum.select_samples",
-        kind="function",
         summary="Selects the samples of a batch with the largest losses.",
         card="curriculum",
         reference="Jiang et al. 2019, arXiv 1910.00762",
     ),
     Method(
         name="curriculum.compare_arms",
-        kind="function",
         summary="Compares curricula with their control over several seeds.",
         card="curriculum",
-        data_args=("x", "y", "validation_data", "difficulty"),
     ),
     Method(
         name="curriculum.sample_losses",
-        kind="function",
         summary="Computes the loss of each sample of a dataset.",
         card="curriculum",
-        data_args=("x", "y"),
     ),
 )

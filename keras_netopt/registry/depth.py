@@ -18,7 +18,6 @@ METHODS: tuple[Method, ...] = (
         summary="Skips a residual block at random during training.",
         card="stochastic_depth",
         reference="Huang et al. 2016, arXiv 1603.09382",
-        touches=frozenset({"scheduled_variables"}),
     ),
     Method(
         name="layers.LayerDrop",
@@ -26,7 +25,6 @@ METHODS: tuple[Method, ...] = (
         summary="Trains a stack of blocks so that blocks can be removed later.",
         card="stochastic_depth",
         reference="Fan et al. 2019, arXiv 1909.11556",
-        touches=frozenset({"scheduled_variables"}),
     ),
     Method(
         name="layers.SkipGate",
@@ -34,16 +32,13 @@ METHODS: tuple[Method, ...] = (
         summary="Decides for each sample whether to run a residual block.",
         card="skip_gate",
         reference="Wang et al. 2018, arXiv 1711.09485",
-        touches=frozenset({"scheduled_variables", "loss"}),
     ),
     Method(
         name="layers.MixtureOfDepths",
         kind="layer",
         summary="Runs a block on the tokens with the highest router scores.",
         card="mixture_of_depths",
-        domains=("text", "audio", "image"),
         reference="Raposo et al. 2024, arXiv 2404.02258",
-        touches=frozenset({"scheduled_variables", "loss"}),
     ),
     Method(
         name="layers.AdaptiveComputation",
@@ -52,26 +47,21 @@ METHODS: tuple[Method, ...] = (
         card="adaptive_computation",
         reference="Graves 2016, arXiv 1603.08983; Banino et al. 2021, arXiv "
         "2107.05407",
-        touches=frozenset({"scheduled_variables", "loss"}),
     ),
     Method(
         name="depth.add_stochastic_depth",
-        kind="function",
         summary="Adds stochastic depth to the residual blocks of a model.",
         card="stochastic_depth",
         reference="Huang et al. 2016, arXiv 1603.09382",
-        touches=frozenset({"graph"}),
     ),
     Method(
         name="depth.extract_subnetwork",
-        kind="function",
         summary="Extracts a shallower model from one trained with LayerDrop.",
         card="stochastic_depth",
         reference="Fan et al. 2019, arXiv 1909.11556",
     ),
     Method(
         name="depth.linear_rates",
-        kind="function",
         summary="Lists drop rates that increase linearly with depth.",
         card="stochastic_depth",
         reference="Huang et al. 2016, arXiv 1603.09382",
@@ -82,11 +72,9 @@ METHODS: tuple[Method, ...] = (
         summary="Marks a position at which a sample may exit the model.",
         card="early_exit",
         reference="Teerapittayanon et al. 2016, arXiv 1709.01686",
-        touches=frozenset({"graph"}),
     ),
     Method(
         name="depth.add_exits",
-        kind="function",
         summary="Adds early-exit heads to a model.",
         card="early_exit",
         reference="Teerapittayanon et al. 2016, arXiv 1709.01686; Huang et "
@@ -94,11 +82,9 @@ METHODS: tuple[Method, ...] = (
     ),
     Method(
         name="depth.calibrate",
-        kind="function",
         summary="Chooses exit thresholds for a compute budget or an accuracy.",
         card="early_exit",
         reference="Huang et al. 2017, arXiv 1703.09844; Schuster et al. "
         "2022, arXiv 2207.07061",
-        data_args=("x", "y"),
     ),
 )

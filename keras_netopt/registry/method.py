@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-ALL_DOMAINS = ("image", "text", "audio", "tabular", "rl")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
@@ -20,9 +18,9 @@ class Method:
 
     Args:
         name: Public path below `keras_netopt`, as in "callbacks.Pruning".
-        kind: "callback", "layer", "loss", "schedule", "function", "oracle",
-            "tuner", "stopper" or "executor".
         summary: Its purpose, one line.
+        kind: "callback", "layer", "loss", "schedule", "function", "oracle",
+            "tuner", "stopper" or "executor". Defaults to `"function"`.
         function: Public path of the function that does the same without
             `fit`, with the same arguments. Defaults to `None`.
         differs: Arguments, other than `model`, that the class and `function`
@@ -30,35 +28,26 @@ class Method:
             reason. Defaults to none.
         card: Name of the page in docs/methods, without ".md". Defaults to
             `None`.
-        domains: Kinds of data it applies to, of "image", "text", "audio",
-            "tabular" and "rl". Defaults to all of them.
         reference: Paper, year and id. Defaults to `""`.
-        touches: Parts of the training that it changes, of "weights",
+        touches: Parts of the training that a callback changes, of "weights",
             "shapes", "graph", "data", "loss", "train_step", "optimizer" and
             "scheduled_variables". Defaults to `()`.
-        retraces: How often the training step is compiled again: "never",
-            "on_event" or "epoch". Defaults to `"never"`.
+        retraces: How often a callback compiles the training step again:
+            "never", "on_event" or "epoch". Defaults to `"never"`.
         limits: Contract checks that it cannot pass, each with the reason.
             Defaults to none.
-        data_args: Arguments that hold data and cannot go into a config.
-            Defaults to `()`.
-        experimental: Whether evidence for the method is weak. Defaults to
-            `False`.
     """
 
     name: str
-    kind: str
     summary: str
+    kind: str = "function"
     function: str | None = None
     differs: Mapping[str, str] = field(default_factory=dict, hash=False)
     card: str | None = None
-    domains: tuple[str, ...] = ALL_DOMAINS
     reference: str = ""
     touches: frozenset[str] = frozenset()
     retraces: str = "never"
     limits: Mapping[str, str] = field(default_factory=dict, hash=False)
-    data_args: tuple[str, ...] = ()
-    experimental: bool = False
 
     @property
     def short_name(self) -> str:

@@ -74,7 +74,6 @@ METHODS: tuple[Method, ...] = (
     ),
     Method(
         name="search.local_processes",
-        kind="function",
         summary="Runs each trial in a new local process.",
         card="search_tuner",
     ),

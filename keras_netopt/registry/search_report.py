@@ -5,19 +5,16 @@ from keras_netopt.registry.method import Method
 METHODS: tuple[Method, ...] = (
     Method(
         name="search.read_project",
-        kind="function",
         summary="Reads a project folder of KerasTuner.",
         card="search_reports",
     ),
     Method(
         name="search.leaderboard",
-        kind="function",
         summary="Ranks the trials of a search.",
         card="search_reports",
     ),
     Method(
         name="search.plots",
-        kind="function",
         summary="Draws the results of a search.",
         card="search_reports",
     ),

@@ -12,7 +12,6 @@ METHODS: tuple[Method, ...] = (
         card="pruning",
         reference="Zhu and Gupta 2017, arXiv 1710.01878",
         touches=frozenset({"weights", "optimizer"}),
-        data_args=("calibration_data",),
     ),
     Method(
         name="callbacks.BestCheckpoint",
@@ -22,44 +21,33 @@ METHODS: tuple[Method, ...] = (
     ),
     Method(
         name="sparsity.prune",
-        kind="function",
         summary="Sets weights to zero in one step, without `fit`.",
         card="pruning",
         reference="Han et al. 2015, arXiv 1506.02626",
-        touches=frozenset({"weights"}),
-        data_args=("calibration_data",),
     ),
     Method(
         name="sparsity.select",
-        kind="function",
         summary="Lists the weights to prune, and why others are skipped.",
         card="pruning",
     ),
     Method(
         name="sparsity.report",
-        kind="function",
         summary="Reports the sparsity of a model, layer by layer.",
         card="pruning",
     ),
     Method(
         name="sparsity.apply_masks",
-        kind="function",
         summary="Applies the masks to the weights again.",
         card="pruning",
-        touches=frozenset({"weights"}),
     ),
     Method(
         name="sparsity.remove_masks",
-        kind="function",
         summary="Removes the masks, so that pruned weights train again.",
         card="pruning",
-        touches=frozenset({"optimizer"}),
     ),
     Method(
         name="sparsity.load_masks",
-        kind="function",
         summary="Restores the masks of a saved model in a new one.",
         card="pruning",
-        touches=frozenset({"weights", "optimizer"}),
     ),
 )

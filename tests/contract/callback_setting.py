@@ -41,7 +41,6 @@ class Setting:
         first_event: Arguments with which the first event is at step 0, or
             after two batches of 32, which `twin` also receives.
         reference: Whether C12 compares its result across backends.
-        logs: Keys that it adds to `logs`.
         models: The models of the zoo that it supports.
         needs_callback: Whether `effect` reads the callback; trials of a tuner
             have none.
@@ -59,7 +58,6 @@ class Setting:
     twin: Callable[[keras.Model, Case], Any] | None = None
     first_event: Arguments = field(default_factory=dict)
     reference: bool = True
-    logs: tuple[str, ...] = ("sparsity",)
     models: tuple[str, ...] = tuple(zoo.BUILDERS)
     needs_callback: bool = False
     epochs: int = 2

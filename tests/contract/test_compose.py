@@ -136,7 +136,7 @@ def test_keras_callbacks_work_beside_the_component(setting, case):
         keras.callbacks.TerminateOnNaN(),
     ]
     model = zoo.compiled(eager=True)
-    probes.fit(model, "mlp", callbacks, epochs=3)
+    history = probes.fit(model, "mlp", callbacks, epochs=3)
 
     component = callbacks[len(setting.beside) + 1]
     assert setting.effect(zoo.build("mlp"), model, component)
@@ -146,4 +146,6 @@ def test_keras_callbacks_work_beside_the_component(setting, case):
     ):
         np.testing.assert_array_equal(mine == 0, theirs == 0)
     header = (case.folder / "log.csv").read_text().splitlines()[0]
-    assert set(setting.logs) <= set(header.split(","))
+    added = set(component.log_names()) & set(history)
+    assert bool(added) == bool(component.log_keys)
+    assert added <= set(header.split(","))

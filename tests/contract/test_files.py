@@ -32,8 +32,8 @@ CHANGES = [
 BASES = {}  # Outcome of the first callback, by config: most share one.
 
 
-def _data(callback, row):
-    return {name: getattr(callback, name) for name in row.data_args}
+def _data(callback):
+    return {name: getattr(callback, name) for name in callback.data_args}
 
 
 @pytest.mark.check("C4")
@@ -42,25 +42,21 @@ def test_the_config_builds_an_equal_component(setting, case):
     callback = setting.build(case)
     config = json.loads(json.dumps(callback.get_config()))
     kind = type(callback)
-    again = kind.from_config(
-        copy.deepcopy(config), **_data(callback, setting.row)
-    )
+    again = kind.from_config(copy.deepcopy(config), **_data(callback))
 
     assert list(config) == list(inspect.signature(kind).parameters)
     assert again is not callback
     assert again.get_config() == config == callback.get_config()
     with pytest.raises((TypeError, ValueError), match="no_such_argument"):
-        kind.from_config(
-            {**config, "no_such_argument": 1}, **_data(callback, setting.row)
-        )
+        kind.from_config({**config, "no_such_argument": 1}, **_data(callback))
 
 
-def _needs_data(component, row):
+def _needs_data(component):
     """Whether it cannot be built without data."""
     parameters = inspect.signature(type(component)).parameters
     return any(
         parameters[name].default is inspect.Parameter.empty
-        for name in row.data_args
+        for name in component.data_args
     )
 
 
@@ -72,7 +68,7 @@ def test_keras_serializes_the_component(setting, case):
     name = setting.row.short_name
     assert stored["registered_name"] == f"keras_netopt>{name}"
     written = json.loads(json.dumps(stored))
-    if _needs_data(callback, setting.row):
+    if _needs_data(callback):
         with pytest.raises(ValueError, match="passed with the config"):
             keras.saving.deserialize_keras_object(written)
         return
@@ -84,18 +80,18 @@ def test_keras_serializes_the_component(setting, case):
 
 @pytest.mark.check("C4")
 @pytest.mark.parametrize(
-    "setting", [s for s in settings.CALLBACKS if s.row.data_args], ids=str
+    "setting", [s for s in settings.CALLBACKS if s.kind.data_args], ids=str
 )
 def test_the_config_describes_the_data(setting, case):
     callback = setting.build(case)
-    for name, value in _data(callback, setting.row).items():
+    for name, value in _data(callback).items():
         written = callback.get_config()[name]
         if value is None or isinstance(value, str):
             assert written == value
             continue
         assert written["shape"] == list(value.shape)
         assert written["dtype"] == str(value.dtype)
-        changed = _data(callback, setting.row)
+        changed = _data(callback)
         changed[name] = value + 1
         other = type(callback).from_config(callback.get_config(), **changed)
         assert other.get_config()[name] != written

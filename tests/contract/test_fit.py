@@ -50,7 +50,9 @@ def test_the_keys_in_logs_are_those_declared(component, trials):
         if setting.component != component:
             continue
         trial = trials.get(setting, "mlp")
-        others = [key for other in setting.beside for key in other.logs]
+        others = [
+            key for other in setting.beside for key in other.kind.log_keys
+        ]
         added = set(trial.history) - KERAS_KEYS - set(others)
         assert added <= set(trial.callback.log_names())
         found |= added

@@ -69,7 +69,7 @@ def test_a_subclass_is_copied_pickled_and_configured(subclass, setting, case):
     config = json.loads(json.dumps(callback.get_config()))
     data = {
         name: setting.arguments(case)[name]
-        for name in setting.row.data_args
+        for name in setting.kind.data_args
         if name in setting.arguments(case)
     }
     twins = [

@@ -27,7 +27,7 @@ def test_a_copy_holds_settings_only(setting, case):
         assert other._model is None
         for name, value in vars(other).items():
             assert not isinstance(value, keras.Model), name
-        for name in setting.row.data_args:
+        for name in setting.kind.data_args:
             np.testing.assert_array_equal(
                 getattr(other, name), getattr(callback, name)
             )

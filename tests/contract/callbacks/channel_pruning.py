@@ -63,7 +63,6 @@ SETTINGS = (
         ),
         first_event={"sparsity": netopt.schedules.Constant(0.5)},
         reference=False,
-        logs=("params", "macs", "channels_kept"),
         models=GRAPHS,
         epochs=5,
         needs_callback=True,

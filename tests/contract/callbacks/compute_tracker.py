@@ -24,7 +24,6 @@ SETTINGS = (
         effect=lambda before, after, callback: callback.spent() > 0,
         neutral=lambda case: {},
         reference=False,
-        logs=("training_macs",),
     ),
 )
 

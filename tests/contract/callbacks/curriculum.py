@@ -17,13 +17,6 @@ COMPONENT = "callbacks.Curriculum"
 
 SCORES = np.arange(64) * 37 % 64
 
-CURRICULUM_LOGS = (
-    "curriculum_fraction",
-    "curriculum_unused_fraction",
-    "curriculum_class_coverage",
-    "curriculum_scoring_seconds",
-)
-
 _HALF = Linear(initial=0.5, final=1.0, begin=0.5, end=1.0)
 
 _EARLY = Linear(initial=0.3, final=1.0, begin=0.5, end=1.0)
@@ -85,7 +78,6 @@ SETTINGS = (
         effect=hard_samples_came_late,
         neutral=lambda case: _ranked(case, ordering="shuffle"),
         reference=False,
-        logs=CURRICULUM_LOGS,
         needs_callback=True,
         epochs=4,
     ),
@@ -99,7 +91,6 @@ SETTINGS = (
         ),
         effect=weighted_by_loss,
         reference=False,
-        logs=CURRICULUM_LOGS,
         needs_callback=True,
     ),
 )

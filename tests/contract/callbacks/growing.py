@@ -95,7 +95,6 @@ SETTINGS = (
             model, new_units="zero", seed=0
         ),
         reference=False,
-        logs=("params", "macs", "growth_count", "max_output_change"),
     ),
     Setting(
         name="Growing copies",
@@ -110,7 +109,6 @@ SETTINGS = (
         },
         effect=is_larger,
         reference=False,
-        logs=("params", "macs", "growth_count", "max_output_change"),
     ),
 )
 

@@ -50,7 +50,6 @@ SETTINGS = (
         arguments=lambda case: _SWEEP,
         effect=a_rate_was_found,
         reference=False,
-        logs=(),
         needs_callback=True,
         epochs=6,
     ),

@@ -51,7 +51,6 @@ SETTINGS = (
         arguments=lambda case: _BIASES,
         effect=biases_are_set,
         reference=False,
-        logs=("scheduled_bias",),
     ),
 )
 

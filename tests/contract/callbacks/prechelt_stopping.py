@@ -40,7 +40,6 @@ SETTINGS = (
         beside=(*compute_tracker.SETTINGS,),
         neutral=lambda case: {**_RISING, "monitor": "loss"},
         reference=False,
-        logs=("generalization_loss",),
         needs_callback=True,
         epochs=6,
     ),

@@ -38,7 +38,6 @@ SETTINGS = (
         },
         effect=steps_were_selected,
         reference=False,
-        logs=("backward_fraction",),
         needs_callback=True,
         by_replica=True,
     ),
@@ -51,7 +50,6 @@ SETTINGS = (
         },
         effect=steps_were_selected,
         reference=False,
-        logs=("backward_fraction",),
         needs_callback=True,
     ),
 )
