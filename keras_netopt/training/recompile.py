@@ -25,12 +25,13 @@ def recompile_keeping_state(model: keras.Model) -> None:
     epoch.
     """
     sync_variables(model)
+    any_model: Any = model
     old = model.optimizer
     running = getattr(model, "train_function", None) is not None
     new = type(old).from_config(old.get_config())
-    arguments = {**model._compile_config.config, "auto_scale_loss": False}
-    del arguments["optimizer"]
     # The copy of a wrapped optimizer includes the wrapper.
+    arguments = {**any_model._compile_config.config, "auto_scale_loss": False}
+    del arguments["optimizer"]
     model.compile(optimizer=new, **arguments)
     optimizers.build_optimizer(model)
     for before, after in zip(
@@ -43,7 +44,6 @@ def recompile_keeping_state(model: keras.Model) -> None:
         MaskStore.attach(model, {})
     commit_variables(model)
     if running:
-        any_model: Any = model
         any_model.make_train_function(force=True)
     reset_compiled_functions(model)
 
