@@ -60,7 +60,10 @@ def record_calls(
     graph = as_graph(model)
     calls: list[RecordedCall] = []
     entered = {id(operation) for operation in enter}
-    inputs = keras.tree.map_structure(_new_input, graph.input)
+    inputs = keras.tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name),
+        graph.input,
+    )
     outputs = _record(graph, keras.tree.flatten(inputs), "", entered, calls)
     return Recording(inputs, outputs, tuple(calls))
 
@@ -121,12 +124,6 @@ def call_through(
 
     return model._run_through_graph(
         model._standardize_inputs(inputs), operation_fn=bound
-    )
-
-
-def _new_input(tensor: Any) -> Any:
-    return keras.Input(
-        batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name
     )
 
 
