@@ -68,7 +68,7 @@ def test_first_epochs_keep_every_class(make, train, toy_data):
 def test_report_has_class_shares_scores_and_counts(make, train):
     curriculum = make()
     with pytest.raises(
-        ValueError, match="needs a planned epoch.*Received: Curriculum"
+        ValueError, match="no planned epoch to report.*Received: Curriculum"
     ):
         curriculum.report()
     train(curriculum, fit={"epochs": 2})

@@ -367,5 +367,5 @@ def test_rho_without_irreducible_loss_raises(toy_data):
 
 
 def test_report_before_training_raises():
-    with pytest.raises(ValueError, match="needs a trained step.*Received: "):
+    with pytest.raises(ValueError, match="no trained step to report.*Received"):
         SelectiveBackprop().report()
