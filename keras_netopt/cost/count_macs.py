@@ -46,7 +46,10 @@ _UNCOUNTED_OPS = frozenset(
 
 
 def count_macs(node: GraphNode) -> int | None:
-    """Counts the multiply-accumulates of one call.
+    """Counts the multiply-accumulates of one call, for the whole batch.
+
+    Returns 0 for element-wise operations, `None` where there is no rule or an
+    axis has no size.
 
     Example:
 
@@ -55,13 +58,6 @@ def count_macs(node: GraphNode) -> int | None:
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     >>> count_macs(graph_nodes(model)[0])
     12
-
-    Args:
-        node: The call, with its input and output shapes.
-
-    Returns:
-        The MACs of the whole batch; 0 for element-wise operations; `None`
-        where there is no rule or an axis has no size.
     """
     if node.untraced is not None:
         return None
@@ -77,21 +73,9 @@ def count_macs(node: GraphNode) -> int | None:
 
 
 def counts_inner_calls(operation: keras.Operation) -> bool:
-    """Returns whether an operation is counted by the calls inside it.
+    """Returns whether a layer is counted by the calls inside it.
 
-    Example:
-
-    >>> import keras
-    >>> counts_inner_calls(keras.layers.LSTM(4))
-    True
-    >>> counts_inner_calls(keras.layers.Dense(4))
-    False
-
-    Args:
-        operation: A layer or a `keras.ops` operation.
-
-    Returns:
-        `True` for models and for every layer without a rule.
+    This is `True` for models and for every layer without a rule.
     """
     if not isinstance(operation, keras.layers.Layer):
         return False
@@ -99,19 +83,14 @@ def counts_inner_calls(operation: keras.Operation) -> bool:
 
 
 def einsum_macs(equation: str, shapes: list[tuple[int, ...]]) -> int:
-    """Counts the MACs of an einsum of two operands.
+    """Counts the MACs of an einsum of two operands; "..." is allowed.
+
+    They are the product of the sizes of all indices.
 
     Example:
 
     >>> einsum_macs("...i,ij->...j", [(2, 5, 8), (8, 3)])
     240
-
-    Args:
-        equation: The einsum equation; "..." is allowed.
-        shapes: The shapes of the two operands.
-
-    Returns:
-        The product of the sizes of all indices.
     """
     sizes: dict[str, int] = {}
     terms = equation.replace(" ", "").partition("->")[0].split(",")
@@ -211,10 +190,6 @@ def _einsum(node: GraphNode) -> int | None:
     return einsum_macs(equation, shapes) if len(shapes) == 2 else None
 
 
-def _outer(node: GraphNode) -> int:
-    return _out(node)
-
-
 def _vdot(node: GraphNode) -> int:
     return math.prod(_shape(node, 0))
 
@@ -266,7 +241,7 @@ _OP_RULES: dict[str, Rule] = {
     "Inner": _matmul,
     "Tensordot": _tensordot,
     "Einsum": _einsum,
-    "Outer": _outer,
+    "Outer": _out,
     "Vdot": _vdot,
     "Conv": _conv_op,
     "DepthwiseConv": _depthwise_op,

@@ -153,13 +153,8 @@ def execution_rate(node: GraphNode, training: bool) -> float:
 
     Layers that run inner layers conditionally define
     `netopt_execution_rates(training)`, a dictionary by the `id` of a layer.
-
-    Args:
-        node: The call.
-        training: Whether the model trains.
-
-    Returns:
-        The product of the rates of all owners; 1.0 for unconditional calls.
+    The result is the product of the rates of all owners: 1.0 for unconditional
+    calls.
     """
     rate = 1.0
     chain = [*node.owners, node.operation]

@@ -43,11 +43,7 @@ class TensorInfo:
     def encode(self, value: Any) -> np.ndarray:
         """Quantises real numbers for the file, clipped to its range.
 
-        Args:
-            value: An array; integers are not quantised.
-
-        Returns:
-            An array of dtype `dtype`.
+        Integers are not quantised.
         """
         array = np.asarray(value)
         if self.scale and array.dtype.kind == "f":
@@ -57,14 +53,7 @@ class TensorInfo:
         return np.ascontiguousarray(array.astype(self.dtype))
 
     def decode(self, value: np.ndarray) -> np.ndarray:
-        """Dequantises an output of the file to real numbers.
-
-        Args:
-            value: An array of dtype `dtype`.
-
-        Returns:
-            Floats where the tensor is quantised, else `value` itself.
-        """
+        """Dequantises an output of the file to real numbers."""
         if not self.scale:
             return value
         centred = value.astype("float32") - np.float32(self.zero_point)
@@ -76,13 +65,6 @@ class TfliteModel:
 
     It runs in `ai_edge_litert` where that is installed, else in TensorFlow's
     own interpreter.
-
-    Example:
-
-    >>> TfliteModel("missing.tflite")
-    Traceback (most recent call last):
-        ...
-    FileNotFoundError: [Errno 2] No such file or directory: 'missing.tflite'
 
     Args:
         path: Path of the `.tflite` file.
@@ -113,16 +95,9 @@ class TfliteModel:
         self._shapes: dict[str, tuple[int, ...]] = {}
 
     def feeds(self, x: Any) -> dict[str, np.ndarray]:
-        """Encodes an input for the file.
+        """Encodes one array per input, in the dtype of the file.
 
-        Args:
-            x: An array for a file with one input, or a dict of input names.
-
-        Returns:
-            One array per input, in the dtype of the file.
-
-        Raises:
-            ValueError: If the names differ from those of the file.
+        `x` is an array for a file with one input, or a dict by input name.
         """
         if not isinstance(x, Mapping):
             if len(self.inputs) != 1:
@@ -140,14 +115,7 @@ class TfliteModel:
         return {n: info.encode(x[n]) for n, info in self.inputs.items()}
 
     def random_feeds(self, seed: int = 0) -> dict[str, np.ndarray]:
-        """Returns seeded random input of the file's shapes, free axes 1.
-
-        Args:
-            seed: Seed of the numpy generator. Defaults to `0`.
-
-        Returns:
-            One array per input, in the dtype of the file.
-        """
+        """Returns seeded random input of the file's shapes, free axes 1."""
         rng = np.random.default_rng(seed)
         shapes = {n: [a or 1 for a in t.shape] for n, t in self.inputs.items()}
         return {
@@ -156,17 +124,10 @@ class TfliteModel:
         }
 
     def prepare(self, feeds: Mapping[str, np.ndarray]) -> Callable[[], None]:
-        """Sets the input and returns the function that runs the file.
+        """Sets encoded inputs and returns the function that runs the file.
 
-        Args:
-            feeds: Encoded inputs, from `feeds` or `random_feeds`.
-
-        Returns:
-            A function without arguments that runs the file once.
-
-        Raises:
-            ValueError: If a shape differs from the file's.
-            RuntimeError: If the interpreter cannot prepare the file.
+        Raises ValueError if a shape differs from the file's, RuntimeError if
+        the interpreter cannot prepare the file.
         """
         shapes = {name: value.shape for name, value in feeds.items()}
         if shapes != self._shapes:
@@ -182,17 +143,9 @@ class TfliteModel:
         return invoke
 
     def run(self, x: Any) -> dict[str, np.ndarray]:
-        """Runs the file once.
+        """Runs the file once and returns the outputs by name, dequantised.
 
-        Args:
-            x: An array for a file with one input, or a dict of input names.
-
-        Returns:
-            The outputs by name, dequantised.
-
-        Raises:
-            ValueError: If names or shapes differ from the file's.
-            RuntimeError: If an op cannot run.
+        `x` is that of `feeds`. Raises RuntimeError if an op cannot run.
         """
         self.prepare(self.feeds(x))()
         return {
@@ -204,14 +157,9 @@ class TfliteModel:
 
 
 def count_ops(content: bytes) -> dict[str, int]:
-    """Counts the operators in a LiteRT file without running it.
+    """Counts each operator in the bytes of a LiteRT file, in all subgraphs.
 
-    Args:
-        content: The bytes of the file.
-
-    Returns:
-        The number of occurrences of each operator in all subgraphs; custom
-        operators under their own name, such as "FlexErf".
+    Custom operators count under their own name, such as "FlexErf".
     """
     schema = _schema()
     model = schema.Model.GetRootAsModel(content, 0)

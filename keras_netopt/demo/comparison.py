@@ -11,7 +11,7 @@ MISSING = "-"
 
 
 def render_table(arms: Sequence[DemoModel], images: int) -> str:
-    """Renders the demo's table, one column per model.
+    """Renders one column per model, without rows that are empty for all.
 
     Example:
 
@@ -24,13 +24,6 @@ def render_table(arms: Sequence[DemoModel], images: int) -> str:
     │ accuracy         │ 88.0 % ± 1.0 │
     │ non-zero weights │       4 of 5 │
     └──────────────────┴──────────────┘
-
-    Args:
-        arms: The models.
-        images: Number of held-out images.
-
-    Returns:
-        The table, without rows that are empty for all models.
     """
     rows = [[name, *map(cell, arms)] for name, cell in _ROWS.items()]
     return tables.render(

@@ -20,14 +20,7 @@ SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class DemoData:
-    """Images of shape `(samples, 28, 28, 1)` in [0, 1] with their labels.
-
-    Example:
-
-    >>> data = DemoData.load(limit=100)
-    >>> data.x_train.shape, data.x_test.shape
-    ((100, 28, 28, 1), (100, 28, 28, 1))
-    """
+    """Images of shape `(samples, 28, 28, 1)` in [0, 1] with their labels."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -75,16 +68,7 @@ class DemoModel:
 
 
 def build_model() -> keras.Model:
-    """Builds and compiles the demo's CNN.
-
-    Example:
-
-    >>> build_model().count_params()
-    108618
-
-    Returns:
-        A compiled model for images of shape `(28, 28, 1)`, 10 logits.
-    """
+    """Builds the demo's compiled CNN: images `(28, 28, 1)`, 10 logits."""
     keras.utils.set_random_seed(SEED)
     model = keras.Sequential(
         [
@@ -131,17 +115,9 @@ def train_arm(
     target: float | None,
     progress: ProgressLog,
 ) -> tuple[keras.Model, DemoModel]:
-    """Trains a copy of a model further, with or without pruning.
+    """Trains a copy of a model further, pruned to the sparsity `target`.
 
-    Args:
-        trained: The initial model; not modified.
-        data: The images.
-        epochs: Number of epochs.
-        target: Final sparsity, or `None` for the dense control.
-        progress: The log of the demo's steps.
-
-    Returns:
-        The new model and its measurements.
+    `None` trains the dense control. Returns the copy and its measurements.
     """
     model = keras.models.clone_model(trained)
     model.set_weights(trained.get_weights())

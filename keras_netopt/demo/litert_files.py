@@ -21,14 +21,7 @@ def export_arm(
 ) -> dict[str, export.LitertReport]:
     """Writes a float file (sparse if pruned) and a dynamic int8 file.
 
-    Args:
-        model: The model.
-        arm: Its name and sparsity.
-        data: The images; some of them verify the files.
-        folder: The folder to write to.
-
-    Returns:
-        The report of each file, "float32" and "int8".
+    Returns the report of each file, "float32" and "int8".
     """
     stem = arm.name.replace(" % zeros", "")
     settings: dict[str, tuple[str, dict[str, Any]]] = {
@@ -52,15 +45,7 @@ def export_arm(
 
 
 def measure_files(arms: Sequence[DemoModel], data: DemoData) -> list[DemoModel]:
-    """Measures the latency of all files in one interleaved loop.
-
-    Args:
-        arms: The models with their files.
-        data: The images; the first one is the input.
-
-    Returns:
-        The arms with the latencies of that loop.
-    """
+    """Measures the latency of all files in one interleaved loop."""
     paths = {
         f"{arm.name} {variant}": report.path
         for arm in arms

@@ -4,15 +4,12 @@ import time
 
 
 class ProgressLog:
-    """Prints the number and title of each step, with the elapsed time.
+    """Prints the number and title of each of `count` steps, with the time.
 
     Example:
 
     >>> ProgressLog(3).begin("Train")
     [1/3] Train (after 0 s)
-
-    Args:
-        count: Number of steps.
     """
 
     def __init__(self, count: int) -> None:

@@ -34,20 +34,8 @@ def convert_model(
 ) -> None:
     """Writes a LiteRT file, not yet verified.
 
-    Args:
-        exportable: The model and its signature.
-        path: The file to write.
-        quantize: `None` or a key of `MODES`. Defaults to `None`.
-        sparse: Whether zeros are stored sparsely. Defaults to `False`.
-        samples: Calibration inputs by name. Defaults to `None`.
-        quantized_io: Whether inputs and outputs become integers. Defaults to
-            `False`.
-        allow_select_tf_ops: Whether TensorFlow ops may be written. Defaults
-            to `False`.
-
-    Raises:
-        ExportError: If the converter refuses the model.
-        OSError: If the file cannot be written.
+    `samples` are the calibration inputs by name; the other options are those
+    of `to_litert`. Raises ExportError if the converter refuses the model.
     """
     settings = converter_settings(
         quantize,
@@ -76,17 +64,7 @@ def convert_model(
 
 
 def measure_file(path: str) -> FileSize:
-    """Measures a file, raw and gzipped.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its size; the same for the same content at any time.
-
-    Raises:
-        OSError: If the file cannot be read.
-    """
+    """Measures a file, raw and gzipped: the same for the same content."""
     with open(path, "rb") as file:
         content = file.read()
     return FileSize(len(content), len(gzip.compress(content, 9, mtime=0)))
@@ -104,13 +82,6 @@ def explain_conversion_error(
     >>> print(explain_conversion_error(error, keras.Sequential()))
     LiteRT has no kernel for: MatrixInverse. Replace the op, or pass \
 `allow_select_tf_ops=True` if the device provides TensorFlow's Flex delegate.
-
-    Args:
-        error: The converter's error.
-        model: The model that was converted.
-
-    Returns:
-        The error to raise.
     """
     text = str(error)
     listed = re.findall(r"^(?:Custom|TF Select) ops: (.+)$", text, re.M)

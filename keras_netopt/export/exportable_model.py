@@ -18,14 +18,6 @@ from keras_netopt.training.symbolic import input_specs
 class ExportableModel:
     """A model that LiteRT can convert, with the signature of its inputs.
 
-    Example:
-
-    >>> import keras
-    >>> inputs = keras.Input((4,), name="x")
-    >>> model = keras.Model(inputs, keras.layers.Dense(3)(inputs))
-    >>> prepare_model(model).names
-    ('x',)
-
     Args:
         model: The model itself, or its float32 clone.
         signature: One structure of `keras.InputSpec` per positional
@@ -57,11 +49,7 @@ class ExportableModel:
 
 
 def check_backend() -> None:
-    """Refuses backends without a LiteRT converter.
-
-    Raises:
-        ValueError: If the backend is not TensorFlow.
-    """
+    """Refuses backends without a LiteRT converter."""
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ValueError(
@@ -74,23 +62,7 @@ def check_backend() -> None:
 
 
 def check_path(path: Any) -> str:
-    """Refuses paths that do not end in `.tflite`.
-
-    Example:
-
-    >>> check_path("model.tflite")
-    'model.tflite'
-
-    Args:
-        path: The path to write to.
-
-    Returns:
-        The path as a string.
-
-    Raises:
-        TypeError: If it is not a path.
-        ValueError: If it does not end in `.tflite`.
-    """
+    """Returns a path as a string, which must end in `.tflite`."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
             "Argument `path` must be a string or a path. "
@@ -109,19 +81,11 @@ def prepare_model(
 ) -> ExportableModel:
     """Determines the model to export and its input shapes.
 
-    Args:
-        model: The user's model; not modified.
-        input_signature: One structure of `keras.InputSpec` per positional
-            argument, batch axis included. Defaults to `None`: the model's
-            own inputs, batch 1 for a model with recurrent layers.
-
-    Returns:
-        The model and signature to convert.
-
-    Raises:
-        TypeError: If `model` is not a `keras.Model`.
-        ValueError: If the model is unbuilt, quantised by Keras, or has
-            recurrent layers over a time axis of unknown length.
+    `input_signature` holds one structure of `keras.InputSpec` per positional
+    argument, batch axis included; `None` stands for the model's own inputs,
+    with batch 1 for a model with recurrent layers. A model that is unbuilt,
+    quantised by Keras, or has recurrent layers over a time axis of unknown
+    length is refused.
     """
     specs: Any = input_specs(model)
     layers = list(walk_layers(model))
@@ -132,7 +96,8 @@ def prepare_model(
         model = float32_clone(model)
         notes.append("half precision: exported from a float32 clone")
     if input_signature is not None:
-        specs = _as_list(input_signature)
+        is_list = isinstance(input_signature, (list, tuple))
+        specs = list(input_signature) if is_list else [input_signature]
         if len(keras.tree.flatten(specs)) != len(names):
             raise ValueError(
                 f"Argument `input_signature` must hold {len(names)} inputs. "
@@ -166,12 +131,6 @@ def _layer_warnings(layers: list[keras.layers.Layer]) -> tuple[str, ...]:
         f"layers {names} save no compute in this file: {remedy}"
         for remedy, names in remedies.items()
     )
-
-
-def _as_list(signature: Any) -> list[Any]:
-    if isinstance(signature, (list, tuple)):
-        return list(signature)
-    return [signature]
 
 
 def _input_spec(spec: Any, name: str) -> keras.InputSpec:
@@ -208,6 +167,12 @@ def _static(specs: Any, layers: list[keras.layers.Layer]) -> Any:
     return keras.tree.map_structure(fix, specs)
 
 
+def make_valid_name(name: str) -> str:
+    """Returns a name that file systems and TensorFlow accept unchanged."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return plain if plain[:1].isalpha() else f"input_{plain}"
+
+
 def _names(
     model: keras.Model, specs: Any
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -222,8 +187,7 @@ def _names(
         raw = ["inputs"] * len(keras.tree.flatten(specs))
     names: list[str] = []
     for name in raw:
-        plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-        plain = plain if plain[:1].isalpha() else f"input_{plain}"
+        plain = make_valid_name(name)
         tries = [plain, *(f"{plain}_{k}" for k in range(1, len(raw) + 1))]
         names.append(next(name for name in tries if name not in names))
     return tuple(raw), tuple(names)

@@ -14,21 +14,7 @@ _HALF_NAMES = (*_HALF, "mixed_float16", "mixed_bfloat16")
 
 
 def find_half_layers(model: keras.Model) -> list[str]:
-    """Returns the names of layers that compute or store in half precision.
-
-    Example:
-
-    >>> import keras
-    >>> half = keras.layers.Dense(2, dtype="mixed_float16", name="half")
-    >>> find_half_layers(keras.Sequential([keras.Input((3,)), half]))
-    ['half']
-
-    Args:
-        model: A Keras model.
-
-    Returns:
-        Layer names; empty for a float32 model.
-    """
+    """Returns the names of layers that compute or store in half precision."""
     return [
         layer.name
         for layer in walk_layers(model)
@@ -40,22 +26,8 @@ def find_half_layers(model: keras.Model) -> list[str]:
 def float32_clone(model: keras.Model) -> keras.Model:
     """Rebuilds a model from its config in float32, with the same weights.
 
-    Example:
-
-    >>> import keras
-    >>> half = keras.layers.Dense(2, dtype="mixed_float16")
-    >>> clone = float32_clone(keras.Sequential([keras.Input((3,)), half]))
-    >>> clone.layers[0].compute_dtype
-    'float32'
-
-    Args:
-        model: A built Keras model; not modified.
-
-    Returns:
-        The clone, not compiled.
-
-    Raises:
-        ExportError: If the model cannot be rebuilt from its config.
+    The clone is not compiled. Raises ExportError if the model cannot be
+    rebuilt from its config.
     """
     classes = {
         type(layer).__name__: type(layer) for layer in walk_layers(model)

@@ -19,19 +19,10 @@ def make_samples(
 ) -> Arrays:
     """Returns input samples by name: the user's, or random ones.
 
-    Args:
-        exportable: The model and its signature.
-        data: Arrays in the structure of the model's inputs, a dict by input
-            name, or an iterable of batches such as a `tf.data.Dataset`.
-            Defaults to `None`: random numbers in [0, 1), integers below the
-            smallest vocabulary.
-        seed: Seed of the random numbers. Defaults to `0`.
-
-    Returns:
-        One array per input, of equal length, in the input's dtype.
-
-    Raises:
-        ValueError: If the data does not fit the inputs.
+    `data` holds arrays in the structure of the model's inputs, a dict by input
+    name, or an iterable of batches such as a `tf.data.Dataset`. Without it the
+    samples are random numbers in [0, 1), and integers below the smallest
+    vocabulary. The arrays have equal length and the dtypes of the inputs.
     """
     if data is None:
         return _random(exportable, seed)
@@ -55,14 +46,8 @@ def iterate_batches(
 ) -> Iterator[Arrays]:
     """Yields samples in batches of the sizes that the file accepts.
 
-    Args:
-        exportable: The model and its signature.
-        samples: Inputs by name, from `make_samples`.
-        single: Whether every batch holds 1 sample where the batch axis is
-            free. Defaults to `False`: three batches of 1, then of 4.
-
-    Yields:
-        One array per input.
+    With a free batch axis these are three batches of 1, then of 4; with
+    `single` every batch holds 1 sample.
     """
     total = len(next(iter(samples.values())))
     fixed = exportable.batch
@@ -77,15 +62,7 @@ def iterate_batches(
 
 
 def pack_inputs(exportable: ExportableModel, arrays: Arrays) -> list[Any]:
-    """Arranges arrays as the positional arguments of the model.
-
-    Args:
-        exportable: The model and its signature.
-        arrays: One array per input.
-
-    Returns:
-        One structure of arrays per positional argument.
-    """
+    """Arranges arrays by name as the positional arguments of the model."""
     flat = [arrays[name] for name in exportable.names]
     packed: list[Any] = keras.tree.pack_sequence_as(exportable.signature, flat)
     return packed

@@ -11,11 +11,6 @@ import keras
 class QuantizationMode:
     """One number format and the output difference that it may cause.
 
-    Example:
-
-    >>> MODES["int8"].needs_data, MODES["int8"].warn_above
-    (True, 0.2)
-
     Args:
         name: The value of `quantize=`.
         needs_data: Whether activations are quantised, which requires
@@ -47,6 +42,16 @@ MODES: dict[str, QuantizationMode] = {
 }
 
 
+def check_mode(quantize: str | None) -> None:
+    """Refuses a value of `quantize=` that is neither `None` nor in `MODES`."""
+    if quantize is not None and quantize not in MODES:
+        known = ", ".join(repr(name) for name in MODES)
+        raise ValueError(
+            f"Argument `quantize` must be None or one of {known}. "
+            f"Received: quantize={quantize!r}"
+        )
+
+
 def check_quantization(
     quantize: str | None,
     *,
@@ -54,34 +59,8 @@ def check_quantization(
     calibration_data: Any,
     quantized_io: bool,
 ) -> None:
-    """Refuses unknown and contradictory settings.
-
-    Example:
-
-    >>> check_quantization(
-    ...     "int8", sparse=False, calibration_data=None, quantized_io=False
-    ... )
-    Traceback (most recent call last):
-        ...
-    ValueError: Argument `calibration_data` must be given for \
-quantize='int8'. Received: calibration_data=None. Pass about 100 samples \
-of real input.
-
-    Args:
-        quantize: The value to check, `None` for float.
-        sparse: Whether zeros are stored in a sparse format.
-        calibration_data: The calibration inputs, or `None`.
-        quantized_io: Whether inputs and outputs are integers.
-
-    Raises:
-        ValueError: If a setting is unknown or contradicts another.
-    """
-    if quantize is not None and quantize not in MODES:
-        known = ", ".join(repr(name) for name in MODES)
-        raise ValueError(
-            f"Argument `quantize` must be None or one of {known}. "
-            f"Received: quantize={quantize!r}"
-        )
+    """Refuses unknown and contradictory settings."""
+    check_mode(quantize)
     if sparse and quantize is not None:
         raise ValueError(
             "Argument `sparse` must be False where the file is quantised: "
@@ -111,22 +90,7 @@ def converter_settings(
     quantized_io: bool = False,
     allow_select_tf_ops: bool = False,
 ) -> dict[str, Any]:
-    """Returns the keyword arguments of `model.export` for one mode.
-
-    Args:
-        quantize: `None` or a key of `MODES`.
-        sparse: Whether zeros are stored in a sparse format. Defaults to
-            `False`.
-        representative_dataset: The converter's generator of samples.
-            Defaults to `None`.
-        quantized_io: Whether inputs and outputs become integers. Defaults to
-            `False`.
-        allow_select_tf_ops: Whether ops outside LiteRT's own are written as
-            TensorFlow ops. Defaults to `False`.
-
-    Returns:
-        Attributes of `tf.lite.TFLiteConverter`.
-    """
+    """Returns the keyword arguments of `model.export` for one mode."""
     import tensorflow as tf
 
     ops = tf.lite.OpsSet
@@ -161,12 +125,6 @@ def refuse_quantized_layers(layers: list[keras.layers.Layer]) -> None:
     """Refuses models quantised by `model.quantize`.
 
     They do not convert, or convert to a file with other outputs.
-
-    Args:
-        layers: All layers of the model.
-
-    Raises:
-        ValueError: If a layer has a quantised dtype policy.
     """
     policy = keras.dtype_policies.QuantizedDTypePolicy
     names = [

@@ -48,15 +48,8 @@ class Verification(Report):
 def run_model(exportable: ExportableModel, samples: Arrays) -> list[Arrays]:
     """Runs the Keras model on each batch of samples.
 
-    Args:
-        exportable: The model and its signature.
-        samples: Inputs by name, from `make_samples`.
-
-    Returns:
-        The outputs by name in the signature, one dict per batch.
-
-    Raises:
-        ExportError: If the model itself computes NaN.
+    Returns one dict per batch, by the names of the outputs in the signature.
+    Raises ExportError if the model itself computes NaN.
     """
     results = []
     for batch in iterate_batches(exportable, samples):
@@ -85,20 +78,9 @@ def verify_file(
 ) -> Verification:
     """Runs the file on each batch and compares output by output.
 
-    Args:
-        exportable: The model and its signature.
-        path: The file.
-        samples: Inputs by name, from `make_samples`.
-        expected: The model's outputs, from `run_model`.
-        quantize: The number format, which sets the tolerance. Defaults to
-            `None`.
-
-    Returns:
-        The largest differences.
-
-    Raises:
-        ExportError: If the file does not run, its outputs have other names
-            or shapes or are NaN, or differ more than `quantize` allows.
+    `expected` is the result of `run_model`; `quantize` sets the tolerance.
+    Raises ExportError if the file does not run, its outputs have other names
+    or shapes or are NaN, or differ more than `quantize` allows.
     """
     actual = run_file(exportable, path, samples)
     found = [_compare(name, expected, actual) for name in sorted(expected[0])]
@@ -132,19 +114,7 @@ def verify_file(
 def run_file(
     exportable: ExportableModel, path: str, samples: Arrays
 ) -> list[Arrays]:
-    """Runs the file on each batch of samples.
-
-    Args:
-        exportable: The model and its signature.
-        path: The file.
-        samples: Inputs by name, from `make_samples`.
-
-    Returns:
-        The outputs by name, one dict per batch.
-
-    Raises:
-        ExportError: If the file does not run or has other inputs.
-    """
+    """Runs the file on each batch of samples; one dict of outputs per batch."""
     try:
         lite = TfliteModel(path)
         if set(lite.inputs) != set(exportable.names):

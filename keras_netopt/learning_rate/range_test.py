@@ -62,20 +62,9 @@ class LearningRateReport(Report):
 def sweep_rates(
     min_learning_rate: float, max_learning_rate: float, steps: int
 ) -> list[float]:
-    """Returns learning rates that grow by the same factor at every step.
+    """Returns `steps` learning rates that grow by the same factor.
 
-    Example:
-
-    >>> sweep_rates(1e-3, 10.0, 5)
-    [0.001, 0.01, 0.1, 1.0, 10.0]
-
-    Args:
-        min_learning_rate: The first rate, above 0.
-        max_learning_rate: The last rate, above `min_learning_rate`.
-        steps: Number of rates, at least 2.
-
-    Returns:
-        One rate per step.
+    The first is `min_learning_rate`, above 0, the last `max_learning_rate`.
     """
     ratio = max_learning_rate / min_learning_rate
     exponents = [i / (steps - 1) for i in range(steps)]
@@ -84,17 +73,6 @@ def sweep_rates(
 
 class RangeTest:
     """Collects the loss at every learning rate and evaluates the test.
-
-    Example:
-
-    >>> test = RangeTest(smoothing=0.0)
-    >>> rates = [0.01, 0.1, 1.0, 10.0]
-    >>> [test.add(r, loss) for r, loss in zip(rates, [1.0, 0.5, 0.2, 9.0])]
-    [False, False, False, False]
-    >>> test.suggestion
-    0.1
-    >>> test.add(100.0, float("nan"))
-    True
 
     Args:
         smoothing: Decay of the running mean of the losses, in [0, 1).
@@ -113,15 +91,10 @@ class RangeTest:
         self._mean = 0.0
 
     def add(self, rate: float, loss: float) -> bool:
-        """Adds the loss of one batch.
+        """Adds the loss of one batch, before the step at that learning rate.
 
-        Args:
-            rate: The learning rate of the batch's step.
-            loss: The loss of the batch before that step.
-
-        Returns:
-            Whether the loss has diverged: it is not finite, or above
-            `stop_factor` times its lowest after the first 10 steps.
+        Returns whether the loss has diverged: it is not finite, or above
+        `stop_factor` times its lowest after the first 10 steps.
         """
         beta = self.smoothing
         self._mean = beta * self._mean + (1.0 - beta) * loss
@@ -135,12 +108,7 @@ class RangeTest:
         return late and self.smoothed[-1] > self.stop_factor * lowest
 
     def replay(self, rates: Sequence[float], losses: Sequence[float]) -> None:
-        """Adds the losses of an earlier part of the test.
-
-        Args:
-            rates: The learning rates.
-            losses: The loss at each rate.
-        """
+        """Adds the losses of an earlier part of the test."""
         for rate, loss in zip(rates, losses, strict=True):
             self.add(rate, loss)
 

@@ -62,9 +62,24 @@ class PowerPacing(Schedule):
         return self.initial + (self.final - self.initial) * progress**self.power
 
 
+@dataclass(frozen=True, kw_only=True)
+class _SteepPacing(Schedule):
+    """Base of the pacing functions with a `steepness` above 0."""
+
+    initial: float = 0.2
+    final: float = 1.0
+    begin: Point = 0.0
+    end: Point = 0.5
+    steepness: float = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("steepness", check_positive(self.steepness, "steepness"))
+
+
 @export_class
 @dataclass(frozen=True, kw_only=True)
-class ExponentialPacing(Schedule):
+class ExponentialPacing(_SteepPacing):
     """Exponential pacing function: stays low and rises at the end.
 
     The value is `initial + (final - initial) * (exp(steepness * progress) -
@@ -96,16 +111,6 @@ class ExponentialPacing(Schedule):
         https://arxiv.org/abs/2012.03107 ("exp", b = `initial`, a = `end`).
     """
 
-    initial: float = 0.2
-    final: float = 1.0
-    begin: Point = 0.0
-    end: Point = 0.5
-    steepness: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set("steepness", check_positive(self.steepness, "steepness"))
-
     def interpolate(self, progress: float) -> float:
         """Returns the value at a progress between `begin` and `end`."""
         # Stable for a large steepness: both exponents are at most 0.
@@ -118,7 +123,7 @@ class ExponentialPacing(Schedule):
 
 @export_class
 @dataclass(frozen=True, kw_only=True)
-class Saturation(Schedule):
+class Saturation(_SteepPacing):
     """Saturating exponential: rises fast and levels off.
 
     The schedule of progressive layer dropping. The value is `initial +
@@ -155,13 +160,7 @@ class Saturation(Schedule):
 
     initial: float = 0.0
     final: float = 0.5
-    begin: Point = 0.0
     end: Point = 1.0
-    steepness: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set("steepness", check_positive(self.steepness, "steepness"))
 
     def interpolate(self, progress: float) -> float:
         """Returns the value at a progress between `begin` and `end`."""
@@ -172,7 +171,7 @@ class Saturation(Schedule):
 
 @export_class
 @dataclass(frozen=True, kw_only=True)
-class LogarithmicPacing(Schedule):
+class LogarithmicPacing(_SteepPacing):
     """Logarithmic pacing function: rises early, then slowly.
 
     The value is `initial + (final - initial) * (1 + log(progress +
@@ -203,16 +202,6 @@ class LogarithmicPacing(Schedule):
         Wu, Dyer and Neyshabur, "When do curricula work?", 2020,
         https://arxiv.org/abs/2012.03107 ("log", b = `initial`, a = `end`).
     """
-
-    initial: float = 0.2
-    final: float = 1.0
-    begin: Point = 0.0
-    end: Point = 0.5
-    steepness: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set("steepness", check_positive(self.steepness, "steepness"))
 
     def interpolate(self, progress: float) -> float:
         """Returns the value at a progress between `begin` and `end`."""

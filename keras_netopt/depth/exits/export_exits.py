@@ -9,7 +9,7 @@ from keras_netopt.depth.exits.exit_exporter import ExitExporter
 from keras_netopt.depth.exits.single_file import export_single_file
 from keras_netopt.depth.exits.stage_files import export_stage_folder
 from keras_netopt.export.exportable_model import check_backend, check_path
-from keras_netopt.export.quantization_mode import MODES
+from keras_netopt.export.quantization_mode import check_mode
 
 SINGLE_FILE_MODES = (None, "dynamic")
 
@@ -31,12 +31,7 @@ def export_exits(
     arguments and errors are those of `CalibratedExits.export`.
     """
     check_backend()
-    if quantize is not None and quantize not in MODES:
-        known = ", ".join(repr(name) for name in MODES)
-        raise ValueError(
-            f"Argument `quantize` must be None or one of {known}. "
-            f"Received: quantize={quantize!r}"
-        )
+    check_mode(quantize)
     if quantize is not None and validation_data is None:
         raise ValueError(
             "Argument `validation_data` must be given for quantized files, "

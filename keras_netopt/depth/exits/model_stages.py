@@ -1,12 +1,12 @@
 """Splits a model with exits into the stages between them."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from keras_netopt.export.exportable_model import make_valid_name
 from keras_netopt.training.replay import (
     RecordedCall,
     Recording,
@@ -155,7 +155,7 @@ def _crossing_tensors(
     inputs = keras.tree.flatten(recording.inputs)
     crossing = _all_reads(parts, outputs)
     tensors = {id(t): t for t in inputs}
-    names = {id(t): _valid_name(t.name) for t in inputs}
+    names = {id(t): make_valid_name(t.name) for t in inputs}
     for call in recording.calls:
         for number, tensor in enumerate(call.outputs):
             if id(tensor) not in crossing:
@@ -183,12 +183,6 @@ def _build_stage(
     outputs = {names[i]: known[i] for i in features}
     model = keras.Model(inputs, {**outputs, LOGITS: known[id(output)]})
     return ModelStage(name, model, tuple(inputs), tuple(outputs), live)
-
-
-def _valid_name(name: str) -> str:
-    """A name that file systems and TensorFlow accept unchanged."""
-    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-    return plain if plain[:1].isalpha() else f"input_{plain}"
 
 
 def _check_stateless(recording: Recording) -> None:
