@@ -225,16 +225,12 @@ def _layer_cost(row: _Row, batch: int) -> LayerCost:
         kind=type(row.target).__name__,
         output_shapes=row.output_shapes,
         params=sum(math.prod(v.shape) for v in row.weights),
-        nonzero=sum(_count_nonzero(v) for v in row.weights),
+        nonzero=sum(int(np.count_nonzero(v.numpy())) for v in row.weights),
         bytes=sum(math.prod(v.shape) * _itemsize(v) for v in row.weights),
         macs=None if reasons else round(row.macs / batch),
         calls=row.calls,
         note="; ".join(reasons),
     )
-
-
-def _count_nonzero(variable: keras.Variable) -> int:
-    return int(np.count_nonzero(variable.numpy()))
 
 
 def _itemsize(variable: keras.Variable) -> int:

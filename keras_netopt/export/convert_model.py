@@ -3,8 +3,7 @@
 import gzip
 import re
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
 
 import keras
 
@@ -37,10 +36,13 @@ def convert_model(
     `samples` are the calibration inputs by name; the other options are those
     of `to_litert`. Raises ExportError if the converter refuses the model.
     """
+    dataset = None
+    if samples is not None:
+        dataset = partial(iterate_batches, exportable, samples, single=True)
     settings = converter_settings(
         quantize,
         sparse=sparse,
-        representative_dataset=_calibration(exportable, samples),
+        representative_dataset=dataset,
         quantized_io=quantized_io,
         allow_select_tf_ops=allow_select_tf_ops,
     )
@@ -124,11 +126,3 @@ def _layers_in(text: str, ops: set[str], model: keras.Model) -> list[str]:
             ]
             found += parts[-1:]
     return sorted(set(found))
-
-
-def _calibration(
-    exportable: ExportableModel, samples: Arrays | None
-) -> Callable[[], Iterator[dict[str, Any]]] | None:
-    if samples is None:
-        return None
-    return lambda: iterate_batches(exportable, samples, single=True)

@@ -39,7 +39,9 @@ def export_stage_folder(exporter: ExitExporter, folder: str) -> ExitExport:
             {name: array[:DECISION_SAMPLES] for name, array in inputs.items()},
             exact=exporter.quantize is None,
         )
-        _move_files(scratch, folder)
+        os.makedirs(folder, exist_ok=True)
+        for name in sorted(os.listdir(scratch)):
+            os.replace(os.path.join(scratch, name), os.path.join(folder, name))
     reports = [_with_folder(report, folder) for report in reports]
     return exporter.report(folder, reports, calibration, latency, indices)
 
@@ -76,12 +78,6 @@ def _temporary_sibling(folder: str) -> Iterator[str]:
         raise FileNotFoundError(f"No such folder: {parent!r}")
     with tempfile.TemporaryDirectory(dir=parent, prefix=".exits-") as scratch:
         yield scratch
-
-
-def _move_files(source: str, folder: str) -> None:
-    os.makedirs(folder, exist_ok=True)
-    for name in sorted(os.listdir(source)):
-        os.replace(os.path.join(source, name), os.path.join(folder, name))
 
 
 def _with_folder(report: LitertReport, folder: str) -> LitertReport:
