@@ -185,7 +185,7 @@ class Curriculum(ResumableCallback):
         self.verbose = verbose
         self.seed = seed
         _check_verbose(verbose)
-        self._curriculum_settings = CurriculumSettings.create(
+        self._curriculum_settings = CurriculumSettings(
             source,
             difficulty=difficulty,
             pacing=pacing,

@@ -45,15 +45,12 @@ class PairedDifference(Report):
 def paired_difference(name: str, mine: Any, base: Any) -> PairedDifference:
     """Returns the mean of paired differences and its confidence interval.
 
+    `mine` and `base`, those of the baseline, hold one value per seed.
+
     Example:
 
     >>> print(paired_difference("easy", [0.8, 0.9, 0.9], [0.7, 0.8, 0.7]))
     +0.1333 [-0.0101, +0.2768]
-
-    Args:
-        name: Name of the arm.
-        mine: One value per seed.
-        base: Values of the baseline for the same seeds.
     """
     gaps = np.asarray(mine, "float64") - np.asarray(base, "float64")
     mean, count = float(gaps.mean()), len(gaps)

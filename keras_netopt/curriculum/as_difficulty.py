@@ -27,17 +27,7 @@ NAMES: dict[str, type[Difficulty]] = {
 
 
 def as_difficulty(value: Any, samples: int) -> Difficulty:
-    """Converts a name, scores, a function or a list to a `Difficulty`.
-
-    Example:
-
-    >>> as_difficulty("length", samples=3).name
-    'length'
-
-    Args:
-        value: A name, an array of scores, a `callable(x, y)`, a difficulty
-            object, or a list of those.
-        samples: Number of samples.
+    """Converts the argument `difficulty` of `callbacks.Curriculum`.
 
     Raises:
         TypeError: If it has another type.
@@ -74,15 +64,7 @@ def as_difficulty(value: Any, samples: int) -> Difficulty:
 
 
 def check_targets(difficulty: Difficulty, source: SampleSource) -> None:
-    """Raises if a difficulty needs targets and the data have none.
-
-    Args:
-        difficulty: The difficulty.
-        source: The data.
-
-    Raises:
-        ValueError: If it needs targets and there are none.
-    """
+    """Raises ValueError if a difficulty needs targets that the data lack."""
     parts = getattr(difficulty, "parts", (difficulty,))
     needs_targets = any(p.dynamic or p.expensive for p in parts)
     if not needs_targets or source.y is not None:

@@ -1,28 +1,20 @@
 """Trains auxiliary models on a subset of the data, for difficulty scores."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 
 from keras_netopt.checks import check_integer
 from keras_netopt.curriculum.curriculum_data import CurriculumData
+from keras_netopt.curriculum.difficulty import Difficulty
 from keras_netopt.curriculum.epoch_plan import make_plan
 from keras_netopt.curriculum.sample_source import Samples, SampleSource
 
 
-class SubsetSource:
-    """A subset of the samples of a source, with ids from 0.
-
-    Args:
-        source: All samples.
-        ids: Ids of the subset in `source`.
-    """
-
-    buffer_size: int | None = None
-    y: Any = None
-    sample_weight: Any = None
+class SubsetSource(SampleSource):
+    """A subset of the samples of a source, with ids from 0."""
 
     def __init__(self, source: SampleSource, ids: np.ndarray):
         self.unit = source.unit
@@ -43,65 +35,74 @@ class _ShuffledEpochs(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         data = self._data
-        scores = np.zeros(data.source.samples)
-        steps: np.ndarray = np.ones(int(data.steps or 1))
-        size = int(data.batch_size or 1)
-        self._data.set_plan(
-            make_plan(
-                scores, steps, batch_size=size, seed=self._seed, epoch=epoch
+        plan = make_plan(
+            np.zeros(data.source.samples),
+            np.ones(int(data.steps or 1)),
+            batch_size=int(data.batch_size or 1),
+            seed=self._seed,
+            epoch=epoch,
+        )
+        data.set_plan(plan)
+
+
+class AuxiliaryTraining(Difficulty):
+    """Base of difficulties that train auxiliary models."""
+
+    expensive = True
+
+    def __init__(
+        self,
+        build_model: Callable[[], keras.Model] | None,
+        *,
+        epochs: int,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.build_model = build_model
+        self.epochs = check_integer(epochs, "epochs", minimum=1)
+        self.batch_size = check_integer(batch_size, "batch_size", minimum=1)
+        self.seed = check_integer(seed, "seed")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Returns itself: it holds no state."""
+        return self
+
+    def train(
+        self, model: keras.Model, source: SampleSource, ids: Any, number: int
+    ) -> None:
+        """Trains the model of a number from 0 on a subset of the samples.
+
+        A batch holds at most the whole subset.
+        """
+        if source.buffer_size is not None:
+            raise ValueError(
+                "Argument `difficulty` must not train auxiliary models on a "
+                "`StreamingDataset`, which has no random access: pass scores, "
+                "a function or a `Teacher`, or pass the data as arrays. "
+                f"Received: x={source!r}"
             )
+        part = CurriculumData(SubsetSource(source, ids))
+        size = 1 if source.unit == "batch" else min(self.batch_size, len(ids))
+        model.fit(
+            part.make_adapter(size),
+            epochs=self.epochs,
+            verbose=0,
+            callbacks=[_ShuffledEpochs(part, self.seed + number)],
         )
 
 
-def train_on_subset(
-    model: keras.Model,
-    source: SampleSource,
-    ids: np.ndarray,
-    *,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-) -> None:
-    """Trains a model on a subset of the samples.
-
-    Args:
-        model: A compiled model.
-        source: All samples.
-        ids: Ids of the samples to train on.
-        epochs: Number of epochs.
-        batch_size: Samples per batch; at most the size of the subset is used.
-        seed: Seed of the sample order.
-
-    Raises:
-        ValueError: If the source can only be read in order.
-    """
-    if source.buffer_size is not None:
-        raise ValueError(
-            "Argument `difficulty` must not train auxiliary models on a "
-            "`StreamingDataset`, which has no random access: pass scores, a "
-            "function or a `Teacher`, or pass the data as arrays. "
-            f"Received: x={source!r}"
+def check_build_model(build_model: Any) -> None:
+    """Raises TypeError for anything but a model-building function."""
+    if not callable(build_model) or isinstance(build_model, keras.Model):
+        raise TypeError(
+            "Argument `build_model` must be a function without arguments that "
+            "returns a new compiled model for each training. "
+            f"Received: build_model={build_model!r}"
         )
-    part = CurriculumData(SubsetSource(source, ids))
-    size = 1 if source.unit == "batch" else min(batch_size, len(ids))
-    model.fit(
-        part.make_adapter(size),
-        epochs=epochs,
-        verbose=0,
-        callbacks=[_ShuffledEpochs(part, seed)],
-    )
 
 
-def build_compiled(build_model: Callable[[], Any]) -> keras.Model:
-    """Calls a model-building function and checks that the model is compiled.
-
-    Args:
-        build_model: A function without arguments.
-
-    Raises:
-        TypeError: If it does not return a Keras model.
-        ValueError: If the model is not compiled.
-    """
+def build_compiled(build_model: Any) -> keras.Model:
+    """Calls a model-building function and checks the model."""
     model = build_model()
     if not isinstance(model, keras.Model):
         raise TypeError(
@@ -115,31 +116,3 @@ def build_compiled(build_model: Callable[[], Any]) -> keras.Model:
             f"Received: build_model returned model {model.name}, not compiled"
         )
     return model
-
-
-def check_training_arguments(
-    build_model: Any, *, optional: bool, **counts: int
-) -> dict[str, int]:
-    """Checks the arguments of difficulties that train auxiliary models.
-
-    Args:
-        build_model: A function that returns a model.
-        optional: Whether it may be `None`.
-        **counts: Integers of at least 1 by name, `seed` of at least 0.
-
-    Returns:
-        The integers.
-
-    Raises:
-        TypeError: If `build_model` is not callable, or a count no integer.
-        ValueError: If a count is too small.
-    """
-    if not callable(build_model) and not (optional and build_model is None):
-        raise TypeError(
-            "Argument `build_model` must be a function that returns a compiled "
-            f"model. Received: build_model={build_model!r}"
-        )
-    return {
-        name: check_integer(value, name, minimum=int(name != "seed"))
-        for name, value in counts.items()
-    }

@@ -15,11 +15,8 @@ class BatchSelector:
     """Reduces batches to the samples selected for the backward pass.
 
     Implements the interface of `training.step_filter`; its methods run inside
-    the compiled step.
-
-    Args:
-        keep_fraction: Share of a batch to keep, in (0, 1).
-        method: As in `select_samples`.
+    the compiled step. The fields are the arguments of `select_samples`, and
+    the pairs (size, samples kept) of the batches so far.
     """
 
     keep_fraction: float

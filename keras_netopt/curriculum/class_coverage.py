@@ -14,7 +14,8 @@ def enforce_class_coverage(
 
     The first k samples then hold at least `min_share` of each class's share of
     all data (for k from twice the number of classes on). Other samples stay
-    in the given order. An order with sufficient coverage is returned as is.
+    in the given order. `min_samples` of each class are at the front. An order
+    with sufficient coverage, or without labels, is returned as is.
 
     Example:
 
@@ -22,20 +23,6 @@ def enforce_class_coverage(
     >>> labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     >>> enforce_class_coverage(np.arange(8), labels, min_share=1.0)
     array([0, 4, 1, 5, 2, 6, 3, 7])
-    >>> enforce_class_coverage(np.arange(8), None)
-    array([0, 1, 2, 3, 4, 5, 6, 7])
-
-    Args:
-        order: Sample ids, each once.
-        labels: Class number of each sample, from 0, or `None` for data
-            without classes: the order is returned as is.
-        min_share: Smallest share of a class in the first k samples, relative
-            to its share of all data, in [0, 1]. Defaults to `0.5`.
-        min_samples: Samples of each class at the front, at least 0. Defaults
-            to `1`.
-
-    Returns:
-        The ids in their new order.
     """
     if labels is None or (min_share == 0.0 and min_samples == 0):
         return order
@@ -96,7 +83,8 @@ def class_coverage(ids: np.ndarray, labels: np.ndarray | None) -> float | None:
     """Returns the smallest relative share of a class among some samples.
 
     The relative share is the share among the samples over the share in all
-    data.
+    data: 1 for the class distribution of all data, 0 if a class is missing.
+    Without labels the result is `None`.
 
     Example:
 
@@ -104,14 +92,6 @@ def class_coverage(ids: np.ndarray, labels: np.ndarray | None) -> float | None:
     >>> labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     >>> class_coverage(np.array([0, 1, 4, 2]), labels)
     0.5
-
-    Args:
-        ids: Sample ids.
-        labels: Class number of each sample, or `None`.
-
-    Returns:
-        1 for the class distribution of all data, 0 if a class is missing,
-        `None` without labels.
     """
     if labels is None:
         return None

@@ -4,11 +4,11 @@ import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_netopt.checks import check_integer, check_number
 from keras_netopt.curriculum.arm_comparison import ArmComparison
+from keras_netopt.curriculum.auxiliary_training import check_build_model
 from keras_netopt.curriculum.ordering import NAMES, Ordering
 from keras_netopt.curriculum.train_arm import Arm, BuildModel, train_arm
 
@@ -97,7 +97,7 @@ def compare_arms(
         ValueError: If an argument is out of range, or `monitor` is not in
             the logs.
     """
-    _check_build_model(build_model)
+    check_build_model(build_model)
     named = _arms_by_name(arms)
     seed_list = _as_seed_list(seeds)
     check_integer(epochs, "epochs", minimum=1)
@@ -138,15 +138,6 @@ def compare_arms(
         mode="min" if _is_loss(str(monitor)) else "max",
         target=target,
     )
-
-
-def _check_build_model(build_model: Any) -> None:
-    if not callable(build_model) or isinstance(build_model, keras.Model):
-        raise TypeError(
-            "Argument `build_model` must be a function without arguments that "
-            "returns a new compiled model for each training. "
-            f"Received: build_model={build_model!r}"
-        )
 
 
 def _arms_by_name(arms: Any) -> dict[str, Arm]:

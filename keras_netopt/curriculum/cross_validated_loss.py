@@ -1,27 +1,23 @@
 """Difficulty scores by models that were not trained on the sample."""
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
 
+from keras_netopt.checks import check_integer
 from keras_netopt.curriculum.auxiliary_training import (
+    AuxiliaryTraining,
     SubsetSource,
     build_compiled,
-    check_training_arguments,
-    train_on_subset,
+    check_build_model,
 )
-from keras_netopt.curriculum.difficulty import (
-    Difficulty,
-    ScoringContext,
-    progress_bar,
-)
+from keras_netopt.curriculum.difficulty import ScoringContext
 from keras_netopt.curriculum.epoch_plan import epoch_generator
 from keras_netopt.curriculum.model_difficulty import model_losses
 
 
-class CrossValidatedLoss(Difficulty):
+class CrossValidatedLoss(AuxiliaryTraining):
     """The out-of-fold loss of each sample.
 
     The data are split into folds; each fold is scored by a model trained on
@@ -63,7 +59,6 @@ class CrossValidatedLoss(Difficulty):
     """
 
     name = "cross_validated_loss"
-    expensive = True
 
     def __init__(
         self,
@@ -74,29 +69,17 @@ class CrossValidatedLoss(Difficulty):
         batch_size: int = 64,
         seed: int = 0,
     ) -> None:
-        check_training_arguments(
-            build_model,
-            optional=False,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
-            folds=folds,
+        check_build_model(build_model)
+        super().__init__(
+            build_model, epochs=epochs, batch_size=batch_size, seed=seed
         )
-        if folds < 2:
+        if check_integer(folds, "folds", minimum=1) < 2:
             raise ValueError(
                 "Argument `folds` must be at least 2, so that no "
                 "sample is scored by a model trained on it. "
                 f"Received: folds={folds}"
             )
-        self.build_model = build_model
         self.folds = folds
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.seed = seed
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "CrossValidatedLoss":
-        """Returns itself: it holds no state."""
-        return self
 
     def score(self, context: ScoringContext) -> np.ndarray:
         """Trains one model per fold on the other folds and scores the fold."""
@@ -108,19 +91,14 @@ class CrossValidatedLoss(Difficulty):
             )
         order = epoch_generator(self.seed, 0).permutation(samples)
         found: np.ndarray = np.zeros(samples)
-        bar = progress_bar(self.folds, context.verbose, "fold")
+        bar = keras.utils.Progbar(
+            self.folds, verbose=context.verbose, unit_name="fold"
+        )
         for fold in range(self.folds):
             inside = np.sort(order[fold :: self.folds])
             outside = np.setdiff1d(order, inside)
             model = build_compiled(self.build_model)
-            train_on_subset(
-                model,
-                context.source,
-                outside,
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                seed=self.seed + fold,
-            )
+            self.train(model, context.source, outside, fold)
             part = ScoringContext(
                 SubsetSource(context.source, inside), model, {}
             )

@@ -121,10 +121,7 @@ class CurriculumData:
         self.batches_read = 0
 
     def is_input(self, x: Any) -> bool:
-        """Returns whether `fit` trains on this data set.
-
-        Args:
-            x: Argument `x` of `fit`, or `None` if it is unknown.
+        """Returns whether `x`, the argument of `fit`, is this data set.
 
         Raises:
             ValueError: If it is a data set that a newer one has replaced.
@@ -278,18 +275,13 @@ class _BatchReader:
 def sample_class_weights(
     y: Any, class_weight: Mapping[int, float] | None
 ) -> np.ndarray | None:
-    """Returns the class weight of each sample.
+    """Returns the class weight of each sample; missing classes have weight 1.
 
     Example:
 
     >>> import numpy as np
     >>> sample_class_weights(np.array([0, 1, 1, 2]), {1: 2.0})
     array([1., 2., 2., 1.], dtype=float32)
-
-    Args:
-        y: Targets that are classes.
-        class_weight: Weight by class, as in `fit`; missing classes have
-            weight 1. `None` returns `None`.
 
     Raises:
         ValueError: If the targets are not classes, or a weight is negative.

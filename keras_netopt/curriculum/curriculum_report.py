@@ -93,13 +93,10 @@ def make_curriculum_report(
     scores: np.ndarray | None,
     labels: np.ndarray | None,
 ) -> CurriculumReport:
-    """Creates the report.
+    """Creates the report from ids, counts, scores and labels of the samples.
 
-    Args:
-        active: Ids of the active samples.
-        sample_counts: Number of batches that each sample was in.
-        scores: Difficulty of each sample, or `None`.
-        labels: Class number of each sample, or `None`.
+    `active` holds the ids of the active samples, `sample_counts` the number of
+    batches that each sample was in.
     """
     quantiles = {}
     if scores is not None:

@@ -10,7 +10,11 @@ import numpy as np
 from keras_netopt.curriculum.class_coverage import class_coverage
 from keras_netopt.curriculum.curriculum_data import CurriculumData
 from keras_netopt.curriculum.curriculum_settings import CurriculumSettings
-from keras_netopt.curriculum.difficulty import ScoringContext, score_checksum
+from keras_netopt.curriculum.difficulty import (
+    ScoringContext,
+    score_checksum,
+    select_by_prefix,
+)
 from keras_netopt.curriculum.epoch_plan import EpochPlan, make_plan
 from keras_netopt.curriculum.ordering import Shuffle
 from keras_netopt.curriculum.pacing import active_fractions
@@ -22,13 +26,7 @@ MAX_COUNT = 255  # Counts are stored as uint8.
 
 @dataclass
 class CurriculumSession:
-    """Updates scores and plans epochs; independent of Keras' training loop.
-
-    Args:
-        settings: The settings of the curriculum.
-        data: The data and the current plan.
-        run: Length of the fit.
-    """
+    """Updates scores and plans epochs; independent of Keras' training loop."""
 
     settings: CurriculumSettings
     data: CurriculumData
@@ -44,13 +42,7 @@ class CurriculumSession:
         self.scores = self.data.static_scores
 
     def begin_epoch(self, epoch: int, model: Any, verbose: int) -> None:
-        """Scores the samples if that is due, and sets the plan of an epoch.
-
-        Args:
-            epoch: Number of the epoch, from 0.
-            model: The model being trained.
-            verbose: 1 shows a progress bar while scoring.
-        """
+        """Scores the samples if that is due, and sets the plan of an epoch."""
         start, due = time.perf_counter(), self._is_scoring_due(epoch)
         if due:
             self.score(model, verbose)
@@ -79,12 +71,7 @@ class CurriculumSession:
         return np.array(epochs, "int64"), counts
 
     def score(self, model: Any, verbose: int = 0) -> None:
-        """Scores all samples now.
-
-        Args:
-            model: The model being trained, or `None`.
-            verbose: 1 shows a progress bar.
-        """
+        """Scores all samples now, with the model being trained or `None`."""
         context = ScoringContext(
             self.data.source, model, self.score_state, verbose
         )
@@ -117,12 +104,10 @@ class CurriculumSession:
     def restore(
         self, state: dict[str, Any], arrays: dict[str, np.ndarray], epoch: int
     ) -> list[str]:
-        """Restores a checkpoint state.
+        """Restores a checkpoint state when an epoch begins.
 
-        Args:
-            state: Result of `get_state`, and whether the epoch was `whole`.
-            arrays: Result of `get_arrays`.
-            epoch: The epoch that begins.
+        `state` is the result of `get_state` plus whether the epoch was `whole`,
+        `arrays` that of `get_arrays`.
 
         Returns:
             Reasons why the run will differ from an uninterrupted one.
@@ -140,11 +125,7 @@ class CurriculumSession:
         self.scored_at = state["scored_at"]
         rows = zip(state["epochs"], arrays.get(COUNTS, ()), strict=True)
         self.counts = {e: np.array(row) for e, row in rows if e < epoch}
-        self.score_state = {
-            key.removeprefix("state."): value
-            for key, value in arrays.items()
-            if key.startswith("state.")
-        }
+        self.score_state = select_by_prefix(arrays, "state.")
         if SCORES in arrays:
             self.scores = np.array(arrays[SCORES], "float64")
         elif state["checksum"] is not None:

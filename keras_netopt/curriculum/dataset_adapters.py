@@ -25,16 +25,7 @@ def as_sample_source(
     sample_weight: Any = None,
     num_samples: int | None = None,
 ) -> SampleSource:
-    """Returns random access to training data.
-
-    Args:
-        x: Arrays, a `tf.data.Dataset` of single samples, a
-            `StreamingDataset`, a `keras.utils.PyDataset`, a torch `Dataset`
-            or `DataLoader`.
-        y: Targets, if `x` is arrays.
-        sample_weight: Sample weights, if `x` is arrays.
-        num_samples: Number of samples of a `tf.data.Dataset` to use. Defaults
-            to `None`: all.
+    """Returns random access to the data given to `callbacks.Curriculum`.
 
     Raises:
         TypeError: If the data cannot be indexed.
@@ -67,17 +58,10 @@ def as_sample_source(
     return PyDatasetSource(x) if kind == "PyDataset" else TorchSource(x)
 
 
-class PyDatasetSource:
-    """Access to the batches of a `keras.utils.PyDataset`.
-
-    Args:
-        data: The data set, of known length.
-    """
+class PyDatasetSource(SampleSource):
+    """Access to the batches of a `keras.utils.PyDataset`."""
 
     unit = "batch"
-    buffer_size: int | None = None
-    y: Any = None
-    sample_weight: Any = None
 
     def __init__(self, data: keras.utils.PyDataset):
         self.data = data
@@ -95,18 +79,12 @@ class PyDatasetSource:
         return unpack_arrays(self.data[number])
 
 
-class TorchSource:
+class TorchSource(SampleSource):
     """Access to the samples of a map-style torch data set.
 
-    Args:
-        data: A map-style `Dataset`, or a `DataLoader` of one; its
-            `collate_fn` is used, its sampler is not.
+    The data are a `Dataset`, or a `DataLoader` of one; its `collate_fn` is
+    used, its sampler is not.
     """
-
-    unit = "sample"
-    buffer_size: int | None = None
-    y: Any = None
-    sample_weight: Any = None
 
     def __init__(self, data: Any):
         import torch.utils.data as torch_data
@@ -169,11 +147,15 @@ def _from_tf(data: Any, num_samples: int | None) -> ArraySource:
             f"Argument `num_samples` must be at most the {len(items)} samples "
             f"of the tf.data.Dataset. Received: num_samples={num_samples}"
         )
-    parts = [unpack_arrays(item) for item in items]
-    stacked = keras.tree.map_structure(
-        lambda *leaves: None if leaves[0] is None else np.stack(leaves), *parts
+    return ArraySource(*stack_samples([unpack_arrays(item) for item in items]))
+
+
+def stack_samples(items: list[Samples]) -> Samples:
+    """Joins single samples along a new first axis."""
+    stacked: Samples = keras.tree.map_structure(
+        lambda *leaves: None if leaves[0] is None else np.stack(leaves), *items
     )
-    return ArraySource(*stacked)
+    return stacked
 
 
 def dataset_size(data: Any, num_samples: int | None) -> int:
@@ -255,11 +237,7 @@ def check_deterministic(data: Any) -> None:
 
 
 def unpack_arrays(item: Any) -> Samples:
-    """Converts an element of a data set to `(x, y, sample_weight)` arrays.
-
-    Args:
-        item: `x`, `(x, y)` or `(x, y, sample_weight)`.
-    """
+    """Converts an element of a data set to `(x, y, sample_weight)` arrays."""
     if isinstance(item, list):
         item = tuple(item)
     x, y, weight = keras.utils.unpack_x_y_sample_weight(item)

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -34,34 +34,22 @@ class ScoringContext:
     def chunks(self) -> Iterator[tuple[np.ndarray, Samples]]:
         """Yields ids and samples of all data, in the order of the ids."""
         size = 1 if self.source.unit == "batch" else CHUNK
-        bar = progress_bar(self.source.samples, self.verbose)
+        bar = keras.utils.Progbar(
+            self.source.samples, verbose=self.verbose, unit_name="sample"
+        )
         for start in range(0, self.source.samples, size):
             ids = np.arange(start, min(start + size, self.source.samples))
             yield ids, self.source.fetch(ids)
             bar.add(len(ids))
 
     def scores_per_unit(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """Joins the scores of all chunks, averaged where a unit is a batch.
-
-        Args:
-            parts: Scores of each chunk, each of shape `(samples,)`.
-
-        Raises:
-            ValueError: If a score is not finite.
-        """
+        """Joins the scores of all chunks, averaged where a unit is a batch."""
         if self.source.unit == "batch":
             parts = [np.array([part.mean()]) for part in parts]
         return check_scores(np.concatenate(parts), self.source.samples)
 
     def require_model(self, name: str) -> keras.Model:
-        """Returns the model being trained.
-
-        Args:
-            name: The difficulty, for the message.
-
-        Raises:
-            ValueError: If no model is being trained.
-        """
+        """Returns the model being trained, or raises ValueError without."""
         if self.model is None:
             raise ValueError(
                 f"Argument `difficulty` {name!r} needs the model being "
@@ -107,11 +95,7 @@ class Difficulty:
 
 
 class PrecomputedScores(Difficulty):
-    """Scores given as an array.
-
-    Args:
-        scores: One number per sample.
-    """
+    """Scores given as an array with one number per sample."""
 
     name = "array"
 
@@ -124,11 +108,7 @@ class PrecomputedScores(Difficulty):
 
 
 class FunctionDifficulty(Difficulty):
-    """Scores computed once by a function of the user.
-
-    Args:
-        function: `(x, y) -> scores of shape (batch,)`.
-    """
+    """Scores computed once by `function(x, y)`, of shape `(batch,)`."""
 
     name = "callable"
 
@@ -157,9 +137,6 @@ class CombinedDifficulty(Difficulty):
 
     A sample is active when its percentile is inside the active fraction for
     every difficulty.
-
-    Args:
-        parts: The difficulties.
     """
 
     name = "combined"
@@ -178,34 +155,20 @@ class CombinedDifficulty(Difficulty):
         """Returns the largest percentile of each sample, in (0, 1]."""
         percentiles: list[np.ndarray] = []
         for number, part in enumerate(self.parts):
-            own = _state_of_part(context.state, f"{number}.")
-            percentiles.append(
-                to_percentiles(
-                    part.score(
-                        ScoringContext(
-                            context.source, context.model, own, context.verbose
-                        )
-                    )
-                )
-            )
-            changed = {f"{number}.{k}": v for k, v in own.items()}
-            context.state.update(changed)
+            own = select_by_prefix(context.state, f"{number}.")
+            scores = part.score(replace(context, state=own))
+            percentiles.append(to_percentiles(scores))
+            context.state.update({f"{number}.{k}": v for k, v in own.items()})
         return np.stack(percentiles).max(axis=0)
 
 
 def to_percentiles(scores: np.ndarray) -> np.ndarray:
-    """Returns the empirical distribution function of scores, in (0, 1].
+    """Returns the share of samples whose score is not larger, in (0, 1].
 
     Example:
 
     >>> to_percentiles(np.array([5.0, 1.0, 1.0, 9.0]))
     array([0.75, 0.5 , 0.5 , 1.  ])
-
-    Args:
-        scores: Finite numbers of shape `(samples,)`.
-
-    Returns:
-        Share of samples whose score is not larger, of the same shape.
     """
     places: Any = np.searchsorted(np.sort(scores), scores, "right")
     return places / len(scores)
@@ -213,10 +176,6 @@ def to_percentiles(scores: np.ndarray) -> np.ndarray:
 
 def check_scores(scores: Any, samples: int) -> np.ndarray:
     """Returns finite scores as float64 of shape `(samples,)`.
-
-    Args:
-        scores: One number per sample.
-        samples: Number of samples.
 
     Raises:
         ValueError: If shape or values are wrong.
@@ -247,19 +206,8 @@ def score_checksum(scores: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(scores, "float64").tobytes())
 
 
-def progress_bar(total: int, verbose: int, unit: str = "sample") -> Any:
-    """Returns an object with `add(count)`: a progress bar, or a silent one."""
-    if not verbose:
-        return _SilentBar()
-    return keras.utils.Progbar(total, verbose=verbose, unit_name=unit)
-
-
-class _SilentBar:
-    def add(self, count: int) -> None:
-        """Shows nothing."""
-
-
-def _state_of_part(state: ScoreState, prefix: str) -> ScoreState:
+def select_by_prefix(state: ScoreState, prefix: str) -> ScoreState:
+    """Returns the arrays whose names have a prefix, without the prefix."""
     return {
         key.removeprefix(prefix): value
         for key, value in state.items()

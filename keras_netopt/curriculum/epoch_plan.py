@@ -66,17 +66,7 @@ class EpochPlan:
 
 
 def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
-    """Returns the random generator of an epoch, a function of its arguments.
-
-    Example:
-
-    >>> int(epoch_generator(0, 3).integers(100))
-    12
-
-    Args:
-        seed: An integer of at least 0.
-        epoch: Number of the epoch, from 0.
-    """
+    """Returns the random generator of an epoch, a function of its arguments."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch]))
 
 
@@ -187,10 +177,6 @@ def active_counter(
     2
     >>> active_counter(scores, "value")(0.5)
     3
-
-    Args:
-        scores: Difficulty of each sample, float64 of shape `(samples,)`.
-        difficulty_type: As in `make_plan`.
     """
     samples = len(scores)
     if difficulty_type == "percentile":

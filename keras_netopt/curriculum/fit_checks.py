@@ -22,17 +22,9 @@ def check_fit(
     arguments: Mapping[str, Any],
     model: keras.Model,
 ) -> None:
-    """Raises if `fit` cannot follow the plan.
+    """Raises ValueError if `fit` cannot follow the plan.
 
-    Args:
-        settings: The settings of the curriculum.
-        data: Its data.
-        run: Length of the fit.
-        arguments: Arguments of `fit`, as far as they are known.
-        model: The model being trained.
-
-    Raises:
-        ValueError: If arguments, data and model do not match.
+    `arguments` are those of `fit`, as far as they are known.
     """
     for name in ("y", "sample_weight"):
         if arguments.get(name) is not None:
@@ -98,12 +90,8 @@ def no_effect_reasons(
 ) -> Iterator[str]:
     """Yields reasons why a curriculum has no effect, with the remedy.
 
-    Args:
-        settings: The settings of the curriculum.
-        run: Length of the fit.
-        scores: Difficulty of each sample, or `None` before the first scoring.
-        epoch: Number of the epoch; equal dynamic scores are reported in the
-            last epoch only.
+    `scores` are `None` before the first scoring. Equal dynamic scores are
+    reported in the last epoch only.
     """
     ordering = settings.ordering
     dynamic = settings.difficulty.dynamic
@@ -133,10 +121,7 @@ def misuse_reasons(
 ) -> Iterator[str]:
     """Yields likely mistakes in the arguments, with the remedy.
 
-    Args:
-        settings: The settings of the curriculum.
-        run: Length of the fit.
-        arguments: Arguments of `fit`, as far as they are known.
+    `arguments` are those of `fit`, as far as they are known.
     """
     if arguments.get("class_weight") is not None:
         yield (

@@ -138,20 +138,17 @@ def model_losses(model: keras.Model, context: ScoringContext) -> np.ndarray:
 
 
 def to_probabilities(outputs: Any) -> np.ndarray:
-    """Returns class to_probabilities for probabilities or logits.
+    """Returns class probabilities for probabilities or logits.
+
+    The outputs have the shape `(batch, classes)`, or `(batch, 1)` for two
+    classes.
 
     Example:
 
     >>> import numpy as np
-    >>> to_probabilities(np.array([[0.25, 0.75]]))
-    array([[0.25, 0.75]])
     >>> to_probabilities(np.array([[0.0], [9.0]])).round(3)
     array([[0.5, 0.5],
            [0. , 1. ]])
-
-    Args:
-        outputs: Outputs of shape `(batch, classes)`, or `(batch, 1)` for
-            two classes.
 
     Raises:
         ValueError: If they have another shape.

@@ -234,20 +234,7 @@ NAMES: dict[str, Ordering] = {
 
 
 def as_ordering(value: Any) -> Ordering:
-    """Converts a name to an ordering.
-
-    Example:
-
-    >>> as_ordering("hard_first")
-    HardFirst()
-
-    Args:
-        value: "easy_first", "hard_first", "random", "shuffle" or an
-            `Ordering`.
-
-    Raises:
-        ValueError: If the name is unknown.
-    """
+    """Converts a name to an ordering; raises ValueError if it is unknown."""
     if isinstance(value, Ordering):
         return value
     check_choice(value, "ordering", NAMES)

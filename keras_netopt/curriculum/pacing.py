@@ -68,13 +68,7 @@ def pacing_function(
 def as_pacing(value: Any) -> Schedule:
     """Converts a name to a pacing function; schedules are returned as is.
 
-    Example:
-
-    >>> as_pacing(None)
-    Linear(initial=0.2, final=1.0, begin=0.0, end=0.5)
-
-    Args:
-        value: A name, a schedule, or `None` for "linear".
+    `None` stands for "linear".
 
     Raises:
         TypeError: If it has another type.
@@ -102,15 +96,6 @@ def active_fractions(
     >>> run = RunLength(steps_per_epoch=4, epochs=2)
     >>> active_fractions(as_pacing(None), run, 0, 4)
     array([0.2, 0.4, 0.6, 0.8])
-
-    Args:
-        schedule: The pacing function.
-        run: Length of the whole fit.
-        epoch: Number of the epoch, from 0.
-        steps: Steps of the epoch.
-
-    Returns:
-        Float64 array of shape `(steps,)`.
 
     Raises:
         ValueError: If a fraction is not in (0, 1].

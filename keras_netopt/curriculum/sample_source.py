@@ -1,6 +1,5 @@
 """Random access to samples: the interface, and arrays in memory."""
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
@@ -10,7 +9,7 @@ Samples = tuple[Any, Any, np.ndarray | None]
 
 
 class SampleSource(Protocol):
-    """Interface to training data.
+    """Base class of the access to training data.
 
     `unit` is "sample", or "batch" if only whole batches can be fetched. `y`
     and `sample_weight` hold those of all samples if they are known without
@@ -18,18 +17,18 @@ class SampleSource(Protocol):
     buffer of data that can only be read in order, else `None`.
     """
 
-    unit: str
-    buffer_size: int | None
+    unit: str = "sample"
+    buffer_size: int | None = None
     samples: int
-    y: Any
-    sample_weight: Any
+    y: Any = None
+    sample_weight: Any = None
 
     def fetch(self, ids: np.ndarray) -> Samples:
-        """Returns `(x, y, sample_weight)` of the samples with these ids."""
+        """Returns the samples with these ids, in this order."""
         ...
 
 
-class ArraySource:
+class ArraySource(SampleSource):
     """Arrays, tensors, and nested structures of them, all in memory.
 
     Example:
@@ -39,19 +38,11 @@ class ArraySource:
     >>> source.fetch(np.array([2, 0]))
     ({'a': array([2., 0.], dtype=float32)}, array([2, 0]), None)
 
-    Args:
-        x: Inputs, as `fit` takes them.
-        y: Targets, or `None`.
-        sample_weight: Weight per sample or token, or `None`.
-
     Raises:
         TypeError: If the data cannot be indexed.
         ValueError: If the lengths differ, there are no samples, or a weight
             is negative or not finite.
     """
-
-    unit = "sample"
-    buffer_size: int | None = None
 
     def __init__(self, x: Any, y: Any = None, sample_weight: Any = None):
         parts = {"x": x, "y": y, "sample_weight": sample_weight}
@@ -63,25 +54,17 @@ class ArraySource:
 
     def fetch(self, ids: np.ndarray) -> Samples:
         """Returns the samples with these ids, in this order."""
+
+        def take_rows(array: np.ndarray | None) -> np.ndarray | None:
+            return None if array is None else to_floatx(array[ids])
+
         weight = self.sample_weight
-        return (
-            keras.tree.map_structure(_take(ids), self.x),
-            None
-            if self.y is None
-            else keras.tree.map_structure(_take(ids), self.y),
-            None if weight is None else weight[ids],
-        )
+        x, y = keras.tree.map_structure(take_rows, (self.x, self.y))
+        return x, y, None if weight is None else weight[ids]
 
 
 def check_weights(weight: Any) -> None:
-    """Raises if a sample weight is negative or not finite.
-
-    Args:
-        weight: An array, or `None`.
-
-    Raises:
-        ValueError: If a weight is negative or not finite.
-    """
+    """Raises ValueError if a sample weight is negative or not finite."""
     if weight is None:
         return
     wrong = ~(np.isfinite(weight) & (weight >= 0))
@@ -100,14 +83,12 @@ def to_floatx(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _take(ids: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda array: to_floatx(array[ids])
-
-
 def _as_arrays(part: Any, name: str) -> Any:
     if part is None:
         return None
-    if isinstance(part, list) and not _holds_arrays(part):
+    if isinstance(part, list) and not any(
+        hasattr(leaf, "shape") for leaf in keras.tree.flatten(part)
+    ):
         return _as_array(part, name)
     found = keras.tree.map_structure(lambda leaf: _as_array(leaf, name), part)
     if name == "sample_weight" and keras.tree.is_nested(found):
@@ -116,10 +97,6 @@ def _as_arrays(part: Any, name: str) -> Any:
             f"Received: sample_weight of type {type(part).__name__}"
         )
     return keras.tree.lists_to_tuples(found)
-
-
-def _holds_arrays(part: list[Any]) -> bool:
-    return any(hasattr(leaf, "shape") for leaf in keras.tree.flatten(part))
 
 
 def _as_array(leaf: Any, name: str) -> np.ndarray:

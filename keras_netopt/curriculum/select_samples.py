@@ -15,18 +15,8 @@ SELECTION_METHODS = ("percentile", "top", "rho")
 def count_kept(batch: Any, keep_fraction: float) -> Any:
     """Returns the number of samples of a batch to keep, at least 1.
 
-    Example:
-
-    >>> count_kept(64, 0.5), count_kept(100, 0.29), count_kept(3, 0.1)
-    (32, 29, 1)
-
-    Args:
-        batch: Batch size, an int, or a tensor if TensorFlow does not know it
-            while tracing.
-        keep_fraction: Share of the samples to keep, in (0, 1).
-
-    Returns:
-        An int, or a tensor if `batch` is a tensor.
+    It is a tensor if `batch` is one because TensorFlow does not know the size
+    while tracing.
     """
     if isinstance(batch, int):
         return max(1, int(keep_fraction * batch + 1e-6))
@@ -112,15 +102,7 @@ def _sample_by_rank(
 
 
 def check_keep_fraction(keep_fraction: Any) -> None:
-    """Raises if a share is not in (0, 1).
-
-    Args:
-        keep_fraction: The value given by the caller.
-
-    Raises:
-        TypeError: If it is not a number.
-        ValueError: If it is not in (0, 1).
-    """
+    """Raises TypeError or ValueError unless a share is in (0, 1)."""
     if not 0.0 < check_number(keep_fraction, "keep_fraction") < 1.0:
         raise ValueError(
             "Argument `keep_fraction` must be a float in (0, 1). "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_netopt.checks import (
+    check_above,
     check_choice,
     check_number,
     check_positive,
@@ -78,7 +79,7 @@ def self_paced_weights(
         return _mixture(
             losses, age, 0.5 * age if inner_age is None else inner_age
         )
-    _check_above_one(power, "power")
+    check_above(power, "power", 1.0, "1")
     return (1.0 - inside / age) ** (1.0 / (power - 1.0))
 
 
@@ -102,13 +103,6 @@ def _mixture(losses: np.ndarray, age: float, inner_age: float) -> np.ndarray:
     zeta = age * inner_age / (age - inner_age)
     between = np.clip(losses, inner_age, age)
     return zeta * (1.0 / between - 1.0 / age)
-
-
-def _check_above_one(value: float, name: str) -> None:
-    if check_number(value, name) <= 1.0:
-        raise ValueError(
-            f"Argument `{name}` must be above 1. Received: {name}={value!r}"
-        )
 
 
 @export_class
@@ -161,14 +155,14 @@ class SelfPaced(Ordering):
         check_choice(self.weighting, "weighting", WEIGHTINGS)
         if self.initial_age is not None:
             check_positive(self.initial_age, "initial_age")
-        _check_above_one(self.age_growth, "age_growth")
+        check_above(self.age_growth, "age_growth", 1.0, "1")
         ratio = self.inner_age_ratio
         if not 0.0 < check_number(ratio, "inner_age_ratio") < 1.0:
             raise ValueError(
                 "Argument `inner_age_ratio` must be in (0, 1). "
                 f"Received: inner_age_ratio={ratio!r}"
             )
-        _check_above_one(self.power, "power")
+        check_above(self.power, "power", 1.0, "1")
 
     def weights(
         self, scores: np.ndarray, fraction: float, epoch: int

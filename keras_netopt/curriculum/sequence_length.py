@@ -189,10 +189,6 @@ def fit_to_source(
 ) -> SequenceLengthWarmup | None:
     """Returns a warm-up with the lengths of the data; `None` for `None`.
 
-    Args:
-        warmup: A `SequenceLengthWarmup`, or `None`.
-        source: The data.
-
     Raises:
         TypeError: If it is not a warm-up.
         ValueError: If it does not match the data.

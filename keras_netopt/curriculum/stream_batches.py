@@ -19,21 +19,8 @@ def plan_stream_batches(
     the data begins at a random sample, so that the position of a sample in
     the data does not change how often it is drawn.
 
-    Example:
-
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> windows = np.tile([0, 4], (2, 1))
-    >>> positions = plan_stream_batches(rng, np.arange(4), windows, 2, 3)
-    >>> np.sort(positions % 4, axis=None).tolist()
-    [0, 1, 2, 3]
-
-    Args:
-        rng: Random generator of the epoch.
-        order: All ids in the order in which they become active.
-        windows: Active slice of `order` at each step, of shape `(steps, 2)`.
-        batch_size: Samples per batch.
-        buffer_size: Samples in the buffer; at least a batch is used.
+    `windows` holds the active slice of `order` at each step and has the shape
+    `(steps, 2)`. The buffer holds at least a batch.
 
     Returns:
         The position of each sample of each batch in the repeated data, int64

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_netopt.checks import check_integer
@@ -11,6 +10,7 @@ from keras_netopt.curriculum.dataset_adapters import (
     check_deterministic,
     check_unbatched,
     dataset_size,
+    stack_samples,
     unpack_arrays,
 )
 from keras_netopt.curriculum.sample_source import Samples
@@ -101,7 +101,7 @@ class StreamingDataset:
                 next(self._iterator)
             found.append(next(self._iterator))
             self._position = number + 1
-        return _stack(found)
+        return stack_samples(found)
 
     def iter_batches(self, positions: np.ndarray) -> Iterator[Samples]:
         """Yields the batches of an epoch while reading the data in order.
@@ -124,7 +124,7 @@ class StreamingDataset:
             while next_row < steps and len(rows[next_row]) == size:
                 full, rows[next_row] = rows[next_row], {}
                 next_row += 1
-                yield _stack([full[i] for i in range(size)])
+                yield stack_samples([full[i] for i in range(size)])
 
     def _read(self, begin: int) -> Iterator[Any]:
         """Reads the data from a sample on, repeatedly."""
@@ -141,10 +141,3 @@ class StreamingDataset:
                     f"Received: num_samples={self.samples}"
                 )
             begin = 0
-
-
-def _stack(items: list[Samples]) -> Samples:
-    stacked: Samples = keras.tree.map_structure(
-        lambda *leaves: None if leaves[0] is None else np.stack(leaves), *items
-    )
-    return stacked

@@ -133,19 +133,9 @@ class SuperLoss(keras.losses.Loss):
 
 
 def confidence(excess: Any) -> Any:
-    """Returns the optimal confidence of SuperLoss for a loss.
+    """Returns the optimal confidence of SuperLoss, in (0, e).
 
-    Example:
-
-    >>> from keras import ops
-    >>> float(confidence(ops.convert_to_tensor(0.0)))
-    1.0
-
-    Args:
-        excess: (loss - tau) / lam, a tensor.
-
-    Returns:
-        A tensor of the same shape with values in (0, e).
+    `excess` is (loss - tau) / lam, a tensor.
     """
     return ops.exp(-lambert_w(0.5 * ops.maximum(excess, -2.0 / math.e)))
 

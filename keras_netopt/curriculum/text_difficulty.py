@@ -1,6 +1,5 @@
 """Difficulty scores of text: sequence length and token rarity."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,7 +8,24 @@ import numpy as np
 from keras_netopt.curriculum.difficulty import Difficulty, ScoringContext
 
 
-class SequenceLength(Difficulty):
+class _TokenDifficulty(Difficulty):
+    """Base of difficulties that are computed from the tokens."""
+
+    def __init__(self, pad_token: int = 0):
+        self.pad_token = pad_token
+
+    def rows(self, context: ScoringContext) -> list[Any]:
+        """Lists the tokens of each unit of the source, without padding."""
+        found: list[Any] = []
+        for _, (x, _, _) in context.chunks():
+            rows = _tokens(x, self.pad_token, self.name)
+            if context.source.unit == "batch":
+                rows = [np.concatenate(rows)]
+            found += rows
+        return found
+
+
+class SequenceLength(_TokenDifficulty):
     """Number of tokens in each sequence: `difficulty="length"`.
 
     Example:
@@ -31,19 +47,12 @@ class SequenceLength(Difficulty):
 
     name = "length"
 
-    def __init__(self, pad_token: int = 0):
-        self.pad_token = pad_token
-
     def score(self, context: ScoringContext) -> np.ndarray:
         """Returns the number of tokens."""
-        found = []
-        for _, (x, _, _) in context.chunks():
-            rows = _tokens(x, self.pad_token, self.name, context.source.unit)
-            found.append([float(len(row)) for row in rows])
-        return np.concatenate(found)
+        return np.array([float(len(row)) for row in self.rows(context)])
 
 
-class TokenRarity(Difficulty):
+class TokenRarity(_TokenDifficulty):
     """Sum of the negative log frequencies of tokens: `difficulty="rarity"`.
 
     Frequencies are those of tokens in the training data. Longer sequences
@@ -68,14 +77,9 @@ class TokenRarity(Difficulty):
 
     name = "rarity"
 
-    def __init__(self, pad_token: int = 0):
-        self.pad_token = pad_token
-
     def score(self, context: ScoringContext) -> np.ndarray:
         """Returns the sum of negative log frequencies of each sequence."""
-        rows: list[Any] = []
-        for _, (x, _, _) in context.chunks():
-            rows += _tokens(x, self.pad_token, self.name, context.source.unit)
+        rows = self.rows(context)
         lengths = np.array([len(row) for row in rows])
         flat = np.concatenate([np.asarray(row) for row in rows])
         _, place, counts = np.unique(
@@ -86,22 +90,19 @@ class TokenRarity(Difficulty):
         return np.bincount(owner, weights=rarity, minlength=len(rows))
 
 
-def _tokens(x: Any, pad_token: int, name: str, unit: str) -> Sequence[Any]:
-    """Lists the tokens of each unit of the source, without padding."""
+def _tokens(x: Any, pad_token: int, name: str) -> list[Any]:
     for leaf in keras.tree.flatten(x):
         if leaf.dtype.kind in "iu" and leaf.ndim == 2:
-            rows = [row[row != pad_token] for row in leaf]
-            return [np.concatenate(rows)] if unit == "batch" else rows
+            return [row[row != pad_token] for row in leaf]
         if leaf.dtype.kind in "OSU" and leaf.ndim in (1, 2):
-            texts = [_as_text(one).split() for one in leaf.reshape(-1)]
-            return [sum(texts, [])] if unit == "batch" else texts
+            texts = leaf.reshape(-1)
+            return [
+                (t.decode() if isinstance(t, bytes) else str(t)).split()
+                for t in texts
+            ]
     shapes = [(leaf.dtype.name, leaf.shape) for leaf in keras.tree.flatten(x)]
     raise ValueError(
         f"Argument `difficulty` {name!r} needs integer tokens of shape "
         "(samples, steps) or strings as inputs; pass an array of scores for "
         f"other data. Received: x with {shapes}"
     )
-
-
-def _as_text(one: Any) -> str:
-    return one.decode() if isinstance(one, bytes) else str(one)

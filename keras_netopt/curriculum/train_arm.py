@@ -69,7 +69,7 @@ class Arm:
         The arguments are those of `callbacks.Curriculum`.
         """
         source = as_sample_source(x, y, sample_weight, num_samples)
-        checked = CurriculumSettings.create(
+        checked = CurriculumSettings(
             source, ordering=self.ordering, seed=seed, **settings
         )
         warmup = fit_to_source(sequence_length, source)
@@ -90,23 +90,12 @@ def train_arm(
     steps_per_epoch: int | None = None,
     **shared: Any,
 ) -> tuple[dict[str, list[float]], CurriculumSession]:
-    """Trains one arm with one seed.
+    """Trains one arm with one seed of the weights and of the order.
 
-    Sets Keras' global seed before the model is built.
-
-    Args:
-        arm: The arm.
-        build_model: Returns a new compiled model.
-        x: Inputs.
-        y: Targets.
-        seed: Seed of the weights and of the order.
-        epochs: Epochs to train.
-        batch_size: Samples per batch.
-        validation_data: As in `fit`.
-        callbacks: Callbacks after those of the arm. Defaults to `()`.
-        steps_per_epoch: Steps per epoch. Defaults to `None`: the number of
-            whole batches in the data.
-        **shared: Arguments of `callbacks.Curriculum` for all arms.
+    Sets Keras' global seed before the model is built. `callbacks` run after
+    those of the arm, `steps_per_epoch` is by default the number of whole
+    batches in the data, and `shared` are arguments of `callbacks.Curriculum`
+    for all arms.
 
     Returns:
         The history of the fit, and the session of the curriculum.

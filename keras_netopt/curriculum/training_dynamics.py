@@ -7,16 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.checks import check_integer
 from keras_netopt.curriculum.auxiliary_training import (
+    AuxiliaryTraining,
     build_compiled,
-    check_training_arguments,
-    train_on_subset,
+    check_build_model,
 )
-from keras_netopt.curriculum.difficulty import (
-    Difficulty,
-    ScoringContext,
-    progress_bar,
-)
+from keras_netopt.curriculum.difficulty import Difficulty, ScoringContext
 from keras_netopt.curriculum.model_difficulty import (
     predict_undisturbed,
     target_classes,
@@ -24,7 +21,7 @@ from keras_netopt.curriculum.model_difficulty import (
 )
 
 
-class EL2N(Difficulty):
+class EL2N(AuxiliaryTraining):
     """Error L2 norm early in training: `difficulty="el2n"`.
 
     The L2 norm of the class probabilities minus the one-hot label, averaged
@@ -67,7 +64,6 @@ class EL2N(Difficulty):
     """
 
     name = "el2n"
-    expensive = True
 
     def __init__(
         self,
@@ -78,23 +74,12 @@ class EL2N(Difficulty):
         batch_size: int = 64,
         seed: int = 0,
     ) -> None:
-        check_training_arguments(
-            build_model,
-            optional=True,
-            runs=runs,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
+        if build_model is not None:
+            check_build_model(build_model)
+        super().__init__(
+            build_model, epochs=epochs, batch_size=batch_size, seed=seed
         )
-        self.build_model = build_model
-        self.runs = runs
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.seed = seed
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "EL2N":
-        """Returns itself: it holds no state."""
-        return self
+        self.runs = check_integer(runs, "runs", minimum=1)
 
     @property
     def needs_model(self) -> bool:
@@ -105,21 +90,16 @@ class EL2N(Difficulty):
         """Trains `runs` models and averages their error norms."""
         all_ids = np.arange(context.source.samples)
         total: np.ndarray = np.zeros(context.source.samples)
-        bar = progress_bar(self.runs, context.verbose, "run")
+        bar = keras.utils.Progbar(
+            self.runs, verbose=context.verbose, unit_name="run"
+        )
         silent = replace(context, verbose=0)
         for run in range(self.runs):
             if self.build_model is None:
                 model = _reinitialized_copy(context.require_model(self.name))
             else:
                 model = build_compiled(self.build_model)
-            train_on_subset(
-                model,
-                context.source,
-                all_ids,
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                seed=self.seed + run,
-            )
+            self.train(model, context.source, all_ids, run)
             total += _error_norms(model, silent)
             bar.add(1)
         return total / self.runs
