@@ -136,17 +136,9 @@ def _kind(x: Any) -> str | None:
 
 def _from_tf(data: Any, num_samples: int | None) -> ArraySource:
     """Reads a `tf.data.Dataset` of single samples into memory."""
-    dataset_size(data, num_samples)
-    check_unbatched(data)
-    if num_samples is not None:
-        data = data.take(num_samples)
-    check_deterministic(data)
-    items = list(data.as_numpy_iterator())
-    if num_samples is not None and len(items) < num_samples:
-        raise ValueError(
-            f"Argument `num_samples` must be at most the {len(items)} samples "
-            f"of the tf.data.Dataset. Received: num_samples={num_samples}"
-        )
+    count = check_tf_dataset(data, num_samples)
+    items = list(data.take(count).as_numpy_iterator())
+    check_num_samples(count, len(items))
     return ArraySource(*stack_samples([unpack_arrays(item) for item in items]))
 
 
@@ -158,15 +150,12 @@ def stack_samples(items: list[Samples]) -> Samples:
     return stacked
 
 
-def dataset_size(data: Any, num_samples: int | None) -> int:
-    """Returns the number of samples of a `tf.data.Dataset` to use.
-
-    Args:
-        data: The data set.
-        num_samples: The number given by the user, or `None`.
+def check_tf_dataset(data: Any, num_samples: int | None) -> int:
+    """Checks a `tf.data.Dataset` and returns the number of samples to use.
 
     Raises:
-        ValueError: If the size is unknown, or there are no samples.
+        ValueError: If the size is unknown or too small, the samples are
+            batched, or the first ones differ between two passes.
     """
     size = int(data.cardinality())
     if num_samples is None and size in (_UNKNOWN, _INFINITE):
@@ -181,23 +170,24 @@ def dataset_size(data: Any, num_samples: int | None) -> int:
         raise ValueError(
             "Argument `x` must hold at least one sample. Received: an empty x"
         )
-    if num_samples is not None and 0 < size < num_samples:
+    count = size if num_samples is None else num_samples
+    if size > 0:
+        check_num_samples(count, size)
+    _check_unbatched(data)
+    _check_deterministic(data.take(count))
+    return count
+
+
+def check_num_samples(num_samples: int, found: int) -> None:
+    """Raises ValueError if a `tf.data.Dataset` has fewer samples."""
+    if found < num_samples:
         raise ValueError(
-            f"Argument `num_samples` must be at most the {size} samples of "
+            f"Argument `num_samples` must be at most the {found} samples of "
             f"the tf.data.Dataset. Received: num_samples={num_samples}"
         )
-    return size if num_samples is None else num_samples
 
 
-def check_unbatched(data: Any) -> None:
-    """Raises if a `tf.data.Dataset` is batched.
-
-    Args:
-        data: The data set.
-
-    Raises:
-        ValueError: If the first axis of every element is `None`.
-    """
+def _check_unbatched(data: Any) -> None:
     shapes = [spec.shape for spec in keras.tree.flatten(data.element_spec)]
     if all(shape.rank and shape[0] is None for shape in shapes):
         raise ValueError(
@@ -206,15 +196,7 @@ def check_unbatched(data: Any) -> None:
         )
 
 
-def check_deterministic(data: Any) -> None:
-    """Raises if a data set yields other samples in a second pass.
-
-    Args:
-        data: The data set.
-
-    Raises:
-        ValueError: If its first samples differ between two passes.
-    """
+def _check_deterministic(data: Any) -> None:
     first, second = (
         [
             keras.tree.flatten(item)

@@ -7,9 +7,8 @@ import numpy as np
 
 from keras_netopt.checks import check_integer
 from keras_netopt.curriculum.dataset_adapters import (
-    check_deterministic,
-    check_unbatched,
-    dataset_size,
+    check_num_samples,
+    check_tf_dataset,
     stack_samples,
     unpack_arrays,
 )
@@ -74,9 +73,7 @@ class StreamingDataset:
         self.buffer_size: int | None = check_integer(
             buffer_size, "buffer_size", minimum=1
         )
-        self.samples = dataset_size(data, num_samples)
-        check_unbatched(data)
-        check_deterministic(data)
+        self.samples = check_tf_dataset(data, num_samples)
         self._data = data
         self._iterator: Iterator[Any] = iter(())
         self._position = self.samples  # Of the next sample of the iterator.
@@ -134,10 +131,5 @@ class StreamingDataset:
             for item in part.as_numpy_iterator():
                 position += 1
                 yield unpack_arrays(item)
-            if position != self.samples:
-                raise ValueError(
-                    f"Argument `num_samples` must be at most the {position} "
-                    "samples of the tf.data.Dataset. "
-                    f"Received: num_samples={self.samples}"
-                )
+            check_num_samples(self.samples, position)
             begin = 0
