@@ -172,10 +172,11 @@ def test_the_card_names_the_component_and_its_arguments(row):
     text = (CARDS / f"{row.card}.md").read_text(encoding="utf-8")
 
     headings = re.findall(r"^## (.+)$", text, re.M)
-    assert headings in (HEADINGS, CARD_HEADINGS)
+    assert headings == CARD_HEADINGS
     assert row.short_name in text
-    for check, reason in row.limits.items():
-        assert check in text and reason in text
+    unwrapped = " ".join(text.split())
+    for reason in row.limits.values():
+        assert reason.rstrip(".") in unwrapped
 
 
 @pytest.mark.check("C23")
