@@ -72,7 +72,10 @@ def copy_channel_axes(graph: Any, source: Any, target: Any) -> None:
 def move_channel_axes(
     graph: Any, source: Any, target: Any, axes: dict[int, np.ndarray]
 ) -> None:
-    """Sets channels moved from a tensor; without any, copies the reason."""
+    """Sets the channels that a call moves to other axes of its output.
+
+    Without channels, the sizes are fixed for the same reason as in `source`.
+    """
     reason = "" if axes else graph.fixed_reason(source)
     graph.set_channel_axes(target, axes, reason=reason)
 
