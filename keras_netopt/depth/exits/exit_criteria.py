@@ -11,8 +11,8 @@ SUM_TOLERANCE = 1e-3
 def are_probabilities(outputs: np.ndarray) -> bool:
     """Returns whether model outputs are probabilities, as opposed to logits.
 
-    `True` if all values lie in [0, 1] and the rows of `(..., classes)` sum to
-    1, for a single column if all values lie in [0, 1].
+    Probabilities lie in [0, 1], and the rows of `(..., classes)` sum to 1
+    unless they have a single column.
     """
     if np.isnan(outputs).any() or outputs.min() < 0 or outputs.max() > 1:
         return False
