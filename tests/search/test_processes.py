@@ -32,7 +32,7 @@ def oracle(trials=4, **options):
 
 
 def test_two_processes_find_what_one_finds(run, tmp_path):
-    """One trial takes its process with it, another one raises."""
+    """One trial kills its process, another one raises."""
     plain = run(toys.Curves(), oracle(), project_name="plain", folds=2)
     found = run(
         toys.Deadly(str(tmp_path)),
@@ -70,7 +70,7 @@ def test_a_trial_that_always_dies_fails_alone(run):
 
 
 @pytest.mark.slow
-def test_a_stopper_hears_of_trials_in_other_processes(run):
+def test_a_stopper_ends_trials_in_other_processes(run):
     found = run(
         toys.Curves(),
         oracle(6),
@@ -132,7 +132,7 @@ def run_script(*args, **options):
     )
 
 
-def test_a_killed_search_goes_on(run, tmp_path):
+def test_a_killed_search_resumes(run, tmp_path):
     assert run_script(tmp_path, kill=True).returncode == -signal.SIGKILL
     again = run_script(tmp_path)
     assert again.returncode == 0, again.stderr
@@ -149,7 +149,7 @@ def test_a_script_without_its_guard_raises(tmp_path):
     )
     errors = found.stderr
     assert found.returncode == 1
-    assert "lacks the line `if __name__ == '__main__':`" in errors
+    assert "Put the search under `if __name__ == '__main__':`" in errors
     assert "No worker process could start" in errors
 
 
@@ -233,7 +233,7 @@ def test_dask_runs_every_trial(run):
     assert statuses == ["COMPLETED"] * 2
 
 
-def test_an_isolated_task_has_a_process_of_its_own():
+def test_an_isolated_task_runs_in_its_own_process():
     packed = worker.pack((toys.build, None))
     assert isolated_worker.ping(packed)["pid"] != os.getpid()
     here = packed.replace(b"search.toys", b"search.tots")
@@ -242,7 +242,7 @@ def test_an_isolated_task_has_a_process_of_its_own():
 
 
 @pytest.mark.slow
-def test_an_isolated_trial_that_dies_costs_itself_only(run, tmp_path):
+def test_an_isolated_trial_that_dies_fails_alone(run, tmp_path):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         found = run(
             toys.Deadly(str(tmp_path)), oracle(), executor=pool, isolate=True
@@ -254,7 +254,7 @@ def test_an_isolated_trial_that_dies_costs_itself_only(run, tmp_path):
 
 @pytest.mark.slow
 def test_ray_runs_every_trial(run, tmp_path):
-    """One trial takes its process with it and is tried again."""
+    """One trial kills its process and is tried again."""
     ray = pytest.importorskip("ray")
     ray.init(
         num_cpus=2,
@@ -285,11 +285,11 @@ def test_ray_runs_every_trial(run, tmp_path):
 
 def test_what_cannot_run_trials_is_refused(tuner):
     class Unknown(concurrent.futures.Executor):
-        """Does not tell its size."""
+        """Does not report its number of workers."""
 
     for executor, error, message in (
         (3, TypeError, "Received: executor=3"),
-        (Unknown(), ValueError, "Argument `workers` must say"),
+        (Unknown(), ValueError, "Argument `workers` must be the number of"),
     ):
         made = tuner(toys.Curves(), oracle(), executor=executor, overwrite=True)
         with pytest.raises(error, match=message):

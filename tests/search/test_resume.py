@@ -131,7 +131,7 @@ ORACLES = {
         ),
     ],
 )
-def test_every_oracle_goes_on_as_if_uninterrupted(run, name):
+def test_every_oracle_resumes_as_if_uninterrupted(run, name):
     """Costs found before a trial are there again, too."""
     bounds = [search.MaxParams(1000)]
 
@@ -155,7 +155,7 @@ def test_every_oracle_goes_on_as_if_uninterrupted(run, name):
         assert trial.metrics.get_last_value("params") == 2
 
 
-def test_the_same_object_goes_on_too(run, tuner):
+def test_the_same_object_resumes_too(run, tuner):
     made = tuner(CutOff(3), toys.random_oracle(toys.lowest("v"), 3))
     data = {"epochs": 2, "validation_split": 0.5, "verbose": 0}
     with pytest.raises(Cut):

@@ -105,7 +105,7 @@ def test_patience_counts_epochs_since_a_better_value():
         lambda: PatienceStopping(2),
     ],
 )
-def test_a_rule_goes_on_from_its_saved_state(make):
+def test_a_rule_resumes_from_its_saved_state(make):
     values = [3.0, 1.0, 2.0, 5.0, 4.0, 0.5]
     whole, first, second = make(), make(), make()
     for rule in (whole, first, second):

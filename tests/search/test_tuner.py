@@ -207,7 +207,7 @@ class Adaptive(keras_tuner.HyperModel):
         return history
 
 
-def test_a_promoted_trial_goes_on_with_optimizer_and_epoch(run):
+def test_a_promoted_trial_continues_with_optimizer_and_epoch(run):
     """As one training without a pause, and the budget is what was trained."""
     hypermodel = Adaptive()
     found = run(

@@ -50,7 +50,7 @@ class Curves(keras_tuner.HyperModel):
 
 
 class Deadly(Curves):
-    """Takes the process with it where x is below 0.3, and raises above 0.7.
+    """Kills its process where x is below 0.3, and raises above 0.7.
 
     Args:
         marks: Folder of a file for each death, to die once; `None` to die
