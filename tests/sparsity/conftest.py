@@ -1,4 +1,4 @@
-"""Targets without a model, for tests of the numpy engine."""
+"""Targets without a model, for tests that need NumPy only."""
 
 from types import SimpleNamespace
 

@@ -61,7 +61,7 @@ def test_erk_equals_brute_force(seed):
 
 
 def test_erk_keeps_small_layers_dense():
-    # 1.9 > 1 for the second layer, so the first one carries all the zeros.
+    # 1.9 > 1 for the second layer, so the first one has all the zeros.
     found = layer_sparsities("erk", views_of([(100, 100), (2, 2)]), 0.5)
     assert found == pytest.approx([0.5 * 10004 / 10000, 0.0])
 
@@ -78,12 +78,12 @@ def test_er_ignores_the_window():
     assert erk[1] / erk[0] == pytest.approx((30 / 200) / (36 / 1800))
 
 
-def test_uniform_gives_all_the_same():
+def test_uniform_gives_each_layer_the_same_sparsity():
     assert layer_sparsities("uniform", views_of(MLP), 0.7).tolist() == [0.7] * 3
 
 
 @pytest.mark.parametrize("allocation", ["lamp", 3, None])
-def test_unknown_allocation_names_the_allowed_ones(allocation):
+def test_unknown_allocation_lists_the_allowed_names(allocation):
     with pytest.raises(ValueError) as error:
         allocations.resolve_allocation(allocation)
     assert str(error.value) == (
@@ -149,26 +149,26 @@ def zeros_of(pruner, layers, sparsity, **arguments):
 
 
 @pytest.mark.parametrize("rest", allocations.ALLOCATIONS)
-def test_layers_by_hand_keep_the_total(three_layers, rest):
+def test_per_layer_keeps_the_total(three_layers, rest):
     # Sizes are 1152, 1536 and 240, together 2928.
     allocation = PerLayer({"l0/": 0.25, "last": None}, rest=rest)
     pruner = Pruner.create(allocation=allocation)
     assert zeros_of(pruner, three_layers, 0.5) == [288, 1464 - 288, 0]
 
 
-def test_layers_by_hand_without_the_total(three_layers):
+def test_per_layer_without_keep_total(three_layers):
     allocation = PerLayer({"l0/": 0.25, "last": None}, keep_total=False)
     pruner = Pruner.create(allocation=allocation)
     assert zeros_of(pruner, three_layers, 0.5) == [288, 768, 0]
 
 
-def test_the_first_pattern_that_matches_counts(three_layers):
+def test_the_first_selector_that_matches_applies(three_layers):
     allocation = PerLayer({"l0": None, "": 0.5}, keep_total=False)
     pruner = Pruner.create(allocation=allocation)
     assert zeros_of(pruner, three_layers, 0.9) == [0, 768, 120]
 
 
-def test_layers_by_hand_follow_the_schedule(three_layers):
+def test_per_layer_sparsities_follow_the_schedule(three_layers):
     pruner = Pruner.create(allocation={"l0/": 0.5})
     assert zeros_of(pruner, three_layers, 0.0, final=0.8) == [0, 0, 0]
     assert zeros_of(pruner, three_layers, 0.4, final=0.8)[0] == 288
@@ -187,7 +187,7 @@ def test_config_round_trip():
     assert list(again.values)[1] is keras.layers.Dense
 
 
-def test_pattern_without_a_match_names_the_keys(three_layers):
+def test_a_selector_without_a_match_lists_the_keys(three_layers):
     pruner = Pruner.create(allocation={"nope": 0.5})
     with pytest.raises(ValueError) as error:
         zeros_of(pruner, three_layers, 0.5)
@@ -205,7 +205,7 @@ def test_pattern_without_a_match_names_the_keys(three_layers):
         ({"l0": 0.9}, 0.1, "too much", 293 - 1037, 1776),
     ],
 )
-def test_no_room_for_the_total(
+def test_per_layer_that_cannot_reach_the_total_raises(
     three_layers, values, sparsity, fault, needed, room
 ):
     pruner = Pruner.create(allocation=values)

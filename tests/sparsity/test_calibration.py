@@ -34,7 +34,7 @@ def gradient_of_linear(weights, x, y):
     return 2 * x.T @ (x @ weights - y) / y.size
 
 
-def test_saliency_is_the_sum_of_weight_times_gradient(linear, linear_data):
+def test_taylor_is_the_sum_of_weight_times_gradient(linear, linear_data):
     x, y = linear_data
     (weights,) = linear.get_weights()
     pruner = Pruner.create("taylor")
@@ -115,7 +115,7 @@ def test_a_layer_that_is_never_called_has_no_statistic():
     )
 
 
-def test_scores_without_needs_gather_nothing(linear):
+def test_magnitude_needs_no_statistics(linear):
     pruner = Pruner.create()
     assert (
         pruner.collect_statistics(linear, select(linear).targets, None) is None
@@ -145,7 +145,7 @@ def lengths(found):
     return [len(keras.tree.flatten(batch[0])[0]) for batch in found]
 
 
-def test_arrays_are_cut_into_batches():
+def test_arrays_are_split_into_batches():
     x, y, weight = np.arange(40.0)[:, None], np.arange(40), np.ones(40)
     found = list(iterate_batches((x, y, weight)))
     assert lengths(found) == [32, 8]
@@ -153,19 +153,19 @@ def test_arrays_are_cut_into_batches():
     assert found[0][2].sum() == 32
 
 
-def test_arrays_are_thinned_evenly():
+def test_samples_are_spread_evenly_over_the_arrays():
     found = list(iterate_batches(np.arange(1000.0), samples=5))
     assert found[0][0].tolist() == [0, 249, 499, 749, 999]
     assert found[0][1] is None
 
 
-def test_trees_of_arrays():
+def test_nested_structures_of_arrays():
     data = ({"a": np.ones((3, 2)), "b": np.ones(3)}, [np.ones(3), np.ones(3)])
     ((x, y, weight),) = iterate_batches(data)
     assert sorted(x) == ["a", "b"] and len(y) == 2 and weight is None
 
 
-def test_batches_stop_after_the_samples():
+def test_batches_end_after_the_number_of_samples():
     def endless():
         while True:
             yield np.ones((10, 2)), np.ones(10)

@@ -20,7 +20,7 @@ def share(model):
     return sparsity.report(model).sparsity
 
 
-def test_finalize_repairs_restored_weights(pruned, make_mlp):
+def test_apply_masks_prunes_restored_weights_again(pruned, make_mlp):
     masks = MaskStore.of(pruned).masks()
     pruned.set_weights(make_mlp().get_weights())
     assert share(pruned) < 0.1
@@ -31,7 +31,7 @@ def test_finalize_repairs_restored_weights(pruned, make_mlp):
         np.testing.assert_array_equal(weight != 0, masks[key])
 
 
-def test_strip_gives_weights_back_and_keeps_zeros(pruned, toy_data):
+def test_remove_masks_keeps_zeros_and_lets_them_train(pruned, toy_data):
     before = share(pruned)
     sparsity.remove_masks(pruned)
 
@@ -43,7 +43,7 @@ def test_strip_gives_weights_back_and_keeps_zeros(pruned, toy_data):
     assert share(pruned) < before
 
 
-def test_a_callback_prunes_again_after_strip(make_mlp, toy_data):
+def test_a_callback_prunes_again_after_remove_masks(make_mlp, toy_data):
     model, pruning = make_mlp(), Pruning(0.8)
     model.fit(*toy_data, epochs=2, verbose=0, callbacks=[pruning])
     sparsity.remove_masks(model)
@@ -78,7 +78,7 @@ def test_load_masks_reads_both_kinds_of_file(
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_load_masks_refuses_a_file_without(make_mlp, tmp_path):
+def test_load_masks_rejects_a_file_without_masks(make_mlp, tmp_path):
     model = make_mlp()
     path = tmp_path / "plain.keras"
     model.save(path)
@@ -91,7 +91,7 @@ def test_load_masks_refuses_a_file_without(make_mlp, tmp_path):
     )
 
 
-def test_load_masks_refuses_an_uncompiled_model(pruned, tmp_path):
+def test_load_masks_rejects_an_uncompiled_model(pruned, tmp_path):
     path = tmp_path / "m.keras"
     pruned.save(path)
     plain = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
@@ -100,7 +100,7 @@ def test_load_masks_refuses_an_uncompiled_model(pruned, tmp_path):
         sparsity.load_masks(plain, path)
 
 
-def test_load_masks_leaves_a_missing_file_to_the_system(make_mlp, tmp_path):
+def test_load_masks_of_a_missing_file_raises(make_mlp, tmp_path):
     with pytest.raises(OSError):
         sparsity.load_masks(make_mlp(), tmp_path / "none.keras")
 
@@ -108,7 +108,7 @@ def test_load_masks_leaves_a_missing_file_to_the_system(make_mlp, tmp_path):
 @pytest.mark.parametrize(
     "function", [sparsity.apply_masks, sparsity.remove_masks]
 )
-def test_a_model_without_masks_is_refused(function, make_mlp):
+def test_a_model_without_masks_is_rejected(function, make_mlp):
     model = make_mlp()
     with pytest.raises(ValueError) as error:
         function(model)
@@ -119,7 +119,9 @@ def test_a_model_without_masks_is_refused(function, make_mlp):
     )
 
 
-def test_a_stripped_model_saves_nothing_of_ours(pruned, make_mlp, tmp_path):
+def test_a_model_without_masks_saves_no_pruning_state(
+    pruned, make_mlp, tmp_path
+):
     sparsity.remove_masks(pruned)
     pruned.save_weights(tmp_path / "m.weights.h5")
     checkpoint_state = CheckpointState.of(make_mlp())

@@ -27,7 +27,7 @@ def test_short_forms(short, pattern):
 
 
 @pytest.mark.parametrize("pattern", ["2:", "4x1", 3, None, NM])
-def test_unknown_pattern_names_the_allowed_ones(pattern):
+def test_unknown_pattern_lists_the_allowed_names(pattern):
     with pytest.raises(ValueError) as error:
         patterns.resolve_pattern(pattern)
     assert str(error.value) == (
@@ -77,12 +77,12 @@ def test_channel_sums_the_other_axes():
     assert Channel().sizes((2, 2)).tolist() == [[2, 2]]
 
 
-def test_gradual_nm_goes_down_one_weight_at_a_time():
+def test_nm_under_a_schedule_prunes_one_weight_of_a_run_at_a_time():
     kept = [NM(2, 4).kept(s) for s in (0.0, 0.2, 0.25, 0.26, 0.5, 0.9)]
     assert kept == [4, 4, 3, 3, 2, 2]
 
 
-def test_gradual_nm_is_safe_from_binary_noise():
+def test_nm_under_a_schedule_tolerates_rounding_of_binary_fractions():
     # 1 - 0.7 is 0.30000000000000004; times 10 it must stay 3.
     assert NM(1, 10).kept(0.7) == 3
     assert [NM(1, m).kept(1 - 1 / m) for m in range(2, 50)] == [1] * 48
@@ -98,7 +98,7 @@ def test_nm_runs_lie_along_the_axis():
         assert np.array_equal(joined, matrix)
 
 
-def test_nm_says_why_an_axis_does_not_fit():
+def test_nm_returns_why_an_axis_does_not_fit():
     # 3 x 3 x 6: the window times the channels is divisible, a run is not.
     view = KernelView((3, 3, 6, 8), (0, 1, 2), (3,), 6)
     reason = "input axis of 6 is not divisible by 4"

@@ -43,7 +43,7 @@ def snapshot(model):
 
 
 def texts_of(caught):
-    """The texts of our own warnings; Keras and numpy have theirs."""
+    """The texts of the warnings of this package only."""
     ours = (NoEffectWarning, NotIntendedUseWarning)
     return [str(w.message) for w in caught if issubclass(w.category, ours)]
 
@@ -78,12 +78,12 @@ def test_only_the_smallest_weights_become_zero(model):
 
 
 @pytest.mark.parametrize("score", ("taylor", "movement", "random"))
-def test_every_score_reaches_the_total(model, data, score):
+def test_every_score_reaches_the_sparsity(model, data, score):
     found = prune(model, 0.5, score=score, calibration_data=data)
     assert found.zeros == round(found.weights * 0.5)
 
 
-def test_scores_of_gradients_keep_what_matters(data):
+def test_scores_of_gradients_prune_a_large_weight_without_effect(data):
     net = keras.Sequential([keras.Input((4,)), L.Dense(1, use_bias=False)])
     net.compile("sgd", "mse")
     # The largest weight meets an input that is always zero.
@@ -120,7 +120,7 @@ def test_wanda_skips_recurrent_kernels_and_prunes_units_equally(model, data):
         assert zeros.min() == zeros.max() > 0
 
 
-def test_wanda_looks_at_the_inputs():
+def test_wanda_uses_the_norms_of_the_inputs():
     net = keras.Sequential([keras.Input((4,)), L.Dense(2, use_bias=False)])
     net.set_weights([np.array([[4.0, 1], [3, 2], [2, 3], [1, 4]])])
     prune(
@@ -145,7 +145,7 @@ def test_patterns(model, pattern):
         assert ((runs != 0).sum(axis=2) == 2).all()
 
 
-def test_runs_that_do_not_fit_are_skipped_with_the_reason(model):
+def test_weights_that_an_nm_pattern_does_not_fit_are_skipped(model):
     with pytest.warns(NotIntendedUseWarning):
         found = prune(model, pattern="1:8", include=["out", "conv"])
     assert {row.key: row.reason for row in found.skipped}["out/kernel"] == (
@@ -163,7 +163,7 @@ def test_a_pattern_that_fits_nothing_raises(model):
     )
 
 
-def test_zeros_that_are_there_count(model):
+def test_existing_zeros_count(model):
     prune(model, 0.3, score="random", seed=1)
     found = prune(model, 0.5, score="random", seed=2)
     assert found.zeros == round(found.weights * 0.5)
@@ -194,7 +194,7 @@ def test_report_has_the_targets_and_the_pattern(model):
     assert {row.pattern for row in found.pruned} == {"unstructured"}
 
 
-def test_layers_left_dense(model):
+def test_layers_kept_dense(model):
     found = prune(model, 0.5, allocation={"out/": None})
     assert found.rows[-2].key == "out/kernel"
     assert found.rows[-2].zeros == 0
@@ -227,7 +227,7 @@ def test_an_uncompiled_model_raises_with_gradients():
 
 
 @pytest.mark.parametrize("score", ("taylor", "movement", "wanda"))
-def test_missing_data_raise_before_anything_changes(model, score):
+def test_missing_calibration_data_raise_and_change_nothing(model, score):
     before = snapshot(model)
     with pytest.raises(ValueError, match="`calibration_data` must be given"):
         prune(model, 0.5, score=score)
@@ -235,7 +235,7 @@ def test_missing_data_raise_before_anything_changes(model, score):
 
 
 @pytest.mark.parametrize("bad", (np.nan, np.inf))
-def test_weights_that_are_not_finite_raise_before_anything_changes(model, bad):
+def test_non_finite_weights_raise_and_change_nothing(model, bad):
     kernel, bias = model.get_layer("out").get_weights()
     kernel[0, 0] = bad
     model.get_layer("out").set_weights([kernel, bias])
@@ -253,7 +253,7 @@ def test_weights_that_are_not_finite_raise_before_anything_changes(model, bad):
     )
 
 
-def test_above_one_half_warns(model):
+def test_a_sparsity_above_one_half_warns(model):
     with pytest.warns(NotIntendedUseWarning) as caught:
         prune(model, 0.9)
     assert texts_of(caught) == [
@@ -265,7 +265,7 @@ def test_above_one_half_warns(model):
     assert ours.filename == __file__
 
 
-def test_one_half_does_not_warn(model):
+def test_a_sparsity_of_one_half_does_not_warn(model):
     with warnings.catch_warnings():
         warnings.simplefilter("error", NotIntendedUseWarning)
         prune(model, 0.5)

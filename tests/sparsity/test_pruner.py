@@ -20,7 +20,7 @@ def assert_nested(masks, later):
         assert not (now & ~mask).any()
 
 
-def test_smallest_magnitudes_go_first(make_target):
+def test_smallest_magnitudes_are_pruned_first(make_target):
     pruner = Pruner.create(allocation="uniform")
     weights = [np.array([[0.1, -5.0], [-0.2, 3.0]])]
     (mask,) = pruner.compute_masks(0.5, [make_target((2, 2))], weights)
@@ -59,7 +59,7 @@ def test_exact_counts_uniform(three_layers, score, sparsity):
 
 
 @pytest.mark.parametrize("sparsity", SPARSITIES)
-def test_erk_counts_within_one_weight_a_layer(three_layers, sparsity):
+def test_erk_counts_are_exact_to_one_weight_per_layer(three_layers, sparsity):
     targets, weights = three_layers
     masks = Pruner.create("magnitude", "erk").compute_masks(
         sparsity, targets, weights
@@ -89,7 +89,7 @@ def test_float16_and_bfloat16_weights_are_scored(make_target):
     assert np.abs(weight[mask]).min() >= np.abs(weight[~mask]).max()
 
 
-def test_min_kept_saves_a_layer_of_tiny_weights(make_target):
+def test_min_kept_protects_a_layer_of_tiny_weights(make_target):
     targets = [make_target((10, 10), "a"), make_target((4, 5), "b")]
     rng = np.random.default_rng(0)
     weights = [rng.random((10, 10)) + 1, rng.random((4, 5)) * 1e-6]
@@ -104,7 +104,7 @@ def test_min_kept_saves_a_layer_of_tiny_weights(make_target):
         )
 
 
-def test_min_kept_wins_over_the_sparsity(make_target):
+def test_min_kept_takes_precedence_over_the_sparsity(make_target):
     targets = [make_target((2, 5), str(i)) for i in range(3)]
     weights = [np.ones((2, 5))] * 3
     masks = Pruner.create(min_kept=2).compute_masks(0.99, targets, weights)
@@ -116,7 +116,7 @@ def test_min_kept_wins_over_the_sparsity(make_target):
 @pytest.mark.parametrize(
     "pattern", ("unstructured", "channel", Block(4, 3), "2:4"), ids=str
 )
-def test_masks_nest_while_sparsity_grows(
+def test_masks_are_nested_while_sparsity_grows(
     three_layers, score, allocation, pattern
 ):
     targets, weights = three_layers
@@ -141,7 +141,7 @@ def test_masks_nest_while_sparsity_grows(
             weight[~mask] = 0.0
 
 
-def test_a_falling_sparsity_revives_the_best(make_target):
+def test_a_falling_sparsity_restores_the_highest_scores(make_target):
     target, weight = make_target((4, 1)), np.array([[1.0], [2], [3], [4]])
     pruner = Pruner.create(min_kept=0)
     previous = [np.array([[False], [False], [False], [True]])]
@@ -175,7 +175,7 @@ print(np.packbits(mask).tobytes().hex())
 """
 
 
-def test_another_process_draws_the_same(make_target):
+def test_another_process_draws_the_same_random_scores(make_target):
     target = make_target((30, 20), "net/dense/kernel")
     pruner = Pruner.create("random", seed=3)
     (mask,) = pruner.compute_masks(0.5, [target], [np.ones((30, 20))], update=7)
@@ -200,7 +200,7 @@ def test_five_million_weights_take_less_than_half_a_second(make_target, score):
     masks = pruner.compute_masks(0.4, targets, weights, statistics=statistics)
     times = []
     for _ in range(3):
-        # CPU time of this process: other work on the machine does not count.
+        # CPU time of this process, without other processes.
         start = time.process_time()
         pruner.compute_masks(
             0.5, targets, weights, previous=masks, statistics=statistics

@@ -55,7 +55,7 @@ def test_missing_statistics_raise(make_target):
 @pytest.mark.parametrize(
     "score", ("saliency", 3, None, Score, lambda w, target: w)
 )
-def test_unknown_score_names_the_allowed_ones(score):
+def test_unknown_score_lists_the_allowed_names(score):
     with pytest.raises(ValueError) as error:
         Pruner.create(score)
     assert str(error.value) == (
@@ -95,7 +95,7 @@ def test_bad_arguments(arguments, error, message):
     assert str(raised.value) == message
 
 
-def test_recipes_of_the_same_choices_are_equal():
+def test_pruners_with_equal_arguments_are_equal():
     assert Pruner.create(seed=np.int64(3)) == Pruner.create(seed=3)
     assert Pruner.create("wanda") != Pruner.create("magnitude")
 

@@ -8,7 +8,7 @@ from keras_netopt.sparsity import NM, Block, Channel, Pruner, Selection
 
 
 @pytest.mark.parametrize("score", ("magnitude", "random", "wanda"))
-def test_every_run_of_four_keeps_two(three_layers, score):
+def test_every_run_of_four_weights_keeps_two(three_layers, score):
     targets, weights = three_layers
     pruner = Pruner.create(score, pattern="2:4")
     masks = pruner.compute_masks(
@@ -26,14 +26,14 @@ def test_runs_along_the_output(three_layers):
     assert (masks[1].reshape(64, 12, 2).sum(axis=2) == 1).all()
 
 
-def test_runs_keep_the_best(make_target):
+def test_runs_keep_the_highest_scores(make_target):
     weight = np.array([[1.0], [-4.0], [3.0], [2.0]])
     pruner = Pruner.create(pattern="1:2")
     (mask,) = pruner.compute_masks(0.5, [make_target((4, 1))], [weight])
     assert mask.ravel().tolist() == [False, True, True, False]
 
 
-def test_gradual_runs(make_target):
+def test_runs_are_pruned_gradually_under_a_schedule(make_target):
     target, weight = make_target((8, 3)), np.arange(24.0).reshape(8, 3)
     pruner = Pruner.create(pattern="1:4")
     kept = [
@@ -70,7 +70,7 @@ def test_channels_are_output_units(three_layers):
     assert np.array_equal(conv.all(axis=0), conv.any(axis=0))
 
 
-def test_channels_with_the_smallest_sum_go(make_target):
+def test_channels_with_the_smallest_sum_are_pruned(make_target):
     weight = np.array([[1.0, 5.0, -3.0], [1.0, 0.0, -3.0]])
     pruner = Pruner.create("magnitude", "uniform", Channel())
     (mask,) = pruner.compute_masks(1 / 3, [make_target((2, 3))], [weight])
@@ -110,7 +110,9 @@ def test_wanda_at_99_percent_keeps_min_kept(three_layers):
     assert all(mask.any() for mask in masks)
 
 
-def test_fit_moves_what_does_not_fit(make_target):
+def test_filter_selection_skips_targets_that_do_not_fit(
+    make_target,
+):
     targets = (make_target((8, 3), "a"), make_target((6, 3), "b"))
     fitted = Pruner.create(pattern="2:4").filter_selection(
         None, Selection(targets, ())
@@ -121,7 +123,7 @@ def test_fit_moves_what_does_not_fit(make_target):
     ]
 
 
-def test_fit_raises_if_nothing_is_left(make_target):
+def test_filter_selection_raises_if_no_target_remains(make_target):
     selection = Selection((make_target((6, 3), "b"),), ())
     with pytest.raises(ValueError) as error:
         Pruner.create(pattern="2:4").filter_selection(None, selection)
@@ -132,13 +134,13 @@ def test_fit_raises_if_nothing_is_left(make_target):
     )
 
 
-def test_fit_of_an_empty_selection_is_empty():
+def test_filter_selection_of_an_empty_selection_is_empty():
     assert (
         Pruner.create().filter_selection(None, Selection((), ())).targets == ()
     )
 
 
-def test_fit_checks_the_room_of_an_allocation(make_target):
+def test_filter_selection_checks_that_the_allocation_is_possible(make_target):
     selection = Selection((make_target((6, 3), "a"),), ())
     Pruner.create(allocation={"a": None}).filter_selection(None, selection, 0.5)
     two = Selection((*selection.targets, make_target((1, 2), "b")), ())
@@ -146,7 +148,7 @@ def test_fit_checks_the_room_of_an_allocation(make_target):
         Pruner.create(allocation={"a": None}).filter_selection(None, two, 0.5)
 
 
-def test_layers_left_dense_with_runs(make_target):
+def test_layers_kept_dense_with_runs(make_target):
     targets = [make_target((8, 3), "a"), make_target((8, 3), "b")]
     pruner = Pruner.create(pattern="1:4", allocation={"a": None})
     fitted = pruner.filter_selection(None, Selection(tuple(targets), ()), 0.75)

@@ -16,7 +16,7 @@ def by_sorting(scores, count, first=None):
     return chosen
 
 
-def test_ties_go_by_flat_index():
+def test_ties_are_broken_by_index():
     scores = np.array([2.0, 1.0, 1.0, 1.0, 0.0])
     assert mark_lowest(scores, 3).tolist() == [False, True, True, False, True]
 
@@ -60,20 +60,20 @@ def test_columns_equal_a_sort_of_each_column():
             assert np.array_equal(chosen, np.stack(columns, axis=1))
 
 
-def test_uneven_units_come_nearest_to_the_weights():
+def test_units_of_different_sizes_come_nearest_to_the_number_of_weights():
     scores = np.array([0.1, 0.2, 0.3])
     sizes = np.array([4, 4, 1])
     marked = [int(mark_lowest_units(scores, sizes, n).sum()) for n in range(10)]
     assert marked == [0, 0, 0, 1, 1, 1, 1, 2, 2, 3]
 
 
-def test_equal_units_come_nearest_to_the_weights():
+def test_units_of_equal_size_come_nearest_to_the_number_of_weights():
     scores, sizes = np.arange(3.0), np.full(3, 4)
     marked = [int(mark_lowest_units(scores, sizes, n).sum()) for n in range(13)]
     assert marked == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3]
 
 
-def test_uneven_units_nest():
+def test_masks_of_units_of_different_sizes_are_nested():
     rng = np.random.default_rng(0)
     sizes = rng.integers(1, 5, 50)
     before = None

@@ -80,7 +80,7 @@ def test_subclassed_model():
     ]
 
 
-def test_shared_layer_comes_once():
+def test_a_shared_layer_is_selected_once():
     shared = L.Dense(4, name="shared")
     model = functional(shared, shared)
     assert chosen(select(model)) == ["shared/kernel"]
@@ -158,7 +158,7 @@ def test_depthwise_embedding_and_normalization():
     }
 
 
-def test_embeddings_are_taken_on_request():
+def test_embeddings_are_selected_on_request():
     model = functional(
         L.Embedding(7, 4, name="words"), L.Dense(2, name="out"), shape=(5,)
     )
@@ -207,7 +207,7 @@ def test_lora_pair_is_skipped(two_dense):
     assert reasons(selection)["hidden/lora_kernel_a"] == "LoRA pair"
 
 
-def test_weight_of_a_model_itself_is_found():
+def test_a_weight_owned_by_the_model_is_selected():
     class Owner(keras.Model):
         def build(self, input_shape):
             self.kernel = self.add_weight(name="kernel", shape=(4, 2))
@@ -232,12 +232,12 @@ def test_weight_of_a_model_itself_is_found():
         lambda layer: layer.name == "hidden",
     ],
 )
-def test_kinds_of_patterns(two_dense, pattern):
+def test_kinds_of_selectors(two_dense, pattern):
     assert chosen(select(two_dense, include=pattern)) == ["hidden/kernel"]
     assert chosen(select(two_dense, exclude=pattern)) == ["out/kernel"]
 
 
-def test_layers_and_classes_are_patterns():
+def test_layers_and_classes_are_selectors():
     model = functional(nested("a"), L.Dense(4, name="out"))
     inner = model.get_layer("a")
     assert chosen(select(model, inner)) == ["a/fc/kernel"]
@@ -246,7 +246,7 @@ def test_layers_and_classes_are_patterns():
     assert chosen(select(model, exclude=keras.Model)) == []
 
 
-def test_a_class_stands_for_what_is_inside():
+def test_a_class_selects_the_layers_inside_it():
     model = functional(
         L.LSTM(3, name="lstm"), L.Dense(2, name="out"), shape=(5, 4)
     )
@@ -268,13 +268,13 @@ def test_last_is_the_last_layer_that_is_pruned_by_default():
     assert chosen(select(model, "last")) == ["b/kernel"]
 
 
-def test_exclude_wins(two_dense):
+def test_exclude_takes_precedence(two_dense):
     selection = select(two_dense, include=["hidden", "out"], exclude="out")
     assert chosen(selection) == ["hidden/kernel"]
     assert reasons(selection)["out/kernel"] == "excluded"
 
 
-def test_reason_of_what_is_not_included(two_dense):
+def test_reason_of_weights_that_are_not_included(two_dense):
     assert reasons(select(two_dense, "out")) == {
         "hidden/kernel": "not included",
         "hidden/bias": "bias",
@@ -292,7 +292,7 @@ def test_a_bias_is_selected_by_its_own_name(two_dense, pattern):
 @pytest.mark.parametrize(
     "pattern", ["hidden", "^hidden/", "hidden/.*", L.Dense, lambda layer: True]
 )
-def test_a_layer_does_not_stand_for_its_bias(two_dense, pattern):
+def test_the_selector_of_a_layer_does_not_select_its_bias(two_dense, pattern):
     assert "hidden/bias" not in chosen(select(two_dense, pattern))
 
 
@@ -302,7 +302,7 @@ def test_min_size(two_dense):
     assert reasons(selection)["out/kernel"] == "smaller than min_size=16"
 
 
-def test_include_of_what_cannot_be_pruned_says_why(two_dense):
+def test_include_of_weights_that_cannot_be_pruned_lists_reasons(two_dense):
     two_dense.get_layer("hidden").trainable = False
     with pytest.raises(ValueError) as error:
         select(two_dense, include="hidden")
@@ -341,7 +341,7 @@ def test_unbuilt_model_raises():
     )
 
 
-def test_what_is_not_a_model_raises():
+def test_an_object_that_is_not_a_model_raises():
     with pytest.raises(TypeError) as error:
         select("model.keras")
     assert str(error.value) == (

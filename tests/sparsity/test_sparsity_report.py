@@ -12,7 +12,7 @@ L = keras.layers
 
 @pytest.fixture
 def model():
-    """Kernels with known zeros: a dead unit in `a`, two zeros in `b`."""
+    """Kernels with known zeros: a zero unit in `a`, two zeros in `b`."""
     net = keras.Sequential(
         [
             keras.Input((3,)),
@@ -85,7 +85,7 @@ def test_data_is_json_safe(model):
     }
 
 
-def test_prints_like_a_summary(model):
+def test_prints_as_a_table_like_model_summary(model):
     assert str(report(model)) == repr(report(model))
     assert str(report(model)).splitlines() == [
         'Sparsity of "net"',
@@ -118,7 +118,7 @@ def test_quantized_kernels_are_counted_from_zeros():
     assert (kernel.zeros, kernel.reason) == (12, "quantized layer")
 
 
-def test_masks_tell_what_is_pruned_and_how_much(model):
+def test_masks_define_the_pruned_rows_and_their_targets(model):
     model.compile("sgd", "mse")
     words = model.get_layer("words").embeddings
     store = MaskStore.attach(model, {"words/embeddings": words})
@@ -130,7 +130,7 @@ def test_masks_tell_what_is_pruned_and_how_much(model):
     assert (embedding.target, embedding.zeros) == (0.75, 6)
     assert embedding.reason is None
     assert rows["a/kernel"].reason == "no mask"
-    # Something else writes into masked places: the table says so.
+    # The table shows weights written at masked positions.
     words.assign(np.ones((4, 2)))
     assert "0.0% (not 75.0%)" in str(report(model))
 

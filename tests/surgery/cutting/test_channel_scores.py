@@ -18,7 +18,7 @@ L = keras.layers
 
 @pytest.fixture
 def net():
-    """Two convolutions that an addition ties together, then a dense layer."""
+    """Two convolutions coupled by an addition, then a dense layer."""
     inputs = keras.Input((6, 6, 2))
     one = L.Conv2D(4, 3, padding="same", name="one")(inputs)
     two = L.Conv2D(4, 1, use_bias=False, name="two")(inputs)
@@ -44,7 +44,7 @@ def of(model, layer, score, **options):
 
 
 @pytest.mark.parametrize("name", ["magnitude"])
-def test_magnitude_adds_up_all_that_makes_a_channel(net, name):
+def test_magnitude_sums_all_weights_that_produce_a_channel(net, name):
     (kernel, bias), (other,) = weights(net, "one"), weights(net, "two")
     wanted = np.abs(kernel).sum((0, 1, 2)) + np.abs(bias)
     wanted += np.abs(other).sum((0, 1, 2))
@@ -100,7 +100,7 @@ def test_random_repeats_with_its_seed(net):
     assert (first != of(net, "hidden", "random", seed=4)).all()
 
 
-def test_gates_of_a_unit_are_added_up():
+def test_gates_of_a_recurrent_unit_are_summed():
     model = keras.Sequential(
         [keras.Input((5, 3)), L.LSTM(4, name="lstm"), L.Dense(2)]
     )
@@ -115,7 +115,7 @@ def test_gates_of_a_unit_are_added_up():
     )
 
 
-def test_a_callable_is_asked_for_each_variable(net):
+def test_a_callable_is_called_for_each_variable(net):
     def count(variable):
         return np.ones(variable.shape)
 
@@ -123,7 +123,7 @@ def test_a_callable_is_asked_for_each_variable(net):
     assert of(net, "one", count).tolist() == [2 * 9 + 1 + 2] * 4
 
 
-def test_relative_scores_have_mean_one_in_each_set(net):
+def test_normalized_scores_have_mean_one_in_each_set(net):
     graph = ChannelGraph(net)
     found = normalize_scores(graph, score_groups(graph, "magnitude"))
 
@@ -142,7 +142,7 @@ def test_negative_scores_keep_their_order():
     assert order.tolist() == [2, 1, 0]
 
 
-def test_unknown_names_are_refused(net):
+def test_unknown_scores_raise(net):
     with pytest.raises(ValueError) as error:
         score_groups(ChannelGraph(net), "best")
 
@@ -153,7 +153,7 @@ def test_unknown_names_are_refused(net):
     )
 
 
-def test_taylor_without_data_is_refused(net):
+def test_taylor_without_data_raises(net):
     with pytest.raises(ValueError) as error:
         score_groups(ChannelGraph(net), "taylor")
 
@@ -164,7 +164,7 @@ def test_taylor_without_data_is_refused(net):
     )
 
 
-def test_a_score_of_another_shape_is_refused(net):
+def test_a_score_of_another_shape_raises(net):
     hidden = net.get_layer("hidden").kernel
 
     def wrong(variable):
@@ -180,7 +180,7 @@ def test_a_score_of_another_shape_is_refused(net):
 
 
 @pytest.mark.parametrize("score", ["magnitude", "l2", "bn_scale", "fpgm"])
-def test_weights_that_are_not_finite_are_refused(net, score):
+def test_non_finite_weights_raise(net, score):
     for layer in ("hidden", "norm"):
         values = weights(net, layer)
         values[0] = np.full_like(values[0], np.nan)

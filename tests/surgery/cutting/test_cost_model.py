@@ -1,4 +1,4 @@
-"""Predicted costs of a cut against the costs of the model that was cut."""
+"""Predicted costs of a cut against the measured costs of the cut model."""
 
 import keras
 import numpy as np

@@ -16,7 +16,7 @@ SCORES = ("magnitude", "l2", "bn_scale", "taylor", "fpgm", "random")
 
 
 def make(widths=(16, 24, 32), first=8):
-    """Residual stages behind a stem, and a narrow dense layer."""
+    """Residual stages after a first convolution, and a narrow dense layer."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 3))
     x = L.Conv2D(first, 3, padding="same", name="stem")(inputs)
@@ -96,7 +96,7 @@ def test_every_score_keeps_the_model_working(score):
     assert np.isfinite(outputs).all() and outputs.std() > 1e-3
 
 
-def test_the_weakest_channels_go():
+def test_the_channels_with_the_lowest_scores_are_removed():
     model = make()
     kernel, bias = model.get_layer("in1").get_weights()
     worth = np.abs(kernel).sum((0, 1, 2)) + np.abs(bias)
@@ -144,7 +144,7 @@ def test_layers_that_the_graph_does_not_know_are_listed():
     assert reason in [v for k, v in skipped.items() if k.startswith("memory")]
 
 
-def test_what_is_left_alone_is_listed_with_the_reason():
+def test_skipped_layers_are_listed_with_the_reason():
     report = prune_channels(make(), 0.5, exclude="in1")
     skipped = dict(report.skipped)
 
@@ -155,7 +155,7 @@ def test_what_is_left_alone_is_listed_with_the_reason():
     )
 
 
-def test_channels_that_a_normalization_mixes_are_left_alone():
+def test_channels_that_a_normalization_mixes_are_skipped():
     def build():
         inputs = keras.Input((5, 16))
         x = L.Dense(16, name="mixed")(inputs)
@@ -252,7 +252,7 @@ def _worth(model):
     return np.abs(kernel).sum((0, 1, 2)) + np.abs(bias)
 
 
-def test_recalibration_takes_the_mean_over_the_batches():
+def test_recalibration_computes_the_mean_over_the_batches():
     model = make()
     x, _ = data()
     norm = model.get_layer("norm0")
@@ -283,12 +283,12 @@ def test_recalibrating_after_a_cut_moves_only_the_averages():
         assert is_same == (not one.name.startswith("moving"))
 
 
-def test_nothing_to_cut_warns_once():
+def test_a_model_without_prunable_layers_warns_once():
     model = keras.Sequential([keras.Input((4,)), L.Dense(3, name="out")])
     with pytest.warns(NoEffectWarning) as caught:
         report = prune_channels(model, 0.5)
 
-    # Keras' own warnings are not ours to count.
+    # Warnings of Keras are not counted.
     (ours,) = [w for w in caught if w.category is NoEffectWarning]
     assert "out (reaches the output 'out' of the model)" in str(ours.message)
     assert "`include`" in str(ours.message)
@@ -310,7 +310,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_arguments_are_refused(name):
+def test_bad_arguments_raise(name):
     value, text = BAD[name]
     model, before = make(), make().get_weights()
     arguments = {"sparsity": 0.5, name: value}
@@ -341,7 +341,7 @@ def test_bad_arguments_are_refused(name):
         ({"include": "logits"}, ValueError),
     ],
 )
-def test_bad_types_and_missing_data_are_refused(arguments, kind):
+def test_bad_types_and_missing_data_raise(arguments, kind):
     name = next(iter(arguments))
     data = "calibration_data"
     missing = {"recalibrate": data, "score": data, "resource": "meter"}
@@ -351,7 +351,7 @@ def test_bad_types_and_missing_data_are_refused(arguments, kind):
         prune_channels(make(), **{"sparsity": 0.5, **arguments})
 
 
-def test_a_subclassed_model_is_refused():
+def test_a_subclassed_model_raises():
     class Plain(keras.Model):
         def call(self, inputs):
             return inputs
@@ -360,6 +360,6 @@ def test_a_subclassed_model_is_refused():
         prune_channels(Plain(), 0.5)
 
 
-def test_an_unbuilt_model_is_refused():
+def test_an_unbuilt_model_raises():
     with pytest.raises(ValueError, match="not built"):
         prune_channels(keras.Sequential([L.Dense(3)]), 0.5)

@@ -29,7 +29,7 @@ def test_uniform_cuts_the_same_share_of_each_block(share):
         assert abs(width - (1 - share) * len(block)) <= 0.5
 
 
-def test_global_cuts_the_weakest_wherever_they_are():
+def test_global_cuts_the_lowest_scores_of_all_blocks():
     scores = np.concatenate([np.full(10, 1.0), np.full(30, 2.0)])
     ranking = rank_units(blocks(10, 30), scores, "global")
 
@@ -60,7 +60,7 @@ def test_shares_are_of_the_model_before_the_first_cut():
 
 
 @pytest.mark.parametrize("length", range(33))
-def test_changed_widths_are_multiples_and_never_below_one(length):
+def test_changed_widths_are_multiples_and_at_least_one_multiple(length):
     found = blocks(20, 12, 8, step=8, floor=8)
     widths = rank_units(found, np.arange(40.0), "global").widths(length)
 
@@ -76,13 +76,13 @@ def test_rounding_goes_down_to_the_nearest_multiple():
     ]  # fmt: skip
 
 
-def test_floors_hold():
+def test_widths_are_not_below_the_floor():
     found = blocks(20, 10, floor=6)
 
     assert rank_units(found, np.arange(30.0), "uniform").at(0.99) == (6, 6)
 
 
-def test_a_cost_is_met_by_the_smallest_cut():
+def test_find_widths_makes_the_smallest_cut_that_meets_the_cost():
     weights = np.array([3.0, 1.0])
     ranking = rank_units(blocks(10, 10), np.random.rand(20), "uniform")
 
@@ -94,13 +94,13 @@ def test_a_cost_is_met_by_the_smallest_cut():
         assert goal - weights.max() < cost(widths) <= goal
 
 
-def test_rounding_is_given_back_where_the_goal_allows():
+def test_units_removed_by_rounding_are_restored_if_the_goal_is_met():
     found = blocks(32, 32, 32, 32, step=8, floor=8)
     ranking = rank_units(found, np.arange(128.0), "uniform")
 
     assert sum(find_widths(ranking, sum, 100)) == 96
     assert sum(find_widths(ranking, sum, 127)) == 120
-    # The light block goes first, but cutting the heavy one is enough.
+    # The light block is cut first, but cutting the heavy one is enough.
     two = blocks(32, 32, step=8, floor=8)
     scores = np.concatenate([np.full(32, 2.0), np.full(32, 1.0)])
     scores[32 + 4 :] = 3.0
@@ -113,13 +113,13 @@ def test_rounding_is_given_back_where_the_goal_allows():
     assert find_widths(ranking, cost, 352 - 81) == (24, 24)
 
 
-def test_a_goal_out_of_reach_gives_the_smallest_widths():
+def test_an_unreachable_goal_gives_the_smallest_widths():
     ranking = rank_units(blocks(10, 10, floor=4), np.arange(20.0), "global")
 
     assert find_widths(ranking, sum, 3) == (4, 4)
 
 
-def test_nothing_to_cut_is_no_error():
+def test_no_blocks_give_empty_widths():
     ranking = rank_units([], np.zeros(3), "global")
 
     assert ranking.at(0.5) == ()
@@ -127,7 +127,7 @@ def test_nothing_to_cut_is_no_error():
     assert least_important(ranking, (), np.zeros(3)) == {}
 
 
-def test_measuring_finds_the_share_in_few_attempts():
+def test_find_share_needs_few_measurements():
     ranking = rank_units(blocks(1000, 2000), np.arange(3000.0), "uniform")
     seen = []
 
@@ -144,7 +144,7 @@ def test_measuring_finds_the_share_in_few_attempts():
     assert 0.6 * 3005 - 3000 / 2**7 - 2 <= found <= 0.6 * 3005
 
 
-def test_measuring_stops_where_nothing_is_left_to_try():
+def test_find_share_stops_if_all_widths_are_measured():
     ranking = rank_units(blocks(3), np.arange(3.0), "uniform")
     share, measured = find_share(ranking, sum, lambda first: 0.5 * first)
 
@@ -152,7 +152,7 @@ def test_measuring_stops_where_nothing_is_left_to_try():
     assert ranking.at(share) == (1,)
 
 
-def test_a_latency_that_is_never_met_cuts_all_there_is():
+def test_an_unreachable_latency_gives_the_smallest_widths():
     ranking = rank_units(blocks(64, floor=8), np.arange(64.0), "uniform")
     share, measured = find_share(ranking, lambda widths: 1.0, lambda first: 0.5)
 
@@ -161,7 +161,7 @@ def test_a_latency_that_is_never_met_cuts_all_there_is():
     assert len(measured) <= 8
 
 
-def test_the_weakest_units_of_a_block_are_named():
+def test_least_important_returns_the_lowest_scores_of_a_block():
     ranking = rank_units(
         [ChannelBlock("a", np.array([5, 1, 3]))], np.arange(6.0)[::-1], "global"
     )
