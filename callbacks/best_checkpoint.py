@@ -143,7 +143,7 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
                 NoEffectWarning,
                 "no epoch reached the target sparsity with a "
                 f"value of `{self.monitor}`, nothing was saved. Train longer "
-                "or let the schedule end earlier.",
+                "or end the schedule earlier.",
             )
 
     def _is_eligible(self, logs: dict[str, Any]) -> bool:

@@ -186,7 +186,7 @@ class ChannelPruning(StructureCallback):
         self.reset()
 
     def reset(self) -> None:
-        """Resets what belongs to one model."""
+        """Resets the state that belongs to one model."""
         super().reset()
         self._base: OriginalSize | None = None
         self._share: float | None = None

@@ -150,7 +150,7 @@ class Pruning(ResumableCallback):
         self.reset()
 
     def reset(self) -> None:
-        """Resets what belongs to one model."""
+        """Resets the state that belongs to one model."""
         self._session: PruningSession | None = None
 
     def on_model_ready(self, model: keras.Model) -> None:

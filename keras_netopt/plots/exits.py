@@ -13,8 +13,8 @@ from keras_netopt.plots.style import (
     new_figure,
     percent,
     save_figure,
-    shorten_label,
     style_axes,
+    style_share_bars,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def exit_curve(exits: Any, *, path: Path | None = None) -> "Figure":
 
     Args:
         exits: The result of `keras_netopt.depth.calibrate`.
-        path: Picture file to write. Defaults to `None`: no file.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
@@ -104,11 +104,5 @@ def _draw_shares(axes: "Axes", fractions: dict[str, float]) -> None:
         share = fractions[name]
         axes.barh(row, share, color=BLUE, height=0.7)
         label_bar(axes, share, row, f"{share:.1%}")
-    axes.set_yticks(
-        range(len(names)), [shorten_label(n) for n in names], fontsize=9
-    )
-    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5))
-    axes.xaxis.set_major_formatter(percent)
     axes.set_title("exit fraction", fontsize=10)
-    axes.tick_params(axis="y", length=0)
-    style_axes(axes, grid="x")
+    style_share_bars(axes, names)

@@ -17,8 +17,8 @@ from keras_netopt.plots.style import (
     new_figure,
     percent,
     save_figure,
-    shorten_label,
     style_axes,
+    style_share_bars,
 )
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _draw_sizes(axes: "Axes", models: Sequence[ModelPoint]) -> None:
 def _draw_spread(
     axes: "Axes", model: ModelPoint, color: str, sizes: list[float]
 ) -> None:
-    """Connects the files of a model and draws its error bar once."""
+    """Connects the files of a model and plots its error bar once."""
     level = model.accuracy
     axes.plot([sizes[0], sizes[-1]], [level] * 2, color=color, alpha=0.35)
     if model.error:
@@ -175,15 +175,9 @@ def _draw_zeros(
         axes.barh(y, shares, height=0.9 * height, color=color, label=model.name)
         for position, share in zip(y, shares, strict=True):
             label_bar(axes, share, position, f"{share:.0%}")
-    axes.set_yticks(
-        range(len(layers)), [shorten_label(layer) for layer in layers]
-    )
-    axes.set(xlim=(0, 1), ylim=(len(layers) - 0.5, -0.5))
-    axes.xaxis.set_major_formatter(percent)
     axes.set_title("share of zeros by layer", fontsize=10)
     legend_below(axes)
-    style_axes(axes, grid="x")
-    axes.tick_params(axis="y", length=0, labelsize=8)
+    style_share_bars(axes, layers, fontsize=8)
 
 
 def _colors(models: Sequence[ModelPoint]) -> list[str]:

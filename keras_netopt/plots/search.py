@@ -1,4 +1,4 @@
-"""Pictures of the trials of a search."""
+"""Plots of the trials of a search."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,10 @@ from keras_netopt.plots.style import (
     count,
     label_bar,
     new_figure,
-    percent,
     save_figure,
     shorten_label,
     style_axes,
+    style_share_bars,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ PANELS = 3
 
 
 def search_history(project: Any, *, path: Path | None = None) -> "Figure":
-    """Draws the score of each trial and the best one so far.
+    """Plots the score of each trial and the best score so far.
 
     Stopped trials are hollow and excluded from the best score.
 
@@ -44,7 +44,7 @@ def search_history(project: Any, *, path: Path | None = None) -> "Figure":
 
     Args:
         project: A project of `keras_netopt.search.read_project`.
-        path: Picture file to write. Defaults to `None`: no file.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
@@ -80,14 +80,14 @@ def search_history(project: Any, *, path: Path | None = None) -> "Figure":
 
 
 def parallel_coordinates(project: Any, *, path: Path | None = None) -> "Figure":
-    """Draws parallel coordinates: one line per complete trial.
+    """Plots parallel coordinates: one line per complete trial.
 
-    Lines of better scores are darker; an inactive hyperparameter is drawn
+    Lines of better scores are darker; an inactive hyperparameter is shown
     below its axis.
 
     Args:
         project: A project of `keras_netopt.search.read_project`.
-        path: Picture file to write. Defaults to `None`: no file.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
@@ -119,7 +119,9 @@ def parallel_coordinates(project: Any, *, path: Path | None = None) -> "Figure":
         range(len(space) + 1), [*names, f"rank by\n{project.objective}"]
     )
     axes.set(ylim=(-0.16, 1.08), yticks=[])
-    axes.set_title(f"{len(trials)} full trials, the best in orange", fontsize=9)
+    axes.set_title(
+        f"{len(trials)} complete trials, the best in orange", fontsize=9
+    )
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return save_figure(figure, path)
@@ -128,11 +130,11 @@ def parallel_coordinates(project: Any, *, path: Path | None = None) -> "Figure":
 def importance_bars(
     effects: Sequence[Any], *, path: Path | None = None
 ) -> "Figure":
-    """Draws the main effect of each hyperparameter, and what chance gives.
+    """Plots the main effect of each hyperparameter and that of chance.
 
     Args:
         effects: The main effects: `name`, `share`, `chance`, `trials`.
-        path: Picture file to write. Defaults to `None`: no file.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
@@ -146,24 +148,19 @@ def importance_bars(
         axes.barh(place, effect.share, color=BLUE, height=0.6)
         label_bar(axes, effect.share, place, f"{effect.share:.0%}")
         axes.plot([effect.chance] * 2, [place - 0.35, place + 0.35], color=RED)
-    names = [f"{shorten_label(e.name)} (n={e.trials})" for e in effects]
-    axes.set_yticks(range(len(names)), names, fontsize=9)
-    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5))
-    axes.xaxis.set_major_formatter(percent)
     axes.set_title(
         "share of the variance, main effects only; red: by chance", fontsize=9
     )
-    axes.tick_params(axis="y", length=0)
-    style_axes(axes, grid="x")
+    style_share_bars(axes, [f"{e.name} (n={e.trials})" for e in effects])
     return save_figure(figure, path)
 
 
 def slices(project: Any, *, path: Path | None = None) -> "Figure":
-    """Draws the score over each hyperparameter.
+    """Plots the score over each hyperparameter.
 
     Args:
         project: A project of `keras_netopt.search.read_project`.
-        path: Picture file to write. Defaults to `None`: no file.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
@@ -210,13 +207,13 @@ def pareto_front(
     *,
     path: Path | None = None,
 ) -> "Figure":
-    """Draws the first metric over each other one, the front marked.
+    """Plots the first metric over each other metric, and the Pareto front.
 
     Args:
         project: A project of `keras_netopt.search.read_project`.
-        front: The trials of the front over all of the metrics.
+        front: The trials of the Pareto front of all metrics.
         metrics: Names of two or more metrics.
-        path: Picture file to write. Defaults to `None`: no file.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
@@ -252,11 +249,11 @@ def pareto_front(
 
 
 def trial_timeline(project: Any, *, path: Path | None = None) -> "Figure":
-    """Draws how many epochs each trial lasted, and how many were left.
+    """Plots the epochs of each trial, and the trials that reached each epoch.
 
     Args:
         project: A project of `keras_netopt.search.read_project`.
-        path: Picture file to write. Defaults to `None`: no file.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
@@ -282,8 +279,8 @@ def trial_timeline(project: Any, *, path: Path | None = None) -> "Figure":
     style_axes(bars, grid="x")
     lasted = [t.epochs for _, t in known]
     epochs = range(1, max(lasted, default=0) + 1)
-    left = [sum(last >= epoch for last in lasted) for epoch in epochs]
-    curve.step(epochs, left, where="post", color=BLUE, linewidth=2)
+    running = [sum(last >= epoch for last in lasted) for epoch in epochs]
+    curve.step(epochs, running, where="post", color=BLUE, linewidth=2)
     curve.set(xlabel="epoch", ylabel="trials that reached it")
     curve.set_ylim(bottom=0)
     style_axes(curve, grid="y")
@@ -293,7 +290,7 @@ def trial_timeline(project: Any, *, path: Path | None = None) -> "Figure":
 
 
 def _count_whole(axis: Any) -> None:
-    """Lets an axis have no ticks between whole numbers."""
+    """Limits the ticks of an axis to whole numbers."""
     axis.get_major_locator().set_params(integer=True)
 
 

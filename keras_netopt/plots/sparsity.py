@@ -1,4 +1,4 @@
-"""How sparse the layers of a model are."""
+"""Plot of the sparsity of the layers of a model."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,9 @@ from keras_netopt.plots.style import (
     count,
     label_bar,
     new_figure,
-    percent,
     save_figure,
-    shorten_label,
     style_axes,
+    style_share_bars,
 )
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def sparsity_bars(report: Any, *, path: Path | None = None) -> "Figure":
-    """Draws the share of zeros and the weights that are left, by layer.
+    """Plots the share of zeros and the number of nonzero weights by layer.
 
     Example:
 
@@ -35,15 +34,15 @@ def sparsity_bars(report: Any, *, path: Path | None = None) -> "Figure":
     2
 
     Args:
-        report: What `keras_netopt.sparsity.report(model)` returns.
-        path: Picture file to write. Defaults to `None`: no file.
+        report: The result of `keras_netopt.sparsity.report(model)`.
+        path: Image file to write. Defaults to `None`: no file.
 
     Returns:
         The figure.
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If the report holds no weights that pruning chooses.
+        ValueError: If the report has no pruned weight.
     """
     rows = list(report.pruned)
     if not rows:
@@ -62,18 +61,15 @@ def sparsity_bars(report: Any, *, path: Path | None = None) -> "Figure":
     shares.set_title(
         f"share of zeros (line: {report.sparsity:.1%} in all)", fontsize=10
     )
-    shares.set_yticks(y, [shorten_label(row.key) for row in rows], fontsize=8)
-    shares.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
-    shares.xaxis.set_major_formatter(percent)
+    style_share_bars(shares, [row.key for row in rows], fontsize=8)
 
-    left = [row.weights - row.zeros for row in rows]
-    gone = [row.zeros for row in rows]
-    counts.barh(y, left, color=BLUE, height=0.7, label="left")
-    counts.barh(y, gone, left=left, color=LIGHT, height=0.7, label="zero")
+    nonzero = [row.weights - row.zeros for row in rows]
+    empty = [row.zeros for row in rows]
+    counts.barh(y, nonzero, color=BLUE, height=0.7, label="nonzero")
+    counts.barh(y, empty, left=nonzero, color=LIGHT, height=0.7, label="zero")
     counts.set_title("weights", fontsize=10)
     counts.xaxis.set_major_formatter(count)
     counts.legend(frameon=False, fontsize=8, loc="best")
-    for axes in (shares, counts):
-        style_axes(axes, grid="x")
-        axes.tick_params(axis="y", length=0)
+    style_axes(counts, grid="x")
+    counts.tick_params(axis="y", length=0)
     return save_figure(figure, path)

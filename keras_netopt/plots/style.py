@@ -1,6 +1,7 @@
 """Colours, axes, number formats and figures of all plots."""
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ LABEL_LENGTH = 34
 
 
 def legend_below(axes: "Axes") -> None:
-    """Puts the legend in one row under the axes."""
+    """Places the legend in one row below the axes."""
     _, names = axes.get_legend_handles_labels()
     axes.legend(
         loc="upper center",
@@ -43,6 +44,18 @@ def label_bar(axes: "Axes", share: float, y: Any, text: str) -> None:
         fontsize=8,
         color="white" if inside else GREY,
     )
+
+
+def style_share_bars(
+    axes: "Axes", names: Sequence[str], *, fontsize: int = 9
+) -> None:
+    """Formats horizontal bars of shares, one row per name from the top."""
+    rows = range(len(names))
+    axes.set_yticks(rows, [shorten_label(n) for n in names], fontsize=fontsize)
+    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5))
+    axes.xaxis.set_major_formatter(percent)
+    style_axes(axes, grid="x")
+    axes.tick_params(axis="y", length=0)
 
 
 def percent(value: float, _: float) -> str:

@@ -27,23 +27,8 @@ def erdos_renyi(
     """Distributes a sparsity with densities proportional to `erk_densities`.
 
     Layers that would need a density above one are kept dense, those with the
-    largest erk_density first, and the rest is solved again.
-
-    Example:
-
-    >>> import numpy as np
-    >>> sizes = np.array([784 * 300, 300 * 100, 100 * 10])
-    >>> erk_densities = np.array([1084 / 235200, 400 / 30000, 110 / 1000])
-    >>> erdos_renyi(sizes, erk_densities, 0.95).round(4)
-    array([0.9615, 0.8887, 0.0815])
-
-    Args:
-        sizes: Weights of each layer.
-        erk_densities: The layers' densities relative to each other.
-        sparsity: Sparsity of all layers together, in [0, 1).
-
-    Returns:
-        The sparsity of each layer.
+    largest erk_density first, and the rest is solved again. `sizes` are the
+    numbers of weights of the layers.
 
     Reference:
         Mocanu et al. 2018, arXiv 1707.04780; Evci et al. 2020,
@@ -53,8 +38,8 @@ def erdos_renyi(
     dense: np.ndarray = np.zeros(sizes.size, bool)
     while not dense.all():
         open_ = ~dense
-        left = budget - sizes[dense].sum()
-        epsilon = left / (erk_densities[open_] * sizes[open_]).sum()
+        remaining = budget - sizes[dense].sum()
+        epsilon = remaining / (erk_densities[open_] * sizes[open_]).sum()
         largest = erk_densities[open_].max()
         if epsilon * largest <= 1.0:
             return np.where(dense, 0.0, 1.0 - epsilon * erk_densities)
@@ -63,16 +48,10 @@ def erdos_renyi(
 
 
 def erk_density(view: KernelView, *, kernel: bool, power: float = 1.0) -> float:
-    """The sum of a weight's dimensions over their product.
+    """Returns the sum of a weight's dimensions over their product.
 
-    Args:
-        view: The weight as a matrix.
-        kernel: Whether the window of a convolution counts ("erk") or only its
-            channels ("er").
-        power: Exponent; 0 makes all layers equal. Defaults to `1.0`.
-
-    Returns:
-        A positive number.
+    The window of a convolution counts with `kernel` ("erk"); without it, only
+    the channels do ("er").
     """
     dims = view.shape if kernel else (view.run, view.fan_out)
     dims = dims or (1,)
@@ -82,22 +61,7 @@ def erk_density(view: KernelView, *, kernel: bool, power: float = 1.0) -> float:
 def layer_sparsities(
     allocation: str, views: list[KernelView], sparsity: float
 ) -> np.ndarray:
-    """Gives each layer its sparsity under "uniform", "erk" or "er".
-
-    Example:
-
-    >>> views = [KernelView((4, 5), (0,), (1,), 4)] * 2
-    >>> layer_sparsities("uniform", views, 0.5)
-    array([0.5, 0.5])
-
-    Args:
-        allocation: One of the three names.
-        views: The weights as matrices.
-        sparsity: Sparsity of all of them together.
-
-    Returns:
-        The sparsity of each.
-    """
+    """Returns the sparsity of each layer under "uniform", "erk" or "er"."""
     if allocation == "uniform" or not views:
         return np.full(len(views), sparsity)
     sizes = np.array([view.size for view in views])
@@ -165,17 +129,10 @@ class PerLayer:
     def resolve(
         self, model: keras.Model, targets: Sequence[WeightTarget]
     ) -> dict[int, float]:
-        """Returns the sparsity of each target that a selector matches.
+        """Returns the sparsities of the targets that selectors match, by index.
 
-        Args:
-            model: The model.
-            targets: All targets.
-
-        Returns:
-            From the target's index to its sparsity, 0.0 for `None`.
-
-        Raises:
-            ValueError: If a selector matches no target.
+        `None` becomes 0.0. Raises a ValueError if a selector matches no
+        target.
         """
         places = [(target.key, target.layer) for target in targets]
         found: dict[int, float] = {}
@@ -199,36 +156,14 @@ class PerLayer:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "PerLayer":
-        """Creates the allocation from `get_config`.
-
-        Args:
-            config: The constructor's arguments.
-
-        Returns:
-            The allocation.
-        """
+        """Creates the allocation from `get_config`."""
         pairs = config["values"]
         values = {deserialize_selector(one): value for one, value in pairs}
         return cls(**{**config, "values": values})
 
 
 def resolve_allocation(allocation: Any) -> str | PerLayer:
-    """Returns the allocation for a name, a dictionary or a `PerLayer`.
-
-    Example:
-
-    >>> resolve_allocation({"out/": None}).rest
-    'global'
-
-    Args:
-        allocation: One of the names, a dictionary, or a `PerLayer`.
-
-    Returns:
-        The name or a `PerLayer`.
-
-    Raises:
-        ValueError: If it is none of these.
-    """
+    """Returns the allocation for a name, a dictionary or a `PerLayer`."""
     if isinstance(allocation, PerLayer):
         return allocation
     if isinstance(allocation, Mapping):

@@ -20,25 +20,19 @@ SAMPLES = 128
 def collect_statistics(
     model: keras.Model, score: Score, targets: Sequence[WeightTarget], data: Any
 ) -> list[np.ndarray | None] | None:
-    """Computes the statistics that a score needs.
+    """Computes the statistics that a score needs, one per target.
+
+    A statistic is `None` where no input was observed. The result is `None` if
+    the score needs no statistics.
 
     Args:
-        model: The model.
+        model: The model, compiled if the score needs gradients.
         score: The score.
         targets: The targets.
         data: The calibration data: `(x, y)` arrays, inputs alone for
             activations, or an iterable of batches. For gradients, arrays are
             split into batches of 32. For activations, 128 samples are used,
             spread over the arrays or from the first batches.
-
-    Returns:
-        One statistic per target, with `None` where no input was observed;
-        `None` if the score needs no statistics.
-
-    Raises:
-        TypeError: If `data` is of another kind.
-        ValueError: If `data` is missing, or the model is not compiled where
-            gradients are needed.
     """
     if score.needs is None:
         return None
@@ -49,15 +43,7 @@ def collect_statistics(
 
 
 def check_calibration_data(score: Score, data: Any) -> None:
-    """Raises if a score that needs data has none.
-
-    Args:
-        score: The score.
-        data: The calibration data, or `None`.
-
-    Raises:
-        ValueError: If the score needs data and `data` is `None`.
-    """
+    """Raises a ValueError if a score needs data and `data` is `None`."""
     if data is None and score.needs is not None:
         form = "(x, y)" if score.needs == "gradients" else "x"
         raise ValueError(

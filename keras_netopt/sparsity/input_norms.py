@@ -1,4 +1,4 @@
-"""Norms of what each weight is multiplied with, from captured inputs."""
+"""Norms of the inputs of each weight, from captured layer inputs."""
 
 from typing import Any
 
@@ -6,47 +6,33 @@ import keras
 import numpy as np
 
 from keras_netopt.sparsity.kernel_view import (
+    CONVOLUTIONS,
     TRANSPOSED,
     KernelView,
     split_equation,
 )
 
-CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-
 
 def square_sums(
     layer: keras.Layer, view: KernelView, inputs: np.ndarray
 ) -> np.ndarray:
-    """Sums the squares of the inputs that meet each row of a kernel.
+    """Sums the squares of the inputs that each row of a kernel multiplies.
 
-    Where every output unit sees the same inputs the result has one column;
-    grouped convolutions and einsums with a shared axis have all of them.
-
-    Example:
-
-    >>> import keras
-    >>> import numpy as np
-    >>> dense = keras.layers.Dense(3)
-    >>> dense.build((None, 2))
-    >>> view = KernelView.of(dense.kernel, dense)
-    >>> square_sums(dense, view, np.array([[1.0, 2.0], [3.0, 4.0]]))
-    array([[10.],
-           [20.]])
+    The result has the shape `(fan_in, 1)` if all output units have the same
+    inputs. For grouped convolutions and einsums with a shared axis it has the
+    shape `(fan_in, fan_out)`.
 
     Args:
         layer: A Dense, EinsumDense or convolution, also transposed.
         view: The view of its kernel.
         inputs: Input of one call of the layer.
-
-    Returns:
-        Array of shape `(fan_in, 1)` or `(fan_in, fan_out)`.
     """
     squares = np.square(inputs.astype(np.float64))
     if isinstance(layer, keras.layers.EinsumDense):
         return _einsum(layer.equation, view, squares)
     if isinstance(layer, TRANSPOSED):
-        # Every input meets every place of the window, but for what the
-        # padding cuts off; that is not followed up.
+        # Every input counts for every position of the window, also those
+        # that the padding cuts off.
         window = view.fan_in // view.run
         totals = _channels_last(layer, squares).reshape(-1, view.run).sum(0)
         return np.tile(totals, window)[:, None]
@@ -88,7 +74,7 @@ def _channels_last(layer: Any, squares: np.ndarray) -> np.ndarray:
 def _convolution(
     layer: Any, view: KernelView, squares: np.ndarray
 ) -> np.ndarray:
-    """Sums over the places where each part of the window was laid down."""
+    """Sums over the positions at which each part of the window is applied."""
     totals = _padded(layer, squares.sum(axis=0))
     windows = []
     for offset in np.ndindex(*layer.kernel_size):

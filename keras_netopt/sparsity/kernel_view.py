@@ -1,4 +1,4 @@
-"""How the kernel of each layer type is seen as a matrix."""
+"""Views of the kernels of all layer types as matrices."""
 
 import math
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 TRANSPOSED = (
     keras.layers.Conv1DTranspose,
     keras.layers.Conv2DTranspose,
@@ -16,12 +17,12 @@ DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 
 @dataclass(frozen=True)
 class KernelView:
-    """A weight seen as a matrix of shape `(fan_in, fan_out)`.
+    """View of a weight as a matrix of shape `(fan_in, fan_out)`.
 
-    Rows are what one output unit sums over; columns are output units. The
-    rows of a convolution run over its window first and over its input
-    channels last, so `run` consecutive rows are the input channels at one
-    place of the window.
+    The columns are the output units, the rows the inputs that one output unit
+    sums over. The rows of a convolution are ordered by the position in the
+    window, then by the input channel: `run` consecutive rows are the input
+    channels at one position.
 
     Example:
 
@@ -34,9 +35,9 @@ class KernelView:
 
     Args:
         shape: Shape of the weight.
-        rows: Axes of the weight that make up the rows, outermost first.
-        columns: The other axes.
-        run: How many consecutive rows lie along the contracted axis.
+        rows: Axes of the weight that form the rows, outermost first.
+        columns: Axes of the weight that form the columns.
+        run: Number of consecutive rows along the contracted axis.
     """
 
     shape: tuple[int, ...]
@@ -46,10 +47,11 @@ class KernelView:
 
     @classmethod
     def of(cls, variable: keras.Variable, layer: keras.Layer) -> "KernelView":
-        """Finds the view of a weight from the layer that holds it.
+        """Creates the view of a weight for the layer that has created it.
 
-        Dense, convolutions (also transposed and depthwise) and `EinsumDense`
-        are known; in any other layer the last axis counts as the output.
+        For Dense, convolutions (also transposed and depthwise) and
+        `EinsumDense` the output axes are known; in any other layer the last
+        axis is the output.
 
         Args:
             variable: The weight.
@@ -114,17 +116,11 @@ class KernelView:
 
 
 def _from_equation(shape: tuple[int, ...], equation: str) -> KernelView:
-    labels = kernel_labels(equation)
-    _, _, output = split_equation(equation)
+    _, labels, output = split_equation(equation)
     rows = tuple(i for i, label in enumerate(labels) if label not in output)
     columns = tuple(i for i, label in enumerate(labels) if label in output)
     run = math.prod(shape[axis] for axis in rows)
     return KernelView(shape, rows, columns, run)
-
-
-def kernel_labels(equation: str) -> str:
-    """Returns the letters of the kernel's axes in an einsum equation."""
-    return split_equation(equation)[1]
 
 
 def split_equation(equation: str) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""Marks the weights to prune from their scores: exact counts, whole units."""
+"""Marks the units to prune by their scores, with exact counts."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ from keras_netopt.sparsity.ranking import (
 
 @dataclass(frozen=True, eq=False)
 class UnitScores:
-    """What is kept or pruned together in one weight.
+    """The units of one weight, each kept or pruned as a whole.
 
     Args:
-        scores: One score a unit, a matrix with one column an output unit or
+        scores: One score per unit, a matrix with one column per output unit or
             block of them.
         sizes: Weights in each unit, same shape.
         first: Units that are pruned before all others, same shape, or `None`.
@@ -31,16 +31,10 @@ class UnitScores:
     def from_scores(
         cls, pattern: Pattern, scores: np.ndarray, previous: np.ndarray | None
     ) -> "UnitScores":
-        """Pools a score matrix into units.
+        """Pools scores of shape `(fan_in, fan_out)` into units.
 
-        Args:
-            pattern: The pattern.
-            scores: Scores of shape `(fan_in, fan_out)`.
-            previous: Earlier mask of that shape: units without a kept weight
-                go first, so that masks nest.
-
-        Returns:
-            The units.
+        Units without a kept weight in the `previous` mask are pruned first, so
+        that masks are nested.
         """
         shape = (scores.shape[0], scores.shape[1])
         first = None if previous is None else ~(pattern.pool(previous) > 0)
@@ -59,17 +53,10 @@ def prune_layer(
     within: bool = False,
     min_kept: int = 0,
 ) -> np.ndarray:
-    """Marks the lowest units of one layer.
+    """Marks the lowest units of one layer: `True` = pruned.
 
-    Args:
-        units: The layer's units.
-        sparsity: Share of its weights to prune.
-        within: Whether units are compared within each column only, so that
-            every column loses equally many. Defaults to `False`.
-        min_kept: UnitScores to keep at least, for `within`. Defaults to `0`.
-
-    Returns:
-        Boolean matrix in the units' shape, `True` = pruned.
+    With `within`, units are compared within each column only: every column
+    loses the same number of units, and at least `min_kept` units remain.
     """
     rows, columns = units.scores.shape
     if within and rows > 1:
@@ -96,14 +83,11 @@ def prune_globally(
 
     Args:
         layers: The units of each layer.
-        weights: How many weights to prune in all layers together.
-        min_kept: Weights that every layer keeps at least; where both are not
-            possible this wins.
-        within: Whether the threshold gives each layer its share only, and
-            units are compared within each column. Defaults to `False`.
-
-    Returns:
-        A boolean matrix a layer, `True` = pruned.
+        weights: Number of weights to prune in all layers together.
+        min_kept: Weights that every layer keeps at least; takes precedence over
+            `weights`.
+        within: Whether the threshold determines only the share of each layer,
+            and units are compared within each column. Defaults to `False`.
     """
     if not layers:
         return []
@@ -111,10 +95,10 @@ def prune_globally(
         weights = _not_below_mask(layers, weights)
     scores, room = [], 0
     for units in layers:
-        held = units.scores.flatten()
+        unit_scores = units.scores.flatten()
         safe = _protected(units, min_kept)
-        held[safe] = np.inf
-        scores.append(held)
+        unit_scores[safe] = np.inf
+        scores.append(unit_scores)
         room += units.weights - int(units.sizes.ravel()[safe].sum())
     chosen = mark_lowest_units(
         np.concatenate(scores),
@@ -122,7 +106,7 @@ def prune_globally(
         min(weights, room),
         _join_first(layers),
     )
-    ends = np.cumsum([held.size for held in scores])[:-1]
+    ends = np.cumsum([array.size for array in scores])[:-1]
     found = [
         part.reshape(units.scores.shape)
         for part, units in zip(np.split(chosen, ends), layers, strict=True)
@@ -136,7 +120,7 @@ def prune_globally(
 
 
 def _not_below_mask(layers: list[UnitScores], weights: int) -> int:
-    """Lets rounding to whole columns stand, so that masks still nest."""
+    """Keeps the columns pruned by earlier rounding: masks stay nested."""
     masked = sum(
         int(units.sizes[units.first].sum())
         for units in layers
@@ -164,7 +148,7 @@ def _protected(units: UnitScores, min_kept: int) -> np.ndarray:
 def _join_sizes(layers: list[UnitScores]) -> np.ndarray:
     bounds = {(int(u.sizes.min()), int(u.sizes.max())) for u in layers}
     if len(bounds) == 1 and len(set(bounds.pop())) == 1:
-        # All units are alike: no need for an array as long as the scores.
+        # All units have one size: no array as long as the scores is needed.
         return np.broadcast_to(
             layers[0].sizes.ravel()[:1], sum(u.scores.size for u in layers)
         )
@@ -190,16 +174,10 @@ def prune_runs(
     sparsity: float,
     previous: np.ndarray | None,
 ) -> np.ndarray:
-    """Marks the lowest weights in each run of an n:m pattern.
+    """Marks the lowest weights in each run of an n:m pattern: `True` = pruned.
 
-    Args:
-        pattern: The pattern.
-        scores: Scores of shape `(fan_in, fan_out)`.
-        sparsity: Where the schedule is: decides how many of `m` are kept.
-        previous: Earlier mask of that shape, or `None`.
-
-    Returns:
-        Boolean matrix of that shape, `True` = pruned.
+    `scores` and the `previous` mask have the shape `(fan_in, fan_out)`;
+    `sparsity` determines how many weights of a run are kept.
     """
     count = pattern.m - pattern.kept(sparsity)
     first = None if previous is None else pattern.runs(~previous)

@@ -27,48 +27,19 @@ class Pattern:
         return type(self).__name__.lower()
 
     def reason_to_skip(self, view: KernelView) -> str | None:
-        """Returns why a weight does not fit, `None` if it does.
-
-        Args:
-            view: The weight as a matrix.
-
-        Returns:
-            The reason in a few words, or `None`.
-        """
+        """Returns why a weight does not fit, `None` if it does."""
         return None
 
     def pool(self, matrix: np.ndarray) -> np.ndarray:
-        """Reduces the scores of weights to scores of units.
-
-        Args:
-            matrix: Scores of shape `(fan_in, fan_out)`.
-
-        Returns:
-            Scores of the units, a matrix.
-        """
+        """Reduces scores of shape `(fan_in, fan_out)` to a matrix of units."""
         raise NotImplementedError
 
     def sizes(self, shape: tuple[int, int]) -> np.ndarray:
-        """Counts the weights in each unit.
-
-        Args:
-            shape: `(fan_in, fan_out)`.
-
-        Returns:
-            Integers in the shape that `pool` returns.
-        """
+        """Counts the weights in each unit, in the shape that `pool` returns."""
         raise NotImplementedError
 
     def spread(self, units: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        """Gives every weight the value of its unit.
-
-        Args:
-            units: Matrix in the shape that `pool` returns.
-            shape: `(fan_in, fan_out)`.
-
-        Returns:
-            Matrix of shape `shape`.
-        """
+        """Gives every weight of the matrix the value of its unit."""
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
@@ -77,14 +48,7 @@ class Pattern:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Pattern":
-        """Creates the pattern from `get_config`.
-
-        Args:
-            config: The constructor's arguments.
-
-        Returns:
-            The pattern.
-        """
+        """Creates the pattern from `get_config`."""
         return cls(**config)
 
 
@@ -276,40 +240,18 @@ class NM(Pattern):
         return f"{self.axis} axis of {size} is not divisible by {self.m}"
 
     def kept(self, sparsity: float) -> int:
-        """Returns how many weights of a run are kept at a sparsity.
-
-        Args:
-            sparsity: Sparsity that the schedule asks for.
-
-        Returns:
-            An integer from `n` to `m`.
-        """
+        """Returns the number of weights of a run kept at a sparsity."""
         # 0.3 * 4 must not round up for its last binary digit.
         kept = math.ceil((1.0 - sparsity) * self.m - 1e-9)
         return max(self.n, min(self.m, kept))
 
     def runs(self, matrix: np.ndarray) -> np.ndarray:
-        """Returns a matrix with one run a column, `m` rows.
-
-        Args:
-            matrix: Array of shape `(fan_in, fan_out)`.
-
-        Returns:
-            Array of shape `(m, runs)`.
-        """
+        """Rearranges a matrix into one with a run in each column."""
         lines = matrix.T if self.axis == "input" else matrix
         return lines.reshape(-1, self.m).T
 
     def join(self, runs: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        """Undoes `runs`.
-
-        Args:
-            runs: Array of shape `(m, runs)`.
-            shape: `(fan_in, fan_out)`.
-
-        Returns:
-            Array of shape `shape`.
-        """
+        """Rearranges the result of `runs` back into a matrix."""
         if self.axis == "output":
             return runs.T.reshape(shape)
         return runs.T.reshape(shape[1], shape[0]).T
@@ -320,22 +262,7 @@ class NM(Pattern):
 
 
 def resolve_pattern(pattern: Any) -> Pattern:
-    """Returns the `Pattern` for a pattern or its short form.
-
-    Example:
-
-    >>> resolve_pattern("2:4")
-    NM(n=2, m=4, axis='input')
-
-    Args:
-        pattern: A pattern, "unstructured", "channel" or "n:m".
-
-    Returns:
-        The pattern.
-
-    Raises:
-        ValueError: If it is none of these.
-    """
+    """Returns the `Pattern` for a pattern or its short form."""
     if isinstance(pattern, Pattern):
         return pattern
     short: dict[str, type[Pattern]] = {

@@ -30,19 +30,11 @@ class Prunability(enum.Enum):
 def classify(
     variable: keras.Variable, layer: keras.Layer, *, trainable: bool
 ) -> tuple[Prunability, str]:
-    """Classifies a weight by its layer, name and rank together.
+    """Returns when a weight is selected, and why not by default.
 
     Rank or name alone is not enough: the bias of an attention projection has
-    rank two, and the weight of a depthwise convolution is named `kernel`.
-
-    Args:
-        variable: The weight.
-        layer: The layer that created it.
-        trainable: Whether the model trains it.
-
-    Returns:
-        When it is selected, and the reason not to prune it by default (empty
-        for `Prunability.DEFAULT`).
+    rank two, and the weight of a depthwise convolution is named `kernel`. The
+    reason is empty for `Prunability.DEFAULT`.
     """
     name = variable.name
     if layer.quantization_mode is not None:

@@ -1,6 +1,7 @@
 """Computes masks from weights: score, allocation and pattern together."""
 
 import dataclasses
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -23,7 +24,7 @@ from keras_netopt.sparsity.masks import (
     prune_runs,
 )
 from keras_netopt.sparsity.patterns import NM, Pattern, resolve_pattern
-from keras_netopt.sparsity.scores import RandomState, Score, resolve_score
+from keras_netopt.sparsity.scores import Score, ScoreInputs, resolve_score
 from keras_netopt.sparsity.selection import Selection, WeightTarget
 from keras_netopt.sparsity.sparsity_budget import (
     SparsityBudget,
@@ -224,7 +225,7 @@ class Pruner:
             data: The calibration data, see `calibration.collect_statistics`.
 
         Returns:
-            One array per target, or `None` if the score needs nothing.
+            One array per target, or `None` if the score needs no data.
 
         Raises:
             TypeError: If `data` is of an unknown kind.
@@ -258,7 +259,7 @@ class Pruner:
 
         Exactly `round(weights * sparsity)` weights are pruned, in each layer
         ("uniform", "erk", "er") or in all layers together ("global"). For
-        blocks and channels, whole units come as near to it as possible.
+        blocks and channels, it is the nearest number that whole units allow.
 
         Args:
             sparsity: Share of the weights to prune now, in [0, 1).
@@ -317,13 +318,14 @@ class Pruner:
                 f"score={self.score.name!r}. Received: statistics=None"
             )
         given = [None] * len(targets) if statistics is None else statistics
-        random_state = RandomState(self.seed, update)
         matrices = []
         for target, weight, statistic in zip(
             targets, weights, given, strict=True
         ):
+            key = zlib.crc32(target.key.encode())
+            rng = np.random.default_rng([self.seed, key, update])
             score = self.score.compute(
-                _as_float(weight), target, statistic, random_state
+                ScoreInputs(_as_float(weight), target, statistic, rng)
             )
             if not np.isfinite(score).all():
                 raise ValueError(
@@ -342,7 +344,7 @@ class Pruner:
         matrices: list[np.ndarray],
         earlier: list[np.ndarray | None],
     ) -> list[np.ndarray]:
-        # `create` lets `allocation` name layers only to leave them dense.
+        # With n:m, `create` accepts only dense layers in `allocation`.
         shares = [
             sparsity if target.sparsity is None else target.sparsity
             for target in targets

@@ -21,7 +21,9 @@ class PruningSession:
     """Updates the masks of one model along a sparsity schedule.
 
     The model's `MaskStore` holds the masks; this object holds the last update
-    point that was applied.
+    point that was applied. It raises a ValueError if the schedule does not fit
+    into the run or leaves [0, 1), gradients are needed before the first step,
+    weights are not finite, or score or data are invalid.
 
     Args:
         model: A compiled, built model.
@@ -32,11 +34,6 @@ class PruningSession:
         frequency: Steps between two updates, or `None` for the default.
         data: Calibration data, for scores that need activations.
         done: Whether an earlier fit has completed the schedule.
-
-    Raises:
-        ValueError: If the schedule does not fit into the run or leaves
-            [0, 1), a score of gradients is needed before the first step,
-            weights are not finite, or score or data are invalid.
     """
 
     def __init__(
@@ -86,13 +83,8 @@ class PruningSession:
     def resume(self, step: int, state: dict[str, Any] | None = None) -> None:
         """Restores the position from a state, or derives it from the weights.
 
-        Masks and weights are then those after the last update due at this
-        step, whether or not a file held them.
-
-        Args:
-            step: Completed steps of the fit.
-            state: From `get_state`, possibly of another process. Defaults to
-                `None`.
+        Masks and weights are then those after the last update due at `step`,
+        whether or not a file held them.
         """
         if self.done:
             self.share = self._current_sparsity()
@@ -118,14 +110,10 @@ class PruningSession:
     def advance(self, step: int) -> bool:
         """Applies the latest update that is due, if it is not applied yet.
 
-        Args:
-            step: Completed steps of the fit.
-
-        Returns:
-            `False` if an update was due but weights are not finite; the masks
-            are unchanged then.
+        Returns `False` if weights are not finite; the masks are unchanged
+        then.
         """
-        # Resized weights have another share of zeros.
+        # Resizing changes the share of zeros.
         resized = self._follow_shapes() and self.last >= 0
         if resized and self.done:
             return self.update(self.last)
@@ -137,11 +125,7 @@ class PruningSession:
     def update(self, point: int) -> bool:
         """Applies the masks of one update point.
 
-        Args:
-            point: One of `points`.
-
-        Returns:
-            `False` if weights are not finite; nothing is changed then.
+        Returns `False` if weights are not finite; nothing is changed then.
         """
         self.last = point
         if not self.targets:
@@ -164,7 +148,7 @@ class PruningSession:
         return True
 
     def project(self) -> None:
-        """Sets masked weights to zero, whatever wrote into them.
+        """Sets masked weights to zero, whatever changed them.
 
         Optimizer slots stay zero: `assign` clears them, and gradients are
         masked.
@@ -172,13 +156,10 @@ class PruningSession:
         self.store.project(slots=False)
 
     def rounding(self) -> float:
-        """Returns the largest deviation that rounding to units can cause.
+        """Returns the largest share of weights missed by rounding to units.
 
-        For blocks, channels and scores that are ranked within each output
-        unit it is half a unit per weight.
-
-        Returns:
-            A share of the selected weights.
+        For blocks, channels and scores that are ranked within each output unit
+        it is half a unit per weight.
         """
         missed, total = 0.0, 0
         for target in self.targets:
@@ -250,18 +231,18 @@ class PruningSession:
 
     def _derive(self, step: int) -> int:
         """Derives the last applied update from masks or weights."""
-        past = [point for point in self.points if point <= step]
-        if not past:
+        passed = [point for point in self.points if point <= step]
+        if not passed:
             return -1
-        wanted = self._wanted[past[-1]]
+        wanted = self._wanted[passed[-1]]
         if 0 < wanted <= self._current_sparsity() + TOLERANCE:
-            return past[-1]
+            return passed[-1]
         weights = self.store.weights(self.keys)
         zeros = sum(np.count_nonzero(w == 0) for w in weights.values())
         share = zeros / sum(weight.size for weight in weights.values())
         if step > self.points[0] and 0 < wanted <= share + TOLERANCE:
             self.store.assign({key: w != 0 for key, w in weights.items()})
-            return past[-1]
+            return passed[-1]
         return -1
 
     def _check_values(self, schedule: Schedule) -> None:

@@ -1,4 +1,4 @@
-"""Exact choice of the lowest scores, with ties broken by flat index."""
+"""Exact selection of the lowest scores; ties are broken by index."""
 
 import numpy as np
 
@@ -6,10 +6,12 @@ import numpy as np
 def mark_lowest(
     scores: np.ndarray, count: int, first: np.ndarray | None = None
 ) -> np.ndarray:
-    """Marks exactly `count` positions with the lowest scores.
+    """Marks exactly `count` of `n` positions with the lowest scores.
 
-    Equal scores go in the order of their index, so the same input always
-    gives the same answer, also for a constant array.
+    Equal scores are marked in the order of their index, so the same input
+    gives the same result. The positions in `first`, a boolean array, are
+    marked before all others, in the order of their scores. Scores must not be
+    NaN.
 
     Example:
 
@@ -18,21 +20,12 @@ def mark_lowest(
     array([False,  True, False, False])
     >>> mark_lowest(np.ones(4), 2, first=np.array([False, False, False, True]))
     array([ True, False, False,  True])
-
-    Args:
-        scores: Array of shape `(n,)` without NaN.
-        count: How many to mark, from 0 to `n`.
-        first: Boolean array of shape `(n,)`: these go before all others, in
-            the order of their own scores. Defaults to `None`.
-
-    Returns:
-        Boolean array of shape `(n,)`.
     """
     ahead = 0 if first is None else int(np.count_nonzero(first))
     if first is None or ahead == 0:
         return _mark_lowest(scores, count)
     if count > ahead:
-        # Ranking the others only: a partition of many equal values is slow.
+        # Only the others are ranked: a partition of many equal values is slow.
         chosen = first.copy()
         chosen[~first] = _mark_lowest(scores[~first], count - ahead)
         return chosen
@@ -46,11 +39,11 @@ def _mark_lowest(scores: np.ndarray, count: int) -> np.ndarray:
         return np.zeros(scores.size, bool)
     if count >= scores.size:
         return np.ones(scores.size, bool)
-    # Only the value at the border is looked for: a partition of the values is
-    # faster than one of the indices, and leaves the ties to us.
-    border = np.partition(scores, count - 1)[count - 1]
-    chosen = scores < border
-    ties = np.flatnonzero(scores == border)
+    # A partition of the values is faster than one of the indices. Ties at the
+    # threshold are resolved afterwards.
+    threshold = np.partition(scores, count - 1)[count - 1]
+    chosen = scores < threshold
+    ties = np.flatnonzero(scores == threshold)
     chosen[ties[: count - np.count_nonzero(chosen)]] = True
     return chosen
 
@@ -61,25 +54,12 @@ def mark_lowest_units(
     weights: int,
     first: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Marks the lowest units that together hold about `weights` weights.
+    """Marks the lowest units that together have about `weights` weights.
 
-    Whole units are taken in the order of their scores, as many as come
-    nearest to `weights`; exactly `weights` where every unit is one weight.
-
-    Example:
-
-    >>> import numpy as np
-    >>> mark_lowest_units(np.array([0.1, 0.3, 0.2]), np.array([4, 4, 2]), 6)
-    array([ True, False,  True])
-
-    Args:
-        scores: Score of each unit, shape `(n,)`.
-        sizes: Weights in each unit, shape `(n,)`.
-        weights: How many weights to mark.
-        first: UnitScores that go before all others. Defaults to `None`.
-
-    Returns:
-        Boolean array of shape `(n,)`.
+    Whole units are marked in the order of their scores, as many as come
+    nearest to `weights`; exactly `weights` if every unit is one weight. All
+    arrays have one entry per unit; units in `first` are marked before all
+    others.
     """
     if sizes.size == 0 or sizes.min() == sizes.max():
         size = int(sizes[0]) if sizes.size else 1
@@ -90,7 +70,7 @@ def mark_lowest_units(
     count = int(np.argmin(np.abs(reached - weights)))
     ahead = 0 if first is None else int(np.count_nonzero(first))
     if 2 * (reached[ahead] - weights) <= sizes.max():
-        # They came as near as they could before: masks nest.
+        # The units in `first` are as near as possible: masks stay nested.
         count = max(count, ahead)
     chosen: np.ndarray = np.zeros(scores.size, bool)
     chosen[order[:count]] = True
@@ -98,7 +78,7 @@ def mark_lowest_units(
 
 
 def _nearest_multiple(weights: int, size: int) -> int:
-    """Units nearest to `weights`; of two equally near the smaller number."""
+    """Returns the number of units nearest to `weights`, the smaller of two."""
     return (2 * weights + size - 1) // (2 * size)
 
 
@@ -107,14 +87,7 @@ def mark_lowest_in_columns(
 ) -> np.ndarray:
     """Marks exactly `count` positions in every column of a matrix.
 
-    Args:
-        scores: Array of shape `(rows, columns)` without NaN.
-        count: How many to mark in each column.
-        first: Boolean array of the same shape: these go first. Defaults to
-            `None`.
-
-    Returns:
-        Boolean array of shape `(rows, columns)`.
+    Positions in `first` are marked before all others; scores must not be NaN.
     """
     if count <= 0 or count >= scores.shape[0]:
         return np.full(scores.shape, count > 0)
@@ -125,9 +98,9 @@ def mark_lowest_in_columns(
             np.put_along_axis(chosen, order[:count], True, axis=0)
             return chosen
         scores = np.where(first, -np.inf, scores)
-    border = np.partition(scores, count - 1, axis=0)[count - 1]
-    chosen = scores < border
-    ties = scores == border
+    threshold = np.partition(scores, count - 1, axis=0)[count - 1]
+    chosen = scores < threshold
+    ties = scores == threshold
     missing = count - chosen.sum(axis=0)
     if np.array_equal(missing, ties.sum(axis=0)):
         return chosen | ties

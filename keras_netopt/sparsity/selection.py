@@ -1,4 +1,4 @@
-"""Decides which weights of a model are pruned, and says why others are not."""
+"""Selects the weights of a model to prune, with reasons for the others."""
 
 import math
 import re
@@ -26,7 +26,7 @@ class WeightTarget:
         key: Its unique name in the model, from `training.variable_keys`.
         variable: The weight.
         layer: The layer that holds it.
-        view: How it is seen as a matrix.
+        view: Its view as a matrix.
         sparsity: Its sparsity where `allocation` names the weight. Defaults
             to `None`: it shares the sparsity of the other weights.
     """
@@ -40,7 +40,7 @@ class WeightTarget:
 
 @dataclass(frozen=True, eq=False)
 class SkippedWeight:
-    """A weight that is left as it is.
+    """A weight that is not pruned.
 
     Args:
         key: Its unique name in the model.
@@ -68,14 +68,10 @@ class Selection:
     skipped: tuple[SkippedWeight, ...]
 
     def without(self, reasons: dict[str, str]) -> "Selection":
-        """Moves targets to the skipped ones.
+        """Returns a selection with targets moved to `skipped`.
 
         Args:
-            reasons: Why, by key of the target; keys of other weights are
-                ignored.
-
-        Returns:
-            A new selection.
+            reasons: Reasons by key of the target; other keys are ignored.
         """
         kept = tuple(t for t in self.targets if t.key not in reasons)
         moved = [
@@ -211,7 +207,7 @@ def _reason_to_skip(
 def _is_named(selector: Selector | None, key: str) -> bool:
     """Whether a regular expression matches the weight's own name.
 
-    "bias$" does; "hidden" and "hidden/.*" match the layer's path already.
+    "bias$" does; "hidden" and "hidden/.*" do not: they match the layer's path.
     """
     layer, _, name = key.rpartition("/")
     start = len(key) - len(name)
@@ -226,14 +222,7 @@ def _is_named(selector: Selector | None, key: str) -> bool:
 def list_weights(
     model: keras.Model,
 ) -> list[tuple[str, keras.Variable, keras.Layer]]:
-    """Lists every weight of a model with its key and the layer it is in.
-
-    Args:
-        model: A built model.
-
-    Returns:
-        `(key, variable, layer)` in the order of `model.weights`.
-    """
+    """Lists `(key, variable, layer)` in the order of `model.weights`."""
     owners: dict[int, keras.Layer] = {}
     for layer in walk_layers(model):
         for variable in own_variables(layer):

@@ -1,4 +1,4 @@
-"""Splits a total sparsity into what is set by hand and the rest."""
+"""Splits a total sparsity between layers set by hand and other layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from keras_netopt.sparsity.selection import WeightTarget
 
 @dataclass(frozen=True)
 class SparsityBudget:
-    """Who prunes how much at one update.
+    """The sparsity of each target at one update.
 
     Args:
-        by_hand: Sparsity of the targets set by hand, by index.
+        by_hand: Sparsity of the targets that `PerLayer` sets, by index.
         rest: Indices of the other targets.
-        rule: How the others share: "uniform", "erk", "er" or "global".
+        rule: Allocation of the others: "uniform", "erk", "er" or "global".
         sparsity: Sparsity of the others together.
-        weights: The same in weights.
+        weights: Number of weights to prune in the others.
     """
 
     by_hand: dict[int, float]
@@ -32,20 +32,14 @@ def split_sparsity(
     sparsity: float,
     final: float | None = None,
 ) -> SparsityBudget:
-    """Splits the sparsity of one update.
+    """Splits the sparsity of one update among the targets.
 
     Args:
         allocation: The pruner's allocation.
         targets: All targets.
-        sparsity: Sparsity now.
-        final: Sparsity at the end of the schedule; layers set by hand are at
-            the same share of their way. Defaults to `None`: now is the end.
-
-    Returns:
-        The budget.
-
-    Raises:
-        ValueError: If the layers set by hand leave no room for the total.
+        sparsity: Current sparsity.
+        final: Sparsity at the end of the schedule; layers set by hand have the
+            same share of their sparsity. Defaults to `None`: `sparsity`.
     """
     sizes = [target.view.size for target in targets]
     if not isinstance(allocation, PerLayer):
@@ -62,9 +56,9 @@ def split_sparsity(
     room = sum(sizes[i] for i in rest)
     weights = round(room * sparsity)
     if allocation.keep_total and rest:
-        taken = sum(round(sizes[i] * value) for i, value in by_hand.items())
-        weights = round(sum(sizes) * sparsity) - taken
-        # Rounding on the way may ask for one weight less than nothing.
+        pruned = sum(round(sizes[i] * value) for i, value in by_hand.items())
+        weights = round(sum(sizes) * sparsity) - pruned
+        # Rounding during a schedule may give a small negative number.
         weights = weights if weights < -len(by_hand) else max(0, weights)
         _check_room(allocation, sparsity, weights, room)
         sparsity = weights / room

@@ -1,4 +1,4 @@
-"""Report of the sparsity of a model, weight by weight."""
+"""Report of the sparsity of each weight of a model."""
 
 import math
 from collections import Counter
@@ -58,7 +58,7 @@ class ReportRow:
         return self.zeros / self.weights if self.weights else 0.0
 
     def cells(self) -> tuple[Any, ...]:
-        """Returns the row as the table shows it."""
+        """Returns the cells of the row in the table."""
         pattern = self.pattern if self.reason is None else f"({self.reason})"
         sparsity = f"{self.sparsity:.1%}"
         if self.target is not None and self.target - self.sparsity > 5e-4:
@@ -118,11 +118,7 @@ class SparsityReport(Report):
         return sum(row.zeros for row in self.rows) / weights if weights else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the totals and the rows as JSON-safe values.
-
-        Returns:
-            A dictionary with the totals, and the rows under "rows".
-        """
+        """Returns the totals and the rows ("rows") as JSON-safe values."""
         totals = ("weights", "zeros", "sparsity", "model_sparsity")
         plain = super().to_dict() | {k: getattr(self, k) for k in totals}
         for row, values in zip(self.rows, plain["rows"], strict=True):
@@ -198,14 +194,8 @@ def make_report(
 ) -> SparsityReport:
     """Builds the report of a selection.
 
-    Args:
-        model: The model.
-        selection: The selected and the skipped weights.
-        masks: Masks by key; may be empty.
-        pattern: Label of the pattern, or labels by key. Defaults to `None`.
-
-    Returns:
-        The report.
+    `masks` by key may be empty; `pattern` is the label of all targets, or
+    labels by key.
     """
     labels: Mapping[str, str | None] = (
         pattern
@@ -227,7 +217,7 @@ def make_report(
 def _with_masked(
     selection: Selection, masks: dict[str, np.ndarray]
 ) -> Selection:
-    """With masks at hand, pruned is what has one."""
+    """Returns the selection of the masked weights, if there are masks."""
     if not masks:
         return selection
     added = tuple(
