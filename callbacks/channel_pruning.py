@@ -128,8 +128,7 @@ class ChannelPruning(StructureCallback):
 
     should_precede = ("ModelCheckpoint", *LOGGERS)
     log_keys = {
-        "params": "parameters of the model",
-        "macs": "multiply-accumulates of a forward pass of one sample",
+        **StructureCallback.log_keys,
         "channels_kept": "share of the prunable channels kept, in (0, 1]",
     }
     data_args = ("calibration_data",)

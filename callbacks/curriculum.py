@@ -136,8 +136,9 @@ class Curriculum(ResumableCallback):
         "curriculum_unused_fraction": "share of the samples that the epoch "
         "does not train on, in [0, 1]",
         "curriculum_max_difficulty": "largest score of an active sample at "
-        "the last step of the epoch",
-        "curriculum_mean_difficulty": "mean score of the samples of the epoch",
+        "the last step of the epoch; from the first scoring on",
+        "curriculum_mean_difficulty": "mean score of the samples of the "
+        "epoch; from the first scoring on",
         "curriculum_class_coverage": "smallest share of a class among the "
         "active samples, relative to its share of all data",
         "curriculum_scoring_seconds": "time of scoring in the epoch, seconds",

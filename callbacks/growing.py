@@ -137,7 +137,7 @@ class Growing(StructureCallback):
     data_args = ("calibration_data",)
     log_keys = {
         **StructureCallback.log_keys,
-        "growth_count": "number of actions made so far",
+        "growth_count": "number of growth actions made so far",
         "max_output_change": "largest absolute change of an output at the "
         "last growth",
     }

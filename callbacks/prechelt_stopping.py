@@ -47,8 +47,9 @@ class PrecheltStopping(ResumableCallback):
     No rule bounds the length of the training; `epochs` does. Weights are not
     restored: add `keras.callbacks.ModelCheckpoint(path, save_best_only=True)`,
     or `BestCheckpoint` with `Pruning`. `generalization_loss` is in the logs
-    of every epoch. `stopped_epoch` is the epoch of the stop, from 0, or
-    `None`; `best_epoch` is the epoch with the lowest value.
+    of every epoch. `stopped_epoch` is the epoch of the stop, or `None`;
+    `best_epoch` is the epoch with the lowest value. Both count from 0; the
+    printed `report()` counts from 1, as Keras prints epochs.
 
     Epochs without the monitored value (`validation_freq`) are ignored, as are
     epochs before `Pruning` or `ChannelPruning` has finished, whose loss rises
@@ -99,7 +100,8 @@ class PrecheltStopping(ResumableCallback):
 
     should_precede = LOGGERS
     log_keys = {
-        "generalization_loss": "`monitor` above its lowest value, in percent"
+        "generalization_loss": "percent by which `monitor` is above its "
+        "lowest value so far; `nan` in ignored epochs"
     }
 
     def __init__(

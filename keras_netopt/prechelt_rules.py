@@ -19,10 +19,13 @@ Curve = Sequence[float]
 class EarlyStoppingReport(Report):
     """The result of early stopping in one `fit`.
 
+    Fields count epochs from 0, as Keras' callbacks do; the printed text
+    counts them from 1, as Keras prints them.
+
     Example:
 
     >>> print(EarlyStoppingReport("GL", 2.0, "val_loss", 3, 0.5, 7))
-    GL 2: stopped after epoch 7; lowest val_loss 0.5 at epoch 3
+    GL 2: stopped after epoch 8; lowest val_loss 0.5 in epoch 4
 
     Args:
         rule: "GL", "PQ" or "UP".
@@ -43,10 +46,10 @@ class EarlyStoppingReport(Report):
     def __str__(self) -> str:
         end = "not stopped early"
         if self.stopped_epoch is not None:
-            end = f"stopped after epoch {self.stopped_epoch}"
+            end = f"stopped after epoch {self.stopped_epoch + 1}"
         return (
             f"{self.rule} {self.threshold:g}: {end}; lowest {self.monitor} "
-            f"{self.best_value:.4g} at epoch {self.best_epoch}"
+            f"{self.best_value:.4g} in epoch {self.best_epoch + 1}"
         )
 
 

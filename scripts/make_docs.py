@@ -11,22 +11,29 @@ from pathlib import Path
 from keras_netopt import callbacks, registry
 
 TARGET = Path(__file__).resolve().parent.parent / "docs/methods/README.md"
-TEXT = """# Methods
+TEXT = """<!-- Written by `make docs` from keras_netopt/registry and callbacks. -->
 
-Every public callback, layer and function. A card says how to use a method,
-which settings to start from, how it works, what was measured (what did not
-work too) and where its limits are.
+# Methods
+
+The main classes and functions, by their names below `keras_netopt`. A card
+says how to use a method, which settings to start from, how it works, what was
+measured, including what did not work, and where its limits are. Classes whose
+objects are arguments of these have no row: schedules are in [points and
+schedules](schedules.md), growth triggers and actions in [growing](growing.md),
+difficulty scores and orderings in [curriculum](curriculum.md), constraints of
+a search in [search tuner](search_tuner.md). The docstrings hold all arguments,
+as in `help(netopt.callbacks.Pruning)`.
 
 {table}
 
 ## Keys in `logs`
 
-Every epoch's `logs`, and so `History` and loggers, hold these values. A
-second callback of the same class in one `fit` call appends `_1` to its keys.
+The `logs` of each epoch, and with them the result of `fit` and loggers, hold
+these values. A second callback of the same class in one `fit` call appends
+`_1` to its keys. The model `depth.PonderModel` adds the metric
+`expected_steps`, the mean expected number of steps per sample.
 
 {keys}
-
-This page is written by `make docs` from keras_netopt/registry and callbacks.
 """
 
 

@@ -321,7 +321,7 @@ def test_the_report_holds_the_best_and_the_last_epoch():
         "stopped_epoch": 2,
     }
     assert str(report) == (
-        "GL 10: stopped after epoch 2; lowest val_loss 1 at epoch 1"
+        "GL 10: stopped after epoch 3; lowest val_loss 1 in epoch 2"
     )
     fit(stopping, [2.0, 1.0])
     assert "not stopped early" in str(stopping.report())

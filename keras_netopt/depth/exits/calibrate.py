@@ -70,8 +70,8 @@ def calibrate(
             least 100 samples, a few thousand for a drop below 0.01.
         y: Their classes: integers of shape `(samples,)` or one-hot rows.
         max_accuracy_drop: Largest accuracy drop against the final exit, a
-            share in [0, 1): 0.002 is 0.2 points. The cheapest point within it
-            is chosen. Defaults to `None`.
+            share in [0, 1): 0.002 is 0.2 percentage points. The cheapest
+            point within it is chosen. Defaults to `None`.
         max_macs: Largest mean MACs per sample, heads included. The most
             accurate point within it is chosen. Defaults to `None`.
         max_latency_ms: Largest mean latency at batch size 1, in milliseconds;

@@ -33,8 +33,8 @@ class StructureCallback(ResumableCallback):
     """
 
     log_keys = {
-        "params": "number of weights of the model",
-        "macs": "multiply-accumulates per sample",
+        "params": "number of parameters of the model",
+        "macs": "multiply-accumulates of a forward pass of one sample",
     }
 
     def __init__(self) -> None:
