@@ -11,7 +11,7 @@ from pathlib import Path
 from keras_netopt import callbacks, registry
 
 TARGET = Path(__file__).resolve().parent.parent / "docs/methods/README.md"
-TEXT = """<!-- Written by `make docs` from keras_netopt/registry and callbacks. -->
+TEXT = """<!-- Written by `make docs` from the registry and the callbacks. -->
 
 # Methods
 
