@@ -1,1 +1,1 @@
-"""Which channels go: scores, candidates, costs and the cut itself."""
+"""Channel pruning: scores, candidates, widths, costs and cuts."""

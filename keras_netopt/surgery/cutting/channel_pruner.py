@@ -1,4 +1,4 @@
-"""Chooses the units to remove for a given sparsity."""
+"""Chooses the units to remove for a sparsity."""
 
 import functools
 from collections.abc import Callable
@@ -29,8 +29,10 @@ Meter = Callable[[keras.Model], float]
 class OriginalSize:
     """Size of a model before the first of several cuts.
 
-    `widths` are the numbers of removable units by block, `macs` the
-    multiply-accumulates per sample.
+    Args:
+        widths: Number of removable units, by block.
+        params: Number of weights.
+        macs: Multiply-accumulates per sample.
     """
 
     widths: dict[str, int]
@@ -53,7 +55,8 @@ class ChannelCut:
         skipped: Layers that are not pruned, each with the reason.
         blocks: Number of groups of layers that may be pruned.
         share: For "latency", the share of each layer that was found.
-        notes: Notes for the report.
+            Defaults to `None`.
+        notes: Notes for the report. Defaults to none.
     """
 
     units: dict[str, list[int]]
@@ -68,20 +71,12 @@ class ChannelCut:
 class ChannelPruner:
     """Chooses the units to remove; create it with `ChannelPruner.create`.
 
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential([
-    ...     keras.Input((4,)),
-    ...     keras.layers.Dense(16, name="hidden"),
-    ...     keras.layers.Dense(2, name="out"),
-    ... ])
-    >>> pruner = ChannelPruner.create(min_channels=1)
-    >>> cut = pruner.choose_units(model, 0.75)
-    >>> len(cut.units["hidden"]), cut.kept
-    (12, 0.25)
-    >>> cut.skipped
-    (('out', "reaches the output 'out' of the model"),)
+    Args:
+        score: The importance score.
+        allocation: How a cut is distributed over layers.
+        resource: What the sparsity is a share of.
+        limits: Which layers may be pruned, and how far.
+        seed: Seed of the random score.
     """
 
     score: Any
@@ -121,11 +116,7 @@ class ChannelPruner:
         return cls(score, allocation, resource, limits, seed)
 
     def measure_original(self, model: keras.Model) -> OriginalSize:
-        """Measures a built model before its first cut.
-
-        Raises ValueError if the model has no graph or a selector matches
-        nothing.
-        """
+        """Measures a model before its first cut."""
         graph = ChannelGraph(model)
         return _base(graph, find_candidates(graph, self.limits))
 
@@ -145,23 +136,21 @@ class ChannelPruner:
             model: A built Functional or Sequential model.
             sparsity: Share of the original that this cut and earlier ones
                 remove, in [0, 1).
-            base: Size before the first cut; `None` at the first cut.
-            data: Calibration data `(x, y)` for "taylor".
-            meter: Measures the latency of a model, for "latency".
+            base: Size before the first cut. Defaults to `None`: this is the
+                first cut.
+            data: Calibration data `(x, y)` for "taylor". Defaults to `None`.
+            meter: `callable(model) -> float` for "latency". Defaults to `None`.
             share: Share found for latency by an earlier cut, used instead of
-                measuring.
-
-        Raises:
-            ValueError: If the model has no graph, a selector matches nothing,
-                or the score fails.
+                measuring. Defaults to `None`.
         """
         graph = ChannelGraph(model)
         floors = None if base is None else base.widths
         found = find_candidates(graph, self.limits, floors)
         first = base or _base(graph, found)
         if not found.blocks or sparsity == 0:
-            kept, count = _kept(found, first), len(found.blocks)
-            return ChannelCut({}, kept, found.skipped, count)
+            widths = tuple(found.widths.values())
+            kept = sum(widths) / first.units if first.units else 1.0
+            return ChannelCut({}, kept, found.skipped, len(found.blocks))
         worth = channel_scores.score_groups(
             graph, self.score, data=data, seed=self.seed
         )
@@ -169,13 +158,17 @@ class ChannelPruner:
         ranking = width_search.rank_units(found.blocks, worth, self.allocation)
 
         def units(widths: Widths) -> dict[str, list[int]]:
-            gone = width_search.least_important(ranking, widths, worth)
-            return _units(graph, found, gone)
+            removed = width_search.least_important(ranking, widths, worth)
+            return _units(graph, found, removed)
 
         notes: tuple[str, ...] = ()
         if self.resource == "latency" and share is None:
             measure = functools.partial(self._measure, model, units, meter)
-            share, notes = _measured(ranking, measure, sparsity)
+            share, tried = width_search.find_share(
+                ranking, measure, lambda whole: (1 - sparsity) * whole
+            )
+            rows = ", ".join(f"{s:.1%} cut: {value:.3g}" for s, value in tried)
+            notes = (f"latency measured {len(tried)} times: {rows}",)
         if share is not None:
             widths = ranking.at(share)
         else:
@@ -215,10 +208,10 @@ class ChannelPruner:
 
         def cost(widths: Widths) -> float:
             kept: np.ndarray = np.ones(graph.group_count, bool)
-            for gone in width_search.least_important(
+            for groups in width_search.least_important(
                 ranking, widths, worth
             ).values():
-                kept[gone] = False
+                kept[groups] = False
             return count(kept)
 
         return width_search.find_widths(ranking, cost, (1 - sparsity) * whole)
@@ -230,7 +223,7 @@ class ChannelPruner:
         meter: Meter | None,
         widths: Widths,
     ) -> float:
-        """Prunes a copy of the model and measures it."""
+        """Measures a pruned copy of the model."""
         if meter is None:
             raise ValueError(
                 "Argument `meter` must be a callable(model) -> float for "
@@ -238,9 +231,9 @@ class ChannelPruner:
             )
         copy = keras.models.clone_model(model)
         copy.set_weights(model.get_weights())
-        gone = units(widths)
-        if gone:
-            remove(copy, gone, allow_inexact=self.limits.allow_inexact)
+        removed = units(widths)
+        if removed:
+            remove(copy, removed, allow_inexact=self.limits.allow_inexact)
         return float(meter(copy))
 
 
@@ -252,27 +245,13 @@ def _base(graph: ChannelGraph, found: CutCandidates) -> OriginalSize:
     )
 
 
-def _kept(found: CutCandidates, base: OriginalSize) -> float:
-    return sum(found.widths.values()) / base.units if base.units else 1.0
-
-
-def _measured(
-    ranking: UnitRanking, measure: Callable[[Widths], float], sparsity: float
-) -> tuple[float, tuple[str, ...]]:
-    share, measured = width_search.find_share(
-        ranking, measure, lambda whole: (1 - sparsity) * whole
-    )
-    tried = ", ".join(f"{s:.1%} cut: {value:.3g}" for s, value in measured)
-    return share, (f"latency measured {len(measured)} times: {tried}",)
-
-
 def _units(
-    graph: ChannelGraph, found: CutCandidates, gone: dict[str, np.ndarray]
+    graph: ChannelGraph, found: CutCandidates, removed: dict[str, np.ndarray]
 ) -> dict[str, list[int]]:
-    """Indices of units in the layer that names each block."""
+    """Returns the indices of units in the layer that names each block."""
     units: dict[str, list[int]] = {}
-    for name, groups in gone.items():
+    for name, groups in removed.items():
         layer = found.producers[name]
-        numbers_ = np.flatnonzero(np.isin(graph.units(layer), groups))
-        units.setdefault(graph.path(layer), []).extend(numbers_.tolist())
+        places = np.flatnonzero(np.isin(graph.units(layer), groups))
+        units.setdefault(graph.path(layer), []).extend(places.tolist())
     return units

@@ -33,24 +33,12 @@ def score_groups(
 
     Scores of different layers are not comparable, see `normalize_scores`.
 
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-    >>> model.set_weights([np.array([[1.0, -2.0], [3.0, 4.0]]), np.zeros(2)])
-    >>> graph = ChannelGraph(model)
-    >>> score_groups(graph, "magnitude")[graph.units(model.layers[0])]
-    array([4., 6.])
-
     Args:
         graph: The graph of a model.
         score: One of `NAMES`, or a `callable(variable) -> array`.
         data: Calibration data `(x, y)` or batches of them, for "taylor".
-        seed: Seed of "random".
-
-    Raises:
-        ValueError: If the score is unknown or returns another shape, or data
-            are missing; `NonFiniteScores` if it holds NaN or infinity.
+            Defaults to `None`.
+        seed: Seed of "random". Defaults to `0`.
     """
     check_score(score)
     check_calibration_data(score, data)
@@ -63,26 +51,10 @@ def score_groups(
     return _check_finite(_NAMED[score](graph), score)
 
 
-def normalize_scores(
-    graph: ChannelGraph, scores: np.ndarray, sets: Any = None
-) -> np.ndarray:
-    """Divides scores, one per group, by their mean in each set of layers.
-
-    `sets` are the sets of coupled layers of the graph, where they are known
-    already.
-
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-    >>> graph = ChannelGraph(model)
-    >>> units = graph.units(model.layers[0])
-    >>> worth = normalize_scores(graph, np.arange(graph.group_count))
-    >>> float(worth[units].mean())
-    1.0
-    """
+def normalize_scores(graph: ChannelGraph, scores: np.ndarray) -> np.ndarray:
+    """Divides scores by their mean in each set of coupled layers."""
     scaled = np.array(scores, dtype="float64")
-    for one in graph.layer_groups() if sets is None else sets:
+    for one in graph.layer_groups():
         mean = np.abs(scaled[one.groups]).mean()
         if mean > 0:
             scaled[one.groups] /= mean
@@ -90,7 +62,7 @@ def normalize_scores(
 
 
 def check_score(score: Any) -> None:
-    """Checks that a score is a known name or a callable."""
+    """Raises a ValueError if a score is neither a known name nor a callable."""
     if isinstance(score, str) and score in NAMES:
         return
     if isinstance(score, str) or not takes_one_argument(score):
@@ -102,7 +74,7 @@ def check_score(score: Any) -> None:
 
 
 def check_calibration_data(score: Any, data: Any) -> None:
-    """Checks that a score that needs calibration data has them."""
+    """Raises a ValueError if "taylor" has no data."""
     if isinstance(score, str) and score == "taylor" and data is None:
         raise ValueError(
             "Argument `calibration_data` must be given for score='taylor', "
@@ -116,12 +88,6 @@ def _read(variable: Any) -> np.ndarray:
     return array.astype("float64")
 
 
-def _sum_other_axes(array: np.ndarray, axis: int) -> np.ndarray:
-    """Sums an array over all axes but one."""
-    others = tuple(k for k in range(array.ndim) if k != axis)
-    return array.sum(axis=others)
-
-
 def _sum_by_group(
     graph: ChannelGraph,
     of: Callable[[CoupledAxis], np.ndarray],
@@ -131,8 +97,7 @@ def _sum_by_group(
     total = np.zeros(graph.group_count)
     for axis in graph.coupled_axes:
         if axis.role == role:
-            found = of(axis)
-            np.add.at(total, graph.group_of[axis.ids], found)
+            np.add.at(total, graph.group_of[axis.ids], of(axis))
     return total
 
 
@@ -145,7 +110,8 @@ def _call_score(score: VariableScore, axis: CoupledAxis) -> np.ndarray:
             f"{tuple(variable.shape)} for `{variable.path}`. "
             f"Received: shape={array.shape}"
         )
-    return _sum_other_axes(_check_finite(array, variable.path), axis.axis)
+    others = tuple(k for k in range(array.ndim) if k != axis.axis)
+    return _check_finite(array, variable.path).sum(axis=others)
 
 
 def _check_finite(array: np.ndarray, name: str) -> np.ndarray:
@@ -173,7 +139,7 @@ def _l2(graph: ChannelGraph) -> np.ndarray:
 
 
 def _bn_scale(graph: ChannelGraph) -> np.ndarray:
-    """|gamma| where it exists, else the magnitude in that set of layers."""
+    """|gamma| where it exists, else the magnitude in coupled layers."""
 
     def gamma(axis: CoupledAxis) -> np.ndarray:
         layer = axis.layer

@@ -16,7 +16,7 @@ from keras_netopt.training.layers import own_variables
 
 @dataclass(frozen=True, eq=False)
 class _VariableSize:
-    """ModelSize of a variable as a function of the kept groups."""
+    """Size of a variable as a function of the kept groups."""
 
     fixed: int
     axes: tuple[np.ndarray, ...]
@@ -43,23 +43,11 @@ class _OperationMacs:
 class CostModel:
     """Computes parameters and MACs for any set of kept units.
 
-    Parameters are exact. MACs are exact for dense layers and convolutions,
-    where they are the kernel size times the number of positions. MACs of
-    attention scores are proportional to the heads. MACs of other operations
-    without weights are constant.
-
-    Example:
-
-    >>> import keras
-    >>> model = keras.Sequential([
-    ...     keras.Input((4,)), keras.layers.Dense(6), keras.layers.Dense(2)
-    ... ])
-    >>> graph = ChannelGraph(model)
-    >>> cost_model = CostModel(graph)
-    >>> kept = np.ones(graph.group_count, bool)
-    >>> kept[graph.units(model.layers[0])[:3]] = False
-    >>> cost_model.macs(kept), cost_model.params(kept)
-    (18.0, 23)
+    `kept` is a boolean array with one entry per group of `graph`. Parameters
+    are exact. MACs are exact for dense layers and convolutions, where they are
+    the kernel size times the number of positions. MACs of attention scores are
+    proportional to the heads. MACs of other operations without weights are
+    constant.
     """
 
     def __init__(self, graph: ChannelGraph) -> None:
@@ -76,11 +64,11 @@ class CostModel:
         self._batch = batch
 
     def params(self, kept: np.ndarray) -> int:
-        """Returns the number of weights; `kept` has a boolean per group."""
+        """Returns the number of weights."""
         return sum(shape.size(kept) for shape in self._weights)
 
     def macs(self, kept: np.ndarray) -> float:
-        """Returns the MACs of one sample; `kept` has a boolean per group."""
+        """Returns the MACs of one sample."""
         return sum(one.at(kept) for one in self._operations) / self._batch
 
     def _variable_size(
@@ -114,7 +102,7 @@ class CostModel:
         )
 
     def _kernels(self, node: GraphNode) -> list[Any]:
-        """The matrices with coupled axes that a call uses."""
+        """Returns the matrices with coupled axes that a call uses."""
         own: list[Any] = []
         if isinstance(node.operation, keras.layers.Layer):
             own = own_variables(node.operation)
@@ -124,7 +112,7 @@ class CostModel:
     def _makers(
         self, owners: tuple[keras.Operation, ...]
     ) -> tuple[_VariableSize, ...]:
-        """The out axes of the first matrix of the innermost owner."""
+        """Returns the out axes of the first matrix of the innermost owner."""
         for owner in reversed(owners[1:]):
             for variable in getattr(owner, "weights", ()):
                 bound = self._axes.get(id(variable), [])

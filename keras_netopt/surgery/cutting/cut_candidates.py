@@ -70,15 +70,13 @@ def find_candidates(
 ) -> CutCandidates:
     """Lists the blocks of units that may be removed.
 
-    By default that is every layer whose units may be removed, except the
-    first convolution. `include` limits it to the layers that it selects and
-    the layers that are coupled to them. "first" and "last" are counted among
-    the layers whose units may be removed. `before` are the widths by block
-    before the first of several cuts.
+    By default that is every layer whose units may be removed, except the first
+    convolution. `include` limits it to the layers that it selects and the
+    layers that are coupled to them. "first" and "last" are counted among the
+    layers whose units may be removed.
 
-    Raises:
-        ValueError: If a selector matches nothing, or `include` matches only
-            layers that must not be pruned.
+    `before` holds the widths of the blocks before the first of several cuts;
+    `None` if this is the first cut.
     """
     finder = _CandidateFinder(graph, limits, before or {})
     for one in graph.layer_groups():
@@ -120,7 +118,7 @@ class _CandidateFinder:
         self.refused: list[tuple[str, str]] = []
 
     def add(self, one: LayerGroup) -> None:
-        """Adds the blocks of a set of coupled layers, or skips it."""
+        """Adds the blocks of a set of coupled layers, or skips the set."""
         paths = {self.graph.path(layer) for layer in one.layers}
         groups = self._usable(one)
         reason = self._protection(one, groups)
@@ -133,7 +131,11 @@ class _CandidateFinder:
             return
         for block, layer in self._split(one, groups):
             if block.original <= block.floor:
-                self._refuse([layer], _describe_narrow(block))
+                reason = (
+                    f"has {len(block)} units, of which `min_channels` and "
+                    f"`round_to` keep {block.floor}"
+                )
+                self._refuse([layer], reason)
             else:
                 self.blocks.append(block)
                 self.producers[block.name] = layer
@@ -150,7 +152,7 @@ class _CandidateFinder:
         )
 
     def skip_unknown(self) -> None:
-        """Lists the layers with weights that the graph does not know."""
+        """Lists the layers with weights that are not in the graph."""
         known = {id(b.variable) for b in self.graph.coupled_axes}
         reason = "not known to the channel graph (see `surgery.register`)"
         self.skipped += tuple(
@@ -174,7 +176,7 @@ class _CandidateFinder:
         self.skipped += tuple((name, reason) for name in names)
 
     def _select(self, selector: Selector | None, name: str) -> set[str]:
-        """The paths of the layers that a selector stands for."""
+        """Returns the paths of the layers that a selector selects."""
         graph = self.graph
         layers = {graph.path(key): _layer(key) for key in graph.producers}
         removable = {
@@ -220,7 +222,7 @@ class _CandidateFinder:
     def _split(
         self, one: LayerGroup, groups: np.ndarray
     ) -> list[tuple[ChannelBlock, Any]]:
-        """Splits a set into parts that the same layers produce."""
+        """Splits a set into blocks that the same layers produce."""
         counts = np.stack(
             [
                 np.bincount(
@@ -265,15 +267,8 @@ class _CandidateFinder:
         )
 
 
-def _describe_narrow(block: ChannelBlock) -> str:
-    return (
-        f"has {len(block)} units, of which `min_channels` and `round_to` "
-        f"keep {block.floor}"
-    )
-
-
 def _layer(key: Any) -> Any:
-    """The layer of a key of `ChannelGraph.producers`."""
+    """Returns the layer of a key of `ChannelGraph.producers`."""
     return key[0] if isinstance(key, tuple) else key
 
 
@@ -282,14 +277,14 @@ def _is_size(layer: Any) -> bool:
 
 
 def _width(layer: Any) -> int:
-    """Channels per unit: a head has the width of its values."""
+    """Returns the channels per unit: a head has the width of its values."""
     if isinstance(layer, keras.layers.MultiHeadAttention):
         return int(layer.value_dim or layer.key_dim)
     return 1
 
 
 def _structure(graph: ChannelGraph) -> dict[int, tuple[Any, ...]]:
-    """The layers that produce and read each group, to compare blocks."""
+    """Returns the layers that produce and read each group of units."""
     found: dict[int, list[Any]] = {}
     for coupled_axis in graph.coupled_axes:
         part = (

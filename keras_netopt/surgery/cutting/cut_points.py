@@ -14,8 +14,10 @@ FIRST, LAST = 0.1, 0.6
 class CutPoint:
     """Point and sparsity of one cut.
 
-    `value` is the sparsity after the cut, made at the begin of `epoch` or, if
-    that is `None`, after `step` completed steps.
+    Args:
+        value: The sparsity after the cut.
+        epoch: The epoch at whose begin it is made, or `None`.
+        step: Otherwise the number of completed steps at which it is made.
     """
 
     value: float
@@ -30,13 +32,7 @@ class CutPoint:
 
 
 def default_cut_schedule(sparsity: float, steps: int) -> Steps:
-    """Distributes a sparsity over equal cuts between 10 % and 60 % of a fit.
-
-    Example:
-
-    >>> default_cut_schedule(0.5, 2).levels
-    ((0.1, 0.25), (0.6, 0.5))
-    """
+    """Distributes a sparsity over equal cuts between 10 % and 60 % of a fit."""
     gap = (LAST - FIRST) / max(1, steps - 1)
     levels: dict[Point, float] = {
         round(FIRST + k * gap, 6): sparsity * (k + 1) / steps
@@ -50,20 +46,11 @@ def list_cut_points(
 ) -> tuple[CutPoint, ...]:
     """Lists the cuts of a fit in order; cuts at the same point are merged.
 
-    `steps` is the number of cuts of a ramp; `snap` moves cuts to the next
-    epoch begin.
-
-    Example:
-
-    >>> run = RunLength(steps_per_epoch=10, epochs=10)
-    >>> schedule = default_cut_schedule(0.5, 4)
-    >>> points = list_cut_points(schedule, run, 4, snap=True)
-    >>> [(p.epoch, p.value) for p in points]
-    [(1, 0.125), (3, 0.25), (5, 0.375), (6, 0.5)]
-
-    Raises:
-        ValueError: If the schedule does not fit the run, leaves [0, 1) or
-            falls.
+    Args:
+        schedule: The sparsity over the fit.
+        run: Length of the fit.
+        steps: Number of cuts of a ramp.
+        snap: Whether cuts are moved to the next epoch begin.
     """
     if snap and run.epochs > 1:
         # The number of epochs is known even if the number of steps is not.

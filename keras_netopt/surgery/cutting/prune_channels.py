@@ -162,10 +162,9 @@ def apply_cut(
     data: Any = None,
     dry_run: bool = False,
 ) -> EditReport:
-    """Removes the units of a cut and reports it with the skipped layers.
+    """Removes the units of a cut, with the skipped layers in the report.
 
-    `data` is calibration data to recompute the averages of batch
-    normalization; without it they are kept.
+    The averages of batch normalization are recomputed on `data`, if given.
     """
     if not cut.units:
         size = ModelSize.of(model)
@@ -190,7 +189,7 @@ def apply_cut(
 def add_shares(
     report: EditReport, resource: str, asked: float, kept: float
 ) -> EditReport:
-    """Adds a note with the sparsity asked for and the share reached.
+    """Adds a note with the sparsity asked for and the sparsity reached.
 
     `kept` is the share of the removable channels that is kept.
     """

@@ -17,20 +17,10 @@ def recalibrate_batch_norm(model: keras.Model, data: Any) -> int:
     """Recomputes the moving averages of batch normalization.
 
     After a cut, the inputs of the layers differ from the stored averages. The
-    new averages are the means over the batches of the calibration data;
-    weights, other variables, random seeds and frozen layers do not change.
-    Returns the number of recomputed layers.
-
-    Example:
-
-    >>> import keras
-    >>> import numpy as np
-    >>> norm = keras.layers.BatchNormalization()
-    >>> model = keras.Sequential([keras.Input((1,)), norm])
-    >>> recalibrate_batch_norm(model, np.array([[1.0], [3.0]]))
-    1
-    >>> np.array(norm.moving_mean).tolist()
-    [2.0]
+    new averages are the means over the batches of the calibration data
+    (inputs, `(x, y)` or an iterable of batches); weights, other variables,
+    random seeds and frozen layers do not change. Returns the number of
+    recomputed layers.
     """
     layers = [
         layer
@@ -47,7 +37,8 @@ def recalibrate_batch_norm(model: keras.Model, data: Any) -> int:
         for layer in layers:
             layer.momentum = 0.0
         for x, _, _ in iterate_batches(data):
-            _add(sums, _statistics(model, layers, x))
+            for key, value in _statistics(model, layers, x).items():
+                sums[key] = sums.get(key, 0.0) + value
             count += 1
     finally:
         for layer, momentum in zip(layers, old, strict=True):
@@ -66,7 +57,7 @@ def _averages(layer: Any) -> tuple[Any, Any]:
 def _statistics(
     model: keras.Model, layers: list[Any], x: Any
 ) -> dict[int, np.ndarray]:
-    """The statistics of one batch; assigned variables are not kept."""
+    """Returns the statistics of one batch; the model does not change."""
     inputs = keras.tree.map_structure(ops.convert_to_tensor, x)
     with keras.StatelessScope() as scope:
         model(inputs, training=True)
@@ -77,8 +68,3 @@ def _statistics(
             value = variable.value if value is None else value
             found[id(variable)] = np.asarray(ops.convert_to_numpy(value))
     return found
-
-
-def _add(sums: dict[int, Any], found: dict[int, np.ndarray]) -> None:
-    for key, value in found.items():
-        sums[key] = sums.get(key, 0.0) + value

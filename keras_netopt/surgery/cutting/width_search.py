@@ -1,8 +1,8 @@
 """Searches the widths of a cut: allocation, resource, rounding, minimum.
 
-Every allocation is a ranking of all units by importance, with the share of
-the cut at which each one is removed; every resource is a length of that
-ranking. NumPy only.
+An allocation ranks all units by importance, with the share of the cut at which
+each one is removed; a goal for a resource determines how many units of that
+ranking are removed.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,20 +23,16 @@ Cost = Callable[[Widths], float]
 class ChannelBlock:
     """Units that the same layers produce; their number is one width.
 
-    Example:
-
-    >>> block = ChannelBlock("conv", np.arange(20), step=8, floor=8)
-    >>> [block.width(wanted) for wanted in (20, 19, 9, 3)]
-    [20, 16, 8, 8]
-
     Args:
         name: The layer that produces them, unique.
         groups: Their group numbers in the graph, in channel order.
-        kind: A key that blocks of equal structure share.
-        before: Their number before the first of several cuts; `None` for the
-            current number.
-        step: A changed width is a multiple of it.
-        floor: Least width after a cut, a multiple of `step`.
+        kind: A key that blocks of equal structure share. Defaults to
+            `None`.
+        before: Their number before the first of several cuts. Defaults to
+            `None`: the current number.
+        step: A changed width is a multiple of it. Defaults to `1`.
+        floor: Smallest width after a cut, a multiple of `step`. Defaults to
+            `1`.
     """
 
     name: str
@@ -69,8 +65,11 @@ class ChannelBlock:
 class UnitRanking:
     """The units of some blocks, the least important first.
 
-    `owners` holds the number of the block of each unit, `keys` the share of
-    the cut, in (0, 1), at which the unit is removed.
+    Args:
+        blocks: The blocks.
+        owners: For each unit in the ranking, the number of its block.
+        keys: For each, the share of the cut at which it is removed, in
+            (0, 1).
     """
 
     blocks: tuple[ChannelBlock, ...]
@@ -100,22 +99,14 @@ def rank_units(
 ) -> UnitRanking:
     """Ranks the units of all blocks.
 
-    "uniform" removes the same share of each block, "isomorphic" the same share
-    of each set of blocks with equal structure, and "global" the lowest scores
-    of all blocks but at least one unit per block. `scores` has one score per
-    group, comparable between blocks for "global" and "isomorphic".
-
-    Example:
-
-    >>> blocks = [
-    ...     ChannelBlock("a", np.array([0, 1])),
-    ...     ChannelBlock("b", np.array([2, 3])),
-    ... ]
-    >>> scores = np.array([1.0, 2.0, 3.0, 4.0])
-    >>> rank_units(blocks, scores, "uniform").at(0.5)
-    (1, 1)
-    >>> rank_units(blocks, scores, "global").at(0.5)
-    (1, 2)
+    Args:
+        blocks: The blocks that may be pruned.
+        scores: One score per group of units. Scores of different blocks must
+            be comparable for "global" and "isomorphic".
+        allocation: "uniform" removes the same share of each block, "global"
+            the lowest scores of all blocks but at least one unit per block is
+            kept, "isomorphic" the same share of each set of blocks with equal
+            structure.
     """
     groups: dict[Any, list[int]] = {}
     for number, block in enumerate(blocks):
@@ -144,20 +135,10 @@ def rank_units(
 def find_widths(ranking: UnitRanking, cost: Cost, goal: float) -> Widths:
     """Finds the smallest cut whose cost does not exceed a goal.
 
-    If rounding removes more than needed, the blocks with the highest scores
-    get units back while the goal is met. If the goal cannot be met, the widths
-    are the smallest possible ones. `cost` is a function of the widths that
-    must not grow when a width is reduced.
-
-    Example:
-
-    >>> blocks = [
-    ...     ChannelBlock("a", np.arange(10)),
-    ...     ChannelBlock("b", np.arange(10, 20)),
-    ... ]
-    >>> ranking = rank_units(blocks, np.arange(20.0), "global")
-    >>> find_widths(ranking, sum, 15)
-    (5, 10)
+    If rounding removes more than needed, units are restored in the blocks with
+    the highest scores while the goal is met. If the goal cannot be met, the
+    widths are the smallest possible ones. `cost` must not grow when a width is
+    reduced.
     """
     low, high = -1, len(ranking.owners)
     while high - low > 1:
@@ -174,7 +155,7 @@ def _restore_units(
 ) -> Widths:
     if not widths or cost(widths) > goal:
         return widths
-    # The block with the highest-ranked removed unit comes first.
+    # The block with the highest-ranked removed unit is the first one.
     cut = [n for n in range(len(widths)) if widths[n] < ranking.now[n]]
     cut.sort(key=lambda n: -_last_key(ranking, n, widths[n]))
     changed = True
@@ -194,31 +175,19 @@ def _last_key(ranking: UnitRanking, block: int, width: int) -> float:
 
 
 def find_share(
-    ranking: UnitRanking,
-    measure: Cost,
-    goal: Callable[[float], float],
-    attempts: int = MEASUREMENTS,
+    ranking: UnitRanking, measure: Cost, goal: Callable[[float], float]
 ) -> tuple[float, list[tuple[float, float]]]:
-    """Finds a share of the cut with at most `attempts` measurements.
+    """Finds a share of the cut with a few measurements.
 
-    `measure` is a function of the widths; `goal` is a function of the first
-    measurement, of the current model. Returns the smallest share that met the
-    goal, or 1.0 if none did, and the measurements as `(share, value)`.
-
-    Example:
-
-    >>> scores = np.arange(100.0)
-    >>> blocks = [ChannelBlock("a", np.arange(100))]
-    >>> ranking = rank_units(blocks, scores, "uniform")
-    >>> share, measured = find_share(ranking, sum, lambda first: 0.5 * first)
-    >>> ranking.at(share), len(measured)
-    ((50,), 8)
+    The goal is a function of the first measurement, that of the current model.
+    Returns the smallest share that met the goal, or 1.0 if none did, and the
+    measurements as `(share, value)`.
     """
     measured = [(0.0, measure(ranking.now))]
     wanted = goal(measured[0][1])
     low, high = 0.0, 1.0
     seen = {ranking.now: measured[0][1]}
-    while len(measured) < attempts:
+    while len(measured) < MEASUREMENTS:
         middle = (low + high) / 2
         widths = ranking.at(middle)
         if widths in (ranking.at(low), ranking.at(high)) and widths in seen:
@@ -236,20 +205,14 @@ def find_share(
 def least_important(
     ranking: UnitRanking, widths: Widths, scores: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Returns the groups to remove by block, for blocks that lose any.
+    """Returns the groups to remove for given widths, by name of the block.
 
-    Example:
-
-    >>> scores = np.arange(8.0)
-    >>> blocks = [ChannelBlock("a", np.array([4, 7]))]
-    >>> ranking = rank_units(blocks, scores, "uniform")
-    >>> least_important(ranking, (1,), scores)
-    {'a': array([4])}
+    Blocks without a removed group are left out.
     """
     found = {}
     for block, width in zip(ranking.blocks, widths, strict=True):
         order = np.argsort(scores[block.groups], kind="stable")
         if width < len(block):
-            gone = order[: len(block) - width]
-            found[block.name] = block.groups[np.sort(gone)]
+            removed = order[: len(block) - width]
+            found[block.name] = block.groups[np.sort(removed)]
     return found
