@@ -61,11 +61,12 @@ ROUNDING = {"float16": 1e-2, "bfloat16": 5e-2}
 class Growing(StructureCallback):
     """Grows a network inside `fit`: same model, same optimizer, one history.
 
-    Starts from a small network and adds width and depth during training. The
-    outputs are preserved at each growth, to a tolerance of 1e-5, and the
-    optimizer slots are carried over. Growth decided at an epoch's end is
-    applied at the start of the next. Growth at a step inside an epoch is
-    applied before that step.
+    Starts from a small network and adds width and depth during training. A
+    growth preserves the outputs up to `tolerance`, except with
+    `new_units="random"` and with `Deepen` blocks that do not start as the
+    identity ("copy", "gaussian"). Optimizer slots are carried over. Growth
+    decided at an epoch's end is applied at the start of the next. Growth at a
+    step inside an epoch is applied before that step.
 
     Each growth compiles the training step again. With `BackupAndRestore` a
     resumed fit restores the grown shapes, and the best weights of
@@ -95,15 +96,15 @@ class Growing(StructureCallback):
         trigger: When to grow. "plateau" (`surgery.Plateau()`) and "periodic"
             (`surgery.Every("3ep")`) make one action at a time, in order; a
             mapping such as `{0.3: [0], "12ep": [1]}` maps points of the fit
-            to the numbers of the actions there; or another trigger. Defaults
-            to `"plateau"`.
+            to indices into `actions`; or another trigger. Defaults to
+            `"plateau"`.
         new_units: Initialization of new units, see `surgery.widen`: "zero",
             "paired", "net2net", "gradmax" or "random". Defaults to `"zero"`.
         until: Stopping rule, `surgery.StopWithoutImprovement()`: the actions
             are then repeated in turn until all are closed. Defaults to
             `None`: each action is made once.
-        max_params: Largest number of weights of the model; an action that
-            would exceed it is skipped. Defaults to `None`.
+        max_params: Largest `params` of the model; an action that would
+            exceed it is skipped. Defaults to `None`.
         max_macs: Largest number of multiply-accumulates per sample, likewise.
             Defaults to `None`.
         end: Point after which there is no growth: a float in [0, 1] (fraction
@@ -243,6 +244,18 @@ class Growing(StructureCallback):
             "count": self._count,
         }
 
+    def on_fit_end(self, model: keras.Model) -> None:
+        """Warns if no action was due and no other warning says why."""
+        schedule = self._growth_schedule
+        if schedule.is_untouched and not schedule.missing_monitors():
+            self.warn(
+                NoEffectWarning,
+                f"no action was applied: trigger={self._trigger!r} was due "
+                f"at no point up to `end`={self.end!r}. Train longer, choose "
+                "a trigger that acts earlier (such as a smaller `patience`), "
+                "or grow at given points, as in `trigger={0.3: [0]}`.",
+            )
+
     def plan_edits(self, epoch: int, logs: dict[str, Any]) -> None:
         """Asks the trigger whether the next epoch begins with a growth."""
         grows = self._growth_schedule.record_epoch(epoch + 1, logs)
@@ -324,10 +337,17 @@ class Growing(StructureCallback):
             The report; `print` it. `reports` holds one report per action.
 
         Raises:
-            ValueError: If the network has not grown yet.
+            ValueError: If the callback was not passed to `fit`, or no action
+                was applied in that fit.
         """
-        if not self.reports:
+        if not self.reports and self._trained is None:
             raise self.report_error("growth")
+        if not self.reports:
+            raise ValueError(
+                "Growing has no growth to report: no action was applied in "
+                "this `fit` call. Train longer, or choose another `trigger`, "
+                f"a later `end` or higher limits. Received: {self!r}"
+            )
         skipped = [
             (f"{self._actions[number]}", reason)
             for number, reason in self.skipped

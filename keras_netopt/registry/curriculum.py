@@ -12,8 +12,8 @@ METHODS: tuple[Method, ...] = (
         "arXiv 1903.09848",
         touches=frozenset({"data"}),
         limits={
-            "C3": "it orders the samples, so no setting gives the order that "
-            "`fit` gives plain arrays"
+            "C3": "No setting of `Curriculum` reproduces plain `fit`: the "
+            "callback sets the order of the samples."
         },
     ),
     Method(
@@ -36,7 +36,10 @@ METHODS: tuple[Method, ...] = (
         "2022, arXiv 2206.07137",
         touches=frozenset({"data", "train_step"}),
         retraces="on_event",
-        limits={"C3": "every selection of samples changes the training"},
+        limits={
+            "C3": "No setting of `SelectiveBackprop` that selects samples "
+            "reproduces plain `fit`."
+        },
     ),
     Method(
         name="curriculum.SuperLoss",

@@ -16,7 +16,7 @@ METHODS: tuple[Method, ...] = (
         reference="Li et al. 2016, arXiv 1608.08710",
         touches=frozenset({"weights", "shapes", "optimizer"}),
         retraces="on_event",
-        limits={"C7": "a new callback changes the model again"},
+        limits={"C7": "a new callback object removes channels again"},
     ),
     Method(
         name="callbacks.ComputeTracker",
@@ -33,7 +33,7 @@ METHODS: tuple[Method, ...] = (
         "arXiv 1906.02909",
         touches=frozenset({"weights", "shapes", "graph", "optimizer"}),
         retraces="on_event",
-        limits={"C7": "a new callback changes the model again"},
+        limits={"C7": "a new callback object grows the model again"},
     ),
     Method(
         name="surgery.prune_channels",
@@ -48,7 +48,7 @@ METHODS: tuple[Method, ...] = (
         card="growing",
         reference="Chen et al. 2016, arXiv 1511.05641; Yuan et al. 2023, "
         "arXiv 2306.12700; Evci et al. 2022, arXiv 2201.05125",
-        limits={"C7": "a second call grows again"},
+        limits={"C7": "a second call grows the model again"},
     ),
     Method(
         name="surgery.deepen",
@@ -56,7 +56,7 @@ METHODS: tuple[Method, ...] = (
         card="growing",
         reference="Chen et al. 2016, arXiv 1511.05641; Wen et al. 2020, "
         "arXiv 1906.02909",
-        limits={"C7": "a second call grows again"},
+        limits={"C7": "a second call grows the model again"},
     ),
     Method(
         name="surgery.remove",

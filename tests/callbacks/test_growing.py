@@ -13,7 +13,7 @@ from keras_netopt.surgery.growing.stop_without_improvement import (
     StopWithoutImprovement,
 )
 from keras_netopt.surgery.growing.triggers import Every
-from keras_netopt.training import NotIntendedUseWarning
+from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
 
 def test_the_network_grows_once_and_training_continues(fit):
@@ -217,6 +217,25 @@ def test_the_report_combines_all_growths(fit):
         "params": report.after.params,
         "macs": report.after.macs,
     }
+
+
+def test_a_fit_without_growth_warns_and_has_no_report(fit):
+    """The remedy differs from that of a callback that `fit` never got."""
+    growing = make_growing(trigger="plateau")
+    with pytest.warns(NoEffectWarning, match="no action was applied") as told:
+        fit([growing], epochs=2, validation_split=0.25)
+    (warning,) = told
+    assert "Plateau(monitor='val_loss'" in str(warning.message)
+    assert "trigger={0.3: [0]}" in str(warning.message)
+    with pytest.raises(ValueError, match="no action was applied in this"):
+        growing.report()
+
+
+def test_a_second_fit_after_all_growth_does_not_warn(fit):
+    growing = make_growing()
+    model = fit([growing], epochs=2)
+    fit([growing], model, epochs=1)
+    assert len(growing.history) == 1
 
 
 def test_training_macs_add_up_over_every_size(fit):

@@ -141,7 +141,7 @@ def test_a_dry_run_uses_no_random_numbers(fit):
         ({"actions": "h"}, TypeError, "`actions` must be a list"),
         ({"actions": [3]}, TypeError, "`actions` must be a list"),
         ({"trigger": "soon"}, ValueError, "`trigger` must be"),
-        ({"trigger": {0.5: [1]}}, ValueError, "must name actions 0 to 0"),
+        ({"trigger": {0.5: [1]}}, ValueError, "indices into `actions`, 0 to 0"),
         ({"new_units": "even"}, ValueError, "`new_units` must be one of"),
         ({"new_units": "gradmax"}, ValueError, "`calibration_data` must hold"),
         ({"until": 3}, TypeError, "`until` must be a"),

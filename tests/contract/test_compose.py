@@ -24,7 +24,9 @@ OTHERS = {
     "TensorBoard": lambda folder: keras.callbacks.TensorBoard(folder / "logs"),
     "Pruning": lambda folder: Pruning(0.5),
     "ChannelPruning": lambda folder: ChannelPruning(0.5),
-    "Growing": lambda folder: Growing([surgery.Widen("hidden", add=2)]),
+    "Growing": lambda folder: Growing(
+        [surgery.Widen("hidden", add=2)], {0.5: [0]}
+    ),
 }
 
 

@@ -38,7 +38,8 @@ def check_action_numbers(trigger: Trigger, count: int) -> None:
     wrong = [number for number in named if number >= count]
     if wrong:
         raise ValueError(
-            f"Argument `trigger` must name actions 0 to {count - 1}. "
+            f"Argument `trigger` must hold indices into `actions`, 0 to "
+            f"{count - 1}. "
             f"Received: {wrong}"
         )
 

@@ -69,6 +69,11 @@ class GrowthSchedule:
         return tuple(self._closed)
 
     @property
+    def is_untouched(self) -> bool:
+        """Whether no action was due so far and no point was passed."""
+        return not (self._made or self._passed)
+
+    @property
     def substituted(self) -> tuple[str, ...]:
         """Validation metrics that are replaced by those of training."""
         return tuple(self._substituted)

@@ -322,7 +322,7 @@ def as_trigger(trigger: Any) -> Trigger:
     error = ValueError if isinstance(trigger, str) else TypeError
     raise error(
         'Argument `trigger` must be "plateau", "periodic", a mapping from '
-        "points to numbers of actions, or a trigger such as "
+        "points to indices into `actions`, or a trigger such as "
         f'`surgery.Every("3ep")`. Received: trigger={trigger!r}'
     )
 
@@ -334,8 +334,8 @@ def _as_pairs(points: Any) -> tuple[tuple[Point, tuple[int, ...]], ...]:
     is_sequence = isinstance(points, Sequence) and not isinstance(points, str)
     if not is_sequence or not all(_is_pair(pair) for pair in points):
         raise TypeError(
-            "Argument `trigger` must map points to lists of numbers of "
-            "actions, as in {0.3: [0], 0.6: [1]}. "
+            "Argument `trigger` must map points to lists of indices into "
+            "`actions`, as in {0.3: [0], 0.6: [1]}. "
             f"Received: trigger={points!r}"
         )
     if not points:
