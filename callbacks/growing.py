@@ -250,10 +250,11 @@ class Growing(StructureCallback):
         if schedule.is_untouched and not schedule.missing_monitors():
             self.warn(
                 NoEffectWarning,
-                f"no action was applied: trigger={self._trigger!r} was due "
-                f"at no point up to `end`={self.end!r}. Train longer, choose "
-                "a trigger that acts earlier (such as a smaller `patience`), "
-                "or grow at given points, as in `trigger={0.3: [0]}`.",
+                f"no action was applied: trigger={self._trigger!r} was not due "
+                f"before this fit stopped or passed `end`={self.end!r}. Train "
+                "longer, choose a trigger that acts earlier (such as a smaller "
+                "`patience`), or grow at given points, as in "
+                "`trigger={0.3: [0]}`.",
             )
 
     def plan_edits(self, epoch: int, logs: dict[str, Any]) -> None:

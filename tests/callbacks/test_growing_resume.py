@@ -104,7 +104,8 @@ def test_the_best_epoch_before_a_growth_is_restored(fit, data):
 
     best = Best("score", mode="max", patience=3, restore_best_weights=True)
     actions = [Widen("h", factor=2), Deepen("b")]
-    model = fit([best, make_growing(actions, {0.5: [0, 1]})], epochs=10)
+    with pytest.warns(NoEffectWarning, match="no action was applied"):
+        model = fit([best, make_growing(actions, {0.5: [0, 1]})], epochs=10)
     assert model.get_layer("h").units == 16  # Nothing grew so early.
     best = Best("score", mode="max", patience=3, restore_best_weights=True)
     model = fit([best, make_growing(actions, {"2ep": [0, 1]})], epochs=10)
