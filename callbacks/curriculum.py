@@ -8,18 +8,13 @@ import numpy as np
 
 from keras_netopt import curriculum as engine
 from keras_netopt.checks import check_integer
-from keras_netopt.curriculum.curriculum_report import (
-    CurriculumReport,
-    make_curriculum_report,
+from keras_netopt.curriculum import (
+    curriculum_report,
+    curriculum_settings,
+    fit_checks,
 )
 from keras_netopt.curriculum.curriculum_session import CurriculumSession
-from keras_netopt.curriculum.curriculum_settings import CurriculumSettings
 from keras_netopt.curriculum.dataset_adapters import as_sample_source
-from keras_netopt.curriculum.fit_checks import (
-    check_fit,
-    misuse_reasons,
-    no_effect_reasons,
-)
 from keras_netopt.curriculum.sequence_length import fit_to_source
 from keras_netopt.points import Point, RunLength
 from keras_netopt.schedules import Schedule
@@ -31,7 +26,6 @@ from keras_netopt.training import (
     ResumableCallback,
     order,
 )
-from keras_netopt.training.order import LOGGERS
 
 
 @export_class
@@ -57,7 +51,6 @@ class Curriculum(ResumableCallback):
     >>> import keras
     >>> import numpy as np
     >>> import keras_netopt as netopt
-    >>> x, y = np.random.normal(size=(64, 8)), np.arange(64) % 2
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
     >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(True))
     >>> curriculum = netopt.callbacks.Curriculum(
@@ -128,7 +121,7 @@ class Curriculum(ResumableCallback):
         Platanios et al., 2019, https://arxiv.org/abs/1903.09848.
     """
 
-    should_precede = LOGGERS
+    should_precede = order.LOGGERS
     data_args = ("x", "y", "sample_weight", "difficulty", "labels")
     log_keys = {
         "curriculum_fraction": "active share of the samples at the last step "
@@ -185,8 +178,8 @@ class Curriculum(ResumableCallback):
         self.num_samples = num_samples
         self.verbose = verbose
         self.seed = seed
-        _check_verbose(verbose)
-        self._curriculum_settings = CurriculumSettings(
+        curriculum_settings.check_verbose(verbose)
+        self._plan_settings = curriculum_settings.CurriculumSettings(
             source,
             difficulty=difficulty,
             pacing=pacing,
@@ -260,28 +253,29 @@ class Curriculum(ResumableCallback):
             ValueError: If the ordering has sample weights.
         """
         return engine.PlanBatchSampler(
-            self._data, batch_size, self._curriculum_settings.ordering
+            self._data, batch_size, self._plan_settings.ordering
         )
 
     def reset(self) -> None:
         """Resets the state that belongs to one model."""
         self._is_input = False
-        self._curriculum_session = CurriculumSession(
-            self._curriculum_settings, self._data, RunLength(None, 0)
+        self._session = CurriculumSession(
+            self._plan_settings, self._data, RunLength(None, 0)
         )
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras."""
         super().on_train_begin(logs)
         self._data.set_plan(None)
-        run = self._progress.run
-        settings = self._curriculum_settings
-        self._curriculum_session = CurriculumSession(settings, self._data, run)
+        run, settings = self._progress.run, self._plan_settings
+        self._session = CurriculumSession(settings, self._data, run)
         arguments = order.find_fit_arguments(self._model)
         self._is_input = self._data.is_input(arguments.get("x"))
         if self._is_input:
-            check_fit(settings, self._data, run, arguments, self._model)
-            for reason in misuse_reasons(settings, run, arguments):
+            fit_checks.check_fit(
+                settings, self._data, run, arguments, self._model
+            )
+            for reason in fit_checks.misuse_reasons(settings, run, arguments):
                 self.warn(NotIntendedUseWarning, reason)
 
     def on_epoch_begin(
@@ -294,14 +288,14 @@ class Curriculum(ResumableCallback):
             return
         saved = self.loaded_state() if first else None
         if saved is not None:
-            for difference in self._curriculum_session.restore(*saved, epoch):
+            for difference in self._session.restore(*saved, epoch):
                 self.warn(NotIntendedUseWarning, difference)
-        self._curriculum_session.begin_epoch(
-            epoch, self.model, self._scoring_verbose()
-        )
-        run, scores = self._progress.run, self._curriculum_session.scores
-        settings = self._curriculum_settings
-        for reason in no_effect_reasons(settings, run, scores, epoch):
+        self._session.begin_epoch(epoch, self.model, self._scoring_verbose())
+        run, scores = self._progress.run, self._session.scores
+        settings = self._plan_settings
+        for reason in fit_checks.no_effect_reasons(
+            settings, run, scores, epoch
+        ):
             self.warn(NoEffectWarning, reason)
 
     def on_epoch_end(
@@ -327,16 +321,12 @@ class Curriculum(ResumableCallback):
         # After a save in the middle of an epoch, Keras repeats the epoch on
         # weights that are already trained on a part of it.
         whole = order.find_ending_epoch() is not None or self._data.plan is None
-        state = {
-            **state,
-            **self._curriculum_session.get_state(),
-            "whole": whole,
-        }
-        return state, self._curriculum_session.get_arrays()
+        state = {**state, **self._session.get_state(), "whole": whole}
+        return state, self._session.get_arrays()
 
     def progress_logs(self) -> dict[str, float]:
         """Returns the numbers of the current epoch's plan."""
-        return self._curriculum_session.logs
+        return self._session.logs
 
     @property
     def scores(self) -> np.ndarray:
@@ -345,16 +335,15 @@ class Curriculum(ResumableCallback):
         Before `fit`, scores that do not need the model being trained are
         computed on first access.
         """
-        return self._curriculum_session.compute_scores()
+        return self._session.compute_scores()
 
     def hardest_samples(self, count: int = 20) -> np.ndarray:
-        """Returns the samples with the highest scores, often wrong labels.
+        """Returns the ids of the samples with the highest scores, in order.
+
+        They often have wrong labels.
 
         Args:
             count: Number of samples, at least 1. Defaults to `20`.
-
-        Returns:
-            Sample ids, hardest first.
         """
         check_integer(count, "count", minimum=1)
         return np.argsort(-self.scores, kind="stable")[:count]
@@ -366,22 +355,22 @@ class Curriculum(ResumableCallback):
             Epoch numbers of shape `(epochs,)`, and counts up to 255, uint8 of
             shape `(epochs, samples)`.
         """
-        return self._curriculum_session.counts_by_epoch()
+        return self._session.counts_by_epoch()
 
-    def report(self) -> CurriculumReport:
+    def report(self) -> curriculum_report.CurriculumReport:
         """Returns active samples, sample counts and class shares.
 
         Raises:
             ValueError: Before the first epoch.
         """
-        plan = self._curriculum_session.plan
+        plan = self._session.plan
         if plan is None:
             raise self.report_error("planned epoch")
-        return make_curriculum_report(
+        return curriculum_report.make_curriculum_report(
             plan.active_ids(-1),
             self.sample_counts()[1].sum(axis=0, dtype="int64"),
-            self._curriculum_session.scores,
-            self._curriculum_settings.labels,
+            self._session.scores,
+            self._plan_settings.labels,
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Curriculum":
@@ -419,13 +408,5 @@ class Curriculum(ResumableCallback):
     def _scoring_verbose(self) -> int:
         if self.verbose != "auto":
             return int(self.verbose)
-        once = not self._curriculum_settings.difficulty.dynamic
+        once = not self._plan_settings.difficulty.dynamic
         return int(once and bool(self.params.get("verbose", 0)))
-
-
-def _check_verbose(verbose: Any) -> None:
-    if verbose not in ("auto", 0, 1) or isinstance(verbose, bool):
-        raise ValueError(
-            'Argument `verbose` must be 0, 1 or "auto". '
-            f"Received: verbose={verbose!r}"
-        )

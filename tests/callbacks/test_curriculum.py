@@ -115,7 +115,7 @@ def test_scores_by_the_trained_model_are_updated_each_epoch(
 
     class Recorder(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            scores = curriculum._curriculum_session.scores
+            scores = curriculum._session.scores
             seen.append(None if scores is None else scores.copy())
             if scores is not None:
                 self.now = engine.sample_losses(self.model, x, y)
@@ -146,8 +146,8 @@ def test_scoring_does_not_change_the_training(make, train):
     results = []
     for difficulty in (np.zeros(64), "loss"):
         curriculum = make(difficulty=difficulty, ordering="shuffle")
-        settings = copy.copy(curriculum._curriculum_settings)
-        curriculum._curriculum_settings = settings
+        settings = copy.copy(curriculum._plan_settings)
+        curriculum._plan_settings = settings
         if isinstance(difficulty, str):
             object.__setattr__(settings, "ordering", _ScoredShuffle())
         model, history = train(curriculum)
