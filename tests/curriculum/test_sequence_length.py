@@ -142,6 +142,4 @@ def test_it_works_with_a_pacing_function():
     curriculum, _ = train(
         SequenceLengthWarmup(4, end=0.5), pacing=Constant(1.0, initial=1.0)
     )
-    assert (
-        curriculum._session.plan.sequence_lengths.tolist() == [8] * 4
-    )
+    assert curriculum._session.plan.sequence_lengths.tolist() == [8] * 4
