@@ -90,6 +90,10 @@ def test_one_instance_trains_twice(setting, case):
     probes.assert_same(probes.state(fresh), result)
 
 
+# A trigger that is never due is the neutral setting of `Growing`.
+@pytest.mark.filterwarnings(
+    "ignore:Growing. no action was applied:keras_netopt.training.NoEffectWarning"
+)
 @pytest.mark.check("C3")
 @ONE_PER_COMPONENT
 def test_neutral_settings_change_nothing(setting, case):
