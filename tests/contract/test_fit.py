@@ -92,7 +92,7 @@ def test_one_instance_trains_twice(setting, case):
 
 # A trigger that is never due is the neutral setting of `Growing`.
 @pytest.mark.filterwarnings(
-    "ignore:Growing. no action was applied:keras_netopt.training.NoEffectWarning"
+    "ignore:.+no action was:keras_netopt.warnings.NoEffectWarning"
 )
 @pytest.mark.check("C3")
 @ONE_PER_COMPONENT
