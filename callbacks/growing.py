@@ -7,11 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.checks import (
-    check_choice,
-    check_integer,
-    check_positive,
-)
+from keras_netopt.checks import check_choice, check_integer, check_positive
 from keras_netopt.points import Point, check_point, plain_point
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.edits.edit_history import STATE_NAME
@@ -25,7 +21,7 @@ from keras_netopt.surgery.edits.structure_callback import (
     Edit,
     StructureCallback,
 )
-from keras_netopt.surgery.growing import gradmax
+from keras_netopt.surgery.growing import gradmax, growth_limits
 from keras_netopt.surgery.growing.actions import Action
 from keras_netopt.surgery.growing.calibration_batch import (
     CalibrationBatch,
@@ -38,7 +34,6 @@ from keras_netopt.surgery.growing.growing_arguments import (
     check_until,
     describe_growth,
     in_backticks,
-    learning_rate_decays,
 )
 from keras_netopt.surgery.growing.growth_schedule import GrowthSchedule
 from keras_netopt.surgery.growing.new_units import NEW_UNITS
@@ -52,9 +47,6 @@ from keras_netopt.training import (
     NotIntendedUseWarning,
 )
 from keras_netopt.training.order import LOGGERS
-
-# Rounding errors in half precision, as a share of the largest output.
-ROUNDING = {"float16": 1e-2, "bfloat16": 5e-2}
 
 
 @export_class
@@ -207,7 +199,10 @@ class Growing(StructureCallback):
         if self.new_units == "gradmax":
             gradmax.check_calibration_batch(self._batch)
         self._growth_schedule.begin(self._progress.run)
-        self._warn_of_cost()
+        for reason in growth_limits.find_costs(
+            self._growth_schedule, self._progress.run, model.optimizer
+        ):
+            self.warn(NotIntendedUseWarning, reason)
         # A resumed model has grown already: `on_resume` restores what is left.
         if not self._is_resumed(model):
             self._dry_run_actions(model)
@@ -301,9 +296,10 @@ class Growing(StructureCallback):
         self._count += len(reports)
         found = None
         if before is not None:
-            found = check_preserved(
-                before, self.model, tolerance=self._effective_tolerance()
+            tolerance = growth_limits.widen_tolerance(
+                self.tolerance, self.model
             )
+            found = check_preserved(before, self.model, tolerance=tolerance)
             self._max_output_change = found.max_abs
             reports[-1] = dataclasses.replace(
                 reports[-1], output_difference=found
@@ -318,13 +314,10 @@ class Growing(StructureCallback):
     def progress_logs(self) -> dict[str, float]:
         """Returns model size, growth count and change of the outputs."""
         logs = super().progress_logs()
-        if not logs:
-            return {}
-        return {
-            **logs,
-            "growth_count": self._count,
-            "max_output_change": self._max_output_change,
-        }
+        if logs:
+            logs["growth_count"] = self._count
+            logs["max_output_change"] = self._max_output_change
+        return logs
 
     @property
     def closed(self) -> tuple[Action, ...]:
@@ -332,10 +325,7 @@ class Growing(StructureCallback):
         return tuple(self._actions[n] for n in self._growth_schedule.closed)
 
     def report(self) -> EditReport:
-        """Returns one report of all growths of the last fit.
-
-        Returns:
-            The report; `print` it. `reports` holds one report per action.
+        """Returns one report of all growths; `reports` has one per action.
 
         Raises:
             ValueError: If the callback was not passed to `fit`, or no action
@@ -349,12 +339,11 @@ class Growing(StructureCallback):
                 "this `fit` call. Train longer, or choose another `trigger`, "
                 f"a later `end` or higher limits. Received: {self!r}"
             )
-        skipped = [
-            (f"{self._actions[number]}", reason)
-            for number, reason in self.skipped
-        ]
+        skipped = tuple(
+            (str(self._actions[number]), why) for number, why in self.skipped
+        )
         combined = combine_reports(self.reports)
-        return dataclasses.replace(combined, skipped=tuple(skipped))
+        return dataclasses.replace(combined, skipped=skipped)
 
     def _apply(
         self, model: keras.Model, *, number: int, seed: int
@@ -378,42 +367,16 @@ class Growing(StructureCallback):
                 dry_run.apply(action, new_units=self.new_units, seed=0)
 
     def _within_limits(self, numbers: list[int]) -> list[int]:
-        if self.max_params is None and self.max_macs is None:
-            return numbers
-        kept: list[int] = []
-        for number in numbers:
-            dry_run = DryRun(self.model)
-            for one in [*kept, number]:
-                report = dry_run.apply(
-                    self._actions[one], new_units=self.new_units, seed=0
-                )
-            reason = self._exceeded_limit(report)
-            if reason is None:
-                kept.append(number)
-                continue
+        limits = {"params": self.max_params, "macs": self.max_macs}
+        kept, skipped = growth_limits.split_by_limits(
+            self.model, self._actions, numbers, limits, self.new_units
+        )
+        for number, reason in skipped:
             self._growth_schedule.close(number)
             self.skipped.append((number, reason))
-            self.warn(
-                NoEffectWarning,
-                f"{self._actions[number]} is skipped: {reason}",
-            )
+            text = f"{self._actions[number]} is skipped: {reason}"
+            self.warn(NoEffectWarning, text)
         return kept
-
-    def _exceeded_limit(self, report: EditReport) -> str | None:
-        for name in ("params", "macs"):
-            limit, size = getattr(self, f"max_{name}"), report.after
-            if limit is not None and getattr(size, name) > limit:
-                return (
-                    f"{getattr(size, name):,} {name} exceed {limit:,}. Raise "
-                    f"`max_{name}` to allow it."
-                )
-        return None
-
-    def _effective_tolerance(self) -> float:
-        """Returns the tolerance, larger for models in half precision."""
-        dtypes = {layer.compute_dtype for layer in self.model.layers}
-        least = max(ROUNDING.get(dtype or "", 0.0) for dtype in dtypes)
-        return max(self.tolerance, least)
 
     def _check_outputs(
         self, found: OutputDifference, numbers: list[int]
@@ -430,25 +393,6 @@ class Growing(StructureCallback):
         if self.on_violation == "raise":
             raise ValueError(f"Growing: {text}")
         self.warn(NotIntendedUseWarning, text)
-
-    def _warn_of_cost(self) -> None:
-        schedule, run = self._growth_schedule, self._progress.run
-        growths = len(schedule.steps)
-        compiles = keras.backend.backend() != "torch"
-        if compiles and growths > max(3, run.epochs / 3):
-            self.warn(
-                NotIntendedUseWarning,
-                f"{growths} growths in {run.epochs} epochs: each compiles the "
-                "training step again. Let several actions share one point.",
-            )
-        last = max(schedule.steps, default=schedule.last or 0)
-        if learning_rate_decays(self.model.optimizer, last):
-            self.warn(
-                NotIntendedUseWarning,
-                "the learning rate decays while the network grows. Keep it "
-                "constant until the last growth, so that new units train at "
-                "the full rate.",
-            )
 
     def _config_value(self, name: str, value: Any) -> Any:
         if name == "trigger" and isinstance(value, Mapping):

@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-import numpy as np
-
 from keras_netopt.surgery.edits.edit_report import EditReport
 from keras_netopt.surgery.edits.output_difference import OutputDifference
 from keras_netopt.surgery.growing.actions import Action
@@ -51,21 +48,6 @@ def check_until(until: Any) -> None:
             "Argument `until` must be a `surgery.StopWithoutImprovement` or "
             f"None. Received: until={until!r}"
         )
-
-
-def learning_rate_decays(optimizer: Any, last: int) -> bool:
-    """Returns whether a learning rate schedule decreases before step `last`."""
-    if optimizer is None:
-        return False
-    config = optimizer.get_config().get("learning_rate")
-    if not isinstance(config, dict):
-        return False
-    schedule = keras.optimizers.schedules.deserialize(config)
-    rates = [
-        float(keras.ops.convert_to_numpy(schedule(step)))
-        for step in np.linspace(0, last, 20).astype(int).tolist()
-    ]
-    return any(b < 0.99 * a for a, b in zip(rates, rates[1:], strict=False))
 
 
 def describe_growth(
