@@ -123,6 +123,7 @@ class Curriculum(ResumableCallback):
 
     should_precede = order.LOGGERS
     data_args = ("x", "y", "sample_weight", "difficulty", "labels")
+    required_data = ("x", "difficulty")
     log_keys = {
         "curriculum_fraction": "active share of the samples at the last step "
         "of the epoch, in (0, 1]",
@@ -383,22 +384,9 @@ class Curriculum(ResumableCallback):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
-        """Creates the callback from its config and the data.
-
-        Args:
-            config: Result of `get_config`.
-            **data: `x`, `y` and other arguments that a config cannot hold.
-        """
-        kept = config.get("difficulty")
-        if "difficulty" not in data and isinstance(kept, str):
-            data["difficulty"] = kept
-        for name in ("x", "difficulty"):
-            if name not in data:
-                raise ValueError(
-                    f"Argument `{name}` must be passed with the config, which "
-                    "holds no data: `Curriculum.from_config(config, "
-                    f"{name}=...)`. Received: {name}={config.get(name)!r}"
-                )
+        """Creates the callback; `data` are `x`, `y` and the like."""
+        if isinstance(config.get("difficulty"), str):
+            data.setdefault("difficulty", config["difficulty"])
         return super().from_config(config, **data)
 
     def _settings(self) -> dict[str, Any]:

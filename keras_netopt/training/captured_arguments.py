@@ -20,6 +20,7 @@ class CapturedArguments:
     """
 
     data_args: tuple[str, ...] = ()
+    required_data: tuple[str, ...] = ()  # Those without a default.
     _captured: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -58,7 +59,17 @@ class CapturedArguments:
 
         Returns:
             A callback with the same settings.
+
+        Raises:
+            ValueError: If data that the callback needs are missing.
         """
+        for name in cls.required_data:
+            if name not in data:
+                raise ValueError(
+                    f"Argument `{name}` must be passed with the config, which "
+                    f"holds no data: `{cls.__name__}.from_config(config, "
+                    f"{name}=...)`. Received: {name}={config.get(name)!r}"
+                )
         values = {
             key: _deserialize(value)
             for key, value in config.items()

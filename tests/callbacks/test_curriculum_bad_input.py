@@ -119,3 +119,12 @@ def test_a_loss_without_values_per_sample_raises(make, make_mlp):
     curriculum = make(difficulty="loss", scoring_begin="0ep")
     with pytest.raises(ValueError, match="one value per sample"):
         model.fit(curriculum.dataset(8), verbose=0, callbacks=[curriculum])
+
+
+def test_a_config_without_its_data_is_refused():
+    x, scores = np.zeros((8, 2)), np.arange(8.0)
+    config = Curriculum(x, difficulty=scores).get_config()
+    message = "Argument `difficulty` must be passed with the config"
+    with pytest.raises(ValueError, match=message):
+        Curriculum.from_config(config, x=x)
+    assert Curriculum.from_config(config, x=x, difficulty=scores)
