@@ -76,7 +76,8 @@ def test_every_import_is_declared():
 
 def test_notebooks_and_readme_install_the_same_extras():
     install = 'pip install "{}[plots,litert,processes]"'
-    assert f"`{install.format('.')}`" in (ROOT / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
+    assert f"```bash\n{install.format('.')}\n```" in readme
     notebooks = sorted((ROOT / "colab").glob("*.ipynb"))
     assert len(notebooks) >= 7
     for path in notebooks:
