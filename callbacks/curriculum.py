@@ -260,7 +260,7 @@ class Curriculum(ResumableCallback):
     def reset(self) -> None:
         """Resets the state that belongs to one model."""
         self._is_input = False
-        self._session = CurriculumSession(
+        self._planner = CurriculumSession(
             self._plan_settings, self._data, RunLength(None, 0)
         )
 
@@ -269,7 +269,7 @@ class Curriculum(ResumableCallback):
         super().on_train_begin(logs)
         self._data.set_plan(None)
         run, settings = self._progress.run, self._plan_settings
-        self._session = CurriculumSession(settings, self._data, run)
+        self._planner = CurriculumSession(settings, self._data, run)
         arguments = order.find_fit_arguments(self._model)
         self._is_input = self._data.is_input(arguments.get("x"))
         if self._is_input:
@@ -289,10 +289,10 @@ class Curriculum(ResumableCallback):
             return
         saved = self.loaded_state() if first else None
         if saved is not None:
-            for difference in self._session.restore(*saved, epoch):
+            for difference in self._planner.restore(*saved, epoch):
                 self.warn(NotIntendedUseWarning, difference)
-        self._session.begin_epoch(epoch, self.model, self._scoring_verbose())
-        run, scores = self._progress.run, self._session.scores
+        self._planner.begin_epoch(epoch, self.model, self._scoring_verbose())
+        run, scores = self._progress.run, self._planner.scores
         settings = self._plan_settings
         for reason in fit_checks.no_effect_reasons(
             settings, run, scores, epoch
@@ -322,12 +322,12 @@ class Curriculum(ResumableCallback):
         # After a save in the middle of an epoch, Keras repeats the epoch on
         # weights that are already trained on a part of it.
         whole = order.find_ending_epoch() is not None or self._data.plan is None
-        state = {**state, **self._session.get_state(), "whole": whole}
-        return state, self._session.get_arrays()
+        state = {**state, **self._planner.get_state(), "whole": whole}
+        return state, self._planner.get_arrays()
 
     def progress_logs(self) -> dict[str, float]:
         """Returns the numbers of the current epoch's plan."""
-        return self._session.logs
+        return self._planner.logs
 
     @property
     def scores(self) -> np.ndarray:
@@ -336,7 +336,7 @@ class Curriculum(ResumableCallback):
         Before `fit`, scores that do not need the model being trained are
         computed on first access.
         """
-        return self._session.compute_scores()
+        return self._planner.compute_scores()
 
     def hardest_samples(self, count: int = 20) -> np.ndarray:
         """Returns the ids of the samples with the highest scores, in order.
@@ -356,7 +356,7 @@ class Curriculum(ResumableCallback):
             Epoch numbers of shape `(epochs,)`, and counts up to 255, uint8 of
             shape `(epochs, samples)`.
         """
-        return self._session.counts_by_epoch()
+        return self._planner.counts_by_epoch()
 
     def report(self) -> curriculum_report.CurriculumReport:
         """Returns active samples, sample counts and class shares.
@@ -364,13 +364,13 @@ class Curriculum(ResumableCallback):
         Raises:
             ValueError: Before the first epoch.
         """
-        plan = self._session.plan
+        plan = self._planner.plan
         if plan is None:
             raise self.report_error("planned epoch")
         return curriculum_report.make_curriculum_report(
             plan.active_ids(-1),
             self.sample_counts()[1].sum(axis=0, dtype="int64"),
-            self._session.scores,
+            self._planner.scores,
             self._plan_settings.labels,
         )
 

@@ -292,7 +292,7 @@ class Pruning(ResumableCallback):
 
     def _check_overlap(self, model: keras.Model, keys: set[str]) -> None:
         for other in self.other_callbacks(model):
-            session = getattr(other, "_session", None)
+            session = other._session if isinstance(other, Pruning) else None
             shared = keys.intersection(session.keys if session else ())
             if shared:
                 raise ValueError(

@@ -115,7 +115,7 @@ def test_scores_by_the_trained_model_are_updated_each_epoch(
 
     class Recorder(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            scores = curriculum._session.scores
+            scores = curriculum._planner.scores
             seen.append(None if scores is None else scores.copy())
             if scores is not None:
                 self.now = engine.sample_losses(self.model, x, y)

@@ -52,7 +52,7 @@ def test_lengths_of_consecutive_epochs_train():
     curriculum, history = train(SequenceLengthWarmup(4, step_size=2, end=0.9))
 
     assert np.isfinite(history["loss"]).all()
-    assert set(curriculum._session.plan.sequence_lengths) <= {6, 8}
+    assert set(curriculum._planner.plan.sequence_lengths) <= {6, 8}
     if keras.backend.backend() == "torch":
         assert {length for _, length in Counted.shapes} == {4, 6, 8}
     else:
@@ -142,4 +142,4 @@ def test_it_works_with_a_pacing_function():
     curriculum, _ = train(
         SequenceLengthWarmup(4, end=0.5), pacing=Constant(1.0, initial=1.0)
     )
-    assert curriculum._session.plan.sequence_lengths.tolist() == [8] * 4
+    assert curriculum._planner.plan.sequence_lengths.tolist() == [8] * 4
