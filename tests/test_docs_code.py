@@ -115,3 +115,12 @@ def test_unknown_names_are_found():
     text = "`netopt.callbacks.Prune(0.5)`, `Pruning(0.9, ratio=1)`"
     assert unknown_in(text) == ["netopt.callbacks.Prune", "Pruning(ratio=...)"]
     assert unknown_in("`Pruning(0.9)`, `make test`, `Dense(8, ratio=1)`") == []
+
+
+def test_pages_of_methods_stay_short():
+    """Full tables belong in docs/benchmarks."""
+    lengths = {
+        page.name: len(page.read_text().splitlines())
+        for page in (ROOT / "docs" / "methods").glob("*.md")
+    }
+    assert {name: n for name, n in lengths.items() if n > 130} == {}
