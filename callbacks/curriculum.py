@@ -51,6 +51,7 @@ class Curriculum(ResumableCallback):
     >>> import keras
     >>> import numpy as np
     >>> import keras_netopt as netopt
+    >>> x, y = np.random.normal(size=(64, 8)), np.arange(64) % 2
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
     >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(True))
     >>> curriculum = netopt.callbacks.Curriculum(
@@ -353,8 +354,7 @@ class Curriculum(ResumableCallback):
         """Returns how often each epoch trained on each sample.
 
         Returns:
-            Epoch numbers of shape `(epochs,)`, and counts up to 255, uint8 of
-            shape `(epochs, samples)`.
+            Epoch numbers `(epochs,)`; uint8 counts `(epochs, samples)`.
         """
         return self._planner.counts_by_epoch()
 
