@@ -354,7 +354,7 @@ class Curriculum(ResumableCallback):
         """Returns how often each epoch trained on each sample.
 
         Returns:
-            Epoch numbers `(epochs,)`; uint8 counts `(epochs, samples)`.
+            Epoch numbers `(epochs,)`; counts up to 255 `(epochs, samples)`.
         """
         return self._planner.counts_by_epoch()
 
