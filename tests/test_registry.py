@@ -122,7 +122,7 @@ def test_data_arguments_are_arguments(row):
 
 
 def test_summary_is_one_line(row):
-    assert re.fullmatch(r"[A-Z][^\n|]{10,60}\.", row.summary)
+    assert re.fullmatch(r"[A-Z][^\n|]{10,58}\.", row.summary)
 
 
 def test_every_component_has_a_docstring(row):
@@ -189,3 +189,21 @@ def test_importing_the_registry_imports_no_keras():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_order_rules_of_callbacks():
+    pruning = find("callbacks.Pruning")
+    early = "EarlyStopping(restore_best_weights=True)"
+    assert pruning.must_follow == (early,)
+    loggers = ("CSVLogger", "TensorBoard")
+    assert pruning.should_precede == ("ModelCheckpoint", *loggers)
+    for row in registry.METHODS:
+        if row.kind == "callback":
+            kind = find(row.name)
+            rules = (
+                *kind.must_follow,
+                *kind.should_precede,
+                *kind.conflicts_with,
+            )
+            for rule in rules:
+                assert re.fullmatch(r"[A-Z]\w+(\(\w+=\w+\))?", rule), rule

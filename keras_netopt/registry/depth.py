@@ -22,7 +22,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="layers.LayerDrop",
         kind="layer",
-        summary="Trains a stack of blocks so that blocks can be removed later.",
+        summary="Trains a stack whose blocks can be removed after training.",
         card="stochastic_depth",
         reference="Fan et al. 2019, arXiv 1909.11556",
     ),

@@ -51,7 +51,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="learning_rate.InverseSquareRoot",
         kind="schedule",
-        summary="Warm-up, then decay with the inverse square root of the step.",
+        summary="Warm-up, then decay with the inverse square root of steps.",
         card="learning_rate",
         reference="Vaswani et al. 2017, arXiv 1706.03762",
     ),

@@ -62,7 +62,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="search.MedianStopping",
         kind="stopper",
-        summary="Stops trials that are worse than the median of complete ones.",
+        summary="Stops trials that are worse than the median complete trial.",
         card="search_tuner",
         reference="Golovin et al. 2017, KDD",
     ),
