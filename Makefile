@@ -6,12 +6,11 @@ PY := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 SOURCES := keras_netopt callbacks layers tests benchmarks scripts colab
 WORKERS ?= 2
-TESTS := $(PY) -m pytest -q -n $(WORKERS) --dist loadfile
+TESTS := $(PY) -m pytest -q -n $(WORKERS) --dist loadfile --durations=10
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test test-jax test-torch test-all test-slow lint format bench \
-	bench-applications \
-	notebooks docs wheel clean
+.PHONY: help demo test test-jax test-torch test-all test-slow test-costs lint \
+	format bench bench-applications notebooks docs wheel clean
 
 help:
 	@echo "make demo       prune a real network, ship it to LiteRT, print one table"
@@ -50,6 +49,10 @@ test-jax: $(VENV)/.dev
 
 test-torch: $(VENV)/.torch
 	KERAS_BACKEND=torch $(TESTS) -m "not slow" tests
+
+# CPU seconds, `fit` calls and traces of each test file.
+test-costs: $(VENV)/.dev
+	KERAS_BACKEND=tensorflow $(TESTS) -p costs -m "not slow" tests
 
 # Prerequisites run in this order and once a call: `make test test-all` is one
 # TensorFlow run.

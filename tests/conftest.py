@@ -1,9 +1,20 @@
 """What every test shares: quiet logs, fixed seeds, small models and data."""
 
+import functools
+import gc
 import os
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Threads cost more than they save on models of a few units, and programs that
+# run for milliseconds are not worth an optimizing compiler.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_multi_thread_eigen=false",
+)
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Tests build the same small programs again and again: JAX compiles each once
 # for all tests, workers and child processes, and for the next run.
@@ -21,6 +32,40 @@ import pytest
 
 def pytest_report_header() -> str:
     return f"keras backend: {keras.backend.backend()}"
+
+
+def pytest_configure() -> None:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # The graph optimizer takes longer than the steps of a test.
+        tf.config.optimizer.set_experimental_options(
+            {"disable_meta_optimizer": True}
+        )
+        build_optimizers()
+
+
+def build_optimizers() -> None:
+    """Builds a built model's optimizer before `fit` rather than inside it.
+
+    TensorFlow traces a step that creates variables twice; JAX and torch do not.
+    """
+    fit = keras.Model.fit
+
+    @functools.wraps(fit)
+    def fit_built(self, *args, **kwargs):
+        optimizer = getattr(self, "optimizer", None)
+        if self.built and optimizer is not None and not optimizer.built:
+            optimizer.build(self.trainable_variables)
+        return fit(self, *args, **kwargs)
+
+    keras.Model.fit = fit_built
+
+
+def pytest_collection_finish() -> None:
+    # What is imported by now stays: the garbage collector need not look at it.
+    gc.collect()
+    gc.freeze()
 
 
 # Cases of one test that run by default. Every new shape costs JAX a
