@@ -30,6 +30,7 @@ import keras
 import numpy as np
 import pytest
 from pool import Pool
+from toy import build_mlp, make_toy_data
 
 
 def pytest_report_header() -> str:
@@ -144,36 +145,13 @@ def backend() -> str:
 @pytest.fixture
 def toy_data():
     """64 samples of 8 features in 3 separable classes."""
-    rng = np.random.default_rng(0)
-    y = np.arange(64) % 3
-    x = rng.standard_normal((64, 8)).astype("float32")
-    x[np.arange(64), y] += 2.0
-    return x, y.astype("int32")
+    return make_toy_data()
 
 
 @pytest.fixture
 def make_mlp():
     """A function that builds the same compiled MLP each time."""
     return build_mlp
-
-
-def build_mlp(optimizer="adam", dropout=0.2, **compile_arguments):
-    keras.utils.set_random_seed(7)
-    model = keras.Sequential(
-        [
-            keras.Input((8,)),
-            keras.layers.Dense(16, activation="relu", name="hidden"),
-            keras.layers.BatchNormalization(momentum=0.9, name="norm"),
-            keras.layers.Dropout(dropout, name="dropout"),
-            keras.layers.Dense(3, name="out"),
-        ]
-    )
-    model.compile(
-        optimizer,
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        **compile_arguments,
-    )
-    return model
 
 
 POOLS: dict[object, Pool] = {}
