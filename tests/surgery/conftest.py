@@ -36,10 +36,26 @@ def data(samples=48):
     return x, rng.integers(0, 3, samples)
 
 
+def stir(**compile_arguments):
+    model, rng = build(**compile_arguments), np.random.default_rng(1)
+    model.optimizer.build(model.trainable_variables)
+    for variable in (*model.weights, *model.optimizer.variables):
+        if variable.dtype == "float32" and variable.shape:
+            noise = rng.uniform(0.1, 0.3, variable.shape)
+            variable.assign_add(noise.astype("float32"))
+    return model
+
+
 @pytest.fixture
 def residual():
     """Builds a small residual CNN, compiled; `stem` and `outer` are tied."""
     return build
+
+
+@pytest.fixture
+def trained():
+    """Builds `residual` with weights and slots as after some training."""
+    return stir
 
 
 @pytest.fixture
