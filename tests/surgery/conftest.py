@@ -36,12 +36,16 @@ def data(samples=48):
     return x, rng.integers(0, 3, samples)
 
 
-def stir(**compile_arguments):
-    model, rng = build(**compile_arguments), np.random.default_rng(1)
+def stir(model):
+    """Gives a compiled model weights and slots as after some training."""
+    rng = np.random.default_rng(1)
     model.optimizer.build(model.trainable_variables)
-    for variable in (*model.weights, *model.optimizer.variables):
-        if variable.dtype == "float32" and variable.shape:
-            noise = rng.uniform(0.1, 0.3, variable.shape)
+    variables = [v for v in model.optimizer.variables if v.shape]
+    slots = {v.path for v in variables}
+    for variable in (*model.weights, *variables):
+        if variable.dtype == "float32":
+            low = 0.05 if variable.path in slots else -0.1
+            noise = rng.uniform(low, 0.1, variable.shape)
             variable.assign_add(noise.astype("float32"))
     return model
 
@@ -55,7 +59,7 @@ def residual():
 @pytest.fixture
 def trained():
     """Builds `residual` with weights and slots as after some training."""
-    return stir
+    return lambda **arguments: stir(build(**arguments))
 
 
 @pytest.fixture
