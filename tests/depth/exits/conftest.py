@@ -37,7 +37,9 @@ def trained(data):
         layers=["first", "second"],
         heads=[nets.flat_head(), nets.flat_head()],
     )
-    nets.compiled(model).fit(*data, epochs=5, batch_size=64, verbose=0)
+    nets.compiled(model, metrics=None).fit(
+        *data, epochs=5, batch_size=64, verbose=0
+    )
     return model
 
 
