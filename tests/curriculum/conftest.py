@@ -4,6 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+if keras.backend.backend() != "tensorflow":
+    collect_ignore = ["test_gathered_batches.py"]
+
 
 @pytest.fixture
 def sorted_classes():
