@@ -1,7 +1,6 @@
 """Imports point down, and one name means one class."""
 
 import ast
-import functools
 from collections import defaultdict
 from pathlib import Path
 
@@ -25,13 +24,8 @@ LEVEL = {
 }
 
 
-@functools.cache
 def trees():
     """Every module: its place in the package and its syntax tree."""
-    return list(parse_modules())
-
-
-def parse_modules():
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts

@@ -53,11 +53,12 @@ def fit(data):
         model = model or build()
         model.fit(
             *data,
+            batch_size=BATCH,
             epochs=epochs,
             shuffle=False,
             verbose=0,
             callbacks=callbacks,
-            **{"batch_size": BATCH, **arguments},
+            **arguments,
         )
         return model
 

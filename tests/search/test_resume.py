@@ -45,45 +45,56 @@ def curves(oracle):
     return found
 
 
-@pytest.mark.parametrize("resume", ["epoch", "trial"])
-@pytest.mark.parametrize("at", [0, 2, 6])
-def test_nothing_is_lost_or_repeated(run, resume, at):
-    def oracle():
-        return toys.random_oracle(toys.lowest("v"), 4)
+def oracle(trials=4):
+    return toys.random_oracle(toys.lowest("v"), trials)
 
-    options = {"epochs": 4, "resume": resume, "stopper": search.ASHA(eta=2)}
-    whole = run(CutOff(), oracle(), project_name="whole", **options)
-    cut = CutOff(at)
-    options["stopper"] = search.ASHA(eta=2)
-    with pytest.raises(Cut):
-        run(cut, oracle(), **options)
-    options["stopper"] = search.ASHA(eta=2)
-    late = CutOff()
-    found = run(late, oracle(), **options)
+
+def halving(hypermodel):
+    return {
+        "hypermodel": hypermodel,
+        "oracle": oracle(),
+        "epochs": 4,
+        "stopper": search.ASHA(eta=2),
+    }
+
+
+@pytest.fixture(scope="module")
+def halved(run_once):
+    """What the searches below must find, although they are cut off."""
+    return run_once(**halving(CutOff()), project_name="halved")
+
+
+@pytest.fixture(scope="module")
+def plain(run_once):
+    return run_once(CutOff(), oracle(3), project_name="plain")
+
+
+def assert_same_trials(found, whole):
     assert toys.summarize_trials(found.oracle) == toys.summarize_trials(
         whole.oracle
     )
     assert curves(found.oracle) == curves(whole.oracle)
-    total = len(whole.hypermodel.epochs)
+
+
+@pytest.mark.parametrize("resume", ["epoch", "trial"])
+@pytest.mark.parametrize("at", [0, 2, 6])
+def test_nothing_is_lost_or_repeated(run, halved, resume, at):
+    cut, late = CutOff(at), CutOff()
+    with pytest.raises(Cut):
+        run(**halving(cut), resume=resume)
+    found = run(**halving(late), resume=resume)
+    assert_same_trials(found, halved)
+    total = len(halved.hypermodel.epochs)
     again = len(cut.epochs) + len(late.epochs) - total
     # Complete epochs are not repeated when a trial resumes.
     assert again == (0 if resume == "epoch" else {0: 0, 2: 2, 6: 1}[at])
-    assert found.stopper.get_state() == whole.stopper.get_state()
+    assert found.stopper.get_state() == halved.stopper.get_state()
 
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_cut_behind_the_last_epoch_trains_nothing_again(
-    run, monkeypatch, stopped
+    run, halved, monkeypatch, stopped
 ):
-    def options():
-        oracle = toys.random_oracle(toys.lowest("v"), 4)
-        return {
-            "oracle": oracle,
-            "epochs": 4,
-            "stopper": search.ASHA(eta=2),
-        }
-
-    whole = run(CutOff(), project_name="whole", **options())
     end = ExecutionLog.end
 
     def end_and_cut(record, **flags):
@@ -95,14 +106,28 @@ def test_a_cut_behind_the_last_epoch_trains_nothing_again(
     with monkeypatch.context() as patched:
         patched.setattr(ExecutionLog, "end", end_and_cut)
         with pytest.raises(Cut):
-            run(cut, **options())
-    found = run(late, **options())
-    assert curves(found.oracle) == curves(whole.oracle)
-    assert toys.summarize_trials(found.oracle) == toys.summarize_trials(
-        whole.oracle
-    )
-    assert found.stopper.get_state() == whole.stopper.get_state()
-    assert cut.epochs + late.epochs == whole.hypermodel.epochs
+            run(**halving(cut))
+    found = run(**halving(late))
+    assert_same_trials(found, halved)
+    assert found.stopper.get_state() == halved.stopper.get_state()
+    assert cut.epochs + late.epochs == halved.hypermodel.epochs
+
+
+def test_a_training_of_keras_resumes(run):
+    """The other tests train by hand, with the same callbacks."""
+
+    class Trained(CutOff):
+        def build(self, hp):
+            hp.Float("x", 0.0, 1.0)
+            return toys.dense()
+
+    with pytest.raises(Cut):
+        run(Trained(1), oracle(1))
+    late = run(Trained(), oracle(1))
+    assert late.hypermodel.epochs == [1]
+    [model] = late.get_best_models(1)
+    assert int(model.optimizer.iterations.numpy()) == 2
+    assert [steps for steps, _ in curves(late.oracle)["0"]] == [0, 1]
 
 
 ORACLES = {
@@ -155,32 +180,22 @@ def test_every_oracle_resumes_as_if_uninterrupted(run, name):
         assert trial.metrics.get_last_value("params") == 2
 
 
-def test_the_same_object_resumes_too(run, tuner):
-    made = tuner(CutOff(3), toys.random_oracle(toys.lowest("v"), 3))
+def test_the_same_object_resumes_too(tuner, plain):
+    made = tuner(CutOff(3), oracle(3))
     data = {"epochs": 2, "validation_split": 0.5, "verbose": 0}
     with pytest.raises(Cut):
         made.search(toys.X, toys.Y, batch_size=16, **data)
     made.hypermodel.at = None
     made.search(toys.X, toys.Y, batch_size=16, **data)
-    whole = run(
-        CutOff(),
-        toys.random_oracle(toys.lowest("v"), 3),
-        project_name="whole",
-    )
-    assert toys.summarize_trials(made.oracle) == toys.summarize_trials(
-        whole.oracle
-    )
+    assert_same_trials(made, plain)
 
 
 def test_folds_that_are_done_are_not_trained_again(run):
-    def oracle():
-        return toys.random_oracle(toys.lowest("v"), 2)
-
-    whole = run(CutOff(), oracle(), folds=2, project_name="whole")
+    whole = run(CutOff(), oracle(2), folds=2, project_name="whole")
     cut, late = CutOff(3), CutOff()
     with pytest.raises(Cut):
-        run(cut, oracle(), folds=2)
-    found = run(late, oracle(), folds=2)
+        run(cut, oracle(2), folds=2)
+    found = run(late, oracle(2), folds=2)
     assert toys.summarize_trials(found.oracle) == toys.summarize_trials(
         whole.oracle
     )
@@ -190,19 +205,14 @@ def test_folds_that_are_done_are_not_trained_again(run):
 @pytest.mark.parametrize(
     "name", ["training_metadata.json", "latest.weights.h5"]
 )
-def test_a_torn_backup_starts_the_trial_again(run, tmp_path, name):
-    def oracle():
-        return toys.random_oracle(toys.lowest("v"), 2)
-
+def test_a_torn_backup_starts_the_trial_again(run, plain, tmp_path, name):
     with pytest.raises(Cut):
-        run(CutOff(1), oracle())
+        run(CutOff(1), oracle(3))
     [torn] = tmp_path.glob(f"p/trial_0/run/backup/{name}")
     torn.write_bytes(torn.read_bytes()[:9])
-    found = run(CutOff(), oracle())
-    assert found.hypermodel.epochs == [0, 1, 0, 1]
-    assert toys.summarize_trials(found.oracle) == toys.summarize_trials(
-        run(CutOff(), oracle(), project_name="whole").oracle
-    )
+    found = run(CutOff(), oracle(3))
+    assert found.hypermodel.epochs == [0, 1] * 3
+    assert_same_trials(found, plain)
 
 
 def test_a_trial_that_raised_is_tried_from_its_start(run):

@@ -1,6 +1,8 @@
 """What ends a search early, and costs that are bounded."""
 
+import functools
 import math
+from pathlib import Path
 
 import keras
 import keras_tuner
@@ -8,49 +10,57 @@ import pytest
 from search import toys
 from search.toys import curves
 
-from keras_netopt import search
+from keras_netopt import export, search
+from keras_netopt.cost.measure_latency import Latency
+from keras_netopt.export.litert_report import FileSize, LitertReport
 from keras_netopt.search.constraints import Constraint
 from keras_netopt.warnings import NoEffectWarning
 
 
-def sized(hp):
-    units = hp.Int("units", 1, 40)
-    model = keras.Sequential(
-        [keras.Input((1,)), keras.layers.Dense(units), keras.layers.Dense(1)]
-    )
-    model.compile("sgd", "mse", run_eagerly=True)
+@functools.cache
+def dense(units):
+    """A model of two parameters and one MAC per unit."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(units)])
+    model.compile("sgd", "mse")
     return model
 
 
+class Sized(keras_tuner.HyperModel):
+    """The larger the better; models are shared, for nothing trains them."""
+
+    def __init__(self):
+        super().__init__()
+        self.trained = []
+
+    def build(self, hp):
+        return dense(hp.Int("units", 1, 20))
+
+    def fit(self, hp, model, x, y, callbacks, **kwargs):
+        self.trained.append(model.count_params())
+        logs = {"val_loss": 1 / hp.get("units")}
+        return toys.train(model, lambda _: logs, callbacks)
+
+
 def test_no_model_that_breaks_a_constraint_is_trained(run):
-    trained = []
-
-    class Sized(keras_tuner.HyperModel):
-        def build(self, hp):
-            return sized(hp)
-
-        def fit(self, hp, model, *args, **kwargs):
-            trained.append(model.count_params())
-            return model.fit(*args, **kwargs)
-
     found = run(
         Sized(),
         toys.random_oracle(trials=5),
         epochs=1,
-        constraints=[search.MaxParams(31), search.MaxMACs(20)],
+        constraints=[search.MaxParams(17), search.MaxMACs(7)],
     )
+    trained = found.hypermodel.trained
     trials = found.oracle.trials.values()
-    assert len(trained) == 5 and max(trained) <= 31
+    assert len(trained) == 5 and max(trained) <= 14
     assert {trial.status for trial in trials} == {"COMPLETED"}
     kept = [trial.metrics.get_last_value("params") for trial in trials]
     assert kept == trained
-    assert all(trial.metrics.get_last_value("macs") <= 20 for trial in trials)
+    assert all(trial.metrics.get_last_value("macs") <= 7 for trial in trials)
     assert sum(found.proxy.rejected.values()) > 5
 
 
 def test_costs_without_a_bound_are_an_objective(run):
     found = run(
-        sized,
+        Sized(),
         search.NSGA2Oracle(
             [toys.lowest("val_loss"), toys.lowest("macs")], 5, seed=2
         ),
@@ -68,9 +78,9 @@ def test_costs_without_a_bound_are_an_objective(run):
 def test_constraints_that_nothing_keeps_tell_the_nearest(run):
     with pytest.raises(
         ValueError,
-        match=r"100 with params above 3; nearest: \{'units': \d+\} \(params=",
+        match=r"100 with params above 1; nearest: \{'units': \d+\} \(params=",
     ):
-        run(sized, constraints=search.MaxParams(3))
+        run(Sized(), constraints=search.MaxParams(1))
 
 
 def test_a_search_that_runs_out_of_candidates_says_so(run):
@@ -81,9 +91,13 @@ def test_a_search_that_runs_out_of_candidates_says_so(run):
             seen.append(1)
             return len(seen)
 
-    seen = []
+    def build(hp):
+        hp.Float("rate", 0.0, 1.0)
+        return model
+
+    seen, model = [], toys.tiny(None)
     with pytest.warns(NoEffectWarning, match="100 with built above 1"):
-        found = run(constraints=[Once(1)])
+        found = run(build, constraints=[Once(1)])
     assert len(found.oracle.trials) == 1
 
 
@@ -102,17 +116,33 @@ def test_patience_and_time_end_a_search(run):
     assert len(more.oracle.trials) == 3
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() == "tensorflow", reason="LiteRT can be made there"
-)
-def test_latency_is_refused_where_it_cannot_be_measured(tuner):
+def test_latency_is_refused_where_it_cannot_be_measured(tuner, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(ValueError, match="needs the TensorFlow backend"):
         tuner(constraints=search.MaxLatency(1.0))
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="LiteRT needs TensorFlow"
-)
-def test_latency_is_measured_on_the_file():
-    model = sized(keras_tuner.HyperParameters())
-    assert 0.0 < search.MaxLatency(1.0).measure(model) < 1000.0
+def test_latency_is_that_of_the_exported_file(monkeypatch):
+    """Without the seconds that the conversion takes."""
+    model, given = toys.Line(), []
+    latency = Latency("file", median=2.5, minimum=2.0, spread=1.0, rounds=3)
+
+    def convert(model, path, quantize=None):
+        given.append((model, Path(path).parent.is_dir(), quantize))
+        size = FileSize(raw=1, gzip=1)
+        return LitertReport(path, quantize, False, size, size, latency=latency)
+
+    monkeypatch.setattr(export, "to_litert", convert)
+    assert search.MaxLatency(1.0, quantize="float16").measure(model) == 2.5
+    assert given == [(model, True, "float16")]
+    latency = None
+    with pytest.raises(ValueError, match="its latency is unknown"):
+        search.MaxLatency(1.0).measure(model)
+
+
+if keras.backend.backend() == "tensorflow":  # LiteRT needs it.
+
+    @pytest.mark.slow
+    def test_latency_is_measured_on_the_file():
+        model = Sized().build(keras_tuner.HyperParameters())
+        assert 0.0 < search.MaxLatency(1.0).measure(model) < 1000.0

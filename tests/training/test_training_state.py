@@ -1,6 +1,5 @@
 import keras
 import numpy as np
-from training.steps import apply_gradients
 
 from keras_netopt.training import recompile_keeping_state, training_state
 
@@ -10,8 +9,7 @@ def numbers(variables):
 
 
 def train(model, data):
-    model(data[0], training=True)  # Moves averages and random numbers.
-    apply_gradients(model, 2)
+    model.fit(*data, batch_size=16, shuffle=False, verbose=0)
 
 
 def test_random_numbers_continue_after_restoring(make_mlp, toy_data):

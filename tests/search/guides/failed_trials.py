@@ -17,18 +17,18 @@ def build_model(hp):
     for size in units:
         model.add(keras.layers.Dense(size))
     model.add(keras.layers.Dense(1))
-    model.compile("adam", "mse", run_eagerly=True)
+    model.compile("sgd", "mse", run_eagerly=True)
     return model
 
 
 tuner = keras_tuner.RandomSearch(
     hypermodel=build_model,
     objective="val_loss",
-    max_trials=6,
+    max_trials=4,
     seed=3,
     overwrite=True,
     max_retries_per_trial=1,
-    max_consecutive_failed_trials=6,
+    max_consecutive_failed_trials=4,
     directory="my_dir",
     project_name="failed_trials",
 )

@@ -20,7 +20,7 @@ def build_model(hp):
     model.add(keras.layers.Dense(2, activation="softmax"))
     rate = hp.Float("lr", 1e-4, 1e-1, sampling="log")
     model.compile(
-        keras.optimizers.Adam(rate),
+        keras.optimizers.SGD(rate),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         run_eagerly=True,
@@ -33,7 +33,7 @@ def build_regressor(hp):
     model = keras.Sequential(
         [keras.Input((6,)), keras.layers.Dense(units), keras.layers.Dense(1)]
     )
-    model.compile("adam", "mse", metrics=["mae"], run_eagerly=True)
+    model.compile("sgd", "mse", metrics=["mae"], run_eagerly=True)
     return model
 
 
@@ -43,7 +43,7 @@ build_model(keras_tuner.HyperParameters())
 tuner = keras_tuner.RandomSearch(
     hypermodel=build_model,
     objective="val_accuracy",
-    max_trials=3,
+    max_trials=2,
     executions_per_trial=2,
     overwrite=True,
     directory="my_dir",
@@ -74,7 +74,7 @@ class ShuffledTraining(keras_tuner.HyperModel):
 tuner = keras_tuner.RandomSearch(
     ShuffledTraining(),
     objective="val_accuracy",
-    max_trials=3,
+    max_trials=2,
     overwrite=True,
     directory="my_dir",
     project_name="tune_hypermodel",
@@ -133,7 +133,7 @@ class LargestAnswer(keras.metrics.Metric):
 
 def build_with_metric(hp):
     model = build_regressor(hp)
-    model.compile("adam", "mse", metrics=[LargestAnswer()], run_eagerly=True)
+    model.compile("sgd", "mse", metrics=[LargestAnswer()], run_eagerly=True)
     return model
 
 
@@ -173,7 +173,7 @@ class ReturnedError(keras_tuner.HyperModel):
 float_model = ReturnedError(float)
 tuner = keras_tuner.RandomSearch(
     hypermodel=float_model,
-    max_trials=3,
+    max_trials=2,
     overwrite=True,
     directory="my_dir",
     project_name="custom_eval",
@@ -185,7 +185,7 @@ dict_model = ReturnedError(lambda value: {"val_loss": value, "other": 1.0})
 tuner = keras_tuner.RandomSearch(
     hypermodel=dict_model,
     objective="val_loss",
-    max_trials=2,
+    max_trials=1,
     executions_per_trial=2,
     overwrite=True,
     directory="my_dir",

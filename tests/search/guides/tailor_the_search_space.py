@@ -18,7 +18,7 @@ def build_model(hp):
     model.add(keras.layers.Dense(2, activation="softmax"))
     rate = hp.Float("lr", 1e-4, 1e-1, sampling="log")
     model.compile(
-        keras.optimizers.Adam(rate),
+        keras.optimizers.SGD(rate),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         run_eagerly=True,

@@ -19,7 +19,7 @@ def build_model(hp):
         ]
     )
     model.compile(
-        "adam",
+        "sgd",
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         run_eagerly=True,
