@@ -9,8 +9,8 @@ WORKERS ?= 2
 TESTS := $(PY) -m pytest -q -n $(WORKERS) --dist loadfile --durations=10
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test test-jax test-torch test-all test-slow test-costs lint \
-	format bench bench-applications notebooks docs wheel clean
+.PHONY: help demo test test-jax test-torch test-all test-slow test-costs \
+	coverage lint format bench bench-applications notebooks docs wheel clean
 
 help:
 	@echo "make demo       prune a real network, ship it to LiteRT, print one table"
@@ -53,6 +53,12 @@ test-torch: $(VENV)/.torch
 # CPU seconds, `fit` calls and traces of each test file.
 test-costs: $(VENV)/.dev
 	KERAS_BACKEND=tensorflow $(TESTS) -p costs -m "not slow" tests
+
+# Coverage of the suite on TensorFlow, by statement and branch.
+coverage: $(VENV)/.dev
+	mkdir -p build
+	KERAS_BACKEND=tensorflow $(TESTS) -m "not slow" --cov --cov-report=json:build/coverage.json tests
+	$(PY) scripts/coverage_by_package.py build/coverage.json
 
 # Prerequisites run in this order and once a call: `make test test-all` is one
 # TensorFlow run.

@@ -1,5 +1,6 @@
 """What every test shares: quiet logs, fixed seeds, small models and data."""
 
+import contextlib
 import functools
 import gc
 import os
@@ -29,6 +30,8 @@ import keras
 import numpy as np
 import pytest
 from keras.src.saving import saving_lib
+from pool import Pool
+from toy import build_mlp, make_toy_data
 
 # Keras 3.15 misses its own cache, and builds a layer, a metric and an optimizer
 # for each file of weights that it reads or writes.
@@ -48,6 +51,7 @@ def pytest_configure() -> None:
             {"disable_meta_optimizer": True}
         )
         build_optimizers()
+        feed_arrays()
 
 
 def build_optimizers() -> None:
@@ -65,6 +69,39 @@ def build_optimizers() -> None:
         return fit(self, *args, **kwargs)
 
     keras.Model.fit = fit_built
+
+
+def feed_arrays() -> None:
+    """Feeds arrays without the three traces that Keras makes per call."""
+    import tensorflow as tf
+    from keras.src.trainers.data_adapters import array_slicing
+    from keras.src.trainers.data_adapters.array_data_adapter import (
+        ArrayDataAdapter,
+    )
+
+    original = ArrayDataAdapter.get_tf_dataset
+
+    def get_tf_dataset(self):
+        inputs = array_slicing.convert_to_sliceable(
+            self._inputs, target_backend="tensorflow"
+        )
+        inputs = keras.tree.lists_to_tuples(inputs)
+        plain = all(
+            isinstance(leaf, np.ndarray | tf.Tensor)
+            for leaf in keras.tree.flatten(inputs)
+        )
+        if (
+            not plain
+            or self._shuffle == "batch"
+            or tf.distribute.has_strategy()
+        ):
+            return original(self)
+        data = tf.data.Dataset.from_tensor_slices(inputs)
+        if self._shuffle:
+            data = data.shuffle(self._num_samples)
+        return data.batch(self._batch_size)
+
+    ArrayDataAdapter.get_tf_dataset = get_tf_dataset
 
 
 def pytest_collection_finish() -> None:
@@ -113,33 +150,45 @@ def backend() -> str:
 @pytest.fixture
 def toy_data():
     """64 samples of 8 features in 3 separable classes."""
-    rng = np.random.default_rng(0)
-    y = np.arange(64) % 3
-    x = rng.standard_normal((64, 8)).astype("float32")
-    x[np.arange(64), y] += 2.0
-    return x, y.astype("int32")
+    return make_toy_data()
 
 
 @pytest.fixture
 def make_mlp():
     """A function that builds the same compiled MLP each time."""
+    return build_mlp
 
-    def make(optimizer="adam", dropout=0.2, **compile_arguments):
-        keras.utils.set_random_seed(7)
-        model = keras.Sequential(
-            [
-                keras.Input((8,)),
-                keras.layers.Dense(16, activation="relu", name="hidden"),
-                keras.layers.BatchNormalization(momentum=0.9, name="norm"),
-                keras.layers.Dropout(dropout, name="dropout"),
-                keras.layers.Dense(3, name="out"),
-            ]
-        )
-        model.compile(
-            optimizer,
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            **compile_arguments,
-        )
-        return model
 
-    return make
+POOLS: dict[object, Pool] = {}
+
+
+@pytest.fixture
+def lend():
+    """`lend(key, build, trace)`: a traced model for this test (pool.py)."""
+    with contextlib.ExitStack() as loans:
+
+        def take(key, build, trace):
+            pool = POOLS.setdefault(key, Pool(build, trace))
+            return loans.enter_context(pool.lend())
+
+        yield take
+
+
+@pytest.fixture
+def traced_mlp(lend, toy_data):
+    """As `make_mlp`, but the step of the model is traced already.
+
+    For callbacks that do not change the step. The optimizer is a name.
+    """
+
+    def take(optimizer="adam", dropout=0.2, **arguments):
+        def build():
+            return build_mlp(optimizer, dropout, **arguments)
+
+        def trace(model):
+            model.fit(*toy_data, batch_size=16, verbose=0)
+
+        key = f"mlp {optimizer} {dropout} {arguments}"
+        return lend(key, build, trace)
+
+    return take

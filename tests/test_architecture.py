@@ -1,6 +1,7 @@
 """Imports point down, and one name means one class."""
 
 import ast
+import functools
 from collections import defaultdict
 from pathlib import Path
 
@@ -24,8 +25,13 @@ LEVEL = {
 }
 
 
+@functools.cache
 def trees():
     """Every module: its place in the package and its syntax tree."""
+    return list(parse_modules())
+
+
+def parse_modules():
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts

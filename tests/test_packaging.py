@@ -3,16 +3,17 @@
 import ast
 import configparser
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import keras
 import pytest
+from fresh import run_fresh
 
 import keras_netopt
+
+pytestmark = pytest.mark.no_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = (
@@ -116,34 +117,12 @@ def test_source_folder_refuses_to_be_imported_under_its_own_name(folder):
     )
 
 
-def run_python(*arguments: str, **options: object) -> str:
-    """What a fresh process under JAX prints."""
-    result = subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        **options,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
-
-
 def test_import_alone_imports_no_keras():
     code = (
         "import sys, keras_netopt as netopt; netopt.registry, netopt.search;"
         "print([m for m in ('keras', 'tensorflow') if m in sys.modules])"
     )
-    assert run_python("-c", code) == "[]"
-
-
-def test_import_after_keras_imports_nothing_heavy():
-    """Under JAX Keras itself needs no TensorFlow."""
-    code = (
-        "import sys, keras; before = set(sys.modules); import keras_netopt;"
-        f"print([m for m in {HEAVY} if m in set(sys.modules) - before])"
-    )
-    assert run_python("-c", code) == "[]"
+    assert run_fresh({"": code}) == {"": "[]"}
 
 
 def test_public_names_load_on_first_use():
@@ -158,32 +137,54 @@ def test_public_names_load_on_first_use():
     )
 
 
-@pytest.mark.parametrize(
-    "imports",
-    [
-        "import keras, keras_netopt",
-        "import keras_netopt, keras",
-        "import keras_netopt; keras_netopt.points; import keras",
-        "import keras_netopt.sparsity.masks; import keras",
-        "from keras_netopt.callbacks import Pruning; import keras",
-    ],
+ORDERS = (
+    "import keras, keras_netopt",
+    "import keras_netopt, keras",
+    "import keras_netopt; keras_netopt.points; import keras",
+    "import keras_netopt.sparsity.masks; import keras",
+    "from keras_netopt.callbacks import Pruning; import keras",
 )
-def test_any_order_of_imports_registers_every_saved_class(imports):
-    """`load_model` must find layers whose module the user did not import."""
-    code = (
-        f"{imports}\nimport sys\n"
+
+
+@pytest.fixture(scope="module")
+def printed():
+    """What fresh processes print that import in one of the orders."""
+    codes = {
+        imports: f"{imports}\nimport sys\n"
         "names = keras.saving.get_custom_objects()\n"
         "print(sorted(n for n in names if n.startswith('keras_netopt>')))\n"
         "hooks = [type(hook).__name__ for hook in sys.meta_path]\n"
         "assert '_ImportHook' not in hooks"
+        for imports in ORDERS
+    }
+    codes["heavy"] = (
+        "import sys, keras; before = set(sys.modules); import keras_netopt\n"
+        f"heavy = lambda: {{*{HEAVY}}} & {{*sys.modules}} - before\n"
+        "print(heavy())\n"
+        "import keras_netopt.cost, keras_netopt.export; print(heavy())"
     )
+    # What Keras itself imports; that is nothing heavy under JAX.
+    preload = (
+        "import IPython, jax.experimental.sparse, matplotlib.pyplot, requests\n"
+        f"assert not {{*{HEAVY}}} & {{*sys.modules}} - {{'matplotlib'}}"
+    )
+    return run_fresh(codes, preload)
+
+
+def test_import_after_keras_imports_nothing_heavy(printed):
+    assert printed["heavy"] == "set()\nset()"
+
+
+@pytest.mark.parametrize("imports", ORDERS)
+def test_any_order_of_imports_registers_every_saved_class(printed, imports):
+    """`load_model` must find layers whose module the user did not import."""
     expected = sorted(
         name
         for name, saved in keras.saving.get_custom_objects().items()
         if saved.__module__.startswith("keras_netopt.")
     )
     assert "keras_netopt>SkipGate" in expected
-    assert ast.literal_eval(run_python("-c", code)) == expected
+    assert ast.literal_eval(printed[imports]) == expected
 
 
 def test_keras_is_version_three():

@@ -329,4 +329,6 @@ def _spec(
     rest = [a if a == b else None for a, b in sizes]
     if sequence is not None and rest and rest[0] == sequence:
         rest[0] = None
-    return keras.InputSpec(shape=(None, *rest), dtype=str(first.dtype))
+    is_text = first.dtype.kind in "USO"
+    dtype = "string" if is_text else str(first.dtype)
+    return keras.InputSpec(shape=(None, *rest), dtype=dtype)

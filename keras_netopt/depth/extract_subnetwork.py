@@ -94,7 +94,9 @@ class _Extractor:
             )
         graph: Any = model
         if isinstance(model, keras.Sequential):
-            graph = keras.Model(model.inputs, model.outputs, name=model.name)
+            # As tensors: a list would be the structure of the inputs.
+            (inputs,), (outputs,) = model.inputs, model.outputs
+            graph = keras.Model(inputs, outputs, name=model.name)
         shallow = keras.models.clone_model(
             graph, clone_function=lambda layer: layer, call_function=self.call
         )

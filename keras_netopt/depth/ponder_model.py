@@ -188,7 +188,7 @@ class PonderModel(keras.Model):
             TypeError: If `halt_at` has the wrong type.
             ValueError: If it is out of range.
         """
-        plain = keras.Model(self.inputs, self.outputs, name=self.name)
+        plain = keras.Model(self.input, self.output, name=self.name)
         if halt_at is None:
             return plain
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 L = keras.layers
-# Each cut costs TensorFlow a trace; a few tests below pay for it.
+# Each cut costs TensorFlow a trace; a few tests pay for it.
 IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
 JIT = False if IS_TENSORFLOW else "auto"
 TRACED = {"run_eagerly": False}
@@ -27,7 +27,8 @@ def build(**arguments):
 
 def compiled(model, **arguments):
     model.compile(
-        arguments.pop("optimizer", "adam"),
+        arguments.pop("optimizer", None)
+        or keras.optimizers.SGD(0.01, momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=JIT,
         **{"run_eagerly": IS_TENSORFLOW, **arguments},
@@ -36,7 +37,7 @@ def compiled(model, **arguments):
 
 
 def fit(model, data, *callbacks, **arguments):
-    arguments = {"epochs": 4, "batch_size": 16, "verbose": 0, **arguments}
+    arguments = {"epochs": 4, "batch_size": 64, "verbose": 0, **arguments}
     return model.fit(*data, callbacks=list(callbacks), **arguments).history
 
 

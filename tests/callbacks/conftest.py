@@ -53,12 +53,11 @@ def fit(data):
         model = model or build()
         model.fit(
             *data,
-            batch_size=BATCH,
             epochs=epochs,
             shuffle=False,
             verbose=0,
             callbacks=callbacks,
-            **arguments,
+            **{"batch_size": BATCH, **arguments},
         )
         return model
 

@@ -1,5 +1,7 @@
 """`ChannelPruning` cuts when it should, in resumed and in further fits too."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from callback_tools.channel_pruning import (
     state,
     units,
 )
+from toy import make_toy_data
 
 from keras_netopt import schedules
 from keras_netopt.callbacks.channel_pruning import ChannelPruning
@@ -59,25 +62,33 @@ def test_a_fit_of_one_epoch_is_cut_between_its_batches(toy_data):
 def test_a_step_point_cuts_inside_an_epoch(toy_data):
     model, watch = build(), Widths()
     schedule = schedules.Constant(0.5, begin=3)
-    history = fit(model, toy_data, ChannelPruning(schedule), watch, epochs=2)
+    history = fit(
+        model,
+        toy_data,
+        ChannelPruning(schedule),
+        watch,
+        epochs=2,
+        batch_size=16,
+    )
 
     assert watch.seen == [32, 32, 32, 16, 16, 16, 16, 16]
     assert history["channels_kept"] == [0.5, 0.5]
 
 
-@pytest.mark.filterwarnings("ignore:Your input ran out of data")
-def test_epochs_of_unknown_length_are_cut_too(toy_data):
-    if not IS_TENSORFLOW:
-        pytest.skip("a data set of unknown length that repeats is tf.data's")
-    import tensorflow as tf
+# A data set of unknown length that repeats is tf.data's.
+if IS_TENSORFLOW:
 
-    data = tf.data.Dataset.from_tensor_slices(toy_data).batch(16)
-    data = data.filter(lambda x, y: True)  # Its length is unknown now.
-    model, watch = build(), Widths()
-    callbacks = [ChannelPruning(0.5, round_to=8), watch]
-    model.fit(data, epochs=4, verbose=0, shuffle=False, callbacks=callbacks)
+    @pytest.mark.filterwarnings("ignore:Your input ran out of data")
+    def test_epochs_of_unknown_length_are_cut_too(toy_data):
+        import tensorflow as tf
 
-    assert watch.seen == [32] * 4 + [24] * 4 + [16] * 8
+        data = tf.data.Dataset.from_tensor_slices(toy_data).batch(32)
+        data = data.filter(lambda x, y: True)  # Its length is unknown now.
+        model, watch = build(), Widths()
+        callbacks = [ChannelPruning(0.5, round_to=8), watch]
+        model.fit(data, epochs=4, verbose=0, shuffle=False, callbacks=callbacks)
+
+        assert watch.seen == [32] * 2 + [24] * 2 + [16] * 4
 
 
 class Crash(Exception):
@@ -94,6 +105,18 @@ class CrashAt(keras.callbacks.Callback):
             raise Crash
 
 
+SIX = {"epochs": 6, "batch_size": 32, "shuffle": False}
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A fit of six epochs without interruption."""
+    keras.utils.set_random_seed(0)
+    model, pruning = build(), ChannelPruning(0.5, round_to=4)
+    history = fit(model, make_toy_data(), pruning, **SIX)
+    return types.SimpleNamespace(history=history, state=state(model))
+
+
 @pytest.mark.parametrize(
     ("epoch", "first"),
     [
@@ -106,29 +129,23 @@ class CrashAt(keras.callbacks.Callback):
     ],
 )
 def test_a_resumed_fit_equals_an_uninterrupted_one(
-    toy_data, tmp_path, epoch, first
+    whole, toy_data, tmp_path, epoch, first
 ):
-    def callbacks(*more):
+    def run(*more):
         backup = keras.callbacks.BackupAndRestore(tmp_path)
-        pair = [backup, ChannelPruning(0.5, round_to=4)]
-        return [*(pair if first else pair[::-1]), *more]
+        model, pruning = build(), ChannelPruning(0.5, round_to=4)
+        pair = [backup, pruning] if first else [pruning, backup]
+        return model, pruning, fit(model, toy_data, *pair, *more, **SIX)
 
-    arguments = {"epochs": 6, "batch_size": 32, "shuffle": False}
-    whole = build()
-    history = fit(whole, toy_data, *callbacks(), **arguments)
-    broken = build()
     with pytest.raises(Crash):
-        fit(broken, toy_data, *callbacks(CrashAt(epoch)), **arguments)
-    resumed, again = build(), callbacks()
-    rest = fit(resumed, toy_data, *again, **arguments)
+        run(CrashAt(epoch))
+    resumed, pruning, rest = run()
 
-    assert all(c.is_complete for c in again if isinstance(c, ChannelPruning))
-    assert (
-        rest["channels_kept"]
-        == history["channels_kept"][-len(rest["channels_kept"]) :]
-    )
+    assert pruning.is_complete
+    kept = whole.history["channels_kept"]
+    assert rest["channels_kept"] == kept[-len(rest["channels_kept"]) :]
     assert len(rest["loss"]) == 6 - epoch
-    for mine, theirs in zip(state(resumed), state(whole), strict=True):
+    for mine, theirs in zip(state(resumed), whole.state, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
@@ -156,14 +173,15 @@ def test_early_stopping_may_put_older_weights_back(toy_data):
 
 
 def test_a_second_fit_goes_on_and_a_new_callback_cuts_again(toy_data):
-    model, callback = build(), ChannelPruning(0.5, round_to=8)
-    fit(model, toy_data, callback)
-    fit(model, toy_data, callback, epochs=2)
-    assert units(model) == [16, 24, 3]
-    fit(model, toy_data, ChannelPruning(0.5, round_to=8), epochs=2)
-    assert units(model) == [8, 8, 3]
+    def once():
+        return ChannelPruning(0.5, round_to=8, iterative_steps=1)
+
+    model, callback = build(), once()
+    for one, width in ((callback, 16), (callback, 16), (once(), 8)):
+        fit(model, toy_data, one, epochs=2)
+        assert units(model) == [width, 3 * width // 2 // 8 * 8, 3]
     fresh = build()
-    fit(fresh, toy_data, callback)
+    fit(fresh, toy_data, callback, epochs=2)
     assert units(fresh) == [16, 24, 3]
 
 

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from callback_tools.growing import build, make_growing, state
+from callback_tools.growing import SAMPLES, build, make_growing, state
 
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.surgery.growing.actions import Deepen, Widen
@@ -32,31 +32,29 @@ class Crash(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(
-    ("order", "crash"),
+    ("order", "crash", "compiled"),
     [
-        ("first", (2, None)),
-        ("last", (2, 1)),
-        ("last", (4, None)),
-        ("first", (4, 2)),
+        ("first", (2, None), False),
+        ("last", (2, 1), False),
+        pytest.param("first", (4, 1), True, marks=pytest.mark.slow),
+        pytest.param("last", (4, None), True, marks=pytest.mark.slow),
     ],
 )
-def test_a_resumed_fit_ends_bit_equal(fit, tmp_path, order, crash):
-    def callbacks(*more):
+def test_a_resumed_fit_ends_bit_equal(fit, tmp_path, order, crash, compiled):
+    def run(*more):
         actions = [Widen("h", factor=2), Widen("b", to=20), Widen("h", add=1)]
-        growing = make_growing(actions, {"2ep": [0], 10: [2], "4ep": [1]})
+        growing = make_growing(actions, {"2ep": [0], 5: [2], "4ep": [1]})
         backup = keras.callbacks.BackupAndRestore(
             tmp_path / "backup", double_checkpoint=True
         )
         pair = [growing, backup] if order == "first" else [backup, growing]
-        return [*pair, *more]
+        model = build(keras.optimizers.Adam(1e-2), compiled=compiled)
+        return fit([*pair, *more], model), growing
 
-    alone = callbacks()[0 if order == "first" else 1]
-    expected = state(fit([alone], build(compiled=order == "last")))
+    expected = state(run()[0])
     with pytest.raises(RuntimeError, match="crash"):
-        fit(callbacks(Crash(*crash)), build(compiled=order == "last"))
-    used = callbacks()
-    model = fit(used, build(compiled=order == "last"))
-    growing = next(c for c in used if isinstance(c, Growing))
+        run(Crash(*crash))
+    model, growing = run()
     assert [e["to"] for e in growing.history] == [32, 33, 20]
     for one, other in zip(state(model), expected, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -72,11 +70,11 @@ def test_a_resumed_plateau_decides_as_the_first_one(fit, tmp_path):
     whole = make_growing(
         [Widen("h", add=4)] * 2, callbacks()[1].trigger, end=1.0
     )
-    expected = state(fit([whole], epochs=7))
+    expected = state(fit([whole], epochs=7, batch_size=SAMPLES))
     with pytest.raises(RuntimeError, match="crash"):
-        fit(callbacks(Crash(3)), epochs=7)
+        fit(callbacks(Crash(3)), epochs=7, batch_size=SAMPLES)
     used = callbacks()
-    model = fit(used, epochs=7)
+    model = fit(used, epochs=7, batch_size=SAMPLES)
     assert [e["epoch"] for e in used[1].history] == [3, 5]
     for one, other in zip(state(model), expected, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -86,11 +84,16 @@ def test_a_resume_with_other_actions_is_refused(fit, tmp_path):
     backup = tmp_path / "backup"
     with pytest.raises(RuntimeError, match="crash"):
         fit(
-            [make_growing(), keras.callbacks.BackupAndRestore(backup), Crash(4)]
+            [
+                make_growing(),
+                keras.callbacks.BackupAndRestore(backup),
+                Crash(1),
+            ],
+            epochs=2,
         )
     other = make_growing([Widen("h", factor=3)])
     with pytest.raises(ValueError, match="other settings: actions="):
-        fit([other, keras.callbacks.BackupAndRestore(backup)])
+        fit([other, keras.callbacks.BackupAndRestore(backup)], epochs=2)
 
 
 def test_the_best_epoch_before_a_growth_is_restored(fit, data):
@@ -98,35 +101,34 @@ def test_the_best_epoch_before_a_growth_is_restored(fit, data):
 
     class Best(keras.callbacks.EarlyStopping):
         def on_epoch_end(self, epoch, logs=None):
-            super().on_epoch_end(epoch, {"score": -abs(epoch - 1.0)})
-            if epoch == 1:
-                kept["y"] = self.model.predict(data[0], verbose=0)
+            super().on_epoch_end(epoch, {"score": -epoch})
+            if epoch == 0:
+                kept["y"] = np.array(self.model(data[0]))
 
-    best = Best("score", mode="max", patience=3, restore_best_weights=True)
+    best = Best("score", mode="max", patience=2, restore_best_weights=True)
     actions = [Widen("h", factor=2), Deepen("b")]
     with pytest.warns(NoEffectWarning, match="no action was applied"):
-        model = fit([best, make_growing(actions, {0.5: [0, 1]})], epochs=10)
+        model = fit([best, make_growing(actions, {0.5: [0, 1]})])
     assert model.get_layer("h").units == 16  # Nothing grew so early.
-    best = Best("score", mode="max", patience=3, restore_best_weights=True)
-    model = fit([best, make_growing(actions, {"2ep": [0, 1]})], epochs=10)
+    best = Best("score", mode="max", patience=2, restore_best_weights=True)
+    model = fit([best, make_growing(actions, {"1ep": [0, 1]})])
     assert model.get_layer("h").units == 32
-    np.testing.assert_allclose(
-        model.predict(data[0], verbose=0), kept["y"], atol=1e-5
-    )
+    np.testing.assert_allclose(np.array(model(data[0])), kept["y"], atol=1e-5)
 
 
 def test_a_fit_that_begins_later_skips_earlier_growth(fit):
-    with pytest.warns(NoEffectWarning, match="begins at step 16; earlier"):
-        model = fit([make_growing()], initial_epoch=4)
+    with pytest.warns(NoEffectWarning, match="begins at step 4; earlier"):
+        model = fit([make_growing()], initial_epoch=2, epochs=3)
     assert model.get_layer("h").units == 16
 
 
 def test_the_same_object_grows_a_model_once(fit):
+    """A further fit without growth does not warn."""
     growing = make_growing([Widen("h", to=32)])
-    model = fit([growing])
-    fit([growing], model)
+    model = fit([growing], epochs=2)
+    fit([growing], model, epochs=1)
     assert model.get_layer("h").units == 32
-    other = fit([growing])
+    other = fit([growing], epochs=2)
     assert other is not model and other.get_layer("h").units == 32
     assert len(growing.history) == 1
 

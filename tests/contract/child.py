@@ -110,11 +110,19 @@ def _file_checks(root: Path) -> Checks:
         raise RuntimeError("the files must be read without keras_netopt")
     import keras_netopt  # noqa: F401
 
+    yield "losses", _find_losses
     for folder in sorted(root.glob("layers/*")):
         yield f"layer {folder.name}", _bind(reload.layer_file, folder)
     for folder in trials:
         yield f"model {folder.name}", _bind(reload.model_file, folder)
         yield f"weights {folder.name}", _bind(reload.weights_file, folder)
+
+
+def _find_losses() -> None:
+    import keras
+
+    if keras.saving.get_registered_object("keras_netopt>SuperLoss") is None:
+        raise RuntimeError("`import keras_netopt` registers no SuperLoss")
 
 
 def _resumed_checks(root: Path) -> Checks:

@@ -35,6 +35,11 @@ def test_layers_load_and_train_on_in_a_fresh_process(layer, children):
     assert children.results[f"layer {layer}"] == ""
 
 
+@pytest.mark.check("C5")
+def test_losses_are_registered_in_a_fresh_process(children):
+    assert children.results["losses"] == ""
+
+
 @pytest.mark.check("C6")
 @pytest.mark.parametrize("run", resume.EXACT, ids=lambda run: run.name)
 def test_a_killed_run_resumes_as_if_never_interrupted(run, children):

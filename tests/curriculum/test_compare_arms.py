@@ -15,8 +15,14 @@ from keras_netopt.curriculum.train_arm import train_arm
 from keras_netopt.schedules import Constant, Linear
 
 SPARSE = keras.losses.SparseCategoricalCrossentropy
-SCORES = np.arange(64) * 37 % 64
+SCORES = np.arange(48) * 37 % 48
 LATE = Constant(1.0, initial=0.5, begin=0.5)
+
+
+@pytest.fixture
+def data(toy_data):
+    x, y = toy_data
+    return x[:48], y[:48]
 
 
 @pytest.fixture
@@ -29,7 +35,10 @@ def build_model():
         layers = [keras.Input((8,)), hidden, keras.layers.Dense(3)]
         model = keras.Sequential(layers)
         model.compile(
-            "adam", SPARSE(True), metrics=["accuracy"], run_eagerly=eager
+            keras.optimizers.SGD(0.1),
+            SPARSE(True),
+            metrics=["accuracy"],
+            run_eagerly=eager,
         )
         return model
 
@@ -40,7 +49,7 @@ def compare(build_model, data, **changed):
     arguments = {
         "validation_data": data,
         "difficulty": SCORES,
-        "pacing": Linear(initial=0.3, final=1.0, end=0.5),
+        "pacing": Linear(initial=0.5, final=1.0, end=0.5),
         "seeds": 2,
         "epochs": 2,
         "batch_size": 16,
@@ -114,9 +123,7 @@ def test_the_plot_shows_every_arm(report, tmp_path):
     assert [t.get_text() for t in gaps.get_yticklabels()] == names
 
 
-def test_arms_of_a_seed_have_equal_initial_weights_and_steps(
-    build_model, toy_data
-):
+def test_arms_of_a_seed_have_equal_initial_weights_and_steps(build_model, data):
     seen = {}
 
     class Recorder(keras.callbacks.Callback):
@@ -132,23 +139,23 @@ def test_arms_of_a_seed_have_equal_initial_weights_and_steps(
         _, session = train_arm(
             Arm(ordering),
             build_model,
-            *toy_data,
+            *data,
             seed=3,
             epochs=2,
             batch_size=16,
-            validation_data=toy_data,
+            validation_data=data,
             callbacks=[recorder],
             difficulty=SCORES,
-            pacing=Linear(initial=0.3, final=1.0, end=0.5),
+            pacing=Linear(initial=0.5, final=1.0, end=0.5),
         )
-        assert recorder.steps == 8
-        assert session.counts_by_epoch()[1].sum() == 8 * 16
+        assert recorder.steps == 6
+        assert session.counts_by_epoch()[1].sum() == 6 * 16
         seen[ordering] = recorder.weights
     for mine, theirs in zip(*seen.values(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_arms_differ_and_repeat(build_model, toy_data):
+def test_arms_differ_and_repeat(build_model, data):
     arms = {
         "shuffle": "shuffle",
         "baby": BabySteps(4),
@@ -165,31 +172,36 @@ def test_arms_differ_and_repeat(build_model, toy_data):
             curriculum_kwargs={"pacing": Constant(1.0, initial=0.5, begin=0.5)},
         ),
     }
-    first = compare(
-        build_model, toy_data, arms=arms, seeds=[5], monitor="val_loss"
-    )
-    again = compare(
-        build_model, toy_data, arms=arms, seeds=[5], monitor="val_loss"
-    )
+
+    def run(names):
+        chosen = {name: arms[name] for name in names}
+        return compare(
+            build_model, data, arms=chosen, seeds=[5], monitor="val_loss"
+        )
+
+    first, again = run(arms), run(["half", "baby"])
 
     assert first.mode == "min" and first.baseline == "shuffle"
     finals = [float(first.last_values(name)[0]) for name in arms]
     assert len(set(finals)) == len(finals)
-    assert finals == [float(again.last_values(name)[0]) for name in arms]
+    for name, curve in again.curves.items():
+        np.testing.assert_array_equal(curve, first.curves[name])
     assert first.curves["baby"].shape == (1, 2)
 
 
 def _with_loss(model, loss):
-    model.compile("adam", loss, metrics=["accuracy"], run_eagerly=True)
+    model.compile(
+        keras.optimizers.SGD(0.1), loss, metrics=["accuracy"], run_eagerly=True
+    )
     return model
 
 
-def test_seeds_are_rows_and_accuracy_is_the_default(build_model, toy_data):
+def test_seeds_are_rows_and_accuracy_is_the_default(build_model, data):
     report = compare(
-        build_model, toy_data, arms=("shuffle", "random"), target=0.4
+        build_model, data, arms=("shuffle", "random"), epochs=1, target=0.4
     )
     assert report.monitor == "val_accuracy" and report.mode == "max"
-    assert report.target_value == 0.4 and report.steps_per_epoch == 4
+    assert report.target_value == 0.4 and report.steps_per_epoch == 3
     first, second = report.curves["shuffle"]
     assert not np.array_equal(first, second)
 
@@ -208,14 +220,14 @@ def test_seeds_are_rows_and_accuracy_is_the_default(build_model, toy_data):
         ({"difficulty": np.zeros(3)}, "`difficulty` must"),
     ],
 )
-def test_wrong_arguments_raise_before_training(toy_data, changed, message):
+def test_wrong_arguments_raise_before_training(data, changed, message):
     def never():
         raise AssertionError("trained")
 
     with pytest.raises((TypeError, ValueError), match=message):
-        compare(never, toy_data, **changed)
+        compare(never, data, **changed)
 
 
-def test_a_model_instead_of_a_function_raises(make_mlp, toy_data):
+def test_a_model_instead_of_a_function_raises(make_mlp, data):
     with pytest.raises(TypeError, match="`build_model` must be a function"):
-        compare(make_mlp(), toy_data)
+        compare(make_mlp(), data)

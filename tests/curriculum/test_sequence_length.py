@@ -38,10 +38,13 @@ def train(warmup, epochs=3, y=TOKENS, **changed):
         TOKENS, y, difficulty=np.arange(32), ordering="shuffle",
         sequence_length=warmup, **changed,
     )  # fmt: skip
+    data = curriculum.dataset(8)
     history = model.fit(
-        curriculum.dataset(8), epochs=epochs, verbose=0, callbacks=[curriculum]
-    )
-    return curriculum, history.history
+        data, epochs=epochs, verbose=0, callbacks=[curriculum]
+    ).history
+    assert np.isfinite(history["loss"]).all()
+    # The data set still has the plan of the last epoch.
+    return [tokens.shape[1] for tokens, *_ in data]
 
 
 def test_lengths_of_consecutive_epochs_train():
@@ -49,10 +52,9 @@ def test_lengths_of_consecutive_epochs_train():
     warmup = SequenceLengthWarmup(4, step_size=2, end=1.0)
     lengths = warmup.fit_to_data(TOKENS, TOKENS).lengths(RunLength(4, 3), 0, 12)
     assert set(lengths) == {4, 6}
-    curriculum, history = train(SequenceLengthWarmup(4, step_size=2, end=0.9))
+    last = train(SequenceLengthWarmup(4, step_size=2, end=0.9))
 
-    assert np.isfinite(history["loss"]).all()
-    assert set(curriculum._planner.plan.sequence_lengths) <= {6, 8}
+    assert len(last) == 4 and set(last) <= {6, 8}
     if keras.backend.backend() == "torch":
         assert {length for _, length in Counted.shapes} == {4, 6, 8}
     else:
@@ -106,10 +108,7 @@ def test_segment_makes_further_samples():
 
 
 def test_segments_train():
-    _, history = train(
-        SequenceLengthWarmup(2, step_size=2, end=0.9, mode="segment")
-    )
-    assert np.isfinite(history["loss"]).all()
+    train(SequenceLengthWarmup(2, step_size=2, end=0.9, mode="segment"))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +138,7 @@ def test_segment_needs_targets_per_step():
 
 
 def test_it_works_with_a_pacing_function():
-    curriculum, _ = train(
+    last = train(
         SequenceLengthWarmup(4, end=0.5), pacing=Constant(1.0, initial=1.0)
     )
-    assert curriculum._planner.plan.sequence_lengths.tolist() == [8] * 4
+    assert last == [8] * 4

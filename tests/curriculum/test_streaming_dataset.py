@@ -116,8 +116,7 @@ def test_the_step_receives_the_planned_samples(echo, received):
         pacing=Linear(initial=0.3, final=1.0, begin=0.0, end=1.0),
         labels=False,
     )
-    model = echo()
-    model.fit(
+    echo.fit(
         curriculum.dataset(BATCH),
         epochs=2,
         verbose=0,

@@ -1,40 +1,34 @@
+import contextlib
+import io
+
 import keras
-import numpy as np
 import pytest
 from keras import layers
 
+from keras_netopt.export import to_litert
 
-def pytest_collection_modifyitems(items):
-    if keras.backend.backend() == "tensorflow":
-        return
-    reason = "LiteRT files are written on the TensorFlow backend only"
-    for item in items:
-        here = item.path.parent.name == "export"
-        if here and "any_backend" not in item.path.stem:
-            item.add_marker(pytest.mark.skip(reason=reason))
+# LiteRT files are written on the TensorFlow backend only.
+if keras.backend.backend() != "tensorflow":
+    collect_ignore = ["test_accuracy.py", "test_files.py", "test_models.py"]
 
 
-@pytest.fixture
-def tiny():
+def build_tiny():
     return keras.Sequential(
         [keras.Input((4,), name="x"), layers.Dense(3, name="fc")], name="tiny"
     )
 
 
-@pytest.fixture
-def dense_net():
-    """1.05 MB of float weights in layers that are big enough to quantise."""
-    return keras.Sequential(
-        [
-            keras.Input((256,), name="x"),
-            layers.Dense(512, activation="relu"),
-            layers.Dense(256, activation="relu"),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
+@pytest.fixture(scope="session")
+def tiny():
+    """Tests must not change its weights."""
+    return build_tiny()
 
 
-@pytest.fixture
-def real_data():
-    rng = np.random.default_rng(0)
-    return rng.random((100, 256), dtype="float32")
+@pytest.fixture(scope="session")
+def tiny_report(tiny, tmp_path_factory):
+    """The report of the model's file, which tests must not change."""
+    folder = tmp_path_factory.mktemp("tiny")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        report = to_litert(tiny, folder / "m.tflite")
+    assert printed.getvalue() == ""
+    return report

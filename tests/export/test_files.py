@@ -1,11 +1,13 @@
-"""Sizes, reports and failures of exported files."""
+"""Reports and failures of exported files."""
 
 import json
 import os
+import sys
 
 import keras
 import numpy as np
 import pytest
+from export.conftest import build_tiny
 from keras import layers
 
 from keras_netopt.cost.tflite_model import TfliteModel
@@ -15,32 +17,32 @@ from keras_netopt.export.exportable_model import prepare_model
 from keras_netopt.export.input_samples import make_samples
 
 
-def prune(model, share):
-    """Zeros the smallest weights of every kernel."""
-    for variable in model.weights:
-        if len(variable.shape) > 1:
-            kernel = variable.numpy()
-            cut = np.quantile(abs(kernel), share) if share else -1.0
-            variable.assign(np.where(abs(kernel) <= cut, 0, kernel))
-    return model
+@pytest.fixture
+def write(tiny, tiny_report, monkeypatch):
+    """A function that makes the converter write the tiny model's file.
+
+    `change` is added to the kernel in the file, `error` is raised then.
+    """
+    with open(tiny_report.path, "rb") as file:
+        content = file.read()
+    kernel = tiny.layers[0].kernel.numpy().T
+    assert content.count(kernel.tobytes()) == 1
+
+    def write(change=0.0, error=None):
+        changed = (kernel + np.float32(change)).tobytes()
+
+        def convert(exportable, path, **settings):
+            with open(path, "wb") as file:
+                file.write(content.replace(kernel.tobytes(), changed))
+            if error is not None:
+                raise error
+
+        monkeypatch.setattr(litert_export, "convert_model", convert)
+
+    return write
 
 
-def kernels_in(path):
-    """The int8 kernels of the dense layers in a LiteRT file."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_path=str(path))
-    interpreter.allocate_tensors()
-    details = interpreter.get_tensor_details()
-    wide = [d for d in details if len(d["shape"]) == 2 and min(d["shape"]) > 1]
-    return [
-        interpreter.get_tensor(d["index"])
-        for d in wide
-        if d["dtype"] == np.int8
-    ]
-
-
-def unfrozen(exportable, path, **settings):
+def leave_unset(exportable, path, **settings):
     """A conversion that leaves the variables unset."""
     import tensorflow as tf
 
@@ -54,67 +56,52 @@ def unfrozen(exportable, path, **settings):
         file.write(converter.convert())
 
 
-def perturbed(exportable, path, change=1e-2, **settings):
-    kernel = exportable.model.weights[0]
-    before = kernel.numpy()
-    kernel.assign(before + change)
-    real_convert(exportable, path, **settings)
-    kernel.assign(before)
-
-
-def with_nan(exportable, path, **settings):
-    perturbed(exportable, path, change=np.nan, **settings)
-
-
-real_convert = litert_export.convert_model
-
-
 # Unset variables hold whatever lay in memory: NaN or just wrong numbers.
 @pytest.mark.parametrize(
-    "broken, message",
+    "change, message",
     [
-        (unfrozen, "NaN or infinity|The outputs of the file differ"),
-        (perturbed, "The outputs of the file differ from the model's: output"),
-        (with_nan, "The file computes NaN or infinity where the model does n"),
+        (None, "NaN or infinity|The outputs of the file differ"),
+        (1e-2, "The outputs of the file differ from the model's: output"),
+        (np.nan, "The file computes NaN or infinity where the model does n"),
     ],
 )
 def test_wrong_file_is_refused_and_removed(
-    broken, message, tiny, tmp_path, monkeypatch
+    change, message, tiny, tmp_path, monkeypatch, write
 ):
-    monkeypatch.setattr(litert_export, "convert_model", broken)
+    if change is None:
+        monkeypatch.setattr(litert_export, "convert_model", leave_unset)
+    else:
+        write(change)
     with pytest.raises(ExportError, match=message):
         to_litert(tiny, tmp_path / "m.tflite")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_failed_export_keeps_the_file_that_was_there(
-    tiny, tmp_path, monkeypatch
-):
+def test_failed_export_keeps_the_file_that_was_there(tiny, tmp_path, write):
     path = tmp_path / "m.tflite"
-    to_litert(tiny, path)
-    before = path.read_bytes()
-    monkeypatch.setattr(litert_export, "convert_model", perturbed)
+    path.write_bytes(b"before")
+    write(change=1e-2)
     with pytest.raises(ExportError, match="outputs of the file differ"):
         to_litert(tiny, path)
-    assert path.read_bytes() == before
+    assert path.read_bytes() == b"before"
+    write()
+    to_litert(tiny, path)
+    assert path.read_bytes() != b"before"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_interrupted_export_leaves_nothing(tiny, tmp_path, monkeypatch):
-    def interrupt(exportable, path, **settings):
-        real_convert(exportable, path, **settings)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(litert_export, "convert_model", interrupt)
+def test_interrupted_export_leaves_nothing(tiny, tmp_path, write):
+    write(error=KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         to_litert(tiny, tmp_path / "m.tflite")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nan_weights_are_named(tiny, tmp_path):
-    tiny.layers[0].kernel.assign(np.full((4, 3), np.nan))
+def test_nan_weights_are_named(tmp_path):
+    model = build_tiny()
+    model.layers[0].kernel.assign(np.full((4, 3), np.nan))
     with pytest.raises(ExportError) as error:
-        to_litert(tiny, tmp_path / "m.tflite")
+        to_litert(model, tmp_path / "m.tflite")
     assert str(error.value) == (
         "The model itself computes NaN in output 'output_0'; its weights "
         "hold NaN: tiny/fc/kernel. Nothing was exported."
@@ -200,163 +187,45 @@ def test_calibration_data_forms_agree(tiny):
         np.testing.assert_array_equal(samples["x"], x)
 
 
-@pytest.mark.parametrize("form", [list, dict])
-@pytest.mark.parametrize(
-    ("names", "stored"),
-    [
-        (("zeta", "alpha"), ("zeta", "alpha")),
-        (("z-wide", "a-narrow"), ("z_wide", "a_narrow")),
-    ],
-)
-def test_calibration_of_two_inputs_goes_by_name(form, names, stored, tmp_path):
+NAMES = {
+    ("zeta", "alpha"): ("zeta", "alpha"),
+    ("z-wide", "a-narrow"): ("z_wide", "a_narrow"),
+}
+
+
+def two_inputs(names):
     a, b = keras.Input((4,), name=names[0]), keras.Input((4,), name=names[1])
-    model = keras.Model([a, b], layers.Dense(3)(a) + 100 * layers.Dense(3)(b))
-    rng = np.random.default_rng(0)
-    data = [rng.random((50, 4)) * 1000, rng.random((50, 4))]
-    if form is dict:
-        data = dict(zip(names, data, strict=True))
+    return keras.Model([a, b], layers.Dense(3)(a) + 100 * layers.Dense(3)(b))
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_calibration_data_of_two_inputs_go_by_name(names):
+    exportable = prepare_model(two_inputs(names))
+    data = [np.full((3, 4), value) for value in (1.0, 2.0)]
+    for keys in (None, names, NAMES[names]):
+        form = data if keys is None else dict(zip(keys, data, strict=True))
+        samples = make_samples(exportable, form)
+        assert list(samples) == list(NAMES[names])
+        for stored, array in zip(NAMES[names], data, strict=True):
+            np.testing.assert_array_equal(samples[stored], array)
+
+
+def test_each_of_two_inputs_has_the_range_of_its_data(tmp_path):
+    names = ("z-wide", "a-narrow")
+    data = np.random.default_rng(0).random((8, 4))
     report = to_litert(
-        model,
+        two_inputs(names),
         tmp_path / "m.tflite",
         quantize="int8",
-        calibration_data=data,
+        calibration_data=dict(zip(names, [1000 * data, data], strict=True)),
         quantized_io=True,
     )
     scales = {tensor.name: tensor.scale for tensor in report.inputs}
-    assert scales[stored[0]] > 100 * scales[stored[1]]
+    assert scales["z_wide"] > 100 * scales["a_narrow"]
 
 
-@pytest.mark.parametrize(
-    "mode, ratio", [("dynamic", 0.30), ("float16", 0.55), ("int8", 0.30)]
-)
-def test_quantised_file_is_small(dense_net, real_data, mode, ratio, tmp_path):
-    report = to_litert(
-        dense_net,
-        tmp_path / "m.tflite",
-        quantize=mode,
-        calibration_data=real_data,
-    )
-    assert report.float_size.raw > 1_000_000
-    assert report.raw_ratio <= ratio
-    assert report.inputs[0].dtype == "float32"
-    assert report.verification.max_rel_diff > 0
-
-
-def test_integer_io(dense_net, real_data, tmp_path):
-    report = to_litert(
-        dense_net,
-        tmp_path / "m.tflite",
-        quantize="int8",
-        calibration_data=real_data,
-        quantized_io=True,
-    )
-    assert report.inputs[0].dtype == report.outputs[0].dtype == "int8"
-    assert report.raw_ratio <= 0.30
-    wide = to_litert(
-        dense_net,
-        tmp_path / "w.tflite",
-        quantize="int16x8",
-        calibration_data=real_data,
-        quantized_io=True,
-    )
-    assert wide.inputs[0].dtype == "int16"
-    assert wide.notes == (
-        "int16x8 runs on reference kernels: often many times slower than float",
-    )
-
-
-def test_quantisation_that_destroys_the_model_is_an_error(tmp_path):
-    model = keras.Sequential([keras.Input((64,)), layers.Dense(64)])
-    rng = np.random.default_rng(0)
-    kernel = rng.standard_normal((64, 64)).astype("float32")
-    model.layers[0].set_weights([kernel, np.zeros(64)])
-    # Quantisation steps of 100 / 255 lose the differences of the inputs.
-    data = 100 + rng.random((50, 64))
-    model.layers[0].kernel.assign(kernel - kernel.mean(axis=0))
-    with pytest.raises(ExportError) as error:
-        to_litert(
-            model,
-            tmp_path / "m.tflite",
-            quantize="int8",
-            calibration_data=data,
-        )
-    assert str(error.value).startswith(
-        "Quantisation quantize='int8' breaks the model: relative difference "
-    )
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_large_difference_is_a_warning(tmp_path):
-    model = keras.Sequential([keras.Input((64,)), layers.Dense(1)])
-    rng = np.random.default_rng(0)
-    kernel = rng.standard_normal((64, 1)).astype("float32")
-    model.layers[0].set_weights([kernel - kernel.mean(), np.zeros(1)])
-    path = str(tmp_path / "m.tflite")
-    with pytest.warns(UserWarning, match="outputs differ by .* of their range"):
-        report = to_litert(
-            model,
-            path,
-            quantize="int8",
-            calibration_data=20 + rng.random((50, 64)),
-        )
-    assert len(report.warnings) == 1
-    assert 0.2 < report.verification.max_rel_diff <= 0.5
-
-
-def test_dynamic_int8_keeps_the_zeros_of_a_pruned_model(dense_net, tmp_path):
-    prune(dense_net, 0.8)
-    report = to_litert(dense_net, tmp_path / "m.tflite", quantize="dynamic")
-    floats = [v.numpy() for v in dense_net.weights if v.name == "kernel"]
-    stored = {kernel.shape: kernel for kernel in kernels_in(report.path)}
-    for kernel in floats:
-        share = np.mean(kernel == 0)
-        assert np.mean(stored[kernel.shape[::-1]] == 0) >= share > 0.79
-    assert report.gzip_ratio < 0.7
-
-
-def test_sparse_file_of_a_pruned_model_is_small_and_exact(dense_net, tmp_path):
-    prune(dense_net, 0.9)
-    plain = to_litert(dense_net, tmp_path / "p.tflite")
-    report = to_litert(dense_net, tmp_path / "s.tflite", sparse=True)
-    assert report.sparse and report.raw_ratio <= 0.2
-    assert report.float_size == plain.size
-    assert report.flags == ("DENSIFY",)
-    x = np.random.default_rng(1).random((1, 256))
-    outputs = [TfliteModel(r.path).run(x)["output_0"] for r in (plain, report)]
-    np.testing.assert_array_equal(*outputs)
-
-
-@pytest.mark.parametrize(
-    "share, sparse, message",
-    [
-        (
-            0.0,
-            False,
-            "`sparse=True` does not make this file smaller (0% of its kernels"
-            " are zeros); the plain file was written. Prune the model first.",
-        ),
-        (
-            0.4,
-            True,
-            "`sparse=True` saves little below 50 % zeros (40% here). Prune "
-            "further, or quantise.",
-        ),
-    ],
-)
-def test_sparse_file_of_a_dense_model_warns(
-    dense_net, tmp_path, share, sparse, message
-):
-    prune(dense_net, share)
-    path = str(tmp_path / "s.tflite")
-    with pytest.warns(UserWarning) as caught:
-        report = to_litert(dense_net, path, sparse=True)
-    assert [str(w.message) for w in caught] == [f"{path}: {message}"]
-    assert report.sparse is sparse
-    assert report.raw_ratio <= 1.0
-
-
-def test_report_matches_the_file(tiny, tmp_path):
-    report = to_litert(tiny, tmp_path / "m.tflite")
+def test_report_matches_the_file(tiny_report):
+    report = tiny_report
     assert report.size.raw == os.path.getsize(report.path)
     assert report.size == measure_file(report.path) == measure_file(report.path)
     assert report.ops == {"FULLY_CONNECTED": 1}
@@ -369,34 +238,29 @@ def test_report_matches_the_file(tiny, tmp_path):
     assert len(str(report).splitlines()) <= 15
 
 
-def test_files_are_readable_by_others(tiny, tmp_path):
+def test_files_are_readable_by_others(tiny_report, tmp_path):
     plain = tmp_path / "plain"
     plain.write_bytes(b"")
-    report = to_litert(tiny, tmp_path / "m.tflite")
-    assert os.stat(report.path).st_mode == os.stat(plain).st_mode
+    assert os.stat(tiny_report.path).st_mode == os.stat(plain).st_mode
 
 
 def test_tensorflow_runs_the_file_where_ai_edge_is_missing(
-    tiny, tmp_path, monkeypatch
+    tiny, tmp_path, monkeypatch, write
 ):
-    import sys
-
+    write()
     for name in ("interpreter", "schema_py_generated"):
         monkeypatch.setitem(sys.modules, f"ai_edge_litert.{name}", None)
     report = to_litert(tiny, tmp_path / "m.tflite")
     assert report.max_abs_diff <= 1e-5
 
 
-def test_no_interpreter_names_the_extra(tiny, tmp_path, monkeypatch):
-    import sys
-
+def test_no_interpreter_names_the_extra(tiny_report, monkeypatch):
     import tensorflow as tf
 
-    path = to_litert(tiny, tmp_path / "m.tflite").path
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     monkeypatch.delattr(tf.lite, "Interpreter")
     with pytest.raises(ImportError) as error:
-        TfliteModel(path)
+        TfliteModel(tiny_report.path)
     assert str(error.value) == (
         "Running the file requires a LiteRT interpreter: pip install "
         '"keras-netopt[litert]"'

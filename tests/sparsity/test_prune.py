@@ -8,6 +8,7 @@ from keras_netopt.sparsity import Block, prune, report
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
 L = keras.layers
+EAGER = keras.backend.backend() == "tensorflow"  # Tracing takes longer.
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def built_once():
     x = L.BatchNormalization(momentum=0.9, name="norm")(x)
     x = L.GRU(4, name="gru")(x)
     net = keras.Model(inputs, L.Dense(3, name="out")(x), name="net")
-    net.compile("sgd", "mse")
+    net.compile("sgd", "mse", run_eagerly=EAGER)
     return net, net.get_weights()
 
 
@@ -330,5 +331,5 @@ def test_bad_arguments_change_nothing(model, arguments, error, message):
 
 def test_pruned_model_still_trains_and_predicts(model, data):
     prune(model, 0.5, score="taylor", calibration_data=data)
-    assert np.isfinite(model.predict(data[0], verbose=0)).all()
-    model.fit(*data, epochs=1, verbose=0)
+    assert np.isfinite(keras.ops.convert_to_numpy(model(data[0]))).all()
+    model.fit(*data, verbose=0)

@@ -1,19 +1,24 @@
-"""One model of each family of `keras.applications`, cut in half."""
+"""Models of `keras.applications`, cut in half; collected on TensorFlow only."""
 
 import keras
 import numpy as np
 import pytest
+from keras.src.applications import (
+    convnext,
+    densenet,
+    efficientnet,
+    efficientnet_v2,
+    inception_resnet_v2,
+    mobilenet_v3,
+    nasnet,
+    resnet,
+)
 
 from keras_netopt import surgery
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.graph.coupled_axis import IN
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="NASNet needs TensorFlow; the handlers are tested on all backends",
-)
-
-FAMILIES = {
+SIZES = {
     "ConvNeXtTiny": 32,
     "DenseNet121": 32,
     "EfficientNetB0": 32,
@@ -33,16 +38,106 @@ FAMILIES = {
 NARROW = {"MobileNet": 0.25, "MobileNetV2": 0.35}
 
 
+def options(size):
+    return {
+        "weights": None,
+        "input_shape": (size, size, 3),
+        "classes": 4,
+        "classifier_activation": None,
+    }
+
+
 def build(name):
-    options = {"alpha": NARROW[name]} if name in NARROW else {}
-    size = FAMILIES[name]
-    return getattr(keras.applications, name)(
-        weights=None,
-        input_shape=(size, size, 3),
-        classes=4,
-        classifier_activation=None,
-        **options,
+    """A model as its users build it."""
+    width = {"alpha": NARROW[name]} if name in NARROW else {}
+    make = getattr(keras.applications, name)
+    return make(**options(SIZES[name]), **width)
+
+
+def residual(stack, *, is_preact):
+    def blocks(x):
+        x = stack(x, 4, 2, stride1=1, name="conv2")
+        return stack(x, 8, 2, name="conv3")
+
+    return resnet.ResNet(blocks, is_preact, True, **options(32))
+
+
+def efficient():
+    """Blocks without and with expansion, the latter repeated."""
+    first, second, *_ = efficientnet.DEFAULT_BLOCKS_ARGS
+    return efficientnet.EfficientNet(
+        *(0.5, 1.0, 32), blocks_args=[first, second], **options(32)
     )
+
+
+def efficient_v2():
+    """Fused blocks without and with expansion, and one that is not fused."""
+    of = efficientnet_v2.DEFAULT_BLOCKS_ARGS["efficientnetv2-b0"]
+    last = {**of[3], "input_filters": 32, "num_repeat": 2}
+    return efficientnet_v2.EfficientNetV2(
+        *(0.5, 1.0, 32), blocks_args=[of[0], of[1], last], **options(32)
+    )
+
+
+def mobile_v3():
+    def blocks(x, kernel, activation, se_ratio):
+        block, relu = mobilenet_v3._inverted_res_block, mobilenet_v3.relu
+        x = block(x, 1, 8, 3, 2, se_ratio, relu, 0)
+        x = block(x, 2, 8, kernel, 1, None, relu, 1)
+        return block(x, 2, 16, kernel, 2, se_ratio, activation, 2)
+
+    return mobilenet_v3.MobileNetV3(blocks, 32, alpha=0.5, **options(32))
+
+
+def inception_resnet():
+    """One block of each kind and the last one, an eighth as wide."""
+    of, patch = inception_resnet_v2, pytest.MonkeyPatch()
+    norm, block = of.conv2d_bn, of.inception_resnet_block
+
+    def narrow(x, filters, *args, use_bias=False, **kwargs):
+        width = filters if use_bias else filters // 8  # As wide as a sum.
+        return norm(x, width, *args, use_bias=use_bias, **kwargs)
+
+    def once(x, *, block_type, block_idx, **kwargs):
+        if block_idx != 1 and kwargs.get("activation", "relu"):
+            return x
+        return block(x, block_type=block_type, block_idx=block_idx, **kwargs)
+
+    with patch.context() as patched:
+        patched.setattr(of, "conv2d_bn", narrow)
+        patched.setattr(of, "inception_resnet_block", once)
+        return of.InceptionResNetV2(**options(75))
+
+
+def nas():
+    """A reduction cell after a stem, then a normal one."""
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(4, 3, 2, use_bias=False)(inputs)
+    x = keras.layers.BatchNormalization(momentum=0.9)(x)
+    x, before = nasnet._reduction_a_cell(x, None, 4, "stem")
+    x, _ = nasnet._normal_a_cell(x, before, 8, "0")
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(x))
+    return keras.Model(inputs, keras.layers.Dense(4)(x))
+
+
+# The blocks of each family, in models of few blocks.
+SHALLOW = {
+    "ConvNeXt": lambda: convnext.ConvNeXt(
+        [1, 1, 1, 1], [8, 8, 16, 16], default_size=32, **options(32)
+    ),
+    "DenseNet": lambda: densenet.DenseNet([2, 1, 1, 1], **options(32)),
+    "EfficientNet": efficient,
+    "EfficientNetV2": efficient_v2,
+    "InceptionResNet": inception_resnet,
+    "MobileNetV3": mobile_v3,
+    "NASNet": nas,
+    "ResNet": lambda: residual(
+        resnet.stack_residual_blocks_v1, is_preact=False
+    ),
+    "ResNetV2": lambda: residual(
+        resnet.stack_residual_blocks_v2, is_preact=True
+    ),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -61,10 +156,10 @@ def quick_weights(monkeypatch):
         monkeypatch.setattr(initializer, "__call__", draw)
 
 
-def images(name):
+def images(model):
     rng = np.random.default_rng(1)
-    size = FAMILIES[name]
-    return rng.uniform(0, 255, (16, size, size, 3)).astype("float32")
+    shape = (8, *model.input_shape[1:])
+    return rng.uniform(0, 255, shape).astype("float32")
 
 
 def calibrate(model, data):
@@ -117,15 +212,25 @@ def zero(graph, groups):
 
 
 @pytest.mark.all_cases
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", SHALLOW)
+def test_half_of_a_shallow_model_is_removed_exactly(name, tmp_path):
+    check_half(SHALLOW[name](), tmp_path, share=0.8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIZES)
 def test_half_of_the_channels_are_removed_exactly(name, tmp_path):
-    model, data = build(name), images(name)
-    for layer in model.layers:
-        if type(layer).__name__ == "LayerScale":
-            layer.gamma.assign(np.full(layer.gamma.shape, 0.3))
+    check_half(build(name), tmp_path, share=0.6)
+
+
+def check_half(model, folder, *, share):
+    data = images(model)
+    scales = [one for one in model.layers if type(one).__name__ == "LayerScale"]
+    for layer in scales:
+        layer.gamma.assign(np.full(layer.gamma.shape, 0.3))
     calibrate(model, data)
     graph = ChannelGraph(model)
-    check_prunable(graph, name)
+    check_prunable(graph, is_normalized=bool(scales))
     units, groups = half(graph)
     before, params = predict(model, data), model.count_params()
     zero(graph, groups)
@@ -136,14 +241,13 @@ def test_half_of_the_channels_are_removed_exactly(name, tmp_path):
     surgery.remove(model, units)
     after = predict(model, data)
     assert np.abs(after - expected).max() <= 1e-5
-    assert model.count_params() < 0.6 * params
-    path = str(tmp_path / "cut.keras")
-    model.save(path)
-    reloaded = keras.saving.load_model(path)
+    assert model.count_params() < share * params
+    model.save(folder / "cut.keras")
+    reloaded = keras.saving.load_model(folder / "cut.keras")
     assert np.array_equal(predict(reloaded, data), after)
 
 
-def check_prunable(graph, name):
+def check_prunable(graph, *, is_normalized):
     """Every set of layers but the output may be cut."""
     sets = graph.layer_groups()
     kept = [layers for layers in sets if layers.reason]
@@ -151,4 +255,4 @@ def check_prunable(graph, name):
     assert kept[0].reason.startswith("reaches the output")
     assert all(len(s.free) == len(s.groups) for s in sets if not s.reason)
     normed = [layers for layers in sets if layers.normalized_by]
-    assert len(normed) == (4 if name == "ConvNeXtTiny" else 0)
+    assert len(normed) == (4 if is_normalized else 0)

@@ -6,6 +6,8 @@ import pytest
 
 from keras_netopt.training import order
 
+EAGER = keras.backend.backend() == "tensorflow"  # Tracing takes longer.
+
 
 class Spy(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
@@ -18,7 +20,9 @@ def early_stopping(**arguments):
 
 def test_active_callbacks_are_those_of_the_running_fit_call(make_mlp, toy_data):
     spy, other = Spy(), keras.callbacks.LambdaCallback()
-    make_mlp().fit(*toy_data, verbose=0, callbacks=[other, spy])
+    make_mlp("sgd", run_eagerly=EAGER).fit(
+        *toy_data, batch_size=64, verbose=0, callbacks=[other, spy]
+    )
 
     assert spy.seen[:2] == [other, spy]
     assert isinstance(spy.seen[2], keras.callbacks.History)
@@ -81,7 +85,7 @@ def test_the_arguments_of_fit_are_found():
             found.append(order.find_fit_arguments(None))
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
+    model.compile("sgd", "mse", run_eagerly=EAGER)
     x = np.ones((4, 1))
     model.fit(x, x, class_weight={0: 2.0}, verbose=0, callbacks=[Look()])
     inside, of_another = found

@@ -13,7 +13,9 @@ from keras_netopt.callbacks import (
     ParameterScheduler,
     Pruning,
 )
-from keras_netopt.training import ResumableCallback
+from keras_netopt.training import CheckpointState, ResumableCallback
+
+EAGER = keras.backend.backend() == "tensorflow"  # Tracing takes longer.
 
 
 class Mine(Pruning):
@@ -28,8 +30,28 @@ class Half(Pruning):
 
 
 class Percent(Pruning):
+    whole = 100
+
     def __init__(self, sparsity, *names, **kwargs):
-        super().__init__(sparsity / 100, include=list(names) or None, **kwargs)
+        share = sparsity / self.whole
+        super().__init__(share, include=list(names) or None, **kwargs)
+
+
+@pytest.fixture
+def model(make_mlp):
+    return make_mlp("sgd", run_eagerly=EAGER)
+
+
+@pytest.fixture
+def fit(model, toy_data):
+    """A function that trains the model with callbacks for two steps."""
+
+    def train(*callbacks):
+        return model.fit(
+            *toy_data, batch_size=32, verbose=0, callbacks=list(callbacks)
+        )
+
+    return train
 
 
 def load_before_training(path):
@@ -39,10 +61,10 @@ def load_before_training(path):
     return load
 
 
-def test_a_subclass_keeps_the_order_rules(make_mlp, toy_data):
+def test_a_subclass_keeps_the_order_rules(fit):
     early = keras.callbacks.EarlyStopping("loss", restore_best_weights=True)
     with pytest.raises(ValueError) as error:
-        make_mlp().fit(*toy_data, verbose=0, callbacks=[Mine(0.5), early])
+        fit(Mine(0.5), early)
 
     assert str(error.value) == (
         "Mine must come after EarlyStopping, which would otherwise undo its "
@@ -51,9 +73,9 @@ def test_a_subclass_keeps_the_order_rules(make_mlp, toy_data):
     )
 
 
-def test_a_subclass_may_have_any_constructor(make_mlp, toy_data):
+def test_a_subclass_may_have_any_constructor(fit):
     half = Half(min_size=4)
-    make_mlp().fit(*toy_data, verbose=0, callbacks=[half])
+    fit(half)
 
     assert half.get_config() == {"min_size": 4}
     assert half.report().sparsity == pytest.approx(0.5, abs=0.01)
@@ -80,50 +102,52 @@ def test_signatures_are_those_of_the_constructor(kind):
     assert list(inspect.signature(kind).parameters.values()) == parameters
 
 
+@pytest.mark.parametrize(
+    ("make", "attribute", "changed", "was", "received"),
+    [
+        (Half, "share", 0.75, "sparsity=0.5", "sparsity=0.75"),
+        # The subclass converts its argument: that of its base is compared too.
+        (
+            lambda: Percent(80),
+            "whole",
+            160,
+            "Pruning.sparsity=0.8",
+            "Pruning.sparsity=0.5",
+        ),
+    ],
+    ids=["Half", "Percent"],
+)
 def test_arguments_of_the_base_class_are_compared_when_resuming(
-    make_mlp, toy_data, tmp_path, monkeypatch
+    fit, model, tmp_path, monkeypatch, make, attribute, changed, was, received
 ):
     path = tmp_path / "half.weights.h5"
-    model = make_mlp()
-    model.fit(*toy_data, verbose=0, callbacks=[Half()])
+    callback = make()
+    fit(callback)
     model.save_weights(path)
-    other = make_mlp()
-    other.optimizer.build(other.trainable_variables)
-    monkeypatch.setattr(Half, "share", 0.75)
+    monkeypatch.setattr(type(callback), attribute, changed)
     with pytest.raises(ValueError) as error:
-        other.fit(
-            *toy_data,
-            verbose=0,
-            callbacks=[load_before_training(path), Half()],
-        )
+        fit(load_before_training(path), make())
 
     assert str(error.value) == (
-        "The saved state belongs to a Half with other settings: sparsity=0.5. "
-        "Use the same ones, or remove the checkpoint. Received: sparsity=0.75"
+        f"The saved state belongs to a {type(callback).__name__} with other "
+        f"settings: {was}. Use the same ones, or remove the checkpoint. "
+        f"Received: {received}"
     )
 
 
-def test_an_argument_that_the_subclass_converts_is_compared_twice():
-    settings = Percent(80)._settings()
-    assert (settings["sparsity"], settings["Pruning.sparsity"]) == (80, 0.8)
-
-
-def test_two_classes_of_one_name_have_two_states(make_mlp, toy_data):
+def test_two_classes_of_one_name_have_two_states(fit, model):
     twin = type("Pruning", (Pruning,), {})(0.5, include="last")
-    model, first = make_mlp(), Pruning(0.5, exclude="last")
-    model.fit(*toy_data, verbose=0, callbacks=[first, twin])
+    first = Pruning(0.5, exclude="last")
+    fit(first, twin)
 
-    assert (first._state_name, twin._state_name) == ("Pruning", "Pruning1")
+    states = CheckpointState.of(model).states
+    assert (states["Pruning"], states["Pruning1"]) == (first, twin)
 
 
-def test_keys_in_logs_are_numbered_within_a_class_and_its_subclasses(
-    make_mlp, toy_data
-):
+def test_keys_in_logs_are_numbered_within_a_class_and_its_subclasses(fit):
     first, second = Mine(0.5, exclude="last"), Pruning(0.25, include="last")
     trackers = [ComputeTracker(), ComputeTracker()]
-    history = make_mlp().fit(
-        *toy_data, verbose=0, callbacks=[first, second, *trackers]
-    )
+    history = fit(first, second, *trackers)
 
     logs = {key: values[-1] for key, values in history.history.items()}
     assert logs["sparsity"] == pytest.approx(0.5, abs=0.01)
@@ -132,13 +156,13 @@ def test_keys_in_logs_are_numbered_within_a_class_and_its_subclasses(
     assert "sparsity_2" not in logs
 
 
-def test_scheduled_variables_are_numbered_by_attribute(make_mlp, toy_data):
+def test_scheduled_variables_are_numbered_by_attribute(fit):
     callbacks = [
         ParameterScheduler("kernel", 0.5, include="hidden"),
         ParameterScheduler("bias", 0.25, include="hidden"),
         ParameterScheduler("bias", 0.125, include="out"),
     ]
-    history = make_mlp().fit(*toy_data, verbose=0, callbacks=callbacks)
+    history = fit(*callbacks)
 
     assert {
         "loss",
@@ -149,12 +173,11 @@ def test_scheduled_variables_are_numbered_by_attribute(make_mlp, toy_data):
     assert history.history["scheduled_bias_1"][-1] == 0.125
 
 
-def test_keys_that_are_not_declared_get_no_number(make_mlp, toy_data):
+def test_keys_that_are_not_declared_get_no_number(fit):
     def logging(key):
         members = {"progress_logs": lambda self: {key: 1.0}}
         return type("Logging", (ResumableCallback,), members)()
 
-    callbacks = [logging("first"), logging("second")]
-    history = make_mlp().fit(*toy_data, verbose=0, callbacks=callbacks)
+    history = fit(logging("first"), logging("second"))
 
     assert {"first", "second"} <= set(history.history)

@@ -6,6 +6,7 @@ from keras import layers
 
 CLASSES = 3
 BACKEND = keras.backend.backend()
+EAGER = BACKEND == "tensorflow"  # Tracing takes longer.
 
 
 def make_data(samples, seed=0):

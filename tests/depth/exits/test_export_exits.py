@@ -7,7 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from depth.exits.nets import BACKEND, compiled, make_data
+from depth.exits.nets import compiled, make_data
 
 from keras_netopt.cost.tflite_model import TfliteModel, count_ops
 from keras_netopt.depth import add_exits, calibrate
@@ -15,17 +15,20 @@ from keras_netopt.depth.exits import (
     check_decisions,
     conditional_stages,
     device_runner,
+    exit_exporter,
     model_stages,
 )
 from keras_netopt.depth.exits.exit_criteria import exit_scores
-from keras_netopt.depth.exits.exit_exporter import ExitExporter
 from keras_netopt.depth.exits.stage_runner import ExitRule
 from keras_netopt.export import ExportError, to_litert
 
-pytestmark = pytest.mark.skipif(
-    BACKEND != "tensorflow",
-    reason="LiteRT files are written on the TensorFlow backend only",
-)
+
+@pytest.fixture(scope="module", autouse=True)
+def compare_few_samples():
+    """The model is called on each sample that a file is compared on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exit_exporter, "VERIFY_SAMPLES", 16)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +149,7 @@ def test_a_failed_export_leaves_no_files(exits, tmp_path, monkeypatch):
         (tmp_path / folder / "stage_0.tflite").write_bytes(b"half")
         raise ExportError("broken")
 
-    monkeypatch.setattr(ExitExporter, "export_stages", fail)
+    monkeypatch.setattr(exit_exporter.ExitExporter, "export_stages", fail)
     with pytest.raises(ExportError, match="broken"):
         exits.export(tmp_path / "exits")
     assert list(tmp_path.iterdir()) == []

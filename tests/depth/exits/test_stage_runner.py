@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from depth.exits.nets import CLASSES, make_data
 
-from keras_netopt.depth import add_exits
+from keras_netopt.depth import CalibratedExits, add_exits
 from keras_netopt.depth.exits import model_stages, stage_runner
 from keras_netopt.depth.exits.threshold_search import exit_indices
 
@@ -44,9 +44,9 @@ def test_rebatching_equals_selection(exits, logits, rate):
     thresholds = thresholds_at(scores, rate)
     wanted = exit_indices(scores, thresholds)
     sure = np.abs(scores - np.array(thresholds)).min(axis=1) > 1e-5
-    for count in (1, 33, 1000):
+    for count in (1, 33, 200):
         run = stage_runner.StageRunner(
-            exits.stages, rule(thresholds), batch_size=256
+            exits.stages, rule(thresholds), batch_size=64
         )
         found, left = run.run(x[:count])
         keep = sure[:count]
@@ -91,14 +91,16 @@ def test_padding_is_to_powers_of_two():
 
 
 def test_the_full_model_is_used_if_the_stages_are_slower(
-    exits, logits, monkeypatch
+    exits, held_out, logits, monkeypatch
 ):
     x, all_logits = logits
+    exits = CalibratedExits(
+        exits.exit_model, exits.calibration, validation_data=held_out
+    )
     monkeypatch.setattr(
         "keras_netopt.depth.exits.calibrated_exits.time_stages",
         lambda *_: (2.0, 1.0),
     )
-    exits._is_faster.clear()
     with pytest.warns(UserWarning, match="so the full model is used"):
         found, left = exits.predict(x[:40], return_exits=True)
     np.testing.assert_allclose(found, all_logits[:40, -1], atol=1e-5)

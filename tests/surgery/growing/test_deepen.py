@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from surgery.conftest import stir
 from surgery.growing.deepen_nets import (
     answers,
     array_of,
@@ -59,16 +60,18 @@ def test_a_residual_block_changes_nothing(activation, after):
 def test_a_trained_model_saves_reloads_and_clones(
     build, after, inserted, tmp_path
 ):
-    model = build()
+    model = stir(build(run_eagerly=True))
     x, y = data(model)
-    model.fit(x, y, batch_size=16, verbose=0)
     before = surgery.snapshot(model, x)
     report = deepen(model, after)
 
     assert report.inserted[0] == inserted
     assert_preserved(before, model, 0.0)
-    assert_like_reloaded(model, tmp_path)
-    model.fit(x, y, batch_size=16, verbose=0)
+    new = [v for v in model.trainable_variables if "deeper1" in v.path]
+    old = [array_of(v) for v in new]
+    model.fit(x, y, batch_size=24, verbose=0)
+    moved = [(array_of(v) != o).any() for v, o in zip(new, old, strict=True)]
+    assert sum(moved) == len(moved) > 1
     assert_like_reloaded(model, tmp_path)
 
 
@@ -187,9 +190,8 @@ def test_an_identity_layer_is_refused_without_an_activation():
 
 
 def test_a_copy_has_the_weights_of_its_layer(tmp_path):
-    model = cnn()
-    x, y = data(model)
-    model.fit(x, y, batch_size=16, verbose=0)
+    model = stir(cnn())
+    x, _ = data(model)
     first = model.get_layer("linear")
     before = answers(model, x)
     report = deepen(model, "linear", init="copy", copies=2)
@@ -215,7 +217,8 @@ def test_a_copy_includes_normalization_activation_and_nested_models(tmp_path):
     x = layers.Dense(4, name="first")(inputs)
     x = layers.BatchNormalization(momentum=0.9, name="norm")(x)
     x = layers.ReLU(name="relu")(x)
-    model = ready(keras.Model(inputs, layers.Dense(3)(inner(x))))
+    model = keras.Model(inputs, layers.Dense(3)(inner(x)))
+    model = ready(model, run_eagerly=True)
     one = deepen(model, "first", init="copy")
     two = deepen(model, "stage", init="copy", copies=2)
 

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from surgery.conftest import stir
 from surgery.growing.deepen_nets import (
     answers,
     assert_like_reloaded,
@@ -76,17 +77,17 @@ def test_invalid_blocks_are_refused(block, text):
     ],
 )
 def test_a_block_can_be_widened_and_cut(build, inner, outer, tmp_path):
-    model = build()
+    model = build(run_eagerly=True)
     x, y = data(model)
     deepen(model, outer)
-    model.fit(x, y, batch_size=16, verbose=0)
+    stir(model)
     before = surgery.snapshot(model, x)
     surgery.widen(model, inner, factor=2)
     surgery.widen(model, outer, add=3, new_units="net2net")
     deepen(model, inner)
     assert_preserved(before, model, 1e-5)
     surgery.remove(model, {inner: [0, 1], outer: [2]})
-    model.fit(x, y, batch_size=16, verbose=0)
+    model.fit(x, y, batch_size=24, verbose=0)
     assert_like_reloaded(model, tmp_path)
 
 

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from surgery.conftest import stir
 from surgery.growing.deepen_nets import (
     answers,
     array_of,
@@ -44,9 +45,7 @@ def test_names_are_numbered_consecutively(tmp_path):
 
 
 def test_a_dry_run_changes_nothing():
-    model = cnn()
-    x, y = data(model)
-    model.fit(x, y, verbose=0)
+    model = stir(cnn())
     weights, names = model.get_weights(), [v.path for v in model.variables]
     dry = deepen(model, "conv", copies=2, dry_run=True)
 
@@ -77,9 +76,8 @@ class Fails(RuntimeError):
 
 
 def test_a_failed_edit_leaves_the_model_unchanged(monkeypatch):
-    model = cnn()
+    model = stir(cnn(run_eagerly=True))
     x, y = data(model)
-    model.fit(x, y, verbose=0)
     graph = structure(model)
     state = [array_of(v) for v in model.optimizer.variables]
     before = surgery.snapshot(model, x)

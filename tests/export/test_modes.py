@@ -1,0 +1,195 @@
+"""Sizes and numbers of quantised and sparse files."""
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_netopt.cost.tflite_model import TfliteModel
+from keras_netopt.export import ExportError, litert_export, to_litert
+
+MODES = {
+    "float32": {},
+    "sparse": {"sparse": True},
+    "dynamic": {"quantize": "dynamic"},
+    "float16": {"quantize": "float16"},
+    "int8": {"quantize": "int8"},
+    "int8-io": {"quantize": "int8", "quantized_io": True},
+    "int16x8-io": {"quantize": "int16x8", "quantized_io": True},
+}
+
+
+def prune(model, share):
+    """Zeros the smallest weights of every kernel."""
+    for variable in model.weights:
+        if len(variable.shape) > 1:
+            kernel = variable.numpy()
+            cut = np.quantile(abs(kernel), share) if share else -1.0
+            variable.assign(np.where(abs(kernel) <= cut, 0, kernel))
+    return model
+
+
+def kernels_in(path):
+    """The int8 kernels of the dense layers in a LiteRT file."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    details = interpreter.get_tensor_details()
+    wide = [d for d in details if len(d["shape"]) == 2 and min(d["shape"]) > 1]
+    return [
+        interpreter.get_tensor(d["index"])
+        for d in wide
+        if d["dtype"] == np.int8
+    ]
+
+
+@pytest.fixture(scope="module")
+def net():
+    """330 kB of weights, 90 % zeros, in layers big enough to quantise."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((256,), name="x"),
+            layers.Dense(256, activation="relu"),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    return prune(model, 0.9)
+
+
+@pytest.fixture(scope="module")
+def reports(net, tmp_path_factory):
+    """The report of each mode; the float file is converted once."""
+    folder = tmp_path_factory.mktemp("modes")
+    known = folder / "known"
+    convert = litert_export.convert_model
+
+    def convert_once(exportable, path, **settings):
+        is_float = not any(settings.values())
+        if is_float and known.exists():
+            shutil.copyfile(known, path)
+            return
+        convert(exportable, path, **settings)
+        if is_float:
+            shutil.copyfile(path, known)
+
+    data = np.random.default_rng(0).random((40, 256), dtype="float32")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(litert_export, "convert_model", convert_once)
+        return {
+            name: to_litert(
+                net, folder / f"{name}.tflite", calibration_data=data, **options
+            )
+            for name, options in MODES.items()
+        }
+
+
+@pytest.mark.parametrize(
+    "mode, ratio",
+    [("dynamic", 0.3), ("float16", 0.55), ("int8", 0.3), ("int8-io", 0.3)],
+)
+def test_quantised_file_is_small(reports, mode, ratio):
+    report = reports[mode]
+    assert report.quantize == mode.removesuffix("-io") and not report.sparse
+    assert report.float_size == reports["float32"].size
+    assert report.float_size.raw > 320_000
+    assert report.raw_ratio <= ratio
+    assert report.verification.max_rel_diff > 0
+
+
+def test_inputs_and_outputs_are_integers_on_request(reports):
+    kinds = {
+        name: {report.inputs[0].dtype, report.outputs[0].dtype}
+        for name, report in reports.items()
+    }
+    assert kinds.pop("int8-io") == {"int8"}
+    assert kinds.pop("int16x8-io") == {"int16"}
+    assert set(map(tuple, kinds.values())) == {("float32",)}
+    assert reports["int16x8-io"].notes == (
+        "int16x8 runs on reference kernels: often many times slower than float",
+    )
+    assert reports["int8-io"].notes == ()
+
+
+def test_dynamic_int8_keeps_the_zeros_of_a_pruned_model(net, reports):
+    report = reports["dynamic"]
+    stored = {kernel.shape: kernel for kernel in kernels_in(report.path)}
+    # The last kernel is too small to quantise.
+    for kernel in [v.numpy() for v in net.weights if v.name == "kernel"][:2]:
+        share = np.mean(kernel == 0)
+        assert np.mean(stored[kernel.shape[::-1]] == 0) >= share > 0.89
+    assert report.gzip_ratio < 0.7
+
+
+def test_sparse_file_of_a_pruned_model_is_small_and_exact(reports):
+    plain, report = reports["float32"], reports["sparse"]
+    assert report.sparse and not plain.sparse
+    assert report.raw_ratio <= 0.25
+    assert report.float_size == plain.size
+    assert report.flags == ("DENSIFY",)
+    x = np.random.default_rng(1).random((1, 256))
+    outputs = [TfliteModel(r.path).run(x)["output_0"] for r in (plain, report)]
+    np.testing.assert_array_equal(*outputs)
+
+
+@pytest.mark.parametrize(
+    "share, sparse, message",
+    [
+        (
+            0.0,
+            False,
+            "`sparse=True` does not make this file smaller (0% of its kernels"
+            " are zeros); the plain file was written. Prune the model first.",
+        ),
+        (
+            0.4,
+            True,
+            "`sparse=True` saves little below 50 % zeros (40% here). Prune "
+            "further, or quantise.",
+        ),
+    ],
+)
+def test_sparse_file_of_a_dense_model_warns(share, sparse, message, tmp_path):
+    model = keras.Sequential([keras.Input((64,)), layers.Dense(64)])
+    path = str(tmp_path / "s.tflite")
+    with pytest.warns(UserWarning) as caught:
+        report = to_litert(prune(model, share), path, sparse=True)
+    assert [str(w.message) for w in caught] == [f"{path}: {message}"]
+    assert report.sparse is sparse
+    assert report.raw_ratio <= 1.0
+
+
+def blind(units):
+    """A layer whose outputs do not depend on the mean of its inputs.
+
+    Quantisation steps of 100 / 255 lose the differences of inputs near 100.
+    """
+    rng = np.random.default_rng(0)
+    model = keras.Sequential([keras.Input((64,)), layers.Dense(units)])
+    kernel = rng.standard_normal((64, units)).astype("float32")
+    model.layers[0].kernel.assign(kernel - kernel.mean(axis=0))
+    return model, rng.random((50, 64))
+
+
+def test_quantisation_that_destroys_the_model_is_an_error(tmp_path):
+    model, data = blind(units=64)
+    options = {"quantize": "int8", "calibration_data": 100 + data}
+    with pytest.raises(ExportError) as error:
+        to_litert(model, tmp_path / "m.tflite", **options)
+    assert str(error.value).startswith(
+        "Quantisation quantize='int8' breaks the model: relative difference "
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_difference_is_a_warning(tmp_path):
+    model, data = blind(units=1)
+    options = {"quantize": "int8", "calibration_data": 20 + data}
+    with pytest.warns(UserWarning, match="outputs differ by .* of their range"):
+        report = to_litert(model, tmp_path / "m.tflite", **options)
+    assert len(report.warnings) == 1
+    assert 0.2 < report.verification.max_rel_diff <= 0.5
