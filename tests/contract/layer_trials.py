@@ -28,7 +28,7 @@ def compiled(inner: Any, **arguments: Any) -> keras.Model:
     x = keras.layers.GlobalAveragePooling1D()(x)
     model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x))
     model.compile(
-        arguments.pop("optimizer", None) or keras.optimizers.Adam(0.01),
+        keras.optimizers.SGD(0.1, 0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         **{"jit_compile": zoo.JIT, **arguments},
     )
@@ -47,7 +47,9 @@ def fit(model: keras.Model, **changed: Any) -> dict[str, list[float]]:
 
 
 def predictions(model: keras.Model) -> np.ndarray:
-    return model.predict(data()[0], batch_size=SAMPLES, verbose=0)
+    if keras.backend.backend() == "jax":
+        return model.predict(data()[0], batch_size=SAMPLES, verbose=0)
+    return probes.to_numpy(model(data()[0], training=False))
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,12 @@ def predictions(model: keras.Model, name: str) -> np.ndarray:
     x = zoo.data(name)[0]
     if keras.backend.backend() == "jax":
         return model.predict(x, verbose=0)  # Op by op takes longer there.
-    return np.array(keras.ops.convert_to_numpy(model(x, training=False)))
+    return to_numpy(model(x, training=False))
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    tensor = keras.ops.stop_gradient(tensor)
+    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def assert_same(mine: Arrays, other: Arrays) -> None:

@@ -1,13 +1,19 @@
 """C1 to C3, C8, C12, C18, C19, C24, C26: effects on a training run."""
 
+import functools
 import math
 import warnings
 
 import keras
 import numpy as np
 import pytest
-from contract import counts, probes, reference, settings, zoo
-from contract.rows import EVERY_QUICK, ONE_PER_COMPONENT, ONE_QUICK
+from contract import callback_setting, counts, probes, reference, settings, zoo
+from contract.rows import (
+    COMPONENTS,
+    EVERY_QUICK,
+    ONE_PER_COMPONENT,
+    ONE_QUICK,
+)
 
 from keras_netopt.training import MaskStore, NoEffectWarning
 
@@ -59,35 +65,49 @@ def test_the_keys_in_logs_are_those_declared(component, trials):
     assert found == set(trial.callback.log_names())
 
 
-@pytest.mark.check("C1")
-@ONE_PER_COMPONENT
-def test_training_continues_without_the_component(setting, case):
-    model = zoo.compiled()
-    callbacks = setting.callbacks(case)
-    probes.fit(model, "mlp", callbacks)
-    then = probes.weights(model)
-    history = probes.fit(model, "mlp")
-
-    assert probes.is_finite(history)
-    assert probes.differ(then, probes.weights(model))
-    assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
-
-
 @pytest.mark.check("C2")
 @EVERY_QUICK
-def test_one_instance_trains_twice(setting, case):
+def test_one_instance_trains_twice_and_training_continues_without_it(
+    setting, case
+):
     callbacks = setting.callbacks(case)
-    eager = setting is not settings.CALLBACKS[0]
-    first = zoo.compiled(eager=eager)
+    first = zoo.light()
     history = probes.fit(first, "mlp", callbacks)
     result = probes.state(first)
     probes.fit(first, "mlp", callbacks)
 
     assert setting.effect(zoo.build("mlp"), first, callbacks[-1])
-    fresh = zoo.compiled(eager=eager)
+    then = probes.weights(first)
+    assert probes.is_finite(probes.fit(first, "mlp", epochs=1))
+    assert probes.differ(then, probes.weights(first))
+    assert setting.effect(zoo.build("mlp"), first, callbacks[-1])
+    fresh = zoo.light()
     again = probes.fit(fresh, "mlp", callbacks)
     assert probes.untimed(again) == probes.untimed(history)
     probes.assert_same(probes.state(fresh), result)
+
+
+@pytest.mark.check("C3")
+def test_components_without_a_neutral_setting_say_so():
+    exempt = {s for s in COMPONENTS if "C3" in s.row.limits}
+    assert exempt == {s for s in COMPONENTS if s.neutral is None}
+
+
+@pytest.fixture(scope="module")
+def plain_weights(tmp_path_factory):
+    """Weights after training with the others beside a component alone."""
+
+    @functools.cache
+    def run(beside):
+        folder = tmp_path_factory.mktemp("plain")
+        model, case = zoo.light(), callback_setting.case("mlp", folder)
+        keras.utils.set_random_seed(7)
+        probes.fit(model, "mlp", [other.build(case) for other in beside])
+        trained = probes.weights(model)
+        assert probes.differ(trained, probes.weights(zoo.light()))
+        return trained
+
+    return run
 
 
 # A trigger that is never due is the neutral setting of `Growing`.
@@ -95,19 +115,16 @@ def test_one_instance_trains_twice(setting, case):
     "ignore:.+no action was:keras_netopt.warnings.NoEffectWarning"
 )
 @pytest.mark.check("C3")
-@ONE_PER_COMPONENT
-def test_neutral_settings_change_nothing(setting, case):
-    assert setting.neutral is not None
-    plain, treated = zoo.compiled(), zoo.compiled()
-    keras.utils.set_random_seed(7)
-    probes.fit(plain, "mlp", [other.build(case) for other in setting.beside])
+@pytest.mark.parametrize(
+    "setting", [s for s in COMPONENTS if s.neutral], ids=str
+)
+def test_neutral_settings_change_nothing(setting, plain_weights, case):
+    treated = zoo.light()
     component = setting.build(case, setting.neutral(case))
     keras.utils.set_random_seed(7)
     probes.fit(treated, "mlp", setting.callbacks(case, component))
 
-    probes.assert_same(probes.weights(treated), probes.weights(plain))
-    untreated = zoo.compiled()
-    assert probes.differ(probes.weights(plain), probes.weights(untreated))
+    probes.assert_same(probes.weights(treated), plain_weights(setting.beside))
 
 
 @pytest.mark.check("C8")
@@ -117,7 +134,7 @@ def test_no_effect_gives_one_warning(setting, tmp_path):
     model, callbacks = build(tmp_path)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        probes.fit(model, "mlp", callbacks, epochs=3)
+        probes.fit(model, "mlp", callbacks, epochs=3, batch_size=32)
 
     ours = [w for w in told if issubclass(w.category, NoEffectWarning)]
     assert len(ours) == 1
@@ -147,13 +164,15 @@ def test_evaluating_does_not_change_training(setting, case):
     results = []
     for inside in (True, False):
         keras.utils.set_random_seed(7)
-        model = zoo.compiled(eager=True)
+        model = zoo.light(eager=True)
         callbacks = setting.callbacks(case)
         between = callbacks if inside else []
         x, y = zoo.data("mlp")
-        probes.fit(model, "mlp", callbacks, epochs=1)
-        scores = model.evaluate(x, y, verbose=0, callbacks=between)
-        guesses = model.predict(x, verbose=0, callbacks=between)
+        probes.fit(model, "mlp", callbacks, epochs=1, batch_size=32)
+        scores = model.evaluate(
+            x, y, batch_size=64, verbose=0, callbacks=between
+        )
+        guesses = model.predict(x, batch_size=64, verbose=0, callbacks=between)
         model.train_on_batch(x, y)
         results.append((scores, guesses, probes.state(model)))
 
@@ -173,7 +192,7 @@ def test_a_model_is_usable_after_an_exception_in_fit(setting, case):
     def fail(model):
         raise Broken
 
-    model, callbacks = zoo.compiled(eager=True), setting.callbacks(case)
+    model, callbacks = zoo.light(), setting.callbacks(case)
     with pytest.raises(Broken):
         probes.fit(model, "mlp", [*callbacks, probes.AtBatch(6, fail)])
 
@@ -191,8 +210,9 @@ def test_a_model_is_usable_after_an_exception_in_fit(setting, case):
 )
 def test_the_function_equals_the_first_event(setting, case):
     """With a learning rate of 0 the first steps change no weight."""
-    make = {"dropout": 0.0, "optimizer": keras.optimizers.SGD(0.0)}
-    model = zoo.compiled(**make)
+    model = zoo.light(
+        dropout=0.0, optimizer=keras.optimizers.SGD(0.0), eager=True
+    )
     twin = zoo.compiled(dropout=0.0)
     arguments = {**setting.arguments(case), **setting.first_event}
     probes.fit(

@@ -1,5 +1,7 @@
 """C9 to C11, C15: compilation modes and kinds of data."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -22,13 +24,7 @@ BACKEND = keras.backend.backend()
 optimizers = keras.optimizers
 
 
-def _jit(value):
-    marks = ()
-    if BACKEND == "torch" and value is True:
-        marks = (pytest.mark.slow, *torch_compile.QUIET)
-    return pytest.param({"jit_compile": value}, id=f"jit {value}", marks=marks)
-
-
+TOUCHED = [s for s in settings.COMPONENTS.values() if s.row.touches]
 # TensorFlow and JAX compile all of it again: each tests its own dtype.
 LATER = {"tensorflow": "bfloat16", "jax": "mixed_float16"}.get(BACKEND)
 HALVES = [
@@ -42,7 +38,7 @@ HALVES = [
 @ONE_QUICK
 def test_half_precision_trains(setting, name, case):
     with policy(name):
-        model, before = zoo.compiled(), zoo.build("mlp")
+        model, before = zoo.light(), zoo.build("mlp")
         callbacks = setting.callbacks(case)
         history = probes.fit(model, "mlp", callbacks)
 
@@ -55,58 +51,74 @@ def test_half_precision_trains(setting, name, case):
 
 
 @pytest.fixture(scope="module")
-def plain_runs(tmp_path_factory):
+def plain_run(tmp_path_factory):
     """The reference of the modes: one run per component, with its traces."""
-    found = {}
-    for component, setting in settings.COMPONENTS.items():
+
+    @functools.cache
+    def run(setting):
         folder = tmp_path_factory.mktemp("plain")
-        found[component] = _mode(setting, folder, {"jit_compile": zoo.JIT})
-    return found
+        return _mode(setting, folder, {"jit_compile": zoo.JIT})
+
+    return run
 
 
-def _mode(setting, folder, arguments, with_component=True):
+def _mode(setting, folder, arguments):
     loss = probes.CountedLoss(from_logits=True)
     model = zoo.build("mlp", dropout=0.0)
-    model.compile(keras.optimizers.SGD(0.1, 0.9), loss, **arguments)
-    callbacks = setting.callbacks(callback_setting.case("mlp", folder))
-    beside = callbacks if with_component else callbacks[:-1]
-    probes.fit(model, "mlp", beside)
-    if with_component:
+    model.compile(optimizers.SGD(0.1, 0.9), loss, **arguments)
+    callbacks = []
+    if setting is not None:
+        callbacks = setting.callbacks(callback_setting.case("mlp", folder))
+    probes.fit(model, "mlp", callbacks)
+    if setting is not None:
         assert setting.effect(zoo.build("mlp"), model, callbacks[-1])
     return probes.weights(model), loss.calls
 
 
-MODES = [
-    _jit(True),
-    _jit("auto"),
-    pytest.param({"run_eagerly": True}, id="eager"),
-]
+def _modes():
+    """Each component in each mode; `jit_compile="auto"` is one of the others:
+    True on TensorFlow and JAX, where it is the default, False on torch.
+    """
+    for setting in TOUCHED:
+        yield pytest.param(
+            setting, {"run_eagerly": True}, id=f"{setting}-eager"
+        )
+        for value in (True, "auto"):
+            is_other = setting is FIRST if value == "auto" else BACKEND != "jax"
+            marks = () if is_other else (pytest.mark.slow,)
+            if BACKEND == "torch" and value is True:
+                marks = (pytest.mark.slow, *torch_compile.QUIET)
+            yield pytest.param(
+                setting,
+                {"jit_compile": value},
+                id=f"{setting}-jit {value}",
+                marks=marks,
+            )
 
 
 @pytest.mark.check("C10")
-@pytest.mark.parametrize("arguments", MODES)
-@TOUCHING
+@pytest.mark.parametrize(("setting", "arguments"), [*_modes()])
 def test_compiled_and_eager_training_agree(
-    setting, arguments, plain_runs, tmp_path
+    setting, arguments, plain_run, tmp_path
 ):
     compiled = BACKEND == "torch" and arguments.get("jit_compile") is True
     frames = torch_compile.frames() if compiled else None
     weights, _ = _mode(setting, tmp_path, arguments)
 
-    probes.assert_close(weights, plain_runs[setting.component][0])
+    probes.assert_close(weights, plain_run(setting)[0])
     assert frames is None or frames["ok"] > 0
 
 
+# torch runs Python at each step: nothing is traced.
 @pytest.mark.check("C10")
-@pytest.mark.skipif(BACKEND == "torch", reason="torch runs Python each step")
-@TOUCHING
-def test_the_step_is_traced_no_more_often(setting, plain_runs, tmp_path):
+@pytest.mark.parametrize(
+    "setting", TOUCHED if BACKEND != "torch" else (), ids=str
+)
+def test_the_step_is_traced_no_more_often(setting, plain_run):
     """Attached before the first step; else one more trace is allowed."""
-    arguments = {"jit_compile": zoo.JIT}
-    _, plain = _mode(setting, tmp_path, arguments, with_component=False)
     allowed = {"never": 0, "on_event": 2, "epoch": 2}[setting.row.retraces]
 
-    assert plain_runs[setting.component][1] <= plain + allowed
+    assert plain_run(setting)[1] <= plain_run(None)[1] + allowed
 
 
 @pytest.mark.check("C11")
@@ -115,11 +127,11 @@ def test_steps_per_execution_counts_batches(setting, case):
     """10 batches in executions of 4: the last hook of Keras has batch 11."""
     if BACKEND == "torch":
         with pytest.raises(ValueError, match="steps_per_execution"):
-            probes.fit(zoo.compiled(steps_per_execution=4), "mlp")
+            probes.fit(zoo.light(steps_per_execution=4), "mlp")
         return
     x, y = zoo.data("mlp", samples=10 * zoo.BATCH_SIZE)
     model, callbacks = (
-        zoo.compiled(steps_per_execution=4),
+        zoo.light(steps_per_execution=4),
         setting.callbacks(case),
     )
     probes.fit(model, "mlp", callbacks, x=x, y=y)
@@ -136,12 +148,12 @@ def test_steps_per_execution_counts_batches(setting, case):
             assert callback._progress.step == 20
 
 
-def test_executions_give_the_masks_of_single_steps(case):
-    if BACKEND == "torch":
-        pytest.skip("Keras refuses steps_per_execution on torch")
+# Keras refuses `steps_per_execution` on torch.
+@pytest.mark.parametrize("steps", (4,) if BACKEND != "torch" else ())
+def test_executions_give_the_masks_of_single_steps(steps):
     results = []
-    for steps in (1, 4):
-        model = zoo.compiled(dropout=0.0, steps_per_execution=steps)
+    for count in (1, steps):
+        model = zoo.light(dropout=0.0, steps_per_execution=count)
         pruning = Pruning(Linear(final=0.5, begin=4, end=8), frequency=4)
         probes.fit(model, "mlp", [pruning])
         results.append(probes.weights(model))
@@ -162,6 +174,16 @@ def _multi():
 
 
 OPTIMIZERS = {
+    "options": lambda: optimizers.SGD(
+        0.1,
+        0.9,
+        gradient_accumulation_steps=4,
+        clipnorm=0.1,
+        use_ema=True,
+        ema_momentum=0.5,
+    ),
+    "lion": lambda: optimizers.Lion(0.01),
+    "multi": _multi,
     "accumulation": lambda: optimizers.Adam(
         0.01, gradient_accumulation_steps=4
     ),
@@ -170,12 +192,24 @@ OPTIMIZERS = {
     "ema": lambda: optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5),
     "momentum": lambda: optimizers.SGD(0.1, momentum=0.9),
     "adamw": lambda: optimizers.AdamW(0.01, weight_decay=0.1),
-    "lion": lambda: optimizers.Lion(0.01),
     "rmsprop": lambda: optimizers.RMSprop(0.01),
-    "multi": _multi,
 }
+QUICK = ("options", "lion", "multi")
 
-PLAIN = ("momentum", "adamw", "rmsprop")
+
+def _optimizers():
+    """Masks and edits with three optimizers, other components with one.
+
+    The others are slow: tests/training tests masks and slots with every Keras
+    optimizer.
+    """
+    for i, setting in enumerate(TOUCHED):
+        edits = "optimizer" in setting.row.touches
+        quick = QUICK if edits else QUICK[i % len(QUICK) :][:1]
+        for name in OPTIMIZERS:
+            marks = () if name in quick else (pytest.mark.slow,)
+            found = f"{setting}-{name}"
+            yield pytest.param(setting, name, id=found, marks=marks)
 
 
 class Zeros(keras.callbacks.Callback):
@@ -198,17 +232,9 @@ class Zeros(keras.callbacks.Callback):
 
 
 @pytest.mark.check("C15")
-@pytest.mark.parametrize(
-    "name",
-    [
-        # tests/training tests masks with every Keras optimizer.
-        pytest.param(name, marks=(pytest.mark.slow,) if name in PLAIN else ())
-        for name in OPTIMIZERS
-    ],
-)
-@TOUCHING
+@pytest.mark.parametrize(("setting", "name"), [*_optimizers()])
 def test_optimizers_keep_the_effect(setting, name, case):
-    model, check = zoo.compiled(optimizer=OPTIMIZERS[name]()), Zeros()
+    model, check = zoo.light(optimizer=OPTIMIZERS[name]()), Zeros()
     callbacks = [*setting.callbacks(case), check]
     history = probes.fit(model, "mlp", callbacks)
 
@@ -230,7 +256,7 @@ def test_swapped_averages_are_as_sparse(case):
         def on_test_begin(self, logs=None):
             self.zeros.append(counts.zeros(self.model))
 
-    model = zoo.compiled(
+    model = zoo.light(
         optimizer=optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
     )
     callbacks = [
@@ -261,7 +287,7 @@ def test_a_custom_train_step(setting, case):
     model = CallsSuper(plain.layers)
     model.build((None, 8))
     model.compile(
-        "adam",
+        "sgd",
         probes.CountedLoss(from_logits=True),
         jit_compile=zoo.JIT,
     )
@@ -280,11 +306,21 @@ WEIGHTS = {
 }
 
 
+def _weighted():
+    """Both kinds where weights are part of what the component changes."""
+    for setting in TOUCHED:
+        both = setting is FIRST or "data" in setting.row.touches
+        for name in WEIGHTS:
+            is_quick = name == "class_weight" or both
+            marks = () if is_quick else (pytest.mark.slow,)
+            found = f"{setting}-{name}"
+            yield pytest.param(setting, name, id=found, marks=marks)
+
+
 @pytest.mark.check("C15")
-@pytest.mark.parametrize("name", WEIGHTS)
-@TOUCHING
+@pytest.mark.parametrize(("setting", "name"), [*_weighted()])
 def test_weighted_samples_train(setting, name, case):
-    model, callbacks = zoo.compiled(), setting.callbacks(case)
+    model, callbacks = zoo.light(), setting.callbacks(case)
     history = probes.fit(model, "mlp", callbacks, **WEIGHTS[name])
 
     assert probes.is_finite(history)
@@ -301,12 +337,12 @@ def test_generators_without_a_length_take_steps_not_fractions(case):
             stop = start + zoo.BATCH_SIZE
             yield x[start:stop], y[start:stop]
 
-    model = zoo.compiled()
+    model = zoo.light()
     pruning = Pruning(Linear(final=0.5, begin=2, end=4))
     model.fit(batches(), verbose=0, shuffle=False, callbacks=[pruning])
     assert FIRST.effect(zoo.build("mlp"), model, pruning)
 
-    untouched = zoo.compiled()
+    untouched = zoo.light()
     before = probes.weights(untouched)
     with pytest.raises(
         ValueError, match="needs the length of the `fit` call"

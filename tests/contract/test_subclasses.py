@@ -7,7 +7,7 @@ import pickle
 import keras
 import pytest
 from contract import callback_setting, probes, resume, settings, zoo
-from contract.rows import ONE_PER_COMPONENT
+from contract.rows import COMPONENTS, FIRST, ONE_PER_COMPONENT
 from contract.test_compose import OTHERS
 
 
@@ -52,13 +52,14 @@ def subclass(setting, maker):
 def test_order_rules_hold_for_a_subclass(subclass, setting, case):
     first = [(rule, "must come after") for rule in subclass.must_follow]
     never = [(rule, "cannot be") for rule in subclass.conflicts_with]
+    model = zoo.light(eager=True)
     for rule, message in (*first, *never):
         callbacks = [
             subclass(**setting.arguments(case)),
             OTHERS[rule](case.folder),
         ]
         with pytest.raises(ValueError, match=f"{subclass.__name__} {message}"):
-            probes.fit(zoo.compiled(eager=True), "mlp", callbacks)
+            probes.fit(model, "mlp", callbacks)
 
 
 @pytest.mark.check("C25")
@@ -88,21 +89,29 @@ def test_a_subclass_is_copied_pickled_and_configured(subclass, setting, case):
     assert repr(callback).startswith(f"{subclass.__name__}(")
 
 
-@pytest.mark.check("C25")
-@ONE_PER_COMPONENT
-def test_a_resumed_subclass_repeats_its_base_class(setting, tmp_path):
-    """Compares a `fit` call of the base class with resumed subclasses."""
-    expected = _trained(setting, setting.kind, tmp_path / "base")
-    for maker in MAKERS:
-        subclass = SUBCLASSES[maker, setting.component]
-        folder = tmp_path / maker.__name__
-        backup = keras.callbacks.BackupAndRestore(str(folder / "backup"))
-        bomb = probes.AtBatch(resume.KILLED_AFTER, _interrupt)
-        with pytest.raises(Interrupted):
-            _trained(setting, subclass, folder, backup, bomb)
-        found = _trained(setting, subclass, folder, backup)
+def _resumed():
+    """Each component with one of the makers, the first with both."""
+    for i, setting in enumerate(COMPONENTS):
+        quick = MAKERS if setting is FIRST else [MAKERS[i % 2]]
+        for maker in MAKERS:
+            marks = () if maker in quick else (pytest.mark.slow,)
+            name = f"{setting}-{maker.__name__}"
+            yield pytest.param(setting, maker, id=name, marks=marks)
 
-        probes.assert_same(found, expected)
+
+@pytest.mark.check("C25")
+@pytest.mark.parametrize(("setting", "maker"), [*_resumed()])
+def test_a_resumed_subclass_repeats_its_base_class(setting, subclass, tmp_path):
+    """Two epochs of two steps, interrupted in the second epoch."""
+    expected = _trained(setting, setting.kind, tmp_path / "base")
+    folder = tmp_path / "sub"
+    backup = keras.callbacks.BackupAndRestore(str(folder / "backup"))
+    bomb = probes.AtBatch(3, _interrupt)
+    with pytest.raises(Interrupted):
+        _trained(setting, subclass, folder, backup, bomb)
+    found = _trained(setting, subclass, folder, backup)
+
+    probes.assert_same(found, expected)
 
 
 def _interrupt(model):
@@ -112,8 +121,8 @@ def _interrupt(model):
 def _trained(setting, kind, folder, *others):
     folder.mkdir(exist_ok=True)
     case = callback_setting.case("mlp", folder)
-    model = zoo.compiled("mlp")
+    model = zoo.light(eager=True)
     callback = kind(**setting.arguments(case))
     callbacks = [*setting.callbacks(case, callback), *others]
-    probes.fit(model, "mlp", callbacks, epochs=resume.EPOCHS)
+    probes.fit(model, "mlp", callbacks, batch_size=32)
     return resume.without(probes.state(model), "checkpoint ")

@@ -2,7 +2,6 @@
 
 import copy
 import gc
-import time
 
 import keras
 import numpy as np
@@ -13,15 +12,10 @@ from contract.rows import EVERY, ONE_PER_COMPONENT, TOUCHING
 
 @pytest.mark.check("C16")
 @EVERY
-def test_a_copy_holds_settings_only(setting, case):
-    callback = setting.build(case)
-    model = zoo.compiled(eager=True)
-    fresh = copy.deepcopy(callback)
-    beside = [other.build(case) for other in setting.beside]
-    probes.fit(model, "mlp", [*beside, callback], epochs=1)
-    used = copy.deepcopy(callback)
-
-    for other in (fresh, used):
+def test_a_copy_holds_settings_only(setting, trials, case):
+    trained = trials.get(setting, "mlp").callback
+    for callback in (setting.build(case), trained):
+        other = copy.deepcopy(callback)
         assert type(other) is type(callback)
         assert other.get_config() == callback.get_config()
         assert other._model is None
@@ -31,67 +25,68 @@ def test_a_copy_holds_settings_only(setting, case):
             np.testing.assert_array_equal(
                 getattr(other, name), getattr(callback, name)
             )
-    assert not hasattr(used, "_selection")
-    assert getattr(used, "_session", None) is None
+    assert not hasattr(other, "_selection")
+    assert getattr(other, "_session", None) is None
+
+
+class NotCopied(keras.layers.Layer):
+    """Holds an array that must not be copied."""
+
+    def __deepcopy__(self, memo):
+        raise AssertionError("the model was copied")
 
 
 @pytest.mark.check("C16")
 @ONE_PER_COMPONENT
-def test_copying_beside_a_large_model_is_quick(setting, case):
-    """The default deep copy would copy the model."""
+def test_copying_a_callback_does_not_copy_its_model(setting, case):
     callback = setting.build(case)
-    model = keras.Sequential(
-        [keras.Input((1000,)), keras.layers.Dense(1000, use_bias=False)]
-    )
+    model = keras.Sequential([keras.Input((4,)), NotCopied()])
     callback.set_model(model)
-    start = time.perf_counter()
-    copy.deepcopy(callback)
 
-    assert time.perf_counter() - start < 0.1
-    assert model.count_params() == 1_000_000
+    assert type(copy.deepcopy(callback)) is type(callback)
+    with pytest.raises(AssertionError, match="was copied"):
+        copy.deepcopy(model.layers)
 
 
 def _search(setting, folder, rates):
+    """The models of a grid search with one instance of the callback."""
     import keras_tuner
-
-    found = {}
-
-    class Tuner(keras_tuner.GridSearch):
-        def run_trial(self, trial, *args, **kwargs):
-            rate = trial.hyperparameters.get("rate")
-            found[rate] = super().run_trial(trial, *args, **kwargs)
-            return found[rate]
 
     models = {}
 
     def build(hp):
-        rate = hp.Choice("rate", rates)
-        model = zoo.compiled(optimizer=keras.optimizers.SGD(rate), eager=True)
-        models[rate] = model
-        return model
+        models[rate] = _model(rate := hp.Choice("rate", rates))
+        return models[rate]
 
-    tuner = Tuner(
+    tuner = keras_tuner.GridSearch(
         build,
         objective=keras_tuner.Objective("val_loss", "min"),
         max_trials=2,
         directory=folder,
         project_name="p",
     )
-    case = callback_setting.case("mlp", folder)
-    callbacks = setting.callbacks(case)
-    x, y = zoo.data("mlp")
-    given = {"x": x, "y": y, "batch_size": zoo.BATCH_SIZE, "shuffle": False}
-    tuner.search(
-        **probes.fed(callbacks, given),
-        validation_data=(x, y),
-        epochs=2,
-        verbose=0,
-        callbacks=callbacks,
-    )
+    callbacks = setting.callbacks(callback_setting.case("mlp", folder))
+    tuner.search(**_arguments(callbacks))
     assert all(
         getattr(callback, "_model", None) is None for callback in callbacks
     )
     return models
+
+
+def _model(rate):
+    return zoo.light(optimizer=keras.optimizers.SGD(rate), eager=True)
+
+
+def _arguments(callbacks):
+    x, y = zoo.data("mlp")
+    given = {"x": x, "y": y, "batch_size": 32, "shuffle": False}
+    return {
+        **probes.fed(callbacks, given),
+        "validation_data": (x, y),
+        "epochs": 2,
+        "verbose": 0,
+        "callbacks": callbacks,
+    }
 
 
 @pytest.mark.check("C16")
@@ -99,25 +94,20 @@ def _search(setting, folder, rates):
 @pytest.mark.filterwarnings("ignore:getName:DeprecationWarning")
 @TOUCHING
 def test_trials_of_a_tuner_share_one_instance(setting, tmp_path, monkeypatch):
+    """The last trial is as a `fit` call with a callback of its own."""
     # Before each model KerasTuner and Keras collect garbage, for half a second.
     monkeypatch.setattr(gc, "collect", lambda *_: 0)
-    rates = [0.05, 0.2]
-    results = []
-    for word, order in (("a", rates), ("b", rates[::-1])):
-        folder = tmp_path / word
-        folder.mkdir()
-        results.append(_search(setting, folder, order))
+    (tmp_path / "search").mkdir()
+    models = _search(setting, tmp_path / "search", [0.05, 0.2])
+    last = list(models)[-1]
+    alone = _model(last)
+    callbacks = setting.callbacks(callback_setting.case("mlp", tmp_path))
+    alone.fit(**_arguments(callbacks))
 
-    first, second = results
-    assert set(first) == set(second) == set(rates)
-    for rate in rates:
-        before = zoo.build("mlp")
+    assert len(models) == 2
+    probes.assert_same(probes.weights(models[last]), probes.weights(alone))
+    before = zoo.build("mlp")
+    for found in models.values():
         if not setting.needs_callback:
-            assert setting.effect(before, first[rate], None)
-        assert probes.differ(
-            probes.weights(before), probes.weights(first[rate])
-        )
-        for mine, theirs in zip(
-            first[rate].get_weights(), second[rate].get_weights(), strict=True
-        ):
-            np.testing.assert_array_equal(mine, theirs)
+            assert setting.effect(before, found, None)
+        assert probes.differ(probes.weights(before), probes.weights(found))

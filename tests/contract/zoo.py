@@ -61,6 +61,12 @@ def compiled(
     return model
 
 
+def light(**arguments) -> keras.Model:
+    """The MLP, compiled with what TensorFlow traces fastest."""
+    fast = {"optimizer": keras.optimizers.SGD(0.02, 0.9), "metrics": None}
+    return compiled(**{**fast, **arguments})
+
+
 # XLA takes a second per model on TensorFlow; JAX always uses it.
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"
 

@@ -76,7 +76,6 @@ SETTINGS = (
         component=COMPONENT,
         arguments=lambda case: _ranked(case),
         effect=hard_samples_came_late,
-        neutral=lambda case: _ranked(case, ordering="shuffle"),
         reference=False,
         needs_callback=True,
         epochs=4,
