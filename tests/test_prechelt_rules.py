@@ -6,6 +6,8 @@ import pytest
 
 from keras_netopt import prechelt_rules
 
+pytestmark = pytest.mark.no_backend
+
 
 @pytest.mark.parametrize(
     ("losses", "expected"),

@@ -9,6 +9,8 @@ from keras_netopt.curriculum.class_coverage import (
 )
 from keras_netopt.curriculum.class_labels import class_labels
 
+pytestmark = pytest.mark.no_backend
+
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])

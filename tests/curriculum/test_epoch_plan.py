@@ -18,6 +18,8 @@ from keras_netopt.curriculum import (
 )
 from keras_netopt.curriculum.class_coverage import class_coverage
 
+pytestmark = pytest.mark.no_backend
+
 RNG = np.random.default_rng(0)
 SCORES = RNG.permutation(200).astype("float64")
 ORDERINGS = [

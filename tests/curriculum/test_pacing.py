@@ -11,6 +11,8 @@ from keras_netopt.curriculum.pacing import (
 from keras_netopt.points import RunLength
 from keras_netopt.schedules import Constant, Linear
 
+pytestmark = pytest.mark.no_backend
+
 RUN = RunLength(steps_per_epoch=100, epochs=4)
 QUARTER = {
     "linear": 0.6,

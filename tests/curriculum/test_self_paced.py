@@ -6,6 +6,8 @@ import pytest
 from keras_netopt.curriculum import SelfPaced, self_paced_weights
 from keras_netopt.curriculum.self_paced import WEIGHTINGS
 
+pytestmark = pytest.mark.no_backend
+
 LOSSES = np.array([0.0, 0.1, 0.3, 0.5, 0.7, 0.9])
 AGE = 0.6
 

@@ -18,6 +18,8 @@ from keras_netopt.schedules import (
     as_schedule,
 )
 
+pytestmark = pytest.mark.no_backend
+
 
 @pytest.mark.parametrize("frequency", [0, -5])
 def test_frequency_below_one_raises(schedule, frequency):

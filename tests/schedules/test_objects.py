@@ -19,6 +19,8 @@ from keras_netopt.schedules import (
     as_schedule,
 )
 
+pytestmark = pytest.mark.no_backend
+
 
 def test_config_converts_to_json(schedule):
     config = json.loads(json.dumps(schedule.get_config()))

@@ -21,6 +21,8 @@ from keras_netopt.schedules import (
     Steps,
 )
 
+pytestmark = pytest.mark.no_backend
+
 
 def test_ramps_are_exact_at_and_beyond_both_ends(ramp):
     assert ramp.span(RUN) == (200, 700)

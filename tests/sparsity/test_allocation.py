@@ -8,6 +8,8 @@ from keras_netopt.sparsity import KernelView, PerLayer, Pruner, Selection
 from keras_netopt.sparsity import allocation as allocations
 from keras_netopt.sparsity.allocation import layer_sparsities
 
+pytestmark = pytest.mark.no_backend
+
 MLP = [(784, 300), (300, 100), (100, 10)]
 
 

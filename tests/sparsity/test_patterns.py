@@ -11,6 +11,8 @@ from keras_netopt.sparsity import (
     patterns,
 )
 
+pytestmark = pytest.mark.no_backend
+
 
 @pytest.mark.parametrize(
     "short, pattern",

@@ -8,6 +8,8 @@ from sparsity.mask_tools import ALLOCATIONS, count_zeros, statistics_for
 
 from keras_netopt.sparsity import Block, Pruner
 
+pytestmark = pytest.mark.no_backend
+
 SPARSITIES = (0.0, 0.3, 0.5, 0.9, 0.99, 0.999)
 SCORES = ("magnitude", "random", "taylor", "movement", "wanda")
 

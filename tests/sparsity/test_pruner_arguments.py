@@ -6,6 +6,8 @@ import pytest
 from keras_netopt.sparsity import Pruner
 from keras_netopt.sparsity.scores import Score
 
+pytestmark = pytest.mark.no_backend
+
 
 def test_a_function_is_a_score(make_target):
     def newest(variable):

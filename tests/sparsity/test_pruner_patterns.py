@@ -6,6 +6,8 @@ from sparsity.mask_tools import ALLOCATIONS, count_zeros, statistics_for
 
 from keras_netopt.sparsity import NM, Block, Channel, Pruner, Selection
 
+pytestmark = pytest.mark.no_backend
+
 
 @pytest.mark.parametrize("score", ("magnitude", "random", "wanda"))
 def test_every_run_of_four_weights_keeps_two(three_layers, score):

@@ -7,6 +7,8 @@ from keras_netopt.sparsity.ranking import (
     mark_lowest_units,
 )
 
+pytestmark = pytest.mark.no_backend
+
 
 def by_sorting(scores, count, first=None):
     first = np.zeros(len(scores), bool) if first is None else first

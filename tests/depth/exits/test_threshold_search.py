@@ -8,6 +8,8 @@ import pytest
 from keras_netopt.depth.exits import exit_criteria
 from keras_netopt.depth.exits import threshold_search as search
 
+pytestmark = pytest.mark.no_backend
+
 INF = math.inf
 # Ten samples, three exits; higher is more confident.
 SCORES = np.array(
