@@ -164,10 +164,10 @@ POOLS: dict[object, Pool] = {}
 
 @pytest.fixture
 def lend():
-    """`lend(key, build, trace)`: a traced model for this test (pool.py)."""
+    """`lend(key, build)`: a traced model for this test (pool.py)."""
     with contextlib.ExitStack() as loans:
 
-        def take(key, build, trace):
+        def take(key, build, trace=keras.Model.make_train_function):
             pool = POOLS.setdefault(key, Pool(build, trace))
             return loans.enter_context(pool.lend())
 

@@ -55,6 +55,13 @@ class Traced:
         trace(self.model)
         self.values = [first.get(id(v), read(v)) for v in self.variables()]
         self.names = set(vars(self.model))
+        # Such as `_initial_epoch`, which `BackupAndRestore` leaves behind.
+        self.plain = {
+            name: value
+            for name, value in vars(self.model).items()
+            if isinstance(value, bool | int | None)
+            and not name.endswith("_function")
+        }
         self.states = [
             (s, copy_containers(vars(s))) for s in self.list_states()
         ]
@@ -91,12 +98,12 @@ class Traced:
         """Undoes all training; the random state is that after `build`."""
         for name in set(vars(self.model)) - self.names:
             object.__delattr__(self.model, name)
+        vars(self.model).update(self.plain)
         for state, values in self.states:
             vars(state).update(copy_containers(values))
         for variable, value in zip(self.variables(), self.values, strict=True):
             variable.assign(value)
         self.model.reset_metrics()
-        self.model.stop_training = False
         keras.utils.set_random_seed(self.seed)
         random.setstate(self.random[0])
         np.random.set_state(self.random[1])

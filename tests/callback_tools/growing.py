@@ -39,6 +39,10 @@ def make_growing(actions=None, trigger=None, **arguments):
     return Growing(actions, trigger or {0.5: [0]}, **settings)
 
 
+def outputs(model, x):
+    return keras.ops.convert_to_numpy(model(x))
+
+
 def state(model):
     variables = [*model.variables, *model.optimizer.variables]
     return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]

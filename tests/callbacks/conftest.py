@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from callback_tools.curriculum import HALF, SCORES
 from callback_tools.growing import BATCH, SAMPLES, build
+from toy import build_mlp
 
+from keras_netopt import sparsity
 from keras_netopt.callbacks import Curriculum
+from keras_netopt.training import MaskStore
 
 
 @pytest.fixture
@@ -22,11 +25,36 @@ def make(toy_data):
 
 
 @pytest.fixture
-def train(make_mlp):
+def lent_mlp(lend):
+    """As `make_mlp`; the step of a curriculum's batches is traced once."""
+
+    def take(dropout=0.2):
+        def build():
+            return build_mlp(dropout=dropout)
+
+        return lend(f"curriculum {dropout}", build)
+
+    return take
+
+
+@pytest.fixture
+def masked_mlp(lend):
+    """As `make_mlp`, with masks of ones that the traced step applies."""
+
+    def attach(model):
+        targets = sparsity.select(model).targets
+        MaskStore.attach(model, {t.key: t.variable for t in targets})
+        model.make_train_function()
+
+    return lambda: lend("masked", lambda: build_mlp("sgd"), attach)
+
+
+@pytest.fixture
+def train(lent_mlp):
     """Fits an MLP with a curriculum; returns the model and its history."""
 
     def run(curriculum, model=None, *, data=None, fit=None, others=(), **more):
-        model = model or make_mlp(dropout=0.0)
+        model = model or lent_mlp(dropout=0.0)
         history = model.fit(
             data or curriculum.dataset(8, **more),
             **{"epochs": 4, "verbose": 0, **(fit or {})},

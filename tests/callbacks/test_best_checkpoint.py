@@ -34,9 +34,9 @@ def early():
     return Pruning(Polynomial(final=0.8, begin=0.0, end=0.5))
 
 
-def test_a_dense_epoch_is_never_saved(make_mlp, toy_data, tmp_path):
+def test_a_dense_epoch_is_never_saved(masked_mlp, toy_data, tmp_path):
     path = str(tmp_path / "{epoch}.keras")
-    run(make_mlp(), toy_data, path, [9, 5, 6, 4], pruning=early())
+    run(masked_mlp(), toy_data, path, [9, 5, 6, 4], pruning=early())
 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["2.keras", "3.keras"]
     saved = keras.saving.load_model(tmp_path / "3.keras")
@@ -44,24 +44,24 @@ def test_a_dense_epoch_is_never_saved(make_mlp, toy_data, tmp_path):
 
 
 def test_an_explicit_sparsity_counts_from_the_logs(
-    make_mlp, toy_data, tmp_path
+    masked_mlp, toy_data, tmp_path
 ):
     path = str(tmp_path / "{epoch}.keras")
     values = [9, 8, 7, 6]
-    run(make_mlp(), toy_data, path, values, pruning=early(), sparsity=0.0)
+    run(masked_mlp(), toy_data, path, values, pruning=early(), sparsity=0.0)
 
     assert [p.name for p in tmp_path.iterdir()] == ["1.keras"]
 
 
-def test_without_pruning_every_epoch_counts(make_mlp, toy_data, tmp_path):
+def test_without_pruning_every_epoch_counts(traced_mlp, toy_data, tmp_path):
     path = str(tmp_path / "{epoch}.keras")
-    run(make_mlp(), toy_data, path, [1, 3, 2])
+    run(traced_mlp(), toy_data, path, [1, 3, 2])
 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["1.keras", "2.keras"]
 
 
 @pytest.mark.filterwarnings("ignore:Pruning. training ended")
-def test_a_fit_that_saves_nothing_is_told(make_mlp, toy_data, tmp_path):
+def test_a_fit_that_saves_nothing_is_told(masked_mlp, toy_data, tmp_path):
     late = Pruning(Polynomial(final=0.8, begin=0.5, end=1.0))
 
     class Stop(keras.callbacks.Callback):
@@ -70,30 +70,30 @@ def test_a_fit_that_saves_nothing_is_told(make_mlp, toy_data, tmp_path):
 
     best = BestCheckpoint(str(tmp_path / "m.keras"), monitor="loss", mode="min")
     with pytest.warns(NoEffectWarning, match="no epoch reached the target"):
-        make_mlp().fit(
+        masked_mlp().fit(
             *toy_data, epochs=4, verbose=0, callbacks=[late, best, Stop()]
         )
 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_second_fit_looks_for_its_own_best(make_mlp, toy_data, tmp_path):
+def test_a_second_fit_looks_for_its_own_best(traced_mlp, toy_data, tmp_path):
     path = tmp_path / "m.keras"
-    best = run(make_mlp(), toy_data, str(path), [9])
+    best = run(traced_mlp(), toy_data, str(path), [9])
     path.unlink()
     callbacks = [Metric([1]), best]
-    make_mlp().fit(*toy_data, epochs=1, verbose=0, callbacks=callbacks)
+    traced_mlp().fit(*toy_data, epochs=1, verbose=0, callbacks=callbacks)
 
     assert path.exists()
 
 
-def test_a_resumed_fit_remembers_the_best_epoch(make_mlp, toy_data, tmp_path):
+def test_a_resumed_fit_remembers_the_best_epoch(traced_mlp, toy_data, tmp_path):
     path = tmp_path / "m.keras"
-    run(make_mlp(), toy_data, str(path), [5, 9, 3])
+    run(traced_mlp(), toy_data, str(path), [5, 9, 3])
     before = path.read_bytes()
     resumed = BestCheckpoint(path, monitor="score", mode="max")
     callbacks = [Metric([5, 9, 3, 7, 8]), resumed]
-    make_mlp().fit(
+    traced_mlp().fit(
         *toy_data, epochs=5, initial_epoch=3, verbose=0, callbacks=callbacks
     )
 
@@ -101,6 +101,7 @@ def test_a_resumed_fit_remembers_the_best_epoch(make_mlp, toy_data, tmp_path):
     assert resumed.best == 9
 
 
+@pytest.mark.no_backend
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -60,7 +60,7 @@ def residual():
 def pruned():
     """A model that a compiled step trains in three sizes, and then on."""
     run = types.SimpleNamespace(data=make_toy_data())
-    run.model = build(optimizer="adam", metrics=["accuracy"], **TRACED)
+    run.model = build(metrics=["accuracy"], **TRACED)
     run.layers, run.weights = list(run.model.layers), list(run.model.weights)
     run.before, run.callback = ModelSize.of(run.model), cut_half()
     with pytest.raises(ValueError, match="has no cut to report: pass the"):

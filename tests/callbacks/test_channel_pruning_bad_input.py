@@ -86,6 +86,7 @@ BAD = {
 }
 
 
+@pytest.mark.no_backend
 @pytest.mark.parametrize("name", BAD)
 def test_bad_arguments_are_refused_at_construction(name):
     value, text = BAD[name]
@@ -98,6 +99,7 @@ def test_bad_arguments_are_refused_at_construction(name):
     assert message.endswith(f"Received: {name}={value!r}")
 
 
+@pytest.mark.no_backend
 @pytest.mark.parametrize(
     ("arguments", "kind", "text"),
     [

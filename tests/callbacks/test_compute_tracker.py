@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from pool import Pool
 
 from keras_netopt import surgery
 from keras_netopt.callbacks import ComputeTracker
@@ -16,7 +17,7 @@ def build():
             keras.layers.Dense(2, name="out"),
         ]
     )
-    model.compile("adam", "mse")
+    model.compile("sgd", "mse")
     return model
 
 
@@ -41,17 +42,21 @@ class Shrink(keras.callbacks.Callback):
             surgery.remove(self.model, {"hidden": [0, 1]})
 
 
+POOL = Pool(build, keras.Model.make_train_function)
+
+
 def fit(counter, *others, epochs=2, **arguments):
     x, y = data()
-    return build().fit(
-        x,
-        y,
-        batch_size=32,
-        epochs=epochs,
-        verbose=0,
-        callbacks=[counter, *others],
-        **arguments,
-    )
+    with POOL.lend() as model:
+        return model.fit(
+            x,
+            y,
+            batch_size=32,
+            epochs=epochs,
+            verbose=0,
+            callbacks=[counter, *others],
+            **arguments,
+        )
 
 
 def test_every_sample_of_every_epoch_counts_the_last_batch_too():
@@ -81,24 +86,22 @@ def test_a_resumed_fit_goes_on_counting(tmp_path, first):
             if epoch == 2:
                 raise RuntimeError("crash")
 
-    def callbacks(*more):
+    def run(*more):
         counter = ComputeTracker()
         backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
         pair = [counter, backup] if first == "counter" else [backup, counter]
-        return counter, [*pair, *more]
+        fit(*pair, *more, epochs=4)
+        return counter
 
-    x, y = data()
-    arguments = {"batch_size": 32, "epochs": 4, "verbose": 0}
     with pytest.raises(RuntimeError, match="crash"):
-        build().fit(x, y, callbacks=callbacks(Crash())[1], **arguments)
-    counter, resumed = callbacks()
-    build().fit(x, y, callbacks=resumed, **arguments)
-    assert counter.spent() == 4 * 3 * 70 * SMALL
+        run(Crash())
+    assert run().spent() == 4 * 3 * 70 * SMALL
 
 
 def test_another_model_starts_at_zero():
     counter = ComputeTracker()
-    fit(counter)
+    with POOL.lend():  # The next `fit` gets another model.
+        fit(counter)
     fit(counter, epochs=1)
     assert counter.spent() == 3 * 70 * SMALL
 

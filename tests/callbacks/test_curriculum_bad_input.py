@@ -13,11 +13,11 @@ from keras_netopt.schedules import Constant, Linear
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
 
 
-def test_training_on_other_data_warns(make, make_mlp, toy_data):
+def test_training_on_other_data_warns(make, lent_mlp, toy_data):
     x, y = toy_data
     curriculum = make()
     with pytest.warns(NoEffectWarning) as records:
-        make_mlp().fit(x, y, epochs=3, verbose=0, callbacks=[curriculum])
+        lent_mlp().fit(x, y, epochs=3, verbose=0, callbacks=[curriculum])
     (text,) = messages_of(NoEffectWarning, records)
     assert text.startswith("Curriculum: `fit` trains on other data")
     assert "curriculum.dataset" in text
@@ -95,6 +95,7 @@ def test_a_replaced_data_set_raises(make, train):
         train(curriculum, data=old)
 
 
+@pytest.mark.no_backend
 def test_difficulty_by_loss_without_targets_raises(toy_data):
     with pytest.raises(ValueError, match="`y` must hold targets.*y=None"):
         Curriculum(toy_data[0])
@@ -121,6 +122,7 @@ def test_a_loss_without_values_per_sample_raises(make, make_mlp):
         model.fit(curriculum.dataset(8), verbose=0, callbacks=[curriculum])
 
 
+@pytest.mark.no_backend
 def test_a_config_without_its_data_is_refused():
     x, scores = np.zeros((8, 2)), np.arange(8.0)
     config = Curriculum(x, difficulty=scores).get_config()

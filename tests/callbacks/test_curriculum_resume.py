@@ -22,6 +22,7 @@ def test_copies_plan_for_the_data_of_the_original(make, train):
     assert again._model is None
 
 
+@pytest.mark.no_backend
 def test_pickled_settings_make_an_equal_callback(make):
     import pickle
 
@@ -30,6 +31,7 @@ def test_pickled_settings_make_an_equal_callback(make):
     assert again.get_config() == curriculum.get_config()
 
 
+@pytest.mark.no_backend
 def test_saved_scores_are_used_again(make, tmp_path):
     path = tmp_path / "scores.npz"
     engine.save_scores(path, make().scores)
@@ -42,8 +44,8 @@ def test_saved_scores_are_used_again(make, tmp_path):
         engine.load_scores(tmp_path / "other.npz")
 
 
-def _half(make_mlp, path, curriculum, **fit):
-    model = make_mlp()
+def _half(lent_mlp, path, curriculum, **fit):
+    model = lent_mlp()
     load = keras.callbacks.LambdaCallback(
         on_train_begin=lambda logs: load.model.load_weights(path)
     )
@@ -59,10 +61,10 @@ def _half(make_mlp, path, curriculum, **fit):
 
 
 @pytest.fixture
-def saved(make, make_mlp, tmp_path):
+def saved(make, lent_mlp, tmp_path):
     path = tmp_path / "half.weights.h5"
     curriculum = make(difficulty="loss")
-    model = make_mlp()
+    model = lent_mlp()
     save = keras.callbacks.ModelCheckpoint(
         path, save_weights_only=True, save_freq="epoch"
     )
@@ -75,16 +77,23 @@ def saved(make, make_mlp, tmp_path):
     return path
 
 
-def test_a_resumed_run_restores_sample_counts(saved, make, make_mlp):
+def test_a_resumed_run_restores_sample_counts(saved, make, lent_mlp):
     curriculum = make(difficulty="loss")
-    _half(make_mlp, saved, curriculum)
+    _half(lent_mlp, saved, curriculum)
     assert curriculum.sample_counts()[0].tolist() == [0, 1, 2, 3]
     assert curriculum.report().sample_counts.sum() == 4 * 64
 
 
-@pytest.mark.parametrize("difficulty", ["loss", "forgetting", "el2n"])
+DIFFICULTIES = {
+    "loss": lambda: "loss",
+    "forgetting": lambda: "forgetting",
+    "el2n": lambda: engine.EL2N(runs=1),
+}
+
+
+@pytest.mark.parametrize("name", DIFFICULTIES)
 def test_scores_of_a_resumed_run_are_those_of_a_whole_one(
-    difficulty, make, make_mlp, tmp_path
+    name, make, lent_mlp, tmp_path
 ):
     """Counts and scores cannot be computed from the weights."""
     path = tmp_path / "half.weights.h5"
@@ -93,10 +102,12 @@ def test_scores_of_a_resumed_run_are_those_of_a_whole_one(
             epoch == 1 and save.model.save_weights(path)
         )
     )
-    whole, model = make(difficulty=difficulty, scoring_begin="0ep"), make_mlp()
+    difficulty = DIFFICULTIES[name]
+    whole = make(difficulty=difficulty(), scoring_begin="0ep")
+    model = lent_mlp()
     model.fit(whole.dataset(8), epochs=4, verbose=0, callbacks=[whole, save])
-    resumed = make(difficulty=difficulty, scoring_begin="0ep")
-    other = _half(make_mlp, path, resumed)
+    resumed = make(difficulty=difficulty(), scoring_begin="0ep")
+    other = _half(lent_mlp, path, resumed)
 
     np.testing.assert_array_equal(resumed.scores, whole.scores)
     np.testing.assert_array_equal(
@@ -109,31 +120,31 @@ def test_scores_of_a_resumed_run_are_those_of_a_whole_one(
 
 
 @pytest.mark.parametrize("change", ["seed", "samples"])
-def test_state_of_another_run_raises(change, saved, make, make_mlp, toy_data):
+def test_state_of_another_run_raises(change, saved, make, lent_mlp, toy_data):
     x, y = toy_data
     changed = {
         "seed": {"seed": 1},
         "samples": {"x": x[:48], "y": y[:48]},
     }[change]
     with pytest.raises(ValueError, match="saved state.*Received: "):
-        _half(make_mlp, saved, make(**{"difficulty": "loss", **changed}))
+        _half(lent_mlp, saved, make(**{"difficulty": "loss", **changed}))
 
 
-def test_scores_that_differ_from_the_saved_ones_raise(make, make_mlp, tmp_path):
+def test_scores_that_differ_from_the_saved_ones_raise(make, lent_mlp, tmp_path):
     path = tmp_path / "half.weights.h5"
-    curriculum, model = make(), make_mlp()
+    curriculum, model = make(), lent_mlp()
     model.fit(
         curriculum.dataset(8), epochs=2, verbose=0, callbacks=[curriculum]
     )
     model.save_weights(path)
     with pytest.raises(ValueError, match="scores of the saved.*Received: "):
-        _half(make_mlp, path, make(difficulty=-SCORES))
-    _half(make_mlp, path, make())
+        _half(lent_mlp, path, make(difficulty=-SCORES))
+    _half(lent_mlp, path, make())
 
 
-def test_a_checkpoint_in_the_middle_of_an_epoch_warns(make, make_mlp, tmp_path):
+def test_a_checkpoint_in_the_middle_of_an_epoch_warns(make, lent_mlp, tmp_path):
     path = tmp_path / "middle.weights.h5"
-    curriculum, model = make(), make_mlp()
+    curriculum, model = make(), lent_mlp()
     save = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: (
             save.model.save_weights(path) if batch == 3 else None
@@ -144,4 +155,4 @@ def test_a_checkpoint_in_the_middle_of_an_epoch_warns(make, make_mlp, tmp_path):
         callbacks=[curriculum, save],
     )  # fmt: skip
     with pytest.warns(NotIntendedUseWarning, match="middle of epoch 2"):
-        _half(make_mlp, path, make())
+        _half(lent_mlp, path, make())

@@ -143,6 +143,7 @@ def test_a_dry_run_uses_no_random_numbers(fit):
     assert tried == losses([])
 
 
+@pytest.mark.no_backend
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [

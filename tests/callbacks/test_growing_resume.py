@@ -5,7 +5,13 @@ import json
 import keras
 import numpy as np
 import pytest
-from callback_tools.growing import SAMPLES, build, make_growing, state
+from callback_tools.growing import (
+    SAMPLES,
+    build,
+    make_growing,
+    outputs,
+    state,
+)
 
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.surgery.growing.actions import Deepen, Widen
@@ -31,32 +37,36 @@ class Crash(keras.callbacks.Callback):
             raise RuntimeError("crash")
 
 
+WHOLE: dict[bool, list] = {}  # State after a `fit` that nothing interrupts
+
+
 @pytest.mark.parametrize(
     ("order", "crash", "compiled"),
     [
         ("first", (2, None), False),
         ("last", (2, 1), False),
-        pytest.param("first", (4, 1), True, marks=pytest.mark.slow),
-        pytest.param("last", (4, None), True, marks=pytest.mark.slow),
+        pytest.param("first", (3, 1), True, marks=pytest.mark.slow),
+        pytest.param("last", (3, None), True, marks=pytest.mark.slow),
     ],
 )
 def test_a_resumed_fit_ends_bit_equal(fit, tmp_path, order, crash, compiled):
     def run(*more):
         actions = [Widen("h", factor=2), Widen("b", to=20), Widen("h", add=1)]
-        growing = make_growing(actions, {"2ep": [0], 5: [2], "4ep": [1]})
+        growing = make_growing(actions, {"2ep": [0], 5: [2], "3ep": [1]})
         backup = keras.callbacks.BackupAndRestore(
             tmp_path / "backup", double_checkpoint=True
         )
         pair = [growing, backup] if order == "first" else [backup, growing]
-        model = build(keras.optimizers.Adam(1e-2), compiled=compiled)
-        return fit([*pair, *more], model), growing
+        model = build(compiled=compiled)
+        return fit([*pair, *more], model, epochs=5), growing
 
-    expected = state(run()[0])
+    if compiled not in WHOLE:
+        WHOLE[compiled] = state(run()[0])
     with pytest.raises(RuntimeError, match="crash"):
         run(Crash(*crash))
     model, growing = run()
     assert [e["to"] for e in growing.history] == [32, 33, 20]
-    for one, other in zip(state(model), expected, strict=True):
+    for one, other in zip(state(model), WHOLE[compiled], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -103,7 +113,7 @@ def test_the_best_epoch_before_a_growth_is_restored(fit, data):
         def on_epoch_end(self, epoch, logs=None):
             super().on_epoch_end(epoch, {"score": -epoch})
             if epoch == 0:
-                kept["y"] = np.array(self.model(data[0]))
+                kept["y"] = outputs(self.model, data[0])
 
     best = Best("score", mode="max", patience=2, restore_best_weights=True)
     actions = [Widen("h", factor=2), Deepen("b")]
@@ -113,7 +123,7 @@ def test_the_best_epoch_before_a_growth_is_restored(fit, data):
     best = Best("score", mode="max", patience=2, restore_best_weights=True)
     model = fit([best, make_growing(actions, {"1ep": [0, 1]})])
     assert model.get_layer("h").units == 32
-    np.testing.assert_allclose(np.array(model(data[0])), kept["y"], atol=1e-5)
+    np.testing.assert_allclose(outputs(model, data[0]), kept["y"], atol=1e-5)
 
 
 def test_a_fit_that_begins_later_skips_earlier_growth(fit):
@@ -133,6 +143,7 @@ def test_the_same_object_grows_a_model_once(fit):
     assert len(growing.history) == 1
 
 
+@pytest.mark.no_backend
 def test_config_round_trip():
     growing = Growing(
         [Widen("h", factor=2), Deepen("b", copies=2)],

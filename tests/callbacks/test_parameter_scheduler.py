@@ -13,6 +13,10 @@ from keras_netopt.schedules import Linear, Saturation, Steps
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"
 
 
+# One step, where the value at the end is all that counts.
+ONE_STEP = {"epochs": 1, "batch_size": 16, "run_eagerly": True}
+
+
 class CountedLoss(keras.losses.MeanAbsoluteError):
     """Counts its traces; on torch Python runs it in every step."""
 
@@ -53,7 +57,7 @@ def stack(count=1, rate=0.0):
     return keras.Model(inputs, x)
 
 
-def train(model, *callbacks, epochs=2, **arguments):
+def train(model, *callbacks, epochs=2, batch_size=4, **arguments):
     loss = CountedLoss()
     arguments = {"jit_compile": JIT, **arguments}
     model.compile(keras.optimizers.SGD(0.0), loss, **arguments)
@@ -62,7 +66,7 @@ def train(model, *callbacks, epochs=2, **arguments):
     history = model.fit(
         x,
         np.zeros_like(x),
-        batch_size=4,
+        batch_size=batch_size,
         epochs=epochs,
         verbose=0,
         callbacks=[*callbacks, batches],
@@ -109,7 +113,7 @@ def test_a_fit_of_unknown_length_supports_steps():
 
 def test_the_linear_scale_grows_with_depth():
     model = stack(4)
-    train(model, ParameterScheduler("rate", 0.8, scale="linear"), epochs=1)
+    train(model, ParameterScheduler("rate", 0.8, scale="linear"), **ONE_STEP)
     rates = [float(model.get_layer(f"drop_{k}").rate.value) for k in range(4)]
 
     assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8])
@@ -125,10 +129,12 @@ def test_layers_are_found_by_class_name_and_callable():
         if not isinstance(chosen, type | str | list):
             keras.saving.register_keras_serializable("test")(chosen)
         model = stack(2)
-        train(model, ParameterScheduler("rate", 0.5, include=chosen), epochs=1)
+        train(
+            model, ParameterScheduler("rate", 0.5, include=chosen), **ONE_STEP
+        )
         assert float(model.get_layer("drop_1").rate.value) == 0.5
     model = stack(2)
-    train(model, ParameterScheduler("rate", 0.5, include="drop_1"), epochs=1)
+    train(model, ParameterScheduler("rate", 0.5, include="drop_1"), **ONE_STEP)
     assert float(model.get_layer("drop_0").rate.value) == 0.0
 
 
@@ -137,12 +143,13 @@ def test_layers_inside_blocks_and_models_are_found():
     block = keras.Sequential([layers.Dense(2), inner])
     nested = keras.Sequential([keras.Input((2,)), StochasticDepth(block, 0.0)])
     model = keras.Sequential([keras.Input((2,)), nested])
-    train(model, ParameterScheduler("rate", 0.25), epochs=1)
+    train(model, ParameterScheduler("rate", 0.25), **ONE_STEP)
 
     assert float(inner.rate.value) == 0.25
     assert float(nested.layers[0].rate.value) == 0.25
 
 
+@pytest.mark.no_backend
 def test_progressive_layer_dropping_is_the_paper_s_schedule():
     theta, gamma, steps = 0.5, 0.01, 1000
     schedule = Saturation(final=1 - theta, steepness=gamma * steps)

@@ -1,9 +1,11 @@
+import contextlib
 import math
 import re
 
 import keras
 import numpy as np
 import pytest
+from pool import Pool
 
 from keras_netopt import surgery
 from keras_netopt.callbacks import PrecheltStopping, Pruning
@@ -22,8 +24,11 @@ def build():
             keras.layers.Dense(2, name="out"),
         ]
     )
-    model.compile("sgd", "mse", run_eagerly=True)
+    model.compile("sgd", "mse")
     return model
+
+
+POOL = Pool(build, keras.Model.make_train_function)
 
 
 class Script(keras.callbacks.Callback):
@@ -40,14 +45,16 @@ class Script(keras.callbacks.Callback):
 
 
 def fit(stopping, losses, *others, model=None, before=(), **arguments):
-    history = (model or build()).fit(
-        X,
-        Y,
-        batch_size=8,
-        verbose=0,
-        callbacks=[Script(losses), *before, stopping, *others],
-        **{"epochs": len(losses), **arguments},
-    )
+    callbacks = [Script(losses), *before, stopping, *others]
+    with contextlib.ExitStack() as loans:
+        history = (model or loans.enter_context(POOL.lend())).fit(
+            X,
+            Y,
+            batch_size=8,
+            verbose=0,
+            callbacks=callbacks,
+            **{"epochs": len(losses), **arguments},
+        )
     return history.history
 
 
@@ -162,6 +169,7 @@ def test_a_fit_without_the_value_warns(rule, names):
     ]
 
 
+@pytest.mark.no_backend
 @pytest.mark.parametrize(
     "name",
     [
@@ -187,11 +195,13 @@ def test_metrics_that_rise_are_refused(name):
         PrecheltStopping(train_monitor=name)
 
 
+@pytest.mark.no_backend
 @pytest.mark.parametrize("name", ["val_loss", "mae", "val_precision_loss"])
 def test_metrics_that_fall_are_accepted(name):
     assert PrecheltStopping(monitor=name).monitor == name
 
 
+@pytest.mark.no_backend
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -295,10 +305,11 @@ def test_a_resumed_fit_continues_the_curves(tmp_path, first, rule):
 
 
 def test_a_second_fit_starts_empty_curves():
-    stopping, model = PrecheltStopping("GL", 10.0), build()
-    fit(stopping, [1.0, 2.0], model=model)
-    assert stopping.stopped_epoch == 1
-    fit(stopping, [3.0, 3.0, 2.0], model=model)
+    stopping = PrecheltStopping("GL", 10.0)
+    with POOL.lend() as model:
+        fit(stopping, [1.0, 2.0], model=model)
+        assert stopping.stopped_epoch == 1
+        fit(stopping, [3.0, 3.0, 2.0], model=model)
     assert (stopping.best_epoch, stopping.stopped_epoch) == (2, None)
 
 

@@ -16,8 +16,8 @@ from keras_netopt.training import (
 )
 
 
-def test_a_second_fit_keeps_the_masks(make_mlp, toy_data):
-    model, pruning = make_mlp(), Pruning(0.8)
+def test_a_second_fit_keeps_the_masks(masked_mlp, toy_data):
+    model, pruning = masked_mlp(), Pruning(0.8)
     fit(model, toy_data, pruning)
     masks = MaskStore.of(model).masks()
     history = fit(model, toy_data, pruning).history
@@ -27,8 +27,8 @@ def test_a_second_fit_keeps_the_masks(make_mlp, toy_data):
         np.testing.assert_array_equal(mask, masks[key])
 
 
-def test_a_new_callback_goes_on_from_the_masks_in_force(make_mlp, toy_data):
-    model = make_mlp()
+def test_a_new_callback_goes_on_from_the_masks_in_force(masked_mlp, toy_data):
+    model = masked_mlp()
     fit(model, toy_data, Pruning(0.5))
     masks = MaskStore.of(model).masks()
     history = fit(model, toy_data, Pruning(0.8)).history
@@ -39,16 +39,16 @@ def test_a_new_callback_goes_on_from_the_masks_in_force(make_mlp, toy_data):
         assert not (mask & ~masks[key]).any()
 
 
-def test_a_second_fit_may_be_shorter_than_the_schedule(make_mlp, toy_data):
-    model, pruning = make_mlp(), Pruning(Polynomial(final=0.8, end="3ep"))
+def test_a_second_fit_may_be_shorter_than_the_schedule(masked_mlp, toy_data):
+    model, pruning = masked_mlp(), Pruning(Polynomial(final=0.8, end="3ep"))
     fit(model, toy_data, pruning)
     fit(model, toy_data, pruning, epochs=1)
 
     assert zeros(model) == round(0.8 * size(model))
 
 
-def test_a_model_that_is_sparser_than_the_target_warns(make_mlp, toy_data):
-    model = make_mlp()
+def test_a_model_that_is_sparser_than_the_target_warns(masked_mlp, toy_data):
+    model = masked_mlp()
     fit(model, toy_data, Pruning(0.9))
     with pytest.warns(NoEffectWarning, match="no weight will be pruned"):
         fit(model, toy_data, Pruning(0.5))
@@ -56,25 +56,25 @@ def test_a_model_that_is_sparser_than_the_target_warns(make_mlp, toy_data):
     assert zeros(model) == round(0.9 * size(model))
 
 
-def test_a_callback_pickles_its_settings(make_mlp, toy_data):
+def test_a_callback_pickles_its_settings(masked_mlp, toy_data):
     pruning = Pruning(0.8, exclude="last")
-    fit(make_mlp(), toy_data, pruning)
+    fit(masked_mlp(), toy_data, pruning)
     again = pickle.loads(pickle.dumps(pruning))
 
     assert again.get_config() == pruning.get_config()
 
 
-def test_evaluating_another_model_keeps_the_report(make_mlp, toy_data):
-    model, pruning = make_mlp(), Pruning(0.8)
+def test_evaluating_another_model_keeps_the_report(masked_mlp, toy_data):
+    model, pruning = masked_mlp(), Pruning(0.8)
     fit(model, toy_data, pruning)
     before = pruning.report().to_dict()
-    make_mlp().evaluate(*toy_data, verbose=0, callbacks=[pruning])
+    masked_mlp().evaluate(*toy_data, verbose=0, callbacks=[pruning])
 
     assert pruning.report().to_dict() == before
 
 
 def test_a_fit_without_the_callback_stays_sparse(make_mlp, toy_data):
-    model = make_mlp()
+    model = make_mlp("sgd")
     fit(model, toy_data, Pruning(0.8))
     fit(model, toy_data)
     model.compile("sgd", model.loss)
@@ -83,8 +83,8 @@ def test_a_fit_without_the_callback_stays_sparse(make_mlp, toy_data):
     assert zeros(model) == round(0.8 * size(model))
 
 
-def test_two_callbacks_share_a_model(make_mlp, toy_data):
-    model = make_mlp()
+def test_two_callbacks_share_a_model(masked_mlp, toy_data):
+    model = masked_mlp()
     history = fit(
         model,
         toy_data,
@@ -103,8 +103,8 @@ def test_overlapping_callbacks_are_refused(make_mlp, toy_data):
         fit(make_mlp(), toy_data, Pruning(0.9), Pruning(0.5, include="out"))
 
 
-def test_early_stopping_may_restore_before_us(make_mlp, toy_data):
-    model = make_mlp()
+def test_early_stopping_may_restore_before_us(masked_mlp, toy_data):
+    model = masked_mlp()
     early = keras.callbacks.EarlyStopping(
         "loss", patience=50, mode="max", restore_best_weights=True
     )
@@ -126,14 +126,14 @@ def test_early_stopping_behind_us_is_refused(make_mlp, toy_data):
     )
 
 
-def test_a_checkpoint_before_us_is_warned_of(make_mlp, toy_data, tmp_path):
+def test_a_checkpoint_before_us_is_warned_of(masked_mlp, toy_data, tmp_path):
     checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "m.keras")
     with pytest.warns(NotIntendedUseWarning, match="before ModelCheckpoint"):
-        fit(make_mlp(), toy_data, checkpoint, Pruning(0.8))
+        fit(masked_mlp(), toy_data, checkpoint, Pruning(0.8), epochs=2)
 
 
-def test_evaluate_and_predict_leave_the_model_alone(make_mlp, toy_data):
-    model, pruning = make_mlp(), Pruning(0.8)
+def test_evaluate_and_predict_leave_the_model_alone(traced_mlp, toy_data):
+    model, pruning = traced_mlp(), Pruning(0.8)
     x, y = toy_data
     before = model.get_weights()
     model.evaluate(x, y, verbose=0, callbacks=[pruning])

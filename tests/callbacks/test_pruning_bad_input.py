@@ -31,13 +31,13 @@ def test_a_score_that_does_not_work_fails_before_the_first_step(
 
 
 def test_training_that_stops_early_is_completed_with_a_warning(
-    make_mlp, toy_data
+    masked_mlp, toy_data
 ):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = epoch == 1
 
-    model = make_mlp()
+    model = masked_mlp()
     with pytest.warns(NoEffectWarning) as warned:
         fit(model, toy_data, Pruning(0.8), Stop())
 
@@ -50,11 +50,11 @@ def test_training_that_stops_early_is_completed_with_a_warning(
     )
 
 
-def test_a_sparsity_that_is_not_reached_warns(make_mlp, toy_data):
+def test_a_sparsity_that_is_not_reached_warns(masked_mlp, toy_data):
     with pytest.warns(
         NoEffectWarning, match="0.5455 was reached instead of 0.9"
     ):
-        fit(make_mlp(), toy_data, Pruning(0.9, min_kept=40))
+        fit(masked_mlp(), toy_data, Pruning(0.9, min_kept=40))
 
 
 def test_nothing_selected_warns(toy_data):
@@ -70,7 +70,7 @@ def test_nothing_selected_warns(toy_data):
     assert len([w for w in caught if w.category is NoEffectWarning]) == 1
 
 
-def test_diverged_weights_leave_masks_and_training_alone(make_mlp, toy_data):
+def test_diverged_weights_leave_masks_and_training_alone(masked_mlp, toy_data):
     class Break(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
@@ -78,9 +78,10 @@ def test_diverged_weights_leave_masks_and_training_alone(make_mlp, toy_data):
                 kernel.assign(np.full(kernel.shape, np.nan))
 
     with pytest.warns(NoEffectWarning, match="weights are not finite"):
-        fit(make_mlp(), toy_data, Pruning(0.8, frequency=1), Break())
+        fit(masked_mlp(), toy_data, Pruning(0.8, frequency=1), Break())
 
 
+@pytest.mark.no_backend
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [

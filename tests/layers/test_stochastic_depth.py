@@ -73,11 +73,11 @@ def test_steps_are_dropped_at_the_rate():
     layer.build((1, 1))
     array = keras.ops.convert_to_numpy
     kept = np.array(
-        [array(layer.sample_keep_mask(layer.rate, 1))[0] for _ in range(200)]
+        [array(layer.sample_keep_mask(layer.rate, 1))[0] for _ in range(100)]
     )
 
-    assert abs((~kept).mean() - 0.3) < 3 * np.sqrt(0.3 * 0.7 / 200)
-    assert abs(np.corrcoef(kept[1:], kept[:-1])[0, 1]) < 3 / np.sqrt(200)
+    assert abs((~kept).mean() - 0.3) < 3 * np.sqrt(0.3 * 0.7 / 100)
+    assert abs(np.corrcoef(kept[1:], kept[:-1])[0, 1]) < 3 / np.sqrt(100)
     x = np.ones((1, 1), "float32")
     seen = {round(float(layer(x, training=True)[0, 0]), 4) for _ in range(20)}
     assert seen == {1.0, round(1 + 1 / 0.7, 4)}
@@ -94,20 +94,23 @@ def test_each_sample_is_dropped_as_a_whole():
 
 def test_a_dropped_block_keeps_its_state(make_block, train, values, x):
     """Weights, moving statistics and seeds, in a compiled step."""
-    for rate in (0.0, 0.5, 1.0):
-        block = make_block()
-        layer = StochasticDepth(block, rate, mode="batch", seed=3)
-        layer.build((None, 4))
-        before = values(block)
-        _, loss = train(layer, x, epochs=2, jit_compile=XLA)
+    block = make_block()
+    layer = StochasticDepth(block, 1.0, mode="batch", seed=3)
+    layer.build((None, 4))
+    before = values(block)
+    model, _ = train(layer, x, jit_compile=XLA)
+    for rate in (1.0, 0.5, 0.0):
+        layer.rate.assign(rate)
+        model.fit(x, np.ones((16, 1)), batch_size=4, epochs=2, verbose=0)
+        after = values(block)
         moved = [
-            not np.array_equal(a, b)
-            for a, b in zip(before, values(block), strict=True)
+            not np.array_equal(a, b) for a, b in zip(before, after, strict=True)
         ]
 
         assert len(moved) == 7
         assert moved == [rate < 1.0] * 7
-        assert np.isfinite(loss).all()
+        assert all(np.isfinite(value).all() for value in after)
+        before = after
 
 
 @pytest.mark.parametrize("eager", [False, True])
@@ -132,8 +135,9 @@ def test_dropped_blocks_have_zero_gradients(eager, train, x):
 def test_losses_of_a_block_are_added_in_steps_that_run_it(train, x):
     """Activity regularizers and `add_loss` pass through the branch."""
 
-    def loss(layer):
-        return train(layer, x[:4], optimizer=keras.optimizers.SGD(0.0))[1][0]
+    def loss(layer, **arguments):
+        sgd = keras.optimizers.SGD(0.0)
+        return train(layer, x[:4], optimizer=sgd, **arguments)[1][0]
 
     def regularized():
         return dense(bias_initializer="ones", activity_regularizer="l2")
@@ -150,13 +154,17 @@ def test_losses_of_a_block_are_added_in_steps_that_run_it(train, x):
             return inputs + self.inner(inputs)
 
     keras.utils.set_random_seed(1)
-    plain = loss(Plain(regularized()))
+    plain = loss(Plain(regularized()), run_eagerly=True)
     keras.utils.set_random_seed(1)
     kept = loss(StochasticDepth(regularized(), 0.0, mode="batch"))
     keras.utils.set_random_seed(1)
-    free = loss(StochasticDepth(dense(bias_initializer="ones"), 0.0))
+    free = loss(
+        StochasticDepth(dense(bias_initializer="ones"), 0.0), run_eagerly=True
+    )
     keras.utils.set_random_seed(1)
-    unregularized = loss(StochasticDepth(dense(), 1.0, mode="batch"))
+    unregularized = loss(
+        StochasticDepth(dense(), 1.0, mode="batch"), run_eagerly=True
+    )
     keras.utils.set_random_seed(1)
     dropped = loss(StochasticDepth(regularized(), 1.0, mode="batch"))
 
@@ -203,7 +211,8 @@ def test_half_precision_trains_without_nan(mode, make_block, train, x):
     keras.config.set_dtype_policy("mixed_float16")
     try:
         layer = StochasticDepth(make_block(), 0.5, mode=mode, seed=1)
-        assert np.isfinite(train(layer, x)[1]).all()
+        _, loss = train(layer, x, run_eagerly=mode == "sample")
+        assert np.isfinite(loss).all()
         assert layer.rate.dtype == "float32"
         for rate in (0.5, 1.0):
             layer.rate.assign(rate)

@@ -20,6 +20,7 @@ def test_the_recipe_of_the_card_builds_and_trains_every_optimizer():
         hp.Choice("optimizer", list(rates))
         hp.values["optimizer"] = name
         model = names["build"](hp)
+        model.run_eagerly = True
         model.train_on_batch(x, y)
 
         assert type(model.optimizer).__name__.lower() == name
