@@ -77,7 +77,13 @@ def make_optimizers():
     return found
 
 
-@pytest.mark.parametrize("name", sorted(make_optimizers()))
+# On JAX, Keras applies scaled gradients in a compiled step only.
+STEPPED = make_optimizers().keys() - (
+    {"loss_scale"} if keras.backend.backend() == "jax" else ()
+)
+
+
+@pytest.mark.parametrize("name", sorted(STEPPED))
 def test_masked_weights_are_zero_after_every_step(name, make_mlp):
     model = make_mlp(make_optimizers()[name]())
     store = MaskStore.attach(model, kernels(model))
