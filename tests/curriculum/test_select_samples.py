@@ -58,7 +58,8 @@ def test_percentile_equals_sampling_of_numpy_without_replacement():
     tensor = ops.convert_to_tensor(losses)
     indices = ops.convert_to_numpy(
         ops.vectorized_map(
-            lambda one: select_samples(tensor, keep, noise=one), noise
+            lambda one: select_samples(tensor, keep, noise=one),
+            ops.convert_to_tensor(noise),
         )
     )
     assert (np.diff(np.sort(indices), axis=1) > 0).all()

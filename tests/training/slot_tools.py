@@ -6,7 +6,6 @@ import numpy as np
 from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.training import variable_keys
 from keras_netopt.training.backend import sync_variables
 from keras_netopt.training.optimizers import all_optimizers, slot_lists
 
@@ -159,10 +158,3 @@ def assert_trains(model, toy_data):
     assert all(np.isfinite(a).all() for a in now(model).values())
     for old, new in zip(before, model.get_weights(), strict=True):
         assert not np.array_equal(old, new)
-
-
-def kernels(model):
-    keys = variable_keys(model)
-    return {
-        keys[id(v)]: v for v in model.trainable_variables if v.name == "kernel"
-    }

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from training.mask_tools import kernels
 from training.slot_tools import (
     ADAM,
     CASES,
@@ -12,7 +13,6 @@ from training.slot_tools import (
     build,
     cut_and_grow,
     fill,
-    kernels,
     multi,
     now,
 )

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from training.mask_tools import kernels
 from training.slot_tools import (
     CASES,
     array_of,
@@ -10,7 +11,6 @@ from training.slot_tools import (
     build,
     cut_and_grow,
     fill,
-    kernels,
     multi,
     now,
 )
