@@ -40,8 +40,11 @@ def main() -> int:
     check_top_level(wheels[0])
     with tempfile.TemporaryDirectory() as folder:
         python = make_environment(Path(folder) / "env")
-        pip = [str(python), "-m", "pip", "install", "-q", "--no-deps"]
-        subprocess.run([*pip, str(wheels[0])], check=True)
+        # This environment's pip: installing one there takes longer.
+        pip = [sys.executable, "-m", "pip", "--python", str(python)]
+        options = ["-q", "--no-deps", "--disable-pip-version-check"]
+        command = [*pip, "install", *options, str(wheels[0])]
+        subprocess.run(command, check=True)
         for command in (
             [str(python), "-c", SMOKE],
             [str(python.parent / "keras-netopt"), "methods"],
@@ -68,7 +71,7 @@ def check_top_level(wheel: Path) -> None:
 
 def make_environment(folder: Path) -> Path:
     """Makes an environment that sees this one's packages, ours excepted."""
-    venv.create(folder, with_pip=True)
+    venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     purelib = subprocess.run(
         [

@@ -1,5 +1,5 @@
 import json
-import time
+import sys
 
 import keras
 import numpy as np
@@ -11,18 +11,48 @@ from keras_netopt.cost import measure_latency
 on_tensorflow = keras.backend.backend() == "tensorflow"
 
 
-def slow(x):
-    time.sleep(0.02)
+class Clock:
+    """Stands in for `time`: only what is called takes time."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def perf_counter(self):
+        return self.seconds
+
+    def thread_time(self):
+        self.seconds += 0.5
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    module = sys.modules["keras_netopt.cost.measure_latency"]
+    monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 def fast(x):
-    time.sleep(0.001)
+    pass
 
 
-def test_slower_callable_is_reported_slower():
-    report = measure_latency([fast, slow], 0, rounds=5, warmup=1)
-    assert report["slow"].median > 2 * report["fast"].median
-    assert report["fast"].minimum >= 1.0
+def test_median_minimum_and_spread_are_those_of_the_rounds(clock):
+    def run(durations):
+        left = list(durations)
+
+        def call(x):
+            clock.seconds += left.pop(0)
+
+        return call
+
+    rounds = {"slow": (9, 3, 1, 2, 5), "fast": (9, 1, 1, 1, 1)}
+    models = {name: run(durations) for name, durations in rounds.items()}
+    report = measure_latency(models, 0, rounds=4, warmup=1)
+    slow = report["slow"]
+    assert (slow.median, slow.minimum) == (2500, 1000)
+    assert slow.spread == pytest.approx(1750)
+    assert (report["fast"].median, report["fast"].spread) == (1000, 0)
     assert report.clock == "wall"
 
 
@@ -52,33 +82,19 @@ def test_report_prints_a_table_and_converts_to_json():
     assert str(report).splitlines()[0] == "Latency (wall clock)"
 
 
-def wide(channels, name):
-    return keras.Sequential(
-        [
-            keras.Input((32, 32, 3)),
-            layers.Conv2D(channels, 3, activation="relu"),
-            layers.Conv2D(channels, 3, activation="relu"),
-            layers.Conv2D(channels, 3),
-        ],
-        name=name,
-    )
-
-
 @pytest.mark.skipif(not on_tensorflow, reason="LiteRT files need TensorFlow")
-def test_equal_files_are_equally_fast_and_half_the_channels_faster(tmp_path):
+def test_files_are_timed_by_the_clock_of_their_thread(clock, tmp_path):
     from keras_netopt.export import to_litert
 
-    paths = {}
-    for name, channels in (("full", 64), ("half", 32)):
-        paths[name] = tmp_path / f"{name}.tflite"
-        to_litert(wide(channels, name), paths[name])
-    paths["again"] = paths["full"]
-    report = measure_latency(paths)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    path = tmp_path / "m.tflite"
+    to_litert(model, path)
+    report = measure_latency({"a": path, "b": path}, rounds=3, warmup=1)
     assert report.clock == "thread"
-    # The fastest rounds agree even under other load.
-    fastest = [report[name].minimum for name in ("full", "again")]
-    assert fastest[0] == pytest.approx(fastest[1], rel=0.2)
-    assert report["full"].median >= 2 * report["half"].median
+    assert [x.median for x in report.latencies] == [500, 500]
+    report = measure_latency({"a": path, "b": fast}, np.ones((1, 4)), rounds=3)
+    assert report.clock == "wall"
+    assert report["a"].median == 0
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_quantised_file_is_small(reports, mode, ratio):
     assert report.quantize == mode.removesuffix("-io") and not report.sparse
     assert report.float_size == reports["float32"].size
     assert report.float_size.raw > 320_000
-    assert report.raw_ratio <= ratio
+    assert ratio / 1.3 <= report.raw_ratio <= ratio
     assert report.verification.max_rel_diff > 0
 
 
