@@ -81,36 +81,38 @@ def test_the_table_and_the_folder_are_printed_last(result):
     assert (folder / "demo.png").stat().st_size > 10_000
 
 
-@pytest.mark.skipif(not ON_TENSORFLOW, reason="LiteRT files need TensorFlow")
-def test_files_shrink_as_the_table_says(result):
-    arms, printed, folder = result
-    names = {path.name for path in folder.glob("*.tflite")}
-    assert names == {
-        *("dense.tflite", "80.tflite", "90.tflite"),
-        *("dense-int8.tflite", "80-int8.tflite", "90-int8.tflite"),
-    }
-    dense, _, sparse = arms
-    plain = dense.files["float32"].size
-    assert sparse.files["float32"].size.raw < 0.25 * plain.raw
-    assert sparse.files["float32"].float_size.raw == plain.raw
-    assert sparse.files["int8"].size.raw < 0.3 * plain.raw
-    assert sparse.files["int8"].size.gzip < 0.1 * plain.gzip
-    written = (folder / "90.tflite").stat().st_size
-    assert f"{written:,} (" in printed
-    for arm in arms:
-        assert arm.files["float32"].max_abs_diff < 1e-4
-        assert arm.files["int8"].latency.rounds == 200
+if ON_TENSORFLOW:  # Which writes LiteRT files.
 
+    def test_files_shrink_as_the_table_says(result):
+        arms, printed, folder = result
+        names = {path.name for path in folder.glob("*.tflite")}
+        assert names == {
+            *("dense.tflite", "80.tflite", "90.tflite"),
+            *("dense-int8.tflite", "80-int8.tflite", "90-int8.tflite"),
+        }
+        dense, _, sparse = arms
+        plain = dense.files["float32"].size
+        assert sparse.files["float32"].size.raw < 0.25 * plain.raw
+        assert sparse.files["float32"].float_size.raw == plain.raw
+        assert sparse.files["int8"].size.raw < 0.3 * plain.raw
+        assert sparse.files["int8"].size.gzip < 0.1 * plain.gzip
+        written = (folder / "90.tflite").stat().st_size
+        assert f"{written:,} (" in printed
+        for arm in arms:
+            assert arm.files["float32"].max_abs_diff < 1e-4
+            assert arm.files["int8"].latency.rounds == 200
 
-@pytest.mark.skipif(ON_TENSORFLOW, reason="TensorFlow can export")
-def test_other_backends_name_what_is_missing(result):
-    arms, printed, folder = result
-    assert printed.startswith(
-        f"The {keras.backend.backend()} backend cannot write LiteRT files: "
-        "sizes and latencies are omitted. Remedy: KERAS_BACKEND=tensorflow\n"
-    )
-    assert not list(folder.glob("*.tflite"))
-    assert "latency" not in printed
+else:
+
+    def test_other_backends_name_what_is_missing(result):
+        arms, printed, folder = result
+        assert printed.startswith(
+            f"The {keras.backend.backend()} backend cannot write LiteRT files: "
+            "sizes and latencies are omitted. Remedy: "
+            "KERAS_BACKEND=tensorflow\n"
+        )
+        assert not list(folder.glob("*.tflite"))
+        assert "latency" not in printed
 
 
 def test_missing_matplotlib_prints_one_line(tmp_path, monkeypatch, capsys):
