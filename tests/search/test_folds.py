@@ -6,6 +6,8 @@ import pytest
 from keras_netopt.search import KFold
 from keras_netopt.search.folds import split_data, to_folds
 
+pytestmark = pytest.mark.no_backend
+
 
 def parts(splits, n):
     seen = np.concatenate([held_out for _, held_out in splits])

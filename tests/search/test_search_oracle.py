@@ -25,6 +25,8 @@ from keras_netopt.search.oracles.observations import (
     split_observations,
 )
 
+pytestmark = pytest.mark.no_backend
+
 
 def build(folder=None, kind=search.RandomSearchOracle, hp=None, **options):
     options = {"max_trials": 6, "seed": 0, **options}
