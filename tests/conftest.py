@@ -81,6 +81,7 @@ def feed_arrays() -> None:
 
     original = ArrayDataAdapter.get_tf_dataset
 
+    @functools.wraps(original)
     def get_tf_dataset(self):
         inputs = array_slicing.convert_to_sliceable(
             self._inputs, target_backend="tensorflow"

@@ -1,7 +1,7 @@
 """C13 in a process with two devices."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,18 @@ import numpy as np
 from contract import callback_setting, probes, settings, zoo
 
 
-def checks(root: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+def checks(
+    root: Path, chosen: Sequence[str]
+) -> Iterator[tuple[str, Callable[[], None]]]:
     kinds = {"tensorflow": _mirrored, "jax": _data_parallel}
     kind = kinds.get(keras.backend.backend())
     if kind is None:
         return
-    for setting in settings.COMPONENTS.values():
-        folder = root / f"devices {setting}"
+    for name in chosen:
+        folder = root / f"devices {name}"
         folder.mkdir()
-        yield (
-            f"devices {setting}",
-            lambda setting=setting, folder=folder: kind(setting, folder),
-        )
+        setting = settings.BY_NAME[name]
+        yield f"devices {name}", functools.partial(kind, setting, folder)
 
 
 @functools.cache
@@ -40,7 +40,7 @@ def _mirrored(setting: callback_setting.Setting, folder: Path) -> None:
     strategy = _strategy()
     alone, loss = _train(setting, folder)
     with strategy.scope():
-        model = zoo.compiled(dropout=0.0)
+        model = zoo.light(dropout=0.0)
     both, shared_loss = _train(setting, folder, model)
     copies = [v.value.values for v in model.weights]
     assert all(len(values) == 2 for values in copies)
@@ -59,7 +59,7 @@ def _data_parallel(setting: callback_setting.Setting, folder: Path) -> None:
     alone, loss = _train(setting, folder)
     distribution = keras.distribution.DataParallel(devices=jax.devices())
     with distribution.scope():
-        model = zoo.compiled(dropout=0.0)
+        model = zoo.light(dropout=0.0)
         both, shared_loss = _train(setting, folder, model)
     for variable in model.weights:
         shards = [np.asarray(s.data) for s in variable.value.addressable_shards]
@@ -71,7 +71,7 @@ def _data_parallel(setting: callback_setting.Setting, folder: Path) -> None:
 def _train(
     setting: callback_setting.Setting, folder: Path, model: Any = None
 ) -> tuple[keras.Model, list[float]]:
-    model = model or zoo.compiled(dropout=0.0)
+    model = model or zoo.light(dropout=0.0)
     callbacks = setting.callbacks(callback_setting.case("mlp", folder))
     history = probes.fit(model, "mlp", callbacks)
     assert setting.effect(zoo.build("mlp"), model, callbacks[-1])

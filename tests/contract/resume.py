@@ -1,8 +1,15 @@
-"""The runs of C6: killed in the middle, resumed, and never interrupted."""
+"""The runs of C6: interrupted in the middle, resumed, never interrupted.
 
+A trial saves as it trains. In the middle of an epoch its folder is copied: the
+copy holds what a process that is killed at this step leaves behind. A new
+process resumes from the copy, and must end as the trial does.
+"""
+
+import dataclasses
 import os
+import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +19,6 @@ import numpy as np
 from contract import callback_setting, probes, settings, zoo
 
 from keras_netopt import sparsity
-from keras_netopt.callbacks import BestCheckpoint, Pruning
 from keras_netopt.schedules import Linear
 from keras_netopt.training import MaskStore
 
@@ -20,199 +26,191 @@ EPOCHS = 4
 KILLED_AFTER = 10  # Two epochs of 4 batches, and 2 batches more.
 
 
+def _changed(name: str, like: str, **arguments: Any) -> Any:
+    """A setting with other arguments."""
+    found = settings.BY_NAME[like]
+
+    def changed(case: callback_setting.Case) -> dict[str, Any]:
+        return {**found.arguments(case), **arguments}
+
+    return dataclasses.replace(found, name=name, arguments=changed)
+
+
+# Its best epoch is the first one, before the process is killed.
+EARLY_BEST = _changed("best epoch", "BestCheckpoint", sparsity=0.01)
+# With an update at the last saved step, 9.
+OFTEN = _changed(
+    "often",
+    "Pruning",
+    sparsity=Linear(final=0.5, begin=3, end=12),
+    frequency=3,
+)
+SETTINGS = {s.name: s for s in (*settings.CALLBACKS, EARLY_BEST, OFTEN)}
+
+
 @dataclass(frozen=True)
 class Run:
-    """One way to interrupt and resume a `fit` call.
+    """One way to resume a trial.
 
     Args:
-        name: Name of the run in test ids.
-        setting: Name of the setting of the callback.
+        setting: Name of the setting of the trial.
         model: The model of the zoo.
-        keeper: What saves: `BackupAndRestore` as "backup first" or "backup
-            last" in the list, or a model "file", "masks" for masks too.
-        save_freq: Argument of `BackupAndRestore`.
-        dropout: Dropout rate of the model.
-        component: Builds the callback instead of the setting.
+        keeper: What saved: `BackupAndRestore` "first" or "last" in the list,
+            or a model "file", "masks" for masks too.
     """
 
-    name: str
-    setting: str = "Pruning"
+    setting: str
     model: str = "mlp"
-    keeper: str = "backup last"
-    save_freq: Any = "epoch"
-    dropout: float = 0.2
-    component: Callable[[callback_setting.Case], Any] | None = None
+    keeper: str = "last"
 
-
-def _densest(case: callback_setting.Case) -> BestCheckpoint:
-    """Its best epoch is the first one, before the process is killed."""
-    path = str(case.folder / "best.keras")
-    return BestCheckpoint(path, monitor="loss", mode="max", sparsity=0.01)
-
-
-def _updated_when_saved(case: callback_setting.Case) -> Pruning:
-    """With an update at the last saved step."""
-    return Pruning(Linear(final=0.5, begin=3, end=12), frequency=3)
+    @property
+    def name(self) -> str:
+        return f"{self.setting} {self.model} {self.keeper}".replace(":", "")
 
 
 EXACT = (
-    *(Run(setting.name, setting.name) for setting in settings.CALLBACKS),
-    Run("batch norm", model="cnn", keeper="backup first"),
-    Run("load_model", keeper="file", dropout=0.0),
-    Run("load_masks", keeper="masks"),
-    Run("best epoch", "BestCheckpoint", component=_densest),
-    Run(
-        "best epoch, backup first",
-        "BestCheckpoint",
-        keeper="backup first",
-        component=_densest,
-    ),
+    *(Run(setting.name) for setting in settings.CALLBACKS),
+    Run("Pruning", model="cnn", keeper="first"),
+    Run("Pruning", keeper="masks"),
+    Run("often", keeper="file"),
+    Run("best epoch"),
+    Run("best epoch", keeper="first"),
 )
 # Keras repeats the epoch on trained weights: equal in order, not in values.
-FREQUENT = (
-    Run(
-        "often, backup first",
-        keeper="backup first",
-        save_freq=3,
-        component=_updated_when_saved,
-    ),
-    Run(
-        "often, backup last",
-        keeper="backup last",
-        save_freq=3,
-        component=_updated_when_saved,
-    ),
-)
+FREQUENT = (Run("often", keeper="first"), Run("often"))
+RUNS = (*EXACT, *FREQUENT)
 
 
 class Recorder(keras.callbacks.Callback):
-    """Records the position of the callback after every batch."""
+    """Counts masked weights after every batch; copies the folder at the kill.
 
-    def __init__(self, component: Any) -> None:
+    Args:
+        component: The callback.
+        folder: The trial's folder. The callbacks work in its folder "work".
+    """
+
+    def __init__(self, component: Any, folder: Path) -> None:
         super().__init__()
         self.component = component
-        self.steps: list[int] = []
-        self.updates: list[int] = []
+        self.work, self.killed = folder / "work", folder / "killed"
         self.masked: list[int] = []
+        self.batches = 0
         self.half: probes.Arrays = {}
 
     def note(self) -> None:
-        session = getattr(self.component, "_session", None)
-        if session is not None:
-            self.steps.append(self.component._progress.step)
-            self.updates.append(session.last)
-            masks = MaskStore.of(self.model).masks().values()
+        store = MaskStore.of(self.model)
+        if store is not None:
+            masks = store.masks().values()
             self.masked.append(sum(int((~mask).sum()) for mask in masks))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if not self.steps:
+        if self.batches == 0:
             self.note()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.note()
+        self.batches += 1
+        if self.batches == KILLED_AFTER and self.work.exists():
+            shutil.copytree(self.work, self.killed)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if epoch == 1:
             self.half = probes.weights(self.model)
 
 
-def kill_all(root: Path) -> None:
-    """Starts every run inside the previous one and kills the process.
-
-    The `fit` calls are nested in callbacks, so all of them are in the middle
-    of their third epoch.
-    """
-    runs = [*EXACT, *FREQUENT]
-
-    def start(i: int) -> None:
-        if i == len(runs):
-            os.kill(os.getpid(), signal.SIGKILL)
-        folder = folder_of(runs[i], root)
-        bomb = probes.AtBatch(KILLED_AFTER, lambda model: start(i + 1))
-        train(runs[i], folder, [_keeper(runs[i], folder), bomb])
-
-    start(0)
+def is_first(setting: callback_setting.Setting, name: str) -> bool:
+    """Whether it trains as users do, with a metric and validation data."""
+    return name == "mlp" and setting in settings.COMPONENTS.values()
 
 
-def resume(run: Run, root: Path) -> None:
-    """Resumes a run of the killed process and writes the result."""
-    folder = folder_of(run, root)
-    if "backup" in run.keeper:
-        model, recorder = train(run, folder, [_keeper(run, folder)])
+def compiled(
+    setting: callback_setting.Setting, name: str, metrics: Any = None
+) -> keras.Model:
+    """The model of a trial; `load_model` does not restore its dropout."""
+    dropout = 0.0 if setting.name == OFTEN.name else 0.2
+    return zoo.compiled(name, dropout=dropout, metrics=metrics)
+
+
+def callbacks(
+    setting: callback_setting.Setting,
+    model: str,
+    folder: Path,
+    keepers: Sequence[str] | None = None,
+) -> tuple[list[Any], Recorder]:
+    """The callback among those that save, and the recorder."""
+    case = callback_setting.case(model, folder / "work")
+    found = setting.callbacks(case)
+    recorder = Recorder(found[-1], folder)
+    frequency = 3 if setting.name == OFTEN.name else "epoch"
+    if keepers is not None:
+        frequency = 100  # A run that loads need not save.
     else:
-        path = folder / "02.keras"
-        model = keras.saving.load_model(path)
+        keepers = [
+            run.keeper
+            for run in RUNS
+            if (run.setting, run.model) == (setting.name, model)
+        ]
+    for keeper in keepers:
+        if keeper in ("first", "last"):
+            where = 0 if keeper == "first" else len(found)
+            backup = keras.callbacks.BackupAndRestore(
+                str(case.folder / keeper), save_freq=frequency
+            )
+            found.insert(where, backup)
+        else:
+            path = str(case.folder / "{epoch}.keras")
+            found.append(keras.callbacks.ModelCheckpoint(path))
+    return [*found, recorder], recorder
+
+
+def resume(run: Run, trials: Path, target: Path) -> None:
+    """Resumes a trial of another process and writes the result."""
+    folder = trials / f"{run.model} {run.setting}".replace(":", "")
+    work = folder / "work"  # Paths in the saved state point there.
+    shutil.rmtree(work)
+    shutil.copytree(folder / "killed", work)
+    setting = SETTINGS[run.setting]
+    if run.keeper in ("first", "last"):
+        model, keepers, begin = compiled(setting, run.model), [run.keeper], 0
+    else:
+        path = work / "2.keras"
+        model, keepers, begin = keras.saving.load_model(path), [], 2
         if run.keeper == "masks":
             sparsity.load_masks(model, path)
-        model, recorder = train(run, folder, [], model, initial_epoch=2)
-    _write(folder / "resumed.npz", model, recorder)
+    found, recorder = callbacks(setting, run.model, folder, keepers)
+    fit: dict[str, Any] = {"epochs": EPOCHS, "initial_epoch": begin}
+    # On torch each iteration over data draws a random number.
+    is_torch = keras.backend.backend() == "torch"
+    if is_torch and is_first(setting, run.model):
+        fit["validation_data"] = zoo.data(run.model)
+    probes.fit(model, run.model, found, **fit)
+    np.savez(target, **result(model, recorder))
 
 
-def run_through(run: Run, root: Path) -> None:
-    """The same run without interruption."""
-    path = whole_of(run, root)
-    if not path.exists():
-        _write(path, *train(run, folder_of(run, root), []))
+def train_until_killed(folder: Path) -> None:
+    """Trains as the first trial does; ends the process in the middle."""
+
+    def kill(model: keras.Model) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    (folder / "work").mkdir()
+    found, _ = callbacks(settings.CALLBACKS[0], "mlp", folder)
+    found.insert(-1, probes.AtBatch(KILLED_AFTER, kill))
+    model = compiled(settings.CALLBACKS[0], "mlp", metrics=["accuracy"])
+    probes.fit(model, "mlp", found, epochs=EPOCHS)
 
 
-def whole_of(run: Run, root: Path) -> Path:
-    """Runs that differ in `keeper` share one uninterrupted run."""
-    component = run.component.__name__ if run.component is not None else ""
-    name = f"{run.setting} {run.model} {run.dropout} {component}".replace(
-        ":", ""
-    )
-    return root / f"{name}.npz"
-
-
-def train(
-    run: Run,
-    folder: Path,
-    others: list[Any],
-    model: keras.Model | None = None,
-    **fit: Any,
-) -> tuple[keras.Model, Recorder]:
-    """Trains four epochs with the callback among other callbacks."""
-    model = model or zoo.compiled(run.model, dropout=run.dropout)
-    case = callback_setting.case(run.model, folder)
-    component = run.component(case) if run.component is not None else None
-    callbacks = settings.BY_NAME[run.setting].callbacks(case, component)
-    recorder = Recorder(callbacks[-1])
-    where = 0 if run.keeper == "backup first" else len(callbacks)
-    callbacks[where:where] = others[:1]
-    callbacks += [recorder, *others[1:]]
-    probes.fit(model, run.model, callbacks, epochs=EPOCHS, **fit)
-    return model, recorder
-
-
-def folder_of(run: Run, root: Path) -> Path:
-    folder = root / run.name.replace(":", "")
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-def _keeper(run: Run, folder: Path) -> Any:
-    if "backup" in run.keeper:
-        return keras.callbacks.BackupAndRestore(
-            str(folder / "backup"), save_freq=run.save_freq
-        )
-    return keras.callbacks.ModelCheckpoint(str(folder / "{epoch:02d}.keras"))
-
-
-def _write(path: Path, model: keras.Model, recorder: Recorder) -> None:
-    seen = {
-        f"recorder {name}": np.array(getattr(recorder, name))
-        for name in ("steps", "updates", "masked")
-    }
+def result(model: keras.Model, recorder: Recorder) -> probes.Arrays:
+    found = {**probes.state(model), "masked": np.array(recorder.masked)}
     best = getattr(recorder.component, "filepath", None)
     if best is not None:
+        keras.utils.set_random_seed(7)  # For the dropout of the loaded model.
         saved = keras.saving.load_model(best)
-        seen.update({f"best {k}": v for k, v in probes.weights(saved).items()})
+        found.update({f"best {k}": v for k, v in probes.weights(saved).items()})
     half = {f"half {key}": value for key, value in recorder.half.items()}
-    np.savez(path, **probes.state(model), **seen, **half)
+    return {**found, **half}
 
 
-def without(
-    arrays: dict[str, np.ndarray], names: str | tuple[str, ...]
-) -> dict[str, np.ndarray]:
+def without(arrays: probes.Arrays, names: str | tuple[str, ...]) -> Any:
     """The arrays whose names do not start with one of `names`."""
     return {k: v for k, v in arrays.items() if not k.startswith(names)}

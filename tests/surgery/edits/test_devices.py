@@ -31,7 +31,7 @@ EDITS = {
 def test_two_devices_edit_as_one(tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", __file__],
-        env=child.environment(tmp_path),
+        env=child.environment(),
         capture_output=True,
         text=True,
         timeout=300,
