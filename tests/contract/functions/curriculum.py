@@ -38,7 +38,7 @@ def _compare(**changed: Any) -> Call:
 
     def call(model, folder):
         arguments = {
-            "build_model": lambda: zoo.compiled(eager=True),
+            "build_model": lambda: zoo.compiled(eager=True, metrics=None),
             "x": x,
             "y": y,
             "validation_data": (x, y),
