@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contract.rows import ONE_PER_COMPONENT
+from contract.rows import COMPONENTS
 
 import keras_netopt as netopt
 from keras_netopt.report import Report
+
+pytestmark = pytest.mark.no_backend
 
 SAMPLES = {int: 3, float: 0.5, str: "name", bool: True, Path: Path("file")}
 SAMPLES |= {np.ndarray: np.arange(3.0), typing.Any: 0.5, type(None): None}
@@ -78,10 +80,10 @@ def test_a_report_prints_and_converts_to_json(cls):
 
 
 @pytest.mark.check("C27")
-@ONE_PER_COMPONENT
+@pytest.mark.parametrize(
+    "setting", [s for s in COMPONENTS if hasattr(s.kind, "report")], ids=str
+)
 def test_there_is_no_report_before_fit(setting, case):
-    if not hasattr(setting.kind, "report"):
-        pytest.skip(f"{setting} has no report")
     with pytest.raises(ValueError) as error:
         setting.build(case).report()
 
