@@ -85,7 +85,8 @@ def test_training_data_warn(trained, data):
 
 def test_no_exit_reduces_the_cost(trained, held_out):
     x, y = held_out
-    wrong = np.argmax(trained(x, training=False)["final"], -1)
+    outputs = trained(x, training=False)["final"]
+    wrong = keras.ops.convert_to_numpy(outputs).argmax(-1)
     with pytest.warns(NoEffectWarning, match="no exit reduces"):
         found = calibrate(
             trained, x, wrong, max_accuracy_drop=0.001, confidence_level=0.99
