@@ -57,36 +57,23 @@ EXACT = [
 if keras.backend.backend() != "tensorflow":  # It needs a GPU there.
     EXACT.append(channels_first)
 RIGID = [depth_multiplier, grouped, group_norm, channels_first, spread]
-GROWING = [family for family in EXACT if family not in RIGID]
 
 
 @pytest.mark.parametrize("family", EXACT, ids=lambda f: f.__name__)
-def test_removal_equals_zeroed_channels(family, check_removal):
-    check_removal(*family())
-
-
-@pytest.mark.parametrize("family", GROWING, ids=lambda f: f.__name__)
-def test_copies_with_shares_preserve_the_outputs(family, check_growth):
-    check_growth(*family())
+def test_units_are_removed_copied_and_put_back_exactly(
+    family, check_removal, check_growth, check_undone
+):
+    model, data = family()
+    check_undone(model, data, 0)
+    is_rigid = family in RIGID
+    check_removal(model, data, is_rebuilt=is_rigid)
+    if not is_rigid:
+        check_growth(model, data)
+        check_undone(model, data, 2)
 
 
 def test_normalized_units_grow_by_an_equal_multiple(check_growth):
     check_growth(*norms(), multiple=True)
-
-
-@pytest.mark.parametrize("times", [0, 2], ids=["cut", "grown"])
-@pytest.mark.parametrize("family", GROWING, ids=lambda f: f.__name__)
-def test_an_undone_edit_leaves_no_trace(family, times, check_undone):
-    check_undone(*family(), times)
-
-
-@pytest.mark.parametrize(
-    "family", [grouped, depth_multiplier, group_norm, spread]
-)
-def test_an_undone_removal_of_uncopyable_groups_leaves_no_trace(
-    family, check_undone
-):
-    check_undone(*family(), 0)
 
 
 @pytest.mark.parametrize("kind", ["", "key_size", "value_size"])
