@@ -145,8 +145,15 @@ def transformer():
     return keras.Model(inputs, layers.Dense(3)(x)), None
 
 
-@pytest.mark.parametrize("build", [cnn, transformer])
-@pytest.mark.parametrize("even", [True, False])
+@pytest.mark.parametrize(
+    ("build", "even"),
+    [
+        (cnn, True),
+        (cnn, False),
+        (transformer, False),
+        pytest.param(transformer, True, marks=pytest.mark.slow),
+    ],
+)
 def test_the_gradient_of_the_grown_model_is_the_mapped_one(build, even):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
