@@ -75,13 +75,13 @@ def test_cost_targets_are_met_within_two_percent(allocation, resource):
 
 @pytest.mark.parametrize("allocation", ["global", "isomorphic"])
 def test_other_allocations_cut_the_same_number_in_total(allocation):
-    model = make()
+    model = make((16, 24, 32))
     prune_channels(model, 0.5, allocation=allocation, min_channels=1)
     sizes = [widths(model)[f"{kind}{k}"] for kind in ("in", "out")
-             for k in range(2)]  # fmt: skip
+             for k in range(3)]  # fmt: skip
 
-    assert abs(sum(sizes) + model.get_layer("narrow").units - 43) <= 2
-    assert sizes != [8, 12, 8, 12]
+    assert abs(sum(sizes) + model.get_layer("narrow").units - 75) <= 2
+    assert sizes != [8, 12, 16, 8, 12, 16]
 
 
 @pytest.mark.parametrize("score", SCORES)
