@@ -7,6 +7,10 @@ collect_ignore = ["test_applications.py"] * (
     keras.backend.backend() != "tensorflow"
 )
 
+# Of `run_eagerly`, for fits of a few steps: cheaper than a trace, but on JAX,
+# which compiles every operation.
+EAGER = keras.backend.backend() != "jax"
+
 
 def build(**compile_arguments):
     keras.utils.set_random_seed(0)

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from surgery.conftest import build, data
+from surgery.conftest import EAGER, build, data
 
 from keras_netopt import surgery
 
@@ -193,7 +193,7 @@ def test_a_layer_cut_while_frozen_trains_after_unfreezing(trained, images):
     surgery.remove(model, {"inner": [0]})
     assert not layer.kernel.trainable
     layer.trainable = True
-    model.compile("sgd", model.loss, run_eagerly=True)
+    model.compile("sgd", model.loss, run_eagerly=EAGER)
     before = value(layer.kernel)
     model.fit(*images, batch_size=48, verbose=0)
     assert (value(layer.kernel) != before).any()

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from surgery.conftest import EAGER
 
 from keras_netopt import surgery
 from keras_netopt.surgery.edits.structure_callback import StructureCallback
@@ -90,7 +91,7 @@ def fit(callbacks, model=None, *, epochs=EPOCHS, **arguments):
 
 
 def eager():
-    return build(run_eagerly=True)
+    return build(run_eagerly=EAGER)
 
 
 def array(variable):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from surgery.conftest import stir
+from surgery.conftest import EAGER, stir
 
 from keras_netopt.callbacks import Growing
 from keras_netopt.surgery import Widen, replay
@@ -33,7 +33,7 @@ def transformer(norm=layers.LayerNormalization, *, dropout=0.0):
     model.compile(
         keras.optimizers.Adam(1e-2),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        run_eagerly=True,
+        run_eagerly=EAGER,
     )
     return stir(model)
 
@@ -116,7 +116,7 @@ def _slots(model, variable):
 def test_a_stream_grows_inside_fit(tokens):
     model = transformer(dropout=0.1)
     optimizer = keras.optimizers.Adam(1e-2)
-    model.compile(optimizer, model.loss, run_eagerly=True)
+    model.compile(optimizer, model.loss, run_eagerly=EAGER)
     growing = Growing(
         [Widen("tokens", to=12)],
         {"1ep": [0]},

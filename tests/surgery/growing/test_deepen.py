@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from surgery.conftest import stir
+from surgery.conftest import EAGER, stir
 from surgery.growing.deepen_nets import (
     answers,
     array_of,
@@ -65,7 +65,7 @@ def test_a_residual_block_changes_nothing(activation, after):
 def test_a_trained_model_trains_on_saves_reloads_and_clones(
     build, inserted, tmp_path
 ):
-    model = stir(build(run_eagerly=True))
+    model = stir(build(run_eagerly=EAGER))
     x, y = data(model)
     for after, first in inserted.items():
         before = surgery.snapshot(model, x)
@@ -227,7 +227,7 @@ def test_a_copy_includes_normalization_activation_and_nested_models(tmp_path):
     x = layers.BatchNormalization(momentum=0.9, name="norm")(x)
     x = layers.ReLU(name="relu")(x)
     model = keras.Model(inputs, layers.Dense(3)(inner(x)))
-    model = ready(model, run_eagerly=True)
+    model = ready(model, run_eagerly=EAGER)
     one = deepen(model, "first", init="copy")
     two = deepen(model, "stage", init="copy", copies=2)
 

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from surgery.conftest import stir
+from surgery.conftest import EAGER, stir
 from surgery.growing.deepen_nets import (
     answers,
     assert_like_reloaded,
@@ -77,7 +77,7 @@ def test_invalid_blocks_are_refused(block, text):
     ],
 )
 def test_a_block_can_be_widened_and_cut(build, inner, outer, tmp_path):
-    model = build(run_eagerly=True)
+    model = build(run_eagerly=EAGER)
     x, y = data(model)
     deepen(model, outer)
     stir(model)

@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+from surgery.conftest import EAGER
 from surgery.growing.deepen_nets import (
     answers,
     array_of,
@@ -104,7 +105,7 @@ def test_deepening_in_half_precision(tmp_path):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = mlp("gelu", run_eagerly=True)
+        model = mlp("gelu", run_eagerly=EAGER)
         grow_inside_fit(model, [{"layer": "hidden"}], tolerance=1e-2)
         assert_like_reloaded(model, tmp_path)
     finally:
@@ -118,7 +119,7 @@ def test_deepening_in_half_precision(tmp_path):
 def test_training_continues_with_other_optimizers(name, tmp_path):
     options = {"momentum": 0.9, "use_ema": True} if name == "SGD" else {}
     optimizer = getattr(keras.optimizers, name)(1e-2, **options)
-    model = mlp("relu", optimizer=optimizer, run_eagerly=True)
+    model = mlp("relu", optimizer=optimizer, run_eagerly=EAGER)
     x, y = data(model)
     model.optimizer.build(model.trainable_variables)
     init = "identity" if name == "Adafactor" else "residual_zero"

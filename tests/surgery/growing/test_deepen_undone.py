@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from surgery.conftest import stir
+from surgery.conftest import EAGER, stir
 from surgery.growing.deepen_nets import (
     answers,
     array_of,
@@ -76,7 +76,7 @@ class Fails(RuntimeError):
 
 
 def test_a_failed_edit_leaves_the_model_unchanged(monkeypatch):
-    model = stir(cnn(run_eagerly=True))
+    model = stir(cnn(run_eagerly=EAGER))
     x, y = data(model)
     graph = structure(model)
     state = [array_of(v) for v in model.optimizer.variables]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers as L
 from keras import ops
+from surgery.conftest import EAGER
 
 RNG = np.random.default_rng(3)
 TOKENS = RNG.integers(0, 12, (4, 6))
@@ -110,7 +111,7 @@ def test_half_is_removed_and_the_rest_trains_and_grows(
     targets = keras.tree.map_structure(
         lambda y: np.zeros(tuple(y.shape), "float32"), model(data)
     )
-    model.compile("sgd", "mse", run_eagerly=True)
+    model.compile("sgd", "mse", run_eagerly=EAGER)
     before = [np.array(v) for v in map(ops.convert_to_numpy, model.weights)]
     assert np.all(np.isfinite(model.train_on_batch(data, targets)))
     moved = [
