@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-# XLA takes seconds per model on TensorFlow; one test enables it.
+# XLA takes seconds per model on TensorFlow; the contract suite enables it.
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"
 
 
