@@ -353,7 +353,7 @@ def test_the_suggestion_is_inside_the_range():
     model.compile(keras.optimizers.Adam(), "mse")
     for seed in range(5):
         keras.utils.set_random_seed(seed)
-        dense.set_weights([rng.uniform(-0.9, 0.9, (6, 1)), np.zeros(1)])
+        dense.set_weights([rng.uniform(2.0, 4.0, (6, 1)), np.zeros(1)])
         finder = LearningRateFinder(0.05, 0.3)  # Less than a factor of ten.
         model.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=[finder])
         assert finder.suggestion is not None
