@@ -52,9 +52,10 @@ def test_a_killed_run_resumes_as_if_never_interrupted(run, new_process, trials):
     if run.keeper == "file":
         excluded = (*excluded, "checkpoint random")  # `load_masks` restores it.
 
-    probes.assert_same(
-        resume.without(resumed, excluded), resume.without(whole, excluded)
-    )
+    compare = probes.assert_same
+    if run.model == "cnn" and keras.backend.backend() == "torch":
+        compare = probes.assert_close  # Its convolutions differ by rounding.
+    compare(resume.without(resumed, excluded), resume.without(whole, excluded))
     assert half
     assert any(
         not np.array_equal(value, whole[key.removeprefix("half ")])

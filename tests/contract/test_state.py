@@ -116,6 +116,9 @@ def _live_variables():
 
 @pytest.fixture(scope="module")
 def reused(tmp_path_factory):
+    gc.collect()
+    gc.freeze()  # What other tests left need not be looked at again.
+
     def build(setting):
         folder = tmp_path_factory.mktemp("reused")
         return Reuse(setting, callback_setting.case("mlp", folder))
