@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from contract import layer_settings, layer_trials, probes, torch_compile
 from contract.conftest import policy
-from contract.rows import parameters
+from contract.rows import only_on, parameters
 
 import keras_netopt as netopt
 
@@ -104,13 +104,14 @@ def test_half_precision_trains(setting, name):
         assert keras.backend.standardize_dtype(outputs.dtype) == wanted
 
 
-# Eager is how torch trains; it compiles in a slow test of its own.
+# JAX always compiles, torch in a slow test of its own.
 MODES = [
+    {"run_eagerly": True},
     *([{"jit_compile": True}] if BACKEND == "tensorflow" else ()),
-    *([{"run_eagerly": True}] if BACKEND != "torch" else ()),
 ]
 
 
+@only_on("tensorflow", "jax")
 @pytest.mark.check("C10")
 @FIRST_QUICK
 def test_compiled_and_eager_training_agree(setting, layer_runs):
@@ -125,14 +126,11 @@ def test_compiled_and_eager_training_agree(setting, layer_runs):
         )
 
 
+@only_on("torch")
 @pytest.mark.slow
 @pytest.mark.check("C10")
 @torch_compile.quiet
-@pytest.mark.parametrize(
-    "setting",
-    layer_settings.BY_COMPONENT.values() if BACKEND == "torch" else (),
-    ids=str,
-)
+@ONE_PER_LAYER
 def test_training_compiled_by_torch_agrees(setting, layer_runs):
     frames = torch_compile.frames()
     model = layer_trials.around(setting, jit_compile=True)
@@ -143,7 +141,6 @@ def test_training_compiled_by_torch_agrees(setting, layer_runs):
     assert frames["ok"] > 0
 
 
-# LiteRT export works on TensorFlow.
 EXPORTED = [
     setting
     for setting in layer_settings.LAYERS
@@ -151,23 +148,18 @@ EXPORTED = [
 ]
 
 
+@only_on("tensorflow")
 @pytest.mark.check("C14")
-@pytest.mark.parametrize(
-    "chosen", [EXPORTED] if BACKEND == "tensorflow" else (), ids=["all"]
-)
-def test_a_model_of_all_layers_exports_to_litert(chosen, tmp_path):
+def test_a_model_of_all_layers_exports_to_litert(tmp_path):
     keras.utils.set_random_seed(7)
-    inner = keras.Sequential([setting.build() for setting in chosen])
-    _assert_exports(layer_trials.compiled(inner), chosen, tmp_path)
+    inner = keras.Sequential([setting.build() for setting in EXPORTED])
+    _assert_exports(layer_trials.compiled(inner), EXPORTED, tmp_path)
 
 
+@only_on("tensorflow")
 @pytest.mark.slow
 @pytest.mark.check("C14")
-@pytest.mark.parametrize(
-    "setting",
-    layer_settings.LAYERS if BACKEND == "tensorflow" else (),
-    ids=str,
-)
+@EVERY
 def test_the_trained_model_exports_to_litert(setting, layer_runs, tmp_path):
     _assert_exports(layer_runs.get(setting).model, [setting], tmp_path)
 

@@ -14,7 +14,7 @@ from contract import (
     zoo,
 )
 from contract.conftest import policy
-from contract.rows import FIRST, ONE_QUICK, TOUCHING
+from contract.rows import FIRST, ONE_QUICK, TOUCHING, only_on
 
 from keras_netopt.callbacks import Pruning
 from keras_netopt.schedules import Linear
@@ -110,10 +110,9 @@ def test_compiled_and_eager_training_agree(
 
 
 # torch runs Python at each step: nothing is traced.
+@only_on("tensorflow", "jax")
 @pytest.mark.check("C10")
-@pytest.mark.parametrize(
-    "setting", TOUCHED if BACKEND != "torch" else (), ids=str
-)
+@TOUCHING
 def test_the_step_is_traced_no_more_often(setting, plain_run):
     """Attached before the first step; else one more trace is allowed."""
     allowed = {"never": 0, "on_event": 2, "epoch": 2}[setting.row.retraces]
@@ -149,11 +148,11 @@ def test_steps_per_execution_counts_batches(setting, case):
 
 
 # Keras refuses `steps_per_execution` on torch.
-@pytest.mark.parametrize("steps", (4,) if BACKEND != "torch" else ())
-def test_executions_give_the_masks_of_single_steps(steps):
+@only_on("tensorflow", "jax")
+def test_executions_give_the_masks_of_single_steps():
     results = []
-    for count in (1, steps):
-        model = zoo.light(dropout=0.0, steps_per_execution=count)
+    for steps in (1, 4):
+        model = zoo.light(dropout=0.0, steps_per_execution=steps)
         pruning = Pruning(Linear(final=0.5, begin=4, end=8), frequency=4)
         probes.fit(model, "mlp", [pruning])
         results.append(probes.weights(model))
