@@ -106,8 +106,8 @@ def test_half_precision_trains(setting, name):
 
 # JAX always compiles, torch in a slow test of its own.
 MODES = [
-    {"run_eagerly": True},
     *([{"jit_compile": True}] if BACKEND == "tensorflow" else ()),
+    {"run_eagerly": True},
 ]
 
 

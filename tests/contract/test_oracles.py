@@ -1,5 +1,6 @@
 """C3, C20, C23 for oracles: seeds, exhaustion, resume, arguments, cards."""
 
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -11,23 +12,18 @@ from contract import oracles
 from keras_netopt import registry, search
 
 CARDS = Path(__file__).resolve().parents[2] / "docs" / "methods"
-EVERY = pytest.mark.parametrize("setting", oracles.ORACLES, ids=str)
+INSTALLED = [
+    setting
+    for setting in oracles.ORACLES
+    if setting.needs is None or importlib.util.find_spec(setting.needs)
+]
+EVERY = pytest.mark.parametrize("setting", INSTALLED, ids=str)
 BAD = [
     pytest.param(setting, name, id=f"{setting}-{name}")
-    for setting in oracles.ORACLES
+    for setting in INSTALLED
     for name in setting.all_bad()
 ]
-
-
-@pytest.fixture(autouse=True)
-def installed(request):
-    setting = (
-        request.node.callspec.params.get("setting")
-        if hasattr(request.node, "callspec")
-        else None
-    )
-    if setting is not None and setting.needs:
-        pytest.importorskip(setting.needs)
+pytestmark = pytest.mark.no_backend
 
 
 def sixteen():
