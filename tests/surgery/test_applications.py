@@ -7,7 +7,6 @@ from keras.src.applications import (
     convnext,
     densenet,
     efficientnet,
-    efficientnet_v2,
     inception_resnet_v2,
     mobilenet_v3,
     nasnet,
@@ -54,12 +53,15 @@ def build(name):
     return make(**options(SIZES[name]), **width)
 
 
-def residual(stack, *, is_preact):
+def residual():
+    """Blocks with a projection, without one, and with a pooled shortcut."""
+    stack = resnet.stack_residual_blocks_v2
+
     def blocks(x):
         x = stack(x, 4, 2, stride1=1, name="conv2")
         return stack(x, 8, 2, name="conv3")
 
-    return resnet.ResNet(blocks, is_preact, True, **options(32))
+    return resnet.ResNet(blocks, True, True, **options(32))
 
 
 def efficient():
@@ -67,15 +69,6 @@ def efficient():
     first, second, *_ = efficientnet.DEFAULT_BLOCKS_ARGS
     return efficientnet.EfficientNet(
         *(0.5, 1.0, 32), blocks_args=[first, second], **options(32)
-    )
-
-
-def efficient_v2():
-    """Fused blocks without and with expansion, and one that is not fused."""
-    of = efficientnet_v2.DEFAULT_BLOCKS_ARGS["efficientnetv2-b0"]
-    last = {**of[3], "input_filters": 32, "num_repeat": 2}
-    return efficientnet_v2.EfficientNetV2(
-        *(0.5, 1.0, 32), blocks_args=[of[0], of[1], last], **options(32)
     )
 
 
@@ -120,23 +113,18 @@ def nas():
     return keras.Model(inputs, keras.layers.Dense(4)(x))
 
 
-# The blocks of each family, in models of few blocks.
+# The blocks of each family, in models of few blocks. Those of MobileNet,
+# ResNet and EfficientNetV2 are made of the same layers.
 SHALLOW = {
     "ConvNeXt": lambda: convnext.ConvNeXt(
         [1, 1, 1, 1], [8, 8, 16, 16], default_size=32, **options(32)
     ),
     "DenseNet": lambda: densenet.DenseNet([2, 1, 1, 1], **options(32)),
     "EfficientNet": efficient,
-    "EfficientNetV2": efficient_v2,
     "InceptionResNet": inception_resnet,
     "MobileNetV3": mobile_v3,
     "NASNet": nas,
-    "ResNet": lambda: residual(
-        resnet.stack_residual_blocks_v1, is_preact=False
-    ),
-    "ResNetV2": lambda: residual(
-        resnet.stack_residual_blocks_v2, is_preact=True
-    ),
+    "ResNetV2": residual,
 }
 
 
