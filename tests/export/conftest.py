@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import io
 
 import keras
@@ -12,6 +13,13 @@ if keras.backend.backend() != "tensorflow":
     collect_ignore = [
         f"test_{name}.py" for name in ("accuracy", "files", "models", "modes")
     ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freeze_what_other_tests_left():
+    """Each conversion collects garbage, among all objects not frozen."""
+    gc.collect()
+    gc.freeze()
 
 
 def build_tiny():
