@@ -100,7 +100,9 @@ def feed_arrays() -> None:
         data = tf.data.Dataset.from_tensor_slices(inputs)
         if self._shuffle:
             data = data.shuffle(self._num_samples)
-        return data.batch(self._batch_size)
+        # As in Keras: XLA needs the size of a batch where it is fixed.
+        is_even = self._num_samples % self._batch_size == 0
+        return data.batch(self._batch_size, drop_remainder=is_even)
 
     ArrayDataAdapter.get_tf_dataset = get_tf_dataset
 
