@@ -46,6 +46,7 @@ def test_cells_are_formatted_by_type(cell, text):
     [
         (["12 %", "3 %"], "right"),
         (["± 0.1", "-2"], "right"),
+        (["1,024", "80"], "right"),
         (["3 ms", "12 ms"], "left"),
         ([None, 1], "right"),
         ([None, None], "left"),

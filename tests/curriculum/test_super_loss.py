@@ -66,6 +66,16 @@ def test_large_lam_gives_the_base_loss_minus_tau():
     np.testing.assert_allclose(apply(loss, losses), losses - 0.7, atol=1e-3)
 
 
+def test_losses_and_lam_times_three_give_three_times_the_value():
+    excess = np.array([-2.0, -0.5, 0.8, 4.0], "float32")
+
+    def values(scale):
+        loss = SuperLoss(output_itself, 2.0 * scale, scale, reduction=None)
+        return apply(loss, (excess + 2.0) * scale)
+
+    np.testing.assert_allclose(values(3.0), 3.0 * values(1.0), rtol=1e-4)
+
+
 def test_smaller_lam_gives_hard_samples_less_weight():
     y, z = logits()
 

@@ -48,6 +48,14 @@ def test_inference_is_unchanged_and_weights_are_shared():
     }
 
 
+def test_blocks_are_dropped_independently():
+    """Equal seeds would drop them all in the same steps."""
+    for seed, expected in ((3, [3, 4]), (None, [None, None])):
+        dropping = add_stochastic_depth(residual(), seed=seed)
+        seeds = [one.get_config()["seed"] for one in drops(dropping)]
+        assert seeds == expected
+
+
 def test_training_drops_blocks_and_updates_both_models():
     model = residual()
     dropping = add_stochastic_depth(model, 1.0)

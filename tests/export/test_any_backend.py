@@ -1,9 +1,10 @@
 """Export under every Keras backend."""
 
 import keras
+import numpy as np
 import pytest
 
-from keras_netopt.export import ExportError, to_litert
+from keras_netopt.export import ExportError, to_litert, verification
 from keras_netopt.export.quantization_mode import check_quantization
 
 on_tensorflow = keras.backend.backend() == "tensorflow"
@@ -23,6 +24,22 @@ if not on_tensorflow:
             '`keras.saving.load_model("model.keras")` and export it.'
         )
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.no_backend
+def test_the_largest_difference_of_all_batches_counts(monkeypatch):
+    expected = [{"y": np.full((2, 1), value)} for value in (1.0, 2.0, 4.0)]
+    errors = zip(expected, (1e-5, 3e-5, 0.0), strict=True)
+    actual = [{"y": batch["y"] + error} for batch, error in errors]
+    monkeypatch.setattr(verification, "run_file", lambda *_: actual)
+
+    found = verification.verify_file(None, "m.tflite", None, expected)
+    assert found.max_abs_diff == pytest.approx(3e-5)
+    assert found.max_rel_diff == pytest.approx(3e-5 / 4)
+    assert found.samples == 6
+    actual[1]["y"][0] = 3.0
+    with pytest.raises(ExportError, match="output 'y' by 1, 0.0004 is allowed"):
+        verification.verify_file(None, "m.tflite", None, expected)
 
 
 def test_export_error_is_a_value_error():

@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 import keras_netopt as netopt
+from keras_netopt.plots.search import search_history
+from keras_netopt.search.reports.project import Project, TrialRecord
 
 pytestmark = pytest.mark.no_backend
 
@@ -31,6 +33,16 @@ def test_the_history_has_the_best_of_the_full_trials(stopped):
     assert len(points(hollow)) == 6
     assert hollow.get_markerfacecolor() == "none"
     assert min(scores[5], scores[2]) < scores[3]
+
+
+def test_the_best_of_a_score_to_maximize_rises():
+    trials = tuple(
+        TrialRecord(str(i), "COMPLETED", score)
+        for i, score in enumerate([0.5, 0.7, 0.2])
+    )
+    project = Project(Path("p"), trials, direction="max")
+    best = search_history(project).axes[0].lines[-1]
+    assert points(best) == [(1, 0.5), (2, 0.7), (3, 0.7)]
 
 
 def test_trials_without_a_score_are_marked(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from search import toys
 
 from keras_netopt import search
+from keras_netopt.search.running.epoch_reporter import EpochReporter
 from keras_netopt.search.running.execution_log import ExecutionLog
 
 
@@ -213,6 +214,24 @@ def test_a_torn_backup_starts_the_trial_again(run, plain, tmp_path, name):
     found = run(CutOff(), oracle(3))
     assert found.hypermodel.epochs == [0, 1] * 3
     assert_same_trials(found, plain)
+
+
+def test_epochs_behind_the_backup_are_forgotten(tmp_path):
+    """The process was killed between the log and the backup of an epoch."""
+    before = ExecutionLog(tmp_path / "log.json")
+    for epoch, value in enumerate([2.0, 1.0]):
+        before.add(epoch, {"v": value})
+    log, weights = ExecutionLog(before.path), tmp_path / "m.weights.h5"
+    heard = []
+
+    def hear(epoch, logs):
+        heard.append((epoch, logs["v"]))
+
+    reporter = EpochReporter(log, toys.lowest("v"), hear, weights)
+    again = {"epochs": 2, "initial_epoch": 1}
+    toys.train(toys.Line(), lambda epoch: {"v": 1.5}, [reporter], **again)
+    assert heard == [(0, 2.0), (1, 1.5)]
+    assert weights.exists() and log.has_begun
 
 
 def test_a_trial_that_raised_is_tried_from_its_start(run):

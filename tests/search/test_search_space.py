@@ -54,6 +54,19 @@ def test_children_take_each_value_from_a_parent(rng):
     assert children == {(0, "b1"), (0, "b3"), (2, "b1"), (2, "b3")}
 
 
+def test_mutations_give_children_values_of_neither_parent(rng):
+    found = SearchSpace(cells())
+    first, second = {"a": 0, "b": "b1"}, {"a": 2, "b": "b3"}
+    children = [
+        found.crossover(first, second, rng, mutation=0.5) for _ in range(200)
+    ]
+    every = {tuple(point.values()) for point in found.grid()}
+    assert {tuple(child.values()) for child in children} == every
+    inherited = [child["a"] in (0, 2) for child in children]
+    # Half of the random values are a parent's by chance.
+    assert 0.65 < np.mean(inherited) < 0.85
+
+
 def test_cells_come_in_order_the_last_fastest():
     hp = space(a=("Choice", ["x", "y"]), n=("Int", 1, 2))
     with hp.conditional_scope("a", ["y"]):

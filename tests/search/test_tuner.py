@@ -81,6 +81,26 @@ def test_the_last_weights_are_kept_where_the_last_epoch_counts(run):
     assert score == pytest.approx(best.score)
 
 
+def test_the_weights_of_the_highest_value_are_kept(run, monkeypatch):
+    values = [0.2, 0.9, 0.5]
+    monkeypatch.setattr(toys, "curve", lambda x, epoch: values[epoch])
+    highest = keras_tuner.Objective("v", "max")
+    found = run(toys.Curves(), toys.random_oracle(highest, 1), epochs=3)
+    [model] = found.get_best_models(1)
+    assert int(model.optimizer.iterations.numpy()) == 2
+
+
+def test_the_seed_decides_the_first_weights(run):
+    """The learning rate of these trials is fixed."""
+
+    def score(project, seed):
+        oracle = toys.random_oracle(trials=1, seed=seed)
+        found = run(toys.Curves(), oracle, epochs=1, project_name=project)
+        return found.oracle.trials["0"].score
+
+    assert score("first", 1) == score("again", 1) != score("other", 2)
+
+
 def halve(run, **options):
     return run(*curves(), epochs=8, stopper=search.ASHA(eta=2), **options)
 

@@ -18,7 +18,8 @@ from keras_netopt.depth.exits import (
     exit_exporter,
     model_stages,
 )
-from keras_netopt.depth.exits.exit_criteria import exit_scores
+from keras_netopt.depth.exits.exit_calibration import score_to_threshold
+from keras_netopt.depth.exits.exit_criteria import CRITERIA, exit_scores
 from keras_netopt.depth.exits.stage_runner import ExitRule
 from keras_netopt.export import ExportError, to_litert
 
@@ -246,16 +247,57 @@ def test_a_dynamic_range_file_is_a_quarter(wide, tmp_path):
     assert count_ops((tmp_path / "small.tflite").read_bytes())["IF"] == 2
 
 
-@pytest.mark.parametrize("criterion", ["confidence", "entropy", "margin"])
-@pytest.mark.parametrize("units", [1, 4])
-@pytest.mark.parametrize("is_probability", [True, False])
-def test_symbolic_scores_equal_numpy_scores(criterion, units, is_probability):
+def random_outputs(units, is_probability):
     rng = np.random.default_rng(0)
     outputs = rng.normal(size=(20, units)).astype("float32")
     if is_probability:
         outputs = 1 / (1 + np.exp(-outputs))
         if units > 1:
             outputs = outputs / outputs.sum(-1, keepdims=True)
+    return outputs
+
+
+class Unchanged:
+    """A stage that returns its inputs."""
+
+    def __init__(self, folder, row):
+        self.threshold = row["threshold"]
+
+    def run(self, tensors):
+        return {"logits": tensors["x"]}
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("units", [1, 4])
+@pytest.mark.parametrize("is_probability", [True, False])
+def test_the_device_runner_stops_at_scores_above_the_threshold(
+    criterion, units, is_probability, tmp_path, monkeypatch
+):
+    outputs = random_outputs(units, is_probability)
+    logits = outputs if is_probability else outputs / 2
+    scores = exit_scores(logits, criterion, is_probability)
+    middle = float(np.median(scores))
+    threshold = score_to_threshold(middle, criterion)
+    settings = {
+        "criterion": criterion,
+        "output_type": "probabilities" if is_probability else "logits",
+        "temperature": 2.0,
+        "inputs": ["x"],
+        "stages": [{"threshold": threshold}, {"threshold": None}],
+    }
+    (tmp_path / "thresholds.json").write_text(json.dumps(settings))
+    monkeypatch.setattr(device_runner, "DeviceStage", Unchanged)
+    device = device_runner.DeviceRunner(tmp_path)
+    taken = [device.run(one[None])[1] for one in outputs]
+    assert taken == [int(score < middle) for score in scores]
+    assert sum(taken) == 10
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("units", [1, 4])
+@pytest.mark.parametrize("is_probability", [True, False])
+def test_symbolic_scores_equal_numpy_scores(criterion, units, is_probability):
+    outputs = random_outputs(units, is_probability)
     rule = ExitRule(criterion, (), is_probability)
     found = keras.ops.convert_to_numpy(
         conditional_stages.symbolic_exit_score(
