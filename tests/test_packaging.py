@@ -178,6 +178,8 @@ def test_import_after_keras_imports_nothing_heavy(printed):
 @pytest.mark.parametrize("imports", ORDERS)
 def test_any_order_of_imports_registers_every_saved_class(printed, imports):
     """`load_model` must find layers whose module the user did not import."""
+    for name in keras_netopt.__all__:  # Loads the classes of every package.
+        getattr(keras_netopt, name)
     expected = sorted(
         name
         for name, saved in keras.saving.get_custom_objects().items()
