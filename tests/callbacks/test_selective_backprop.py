@@ -108,11 +108,11 @@ def test_begin_end_and_interrupt(toy_data):
     model = no_norm()
     full = losses_of(model, toy_data).mean()
     selective = SelectiveBackprop(
-        0.5, method="top", begin=4, end=12, interrupt=4
+        0.5, method="top", begin=4, end=12, interrupt=5
     )
     history = fit(model, toy_data, selective, epochs=4)
 
-    # Steps 4 and 8 are ordinary: the first of their epochs.
+    # Steps 5 and 10 are ordinary, and all from 12 on.
     assert history["backward_fraction"] == [1.0, 0.625, 0.625, 1.0]
     assert history["loss"][0] == pytest.approx(full, abs=1e-5)
     assert history["loss"][3] == pytest.approx(full, abs=1e-5)

@@ -35,8 +35,8 @@ def test_dropped_blocks_count_at_their_survival_rate():
     for mode, share in (("batch", 0.75), ("sample", 1.0)):
         layer = StochasticDepth(layers.Dense(4), 0.25, mode=mode)
         assert both(layer) == (DENSE, share * DENSE)
-    stack = LayerDrop([layers.Dense(4), layers.Dense(4)], 0.5)
-    assert both(stack) == (2 * DENSE, DENSE)
+    stack = LayerDrop([layers.Dense(4), layers.Dense(4)], 0.25)
+    assert both(stack) == (2 * DENSE, 1.5 * DENSE)
 
 
 def test_rates_of_nested_blocks_multiply():

@@ -42,6 +42,12 @@ def test_exactly_the_top_k_tokens_change(capacity, activation, sequences):
     np.testing.assert_allclose(found[mask], expected[mask], atol=1e-5)
 
 
+def test_rounding_errors_select_no_additional_token():
+    layer = MixtureOfDepths(layers.Dense(WIDTH), 0.07)
+    layer.build((None, 100, WIDTH))
+    assert layer.top_k == 7  # 0.07 * 100 is 7.000000000000001.
+
+
 def test_the_block_reads_tokens_in_sequence_order(sequences):
     """The block outputs positions, which increase along the sequence."""
 

@@ -160,6 +160,20 @@ def test_state_is_restored_by_structure():
     assert_masked(other)
 
 
+def test_state_holds_the_statistics(make_mlp):
+    model, twin = make_mlp("sgd"), make_mlp("sgd")
+    store, other = (
+        MaskStore.attach(one, kernels(one), lambda slot, _, gradient: gradient)
+        for one in (model, twin)
+    )
+    apply_gradients(model)
+    other.load_state(store.save_state()[1])
+
+    for key, statistic in store.statistics().items():
+        assert statistic.any()
+        np.testing.assert_array_equal(other.statistics()[key], statistic)
+
+
 def test_state_adds_missing_masks(make_mlp):
     model, twin = make_mlp(), make_mlp()
     store = MaskStore.attach(model, kernels(model))

@@ -80,7 +80,9 @@ def test_taylor_is_weight_times_gradient(net):
 
     found = of(net, "hidden", "taylor", data=(x, y))
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
-    twice = of(net, "hidden", "taylor", data=[(x, y), (x, y)])
+    # Gradients of the opposite sign, which must not cancel.
+    other = 2 * np.array(keras.ops.convert_to_numpy(net(x))) - y
+    twice = of(net, "hidden", "taylor", data=[(x, y), (x, other)])
     np.testing.assert_allclose(twice, 2 * wanted, rtol=1e-4)
 
 

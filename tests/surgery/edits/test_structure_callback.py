@@ -172,6 +172,7 @@ def test_a_crashed_fit_ends_bit_equal(crashed, edited, tmp_path):
         np.testing.assert_array_equal(a, b)
     cutter = next(c for c in callbacks if isinstance(c, Cutter))
     assert len(cutter.history) == 3
+    assert cutter.spent() == edited[2].spent() > 0
 
 
 def test_other_settings_on_resumption_raise_before_anything(crashed, tmp_path):

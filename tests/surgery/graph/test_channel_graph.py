@@ -90,6 +90,15 @@ def test_explain_prints_each_coupled_axis_and_the_reasons():
     assert group.notes == ()
 
 
+def test_explain_lists_layers_behind_a_concatenation():
+    x = L.Input((3,))
+    y = [L.Dense(4, name="one")(x), L.Dense(5, name="two")(x)]
+    z = L.Dense(2, name="head")(L.Concatenate()(y))
+    graph = ChannelGraph(keras.Model(x, z))
+    for name in ("one", "two"):
+        assert ("head", "kernel", 0, "in") in graph.explain(name).rows
+
+
 def test_explain_lists_limits():
     x = L.Input((6, 6, 3))
     y = L.Conv2D(6, 3, name="a")(x)

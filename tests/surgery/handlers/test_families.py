@@ -1,6 +1,7 @@
 """Every layer family: removal, growth, saving, cloning, on a small model."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 from surgery.handlers.image_families import (
@@ -42,6 +43,7 @@ from surgery.handlers.sequence_families import (
     time_distributed,
 )
 
+from keras_netopt import surgery
 from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 
 L = layers
@@ -70,6 +72,28 @@ def test_units_are_removed_copied_and_put_back_exactly(
     if not is_rigid:
         check_growth(model, data)
         check_undone(model, data, 2)
+
+
+def test_filters_of_a_depthwise_convolution_go_with_their_channel():
+    x = L.Input((4, 4, 3))
+    y = L.Conv2D(3, 1, name="first")(x)
+    y = L.DepthwiseConv2D(2, depth_multiplier=2)(y)
+    model = keras.Model(x, L.Conv2D(2, 1, name="last")(y))
+    last = model.get_layer("last")
+    last.set_weights([np.arange(12.0).reshape(1, 1, 6, 2), np.zeros(2)])
+    surgery.remove(model, {"first": [0]})
+    rows = last.get_weights()[0].reshape(-1, 2)
+    assert rows.tolist() == np.arange(12.0).reshape(6, 2)[2:].tolist()
+
+
+@pytest.mark.parametrize(("axes", "width"), [("d", 1), ("de", 3)])
+def test_a_bias_is_cut_along_its_own_axes(axes, width):
+    x = L.Input((4, 6))
+    layer = L.EinsumDense("abc,cde->abde", (None, 2, 4), bias_axes=axes)
+    model = keras.Model(x, L.Dense(2)(layer(x)))
+    surgery.remove(model, {layer.name: [0]})
+    assert (layer.kernel.shape, layer.bias.shape) == ((6, 2, 3), (2, width))
+    assert model(image(4, 6)).shape == (4, 4, 2, 2)
 
 
 def test_normalized_units_grow_by_an_equal_multiple(check_growth):
