@@ -181,3 +181,36 @@ def test_keys_that_are_not_declared_get_no_number(fit):
     history = fit(logging("first"), logging("second"))
 
     assert {"first", "second"} <= set(history.history)
+
+
+class Steps(ResumableCallback):
+    """Records the completed steps after each batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_steps(self, before, after):
+        self.seen.append(after)
+
+
+def test_a_resumed_fit_of_unknown_length_continues_at_its_step(model, tmp_path):
+    path = tmp_path / "file.weights.h5"
+
+    def train(epoch, *, load=False):
+        """Calls the callback as `fit` does for an epoch of three batches."""
+        steps = Steps()
+        steps.set_params({"steps": None, "epochs": 2})
+        steps.set_model(model)
+        steps.on_train_begin()
+        if load:
+            model.load_weights(path)
+        steps.on_epoch_begin(epoch)
+        for batch in range(3):
+            steps.on_train_batch_end(batch, {})
+        return steps.seen
+
+    assert train(0) == [1, 2, 3]
+    model.save_weights(path)
+
+    assert train(1, load=True) == [4, 5, 6]
