@@ -109,7 +109,7 @@ SETTINGS = (
         arguments=lambda case: {
             "sparsity": 0.5,
             "score": "taylor",
-            "frequency": 3,
+            "frequency": 4,  # Saved at step 8, with sums since step 6.
         },
         effect=half_is_zero,
         twin=lambda model, case: netopt.sparsity.prune(
