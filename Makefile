@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 SOURCES := keras_netopt callbacks layers tests benchmarks scripts colab
 WORKERS ?= 2
-TESTS := $(PY) -m pytest -q -n $(WORKERS) --dist loadfile --durations=10
+TESTS := $(PY) -m pytest -q -n $(WORKERS) --durations=10
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help demo test test-jax test-torch test-all test-slow test-costs \
@@ -86,7 +86,8 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff format .
 
 notebooks: $(VENV)/.dev
-	NETOPT_EPOCHS=1 $(PY) scripts/run_notebooks.py --images 1000 colab
+	KERAS_BACKEND=tensorflow NETOPT_EPOCHS=1 $(PY) -m pytest -q -o filterwarnings= --nbmake \
+	  --nbmake-timeout=600 colab
 
 bench: $(VENV)/.torch
 	$(PY) -m benchmarks.pruning

@@ -1,41 +1,13 @@
 """What every test shares: quiet logs, fixed seeds, small models and data."""
 
 import contextlib
-import functools
 import gc
-import os
-from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Threads cost more than they save on models of a few units, and programs that
-# run for milliseconds are not worth an optimizing compiler.
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_multi_thread_eigen=false",
-)
-os.environ.setdefault("MPLBACKEND", "Agg")
-# Tests build the same small programs again and again: JAX compiles each once
-# for all tests, workers and child processes, and for the next run.
-os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR",
-    str(Path(__file__).parents[1] / "build" / "jax"),
-)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
-
+import levers  # Before Keras.  # isort: skip
 import keras
-import numpy as np
 import pytest
-from keras.src.saving import saving_lib
 from pool import Pool
 from toy import build_mlp, make_toy_data
-
-# Keras 3.15 misses its own cache, and builds a layer, a metric and an optimizer
-# for each file of weights that it reads or writes.
-saving_lib.get_attr_skipset = functools.cache(saving_lib.get_attr_skipset)
 
 
 def pytest_report_header() -> str:
@@ -43,68 +15,24 @@ def pytest_report_header() -> str:
 
 
 def pytest_configure() -> None:
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # The graph optimizer takes longer than the steps of a test.
-        tf.config.optimizer.set_experimental_options(
-            {"disable_meta_optimizer": True}
-        )
-        build_optimizers()
-        feed_arrays()
+    levers.apply()
 
 
-def build_optimizers() -> None:
-    """Builds a built model's optimizer before `fit` rather than inside it.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """One process for each file, and one for all contract tests.
 
-    TensorFlow traces a step that creates variables twice; JAX and torch do not.
+    Those share trained models, which each process would train again.
     """
-    fit = keras.Model.fit
+    from xdist.scheduler import LoadScopeScheduling
 
-    @functools.wraps(fit)
-    def fit_built(self, *args, **kwargs):
-        optimizer = getattr(self, "optimizer", None)
-        if self.built and optimizer is not None and not optimizer.built:
-            optimizer.build(self.trainable_variables)
-        return fit(self, *args, **kwargs)
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            shared = "tests/contract/"
+            is_shared = nodeid.startswith(shared)
+            return shared if is_shared else nodeid.split("::", 1)[0]
 
-    keras.Model.fit = fit_built
-
-
-def feed_arrays() -> None:
-    """Feeds arrays without the three traces that Keras makes per call."""
-    import tensorflow as tf
-    from keras.src.trainers.data_adapters import array_slicing
-    from keras.src.trainers.data_adapters.array_data_adapter import (
-        ArrayDataAdapter,
-    )
-
-    original = ArrayDataAdapter.get_tf_dataset
-
-    @functools.wraps(original)
-    def get_tf_dataset(self):
-        inputs = array_slicing.convert_to_sliceable(
-            self._inputs, target_backend="tensorflow"
-        )
-        inputs = keras.tree.lists_to_tuples(inputs)
-        plain = all(
-            isinstance(leaf, np.ndarray | tf.Tensor)
-            for leaf in keras.tree.flatten(inputs)
-        )
-        if (
-            not plain
-            or self._shuffle == "batch"
-            or tf.distribute.has_strategy()
-        ):
-            return original(self)
-        data = tf.data.Dataset.from_tensor_slices(inputs)
-        if self._shuffle:
-            data = data.shuffle(self._num_samples)
-        # As in Keras: XLA needs the size of a batch where it is fixed.
-        is_even = self._num_samples % self._batch_size == 0
-        return data.batch(self._batch_size, drop_remainder=is_even)
-
-    ArrayDataAdapter.get_tf_dataset = get_tf_dataset
+    return ByFile(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import levers  # noqa: F401  # Before Keras.  # isort: skip
 import keras
 import pytest
 

@@ -74,18 +74,16 @@ def main(root: Path, devices: Sequence[str]) -> None:
 
 
 def _set_up() -> None:
-    """Two devices, and what `tests/conftest.py` does for speed."""
+    """Two devices, and what `tests/levers.py` does for speed."""
     if os.environ["KERAS_BACKEND"] == "tensorflow":
-        import conftest
+        import levers
         import tensorflow as tf
 
         cpu = tf.config.list_physical_devices("CPU")[0]
         one = tf.config.LogicalDeviceConfiguration()
         tf.config.set_logical_device_configuration(cpu, [one, one])
-        tf.config.optimizer.set_experimental_options(
-            {"disable_meta_optimizer": True}
-        )
-        conftest.feed_arrays()
+        levers.switch_graph_optimizer_off()
+        levers.feed_arrays()
 
 
 def _checks(root: Path, on_two_devices: Sequence[str]) -> Checks:

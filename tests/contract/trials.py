@@ -61,7 +61,7 @@ class Trials:
 
 @contextlib.contextmanager
 def keras_fit() -> Iterator[None]:
-    """The `fit` of users, without what `tests/conftest.py` does for speed."""
+    """The `fit` of users, without what `tests/levers.py` does for speed."""
     with pytest.MonkeyPatch.context() as patch:
         if keras.backend.backend() == "tensorflow":
             patch.setattr(keras.Model, "fit", keras.Model.fit.__wrapped__)
