@@ -47,8 +47,19 @@ CASES = {"jax": 3, "tensorflow": 5}
 FAMILIES = ("surgery", "callbacks")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as slow what another run has seen, or one more case of many."""
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leaves out tests of other backends; marks as slow what others repeat."""
+    foreign = [
+        item
+        for item in items
+        if (mark := item.get_closest_marker("backend"))
+        and keras.backend.backend() not in mark.args
+    ]
+    if foreign:
+        config.hook.pytest_deselected(items=foreign)
+        items[:] = [item for item in items if item not in set(foreign)]
     if keras.backend.backend() != "tensorflow":
         for item in items:
             if item.get_closest_marker("no_backend"):

@@ -1,9 +1,8 @@
 """Settings that a check runs on, as pytest parameters."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-import keras
 import pytest
 from contract import settings, zoo
 
@@ -27,12 +26,6 @@ def parameters(
             for setting in chosen
         ],
     )
-
-
-def only_on(*backends: str) -> Callable[[Any], Any]:
-    """Collects a test on these backends only."""
-    is_here = keras.backend.backend() in backends
-    return lambda test: test if is_here else None
 
 
 _touching = [setting for setting in COMPONENTS if setting.row.touches]

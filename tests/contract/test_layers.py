@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from contract import layer_settings, layer_trials, probes, torch_compile
 from contract.conftest import policy
-from contract.rows import only_on, parameters
+from contract.rows import parameters
 
 import keras_netopt as netopt
 
@@ -111,7 +111,7 @@ MODES = [
 ]
 
 
-@only_on("tensorflow", "jax")
+@pytest.mark.backend("tensorflow", "jax")
 @pytest.mark.check("C10")
 @FIRST_QUICK
 def test_compiled_and_eager_training_agree(setting, layer_runs):
@@ -126,7 +126,7 @@ def test_compiled_and_eager_training_agree(setting, layer_runs):
         )
 
 
-@only_on("torch")
+@pytest.mark.backend("torch")
 @pytest.mark.slow
 @pytest.mark.check("C10")
 @torch_compile.quiet
@@ -148,7 +148,7 @@ EXPORTED = [
 ]
 
 
-@only_on("tensorflow")
+@pytest.mark.backend("tensorflow")
 @pytest.mark.check("C14")
 def test_a_model_of_all_layers_exports_to_litert(tmp_path):
     keras.utils.set_random_seed(7)
@@ -156,7 +156,7 @@ def test_a_model_of_all_layers_exports_to_litert(tmp_path):
     _assert_exports(layer_trials.compiled(inner), EXPORTED, tmp_path)
 
 
-@only_on("tensorflow")
+@pytest.mark.backend("tensorflow")
 @pytest.mark.slow
 @pytest.mark.check("C14")
 @EVERY

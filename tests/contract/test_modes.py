@@ -14,7 +14,7 @@ from contract import (
     zoo,
 )
 from contract.conftest import policy
-from contract.rows import FIRST, ONE_QUICK, TOUCHING, only_on
+from contract.rows import FIRST, ONE_QUICK, TOUCHING
 
 from keras_netopt.callbacks import Pruning
 from keras_netopt.schedules import Linear
@@ -110,7 +110,7 @@ def test_compiled_and_eager_training_agree(
 
 
 # torch runs Python at each step: nothing is traced.
-@only_on("tensorflow", "jax")
+@pytest.mark.backend("tensorflow", "jax")
 @pytest.mark.check("C10")
 @TOUCHING
 def test_the_step_is_traced_no_more_often(setting, plain_run):
@@ -148,7 +148,7 @@ def test_steps_per_execution_counts_batches(setting, case):
 
 
 # Keras refuses `steps_per_execution` on torch.
-@only_on("tensorflow", "jax")
+@pytest.mark.backend("tensorflow", "jax")
 def test_executions_give_the_masks_of_single_steps():
     results = []
     for steps in (1, 4):

@@ -212,7 +212,7 @@ def test_unsupported_graphs_and_losses_are_refused():
         model.compile("sgd", keras.losses.MeanSquaredError(reduction="sum"))
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow's graphs")
+@pytest.mark.backend("tensorflow")
 def test_inference_at_the_median_is_a_loop(data):
     import tensorflow as tf
 
@@ -223,7 +223,7 @@ def test_inference_at_the_median_is_a_loop(data):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="LiteRT export")
+@pytest.mark.backend("tensorflow")
 def test_inference_at_the_median_exports_as_a_loop(tmp_path):
     plain = make(halt_at=None).inference(halt_at=0.5)
     report = netopt.export.to_litert(plain, tmp_path / "ponder.tflite")

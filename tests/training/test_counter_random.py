@@ -49,9 +49,7 @@ def test_numbers_are_uniform_and_independent():
     assert abs(np.corrcoef(other.ravel(), table.ravel())[0, 1]) < 0.035
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="only TensorFlow has both"
-)
+@pytest.mark.backend("tensorflow")  # JAX always uses XLA.
 def test_xla_gives_the_same_numbers():
     import tensorflow as tf
 
@@ -64,7 +62,7 @@ def test_xla_gives_the_same_numbers():
 
 @pytest.mark.slow
 @torch_compile.quiet
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch compiles")
+@pytest.mark.backend("torch")
 def test_torch_compile_gives_the_same_numbers():
     import torch
 

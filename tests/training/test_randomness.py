@@ -7,9 +7,7 @@ import pytest
 from keras_netopt.training.randomness import preserve_random_state
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="only torch has one for all"
-)
+@pytest.mark.backend("torch")  # It has one generator for all.
 def test_predictions_do_not_move_torchs_generator():
     import torch
 

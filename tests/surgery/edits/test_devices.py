@@ -24,10 +24,7 @@ EDITS = {
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    keras.backend.backend() == "torch",
-    reason="Keras on torch trains on one device; DDP is not run",
-)
+@pytest.mark.backend("tensorflow", "jax")  # Keras on torch has one device.
 def test_two_devices_edit_as_one(tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", __file__],
@@ -40,6 +37,7 @@ def test_two_devices_edit_as_one(tmp_path):
     assert done.stdout.split() == [*EDITS, "done"]
 
 
+@pytest.mark.backend("tensorflow")  # Strategies are TensorFlow's.
 def test_other_distributions_are_refused():
     class TPUStrategy:
         pass
@@ -53,8 +51,6 @@ def test_other_distributions_are_refused():
         def distribute_strategy(self, value):
             pass
 
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("strategies are TensorFlow's")
     inputs = keras.Input((2,))
     model = Spread(inputs, keras.layers.Dense(1)(inputs), name="spread")
     with pytest.raises(ValueError) as caught:

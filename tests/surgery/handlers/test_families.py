@@ -113,9 +113,7 @@ def test_one_kind_of_attention_units(kind, check_removal):
     assert (layer.num_heads, layer.key_dim, layer.value_dim) == sizes[kind]
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="only the kernel of JAX asks it"
-)
+@pytest.mark.backend("jax")  # Its attention kernel needs equal sizes.
 def test_jax_keeps_key_and_value_size_equal():
     x = L.Input((5, 8))
     y = L.MultiHeadAttention(4, 6, name="att")(x, x)
