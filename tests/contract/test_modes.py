@@ -144,7 +144,7 @@ def test_steps_per_execution_counts_batches(setting, case):
         if hasattr(callback, "is_complete"):
             assert callback.is_complete
         if hasattr(callback, "is_complete") and counts_batches:
-            assert callback._progress.step == 20
+            assert callback.save_state()[0]["step"] == 20
 
 
 # Keras refuses `steps_per_execution` on torch.

@@ -29,6 +29,14 @@ def test_points_drawn_mutated_and_crossed_are_valid(rng):
     )
 
 
+def test_points_are_uniform_on_the_scale_of_each(rng):
+    hp = space(x=("Float", 1e-4, 1.0, None, "log"), n=("Int", 0, 9))
+    drawn = [SearchSpace(hp).random(rng) for _ in range(2000)]
+    below = sum(values["x"] < 1e-2 for values in drawn) / 2000
+    assert 0.45 < below < 0.55
+    assert {values["n"] for values in drawn} == set(range(10))
+
+
 def test_a_mutation_changes_one_value_and_what_hangs_on_it(rng):
     found = SearchSpace(nested())
     point = {"net": "mlp", "size": 2, "norm": False, "version": 3}

@@ -253,7 +253,7 @@ def _best_rows(
 ) -> tuple[np.ndarray, int]:
     """Returns outgoing weights of norm 1, a row per new unit, and the rank."""
     found = bypass_gradient(model, pair.producer, pair.consumer, batch)
-    matrix = _as_matrix(found, pair.producer, pair.consumer)
+    matrix = reshape_to_matrix(found, pair.producer, pair.consumer)
     _, sizes, right = np.linalg.svd(matrix, full_matrices=False)
     rank = int((sizes > 1e-6 * max(sizes[0], 1e-30)).sum()) if sizes[0] else 0
     rank = min(rank, count)
@@ -263,7 +263,9 @@ def _best_rows(
     return rows, rank
 
 
-def _as_matrix(found: np.ndarray, producer: Any, consumer: Any) -> np.ndarray:
+def reshape_to_matrix(
+    found: np.ndarray, producer: Any, consumer: Any
+) -> np.ndarray:
     """Reshapes a bypass gradient to (incoming weights, outgoing weights).
 
     A unit with incoming weights at offset v and outgoing weights at offset u

@@ -135,7 +135,7 @@ def test_the_gradient_of_new_filters_is_the_singular_value(make):
     found = gradmax.bypass_gradient(
         model, model.get_layer("target"), model.get_layer("reader"), sample
     )
-    matrix = gradmax._as_matrix(
+    matrix = gradmax.reshape_to_matrix(
         found, model.get_layer("target"), model.get_layer("reader")
     )
     widen(model, "target", add=1, new_units="gradmax", calibration_data=sample)
