@@ -133,12 +133,13 @@ def _gated(**changed: Any) -> Callable[[], Arguments]:
 def gates_samples(layer: Any, x: np.ndarray) -> bool:
     """g is 0 or 1: a sample is unchanged, or the whole block is added."""
     inputs = keras.ops.convert_to_tensor(x)
-    outputs, added = (
-        np.asarray(keras.ops.convert_to_numpy(keras.ops.stop_gradient(one)))
-        for one in (layer(inputs), layer.block(inputs))
-    )
+    outputs = layer(inputs)
     runs = ~_unchanged(outputs, x)
-    return np.allclose(outputs[runs], (x + added)[runs], atol=1e-5)
+    found, whole = (
+        keras.ops.convert_to_numpy(keras.ops.stop_gradient(one))
+        for one in (outputs, inputs + layer.block(inputs))
+    )
+    return np.allclose(found[runs], whole[runs], atol=1e-5)
 
 
 def _depths(**changed: Any) -> Callable[[], Arguments]:
