@@ -65,6 +65,10 @@ def test_all_arms_start_from_one_model_and_train_equally_long(result):
     lines = [line for line in printed.splitlines() if "val_loss" in line]
     assert len(lines) == 4
     assert len([line for line in lines if "sparsity" in line]) == 2
+    first, control, *_ = (
+        float(re.search(r" loss: ([\d.]+)", line)[1]) for line in lines
+    )
+    assert control < 0.8 * first
 
 
 def test_progress_is_numbered(result):
