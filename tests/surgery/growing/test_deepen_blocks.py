@@ -192,7 +192,7 @@ def test_a_mask_passes_through():
     x = layers.Embedding(9, 4, mask_zero=True, name="emb")(inputs)
     x = layers.Dense(4, activation="gelu", name="dense")(x)
     x = layers.LSTM(4)(x)
-    model = keras.Model(inputs, layers.Dense(2)(x))
+    model = keras.Model(inputs, layers.Dense(2, name="out")(x))
     tokens = np.array([[1, 2, 3, 0, 0], [4, 5, 0, 0, 0], [7, 7, 7, 7, 7]])
     before = surgery.snapshot(model, tokens)
     unmasked = answers(model, np.where(tokens == 0, 8, tokens))
@@ -210,7 +210,7 @@ def test_a_mask_in_a_sequential_model_is_refused():
             layers.Embedding(9, 4, mask_zero=True, name="emb"),
             layers.Dense(4, activation="relu", name="dense"),
             layers.LSTM(4),
-            layers.Dense(2),
+            layers.Dense(2, name="out"),
         ]
     )
     with pytest.raises(ValueError) as caught:

@@ -78,7 +78,7 @@ def test_deepening_inside_fit(tmp_path):
     model.predict(x, verbose=0)
     grow_inside_fit(model, [{"layer": "hidden"}])
     logits = keras.ops.convert_to_numpy(model(x, training=False))
-    loss = float(model.loss(y, logits))
+    loss = float(keras.ops.convert_to_numpy(model.loss(y, logits)))
     assert model.evaluate(x, y, verbose=0) == pytest.approx(loss, abs=1e-5)
     found = model.predict(x, verbose=0)
     np.testing.assert_allclose(found, logits, atol=1e-5)
