@@ -135,6 +135,8 @@ def test_losses_inside_the_loop_are_ignored(x):
 def test_the_ponder_loop_equals_the_unrolled_steps(x):
     for data in (x, np.stack([x, x[::-1]], axis=1)):
         layer = make(bias=0.0, mode="ponder", halt_at=0.6)
+        kernel = np.random.default_rng(1).standard_normal((4, 4))
+        layer.cell.set_weights([kernel, np.zeros(4)])
         with layer.netopt_all_steps() as record:
             states = to_numpy(layer(data, training=True))
         states = states.reshape(len(x), 5, *data.shape[1:])
