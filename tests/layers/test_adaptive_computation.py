@@ -12,11 +12,13 @@ def to_numpy(tensor):
 
 
 def make(cell=None, bias=None, **arguments):
-    cell = cell or layers.Dense(4, activation="tanh")
-    layer = AdaptiveComputation(cell, **{"max_steps": 5, **arguments})
+    dense = layers.Dense(4, activation="tanh")
+    layer = AdaptiveComputation(cell or dense, **{"max_steps": 5, **arguments})
     layer.build((None, 4))
     rng = np.random.default_rng(0)
     kernel = rng.standard_normal((4, 1))
+    if cell is None:  # Samples halt after different numbers of steps.
+        dense.set_weights([3 * rng.standard_normal((4, 4)), np.zeros(4)])
     bias = np.array([-1.0 if bias is None else bias])
     layer.halting.set_weights([kernel, bias])
     return layer
@@ -135,8 +137,6 @@ def test_losses_inside_the_loop_are_ignored(x):
 def test_the_ponder_loop_equals_the_unrolled_steps(x):
     for data in (x, np.stack([x, x[::-1]], axis=1)):
         layer = make(bias=0.0, mode="ponder", halt_at=0.6)
-        kernel = np.random.default_rng(1).standard_normal((4, 4))
-        layer.cell.set_weights([kernel, np.zeros(4)])
         with layer.netopt_all_steps() as record:
             states = to_numpy(layer(data, training=True))
         states = states.reshape(len(x), 5, *data.shape[1:])
