@@ -74,6 +74,10 @@ def test_units_are_removed_copied_and_put_back_exactly(
         check_undone(model, data, 2)
 
 
+def test_whole_groups_of_a_normalization_are_removed(check_removal):
+    check_removal(*group_norm(), is_rebuilt=True)
+
+
 def test_filters_of_a_depthwise_convolution_go_with_their_channel():
     x = L.Input((4, 4, 3))
     y = L.Conv2D(3, 1, name="first")(x)
