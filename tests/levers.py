@@ -42,6 +42,11 @@ def apply() -> None:
         switch_graph_optimizer_off()
         build_optimizers()
         feed_arrays()
+    elif keras.backend.backend() == "torch":
+        import torch
+
+        # Otherwise the first test that causes a warning hides all others.
+        torch.set_warn_always(True)
 
 
 def switch_graph_optimizer_off() -> None:
