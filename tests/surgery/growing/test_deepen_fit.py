@@ -131,8 +131,8 @@ def test_training_continues_with_other_optimizers(name, tmp_path):
     assert_like_reloaded(model, tmp_path)
 
 
-def check_torch_parameters(folder):
-    """The list of torch's own is that of the edited model."""
+@pytest.mark.backend("torch")
+def test_the_parameters_of_torch_are_those_of_the_edited_model():
     model = nested()
     x, y = data(model)
     model.fit(x, y, verbose=0)
@@ -142,21 +142,14 @@ def check_torch_parameters(folder):
     assert {id(p) for p in model.parameters() if p.requires_grad} == mine
 
 
-def check_saved_model(folder):
+@pytest.mark.backend("tensorflow")
+def test_a_saved_model_answers_as_the_edited_model(tmp_path):
     import tensorflow as tf
 
     model = nested()
     deepen(model, "head/fc")
     deepen(model, "enc/fc", init="identity")
     x, _ = data(model)
-    model.export(folder / "saved", verbose=False)
-    served = tf.saved_model.load(folder / "saved")
+    model.export(tmp_path / "saved", verbose=False)
+    served = tf.saved_model.load(tmp_path / "saved")
     np.testing.assert_allclose(served.serve(x), answers(model, x), atol=1e-5)
-
-
-OWN = {"tensorflow": check_saved_model, "torch": check_torch_parameters}
-
-
-@pytest.mark.parametrize("check", [OWN[b] for b in OWN if b == BACKEND])
-def test_what_the_backend_stores_of_its_own_follows(check, tmp_path):
-    check(tmp_path)
