@@ -16,6 +16,8 @@ help:
 	@echo "make demo       prune a real network, ship it to LiteRT, print one table"
 	@echo "make test       the suite on TensorFlow"
 	@echo "make test-all   the suite on TensorFlow, then JAX, then torch"
+	@echo "make test-costs CPU seconds, fits and traces of each test file"
+	@echo "make coverage   statement and branch coverage of each package"
 	@echo "make lint       ruff and mypy"
 	@echo "make notebooks  execute colab/"
 	@echo "make bench      the benchmarks behind docs/methods (long)"
