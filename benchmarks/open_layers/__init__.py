@@ -1,0 +1,1 @@
+"""Families of keras_hub: cut, widened, saved, trained and exported."""
