@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import keras
 
 from keras_netopt.checks import check_regex, takes_one_argument
-from keras_netopt.training.layers import walk_layers
+from keras_netopt.graph.layers import walk_layers
 
 Pattern: TypeAlias = (
     str | keras.Layer | type[keras.Layer] | Callable[[keras.Layer], bool]

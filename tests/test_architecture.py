@@ -15,6 +15,7 @@ FOLDERS = ("keras_netopt", "callbacks", "layers")
 LEVELS = (
     "_version checks datasets points prechelt_rules registration registry "
     "report serialization tables warnings",
+    "graph",
     "cost plots schedules selectors training",
     "curriculum depth export learning_rate search sparsity surgery",
     "callbacks layers",
@@ -67,6 +68,18 @@ def test_imports_point_down():
         for parts, tree in trees()
         for other in imports(tree)
         if parts[0] != "__init__" and LEVEL.get(other[0], 0) > LEVEL[parts[0]]
+    ]
+    assert wrong == []
+
+
+def test_handlers_and_channels_do_not_import_one_another():
+    handlers, channels = ("surgery", "handlers"), ("surgery", "channels")
+    wrong = [
+        f"{'/'.join(parts)} imports {'.'.join(other)}"
+        for parts, tree in trees()
+        for other in imports(tree)
+        if (parts[:2], other[:2])
+        in ((handlers, channels), (channels, handlers))
     ]
     assert wrong == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from keras_netopt import selectors, sparsity, surgery
 from keras_netopt.callbacks import ChannelPruning, ParameterScheduler, Pruning
-from keras_netopt.training import walk_layers
+from keras_netopt.graph.layers import walk_layers
 
 Dense = keras.layers.Dense
 SMALL = {"round_to": None, "min_channels": 1}

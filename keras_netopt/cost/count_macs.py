@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.training.graph import GraphNode
+from keras_netopt.graph.graph_node import GraphNode
 
 Rule = Callable[[GraphNode], int | None]
 
@@ -54,7 +54,7 @@ def count_macs(node: GraphNode) -> int | None:
     Example:
 
     >>> import keras
-    >>> from keras_netopt.training.graph import graph_nodes
+    >>> from keras_netopt.graph.trace_calls import graph_nodes
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     >>> count_macs(graph_nodes(model)[0])
     12

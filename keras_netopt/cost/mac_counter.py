@@ -6,7 +6,7 @@ import keras
 
 from keras_netopt.checks import check_integer
 from keras_netopt.cost.summarize import summarize
-from keras_netopt.training.layers import walk_layers
+from keras_netopt.graph.layers import walk_layers
 
 PASSES = 3  # Forward, and backward for the weights and for the inputs.
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from keras_netopt.checks import check_integer
 from keras_netopt.cost.tflite_model import TfliteModel
+from keras_netopt.graph.symbolic import input_specs
 from keras_netopt.report import Report
 from keras_netopt.tables import render
-from keras_netopt.training.symbolic import input_specs
 
 Subject = str | os.PathLike[str] | Callable[..., Any]
 

@@ -12,9 +12,11 @@ import numpy as np
 from keras_netopt.checks import check_bool
 from keras_netopt.cost.cost_report import CostReport, LayerCost
 from keras_netopt.cost.count_macs import count_macs, counts_inner_calls
-from keras_netopt.training.graph import GraphNode, graph_nodes, is_graph_model
-from keras_netopt.training.layers import own_variables, walk_layers
-from keras_netopt.training.symbolic import input_specs
+from keras_netopt.graph.graph_node import GraphNode
+from keras_netopt.graph.layers import own_variables, walk_layers
+from keras_netopt.graph.model_graph import is_graph_model
+from keras_netopt.graph.symbolic import input_specs
+from keras_netopt.graph.trace_calls import graph_nodes
 
 Shapes = tuple[tuple[int | None, ...], ...]
 

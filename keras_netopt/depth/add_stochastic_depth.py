@@ -6,8 +6,8 @@ import keras
 
 from keras_netopt.checks import check_model, check_probability, check_seed
 from keras_netopt.depth.linear_rates import linear_rates
-from keras_netopt.training.graph import is_graph_model
-from keras_netopt.training.residuals import Residual, find_residuals
+from keras_netopt.graph.model_graph import is_graph_model
+from keras_netopt.graph.residuals import Residual, find_residuals
 
 
 def add_stochastic_depth(

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_bool, check_model
-from keras_netopt.training.graph import is_graph_model
+from keras_netopt.graph.model_graph import is_graph_model
 
 EVERY_OTHER = "every_other"
 Keep = str | Sequence[int] | Mapping[str, Sequence[int]]

@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.depth import halting
+from keras_netopt.graph.layers import walk_layers
+from keras_netopt.graph.record_calls import Recording, record_calls
 from keras_netopt.serialization import export_class
-from keras_netopt.training import walk_layers
-from keras_netopt.training.replay import Recording, record_calls
 
 
 @export_class

@@ -12,12 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.graph.layers import own_variables, walk_layers, walk_paths
 from keras_netopt.points import RunLength
 from keras_netopt.schedules import Schedule
 from keras_netopt.selectors import Selector, nearest_paths, select
-from keras_netopt.training import own_variables, sync_variables, walk_layers
+from keras_netopt.training import sync_variables
 from keras_netopt.training.backend import commit_variables
-from keras_netopt.training.layers import walk_paths
 
 SCALES = ("linear",)
 NO_LIMITS = (-np.inf, np.inf)

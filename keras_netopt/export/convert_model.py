@@ -13,7 +13,7 @@ from keras_netopt.export.exportable_model import ExportableModel
 from keras_netopt.export.input_samples import Arrays, iterate_batches
 from keras_netopt.export.litert_report import FileSize
 from keras_netopt.export.quantization_mode import converter_settings
-from keras_netopt.training.layers import walk_layers
+from keras_netopt.graph.layers import walk_layers
 
 IGNORED_WARNINGS = (
     # Raised for every calibrated file with float inputs and outputs.

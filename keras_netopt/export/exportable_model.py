@@ -9,9 +9,9 @@ import keras
 
 from keras_netopt.export.float32_clone import find_half_layers, float32_clone
 from keras_netopt.export.quantization_mode import refuse_quantized_layers
-from keras_netopt.training.graph import is_graph_model
-from keras_netopt.training.layers import walk_layers
-from keras_netopt.training.symbolic import input_specs
+from keras_netopt.graph.layers import walk_layers
+from keras_netopt.graph.model_graph import is_graph_model
+from keras_netopt.graph.symbolic import input_specs
 
 
 @dataclass(frozen=True)

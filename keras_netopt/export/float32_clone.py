@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_netopt.export.export_error import ExportError
-from keras_netopt.training.layers import walk_layers
+from keras_netopt.graph.layers import walk_layers
 
 _HALF = ("float16", "bfloat16")
 _HALF_NAMES = (*_HALF, "mixed_float16", "mixed_bfloat16")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_netopt.export.exportable_model import ExportableModel
-from keras_netopt.training.layers import walk_layers
+from keras_netopt.graph.layers import walk_layers
 
 MAX_SAMPLES = 256
 FREE_AXIS = 32

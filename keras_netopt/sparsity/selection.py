@@ -8,14 +8,14 @@ import keras
 
 from keras_netopt import selectors
 from keras_netopt.checks import check_integer, check_model
-from keras_netopt.selectors import Selector
-from keras_netopt.sparsity.kernel_view import KernelView
-from keras_netopt.sparsity.prunability import Prunability, classify
-from keras_netopt.training.layers import (
+from keras_netopt.graph.layers import (
     own_variables,
     variable_keys,
     walk_layers,
 )
+from keras_netopt.selectors import Selector
+from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.prunability import Prunability, classify
 
 
 @dataclass(frozen=True, eq=False)

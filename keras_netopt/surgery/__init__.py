@@ -1,5 +1,11 @@
 """In-place edits of models: channel graph, remove, widen, deepen."""
 
+from keras_netopt.surgery import handlers  # noqa: F401  Registers them.
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.coupling_report import CouplingReport
+from keras_netopt.surgery.channels.explain import explain
+from keras_netopt.surgery.channels.layer_groups import LayerGroup
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.cutting.prune_channels import prune_channels
 from keras_netopt.surgery.edits.edit_history import replay
 from keras_netopt.surgery.edits.edit_report import (
@@ -14,10 +20,6 @@ from keras_netopt.surgery.edits.output_difference import (
     snapshot,
 )
 from keras_netopt.surgery.edits.remove import remove
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.coupling_report import CouplingReport
-from keras_netopt.surgery.graph.explain import explain
-from keras_netopt.surgery.graph.layer_groups import LayerGroup
 from keras_netopt.surgery.growing.actions import Action, Deepen, Widen
 from keras_netopt.surgery.growing.deepen import deepen
 from keras_netopt.surgery.growing.stop_without_improvement import (
@@ -31,7 +33,7 @@ from keras_netopt.surgery.growing.triggers import (
     Plateau,
 )
 from keras_netopt.surgery.growing.widen import widen
-from keras_netopt.surgery.handlers import Handler, UnsupportedLayer, register
+from keras_netopt.surgery.handler_registry import Handler, register
 
 __all__ = [
     "Action",

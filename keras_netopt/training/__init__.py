@@ -5,11 +5,6 @@ from keras_netopt.training.backend import (
     sync_variables,
 )
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
-from keras_netopt.training.layers import (
-    own_variables,
-    variable_keys,
-    walk_layers,
-)
 from keras_netopt.training.mask_file import variables_by_name
 from keras_netopt.training.mask_store import MaskStore
 from keras_netopt.training.override_method import override_method
@@ -29,12 +24,9 @@ __all__ = [
     "NotIntendedUseWarning",
     "ResumableCallback",
     "Progress",
-    "own_variables",
     "recompile_keeping_state",
     "reset_compiled_functions",
     "override_method",
     "sync_variables",
-    "variable_keys",
     "variables_by_name",
-    "walk_layers",
 ]

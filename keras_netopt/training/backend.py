@@ -2,12 +2,14 @@
 
 Private names of Keras 3.15: `jax_state_sync` (renamed `_backend_state_sync`
 later), `_jax_state`, `_jax_state_synced`, the cached step functions,
-`_torch_params`, `_track_variables`, `_layers`.
+`_torch_params`, `_track_variables`.
 """
 
 from typing import Any
 
 import keras
+
+from keras_netopt.graph.layers import sublayers
 
 
 def sync_variables(model: keras.Model) -> None:
@@ -71,7 +73,7 @@ def reset_compiled_functions(
 
 def _collect_parameters(layer: Any) -> None:
     """Updates the lists of torch parameters that layers made when built."""
-    for child in layer._layers:
+    for child in sublayers(layer):
         _collect_parameters(child)
     if layer.built and hasattr(layer, "_torch_params"):
         layer._track_variables()

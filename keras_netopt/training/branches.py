@@ -11,7 +11,7 @@ import keras
 from keras import ops
 from keras.src.backend.common.variables import AutocastScope
 
-from keras_netopt.training.layers import walk_layers
+from keras_netopt.graph.layers import walk_layers
 
 
 def call_if(

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.training.layers import variable_keys
+from keras_netopt.graph.layers import variable_keys
 
 
 def variables_by_name(

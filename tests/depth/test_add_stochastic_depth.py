@@ -4,8 +4,8 @@ import pytest
 from keras import layers
 
 from keras_netopt.depth import add_stochastic_depth
+from keras_netopt.graph.residuals import find_residuals
 from keras_netopt.layers import StochasticDepth
-from keras_netopt.training.residuals import find_residuals
 
 X = np.random.default_rng(0).standard_normal((8, 4)).astype("float32")
 EAGER = keras.backend.backend() == "tensorflow"  # Tracing takes longer.

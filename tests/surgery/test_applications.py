@@ -14,8 +14,8 @@ from keras.src.applications import (
 )
 
 from keras_netopt import surgery
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.coupled_axis import IN
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.coupled_axis import IN
 
 SIZES = {
     "ConvNeXtTiny": 32,

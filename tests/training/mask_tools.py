@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_netopt.training import variable_keys
+from keras_netopt.graph.layers import variable_keys
 
 
 def kernels(model):

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.edits.edit_plan import EditPlan
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training.backend import sync_variables
 from keras_netopt.training.optimizers import all_optimizers, slot_lists
 

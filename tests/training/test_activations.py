@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.training.activations import capture_inputs
-from keras_netopt.training.layers import walk_layers
 
 L = keras.layers
 

@@ -1,7 +1,8 @@
 """Checks that Keras still has every private name that this package uses.
 
-Only `keras_netopt/training` and `keras_netopt/surgery` may use them. A failing
-test names the private name and the files that use it.
+Only `keras_netopt/graph`, `training` and `surgery` may use them, and those of
+the graph of calls stand in `graph` alone. A failing test names the private
+name and the files that use it.
 """
 
 import ast
@@ -14,7 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDERS = ("keras_netopt", "callbacks", "layers")
-ALLOWED = ("keras_netopt/training/", "keras_netopt/surgery/")
+GRAPH = "keras_netopt/graph/"
+ALLOWED = (GRAPH, "keras_netopt/training/", "keras_netopt/surgery/")
 layers, optimizers = keras.layers, keras.optimizers
 BACKEND = keras.backend.backend()
 ADAPTERS = "keras.src.trainers.data_adapters"
@@ -157,6 +159,16 @@ TABLE = {
         _import("keras.src.utils.tracking").DotNotTrackScope
     ),
 }
+OF_THE_GRAPH = (
+    "_inputs _outputs _outputs_struct _nodes _nodes_by_depth _operations "
+    "_operations_by_depth _layers _tracker _flatten_layers _functional "
+    "_run_through_graph _standardize_inputs _inbound_nodes _outbound_nodes "
+    "_keras_history _keras_mask _batch_shape "
+    "_self_setattr_tracking keras.src.models.functional.Functional "
+    "keras.src.ops.function.map_graph "
+    "keras.src.ops.symbolic_arguments.SymbolicArguments "
+    "keras.src.utils.tracking.DotNotTrackScope"
+).split()
 ONE_BACKEND = {
     "_jax_state": ("jax", "JAXTrainer"),
     "_jax_state_synced": ("jax", "JAXTrainer"),
@@ -272,7 +284,7 @@ def test_keras_still_has_every_private_name():
             found = False
         if not found:
             files = ", ".join(sorted(USES.get(name, ())))
-            gone.append(f"`{name}`: {files or 'training/, surgery/'}")
+            gone.append(f"`{name}`: {files or 'graph/, training/, surgery/'}")
     assert not gone, (
         f"Keras {keras.__version__} lacks these private names; change the "
         "files that use them:\n" + "\n".join(gone)
@@ -308,7 +320,16 @@ def test_every_private_name_is_in_the_table():
     assert not missing, f"Private names of Keras that no test checks: {missing}"
 
 
-def test_private_names_stay_in_two_folders():
+def test_names_of_the_graph_stay_in_one_folder():
+    outside = {
+        name: sorted(f for f in USES.get(name, ()) if not f.startswith(GRAPH))
+        for name in OF_THE_GRAPH
+    }
+    assert {name: files for name, files in outside.items() if files} == {}
+    assert [name for name in OF_THE_GRAPH if name not in USES] == []
+
+
+def test_private_names_stay_in_three_folders():
     outside = {
         name: [file for file in files if not file.startswith(ALLOWED)]
         for name, files in USES.items()

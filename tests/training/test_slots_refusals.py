@@ -15,9 +15,9 @@ from training.slot_tools import (
     now,
 )
 
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.edits.edit_plan import EditPlan
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training import MaskStore, slot_checks, slots
 
 optimizers = keras.optimizers

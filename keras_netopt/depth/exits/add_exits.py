@@ -19,7 +19,7 @@ from keras_netopt.depth.exits.exit_placement import (
 from keras_netopt.depth.exits.frozen_backbone_exit_model import (
     FrozenBackboneExitModel,
 )
-from keras_netopt.training.replay import Recording
+from keras_netopt.graph.record_calls import Recording
 
 Heads = Sequence[keras.layers.Layer] | Mapping[str, keras.layers.Layer]
 

@@ -8,8 +8,13 @@ from typing import Any
 
 import keras
 
-from keras_netopt.training.graph import GraphNode, graph_nodes
-from keras_netopt.training.replay import RecordedCall, Recording, record_calls
+from keras_netopt.graph.graph_node import GraphNode
+from keras_netopt.graph.record_calls import (
+    RecordedCall,
+    Recording,
+    record_calls,
+)
+from keras_netopt.graph.trace_calls import graph_nodes
 
 MARKER = "netopt_exit_head"
 MAX_MATCHES = 5

@@ -5,7 +5,7 @@ import hashlib
 import keras
 import numpy as np
 
-from keras_netopt.training.graph import graph_nodes
+from keras_netopt.graph.trace_calls import graph_nodes
 
 DIGITS = 16
 

@@ -6,8 +6,8 @@ import keras
 
 from keras_netopt.depth.exits.exit_model import FINAL, ExitModel
 from keras_netopt.depth.exits.model_stages import calls_upstream_of
+from keras_netopt.graph.record_calls import call_through, record_calls
 from keras_netopt.serialization import export_class
-from keras_netopt.training.replay import call_through, record_calls
 
 
 @export_class

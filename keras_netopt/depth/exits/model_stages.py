@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_netopt.export.exportable_model import make_valid_name
-from keras_netopt.training.replay import (
+from keras_netopt.graph.record_calls import (
     RecordedCall,
     Recording,
     record_calls,

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_netopt.checks import check_bool, check_choice, check_integer
 from keras_netopt.selectors import Selector, check_selector
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.cutting import channel_scores, width_search
 from keras_netopt.surgery.cutting.cost_model import CostModel
 from keras_netopt.surgery.cutting.cut_candidates import (
@@ -19,7 +20,6 @@ from keras_netopt.surgery.cutting.cut_candidates import (
 )
 from keras_netopt.surgery.cutting.width_search import UnitRanking, Widths
 from keras_netopt.surgery.edits.remove import remove
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training.batches import iterate_batches
 
 Meter = Callable[[keras.Model], float]

@@ -13,8 +13,8 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.checks import takes_one_argument
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.coupled_axis import OUT, PASS, CoupledAxis
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.coupled_axis import OUT, PASS, CoupledAxis
 from keras_netopt.training.batches import iterate_batches
 from keras_netopt.training.gradients import compute_gradients
 

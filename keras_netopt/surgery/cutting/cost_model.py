@@ -8,10 +8,11 @@ import keras
 import numpy as np
 
 from keras_netopt.cost.count_macs import count_macs, counts_inner_calls
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.coupled_axis import IN, OUT, PASS, CoupledAxis
-from keras_netopt.training.graph import GraphNode, graph_nodes
-from keras_netopt.training.layers import own_variables
+from keras_netopt.graph.graph_node import GraphNode
+from keras_netopt.graph.layers import own_variables
+from keras_netopt.graph.trace_calls import graph_nodes
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.coupled_axis import IN, OUT, PASS, CoupledAxis
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.graph.layers import own_variables, walk_paths
 from keras_netopt.selectors import Selector, select
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.layer_groups import LayerGroup, producer_name
 from keras_netopt.surgery.cutting.width_search import ChannelBlock
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.layer_groups import LayerGroup, producer_name
-from keras_netopt.training.layers import own_variables, walk_paths
 
 CONVOLUTIONS = (
     keras.layers.Conv1D,

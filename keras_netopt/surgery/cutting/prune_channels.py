@@ -9,6 +9,7 @@ import keras
 
 from keras_netopt.checks import check_bool, check_fraction
 from keras_netopt.selectors import Selector
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.cutting import channel_scores
 from keras_netopt.surgery.cutting.channel_pruner import (
     ChannelCut,
@@ -19,7 +20,6 @@ from keras_netopt.surgery.cutting.recalibrate_batch_norm import (
 )
 from keras_netopt.surgery.edits.edit_report import EditReport, ModelSize
 from keras_netopt.surgery.edits.remove import remove
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training import NoEffectWarning
 from keras_netopt.training.editing import editing
 

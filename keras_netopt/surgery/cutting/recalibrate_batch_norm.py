@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.training import randomness
 from keras_netopt.training.batches import iterate_batches
-from keras_netopt.training.layers import walk_layers
 
 Norm = keras.layers.BatchNormalization
 

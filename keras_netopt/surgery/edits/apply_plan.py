@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.edit_plan import EditPlan
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.handlers.update_shapes import update_model_shapes
+from keras_netopt.surgery.update_shapes import update_model_shapes
 from keras_netopt.training import optimizers, slots
 from keras_netopt.training.editing import editing
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.surgery.graph.layer_paths import layer_paths
+from keras_netopt.graph.layer_paths import layer_paths
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.editing import editing
 

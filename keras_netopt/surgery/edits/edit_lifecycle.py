@@ -7,13 +7,13 @@ from typing import Any
 
 import keras
 
+from keras_netopt.graph.layer_paths import layer_paths
 from keras_netopt.surgery.edits.edit_history import (
     EditHistory,
     EditRecord,
     named_layers,
 )
 from keras_netopt.surgery.edits.edit_report import EditReport, ModelSize
-from keras_netopt.surgery.graph.layer_paths import layer_paths
 
 
 @dataclass(frozen=True)

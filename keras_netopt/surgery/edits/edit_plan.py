@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.coupled_axis import IN, OUT, PASS, CoupledAxis
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.coupled_axis import IN, OUT, PASS, CoupledAxis
 
 ARRAY_KINDS = ("weight", "gradient", "gradient2", "update", "index")
 FillFunction = Callable[["NewPositions", np.ndarray], "np.ndarray | None"]

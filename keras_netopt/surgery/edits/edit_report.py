@@ -8,9 +8,9 @@ import keras
 
 from keras_netopt import cost
 from keras_netopt.report import Report
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.edits.output_difference import OutputDifference
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.tables import render
 from keras_netopt.training.slots import SlotReport
 

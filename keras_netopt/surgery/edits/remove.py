@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.edits.edit_history import EditRecord, edit_operation
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.edits.edit_report import EditReport, width_changes
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.training.slot_checks import check_optimizer
 
 

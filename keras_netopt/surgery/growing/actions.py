@@ -8,8 +8,8 @@ import keras
 
 from keras_netopt.checks import check_choice, check_integer
 from keras_netopt.serialization import export_class
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.edit_report import EditReport
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.growing.deepen import INITS, deepen
 from keras_netopt.surgery.growing.target_width import check_target_width
 from keras_netopt.surgery.growing.widen import plan_widen, widen

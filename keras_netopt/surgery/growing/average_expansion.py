@@ -13,14 +13,11 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_netopt.graph.layer_paths import describe_operation
+from keras_netopt.graph.model_graph import ordered_nodes
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.coupled_axis import IN, OUT, UnsupportedLayer
 from keras_netopt.surgery.edits.edit_plan import NewPositions
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.coupled_axis import IN, OUT, UnsupportedLayer
-from keras_netopt.surgery.graph.layer_paths import (
-    describe_operation,
-    inner_graph,
-    ordered_nodes,
-)
 from keras_netopt.surgery.growing.new_units import (
     GrowthPlan,
     RandomOutgoingWeights,
@@ -108,7 +105,7 @@ class _ResidualStream:
         """Traces the calls of the model, in order."""
         calls = [
             node
-            for node in ordered_nodes(inner_graph(self.graph.model))
+            for node in ordered_nodes(self.graph.model)
             if not node.is_input
         ]
         kinds = {

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.edits.apply_plan import to_numpy
-from keras_netopt.surgery.growing.insert_block import (
+from keras_netopt.graph.insert_block import (
     BlockFunction,
     check_block_output,
 )
+from keras_netopt.surgery.edits.apply_plan import to_numpy
 from keras_netopt.surgery.growing.template_block import (
     TemplateBlock,
     activation_of,

@@ -1,7 +1,4 @@
-"""Inserts new blocks after a layer, in place.
-
-Private names of Keras 3.15: `KerasTensor._keras_mask`, `Functional._outputs`.
-"""
+"""Inserts new blocks after a layer, in place."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -10,26 +7,28 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_choice, check_integer
-from keras_netopt.surgery.edits import edit_lifecycle
-from keras_netopt.surgery.edits.apply_plan import AppliedEdit, keep_array
-from keras_netopt.surgery.edits.edit_history import EditRecord, edit_operation
-from keras_netopt.surgery.edits.edit_report import EditReport
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.layer_paths import (
-    inner_graph,
-    layer_paths,
-    ordered_nodes,
-)
-from keras_netopt.surgery.growing.block_factory import (
-    BlockFactory,
-    LayerSequence,
-    wrap_as_layer,
-)
-from keras_netopt.surgery.growing.insert_block import (
+from keras_netopt.graph.insert_block import (
     BlockFunction,
     InsertionPoint,
     insert_block,
     insertion_points,
+)
+from keras_netopt.graph.layer_paths import layer_paths
+from keras_netopt.graph.model_graph import (
+    graph_outputs,
+    has_mask,
+    inner_graph,
+    ordered_nodes,
+)
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.edits import edit_lifecycle
+from keras_netopt.surgery.edits.apply_plan import AppliedEdit, keep_array
+from keras_netopt.surgery.edits.edit_history import EditRecord, edit_operation
+from keras_netopt.surgery.edits.edit_report import EditReport
+from keras_netopt.surgery.growing.block_factory import (
+    BlockFactory,
+    LayerSequence,
+    wrap_as_layer,
 )
 from keras_netopt.surgery.growing.template_block import TemplateBlock
 from keras_netopt.training import optimizers, slots
@@ -217,7 +216,9 @@ def _is_head(
     model: keras.Model, graph: Any, tensor: Any, *, pooled: bool
 ) -> bool:
     """Whether no layer with weights is between a tensor and an output."""
-    positions = [k for k, one in enumerate(graph._outputs) if one is tensor]
+    positions = [
+        k for k, one in enumerate(graph_outputs(graph)) if one is tensor
+    ]
     if positions and graph is inner_graph(model):
         return not pooled
     outside = [
@@ -260,7 +261,7 @@ def _make_blocks(
     seeds: tuple[int, ...],
 ) -> BlockFunction:
     owner, tensor = template.last_call.owner, template.last_call.tensor
-    taken = [node.operation.name for node in ordered_nodes(inner_graph(owner))]
+    taken = [node.operation.name for node in ordered_nodes(owner)]
     factory = BlockFactory(template, seeds)
     made: list[BlockFunction] = []
     number = 0
@@ -281,7 +282,7 @@ def _make_blocks(
 
 def _check_mask(owner: Any, tensor: Any, is_inline: bool) -> None:
     """A nested model drops the mask when the file is loaded again."""
-    if not is_inline and getattr(tensor, "_keras_mask", None) is not None:
+    if not is_inline and has_mask(tensor):
         raise ValueError(
             "A residual block cannot be inserted at a tensor with a mask in "
             f"the Sequential model '{owner.name}'. Build it as "

@@ -14,13 +14,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.graph.insert_block import insertion_points
+from keras_netopt.graph.layer_paths import describe_operation
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.coupled_axis import IN, OUT
 from keras_netopt.surgery.edits.apply_plan import to_numpy
 from keras_netopt.surgery.edits.edit_plan import NewPositions
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.coupled_axis import IN, OUT
-from keras_netopt.surgery.graph.layer_paths import describe_operation
 from keras_netopt.surgery.growing.calibration_batch import CalibrationBatch
-from keras_netopt.surgery.growing.insert_block import insertion_points
 from keras_netopt.surgery.growing.new_units import (
     OUTGOING_SCALE,
     GrowthPlan,

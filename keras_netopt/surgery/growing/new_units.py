@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.edit_plan import (
     EditPlan,
     FillFunction,
     NewPositions,
 )
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 
 NEW_UNITS = ("net2net", "zero", "paired", "gradmax", "random")
 # Norm of a new unit's outgoing weights, as a share of the mean of old ones.

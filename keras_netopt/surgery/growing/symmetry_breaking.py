@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.layer_paths import describe_operation
-from keras_netopt.surgery.growing.insert_block import insertion_points
+from keras_netopt.graph.insert_block import insertion_points
+from keras_netopt.graph.layer_paths import describe_operation
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 
 RATES = ("rate", "stddev", "dropout", "recurrent_dropout", "_dropout")
 HALF = ("float16", "bfloat16")

@@ -1,20 +1,20 @@
-"""The layer, normalization and activation that new blocks are modeled on.
-
-Private names of Keras 3.15: `Functional._outputs`.
-"""
+"""The layer, normalization and activation that new blocks are modeled on."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from keras_netopt.surgery.graph.layer_paths import inner_graph, ordered_nodes
-from keras_netopt.surgery.growing.insert_block import (
+from keras_netopt.graph.insert_block import (
     InsertionPoint,
     insertion_points,
 )
+from keras_netopt.graph.model_graph import (
+    graph_outputs,
+    is_graph_model,
+    ordered_nodes,
+)
 from keras_netopt.surgery.handlers.handler_tools import is_elementwise
-from keras_netopt.training.graph import is_graph_model
 
 layers = keras.layers
 NORMS = (
@@ -161,7 +161,7 @@ def _upstream(point: InsertionPoint) -> list[Any]:
 
 
 def _last_call(model: Any) -> InsertionPoint:
-    output = inner_graph(model)._outputs[0]
+    output = graph_outputs(model)[0]
     return next(
         point
         for point in insertion_points(model)

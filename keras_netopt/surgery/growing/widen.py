@@ -8,6 +8,8 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_choice, check_integer
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.edits.edit_history import EditRecord, edit_operation
@@ -17,8 +19,6 @@ from keras_netopt.surgery.edits.output_difference import (
     check_preserved,
     snapshot,
 )
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.growing import gradmax
 from keras_netopt.surgery.growing.average_expansion import (
     AverageExpansion,

@@ -1,9 +1,9 @@
 """Handlers: how each layer type couples its channels.
 
-`register` adds a handler for a custom layer.
+Importing this package registers them; `surgery.register` adds one for a custom
+layer.
 """
 
-from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.handlers import (  # noqa: F401
     applications,
     attention,
@@ -20,10 +20,3 @@ from keras_netopt.surgery.handlers import (  # noqa: F401
     shape_ops,
     wrappers,
 )
-from keras_netopt.surgery.handlers.registry import (
-    Handler,
-    find_handler,
-    register,
-)
-
-__all__ = ["Handler", "UnsupportedLayer", "find_handler", "register"]

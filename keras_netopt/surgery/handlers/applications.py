@@ -5,14 +5,14 @@ from typing import Any
 from keras.src.applications.convnext import LayerScale, StochasticDepth
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
-from keras_netopt.surgery.graph.coupled_axis import PASS
+from keras_netopt.surgery.coupled_axis import PASS
+from keras_netopt.surgery.handler_registry import Handler, register
 from keras_netopt.surgery.handlers.elementwise import ElementwiseHandler
 from keras_netopt.surgery.handlers.handler_tools import (
     copy_channel_axes,
     single_input,
 )
 from keras_netopt.surgery.handlers.merging import MergeHandler
-from keras_netopt.surgery.handlers.registry import Handler, register
 
 register(StochasticDepth, ElementwiseHandler)
 register(CustomScaleLayer, MergeHandler)

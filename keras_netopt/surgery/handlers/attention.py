@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import IN, OUT, UnsupportedLayer
+from keras_netopt.surgery.coupled_axis import IN, OUT, UnsupportedLayer
+from keras_netopt.surgery.handler_registry import Handler, handles
 from keras_netopt.surgery.handlers.handler_tools import tensor_inputs
-from keras_netopt.surgery.handlers.registry import Handler, handles
 
 KEY, VALUE = "key_size", "value_size"
 

@@ -9,19 +9,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import (
+from keras_netopt.surgery.coupled_axis import (
     IN,
     OUT,
     PASS,
     UnsupportedLayer,
 )
+from keras_netopt.surgery.handler_registry import Handler, handles
 from keras_netopt.surgery.handlers.handler_tools import (
     check_activation,
     replace_channel_axis,
     single_input,
     update_input_spec,
 )
-from keras_netopt.surgery.handlers.registry import Handler, handles
 
 
 @handles(keras.layers.Dense)

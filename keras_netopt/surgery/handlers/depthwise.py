@@ -5,14 +5,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import IN, OUT, PASS
+from keras_netopt.surgery.coupled_axis import IN, OUT, PASS
+from keras_netopt.surgery.handler_registry import Handler, handles
 from keras_netopt.surgery.handlers.handler_tools import (
     channel_axis,
     check_activation,
     single_input,
     update_input_spec,
 )
-from keras_netopt.surgery.handlers.registry import Handler, handles
 
 
 def _fan(graph: Any, layer: Any, ids: np.ndarray) -> np.ndarray:

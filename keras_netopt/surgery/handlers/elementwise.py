@@ -5,17 +5,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import PASS, UnsupportedLayer
+from keras_netopt.surgery.coupled_axis import PASS, UnsupportedLayer
+from keras_netopt.surgery.handler_registry import (
+    Handler,
+    handles,
+    handles_ops,
+)
 from keras_netopt.surgery.handlers.handler_tools import (
     copy_channel_axes,
     is_elementwise,
     single_input,
     update_input_spec,
-)
-from keras_netopt.surgery.handlers.registry import (
-    Handler,
-    handles,
-    handles_ops,
 )
 
 L = keras.layers

@@ -1,7 +1,4 @@
-"""Functions that several handlers share.
-
-Private name of Keras 3.15: `Layer._layers`.
-"""
+"""Functions that several handlers share."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 
 _ALONE = (
     "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish "
@@ -122,15 +119,3 @@ def check_activation(graph: Any, layer: Any, ids: np.ndarray) -> None:
                 f"passes the activation '{name}' of {type(layer).__name__} "
                 f"'{layer.name}', which may mix channels",
             )
-
-
-def check_plain_weights(operation: Any) -> None:
-    """Raises for quantized weights and LoRA adapters."""
-    inner = [operation, *getattr(operation, "_layers", ())]
-    if isinstance(operation, keras.Model):
-        return
-    for layer in inner:
-        if getattr(layer, "lora_enabled", False):
-            raise UnsupportedLayer("has LoRA weights")
-        if getattr(layer, "quantization_mode", None):
-            raise UnsupportedLayer("is quantized")

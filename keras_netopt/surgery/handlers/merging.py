@@ -6,13 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
-from keras_netopt.surgery.handlers.handler_tools import tensor_inputs
-from keras_netopt.surgery.handlers.registry import (
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.handler_registry import (
     Handler,
     handles,
     handles_ops,
 )
+from keras_netopt.surgery.handlers.handler_tools import tensor_inputs
 
 L = keras.layers
 

@@ -1,35 +1,37 @@
-"""Models inside models.
-
-Private names of Keras 3.15: `Functional._inputs`, `_outputs`.
-"""
+"""Models inside models."""
 
 from typing import Any
 
 import keras
-from keras.src.models.functional import Functional
 
-from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
-from keras_netopt.surgery.graph.layer_paths import inner_graph
-from keras_netopt.surgery.handlers.registry import Handler, handles
+from keras_netopt.graph.model_graph import (
+    GRAPH_MODELS,
+    graph_inputs,
+    graph_outputs,
+)
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.handler_registry import Handler, handles
 
 
-@handles(Functional, keras.Sequential)
+@handles(*GRAPH_MODELS)
 class ModelHandler(Handler):
     """Traces the calls inside; a second call couples its inputs to them."""
 
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
-        inner = inner_graph(layer)
+        inputs = graph_inputs(layer)
         given = keras.tree.flatten(node.arguments.args[:1])
-        if len(given) != len(inner._inputs):
+        if len(given) != len(inputs):
             raise UnsupportedLayer(
-                f"takes {len(inner._inputs)} inputs and is given {len(given)}"
+                f"takes {len(inputs)} inputs and is given {len(given)}"
             )
-        for inside, outside in zip(inner._inputs, given, strict=True):
+        for inside, outside in zip(inputs, given, strict=True):
             if len(inside.shape) != len(outside.shape):
                 raise UnsupportedLayer("is called on a tensor of another rank")
             self._enter(graph, inside, outside)
         graph.trace_model(layer)
-        for inside, outside in zip(inner._outputs, node.outputs, strict=True):
+        for inside, outside in zip(
+            graph_outputs(layer), node.outputs, strict=True
+        ):
             axes = graph.channel_axes(inside)
             graph.set_channel_axes(
                 outside, axes, reason=graph.fixed_reason(inside)

@@ -6,13 +6,13 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import PASS, UnsupportedLayer
+from keras_netopt.surgery.coupled_axis import PASS, UnsupportedLayer
+from keras_netopt.surgery.handler_registry import Handler, handles
 from keras_netopt.surgery.handlers.handler_tools import (
     copy_channel_axes,
     single_input,
     update_input_spec,
 )
-from keras_netopt.surgery.handlers.registry import Handler, handles
 
 
 def _scale(graph: Any, layer: Any, axis: int, ids: np.ndarray) -> None:

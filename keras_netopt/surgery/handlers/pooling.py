@@ -4,13 +4,13 @@ from typing import Any
 
 import keras
 
+from keras_netopt.surgery.handler_registry import Handler, handles
 from keras_netopt.surgery.handlers.handler_tools import (
     channel_axis,
     last_axis,
     move_channel_axes,
     single_input,
 )
-from keras_netopt.surgery.handlers.registry import Handler, handles
 
 L = keras.layers
 

@@ -9,17 +9,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import (
+from keras_netopt.surgery.coupled_axis import (
     IN,
     OUT,
     PASS,
     UnsupportedLayer,
 )
+from keras_netopt.surgery.handler_registry import Handler, handles
 from keras_netopt.surgery.handlers.handler_tools import (
     check_activation,
     tensor_inputs,
 )
-from keras_netopt.surgery.handlers.registry import Handler, handles
 
 L = keras.layers
 GATES = {L.LSTMCell: 4, L.GRUCell: 3, L.SimpleRNNCell: 1}

@@ -10,15 +10,15 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
-from keras_netopt.surgery.handlers.handler_tools import (
-    move_channel_axes,
-    single_input,
-)
-from keras_netopt.surgery.handlers.registry import (
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.handler_registry import (
     Handler,
     handles,
     handles_ops,
+)
+from keras_netopt.surgery.handlers.handler_tools import (
+    move_channel_axes,
+    single_input,
 )
 from keras_netopt.surgery.handlers.reshaped_axis import (
     ReshapedAxis,

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.handler_registry import Handler, handles_ops
 from keras_netopt.surgery.handlers.handler_tools import (
     copy_channel_axes,
     move_channel_axes,
     single_input,
 )
-from keras_netopt.surgery.handlers.registry import Handler, handles_ops
 from keras_netopt.surgery.handlers.reshaping import trace_permutation
 
 

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.handler_registry import Handler, handles
 from keras_netopt.surgery.handlers.handler_tools import (
     single_input,
     tensor_inputs,
 )
-from keras_netopt.surgery.handlers.registry import Handler, handles
-from keras_netopt.surgery.handlers.update_shapes import update_call_shapes
+from keras_netopt.surgery.update_shapes import update_call_shapes
 
 L = keras.layers
 

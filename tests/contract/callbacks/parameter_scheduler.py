@@ -10,8 +10,8 @@ from contract import zoo
 from contract.callback_setting import Case, Setting
 
 from keras_netopt.callbacks import ParameterScheduler
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.schedules import Linear
-from keras_netopt.training import walk_layers
 
 COMPONENT = "callbacks.ParameterScheduler"
 

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from keras_netopt.surgery.coupled_axis import IN, OUT, PASS, CoupledAxis
 from keras_netopt.surgery.edits.edit_plan import EditPlan
-from keras_netopt.surgery.graph.coupled_axis import IN, OUT, PASS, CoupledAxis
 
 
 def variable(*shape):

@@ -17,11 +17,11 @@ from surgery.growing.deepen_nets import (
 )
 
 from keras_netopt import surgery
-from keras_netopt.surgery.growing.deepen import deepen
-from keras_netopt.surgery.growing.insert_block import (
+from keras_netopt.graph.insert_block import (
     insert_block,
     insertion_points,
 )
+from keras_netopt.surgery.growing.deepen import deepen
 from keras_netopt.training import slots
 
 layers = keras.layers

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.output_difference import (
     check_preserved,
     snapshot,
 )
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.growing import gradmax
 from keras_netopt.surgery.growing.calibration_batch import CalibrationBatch
 from keras_netopt.surgery.growing.widen import widen

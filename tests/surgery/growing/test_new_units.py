@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.growing.new_units import (
     mean_norm,
     plan_growth,

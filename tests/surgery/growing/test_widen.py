@@ -16,11 +16,11 @@ from surgery.growing.widen_nets import (
     stream_net,
 )
 
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.output_difference import (
     check_preserved,
     snapshot,
 )
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
 from keras_netopt.surgery.growing.widen import plan_widen, widen
 
 EXACT = ("net2net", "zero", "paired", "gradmax")

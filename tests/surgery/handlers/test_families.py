@@ -44,7 +44,7 @@ from surgery.handlers.sequence_families import (
 )
 
 from keras_netopt import surgery
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 
 L = layers
 

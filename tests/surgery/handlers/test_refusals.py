@@ -6,7 +6,7 @@ import pytest
 from keras import layers as L
 from keras import ops
 
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 
 
 def behind(layer, width=6, shape=(4,)):

@@ -1,29 +1,27 @@
-"""The channel graph: which axes of which variables are coupled.
-
-Private name of Keras 3.15: `Functional._nodes_by_depth`.
-"""
+"""The channel graph: which axes of which variables are coupled."""
 
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.channel_graph_builder import ChannelGraphBuilder
-from keras_netopt.surgery.graph.coupling_report import (
-    CouplingReport,
-    make_coupling_report,
-)
-from keras_netopt.surgery.graph.layer_groups import (
-    LayerGroup,
-    collect_layer_groups,
-)
-from keras_netopt.surgery.graph.layer_paths import (
+from keras_netopt.graph.layer_paths import (
     describe_operation,
     find_by_name,
     index_operations,
-    inner_graph,
 )
-from keras_netopt.training.graph import is_graph_model
+from keras_netopt.graph.model_graph import has_graph, is_graph_model
+from keras_netopt.surgery.channels.channel_graph_builder import (
+    ChannelGraphBuilder,
+)
+from keras_netopt.surgery.channels.coupling_report import (
+    CouplingReport,
+    make_coupling_report,
+)
+from keras_netopt.surgery.channels.layer_groups import (
+    LayerGroup,
+    collect_layer_groups,
+)
 
 WRAPPERS = (keras.layers.Bidirectional, keras.layers.TimeDistributed)
 
@@ -233,7 +231,7 @@ def _check(model: Any) -> None:
             "`keras.Model(inputs, outputs)` or `keras.Sequential`. "
             f"Received: model={type(model).__name__}"
         )
-    if not hasattr(inner_graph(model), "_nodes_by_depth"):
+    if not has_graph(model):
         raise ValueError(
             f"The model '{model.name}' is not built, so its channels are "
             "unknown. Call it on data, or call `model.build(input_shape)`. "

@@ -1,23 +1,11 @@
-"""Paths of the layers of a model, and the calls inside it.
-
-Private names of Keras 3.15: `Functional._nodes_by_depth`,
-`Sequential._functional`, `Layer._layers`.
-"""
+"""Paths of the layers of a model."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-
-def inner_graph(model: Any) -> Any:
-    """Returns the Functional graph of a Functional or Sequential model."""
-    return getattr(model, "_functional", None) or model
-
-
-def ordered_nodes(model: Any) -> Iterator[Any]:
-    """Yields the calls (nodes) of a Functional model in execution order."""
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        yield from model._nodes_by_depth[depth]
+from keras_netopt.graph.layers import sublayers
+from keras_netopt.graph.model_graph import has_graph, ordered_nodes
 
 
 def describe_operation(operation: Any) -> str:
@@ -55,11 +43,10 @@ def index_operations(model: Any) -> dict[int, tuple[str, Any]]:
 
 
 def _children(operation: Any) -> list[Any]:
-    children = list(getattr(operation, "_layers", ()))
-    graph = inner_graph(operation)
-    if hasattr(graph, "_nodes_by_depth"):
+    children = sublayers(operation)
+    if has_graph(operation):
         known = {id(child) for child in children}
-        calls = [node.operation for node in ordered_nodes(graph)]
+        calls = [node.operation for node in ordered_nodes(operation)]
         children += [one for one in calls if id(one) not in known]
     return children
 

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from keras_netopt.surgery.graph.coupled_axis import UnsupportedLayer
+import keras
+
+from keras_netopt.graph.layers import sublayers
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 
 _LAYERS: dict[type, Any] = {}
 _OPS: dict[str, Any] = {}
@@ -142,3 +145,15 @@ def find_handler(operation: Any) -> Any:
         if "call" in vars(one):
             return None
     return None
+
+
+def check_plain_weights(operation: Any) -> None:
+    """Raises for quantized weights and LoRA adapters."""
+    inner = [operation, *sublayers(operation)]
+    if isinstance(operation, keras.Model):
+        return
+    for layer in inner:
+        if getattr(layer, "lora_enabled", False):
+            raise UnsupportedLayer("has LoRA weights")
+        if getattr(layer, "quantization_mode", None):
+            raise UnsupportedLayer("is quantized")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_netopt.report import Report
-from keras_netopt.surgery.graph.layer_groups import producer_name
+from keras_netopt.surgery.channels.layer_groups import producer_name
 
 
 @dataclass(frozen=True)

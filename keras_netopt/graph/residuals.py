@@ -1,12 +1,11 @@
-"""Finds the residual blocks of a graph: sums `x + branch(x)`.
-
-Private Keras name used here (tested on Keras 3.15): `_nodes_by_depth`.
-"""
+"""Finds the residual blocks of a graph: sums `x + branch(x)`."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+
+from keras_netopt.graph.model_graph import graph_outputs, ordered_nodes
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,8 @@ def find_residuals(model: keras.Model) -> tuple[Residual, ...]:
     inner tensors are used outside of it: the block could not be skipped. The
     order is that of execution; blocks of nested models are excluded.
     """
-    any_model: Any = model
-    depths = sorted(any_model._nodes_by_depth, reverse=True)
-    nodes = [n for d in depths for n in any_model._nodes_by_depth[d]]
-    graph = _Graph(nodes, keras.tree.flatten(any_model.outputs))
+    nodes = list(ordered_nodes(model))
+    graph = _Graph(nodes, graph_outputs(model))
     found = (graph.residual(node) for node in nodes)
     return tuple(block for block in found if block is not None)
 

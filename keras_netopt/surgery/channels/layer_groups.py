@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.surgery.graph.connected_components import (
+from keras_netopt.surgery.channels.connected_components import (
     connected_components,
 )
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import keras
 
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.coupling_report import CouplingReport
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.coupling_report import CouplingReport
 
 
 def explain(model: keras.Model, layer: Any, kind: str = "") -> CouplingReport:

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.coupled_axis import IN
 from keras_netopt.surgery.edits.apply_plan import apply_plan, to_numpy
 from keras_netopt.surgery.edits.edit_plan import EditPlan
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.coupled_axis import IN
 from keras_netopt.training.gradients import compute_gradients
 
 layers = keras.layers

@@ -5,8 +5,8 @@ import threading
 import keras
 import numpy as np
 
-from keras_netopt.training.graph import graph_nodes
-from keras_netopt.training.symbolic import record_layer_calls
+from keras_netopt.graph.symbolic import record_layer_calls
+from keras_netopt.graph.trace_calls import graph_nodes
 
 L = keras.layers
 X = np.ones((2, 4), "float32")

@@ -1,28 +1,28 @@
-"""Traces the calls of a model and couples its channels.
-
-Private names of Keras 3.15: `Functional._outputs`,
-`KerasTensor._keras_history`.
-"""
+"""Traces the calls of a model and couples its channels."""
 
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_netopt.surgery.graph.connected_components import (
+from keras_netopt.graph.layer_paths import describe_operation
+from keras_netopt.graph.model_graph import (
+    graph_outputs,
+    inner_graph,
+    ordered_nodes,
+    producer,
+)
+from keras_netopt.surgery.channels.connected_components import (
     connected_components,
 )
-from keras_netopt.surgery.graph.coupled_axis import (
+from keras_netopt.surgery.coupled_axis import (
     CoupledAxis,
     UnsupportedLayer,
 )
-from keras_netopt.surgery.graph.layer_paths import (
-    describe_operation,
-    inner_graph,
-    ordered_nodes,
+from keras_netopt.surgery.handler_registry import (
+    check_plain_weights,
+    find_handler,
 )
-from keras_netopt.surgery.handlers import find_handler
-from keras_netopt.surgery.handlers.handler_tools import check_plain_weights
 
 
 class ChannelGraphBuilder:
@@ -262,8 +262,8 @@ class ChannelGraphBuilder:
     def _protect_outputs(self) -> None:
         """Protects the outputs, as the first of the reasons."""
         found = []
-        for tensor in inner_graph(self.model)._outputs:
-            name = tensor._keras_history.operation.name
+        for tensor in graph_outputs(self.model):
+            name = producer(tensor).name
             reason = f"reaches the output '{name}' of the model"
             found += [
                 (ids, reason) for ids in self.channel_axes(tensor).values()

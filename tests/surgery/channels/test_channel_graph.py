@@ -9,8 +9,10 @@ import pytest
 from keras import layers as L
 
 from keras_netopt.surgery import Handler, register
-from keras_netopt.surgery.graph.channel_graph import ChannelGraph
-from keras_netopt.surgery.graph.connected_components import connected_components
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.connected_components import (
+    connected_components,
+)
 
 
 def residual():
@@ -313,12 +315,12 @@ class GainHandler(Handler):
 
 @pytest.fixture
 def registry():
-    from keras_netopt.surgery.handlers import registry
+    from keras_netopt.surgery import handler_registry
 
-    before = dict(registry._LAYERS)
+    before = dict(handler_registry._LAYERS)
     yield
-    registry._LAYERS.clear()
-    registry._LAYERS.update(before)
+    handler_registry._LAYERS.clear()
+    handler_registry._LAYERS.update(before)
 
 
 def with_gain(layer):

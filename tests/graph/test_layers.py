@@ -3,7 +3,7 @@ import re
 import keras
 import numpy as np
 
-from keras_netopt.training.layers import (
+from keras_netopt.graph.layers import (
     own_variables,
     variable_keys,
     walk_layers,

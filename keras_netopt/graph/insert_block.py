@@ -17,8 +17,11 @@ from keras.src.ops.function import map_graph
 from keras.src.ops.symbolic_arguments import SymbolicArguments
 from keras.src.utils.tracking import DotNotTrackScope
 
-from keras_netopt.surgery.graph.layer_paths import inner_graph, ordered_nodes
-from keras_netopt.training.graph import is_graph_model
+from keras_netopt.graph.model_graph import (
+    inner_graph,
+    is_graph_model,
+    ordered_nodes,
+)
 
 Undo = Callable[[], None]
 BlockFunction = Callable[[Any], Any]
@@ -77,7 +80,7 @@ def insertion_points(model: keras.Model) -> Iterator[InsertionPoint]:
         if id(inner_graph(owner)) in seen:
             continue
         seen.add(id(inner_graph(owner)))
-        for node in ordered_nodes(inner_graph(owner)):
+        for node in ordered_nodes(owner):
             yield InsertionPoint(owner, node)
             if is_graph_model(node.operation):
                 stack.append(node.operation)

@@ -3,12 +3,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_netopt.training.graph import (
-    graph_nodes,
-    is_container,
-    is_graph_model,
-)
-from keras_netopt.training.symbolic import input_specs
+from keras_netopt.graph.model_graph import is_container, is_graph_model
+from keras_netopt.graph.symbolic import input_specs
+from keras_netopt.graph.trace_calls import graph_nodes
 
 
 class Twice(keras.Model):

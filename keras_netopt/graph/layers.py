@@ -1,9 +1,18 @@
-"""Iterates over all layers and variables of a Keras model."""
+"""Iterates over all layers and variables of a Keras model.
+
+Private name of Keras 3.15: `Layer._layers`.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import keras
+
+
+def sublayers(layer: Any) -> list[Any]:
+    """Lists the layers that a layer holds itself; an op holds none."""
+    return list(getattr(layer, "_layers", ()))
 
 
 def walk_layers(model: keras.Layer) -> Iterator[keras.Layer]:
@@ -31,8 +40,7 @@ def walk_paths(model: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
             continue
         seen.add(id(layer))
         yield path, layer
-        # Private name, tested on Keras 3.15: the sublayers of any layer.
-        for child in reversed(layer._layers):
+        for child in reversed(sublayers(layer)):
             prefix = f"{path}/" if path else ""
             stack.append((f"{prefix}{child.name}", child))
 
@@ -42,8 +50,7 @@ def own_variables(layer: keras.Layer) -> list[keras.Variable]:
 
     A weight that is also held by a sublayer belongs to that sublayer.
     """
-    # Private name, tested on Keras 3.15: see `walk_layers`.
-    below = {id(v) for child in layer._layers for v in child.weights}
+    below = {id(v) for child in sublayers(layer) for v in child.weights}
     return [v for v in layer.weights if id(v) not in below]
 
 

@@ -1,0 +1,1 @@
+"""The calls of layers and ops in a model: one home for Keras' internals."""
