@@ -68,4 +68,8 @@ def _merge(old: Any, given: Any) -> Any:
         return {name: _merge(old[name], given[name]) for name in given}
     if isinstance(given, (list, tuple)):
         return [_merge(o, g) for o, g in zip(old, given, strict=True)]
-    return _new_sizes(old, given.shape)
+    # A layer may be built for another rank than it is called with.
+    both = min(len(old), len(given.shape))
+    start = len(old) - both
+    sizes = _new_sizes(old[start:], given.shape[len(given.shape) - both :])
+    return (*old[:start], *sizes)

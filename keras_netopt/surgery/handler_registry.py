@@ -147,12 +147,14 @@ def find_handler(operation: Any) -> Any:
     return None
 
 
-def check_plain_weights(operation: Any) -> None:
-    """Raises for quantized weights and LoRA adapters."""
-    inner = [operation, *sublayers(operation)]
+def check_plain_weights(operation: Any, *, inner: bool = True) -> None:
+    """Raises for quantized weights and LoRA adapters.
+
+    `inner` is whether the layers inside are checked as well.
+    """
     if isinstance(operation, keras.Model):
         return
-    for layer in inner:
+    for layer in [operation, *(sublayers(operation) if inner else ())]:
         if getattr(layer, "lora_enabled", False):
             raise UnsupportedLayer("has LoRA weights")
         if getattr(layer, "quantization_mode", None):

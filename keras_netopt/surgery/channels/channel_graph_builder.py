@@ -1,5 +1,6 @@
 """Traces the calls of a model and couples its channels."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -12,10 +13,13 @@ from keras_netopt.graph.model_graph import (
     ordered_nodes,
     producer,
 )
+from keras_netopt.graph.open_call import OpenCall
 from keras_netopt.surgery.channels.connected_components import (
     connected_components,
 )
+from keras_netopt.surgery.channels.open_layers import OpenLayers
 from keras_netopt.surgery.coupled_axis import (
+    OUT,
     CoupledAxis,
     UnsupportedLayer,
 )
@@ -55,6 +59,7 @@ class ChannelGraphBuilder:
             "normalized_by": [],
         }
         self._unsupported: dict[int, tuple[Any, str]] = {}
+        self._opened = OpenLayers(self)
         self._walked: set[int] = set()
         self.trace_model(model)
         self._protect_outputs()
@@ -107,7 +112,7 @@ class ChannelGraphBuilder:
 
     def new_units(self, layer: Any, count: int, kind: str = "") -> np.ndarray:
         """Creates the units of a layer, once for all of its calls."""
-        ids = self._allocate_ids((id(layer), kind), count)
+        ids = self.allocate_ids((id(layer), kind), count)
         self.producers.setdefault((layer, kind) if kind else layer, ids)
         return ids
 
@@ -146,7 +151,7 @@ class ChannelGraphBuilder:
         key = ("fixed", id(tensor), axis)
         if key not in self._allocated:
             self._kept.append(tensor)
-            ids = self._allocate_ids(key, tensor.shape[axis])
+            ids = self.allocate_ids(key, tensor.shape[axis])
             self.protect(ids, self.fixed_reason(tensor))
         return self._allocated[key]
 
@@ -191,6 +196,12 @@ class ChannelGraphBuilder:
         """Protects units from edits."""
         self._marks["protected"].append((ids, reason))
 
+    def protect_variable(self, variable: Any, reason: str) -> None:
+        """Protects the units of all axes of a variable."""
+        for (key, _), coupled_axis in self._coupled.items():
+            if key == id(variable):
+                self.protect(coupled_axis.ids, reason)
+
     def mark_normalized_together(self, ids: np.ndarray, layer: Any) -> None:
         """Marks units that a normalization computes over."""
         self._marks["normalized_by"].append((ids, describe_operation(layer)))
@@ -198,6 +209,35 @@ class ChannelGraphBuilder:
     def mark_not_replicable(self, ids: np.ndarray, reason: str) -> None:
         """Marks units that may be removed but not copied."""
         self._marks["not_replicable"].append((ids, reason))
+
+    @property
+    def open_calls(self) -> list[OpenCall]:
+        """The calls of opened layers."""
+        return self._opened.calls
+
+    @property
+    def inside(self) -> int:
+        """The number of opened layers around the call that is traced."""
+        return self._opened.depth
+
+    def is_variable(self, tensor: Any, axis: int) -> bool:
+        """Returns whether an axis is that of a variable of an opened layer.
+
+        The tensor is the value of the variable, or a permutation or
+        conversion of it.
+        """
+        return self._opened.find_variable(tensor, axis) is not None
+
+    def set_role(self, tensor: Any, axis: int, role: str) -> None:
+        """Sets the role of an axis of a variable; see `is_variable`."""
+        key = self._opened.find_variable(tensor, axis)
+        if key is None:
+            return
+        found = replace(self._coupled[key], role=role, new_value="random")
+        self._coupled[key] = found
+        if role == OUT:
+            name = f"{found.variable.name}.{found.axis}"
+            self.producers.setdefault((found.layer, name), found.ids)
 
     def couple_calls(self, layer: Any, name: str, ids: np.ndarray) -> None:
         """Couples the units of all calls of a layer with one size attribute."""
@@ -230,14 +270,16 @@ class ChannelGraphBuilder:
         """Traces one call; protects its units if no handler supports it."""
         bound, made = len(self._coupled), len(self.producers)
         try:
-            check_plain_weights(operation)
             handler = find_handler(operation)
             if handler is None:
-                raise UnsupportedLayer("has no handler")
+                self._opened.trace(operation, node)
+                return
+            check_plain_weights(operation)
             handler.trace(self, operation, node)
             return
         except UnsupportedLayer as error:
-            reason = f"touches {describe_operation(operation)}, which {error}"
+            name = describe_operation(operation) + self._opened.place()
+            reason = f"touches {name}, which {error}"
         for key in list(self._coupled)[bound:]:
             del self._coupled[key]
         for key in list(self.producers)[made:]:
@@ -249,7 +291,7 @@ class ChannelGraphBuilder:
         for tensor in node.outputs:
             self.set_channel_axes(tensor, {}, reason=reason)
 
-    def _allocate_ids(self, key: Any, count: int) -> np.ndarray:
+    def allocate_ids(self, key: Any, count: int) -> np.ndarray:
         if key not in self._allocated:
             self._allocated[key] = np.arange(self._count, self._count + count)
             self._count += count
@@ -280,6 +322,7 @@ class ChannelGraphBuilder:
             for key, ids in self._allocated.items():
                 if key[0] == id(operation):
                     self.protect(ids, reason)
+        self._opened.protect_untraced()
         self.coupled_axes: tuple[CoupledAxis, ...] = tuple(
             self._coupled.values()
         )

@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.edit_plan import EditPlan
+from keras_netopt.surgery.opened.open_layer_edit import OpenLayerEdit
 from keras_netopt.surgery.update_shapes import update_model_shapes
 from keras_netopt.training import optimizers, slots
 from keras_netopt.training.editing import editing
@@ -80,9 +81,11 @@ def apply_plan(
             for variable, array in zip(before, old, strict=True)
         ]
         held = slots.capture_slots(model)
+        opened = OpenLayerEdit(graph, plan)
         try:
-            report = _write(model, before, new, held, plan.map)
+            report = _write(model, before, new, held, plan.map, opened)
         except BaseException:
+            opened.undo()
             _write(model, before, old, held, keep_array)
             raise
         applied = AppliedEdit(model, weights, plan, report)
@@ -117,11 +120,16 @@ def _write(
     values: Sequence[np.ndarray],
     held: slots.Slots | None,
     map_slot: Any,
+    opened: OpenLayerEdit | None = None,
 ) -> slots.SlotReport | None:
     with optimizers.variable_scope(model):
         for variable, value in zip(variables, values, strict=True):
             replace_value(variable, value)
-    update_model_shapes(model)
+    known = None
+    if opened is not None:
+        known = opened.output_shapes()
+        opened.finish()
+    update_model_shapes(model, known)
     return None if held is None else slots.restore_slots(model, held, map_slot)
 
 

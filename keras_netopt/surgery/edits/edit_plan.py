@@ -136,6 +136,26 @@ class EditPlan:
             shape[axis.coupled_axis.axis] = len(axis.index)
         return tuple(shape)
 
+    def new_size(self, ids: np.ndarray) -> int:
+        """Returns the new length of an axis that holds some units."""
+        return int(self.copies[self.graph.group_of[ids]].sum())
+
+    def positions(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns where the entries of a new axis come from.
+
+        The first array holds the old position of each entry, the second
+        whether the entry belongs to a unit that is new, not kept or copied.
+        """
+        axis = self._index_axis(ids)
+        fresh: np.ndarray = np.zeros(len(axis[0]), bool)
+        fresh[axis[2]] = True
+        return axis[0], fresh
+
+    @property
+    def preserves_outputs(self) -> bool:
+        """Whether the edit is exact once removed units have no effect."""
+        return not (self._added or self._factors or self._outgoing)
+
     def map(self, variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
         """Maps an array of a variable's shape to its new shape.
 
@@ -169,9 +189,26 @@ class EditPlan:
 
     def _axis(self, coupled_axis: CoupledAxis) -> _IndexedAxis | None:
         groups = self.graph.group_of[coupled_axis.ids]
-        counts = self.copies[groups]
-        if (counts == 1).all():
+        if (self.copies[groups] == 1).all():
             return None
+        index, share, added, numbers = self._index_axis(coupled_axis.ids)
+        positions = None
+        if len(added):
+            sources = index[added]
+            positions = NewPositions(
+                coupled_axis, added, sources, groups[sources], numbers[added]
+            )
+        return _IndexedAxis(coupled_axis, index, share, positions)
+
+    def _index_axis(
+        self, ids: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Returns old position, share and number of each new entry of an axis.
+
+        The third array holds the entries with a number: those of new units.
+        """
+        groups = self.graph.group_of[ids]
+        counts = self.copies[groups]
         index: np.ndarray = np.repeat(np.arange(len(groups)), counts)
         first = np.cumsum(counts) - counts
         copy = np.arange(len(index)) - np.repeat(first, counts)
@@ -181,14 +218,7 @@ class EditPlan:
             group = int(groups[index[k]])
             share[k] = self._share(group)[copy[k]]
             number[k] = self._number(group)[copy[k]]
-        added = np.flatnonzero(number >= 0)
-        positions = None
-        if len(added):
-            sources = index[added]
-            positions = NewPositions(
-                coupled_axis, added, sources, groups[sources], number[added]
-            )
-        return _IndexedAxis(coupled_axis, index, share, positions)
+        return index, share, np.flatnonzero(number >= 0), number
 
     def _number(self, one: int) -> np.ndarray:
         found = self._new_numbers.get(one)

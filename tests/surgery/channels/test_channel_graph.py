@@ -329,10 +329,26 @@ def with_gain(layer):
     return keras.Model(x, L.Dense(2)(y))
 
 
-def test_unknown_layer_protects_its_inputs_and_outputs(registry):
-    model = with_gain(Gain(name="own"))
-    reason = "touches Gain 'own', which has no handler"
-    assert ChannelGraph(model).layer_group("hidden").reason == reason
+class Sorted(L.Layer):
+    def call(self, inputs):
+        return keras.ops.sort(inputs)
+
+
+class SortedGain(Gain):
+    def call(self, inputs):
+        return keras.ops.sort(super().call(inputs))
+
+
+def test_unknown_op_in_a_layer_protects_its_inputs_and_outputs():
+    reason = "touches Sort 'sort' in Sorted 'own', which has no handler"
+    graph = ChannelGraph(with_gain(Sorted(name="own")))
+    assert graph.layer_group("hidden").reason == reason
+
+
+def test_layer_without_a_handler_is_traced_into():
+    graph = ChannelGraph(with_gain(Gain(name="own")))
+    assert graph.layer_group("hidden").reason is None
+    assert ("own", "gain", 0, "pass") in graph.explain("hidden").rows
 
 
 def test_registered_layer_is_traced(registry):
@@ -351,11 +367,7 @@ def test_register_is_also_a_decorator(registry):
     assert ChannelGraph(with_gain(Gain())).layer_group("hidden").reason is None
 
 
-def test_subclass_that_overrides_call_is_unknown(registry):
-    class Louder(Gain):
-        def call(self, inputs):
-            return keras.ops.flip(super().call(inputs), axis=-1)
-
+def test_subclass_that_overrides_call_is_traced_instead(registry):
     class Renamed(Gain):
         pass
 
@@ -364,9 +376,13 @@ def test_subclass_that_overrides_call_is_unknown(registry):
         ChannelGraph(with_gain(Renamed())).layer_group("hidden").reason is None
     )
     reason = (
-        ChannelGraph(with_gain(Louder(name="own"))).layer_group("hidden").reason
+        ChannelGraph(with_gain(SortedGain(name="own")))
+        .layer_group("hidden")
+        .reason
     )
-    assert reason == "touches Louder 'own', which has no handler"
+    assert reason == (
+        "touches Sort 'sort' in SortedGain 'own', which has no handler"
+    )
 
 
 def test_register_checks_its_arguments(registry):

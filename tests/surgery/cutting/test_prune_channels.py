@@ -139,8 +139,10 @@ def test_layers_that_the_graph_does_not_know_are_listed():
     model = keras.Model(inputs, L.Dense(2, name="out")(x))
     skipped = dict(prune_channels(model, 0.5, dry_run=True).skipped)
 
+    assert skipped["custom/inside"].endswith(
+        "in Scaled 'custom', which reduces over channels"
+    )
     reason = "not known to the channel graph (see `surgery.register`)"
-    assert skipped["custom/inside"] == reason
     assert reason in [v for k, v in skipped.items() if k.startswith("memory")]
 
 

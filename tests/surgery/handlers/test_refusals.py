@@ -72,9 +72,10 @@ def test_unit_normalization():
 
 
 def test_lambda_layer():
-    assert behind(L.Lambda(lambda y: y, name="own")) == (
-        "touches Lambda 'own', which has no handler"
+    assert behind(L.Lambda(lambda y: ops.sort(y), name="own")) == (
+        "touches Sort 'sort' in Lambda 'own', which has no handler"
     )
+    assert behind(L.Lambda(lambda y: y, name="own")) is None
 
 
 def test_scales_for_each_channel():
@@ -120,7 +121,7 @@ def test_convolution_over_an_axis_of_channels():
         ),
         (lambda y: ops.pad(y, [[0, 0], [1, 1]]), "pads channels"),
         (lambda y: ops.softmax(y), "mixes channels"),
-        (lambda y: ops.flip(y, -1), "has no handler"),
+        (lambda y: ops.sort(y), "has no handler"),
     ],
 )
 def test_operations(function, reason):
@@ -147,19 +148,12 @@ def test_merge_with_an_input_protects():
     assert ChannelGraph(model).layer_group("made").reason == reason
 
 
-def test_grouped_query_attention_and_tied_embeddings():
+def test_tied_embeddings():
     x = L.Input((5,), dtype="int32")
     embed = L.ReversibleEmbedding(9, 8, name="tied")
-    y = L.Dense(8, name="made")(embed(x))
-    z = L.GroupQueryAttention(4, 4, 2, name="gqa")(y, y)
-    model = keras.Model(x, embed(L.Dense(8, name="last")(z), reverse=True))
-    graph = ChannelGraph(model)
-    assert graph.layer_group("made").reason == (
-        "touches GroupedQueryAttention 'gqa', which has no handler"
-    )
-    assert graph.layer_group("last").reason == (
-        "touches ReversibleEmbedding 'tied', which has no handler"
-    )
+    y = L.Dense(8, name="last")(embed(x))
+    graph = ChannelGraph(keras.Model(x, embed(y, reverse=True)))
+    assert graph.layer_group("last").reason is not None
 
 
 def test_lora_and_quantized_layers():
@@ -200,10 +194,12 @@ def test_recurrent_layer_with_a_custom_cell():
 
 def test_wrapper_around_an_unknown_layer():
     def wrapped(y):
-        return L.TimeDistributed(L.Lambda(lambda z: z, name="own"))(y)
+        layer = L.Lambda(lambda z: ops.sort(z), name="own")
+        return L.TimeDistributed(layer)(y)
 
-    reason = "touches Lambda 'own', which has no handler"
-    assert behind(wrapped, shape=(3, 4)) == reason
+    assert behind(wrapped, shape=(3, 4)).endswith(
+        "in Lambda 'own', which has no handler"
+    )
 
 
 def test_weight_shared_with_an_unknown_layer():
@@ -221,8 +217,10 @@ def test_weight_shared_with_an_unknown_layer():
     y = L.Dense(6, name="made")(embed(x))
     model = keras.Model(x, Projection(embed, name="tied")(y))
     graph = ChannelGraph(model)
-    reason = "touches Projection 'tied', which has no handler"
-    assert graph.layer_group("embed").reason == reason
+    assert graph.layer_group("embed").reason == (
+        "is in 'embeddings', which Projection 'tied' reads or writes outside "
+        "of `keras.ops`"
+    )
 
 
 def test_mask_for_each_head():

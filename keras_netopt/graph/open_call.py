@@ -1,0 +1,358 @@
+"""Traces one call of a layer into the ops and layers that it calls.
+
+Private Keras names used here (tested on Keras 3.15): the name `Node` in
+`keras.src.layers.layer`, `Layer.symbolic_call`, `Layer._losses`,
+`KerasTensor._keras_history`, `Operation._inbound_nodes`,
+`StatelessScope.get_current_value` and `add_update`, `EinsumDense._kernel`.
+"""
+
+import contextlib
+import functools
+import threading
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras.src.layers import layer as layer_module
+
+from keras_netopt.graph.layers import walk_layers
+from keras_netopt.graph.symbolic import preserve_layer_history
+
+BATCH = 2
+# Sizes that are tried for free axes other than the batch, in this order.
+FREE_SIZES = (6, 32, 64)
+IsOpaque = Callable[[Any], bool]
+_TRACING = threading.RLock()
+
+
+class OpaqueCallError(Exception):
+    """Raised when a call cannot be traced; the message is the reason."""
+
+
+class VariableTensor(keras.KerasTensor):
+    """The symbolic value of a variable while its layer is traced.
+
+    `written` is whether the traced code assigned to the variable.
+    """
+
+    trainable = True
+    written = False
+
+    @property
+    def value(self) -> "VariableTensor":
+        """The tensor itself, as for the value of a variable."""
+        return self
+
+    def assign(self, value: Any) -> "VariableTensor":
+        """Notes that the variable is written."""
+        self.written = True
+        return self
+
+    assign_add = assign_sub = assign
+
+
+@dataclass(frozen=True)
+class InlinedCall:
+    """A call of an opaque layer during the trace of a call around it.
+
+    `args` and `kwargs` hold the symbolic tensors of the trace, `outputs` the
+    flat outputs, `tensors` those that the calls inside make, in order.
+    """
+
+    layer: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[Any, ...]
+    tensors: tuple[Any, ...]
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Returns the shapes of `tensors`."""
+        return [tuple(tensor.shape) for tensor in self.tensors]
+
+
+@dataclass(eq=False)
+class OpenCall:
+    """One call of an opaque layer, as the calls inside it.
+
+    All axes of the tensors inside have a size.
+
+    Attributes:
+        layer: The layer.
+        node: The call of the layer in the graph around it.
+        inputs: Pairs of a tensor outside and the tensor inside for it.
+        outputs: The flat outputs inside.
+        nodes: The calls inside, in order of execution: layers that are not
+            opaque, and ops.
+        inlined: The calls of opaque layers, inner ones first; the last one is
+            the call itself.
+        variables: The variables that are symbolic tensors inside: pairs of
+            the layer and the variable, by the `id` of the tensor.
+        untraced: Variables that are read or written in other ways.
+    """
+
+    layer: Any
+    node: Any
+    inputs: list[tuple[Any, Any]] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
+    nodes: list[Any] = field(default_factory=list)
+    inlined: list[InlinedCall] = field(default_factory=list)
+    variables: dict[int, tuple[Any, Any, Any]] = field(default_factory=dict)
+    untraced: list[Any] = field(default_factory=list)
+
+    @property
+    def tensors(self) -> list[Any]:
+        """The tensors inside: the inputs, then those that calls make."""
+        made = [tensor for node in self.nodes for tensor in node.outputs]
+        return [*(inner for _, inner in self.inputs), *made]
+
+    def contains(self, variables: set[int]) -> bool:
+        """Whether the layer holds one of some variables, given by `id`."""
+        return any(id(one) in variables for one in self.layer.variables)
+
+
+def open_call(layer: Any, node: Any, is_opaque: IsOpaque) -> OpenCall:
+    """Traces `call` of a layer on symbolic tensors.
+
+    Opaque layers inside are traced likewise, other layers are calls. Weights,
+    attributes, losses, layer histories and name counters do not change.
+
+    Args:
+        layer: A built layer.
+        node: A call of it, with `arguments`.
+        is_opaque: `callable(layer) -> bool`: whether a layer is traced into.
+
+    Raises:
+        OpaqueCallError: If the code of the layer cannot be traced: it needs
+            the values of its inputs, or calls functions of a backend.
+    """
+    first: Exception | None = None
+    for size in FREE_SIZES:
+        try:
+            return _Tracer(layer, node, is_opaque, size).trace()
+        # The code of a user's `call` may raise any error.
+        except Exception as error:
+            first = first or error
+        if not _has_free_axis(node):
+            break
+    text = " ".join(str(first).split())[:160]
+    raise OpaqueCallError(f"{type(first).__name__}: {text}") from first
+
+
+def symbolic_tensors(structure: Any) -> list[Any]:
+    """Returns the flat symbolic tensors of a structure."""
+    flat = keras.tree.flatten(structure)
+    return [leaf for leaf in flat if isinstance(leaf, keras.KerasTensor)]
+
+
+def _has_free_axis(node: Any) -> bool:
+    given = symbolic_tensors((node.arguments.args, node.arguments.kwargs))
+    return any(None in tensor.shape[1:] for tensor in given)
+
+
+class _Tracer:
+    """Makes one `OpenCall`."""
+
+    def __init__(
+        self, layer: Any, node: Any, is_opaque: IsOpaque, size: int
+    ) -> None:
+        self.result = OpenCall(layer, node)
+        self.size = size
+        self.below = list(walk_layers(layer))
+        self.opaque = [
+            one for one in self.below if one is layer or is_opaque(one)
+        ]
+        self._fresh: dict[int, Any] = {}
+        self._tensors: dict[int, VariableTensor] = {}
+        self._owners: dict[int, Any] = {}
+        self._inlined: list[tuple[Any, Any, Any, Any]] = []
+
+    def trace(self) -> OpenCall:
+        layer, result = self.result.layer, self.result
+        given = self.result.node.arguments
+        args, kwargs = keras.tree.map_structure(
+            self._renew, (tuple(given.args), dict(given.kwargs))
+        )
+        if layer._call_has_training_arg:
+            kwargs["training"] = False
+        else:
+            kwargs.pop("training", None)
+        watch = _VariableUse()
+        with (
+            _TRACING,
+            _restored_attributes(self.below),
+            preserve_layer_history(layer),
+        ):
+            self._replace_attributes()
+            with (
+                _without_nodes({id(one) for one in self.opaque}),
+                warnings.catch_warnings(),
+                watch,
+            ):
+                # The user has seen the warnings when the model was built.
+                warnings.simplefilter("ignore")
+                outputs = layer(*args, **kwargs)
+            result.outputs = symbolic_tensors(outputs)
+            result.nodes = _nodes_between(result.outputs)
+            result.inlined = [_inlined_call(*call) for call in self._inlined]
+        self._collect_variables(watch)
+        return result
+
+    def _renew(self, leaf: Any) -> Any:
+        """Returns the tensor inside for one outside."""
+        if not isinstance(leaf, keras.KerasTensor):
+            return leaf
+        if id(leaf) not in self._fresh:
+            shape = tuple(
+                (self.size if axis else BATCH) if size is None else size
+                for axis, size in enumerate(leaf.shape)
+            )
+            inner = keras.KerasTensor(shape, dtype=leaf.dtype, name=leaf.name)
+            mask = getattr(leaf, "_keras_mask", None)
+            if isinstance(mask, keras.KerasTensor):
+                inner._keras_mask = self._renew(mask)
+            self._fresh[id(leaf)] = inner
+            self.result.inputs.append((leaf, inner))
+        return self._fresh[id(leaf)]
+
+    def _replace_attributes(self) -> None:
+        """Makes opaque layers call through and their variables symbolic."""
+        for one in self.opaque:
+            own = vars(one)
+            own["symbolic_call"] = functools.partial(self._call_through, one)
+            own["add_loss"] = lambda *args, **kwargs: None
+            for name, value in list(own.items()):
+                if isinstance(value, keras.Variable):
+                    own[name] = self._symbolic(one, value)
+        for one in self.below:
+            if type(one) is keras.layers.EinsumDense:
+                vars(one)["symbolic_call"] = functools.partial(
+                    einsum_dense_spec, one
+                )
+
+    def _symbolic(self, layer: Any, variable: Any) -> VariableTensor:
+        if id(variable) not in self._tensors:
+            dtype = variable.dtype
+            if layer.autocast and "float" in dtype:
+                dtype = layer.compute_dtype
+            tensor = VariableTensor(tuple(variable.shape), dtype=dtype)
+            tensor.trainable = variable.trainable
+            self._tensors[id(variable)] = tensor
+            self.result.variables[id(tensor)] = (layer, variable, tensor)
+        return self._tensors[id(variable)]
+
+    def _call_through(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        outputs = layer.call(*args, **kwargs)
+        self._inlined.append((layer, args, kwargs, outputs))
+        return outputs
+
+    def _collect_variables(self, watch: "_VariableUse") -> None:
+        result = self.result
+        found = dict(watch.used)
+        for _, variable, tensor in result.variables.values():
+            if tensor.written:
+                found[id(variable)] = variable
+        for node in result.nodes:
+            given = (node.arguments.args, node.arguments.kwargs)
+            for leaf in keras.tree.flatten(given):
+                if isinstance(leaf, keras.Variable):
+                    found[id(leaf)] = leaf
+        result.untraced = list(found.values())
+
+
+class _VariableUse(keras.StatelessScope):
+    """Notes the variables that are read and written inside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used: dict[int, Any] = {}
+
+    def get_current_value(self, variable: Any) -> None:
+        self.used[id(variable)] = variable
+
+    def add_update(self, update: tuple[Any, Any]) -> None:
+        self.used[id(update[0])] = update[0]
+
+
+@contextlib.contextmanager
+def _restored_attributes(layers: list[Any]) -> Iterator[None]:
+    """Restores the attributes of layers, among them those that `call` sets."""
+    kept = {"_inbound_nodes", "_outbound_nodes"}
+    held = [(one, dict(vars(one)), len(one._losses)) for one in layers]
+    try:
+        yield
+    finally:
+        for one, old, losses in held:
+            own = vars(one)
+            for name in set(own) - kept - set(old):
+                del own[name]
+            own.update({k: v for k, v in old.items() if k not in kept})
+            del one._losses[losses:]
+
+
+@contextlib.contextmanager
+def _without_nodes(operations: set[int]) -> Iterator[None]:
+    """Creates no nodes for some layers, so that their outputs keep those of
+    the calls inside. Keras has no hook for that; other layers and other
+    threads get their nodes as usual.
+    """
+    original = layer_module.Node
+
+    def make_node(operation: Any, **kwargs: Any) -> Any:
+        if id(operation) in operations:
+            return None
+        return original(operation=operation, **kwargs)
+
+    layer_module.Node = make_node
+    try:
+        yield
+    finally:
+        layer_module.Node = original
+
+
+def einsum_dense_spec(layer: Any, inputs: Any, **kwargs: Any) -> Any:
+    """Returns the output of `EinsumDense` by its equation.
+
+    Keras returns the configured shape, which may be partly unknown.
+    """
+    left, made = layer.equation.replace(" ", "").split("->")
+    read, kernel = left.split(",")
+    free = len(inputs.shape) - len(read.replace("...", ""))
+    digits = "0123456789"[:free]
+    read = read.replace("...", digits)
+    sizes = dict(zip(read, inputs.shape, strict=True))
+    sizes.update(zip(kernel, layer._kernel.shape, strict=True))
+    shape = tuple(sizes[letter] for letter in made.replace("...", digits))
+    return keras.KerasTensor(shape, dtype=layer.compute_dtype)
+
+
+def _inlined_call(layer: Any, args: Any, kwargs: Any, made: Any) -> InlinedCall:
+    outputs = symbolic_tensors(made)
+    given = {id(tensor) for tensor in symbolic_tensors((args, kwargs))}
+    nodes = _nodes_between(outputs, given)
+    tensors = tuple(tensor for node in nodes for tensor in node.outputs)
+    return InlinedCall(layer, args, kwargs, tuple(outputs), tensors)
+
+
+def _nodes_between(outputs: list[Any], stop: Collection[int] = ()) -> list[Any]:
+    """Lists the calls that lead to some tensors, in order of execution.
+
+    `stop` are the `id`s of tensors whose calls are not listed.
+    """
+    seen: set[int] = set()
+    found: list[Any] = []
+    stack = [(tensor, False) for tensor in reversed(outputs)]
+    while stack:
+        tensor, done = stack.pop()
+        history = getattr(tensor, "_keras_history", None)
+        if history is None or history.operation is None or id(tensor) in stop:
+            continue
+        node = history.operation._inbound_nodes[history.node_index]
+        if done:
+            found.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((tensor, True))
+            stack.extend((one, False) for one in node.input_tensors)
+    return found

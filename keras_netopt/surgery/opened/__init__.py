@@ -1,0 +1,1 @@
+"""Edits inside opened layers: layers that have no handler."""

@@ -1,0 +1,182 @@
+"""Carries an edit into opened layers: shapes, attributes, check of outputs."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_netopt.graph.layer_paths import describe_operation
+from keras_netopt.graph.layers import walk_layers
+from keras_netopt.graph.open_call import (
+    InlinedCall,
+    OpaqueCallError,
+    OpenCall,
+    open_call,
+)
+from keras_netopt.graph.resize import resize_tensor, update_build_shapes
+from keras_netopt.surgery.channels.open_layers import is_opaque
+from keras_netopt.surgery.edits.edit_plan import EditPlan
+from keras_netopt.surgery.handler_registry import find_handler
+from keras_netopt.surgery.opened.attribute_search import find_attributes
+from keras_netopt.surgery.opened.call_probe import CallProbe
+from keras_netopt.surgery.opened.new_shapes import NewShapes
+
+# Largest relative difference of the outputs, by dtype. Accelerators multiply
+# float32 matrices at a lower precision.
+TOLERANCES = {"float32": 1e-5, "float64": 1e-5, "float16": 1e-2}
+LOW_PRECISION = 5e-2
+ACCELERATOR = 2e-3
+
+
+class _Arguments(NamedTuple):
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class _Call(NamedTuple):
+    arguments: _Arguments
+
+
+class OpenLayerEdit:
+    """One edit plan, as it concerns the opened layers of a graph.
+
+    Create it before the variables change; call `finish` afterwards, or
+    `undo` if the edit fails.
+    """
+
+    def __init__(self, graph: Any, plan: EditPlan) -> None:
+        self._shapes = NewShapes(graph, plan)
+        self._graph = graph
+        changed = {
+            id(one.variable)
+            for one in graph.coupled_axes
+            if plan.changes(one.variable)
+        }
+        self._calls = [
+            opened for opened in graph.open_calls if opened.contains(changed)
+        ]
+        self._probes = self._make_probes(plan, changed)
+        self._held = [
+            (layer, dict(vars(layer)))
+            for opened in self._calls
+            for layer in walk_layers(opened.layer)
+        ]
+
+    def _make_probes(
+        self, plan: EditPlan, changed: set[int]
+    ) -> list[tuple[InlinedCall, CallProbe | None]]:
+        exact = plan.preserves_outputs and not any(
+            plan.copies[group] != 1 for group in self._graph.normalized_by
+        )
+        found: dict[int, tuple[InlinedCall, CallProbe | None]] = {}
+        for call in (c for opened in self._calls for c in opened.inlined):
+            own = {id(variable) for variable in call.layer.variables}
+            if id(call.layer) not in found and own & changed:
+                probe = CallProbe(self._graph, plan, call) if exact else None
+                found[id(call.layer)] = call, probe
+        return list(found.values())
+
+    def output_shapes(self) -> dict[int, tuple[int | None, ...]]:
+        """Returns the new shapes of the outputs of opened layers, by `id`."""
+        return {
+            id(tensor): self._shapes.shape(tensor)
+            for opened in self._graph.open_calls
+            for tensor in opened.node.outputs
+        }
+
+    def finish(self) -> None:
+        """Updates opened layers after their variables have changed.
+
+        Raises ValueError if a layer returns other outputs than before.
+        """
+        new = [
+            (call, self._expected_shapes(call), self._sizes(call))
+            for call, _ in self._probes
+        ]
+        for opened in self._calls:
+            self._update(opened)
+        for (call, probe), (_, shapes, sizes) in zip(
+            self._probes, new, strict=True
+        ):
+            _update_attributes(call, probe, shapes, sizes)
+
+    def undo(self) -> None:
+        """Restores the attributes of opened layers and of those inside."""
+        for layer, old in self._held:
+            own = vars(layer)
+            for name in set(own) - set(old):
+                del own[name]
+            own.update(old)
+
+    def _expected_shapes(self, call: InlinedCall) -> list[Any]:
+        return [self._shapes.shape(tensor) for tensor in call.tensors]
+
+    def _sizes(self, call: InlinedCall) -> dict[int, set[int]]:
+        """Returns the new sizes in a call, by old size."""
+        sizes: dict[int, set[int]] = {}
+        for tensor in _tensors(call):
+            for axis, size in self._shapes.resized(tensor).items():
+                sizes.setdefault(tensor.shape[axis], set()).add(size)
+        return sizes
+
+    def _update(self, opened: OpenCall) -> None:
+        shapes = [(t, self._shapes.shape(t)) for t in opened.tensors]
+        for tensor, shape in shapes:
+            resize_tensor(tensor, shape)
+        for node in opened.nodes:
+            if not isinstance(node.operation, keras.Layer):
+                continue
+            handler = find_handler(node.operation)
+            if handler is not None:
+                handler.update_attributes(node.operation, node)
+            update_build_shapes(node.operation, node)
+
+
+def _tensors(call: InlinedCall) -> Iterator[Any]:
+    for leaf in keras.tree.flatten((call.args, call.kwargs)):
+        if isinstance(leaf, keras.KerasTensor):
+            yield leaf
+    yield from call.tensors
+
+
+def _update_attributes(
+    call: InlinedCall,
+    probe: CallProbe | None,
+    shapes: list[Any],
+    sizes: dict[int, set[int]],
+) -> None:
+    problem = ""
+
+    def works() -> bool:
+        nonlocal problem
+        try:
+            node = _Call(_Arguments(call.args, call.kwargs))
+            again = open_call(call.layer, node, is_opaque)
+            if again.inlined[-1].shapes() != shapes:
+                problem = problem or "its code makes tensors of other shapes"
+                return False
+            if probe is not None and probe.error() > _tolerance(call.layer):
+                problem = problem or "it returns other outputs"
+                return False
+        except OpaqueCallError as error:
+            problem = problem or str(error)
+            return False
+        return True
+
+    if find_attributes(call.layer, sizes, works) is None:
+        raise ValueError(
+            f"{describe_operation(call.layer)} does not work with the new "
+            f"sizes of its weights: {problem}. Its code may hold a size that "
+            "no integer attribute of the layer gives. Exclude the layer, or "
+            "register a handler for its class with `surgery.register`."
+        )
+
+
+def _tolerance(layer: Any) -> float:
+    tolerance = TOLERANCES.get(layer.compute_dtype, LOW_PRECISION)
+    if keras.backend.backend() == "torch":
+        devices = {str(one.value.device) for one in layer.variables}
+    else:
+        devices = set(keras.distribution.list_devices())
+    on_cpu = all("cpu" in device.lower() for device in devices)
+    return tolerance if on_cpu else max(tolerance, ACCELERATOR)

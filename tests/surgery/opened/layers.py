@@ -1,0 +1,198 @@
+"""Layers as users write them, without a handler, and models around them."""
+
+import keras
+import numpy as np
+from keras import layers as L
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("netopt_tests")
+class FeedForward(L.Layer):
+    """Two Dense layers with normalization, dropout and a residual sum."""
+
+    def __init__(self, hidden, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = hidden
+        self.norm = L.LayerNormalization(name="norm")
+        self.first = L.Dense(hidden, activation="relu", name="first")
+        self.drop = L.Dropout(0.2, name="drop")
+
+    def build(self, shape):
+        self.last = L.Dense(shape[-1], name="last")
+        self.norm.build(shape)
+        self.first.build(shape)
+        self.last.build((*shape[:-1], self.hidden))
+
+    def call(self, x, training=None):
+        y = self.drop(self.first(self.norm(x)), training=training)
+        return x + self.last(y)
+
+    def get_config(self):
+        return {**super().get_config(), "hidden": self.hidden}
+
+
+class Attention(L.Layer):
+    """Attention of Dense layers that reads its head count in `call`."""
+
+    def __init__(self, heads, **kwargs):
+        super().__init__(**kwargs)
+        self.heads = heads
+
+    def build(self, shape):
+        self.size = shape[-1] // self.heads
+        names = ("query", "key", "value", "output_dense")
+        made = [L.Dense(shape[-1], name=name) for name in names]
+        self.q, self.k, self.v, self.o = made
+        for layer in made:
+            layer.build(shape)
+
+    def call(self, x):
+        batch, steps = ops.shape(x)[:2]
+        shape = (batch, steps, self.heads, self.size)
+        q, k, v = (
+            ops.transpose(ops.reshape(layer(x), shape), (0, 2, 1, 3))
+            for layer in (self.q, self.k, self.v)
+        )
+        scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2)))
+        y = ops.matmul(ops.softmax(scores / self.size**0.5), v)
+        y = ops.reshape(
+            ops.transpose(y, (0, 2, 1, 3)),
+            (batch, steps, self.heads * self.size),
+        )
+        return x + self.o(y)
+
+    def get_config(self):
+        return {**super().get_config(), "heads": self.heads}
+
+
+class RawWeights(L.Layer):
+    """A feed-forward block of raw weights with a scale for each unit."""
+
+    def __init__(self, hidden, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = hidden
+
+    def build(self, shape):
+        self.w1 = self.add_weight(shape=(shape[-1], self.hidden), name="w1")
+        self.scale = self.add_weight(
+            shape=(self.hidden,), name="scale", initializer="ones"
+        )
+        self.w2 = self.add_weight(shape=(self.hidden, shape[-1]), name="w2")
+
+    def call(self, x):
+        y = ops.relu(ops.matmul(x, self.w1)) * ops.cast(self.scale, x.dtype)
+        return ops.matmul(y, self.w2)
+
+
+class Remembering(FeedForward):
+    """Stores its input."""
+
+    def call(self, x, training=None):
+        self.seen = x
+        return super().call(x, training=training)
+
+
+class Counting(FeedForward):
+    """Counts its calls in a variable."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.calls = self.add_weight(
+            shape=(), name="calls", initializer="zeros", trainable=False
+        )
+
+    def call(self, x, training=None):
+        self.calls.assign_add(1.0)
+        return super().call(x, training=training)
+
+
+class Repeating(FeedForward):
+    """Runs its body three times."""
+
+    def call(self, x, training=None):
+        for _ in range(3):
+            x = super().call(x, training=training)
+        return x
+
+
+class Outer(L.Layer):
+    """A user's layer inside a user's layer, called with a keyword."""
+
+    def __init__(self, hidden, **kwargs):
+        super().__init__(**kwargs)
+        self.inside = FeedForward(hidden, name="inside")
+
+    def build(self, shape):
+        self.inside.build(shape)
+
+    def call(self, x):
+        return self.inside(x=x) + 1.0
+
+
+class Conditional(FeedForward):
+    """Looks at the values of its input."""
+
+    def call(self, x, training=None):
+        if ops.max(x) > 100:
+            return x
+        return super().call(x, training=training)
+
+
+class ThroughNumPy(FeedForward):
+    """Converts its input to NumPy."""
+
+    def call(self, x, training=None):
+        return ops.convert_to_tensor(ops.convert_to_numpy(x)) + self.last(
+            self.first(x)
+        )
+
+
+class ScaleInList(FeedForward):
+    """Reads a weight from a list."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.scales = [
+            self.add_weight(
+                shape=(self.hidden,), name="scale", initializer="ones"
+            )
+        ]
+
+    def call(self, x, training=None):
+        return x + self.last(self.first(x) * self.scales[0])
+
+
+class Constant(FeedForward):
+    """Holds the width in its code."""
+
+    def call(self, x, training=None):
+        return x + self.last(self.first(x) * np.arange(12, dtype="float32"))
+
+
+class HiddenSize(FeedForward):
+    """Divides by a size that it computed when it was built."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.divisor = {"by": float(self.hidden)}
+
+    def call(self, x, training=None):
+        y = self.first(x)
+        return x + self.last(y) * (ops.shape(y)[-1] / self.divisor["by"])
+
+
+def around(layer, shape=(5, 8)):
+    """A model with a layer between two others, and random weights."""
+    inputs = keras.Input(shape)
+    x = L.Dense(shape[-1], name="before")(inputs)
+    x = L.GlobalAveragePooling1D()(layer(x))
+    model = keras.Model(inputs, L.Dense(2, name="after")(x))
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(0.1, 0.5, variable.shape))
+    return model
+
+
+def data(shape=(5, 8), count=4):
+    """Random inputs."""
+    return np.random.default_rng(1).normal(size=(count, *shape)).astype("f")
