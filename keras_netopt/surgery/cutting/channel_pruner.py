@@ -253,5 +253,6 @@ def _units(
     for name, groups in removed.items():
         layer = found.producers[name]
         places = np.flatnonzero(np.isin(graph.units(layer), groups))
-        units.setdefault(graph.path(layer), []).extend(places.tolist())
+        kind = f":{layer[1]}" if isinstance(layer, tuple) else ""
+        units.setdefault(graph.path(layer) + kind, []).extend(places.tolist())
     return units

@@ -30,11 +30,12 @@ def find_attributes(
         with any of them. Its attributes are unchanged then.
     """
     own, best = vars(layer), None
-    for new in _choices(own, sizes):
+    choices = list(_choices(own, sizes))
+    for new in choices:
         old = {name: own[name] for name in new}
         own.update(new)
         if works():
-            if rebuilds(layer):
+            if len(choices) == 1 or rebuilds(layer):
                 return new
             best = new if best is None else best
         own.update(old)
