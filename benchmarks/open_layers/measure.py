@@ -196,7 +196,7 @@ def refused(graph: ChannelGraph, sets: Any) -> list[list[str]]:
             kind = f":{key[1]}" if isinstance(key, tuple) else ""
             found.append([graph.path(key) + kind, reason])
     found += [
-        [graph.path(operation), reason]
+        [str(getattr(operation, "path", operation.name)), reason]
         for operation, reason in graph._unsupported.values()
     ]
     return found
