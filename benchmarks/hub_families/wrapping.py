@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers as L
 
-from keras_netopt.training.layers import walk_layers
+from keras_netopt.graph.layers import walk_layers
 
 CLASSES = 3
 SAMPLES = 8
