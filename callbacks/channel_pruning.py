@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -36,6 +36,7 @@ from keras_netopt.surgery.edits.structure_callback import (
     StructureCallback,
 )
 from keras_netopt.training import NoEffectWarning
+from keras_netopt.training.layers import walk_paths
 from keras_netopt.training.order import LOGGERS
 from keras_netopt.training.slot_checks import check_optimizer
 
@@ -91,8 +92,9 @@ class ChannelPruning(StructureCallback):
             or measured "latency". Defaults to `"channels"`.
         iterative_steps: Number of cuts, at least 1. They are made at epoch
             begins if the fit has more than one epoch. Defaults to `4`.
-        round_to: Multiple of the new widths, which are rounded down; layers
-            with fewer channels are skipped. Defaults to `None`: any width.
+        round_to: Multiple of the new widths: each is rounded to the nearest
+            one, and the total is kept near `sparsity`. Layers with fewer
+            channels are skipped. Defaults to `None`: any width.
         min_channels: Channels that every layer keeps. Defaults to `8`.
         include: Layers to prune: a regular expression searched in the layer's
             path, "first" or "last" (layer whose channels may be removed), a
@@ -190,6 +192,7 @@ class ChannelPruning(StructureCallback):
         self._base: OriginalSize | None = None
         self._share: float | None = None
         self._kept = 1.0
+        self._asked: Mapping[str, float] = {}
         self._points: tuple[CutPoint, ...] = ()
         self._made = 0
         self._complete = False
@@ -253,7 +256,7 @@ class ChannelPruning(StructureCallback):
                 "learning rate or clip the gradients.",
             )
             return ()
-        self._kept = cut.kept
+        self._kept, self._asked = cut.kept, cut.asked
         return (functools.partial(self._cut, cut=cut),) if cut.units else ()
 
     def on_fit_end(self, model: keras.Model) -> None:
@@ -293,8 +296,19 @@ class ChannelPruning(StructureCallback):
         asked = self.schedule.final
         if self._points and not self._complete:
             asked = self._points[max(0, self._made - 1)].value
+        report = combine_reports(self.reports)
+        names = [path for path, _ in walk_paths(self.model)]
+        places = {name: place for place, name in enumerate(names)}
+        rows = sorted(
+            report.widths,
+            key=lambda row: places.get(row.layer.split(":")[0], len(places)),
+        )
         return engine.add_shares(
-            combine_reports(self.reports), self.resource, asked, self._kept
+            dataclasses.replace(report, widths=tuple(rows)),
+            self.resource,
+            asked,
+            self._kept,
+            self._asked,
         )
 
     def _find_points(self) -> tuple[CutPoint, ...]:

@@ -81,8 +81,8 @@ def test_the_model_gets_smaller_and_trains_on(pruned):
     size = ModelSize.of(model)
 
     assert units(model) == [16, 24, 3]
-    # In multiples of 8: 32, 24, 24, 16 and 48, 40, 32, 24.
-    assert history["channels_kept"] == [1.0, 0.8, 0.7, 0.5, 0.5]
+    # In multiples of 8: 32, 32, 24, 16 and 48, 40, 40, 24.
+    assert history["channels_kept"] == [1.0, 0.9, 0.8, 0.5, 0.5]
     assert history["params"][0] == pruned.before.params
     assert history["params"][-1] == size.params < pruned.before.params
     assert history["macs"][-1] == size.macs
@@ -165,22 +165,36 @@ def test_rounded_widths_and_narrow_layers(toy_data):
     callback = ChannelPruning(0.3, round_to=8, iterative_steps=1)
     fit(compiled(model), toy_data, callback, epochs=2)
 
-    assert units(model) == [16, 6, 3]
+    assert units(model) == [24, 6, 3]
     assert dict(callback.report().skipped)["narrow"].startswith("has 6 units")
 
 
-def test_the_report_names_the_share_asked_for_and_reached(toy_data):
+@pytest.mark.parametrize("round_to", [None, 8])
+def test_the_report_names_the_share_asked_for_and_reached(toy_data, round_to):
     keras.utils.set_random_seed(0)
     widths = (20, 24, 32, 40, 64)
-    layers = [L.Dense(width, activation="relu") for width in widths]
+    layers = [
+        L.Dense(width, activation="relu", name=f"w{width}") for width in widths
+    ]
     model = keras.Sequential([keras.Input((8,)), *layers, L.Dense(3)])
-    callback = ChannelPruning(0.3, iterative_steps=1)
-    fit(compiled(model), toy_data, callback, epochs=2)
+    callback = ChannelPruning(0.3, iterative_steps=2, round_to=round_to)
+    fit(compiled(model), toy_data, callback, epochs=4)
 
     kept = sum(units(model)[:-1]) / sum(widths)
-    assert 0.66 < kept < 0.71
-    assert callback.report().notes[0] == (
+    assert 0.68 < kept < 0.72
+    report = callback.report()
+    assert report.notes[0] == (
         f"sparsity of channels: asked 30.0%, reached {1 - kept:.1%}"
+    )
+    assert [(row.layer, row.before) for row in report.widths] == [
+        (f"w{width}", width) for width in widths
+    ]
+    for row, width in zip(report.widths, units(model), strict=False):
+        assert abs(row.asked - 0.7 * row.before) < 1
+        assert row.after == width
+    reached = 1 - model.layers[0].units / 20
+    assert f"│     30.0% │ {reached:9.1%} │".replace(" ", "") in (
+        str(report).splitlines()[4].replace(" ", "")
     )
 
 

@@ -1,8 +1,8 @@
 """Chooses the units to remove for a sparsity."""
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -19,6 +19,7 @@ from keras_netopt.surgery.cutting.cut_candidates import (
     find_candidates,
 )
 from keras_netopt.surgery.cutting.width_search import UnitRanking, Widths
+from keras_netopt.surgery.edits.edit_report import producer_path
 from keras_netopt.surgery.edits.remove import remove
 from keras_netopt.training.batches import iterate_batches
 
@@ -56,6 +57,8 @@ class ChannelCut:
         blocks: Number of groups of layers that may be pruned.
         share: For "latency", the share of each layer that was found.
             Defaults to `None`.
+        asked: For each layer that may be pruned, the width that the
+            allocation asks for before it is rounded. Defaults to none.
         notes: Notes for the report. Defaults to none.
     """
 
@@ -64,6 +67,7 @@ class ChannelCut:
     skipped: tuple[tuple[str, str], ...]
     blocks: int
     share: float | None = None
+    asked: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -170,12 +174,17 @@ class ChannelPruner:
             rows = ", ".join(f"{s:.1%} cut: {value:.3g}" for s, value in tried)
             notes = (f"latency measured {len(tried)} times: {rows}",)
         if share is not None:
-            widths = ranking.at(share)
+            asked, widths = ranking.asked_at(share), ranking.at(share)
         else:
-            widths = self._widths(graph, ranking, worth, sparsity, first)
-        kept, count = sum(widths) / first.units, len(found.blocks)
+            asked, widths = self._widths(graph, ranking, worth, sparsity, first)
         return ChannelCut(
-            units(widths), kept, found.skipped, count, share, notes
+            units(widths),
+            sum(widths) / first.units,
+            found.skipped,
+            len(found.blocks),
+            share,
+            _asked_widths(graph, found, asked),
+            notes,
         )
 
     def check_score(self, model: keras.Model, data: Any = None) -> None:
@@ -194,12 +203,14 @@ class ChannelPruner:
         worth: np.ndarray,
         sparsity: float,
         base: OriginalSize,
-    ) -> Widths:
+    ) -> tuple[Widths, Widths]:
+        """Returns the widths that are asked for, and the same rounded."""
         if self.resource == "channels" and self.allocation == "global":
             goal = (1 - sparsity) * base.units
-            return width_search.find_widths(ranking, sum, goal)
+            asked, _ = width_search.find_widths(ranking, sum, goal)
+            return asked, ranking.rounded(asked, goal)
         if self.resource == "channels":
-            return ranking.at(sparsity)
+            return ranking.asked_at(sparsity), ranking.at(sparsity)
         cost_model = CostModel(graph)
         count = (
             cost_model.macs if self.resource == "macs" else cost_model.params
@@ -256,3 +267,17 @@ def _units(
         kind = f":{layer[1]}" if isinstance(layer, tuple) else ""
         units.setdefault(graph.path(layer) + kind, []).extend(places.tolist())
     return units
+
+
+def _asked_widths(
+    graph: ChannelGraph, found: CutCandidates, asked: Widths
+) -> dict[str, float]:
+    """Returns the width asked for of each layer with removable units."""
+    kept: np.ndarray = np.full(graph.group_count, np.nan)
+    for block, width in zip(found.blocks, asked, strict=True):
+        kept[block.groups] = width / len(block)
+    return {
+        producer_path(graph, key): float(np.where(np.isnan(own), 1, own).sum())
+        for key in graph.producers
+        if not np.isnan(own := kept[graph.units(key)]).all()
+    }

@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -86,8 +86,9 @@ def prune_channels(
             among layers of equal structure). Defaults to `"uniform"`.
         resource: What `sparsity` is a share of: "channels", "macs", "params",
             or "latency" as measured by `meter`. Defaults to `"channels"`.
-        round_to: Multiple of the new widths, which are rounded down; layers
-            with fewer channels are skipped. Defaults to `None`: any width.
+        round_to: Multiple of the new widths: each is rounded to the nearest
+            one, and the total is kept near `sparsity`. Layers with fewer
+            channels are skipped. Defaults to `None`: any width.
         min_channels: Channels that every layer keeps. Defaults to `8`.
         include: Layers to prune: a regular expression searched in the layer's
             path, "first" or "last" (layer whose channels may be removed), a
@@ -151,7 +152,7 @@ def prune_channels(
             data=calibration_data if recalibrate else None,
             dry_run=dry_run,
         )
-    return add_shares(report, resource, sparsity, cut.kept)
+    return add_shares(report, resource, sparsity, cut.kept, cut.asked)
 
 
 def apply_cut(
@@ -187,11 +188,16 @@ def apply_cut(
 
 
 def add_shares(
-    report: EditReport, resource: str, asked: float, kept: float
+    report: EditReport,
+    resource: str,
+    asked: float,
+    kept: float,
+    asked_widths: Mapping[str, float],
 ) -> EditReport:
-    """Adds a note with the sparsity asked for and the sparsity reached.
+    """Adds the shares asked for and reached, in total and for each layer.
 
-    `kept` is the share of the removable channels that is kept.
+    `kept` is the share of the removable channels that is kept, `asked_widths`
+    the width asked for of each layer that may be pruned.
     """
     reached = 1 - kept
     if resource in ("macs", "params"):
@@ -200,7 +206,13 @@ def add_shares(
     note = f"sparsity of {resource}: asked {asked:.1%}"
     if resource != "latency":
         note += f", reached {reached:.1%}"
-    return dataclasses.replace(report, notes=(note, *report.notes))
+    rows = [
+        dataclasses.replace(row, asked=asked_widths.get(row.layer))
+        for row in report.widths
+    ]
+    return dataclasses.replace(
+        report, widths=tuple(rows), notes=(note, *report.notes)
+    )
 
 
 def describe_skipped(cut: ChannelCut) -> str:

@@ -50,15 +50,20 @@ class ChannelBlock:
         """The number of units before the first cut."""
         return max(self.before or 0, len(self))
 
-    def width(self, wanted: int) -> int:
-        """Returns the allowed width: rounded down, not below the floor."""
-        if wanted >= len(self):
+    def narrower(self, width: int) -> int:
+        """Returns the largest allowed width that is not above a width."""
+        if width >= len(self):
             return len(self)
-        return min(len(self), max(self.floor, wanted - wanted % self.step))
+        return min(len(self), max(self.floor, width - width % self.step))
 
     def wider(self, width: int) -> int:
-        """Returns the next larger width that is allowed."""
-        return min(len(self), width - width % self.step + self.step)
+        """Returns the smallest allowed width that is not below a width."""
+        return self.narrower(width + -width % self.step)
+
+    def nearest(self, width: int) -> int:
+        """Returns the allowed width nearest to a width, the wider of two."""
+        low, high = self.narrower(width), self.wider(width)
+        return high if high - width <= width - low else low
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,17 +81,27 @@ class UnitRanking:
     owners: np.ndarray
     keys: np.ndarray
 
-    def widths(self, count: int) -> Widths:
+    def asked(self, count: int) -> Widths:
         """Returns the widths without the `count` least important units."""
         cut = np.bincount(self.owners[:count], minlength=len(self.blocks))
         return tuple(
-            block.width(len(block) - int(n))
+            len(block) - int(n)
             for block, n in zip(self.blocks, cut, strict=True)
         )
 
+    def asked_at(self, share: float) -> Widths:
+        """Returns the widths at a share of the cut in [0, 1], not rounded."""
+        return self.asked(int(np.searchsorted(self.keys, share - 1e-9)))
+
     def at(self, share: float) -> Widths:
-        """Returns every block's width at a share of the cut in [0, 1]."""
-        return self.widths(int(np.searchsorted(self.keys, share - 1e-9)))
+        """Returns the widths at a share of the cut, rounded."""
+        whole = sum(block.original for block in self.blocks)
+        return self.rounded(self.asked_at(share), (1 - share) * whole)
+
+    def rounded(self, asked: Widths, total: float) -> Widths:
+        """Rounds widths so that their sum is near a total."""
+        half = min((block.step for block in self.blocks), default=0) / 2
+        return round_widths(self.blocks, asked, sum, total + half)
 
     @property
     def now(self) -> Widths:
@@ -132,46 +147,84 @@ def rank_units(
     )
 
 
-def find_widths(ranking: UnitRanking, cost: Cost, goal: float) -> Widths:
+def find_widths(
+    ranking: UnitRanking, cost: Cost, goal: float
+) -> tuple[Widths, Widths]:
     """Finds the smallest cut whose cost does not exceed a goal.
 
-    If rounding removes more than needed, units are restored in the blocks with
-    the highest scores while the goal is met. If the goal cannot be met, the
-    widths are the smallest possible ones. `cost` must not grow when a width is
-    reduced.
+    If the goal cannot be met, it is the largest possible cut. `cost` must not
+    grow when a width is reduced.
+
+    Returns:
+        The widths of the cut, and the same rounded; those too meet the goal.
     """
     low, high = -1, len(ranking.owners)
     while high - low > 1:
         middle = (low + high) // 2
-        if cost(ranking.widths(middle)) <= goal:
+        if cost(_at_least(ranking.blocks, ranking.asked(middle))) <= goal:
             high = middle
         else:
             low = middle
-    return _restore_units(ranking, ranking.widths(high), cost, goal)
+    asked = ranking.asked(high)
+    return asked, round_widths(ranking.blocks, asked, cost, goal)
 
 
-def _restore_units(
-    ranking: UnitRanking, widths: Widths, cost: Cost, goal: float
+def round_widths(
+    blocks: Sequence[ChannelBlock], asked: Widths, cost: Cost, goal: float
 ) -> Widths:
-    if not widths or cost(widths) > goal:
+    """Rounds widths to the nearest allowed ones, with a cost near a goal.
+
+    While the cost exceeds the goal, widths that were rounded up are rounded
+    down, those with the largest rounding error first; then widths that were
+    rounded down are rounded up where the goal is still met. Every width stays
+    between the two allowed widths next to the one asked for.
+    """
+    wanted = _at_least(blocks, asked)
+    pairs = list(zip(blocks, wanted, strict=True))
+    lower = [block.narrower(width) for block, width in pairs]
+    upper = [block.wider(width) for block, width in pairs]
+    widths = tuple(block.nearest(width) for block, width in pairs)
+    if lower == upper:
         return widths
-    # The block with the highest-ranked removed unit is the first one.
-    cut = [n for n in range(len(widths)) if widths[n] < ranking.now[n]]
-    cut.sort(key=lambda n: -_last_key(ranking, n, widths[n]))
-    changed = True
-    while changed:
-        changed = False
-        for n in cut:
-            wider = ranking.blocks[n].wider(widths[n])
-            tried = (*widths[:n], wider, *widths[n + 1 :])
-            if wider > widths[n] and cost(tried) <= goal:
-                widths, changed = tried, True
+    order = sorted(
+        range(len(pairs)),
+        key=lambda n: -abs(widths[n] - wanted[n]) / blocks[n].step,
+    )
+
+    def steps(other: Sequence[int]) -> dict[int, float]:
+        """Returns by how much the cost changes if one width is replaced."""
+        return {
+            n: abs(cost(_replace(widths, n, other[n])) - now)
+            for n in order
+            if other[n] != widths[n]
+        }
+
+    now, saved = cost(widths), {}
+    if now > goal:
+        saved = steps(lower)
+    while now > goal and saved:
+        enough = [n for n in saved if saved[n] >= now - goal]
+        chosen = min(enough, key=saved.__getitem__, default=next(iter(saved)))
+        del saved[chosen]
+        widths = _replace(widths, chosen, lower[chosen])
+        now = cost(widths)
+    for n, _ in sorted(steps(upper).items(), key=lambda pair: -pair[1]):
+        tried = _replace(widths, n, upper[n])
+        if cost(tried) <= goal:
+            widths = tried
     return widths
 
 
-def _last_key(ranking: UnitRanking, block: int, width: int) -> float:
-    keys = ranking.keys[ranking.owners == block]
-    return float(keys[len(ranking.blocks[block]) - width - 1])
+def _replace(widths: Widths, place: int, width: int) -> Widths:
+    return (*widths[:place], width, *widths[place + 1 :])
+
+
+def _at_least(blocks: Sequence[ChannelBlock], widths: Widths) -> Widths:
+    """Returns the widths, raised to the smallest allowed ones."""
+    return tuple(
+        min(len(block), max(block.floor, width))
+        for block, width in zip(blocks, widths, strict=True)
+    )
 
 
 def find_share(

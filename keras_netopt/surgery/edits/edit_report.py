@@ -25,12 +25,15 @@ class WidthChange:
         after: Number of units after.
         coupled: Whether the layer was not named but is coupled to one that
             was.
+        asked: The width that channel pruning asks for before it is rounded,
+            or `None`. Defaults to `None`.
     """
 
     layer: str
     before: int
     after: int
     coupled: bool = False
+    asked: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,22 +88,19 @@ class EditReport(Report):
     dry_run: bool = False
 
     def __str__(self) -> str:
-        rows: list[list[object]] = [
-            [
-                row.layer,
-                row.before,
-                row.after,
-                "coupled" if row.coupled else "",
-            ]
-            for row in self.widths
-        ]
-        rows += [[name, "", "new", ""] for name in self.inserted]
+        shares = any(row.asked is not None for row in self.widths)
+        head = ["layer", "before", "after", ""]
+        head[3:3] = ["asked", "reached"] if shares else []
+        rows = [_width_row(row, shares) for row in self.widths]
+        blank = [""] * (len(head) - 3)
+        rows += [[name, "", "new", *blank] for name in self.inserted]
         for name in ("params", "macs"):
             old, new = getattr(self.before, name), getattr(self.after, name)
-            rows.append([name, f"{old:,}", f"{new:,}", _ratio(old, new)])
+            ratio = [*blank[1:], _ratio(old, new)]
+            rows.append([name, f"{old:,}", f"{new:,}", *ratio])
         title = self.operation + (" (dry run)" if self.dry_run else "")
-        head = ["layer", "before", "after", ""]
-        lines = [render(head, rows, title=title, align="lrrl")]
+        align = "l" + "r" * (len(head) - 2) + "l"
+        lines = [render(head, rows, title=title, align=align)]
         lines += [f"Unchanged: {name}: {why}" for name, why in self.skipped]
         lines += [f"Note: {note}" for note in self.notes]
         if self.slots is not None:
@@ -120,14 +120,19 @@ def width_changes(
     """
     rows = []
     for layer in graph.producers:
-        kind = layer[1] if isinstance(layer, tuple) else ""
-        path = graph.path(layer) + (f":{kind}" if kind else "")
+        path = producer_path(graph, layer)
         groups = graph.units(layer)
         after = int(plan.copies[groups].sum())
         if after != len(groups):
             row = WidthChange(path, len(groups), after, path not in named)
             rows.append(row)
     return tuple(rows)
+
+
+def producer_path(graph: ChannelGraph, key: Any) -> str:
+    """Returns the name of a producer that `surgery.remove` takes."""
+    path = graph.path(key)
+    return f"{path}:{key[1]}" if isinstance(key, tuple) else path
 
 
 def combine_reports(reports: Sequence[EditReport]) -> EditReport:
@@ -157,6 +162,14 @@ def combine_reports(reports: Sequence[EditReport]) -> EditReport:
         ),
         edit={},
     )
+
+
+def _width_row(row: WidthChange, shares: bool) -> list[object]:
+    cells: list[object] = [row.layer, row.before, row.after]
+    if shares:
+        kept = [row.before if row.asked is None else row.asked, row.after]
+        cells += [f"{1 - width / row.before:.1%}" for width in kept]
+    return [*cells, "coupled" if row.coupled else ""]
 
 
 def _ratio(old: int, new: int) -> str:

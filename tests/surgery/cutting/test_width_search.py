@@ -59,21 +59,48 @@ def test_shares_are_of_the_model_before_the_first_cut():
     assert rank_units(half, np.arange(8.0), "global").at(0.75) == (4,)
 
 
-@pytest.mark.parametrize("length", range(33))
-def test_changed_widths_are_multiples_and_at_least_one_multiple(length):
+@pytest.mark.parametrize("share", np.linspace(0, 0.99, 12))
+def test_changed_widths_are_multiples_and_at_least_one_multiple(share):
     found = blocks(20, 12, 8, step=8, floor=8)
-    widths = rank_units(found, np.arange(40.0), "global").widths(length)
+    widths = rank_units(found, np.arange(40.0), "global").at(share)
 
     for block, width in zip(found, widths, strict=True):
         assert width == len(block) or (width % 8 == 0 and width >= 8)
 
 
-def test_rounding_goes_down_to_the_nearest_multiple():
+def test_a_width_is_rounded_to_the_nearest_multiple_or_stays():
     block = ChannelBlock("a", np.arange(30), step=8, floor=8)
 
-    assert [block.width(n) for n in (30, 29, 24, 23, 8, 1)] == [
-        30, 24, 24, 16, 8, 8
+    assert [block.nearest(n) for n in (30, 28, 27, 26, 20, 19, 11, 1)] == [
+        30, 30, 30, 24, 24, 16, 8, 8
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("allocation", ["uniform", "global", "isomorphic"])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.65])
+@pytest.mark.parametrize(
+    "sizes", [(20, 24, 32, 40, 64), (16,) * 10, (20,) * 7, (96, 40)]
+)
+def test_rounding_keeps_the_total_near_the_share(sizes, share, allocation):
+    """Each width differs by less than a multiple, the sum by half of one."""
+    found = blocks(*sizes, step=8, floor=8)
+    scores = np.random.default_rng(0).random(sum(sizes))
+    ranking = rank_units(found, scores, allocation)
+    asked, widths = ranking.asked_at(share), ranking.at(share)
+
+    wanted = [max(8, width) for width in asked]
+    for want, width in zip(wanted, widths, strict=True):
+        assert abs(want - width) < 8
+    if wanted == list(asked):
+        assert abs(sum(widths) - (1 - share) * sum(sizes)) <= 4
+
+
+def test_errors_of_rounding_are_balanced_by_the_widths_nearest_to_a_tie():
+    found = blocks(20, 24, 32, 40, 64, step=8, floor=8)
+    ranking = rank_units(found, np.arange(180.0), "uniform")
+
+    assert ranking.asked_at(0.3) == (14, 17, 22, 28, 45)
+    assert ranking.at(0.3) == (16, 16, 24, 24, 48)
 
 
 def test_widths_are_not_below_the_floor():
@@ -90,16 +117,17 @@ def test_find_widths_makes_the_smallest_cut_that_meets_the_cost():
         return float(np.dot(weights, widths))
 
     for goal in (39.0, 31.0, 17.5):
-        widths = find_widths(ranking, cost, goal)
+        asked, widths = find_widths(ranking, cost, goal)
         assert goal - weights.max() < cost(widths) <= goal
+        assert asked == widths
 
 
-def test_units_removed_by_rounding_are_restored_if_the_goal_is_met():
+def test_rounded_widths_meet_the_goal():
     found = blocks(32, 32, 32, 32, step=8, floor=8)
     ranking = rank_units(found, np.arange(128.0), "uniform")
 
-    assert sum(find_widths(ranking, sum, 100)) == 96
-    assert sum(find_widths(ranking, sum, 127)) == 120
+    assert sum(find_widths(ranking, sum, 100)[1]) == 96
+    assert sum(find_widths(ranking, sum, 127)[1]) == 120
     # The light block is cut first, but cutting the heavy one is enough.
     two = blocks(32, 32, step=8, floor=8)
     scores = np.concatenate([np.full(32, 2.0), np.full(32, 1.0)])
@@ -109,21 +137,33 @@ def test_units_removed_by_rounding_are_restored_if_the_goal_is_met():
     def cost(widths):
         return 10 * widths[0] + widths[1]
 
-    assert find_widths(ranking, cost, 352 - 80) == (24, 32)
-    assert find_widths(ranking, cost, 352 - 81) == (24, 24)
+    assert find_widths(ranking, cost, 352 - 80)[1] == (24, 32)
+    assert find_widths(ranking, cost, 352 - 81)[1] == (24, 24)
+
+
+def test_the_last_width_rounded_down_is_the_one_that_just_meets_the_goal():
+    ranking = rank_units(
+        blocks(16, 16, 16, step=8, floor=8), np.arange(48.0), "uniform"
+    )
+
+    def cost(widths):
+        return 9 * widths[0] + 4 * widths[1] + widths[2]
+
+    # Rounded up, 12 channels of each block cost 224, 27 above the goal.
+    assert find_widths(ranking, cost, 197)[1] == (16, 8, 16)
 
 
 def test_an_unreachable_goal_gives_the_smallest_widths():
     ranking = rank_units(blocks(10, 10, floor=4), np.arange(20.0), "global")
 
-    assert find_widths(ranking, sum, 3) == (4, 4)
+    assert find_widths(ranking, sum, 3)[1] == (4, 4)
 
 
 def test_no_blocks_give_empty_widths():
     ranking = rank_units([], np.zeros(3), "global")
 
     assert ranking.at(0.5) == ()
-    assert find_widths(ranking, sum, 1) == ()
+    assert find_widths(ranking, sum, 1) == ((), ())
     assert least_important(ranking, (), np.zeros(3)) == {}
 
 
