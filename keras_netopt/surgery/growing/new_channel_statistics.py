@@ -23,13 +23,20 @@ def measure_new_channel_statistics(
     found = _new_channels(plan)
     if not found:
         return 0
-    seen = _after_one_batch(model, x)
+    momenta = [layer.momentum for layer, _ in found]
+    try:
+        # Without momentum the averages are those of the last call, however
+        # often the layer is called.
+        for layer, _ in found:
+            layer.momentum = 0.0
+        seen = _after_one_batch(model, x)
+    finally:
+        for (layer, _), momentum in zip(found, momenta, strict=True):
+            layer.momentum = momentum
     for layer, is_new in found:
         for variable in (layer.moving_mean, layer.moving_variance):
             old, new = to_numpy(variable), seen[id(variable)]
-            momentum = float(layer.momentum)
-            batch = (new - momentum * old) / (1.0 - momentum)
-            variable.assign(np.where(is_new, batch, old).astype(old.dtype))
+            variable.assign(np.where(is_new, new, old).astype(old.dtype))
     return len(found)
 
 

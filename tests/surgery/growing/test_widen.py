@@ -195,6 +195,21 @@ def test_batch_statistics_of_new_channels_come_from_data():
     np.testing.assert_array_equal(variance[kept], old[3])
 
 
+def test_a_normalization_called_on_each_step_gets_statistics_that_exist():
+    """Its averages are updated several times in one batch of data."""
+    inputs = layers.Input((3, 6, 2))
+    x = layers.TimeDistributed(layers.Conv1D(4, 2, name="target"))(inputs)
+    norm = layers.BatchNormalization()
+    x = layers.TimeDistributed(norm)(x)
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    stir(model)
+    x = sample_data(model, 16)[0]
+    before = snapshot(model, x)
+    widen(model, "target", factor=2, calibration_data=x)
+    assert (norm.get_weights()[3] > 0).all()
+    assert check_preserved(before, model).verdict == "exact"
+
+
 def test_batch_statistics_of_new_channels_are_neutral_without_data():
     model = build(batch_norm_net)
     widen(model, "target", factor=2)
