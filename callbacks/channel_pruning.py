@@ -11,6 +11,7 @@ import keras
 
 from keras_netopt import cost
 from keras_netopt.checks import check_fraction, check_integer
+from keras_netopt.graph.layers import walk_paths
 from keras_netopt.schedules import Constant, Schedule, Steps
 from keras_netopt.selectors import (
     Selector,
@@ -36,7 +37,6 @@ from keras_netopt.surgery.edits.structure_callback import (
     StructureCallback,
 )
 from keras_netopt.training import NoEffectWarning
-from keras_netopt.training.layers import walk_paths
 from keras_netopt.training.order import LOGGERS
 from keras_netopt.training.slot_checks import check_optimizer
 
