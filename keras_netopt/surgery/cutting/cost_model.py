@@ -113,7 +113,15 @@ class CostModel:
     def _makers(
         self, owners: tuple[keras.Operation, ...]
     ) -> tuple[_VariableSize, ...]:
-        """Returns the out axes of the first matrix of the innermost owner."""
+        """Returns the out axes of the first matrix of the innermost owner.
+
+        A convolutional recurrent cell splits its kernels, which have one
+        number of positions, into gates: its MACs are proportional to them.
+        """
+        if hasattr(owners[-1], "recurrent_conv"):
+            cell: Any = owners[-1]
+            kernels = (cell.kernel, cell.recurrent_kernel)
+            return tuple(self._variable_size(kernel) for kernel in kernels)
         for owner in reversed(owners[1:]):
             for variable in getattr(owner, "weights", ()):
                 bound = self._axes.get(id(variable), [])

@@ -7,6 +7,7 @@ layer.
 from keras_netopt.surgery.handlers import (  # noqa: F401
     applications,
     attention,
+    conv_recurrent,
     convolution,
     dense,
     depthwise,

@@ -56,23 +56,22 @@ class BidirectionalHandler(Handler):
             graph.trace_call(call.operation, call)
             if graph.unsupported_reason(call.operation):
                 raise UnsupportedLayer(graph.unsupported_reason(call.operation))
-        forward, backward = (
-            graph.channel_axes(call.outputs[0])[len(call.outputs[0].shape) - 1]
-            for call in calls
-        )
+        ((axis, forward),) = graph.channel_axes(calls[0].outputs[0]).items()
+        backward = graph.channel_axes(calls[1].outputs[0])[axis]
         graph.couple(forward, backward)
-        rank = len(node.outputs[0].shape) - 1
         outputs = [forward, backward]
         if layer.merge_mode == "concat":
+            if axis != len(node.outputs[0].shape) - 1:
+                raise UnsupportedLayer("concatenates an axis without channels")
             outputs = [np.concatenate([forward, backward])]
         elif layer.merge_mode is not None:
             outputs = [forward]
         for output, ids in zip(node.outputs, outputs, strict=False):
-            graph.set_channels(output, rank, ids)
+            graph.set_channels(output, axis, ids)
+        states = [state for call in calls for state in call.outputs[1:]]
         rest = node.outputs[len(outputs) :]
-        for position, output in enumerate(rest):
-            ids = forward if position < len(rest) // 2 else backward
-            graph.set_channels(output, 1, ids)
+        for output, state in zip(rest, states, strict=True):
+            graph.set_channel_axes(output, graph.channel_axes(state))
 
     def update_attributes(self, layer: Any, node: Any) -> None:
         for call in _both(layer, node.input_tensors[0]):

@@ -32,6 +32,18 @@ def _recurrent():
     )
 
 
+def _conv_recurrent():
+    return keras.Sequential(
+        [
+            keras.Input((3, 6, 2)),
+            L.ConvLSTM1D(8, 2, strides=2, return_sequences=True, name="cut"),
+            L.ConvLSTM1D(4, 2),
+            L.Flatten(),
+            L.Dense(2),
+        ]
+    )
+
+
 def _attention():
     inputs = keras.Input((6, 8))
     x = L.MultiHeadAttention(8, 4, name="cut")(inputs, inputs)
@@ -45,7 +57,9 @@ def _nested():
     return keras.Model(inputs, L.Dense(2)(x))
 
 
-@pytest.mark.parametrize("build", [_residual, _recurrent, _attention, _nested])
+@pytest.mark.parametrize(
+    "build", [_residual, _recurrent, _conv_recurrent, _attention, _nested]
+)
 def test_predicted_costs_are_those_of_the_cut_model(build):
     model = build()
     graph = ChannelGraph(model)

@@ -149,10 +149,11 @@ def channels_first():
     y = L.UpSampling2D(**first)(y)
     y = L.Conv2DTranspose(4, 2, **first)(L.ZeroPadding2D(**first)(y))
     w = L.Flatten(**first)(y)
-    y = L.Flatten()(y)
-    return keras.Model(x, L.Dense(2)(L.Concatenate()([z, w, y]))), image(
-        3, 6, 6
-    )
+    v = L.Reshape((2, 2, 3, 3))(L.Conv2D(1, 1, **first)(x))
+    v = L.ConvLSTM2D(4, 2, return_sequences=True, **first)(v)
+    v = L.ConvLSTM2D(4, 2, **first)(v)
+    y = L.Concatenate()([z, w, L.Flatten()(y), L.Flatten()(v)])
+    return keras.Model(x, L.Dense(2)(y)), image(3, 6, 6)
 
 
 def nested():

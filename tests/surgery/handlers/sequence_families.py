@@ -115,6 +115,35 @@ def states():
     return keras.Model(x, L.Dense(2)(L.Concatenate()([z, s]))), image(5, 3)
 
 
+def conv_recurrent():
+    x = L.Input((3, 5, 5, 2))
+    y = L.ConvLSTM2D(
+        4, 2, strides=2, padding="same", dropout=0.1, return_sequences=True
+    )(x)
+    y = L.TimeDistributed(L.BatchNormalization())(y)
+    y = L.ConvLSTM2D(4, 2, recurrent_activation="hard_sigmoid")(y)
+    return keras.Model(x, L.Dense(2)(L.Flatten()(y))), image(3, 5, 5, 2)
+
+
+def conv_recurrent_ranks():
+    """A line, states handed on, both directions, and a volume."""
+    x = L.Input((3, 5, 2))
+    y, h, c = L.ConvLSTM1D(
+        4, 2, padding="same", return_sequences=True, return_state=True
+    )(x)
+    y = L.ConvLSTM1D(4, 2, padding="same", use_bias=False)(
+        y, initial_state=[h, c]
+    )
+    z, *s = L.Bidirectional(
+        L.ConvLSTM1D(4, 2, dilation_rate=2, return_state=True)
+    )(x)
+    z = L.Flatten()(L.Concatenate()([z, *s]))
+    v = L.Reshape((3, 2, 5, 1, 2))(L.Concatenate()([x, x]))
+    v = L.ConvLSTM3D(4, (1, 2, 1))(v)
+    y = L.Concatenate()([L.Flatten()(y), z, L.Flatten()(v)])
+    return keras.Model(x, L.Dense(2)(y)), image(3, 5, 2)
+
+
 def bidirectional():
     x = L.Input((5, 3))
     y = L.Bidirectional(L.GRU(4, return_sequences=True))(x)
@@ -165,6 +194,9 @@ def stateful():
     x = L.Input(batch_shape=(4, 5, 3))
     y = L.GRU(6, stateful=True, return_sequences=True)(x)
     y = L.RNN(L.LSTMCell(4), stateful=True)(y)
+    z = L.Reshape((5, 3, 1))(x)
+    z = L.ConvLSTM1D(4, 2, stateful=True)(z)
+    y = L.Concatenate()([y, L.Flatten()(z)])
     return keras.Model(x, L.Dense(2)(y)), image(5, 3)
 
 

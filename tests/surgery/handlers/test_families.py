@@ -28,6 +28,8 @@ from surgery.handlers.sequence_families import (
     attention_over_images,
     bidirectional,
     conv1d,
+    conv_recurrent,
+    conv_recurrent_ranks,
     dense,
     einsum,
     einsum_heads,
@@ -53,6 +55,7 @@ EXACT = [
     *(depth_multiplier, grouped, groups_as_depthwise, instance_norm),
     *(group_norm, norms, prelu, merges, squeeze_excite, reshapes),
     *(free_shapes, recurrent, states, bidirectional, time_distributed),
+    *(conv_recurrent, conv_recurrent_ranks),
     *(attention, attention_over_images, stateful, nested, shared),
     *(many_ends, operations, split_gate, spread, sequential),
 ]
