@@ -163,7 +163,7 @@ class PonderModel(keras.Model):
         """
         recording = record_calls(self)
         call = _only_call(recording, self._ponder_layer)
-        before = keras.Model(recording.inputs, call.inputs[0])
+        before = keras.Model(recording.inputs, call.input_tensors[0])
         features = before.predict(x, batch_size=batch_size, verbose=0)
         steps = [
             self._ponder_layer.count_steps(features[i : i + batch_size])
@@ -239,7 +239,7 @@ def _check_graph(recording: Recording, layer: keras.Layer) -> None:
     """The batch axis holds all steps only after the layer."""
     after = {id(_only_call(recording, layer).outputs[0])}
     for call in recording.calls:
-        is_after = {id(tensor) in after for tensor in call.inputs}
+        is_after = {id(tensor) in after for tensor in call.input_tensors}
         if is_after == {True, False}:
             raise ValueError(
                 "Layers after the AdaptiveComputation of a PonderModel must "

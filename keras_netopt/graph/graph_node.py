@@ -1,7 +1,8 @@
 """One call of a layer or op in a model."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import keras
 from keras import Operation
@@ -10,7 +11,14 @@ Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
 
-@dataclass(frozen=True)
+class Arguments(NamedTuple):
+    """Arguments of a call."""
+
+    args: Args
+    kwargs: Kwargs
+
+
+@dataclass(frozen=True, eq=False)
 class GraphNode:
     """One call of a layer or of a `keras.ops` operation.
 
@@ -27,16 +35,24 @@ class GraphNode:
             not be traced. The layers that it calls are nodes as well.
         entered: Whether the calls inside this one are listed before it and
             account for its work.
+        recorded: The node of Keras, for a call that was made when the model
+            was built. Defaults to `None`.
     """
 
     operation: Operation
     args: Args
     kwargs: Kwargs
     outputs: tuple[Any, ...]
-    owners: tuple[Operation, ...]
+    owners: tuple[Operation, ...] = ()
     repeat: int | None = 1
     untraced: str | None = None
     entered: bool = False
+    recorded: Any = None
+
+    @property
+    def owner(self) -> Any:
+        """The innermost model or layer around this call."""
+        return self.owners[-1]
 
     @property
     def path(self) -> str:
@@ -45,10 +61,32 @@ class GraphNode:
         return "/".join([*names, self.operation.name])
 
     @property
+    def arguments(self) -> Arguments:
+        """The arguments, positional and by keyword."""
+        return Arguments(self.args, self.kwargs)
+
+    @cached_property
     def inputs(self) -> tuple[Any, ...]:
         """The flat tensor arguments (variables included), in call order."""
         flat = keras.tree.flatten((self.args, self.kwargs))
         return tuple(leaf for leaf in flat if hasattr(leaf, "shape"))
+
+    @cached_property
+    def input_tensors(self) -> tuple[Any, ...]:
+        """The flat symbolic tensors among the arguments."""
+        if self.recorded is not None:
+            return tuple(self.recorded.input_tensors)
+        return tuple(t for t in self.inputs if isinstance(t, keras.KerasTensor))
+
+    @property
+    def output(self) -> Any:
+        """The first output."""
+        return self.outputs[0]
+
+    @property
+    def is_input(self) -> bool:
+        """Whether this is an input of a model and not a call."""
+        return not self.input_tensors
 
     @property
     def input_shapes(self) -> tuple[tuple[int | None, ...], ...]:
@@ -59,3 +97,11 @@ class GraphNode:
     def output_shapes(self) -> tuple[tuple[int | None, ...], ...]:
         """The shape of each of `outputs`."""
         return tuple(tuple(leaf.shape) for leaf in self.outputs)
+
+    def inside(
+        self, operation: Operation, tensor: Any, outputs: Any
+    ) -> "GraphNode":
+        """Returns a call on one tensor that this call makes."""
+        flat = tuple(keras.tree.flatten(outputs))
+        owners = (*self.owners, self.operation)
+        return GraphNode(operation, (tensor,), {}, flat, owners)

@@ -8,8 +8,7 @@ Private names of Keras 3.15: `Functional._inputs`, `_outputs`,
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,11 +16,9 @@ from keras.src.ops.function import map_graph
 from keras.src.ops.symbolic_arguments import SymbolicArguments
 from keras.src.utils.tracking import DotNotTrackScope
 
-from keras_netopt.graph.model_graph import (
-    inner_graph,
-    is_graph_model,
-    ordered_nodes,
-)
+from keras_netopt.graph.graph_node import GraphNode
+from keras_netopt.graph.model_graph import inner_graph
+from keras_netopt.graph.recorded_calls import find_consumers, list_calls
 
 Undo = Callable[[], None]
 BlockFunction = Callable[[Any], Any]
@@ -35,59 +32,8 @@ _GRAPH = (
 )
 
 
-@dataclass(frozen=True)
-class InsertionPoint:
-    """A call inside a model or inside one of the models nested in it.
-
-    `owner` is the Functional or Sequential model that makes the call.
-    """
-
-    owner: keras.Model
-    node: Any
-
-    @property
-    def graph(self) -> Any:
-        """The graph of nodes that the call belongs to."""
-        return inner_graph(self.owner)
-
-    @property
-    def tensor(self) -> Any:
-        """The output of the call."""
-        return self.node.outputs[0]
-
-    def consumers(self) -> list[Any]:
-        """The calls that take the tensor as input, in execution order."""
-        return [
-            node
-            for node in ordered_nodes(self.graph)
-            if any(one is self.tensor for one in node.input_tensors)
-        ]
-
-    def is_output(self) -> bool:
-        """Whether the tensor is an output of the owner."""
-        return any(one is self.tensor for one in self.graph._outputs)
-
-
-def insertion_points(model: keras.Model) -> Iterator[InsertionPoint]:
-    """Yields every call of a model, then the calls of its nested models.
-
-    A nested model that is called several times is visited once.
-    """
-    seen: set[int] = set()
-    stack = [model]
-    while stack:
-        owner = stack.pop()
-        if id(inner_graph(owner)) in seen:
-            continue
-        seen.add(id(inner_graph(owner)))
-        for node in ordered_nodes(owner):
-            yield InsertionPoint(owner, node)
-            if is_graph_model(node.operation):
-                stack.append(node.operation)
-
-
 def insert_block(
-    point: InsertionPoint, build: BlockFunction
+    place: GraphNode, build: BlockFunction
 ) -> tuple[list[Any], Undo]:
     """Inserts layers between a call and its consumers.
 
@@ -95,7 +41,7 @@ def insert_block(
     config. Other models that share the tensors have to be rebuilt.
 
     Args:
-        point: The call.
+        place: The call, as `list_all_calls` yields it.
         build: Calls layers on the tensor and returns a tensor of the same
             shape and dtype; in a Sequential model a chain of layers.
 
@@ -108,8 +54,8 @@ def insert_block(
             The model is unchanged then.
     """
     with contextlib.ExitStack() as undo:
-        graph, old = point.graph, point.tensor
-        readers = point.consumers()
+        graph, old = inner_graph(place.owner), place.output
+        readers = [one.recorded for one in find_consumers(place)]
         _restore_on_undo(old._keras_history.operation._outbound_nodes, undo)
         new = build(old)
         check_block_output(old, new)
@@ -126,8 +72,8 @@ def insert_block(
         ]
         layers = [one for one in added if isinstance(one, keras.Layer)]
         _track_layers(graph, layers, undo)
-        if graph is not point.owner:
-            _extend_sequential(point, layers, undo)
+        if graph is not place.owner:
+            _extend_sequential(place, layers, undo)
         done = undo.pop_all()
     return added, done.close
 
@@ -149,7 +95,7 @@ def check_block_output(old: Any, new: Any) -> None:
 
 def _calls_between(graph: Any, old: Any, new: Any) -> list[Any]:
     """Lists the calls that lead from one tensor to another."""
-    known = {id(node) for node in ordered_nodes(graph)}
+    known = {id(call.recorded) for call in list_calls(graph)}
     found: list[Any] = []
     stack = [new]
     while stack:
@@ -220,12 +166,12 @@ def _track_layers(
 
 
 def _extend_sequential(
-    point: InsertionPoint, layers: Sequence[Any], undo: contextlib.ExitStack
+    place: GraphNode, layers: Sequence[Any], undo: contextlib.ExitStack
 ) -> None:
     """Adds the layers to the layer list of a Sequential model."""
-    owner: Any = point.owner
+    owner = place.owner
     held = list(owner._layers)
-    where = next(k for k, one in enumerate(held) if one is point.node.operation)
+    where = next(k for k, one in enumerate(held) if one is place.operation)
     undo.callback(setattr, owner, "_layers", held)
     owner._layers = held[: where + 1] + list(layers) + held[where + 1 :]
     for layer in layers:

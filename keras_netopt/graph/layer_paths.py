@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_netopt.graph.layers import sublayers
-from keras_netopt.graph.model_graph import has_graph, ordered_nodes
+from keras_netopt.graph.model_graph import has_graph
+from keras_netopt.graph.recorded_calls import list_calls
 
 
 def describe_operation(operation: Any) -> str:
@@ -46,7 +47,7 @@ def _children(operation: Any) -> list[Any]:
     children = sublayers(operation)
     if has_graph(operation):
         known = {id(child) for child in children}
-        calls = [node.operation for node in ordered_nodes(operation)]
+        calls = [node.operation for node in list_calls(operation)]
         children += [one for one in calls if id(one) not in known]
     return children
 

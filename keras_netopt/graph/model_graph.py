@@ -5,7 +5,6 @@ Private names of Keras 3.15: `Functional` with `_nodes_by_depth`, `_inputs` and
 `_keras_mask`.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -32,13 +31,6 @@ def is_graph_model(operation: Operation) -> bool:
 def inner_graph(model: Any) -> Any:
     """Returns the Functional graph of a Functional or Sequential model."""
     return getattr(model, "_functional", None) or model
-
-
-def ordered_nodes(model: Any) -> Iterator[Any]:
-    """Yields the calls (nodes) of a graph model in execution order."""
-    by_depth = inner_graph(model)._nodes_by_depth
-    for depth in sorted(by_depth, reverse=True):
-        yield from by_depth[depth]
 
 
 def has_graph(model: Any) -> bool:

@@ -12,28 +12,9 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional
 
+from keras_netopt.graph.graph_node import GraphNode
+
 Tensors = dict[int, Any]
-
-
-@dataclass(frozen=True)
-class RecordedCall:
-    """One call of a layer or op on symbolic tensors.
-
-    `args` and `kwargs` hold `keras.KerasTensor` objects, `outputs` is flat,
-    and `path` holds the names of the models around it, then its own name.
-    """
-
-    operation: keras.Operation
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    outputs: tuple[Any, ...]
-    path: str
-
-    @property
-    def inputs(self) -> tuple[Any, ...]:
-        """The flat symbolic tensors among the arguments."""
-        flat = keras.tree.flatten((self.args, self.kwargs))
-        return tuple(x for x in flat if isinstance(x, keras.KerasTensor))
 
 
 @dataclass(frozen=True)
@@ -45,7 +26,7 @@ class Recording:
 
     inputs: Any
     outputs: Any
-    calls: tuple[RecordedCall, ...]
+    calls: tuple[GraphNode, ...]
 
 
 def record_calls(
@@ -58,13 +39,14 @@ def record_calls(
     inner calls instead of one call.
     """
     graph = as_graph(model)
-    calls: list[RecordedCall] = []
+    calls: list[GraphNode] = []
     entered = {id(operation) for operation in enter}
     inputs = keras.tree.map_structure(
         lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name),
         graph.input,
     )
-    outputs = _record(graph, keras.tree.flatten(inputs), "", entered, calls)
+    flat = keras.tree.flatten(inputs)
+    outputs = _record(graph, flat, (model,), entered, calls)
     return Recording(inputs, outputs, tuple(calls))
 
 
@@ -81,7 +63,7 @@ def as_graph(model: Any) -> Any:
     return graph
 
 
-def run_calls(calls: Iterable[RecordedCall], tensors: Tensors) -> Tensors:
+def run_calls(calls: Iterable[GraphNode], tensors: Tensors) -> Tensors:
     """Runs recorded calls, in the order of execution, on other tensors.
 
     `tensors` holds replacements of the tensors that the calls read, by the
@@ -130,21 +112,22 @@ def call_through(
 def _record(
     graph: Any,
     inputs: list[Any],
-    prefix: str,
+    owners: tuple[Any, ...],
     entered: set[int],
-    calls: list[RecordedCall],
+    calls: list[GraphNode],
 ) -> Any:
     def bound(operation: Any) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            path = f"{prefix}{operation.name}"
             if id(operation) in entered:
-                inside = as_graph(operation)
+                inside = (*owners, operation)
                 flat = keras.tree.flatten(args[0])
-                return _record(inside, flat, f"{path}/", entered, calls)
+                return _record(
+                    as_graph(operation), flat, inside, entered, calls
+                )
             outputs = operation(*args, **kwargs)
             flat_outputs = tuple(keras.tree.flatten(outputs))
             calls.append(
-                RecordedCall(operation, args, kwargs, flat_outputs, path)
+                GraphNode(operation, args, kwargs, flat_outputs, owners)
             )
             return outputs
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import keras
 
-from keras_netopt.graph.model_graph import graph_outputs, ordered_nodes
+from keras_netopt.graph.graph_node import GraphNode
+from keras_netopt.graph.model_graph import graph_outputs
+from keras_netopt.graph.recorded_calls import list_calls
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ def find_residuals(model: keras.Model) -> tuple[Residual, ...]:
     inner tensors are used outside of it: the block could not be skipped. The
     order is that of execution; blocks of nested models are excluded.
     """
-    nodes = list(ordered_nodes(model))
+    nodes = list(list_calls(model))
     graph = _Graph(nodes, graph_outputs(model))
     found = (graph.residual(node) for node in nodes)
     return tuple(block for block in found if block is not None)
@@ -38,9 +40,9 @@ def find_residuals(model: keras.Model) -> tuple[Residual, ...]:
 class _Graph:
     """The producer and the consumers of each tensor."""
 
-    def __init__(self, nodes: list[Any], outputs: list[Any]) -> None:
-        self.producers: dict[int, Any] = {}
-        self.consumers: dict[int, list[Any]] = {}
+    def __init__(self, nodes: list[GraphNode], outputs: list[Any]) -> None:
+        self.producers: dict[int, GraphNode] = {}
+        self.consumers: dict[int, list[GraphNode]] = {}
         self.calls: dict[int, int] = {}
         self.outputs = {id(tensor) for tensor in outputs}
         for node in nodes:
@@ -51,7 +53,7 @@ class _Graph:
             for tensor in node.input_tensors:
                 self.consumers.setdefault(id(tensor), []).append(node)
 
-    def residual(self, node: Any) -> Residual | None:
+    def residual(self, node: GraphNode) -> Residual | None:
         is_sum = type(node.operation).__name__ == "Add"
         # The calls of a layer that is called more than once share its name.
         if not is_sum or self.calls[id(node.operation)] > 1:

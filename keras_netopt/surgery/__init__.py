@@ -1,6 +1,6 @@
 """In-place edits of models: channel graph, remove, widen, deepen."""
 
-from keras_netopt.surgery import handlers  # noqa: F401  Registers them.
+from keras_netopt.surgery import handlers  # noqa: F401  Registers handlers.
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.channels.coupling_report import CouplingReport
 from keras_netopt.surgery.channels.explain import explain

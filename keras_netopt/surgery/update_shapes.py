@@ -9,8 +9,8 @@ from keras_netopt.graph.model_graph import (
     graph_inputs,
     graph_outputs,
     is_graph_model,
-    ordered_nodes,
 )
+from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.graph.resize import (
     resize_input,
     resize_tensor,
@@ -26,7 +26,7 @@ def update_model_shapes(model: Any, known: Shapes | None = None) -> None:
 
     `known` are the shapes of the outputs of opened layers, by `id`.
     """
-    for node in ordered_nodes(model):
+    for node in list_calls(model):
         if not node.is_input:
             update_call_shapes(node.operation, node, known)
 

@@ -10,7 +10,6 @@ import keras
 
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.record_calls import (
-    RecordedCall,
     Recording,
     record_calls,
 )
@@ -24,7 +23,7 @@ MAX_MATCHES = 5
 class ExitPlacement:
     """A call whose output an exit head reads, with its index among calls."""
 
-    call: RecordedCall
+    call: GraphNode
     number: int
 
     @property

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from keras_netopt.export.exportable_model import make_valid_name
+from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.record_calls import (
-    RecordedCall,
     Recording,
     record_calls,
     run_calls,
@@ -103,21 +103,21 @@ def split_into_stages(model: Any) -> ModelStages:
 
 
 def calls_upstream_of(
-    output: Any, calls: tuple[RecordedCall, ...]
-) -> list[RecordedCall]:
+    output: Any, calls: tuple[GraphNode, ...]
+) -> list[GraphNode]:
     """Returns the calls that an output is computed from, in order."""
     needed = {id(output)}
     found = []
     for call in reversed(calls):
         if needed & {id(tensor) for tensor in call.outputs}:
             found.append(call)
-            needed |= {id(tensor) for tensor in call.inputs}
+            needed |= {id(tensor) for tensor in call.input_tensors}
     return found[::-1]
 
 
 def _calls_by_stage(
     recording: Recording, outputs: list[Any]
-) -> list[list[RecordedCall]]:
+) -> list[list[GraphNode]]:
     """The calls that each exit needs and no earlier exit needs."""
     done: set[int] = set()
     parts = []
@@ -128,15 +128,13 @@ def _calls_by_stage(
     return parts
 
 
-def _reads(
-    calls: list[RecordedCall], output: Any, computed: set[int]
-) -> set[int]:
+def _reads(calls: list[GraphNode], output: Any, computed: set[int]) -> set[int]:
     """Tensors that a stage reads from earlier ones."""
-    needed = {id(t) for call in calls for t in call.inputs} | {id(output)}
-    return needed - computed
+    needed = {id(t) for call in calls for t in call.input_tensors}
+    return (needed | {id(output)}) - computed
 
 
-def _all_reads(parts: list[list[RecordedCall]], outputs: list[Any]) -> set[int]:
+def _all_reads(parts: list[list[GraphNode]], outputs: list[Any]) -> set[int]:
     """Tensors that any of some stages reads from earlier ones."""
     found: set[int] = set()
     for calls, output in zip(parts, outputs, strict=True):
@@ -144,12 +142,12 @@ def _all_reads(parts: list[list[RecordedCall]], outputs: list[Any]) -> set[int]:
     return found
 
 
-def _computed(parts: list[list[RecordedCall]]) -> set[int]:
+def _computed(parts: list[list[GraphNode]]) -> set[int]:
     return {id(t) for calls in parts for c in calls for t in c.outputs}
 
 
 def _crossing_tensors(
-    recording: Recording, parts: list[list[RecordedCall]], outputs: list[Any]
+    recording: Recording, parts: list[list[GraphNode]], outputs: list[Any]
 ) -> tuple[dict[int, Any], dict[int, str]]:
     """Tensors that cross stages, inputs first, and their names."""
     inputs = keras.tree.flatten(recording.inputs)
@@ -168,7 +166,7 @@ def _crossing_tensors(
 
 def _build_stage(
     name: str,
-    calls: list[RecordedCall],
+    calls: list[GraphNode],
     output: Any,
     reads: dict[int, Any],
     features: dict[int, Any],
@@ -196,7 +194,7 @@ def _check_stateless(recording: Recording) -> None:
             )
 
 
-def _check_no_recurrent_state(call: RecordedCall, number: int) -> None:
+def _check_no_recurrent_state(call: GraphNode, number: int) -> None:
     kinds = (keras.layers.RNN, keras.layers.Bidirectional)
     if isinstance(call.operation, kinds) and number > 0:
         raise ValueError(

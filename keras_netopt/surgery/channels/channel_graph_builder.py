@@ -10,10 +10,10 @@ from keras_netopt.graph.layer_paths import describe_operation
 from keras_netopt.graph.model_graph import (
     graph_outputs,
     inner_graph,
-    ordered_nodes,
     producer,
 )
 from keras_netopt.graph.open_call import OpenCall
+from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.surgery.channels.connected_components import (
     connected_components,
 )
@@ -254,7 +254,7 @@ class ChannelGraphBuilder:
         if id(inner) in self._walked:
             return
         self._walked.add(id(inner))
-        for node in ordered_nodes(inner):
+        for node in list_calls(inner):
             if node.is_input:
                 for tensor in node.outputs:
                     if not self.is_traced(tensor):

@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers
 
 from keras_netopt.graph.layer_paths import describe_operation
-from keras_netopt.graph.model_graph import ordered_nodes
+from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN, OUT, UnsupportedLayer
 from keras_netopt.surgery.edits.edit_plan import NewPositions
@@ -104,9 +104,7 @@ class _ResidualStream:
     def trace(self) -> None:
         """Traces the calls of the model, in order."""
         calls = [
-            node
-            for node in ordered_nodes(self.graph.model)
-            if not node.is_input
+            node for node in list_calls(self.graph.model) if not node.is_input
         ]
         kinds = {
             NORMS[type(node.operation)]

@@ -66,15 +66,15 @@ class BlockFactory:
                 'Use init="residual_zero". Received: init="identity"'
             )
         kernel = self._kernel(name, None)
-        kernel.build(self.template.last_call.tensor.shape)
+        kernel.build(self.template.last_call.output.shape)
         _set_identity(kernel.kernel)
         return LayerSequence([kernel, self._activate(f"{name}_activation")])
 
     def copy(self, name: str) -> BlockFunction:
         """Copies the layer with its normalization and activation."""
         first, last = (
-            self.template.calls[0].node,
-            self.template.last_call.tensor,
+            self.template.calls[0],
+            self.template.last_call.output,
         )
         inputs = first.input_tensors
         if len(inputs) != 1 or inputs[0].shape != last.shape:
@@ -93,13 +93,13 @@ class BlockFactory:
         suffix = name.removeprefix(self.template.layer.name)
         copies = []
         for call in self.template.calls:
-            old = call.node.operation
+            old = call.operation
             if isinstance(old, keras.Layer):
                 layer = _renamed(old, f"{old.name}{suffix}")
             else:
                 layer = layers.Activation(activation_of(old), name=f"{name}_op")
             if not layer.built:
-                layer.build(call.node.input_tensors[0].shape)
+                layer.build(call.input_tensors[0].shape)
             layer.set_weights(
                 [to_numpy(w) for w in getattr(old, "weights", ())]
             )
@@ -155,7 +155,7 @@ class BlockFactory:
 
     def _kernel(self, name: str, start: str | None) -> keras.Layer:
         """Builds a dense layer or convolution that preserves the shape."""
-        like, shape = self._like, self.template.last_call.tensor.shape
+        like, shape = self._like, self.template.last_call.output.shape
         options: dict[str, Any] = {
             key: getattr(like, key, None)
             for key in (

@@ -7,19 +7,15 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_choice, check_integer
-from keras_netopt.graph.insert_block import (
-    BlockFunction,
-    InsertionPoint,
-    insert_block,
-    insertion_points,
-)
+from keras_netopt.graph.graph_node import GraphNode
+from keras_netopt.graph.insert_block import BlockFunction, insert_block
 from keras_netopt.graph.layer_paths import layer_paths
 from keras_netopt.graph.model_graph import (
     graph_outputs,
     has_mask,
     inner_graph,
-    ordered_nodes,
 )
+from keras_netopt.graph.recorded_calls import list_all_calls, list_calls
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.apply_plan import AppliedEdit, keep_array
@@ -146,13 +142,13 @@ def deepen(
 
 
 def _insert(
-    model: keras.Model, point: InsertionPoint, build: BlockFunction
+    model: keras.Model, place: GraphNode, build: BlockFunction
 ) -> tuple[tuple[str, ...], slots.SlotReport | None]:
     with editing(model) as changes, contextlib.ExitStack() as undo:
         held, weights = slots.capture_slots(model), list(model.weights)
         if held is not None:
             undo.callback(slots.restore_slots, model, held, keep_array)
-        added, remove_block = insert_block(point, build)
+        added, remove_block = insert_block(place, build)
         undo.callback(remove_block)
         report = None
         if held is not None:
@@ -162,12 +158,10 @@ def _insert(
         return tuple(one.name for one in added), report
 
 
-def _find_call(
-    model: keras.Model, graph: ChannelGraph, path: str
-) -> InsertionPoint:
+def _find_call(model: keras.Model, graph: ChannelGraph, path: str) -> GraphNode:
     """Finds the one call of a layer."""
     layer = graph.find(path)
-    found = [p for p in insertion_points(model) if p.node.operation is layer]
+    found = [c for c in list_all_calls(model) if c.operation is layer]
     if not found:
         raise ValueError(
             f"Layer '{path}' lies inside another layer, where no block can be "
@@ -180,7 +174,7 @@ def _find_call(
             "a block is ambiguous. Name a layer that follows one of the "
             f"calls. Received: layer={path!r}"
         )
-    node = found[0].node
+    node = found[0]
     if node.is_input or len(node.outputs) != 1:
         what = (
             "is an input"
@@ -202,9 +196,8 @@ def _find_call(
 def _check_not_output(
     model: keras.Model, template: TemplateBlock, path: str
 ) -> None:
-    if _is_head(
-        model, template.last_call.graph, template.last_call.tensor, pooled=False
-    ):
+    call = template.last_call
+    if _is_head(model, inner_graph(call.owner), call.output, pooled=False):
         raise ValueError(
             f"Layer '{path}' makes an output of the model '{model.name}': no "
             "block can be inserted after it. Name a layer before it. "
@@ -222,13 +215,13 @@ def _is_head(
     if positions and graph is inner_graph(model):
         return not pooled
     outside = [
-        (inner_graph(p.owner), p.node.outputs[k])
-        for p in insertion_points(model)
-        if inner_graph(p.node.operation) is graph
+        (inner_graph(call.owner), call.outputs[k])
+        for call in list_all_calls(model)
+        if inner_graph(call.operation) is graph
         for k in positions
     ]
     inside = []
-    for node in ordered_nodes(graph):
+    for node in list_calls(graph):
         reads = any(one is tensor for one in node.input_tensors)
         if not reads or len(node.input_tensors) > 1:
             continue
@@ -260,8 +253,8 @@ def _make_blocks(
     block: BlockFunction | None,
     seeds: tuple[int, ...],
 ) -> BlockFunction:
-    owner, tensor = template.last_call.owner, template.last_call.tensor
-    taken = [node.operation.name for node in ordered_nodes(owner)]
+    owner, tensor = template.last_call.owner, template.last_call.output
+    taken = [node.operation.name for node in list_calls(owner)]
     factory = BlockFactory(template, seeds)
     made: list[BlockFunction] = []
     number = 0

@@ -14,8 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.graph.insert_block import insertion_points
 from keras_netopt.graph.layer_paths import describe_operation
+from keras_netopt.graph.recorded_calls import list_all_calls
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN, OUT
 from keras_netopt.surgery.edits.apply_plan import to_numpy
@@ -202,7 +202,7 @@ def _layers_between(
     graph: ChannelGraph, producer: Any, consumer: Any
 ) -> list[Any] | None:
     """Lists the layers between two layers, `None` where not in `BETWEEN`."""
-    calls = [point.node for point in insertion_points(graph.model)]
+    calls = list(list_all_calls(graph.model))
     for layer in (producer, consumer):
         if sum(node.operation is layer for node in calls) != 1:
             return None
@@ -211,9 +211,9 @@ def _layers_between(
     between: list[Any] = []
     while True:
         (tensor,) = node.input_tensors
-        node = made_by.get(id(tensor))
-        if node is None:
+        if id(tensor) not in made_by:
             return None
+        node = made_by[id(tensor)]
         if node.operation is producer:
             return between[::-1]
         if not isinstance(node.operation, BETWEEN):

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.graph.insert_block import insertion_points
 from keras_netopt.graph.layer_paths import describe_operation
+from keras_netopt.graph.recorded_calls import list_all_calls
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 
 RATES = ("rate", "stddev", "dropout", "recurrent_dropout", "_dropout")
@@ -18,13 +18,13 @@ def find_random_layer(graph: ChannelGraph, groups: np.ndarray) -> str | None:
     for layer in _coupled_layers(graph, groups):
         if _is_random(layer):
             return f"{describe_operation(layer)} has dropout"
-    for point in insertion_points(graph.model):
-        if not _is_random(point.node.operation):
+    for call in list_all_calls(graph.model):
+        if not _is_random(call.operation):
             continue
-        for tensor in point.node.input_tensors:
+        for tensor in call.input_tensors:
             for ids in graph.channel_axes(tensor).values():
                 if np.isin(graph.group_of[ids], groups).any():
-                    name = describe_operation(point.node.operation)
+                    name = describe_operation(call.operation)
                     return f"{name} is between the layers"
     return None
 

@@ -5,14 +5,13 @@ from typing import Any
 
 import keras
 
-from keras_netopt.graph.insert_block import (
-    InsertionPoint,
-    insertion_points,
-)
-from keras_netopt.graph.model_graph import (
-    graph_outputs,
-    is_graph_model,
-    ordered_nodes,
+from keras_netopt.graph.graph_node import GraphNode
+from keras_netopt.graph.model_graph import graph_outputs, is_graph_model
+from keras_netopt.graph.recorded_calls import (
+    find_consumers,
+    is_model_output,
+    list_calls,
+    list_siblings,
 )
 from keras_netopt.surgery.handlers.handler_tools import is_elementwise
 
@@ -48,22 +47,19 @@ _OPS = {
 class TemplateBlock:
     """The calls of a layer and of the normalization and activation after it."""
 
-    calls: tuple[InsertionPoint, ...]
+    calls: tuple[GraphNode, ...]
 
     @classmethod
-    def starting_at(cls, point: InsertionPoint) -> "TemplateBlock":
+    def starting_at(cls, call: GraphNode) -> "TemplateBlock":
         """Follows a call to its activation."""
-        calls = [point]
-        while activation_of(calls[-1].node.operation) is None:
-            consumers = calls[-1].consumers()
-            if len(consumers) != 1 or calls[-1].is_output():
+        calls = [call]
+        while activation_of(calls[-1].operation) is None:
+            consumers = find_consumers(calls[-1])
+            if len(consumers) != 1 or is_model_output(calls[-1]):
                 break
-            following = InsertionPoint(point.owner, consumers[0])
-            operation = following.node.operation
-            if (
-                len(following.node.input_tensors) != 1
-                or _call_count(following) > 1
-            ):
+            (following,) = consumers
+            operation = following.operation
+            if len(following.input_tensors) != 1 or _call_count(following) > 1:
                 break
             is_norm = isinstance(operation, NORMS)
             is_layer = isinstance(operation, _ACTIVATED)  # The next block's.
@@ -75,22 +71,22 @@ class TemplateBlock:
     @property
     def layer(self) -> Any:
         """The first layer."""
-        return self.calls[0].node.operation
+        return self.calls[0].operation
 
     @property
-    def last_call(self) -> InsertionPoint:
+    def last_call(self) -> GraphNode:
         """The last call of the block."""
         return self.calls[-1]
 
     @property
     def activation(self) -> Any:
         """The activation: a function, a layer, or `None`."""
-        return activation_of(self.last_call.node.operation)
+        return activation_of(self.last_call.operation)
 
     @property
     def norm(self) -> Any:
         """The first normalization, or `None`."""
-        found = [p.node.operation for p in self.calls]
+        found = [call.operation for call in self.calls]
         return next((one for one in found if isinstance(one, NORMS)), None)
 
 
@@ -110,20 +106,19 @@ def activation_of(operation: Any) -> Any:
     return found if not is_plain and is_elementwise(found) else None
 
 
-def _call_count(point: InsertionPoint) -> int:
-    nodes = ordered_nodes(point.graph)
-    return sum(node.operation is point.node.operation for node in nodes)
+def _call_count(call: GraphNode) -> int:
+    return sum(one.operation is call.operation for one in list_siblings(call))
 
 
-def find_template_layer(point: InsertionPoint) -> Any:
+def find_template_layer(call: GraphNode) -> Any:
     """Finds the convolution or dense layer whose type a new layer takes.
 
     This is the nearest convolution upstream if the tensor has its rank, else
     the nearest layer with a dense kernel, or `None`. Raises ValueError if the
     tensor has rank 4 or more and no convolution is upstream.
     """
-    rank = len(point.tensor.shape)
-    for operation in _upstream(point):
+    rank = len(call.output.shape)
+    for operation in _upstream(call):
         size = getattr(operation, "kernel_size", None)
         if size is not None and len(size) + 2 == rank:
             return operation
@@ -133,37 +128,37 @@ def find_template_layer(point: InsertionPoint) -> Any:
         return None
     raise ValueError(
         f"There is no built-in block to insert after "
-        f"'{point.node.operation.name}': no convolution is upstream of its "
-        f"output of shape {point.tensor.shape}. Pass a function as `block`."
+        f"'{call.operation.name}': no convolution is upstream of its "
+        f"output of shape {call.output.shape}. Pass a function as `block`."
     )
 
 
-def _upstream(point: InsertionPoint) -> list[Any]:
+def _upstream(call: GraphNode) -> list[Any]:
     """Lists the operations upstream, nearest first, also in nested models."""
-    found, queue, seen = [], [point], set()
+    found, queue, seen = [], [call], set()
     while queue:
         here = queue.pop(0)
-        if id(here.node) in seen:
+        if id(here.recorded) in seen:
             continue
-        seen.add(id(here.node))
-        operation = here.node.operation
-        if is_graph_model(operation):
-            queue.insert(0, _last_call(operation))
+        seen.add(id(here.recorded))
+        if is_graph_model(here.operation):
+            queue.insert(0, _last_call(here))
             continue
-        found.append(operation)
-        for tensor in here.node.input_tensors:
+        found.append(here.operation)
+        for tensor in here.input_tensors:
             queue += [
-                InsertionPoint(here.owner, node)
-                for node in ordered_nodes(here.graph)
-                if any(tensor is one for one in node.outputs)
+                one
+                for one in list_siblings(here)
+                if any(tensor is output for output in one.outputs)
             ]
     return found
 
 
-def _last_call(model: Any) -> InsertionPoint:
-    output = graph_outputs(model)[0]
+def _last_call(call: GraphNode) -> GraphNode:
+    """Returns the call inside a nested model that makes its first output."""
+    output = graph_outputs(call.operation)[0]
     return next(
-        point
-        for point in insertion_points(model)
-        if any(one is output for one in point.node.outputs)
+        one
+        for one in list_calls(call.operation, call.owners)
+        if any(tensor is output for tensor in one.outputs)
     )

@@ -13,7 +13,6 @@ from keras_netopt.surgery.handlers import (  # noqa: F401
     depthwise,
     elementwise,
     merging,
-    nested,
     normalization,
     pooling,
     recurrent,

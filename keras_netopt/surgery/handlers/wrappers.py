@@ -1,7 +1,6 @@
 """Bidirectional and TimeDistributed."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,28 +16,6 @@ from keras_netopt.surgery.update_shapes import update_call_shapes
 L = keras.layers
 
 
-class Arguments(NamedTuple):
-    """Arguments of a call."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class OperationCall:
-    """A call of a layer inside a wrapper with the interface of a Keras node."""
-
-    operation: Any
-    arguments: Arguments
-    outputs: list[Any]
-
-    @property
-    def input_tensors(self) -> list[Any]:
-        """The flat tensors among the arguments."""
-        flat = keras.tree.flatten(tuple(self.arguments))
-        return [leaf for leaf in flat if isinstance(leaf, keras.KerasTensor)]
-
-
 @handles(L.Bidirectional)
 class BidirectionalHandler(Handler):
     """Runs two recurrent layers and merges their outputs.
@@ -51,7 +28,7 @@ class BidirectionalHandler(Handler):
         tensor, *states = tensor_inputs(graph, node)
         if states:
             raise UnsupportedLayer("is called with initial states")
-        calls = _both(layer, tensor)
+        calls = _both(node, tensor)
         for call in calls:
             graph.trace_call(call.operation, call)
             if graph.unsupported_reason(call.operation):
@@ -74,16 +51,16 @@ class BidirectionalHandler(Handler):
             graph.set_channel_axes(output, graph.channel_axes(state))
 
     def update_attributes(self, layer: Any, node: Any) -> None:
-        for call in _both(layer, node.input_tensors[0]):
+        for call in _both(node, node.input_tensors[0]):
             update_call_shapes(call.operation, call)
 
 
-def _both(layer: Any, tensor: Any) -> list[OperationCall]:
-    calls = []
-    for inner in (layer.forward_layer, layer.backward_layer):
-        outputs = keras.tree.flatten(inner.compute_output_spec(tensor))
-        calls.append(OperationCall(inner, Arguments((tensor,), {}), outputs))
-    return calls
+def _both(node: Any, tensor: Any) -> list[Any]:
+    layer = node.operation
+    return [
+        node.inside(inner, tensor, inner.compute_output_spec(tensor))
+        for inner in (layer.forward_layer, layer.backward_layer)
+    ]
 
 
 @handles(L.TimeDistributed)
@@ -91,7 +68,7 @@ class TimeDistributedHandler(Handler):
     """Calls a layer on every step, with the step axis removed."""
 
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
-        call = _step(layer, node)
+        call = _step(node)
         tensor = single_input(graph, node)
         axes = graph.channel_axes(tensor)
         if 1 in axes:
@@ -109,13 +86,13 @@ class TimeDistributedHandler(Handler):
         )
 
     def update_attributes(self, layer: Any, node: Any) -> None:
-        call = _step(layer, node)
+        call = _step(node)
         update_call_shapes(call.operation, call)
 
 
-def _step(layer: Any, node: Any) -> OperationCall:
+def _step(node: Any) -> Any:
     one, other = (
         keras.KerasTensor((t.shape[0], *t.shape[2:]), dtype=t.dtype)
         for t in (node.input_tensors[0], node.outputs[0])
     )
-    return OperationCall(layer.layer, Arguments((one,), {}), [other])
+    return node.inside(node.operation.layer, one, other)

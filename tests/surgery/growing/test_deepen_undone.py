@@ -17,10 +17,8 @@ from surgery.growing.deepen_nets import (
 )
 
 from keras_netopt import surgery
-from keras_netopt.graph.insert_block import (
-    insert_block,
-    insertion_points,
-)
+from keras_netopt.graph.insert_block import insert_block
+from keras_netopt.graph.recorded_calls import is_model_output, list_all_calls
 from keras_netopt.surgery.growing.deepen import deepen
 from keras_netopt.training import slots
 
@@ -109,9 +107,8 @@ def structure(model):
             [v.path for v in model.variables],
             [layer.name for layer in model._layers],
             [
-                [len(node.operation._outbound_nodes), node.operation.name]
-                for place in insertion_points(model)
-                for node in [place.node]
+                [len(call.operation._outbound_nodes), call.operation.name]
+                for call in list_all_calls(model)
             ],
         ],
         default=str,
@@ -122,8 +119,8 @@ def structure(model):
 def test_an_insertion_can_be_undone(build):
     model = build()
     graph = structure(model)
-    for place in list(insertion_points(model)):
-        if place.node.is_input or place.is_output():
+    for place in list(list_all_calls(model)):
+        if place.is_input or is_model_output(place):
             continue
         added, undo = insert_block(place, layers.Activation("tanh", name="new"))
         assert [one.name for one in added] == ["new"]

@@ -1,4 +1,4 @@
-"""Models inside models."""
+"""Couples the channels inside a nested model to those around it."""
 
 from typing import Any
 
