@@ -1,17 +1,21 @@
 """The graph of calls inside a Functional or Sequential model.
 
-Private names of Keras 3.15: `Functional` with `_nodes_by_depth`, `_inputs` and
-`_outputs`, `Sequential._functional`, `KerasTensor._keras_history`,
-`_keras_mask`.
+Private names of Keras 3.15: `Functional` with `_nodes_by_depth`, `_inputs`,
+`_outputs`, `_run_through_graph` and `_standardize_inputs`,
+`Sequential._functional`, `KerasTensor._keras_history`, `_keras_mask`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import Operation
 from keras.src.models.functional import Functional
 
+from keras_netopt.graph.graph_node import Args, Kwargs
+
 GRAPH_MODELS = (Functional, keras.Sequential)
+Call = Callable[[Any, Args, Kwargs], Any]
 
 
 def is_container(operation: Operation) -> bool:
@@ -33,6 +37,19 @@ def inner_graph(model: Any) -> Any:
     return getattr(model, "_functional", None) or model
 
 
+def as_graph(model: Any) -> Any:
+    """Returns the graph of a Functional or a built Sequential model."""
+    graph = model
+    if isinstance(model, keras.Sequential):
+        graph = model._functional
+    if not isinstance(graph, Functional):
+        raise TypeError(
+            "Argument `model` must be a Functional or a built Sequential "
+            f"model. Received: model={model!r} of type {type(model).__name__}"
+        )
+    return graph
+
+
 def has_graph(model: Any) -> bool:
     """Returns whether a model has a graph of calls already."""
     return hasattr(inner_graph(model), "_nodes_by_depth")
@@ -46,6 +63,31 @@ def graph_inputs(model: Any) -> list[Any]:
 def graph_outputs(model: Any) -> list[Any]:
     """Returns the flat symbolic outputs of a Functional or Sequential model."""
     return list(inner_graph(model)._outputs)
+
+
+def run_graph(graph: Any, inputs: list[Any], call: Call) -> Any:
+    """Runs the calls of a graph on other tensors, in order of execution.
+
+    Args:
+        graph: A Functional model or a `keras.Function`.
+        inputs: The flat tensors, in the order of its inputs.
+        call: `callable(operation, args, kwargs)` that returns the outputs of
+            one call.
+
+    Returns:
+        The structure of the outputs.
+    """
+
+    def bound(operation: Any) -> Callable[..., Any]:
+        return lambda *args, **kwargs: call(operation, args, kwargs)
+
+    return graph._run_through_graph(inputs, operation_fn=bound)
+
+
+def standardize_inputs(graph: Any, inputs: Any) -> list[Any]:
+    """Returns a structure of inputs as the flat list of `run_graph`."""
+    flat: list[Any] = graph._standardize_inputs(inputs)
+    return flat
 
 
 def producer(tensor: Any) -> Operation:

@@ -1,8 +1,6 @@
 """Records the calls of a Functional model and runs them again.
 
-Private Keras names used here (tested on Keras 3.15): `Functional` with
-`_run_through_graph`, `_standardize_inputs` and `_outputs_struct`,
-`Sequential._functional`.
+Private name of Keras 3.15: `Layer._call_has_training_arg`.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -10,9 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras.src.models.functional import Functional
 
-from keras_netopt.graph.graph_node import GraphNode
+from keras_netopt.graph.graph_node import Args, GraphNode, Kwargs
+from keras_netopt.graph.model_graph import (
+    as_graph,
+    run_graph,
+    standardize_inputs,
+)
 
 Tensors = dict[int, Any]
 
@@ -50,19 +52,6 @@ def record_calls(
     return Recording(inputs, outputs, tuple(calls))
 
 
-def as_graph(model: Any) -> Any:
-    """Returns the graph of a Functional or a built Sequential model."""
-    graph = model
-    if isinstance(model, keras.Sequential):
-        graph = model._functional
-    if not isinstance(graph, Functional):
-        raise TypeError(
-            "Argument `model` must be a Functional or a built Sequential "
-            f"model. Received: model={model!r} of type {type(model).__name__}"
-        )
-    return graph
-
-
 def run_calls(calls: Iterable[GraphNode], tensors: Tensors) -> Tensors:
     """Runs recorded calls, in the order of execution, on other tensors.
 
@@ -96,17 +85,12 @@ def call_through(
     `training_of` returns the `training` argument for an operation.
     """
 
-    def bound(operation: Any) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if getattr(operation, "_call_has_training_arg", False):
-                kwargs["training"] = training_of(operation)
-            return operation(*args, **kwargs)
+    def call(operation: Any, args: Args, kwargs: Kwargs) -> Any:
+        if getattr(operation, "_call_has_training_arg", False):
+            kwargs["training"] = training_of(operation)
+        return operation(*args, **kwargs)
 
-        return call
-
-    return model._run_through_graph(
-        model._standardize_inputs(inputs), operation_fn=bound
-    )
+    return run_graph(model, standardize_inputs(model, inputs), call)
 
 
 def _record(
@@ -116,21 +100,14 @@ def _record(
     entered: set[int],
     calls: list[GraphNode],
 ) -> Any:
-    def bound(operation: Any) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if id(operation) in entered:
-                inside = (*owners, operation)
-                flat = keras.tree.flatten(args[0])
-                return _record(
-                    as_graph(operation), flat, inside, entered, calls
-                )
-            outputs = operation(*args, **kwargs)
-            flat_outputs = tuple(keras.tree.flatten(outputs))
-            calls.append(
-                GraphNode(operation, args, kwargs, flat_outputs, owners)
-            )
-            return outputs
+    def call(operation: Any, args: Args, kwargs: Kwargs) -> Any:
+        if id(operation) in entered:
+            inside = (*owners, operation)
+            flat = keras.tree.flatten(args[0])
+            return _record(as_graph(operation), flat, inside, entered, calls)
+        outputs = operation(*args, **kwargs)
+        flat = tuple(keras.tree.flatten(outputs))
+        calls.append(GraphNode(operation, args, kwargs, flat, owners))
+        return outputs
 
-        return call
-
-    return graph._run_through_graph(inputs, operation_fn=bound)
+    return run_graph(graph, inputs, call)

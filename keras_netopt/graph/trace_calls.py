@@ -1,7 +1,6 @@
 """Lists every call of a layer or op in a model, in order of execution.
 
-Private Keras names used here (tested on Keras 3.15): `Functional` with
-`_run_through_graph` and `_standardize_inputs`, `Sequential._functional`.
+Private names of Keras 3.15: `Functional`, `Sequential._functional`.
 """
 
 from collections.abc import Callable
@@ -13,7 +12,12 @@ from keras import Operation
 from keras.src.models.functional import Functional
 
 from keras_netopt.graph.graph_node import Args, GraphNode, Kwargs
-from keras_netopt.graph.model_graph import is_container
+from keras_netopt.graph.model_graph import (
+    Call,
+    is_container,
+    run_graph,
+    standardize_inputs,
+)
 from keras_netopt.graph.symbolic import (
     fix_batch_axis,
     input_specs,
@@ -177,12 +181,8 @@ class _Walker:
         return operation.compute_output_spec(*args, **kwargs)
 
     def _functional(self, model: Any, args: Args, scope: _Scope) -> Any:
-        outputs = model._run_through_graph(
-            model._standardize_inputs(args[0]),
-            operation_fn=lambda operation: self._call_function(
-                operation, scope
-            ),
-        )
+        inputs = standardize_inputs(model, args[0])
+        outputs = run_graph(model, inputs, self._caller(scope))
         flat = keras.tree.flatten(outputs)
         return flat[0] if len(flat) == 1 else outputs
 
@@ -194,10 +194,10 @@ class _Walker:
             outputs = self.call(layer, (outputs,), {}, scope)
         return outputs
 
-    def _call_function(
-        self, operation: Operation, scope: _Scope
-    ) -> Callable[..., Any]:
-        return lambda *args, **kwargs: self.call(operation, args, kwargs, scope)
+    def _caller(self, scope: _Scope) -> Call:
+        return lambda operation, args, kwargs: self.call(
+            operation, args, kwargs, scope
+        )
 
     def _time_distributed(self, layer: Any, args: Args, scope: _Scope) -> None:
         batch, steps, *rest = args[0].shape
@@ -224,9 +224,7 @@ class _Walker:
         start = len(self.nodes)
         try:
             function, inputs = trace_operation(operation, args, kwargs)
-            return function._run_through_graph(
-                inputs, operation_fn=lambda op: self._call_function(op, scope)
-            )
+            return run_graph(function, inputs, self._caller(scope))
         # The code of a user's `call` may raise any error; the node of the
         # operation holds it as the reason.
         except Exception as error:

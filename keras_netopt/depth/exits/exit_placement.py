@@ -9,11 +9,12 @@ from typing import Any
 import keras
 
 from keras_netopt.graph.graph_node import GraphNode
+from keras_netopt.graph.model_graph import as_graph
 from keras_netopt.graph.record_calls import (
     Recording,
     record_calls,
 )
-from keras_netopt.graph.trace_calls import graph_nodes
+from keras_netopt.graph.recorded_calls import list_all_calls
 
 MARKER = "netopt_exit_head"
 MAX_MATCHES = 5
@@ -54,7 +55,8 @@ def find_exit_placements(
     ambiguous or produces the output of the model is refused.
     """
     names = _check_names(layers)
-    nodes = [n for n in graph_nodes(model, containers=True) if n.owners]
+    as_graph(model)  # Raises if the model has no graph.
+    nodes = [one for one in list_all_calls(model) if not one.is_input]
     chosen = _find_markers(nodes) if names is None else _find(nodes, names)
     enter = [owner for node in chosen for owner in node.owners[1:]]
     recording = record_calls(model, enter=enter)
