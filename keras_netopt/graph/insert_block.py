@@ -18,7 +18,11 @@ from keras.src.utils.tracking import DotNotTrackScope
 
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.model_graph import inner_graph
-from keras_netopt.graph.recorded_calls import find_consumers, list_calls
+from keras_netopt.graph.recorded_calls import (
+    find_consumers,
+    list_calls,
+    trace_back,
+)
 
 Undo = Callable[[], None]
 BlockFunction = Callable[[Any], Any]
@@ -59,16 +63,17 @@ def insert_block(
         _restore_on_undo(old._keras_history.operation._outbound_nodes, undo)
         new = build(old)
         check_block_output(old, new)
-        calls = _calls_between(graph, old, new)
-        for node in calls:
-            undo.callback(node.operation._inbound_nodes.remove, node)
+        known = {id(one) for call in list_calls(graph) for one in call.outputs}
+        calls = trace_back([new], known)
+        for call in calls:
+            undo.callback(call.operation._inbound_nodes.remove, call.recorded)
         for node in readers:
             _replace_input(node, old, new, undo)
         _rebuild_graph(graph, old, new, undo)
         added = [
             one
             for one in graph._operations
-            if any(node.operation is one for node in calls)
+            if any(call.operation is one for call in calls)
         ]
         layers = [one for one in added if isinstance(one, keras.Layer)]
         _track_layers(graph, layers, undo)
@@ -91,21 +96,6 @@ def check_block_output(old: Any, new: Any) -> None:
             f"shape {old.shape}, {old.dtype}. "
             f"Received: shape {new.shape}, {new.dtype}"
         )
-
-
-def _calls_between(graph: Any, old: Any, new: Any) -> list[Any]:
-    """Lists the calls that lead from one tensor to another."""
-    known = {id(call.recorded) for call in list_calls(graph)}
-    found: list[Any] = []
-    stack = [new]
-    while stack:
-        operation, index, _ = stack.pop()._keras_history
-        node = operation._inbound_nodes[index]
-        if id(node) not in known:
-            known.add(id(node))
-            found.append(node)
-            stack += node.input_tensors
-    return found
 
 
 def _replace_input(

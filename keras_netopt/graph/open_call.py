@@ -2,22 +2,24 @@
 
 Private Keras names used here (tested on Keras 3.15): the name `Node` in
 `keras.src.layers.layer`, `Layer.symbolic_call`, `Layer._losses`,
-`KerasTensor._keras_history`, `Operation._inbound_nodes`,
-`StatelessScope.get_current_value` and `add_update`, `EinsumDense._kernel`.
+`Layer._inbound_nodes`, `_outbound_nodes`, `EinsumDense._kernel`,
+`StatelessScope.get_current_value` and `add_update`.
 """
 
 import contextlib
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 from keras.src.layers import layer as layer_module
 
+from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.layers import walk_layers
+from keras_netopt.graph.recorded_calls import trace_back
 from keras_netopt.graph.symbolic import preserve_layer_history
 
 BATCH = 2
@@ -53,19 +55,14 @@ class VariableTensor(keras.KerasTensor):
     assign_add = assign_sub = assign
 
 
-@dataclass(frozen=True)
-class InlinedCall:
+@dataclass(frozen=True, eq=False)
+class InlinedCall(GraphNode):
     """A call of an opaque layer during the trace of a call around it.
 
-    `args` and `kwargs` hold the symbolic tensors of the trace, `outputs` the
-    flat outputs, `tensors` those that the calls inside make, in order.
+    `tensors` are those that the calls inside make, in order.
     """
 
-    layer: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    outputs: tuple[Any, ...]
-    tensors: tuple[Any, ...]
+    tensors: tuple[Any, ...] = ()
 
     def shapes(self) -> list[tuple[int, ...]]:
         """Returns the shapes of `tensors`."""
@@ -79,7 +76,6 @@ class OpenCall:
     All axes of the tensors inside have a size.
 
     Attributes:
-        layer: The layer.
         node: The call of the layer in the graph around it.
         inputs: Pairs of a tensor outside and the tensor inside for it.
         outputs: The flat outputs inside.
@@ -92,14 +88,18 @@ class OpenCall:
         untraced: Variables that are read or written in other ways.
     """
 
-    layer: Any
-    node: Any
+    node: GraphNode
     inputs: list[tuple[Any, Any]] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
-    nodes: list[Any] = field(default_factory=list)
+    nodes: list[GraphNode] = field(default_factory=list)
     inlined: list[InlinedCall] = field(default_factory=list)
     variables: dict[int, tuple[Any, Any, Any]] = field(default_factory=dict)
     untraced: list[Any] = field(default_factory=list)
+
+    @property
+    def layer(self) -> Any:
+        """The layer."""
+        return self.node.operation
 
     @property
     def tensors(self) -> list[Any]:
@@ -112,15 +112,14 @@ class OpenCall:
         return any(id(one) in variables for one in self.layer.variables)
 
 
-def open_call(layer: Any, node: Any, is_opaque: IsOpaque) -> OpenCall:
-    """Traces `call` of a layer on symbolic tensors.
+def open_call(node: GraphNode, is_opaque: IsOpaque) -> OpenCall:
+    """Traces one call of a built layer on symbolic tensors.
 
     Opaque layers inside are traced likewise, other layers are calls. Weights,
     attributes, losses, layer histories and name counters do not change.
 
     Args:
-        layer: A built layer.
-        node: A call of it, with `arguments`.
+        node: The call.
         is_opaque: `callable(layer) -> bool`: whether a layer is traced into.
 
     Raises:
@@ -130,7 +129,7 @@ def open_call(layer: Any, node: Any, is_opaque: IsOpaque) -> OpenCall:
     first: Exception | None = None
     for size in FREE_SIZES:
         try:
-            return _Tracer(layer, node, is_opaque, size).trace()
+            return _Tracer(node, is_opaque, size).trace()
         # The code of a user's `call` may raise any error.
         except Exception as error:
             first = first or error
@@ -146,18 +145,16 @@ def symbolic_tensors(structure: Any) -> list[Any]:
     return [leaf for leaf in flat if isinstance(leaf, keras.KerasTensor)]
 
 
-def _has_free_axis(node: Any) -> bool:
-    given = symbolic_tensors((node.arguments.args, node.arguments.kwargs))
-    return any(None in tensor.shape[1:] for tensor in given)
+def _has_free_axis(node: GraphNode) -> bool:
+    return any(None in tensor.shape[1:] for tensor in node.input_tensors)
 
 
 class _Tracer:
     """Makes one `OpenCall`."""
 
-    def __init__(
-        self, layer: Any, node: Any, is_opaque: IsOpaque, size: int
-    ) -> None:
-        self.result = OpenCall(layer, node)
+    def __init__(self, node: GraphNode, is_opaque: IsOpaque, size: int) -> None:
+        layer = node.operation
+        self.result = OpenCall(node)
         self.size = size
         self.below = list(walk_layers(layer))
         self.opaque = [
@@ -170,9 +167,9 @@ class _Tracer:
 
     def trace(self) -> OpenCall:
         layer, result = self.result.layer, self.result
-        given = self.result.node.arguments
+        node = self.result.node
         args, kwargs = keras.tree.map_structure(
-            self._renew, (tuple(given.args), dict(given.kwargs))
+            self._renew, (tuple(node.args), dict(node.kwargs))
         )
         if layer._call_has_training_arg:
             kwargs["training"] = False
@@ -194,7 +191,7 @@ class _Tracer:
                 warnings.simplefilter("ignore")
                 outputs = layer(*args, **kwargs)
             result.outputs = symbolic_tensors(outputs)
-            result.nodes = _nodes_between(result.outputs)
+            result.nodes = trace_back(result.outputs)
             result.inlined = [_inlined_call(*call) for call in self._inlined]
         self._collect_variables(watch)
         return result
@@ -254,8 +251,7 @@ class _Tracer:
             if tensor.written:
                 found[id(variable)] = variable
         for node in result.nodes:
-            given = (node.arguments.args, node.arguments.kwargs)
-            for leaf in keras.tree.flatten(given):
+            for leaf in node.inputs:
                 if isinstance(leaf, keras.Variable):
                     found[id(leaf)] = leaf
         result.untraced = list(found.values())
@@ -330,29 +326,6 @@ def einsum_dense_spec(layer: Any, inputs: Any, **kwargs: Any) -> Any:
 def _inlined_call(layer: Any, args: Any, kwargs: Any, made: Any) -> InlinedCall:
     outputs = symbolic_tensors(made)
     given = {id(tensor) for tensor in symbolic_tensors((args, kwargs))}
-    nodes = _nodes_between(outputs, given)
+    nodes = trace_back(outputs, given)
     tensors = tuple(tensor for node in nodes for tensor in node.outputs)
-    return InlinedCall(layer, args, kwargs, tuple(outputs), tensors)
-
-
-def _nodes_between(outputs: list[Any], stop: Collection[int] = ()) -> list[Any]:
-    """Lists the calls that lead to some tensors, in order of execution.
-
-    `stop` are the `id`s of tensors whose calls are not listed.
-    """
-    seen: set[int] = set()
-    found: list[Any] = []
-    stack = [(tensor, False) for tensor in reversed(outputs)]
-    while stack:
-        tensor, done = stack.pop()
-        history = getattr(tensor, "_keras_history", None)
-        if history is None or history.operation is None or id(tensor) in stop:
-            continue
-        node = history.operation._inbound_nodes[history.node_index]
-        if done:
-            found.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((tensor, True))
-            stack.extend((one, False) for one in node.input_tensors)
-    return found
+    return InlinedCall(layer, args, kwargs, tuple(outputs), tensors=tensors)

@@ -1,9 +1,10 @@
 """The calls that Keras recorded when a model was built.
 
-Private name of Keras 3.15: `Functional._nodes_by_depth`.
+Private names of Keras 3.15: `Functional._nodes_by_depth`,
+`KerasTensor._keras_history`, `Operation._inbound_nodes`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from keras_netopt.graph.graph_node import GraphNode
@@ -27,14 +28,7 @@ def list_calls(model: Any, around: tuple[Any, ...] = ()) -> Iterator[GraphNode]:
     by_depth = inner_graph(model)._nodes_by_depth
     for depth in sorted(by_depth, reverse=True):
         for node in by_depth[depth]:
-            yield GraphNode(
-                node.operation,
-                node.arguments.args,
-                node.arguments.kwargs,
-                tuple(node.outputs),
-                owners,
-                recorded=node,
-            )
+            yield _as_call(node, owners)
 
 
 def list_all_calls(model: Any) -> Iterator[GraphNode]:
@@ -72,3 +66,39 @@ def find_consumers(call: GraphNode) -> list[GraphNode]:
 def is_model_output(call: GraphNode) -> bool:
     """Returns whether the model around a call returns its first output."""
     return any(one is call.output for one in graph_outputs(call.owner))
+
+
+def trace_back(
+    outputs: list[Any], stop: Collection[int] = ()
+) -> list[GraphNode]:
+    """Lists the calls that lead to some tensors, in order of execution.
+
+    Args:
+        outputs: The tensors.
+        stop: The `id`s of tensors whose calls are not listed. Defaults to
+            `()`.
+    """
+    seen: set[int] = set()
+    found: list[GraphNode] = []
+    stack = [(tensor, False) for tensor in reversed(outputs)]
+    while stack:
+        tensor, done = stack.pop()
+        history = getattr(tensor, "_keras_history", None)
+        if history is None or history.operation is None or id(tensor) in stop:
+            continue
+        node = history.operation._inbound_nodes[history.node_index]
+        if done:
+            found.append(_as_call(node))
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((tensor, True))
+            stack.extend((one, False) for one in node.input_tensors)
+    return found
+
+
+def _as_call(node: Any, owners: tuple[Any, ...] = ()) -> GraphNode:
+    given = node.arguments
+    outputs = tuple(node.outputs)
+    return GraphNode(
+        node.operation, given.args, given.kwargs, outputs, owners, recorded=node
+    )

@@ -66,7 +66,7 @@ class OpenLayers:
             raise UnsupportedLayer("has no handler")
         check_plain_weights(layer, inner=False)
         try:
-            opened = open_call(layer, node, is_opaque)
+            opened = open_call(node, is_opaque)
         except OpaqueCallError as error:
             raise UnsupportedLayer(f"cannot be traced: {error}") from error
         pairs = list(zip(node.outputs, opened.outputs, strict=False))

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.graph.open_call import InlinedCall, symbolic_tensors
+from keras_netopt.graph.open_call import InlinedCall
 from keras_netopt.surgery.coupled_axis import IN
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 
@@ -23,7 +23,7 @@ class CallProbe:
     def __init__(self, graph: Any, plan: EditPlan, call: InlinedCall) -> None:
         self._call = call
         self._graph, self._plan = graph, plan
-        tensors = symbolic_tensors((call.args, call.kwargs))
+        tensors = call.input_tensors
         rng = np.random.default_rng(0)
         values = {id(t): _random_values(rng, t) for t in tensors}
         self._inputs = {
@@ -65,7 +65,7 @@ class CallProbe:
         return value
 
     def _masked_variables(self) -> list[tuple[Any, np.ndarray]]:
-        held = {id(variable) for variable in self._call.layer.variables}
+        held = {id(variable) for variable in self._call.operation.variables}
         masked: dict[int, tuple[Any, np.ndarray]] = {}
         for one in self._graph.coupled_axes:
             gone = self._plan.copies[self._graph.group_of[one.ids]] == 0
@@ -109,7 +109,7 @@ def _run(
         for variable, value in variables
     ]
     with keras.StatelessScope(mapping):
-        outputs = call.layer(*args, **kwargs)
+        outputs = call.operation(*args, **kwargs)
     return [
         np.asarray(ops.convert_to_numpy(ops.cast(leaf, "float32")))
         for leaf in keras.tree.flatten(outputs)

@@ -1,7 +1,7 @@
 """Carries an edit into opened layers: shapes, attributes, check of outputs."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
@@ -26,15 +26,6 @@ from keras_netopt.surgery.opened.new_shapes import NewShapes
 TOLERANCES = {"float32": 1e-5, "float64": 1e-5, "float16": 1e-2}
 LOW_PRECISION = 5e-2
 ACCELERATOR = 2e-3
-
-
-class _Arguments(NamedTuple):
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-class _Call(NamedTuple):
-    arguments: _Arguments
 
 
 class OpenLayerEdit:
@@ -70,10 +61,10 @@ class OpenLayerEdit:
         )
         found: dict[int, tuple[InlinedCall, CallProbe | None]] = {}
         for call in (c for opened in self._calls for c in opened.inlined):
-            own = {id(variable) for variable in call.layer.variables}
-            if id(call.layer) not in found and own & changed:
+            own = {id(variable) for variable in call.operation.variables}
+            if id(call.operation) not in found and own & changed:
                 probe = CallProbe(self._graph, plan, call) if exact else None
-                found[id(call.layer)] = call, probe
+                found[id(call.operation)] = call, probe
         return list(found.values())
 
     def output_shapes(self) -> dict[int, tuple[int | None, ...]]:
@@ -133,9 +124,7 @@ class OpenLayerEdit:
 
 
 def _tensors(call: InlinedCall) -> Iterator[Any]:
-    for leaf in keras.tree.flatten((call.args, call.kwargs)):
-        if isinstance(leaf, keras.KerasTensor):
-            yield leaf
+    yield from call.input_tensors
     yield from call.tensors
 
 
@@ -150,12 +139,11 @@ def _update_attributes(
     def works() -> bool:
         nonlocal problem
         try:
-            node = _Call(_Arguments(call.args, call.kwargs))
-            again = open_call(call.layer, node, is_opaque)
+            again = open_call(call, is_opaque)
             if again.inlined[-1].shapes() != shapes:
                 problem = problem or "its code makes tensors of other shapes"
                 return False
-            if probe is not None and probe.error() > _tolerance(call.layer):
+            if probe is not None and probe.error() > _tolerance(call.operation):
                 problem = problem or "it returns other outputs"
                 return False
         except OpaqueCallError as error:
@@ -163,9 +151,9 @@ def _update_attributes(
             return False
         return True
 
-    if find_attributes(call.layer, sizes, works) is None:
+    if find_attributes(call.operation, sizes, works) is None:
         raise ValueError(
-            f"{describe_operation(call.layer)} does not work with the new "
+            f"{describe_operation(call.operation)} does not work with the new "
             f"sizes of its weights: {problem}. Its code may hold a size that "
             "no integer attribute of the layer gives. Exclude the layer, or "
             "register a handler for its class with `surgery.register`."
