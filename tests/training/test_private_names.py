@@ -140,6 +140,7 @@ TABLE = {
     "keras.src.utils.rng_utils.GLOBAL_RANDOM_SEED": lambda: (
         _import("keras.src.utils.rng_utils").GLOBAL_RANDOM_SEED
     ),
+    "keras.src.layers.layer": lambda: _import("keras.src.layers.layer").Node,
     "keras.src.models.functional.Functional": lambda: (
         _import("keras.src.models.functional").Functional
     ),
