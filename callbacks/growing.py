@@ -27,7 +27,6 @@ from keras_netopt.surgery.growing.calibration_batch import (
     CalibrationBatch,
     first_batch,
 )
-from keras_netopt.surgery.growing.dry_run import DryRun
 from keras_netopt.surgery.growing.growing_arguments import (
     as_actions,
     check_action_numbers,
@@ -37,6 +36,7 @@ from keras_netopt.surgery.growing.growing_arguments import (
 )
 from keras_netopt.surgery.growing.growth_schedule import GrowthSchedule
 from keras_netopt.surgery.growing.new_units import NEW_UNITS
+from keras_netopt.surgery.growing.rehearse_actions import rehearse_actions
 from keras_netopt.surgery.growing.stop_without_improvement import (
     StopWithoutImprovement,
 )
@@ -194,7 +194,7 @@ class Growing(StructureCallback):
         )
 
     def on_model_ready(self, model: keras.Model) -> None:
-        """Schedules the growths and makes a dry run of every action."""
+        """Schedules the growths and rehearses every action."""
         self._batch = first_batch(self.calibration_data)
         if self.new_units == "gradmax":
             gradmax.check_calibration_batch(self._batch)
@@ -205,7 +205,7 @@ class Growing(StructureCallback):
             self.warn(NotIntendedUseWarning, reason)
         # A resumed model has grown already: `on_resume` restores what is left.
         if not self._is_resumed(model):
-            self._dry_run_actions(model)
+            self._rehearse_actions(model)
 
     def on_resume(self, model: keras.Model) -> None:
         """Restores a saved position, or skips earlier growths."""
@@ -221,7 +221,7 @@ class Growing(StructureCallback):
                 "`BackupAndRestore` to resume.",
             )
         if is_resumed:
-            self._dry_run_actions(model)
+            self._rehearse_actions(model)
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restores the schedule of the first fit."""
@@ -359,12 +359,11 @@ class Growing(StructureCallback):
         history = CheckpointState.of(model).states.get(STATE_NAME)
         return len(getattr(history, "edits", ())) > len(self.history)
 
-    def _dry_run_actions(self, model: keras.Model) -> None:
-        """Makes the remaining actions on a clone, in order."""
-        dry_run = DryRun(model)
-        for number, action in enumerate(self._actions):
-            if number not in self._growth_schedule.made:
-                dry_run.apply(action, new_units=self.new_units, seed=0)
+    def _rehearse_actions(self, model: keras.Model) -> None:
+        """Makes the remaining actions in order and takes them back."""
+        made = self._growth_schedule.made
+        left = [a for n, a in enumerate(self._actions) if n not in made]
+        rehearse_actions(model, left, new_units=self.new_units)
 
     def _within_limits(self, numbers: list[int]) -> list[int]:
         limits = {"params": self.max_params, "macs": self.max_macs}

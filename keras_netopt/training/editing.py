@@ -14,6 +14,7 @@ from keras_netopt.training.backend import (
 from keras_netopt.training.checkpoint_state import CheckpointState
 
 _ATTRIBUTE = "_netopt_editing"
+_REHEARSAL = "_netopt_rehearsal"
 
 
 @contextlib.contextmanager
@@ -25,7 +26,11 @@ def editing(model: keras.Model) -> Iterator[list[Any]]:
     reset once, for all edits. Contexts of the same model may be nested and
     then share one list. Callbacks with `before_edit(model)` or
     `after_edit(model)` are called before the first and after the last edit.
+    Nothing of this happens in a rehearsal (see `mark_rehearsal`).
     """
+    if is_rehearsal(model):
+        yield []
+        return
     open_changes = vars(model).get(_ATTRIBUTE)
     if open_changes is not None:
         yield open_changes
@@ -54,3 +59,21 @@ def _call_hook(model: keras.Model, event: str) -> None:
         hook = getattr(stateful, event, None)
         if hook is not None:
             hook(model)
+
+
+@contextlib.contextmanager
+def mark_rehearsal(model: keras.Model) -> Iterator[None]:
+    """Opens a context whose edits of a model are taken back at its end.
+
+    They neither change its optimizer or masks nor compile it again.
+    """
+    object.__setattr__(model, _REHEARSAL, True)
+    try:
+        yield
+    finally:
+        vars(model).pop(_REHEARSAL, None)
+
+
+def is_rehearsal(model: keras.Model) -> bool:
+    """Returns whether the edits of a model are taken back."""
+    return _REHEARSAL in vars(model)

@@ -20,6 +20,7 @@ from keras_netopt.report import Report
 from keras_netopt.training import optimizers
 from keras_netopt.training import slot_kinds as kinds
 from keras_netopt.training.backend import sync_variables
+from keras_netopt.training.editing import is_rehearsal
 from keras_netopt.training.mask_store import MaskStore, Memory
 
 MapSlot = Callable[[Any, np.ndarray, str], np.ndarray]
@@ -90,8 +91,11 @@ class Slots:
 def capture_slots(model: keras.Model) -> Slots | None:
     """Copies the state of a model's optimizer before an edit.
 
-    It is `None` if the model is not compiled or its optimizer is not built.
+    It is `None` if the model is not compiled, its optimizer is not built, or
+    the edit is taken back.
     """
+    if is_rehearsal(model):
+        return None
     optimizer = getattr(model, "optimizer", None)
     store = MaskStore.of(model)
     is_built = optimizer is not None and optimizer.built

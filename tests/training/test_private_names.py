@@ -156,6 +156,10 @@ TABLE = {
     f"{ADAPTERS}.data_adapter_utils.get_torch_dataloader": lambda: (
         _import(f"{ADAPTERS}.data_adapter_utils").get_torch_dataloader
     ),
+    "keras.src.ops.node.Node": lambda: _import("keras.src.ops.node").Node,
+    "keras.src.utils.tracking.Tracker": lambda: (
+        _import("keras.src.utils.tracking").Tracker
+    ),
     "keras.src.utils.tracking.DotNotTrackScope": lambda: (
         _import("keras.src.utils.tracking").DotNotTrackScope
     ),
@@ -168,7 +172,8 @@ OF_THE_GRAPH = (
     "_self_setattr_tracking keras.src.models.functional.Functional "
     "keras.src.ops.function.map_graph "
     "keras.src.ops.symbolic_arguments.SymbolicArguments "
-    "keras.src.utils.tracking.DotNotTrackScope"
+    "keras.src.utils.tracking.DotNotTrackScope keras.src.ops.node.Node "
+    "keras.src.utils.tracking.Tracker"
 ).split()
 ONE_BACKEND = {
     "_jax_state": ("jax", "JAXTrainer"),

@@ -20,6 +20,7 @@ from keras_netopt.surgery.cutting.cut_candidates import (
 )
 from keras_netopt.surgery.cutting.width_search import UnitRanking, Widths
 from keras_netopt.surgery.edits.edit_report import producer_path
+from keras_netopt.surgery.edits.rehearsal import temporary_copy
 from keras_netopt.surgery.edits.remove import remove
 from keras_netopt.training.batches import iterate_batches
 
@@ -240,12 +241,11 @@ class ChannelPruner:
                 "Argument `meter` must be a callable(model) -> float for "
                 "resource='latency'. Received: meter=None"
             )
-        copy = keras.models.clone_model(model)
-        copy.set_weights(model.get_weights())
         removed = units(widths)
-        if removed:
-            remove(copy, removed, allow_inexact=self.limits.allow_inexact)
-        return float(meter(copy))
+        with temporary_copy(model) as copy:
+            if removed:
+                remove(copy, removed, allow_inexact=self.limits.allow_inexact)
+            return float(meter(copy))
 
 
 def _base(graph: ChannelGraph, found: CutCandidates) -> OriginalSize:

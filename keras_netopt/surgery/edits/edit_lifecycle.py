@@ -14,6 +14,7 @@ from keras_netopt.surgery.edits.edit_history import (
     named_layers,
 )
 from keras_netopt.surgery.edits.edit_report import EditReport, ModelSize
+from keras_netopt.surgery.edits.rehearsal import rehearsal
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def record_edit(
 def dry_run_edit(
     model: keras.Model, operation: Callable[..., EditReport], edit: EditRecord
 ) -> EditReport:
-    """Applies an edit to a clone and returns a report with `dry_run=True`."""
+    """Rehearses an edit and returns its report with `dry_run=True`."""
     arguments = {k: v for k, v in edit.items() if k != "operation"}
-    clone = keras.models.clone_model(model)
-    return dataclasses.replace(operation(clone, **arguments), dry_run=True)
+    with rehearsal(model):
+        report = operation(model, **arguments)
+    return dataclasses.replace(report, dry_run=True)

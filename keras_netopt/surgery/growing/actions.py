@@ -13,7 +13,6 @@ from keras_netopt.surgery.edits.edit_report import EditReport
 from keras_netopt.surgery.growing.deepen import INITS, deepen
 from keras_netopt.surgery.growing.target_width import check_target_width
 from keras_netopt.surgery.growing.widen import plan_widen, widen
-from keras_netopt.training.slot_checks import check_optimizer
 
 PRESERVING_INITS = ("residual_zero", "identity")
 
@@ -46,23 +45,20 @@ class Action:
         """
         raise NotImplementedError
 
-    def dry_run(
-        self, model: keras.Model, clone: keras.Model, **options: Any
-    ) -> EditReport:
-        """Makes the edit on a clone, to find errors before training.
+    def rehearse(self, model: keras.Model, **options: Any) -> EditReport:
+        """Makes the edit where it is taken back, to find errors early.
 
         Args:
-            model: The model that will be edited; its optimizer is checked.
-            clone: A clone of it, which is edited.
-            **options: As for `apply`.
+            model: The model; its optimizer is checked and not changed.
+            **options: As for `apply`, without `calibration_data`.
 
         Returns:
-            The report of the clone.
+            The report.
 
         Raises:
             ValueError: If the edit cannot be made.
         """
-        raise NotImplementedError
+        return self.apply(model, **options)
 
     @property
     def is_repeatable(self) -> bool:
@@ -141,21 +137,14 @@ class Widen(Action):
         """Calls `surgery.widen`."""
         return widen(model, **self._arguments(), **options)
 
-    def dry_run(
-        self, model: keras.Model, clone: keras.Model, **options: Any
-    ) -> EditReport:
-        """Plans the edit on the clone, checks the optimizer, then makes it."""
-        arguments = self._arguments()
-        arguments["layer"] = _path_in(model, self.layer)
-        arguments["seed"] = options.get("seed", 0)
+    def rehearse(self, model: keras.Model, **options: Any) -> EditReport:
+        """Calls `surgery.widen`, with the shapes of "gradmax" without data."""
         plan = plan_widen(
-            ChannelGraph(clone),
-            new_units=options.get("new_units", "zero"),
+            ChannelGraph(model),
+            **{**self._arguments(), **options},
             shapes_only=True,
-            **arguments,
         )
-        check_optimizer(model, zero_outgoing=plan.has_zero_outgoing)
-        return widen(clone, new_units=plan.replay_init, **arguments)
+        return self.apply(model, **{**options, "new_units": plan.replay_init})
 
     @property
     def is_repeatable(self) -> bool:
@@ -222,15 +211,6 @@ class Deepen(Action):
         known = {k: v for k, v in options.items() if k in ("seed", "dry_run")}
         return deepen(model, **self._arguments(), **known)
 
-    def dry_run(
-        self, model: keras.Model, clone: keras.Model, **options: Any
-    ) -> EditReport:
-        """Checks the optimizer and makes the edit on the clone."""
-        check_optimizer(model)
-        path = _path_in(model, self.layer)
-        arguments = {**self._arguments(), "layer": path}
-        return deepen(clone, **arguments, seed=options.get("seed", 0))
-
     def preserves_outputs(self, new_units: str) -> bool:
         """Returns `True` for a built-in block that starts as the identity."""
         return self.init in PRESERVING_INITS and self.block is None
@@ -243,14 +223,6 @@ def check_layer(layer: Any) -> None:
             "Argument `layer` must be a layer or its name. "
             f"Received: layer={layer!r}"
         )
-
-
-def _path_in(model: keras.Model, layer: Any) -> str:
-    """Returns a name of the layer that is valid in a clone of the model."""
-    if isinstance(layer, str):
-        return layer
-    graph = ChannelGraph(model)
-    return graph.path(graph.find(layer))
 
 
 def _serialize(value: Any) -> Any:

@@ -9,8 +9,8 @@ import numpy as np
 from keras_netopt.points import RunLength
 from keras_netopt.surgery.edits.edit_report import EditReport
 from keras_netopt.surgery.growing.actions import Action
-from keras_netopt.surgery.growing.dry_run import DryRun
 from keras_netopt.surgery.growing.growth_schedule import GrowthSchedule
+from keras_netopt.surgery.growing.rehearse_actions import rehearse_actions
 
 # Rounding errors in half precision, as a share of the largest output.
 ROUNDING = {"float16": 1e-2, "bfloat16": 5e-2}
@@ -26,7 +26,7 @@ def split_by_limits(
     """Separates the actions that keep the model within its limits.
 
     `limits` are the largest "params" and "macs", or `None`. Each action is
-    tried on a clone, after those that were kept. Returns the numbers of the
+    rehearsed after those that were kept. Returns the numbers of the
     kept actions, and the others with the reason.
     """
     kept: list[int] = []
@@ -34,10 +34,9 @@ def split_by_limits(
     if all(limit is None for limit in limits.values()):
         return list(numbers), skipped
     for number in numbers:
-        dry_run = DryRun(model)
-        for one in [*kept, number]:
-            report = dry_run.apply(actions[one], new_units=new_units, seed=0)
-        reason = _exceeded_limit(report, limits)
+        tried = [actions[one] for one in (*kept, number)]
+        report = rehearse_actions(model, tried, new_units=new_units)
+        reason = None if report is None else _exceeded_limit(report, limits)
         if reason is None:
             kept.append(number)
         else:

@@ -25,8 +25,8 @@ class WidenFirst(surgery.Action):
     def apply(self, model: keras.Model, **options: Any) -> Any:
         return self._found(model).apply(model, **options)
 
-    def dry_run(self, model: keras.Model, clone: Any, **options: Any) -> Any:
-        return self._found(model).dry_run(model, clone, **options)
+    def rehearse(self, model: keras.Model, **options: Any) -> Any:
+        return self._found(model).rehearse(model, **options)
 
     def _found(self, model: keras.Model) -> surgery.Widen:
         graph = surgery.ChannelGraph(model)
