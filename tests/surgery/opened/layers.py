@@ -132,6 +132,9 @@ class Outer(L.Layer):
 class Conditional(FeedForward):
     """Looks at the values of its input."""
 
+    def compute_output_spec(self, x, training=None):
+        return keras.KerasTensor(x.shape, dtype=x.dtype)
+
     def call(self, x, training=None):
         if ops.max(x) > 100:
             return x
@@ -140,6 +143,9 @@ class Conditional(FeedForward):
 
 class ThroughNumPy(FeedForward):
     """Converts its input to NumPy."""
+
+    def compute_output_spec(self, x, training=None):
+        return keras.KerasTensor(x.shape, dtype=x.dtype)
 
     def call(self, x, training=None):
         return ops.convert_to_tensor(ops.convert_to_numpy(x)) + self.last(

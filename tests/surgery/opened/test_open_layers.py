@@ -1,5 +1,6 @@
 """Layers without a handler are traced into, edited, or refused by name."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -58,3 +59,94 @@ def test_half_of_the_units_inside_are_removed_exactly(layer, place):
     assert np.abs(before - expected).max() > 0.05
     np.testing.assert_allclose(outputs(model, x), expected, atol=2e-6)
     assert model.count_params() < sizes
+
+
+def reason(layer, name="own/first"):
+    return ChannelGraph(own.around(layer)).layer_group(name).reason
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (own.Conditional(12, name="own"), "used as a boolean"),
+        (own.ThroughNumPy(12, name="own"), "convert"),
+    ],
+)
+def test_layer_that_needs_values_is_refused_with_the_reason(layer, words):
+    model = own.around(layer)
+    text = ChannelGraph(model).layer_group("before").reason
+    kind = type(layer).__name__
+    assert text.startswith(f"touches {kind} 'own', which cannot be traced: ")
+    assert words in text
+    with pytest.raises(ValueError, match="makes no units of its own"):
+        surgery.remove(model, {"own/first": [0]})
+
+
+def test_weight_that_is_read_from_a_list_protects_its_units():
+    # The Multiply inside sees an array of 12 entries.
+    text = reason(own.ScaleInList(12, name="own"))
+    assert "constant of shape (12,)" in text
+
+
+def test_constant_of_the_width_protects_its_units():
+    text = reason(own.Constant(12, name="own"))
+    assert "constant of shape (12,)" in text
+
+
+def test_building_a_graph_changes_nothing():
+    layer = own.Counting(12, name="own")
+    model = own.around(own.Outer(12)), own.around(layer)
+    before = [
+        (one, {k: v for k, v in vars(one).items() if k[0] != "_"})
+        for part in model
+        for one in part._flatten_layers()
+    ]
+    weights = [w for part in model for w in part.get_weights()]
+    auto = keras.layers.Dense(1).name
+
+    for part in model:
+        ChannelGraph(part)
+
+    for one, old in before:
+        new = {k: v for k, v in vars(one).items() if k[0] != "_"}
+        assert new.keys() == old.keys()
+        assert all(new[k] is old[k] for k in old)
+        assert len(one._inbound_nodes) <= 1 or one is layer
+    after = [w for part in model for w in part.get_weights()]
+    assert all(
+        np.array_equal(a, b) for a, b in zip(weights, after, strict=True)
+    )
+    number = int(auto.rpartition("_")[2])
+    assert keras.layers.Dense(1).name == f"dense_{number + 1}"
+
+
+def test_edit_that_the_code_of_a_layer_does_not_follow_is_undone():
+    layer = own.HiddenSize(12, name="own")
+    model, x = own.around(layer), own.data()
+    y, weights = outputs(model, x), model.get_weights()
+    attributes = {k: v for k, v in vars(layer).items() if k[0] != "_"}
+
+    with pytest.raises(ValueError, match="it returns other outputs") as error:
+        surgery.remove(model, {"own/first": [0, 1, 2]})
+
+    assert "HiddenSize 'own'" in str(error.value)
+    assert "surgery.register" in str(error.value)
+    assert np.array_equal(outputs(model, x), y)
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        assert np.array_equal(old, new)
+    assert attributes == {k: v for k, v in vars(layer).items() if k[0] != "_"}
+    assert layer.first.units == 12
+
+
+def test_config_follows_an_attribute_that_call_does_not_read():
+    model = own.around(own.FeedForward(12, name="own"))
+    surgery.remove(model, {"own/first": [0, 1, 2]})
+    assert model.get_layer("own").get_config()["hidden"] == 9
+
+
+def test_units_inside_are_widened():
+    model, x = own.around(own.FeedForward(12, name="own")), own.data()
+    y = outputs(model, x)
+    surgery.widen(model, "own/first", to=18)
+    assert model.get_layer("own").first.units == 18
+    np.testing.assert_allclose(outputs(model, x), y, atol=2e-6)
