@@ -8,6 +8,7 @@ Private Keras names used here (tested on Keras 3.15): the name `Node` in
 
 import contextlib
 import functools
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ BATCH = 2
 FREE_SIZES = (6, 32, 64)
 IsOpaque = Callable[[Any], bool]
 _TRACING = threading.RLock()
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_KERAS_FRAME = re.compile(r"^Exception encountered when calling \S+\(\)\.\s*")
 
 
 class OpaqueCallError(Exception):
@@ -135,8 +138,16 @@ def open_call(node: GraphNode, is_opaque: IsOpaque) -> OpenCall:
             first = first or error
         if not _has_free_axis(node):
             break
-    text = " ".join(str(first).split())[:160]
-    raise OpaqueCallError(f"{type(first).__name__}: {text}") from first
+    raise OpaqueCallError(
+        f"{type(first).__name__}: {_first_sentence(first)}"
+    ) from first
+
+
+def _first_sentence(error: Any) -> str:
+    """Returns what an error says, without the frame that Keras adds."""
+    text = " ".join(_ANSI.sub("", str(error)).split())
+    text = _KERAS_FRAME.sub("", text)
+    return text.partition(" Arguments received by")[0][:160].rstrip(". ")
 
 
 def symbolic_tensors(structure: Any) -> list[Any]:
