@@ -161,19 +161,52 @@ def count_ops(content: bytes) -> dict[str, int]:
 
     Custom operators count under their own name, such as "FlexErf".
     """
+    ops = collections.Counter(name for name, _ in iterate_operators(content))
+    return dict(sorted(ops.items()))
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """An input of an operator in a LiteRT file.
+
+    Args:
+        dtype: The name of its type in the file's schema, such as "FLOAT32".
+        elements: Number of elements; a free axis counts 1.
+        is_constant: Whether the file holds its values.
+    """
+
+    dtype: str
+    elements: int
+    is_constant: bool
+
+
+def iterate_operators(
+    content: bytes,
+) -> Iterator[tuple[str, list[StoredTensor]]]:
+    """Yields the name and the inputs of each operator of a LiteRT file."""
     schema = _schema()
     model = schema.Model.GetRootAsModel(content, 0)
     names = {code: n for n, code in vars(schema.BuiltinOperator).items()}
-    ops: collections.Counter[str] = collections.Counter()
-    for subgraph in map(model.Subgraphs, range(model.SubgraphsLength())):
-        for k in range(subgraph.OperatorsLength()):
-            code = model.OperatorCodes(subgraph.Operators(k).OpcodeIndex())
+    types = {code: n for n, code in vars(schema.TensorType).items()}
+
+    def read(tensor: Any) -> StoredTensor:
+        shape = tensor.ShapeAsNumpy() if tensor.ShapeLength() else []
+        return StoredTensor(
+            types[tensor.Type()],
+            int(np.prod(shape, dtype="int64")),
+            model.Buffers(tensor.Buffer()).DataLength() > 0,
+        )
+
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for k in range(graph.OperatorsLength()):
+            op = graph.Operators(k)
+            code = model.OperatorCodes(op.OpcodeIndex())
             # Old files hold the code in a byte, new ones in an int.
             builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
             custom = builtin == schema.BuiltinOperator.CUSTOM
             name = code.CustomCode().decode() if custom else names[builtin]
-            ops[name] += 1
-    return dict(sorted(ops.items()))
+            inputs = op.InputsAsNumpy() if op.InputsLength() else []
+            yield name, [read(graph.Tensors(int(i))) for i in inputs if i >= 0]
 
 
 @contextlib.contextmanager

@@ -1,68 +1,96 @@
-"""Calls Keras' LiteRT exporter and explains its errors."""
+"""Converts a model with TensorFlow's converter and explains its errors."""
 
+import functools
 import gzip
+import os
 import re
-import warnings
-from functools import partial
 
 import keras
 
 from keras_netopt.cost.tflite_model import ignore_deprecation_warning
+from keras_netopt.export.converter_process import REMEDY, ConverterProcess
+from keras_netopt.export.converter_program import run_job
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import ExportableModel
-from keras_netopt.export.input_samples import Arrays, iterate_batches
+from keras_netopt.export.input_samples import Samples, iterate_batches
 from keras_netopt.export.litert_report import FileSize
 from keras_netopt.export.quantization_mode import converter_settings
-from keras_netopt.graph.layers import walk_layers
-
-IGNORED_WARNINGS = (
-    # Raised for every calibrated file with float inputs and outputs.
-    "Statistics for quantized inputs were expected",
-)
+from keras_netopt.graph.layers import walk_layers, walk_paths
 
 
 def convert_model(
     exportable: ExportableModel,
     path: str,
     *,
+    folder: str,
     quantize: str | None = None,
     sparse: bool = False,
-    samples: Arrays | None = None,
+    samples: Samples | None = None,
+    process: ConverterProcess | None = None,
     quantized_io: bool = False,
     allow_select_tf_ops: bool = False,
 ) -> None:
     """Writes a LiteRT file, not yet verified.
 
-    `samples` are the calibration inputs by name; the other options are those
-    of `to_litert`. Raises ExportError if the converter refuses the model.
+    `folder` is empty, or holds the SavedModel of an earlier call. `samples`
+    are the calibration inputs and `process` is where they are used, for modes
+    with calibration; the other options are those of `to_litert`. Raises
+    ExportError if the converter refuses the model.
     """
-    dataset = None
-    if samples is not None:
-        dataset = partial(iterate_batches, exportable, samples, single=True)
     settings = converter_settings(
         quantize,
         sparse=sparse,
-        representative_dataset=dataset,
         quantized_io=quantized_io,
         allow_select_tf_ops=allow_select_tf_ops,
     )
-    with ignore_deprecation_warning(), warnings.catch_warnings():
-        for message in IGNORED_WARNINGS:
-            warnings.filterwarnings("ignore", message=message)
-        try:
-            exportable.model.export(
-                path,
-                format="litert",
-                verbose=False,
-                input_signature=exportable.signature,
-                **settings,
-            )
-        except OSError:
-            raise
-        # The converter, and the model's own code while it is traced, may
-        # raise anything.
-        except Exception as error:
-            raise explain_conversion_error(error, exportable.model) from error
+    try:
+        if not os.listdir(folder):
+            _write_saved_model(exportable, folder)
+        if process is None or samples is None:
+            with ignore_deprecation_warning():
+                run_job(folder, path, settings)
+        else:
+            batches = list(iterate_batches(exportable, samples, single=True))
+            process.convert(folder, path, settings, batches)
+    except ChildProcessError as error:
+        raise _explain_end(error, exportable.model, quantize) from error
+    except OSError:
+        raise
+    # The converter, and the model's own code while it is traced, may raise
+    # anything.
+    except Exception as error:
+        raise explain_conversion_error(error, exportable.model) from error
+
+
+def _write_saved_model(exportable: ExportableModel, folder: str) -> None:
+    """Writes what `model.export(format="litert")` converts."""
+    archive = keras.export.ExportArchive()
+    archive.track(exportable.model)
+    archive.add_endpoint(
+        "serve",
+        functools.partial(exportable.model.__call__, training=False),
+        input_signature=exportable.signature,
+    )
+    archive.write_out(folder, verbose=False)
+
+
+def _explain_end(
+    error: ChildProcessError, model: keras.Model, quantize: str | None
+) -> ExportError:
+    loops = [
+        path or layer.name
+        for path, layer in walk_paths(model)
+        if isinstance(layer, keras.layers.RNN) and not layer.unroll
+    ]
+    unroll = (
+        f" Or build the recurrent layers {loops} with `unroll=True`."
+        if loops
+        else ""
+    )
+    return ExportError(
+        f"The process of the converter, quantize={quantize!r}, {error} This "
+        f"process and the model are not affected. {REMEDY}{unroll}"
+    )
 
 
 def measure_file(path: str) -> FileSize:
@@ -91,12 +119,17 @@ def explain_conversion_error(
     ops |= set(re.findall(r"'tf\.(\w+)' op", text))
     if not ops:
         line = text.strip().partition("\n")[0][:300]
-        return ExportError(
-            f"The converter refused the model: {type(error).__name__}: {line}"
-        )
+        kind = type(error).__name__
+        return ExportError(f"The converter refused the model: {kind}: {line}")
     layers = _layers_in(text, ops, model)
     where = f" (in layer {', '.join(layers)})" if layers else ""
-    if any(op.startswith("TensorList") for op in ops):
+    if any(op.startswith("StatelessRandom") for op in ops):
+        remedy = (
+            "The model draws random numbers at inference. Export a model "
+            "without them, or pass `allow_select_tf_ops=True` if the device "
+            "provides TensorFlow's Flex delegate."
+        )
+    elif any(op.startswith("TensorList") for op in ops):
         remedy = (
             "A loop over tensors requires fixed shapes: pass "
             "`input_signature=` with a fixed batch and time axis."

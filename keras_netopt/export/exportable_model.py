@@ -1,13 +1,15 @@
 """Checks and prepares a model before its conversion."""
 
+import inspect
 import os
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from keras_netopt.export.float32_clone import find_half_layers, float32_clone
+from keras_netopt.export.input_signature import match_signature
+from keras_netopt.export.model_inputs import ModelInputs, make_valid_names
 from keras_netopt.export.quantization_mode import refuse_quantized_layers
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.graph.model_graph import is_graph_model
@@ -22,18 +24,21 @@ class ExportableModel:
         model: The model itself, or its float32 clone.
         signature: One structure of `keras.InputSpec` per positional
             argument.
-        names: The names of the flat inputs in the file.
-        input_names: The names of the flat inputs in the model.
+        inputs: The names and the structure of the inputs.
         notes: Changes made for the export, such as a fixed batch size.
         warnings: Limits of the exported file.
     """
 
     model: keras.Model
     signature: list[Any]
-    names: tuple[str, ...]
-    input_names: tuple[str, ...] = ()
+    inputs: ModelInputs
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the flat inputs in the file."""
+        return self.inputs.names
 
     @property
     def specs(self) -> dict[str, keras.InputSpec]:
@@ -81,41 +86,39 @@ def prepare_model(
 ) -> ExportableModel:
     """Determines the model to export and its input shapes.
 
-    `input_signature` holds one structure of `keras.InputSpec` per positional
-    argument, batch axis included; `None` stands for the model's own inputs,
-    with batch 1 for a model with recurrent layers. A model that is unbuilt,
-    quantised by Keras, or has recurrent layers over a time axis of unknown
-    length is refused.
+    `input_signature` is in a form of `match_signature`, batch axis included;
+    `None` stands for the model's own inputs, with batch 1 for a model with
+    recurrent layers. A model that is unbuilt, quantised by Keras, or has
+    recurrent layers over a time axis of unknown length is refused.
     """
     specs: Any = input_specs(model)
     layers = list(walk_layers(model))
     refuse_quantized_layers(layers)
-    input_names, names = _names(model, specs)
+    specs = _per_argument(model, specs, input_signature)
+    inputs = ModelInputs(specs, *_names(model, specs))
     notes: list[str] = []
     if find_half_layers(model):
         model = float32_clone(model)
         notes.append("half precision: exported from a float32 clone")
     if input_signature is not None:
-        is_list = isinstance(input_signature, (list, tuple))
-        specs = list(input_signature) if is_list else [input_signature]
-        if len(keras.tree.flatten(specs)) != len(names):
-            raise ValueError(
-                f"Argument `input_signature` must hold {len(names)} inputs. "
-                f"Received: input_signature={input_signature!r}"
-            )
+        specs = match_signature(inputs, input_signature)
     elif any(_steps_through_time(layer) for layer in layers):
         specs = _static(specs, layers)
         if keras.tree.flatten(input_specs(model))[0].shape[0] is None:
             notes.append("recurrent layers: exported with a fixed batch of 1")
-    remaining = iter(names)
-    signature = keras.tree.map_structure(
-        lambda spec: _input_spec(spec, next(remaining)), specs
-    )
+    flat = [
+        _input_spec(spec, own.dtype, name)
+        for spec, own, name in zip(
+            keras.tree.flatten(specs),
+            keras.tree.flatten(inputs.structure),
+            inputs.names,
+            strict=True,
+        )
+    ]
     return ExportableModel(
         model,
-        signature,
-        names,
-        input_names,
+        keras.tree.pack_sequence_as(inputs.structure, flat),
+        inputs,
         tuple(notes),
         _layer_warnings(layers),
     )
@@ -133,8 +136,35 @@ def _layer_warnings(layers: list[keras.layers.Layer]) -> tuple[str, ...]:
     )
 
 
-def _input_spec(spec: Any, name: str) -> keras.InputSpec:
-    dtype = keras.backend.standardize_dtype(spec.dtype or "float32")
+def _per_argument(
+    model: keras.Model, specs: list[Any], input_signature: Any
+) -> list[Any]:
+    """Returns one structure per positional argument that `call` requires.
+
+    Keras records the shapes of the first alone.
+    """
+    if is_graph_model(model):
+        return specs
+    required = [
+        parameter.name
+        for parameter in inspect.signature(model.call).parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    if len(required) < 2:
+        return specs
+    given = input_signature
+    if not isinstance(given, (list, tuple)) or len(given) != len(required):
+        raise ValueError(
+            "Argument `input_signature` must hold one structure of "
+            f"`keras.InputSpec` for each argument of `call`: {required}. "
+            f"Received: input_signature={given!r}"
+        )
+    return list(given)
+
+
+def _input_spec(spec: Any, dtype: Any, name: str) -> keras.InputSpec:
+    dtype = keras.backend.standardize_dtype(spec.dtype or dtype or "float32")
     if dtype in ("float16", "bfloat16"):
         dtype = "float32"
     if dtype == "string":
@@ -167,27 +197,21 @@ def _static(specs: Any, layers: list[keras.layers.Layer]) -> Any:
     return keras.tree.map_structure(fix, specs)
 
 
-def make_valid_name(name: str) -> str:
-    """Returns a name that file systems and TensorFlow accept unchanged."""
-    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-    return plain if plain[:1].isalpha() else f"input_{plain}"
-
-
 def _names(
     model: keras.Model, specs: Any
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Input names in the model, and the names that TensorFlow accepts."""
+    count = len(keras.tree.flatten(specs))
     raw: list[str] = []
     if is_graph_model(model):
         raw = [spec.name for spec in keras.tree.flatten(specs)]
+    elif len(specs) > 1:
+        parameters = list(inspect.signature(model.call).parameters)
+        for parameter, part in zip(parameters, specs, strict=False):
+            raw += [parameter] * len(keras.tree.flatten(part))
     elif isinstance(specs[0], dict):
         paths = keras.tree.flatten_with_path(specs[0])
         raw = ["_".join(map(str, path)) for path, _ in paths]
     else:
-        raw = ["inputs"] * len(keras.tree.flatten(specs))
-    names: list[str] = []
-    for name in raw:
-        plain = make_valid_name(name)
-        tries = [plain, *(f"{plain}_{k}" for k in range(1, len(raw) + 1))]
-        names.append(next(name for name in tries if name not in names))
-    return tuple(raw), tuple(names)
+        raw = ["inputs"] * count
+    return tuple(raw), make_valid_names(raw)

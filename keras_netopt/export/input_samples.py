@@ -1,64 +1,75 @@
 """Inputs for the calibration and verification of a file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_netopt.export.calibration_forms import read_batches
 from keras_netopt.export.exportable_model import ExportableModel
 from keras_netopt.graph.layers import walk_layers
 
 MAX_SAMPLES = 256
 FREE_AXIS = 32
 Arrays = dict[str, np.ndarray]
+Samples = list[Arrays]
 
 
 def make_samples(
     exportable: ExportableModel, data: Any = None, *, seed: int = 0
-) -> Arrays:
+) -> Samples:
     """Returns input samples by name: the user's, or random ones.
 
-    `data` holds arrays in the structure of the model's inputs, a dict by input
-    name, or an iterable of batches such as a `tf.data.Dataset`. Without it the
-    samples are random numbers in [0, 1), and integers below the smallest
-    vocabulary. The arrays have equal length and the dtypes of the inputs.
+    `data` is in a form of `calibration_forms`. Without it the samples are
+    random numbers in [0, 1), and integers below the smallest vocabulary. The
+    arrays have the dtypes of the inputs; samples of other shapes, such as
+    longer sequences, are in another dict.
     """
     if data is None:
-        return _random(exportable, seed)
-    flat = _flat(exportable, data)
+        return [_random(exportable, seed)]
     specs = exportable.specs
-    if len(flat) != len(specs):
-        raise ValueError(
-            f"Argument `calibration_data` must hold {len(specs)} inputs: "
-            f"{list(specs)}. Received: {len(flat)} arrays"
-        )
-    arrays = {
-        name: np.asarray(value)[:MAX_SAMPLES].astype(spec.dtype)
-        for (name, spec), value in zip(specs.items(), flat, strict=True)
-    }
-    _check(arrays, specs)
-    return arrays
+    groups: list[list[Arrays]] = []
+    left = MAX_SAMPLES
+    for batch in read_batches(exportable.inputs, data, limit=MAX_SAMPLES):
+        _check_lengths(batch)
+        arrays = {
+            name: _convert(name, array[:left], spec.dtype)
+            for array, (name, spec) in zip(batch, specs.items(), strict=True)
+        }
+        shapes = [array.shape[1:] for array in arrays.values()]
+        if groups and shapes == [a.shape[1:] for a in groups[-1][-1].values()]:
+            groups[-1].append(arrays)
+        else:
+            groups.append([arrays])
+        left -= len(batch[0])
+        if left <= 0:
+            break
+    return [
+        {name: np.concatenate([a[name] for a in group]) for name in specs}
+        for group in groups
+    ]
 
 
 def iterate_batches(
-    exportable: ExportableModel, samples: Arrays, *, single: bool = False
+    exportable: ExportableModel, samples: Samples, *, single: bool = False
 ) -> Iterator[Arrays]:
     """Yields samples in batches of the sizes that the file accepts.
 
     With a free batch axis these are three batches of 1, then of 4; with
     `single` every batch holds 1 sample.
     """
-    total = len(next(iter(samples.values())))
     fixed = exportable.batch
-    start = 0
-    while start < total:
-        size = fixed or (1 if single or start < 3 else 4)
-        # The last fixed batch is filled with samples from the beginning.
-        stop = start + size if fixed else min(start + size, total)
-        index = [k % total for k in range(start, stop)]
-        yield {name: array[index] for name, array in samples.items()}
-        start += size
+    for arrays in samples:
+        total = len(next(iter(arrays.values())))
+        start = 0
+        while start < total:
+            size = fixed or (1 if single or start < 3 else 4)
+            # The last fixed batch is filled with samples from the beginning.
+            stop = start + size if fixed else min(start + size, total)
+            index = [k % total for k in range(start, stop)]
+            yield {name: array[index] for name, array in arrays.items()}
+            start += size
 
 
 def pack_inputs(exportable: ExportableModel, arrays: Arrays) -> list[Any]:
@@ -68,70 +79,27 @@ def pack_inputs(exportable: ExportableModel, arrays: Arrays) -> list[Any]:
     return packed
 
 
-def _flat(exportable: ExportableModel, data: Any) -> list[Any]:
-    if _is_stream(data):
-        rows = []
-        count = 0
-        for batch in data:
-            inputs = batch[0] if isinstance(batch, tuple) else batch
-            rows.append(_ordered(exportable, inputs))
-            count += len(rows[-1][0])
-            if count >= MAX_SAMPLES:
-                break
-        if not rows:
-            raise ValueError(
-                "Argument `calibration_data` must hold samples. "
-                f"Received: calibration_data={data!r}, which is empty"
-            )
-        return [np.concatenate(column) for column in zip(*rows, strict=True)]
-    return _ordered(exportable, data)
-
-
-def _is_stream(data: Any) -> bool:
-    arrays = hasattr(data, "shape") or isinstance(data, (list, tuple, Mapping))
-    return not arrays and hasattr(data, "__iter__")
-
-
-def _ordered(exportable: ExportableModel, data: Any) -> list[np.ndarray]:
-    if isinstance(data, Mapping):
-        for names in (exportable.input_names, exportable.names):
-            if set(data) == set(names):
-                return [np.asarray(data[name]) for name in names]
-        structure = exportable.signature[0]
-        if not isinstance(structure, Mapping) or set(data) != set(structure):
-            raise ValueError(
-                "Argument `calibration_data` must hold one array for each of "
-                f"the inputs {list(exportable.input_names)}. "
-                f"Received: keys {list(data)}"
-            )
-    if len(exportable.names) == 1 and isinstance(data, list):
-        # A list of one array is that array; a list of samples is stacked.
-        axes = len(next(iter(exportable.specs.values())).shape)
-        if not (len(data) == 1 and np.ndim(data[0]) == axes):
-            return [np.asarray(data)]
-    return [np.asarray(leaf) for leaf in keras.tree.flatten(data)]
-
-
-def _check(arrays: Arrays, specs: Mapping[str, keras.InputSpec]) -> None:
-    lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
+def _check_lengths(batch: list[np.ndarray]) -> None:
+    lengths = {len(array) for array in batch}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
             "Argument `calibration_data` must hold equally many samples for "
             "each input, at least one. Received: shapes "
-            f"{[array.shape for array in arrays.values()]}"
+            f"{[array.shape for array in batch]}"
         )
-    for name, array in arrays.items():
-        wanted = specs[name].shape[1:]
-        fits = len(wanted) == array.ndim - 1 and all(
-            axis in (None, size)
-            for axis, size in zip(wanted, array.shape[1:], strict=True)
-        )
-        if not fits:
+
+
+def _convert(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+    converted = array.astype(dtype)
+    if array.dtype.kind == "f" and converted.dtype.kind in "biu":
+        if not np.array_equal(converted, array):
             raise ValueError(
-                "Argument `calibration_data` must have shape "
-                f"{(None, *wanted)} for input {name!r}. "
-                f"Received: shape {array.shape}"
+                f"Argument `calibration_data` must hold integers for input "
+                f"{name!r} of dtype {dtype}. Received: fractions, such as "
+                f"{array[converted != array].flat[0]:.4g}. A list gives the "
+                "arrays in the order of the model's inputs."
             )
+    return converted
 
 
 def _random(exportable: ExportableModel, seed: int) -> Arrays:

@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import functools
 import os
+import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ import numpy as np
 from keras_netopt.cost.measure_latency import Latency, measure_latency
 from keras_netopt.cost.tflite_model import TfliteModel, count_ops
 from keras_netopt.export.convert_model import convert_model, measure_file
+from keras_netopt.export.converter_process import ConverterProcess
+from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import (
     ExportableModel,
     check_backend,
@@ -22,15 +26,18 @@ from keras_netopt.export.exportable_model import (
     prepare_model,
 )
 from keras_netopt.export.input_samples import (
-    Arrays,
+    Samples,
     iterate_batches,
     make_samples,
 )
 from keras_netopt.export.litert_report import FileSize, LitertReport
+from keras_netopt.export.model_runs import ModelRuns
 from keras_netopt.export.quantization_mode import MODES, check_quantization
+from keras_netopt.export.unquantized_weights import explain_no_saving
 from keras_netopt.export.verification import (
     Verification,
-    run_model,
+    describe_randomness,
+    repeats_itself,
     verify_file,
 )
 
@@ -56,7 +63,9 @@ def to_litert(
 
     Requires the TensorFlow backend; load models trained on another backend
     there. Recurrent layers are exported with a fixed batch of 1, models in
-    mixed precision from a float32 clone; the report notes both.
+    mixed precision from a float32 clone; the report notes both. `"int8"` and
+    `"int16x8"` are calibrated in a child process, so that an end of the
+    converter's native code is an `ExportError`.
 
     Example:
 
@@ -79,20 +88,23 @@ of real input.
             `None`, float32.
         sparse: Whether to store the zeros of a pruned float model sparsely:
             the raw file shrinks, the speed stays. Defaults to `False`.
-        calibration_data: Real inputs, about 100 samples: arrays in the
-            structure of the model's inputs, shape `(samples, ...)`, a dict
-            by the names of the inputs, or an iterable of batches. Required
-            for `"int8"` and `"int16x8"`; every mode is verified on it, at
-            most 256 samples. Defaults to `None`: verified on seeded random
-            numbers in [0, 1).
+        calibration_data: Real inputs, about 100 samples: an array, arrays in
+            the order of the model's inputs, a dict by their names (in the
+            model or in the file), `(x, y)`, an iterable of batches of these
+            such as a `tf.data.Dataset`, or a function without arguments that
+            returns one. Data that fit the inputs in no way, or in several,
+            are refused. Required for `"int8"` and `"int16x8"`; every mode is
+            verified on it, at most 256 samples. Defaults to `None`: verified
+            on seeded random numbers in [0, 1).
         quantized_io: Whether the inputs and outputs of an `"int8"` or
             `"int16x8"` file are integers too. Defaults to `False`.
         allow_select_tf_ops: Whether ops that LiteRT lacks may stay
             TensorFlow ops. Such a file requires the Flex delegate on the
             device and is not verified. Defaults to `False`.
-        input_signature: One structure of `keras.InputSpec` per positional
-            argument, batch axis included, to fix axes that the model leaves
-            free. Defaults to `None`.
+        input_signature: `keras.InputSpec`s, batch axis included, to fix axes
+            that the model leaves free: a list in the order of the inputs, a
+            dict by their names, or one structure per positional argument.
+            Defaults to `None`.
         seed: Seed of the random inputs. Defaults to `0`.
 
     Returns:
@@ -120,10 +132,14 @@ of real input.
     export = _Export(exportable, samples, quantize, sparse)
     export.notes += exportable.notes
     export.warnings += exportable.warnings
-    with _temporary_files(target) as (plain, final):
-        expected = run_model(exportable, samples)
+    if quantize is not None and (note := MODES[quantize].note):
+        export.notes.append(note)
+    with (
+        _temporary_files(target) as (plain, final),
+        ModelRuns(exportable, samples) as runs,
+    ):
         export.write(plain, final, quantized_io, allow_select_tf_ops)
-        export.verify(final, expected)
+        export.verify(final, runs)
         os.replace(final, target)
     for warning in export.warnings:
         warnings.warn(f"{target}: {warning}", stacklevel=2)
@@ -135,7 +151,7 @@ class _Export:
     """One call of `to_litert`: its inputs and the results so far."""
 
     exportable: ExportableModel
-    samples: Arrays
+    samples: Samples
     quantize: str | None
     sparse: bool
     notes: list[str] = field(default_factory=list)
@@ -149,26 +165,32 @@ class _Export:
         self, plain: str, final: str, quantized_io: bool, flex: bool
     ) -> None:
         """Writes the float file, then the requested one if it differs."""
-        exportable, samples = self.exportable, self.samples
-        convert_model(exportable, plain, allow_select_tf_ops=flex)
-        self.float_size = measure_file(plain)
-        if self.quantize is not None:
-            if note := MODES[self.quantize].note:
-                self.notes.append(note)
-            convert_model(
+        exportable = self.exportable
+        with contextlib.ExitStack() as stack:
+            process = None
+            if self.quantize is not None and MODES[self.quantize].needs_data:
+                process = stack.enter_context(ConverterProcess())
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            convert = functools.partial(
+                convert_model,
                 exportable,
-                final,
-                quantize=self.quantize,
-                samples=samples,
-                quantized_io=quantized_io,
+                folder=folder,
                 allow_select_tf_ops=flex,
             )
-            return
-        if self.sparse:
-            convert_model(
-                exportable, final, sparse=True, allow_select_tf_ops=flex
-            )
-            self._keep_sparse_if_smaller(final)
+            convert(plain)
+            self.float_size = measure_file(plain)
+            if self.quantize is not None:
+                convert(
+                    final,
+                    quantize=self.quantize,
+                    samples=self.samples,
+                    process=process,
+                    quantized_io=quantized_io,
+                )
+                return
+            if self.sparse:
+                convert(final, sparse=True)
+                self._keep_sparse_if_smaller(final)
         if not self.sparse:
             os.replace(plain, final)
 
@@ -187,21 +209,34 @@ class _Export:
                 "here). Prune further, or quantise."
             )
 
-    def verify(self, path: str, expected: list[Arrays]) -> None:
+    def verify(self, path: str, runs: ModelRuns) -> None:
         """Verifies and times the file, or warns that it cannot be run."""
         with open(path, "rb") as file:
-            self.ops = count_ops(file.read())
+            content = file.read()
+        self.ops = count_ops(content)
+        if self.quantize == "dynamic" and self.float_size is not None:
+            ratio = len(content) / self.float_size.raw
+            self.warnings += explain_no_saving(content, ratio)
+        first = next(iterate_batches(self.exportable, self.samples))
         if flex := [name for name in self.ops if name.startswith("Flex")]:
             self.warnings.append(
                 f"requires the Flex delegate for {', '.join(flex)}; not "
                 "verified, because the LiteRT interpreter here has none."
             )
+            if runs.randomness:
+                self.warnings.append(f"{describe_randomness(runs.randomness)}.")
             return
-        found = verify_file(
-            self.exportable, path, self.samples, expected, self.quantize
-        )
+        try:
+            found = self._compare(path, runs)
+        except ExportError:
+            # More samples may show that the model is random, or how much.
+            if not runs.repeat_all():
+                raise
+            found = self._compare(path, runs)
         self.verification = found
-        if self.quantize is not None:
+        if found.randomness:
+            self._warn_of_randomness(path, found.randomness)
+        elif self.quantize is not None:
             limit = MODES[self.quantize].warn_above
             if found.max_rel_diff > limit:
                 self.warnings.append(
@@ -210,8 +245,26 @@ class _Export:
                     f"{self.quantize!r}). Measure the accuracy of the file "
                     "before you ship it."
                 )
-        first = next(iterate_batches(self.exportable, self.samples))
         self.latency = measure_latency({"file": path}, first)["file"]
+
+    def _compare(self, path: str, runs: ModelRuns) -> Verification:
+        return verify_file(
+            self.exportable,
+            path,
+            self.samples,
+            runs.expected,
+            self.quantize,
+            runs.noise,
+        )
+
+    def _warn_of_randomness(self, path: str, randomness: float) -> None:
+        text = (
+            f"{describe_randomness(randomness)}; the file was compared within "
+            "that range."
+        )
+        if repeats_itself(self.exportable, path, self.samples):
+            text += " The file repeats one draw of the random numbers."
+        self.warnings.append(text)
 
     def report(self, path: str) -> LitertReport:
         lite = TfliteModel(path)

@@ -1,6 +1,5 @@
 """The values of `quantize=` and their settings of the LiteRT converter."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,39 +85,33 @@ def converter_settings(
     quantize: str | None,
     *,
     sparse: bool = False,
-    representative_dataset: Callable[[], Any] | None = None,
     quantized_io: bool = False,
     allow_select_tf_ops: bool = False,
 ) -> dict[str, Any]:
-    """Returns the keyword arguments of `model.export` for one mode."""
-    import tensorflow as tf
+    """Returns the settings of the converter for one mode, by their names.
 
-    ops = tf.lite.OpsSet
-    supported = [ops.TFLITE_BUILTINS]
+    Example:
+
+    >>> converter_settings("dynamic")["optimizations"]
+    ['DEFAULT']
+    """
+    ops = ["TFLITE_BUILTINS"]
     if quantize == "int8" and quantized_io:
-        supported = [ops.TFLITE_BUILTINS_INT8]
+        ops = ["TFLITE_BUILTINS_INT8"]
     if quantize == "int16x8":
-        supported = [
-            ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        ]
+        ops = ["EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"]
     if allow_select_tf_ops:
-        supported.append(ops.SELECT_TF_OPS)
-    target: dict[str, Any] = {"supported_ops": supported}
-    settings: dict[str, Any] = {"target_spec": target}
-    if sparse:
-        settings["optimizations"] = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
-    if quantize is None:
-        return settings
-    settings["optimizations"] = [tf.lite.Optimize.DEFAULT]
-    if quantize == "float16":
-        target["supported_types"] = [tf.float16]
-    if MODES[quantize].needs_data:
-        settings["representative_dataset"] = representative_dataset
-    if quantized_io:
-        dtype = tf.int8 if quantize == "int8" else tf.int16
-        settings["inference_input_type"] = dtype
-        settings["inference_output_type"] = dtype
-    return settings
+        ops.append("SELECT_TF_OPS")
+    optimizations = ["EXPERIMENTAL_SPARSITY"] if sparse else []
+    if quantize is not None:
+        optimizations = ["DEFAULT"]
+    integers = {"int8": "int8", "int16x8": "int16"}
+    return {
+        "ops": ops,
+        "optimizations": optimizations,
+        "types": ["float16"] if quantize == "float16" else [],
+        "io": integers[str(quantize)] if quantized_io else None,
+    }
 
 
 def refuse_quantized_layers(layers: list[keras.layers.Layer]) -> None:

@@ -1,9 +1,8 @@
 """Runs an exported file and compares it with the Keras model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import keras
 import numpy as np
 
 from keras_netopt.cost.tflite_model import TfliteModel
@@ -11,9 +10,10 @@ from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import ExportableModel
 from keras_netopt.export.input_samples import (
     Arrays,
+    Samples,
     iterate_batches,
-    pack_inputs,
 )
+from keras_netopt.export.model_runs import measure_gap
 from keras_netopt.export.quantization_mode import MODES
 from keras_netopt.report import Report
 
@@ -37,71 +37,57 @@ class Verification(Report):
         agreement: Share of samples with the same largest class, the lowest
             of all outputs of shape `(batch, classes)`; `None` without such.
         samples: Number of samples compared.
+        randomness: Largest difference of the model from itself, if it draws
+            random numbers at inference, else 0.
     """
 
     max_abs_diff: float
     max_rel_diff: float
     agreement: float | None
     samples: int
-
-
-def run_model(exportable: ExportableModel, samples: Arrays) -> list[Arrays]:
-    """Runs the Keras model on each batch of samples.
-
-    Returns one dict per batch, by the names of the outputs in the signature.
-    Raises ExportError if the model itself computes NaN.
-    """
-    results = []
-    for batch in iterate_batches(exportable, samples):
-        outputs = _call(exportable, batch)
-        named = outputs
-        if not isinstance(outputs, dict):
-            flat = keras.tree.flatten(outputs)
-            named = {f"output_{k}": value for k, value in enumerate(flat)}
-        arrays = {
-            name: keras.ops.convert_to_numpy(value)
-            for name, value in named.items()
-        }
-        for name, array in arrays.items():
-            if np.isnan(array).any():
-                raise ExportError(_nan_message(exportable.model, name))
-        results.append(arrays)
-    return results
+    randomness: float = 0.0
 
 
 def verify_file(
     exportable: ExportableModel,
     path: str,
-    samples: Arrays,
+    samples: Samples,
     expected: list[Arrays],
     quantize: str | None = None,
+    noise: Mapping[str, float] | None = None,
 ) -> Verification:
     """Runs the file on each batch and compares output by output.
 
-    `expected` is the result of `run_model`; `quantize` sets the tolerance.
+    `expected` are the outputs of the model, `noise` the largest difference of
+    each from run to run; `quantize` sets the tolerance. Two draws of random
+    numbers may differ by twice the noise.
     Raises ExportError if the file does not run, its outputs have other names
     or shapes or are NaN, or differ more than `quantize` allows.
     """
     actual = run_file(exportable, path, samples)
     found = [_compare(name, expected, actual) for name in sorted(expected[0])]
+    noise = noise or {}
+    randomness = max(noise.values(), default=0.0)
+    said = f" ({describe_randomness(randomness)})" if randomness else ""
     shares = [share for _, _, share in found if share is not None]
     result = Verification(
         max_abs_diff=max(diff for diff, _, _ in found),
         max_rel_diff=max(diff / scale for diff, scale, _ in found),
         agreement=min(shares, default=None),
         samples=sum(len(next(iter(b.values()))) for b in expected),
+        randomness=randomness,
     )
     for name, (diff, scale, _) in zip(sorted(expected[0]), found, strict=True):
-        limit = FLOAT_TOLERANCE * max(1.0, scale)
+        limit = FLOAT_TOLERANCE * max(1.0, scale) + 2 * noise.get(name, 0.0)
         if quantize is None and diff > limit:
             raise ExportError(
                 f"The outputs of the file differ from the model's: output "
-                f"{name!r} by {diff:.3g}, {limit:.3g} is allowed. Without "
-                "`calibration_data`, pass real inputs: on random numbers a "
-                "model may amplify rounding. If the file differs on real "
-                "inputs too, please report this with the model."
+                f"{name!r} by {diff:.3g}, {limit:.3g} is allowed{said}. "
+                "Without `calibration_data`, pass real inputs: on random "
+                "numbers a model may amplify rounding. If the file differs on "
+                "real inputs too, please report this with the model."
             )
-    if quantize is not None and _is_broken(result, quantize):
+    if quantize is not None and not randomness and _is_broken(result, quantize):
         raise ExportError(
             f"Quantisation quantize={quantize!r} breaks the model: relative "
             f"difference {result.max_rel_diff:.3g}, same class for "
@@ -112,7 +98,7 @@ def verify_file(
 
 
 def run_file(
-    exportable: ExportableModel, path: str, samples: Arrays
+    exportable: ExportableModel, path: str, samples: Samples
 ) -> list[Arrays]:
     """Runs the file on each batch of samples; one dict of outputs per batch."""
     try:
@@ -133,16 +119,19 @@ def run_file(
         ) from error
 
 
-def _call(exportable: ExportableModel, batch: Arrays) -> Any:
-    try:
-        return exportable.model(*pack_inputs(exportable, batch), training=False)
-    # The model's own code may raise anything.
-    except Exception as error:
-        shapes = {name: array.shape for name, array in batch.items()}
-        raise ExportError(
-            f"The model does not run on inputs of shape {shapes}: {error} "
-            "Pass `calibration_data` or an `input_signature` that fits."
-        ) from error
+def describe_randomness(randomness: float) -> str:
+    """Says how random a model is."""
+    return f"random: outputs differ from run to run by {randomness:.2g}"
+
+
+def repeats_itself(
+    exportable: ExportableModel, path: str, samples: Samples
+) -> bool:
+    """Returns whether a file gives the same outputs for the same inputs."""
+    lite = TfliteModel(path)
+    batch = next(iterate_batches(exportable, samples))
+    one, two = lite.run(batch), lite.run(batch)
+    return all(np.array_equal(one[name], two[name]) for name in one)
 
 
 def _is_broken(result: Verification, quantize: str) -> bool:
@@ -188,22 +177,4 @@ def _difference(name: str, a: np.ndarray, b: np.ndarray) -> float:
             f"The file computes NaN or infinity where the model does not: "
             f"{bad} values of output {name!r}."
         )
-    gap = np.abs(a[finite].astype("float64") - b[finite].astype("float64"))
-    return float(gap.max(initial=0.0))
-
-
-def _nan_message(model: Any, name: str) -> str:
-    broken = [
-        v.path
-        for v in model.weights
-        if np.isnan(v.numpy().astype("float64")).any()
-    ]
-    where = (
-        f"its weights hold NaN: {', '.join(broken[:5])}"
-        if broken
-        else "its weights are finite, so check the range of its inputs"
-    )
-    return (
-        f"The model itself computes NaN in output {name!r}; {where}. "
-        "Nothing was exported."
-    )
+    return measure_gap(a, b)

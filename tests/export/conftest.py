@@ -1,18 +1,54 @@
 import contextlib
 import gc
 import io
+import warnings
 
 import keras
 import pytest
 from keras import layers
 
-from keras_netopt.export import to_litert
+from keras_netopt.cost.tflite_model import ignore_deprecation_warning
+from keras_netopt.export import litert_export, to_litert
+from keras_netopt.export.converter_program import run_job
 
 # LiteRT files are written on the TensorFlow backend only.
 if keras.backend.backend() != "tensorflow":
     collect_ignore = [
-        f"test_{name}.py" for name in ("accuracy", "files", "models", "modes")
+        f"test_{name}.py"
+        for name in (
+            "accuracy",
+            "converter_process",
+            "files",
+            "input_signature",
+            "models",
+            "modes",
+            "random_models",
+        )
     ]
+
+
+class InThisProcess:
+    """Stands for `ConverterProcess`, which imports TensorFlow again."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def convert(self, saved_model, target, settings, samples):
+        with warnings.catch_warnings(), ignore_deprecation_warning():
+            # Raised for every calibrated file with float inputs and outputs.
+            message = "Statistics for quantized inputs were expected"
+            warnings.filterwarnings("ignore", message=message)
+            run_job(saved_model, target, settings, samples)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def convert_in_this_process():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(litert_export, "ConverterProcess", InThisProcess)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,8 +13,6 @@ from keras import layers
 from keras_netopt.cost.tflite_model import TfliteModel
 from keras_netopt.export import ExportError, litert_export, to_litert
 from keras_netopt.export.convert_model import measure_file
-from keras_netopt.export.exportable_model import prepare_model
-from keras_netopt.export.input_samples import make_samples
 
 
 @pytest.fixture
@@ -136,92 +134,6 @@ def test_unbuilt_model_raises(tmp_path):
         to_litert(model, tmp_path / "m.tflite")
     with pytest.raises(TypeError, match="Argument `model` must be a `keras.M"):
         to_litert(layers.Dense(3), tmp_path / "m.tflite")
-
-
-@pytest.mark.parametrize(
-    "data, message",
-    [
-        (
-            np.ones((5, 3), "float32"),
-            "Argument `calibration_data` must have shape (None, 4) for "
-            "input 'x'. Received: shape (5, 3)",
-        ),
-        (
-            np.ones((0, 4), "float32"),
-            "Argument `calibration_data` must hold equally many samples for "
-            "each input, at least one. Received: shapes [(0, 4)]",
-        ),
-        (
-            {"a": np.ones((5, 4)), "b": np.ones((5, 4))},
-            "Argument `calibration_data` must hold one array for each of the "
-            "inputs ['x']. Received: keys ['a', 'b']",
-        ),
-        (
-            [np.ones((5, 4), "float32")] * 2,
-            "Argument `calibration_data` must have shape (None, 4) for "
-            "input 'x'. Received: shape (2, 5, 4)",
-        ),
-    ],
-)
-def test_data_that_does_not_fit_raises(tiny, tmp_path, data, message):
-    with pytest.raises(ValueError) as error:
-        to_litert(tiny, tmp_path / "m.tflite", calibration_data=data)
-    assert str(error.value) == message
-
-
-def test_calibration_data_forms_agree(tiny):
-    import tensorflow as tf
-
-    x = np.random.default_rng(0).random((8, 4), dtype="float32")
-    forms = [
-        x,
-        x.tolist(),
-        [x],
-        {"x": x},
-        tf.data.Dataset.from_tensor_slices(x).batch(3),
-        tf.data.Dataset.from_tensor_slices((x, x[:, 0])).batch(8),
-    ]
-    for data in forms:
-        samples = make_samples(prepare_model(tiny), data)
-        assert list(samples) == ["x"]
-        np.testing.assert_array_equal(samples["x"], x)
-
-
-NAMES = {
-    ("zeta", "alpha"): ("zeta", "alpha"),
-    ("z-wide", "a-narrow"): ("z_wide", "a_narrow"),
-}
-
-
-def two_inputs(names):
-    a, b = keras.Input((4,), name=names[0]), keras.Input((4,), name=names[1])
-    return keras.Model([a, b], layers.Dense(3)(a) + 100 * layers.Dense(3)(b))
-
-
-@pytest.mark.parametrize("names", NAMES)
-def test_calibration_data_of_two_inputs_go_by_name(names):
-    exportable = prepare_model(two_inputs(names))
-    data = [np.full((3, 4), value) for value in (1.0, 2.0)]
-    for keys in (None, names, NAMES[names]):
-        form = data if keys is None else dict(zip(keys, data, strict=True))
-        samples = make_samples(exportable, form)
-        assert list(samples) == list(NAMES[names])
-        for stored, array in zip(NAMES[names], data, strict=True):
-            np.testing.assert_array_equal(samples[stored], array)
-
-
-def test_each_of_two_inputs_has_the_range_of_its_data(tmp_path):
-    names = ("z-wide", "a-narrow")
-    data = np.random.default_rng(0).random((8, 4))
-    report = to_litert(
-        two_inputs(names),
-        tmp_path / "m.tflite",
-        quantize="int8",
-        calibration_data=dict(zip(names, [1000 * data, data], strict=True)),
-        quantized_io=True,
-    )
-    scales = {tensor.name: tensor.scale for tensor in report.inputs}
-    assert scales["z_wide"] > 100 * scales["a_narrow"]
 
 
 def test_report_matches_the_file(tiny_report):

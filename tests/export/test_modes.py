@@ -5,6 +5,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from export.test_calibration_forms import two_inputs
 from keras import layers
 
 from keras_netopt.cost.tflite_model import TfliteModel
@@ -69,7 +70,8 @@ def reports(net, tmp_path_factory):
     convert = litert_export.convert_model
 
     def convert_once(exportable, path, **settings):
-        is_float = not any(settings.values())
+        options = {k: v for k, v in settings.items() if k != "folder"}
+        is_float = not any(options.values())
         if is_float and known.exists():
             shutil.copyfile(known, path)
             return
@@ -99,6 +101,10 @@ def test_quantised_file_is_small(reports, mode, ratio):
     assert report.float_size.raw > 320_000
     assert ratio / 1.3 <= report.raw_ratio <= ratio
     assert report.verification.max_rel_diff > 0
+
+
+def test_files_that_are_small_enough_have_no_warning(reports):
+    assert [n for n, report in reports.items() if report.warnings] == []
 
 
 def test_inputs_and_outputs_are_integers_on_request(reports):
@@ -193,3 +199,71 @@ def test_a_large_difference_is_a_warning(tmp_path):
         report = to_litert(model, tmp_path / "m.tflite", **options)
     assert len(report.warnings) == 1
     assert 0.2 < report.verification.max_rel_diff <= 0.5
+
+
+def test_each_of_two_inputs_has_the_range_of_its_data(tmp_path):
+    data = np.random.default_rng(0).random((8, 4), "float32")
+    model = two_inputs(("z-wide", "a-narrow"))
+    report = to_litert(
+        model,
+        tmp_path / "m.tflite",
+        quantize="int8",
+        calibration_data={"z-wide": 1000 * data, "a-narrow": data},
+        quantized_io=True,
+    )
+    scales = {tensor.name: tensor.scale for tensor in report.inputs}
+    assert scales["z_wide"] > 100 * scales["a_narrow"]
+
+
+def test_calibration_covers_sequences_of_several_lengths(tmp_path):
+    """The longest one, which comes last, has the largest numbers."""
+    model = keras.Sequential(
+        [keras.Input((None, 4), name="x"), layers.Conv1D(2, 1)]
+    )
+    data = [np.full((2, n, 4), 10.0**n, "float32") for n in (1, 1, 2)]
+    report = to_litert(
+        model,
+        tmp_path / "m.tflite",
+        quantize="int8",
+        calibration_data=lambda: data,
+        quantized_io=True,
+    )
+    assert report.inputs[0].scale == pytest.approx(100 / 255, rel=0.01)
+    assert report.verification.samples == 6
+
+
+class Shift(layers.Layer):
+    def build(self, shape):
+        self.shift = self.add_weight(shape=shape[1:], initializer="ones")
+
+    def call(self, x):
+        return x + self.shift
+
+
+@pytest.mark.parametrize(
+    "shape, layer, reason",
+    [
+        (
+            (32,),
+            layers.Dense(31),
+            "the largest weights have 992 elements, and the converter "
+            "quantizes weights of 1,024 elements or more.",
+        ),
+        (
+            (64, 64),
+            Shift(),
+            "these ops keep their weights in float: ADD (4,096).",
+        ),
+        ((8,), layers.ReLU(), "the file holds no weights."),
+    ],
+)
+def test_dynamic_that_saves_nothing_says_why(shape, layer, reason, tmp_path):
+    model = keras.Sequential([keras.Input(shape), layer])
+    path = str(tmp_path / "m.tflite")
+    with pytest.warns(UserWarning) as caught:
+        report = to_litert(model, path, quantize="dynamic")
+    assert report.warnings == (
+        f"'dynamic' saves nothing, 1.00 x the float file: {reason}",
+    )
+    assert [str(w.message) for w in caught] == [f"{path}: {report.warnings[0]}"]
+    assert report.warnings[0].split(":")[0] in str(report)

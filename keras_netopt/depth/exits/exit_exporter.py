@@ -56,7 +56,11 @@ class ExitExporter:
         tensors = keras.tree.flatten(self.exits.exit_model.input)
         if data is None:
             rng = np.random.default_rng(0)
-            data = [rng.random((VERIFY_SAMPLES, *t.shape[1:])) for t in tensors]
+            shapes = [(VERIFY_SAMPLES, *t.shape[1:]) for t in tensors]
+            names = self.exits.stages.inputs
+            data = {
+                n: rng.random(s) for n, s in zip(names, shapes, strict=True)
+            }
         inputs = self.exits.stages.named_inputs(data)
         return {
             name: np.asarray(value)[:limit].astype(tensor.dtype)

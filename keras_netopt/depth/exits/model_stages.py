@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.export.exportable_model import make_valid_name
+from keras_netopt.export.model_inputs import ModelInputs, make_valid_names
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.record_calls import (
     Recording,
@@ -43,22 +43,28 @@ class ModelStages:
     """The stages of a model, one per exit, and the names of its flat inputs."""
 
     stages: tuple[ModelStage, ...]
-    inputs: tuple[str, ...]
+    model_inputs: ModelInputs
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the flat inputs in stages and files."""
+        return self.model_inputs.names
 
     def named_inputs(self, x: Any) -> dict[str, Any]:
         """Returns the arrays of an input structure by name.
 
         The structure is any that the model's `predict` supports.
         """
-        if isinstance(x, Mapping) and set(x) == set(self.inputs):
-            return {name: x[name] for name in self.inputs}
-        flat = keras.tree.flatten(x)
-        if len(flat) != len(self.inputs):
+        ways = list(self.model_inputs.find_values(x))
+        if not ways:
+            names = list(self.model_inputs.input_names)
+            received = list(x) if isinstance(x, Mapping) else type(x).__name__
             raise ValueError(
-                f"Argument `x` must hold {len(self.inputs)} inputs: "
-                f"{list(self.inputs)}. Received: {len(flat)} arrays"
+                f"Argument `x` must hold {len(names)} inputs: {names}, by "
+                "these names for a model that takes a dict. "
+                f"Received: x={received}"
             )
-        return dict(zip(self.inputs, flat, strict=True))
+        return dict(zip(self.inputs, ways[0], strict=True))
 
     def to_model_inputs(self, inputs: Mapping[str, Any], structure: Any) -> Any:
         """Arranges named arrays in the structure of the model's `input`."""
@@ -99,7 +105,12 @@ def split_into_stages(model: Any) -> ModelStages:
             )
         )
     inputs = keras.tree.flatten(recording.inputs)
-    return ModelStages(tuple(stages), tuple(names[id(t)] for t in inputs))
+    found = ModelInputs(
+        [recording.inputs],
+        tuple(tensor.name for tensor in inputs),
+        tuple(names[id(tensor)] for tensor in inputs),
+    )
+    return ModelStages(tuple(stages), found)
 
 
 def calls_upstream_of(
@@ -153,7 +164,8 @@ def _crossing_tensors(
     inputs = keras.tree.flatten(recording.inputs)
     crossing = _all_reads(parts, outputs)
     tensors = {id(t): t for t in inputs}
-    names = {id(t): make_valid_name(t.name) for t in inputs}
+    valid = make_valid_names(tensor.name for tensor in inputs)
+    names = {id(t): name for t, name in zip(inputs, valid, strict=True)}
     for call in recording.calls:
         for number, tensor in enumerate(call.outputs):
             if id(tensor) not in crossing:

@@ -145,6 +145,21 @@ def test_several_inputs_and_a_live_input():
         run.run(inputs[0])
 
 
+@pytest.mark.parametrize("names", [("z-wide", "a-narrow"), ("a-b", "a_b")])
+def test_named_inputs_go_by_name(names):
+    wide, narrow = (keras.Input((4,), name=name) for name in names)
+    x = keras.layers.Dense(4, name="first")(wide - 2 * narrow)
+    model = keras.Model([wide, narrow], keras.layers.Dense(CLASSES)(x))
+    cuts = model_stages.split_into_stages(add_exits(model, layers=["first"]))
+    data = {names[1]: np.ones((3, 4)), names[0]: np.zeros((3, 4))}
+    for x in (data, list(data.values())[::-1], {**data}):
+        first, second = cuts.named_inputs(x).values()
+        assert not first.any() and second.all()
+    assert set(cuts.named_inputs(data)) == set(cuts.stages[0].inputs)
+    with pytest.raises(ValueError, match=f"must hold 2 inputs: .*{names[0]}"):
+        cuts.named_inputs({"wide": 1, names[1]: 2})
+
+
 def test_an_exit_inside_a_recurrent_state_is_refused():
     inputs = keras.Input((5, 4))
     sequence, state = keras.layers.SimpleRNN(
