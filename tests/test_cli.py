@@ -5,8 +5,10 @@ import sys
 import keras
 import numpy as np
 import pytest
+from export.conftest import InThisProcess
 
 from keras_netopt import __version__, cli, demo, export, registry
+from keras_netopt.export import litert_export
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
@@ -170,7 +172,10 @@ def test_model_with_unknown_classes_names_the_remedy(fails, tmp_path):
 # LiteRT files need TensorFlow.
 if ON_TENSORFLOW:
 
-    def test_export_writes_a_file_and_its_report(model_path, tmp_path, capsys):
+    def test_export_writes_a_file_and_its_report(
+        model_path, tmp_path, capsys, monkeypatch
+    ):
+        monkeypatch.setattr(litert_export, "ConverterProcess", InThisProcess)
         data = np.random.default_rng(0).random((20, 8), "float32")
         np.savez(tmp_path / "data.npz", data)
         target = tmp_path / "model.tflite"
