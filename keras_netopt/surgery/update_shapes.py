@@ -24,8 +24,11 @@ Shapes = Mapping[int, tuple[int | None, ...]]
 def update_model_shapes(model: Any, known: Shapes | None = None) -> None:
     """Updates the calls inside a model, in execution order.
 
-    `known` are the shapes of the outputs of opened layers, by `id`.
+    `known` are the shapes of the outputs of opened layers, by `id`. A
+    subclassed model has no calls outside of opened layers.
     """
+    if not is_graph_model(model):
+        return
     for node in list_calls(model):
         if not node.is_input:
             update_call_shapes(node.operation, node, known)

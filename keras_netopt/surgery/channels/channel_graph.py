@@ -22,6 +22,7 @@ from keras_netopt.surgery.channels.layer_groups import (
     LayerGroup,
     collect_layer_groups,
 )
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 
 WRAPPERS = (keras.layers.Bidirectional, keras.layers.TimeDistributed)
 
@@ -82,7 +83,17 @@ class ChannelGraph(ChannelGraphBuilder):
         _check(model)
         self._paths = index_operations(model)
         self._sets: tuple[LayerGroup, ...] | None = None
-        super().__init__(model)
+        try:
+            super().__init__(model)
+        except UnsupportedLayer as error:
+            raise ValueError(
+                f"The model '{model.name}' is subclassed, and its `call` "
+                f"{error}. Build it with `keras.Model(inputs, outputs)`; a "
+                "class with a `train_step` of its own can be built that way "
+                "if it does not override `__init__` and `call`: "
+                "`Mine(inputs, outputs)`. "
+                f"Received: model={type(model).__name__}"
+            ) from error
 
     def path(self, layer: Any) -> str:
         """Returns the path of a layer: the names on the way, joined by "/".
@@ -224,14 +235,7 @@ def _check(model: Any) -> None:
         raise TypeError(
             f"Argument `model` must be a `keras.Model`. Received: model={model}"
         )
-    if not is_graph_model(model):
-        raise ValueError(
-            f"The model '{model.name}' is subclassed and has no graph of "
-            "layers. Build it with "
-            "`keras.Model(inputs, outputs)` or `keras.Sequential`. "
-            f"Received: model={type(model).__name__}"
-        )
-    if not has_graph(model):
+    if not (has_graph(model) if is_graph_model(model) else model.built):
         raise ValueError(
             f"The model '{model.name}' is not built, so its channels are "
             "unknown. Call it on data, or call `model.build(input_shape)`. "

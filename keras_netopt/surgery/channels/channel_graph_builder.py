@@ -10,6 +10,7 @@ from keras_netopt.graph.layer_paths import describe_operation
 from keras_netopt.graph.model_graph import (
     graph_outputs,
     inner_graph,
+    is_graph_model,
     producer,
 )
 from keras_netopt.graph.open_call import OpenCall
@@ -40,6 +41,8 @@ class ChannelGraphBuilder:
         not_replicable: Why a group may be removed but not copied, by group.
         normalized_by: By group, the normalization that mixes it with others.
         producers: The units that a layer makes, in channel order.
+        calls: Every call of a layer or op, also inside nested models,
+            wrappers and opened layers, in order of execution.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -59,10 +62,15 @@ class ChannelGraphBuilder:
             "normalized_by": [],
         }
         self._unsupported: dict[int, tuple[Any, str]] = {}
+        self.calls: list[Any] = []
         self._opened = OpenLayers(self)
         self._walked: set[int] = set()
-        self.trace_model(model)
-        self._protect_outputs()
+        if is_graph_model(model):
+            self.trace_model(model)
+            outputs = graph_outputs(model)
+        else:
+            outputs = self._opened.trace_model(model)
+        self._protect_outputs(outputs)
         self._number_groups()
 
     def channel_axes(self, tensor: Any) -> dict[int, np.ndarray]:
@@ -268,6 +276,7 @@ class ChannelGraphBuilder:
 
     def trace_call(self, operation: Any, node: Any) -> None:
         """Traces one call; protects its units if no handler supports it."""
+        self.calls.append(node)
         bound, made = len(self._coupled), len(self.producers)
         try:
             handler = find_handler(operation)
@@ -301,10 +310,10 @@ class ChannelGraphBuilder:
             )
         return self._allocated[key]
 
-    def _protect_outputs(self) -> None:
+    def _protect_outputs(self, outputs: list[Any]) -> None:
         """Protects the outputs, as the first of the reasons."""
         found = []
-        for tensor in graph_outputs(self.model):
+        for tensor in outputs:
             name = producer(tensor).name
             reason = f"reaches the output '{name}' of the model"
             found += [

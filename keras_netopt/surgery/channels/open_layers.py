@@ -4,9 +4,11 @@ from typing import Any
 
 import keras
 
+from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.layer_paths import describe_operation
 from keras_netopt.graph.model_graph import is_graph_model
 from keras_netopt.graph.open_call import OpaqueCallError, OpenCall, open_call
+from keras_netopt.graph.symbolic import input_specs
 from keras_netopt.surgery.coupled_axis import PASS, UnsupportedLayer
 from keras_netopt.surgery.handler_registry import (
     check_plain_weights,
@@ -74,21 +76,27 @@ class OpenLayers:
             len(outer.shape) != len(inner.shape) for outer, inner in pairs
         ):
             raise UnsupportedLayer("makes other outputs when it is traced")
-        self.calls.append(opened)
         for outer, inner in opened.inputs:
             reason = graph.fixed_reason(outer)
             axes = graph.channel_axes(outer)
             graph.set_channel_axes(inner, axes, reason=reason)
-        for holder, variable, tensor in opened.variables.values():
-            self._make_units(holder, variable, tensor)
-        self._around.append(layer)
-        try:
-            for one in opened.nodes:
-                graph.trace_call(one.operation, one)
-        finally:
-            self._around.pop()
+        self._trace_calls(opened)
         for outer, inner in pairs:
             self._set_output(layer, outer, inner)
+
+    def trace_model(self, model: keras.Model) -> list[Any]:
+        """Traces the calls inside a subclassed model; returns its outputs.
+
+        Raises:
+            UnsupportedLayer: If the model cannot be traced.
+        """
+        node = GraphNode(model, tuple(input_specs(model)), {}, ())
+        opened = self._open(model, node)
+        for _, inner in opened.inputs:
+            reason = "comes from an input of the model"
+            self._graph.set_channel_axes(inner, {}, reason=reason)
+        self._trace_calls(opened)
+        return opened.outputs
 
     def protect_untraced(self) -> None:
         """Protects variables that `call` reads or writes in other ways."""
@@ -100,6 +108,23 @@ class OpenLayers:
                     f"is in '{variable.name}', which {layer} reads or writes "
                     "outside of `keras.ops`",
                 )
+
+    def _open(self, layer: Any, node: Any) -> OpenCall:
+        try:
+            return open_call(node, is_opaque)
+        except OpaqueCallError as error:
+            raise UnsupportedLayer(f"cannot be traced: {error}") from error
+
+    def _trace_calls(self, opened: OpenCall) -> None:
+        self.calls.append(opened)
+        for holder, variable, tensor in opened.variables.values():
+            self._make_units(holder, variable, tensor)
+        self._around.append(opened.layer)
+        try:
+            for one in opened.nodes:
+                self._graph.trace_call(one.operation, one)
+        finally:
+            self._around.pop()
 
     def _make_units(self, layer: Any, variable: Any, tensor: Any) -> None:
         """Makes units for the axes of a variable that an op may read."""

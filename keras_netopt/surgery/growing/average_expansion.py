@@ -14,6 +14,7 @@ import numpy as np
 from keras import layers
 
 from keras_netopt.graph.layer_paths import describe_operation
+from keras_netopt.graph.model_graph import is_graph_model
 from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN, OUT, UnsupportedLayer
@@ -103,9 +104,9 @@ class _ResidualStream:
 
     def trace(self) -> None:
         """Traces the calls of the model, in order."""
-        calls = [
-            node for node in list_calls(self.graph.model) if not node.is_input
-        ]
+        model = self.graph.model
+        nodes = list_calls(model) if is_graph_model(model) else ()
+        calls = [node for node in nodes if not node.is_input]
         kinds = {
             NORMS[type(node.operation)]
             for node in calls

@@ -14,6 +14,7 @@ from keras_netopt.graph.model_graph import (
     graph_outputs,
     has_mask,
     inner_graph,
+    is_graph_model,
 )
 from keras_netopt.graph.recorded_calls import list_all_calls, list_calls
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
@@ -161,6 +162,13 @@ def _insert(
 def _find_call(model: keras.Model, graph: ChannelGraph, path: str) -> GraphNode:
     """Finds the one call of a layer."""
     layer = graph.find(path)
+    if not is_graph_model(model):
+        raise ValueError(
+            f"The model '{model.name}' is subclassed: its code calls the "
+            "layers, so no block can be inserted. Build it with "
+            "`keras.Model(inputs, outputs)`. "
+            f"Received: model={type(model).__name__}"
+        )
     found = [c for c in list_all_calls(model) if c.operation is layer]
     if not found:
         raise ValueError(

@@ -15,7 +15,6 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.graph.layer_paths import describe_operation
-from keras_netopt.graph.recorded_calls import list_all_calls
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN, OUT
 from keras_netopt.surgery.edits.apply_plan import to_numpy
@@ -202,7 +201,7 @@ def _layers_between(
     graph: ChannelGraph, producer: Any, consumer: Any
 ) -> list[Any] | None:
     """Lists the layers between two layers, `None` where not in `BETWEEN`."""
-    calls = list(list_all_calls(graph.model))
+    calls = graph.calls
     for layer in (producer, consumer):
         if sum(node.operation is layer for node in calls) != 1:
             return None

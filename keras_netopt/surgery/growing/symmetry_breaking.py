@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from keras_netopt.graph.layer_paths import describe_operation
-from keras_netopt.graph.recorded_calls import list_all_calls
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 
 RATES = ("rate", "stddev", "dropout", "recurrent_dropout", "_dropout")
@@ -18,7 +17,7 @@ def find_random_layer(graph: ChannelGraph, groups: np.ndarray) -> str | None:
     for layer in _coupled_layers(graph, groups):
         if _is_random(layer):
             return f"{describe_operation(layer)} has dropout"
-    for call in list_all_calls(graph.model):
+    for call in graph.calls:
         if not _is_random(call.operation):
             continue
         for tensor in call.input_tensors:
