@@ -10,6 +10,7 @@ from keras_netopt.graph.layer_paths import (
     find_by_name,
     index_operations,
 )
+from keras_netopt.graph.layers import sublayers
 from keras_netopt.graph.model_graph import has_graph, is_graph_model
 from keras_netopt.surgery.channels.channel_graph_builder import (
     ChannelGraphBuilder,
@@ -235,9 +236,14 @@ def _check(model: Any) -> None:
         raise TypeError(
             f"Argument `model` must be a `keras.Model`. Received: model={model}"
         )
-    if not (has_graph(model) if is_graph_model(model) else model.built):
-        raise ValueError(
-            f"The model '{model.name}' is not built, so its channels are "
-            "unknown. Call it on data, or call `model.build(input_shape)`. "
-            f"Received: model={type(model).__name__}"
-        )
+    if has_graph(model) if is_graph_model(model) else model.built:
+        return
+    parts = [one for one in sublayers(model) if is_graph_model(one)]
+    remedy = "Call it on data, or call `model.build(input_shape)`"
+    if parts and not is_graph_model(model):
+        listed = ", ".join(f"'{one.name}'" for one in parts)
+        remedy += f", or edit its parts: {listed}"
+    raise ValueError(
+        f"The model '{model.name}' is not built, so its channels are "
+        f"unknown. {remedy}. Received: model={type(model).__name__}"
+    )

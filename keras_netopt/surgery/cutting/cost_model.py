@@ -10,6 +10,7 @@ import numpy as np
 from keras_netopt.cost.count_macs import count_macs, counts_inner_calls
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.layers import own_variables
+from keras_netopt.graph.symbolic import input_specs
 from keras_netopt.graph.trace_calls import graph_nodes
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN, OUT, PASS, CoupledAxis
@@ -61,7 +62,8 @@ class CostModel:
         self._operations = [
             macs for n in nodes if (macs := self._operation_macs(n))
         ]
-        batch = keras.tree.flatten(graph.model.inputs)[0].shape[0] or 1
+        specs = keras.tree.flatten(input_specs(graph.model))
+        batch = specs[0].shape[0] or 1
         self._batch = batch
 
     def params(self, kept: np.ndarray) -> int:

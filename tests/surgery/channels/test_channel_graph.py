@@ -216,17 +216,19 @@ def test_unknown_kind_lists_the_known_kinds():
         graph.units("att", "size")
 
 
-def test_subclassed_model_is_refused():
+def test_unbuilt_subclassed_model_names_its_parts():
     class Own(keras.Model):
-        def call(self, inputs):
-            return inputs
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            part = [L.Input((4,)), L.Dense(2)]
+            self.encoder = keras.Sequential(part, name="encoder")
 
-    with pytest.raises(
-        ValueError,
-        match=r"^The model 'own' is subclassed and has no graph of "
-        r"layers\. Build it with `keras\.Model\(inputs, outputs\)"
-        r"` or `keras\.Sequential`\. Received: model=Own$",
-    ):
+    message = (
+        "The model 'own' is not built, so its channels are unknown. Call it "
+        "on data, or call `model.build(input_shape)`, or edit its parts: "
+        "'encoder'. Received: model=Own"
+    )
+    with pytest.raises(ValueError, match=whole(message)):
         ChannelGraph(Own(name="own"))
 
 

@@ -357,15 +357,6 @@ def test_bad_types_and_missing_data_raise(arguments, kind, unchanged):
         prune_channels(unchanged, **{"sparsity": 0.5, **arguments})
 
 
-def test_a_subclassed_model_raises():
-    class Plain(keras.Model):
-        def call(self, inputs):
-            return inputs
-
-    with pytest.raises(ValueError, match="subclassed"):
-        prune_channels(Plain(), 0.5)
-
-
 def test_an_unbuilt_model_raises():
     with pytest.raises(ValueError, match="not built"):
         prune_channels(keras.Sequential([L.Dense(3)]), 0.5)

@@ -178,7 +178,7 @@ def test_models_without_a_graph_and_ftrl_are_refused():
         def call(self, x):
             return x
 
-    with pytest.raises(ValueError, match="is subclassed"):
+    with pytest.raises(ValueError, match="is not built"):
         deepen(Own(), "x")
     with pytest.raises(ValueError, match="the optimizer Ftrl does not support"):
         deepen(mlp(optimizer="ftrl"), "hidden")

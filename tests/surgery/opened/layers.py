@@ -202,3 +202,20 @@ def around(layer, shape=(5, 8)):
 def data(shape=(5, 8), count=4):
     """Random inputs."""
     return np.random.default_rng(1).normal(size=(count, *shape)).astype("f")
+
+
+class Network(keras.Model):
+    """A subclassed residual network."""
+
+    def __init__(self, width, **kwargs):
+        super().__init__(**kwargs)
+        self.first = L.Conv2D(width, 3, padding="same", name="first")
+        self.norm = L.BatchNormalization(name="norm")
+        self.second = L.Conv2D(width, 3, padding="same", name="second")
+        self.pool = L.GlobalAveragePooling2D()
+        self.dense = L.Dense(32, activation="relu", name="dense")
+        self.out = L.Dense(3, name="out")
+
+    def call(self, x, training=None):
+        x = ops.relu(self.norm(self.first(x), training=training))
+        return self.out(self.dense(self.pool(x + self.second(x))))

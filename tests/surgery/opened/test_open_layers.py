@@ -151,3 +151,43 @@ def test_units_inside_are_widened():
     surgery.widen(model, "own/first", to=18)
     assert model.get_layer("own").first.units == 18
     np.testing.assert_allclose(outputs(model, x), y, atol=2e-6)
+
+
+def test_subclassed_model_is_cut_widened_and_trained():
+    model, x = own.Network(24), own.data((8, 8, 3))
+    y = outputs(model, x)
+    model.compile("sgd", "mse")
+    surgery.widen(model, "dense", to=40)
+    np.testing.assert_allclose(outputs(model, x), y, atol=2e-6)
+
+    graph = ChannelGraph(model)
+    groups = graph.units("first")[:8]
+    expected = masked(model, graph, groups, x)
+    surgery.remove(model, {"first": range(8)})
+
+    assert np.abs(expected - y).max() > 0.01
+    np.testing.assert_allclose(outputs(model, x), expected, atol=2e-6)
+    kernel = model.first.kernel
+    before = ops.convert_to_numpy(kernel)
+    model.fit(x, np.ones((4, 3)), verbose=0)
+    assert kernel.shape[-1] == 16
+    assert np.abs(ops.convert_to_numpy(kernel) - before).max() > 0
+
+
+def test_subclassed_model_has_no_place_for_a_block():
+    model = own.Network(24)
+    outputs(model, own.data((8, 8, 3)))
+    with pytest.raises(ValueError, match="is subclassed: its code calls"):
+        surgery.deepen(model, "dense")
+
+
+def test_subclassed_model_that_cannot_be_traced_is_told_what_works():
+    class Branching(own.Network):
+        def call(self, x):
+            return x if ops.max(x) > 100 else super().call(x)
+
+    model = Branching(24)
+    outputs(model, own.data((8, 8, 3)))
+    with pytest.raises(ValueError, match="cannot be traced") as error:
+        ChannelGraph(model)
+    assert "`Mine(inputs, outputs)`" in str(error.value)
