@@ -89,7 +89,8 @@ class Growing(StructureCallback):
             (`surgery.Every("3ep")`) make one action at a time, in order; a
             mapping such as `{0.3: [0], "12ep": [1]}` maps points of the fit
             to indices into `actions`; or another trigger. Defaults to
-            `"plateau"`.
+            `None`: the actions are spread evenly before `end`, a single one
+            at half of it (`surgery.EvenlySpaced`); with `until`, "plateau".
         new_units: Initialization of new units, see `surgery.widen`: "zero",
             "paired", "net2net", "gradmax" or "random". Defaults to `"zero"`.
         until: Stopping rule, `surgery.StopWithoutImprovement()`: the actions
@@ -138,7 +139,7 @@ class Growing(StructureCallback):
     def __init__(
         self,
         actions: Action | Sequence[Action],
-        trigger: str | Trigger | Mapping[Any, Sequence[int]] = "plateau",
+        trigger: str | Trigger | Mapping[Any, Sequence[int]] | None = None,
         *,
         new_units: str = "zero",
         until: StopWithoutImprovement | None = None,
@@ -152,7 +153,8 @@ class Growing(StructureCallback):
     ) -> None:
         super().__init__()
         self._actions = as_actions(actions)
-        self._trigger = as_trigger(trigger)
+        times = len(self._actions) if until is None else None
+        self._trigger = as_trigger(trigger, times=times)
         check_action_numbers(self._trigger, len(self._actions))
         check_choice(new_units, "new_units", NEW_UNITS)
         if new_units == "gradmax" and calibration_data is None:

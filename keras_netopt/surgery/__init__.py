@@ -22,6 +22,7 @@ from keras_netopt.surgery.edits.output_difference import (
 from keras_netopt.surgery.edits.remove import remove
 from keras_netopt.surgery.growing.actions import Action, Deepen, Widen
 from keras_netopt.surgery.growing.deepen import deepen
+from keras_netopt.surgery.growing.evenly_spaced import EvenlySpaced
 from keras_netopt.surgery.growing.stop_without_improvement import (
     StopWithoutImprovement,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "ChannelGraph",
     "Deepen",
     "EditReport",
+    "EvenlySpaced",
     "Every",
     "OverfittingRisk",
     "CouplingReport",

@@ -19,6 +19,7 @@ from callback_tools.growing import (
 )
 
 from keras_netopt.callbacks.compute_tracker import ComputeTracker
+from keras_netopt.callbacks.growing import Growing
 from keras_netopt.surgery.growing.actions import Deepen, Widen
 from keras_netopt.surgery.growing.stop_without_improvement import (
     StopWithoutImprovement,
@@ -350,3 +351,9 @@ def test_growth_with_compiled_and_several_steps_per_execution(fit, arguments):
     fit([growing], model, epochs=2, batch_size=16)
     assert model.get_layer("h").units == 32
     assert growing.history[0]["step"] == 6
+
+
+def test_an_action_without_a_trigger_grows_in_a_short_fit(fit):
+    growing = Growing([Widen("h", factor=2)], verbose=0)
+    assert fit([growing], epochs=3).get_layer("h").units == 32
+    assert [edit["epoch"] for edit in growing.history] == [1]

@@ -156,4 +156,4 @@ def test_config_round_trip():
     again = Growing.from_config(config)
     assert again.get_config() == growing.get_config()
     assert again.actions == growing.actions
-    assert Growing(Widen("h", add=1)).get_config()["trigger"] == "plateau"
+    assert Growing(Widen("h", add=1)).get_config()["trigger"] is None

@@ -22,6 +22,7 @@ from keras_netopt.points import (
     resolve_point,
 )
 from keras_netopt.serialization import export_class
+from keras_netopt.surgery.growing.evenly_spaced import EvenlySpaced
 from keras_netopt.surgery.growing.monitored_metric import (
     check_monitor,
     is_improvement,
@@ -305,14 +306,20 @@ class OverfittingRisk(Trigger):
 NAMED = {"plateau": Plateau, "periodic": Every}
 
 
-def as_trigger(trigger: Any) -> Trigger:
+def as_trigger(trigger: Any, *, times: int | None = None) -> Trigger:
     """Converts the argument `trigger` of `Growing` to a trigger.
+
+    `None` gives `times` growths, or a plateau if their number is not known.
 
     Example:
 
     >>> as_trigger("periodic")
     Every(interval='3ep', begin=None, times=None)
+    >>> as_trigger(None, times=2)
+    EvenlySpaced(times=2)
     """
+    if trigger is None:
+        return Plateau() if times is None else EvenlySpaced(times)
     if isinstance(trigger, Trigger):
         return trigger
     if isinstance(trigger, Mapping):
