@@ -186,6 +186,13 @@ def test_subclassed_model_that_cannot_be_traced_is_told_what_works():
         def call(self, x):
             return x if ops.max(x) > 100 else super().call(x)
 
+        def build(self, shape):
+            self.first.build(shape)
+            self.second.build((*shape[:-1], 24))
+            self.norm.build((*shape[:-1], 24))
+            self.dense.build((None, 24))
+            self.out.build((None, 32))
+
     model = Branching(24)
     outputs(model, own.data((8, 8, 3)))
     with pytest.raises(ValueError, match="cannot be traced") as error:
