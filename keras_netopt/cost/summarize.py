@@ -66,21 +66,37 @@ def summarize(
             its inputs.
     """
     check_bool(training, "training")
-    nodes = graph_nodes(
-        model,
-        input_shape=input_shape,
-        enter=counts_inner_calls,
-        containers=True,
-    )
-    table = _LayerTable(training)
-    for node in nodes:
-        table.add_call(node)
+    table = _trace(model, input_shape, training)
     table.assign_weights(model)
     batch = _batch_size(model, input_shape)
     rows = [row for row in table.rows.values() if not row.is_empty()]
     return CostReport(
         model.name, tuple(_layer_cost(row, batch) for row in rows)
     )
+
+
+def count_model_macs(model: keras.Model) -> int:
+    """Counts the MACs of one sample, as far as they can be counted.
+
+    These are the MACs of `summarize`, which also reads every weight.
+    """
+    rows = _trace(model, None, False).rows.values()
+    batch = _batch_size(model, None)
+    return sum(_macs_per_sample(row, batch)[0] or 0 for row in rows)
+
+
+def _trace(
+    model: keras.Model, input_shape: Any, training: bool
+) -> "_LayerTable":
+    table = _LayerTable(training)
+    for node in graph_nodes(
+        model,
+        input_shape=input_shape,
+        enter=counts_inner_calls,
+        containers=True,
+    ):
+        table.add_call(node)
+    return table
 
 
 @dataclass
@@ -218,10 +234,16 @@ def _batch_size(model: keras.Model, input_shape: Any) -> int:
     return (shape[0] if shape else None) or 1
 
 
-def _layer_cost(row: _Row, batch: int) -> LayerCost:
+def _macs_per_sample(row: _Row, batch: int) -> tuple[int | None, list[str]]:
+    """Returns the MACs of one sample, or `None` and the reasons."""
     reasons = sorted(set(row.reasons))
     if isinstance(row.macs, int) and row.macs % batch:
         reasons.append(f"{row.macs} MACs for a batch of {batch}")
+    return None if reasons else round(row.macs / batch), reasons
+
+
+def _layer_cost(row: _Row, batch: int) -> LayerCost:
+    macs, reasons = _macs_per_sample(row, batch)
     return LayerCost(
         name=row.name,
         kind=type(row.target).__name__,
@@ -229,7 +251,7 @@ def _layer_cost(row: _Row, batch: int) -> LayerCost:
         params=sum(math.prod(v.shape) for v in row.weights),
         nonzero=sum(int(np.count_nonzero(v.numpy())) for v in row.weights),
         bytes=sum(math.prod(v.shape) * _itemsize(v) for v in row.weights),
-        macs=None if reasons else round(row.macs / batch),
+        macs=macs,
         calls=row.calls,
         note="; ".join(reasons),
     )

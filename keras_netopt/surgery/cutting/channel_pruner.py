@@ -151,10 +151,10 @@ class ChannelPruner:
         graph = ChannelGraph(model)
         floors = None if base is None else base.widths
         found = find_candidates(graph, self.limits, floors)
-        first = base or _base(graph, found)
+        whole = base.units if base else sum(found.widths.values())
         if not found.blocks or sparsity == 0:
             widths = tuple(found.widths.values())
-            kept = sum(widths) / first.units if first.units else 1.0
+            kept = sum(widths) / whole if whole else 1.0
             return ChannelCut({}, kept, found.skipped, len(found.blocks))
         worth = channel_scores.score_groups(
             graph, self.score, data=data, seed=self.seed
@@ -170,17 +170,17 @@ class ChannelPruner:
         if self.resource == "latency" and share is None:
             measure = functools.partial(self._measure, model, units, meter)
             share, tried = width_search.find_share(
-                ranking, measure, lambda whole: (1 - sparsity) * whole
+                ranking, measure, lambda cost: (1 - sparsity) * cost
             )
             rows = ", ".join(f"{s:.1%} cut: {value:.3g}" for s, value in tried)
             notes = (f"latency measured {len(tried)} times: {rows}",)
         if share is not None:
             asked, widths = ranking.asked_at(share), ranking.at(share)
         else:
-            asked, widths = self._widths(graph, ranking, worth, sparsity, first)
+            asked, widths = self._widths(graph, ranking, worth, sparsity, base)
         return ChannelCut(
             units(widths),
-            sum(widths) / first.units,
+            sum(widths) / whole,
             found.skipped,
             len(found.blocks),
             share,
@@ -203,20 +203,22 @@ class ChannelPruner:
         ranking: UnitRanking,
         worth: np.ndarray,
         sparsity: float,
-        base: OriginalSize,
+        base: OriginalSize | None,
     ) -> tuple[Widths, Widths]:
         """Returns the widths that are asked for, and the same rounded."""
         if self.resource == "channels" and self.allocation == "global":
-            goal = (1 - sparsity) * base.units
+            whole = base.units if base else sum(ranking.now)
+            goal = (1 - sparsity) * whole
             asked, _ = width_search.find_widths(ranking, sum, goal)
             return asked, ranking.rounded(asked, goal)
         if self.resource == "channels":
             return ranking.asked_at(sparsity), ranking.at(sparsity)
-        cost_model = CostModel(graph)
-        count = (
-            cost_model.macs if self.resource == "macs" else cost_model.params
+        count = getattr(CostModel(graph), self.resource)
+        whole = (
+            getattr(base, self.resource)
+            if base
+            else count(np.ones(graph.group_count, bool))
         )
-        whole = base.macs if self.resource == "macs" else base.params
 
         def cost(widths: Widths) -> float:
             kept: np.ndarray = np.ones(graph.group_count, bool)

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt import cost
+from keras_netopt.cost.summarize import count_model_macs
 from keras_netopt.report import Report
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.edit_plan import EditPlan
@@ -51,7 +51,7 @@ class ModelSize:
     @classmethod
     def of(cls, model: keras.Model) -> "ModelSize":
         """Counts the weights and MACs of a model."""
-        return cls(model.count_params(), cost.summarize(model).macs)
+        return cls(model.count_params(), count_model_macs(model))
 
 
 @dataclass(frozen=True)
