@@ -6,7 +6,7 @@ from typing import Any
 
 from keras_netopt.graph.layers import sublayers
 from keras_netopt.graph.model_graph import has_graph
-from keras_netopt.graph.recorded_calls import list_calls
+from keras_netopt.graph.recorded_calls import list_operations
 
 
 def describe_operation(operation: Any) -> str:
@@ -47,7 +47,7 @@ def _children(operation: Any) -> list[Any]:
     children = sublayers(operation)
     if has_graph(operation):
         known = {id(child) for child in children}
-        calls = [node.operation for node in list_calls(operation)]
+        calls = list_operations(operation)
         children += [one for one in calls if id(one) not in known]
     return children
 

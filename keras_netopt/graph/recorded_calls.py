@@ -25,10 +25,12 @@ def list_calls(model: Any, around: tuple[Any, ...] = ()) -> Iterator[GraphNode]:
         around: The models around it, outermost first. Defaults to `()`.
     """
     owners = (*around, model)
-    by_depth = inner_graph(model)._nodes_by_depth
-    for depth in sorted(by_depth, reverse=True):
-        for node in by_depth[depth]:
-            yield _as_call(node, owners)
+    return (_as_call(node, owners) for node in _ordered_nodes(model))
+
+
+def list_operations(model: Any) -> list[Any]:
+    """Lists the layer or op of each of `list_calls`."""
+    return [node.operation for node in _ordered_nodes(model)]
 
 
 def list_all_calls(model: Any) -> Iterator[GraphNode]:
@@ -94,6 +96,12 @@ def trace_back(
             stack.append((tensor, True))
             stack.extend((one, False) for one in node.input_tensors)
     return found
+
+
+def _ordered_nodes(model: Any) -> Iterator[Any]:
+    by_depth = inner_graph(model)._nodes_by_depth
+    for depth in sorted(by_depth, reverse=True):
+        yield from by_depth[depth]
 
 
 def _as_call(node: Any, owners: tuple[Any, ...] = ()) -> GraphNode:

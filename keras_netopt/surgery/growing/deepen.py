@@ -16,7 +16,11 @@ from keras_netopt.graph.model_graph import (
     inner_graph,
     is_graph_model,
 )
-from keras_netopt.graph.recorded_calls import list_all_calls, list_calls
+from keras_netopt.graph.recorded_calls import (
+    list_all_calls,
+    list_calls,
+    list_operations,
+)
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.apply_plan import AppliedEdit, keep_array
@@ -262,7 +266,7 @@ def _make_blocks(
     seeds: tuple[int, ...],
 ) -> BlockFunction:
     owner, tensor = template.last_call.owner, template.last_call.output
-    taken = [node.operation.name for node in list_calls(owner)]
+    taken = [one.name for one in list_operations(owner)]
     factory = BlockFactory(template, seeds)
     made: list[BlockFunction] = []
     number = 0

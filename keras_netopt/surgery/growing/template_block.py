@@ -11,6 +11,7 @@ from keras_netopt.graph.recorded_calls import (
     find_consumers,
     is_model_output,
     list_calls,
+    list_operations,
     list_siblings,
 )
 from keras_netopt.surgery.handlers.handler_tools import is_elementwise
@@ -107,7 +108,7 @@ def activation_of(operation: Any) -> Any:
 
 
 def _call_count(call: GraphNode) -> int:
-    return sum(one.operation is call.operation for one in list_siblings(call))
+    return sum(one is call.operation for one in list_operations(call.owner))
 
 
 def find_template_layer(call: GraphNode) -> Any:
