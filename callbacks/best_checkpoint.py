@@ -1,6 +1,5 @@
 """Saves the best epoch that has reached the target sparsity."""
 
-import math
 import os
 from typing import Any
 
@@ -48,8 +47,10 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
             `save_weights_only`.
         monitor: Key in `logs` to compare. Defaults to `"val_loss"`.
         mode: "min", "max" or "auto" (by the name). Defaults to `"auto"`.
-        sparsity: Smallest `sparsity` in `logs` of an epoch that is compared,
-            a float in [0, 1). Defaults to `None`: an epoch is compared if
+        sparsity: Smallest `selected_sparsity` in `logs` of an epoch that is
+            compared, the value that `Pruning(sparsity)` aims at, or
+            `sparsity` where another callback logs only that; a float in
+            [0, 1). Defaults to `None`: an epoch is compared if
             every `Pruning` and `ChannelPruning` of the `fit` call has reached
             the end of its schedule.
         save_weights_only: Whether to save weights only. Defaults to `False`.
@@ -148,8 +149,10 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
 
     def _is_eligible(self, logs: dict[str, Any]) -> bool:
         if self.sparsity is not None:
-            reached = logs.get("sparsity", -math.inf)
-            return bool(reached >= self.sparsity - _TOLERANCE)
+            reached = logs.get("selected_sparsity", logs.get("sparsity"))
+            return reached is not None and bool(
+                reached >= self.sparsity - _TOLERANCE
+            )
         states = CheckpointState.of(self.model).states.values()
         return all(getattr(state, "is_complete", True) for state in states)
 

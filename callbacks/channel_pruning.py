@@ -12,6 +12,7 @@ import keras
 from keras_netopt import cost
 from keras_netopt.checks import check_fraction, check_integer
 from keras_netopt.graph.layers import walk_paths
+from keras_netopt.points import is_in_steps
 from keras_netopt.schedules import Constant, Schedule, Steps
 from keras_netopt.selectors import (
     Selector,
@@ -134,6 +135,7 @@ class ChannelPruning(StructureCallback):
         "channels_kept": "share of the prunable channels kept, in (0, 1]",
     }
     data_args = ("calibration_data",)
+    schedule_arg = "sparsity"
 
     def __init__(
         self,
@@ -315,7 +317,12 @@ class ChannelPruning(StructureCallback):
         run = self._progress.run
         is_own = self.schedule is not self.sparsity
         is_ramp = not isinstance(self.schedule, Constant | Steps)
-        snap = is_own or (is_ramp and run.steps_per_epoch is not None)
+        # Without a length, points in epochs and fractions are epoch begins.
+        snap = is_own or (
+            is_ramp
+            if run.steps_per_epoch is not None
+            else not any(map(is_in_steps, self.schedule.points))
+        )
         return list_cut_points(
             self.schedule, run, self.iterative_steps, snap=snap
         )

@@ -209,6 +209,10 @@ class Growing(StructureCallback):
         if not self._is_resumed(model):
             self._rehearse_actions(model)
 
+    def on_length_known(self, model: keras.Model) -> None:
+        """Computes the steps of points in epochs."""
+        self._growth_schedule.set_length(self._progress.run)
+
     def on_resume(self, model: keras.Model) -> None:
         """Restores a saved position, or skips earlier growths."""
         is_resumed = self._is_resumed(model)

@@ -88,6 +88,7 @@ class ParameterScheduler(ResumableCallback):
     """
 
     should_precede = LOGGERS
+    schedule_arg = "schedule"
     log_keys = {"scheduled_<attribute>": "value of the scheduled variable"}
 
     def __init__(

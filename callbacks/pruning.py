@@ -20,9 +20,18 @@ from keras_netopt.selectors import (
 from keras_netopt.serialization import export_class
 from keras_netopt.sparsity.allocation import PerLayer
 from keras_netopt.sparsity.calibration import check_calibration_data
+from keras_netopt.sparsity.kernel_zeros import (
+    KernelZeros,
+    kernels_filled_by_lora,
+)
 from keras_netopt.sparsity.pruning_session import PruningSession
 from keras_netopt.sparsity.sparsity_report import make_report
-from keras_netopt.training import MaskStore, NoEffectWarning, ResumableCallback
+from keras_netopt.training import (
+    MaskStore,
+    NoEffectWarning,
+    NotIntendedUseWarning,
+    ResumableCallback,
+)
 from keras_netopt.training.order import LOGGERS
 
 
@@ -40,7 +49,11 @@ class Pruning(ResumableCallback):
     `ModelCheckpoint` and loggers. Use `keras_netopt.callbacks.BestCheckpoint`
     to save the best epoch among those with the final sparsity. A second
     `fit` call with the same object keeps the masks; a new object starts a
-    new schedule from the current masks.
+    new schedule from the current masks, and so does the same object if
+    weights became trainable since.
+
+    In the logs, `sparsity` is the share of zeros in all kernels, embeddings
+    and frozen layers included, `selected_sparsity` that in the selected ones.
 
     Example:
 
@@ -102,8 +115,12 @@ class Pruning(ResumableCallback):
     must_follow = ("EarlyStopping(restore_best_weights=True)",)
     should_precede = ("ModelCheckpoint", *LOGGERS)
     log_keys = {
-        "sparsity": "share of the selected weights that are zero, in [0, 1)"
+        "sparsity": "share of the weights of all kernels, selected or not, "
+        "that are zero, in [0, 1]",
+        "selected_sparsity": "share of the selected weights that are zero, in "
+        "[0, 1)",
     }
+    schedule_arg = "sparsity"
     data_args = ("calibration_data",)
 
     def __init__(
@@ -152,11 +169,12 @@ class Pruning(ResumableCallback):
     def reset(self) -> None:
         """Resets the state that belongs to one model."""
         self._session: PruningSession | None = None
+        self._others = KernelZeros(0, 0)
 
     def on_model_ready(self, model: keras.Model) -> None:
         """Selects the weights and creates their masks."""
         old, self._session = self._session, None
-        done = old is not None and old.done and MaskStore.of(model) is not None
+        store = MaskStore.of(model)
         selection = engine.select(
             model, self.include, self.exclude, min_size=self.min_size
         )
@@ -168,6 +186,10 @@ class Pruning(ResumableCallback):
         )
         targets = self._selection.targets
         self._check_overlap(model, {target.key for target in targets})
+        self._warn_lora(model)
+        # Weights that are new, or became trainable, start a new schedule.
+        done = old is not None and old.done and store is not None
+        done = done and {t.key for t in targets} <= set(store.keys)
         self._session = PruningSession(
             model,
             targets,
@@ -179,6 +201,11 @@ class Pruning(ResumableCallback):
             done=done,
         )
 
+    def on_length_known(self, model: keras.Model) -> None:
+        """Computes the update points of a schedule in epochs."""
+        if self._session is not None and not self._session.done:
+            self._session.set_length(self._progress.run)
+
     def on_resume(self, model: keras.Model) -> None:
         """Restores the masks and the position in the schedule."""
         session = self._session
@@ -187,6 +214,7 @@ class Pruning(ResumableCallback):
         saved = self.loaded_state()
         self.load_state_of("masks", session.store.load_state)
         session.resume(self._progress.step, saved[0] if saved else None)
+        self._others = KernelZeros.of(model, session.keys)
         if session.floor > self.schedule.final + 1e-3:
             self.warn(
                 NoEffectWarning,
@@ -204,6 +232,15 @@ class Pruning(ResumableCallback):
                 "the learning rate or clip the gradients.",
             )
 
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Called by Keras; counts the zeros of the other kernels."""
+        if self._session is not None:
+            model = self.model  # On JAX, this syncs the state.
+            self._others = KernelZeros.of(model, self._session.keys)
+        super().on_epoch_end(epoch, logs)
+
     def on_fit_end(self, model: keras.Model) -> None:
         """Makes the last update if training ended before it."""
         session = self._session
@@ -220,6 +257,8 @@ class Pruning(ResumableCallback):
                 "epoch after the end of the schedule.",
             )
         session.project()
+        if not session.points:
+            return  # An earlier fit made all updates, also of other weights.
         wanted = self.schedule.final
         allowed = max(0.01, session.rounding())
         if session.finite and wanted - session.share > allowed:
@@ -231,6 +270,8 @@ class Pruning(ResumableCallback):
             )
 
     def _finish_early(self, session: PruningSession) -> None:
+        if not session.points:
+            return  # The first epoch, of unknown length, has not ended.
         reached, end = session.share, session.points[-1]
         if session.update(end):
             self.warn(
@@ -243,10 +284,14 @@ class Pruning(ResumableCallback):
             )
 
     def progress_logs(self) -> dict[str, float]:
-        """Returns the share of masked weights, known without a device read."""
-        return (
-            {} if self._session is None else {"sparsity": self._session.share}
-        )
+        """Returns the shares of zeros, known without a device read."""
+        session = self._session
+        if session is None:
+            return {}
+        return {
+            "sparsity": self._others.share(session.zeros, session.weights),
+            "selected_sparsity": session.share,
+        }
 
     def get_state(self) -> dict[str, Any]:
         """Returns the position in the schedule, for a resumed fit."""
@@ -300,6 +345,20 @@ class Pruning(ResumableCallback):
                     "weights. Separate them with `include` and `exclude`. "
                     f"Received: keys={sorted(shared)}"
                 )
+
+    def _warn_lora(self, model: keras.Model) -> None:
+        """Warns of zeros that the product of a LoRA pair fills."""
+        filled = kernels_filled_by_lora(model)
+        if filled:
+            self.warn(
+                NotIntendedUseWarning,
+                f"{', '.join(filled)} has zeros that LoRA fills: the layer "
+                "multiplies with the sum of its kernel and the LoRA product. "
+                "`sparsity` in the logs counts the zeros of the sum. Fine-tune "
+                "with LoRA first and prune afterwards: `save_weights` merges "
+                "the product into the kernels, `load_weights` of a model "
+                "without LoRA reads them.",
+            )
 
 
 def _as_schedule(

@@ -11,7 +11,13 @@ from keras_netopt.curriculum.select_samples import (
     SELECTION_METHODS,
     check_keep_fraction,
 )
-from keras_netopt.points import Point, check_point, in_order, resolve_point
+from keras_netopt.points import (
+    Point,
+    check_point,
+    check_units,
+    in_order,
+    resolve_point,
+)
 from keras_netopt.report import Report
 from keras_netopt.serialization import export_class
 from keras_netopt.training import NoEffectWarning, ResumableCallback
@@ -186,12 +192,8 @@ class SelectiveBackprop(ResumableCallback):
     def on_model_ready(self, model: keras.Model) -> None:
         """Resolves `begin` and `end` and installs the selecting step."""
         run = self._progress.run
-        begin, end = (
-            resolve_point(point, run, name)
-            for point, name in zip(self._points, ("begin", "end"), strict=True)
-        )
-        if end < begin:
-            _raise_order_error(*self._points)
+        check_units(self._points, run, "begin")
+        self.on_length_known(model)
         if not has_loss(model):
             raise ValueError(
                 "SelectiveBackprop needs a model that is compiled with a loss. "
@@ -203,7 +205,6 @@ class SelectiveBackprop(ResumableCallback):
                 "SelectiveBackprop must be used once per `fit`. "
                 f"Received: another one beside {self!r}"
             )
-        self._window = (begin, end)
         self._steps_per_execution = int(model.steps_per_execution)
         if run.total is not None and not any(
             map(self._is_due, range(run.total))
@@ -218,6 +219,16 @@ class SelectiveBackprop(ResumableCallback):
         selector = BatchSelector(self.keep_fraction, self.method)
         self._filter = StepFilter.of(model, selector, self.seed)
         self._filter.install()
+
+    def on_length_known(self, model: keras.Model) -> None:
+        """Resolves `begin` and `end`."""
+        begin, end = (
+            resolve_point(point, self._progress.run, name)
+            for point, name in zip(self._points, ("begin", "end"), strict=True)
+        )
+        if end < begin:
+            _raise_order_error(*self._points)
+        self._window = (begin, end)
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None

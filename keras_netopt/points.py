@@ -8,14 +8,23 @@ position is the number of completed training batches: 0 before the first one.
 import math
 import numbers
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keras_netopt.checks import check_integer
 
 Point = float | int | str
 
+# Step of the end of an epoch as long as the length of an epoch is unknown: it
+# lies after every step of the first epoch, whose end tells the length.
+LATER = 2**62
+
 _TEXT = re.compile(r"(\d+)(ep|step)")
 _GRAMMAR = 'a float in [0, 1], an int of steps, "3ep" or "500step"'
+
+
+class UnknownLengthError(ValueError):
+    """A point needs the length of a `fit` call, which is unknown."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,8 @@ def resolve_point(point: Point, run: RunLength, name: str) -> int:
         name: Name of the argument that holds it, for the error.
 
     Returns:
-        Completed training batches at that point, in [0, `run.total`].
+        Completed training batches at that point, in [0, `run.total`];
+        `LATER` for the end of an epoch of unknown length.
 
     Raises:
         TypeError: If `point` is neither a number nor a string.
@@ -126,6 +136,39 @@ def resolve_point(point: Point, run: RunLength, name: str) -> int:
             f"{run.steps_per_epoch}). Received: {name}={point!r}"
         )
     return step
+
+
+def is_in_steps(point: Point) -> bool:
+    """Returns whether a checked point counts steps, at least one.
+
+    Example:
+
+    >>> [is_in_steps(p) for p in (500, "500step", "3ep", 0.5, 0)]
+    [True, True, False, False, False]
+    """
+    unit, count = _read(point)
+    return unit == "step" and count > 0
+
+
+def check_units(points: Iterable[Point], run: RunLength, name: str) -> None:
+    """Refuses steps beside epochs while the length of an epoch is unknown.
+
+    Args:
+        points: Checked points of one argument.
+        run: Length of the `fit` call.
+        name: Name of the argument that holds them, for the error.
+
+    Raises:
+        ValueError: If they cannot be put into an order.
+    """
+    given = list(points)
+    units = {unit for unit, count in map(_read, given) if count > 0}
+    if run.steps_per_epoch is None and {"ep", "step"} <= units:
+        raise ValueError(
+            f"Argument `{name}` must have all points in epochs or all in "
+            "steps, because the number of steps in an epoch is unknown: pass "
+            f"`steps_per_epoch=` to `fit`. Received: {name}={given!r}"
+        )
 
 
 def plain_point(point: Point) -> Point:
@@ -163,18 +206,22 @@ def _steps(point: Point, run: RunLength, name: str) -> int:
     if unit == "step" or count == 0:
         return int(count)
     if unit == "ep":
-        return int(count) * _known(run.steps_per_epoch, point, name)
-    return _round_up(count * _known(run.total, point, name))
-
-
-def _known(length: int | None, point: Point, name: str) -> int:
-    if length is None:
-        raise ValueError(
+        if run.steps_per_epoch is not None:
+            return int(count) * run.steps_per_epoch
+        if count > run.epochs:
+            raise ValueError(
+                f"Argument `{name}` lies after the end of this `fit` call of "
+                f"{run.epochs} epochs. Received: {name}={point!r}"
+            )
+        return LATER
+    if run.total is None:
+        raise UnknownLengthError(
             f"Argument `{name}` needs the length of the `fit` call, which is "
             "unknown: pass `steps_per_epoch=` to `fit` or write the point in "
-            f'steps, as "500step". Received: {name}={point!r}'
+            f'epochs, as "1ep", or steps, as "500step". '
+            f"Received: {name}={point!r}"
         )
-    return length
+    return _round_up(count * run.total)
 
 
 def _round_up(value: float) -> int:

@@ -8,6 +8,7 @@ import pytest
 from keras_netopt.points import (
     RunLength,
     check_point,
+    check_units,
     in_order,
     plain_point,
     resolve_point,
@@ -57,12 +58,12 @@ def test_fractions_round_up_without_float_noise():
             assert resolve_point(thousandths / 1000, run, "end") == expected
 
 
-@pytest.mark.parametrize("point", [0.5, 1.0, "1ep"])
+@pytest.mark.parametrize("point", [0.5, 1.0])
 def test_unknown_length_raises_with_the_remedy(point):
     message = (
         "Argument `end` needs the length of the `fit` call, which is unknown: "
-        "pass `steps_per_epoch=` to `fit` or write the point in steps, as "
-        f'"500step". Received: end={point!r}'
+        "pass `steps_per_epoch=` to `fit` or write the point in epochs, as "
+        f'"1ep", or steps, as "500step". Received: end={point!r}'
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         resolve_point(point, ENDLESS, "end")
@@ -71,6 +72,30 @@ def test_unknown_length_raises_with_the_remedy(point):
 @pytest.mark.parametrize("point", [0.0, 0, "0ep", "500step", 10**9])
 def test_steps_and_zero_need_no_known_length(point):
     assert resolve_point(point, ENDLESS, "end") >= 0
+
+
+def test_epochs_of_unknown_length_lie_after_every_step():
+    assert resolve_point("0ep", ENDLESS, "end") == 0
+    assert resolve_point("1ep", ENDLESS, "end") > 10**12
+    message = (
+        "Argument `end` lies after the end of this `fit` call of 3 epochs. "
+        "Received: end='4ep'"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        resolve_point("4ep", ENDLESS, "end")
+
+
+def test_steps_and_epochs_mix_only_where_the_length_is_known():
+    check_units(["1ep", 25, 0.5], RUN, "begin")
+    for points in (["1ep", "3ep"], [0, "3ep"], [5, "9step"], ["0ep", 7]):
+        check_units(points, ENDLESS, "begin")
+    message = (
+        "Argument `begin` must have all points in epochs or all in steps, "
+        "because the number of steps in an epoch is unknown: pass "
+        "`steps_per_epoch=` to `fit`. Received: begin=['1ep', 25]"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check_units(["1ep", 25], ENDLESS, "begin")
 
 
 @pytest.mark.parametrize("point", [31, "4ep", "31step"])

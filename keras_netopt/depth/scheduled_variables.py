@@ -106,8 +106,8 @@ def check_values(
 ) -> None:
     """Refuses a schedule that leaves the range of its variables in this run."""
     low, high = found.limits
-    for step in (0, *schedule.update_points(run)):
-        value = schedule.at(step, run)
+    first = {0: schedule.at(0, run)}
+    for step, value in (first | schedule.planned_values(run)).items():
         if not low <= value <= high:
             raise ValueError(
                 f"Argument `schedule` must stay in [{low:g}, {high:g}], the "

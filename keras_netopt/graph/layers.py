@@ -3,6 +3,7 @@
 Private name of Keras 3.15: `Layer._layers`.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -52,6 +53,23 @@ def own_variables(layer: keras.Layer) -> list[keras.Variable]:
     """
     below = {id(v) for child in sublayers(layer) for v in child.weights}
     return [v for v in layer.weights if id(v) not in below]
+
+
+def weight_name(variable: keras.Variable, layer: keras.Layer) -> str:
+    """Returns the name of a weight, or of the attribute that holds it.
+
+    Keras names a weight that was given no name "variable", "variable_1".
+    """
+    if not re.fullmatch(r"variable(_\d+)?", variable.name):
+        return variable.name
+    # The lists that Keras keeps itself, such as `_trainable_variables`, hold
+    # every weight.
+    for attribute, value in vars(layer).items():
+        is_own = not attribute.startswith("_")
+        held = value if is_own and isinstance(value, list | tuple) else [value]
+        if any(v is variable for v in held):
+            return attribute
+    return variable.name
 
 
 def variable_keys(model: keras.Layer) -> dict[int, str]:

@@ -8,10 +8,13 @@ import numpy as np
 
 from keras_netopt.checks import check_frequency, check_number
 from keras_netopt.points import (
+    LATER,
     Point,
     RunLength,
     check_point,
+    check_units,
     in_order,
+    is_in_steps,
     plain_point,
     resolve_point,
 )
@@ -75,6 +78,11 @@ class Schedule:
         if not in_order(self.begin, self.end):
             self._raise_order()
 
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The points of the fit on which the schedule depends."""
+        return (self.begin, self.end)
+
     def interpolate(self, progress: float) -> float:
         """Returns the value at a progress between `begin` and `end`.
 
@@ -116,7 +124,7 @@ class Schedule:
         begin, end = self.span(run)
         if step >= end:
             return self.final
-        if step <= begin:
+        if step <= begin or end == LATER:
             return self.initial
         value = self.interpolate((step - begin) / (end - begin))
         low, high = sorted((self.initial, self.final))
@@ -129,7 +137,9 @@ class Schedule:
             run: Length of the whole fit.
 
         Returns:
-            Two positions in completed training batches, in order.
+            Two positions in completed training batches, in order. While the
+            length of an epoch is unknown, points in epochs lie after the
+            first epoch, see `points.resolve_point`.
 
         Raises:
             ValueError: If a point is outside the run, depends on an unknown
@@ -137,6 +147,7 @@ class Schedule:
         """
         begin = resolve_point(self.begin, run, "begin")
         end = resolve_point(self.end, run, "end")
+        check_units(self.points, run, "begin")
         if begin > end:
             self._raise_order()
         return begin, end
@@ -161,7 +172,8 @@ class Schedule:
                 and `end`, 10 to 100 steps apart; 20 updates in a short run.
 
         Returns:
-            Ascending steps; the first is `begin` and the last is `end`.
+            Ascending steps; the first is `begin` and the last is `end`. Those
+            that depend on an unknown length are left out.
 
         Raises:
             TypeError: If `frequency` is not an int.
@@ -169,9 +181,42 @@ class Schedule:
         """
         check_frequency(frequency)
         begin, end = self.span(run)
+        if end == LATER:
+            return () if begin == LATER else (begin,)
         if frequency is None:
             frequency = _default_frequency(end - begin)
         return tuple(sorted({*range(begin, end, frequency), end}))
+
+    def planned_values(self, run: RunLength) -> dict[int, float]:
+        """Returns the values at the update points, to check their range.
+
+        Where the length of an epoch is unknown, and points are given in
+        epochs, the steps are those of epochs of 100 steps.
+
+        Example:
+
+        >>> from keras_netopt.points import RunLength
+        >>> from keras_netopt.schedules import Linear
+        >>> schedule = Linear(final=0.8, begin="1ep", end="3ep")
+        >>> schedule.planned_values(RunLength(None, 4))[200]
+        0.4
+
+        Args:
+            run: Length of the whole fit.
+
+        Returns:
+            Values by step.
+
+        Raises:
+            ValueError: If a point is outside the run, or depends on an
+                unknown length.
+        """
+        self.span(run)
+        if run.steps_per_epoch is None and not any(
+            map(is_in_steps, self.points)
+        ):
+            run = RunLength(100, run.epochs)
+        return {u: self.at(u, run) for u in self.update_points(run)}
 
     def values(
         self, total: int = 100, steps_per_epoch: int | None = None

@@ -7,9 +7,11 @@ from typing import Any, NoReturn
 
 from keras_netopt.checks import check_number
 from keras_netopt.points import (
+    LATER,
     Point,
     RunLength,
     check_point,
+    check_units,
     in_order,
     plain_point,
     resolve_point,
@@ -70,8 +72,13 @@ class Constant(Schedule):
     ) -> tuple[int, ...]:
         """Returns `begin`, and with `frequency` further steps to `end`."""
         if frequency is None:
-            return self.span(run)[:1]
+            return tuple(u for u in self.span(run)[:1] if u != LATER)
         return super().update_points(run, frequency)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The points of the fit on which the schedule depends."""
+        return (self.begin,) if self.end == 1.0 else (self.begin, self.end)
 
 
 @export_class
@@ -140,7 +147,12 @@ class Steps(Schedule):
         starts = set(self._starts(run))
         if frequency is not None:
             starts.update(super().update_points(run, frequency))
-        return tuple(sorted(starts))
+        return tuple(sorted(starts - {LATER}))
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The points of the fit on which the schedule depends."""
+        return tuple(point for point, _ in self._pairs)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments as JSON-safe values."""
@@ -152,7 +164,8 @@ class Steps(Schedule):
         return tuple(self.levels)  # type: ignore[arg-type]
 
     def _starts(self, run: RunLength) -> list[int]:
-        starts = [resolve_point(p, run, "levels") for p, _ in self._pairs]
+        starts = [resolve_point(p, run, "levels") for p in self.points]
+        check_units(self.points, run, "levels")
         if starts != sorted(starts):
             self._raise_order()
         return starts
@@ -235,11 +248,18 @@ class Cyclic(Schedule):
         """Returns all level changes, and with `frequency` steps between."""
         begin, end = self.span(run)
         on, off = self._lengths(run)
+        if end == LATER:
+            return super().update_points(run)
         points = {*range(begin, end, on + off), end}
         points.update(range(begin + on, end, on + off))
         if frequency is not None:
             points.update(super().update_points(run, frequency))
         return tuple(sorted(points))
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The points of the fit on which the schedule depends."""
+        return (self.begin, self.end, self.on, self.off)
 
     def _lengths(self, run: RunLength) -> tuple[int, int]:
         lengths = []

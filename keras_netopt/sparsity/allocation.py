@@ -51,10 +51,10 @@ def erk_density(view: KernelView, *, kernel: bool, power: float = 1.0) -> float:
     """Returns the sum of a weight's dimensions over their product.
 
     The window of a convolution counts with `kernel` ("erk"); without it, only
-    the channels do ("er").
+    the channels do ("er"). A stack has the dimensions of one matrix.
     """
     dims = view.shape if kernel else (view.run, view.fan_out)
-    dims = dims or (1,)
+    dims = view.matrix_shape if view.stack > 1 else dims or (1,)
     return float((sum(dims) / np.prod(dims, dtype=float)) ** power)
 
 

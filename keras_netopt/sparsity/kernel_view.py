@@ -22,7 +22,10 @@ class KernelView:
     The columns are the output units, the rows the inputs that one output unit
     sums over. The rows of a convolution are ordered by the position in the
     window, then by the input channel: `run` consecutive rows are the input
-    channels at one position.
+    channels at one position. A weight of three axes in a layer that has no
+    window, such as the kernels of several experts, is a `stack` of matrices,
+    which lie side by side: the first `fan_out / stack` columns are the first
+    matrix.
 
     Example:
 
@@ -38,12 +41,14 @@ class KernelView:
         rows: Axes of the weight that form the rows, outermost first.
         columns: Axes of the weight that form the columns.
         run: Number of consecutive rows along the contracted axis.
+        stack: Number of matrices. Defaults to `1`.
     """
 
     shape: tuple[int, ...]
     rows: tuple[int, ...]
     columns: tuple[int, ...]
     run: int
+    stack: int = 1
 
     @classmethod
     def of(cls, variable: keras.Variable, layer: keras.Layer) -> "KernelView":
@@ -51,7 +56,7 @@ class KernelView:
 
         For Dense, convolutions (also transposed and depthwise) and
         `EinsumDense` the output axes are known; in any other layer the last
-        axis is the output.
+        axis is the output, and the first of three is a stack.
 
         Args:
             variable: The weight.
@@ -72,6 +77,8 @@ class KernelView:
             return cls(shape, spatial, (rank - 2, rank - 1), 1)
         if isinstance(layer, TRANSPOSED):
             return cls(shape, (*spatial, rank - 1), (rank - 2,), shape[-1])
+        if rank == 3 and not _has_window(variable, layer):
+            return cls(shape, (1,), (0, 2), shape[1], shape[0])
         return cls(shape, (*spatial, rank - 2), (rank - 1,), shape[-2])
 
     @property
@@ -88,6 +95,11 @@ class KernelView:
     def size(self) -> int:
         """Number of weights."""
         return math.prod(self.shape)
+
+    @property
+    def matrix_shape(self) -> tuple[int, int]:
+        """Shape of one matrix of the stack; of the whole without one."""
+        return self.fan_in, self.fan_out // self.stack
 
     def to_2d(self, array: np.ndarray) -> np.ndarray:
         """Rearranges an array of the weight's shape into the matrix.
@@ -115,12 +127,27 @@ class KernelView:
         return np.transpose(parts, np.argsort(np.array(order, dtype=int)))
 
 
+def _has_window(variable: keras.Variable, layer: keras.Layer) -> bool:
+    """Whether a weight belongs to a convolution, also of another author."""
+    return hasattr(layer, "kernel_size") or variable.name == "pointwise_kernel"
+
+
 def _from_equation(shape: tuple[int, ...], equation: str) -> KernelView:
-    _, labels, output = split_equation(equation)
+    inputs, labels, output = split_equation(equation)
     rows = tuple(i for i, label in enumerate(labels) if label not in output)
-    columns = tuple(i for i, label in enumerate(labels) if label in output)
+    batch = tuple(
+        i
+        for i, label in enumerate(labels)
+        if label in output and label in inputs
+    )
+    columns = tuple(
+        i
+        for i, label in enumerate(labels)
+        if label in output and i not in batch
+    )
     run = math.prod(shape[axis] for axis in rows)
-    return KernelView(shape, rows, columns, run)
+    stack = math.prod(shape[axis] for axis in batch)
+    return KernelView(shape, rows, (*batch, *columns), run, stack)
 
 
 def split_equation(equation: str) -> tuple[str, str, str]:

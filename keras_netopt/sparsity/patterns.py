@@ -234,7 +234,7 @@ class NM(Pattern):
 
     def reason_to_skip(self, view: KernelView) -> str | None:
         """Skips weights whose axis is not a multiple of `m`."""
-        size = view.run if self.axis == "input" else view.fan_out
+        size = view.run if self.axis == "input" else view.matrix_shape[1]
         if size % self.m == 0:
             return None
         return f"{self.axis} axis of {size} is not divisible by {self.m}"

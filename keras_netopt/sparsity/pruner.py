@@ -1,8 +1,9 @@
 """Computes masks from weights: score, allocation and pattern together."""
 
 import dataclasses
+import itertools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,8 +21,8 @@ from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.masks import (
     UnitScores,
     prune_globally,
-    prune_layer,
     prune_runs,
+    prune_stack,
 )
 from keras_netopt.sparsity.patterns import NM, Pattern, resolve_pattern
 from keras_netopt.sparsity.scores import Score, ScoreInputs, resolve_score
@@ -90,8 +91,8 @@ class Pruner:
                 to whole weights per output unit. Defaults to `"global"`.
             pattern: "unstructured", "channel", "n:m" as in "2:4", or a
                 pattern object. Defaults to `"unstructured"`.
-            min_kept: Weights that every layer keeps at least under "global".
-                Defaults to `1`.
+            min_kept: Weights that every layer, and every matrix of a stack,
+                keeps at least under "global". Defaults to `1`.
             seed: Seed of the random score. Defaults to `0`.
 
         Returns:
@@ -260,6 +261,8 @@ class Pruner:
         Exactly `round(weights * sparsity)` weights are pruned, in each layer
         ("uniform", "erk", "er") or in all layers together ("global"). For
         blocks and channels, it is the nearest number that whole units allow.
+        The matrices of a stack are pruned like layers of their own; unless
+        the allocation is "global", each gets an equal part of the zeros.
 
         Args:
             sparsity: Share of the weights to prune now, in [0, 1).
@@ -350,8 +353,15 @@ class Pruner:
             for target in targets
         ]
         return [
-            prune_runs(pattern, *arguments)
-            for arguments in zip(matrices, shares, earlier, strict=True)
+            np.hstack(
+                [
+                    prune_runs(pattern, part, share, before)
+                    for part, before in _split(target.view, matrix, previous)
+                ]
+            )
+            for target, matrix, share, previous in zip(
+                targets, matrices, shares, earlier, strict=True
+            )
         ]
 
     def _prune_units(
@@ -362,32 +372,53 @@ class Pruner:
         earlier: list[np.ndarray | None],
     ) -> list[np.ndarray]:
         layers = [
-            UnitScores.from_scores(self.pattern, matrix, before)
-            for matrix, before in zip(matrices, earlier, strict=True)
+            [
+                UnitScores.from_scores(self.pattern, part, before)
+                for part, before in _split(view, matrix, previous)
+            ]
+            for view, matrix, previous in zip(
+                views, matrices, earlier, strict=True
+            )
         ]
         within = self.score.within_outputs
-        together: list[np.ndarray] = []
+        pruned: dict[int, list[np.ndarray]] = {}
         shares = dict(budget.by_hand)
         if budget.rule == "global":
-            together = prune_globally(
-                [layers[i] for i in budget.rest],
-                budget.weights,
-                self.min_kept,
-                within=within,
+            together = iter(
+                prune_globally(
+                    [part for i in budget.rest for part in layers[i]],
+                    budget.weights,
+                    self.min_kept,
+                    within=within,
+                )
             )
+            for i in budget.rest:
+                pruned[i] = [next(together) for _ in layers[i]]
         else:
             rest = [views[i] for i in budget.rest]
             found = layer_sparsities(budget.rule, rest, budget.sparsity)
             shares.update(zip(budget.rest, found, strict=True))
-        pruned = {
-            i: prune_layer(layers[i], share, within=within)
-            for i, share in shares.items()
-        }
-        pruned.update(zip(budget.rest, together, strict=False))
+        for i, share in shares.items():
+            pruned[i] = prune_stack(layers[i], share, within=within)
         return [
-            self.pattern.spread(pruned[i], matrix.shape)
-            for i, matrix in enumerate(matrices)
+            np.hstack(
+                [
+                    self.pattern.spread(part, view.matrix_shape)
+                    for part in pruned[i]
+                ]
+            )
+            for i, view in enumerate(views)
         ]
+
+
+def _split(
+    view: KernelView, matrix: np.ndarray, previous: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Yields the scores and the mask of each matrix of a stack."""
+    masks: Iterable[np.ndarray | None] = itertools.repeat(None, view.stack)
+    if previous is not None:
+        masks = np.hsplit(previous, view.stack)
+    return zip(np.hsplit(matrix, view.stack), masks, strict=True)
 
 
 def _as_float(weight: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.points import RunLength
+from keras_netopt.points import LATER, RunLength
 from keras_netopt.schedules import Schedule
 from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.pruner import Pruner
@@ -50,20 +50,23 @@ class PruningSession:
     ) -> None:
         self.targets = targets
         self.keys = tuple(target.key for target in targets)
-        # With a completed schedule, the fit may have any length.
-        self.points = () if done else schedule.update_points(run, frequency)
+        self.weights = sum(target.view.size for target in targets)
+        self.points: tuple[int, ...] = ()
         self.last = -1
         self.done = done
         self.floor = 0.0
-        self.share = 0.0
+        self.zeros = 0
         self.finite = True
         self.model = model
         self._pruner = pruner
         self._data = data
-        self._wanted = {p: schedule.at(p, run) for p in self.points}
+        self._schedule = schedule
+        self._frequency = frequency
         score = pruner.score
+        # With a completed schedule, the fit may have any length.
         if not done:
-            self._check_values(schedule)
+            self.set_length(run)
+            self._check_values(run)
             _check_finite(targets)
             self._try_score(schedule.final)
         self._attached = MaskStore.attach(
@@ -74,6 +77,18 @@ class PruningSession:
 
         label = pruner.pattern.label
         self._attached.labels.update(dict.fromkeys(self.keys, label))
+
+    def set_length(self, run: RunLength) -> None:
+        """Computes the update points, as far as the length is known."""
+        self.points = self._schedule.update_points(run, self._frequency)
+        self._end = self._schedule.span(run)[1]
+        self._wanted = {p: self._schedule.at(p, run) for p in self.points}
+        self.done = 0 <= self.last == self._final_point
+
+    @property
+    def share(self) -> float:
+        """Share of the weights of all targets that is masked."""
+        return self.zeros / max(1, self.weights)
 
     @property
     def store(self) -> MaskStore:
@@ -87,7 +102,7 @@ class PruningSession:
         whether or not a file held them.
         """
         if self.done:
-            self.share = self._current_sparsity()
+            self.zeros = self._count_masked()
             self.project()
             return
         if state is not None:
@@ -97,9 +112,10 @@ class PruningSession:
             if self._pruner.score.needs == "gradients":
                 self.store.reset_statistics(self.keys)
             self.last = self._derive(step)
-            self.floor = self._current_sparsity()
-            self.done = self.last == self.points[-1]
-        self.share = self._current_sparsity()
+            self.zeros = self._count_masked()
+            self.floor = self.share
+            self.done = self.last == self._final_point
+        self.zeros = self._count_masked()
         self.advance(step)
         self.project()
 
@@ -117,7 +133,7 @@ class PruningSession:
         resized = self._follow_shapes() and self.last >= 0
         if resized and self.done:
             return self.update(self.last)
-        if self.done or step < self.points[0]:
+        if self.done or not self.points or step < self.points[0]:
             return True
         due = max(point for point in self.points if point <= step)
         return self.update(due) if due > self.last or resized else True
@@ -137,14 +153,14 @@ class PruningSession:
         self.finite = all(np.isfinite(w).all() for w in weights.values())
         if not self.finite:
             return False
-        self.done = point == self.points[-1]
+        self.done = point == self._final_point
         if wanted == 0 and self.share == 0:
             return True
         self.store.assign(self._masks(wanted, weights, point))
         if self._pruner.score.needs == "gradients":
             if self._pruner.score.resets:
                 self.store.reset_statistics(self.keys)
-        self.share = self._current_sparsity()
+        self.zeros = self._count_masked()
         return True
 
     def project(self) -> None:
@@ -164,7 +180,9 @@ class PruningSession:
         missed, total = 0.0, 0
         for target in self.targets:
             total += target.view.size
-            missed += _largest_unit(self._pruner, target) / 2
+            missed += (
+                target.view.stack * _largest_unit(self._pruner, target) / 2
+            )
         return missed / max(1, total)
 
     def _follow_shapes(self) -> bool:
@@ -182,8 +200,9 @@ class PruningSession:
             t for t in renewed if self._pruner.reason_to_skip(t) is None
         )
         self.keys = tuple(target.key for target in self.targets)
+        self.weights = sum(target.view.size for target in self.targets)
         if self.targets:
-            self.share = self._current_sparsity()
+            self.zeros = self._count_masked()
         return bool(self.targets)
 
     def _masks(
@@ -197,7 +216,7 @@ class PruningSession:
             previous=[previous[key] for key in self.keys],
             statistics=self._statistics(),
             update=point,
-            final=self._wanted[self.points[-1]],
+            final=self._schedule.final,
         )
         return dict(zip(self.keys, masks, strict=True))
 
@@ -224,10 +243,15 @@ class PruningSession:
                 final, self.targets, weights, statistics=self._statistics()
             )
 
-    def _current_sparsity(self) -> float:
+    @property
+    def _final_point(self) -> int:
+        """The last update point, `LATER` while its step is unknown."""
+        known = self.points[-1] if self.points else -1
+        return LATER if self._end == LATER else known
+
+    def _count_masked(self) -> int:
         masks = self.store.masks(self.keys).values()
-        zeros = sum(mask.size - int(mask.sum()) for mask in masks)
-        return zeros / sum(mask.size for mask in masks)
+        return sum(mask.size - int(mask.sum()) for mask in masks)
 
     def _derive(self, step: int) -> int:
         """Derives the last applied update from masks or weights."""
@@ -235,7 +259,7 @@ class PruningSession:
         if not passed:
             return -1
         wanted = self._wanted[passed[-1]]
-        if 0 < wanted <= self._current_sparsity() + TOLERANCE:
+        if 0 < wanted <= self._count_masked() / self.weights + TOLERANCE:
             return passed[-1]
         weights = self.store.weights(self.keys)
         zeros = sum(np.count_nonzero(w == 0) for w in weights.values())
@@ -245,8 +269,9 @@ class PruningSession:
             return passed[-1]
         return -1
 
-    def _check_values(self, schedule: Schedule) -> None:
-        values = list(self._wanted.values())
+    def _check_values(self, run: RunLength) -> None:
+        schedule = self._schedule
+        values = list(schedule.planned_values(run).values())
         self._monotone = values == sorted(values)
         bad = [value for value in values if not 0.0 <= value < 1.0]
         if bad:
@@ -255,7 +280,7 @@ class PruningSession:
                 f"[0, 1), but it reaches {bad[0]:g}. "
                 f"Received: sparsity={schedule!r}"
             )
-        if self.points[0] == 0 and self._pruner.score.needs == "gradients":
+        if self.points[:1] == (0,) and self._pruner.score.needs == "gradients":
             raise ValueError(
                 "Argument `sparsity` must begin after the first step, because "
                 f"score={self._pruner.score.name!r} needs gradients of "
@@ -266,7 +291,7 @@ class PruningSession:
 def _largest_unit(pruner: Pruner, target: WeightTarget) -> int:
     if pruner.fixed_sparsity is not None:
         return 0
-    sizes = pruner.pattern.sizes((target.view.fan_in, target.view.fan_out))
+    sizes = pruner.pattern.sizes(target.view.matrix_shape)
     if pruner.score.within_outputs:
         return int(sizes.sum(axis=1).max())
     return int(sizes.max())

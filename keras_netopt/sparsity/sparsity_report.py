@@ -8,11 +8,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_netopt.checks import check_model
 from keras_netopt.report import Report
 from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.kernel_zeros import used_value
+from keras_netopt.sparsity.prunability import is_kernel
 from keras_netopt.sparsity.selection import (
     Selection,
     SkippedWeight,
@@ -40,6 +41,8 @@ class ReportRow:
         target: Sparsity of its mask, `None` without a mask.
         pattern: Pattern of the mask, where known.
         reason: Why it is not pruned, `None` if it is.
+        is_kernel: Whether it counts in the sparsity of the model: not a bias,
+            normalization weight, other vector or LoRA pair.
     """
 
     key: str
@@ -51,6 +54,7 @@ class ReportRow:
     target: float | None = None
     pattern: str | None = None
     reason: str | None = None
+    is_kernel: bool = True
 
     @property
     def sparsity(self) -> float:
@@ -97,29 +101,41 @@ class SparsityReport(Report):
         return tuple(row for row in self.rows if row.reason is not None)
 
     @property
+    def kernels(self) -> tuple[ReportRow, ...]:
+        """The rows of all kernels, embeddings included, and the pruned rows."""
+        return tuple(r for r in self.rows if r.is_kernel or r.reason is None)
+
+    @property
     def weights(self) -> int:
-        """Number of elements of the pruned rows."""
-        return sum(row.weights for row in self.pruned)
+        """Number of elements of all kernels."""
+        return sum(row.weights for row in self.kernels)
 
     @property
     def zeros(self) -> int:
-        """Zeros in the pruned rows."""
-        return sum(row.zeros for row in self.pruned)
+        """Zeros in all kernels."""
+        return sum(row.zeros for row in self.kernels)
 
     @property
     def sparsity(self) -> float:
+        """Share of zeros in all kernels, 0.0 if there are none."""
+        return _share(self.kernels)
+
+    @property
+    def selected_sparsity(self) -> float:
         """Share of zeros in the pruned rows, 0.0 if there are none."""
-        return self.zeros / self.weights if self.weights else 0.0
+        return _share(self.pruned)
 
     @property
     def model_sparsity(self) -> float:
-        """Share of zeros in every weight of the model."""
-        weights = sum(row.weights for row in self.rows)
-        return sum(row.zeros for row in self.rows) / weights if weights else 0.0
+        """Share of zeros in every weight of the model, biases included."""
+        return _share(self.rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the totals and the rows ("rows") as JSON-safe values."""
-        totals = ("weights", "zeros", "sparsity", "model_sparsity")
+        totals = (
+            *("weights", "zeros", "sparsity"),
+            *("selected_sparsity", "model_sparsity"),
+        )
         plain = super().to_dict() | {k: getattr(self, k) for k in totals}
         for row, values in zip(self.rows, plain["rows"], strict=True):
             values["sparsity"] = row.sparsity
@@ -131,11 +147,17 @@ class SparsityReport(Report):
         shown = [row for row in self.rows if row.reason not in MINOR]
         title = f'Sparsity of "{self.name}"' if self.name else "Sparsity"
         lines = [render(HEADERS, [row.cells() for row in shown], title=title)]
+        selected = sum(row.weights for row in self.pruned)
+        zeros = sum(row.zeros for row in self.pruned)
         lines.append(
-            f"Selected for pruning: {self.zeros:,} of {self.weights:,} weights "
-            f"are zero ({self.sparsity:.2%}). "
-            f"Whole model: {self.model_sparsity:.2%}."
+            f"Kernels: {self.zeros:,} of {self.weights:,} weights are zero "
+            f"({self.sparsity:.2%})."
         )
+        if selected != self.weights:
+            lines.append(
+                f"Selected for pruning: {zeros:,} of {selected:,} "
+                f"({self.selected_sparsity:.2%})."
+            )
         if any(row.zero_units for row in shown):
             lines.append("Dead: output units whose weights are all zero.")
         counts = Counter(row.reason for row in minor)
@@ -149,12 +171,18 @@ class SparsityReport(Report):
         return str(self)
 
 
+def _share(rows: tuple[ReportRow, ...]) -> float:
+    weights = sum(row.weights for row in rows)
+    return sum(row.zeros for row in rows) / weights if weights else 0.0
+
+
 def report(model: keras.Model) -> SparsityReport:
     """Counts the zeros of a model.
 
     It reads the weights, so it works for any Keras model, also one that was
     pruned by other code or loaded from a file. If the model has masks, the
-    report compares the zeros with them.
+    report compares the zeros with them. In a layer with LoRA, it counts the
+    sum of kernel and LoRA product.
 
     Example:
 
@@ -239,7 +267,7 @@ def _row(
     mask: np.ndarray | None,
     pattern: str | None,
 ) -> ReportRow:
-    values = np.asarray(ops.convert_to_numpy(item.variable.value))
+    values = used_value(item.variable, item.layer)
     view = KernelView.of(item.variable, item.layer)
     zero_units = int(np.sum(~np.any(view.to_2d(values != 0), axis=0)))
     is_target = isinstance(item, WeightTarget)
@@ -253,4 +281,5 @@ def _row(
         target=None if mask is None else 1.0 - float(np.mean(mask)),
         pattern=pattern if is_target else None,
         reason=None if isinstance(item, WeightTarget) else item.reason,
+        is_kernel=is_kernel(item.variable, item.layer),
     )

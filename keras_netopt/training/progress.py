@@ -8,7 +8,8 @@ class Progress:
 
     It counts by Keras' epoch and batch numbers. The optimizer's counter
     restarts on `compile`, skips non-finite steps and counts micro-batches
-    under gradient accumulation.
+    under gradient accumulation. Where the length of an epoch is unknown, all
+    epochs count as many steps as the first complete one.
     """
 
     def __init__(self, run: RunLength) -> None:
@@ -31,6 +32,25 @@ class Progress:
         elif step is not None:
             self.step = step
         self._epoch_begin = self.step
+
+    def learn_length(self) -> bool:
+        """Takes the steps of the epoch that ends as the length of all.
+
+        Returns whether the length was unknown and is known now.
+        """
+        steps = self.step - self._epoch_begin
+        if self.run.steps_per_epoch is not None or steps == 0:
+            return False
+        self.run = RunLength(steps, self.run.epochs)
+        self.begin_epoch(self.epoch)
+        self.step += steps
+        return True
+
+    @property
+    def is_past_epoch(self) -> bool:
+        """Whether the epoch has had all its steps, so no batch may follow."""
+        steps = self.run.steps_per_epoch
+        return steps is not None and self.step >= self._epoch_begin + steps
 
     def end_batch(self, batch: int) -> tuple[int, int]:
         """Updates the position at the end of a batch, from 0 in its epoch.

@@ -1,5 +1,6 @@
 """Base class of callbacks that can be resumed."""
 
+import copy
 import json
 import weakref
 from collections.abc import Callable
@@ -7,11 +8,12 @@ from typing import Any
 
 import keras
 
-from keras_netopt.points import RunLength
+from keras_netopt.points import RunLength, UnknownLengthError
 from keras_netopt.training import order
 from keras_netopt.training.callback_mixin import CallbackMixin
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.progress import Progress
+from keras_netopt.training.unknown_length import explain_unknown_length
 
 
 class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
@@ -41,6 +43,12 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
 
     def on_resume(self, model: keras.Model) -> None:
         """Continues at the position at which the `fit` call begins."""
+
+    def on_length_known(self, model: keras.Model) -> None:
+        """Continues once the first epoch of unknown length has ended.
+
+        `self._progress.run` holds the length; `on_steps` follows.
+        """
 
     def on_steps(self, before: int, after: int) -> None:
         """Acts on the points `before < u <= after`, in training steps."""
@@ -94,7 +102,14 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
             self._progress.begin_epoch(epoch)
             return
         self._started = True
-        self._progress.begin_epoch(epoch, step=self._saved_step())
+        saved = self._saved_position()
+        if self._progress.run.steps_per_epoch is None and saved.get("length"):
+            self._progress.run = RunLength(
+                saved["length"], self._progress.run.epochs
+            )
+            if self._attached:
+                self.on_length_known(self.model)
+        self._progress.begin_epoch(epoch, step=saved.get("step"))
         checkpoint_state = CheckpointState.of(self.model)
         checkpoint_state.repeat_restore_random()
         if checkpoint_state.loads > self._loads_before:
@@ -117,6 +132,9 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras."""
+        if self._progress.learn_length() and self._attached:
+            self.on_length_known(self.model)
+            self.on_steps(self._progress.step, self._progress.step)
         self._add_logs(logs, self.progress_logs())
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -157,7 +175,12 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Called by `CheckpointState` whenever the weights are saved."""
-        values = {"settings": self._settings(), "step": self._progress.step}
+        progress = copy.copy(self._progress)
+        if order.find_ending_epoch() is not None:
+            progress.learn_length()  # Saved before this callback's turn.
+        values = {"settings": self._settings(), "step": progress.step}
+        if self.params.get("steps") is None:
+            values["length"] = progress.run.steps_per_epoch
         return {**values, **self.get_state()}, {}
 
     def _check_json(self) -> None:
@@ -182,7 +205,11 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         states[self._state_name] = self
 
     def _attach(self) -> None:
-        self.on_model_ready(self.model)
+        try:
+            self.on_model_ready(self.model)
+        except UnknownLengthError as error:
+            text = explain_unknown_length(self, self._progress.run)
+            raise (ValueError(text) if text else error) from None
         self._attached = True
 
     def _take_loaded(self, name: str) -> tuple[dict[str, Any], Arrays] | None:
@@ -190,12 +217,11 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         is_new = checkpoint_state.loads > self._loads_before
         return checkpoint_state.take_loaded(name) if is_new else None
 
-    def _saved_step(self) -> int | None:
+    def _saved_position(self) -> dict[str, Any]:
         checkpoint_state = CheckpointState.of(self._model)
         if checkpoint_state.loads <= self._loads_before:
-            return None
-        found = checkpoint_state.peek_values(self._state_name)
-        return None if found is None else found["step"]
+            return {}
+        return checkpoint_state.peek_values(self._state_name) or {}
 
     def _add_logs(
         self, logs: dict[str, Any] | None, values: dict[str, float]

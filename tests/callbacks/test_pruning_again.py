@@ -95,7 +95,8 @@ def test_two_callbacks_share_a_model(masked_mlp, toy_data):
 
     assert (hidden == 0).sum() == round(0.9 * hidden.size)
     assert ((out != 0).reshape(-1, 4, 3).sum(axis=1) == 2).all()
-    assert history["sparsity_1"][-1] == 0.5
+    assert history["selected_sparsity_1"][-1] == 0.5
+    assert history["sparsity"][-1] == zeros(model) / size(model)
 
 
 def test_overlapping_callbacks_are_refused(make_mlp, toy_data):

@@ -185,7 +185,7 @@ def test_same_seed_same_zeros(model):
 def test_include_exclude_and_min_size(model):
     found = prune(model, 0.5, include=["conv", "^out"], min_size=20)
     assert [row.key for row in found.pruned] == ["conv/kernel"]
-    assert found.sparsity == 0.5
+    assert found.selected_sparsity == 0.5
     assert report(model).zeros == found.zeros
 
 

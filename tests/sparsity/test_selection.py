@@ -203,7 +203,7 @@ def test_lora_pair_is_skipped(two_dense):
     two_dense.get_layer("hidden").enable_lora(2)
     selection = select(two_dense)
     assert chosen(selection) == ["out/kernel"]
-    assert reasons(selection)["hidden/kernel"] == "not trainable"
+    assert reasons(selection)["hidden/kernel"] == "frozen under LoRA"
     assert reasons(selection)["hidden/lora_kernel_a"] == "LoRA pair"
 
 
@@ -348,3 +348,74 @@ def test_an_object_that_is_not_a_model_raises():
         "Argument `model` must be a Keras model. "
         "Received: model='model.keras' of type str"
     )
+
+
+class Raw(L.Layer):
+    """A layer of another author with weights of its own."""
+
+    def __init__(self, **shapes):
+        super().__init__(name="raw")
+        self.shapes = shapes
+
+    def build(self, input_shape):
+        for name, shape in self.shapes.items():
+            self.add_weight(name=name, shape=shape)
+
+    def call(self, x):
+        return x
+
+
+KERNELS = {
+    "expert_kernel": (8, 4, 6),
+    "expert_feedforward_gate_dense": (8, 4, 6),
+    "gate_up_proj": (8, 4, 6),
+    "experts_down": (8, 4, 6),
+    "w1": (4, 6),
+    "wi_0": (4, 6),
+    "in_weights": (2, 4, 6),
+    "projection_matrix": (4, 6),
+    "conv_kernel": (3, 3, 4, 6),
+}
+OTHERS = {
+    "position_embeddings": "embedding",
+    "pos_embed": "table",
+    "relative_position_bias_table": "table",
+    "token_weights": "table",
+    "positional_encoding_matrix": "table",
+    "gate_up_proj_bias": "bias",
+    "query": "not named kernel",
+    "mix": "not named kernel",
+}
+VECTORS = {"w": (1, 1, 6), "layer_weight": (1, 6), "experts": (1, 1, 6)}
+
+
+def test_raw_weights_are_kernels_by_a_word_of_their_name():
+    tables = dict.fromkeys(OTHERS, (4, 6))
+    layer = Raw(**KERNELS, **tables, experts_state=(8, 6))
+    selection = select(functional(layer))
+    assert chosen(selection) == [f"raw/{name}" for name in KERNELS]
+    found = reasons(selection)
+    assert {name: found[f"raw/{name}"] for name in OTHERS} == OTHERS
+    assert found["raw/experts_state"] == "not named kernel"
+
+
+def test_weights_along_one_axis_are_no_kernels():
+    model = functional(Raw(**VECTORS))
+    assert chosen(select(model)) == []
+
+
+def test_a_weight_without_a_name_has_that_of_its_attribute():
+    class Unnamed(L.Layer):
+        def build(self, input_shape):
+            self.pos = self.add_weight(shape=(4, 6))
+            self.w = self.add_weight(shape=(4, 6))
+            self._w2 = self.add_weight(shape=(4, 6))
+            self.ws = [self.add_weight(shape=(4, 6)) for _ in range(2)]
+
+        def call(self, x):
+            return x @ self.w
+
+    model = functional(Unnamed(name="raw"))
+    names = ["variable_1", "variable_2", "variable_3", "variable_4"]
+    assert chosen(select(model)) == [f"raw/{name}" for name in names]
+    assert reasons(select(model)) == {"raw/variable": "table"}

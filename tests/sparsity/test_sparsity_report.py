@@ -56,8 +56,10 @@ def test_rows_count_zeros_of_any_model(model):
 
 def test_totals(model):
     found = report(model)
-    assert (found.weights, found.zeros) == (14, 5)
-    assert found.sparsity == 5 / 14
+    # All kernels, embeddings included.
+    assert (found.weights, found.zeros) == (22, 5)
+    assert found.sparsity == 5 / 22
+    assert found.selected_sparsity == 5 / 14
     # Also counts beta and the moving mean.
     assert found.model_sparsity == pytest.approx(9 / 32)
     assert len(found.pruned) == 2 and len(found.skipped) == 6
@@ -81,6 +83,7 @@ def test_data_is_json_safe(model):
         "target": None,
         "pattern": None,
         "reason": None,
+        "is_kernel": True,
         "sparsity": 0.5,
     }
 
@@ -103,8 +106,8 @@ def test_prints_as_a_table_like_model_summary(model):
         " -           │    0 │",
         "└──────────────────┴────────┴─────────┴───────┴──────────┴"
         "─────────────┴──────┘",
-        "Selected for pruning: 5 of 14 weights are zero (35.71%). "
-        "Whole model: 28.12%.",
+        "Kernels: 5 of 22 weights are zero (22.73%).",
+        "Selected for pruning: 5 of 14 (35.71%).",
         "Dead: output units whose weights are all zero.",
         "Skipped and not shown: 1 x bias, 4 x normalization weight.",
     ]

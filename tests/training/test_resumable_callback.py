@@ -150,8 +150,10 @@ def test_keys_in_logs_are_numbered_within_a_class_and_its_subclasses(fit):
     history = fit(first, second, *trackers)
 
     logs = {key: values[-1] for key, values in history.history.items()}
-    assert logs["sparsity"] == pytest.approx(0.5, abs=0.01)
-    assert logs["sparsity_1"] == pytest.approx(0.25, abs=0.02)
+    assert logs["selected_sparsity"] == pytest.approx(0.5, abs=0.01)
+    assert logs["selected_sparsity_1"] == pytest.approx(0.25, abs=0.02)
+    # Both log the share of all kernels.
+    assert 0.25 < logs["sparsity"] == logs["sparsity_1"] < 0.5
     assert logs["training_macs"] == logs["training_macs_1"] > 0
     assert "sparsity_2" not in logs
 

@@ -106,7 +106,12 @@ class StructureCallback(ResumableCallback):
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Called by Keras; makes the edits that are due at this step."""
+        """Called by Keras; makes the edits that are due at this step.
+
+        Where it does not know the number of batches, Keras begins one more.
+        """
+        if self._progress.is_past_epoch:
+            return
         if self._attached and self.has_due_edits():
             self.apply_edits(self.due_edits())
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_netopt.points import Point, RunLength, resolve_point
+from keras_netopt.points import LATER, Point, RunLength, resolve_point
 from keras_netopt.surgery.growing.stop_without_improvement import (
     StopWithoutImprovement,
 )
@@ -104,7 +104,7 @@ class GrowthSchedule:
     @property
     def steps(self) -> tuple[int, ...]:
         """The steps of the growths that are known before the fit."""
-        return tuple(step for step, _ in self._scheduled)
+        return tuple(step for step, _ in self._scheduled if step < LATER)
 
     def begin(self, run: RunLength) -> None:
         """Begins a fit; actions of earlier fits stay made.
@@ -117,10 +117,20 @@ class GrowthSchedule:
         self._substituted = []
         if is_over:  # The callback has grown its model in an earlier fit.
             return
-        point_in_epochs(self.end, run, "end")
+        end = point_in_epochs(self.end, run, "end")
+        if run.steps_per_epoch is None and self.trigger.is_in_epochs:
+            # Refuses points outside the fit before it begins.
+            last = min(math.floor(end + 1e-9), run.epochs - 1)
+            self.trigger.schedule(RunLength(1, run.epochs), last)
         self._scheduled = self.trigger.schedule(run, self.last)
         if self.until is not None:
             self.until.epochs(run)
+
+    def set_length(self, run: RunLength) -> None:
+        """Computes the steps again, once the length of an epoch is known."""
+        self._run = run
+        if self._passed < len(self._scheduled) or not self._scheduled:
+            self._scheduled = self.trigger.schedule(run, self.last)
 
     def skip_before(self, step: int) -> int:
         """Skips growths scheduled before a step and returns their number."""

@@ -70,6 +70,11 @@ class Trigger:
         """Names in the logs that the decision needs."""
         return ()
 
+    @property
+    def is_in_epochs(self) -> bool:
+        """Whether `schedule` depends on the number of epochs only."""
+        return False
+
     def schedule(
         self, run: RunLength, last: int | None
     ) -> tuple[ScheduledGrowth, ...]:

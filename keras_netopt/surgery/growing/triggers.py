@@ -18,6 +18,8 @@ from keras_netopt.points import (
     Point,
     RunLength,
     check_point,
+    check_units,
+    is_in_steps,
     plain_point,
     resolve_point,
 )
@@ -77,10 +79,16 @@ class AtPoints(Trigger):
         """The numbers of the actions, in order."""
         return tuple(number for _, numbers in self.points for number in numbers)
 
+    @property
+    def is_in_epochs(self) -> bool:
+        """Whether no point is a step."""
+        return not any(is_in_steps(point) for point, _ in self.points)
+
     def schedule(
         self, run: RunLength, last: int | None
     ) -> tuple[ScheduledGrowth, ...]:
         """Returns the steps of the points in a run."""
+        check_units([point for point, _ in self.points], run, "trigger")
         found: list[ScheduledGrowth] = []
         for point, numbers in self.points:
             step = resolve_point(point, run, "trigger")
@@ -142,10 +150,18 @@ class Every(Trigger):
         if self.times is not None:
             check_integer(self.times, "times", minimum=1)
 
+    @property
+    def is_in_epochs(self) -> bool:
+        """Whether the growths are at epoch ends."""
+        begin = self.interval if self.begin is None else self.begin
+        return all(str(p).endswith("ep") for p in (self.interval, begin))
+
     def schedule(
         self, run: RunLength, last: int | None
     ) -> tuple[ScheduledGrowth, ...]:
         """Returns every multiple of the interval up to `last`."""
+        if run.steps_per_epoch is None and self.is_in_epochs:
+            return ()  # Computed again after the first epoch.
         gap = max(1, resolve_point(self.interval, run, "interval"))
         first = gap
         if self.begin is not None:
