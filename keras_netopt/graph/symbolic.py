@@ -202,14 +202,22 @@ def preserve_layer_history(model: keras.Model) -> Iterator[None]:
         for history in (layer._inbound_nodes, layer._outbound_nodes)
     ]
     lengths = [len(history) for history in histories]
-    names = global_state.get_global_attribute("object_name_uids")
-    names = None if names is None else names.copy()
     try:
-        with keras.StatelessScope():
+        with preserve_names(), keras.StatelessScope():
             yield
     finally:
         for history, length in zip(histories, lengths, strict=True):
             del history[length:]
+
+
+@contextlib.contextmanager
+def preserve_names() -> Iterator[None]:
+    """Restores the counters of automatic names after symbolic calls."""
+    names = global_state.get_global_attribute("object_name_uids")
+    names = None if names is None else names.copy()
+    try:
+        yield
+    finally:
         global_state.set_global_attribute(
             "object_name_uids",
             collections.defaultdict(int) if names is None else names,

@@ -56,6 +56,7 @@ class ChannelGraphBuilder:
         self._uniform: set[int] = set()
         self._calls_coupled: dict[Any, np.ndarray] = {}
         self._allocated: dict[Any, np.ndarray] = {}
+        self._heads: list[np.ndarray] = []
         self._marks: dict[str, list[tuple[np.ndarray, str]]] = {
             "protected": [],
             "not_replicable": [],
@@ -163,6 +164,13 @@ class ChannelGraphBuilder:
             self.protect(ids, self.fixed_reason(tensor))
         return self._allocated[key]
 
+    def fixed_units(self, count: int, reason: str) -> np.ndarray:
+        """Creates units that must not change."""
+        ids = np.arange(self._count, self._count + count)
+        self._count += count
+        self.protect(ids, reason)
+        return ids
+
     def couple(self, one: np.ndarray, other: np.ndarray) -> None:
         """Couples the units at each position of two arrays."""
         if len(one) != len(other):
@@ -246,6 +254,10 @@ class ChannelGraphBuilder:
         if role == OUT:
             name = f"{found.variable.name}.{found.axis}"
             self.producers.setdefault((found.layer, name), found.ids)
+
+    def mark_heads(self, ids: np.ndarray) -> None:
+        """Marks units for each of which tensors are multiplied by itself."""
+        self._heads.append(ids)
 
     def couple_calls(self, layer: Any, name: str, ids: np.ndarray) -> None:
         """Couples the units of all calls of a layer with one size attribute."""

@@ -14,7 +14,7 @@ from keras_netopt.graph.recorded_calls import (
     list_operations,
     list_siblings,
 )
-from keras_netopt.surgery.handlers.handler_tools import is_elementwise
+from keras_netopt.surgery.handlers.activations import is_elementwise
 
 layers = keras.layers
 NORMS = (

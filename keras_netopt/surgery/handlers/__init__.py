@@ -5,18 +5,23 @@ layer.
 """
 
 from keras_netopt.surgery.handlers import (  # noqa: F401
+    activations,
     applications,
     attention,
     conv_recurrent,
+    attention_ops,
+    axis_ops,
+    contraction,
     convolution,
     dense,
     depthwise,
     elementwise,
+    index_ops,
     merging,
+    mixing,
     normalization,
     pooling,
     recurrent,
     reshaping,
-    shape_ops,
     wrappers,
 )

@@ -10,9 +10,9 @@ import numpy as np
 
 from keras_netopt.surgery.coupled_axis import IN, OUT, PASS
 from keras_netopt.surgery.handler_registry import Handler, handles
+from keras_netopt.surgery.handlers.activations import check_activation
 from keras_netopt.surgery.handlers.handler_tools import (
     channel_axis,
-    check_activation,
     single_input,
     update_input_spec,
 )

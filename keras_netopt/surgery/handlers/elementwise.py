@@ -11,14 +11,28 @@ from keras_netopt.surgery.handler_registry import (
     handles,
     handles_ops,
 )
+from keras_netopt.surgery.handlers.constants import (
+    attribute_shapes,
+    protect_constant,
+)
 from keras_netopt.surgery.handlers.handler_tools import (
     copy_channel_axes,
-    is_elementwise,
     single_input,
     update_input_spec,
 )
 
 L = keras.layers
+UNARY = (
+    "Abs Absolute Angle Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Array "
+    "BitwiseInvert BitwiseNot Cast Cbrt Ceil Celu Clip Conj Conjugate "
+    "ConvertToTensor Copy Cos Cosh Deg2rad Elu Erf Erfc Erfinv Exp Exp2 Expm1 "
+    "Fabs Floor Gelu HardShrink HardSigmoid HardSilu HardTanh I0 Identity "
+    "Imag Isfinite Isinf Isnan Isneginf Isposinf Isreal LeakyRelu Log Log10 "
+    "Log1p Log2 LogSigmoid LogicalNot Mish NanToNum Negative Rad2deg Real "
+    "Reciprocal Relu Relu6 Round Rsqrt SaturateCast Selu Sigmoid Sign Signbit "
+    "Silu Sin Sinc Sinh SoftShrink Softplus Softsign SparsePlus SparseSigmoid "
+    "Sqrt Square Squareplus StopGradient Tan Tanh TanhShrink Threshold Trunc"
+).split()
 
 
 @handles(
@@ -26,21 +40,14 @@ L = keras.layers
     *(L.Dropout, L.AlphaDropout, L.GaussianDropout, L.GaussianNoise),
     *(L.SpatialDropout1D, L.SpatialDropout2D, L.SpatialDropout3D),
 )
-@handles_ops(
-    *("Relu", "Relu6", "Sigmoid", "Silu", "Gelu", "Tanh", "HardSigmoid"),
-    *("HardSilu", "Negative", "Abs", "Absolute", "Square", "Sqrt", "Rsqrt"),
-    *("Exp", "Log", "Log1p", "Expm1", "Elu", "Selu", "Celu", "Softplus"),
-    *("Softsign", "LeakyRelu", "LogSigmoid", "Mish", "HardTanh", "Squareplus"),
-    *("TanhShrink", "SoftShrink", "HardShrink", "Threshold", "Sign", "Erf"),
-    *("Sin", "Cos", "Reciprocal", "Clip", "Cast", "StopGradient", "Copy"),
-    *("SparsePlus", "SparseSigmoid", "Floor", "Ceil", "Round", "Identity"),
-    *("NanToNum", "Isnan", "Isfinite", "LogicalNot"),
-)
+@handles_ops(*UNARY)
 class ElementwiseHandler(Handler):
     """The output has the channels of the input."""
 
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
         copy_channel_axes(graph, single_input(graph, node), node.outputs[0])
+        for shape in attribute_shapes(layer):
+            protect_constant(graph, node.outputs[0], shape)
 
 
 @handles_ops("ZerosLike", "OnesLike", "FullLike")
@@ -50,37 +57,6 @@ class ConstantHandler(Handler):
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
         copy_channel_axes(graph, single_input(graph, node), node.outputs[0])
         graph.mark_uniform(node.outputs[0])
-
-
-@handles(L.Activation)
-class ActivationHandler(Handler):
-    """Copies the channels if the activation is elementwise."""
-
-    def trace(self, graph: Any, layer: Any, node: Any) -> None:
-        if graph.channel_axes(single_input(graph, node)) and not is_elementwise(
-            layer.activation
-        ):
-            function = layer.activation
-            name = getattr(function, "__name__", type(function).__name__)
-            raise UnsupportedLayer(
-                f"has the activation '{name}', which may mix channels"
-            )
-        copy_channel_axes(graph, single_input(graph, node), node.outputs[0])
-
-
-@handles(L.Softmax)
-@handles_ops("Softmax", "LogSoftmax", "Sparsemax")
-class SoftmaxHandler(Handler):
-    """Mixes the entries along its axis."""
-
-    def trace(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = single_input(graph, node)
-        axis = getattr(layer, "axis", -1)
-        many = axis if isinstance(axis, (tuple, list)) else [axis]
-        over = {one % len(tensor.shape) for one in many if one is not None}
-        if axis is None or over & set(graph.channel_axes(tensor)):
-            raise UnsupportedLayer("mixes channels")
-        copy_channel_axes(graph, tensor, node.outputs[0])
 
 
 @handles(L.Rescaling)

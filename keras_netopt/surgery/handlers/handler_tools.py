@@ -1,30 +1,12 @@
 """Functions that several handlers share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_netopt.surgery.coupled_axis import UnsupportedLayer
-
-_ALONE = (
-    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish "
-    "hard_tanh leaky_relu linear log_sigmoid mish relu relu6 selu sigmoid "
-    "silu soft_shrink softplus softsign sparse_plus sparse_sigmoid "
-    "squareplus swish tanh tanh_shrink threshold"
-).split()
-_FUNCTIONS = [
-    getattr(module, name)
-    for name in _ALONE
-    for module in (keras.activations, keras.ops)
-    if hasattr(module, name)
-]
-ACTIVATION_LAYERS = (
-    keras.layers.ReLU,
-    keras.layers.LeakyReLU,
-    keras.layers.ELU,
-)
 
 
 def tensor_inputs(graph: Any, node: Any) -> list[Any]:
@@ -88,11 +70,27 @@ def replace_channel_axis(
     )
 
 
-def is_elementwise(function: Any) -> bool:
-    """Returns whether an activation is known to be elementwise."""
-    if function is None or any(function is one for one in _FUNCTIONS):
-        return True
-    return type(function) in ACTIVATION_LAYERS
+def touches(layer: Any, reason: str) -> str:
+    """Returns why units must not change that a call cannot follow."""
+    return f"touches {type(layer).__name__} '{layer.name}', which {reason}"
+
+
+def protect_axes(
+    graph: Any, layer: Any, tensor: Any, axes: Iterable[int], reason: str
+) -> dict[int, np.ndarray]:
+    """Protects the channels on some axes; returns those on the others."""
+    labels = graph.channel_axes(tensor)
+    for axis in {axis % len(tensor.shape) for axis in axes} & set(labels):
+        graph.protect(labels.pop(axis), touches(layer, reason))
+    return labels
+
+
+def given_axes(axis: Any, rank: int) -> list[int]:
+    """Returns the axes of an argument `axis`; `None` means all."""
+    if axis is None:
+        return list(range(rank))
+    many = [axis] if isinstance(axis, int) else list(axis)
+    return [one % rank for one in many]
 
 
 def update_input_spec(layer: Any, sizes: Mapping[int, int]) -> None:
@@ -106,16 +104,3 @@ def update_input_spec(layer: Any, sizes: Mapping[int, int]) -> None:
         axes=new,
         allow_last_axis_squeeze=old.allow_last_axis_squeeze,
     )
-
-
-def check_activation(graph: Any, layer: Any, ids: np.ndarray) -> None:
-    """Protects units unless the activation is known to be elementwise."""
-    for attribute in ("activation", "recurrent_activation"):
-        function = getattr(layer, attribute, None)
-        if not is_elementwise(function):
-            name = getattr(function, "__name__", type(function).__name__)
-            graph.protect(
-                ids,
-                f"passes the activation '{name}' of {type(layer).__name__} "
-                f"'{layer.name}', which may mix channels",
-            )

@@ -6,15 +6,27 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.handler_registry import (
     Handler,
     handles,
     handles_ops,
 )
+from keras_netopt.surgery.handlers.constants import (
+    constant_shape,
+    constant_shapes,
+    protect_constant,
+)
 from keras_netopt.surgery.handlers.handler_tools import tensor_inputs
 
 L = keras.layers
+BINARY = (
+    "Add Arctan2 BitwiseAnd BitwiseLeftShift BitwiseOr BitwiseRightShift "
+    "BitwiseXor Divide DivideNoNan Equal FloorDivide Fmax Fmin Fmod Gcd "
+    "Greater GreaterEqual Heaviside Hypot Isclose Lcm Ldexp LeftShift Less "
+    "LessEqual Logaddexp Logaddexp2 LogicalAnd LogicalOr LogicalXor Maximum "
+    "Minimum Mod Multiply Nextafter NotEqual Power RightShift Subtract "
+    "TrueDivide"
+).split()
 
 
 def couple_operands(graph: Any, tensors: Sequence[Any], output: Any) -> None:
@@ -40,13 +52,13 @@ def couple_operands(graph: Any, tensors: Sequence[Any], output: Any) -> None:
             continue
         one = [p for p in positions if p[0].shape[p[1]] == 1]
         many = [p for p in positions if p[0].shape[p[1]] != 1]
-        for tensor, position in one if many else []:
+        for tensor, position in one if output.shape[axis] != 1 else []:
             if position in graph.channel_axes(tensor):
                 ids = graph.channel_axes(tensor)[position]
                 graph.protect(ids, "is a single channel that is broadcast")
         found = [p for p in many or one if p[1] in graph.channel_axes(p[0])]
-        if found:
-            labels[axis] = _couple_along(graph, many or one)
+        if found and (many or output.shape[axis] == 1):
+            labels[axis] = couple_along(graph, many or one)
     graph.set_channel_axes(output, labels, reason=reason)
     _pass_uniform(graph, tensors, output)
 
@@ -56,13 +68,14 @@ def _pass_uniform(graph: Any, tensors: Sequence[Any], output: Any) -> None:
         graph.mark_uniform(output)
 
 
-def _couple_along(
+def couple_along(
     graph: Any, positions: Sequence[tuple[Any, int]]
 ) -> np.ndarray:
+    """Couples the channels on one axis of each tensor; returns them."""
     found = [graph.channels(t, axis, alone=False) for t, axis in positions]
     for ids in found[1:]:
         graph.couple(found[0], ids)
-    return found[0]
+    return found[0] if len(found) == 1 else found[0].copy()
 
 
 @handles(L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum)
@@ -73,26 +86,25 @@ class MergeHandler(Handler):
         couple_operands(graph, tensor_inputs(graph, node), node.outputs[0])
 
 
-@handles_ops(
-    *("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Divide"),
-    *("TrueDivide", "Power", "Where", "LogicalAnd", "LogicalOr", "Equal"),
-    *("NotEqual", "Greater", "GreaterEqual", "Less", "LessEqual"),
-)
+@handles_ops(*BINARY, "Where")
 class MergeOpHandler(Handler):
-    """Merges tensors elementwise, also with constants."""
+    """Merges tensors elementwise, also with constants.
+
+    A constant fixes the axes for which it has several entries.
+    """
 
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
-        given = node.arguments.args, node.arguments.kwargs
-        for leaf in keras.tree.flatten(given):
-            if isinstance(leaf, keras.KerasTensor) or not hasattr(
-                leaf, "shape"
-            ):
-                continue
-            if np.prod(tuple(leaf.shape)) != 1:
-                raise UnsupportedLayer(
-                    f"combines it with a constant of shape {tuple(leaf.shape)}"
-                )
         couple_operands(graph, tensor_inputs(graph, node), node.outputs[0])
+        for shape in constant_shapes(node):
+            protect_constant(graph, node.outputs[0], shape)
+
+
+def _units(graph: Any, part: Any, axis: int) -> np.ndarray:
+    shape = constant_shape(part)
+    if shape is None:
+        return graph.channels(part, axis, alone=False)
+    reason = f"meets a constant of shape {shape}"
+    return graph.fixed_units(shape[axis], reason)
 
 
 @handles(L.Concatenate)
@@ -103,16 +115,23 @@ class ConcatenateHandler(Handler):
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
         tensors, output = tensor_inputs(graph, node), node.outputs[0]
         position = layer.axis % len(output.shape)
+        parts = keras.tree.flatten(tuple(node.arguments.args[:1]))
+        parts = parts or keras.tree.flatten(node.arguments.kwargs)
         axes = {axis for t in tensors for axis in graph.channel_axes(t)}
         labels = {}
         for axis in axes:
             if axis == position:
-                parts = [graph.channels(t, axis, alone=False) for t in tensors]
-                labels[axis] = np.concatenate(parts)
-            else:
-                labels[axis] = _couple_along(
-                    graph, [(t, axis) for t in tensors]
+                labels[axis] = np.concatenate(
+                    [_units(graph, part, axis) for part in parts]
                 )
+            else:
+                labels[axis] = couple_along(graph, [(t, axis) for t in tensors])
+                for part in parts:
+                    shape = constant_shape(part)
+                    if shape is not None and shape[axis] != 1:
+                        graph.protect(
+                            labels[axis], f"meets a constant of shape {shape}"
+                        )
         reason = graph.fixed_reason(tensors[0]) if not axes else ""
         graph.set_channel_axes(output, labels, reason=reason)
         _pass_uniform(graph, tensors, output)

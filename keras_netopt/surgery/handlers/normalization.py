@@ -7,9 +7,18 @@ import keras
 import numpy as np
 
 from keras_netopt.surgery.coupled_axis import PASS, UnsupportedLayer
-from keras_netopt.surgery.handler_registry import Handler, handles
+from keras_netopt.surgery.handler_registry import (
+    Handler,
+    handles,
+    handles_ops,
+)
+from keras_netopt.surgery.handlers.constants import (
+    bound_arguments,
+    constant_shape,
+)
 from keras_netopt.surgery.handlers.handler_tools import (
     copy_channel_axes,
+    given_axes,
     single_input,
     update_input_spec,
 )
@@ -117,3 +126,42 @@ class UnitNormHandler(Handler):
         ):
             raise UnsupportedLayer("normalizes over channels")
         copy_channel_axes(graph, tensor, node.outputs[0])
+
+
+@handles_ops("LayerNorm", "RMSNorm")
+class NormOpHandler(Handler):
+    """Computes statistics over its axes, as the layers do."""
+
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        given = bound_arguments(layer, node)
+        tensor = given.pop("x")
+        axes = graph.channel_axes(tensor)
+        over = given_axes(layer.axis, len(tensor.shape))
+        for axis in set(over) & set(axes):
+            graph.mark_normalized_together(axes[axis], layer)
+            for factor in given.values():
+                _couple_factor(graph, factor, over.index(axis), axes[axis])
+        copy_channel_axes(graph, tensor, node.outputs[0])
+
+
+@handles_ops("BatchNorm")
+class BatchNormOpHandler(Handler):
+    """Normalizes each channel alone, by statistics that are given."""
+
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        given = bound_arguments(layer, node)
+        tensor = given.pop("x")
+        axis = layer.axis % len(tensor.shape)
+        axes = graph.channel_axes(tensor)
+        for factor in given.values() if axis in axes else ():
+            _couple_factor(graph, factor, 0, axes[axis])
+        copy_channel_axes(graph, tensor, node.outputs[0])
+
+
+def _couple_factor(graph: Any, factor: Any, axis: int, ids: Any) -> None:
+    shape = constant_shape(factor)
+    if isinstance(factor, keras.KerasTensor):
+        axis = min(axis, len(factor.shape) - 1)
+        graph.couple(ids, graph.channels(factor, axis, alone=False))
+    elif shape:
+        graph.protect(ids, f"meets a constant of shape {shape}")
