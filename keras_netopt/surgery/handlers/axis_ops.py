@@ -193,7 +193,8 @@ def write_attribute(operation: Any, name: str, value: Any) -> None:
     if old != value and list(np.ravel(old)) != list(np.ravel(value)):
         setattr(operation, name, value)
         if getattr(operation, "_auto_config", None) is not None:
-            operation._auto_config.config[name] = value
+            config = operation._auto_config.config
+            config[name] = type(config[name])(value)
 
 
 @handles_ops("BroadcastTo")

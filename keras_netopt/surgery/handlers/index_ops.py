@@ -46,13 +46,8 @@ class GetItemHandler(Handler):
     """Takes slices; of channels, every k-th one of each k."""
 
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor, *indices = node.input_tensors
-        if any(graph.channel_axes(index) for index in indices):
-            raise UnsupportedLayer("takes channels as positions")
+        tensor = single_input(graph, node)
         key = _full_key(tensor, bound_arguments(layer, node)["key"])
-        picked = [k for k in key if not (k is None or isinstance(k, slice))]
-        if len(picked) > 1 and any(map(_array_shape, picked)):
-            raise UnsupportedLayer("takes entries of several axes")
         axes, labels, fixed = graph.channel_axes(tensor), {}, ""
         old = new = 0
         for part in key:
@@ -67,7 +62,7 @@ class GetItemHandler(Handler):
                 else:
                     labels[new] = found
             old += 1
-            new += _added_axes(part)
+            new += isinstance(part, slice)
         reason = fixed or ("" if labels else graph.fixed_reason(tensor))
         graph.set_channel_axes(node.outputs[0], labels, reason=reason)
 
@@ -88,19 +83,9 @@ class GetItemHandler(Handler):
         return None
 
 
-def _array_shape(part: Any) -> tuple[int, ...]:
-    if isinstance(part, keras.KerasTensor):
-        return tuple(part.shape)
-    return constant_shape(part) or ()
-
-
-def _added_axes(part: Any) -> int:
-    return 1 if isinstance(part, slice) else len(_array_shape(part))
-
-
 def _full_key(tensor: Any, key: Any) -> tuple[Any, ...]:
     """Returns one part for each axis of the tensor, and `None` for new axes."""
-    key = key if isinstance(key, tuple) else (key,)
+    key = tuple(key) if isinstance(key, (list, tuple)) else (key,)
     dots = [k for k, part in enumerate(key) if part is Ellipsis]
     used = [part for part in key if part is not None and part is not Ellipsis]
     free = len(tensor.shape) - len(used)

@@ -20,7 +20,8 @@ from keras_netopt.surgery.handlers.handler_tools import tensor_inputs
 
 L = keras.layers
 BINARY = (
-    "Add Arctan2 BitwiseAnd BitwiseLeftShift BitwiseOr BitwiseRightShift "
+    "Add Arctan2 BinaryCrossentropy BitwiseAnd BitwiseLeftShift BitwiseOr "
+    "BitwiseRightShift "
     "BitwiseXor Divide DivideNoNan Equal FloorDivide Fmax Fmin Fmod Gcd "
     "Greater GreaterEqual Heaviside Hypot Isclose Lcm Ldexp LeftShift Less "
     "LessEqual Logaddexp Logaddexp2 LogicalAnd LogicalOr LogicalXor Maximum "
