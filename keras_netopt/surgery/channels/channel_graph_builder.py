@@ -20,6 +20,7 @@ from keras_netopt.surgery.channels.connected_components import (
 )
 from keras_netopt.surgery.channels.open_layers import OpenLayers
 from keras_netopt.surgery.coupled_axis import (
+    IN,
     OUT,
     CoupledAxis,
     UnsupportedLayer,
@@ -249,7 +250,14 @@ class ChannelGraphBuilder:
         key = self._opened.find_variable(tensor, axis)
         if key is None:
             return
-        found = replace(self._coupled[key], role=role, new_value="random")
+        found = self._coupled[key]
+        if {found.role, role} == {IN, OUT}:
+            name = found.variable.name
+            self.mark_not_replicable(
+                found.ids, f"is made and taken as input by '{name}'"
+            )
+            role = IN
+        found = replace(found, role=role, new_value="random")
         self._coupled[key] = found
         if role == OUT:
             name = f"{found.variable.name}.{found.axis}"
@@ -299,8 +307,7 @@ class ChannelGraphBuilder:
             handler.trace(self, operation, node)
             return
         except UnsupportedLayer as error:
-            name = describe_operation(operation) + self._opened.place()
-            reason = f"touches {name}, which {error}"
+            reason = self.refusal(operation, str(error))
         for key in list(self._coupled)[bound:]:
             del self._coupled[key]
         for key in list(self.producers)[made:]:
@@ -311,6 +318,11 @@ class ChannelGraphBuilder:
                 self.protect(ids, reason)
         for tensor in node.outputs:
             self.set_channel_axes(tensor, {}, reason=reason)
+
+    def refusal(self, operation: Any, reason: str) -> str:
+        """Returns why units that a call cannot follow must not change."""
+        name = describe_operation(operation) + self._opened.place()
+        return f"touches {name}, which {reason}"
 
     def allocate_ids(self, key: Any, count: int) -> np.ndarray:
         if key not in self._allocated:

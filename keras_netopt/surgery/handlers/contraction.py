@@ -13,7 +13,6 @@ import numpy as np
 from keras_netopt.surgery.coupled_axis import IN, OUT, UnsupportedLayer
 from keras_netopt.surgery.handler_registry import Handler, handles_ops
 from keras_netopt.surgery.handlers.constants import constant_shape
-from keras_netopt.surgery.handlers.handler_tools import touches
 
 Labels = Sequence[Hashable]
 Places = list[tuple[Any, int]]
@@ -83,7 +82,7 @@ def _set_roles(
         elif len(others) > 1:
             graph.mark_heads(ids)
     elif len(places) == 1:
-        graph.protect(ids, touches(layer, "adds its channels up"))
+        graph.protect(ids, graph.refusal(layer, "adds its channels up"))
     elif len(others) > 1:
         _contract_activations(graph, layer, ids)
     else:

@@ -70,18 +70,13 @@ def replace_channel_axis(
     )
 
 
-def touches(layer: Any, reason: str) -> str:
-    """Returns why units must not change that a call cannot follow."""
-    return f"touches {type(layer).__name__} '{layer.name}', which {reason}"
-
-
 def protect_axes(
     graph: Any, layer: Any, tensor: Any, axes: Iterable[int], reason: str
 ) -> dict[int, np.ndarray]:
     """Protects the channels on some axes; returns those on the others."""
     labels = graph.channel_axes(tensor)
     for axis in {axis % len(tensor.shape) for axis in axes} & set(labels):
-        graph.protect(labels.pop(axis), touches(layer, reason))
+        graph.protect(labels.pop(axis), graph.refusal(layer, reason))
     return labels
 
 

@@ -19,7 +19,6 @@ from keras_netopt.surgery.handlers.handler_tools import (
     move_channel_axes,
     protect_axes,
     single_input,
-    touches,
 )
 
 SOME = "takes some of the channels"
@@ -57,8 +56,8 @@ class GetItemHandler(Handler):
             if old in axes:
                 found = self._take(graph, layer, tensor, old, part)
                 if found is None:
-                    graph.protect(axes[old], touches(layer, SOME))
-                    fixed = touches(layer, SOME)
+                    graph.protect(axes[old], graph.refusal(layer, SOME))
+                    fixed = graph.refusal(layer, SOME)
                 else:
                     labels[new] = found
             old += 1
@@ -185,7 +184,9 @@ class SplitHandler(Handler):
         if axis in axes:
             parts = self._parts(graph, layer, axes.pop(axis), outputs, axis)
             if parts[0] is None:
-                fixed = touches(layer, "splits channels at fixed positions")
+                fixed = graph.refusal(
+                    layer, "splits channels at fixed positions"
+                )
                 graph.protect(graph.channel_axes(tensor)[axis], fixed)
         for output, part in zip(outputs, parts, strict=True):
             labels = axes if part is None else {**axes, axis: part}
@@ -216,13 +217,9 @@ class SplitHandler(Handler):
             return
         tensor = node.input_tensors[0]
         axis = _split_axis(layer, tensor)
-        count, size = len(node.outputs), tensor.shape[axis]
-        if (
-            size is not None
-            and list(sections)
-            == [k * node.outputs[0].shape[axis] for k in range(1, count)]
-            and size % count == 0
-        ):
+        size, count = tensor.shape[axis], len(node.outputs)
+        old = {output.shape[axis] for output in node.outputs}
+        if len(old) == 1 and size is not None and size % count == 0:
             step = size // count
             new = tuple(range(step, size, step))
             write_attribute(layer, "indices_or_sections", new)

@@ -14,7 +14,6 @@ from keras_netopt.surgery.handlers.handler_tools import (
     given_axes,
     protect_axes,
     single_input,
-    touches,
 )
 from keras_netopt.surgery.handlers.merging import couple_operands
 
@@ -113,7 +112,7 @@ class ReduceHandler(Handler):
         kept = [k for k in range(rank) if keepdims or k not in over]
         text = graph.fixed_reason(tensor)
         if len(labels) < len(graph.channel_axes(tensor)):
-            text = touches(layer, reason)
+            text = graph.refusal(layer, reason)
         moved = {kept.index(k): ids for k, ids in labels.items()}
         for output in node.outputs:
             graph.set_channel_axes(output, moved, reason=text)

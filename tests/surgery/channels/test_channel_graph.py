@@ -331,20 +331,21 @@ def with_gain(layer):
     return keras.Model(x, L.Dense(2)(y))
 
 
-class Sorted(L.Layer):
+class Differing(L.Layer):
     def call(self, inputs):
-        return keras.ops.sort(inputs)
+        return keras.ops.diff(inputs)
 
 
-class SortedGain(Gain):
+class DifferingGain(Gain):
     def call(self, inputs):
-        return keras.ops.sort(super().call(inputs))
+        return keras.ops.diff(super().call(inputs))
 
 
 def test_unknown_op_in_a_layer_protects_its_inputs_and_outputs():
-    reason = "touches Sort 'sort' in Sorted 'own', which has no handler"
-    graph = ChannelGraph(with_gain(Sorted(name="own")))
-    assert graph.layer_group("hidden").reason == reason
+    graph = ChannelGraph(with_gain(Differing(name="own")))
+    reason = graph.layer_group("hidden").reason
+    assert reason.startswith("touches Diff 'diff")
+    assert reason.endswith("' in Differing 'own', which has no handler")
 
 
 def test_layer_without_a_handler_is_traced_into():
@@ -378,13 +379,11 @@ def test_subclass_that_overrides_call_is_traced_instead(registry):
         ChannelGraph(with_gain(Renamed())).layer_group("hidden").reason is None
     )
     reason = (
-        ChannelGraph(with_gain(SortedGain(name="own")))
+        ChannelGraph(with_gain(DifferingGain(name="own")))
         .layer_group("hidden")
         .reason
     )
-    assert reason == (
-        "touches Sort 'sort' in SortedGain 'own', which has no handler"
-    )
+    assert reason.endswith("' in DifferingGain 'own', which has no handler")
 
 
 def test_register_checks_its_arguments(registry):

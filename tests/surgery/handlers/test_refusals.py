@@ -72,7 +72,7 @@ def test_unit_normalization():
 
 def test_lambda_layer():
     assert behind(L.Lambda(lambda y: ops.sort(y), name="own")) == (
-        "touches Sort 'sort' in Lambda 'own', which has no handler"
+        "touches Sort 'sort' in Lambda 'own', which sorts channels"
     )
     assert behind(L.Lambda(lambda y: y, name="own")) is None
 
@@ -144,12 +144,16 @@ def test_merge_with_an_input_protects():
     assert ChannelGraph(model).layer_group("made").reason == reason
 
 
-def test_tied_embeddings():
+def test_tied_embeddings_are_cut_and_not_copied():
     x = L.Input((5,), dtype="int32")
     embed = L.ReversibleEmbedding(9, 8, name="tied")
     y = L.Dense(8, name="last")(embed(x))
     graph = ChannelGraph(keras.Model(x, embed(y, reverse=True)))
-    assert graph.layer_group("last").reason is not None
+    group = graph.layer_group("last")
+    assert group.reason is None
+    assert group.not_replicable == (
+        "is made and taken as input by 'embeddings'"
+    )
 
 
 def test_lora_and_quantized_layers():
@@ -194,7 +198,7 @@ def test_wrapper_around_an_unknown_layer():
         return L.TimeDistributed(layer)(y)
 
     assert behind(wrapped, shape=(3, 4)).endswith(
-        "in Lambda 'own', which has no handler"
+        "in Lambda 'own', which sorts channels"
     )
 
 
