@@ -16,9 +16,9 @@ from keras_netopt.surgery.coupled_axis import (
     UnsupportedLayer,
 )
 from keras_netopt.surgery.handler_registry import Handler, handles
+from keras_netopt.surgery.handlers.activations import check_activation
 from keras_netopt.surgery.handlers.handler_tools import (
     channel_axis,
-    check_activation,
     tensor_inputs,
 )
 
