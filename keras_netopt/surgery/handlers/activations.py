@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.graph.model_graph import ordered_nodes
+from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.graph.symbolic import preserve_names
 from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.handler_registry import (
@@ -64,16 +64,17 @@ def is_elementwise(function: Any) -> bool:
         tensor = keras.Input(batch_shape=(2, 3, 5))
         try:
             output = function(tensor)
-            return output is tensor or _has_elementwise_calls(tensor, output)
         # The code of a user's function may raise any error.
         except Exception:
             return False
+        return output is tensor or _has_elementwise_calls(tensor, output)
 
 
 def _has_elementwise_calls(tensor: Any, output: Any) -> bool:
-    if output.shape != tensor.shape:
+    is_tensor = isinstance(output, keras.KerasTensor)
+    if not is_tensor or output.shape != tensor.shape:
         return False
-    nodes = list(ordered_nodes(keras.Function(tensor, output)))
+    nodes = list(list_calls(keras.Function(tensor, output)))
     return all(
         _is_elementwise_call(node) for node in nodes if not node.is_input
     )

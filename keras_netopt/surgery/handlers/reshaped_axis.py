@@ -48,7 +48,7 @@ def follow_reshape(
     (2, array([[0, 1],
            [2, 3]]))
     """
-    block = _block_of(old, new, axis)
+    block = block_of(old, new, axis)
     if block is None:
         return None
     before, after = block
@@ -81,8 +81,8 @@ def _varying(expanded: np.ndarray) -> int:
     return max((k for k, n in enumerate(expanded.shape) if n > 1), default=0)
 
 
-def _block_of(old: Shape, new: Shape, axis: int) -> tuple[range, range] | None:
-    """Returns the smallest block of axes around `axis`."""
+def block_of(old: Shape, new: Shape, axis: int) -> tuple[range, range] | None:
+    """Returns the smallest block of axes around `axis`, before and after."""
     found = [b for b in _blocks(old, new) if axis in b[0]]
     i, j = len(old), len(new)
     for before, after in _blocks(old[::-1], new[::-1], batch=False):

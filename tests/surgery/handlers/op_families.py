@@ -129,7 +129,90 @@ def every_second():
     return keras.Model(x, L.Dense(2)(L.Flatten()(y))), image(5, 6)
 
 
+def split_heads(y, heads):
+    """Makes an axis of heads of the last axis and moves it to the front."""
+    return ops.transpose(
+        ops.reshape(y, (-1, 5, heads, y.shape[-1] // heads)), (0, 2, 1, 3)
+    )
+
+
+def heads_of_dense():
+    """Dense layers whose units are the entries of four heads."""
+    x = L.Input((5, 6))
+    q, k, v = (split_heads(L.Dense(12)(x), 4) for _ in range(3))
+    scores = ops.softmax(ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))))
+    y = ops.transpose(ops.matmul(scores, v), (0, 2, 1, 3))
+    y = L.Dense(6)(L.Reshape((5, 12))(y))
+    return keras.Model(x, L.Dense(2)(L.Flatten()(y))), image(5, 6)
+
+
+def fused_heads():
+    """Queries, keys and values of one layer, unstacked or indexed."""
+    x = L.Input((5, 6))
+    y = ops.reshape(L.Dense(3 * 4 * 2)(x), (-1, 5, 3, 4, 2))
+    q, k, v = ops.unstack(ops.transpose(y, (2, 0, 3, 1, 4)), 3)
+    scores = ops.softmax(ops.einsum("bhtd,bhsd->bhts", q, k))
+    y = ops.reshape(ops.swapaxes(ops.matmul(scores, v), 1, 2), (-1, 5, 8))
+    y = L.Dense(6)(y)
+    z = ops.transpose(L.Reshape((5, 3, 4, 2))(L.Dense(24)(y)), (2, 0, 1, 3, 4))
+    z = ops.dot_product_attention(z[0], z[1], z[2])
+    y = L.Dense(6)(ops.reshape(z, (-1, 5, 8)))
+    return keras.Model(x, L.Dense(2)(L.Flatten()(y))), image(5, 6)
+
+
+def grouped_heads():
+    """Two groups of keys and values, each with three heads of queries."""
+    x = L.Input((5, 6))
+    q = ops.reshape(L.Dense(2 * 3 * 2)(x), (-1, 5, 2, 3, 2))
+    k, v = (ops.reshape(L.Dense(2 * 2)(x), (-1, 5, 2, 2)) for _ in range(2))
+    scores = ops.softmax(ops.einsum("btkgh,bskh->bkgts", q, k))
+    y = ops.einsum("bkgts,bskh->btkgh", scores, v)
+    y = L.Dense(6)(L.Reshape((5, 12))(y))
+    return keras.Model(x, L.Dense(2)(L.Flatten()(y))), image(5, 6)
+
+
+def sequences_of_heads():
+    """Heads that become a part of the batch are fixed; their entries go."""
+    x = L.Input((5, 6))
+    q, k, v = (
+        ops.reshape(split_heads(L.Dense(12)(x), 2), (-1, 5, 6))
+        for _ in range(3)
+    )
+    scores = ops.softmax(ops.matmul(q, ops.swapaxes(k, 1, 2)))
+    y = ops.reshape(ops.matmul(scores, v), (-1, 2, 5, 6))
+    y = ops.reshape(ops.swapaxes(y, 1, 2), (-1, 5, 12))
+    return keras.Model(x, L.Dense(2)(L.Flatten()(y))), image(5, 6)
+
+
+def shuffled():
+    """Channels of two groups that change places, and statistics of groups."""
+    x = L.Input((3, 4, 5))
+    y = ops.reshape(L.Conv2D(8, 1)(x), (-1, 3, 4, 2, 4))
+    y = ops.reshape(ops.swapaxes(y, 3, 4), (-1, 3, 4, 8))
+    y = L.Conv2D(12, 1)(L.DepthwiseConv2D(2)(y))
+    y = L.Reshape((2, 3, 4, 3))(y)
+    y = y - ops.mean(y, axis=(1, 2, 4), keepdims=True)
+    y = L.Conv2D(4, 1)(ops.reshape(y, (-1, 2, 3, 12)))
+    return keras.Model(x, L.Dense(2)(L.Flatten()(y))), image(3, 4, 5)
+
+
+def generator():
+    """Positions that come from one Dense layer are not channels."""
+    x = L.Input((5,))
+    y = L.Reshape((2, 3, 4))(L.Dense(24)(x))
+    y = L.UpSampling2D()(L.ZeroPadding2D()(y))
+    y = L.Conv2D(4, 2)(L.BatchNormalization()(y))
+    y = ops.reshape(L.Conv2D(8, 1)(y), (-1, 7, 9, 2, 2, 2))
+    y = ops.reshape(ops.transpose(y, (0, 1, 3, 2, 4, 5)), (-1, 14, 18, 2))
+    y = L.GlobalMaxPooling2D()(L.Conv2D(4, 1)(y))
+    return keras.Model(x, L.Dense(2)(y)), image(5)
+
+
 FAMILIES = [
     *(einsum_attention, grouped_queries, fused_attention, rotary),
     *(feed_forward, experts, axes, every_second),
+]
+RESHAPES = [
+    *(heads_of_dense, fused_heads, grouped_heads, sequences_of_heads),
+    *(shuffled, generator),
 ]

@@ -21,7 +21,7 @@ def einsum():
     y = L.EinsumDense("...x,xhd->...hd", (2, 5), bias_axes="hd")(y)
     y = L.EinsumDense("abhd,hdo->abo", (None, 6), bias_axes="o")(y)
     y = L.Reshape((4, 6))(y)
-    y = L.EinsumDense("ab...,bc->ac...", 3, bias_axes="c")(y)
+    y = L.EinsumDense("ab...,bc->ac...", 4, bias_axes="c")(y)
     y = L.Flatten()(y)
     return keras.Model(x, L.Dense(2)(y)), image(4, 6)
 

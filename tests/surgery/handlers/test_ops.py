@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from keras import layers as L
 from keras import ops
-from surgery.handlers.op_families import FAMILIES
+from surgery.handlers.op_families import (
+    FAMILIES,
+    RESHAPES,
+    fused_heads,
+    grouped_heads,
+    heads_of_dense,
+    sequences_of_heads,
+)
 
 from keras_netopt import surgery
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
@@ -16,7 +23,9 @@ from keras_netopt.surgery.handlers.elementwise import ElementwiseHandler
 from keras_netopt.surgery.handlers.merging import MergeOpHandler
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "family", FAMILIES + RESHAPES, ids=lambda f: f.__name__
+)
 def test_units_of_ops_are_removed_copied_and_put_back(
     family, check_removal, check_growth, check_undone
 ):
@@ -32,6 +41,23 @@ def behind(function, width=6, shape=(4,)):
     y = function(L.Dense(width, name="made")(x))
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(L.Flatten()(y))))
     return graph.layer_group("made").reason
+
+
+def test_heads_are_cut_where_one_layer_makes_the_entries_of_all():
+    """Not the entries: these are multiplied and added up."""
+    heads = [
+        (heads_of_dense, 4),
+        (fused_heads, 4),
+        (grouped_heads, 2),
+        (sequences_of_heads, 6),
+    ]
+    for family, expected in heads:
+        model, _ = family()
+        first = next(one for one in model.layers if isinstance(one, L.Dense))
+        graph = ChannelGraph(model)
+        free = np.unique(graph.units(first))
+        assert len(free) == expected, family.__name__
+        assert not set(free) & set(graph.protected)
 
 
 CONSTANT = np.linspace(1, 2, 6, dtype="float32")
