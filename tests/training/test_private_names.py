@@ -88,6 +88,9 @@ TABLE = {
         "_dropout".split(),
     ),
     **has(
+        lambda: layers.GroupQueryAttention(2, 2, 2), "_inverse_sqrt_head_dim"
+    ),
+    **has(
         lambda: functional().optimizer,
         *"_variables _trainable_variables _trainable_variables_indices "
         "_var_key _momentums _iterations".split(),

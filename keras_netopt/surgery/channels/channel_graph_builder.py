@@ -384,12 +384,10 @@ class ChannelGraphBuilder:
             if not split.keeps_copies_adjacent:
                 reason = f"is interleaved by '{split.name}'"
                 self.mark_not_replicable(kept, reason)
+            reason = f"is reshaped by '{split.name}', which keeps another axis"
             for position, ids in split.parts.items():
                 if position != split.kept:
-                    self.protect(
-                        ids,
-                        f"shares its layer with another axis of '{split.name}'",
-                    )
+                    self.protect(ids, reason)
 
     def _protect_outputs(self, outputs: list[Any]) -> None:
         """Protects the outputs, as the first of the reasons."""

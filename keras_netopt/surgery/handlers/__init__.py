@@ -8,6 +8,7 @@ from keras_netopt.surgery.handlers import (  # noqa: F401
     activations,
     applications,
     attention,
+    attention_layers,
     attention_ops,
     axis_ops,
     contraction,

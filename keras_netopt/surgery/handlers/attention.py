@@ -34,7 +34,7 @@ class AttentionHandler(Handler):
         given = _arguments(layer, node)
         query, value = given["query"], given["value"]
         key = value if given.get("key") is None else given["key"]
-        _check_masks(graph, given, node)
+        check_masks(graph, given, node)
         ids = [graph.channels(t, -1) for t in (query, key, value)]
         heads = graph.new_units(layer, layer._num_heads)
         keys = graph.new_units(layer, layer._key_dim, KEY)
@@ -89,23 +89,12 @@ class AttentionHandler(Handler):
         layer._value_dim = int(layer._value_dense._kernel.shape[2])
         layer._inverse_sqrt_key_dim = 1.0 / math.sqrt(float(layer._key_dim))
         for name in ("_query_dense", "_key_dense", "_value_dense"):
-            self._dense(getattr(layer, name), 2, 0)
+            update_projection(getattr(layer, name), 2, 0)
         if getattr(layer, "_gate_dense", None) is not None:
-            self._dense(layer._gate_dense, 2, 0)
-        self._dense(layer._output_dense, 1, None)
+            update_projection(layer._gate_dense, 2, 0)
+        update_projection(layer._output_dense, 1, None)
         if layer._output_shape:
             layer._output_shape = (int(layer._output_dense._kernel.shape[2]),)
-
-    def _dense(self, dense: Any, made: int, read: int | None) -> None:
-        """Updates the attributes of a projection."""
-        sizes = [int(size) for size in dense._kernel.shape]
-        shape = dense.partial_output_shape
-        dense.partial_output_shape = (*shape[:-made], *sizes[-made:])
-        shapes = dense._build_shapes_dict or {}
-        last = sizes[:1] if read == 0 else sizes[:2]
-        dense._build_shapes_dict = {
-            name: (*old[: -len(last)], *last) for name, old in shapes.items()
-        }
 
 
 def _must_agree(layer: Any, node: Any) -> bool:
@@ -122,7 +111,8 @@ def _arguments(layer: Any, node: Any) -> dict[str, Any]:
     return given
 
 
-def _check_masks(graph: Any, given: dict[str, Any], node: Any) -> None:
+def check_masks(graph: Any, given: dict[str, Any], node: Any) -> None:
+    """Raises for masks of channels and masks of each head."""
     used = [given.get(name) for name in ("query", "value", "key")]
     tensor_inputs(graph, node)
     for tensor in node.input_tensors:
@@ -130,3 +120,15 @@ def _check_masks(graph: Any, given: dict[str, Any], node: Any) -> None:
             continue
         if len(tensor.shape) > 3 and tensor.shape[1] != 1:
             raise UnsupportedLayer("is called with a mask for each head")
+
+
+def update_projection(dense: Any, made: int, read: int | None) -> None:
+    """Updates the attributes of a projection of an attention layer."""
+    sizes = [int(size) for size in dense._kernel.shape]
+    shape = dense.partial_output_shape
+    dense.partial_output_shape = (*shape[:-made], *sizes[-made:])
+    shapes = dense._build_shapes_dict or {}
+    last = sizes[:1] if read == 0 else sizes[:2]
+    dense._build_shapes_dict = {
+        name: (*old[: -len(last)], *last) for name, old in shapes.items()
+    }

@@ -84,7 +84,7 @@ def _set_roles(
     elif len(places) == 1:
         graph.protect(ids, graph.refusal(layer, "adds its channels up"))
     elif len(others) > 1:
-        _contract_activations(graph, layer, ids)
+        contract_activations(graph, layer, ids)
     else:
         # Of two weights, one makes the units that the other takes as input.
         for place in weights[:-1]:
@@ -92,7 +92,7 @@ def _set_roles(
         graph.set_role(*weights[-1], IN)
 
 
-def _contract_activations(graph: Any, layer: Any, ids: np.ndarray) -> None:
+def contract_activations(graph: Any, layer: Any, ids: np.ndarray) -> None:
     """Adds up products of two tensors: no weights take the units as input.
 
     Without zero weights a removal changes the outputs, as that of the units

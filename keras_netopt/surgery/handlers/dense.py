@@ -17,6 +17,7 @@ from keras_netopt.surgery.coupled_axis import (
 )
 from keras_netopt.surgery.handler_registry import Handler, handles
 from keras_netopt.surgery.handlers.activations import check_activation
+from keras_netopt.surgery.handlers.constants import bound_arguments
 from keras_netopt.surgery.handlers.handler_tools import (
     replace_channel_axis,
     single_input,
@@ -48,7 +49,7 @@ class EmbeddingHandler(Handler):
     """Makes units from tokens."""
 
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
-        tensor = single_input(graph, node)
+        tensor = node.input_tensors[0]
         if graph.channel_axes(tensor):
             raise UnsupportedLayer("takes channels as tokens")
         units = graph.new_units(layer, layer.output_dim)
@@ -57,6 +58,33 @@ class EmbeddingHandler(Handler):
 
     def update_attributes(self, layer: Any, node: Any) -> None:
         layer.output_dim = int(layer._embeddings.shape[1])
+
+
+@handles(keras.layers.ReversibleEmbedding)
+class ReversibleEmbeddingHandler(EmbeddingHandler):
+    """Makes units from tokens, and takes them as input in reverse.
+
+    Tied weights do both: a unit may be removed and not copied.
+    """
+
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        given = bound_arguments(layer, node)
+        tensor, output = given["inputs"], node.outputs[0]
+        units = graph.new_units(layer, layer.output_dim)
+        role = IN if layer.tie_weights else OUT
+        graph.couple_axis(layer, layer._embeddings, 1, units, role)
+        if layer.tie_weights:
+            reason = f"is made and taken as input by '{layer.name}'"
+            graph.mark_not_replicable(units, reason)
+        else:
+            graph.couple_axis(layer, layer.reverse_embeddings, 0, units, IN)
+        if not given.get("reverse"):
+            super().trace(graph, layer, node)
+            return
+        graph.couple(units, graph.channels(tensor, -1, alone=False))
+        axes = graph.channel_axes(tensor)
+        axes.pop(len(tensor.shape) - 1, None)
+        graph.set_channel_axes(output, axes)
 
 
 @handles(keras.layers.EinsumDense)

@@ -1,15 +1,16 @@
-"""Bidirectional and TimeDistributed."""
+"""Bidirectional, TimeDistributed and SpectralNormalization."""
 
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_netopt.surgery.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.coupled_axis import PASS, UnsupportedLayer
 from keras_netopt.surgery.handler_registry import Handler, handles
 from keras_netopt.surgery.handlers.handler_tools import (
     single_input,
     tensor_inputs,
+    update_input_spec,
 )
 from keras_netopt.surgery.update_shapes import update_call_shapes
 
@@ -96,3 +97,27 @@ def _step(node: Any) -> Any:
         for t in (node.input_tensors[0], node.outputs[0])
     )
     return node.inside(node.operation.layer, one, other)
+
+
+@handles(L.SpectralNormalization)
+class SpectralNormalizationHandler(Handler):
+    """Divides the kernel of a layer by its norm while training."""
+
+    def trace(self, graph: Any, layer: Any, node: Any) -> None:
+        call = node.inside(layer.layer, single_input(graph, node), node.outputs)
+        graph.trace_call(call.operation, call)
+        if graph.unsupported_reason(call.operation):
+            raise UnsupportedLayer(graph.unsupported_reason(call.operation))
+        units = graph.producers.get(layer.layer)
+        if units is None:
+            raise UnsupportedLayer("wraps a layer that makes no units")
+        graph.couple_axis(
+            layer, layer.vector_u, 1, units, PASS, new_value="mean"
+        )
+
+    def update_attributes(self, layer: Any, node: Any) -> None:
+        call = node.inside(layer.layer, node.input_tensors[0], node.outputs)
+        update_call_shapes(call.operation, call)
+        layer.kernel_shape = layer.kernel.shape
+        sizes = {-1: node.input_tensors[0].shape[-1]}
+        update_input_spec(layer, sizes)

@@ -216,3 +216,40 @@ def spread():
     x = L.Input((6, 5))
     y = L.Permute((2, 1))(L.Dense(6, activation="relu")(x))
     return keras.Model(x, L.Dense(2)(L.Flatten(name="flat")(y))), image(6, 5)
+
+
+def grouped_attention():
+    """Queries that share keys and values; an output as wide as the query."""
+    x = L.Input((5, 8))
+    y = L.Dense(6)(x)
+    y = L.GroupQueryAttention(4, 4, 2, use_gate=True)(y, y)
+    z = L.GroupQueryAttention(2, 2, 2, use_bias=False)(
+        y, y, use_causal_mask=True
+    )
+    z, s = L.GroupQueryAttention(4, 2, 2)(z, z, return_attention_scores=True)
+    y = L.Flatten()(z)
+    s = L.GlobalAveragePooling2D(data_format="channels_first")(s)
+    return keras.Model(x, L.Dense(2)(L.Concatenate()([y, s]))), image(5, 8)
+
+
+def compared():
+    """Scores of queries and keys by layers without projections."""
+    x = L.Input((5, 6))
+    q, k, v = (L.Dense(width)(x) for width in (4, 4, 6))
+    y = L.AdditiveAttention()([q, v, k])
+    z = L.Attention(use_scale=True)([L.Dense(3)(x), y, L.Dense(3)(x)])
+    s = L.Dot(axes=(2, 2))([L.Dense(3)(z), L.Dense(3)(x)])
+    y = L.Flatten()(L.Concatenate()([z, s]))
+    y = L.SpectralNormalization(L.Dense(6, activation="relu"))(y)
+    return keras.Model(x, L.Dense(2)(y)), image(5, 6)
+
+
+def tied():
+    """Embeddings that make logits; of tied ones the units may only go."""
+    x = L.Input((5,), dtype="int32")
+    one = L.ReversibleEmbedding(9, 8)
+    other = L.ReversibleEmbedding(9, 6, tie_weights=False)
+    y = L.Dense(8)(L.Dense(5, activation="relu")(other(x)))
+    y = one(L.Add()([one(x), y]), reverse=True)
+    y = L.Add()([y, other(L.Dense(6)(y), reverse=True)])
+    return keras.Model(x, y), np.random.randint(0, 9, (4, 5))

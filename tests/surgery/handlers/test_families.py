@@ -27,6 +27,7 @@ from surgery.handlers.sequence_families import (
     attention,
     attention_over_images,
     bidirectional,
+    compared,
     conv1d,
     conv_recurrent,
     conv_recurrent_ranks,
@@ -35,6 +36,7 @@ from surgery.handlers.sequence_families import (
     einsum_heads,
     embedding,
     free_shapes,
+    grouped_attention,
     norms,
     recurrent,
     reshapes,
@@ -42,6 +44,7 @@ from surgery.handlers.sequence_families import (
     spread,
     stateful,
     states,
+    tied,
     time_distributed,
 )
 
@@ -57,6 +60,7 @@ EXACT = [
     *(free_shapes, recurrent, states, bidirectional, time_distributed),
     *(conv_recurrent, conv_recurrent_ranks),
     *(attention, attention_over_images, stateful, nested, shared),
+    *(grouped_attention, compared),
     *(many_ends, operations, split_gate, spread, sequential),
 ]
 if keras.backend.backend() != "tensorflow":  # It needs a GPU there.
@@ -75,6 +79,10 @@ def test_units_are_removed_copied_and_put_back_exactly(
     if not is_rigid:
         check_growth(model, data)
         check_undone(model, data, 2)
+
+
+def test_units_of_tied_embeddings_are_removed(check_removal):
+    check_removal(*tied())
 
 
 def test_whole_groups_of_a_normalization_are_removed(check_removal):

@@ -71,9 +71,9 @@ def test_unit_normalization():
 
 
 def test_lambda_layer():
-    assert behind(L.Lambda(lambda y: ops.sort(y), name="own")) == (
-        "touches Sort 'sort' in Lambda 'own', which sorts channels"
-    )
+    reason = behind(L.Lambda(lambda y: ops.sort(y), name="own"))
+    assert reason.startswith("touches Sort 'sort")
+    assert reason.endswith("' in Lambda 'own', which sorts channels")
     assert behind(L.Lambda(lambda y: y, name="own")) is None
 
 
@@ -151,9 +151,7 @@ def test_tied_embeddings_are_cut_and_not_copied():
     graph = ChannelGraph(keras.Model(x, embed(y, reverse=True)))
     group = graph.layer_group("last")
     assert group.reason is None
-    assert group.not_replicable == (
-        "is made and taken as input by 'embeddings'"
-    )
+    assert group.not_replicable == "is made and taken as input by 'tied'"
 
 
 def test_lora_and_quantized_layers():
