@@ -1,8 +1,6 @@
 """Traces the calls of a model and couples its channels."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import keras
@@ -21,7 +19,7 @@ from keras_netopt.surgery.channels.connected_components import (
     connected_components,
 )
 from keras_netopt.surgery.channels.open_layers import OpenLayers
-from keras_netopt.surgery.channels.split_axes import SplitAxis, choose_axes
+from keras_netopt.surgery.channels.split_axes import AxisChoices
 from keras_netopt.surgery.coupled_axis import (
     IN,
     OUT,
@@ -47,6 +45,7 @@ class ChannelGraphBuilder:
         producers: The units that a layer makes, in channel order.
         calls: Every call of a layer or op, also inside nested models,
             wrappers and opened layers, in order of execution.
+        axis_choices: The axes that reshapes split into several.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -60,9 +59,7 @@ class ChannelGraphBuilder:
         self._uniform: set[int] = set()
         self._calls_coupled: dict[Any, np.ndarray] = {}
         self._allocated: dict[Any, np.ndarray] = {}
-        self._heads: list[np.ndarray] = []
-        self._splits: list[SplitAxis] = []
-        self._optional: set[int] = set()
+        self.axis_choices = AxisChoices(self)
         self._marks: dict[str, list[tuple[np.ndarray, str]]] = {
             "protected": [],
             "not_replicable": [],
@@ -157,7 +154,7 @@ class ChannelGraphBuilder:
                 f"works on axis {axis} of a tensor whose channels are on "
                 f"axis {other}"
             )
-            if int(axes[other][0]) not in self._optional:
+            if not self.axis_choices.is_optional(axes[other]):
                 raise UnsupportedLayer(reason)
             self.protect(axes[other], f"touches a layer that {reason}")
         if axis in axes:
@@ -173,9 +170,14 @@ class ChannelGraphBuilder:
             self.protect(ids, self.fixed_reason(tensor))
         return self._allocated[key]
 
+    def new_ids(self, count: int) -> np.ndarray:
+        """Returns numbers for units that no layer makes yet."""
+        self._count += count
+        return np.arange(self._count - count, self._count)
+
     def fixed_units(self, count: int, reason: str) -> np.ndarray:
         """Creates units that must not change."""
-        ids = self._new_ids(count)
+        ids = self.new_ids(count)
         self.protect(ids, reason)
         return ids
 
@@ -244,28 +246,6 @@ class ChannelGraphBuilder:
         """The number of opened layers around the call that is traced."""
         return self._opened.depth
 
-    def split_units(
-        self, ids: np.ndarray, sizes: Sequence[int], name: str
-    ) -> SplitAxis:
-        """Splits an axis of units into several, of which one is edited."""
-        parts = {
-            position: self._new_ids(size)
-            for position, size in enumerate(sizes)
-            if size > 1
-        }
-        for one in parts.values():
-            self._optional.update(one.tolist())
-        self._splits.append(SplitAxis(ids, parts, tuple(sizes), name))
-        return self._splits[-1]
-
-    def join_units(
-        self, parts: dict[int, np.ndarray], sizes: Sequence[int], name: str
-    ) -> SplitAxis:
-        """Makes one axis of several, of which those in `parts` have units."""
-        flat = self._new_ids(prod(sizes))
-        self._splits.append(SplitAxis(flat, dict(parts), tuple(sizes), name))
-        return self._splits[-1]
-
     def is_variable(self, tensor: Any, axis: int) -> bool:
         """Returns whether an axis is that of a variable of an opened layer.
 
@@ -291,10 +271,6 @@ class ChannelGraphBuilder:
         if role == OUT:
             name = f"{found.variable.name}.{found.axis}"
             self.producers.setdefault((found.layer, name), found.ids)
-
-    def mark_heads(self, ids: np.ndarray) -> None:
-        """Marks units for each of which tensors are multiplied by itself."""
-        self._heads.append(ids)
 
     def couple_calls(self, layer: Any, name: str, ids: np.ndarray) -> None:
         """Couples the units of all calls of a layer with one size attribute."""
@@ -355,39 +331,12 @@ class ChannelGraphBuilder:
 
     def allocate_ids(self, key: Any, count: int) -> np.ndarray:
         if key not in self._allocated:
-            self._allocated[key] = self._new_ids(count)
+            self._allocated[key] = self.new_ids(count)
         elif len(self._allocated[key]) != count:
             raise UnsupportedLayer(
                 "is called with different numbers of channels"
             )
         return self._allocated[key]
-
-    def _new_ids(self, count: int) -> np.ndarray:
-        self._count += count
-        return np.arange(self._count - count, self._count)
-
-    def _choose_axes(self) -> None:
-        """Decides which axes of those that a reshape splits are edited."""
-        group_of = connected_components(self._count, self._pairs)
-        empty = np.zeros(0, "int64")
-        fixed, heads = (
-            set(group_of[np.concatenate([*found, empty])].tolist())
-            for found in (
-                [ids for ids, _ in self._marks["protected"]],
-                self._heads,
-            )
-        )
-        choose_axes(self._splits, group_of, fixed, heads)
-        for split in self._splits:
-            self.couple(split.flat, split.kept_units())
-            kept = split.parts[split.kept]
-            if not split.keeps_copies_adjacent:
-                reason = f"is interleaved by '{split.name}'"
-                self.mark_not_replicable(kept, reason)
-            reason = f"is reshaped by '{split.name}', which keeps another axis"
-            for position, ids in split.parts.items():
-                if position != split.kept:
-                    self.protect(ids, reason)
 
     def _protect_outputs(self, outputs: list[Any]) -> None:
         """Protects the outputs, as the first of the reasons."""
@@ -411,8 +360,8 @@ class ChannelGraphBuilder:
                 if key[0] == id(operation):
                     self.protect(ids, reason)
         self._opened.protect_untraced()
-        if self._splits:
-            self._choose_axes()
+        fixed = [ids for ids, _ in self._marks["protected"]]
+        self.axis_choices.settle(self._count, self._pairs, fixed)
         self.coupled_axes: tuple[CoupledAxis, ...] = tuple(
             self._coupled.values()
         )

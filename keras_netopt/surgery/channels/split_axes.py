@@ -1,10 +1,15 @@
 """Reshapes of a channel axis into several axes, or of several into one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+
+from keras_netopt.surgery.channels.connected_components import (
+    connected_components,
+)
 
 
 @dataclass(eq=False)
@@ -83,3 +88,75 @@ def choose_axes(
         split.kept = max(groups, key=preference)
         for position, found in groups.items():
             (chosen if position == split.kept else left).update(found)
+
+
+class AxisChoices:
+    """The split axes of a graph, while it is traced."""
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+        self._splits: list[SplitAxis] = []
+        self._heads: list[np.ndarray] = []
+        self._optional: set[int] = set()
+
+    def mark_heads(self, ids: np.ndarray) -> None:
+        """Marks units for each of which tensors are multiplied by itself."""
+        self._heads.append(ids)
+
+    def is_optional(self, ids: np.ndarray) -> bool:
+        """Returns whether units are those of one of several split axes."""
+        return int(ids[0]) in self._optional
+
+    def split(
+        self, ids: np.ndarray, sizes: Sequence[int], name: str
+    ) -> SplitAxis:
+        """Splits an axis of units into several, of which one is edited."""
+        parts = {
+            position: self._graph.new_ids(size)
+            for position, size in enumerate(sizes)
+            if size > 1
+        }
+        for one in parts.values():
+            self._optional.update(one.tolist())
+        self._splits.append(SplitAxis(ids, parts, tuple(sizes), name))
+        return self._splits[-1]
+
+    def join(
+        self, parts: dict[int, np.ndarray], sizes: Sequence[int], name: str
+    ) -> SplitAxis:
+        """Makes one axis of several, of which those in `parts` have units."""
+        flat = self._graph.new_ids(prod(sizes))
+        self._splits.append(SplitAxis(flat, dict(parts), tuple(sizes), name))
+        return self._splits[-1]
+
+    def settle(
+        self,
+        count: int,
+        pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+        protected: Sequence[np.ndarray],
+    ) -> None:
+        """Decides which axes are edited, once the model is traced.
+
+        Args:
+            count: The number of units.
+            pairs: Coupled units, as in `connected_components`.
+            protected: Units that must not change.
+        """
+        if not self._splits:
+            return
+        group_of = connected_components(count, pairs)
+        fixed, heads = (
+            {one for ids in found for one in group_of[ids].tolist()}
+            for found in (protected, self._heads)
+        )
+        choose_axes(self._splits, group_of, fixed, heads)
+        for split in self._splits:
+            self._graph.couple(split.flat, split.kept_units())
+            if not split.keeps_copies_adjacent:
+                self._graph.mark_not_replicable(
+                    split.parts[split.kept], f"is interleaved by '{split.name}'"
+                )
+            reason = f"is reshaped by '{split.name}', which keeps another axis"
+            for position, ids in split.parts.items():
+                if position != split.kept:
+                    self._graph.protect(ids, reason)

@@ -50,7 +50,7 @@ class DotProductAttentionHandler(Handler):
             graph.couple(heads, np.repeat(ids, times))
             if times > 1:
                 graph.mark_not_replicable(heads, "shares its keys and values")
-        graph.mark_heads(heads)
+        graph.axis_choices.mark_heads(heads)
         return heads
 
 

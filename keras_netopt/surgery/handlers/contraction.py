@@ -80,7 +80,7 @@ def _set_roles(
         if len(places) == 1:
             graph.set_role(*places[0], OUT)
         elif len(others) > 1:
-            graph.mark_heads(ids)
+            graph.axis_choices.mark_heads(ids)
     elif len(places) == 1:
         graph.protect(ids, graph.refusal(layer, "adds its channels up"))
     elif len(others) > 1:

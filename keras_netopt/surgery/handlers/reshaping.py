@@ -93,7 +93,7 @@ def _follow(
     long = [k for k in new if after[k] != 1]
     if len(old) > 1 and (len(labelled) > 1 or len(long) > 1):
         parts = {old.index(k): axes[k] for k in labelled}
-        split = graph.join_units(parts, [before[k] for k in old], name)
+        split = graph.axis_choices.join(parts, [before[k] for k in old], name)
         if len(long) == 1:
             return ReshapedBlock(old, new, {long[0]: split.flat}, split)
         ids = split.flat
@@ -101,7 +101,7 @@ def _follow(
         return _follow_one(graph, name, tensors, labelled[0])
     else:
         ids = axes[labelled[0]]
-    split = graph.split_units(ids, sizes, name)
+    split = graph.axis_choices.split(ids, sizes, name)
     labels = {new[position]: part for position, part in split.parts.items()}
     return ReshapedBlock(old, new, labels, split)
 
