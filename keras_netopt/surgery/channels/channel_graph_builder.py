@@ -66,6 +66,7 @@ class ChannelGraphBuilder:
             "normalized_by": [],
         }
         self._unsupported: dict[int, tuple[Any, str]] = {}
+        self._arguments: list[tuple[Any, str]] = []
         self.calls: list[Any] = []
         self._opened = OpenLayers(self)
         self._walked: set[int] = set()
@@ -302,6 +303,11 @@ class ChannelGraphBuilder:
     def trace_call(self, operation: Any, node: Any) -> None:
         """Traces one call; protects its units if no handler supports it."""
         self.calls.append(node)
+        for leaf in node.inputs:
+            if isinstance(leaf, keras.Variable):
+                reason = f"is in '{leaf.name}', which is an argument of"
+                name = describe_operation(operation)
+                self._arguments.append((leaf, f"{reason} {name}"))
         bound, made = len(self._coupled), len(self.producers)
         try:
             handler = find_handler(operation)
@@ -360,6 +366,8 @@ class ChannelGraphBuilder:
                 if key[0] == id(operation):
                     self.protect(ids, reason)
         self._opened.protect_untraced()
+        for variable, reason in self._arguments:
+            self.protect_variable(variable, reason)
         fixed = [ids for ids, _ in self._marks["protected"]]
         self.axis_choices.settle(self._count, self._pairs, fixed)
         self.coupled_axes: tuple[CoupledAxis, ...] = tuple(

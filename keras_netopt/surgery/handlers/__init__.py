@@ -22,6 +22,7 @@ from keras_netopt.surgery.handlers import (  # noqa: F401
     mixing,
     normalization,
     pooling,
+    preprocessing,
     recurrent,
     reshaping,
     wrappers,

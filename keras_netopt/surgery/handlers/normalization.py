@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from keras_netopt.surgery.coupled_axis import PASS, UnsupportedLayer
+from keras_netopt.surgery.coupled_axis import PASS
 from keras_netopt.surgery.handler_registry import (
     Handler,
     handles,
@@ -19,6 +19,7 @@ from keras_netopt.surgery.handlers.constants import (
 from keras_netopt.surgery.handlers.handler_tools import (
     copy_channel_axes,
     given_axes,
+    protect_axes,
     single_input,
     update_input_spec,
 )
@@ -120,11 +121,9 @@ class UnitNormHandler(Handler):
 
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
         tensor = single_input(graph, node)
-        axes = layer.axis if isinstance(layer.axis, list) else [layer.axis]
-        if {axis % len(tensor.shape) for axis in axes} & set(
-            graph.channel_axes(tensor)
-        ):
-            raise UnsupportedLayer("normalizes over channels")
+        over = given_axes(layer.axis, len(tensor.shape))
+        reason = "normalizes over channels"
+        protect_axes(graph, layer, tensor, over, reason)
         copy_channel_axes(graph, tensor, node.outputs[0])
 
 

@@ -239,3 +239,30 @@ def test_head_that_a_softmax_follows_reaches_the_output():
     graph = ChannelGraph(keras.Model(x, y))
     reason = "reaches the output 'head' of the model"
     assert graph.layer_group("head").reason == reason
+
+
+def test_variable_that_is_an_argument_of_an_op():
+    x = L.Input((4,))
+    made = L.Dense(6, name="made")
+    y = L.Dense(2, name="last")(made(x))
+    assert ChannelGraph(keras.Model(x, y)).layer_group("made").reason is None
+    model = keras.Model(x, y + ops.mean(ops.matmul(x, made.kernel)))
+    assert (
+        ChannelGraph(model)
+        .layer_group("made")
+        .reason.startswith(
+            "is in 'kernel', which is an argument of Matmul 'matmul"
+        )
+    )
+
+
+def test_layers_before_the_first_channels():
+    x = L.Input((1,))
+    y = L.CategoryEncoding(4)(L.Discretization(bin_boundaries=[0.0, 1.0])(x))
+    graph = ChannelGraph(keras.Model(x, L.Dense(2)(L.Dense(6)(y))))
+    assert [len(group.free) for group in graph.layer_groups()] == [6, 0]
+    reason = behind(L.Discretization(bin_boundaries=[0.0], name="bins"))
+    assert reason == (
+        "touches Discretization 'bins', which computes with the values of "
+        "channels"
+    )
