@@ -262,16 +262,22 @@ class ChannelGraphBuilder:
             return
         found = self._coupled[key]
         if {found.role, role} == {IN, OUT}:
-            name = found.variable.name
-            self.mark_not_replicable(
-                found.ids, f"is made and taken as input by '{name}'"
-            )
-            role = IN
-        found = replace(found, role=role, new_value="random")
-        self._coupled[key] = found
+            self.take_as_input(found.variable, found.axis)
+        else:
+            self._coupled[key] = replace(found, role=role, new_value="random")
         if role == OUT:
             name = f"{found.variable.name}.{found.axis}"
             self.producers.setdefault((found.layer, name), found.ids)
+
+    def take_as_input(self, variable: Any, axis: int) -> None:
+        """Notes that an axis of a variable makes units and takes them too.
+
+        They may be removed, but not copied.
+        """
+        found = self._coupled[id(variable), axis]
+        self._coupled[id(variable), axis] = replace(found, role=IN)
+        reason = f"is made and taken as input by '{variable.name}'"
+        self.mark_not_replicable(found.ids, reason)
 
     def couple_calls(self, layer: Any, name: str, ids: np.ndarray) -> None:
         """Couples the units of all calls of a layer with one size attribute."""

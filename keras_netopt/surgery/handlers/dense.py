@@ -71,16 +71,14 @@ class ReversibleEmbeddingHandler(EmbeddingHandler):
         given = bound_arguments(layer, node)
         tensor, output = given["inputs"], node.outputs[0]
         units = graph.new_units(layer, layer.output_dim)
-        role = IN if layer.tie_weights else OUT
-        graph.couple_axis(layer, layer._embeddings, 1, units, role)
-        if layer.tie_weights:
-            reason = f"is made and taken as input by '{layer.name}'"
-            graph.mark_not_replicable(units, reason)
-        else:
+        graph.couple_axis(layer, layer._embeddings, 1, units, OUT)
+        if not layer.tie_weights:
             graph.couple_axis(layer, layer.reverse_embeddings, 0, units, IN)
         if not given.get("reverse"):
             super().trace(graph, layer, node)
             return
+        if layer.tie_weights:
+            graph.take_as_input(layer._embeddings, 1)
         graph.couple(units, graph.channels(tensor, -1, alone=False))
         axes = graph.channel_axes(tensor)
         axes.pop(len(tensor.shape) - 1, None)

@@ -151,7 +151,11 @@ def test_tied_embeddings_are_cut_and_not_copied():
     graph = ChannelGraph(keras.Model(x, embed(y, reverse=True)))
     group = graph.layer_group("last")
     assert group.reason is None
-    assert group.not_replicable == "is made and taken as input by 'tied'"
+    assert group.not_replicable == (
+        "is made and taken as input by 'embeddings'"
+    )
+    graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
+    assert graph.layer_group("tied").not_replicable is None
 
 
 def test_lora_and_quantized_layers():
