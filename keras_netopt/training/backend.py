@@ -5,6 +5,8 @@ later), `_jax_state`, `_jax_state_synced`, the cached step functions,
 `_torch_params`, `_track_variables`.
 """
 
+import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -69,6 +71,30 @@ def reset_compiled_functions(
     if inference:
         any_model.test_function = None
         any_model.predict_function = None
+
+
+def spoil_values(values: Iterable[Any]) -> None:
+    """Makes TensorFlow functions fail that have captured discarded weights.
+
+    A function that was traced before an edit would go on training arrays that
+    no layer has any more, without an error. The discarded `tf.Variable` gets a
+    value of another shape, so that such a function raises
+    `InvalidArgumentError` at its next step. Other backends read the weights
+    at every step.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    for value in values:
+        # A variable of a distribution strategy has one per device.
+        for one in getattr(value, "values", None) or [value]:
+            with contextlib.suppress(AttributeError, ValueError):
+                tf.raw_ops.AssignVariableOp(
+                    resource=one.handle,
+                    value=tf.zeros((0,), one.dtype),
+                    validate_shape=False,
+                )
 
 
 def _collect_parameters(layer: Any) -> None:

@@ -5,16 +5,43 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_netopt.training.backend import (
     commit_variables,
     reset_compiled_functions,
+    spoil_values,
     sync_variables,
 )
 from keras_netopt.training.checkpoint_state import CheckpointState
+from keras_netopt.training.related_models import TrainedRelative, find_related
+from keras_netopt.training.savepoint import Savepoint
 
 _ATTRIBUTE = "_netopt_editing"
 _REHEARSAL = "_netopt_rehearsal"
+
+
+class Changes(list[Any]):
+    """The changes made so far in an `editing` context.
+
+    `related` are the other models, and layers of users, that hold layers of
+    the model; `saved` is how all of them were before the first change.
+    """
+
+    def __init__(self, model: keras.Model, related: list[Any]) -> None:
+        super().__init__()
+        self.related = related
+        self.saved = Savepoint([model, *related])
+
+    def savepoint(self, model: keras.Model) -> Savepoint:
+        """Returns how all models are now."""
+        return Savepoint([model, *self.related]) if self else self.saved
+
+    def map_array(self, variable: Any, array: np.ndarray, kind: str) -> Any:
+        """Maps an array of a variable's shape through all changes."""
+        for change in self:
+            array = change.map_array(variable, array, kind)
+        return array
 
 
 @contextlib.contextmanager
@@ -23,34 +50,61 @@ def editing(model: keras.Model) -> Iterator[list[Any]]:
 
     Variables can be read and written inside. The context gives a list, to
     which each edit appends its change. At the end the compiled functions are
-    reset once, for all edits. Contexts of the same model may be nested and
-    then share one list. Callbacks with `before_edit(model)` or
-    `after_edit(model)` are called before the first and after the last edit.
-    Nothing of this happens in a rehearsal (see `mark_rehearsal`).
+    reset once, for all edits, and other models that hold the edited layers
+    are updated. After an exception the model is as it was, its compiled
+    functions included. Contexts of the same model may be nested and then share
+    one list; an exception takes back what its own context did. Callbacks with
+    `before_edit(model)` or `after_edit(model)` are called before the first and
+    after the last edit. Nothing of this happens in a rehearsal (see
+    `mark_rehearsal`).
     """
     if is_rehearsal(model):
         yield []
         return
-    open_changes = vars(model).get(_ATTRIBUTE)
-    if open_changes is not None:
-        yield open_changes
+    changes = vars(model).get(_ATTRIBUTE)
+    if changes is not None:
+        count = len(changes)
+        with _restored_on_failure(changes.savepoint(model)):
+            try:
+                yield changes
+            except BaseException:
+                del changes[count:]
+                raise
         return
     sync_variables(model)
-    _call_hook(model, "before_edit")
-    changes: list[Any] = []
-    object.__setattr__(model, _ATTRIBUTE, changes)
-    is_whole = False
-    try:
-        yield changes
-        is_whole = True
-    finally:
-        object.__delattr__(model, _ATTRIBUTE)
-        if changes or not is_whole:
-            # An edit that was undone has created new variables too.
+    related = find_related(model)
+    relatives = TrainedRelative.list_all(related)
+    changes = Changes(model, related)
+    with _restored_on_failure(changes.saved):
+        _call_hook(model, "before_edit")
+        object.__setattr__(model, _ATTRIBUTE, changes)
+        try:
+            yield changes
+        finally:
+            object.__delattr__(model, _ATTRIBUTE)
+        if changes:
             commit_variables(model)
             reset_compiled_functions(model)
-        if changes:
+            for relative in relatives:
+                relative.update(changes.map_array)
             _call_hook(model, "after_edit")
+    if changes:
+        spoil_values(changes.saved.replaced_values())
+
+
+def find_relatives(model: keras.Model) -> list[Any]:
+    """Lists other holders of the layers of a model that is being edited."""
+    changes = vars(model).get(_ATTRIBUTE)
+    return [] if changes is None else changes.related
+
+
+@contextlib.contextmanager
+def _restored_on_failure(saved: Savepoint) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        saved.restore()
+        raise
 
 
 def _call_hook(model: keras.Model, event: str) -> None:

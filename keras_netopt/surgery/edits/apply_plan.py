@@ -38,6 +38,12 @@ class AppliedEdit:
         self._after = list(model.weights)  # Before the next edit adds to them.
         self._plan = plan
 
+    def map_array(self, variable: Any, array: np.ndarray, kind: str) -> Any:
+        """Maps an array of a variable's shape through the edit."""
+        if self._plan is None:
+            return array
+        return self._plan.map(variable, array, kind)
+
     def map_weights(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Applies the edit to the output of `model.get_weights` before it.
 
@@ -82,12 +88,7 @@ def apply_plan(
         ]
         held = slots.capture_slots(model)
         opened = OpenLayerEdit(graph, plan)
-        try:
-            report = _write(model, before, new, held, plan.map, opened)
-        except BaseException:
-            opened.undo()
-            _write(model, before, old, held, keep_array)
-            raise
+        report = _write(model, before, new, held, plan.map, opened)
         applied = AppliedEdit(model, weights, plan, report)
         changes.append(applied)
         return applied
@@ -120,15 +121,13 @@ def _write(
     values: Sequence[np.ndarray],
     held: slots.Slots | None,
     map_slot: Any,
-    opened: OpenLayerEdit | None = None,
+    opened: OpenLayerEdit,
 ) -> slots.SlotReport | None:
     with optimizers.variable_scope(model):
         for variable, value in zip(variables, values, strict=True):
             replace_value(variable, value)
-    known = None
-    if opened is not None:
-        known = opened.output_shapes()
-        opened.finish()
+    known = opened.output_shapes()
+    opened.finish()
     update_model_shapes(model, known)
     return None if held is None else slots.restore_slots(model, held, map_slot)
 

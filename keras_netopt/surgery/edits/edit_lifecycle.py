@@ -13,32 +13,40 @@ from keras_netopt.surgery.edits.edit_history import (
     EditRecord,
     named_layers,
 )
+from keras_netopt.surgery.edits.edit_recorder import EditRecorder, Insertion
 from keras_netopt.surgery.edits.edit_report import EditReport, ModelSize
 from keras_netopt.surgery.edits.rehearsal import rehearsal
+from keras_netopt.training.editing import find_relatives
 
 
 @dataclass(frozen=True)
 class ModelOutline:
-    """Size of a model before an edit and its layer paths, in order."""
+    """A model before an edit: its size, layer paths in order, and configs."""
 
     size: ModelSize
     paths: list[str]
+    configs: EditRecorder
 
     @classmethod
     def of(cls, model: keras.Model) -> "ModelOutline":
-        """Reads size and paths of a model."""
-        return cls(ModelSize.of(model), layer_paths(model))
+        """Reads size and paths of a model that is being edited."""
+        configs = EditRecorder([model, *find_relatives(model)])
+        return cls(ModelSize.of(model), layer_paths(model), configs)
 
 
 def record_edit(
     model: keras.Model,
     edit: EditRecord,
     before: ModelOutline,
+    *,
+    insertion: Insertion | None = None,
+    notes: tuple[str, ...] = (),
     **details: Any,
 ) -> EditReport:
     """Adds an edit to the model's edit history and reports it.
 
-    `details` are further arguments of `EditReport`.
+    `insertion` describes inserted layers, see `EditRecorder.finish`; `details`
+    are further arguments of `EditReport`.
     """
     positions = {
         name: before.paths.index(name.partition(":")[0])
@@ -49,11 +57,13 @@ def record_edit(
     if not history.edits:
         history.initial_params = before.size.params
     history.record(model, edit)
+    notes += before.configs.finish(insertion)
     return EditReport(
         edit["operation"],
         before.size,
         ModelSize.of(model),
         edit=edit,
+        notes=notes,
         **details,
     )
 

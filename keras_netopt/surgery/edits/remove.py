@@ -12,6 +12,7 @@ from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.edits.edit_history import EditRecord, edit_operation
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.edits.edit_report import EditReport, width_changes
+from keras_netopt.training.editing import editing
 from keras_netopt.training.slot_checks import check_optimizer
 
 
@@ -85,15 +86,14 @@ def remove(
     if dry_run:
         return edit_lifecycle.dry_run_edit(model, remove, edit)
     check_optimizer(model)
-    plan, before = (
-        EditPlan(graph, copies),
-        edit_lifecycle.ModelOutline.of(model),
-    )
+    plan = EditPlan(graph, copies)
     widths = width_changes(graph, plan, set(named))
-    applied = apply_plan(model, graph, plan)
-    return edit_lifecycle.record_edit(
-        model, edit, before, widths=widths, slots=applied.slots
-    )
+    with editing(model):
+        before = edit_lifecycle.ModelOutline.of(model)
+        applied = apply_plan(model, graph, plan)
+        return edit_lifecycle.record_edit(
+            model, edit, before, widths=widths, slots=applied.slots
+        )
 
 
 def _groups(

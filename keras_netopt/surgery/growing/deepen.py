@@ -1,7 +1,5 @@
 """Inserts new blocks after a layer, in place."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -12,27 +10,25 @@ from keras_netopt.graph.insert_block import BlockFunction, insert_block
 from keras_netopt.graph.layer_paths import layer_paths
 from keras_netopt.graph.model_graph import (
     graph_outputs,
-    has_mask,
     inner_graph,
     is_graph_model,
 )
 from keras_netopt.graph.recorded_calls import (
     list_all_calls,
     list_calls,
-    list_operations,
 )
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.apply_plan import AppliedEdit, keep_array
 from keras_netopt.surgery.edits.edit_history import EditRecord, edit_operation
 from keras_netopt.surgery.edits.edit_report import EditReport
-from keras_netopt.surgery.growing.block_factory import (
-    BlockFactory,
-    LayerSequence,
-    wrap_as_layer,
+from keras_netopt.surgery.growing.make_blocks import (
+    describe_insertion,
+    find_block_function,
+    make_blocks,
 )
 from keras_netopt.surgery.growing.template_block import TemplateBlock
-from keras_netopt.training import optimizers, slots
+from keras_netopt.training import slots
 from keras_netopt.training.editing import editing
 from keras_netopt.training.slot_checks import check_optimizer
 
@@ -114,7 +110,7 @@ def deepen(
     check_integer(copies, "copies", minimum=1)
     check_integer(seed, "seed")
     check_choice(init, "init", INITS)
-    function = _block_function(block, init)
+    function = find_block_function(block, init)
     graph = ChannelGraph(model)
     path = graph.path(graph.find(layer))
     edit: EditRecord = {
@@ -133,32 +129,31 @@ def deepen(
     starts_at_zero = init == "residual_zero" and function is None
     check_optimizer(model, zero_outgoing=starts_at_zero)
     seeds = int(seed), layer_paths(model).index(path)
-    build = _make_blocks(model, template, copies, init, function, seeds)
-    before = edit_lifecycle.ModelOutline.of(model)
-    inserted, report = _insert(model, template.last_call, build)
-    return edit_lifecycle.record_edit(
-        model,
-        edit,
-        before,
-        inserted=inserted,
-        slots=report,
-        notes=_notes(init, function),
-    )
+    build = make_blocks(model, template, copies, init, function, seeds)
+    with editing(model):
+        before = edit_lifecycle.ModelOutline.of(model)
+        insertion = describe_insertion(template.calls[0], edit)
+        inserted, report = _insert(model, template.last_call, build)
+        return edit_lifecycle.record_edit(
+            model,
+            edit,
+            before,
+            insertion=insertion,
+            inserted=inserted,
+            slots=report,
+            notes=_notes(init, function),
+        )
 
 
 def _insert(
     model: keras.Model, place: GraphNode, build: BlockFunction
 ) -> tuple[tuple[str, ...], slots.SlotReport | None]:
-    with editing(model) as changes, contextlib.ExitStack() as undo:
+    with editing(model) as changes:
         held, weights = slots.capture_slots(model), list(model.weights)
-        if held is not None:
-            undo.callback(slots.restore_slots, model, held, keep_array)
-        added, remove_block = insert_block(place, build)
-        undo.callback(remove_block)
+        added, _ = insert_block(place, build)
         report = None
         if held is not None:
             report = slots.restore_slots(model, held, keep_array)
-        undo.pop_all()
         changes.append(AppliedEdit(model, weights, None, report))
         return tuple(one.name for one in added), report
 
@@ -255,102 +250,6 @@ def _pools(operation: Any, *, before: bool) -> bool:
     if name == "Softmax" or activation is keras.activations.softmax:
         return False
     return before or "Pooling" in name
-
-
-def _make_blocks(
-    model: keras.Model,
-    template: TemplateBlock,
-    copies: int,
-    init: str,
-    block: BlockFunction | None,
-    seeds: tuple[int, ...],
-) -> BlockFunction:
-    owner, tensor = template.last_call.owner, template.last_call.output
-    taken = [one.name for one in list_operations(owner)]
-    factory = BlockFactory(template, seeds)
-    made: list[BlockFunction] = []
-    number = 0
-    for _ in range(copies):
-        number = _free_number(template.layer.name, number + 1, taken)
-        name = f"{template.layer.name}_deeper{number}"
-        with _scopes(model, owner, name):
-            new = block or getattr(factory, init)(name)
-            is_inline = isinstance(new, LayerSequence) or block is None
-            if isinstance(owner, keras.Sequential):
-                is_inline = isinstance(new, LayerSequence)
-                _check_mask(owner, tensor, is_inline)
-            if not is_inline:
-                new = wrap_as_layer(tensor, new, name)
-        made.append(_scoped(new, model, owner, name))
-    return LayerSequence(made)
-
-
-def _check_mask(owner: Any, tensor: Any, is_inline: bool) -> None:
-    """A nested model drops the mask when the file is loaded again."""
-    if not is_inline and has_mask(tensor):
-        raise ValueError(
-            "A residual block cannot be inserted at a tensor with a mask in "
-            f"the Sequential model '{owner.name}'. Build it as "
-            "`keras.Model(inputs, outputs)`. Received: a tensor with a mask"
-        )
-
-
-def _free_number(base: str, first: int, taken: Sequence[str]) -> int:
-    number = first
-    while any(
-        one == f"{base}_deeper{number}"
-        or one.startswith(f"{base}_deeper{number}_")
-        for one in taken
-    ):
-        number += 1
-    return number
-
-
-def _scoped(
-    build: BlockFunction, model: Any, owner: Any, name: str
-) -> BlockFunction:
-    def scoped(tensor: Any) -> Any:
-        with _scopes(model, owner, name):
-            return build(tensor)
-
-    return scoped
-
-
-@contextlib.contextmanager
-def _scopes(model: Any, owner: Any, name: str) -> Iterator[None]:
-    """Sets the device scope and a unique name scope for new variables.
-
-    Variables with the same path lose their gradients on torch.
-    """
-    scope = name if owner is model else f"{owner.name}_{name}"
-    with optimizers.variable_scope(model), keras.name_scope(scope):
-        yield
-
-
-def _block_function(block: Any, init: str) -> BlockFunction | None:
-    if block is None:
-        return None
-    if init != "residual_zero":
-        raise ValueError(
-            "Argument `init` applies to the built-in blocks; a `block` "
-            "function sets its own weights. Omit one of the two. "
-            f"Received: init={init!r}, block={block!r}"
-        )
-    if isinstance(block, str):
-        found = keras.saving.get_registered_object(block)
-        if found is None:
-            raise ValueError(
-                "Argument `block` must be a function, or a name registered "
-                "with keras.saving.register_keras_serializable. "
-                f"Received: block={block!r}"
-            )
-        return found
-    if not callable(block):
-        raise TypeError(
-            "Argument `block` must be a function from tensor to tensor. "
-            f"Received: block={block!r}"
-        )
-    return block
 
 
 def _notes(init: str, block: Any) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ from keras_netopt.surgery.growing.target_width import (
     check_target_width,
     target_width,
 )
+from keras_netopt.training.editing import editing
 from keras_netopt.training.slot_checks import check_optimizer
 
 
@@ -162,26 +163,26 @@ def widen(
     if dry_run:
         report = edit_lifecycle.dry_run_edit(model, widen, edit)
         return dataclasses.replace(report, notes=found.notes)
-    before = edit_lifecycle.ModelOutline.of(model)
     widths = width_changes(graph, found.plan, {edit["layer"]})
     # `Growing` passes a batch and measures all edits of a growth together.
     is_alone = not isinstance(calibration_data, CalibrationBatch)
-    old = snapshot(model, batch.x) if is_alone and batch else None
-    applied = apply_plan(model, graph, found.plan)
-    if found.expansion is not None:
-        found.expansion.rescale_epsilons()
-    if batch is not None:
-        measure_new_channel_statistics(model, found.plan, batch.x)
-    difference = None if old is None else check_preserved(old, model)
-    return edit_lifecycle.record_edit(
-        model,
-        edit,
-        before,
-        widths=widths,
-        slots=applied.slots,
-        notes=found.notes,
-        output_difference=difference,
-    )
+    with editing(model):
+        old = snapshot(model, batch.x) if is_alone and batch else None
+        before = edit_lifecycle.ModelOutline.of(model)
+        applied = apply_plan(model, graph, found.plan)
+        if found.expansion is not None:
+            found.expansion.rescale_epsilons()
+        if batch is not None:
+            measure_new_channel_statistics(model, found.plan, batch.x)
+        return edit_lifecycle.record_edit(
+            model,
+            edit,
+            before,
+            widths=widths,
+            slots=applied.slots,
+            notes=found.notes,
+            output_difference=old and check_preserved(old, model),
+        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from typing import Any
 import keras
 
 from keras_netopt.graph.layer_paths import describe_operation
-from keras_netopt.graph.layers import walk_layers
 from keras_netopt.graph.open_call import (
     InlinedCall,
     OpaqueCallError,
@@ -31,8 +30,7 @@ ACCELERATOR = 2e-3
 class OpenLayerEdit:
     """One edit plan, as it concerns the opened layers of a graph.
 
-    Create it before the variables change; call `finish` afterwards, or
-    `undo` if the edit fails.
+    Create it before the variables change; call `finish` afterwards.
     """
 
     def __init__(self, graph: Any, plan: EditPlan) -> None:
@@ -47,11 +45,6 @@ class OpenLayerEdit:
             opened for opened in graph.open_calls if opened.contains(changed)
         ]
         self._probes = self._make_probes(plan, changed)
-        self._held = [
-            (layer, dict(vars(layer)))
-            for opened in self._calls
-            for layer in walk_layers(opened.layer)
-        ]
 
     def _make_probes(
         self, plan: EditPlan, changed: set[int]
@@ -90,14 +83,6 @@ class OpenLayerEdit:
             self._probes, new, strict=True
         ):
             _update_attributes(call, probe, shapes, sizes)
-
-    def undo(self) -> None:
-        """Restores the attributes of opened layers and of those inside."""
-        for layer, old in self._held:
-            own = vars(layer)
-            for name in set(own) - set(old):
-                del own[name]
-            own.update(old)
 
     def _expected_shapes(self, call: InlinedCall) -> list[Any]:
         return [self._shapes.shape(tensor) for tensor in call.tensors]
