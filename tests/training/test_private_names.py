@@ -147,8 +147,15 @@ TABLE = {
     "keras.src.models.functional.Functional": lambda: (
         _import("keras.src.models.functional").Functional
     ),
+    "keras.src.models.functional.functional_like_constructor": lambda: (
+        _import("keras.src.models.functional").functional_like_constructor
+    ),
     "keras.src.ops.function.map_graph": lambda: (
         _import("keras.src.ops.function").map_graph
+    ),
+    "keras.src.saving.object_registration": lambda: (
+        _import("keras.src.saving.object_registration").GLOBAL_CUSTOM_NAMES
+        is not None
     ),
     "keras.src.ops.symbolic_arguments.SymbolicArguments": lambda: (
         _import("keras.src.ops.symbolic_arguments").SymbolicArguments
