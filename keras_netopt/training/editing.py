@@ -28,14 +28,10 @@ class Changes(list[Any]):
     the model; `saved` is how all of them were before the first change.
     """
 
-    def __init__(self, model: keras.Model, related: list[Any]) -> None:
+    def __init__(self, related: list[Any]) -> None:
         super().__init__()
         self.related = related
-        self.saved = Savepoint([model, *related])
-
-    def savepoint(self, model: keras.Model) -> Savepoint:
-        """Returns how all models are now."""
-        return Savepoint([model, *self.related]) if self else self.saved
+        self.saved: Savepoint | None = None
 
     def map_array(self, variable: Any, array: np.ndarray, kind: str) -> Any:
         """Maps an array of a variable's shape through all changes."""
@@ -64,7 +60,9 @@ def editing(model: keras.Model) -> Iterator[list[Any]]:
     changes = vars(model).get(_ATTRIBUTE)
     if changes is not None:
         count = len(changes)
-        with _restored_on_failure(changes.savepoint(model)):
+        saved = None if changes else changes.saved
+        saved = saved or Savepoint([model, *changes.related])
+        with _restored_on_failure(saved):
             try:
                 yield changes
             except BaseException:
@@ -72,24 +70,24 @@ def editing(model: keras.Model) -> Iterator[list[Any]]:
                 raise
         return
     sync_variables(model)
-    related = find_related(model)
-    relatives = TrainedRelative.list_all(related)
-    changes = Changes(model, related)
-    with _restored_on_failure(changes.saved):
-        _call_hook(model, "before_edit")
-        object.__setattr__(model, _ATTRIBUTE, changes)
-        try:
+    changes = Changes(find_related(model))
+    relatives = TrainedRelative.list_all(changes.related)
+    object.__setattr__(model, _ATTRIBUTE, changes)
+    changes.saved = saved = Savepoint([model, *changes.related])
+    try:
+        with _restored_on_failure(saved):
+            _call_hook(model, "before_edit")
             yield changes
-        finally:
-            object.__delattr__(model, _ATTRIBUTE)
-        if changes:
-            commit_variables(model)
-            reset_compiled_functions(model)
-            for relative in relatives:
-                relative.update(changes.map_array)
-            _call_hook(model, "after_edit")
+            if changes:
+                commit_variables(model)
+                reset_compiled_functions(model)
+                for relative in relatives:
+                    relative.update(changes.map_array)
+                _call_hook(model, "after_edit")
+    finally:
+        object.__delattr__(model, _ATTRIBUTE)
     if changes:
-        spoil_values(changes.saved.replaced_values())
+        spoil_values(saved.replaced_values())
 
 
 def find_relatives(model: keras.Model) -> list[Any]:

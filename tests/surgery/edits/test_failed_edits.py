@@ -7,11 +7,8 @@ import pytest
 from keras_netopt import surgery
 from keras_netopt.graph import insert_block
 from keras_netopt.graph.layers import walk_layers
-from keras_netopt.graph.model_graph import (
-    has_graph,
-    inner_graph,
-    ordered_nodes,
-)
+from keras_netopt.graph.model_graph import has_graph, inner_graph
+from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.surgery.edits.edit_history import EditHistory
 from keras_netopt.surgery.edits.edit_recorder import EditRecorder
 from keras_netopt.surgery.handlers.dense import DenseHandler
@@ -89,7 +86,12 @@ def state(model):
     history, found = EditHistory.of(model), {}
     parts = list(walk_layers(model))
     parts += [inner_graph(one) for one in parts if has_graph(one)]
-    nodes = [n for one in parts if has_graph(one) for n in ordered_nodes(one)]
+    nodes = [
+        call.recorded
+        for one in parts
+        if has_graph(one)
+        for call in list_calls(one)
+    ]
     optimizer = getattr(model, "optimizer", None)
     for one in all_optimizers(optimizer) if optimizer else ():
         parts += [one, *one.variables]
