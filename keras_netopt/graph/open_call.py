@@ -12,7 +12,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -82,6 +82,7 @@ class OpenCall:
         node: The call of the layer in the graph around it.
         inputs: Pairs of a tensor outside and the tensor inside for it.
         outputs: The flat outputs inside.
+        returned: What the call returns inside, with its structure.
         nodes: The calls inside, in order of execution: layers that are not
             opaque, and ops.
         inlined: The calls of opaque layers, inner ones first; the last one is
@@ -94,6 +95,7 @@ class OpenCall:
     node: GraphNode
     inputs: list[tuple[Any, Any]] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
+    returned: Any = None
     nodes: list[GraphNode] = field(default_factory=list)
     inlined: list[InlinedCall] = field(default_factory=list)
     variables: dict[int, tuple[Any, Any, Any]] = field(default_factory=dict)
@@ -174,7 +176,8 @@ class _Tracer:
         self._fresh: dict[int, Any] = {}
         self._tensors: dict[int, VariableTensor] = {}
         self._owners: dict[int, Any] = {}
-        self._inlined: list[tuple[Any, Any, Any, Any]] = []
+        self._inlined: list[tuple[Any, ...]] = []
+        self._around: list[Any] = []
 
     def trace(self) -> OpenCall:
         layer, result = self.result.layer, self.result
@@ -201,9 +204,10 @@ class _Tracer:
                 # The user has seen the warnings when the model was built.
                 warnings.simplefilter("ignore")
                 outputs = layer(*args, **kwargs)
+            result.returned = outputs
             result.outputs = symbolic_tensors(outputs)
-            result.nodes = trace_back(result.outputs)
             result.inlined = [_inlined_call(*call) for call in self._inlined]
+            result.nodes = self._owned(trace_back(result.outputs))
         self._collect_variables(watch)
         return result
 
@@ -251,9 +255,24 @@ class _Tracer:
         return self._tensors[id(variable)]
 
     def _call_through(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        owners = tuple(self._around)
+        self._around.append(layer)
         outputs = layer.call(*args, **kwargs)
-        self._inlined.append((layer, args, kwargs, outputs))
+        self._around.pop()
+        self._inlined.append((layer, args, kwargs, outputs, owners))
         return outputs
+
+    def _owned(self, nodes: list[GraphNode]) -> list[GraphNode]:
+        """Returns calls with the opaque layers around each of them."""
+        owners: dict[int, tuple[Any, ...]] = {}
+        for call in self.result.inlined:
+            for tensor in call.tensors:
+                around = (*call.owners, call.operation)
+                owners.setdefault(id(tensor), around)
+        return [
+            replace(node, owners=owners.get(id(node.output), ()))
+            for node in nodes
+        ]
 
     def _collect_variables(self, watch: "_VariableUse") -> None:
         result = self.result
@@ -334,9 +353,13 @@ def einsum_dense_spec(layer: Any, inputs: Any, **kwargs: Any) -> Any:
     return keras.KerasTensor(shape, dtype=layer.compute_dtype)
 
 
-def _inlined_call(layer: Any, args: Any, kwargs: Any, made: Any) -> InlinedCall:
+def _inlined_call(
+    layer: Any, args: Any, kwargs: Any, made: Any, owners: tuple[Any, ...]
+) -> InlinedCall:
     outputs = symbolic_tensors(made)
     given = {id(tensor) for tensor in symbolic_tensors((args, kwargs))}
     nodes = trace_back(outputs, given)
     tensors = tuple(tensor for node in nodes for tensor in node.outputs)
-    return InlinedCall(layer, args, kwargs, tuple(outputs), tensors=tensors)
+    return InlinedCall(
+        layer, args, kwargs, tuple(outputs), owners, tensors=tensors
+    )

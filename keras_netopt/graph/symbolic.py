@@ -158,6 +158,13 @@ def to_keras_tensor(leaf: Any) -> Any:
     )
 
 
+def to_plain_tensor(leaf: Any) -> Any:
+    """Returns a symbolic tensor without history; other values unchanged."""
+    if not isinstance(leaf, keras.KerasTensor):
+        return leaf
+    return keras.KerasTensor(leaf.shape, dtype=leaf.dtype)
+
+
 @contextlib.contextmanager
 def record_layer_calls() -> Iterator[list[LayerCall]]:
     """Records the outermost layer calls that this thread makes.

@@ -15,9 +15,11 @@ from keras_netopt.graph.graph_node import Args, GraphNode, Kwargs
 from keras_netopt.graph.model_graph import (
     Call,
     is_container,
+    is_graph_model,
     run_graph,
     standardize_inputs,
 )
+from keras_netopt.graph.open_call import OpaqueCallError, open_call
 from keras_netopt.graph.symbolic import (
     fix_batch_axis,
     input_specs,
@@ -25,6 +27,7 @@ from keras_netopt.graph.symbolic import (
     preserve_layer_history,
     record_layer_calls,
     to_keras_tensor,
+    to_plain_tensor,
     trace_operation,
 )
 
@@ -222,14 +225,59 @@ class _Walker:
     ) -> Any:
         """Traces `call` on symbolic tensors and repeats the recorded ops."""
         start = len(self.nodes)
+        # The code of a user's `call` may raise any error; the node of the
+        # operation holds the last one as the reason.
         try:
             function, inputs = trace_operation(operation, args, kwargs)
             return run_graph(function, inputs, self._caller(scope))
-        # The code of a user's `call` may raise any error; the node of the
-        # operation holds it as the reason.
         except Exception as error:
             del self.nodes[start:]
-            return self._recorded(operation, args, kwargs, scope, error)
+            reason = error
+        if is_static((args, kwargs)):
+            try:
+                return self._opened(operation, args, kwargs, scope)
+            except Exception as error:
+                del self.nodes[start:]
+                reason = error
+        return self._recorded(operation, args, kwargs, scope, reason)
+
+    def _opened(
+        self, operation: Operation, args: Args, kwargs: Kwargs, scope: _Scope
+    ) -> Any:
+        """Traces `call` without asking inner layers for their output shapes."""
+        opened = open_call(GraphNode(operation, args, kwargs, ()), self.opens)
+
+        def value(leaf: Any) -> Any:
+            found = opened.variables.get(id(leaf))
+            return leaf if found is None else found[1]
+
+        for call in (*opened.nodes, *opened.inlined[:-1]):
+            inside = _Scope((*scope.owners[:-1], *call.owners), scope.repeat)
+            args, kwargs = keras.tree.map_structure(
+                value, (call.args, call.kwargs)
+            )
+            entered = self.opens(call.operation)
+            if self.enter(call.operation) and not entered:
+                self.call(call.operation, args, kwargs, inside)
+                continue
+            self.add_node(
+                call.operation,
+                args,
+                kwargs,
+                call.outputs,
+                inside,
+                entered=entered,
+            )
+        return keras.tree.map_structure(to_plain_tensor, opened.returned)
+
+    def opens(self, operation: Any) -> bool:
+        """Whether the calls inside a layer are listed by tracing its code."""
+        return (
+            self.enter(operation)
+            and not is_graph_model(operation)
+            and _special_kind(operation) is None
+            and not hasattr(operation, "netopt_inner_calls")
+        )
 
     def _recorded(
         self,
@@ -241,7 +289,9 @@ class _Walker:
     ) -> Any:
         """Traces with tensors of the backend and records the layer calls."""
         first_line = str(error).strip().partition("\n")[0][:160]
-        reason = f"{type(error).__name__}: {first_line}"
+        reason = first_line
+        if not isinstance(error, OpaqueCallError):
+            reason = f"{type(error).__name__}: {first_line}"
         outer = _Scope(scope.owners[:-1] or scope.owners, scope.repeat)
         with record_layer_calls() as calls:
             outputs = keras.Operation.compute_output_spec(

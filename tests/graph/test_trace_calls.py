@@ -105,3 +105,66 @@ def test_input_shape_replaces_the_models_own():
 def test_unbuilt_subclassed_model_raises():
     with pytest.raises(ValueError, match="Argument `model` must be built."):
         graph_nodes(Twice(layers.Dense(4)))
+
+
+class Positions(layers.Layer):
+    """Returns a table, whatever its input holds."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=shape[1:], name="table")
+
+    def call(self, x):
+        return ops.convert_to_tensor(self.table)
+
+
+class Untold(layers.Layer):
+    """Cannot tell its output shape."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 5), name="kernel")
+
+    def call(self, x):
+        return ops.matmul(x, self.kernel), None
+
+    def compute_output_spec(self, x):
+        raise TypeError("no output shape")
+
+
+class Block(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.positions = Positions(name="positions")
+        self.untold = Untold(name="untold")
+        self.last = layers.Dense(2, name="last")
+
+    def build(self, shape):
+        self.positions.build(shape)
+        self.untold.build(shape)
+        self.last.build((*shape[:-1], 5))
+
+    def call(self, x):
+        return self.last(self.untold(x + self.positions(x))[0])
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor((*x.shape[:-1], 2))
+
+
+def test_layers_that_tell_no_output_shape_are_traced_into():
+    inputs = keras.Input((3, 4))
+    block = Block(name="block")
+    model = keras.Model(inputs, block(inputs), name="model")
+
+    def enter(operation):
+        return is_container(operation) or type(operation).__module__ == __name__
+
+    nodes = graph_nodes(model, enter=enter, containers=True)
+    assert [node.path for node in nodes if node.untraced] == []
+    by_path = {node.path: node for node in nodes}
+    dense = by_path["block/last"]
+    assert dense.owners == (model, block)
+    assert dense.input_shapes == ((1, 3, 5),)
+    assert dense.output_shapes == ((1, 3, 2),)
+    entered = {node.operation for node in nodes if node.entered}
+    assert entered == {model, block, block.positions, block.untold}
+    (product,) = (n for n in nodes if n.owners[-1:] == (block.untold,))
+    assert product.inputs[1] is block.untold.kernel
