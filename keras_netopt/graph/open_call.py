@@ -2,7 +2,7 @@
 
 Private Keras names used here (tested on Keras 3.15): the name `Node` in
 `keras.src.layers.layer`, `Layer.symbolic_call`, `Layer._losses`,
-`Layer._inbound_nodes`, `_outbound_nodes`, `EinsumDense._kernel`,
+`_loss_ids`, `_inbound_nodes`, `_outbound_nodes`, `EinsumDense._kernel`,
 `StatelessScope.get_current_value` and `add_update`.
 """
 
@@ -305,16 +305,22 @@ class _VariableUse(keras.StatelessScope):
 def _restored_attributes(layers: list[Any]) -> Iterator[None]:
     """Restores the attributes of layers, among them those that `call` sets."""
     kept = {"_inbound_nodes", "_outbound_nodes"}
-    held = [(one, dict(vars(one)), len(one._losses)) for one in layers]
+    held = [
+        (one, dict(vars(one)), list(one._losses), set(one._loss_ids))
+        for one in layers
+    ]
     try:
         yield
     finally:
-        for one, old, losses in held:
+        for one, old, losses, ids in held:
             own = vars(one)
             for name in set(own) - kept - set(old):
                 del own[name]
             own.update({k: v for k, v in old.items() if k not in kept})
-            del one._losses[losses:]
+            # A call of a model clears both.
+            one._losses[:] = losses
+            one._loss_ids.clear()
+            one._loss_ids.update(ids)
 
 
 @contextlib.contextmanager

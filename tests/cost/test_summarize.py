@@ -50,6 +50,16 @@ class Escaping(Subclassed):
         return self.head(hidden)
 
 
+class Branching(Subclassed):
+    """Cannot run on symbolic tensors, so its calls are recorded."""
+
+    def call(self, x):
+        hidden = self.block(x)
+        if isinstance(hidden, keras.KerasTensor):
+            raise TypeError("needs a tensor of the backend")
+        return self.head(hidden)
+
+
 def built(cls):
     model = cls()
     model(np.ones((2, 6), "float32"))
@@ -135,13 +145,18 @@ def test_subclassed_model_is_counted_by_its_ops():
 
 
 def test_call_that_leaves_keras_ops_is_listed_and_its_layers_counted():
-    model = built(Escaping)
+    model = built(Branching)
     report = summarize(model)
     (unknown,) = report.unknown
     assert unknown.name == "subclassed"
-    assert unknown.note.startswith("`call` leaves `keras.ops` (ValueError:")
+    assert unknown.note.startswith("`call` leaves `keras.ops` (TypeError:")
     assert report.params == model.count_params()
     assert report.macs == 6 * 5 + 6 * 3 + 5 * 2
+
+
+def test_call_that_adds_a_loss_is_counted():
+    report = summarize(built(Escaping))
+    assert (report.macs, report.unknown) == (6 * 5 + 6 * 3 + 5 * 2, ())
 
 
 def test_weights_that_the_forward_pass_never_uses_are_listed():
@@ -154,7 +169,7 @@ def test_weights_that_the_forward_pass_never_uses_are_listed():
     )
 
 
-@pytest.mark.parametrize("cls", [Subclassed, Escaping])
+@pytest.mark.parametrize("cls", [Subclassed, Escaping, Branching])
 def test_the_model_is_not_modified(cls):
     model = built(cls)
     inner = [model, *model.layers, model.block.dense, model.block.drop]
@@ -215,11 +230,11 @@ def test_dict_inputs():
 
 
 def test_table_shows_totals_and_unknown_layers():
-    report = summarize(built(Escaping))
+    report = summarize(built(Branching))
     lines = str(report).splitlines()
     assert lines[0] == 'Cost of "subclassed"'
     assert "│ total" in lines[-3] and ">= 58" in lines[-3]
-    assert lines[-1].startswith("Not counted: subclassed (Escaping): `call`")
+    assert lines[-1].startswith("Not counted: subclassed (Branching): `call`")
     assert max(len(line) for line in lines[:-1]) <= 100
 
 
