@@ -8,11 +8,8 @@ import numpy as np
 
 from keras_netopt import curriculum as engine
 from keras_netopt.checks import check_integer
-from keras_netopt.curriculum import (
-    curriculum_report,
-    curriculum_settings,
-    fit_checks,
-)
+from keras_netopt.curriculum import curriculum_settings, fit_checks
+from keras_netopt.curriculum.curriculum_report import CurriculumReport
 from keras_netopt.curriculum.curriculum_session import CurriculumSession
 from keras_netopt.curriculum.dataset_adapters import as_sample_source
 from keras_netopt.curriculum.sequence_length import fit_to_source
@@ -203,6 +200,7 @@ class Curriculum(ResumableCallback):
         self,
         batch_size: int | None = None,
         *,
+        drop_remainder: bool = True,
         steps_per_epoch: int | None = None,
         class_weight: Mapping[int, float] | None = None,
         token_weights: bool | None = None,
@@ -214,8 +212,12 @@ class Curriculum(ResumableCallback):
         Args:
             batch_size: Samples per batch, at most all. Defaults to `None`:
                 32, or the batches of a `PyDataset`.
-            steps_per_epoch: Batches per epoch. Defaults to `None`: the number
-                of whole batches in the data.
+            drop_remainder: Whether the samples that fill no whole batch are
+                left out: others in each epoch. `False` trains on a smaller
+                last batch, whose size JAX and XLA compile the step for once
+                more. Defaults to `True`.
+            steps_per_epoch: Batches per epoch, all whole. Defaults to `None`:
+                the batches of one pass over the data.
             class_weight: Weight of each class; `class_weight` of `fit` has no
                 effect on this data set. Defaults to `None`.
             token_weights: Whether the loss has one value per token. Defaults
@@ -231,10 +233,9 @@ class Curriculum(ResumableCallback):
             TypeError: If an argument has the wrong type.
             ValueError: If an argument is out of range.
         """
-        if batch_size is None:
-            batch_size = 1 if self._data.source.unit == "batch" else 32
         return self._data.make_adapter(
             batch_size,
+            drop_remainder=drop_remainder,
             steps_per_epoch=steps_per_epoch,
             class_weight=class_weight,
             token_weights=token_weights,
@@ -242,7 +243,9 @@ class Curriculum(ResumableCallback):
             workers=workers,
         )
 
-    def batch_sampler(self, batch_size: int) -> engine.PlanBatchSampler:
+    def batch_sampler(
+        self, batch_size: int, *, drop_remainder: bool = True
+    ) -> engine.PlanBatchSampler:
         """Returns a `batch_sampler` for a torch `DataLoader` of the data.
 
         Its batches have no sample weights; use `dataset` for orderings with
@@ -250,12 +253,14 @@ class Curriculum(ResumableCallback):
 
         Args:
             batch_size: Samples per batch, at most all.
+            drop_remainder: As in `dataset`. Defaults to `True`.
 
         Raises:
             ValueError: If the ordering has sample weights.
         """
+        ordering = self._plan_settings.ordering
         return engine.PlanBatchSampler(
-            self._data, batch_size, self._plan_settings.ordering
+            self._data, batch_size, ordering, drop_remainder=drop_remainder
         )
 
     def reset(self) -> None:
@@ -358,21 +363,15 @@ class Curriculum(ResumableCallback):
         """
         return self._planner.counts_by_epoch()
 
-    def report(self) -> curriculum_report.CurriculumReport:
+    def report(self) -> CurriculumReport:
         """Returns active samples, sample counts and class shares.
 
         Raises:
             ValueError: Before the first epoch.
         """
-        plan = self._planner.plan
-        if plan is None:
+        if self._planner.plan is None:
             raise self.report_error("planned epoch")
-        return curriculum_report.make_curriculum_report(
-            plan.active_ids(-1),
-            self.sample_counts()[1].sum(axis=0, dtype="int64"),
-            self._planner.scores,
-            self._plan_settings.labels,
-        )
+        return self._planner.make_report()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Curriculum":
         """Copies the settings and shares the data: a tuner needs both."""

@@ -49,6 +49,8 @@ class CurriculumData:
         self.batches_read = 0
         self.batch_size: int | None = None
         self.steps: int | None = None
+        self.last_batch_size: int | None = None
+        self.dropped = 0  # Samples that fill no whole batch.
         self.adapter: PlannedAdapter | None = None
         self.old_adapters: weakref.WeakSet[PlannedAdapter] = weakref.WeakSet()
         self.sampler: Any = None
@@ -61,8 +63,9 @@ class CurriculumData:
 
     def make_adapter(
         self,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         *,
+        drop_remainder: bool = True,
         steps_per_epoch: int | None = None,
         class_weight: Mapping[int, float] | None = None,
         token_weights: bool | None = None,
@@ -73,7 +76,9 @@ class CurriculumData:
 
         The arguments are those of `callbacks.Curriculum.dataset`.
         """
-        self.configure(batch_size, steps_per_epoch)
+        if batch_size is None:
+            batch_size = 1 if self.source.unit == "batch" else 32
+        self.configure(batch_size, steps_per_epoch, drop_remainder)
         self._check_workers(workers)
         self.loss_axes = count_loss_axes(self._targets(), token_weights)
         reader = _BatchReader(
@@ -94,7 +99,12 @@ class CurriculumData:
         )
         return self.adapter
 
-    def configure(self, batch_size: int, steps_per_epoch: int | None) -> None:
+    def configure(
+        self,
+        batch_size: int,
+        steps_per_epoch: int | None,
+        drop_remainder: bool = True,
+    ) -> None:
         """Sets the batch size and the number of steps per epoch."""
         samples = self.source.samples
         if self.source.unit == "batch" and batch_size != 1:
@@ -111,8 +121,25 @@ class CurriculumData:
             )
         if steps_per_epoch is not None:
             check_integer(steps_per_epoch, "steps_per_epoch", minimum=1)
+        if not isinstance(drop_remainder, bool):
+            raise TypeError(
+                "Argument `drop_remainder` must be a bool. "
+                f"Received: drop_remainder={drop_remainder!r}"
+            )
+        if steps_per_epoch is not None and not drop_remainder:
+            raise ValueError(
+                "Argument `drop_remainder` must be True with "
+                "`steps_per_epoch`, whose batches are all whole. Received: "
+                f"drop_remainder=False, steps_per_epoch={steps_per_epoch}"
+            )
         self.batch_size = int(batch_size)
         self.steps = int(steps_per_epoch or samples // batch_size)
+        rest = 0 if steps_per_epoch else int(samples % batch_size)
+        self.dropped = rest if drop_remainder else 0
+        self.last_batch_size = None
+        if rest and not drop_remainder:
+            self.steps += 1
+            self.last_batch_size = rest
         self.plan = None
 
     def set_plan(self, plan: EpochPlan | None) -> None:
@@ -138,12 +165,17 @@ class CurriculumData:
         return sampler is not None and sampler is self.sampler
 
     def plan_ids(self) -> np.ndarray:
-        """Returns the ids of each batch, in natural order without a plan."""
+        """Returns the ids of each batch, in natural order without a plan.
+
+        A last batch that is smaller ends with -1.
+        """
         if self.plan is not None:
             return self.plan.ids
         size = int(self.batch_size or 1)
-        wanted = int(self.steps or 0) * size
-        return (np.arange(wanted) % self.source.samples).reshape(-1, size)
+        ids = np.arange(int(self.steps or 0) * size) % self.source.samples
+        if self.last_batch_size is not None:
+            ids[self.last_batch_size - size :] = -1
+        return ids.reshape(-1, size)
 
     def _check_workers(self, workers: int) -> None:
         check_integer(workers, "workers")
@@ -199,11 +231,12 @@ class _BatchReader:
         """Reads one batch."""
         data = self.data
         data.batches_read += 1
+        ids = ids[ids >= 0]
         x, y, own = fetch(ids)
         size = len(keras.tree.flatten(x)[0])
         weight: np.ndarray = np.ones(size, "float32")
         if plan is not None:
-            weight = np.broadcast_to(plan.weights[row], size)
+            weight = np.broadcast_to(plan.weights[row, : len(ids)], size)
         if self.class_weights is not None:
             weight = weight * self.class_weights[ids]
         weight = broadcast_weights(weight, own, y, self.loss_axes)

@@ -56,6 +56,8 @@ class CurriculumReport(Report):
         score_quantiles: Difficulty scores of the active samples, by quantile;
             empty before the first scoring.
         classes: One row per class; empty for data without classes.
+        dropped: Number of samples that fill no whole batch: so many are left
+            out in each epoch, others each time.
     """
 
     samples: int
@@ -64,6 +66,7 @@ class CurriculumReport(Report):
     sample_counts: np.ndarray
     score_quantiles: dict[float, float]
     classes: tuple[ClassShare, ...]
+    dropped: int = 0
 
     def __str__(self) -> str:
         used = self.sample_counts[self.sample_counts > 0]
@@ -72,6 +75,12 @@ class CurriculumReport(Report):
             f"{self.unused:,} in no batch, the others in "
             f"{used.min(initial=0)} to {self.sample_counts.max()} batches"
         ]
+        if self.dropped:
+            parts.append(
+                f"{self.dropped:,} samples fill no whole batch and are left "
+                "out in each epoch, others each time; "
+                "`dataset(drop_remainder=False)` keeps them"
+            )
         if self.score_quantiles:
             scores = [
                 f"{q:.0%}: {s:.4g}" for q, s in self.score_quantiles.items()
@@ -92,11 +101,12 @@ def make_curriculum_report(
     sample_counts: np.ndarray,
     scores: np.ndarray | None,
     labels: np.ndarray | None,
+    dropped: int = 0,
 ) -> CurriculumReport:
     """Creates the report from ids, counts, scores and labels of the samples.
 
     `active` holds the ids of the active samples, `sample_counts` the number of
-    batches that each sample was in.
+    batches that each sample was in. `dropped` samples fill no whole batch.
     """
     quantiles = {}
     if scores is not None:
@@ -112,6 +122,7 @@ def make_curriculum_report(
         sample_counts=sample_counts,
         score_quantiles=quantiles,
         classes=classes,
+        dropped=dropped,
     )
 
 

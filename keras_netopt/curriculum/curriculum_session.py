@@ -9,6 +9,10 @@ import numpy as np
 
 from keras_netopt.curriculum.class_coverage import class_coverage
 from keras_netopt.curriculum.curriculum_data import CurriculumData
+from keras_netopt.curriculum.curriculum_report import (
+    CurriculumReport,
+    make_curriculum_report,
+)
 from keras_netopt.curriculum.curriculum_settings import CurriculumSettings
 from keras_netopt.curriculum.difficulty import (
     ScoringContext,
@@ -69,6 +73,16 @@ class CurriculumSession:
         for row, epoch in enumerate(epochs):
             counts[row] = self.counts[epoch]
         return np.array(epochs, "int64"), counts
+
+    def make_report(self) -> CurriculumReport:
+        """Returns the report of the epochs planned so far."""
+        return make_curriculum_report(
+            self.plan.active_ids(-1),  # type: ignore[union-attr]
+            self.counts_by_epoch()[1].sum(axis=0, dtype="int64"),
+            self.scores,
+            self.settings.labels,
+            self.data.dropped,
+        )
 
     def score(self, model: Any, verbose: int = 0) -> None:
         """Scores all samples now, with the model being trained or `None`."""
@@ -181,6 +195,7 @@ class CurriculumSession:
             scores,
             active_fractions(settings.pacing, self.run, epoch, steps),
             batch_size=int(data.batch_size or 1),
+            last_batch_size=data.last_batch_size,
             ordering=settings.ordering if is_ordered else Shuffle(),
             labels=settings.labels,
             seed=settings.seed,
@@ -205,7 +220,7 @@ class CurriculumSession:
         if self.scores is not None:
             found["curriculum_max_difficulty"] = float(self.scores[last].max())
             found["curriculum_mean_difficulty"] = float(
-                self.scores[plan.ids].mean()
+                self.scores[plan.planned_ids()].mean()
             )
         share = class_coverage(plan.active_ids(0), self.settings.labels)
         if share is not None:

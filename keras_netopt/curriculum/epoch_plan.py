@@ -28,7 +28,8 @@ class EpochPlan:
 
     Args:
         epoch: Number of the epoch, from 0.
-        ids: Sample ids of each batch, int64 of shape `(steps, batch)`.
+        ids: Sample ids of each batch, int64 of shape `(steps, batch)`; a
+            last batch that is smaller ends with -1.
         weights: Sample weights, float32 of shape `(steps, batch)`, with a
             mean of 1.
         fractions: Value of the pacing function at each step, float64 of shape
@@ -39,7 +40,7 @@ class EpochPlan:
         sequence_lengths: Sequence length of each batch, or `None` for whole
             sequences.
         stream_positions: For a `StreamingDataset`, the position of each
-            sample in the repeated data, else `None`.
+            sample in the repeated data, -1 where `ids` is -1, else `None`.
     """
 
     epoch: int
@@ -60,9 +61,13 @@ class EpochPlan:
         low, high = self.windows[step]
         return self.order[low:high]
 
+    def planned_ids(self) -> np.ndarray:
+        """Returns the ids of all batches as one array."""
+        return self.ids[self.ids >= 0]
+
     def sample_counts(self) -> np.ndarray:
         """Returns how often the epoch trains on each sample."""
-        return np.bincount(self.ids.reshape(-1), minlength=len(self.order))
+        return np.bincount(self.planned_ids(), minlength=len(self.order))
 
 
 def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
@@ -75,6 +80,7 @@ def make_plan(
     fractions: np.ndarray,
     *,
     batch_size: int,
+    last_batch_size: int | None = None,
     ordering: Ordering | None = None,
     labels: np.ndarray | None = None,
     seed: int = 0,
@@ -103,6 +109,8 @@ def make_plan(
         fractions: Fraction of active samples at each step, in (0, 1], of
             shape `(steps,)`.
         batch_size: Samples per batch.
+        last_batch_size: Samples of the last batch. Defaults to `None`: as
+            many as in the others.
         ordering: The ordering. Defaults to `None`: all samples are active
             from the first step.
         labels: Class number of each sample for class coverage, or `None`.
@@ -147,11 +155,18 @@ def make_plan(
     positions = None
     if buffer_size is None:
         ids = _assign_batches(rng, order, windows, batch_size)
+        if last_batch_size is not None:
+            ids[-1, last_batch_size:] = -1
     else:
         positions = plan_stream_batches(
-            rng, order, windows, batch_size, buffer_size
+            rng,
+            order,
+            windows,
+            batch_size,
+            buffer_size,
+            last_batch_size=last_batch_size,
         )
-        ids = positions % len(order)
+        ids = np.where(positions < 0, -1, positions % len(order))
     return EpochPlan(
         epoch=epoch,
         ids=ids,
@@ -242,5 +257,6 @@ def _batch_weights(
     # Samples that are active for class coverage alone have the mean weight.
     kept = active[weights[active] == 0.0]
     weights[kept] = weights[weights > 0.0].mean()
-    planned = weights[ids]
-    return (planned * (planned.size / planned.sum())).astype("float32")
+    planned = np.where(ids < 0, 0.0, weights[ids])
+    count = np.count_nonzero(ids >= 0)
+    return (planned * (count / planned.sum())).astype("float32")

@@ -27,6 +27,8 @@ class PlanBatchSampler:
         data: The data and the current plan.
         batch_size: Samples of a batch.
         ordering: The ordering; all its weights must be 1.
+        drop_remainder: Whether the last batch is left out where it is smaller.
+            Defaults to `True`.
 
     Raises:
         ValueError: If the ordering has sample weights, or the data are a
@@ -34,7 +36,12 @@ class PlanBatchSampler:
     """
 
     def __init__(
-        self, data: CurriculumData, batch_size: int, ordering: Ordering
+        self,
+        data: CurriculumData,
+        batch_size: int,
+        ordering: Ordering,
+        *,
+        drop_remainder: bool = True,
     ) -> None:
         if isinstance(ordering, SelfPaced) and ordering.weighting != "hard":
             raise ValueError(
@@ -48,7 +55,7 @@ class PlanBatchSampler:
                 "`curriculum.dataset()` with a `StreamingDataset`. "
                 f"Received: x={data.source!r}"
             )
-        data.configure(batch_size, None)
+        data.configure(batch_size, None, drop_remainder)
         data.adapter, data.sampler = None, self
         self._data = data
         self.batch_size = batch_size
@@ -59,4 +66,4 @@ class PlanBatchSampler:
     def __iter__(self) -> Iterator[list[int]]:
         self._data.batches_read += 1
         for ids in self._data.plan_ids():
-            yield ids.tolist()
+            yield ids[ids >= 0].tolist()

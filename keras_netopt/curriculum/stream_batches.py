@@ -11,6 +11,8 @@ def plan_stream_batches(
     windows: np.ndarray,
     batch_size: int,
     buffer_size: int,
+    *,
+    last_batch_size: int | None = None,
 ) -> np.ndarray:
     """Plans batches drawn from a shuffle buffer of active samples.
 
@@ -25,24 +27,27 @@ def plan_stream_batches(
     Returns:
         The position of each sample of each batch in the repeated data, int64
         of shape `(steps, batch_size)`: the id plus the number of samples
-        times the number of earlier passes.
+        times the number of earlier passes. A smaller last batch ends with -1.
     """
     samples, steps = len(order), len(windows)
     rank: np.ndarray = np.empty(samples, "int64")
     rank[order] = np.arange(samples)
     is_whole = bool((windows == [0, samples]).all())
     reader = _StreamReader(rank, 0 if is_whole else int(rng.integers(samples)))
-    positions: np.ndarray = np.empty((steps, batch_size), "int64")
+    positions: np.ndarray = np.full((steps, batch_size), -1, "int64")
+    left = (steps - 1) * batch_size + (last_batch_size or batch_size)
     buffer: np.ndarray = np.empty(0, "int64")
     for row, (low, high) in enumerate(windows.tolist()):
         buffer = buffer[_is_between(rank[buffer % samples], low, high)]
         # The last batches empty the buffer: every sample read is used.
-        wanted = min(max(buffer_size, batch_size), (steps - row) * batch_size)
+        wanted = min(max(buffer_size, batch_size), left)
         new = reader.next_active(low, high, wanted - len(buffer))
         buffer = np.concatenate([buffer, new])
         shuffled = rng.permutation(len(buffer))
-        positions[row] = buffer[shuffled[:batch_size]]
-        buffer = buffer[np.sort(shuffled[batch_size:])]
+        size = min(batch_size, left)
+        positions[row, :size] = buffer[shuffled[:size]]
+        buffer = buffer[np.sort(shuffled[size:])]
+        left -= size
     return positions
 
 

@@ -107,8 +107,10 @@ class StreamingDataset:
             positions: Result of `plan_stream_batches`, `(steps, batch)`.
         """
         steps, size = positions.shape
+        sizes = (positions >= 0).sum(axis=1).tolist()
         rows: list[dict[int, Any]] = [{} for _ in range(steps)]
         read_order = np.argsort(positions, axis=None, kind="stable")
+        read_order = read_order[positions.size - sum(sizes) :]
         begin = int(positions.reshape(-1)[read_order[0]])
         iterator, position = self._read(begin % self.samples), begin
         next_row = 0
@@ -118,10 +120,10 @@ class StreamingDataset:
                 next(iterator)
             position = int(positions[row, column]) + 1
             rows[row][column] = next(iterator)
-            while next_row < steps and len(rows[next_row]) == size:
+            while next_row < steps and len(rows[next_row]) == sizes[next_row]:
                 full, rows[next_row] = rows[next_row], {}
                 next_row += 1
-                yield stack_samples([full[i] for i in range(size)])
+                yield stack_samples([full[i] for i in sorted(full)])
 
     def _read(self, begin: int) -> Iterator[Any]:
         """Reads the data from a sample on, repeatedly."""

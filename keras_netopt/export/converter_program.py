@@ -86,7 +86,7 @@ def _interpreter_class() -> Any:
 def save_samples(path: str, samples: Samples) -> None:
     """Writes batches to a file."""
     names = [list(batch) for batch in samples]
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{k}:{name}": array
         for k, batch in enumerate(samples)
         for name, array in batch.items()

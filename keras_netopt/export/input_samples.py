@@ -90,7 +90,7 @@ def _check_lengths(batch: list[np.ndarray]) -> None:
 
 
 def _convert(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
-    converted = array.astype(dtype)
+    converted: np.ndarray = array.astype(dtype)
     if array.dtype.kind == "f" and converted.dtype.kind in "biu":
         if not np.array_equal(converted, array):
             raise ValueError(

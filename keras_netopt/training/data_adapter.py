@@ -37,6 +37,7 @@ class GatheredBatches:
         arrays: All samples, in the structure of a batch without weights.
         table: Called at the start of every epoch; returns the ids of each
             batch, `(steps, batch)`, and their weights, `(steps, batch, ...)`.
+            A batch that is smaller ends with ids of -1.
         weight_shape: Shape of the weights of one sample; `(2,)` if a value
             per sample is passed beside the weight.
     """
@@ -151,6 +152,8 @@ def _gathered(gathered: GatheredBatches) -> Any:
         return tuple(found)
 
     def batch(ids: Any, weight: Any) -> Any:
+        size = tf.math.count_nonzero(ids >= 0)
+        ids, weight = ids[:size], weight[:size]
         return *keras.tree.map_structure(
             lambda array: tf.gather(array, ids), arrays
         ), weight

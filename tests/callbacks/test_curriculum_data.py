@@ -119,6 +119,26 @@ def test_a_dataloader_follows_the_plan(workers, toy_data, echo_steps):
     )
 
 
+def test_remainder_is_reported_or_kept(toy_data, lent_mlp):
+    """The whole of the data each epoch; the loader's batches, too."""
+    curriculum = Curriculum(*toy_data, ordering="shuffle")
+    model = lent_mlp()
+    for drop in (True, False):
+        data = curriculum.dataset(24, drop_remainder=drop)
+        model.fit(data, epochs=2, verbose=0, callbacks=[curriculum])
+        counts = curriculum.sample_counts()[1]
+        assert counts.sum(axis=1).tolist() == [48 if drop else 64] * 2
+        assert counts.max() == 1
+        assert curriculum.report().dropped == (16 if drop else 0)
+        said = "16 samples fill no whole batch and are left out in each epoch"
+        assert (said in str(curriculum.report())) is drop
+    assert counts.min() == 1
+    for drop, sizes in ((True, [24, 24]), (False, [24, 24, 16])):
+        sampler = curriculum.batch_sampler(24, drop_remainder=drop)
+        assert [len(batch) for batch in sampler] == sizes
+        assert len(sampler) == len(sizes)
+
+
 def test_ordering_with_weights_raises_for_a_dataloader(toy_data):
     curriculum = Curriculum(*toy_data, ordering=engine.SelfPaced("linear"))
     with pytest.raises(ValueError, match="not weight samples for a DataLoader"):

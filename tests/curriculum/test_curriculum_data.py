@@ -4,7 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.curriculum import CurriculumData, EasyFirst, make_plan
+from keras_netopt.curriculum import (
+    CurriculumData,
+    EasyFirst,
+    SelfPaced,
+    make_plan,
+)
 from keras_netopt.curriculum.dataset_adapters import as_sample_source
 from keras_netopt.curriculum.loss_weights import count_loss_axes
 from keras_netopt.curriculum.sample_source import ArraySource
@@ -69,6 +74,64 @@ def test_every_epoch_has_the_same_number_of_steps(echo, received):
     received.epochs.clear()
     echo.fit(data_set, epochs=2, verbose=0, callbacks=[received])
     assert [len(epoch) for epoch in received.epochs] == [11, 11]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_smaller_last_batch_is_kept_on_request(workers, echo, received):
+    """Batches of arrays, and those that threads read."""
+    data = CurriculumData(ArraySource(X[:60], Y[:60]))
+    adapter = data.make_adapter(BATCH, drop_remainder=False, workers=workers)
+    echo.fit(adapter, epochs=1, verbose=0, callbacks=[received])
+    np.testing.assert_allclose(
+        received.epochs[0][:7], X[:56].reshape(7, 8).mean(axis=1), rtol=1e-4
+    )
+    # Keras' mean of the epoch weights the batches by their sizes.
+    mean = np.mean([*received.epochs[0]])
+    assert mean == pytest.approx(X[:60].mean(), rel=1e-4)
+    sizes = [len(batch[0]) for batch in adapter]
+    assert sizes == [8] * 7 + [4]
+    loss = echo.evaluate(adapter, verbose=0)
+    assert loss == pytest.approx(X[:60].mean(), rel=1e-4)
+
+
+def test_data_that_fill_their_batches_have_no_smaller_one():
+    data = CurriculumData(ArraySource(X, Y))
+    data.make_adapter(BATCH, drop_remainder=False)
+    assert (data.steps, data.last_batch_size, data.dropped) == (8, None, 0)
+    data.make_adapter(60)
+    assert (data.steps, data.last_batch_size, data.dropped) == (1, None, 4)
+    data.make_adapter(60, steps_per_epoch=3)
+    assert (data.steps, data.last_batch_size, data.dropped) == (3, None, 0)
+
+
+@pytest.mark.no_backend
+@pytest.mark.parametrize("buffer_size", [None, 5, 100])
+def test_plan_with_a_smaller_last_batch_is_one_pass(buffer_size):
+    samples, size = 23, 5
+    plan = make_plan(
+        np.arange(float(samples)),
+        np.ones(5),
+        batch_size=size,
+        last_batch_size=3,
+        buffer_size=buffer_size,
+    )
+    assert plan.sample_counts().tolist() == [1] * samples
+    assert (plan.ids >= 0).sum(axis=1).tolist() == [5, 5, 5, 5, 3]
+    assert sorted(plan.planned_ids()) == list(range(samples))
+
+
+@pytest.mark.no_backend
+def test_weights_of_a_smaller_last_batch_have_a_mean_of_one():
+    plan = make_plan(
+        np.linspace(0, 1, 23),
+        np.full(5, 0.6),
+        batch_size=5,
+        last_batch_size=3,
+        ordering=SelfPaced("linear"),
+    )
+    used = plan.weights[plan.ids >= 0]
+    assert len(used) == 23 and used.mean() == pytest.approx(1, rel=1e-5)
+    assert len(np.unique(used)) > 5
 
 
 def test_weights_multiply(echo, received):
@@ -186,6 +249,10 @@ def test_irreducible_loss_is_the_second_column_of_the_weights():
             "`irreducible_loss` must hold one finite number",
         ),
         ({"workers": -1}, "`workers` must be an integer"),
+        (
+            {"drop_remainder": False, "steps_per_epoch": 2},
+            "`drop_remainder` must be True with `steps_per_epoch`",
+        ),
     ],
 )
 def test_wrong_arguments_raise(arguments, text):
