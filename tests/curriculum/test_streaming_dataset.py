@@ -10,6 +10,7 @@ from keras_netopt.curriculum import (
     OnePass,
     Shuffle,
     StreamingDataset,
+    make_plan,
 )
 from keras_netopt.schedules import Linear
 
@@ -99,6 +100,21 @@ def test_batches_follow_the_plan(fraction):
 
     np.testing.assert_array_equal([y for _, y, _ in batches], plan.ids)
     np.testing.assert_array_equal([x[:, 0] for x, _, _ in batches], plan.ids)
+
+
+def test_a_smaller_last_batch_is_read():
+    plan = make_plan(
+        SCORES,
+        np.ones(7),
+        batch_size=30,
+        last_batch_size=20,
+        buffer_size=BUFFER,
+    )
+    stream = StreamingDataset(dataset(), buffer_size=BUFFER)
+    batches = [y for _, y, _ in stream.iter_batches(plan.stream_positions)]
+    assert [len(batch) for batch in batches] == [30] * 6 + [20]
+    np.testing.assert_array_equal(np.concatenate(batches), plan.planned_ids())
+    assert plan.sample_counts().tolist() == [1] * SAMPLES
 
 
 def test_samples_are_fetched_by_id_from_any_position():
