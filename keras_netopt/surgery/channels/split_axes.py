@@ -26,6 +26,8 @@ class SplitAxis:
             whose units cannot be edited.
         sizes: The sizes of the several axes.
         name: Name of the reshape.
+        is_inside: Whether the reshape is inside an opened layer. Its code
+            then holds the sizes, and only heads are known to be attributes.
         kept: Position of the axis that is edited, once it is decided.
     """
 
@@ -33,6 +35,7 @@ class SplitAxis:
     parts: dict[int, np.ndarray]
     sizes: tuple[int, ...]
     name: str
+    is_inside: bool = False
     kept: int = -1
 
     def kept_units(self) -> np.ndarray:
@@ -118,7 +121,8 @@ class AxisChoices:
         }
         for one in parts.values():
             self._optional.update(one.tolist())
-        self._splits.append(SplitAxis(ids, parts, tuple(sizes), name))
+        inside = self._graph.inside > 0
+        self._splits.append(SplitAxis(ids, parts, tuple(sizes), name, inside))
         return self._splits[-1]
 
     def join(
@@ -126,7 +130,10 @@ class AxisChoices:
     ) -> SplitAxis:
         """Makes one axis of several, of which those in `parts` have units."""
         flat = self._graph.new_ids(prod(sizes))
-        self._splits.append(SplitAxis(flat, dict(parts), tuple(sizes), name))
+        inside = self._graph.inside > 0
+        self._splits.append(
+            SplitAxis(flat, dict(parts), tuple(sizes), name, inside)
+        )
         return self._splits[-1]
 
     def settle(
@@ -152,6 +159,12 @@ class AxisChoices:
         choose_axes(self._splits, group_of, fixed, heads)
         for split in self._splits:
             self._graph.couple(split.flat, split.kept_units())
+            kept = split.parts[split.kept]
+            many = len(split.parts) > 1 and split.is_inside
+            if many and not heads & set(group_of[kept].tolist()):
+                self._graph.protect(
+                    kept, f"is divided by '{split.name}', but not into heads"
+                )
             if not split.keeps_copies_adjacent:
                 self._graph.mark_not_replicable(
                     split.parts[split.kept], f"is interleaved by '{split.name}'"

@@ -18,6 +18,7 @@ from keras_netopt.surgery.cutting.cut_candidates import (
     CutConstraints,
     find_candidates,
 )
+from keras_netopt.surgery.cutting.rehearse_cuts import rehearse_cuts
 from keras_netopt.surgery.cutting.width_search import UnitRanking, Widths
 from keras_netopt.surgery.edits.edit_report import producer_path
 from keras_netopt.surgery.edits.rehearsal import temporary_copy
@@ -82,6 +83,8 @@ class ChannelPruner:
         resource: What the sparsity is a share of.
         limits: Which layers may be pruned, and how far.
         seed: Seed of the random score.
+        rehearsed: Names of the producers whose cut has been rehearsed.
+        refused: Those whose layer does not follow a cut, with the reason.
     """
 
     score: Any
@@ -89,6 +92,8 @@ class ChannelPruner:
     resource: str
     limits: CutConstraints
     seed: int
+    rehearsed: set[str] = field(default_factory=set, compare=False)
+    refused: dict[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def create(
@@ -123,7 +128,23 @@ class ChannelPruner:
     def measure_original(self, model: keras.Model) -> OriginalSize:
         """Measures a model before its first cut."""
         graph = ChannelGraph(model)
-        return _base(graph, find_candidates(graph, self.limits))
+        return _base(graph, self._find_candidates(graph))
+
+    def _find_candidates(
+        self, graph: ChannelGraph, floors: dict[str, int] | None = None
+    ) -> CutCandidates:
+        """Finds the blocks to prune, without layers whose code refuses."""
+        found = find_candidates(graph, self.limits, floors, self.refused)
+        refused = rehearse_cuts(
+            graph,
+            found,
+            self.rehearsed,
+            allow_inexact=self.limits.allow_inexact,
+        )
+        if not refused:
+            return found
+        self.refused.update(refused)
+        return find_candidates(graph, self.limits, floors, self.refused)
 
     def choose_units(
         self,
@@ -149,8 +170,9 @@ class ChannelPruner:
                 measuring. Defaults to `None`.
         """
         graph = ChannelGraph(model)
-        floors = None if base is None else base.widths
-        found = find_candidates(graph, self.limits, floors)
+        found = self._find_candidates(
+            graph, None if base is None else base.widths
+        )
         whole = base.units if base else sum(found.widths.values())
         if not found.blocks or sparsity == 0:
             widths = tuple(found.widths.values())

@@ -13,6 +13,7 @@ from keras_netopt.selectors import Selector, select
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.channels.layer_groups import LayerGroup, producer_name
 from keras_netopt.surgery.cutting.width_search import ChannelBlock
+from keras_netopt.surgery.edits.edit_report import producer_path
 
 CONVOLUTIONS = (
     keras.layers.Conv1D,
@@ -67,6 +68,7 @@ def find_candidates(
     graph: ChannelGraph,
     limits: CutConstraints,
     before: Mapping[str, int] | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> CutCandidates:
     """Lists the blocks of units that may be removed.
 
@@ -76,9 +78,10 @@ def find_candidates(
     layers whose units may be removed.
 
     `before` holds the widths of the blocks before the first of several cuts;
-    `None` if this is the first cut.
+    `None` if this is the first cut. `refused` holds the reasons why units of
+    some producers cannot be removed, by name.
     """
-    finder = _CandidateFinder(graph, limits, before or {})
+    finder = _CandidateFinder(graph, limits, before or {}, refused or {})
     for one in graph.layer_groups():
         finder.add(one)
     finder.check_include()
@@ -103,8 +106,10 @@ class _CandidateFinder:
         graph: ChannelGraph,
         limits: CutConstraints,
         before: Mapping[str, int],
+        refused: Mapping[str, str],
     ) -> None:
         self.graph = graph
+        self.known = refused
         self.limits = limits
         self.before = before
         self.included = self._select(limits.include, "include")
@@ -208,7 +213,8 @@ class _CandidateFinder:
             )
         if any(_is_size(layer) for layer in one.layers):
             return "the size of the heads is kept (see `surgery.remove`)"
-        return None
+        names = [producer_path(self.graph, key) for key in one.layers]
+        return next((self.known[k] for k in names if k in self.known), None)
 
     def _choice(self, paths: set[str]) -> str | None:
         if paths & self.excluded:

@@ -113,6 +113,9 @@ class EinsumDenseHandler(Handler):
             kind = "" if letter == new[-1] else letter
             labels[letter] = graph.new_units(layer, size, kind)
             check_activation(graph, layer, labels[letter])
+        if graph.inside and len(new) > 1:
+            reason = f"is the size of the heads of '{layer.name}'"
+            graph.protect(labels[new[-1]], reason)
         for letter in kernel:
             if letter in labels:
                 self._bind(graph, layer, (read, kernel, made), letter, labels)

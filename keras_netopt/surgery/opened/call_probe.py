@@ -38,8 +38,15 @@ class CallProbe:
         ]
 
     def error(self) -> float:
-        """Runs the edited call; returns its largest relative difference."""
-        outputs = _run(self._call, self._inputs)
+        """Runs the edited call; returns its largest relative difference.
+
+        That is infinite if the call raises an error.
+        """
+        try:
+            outputs = _run(self._call, self._inputs)
+        # The code of a user's `call` may raise any error.
+        except Exception:
+            return float("inf")
         shapes = [one.shape for one in self._expected]
         if [one.shape for one in outputs] != shapes:
             return float("inf")

@@ -27,6 +27,25 @@ LOW_PRECISION = 5e-2
 ACCELERATOR = 2e-3
 
 
+class OpenLayerError(ValueError):
+    """Raised when the code of a layer does not follow an edit.
+
+    Args:
+        layer: The layer.
+        problem: What happens after the edit.
+    """
+
+    def __init__(self, layer: Any, problem: str) -> None:
+        self.layer = layer
+        self.problem = problem
+        super().__init__(
+            f"{describe_operation(layer)} does not work with the new sizes of "
+            f"its weights: {problem}. Its code may hold a size that no "
+            "integer attribute of the layer gives. Exclude the layer, or "
+            "register a handler for its class with `surgery.register`."
+        )
+
+
 class OpenLayerEdit:
     """One edit plan, as it concerns the opened layers of a graph.
 
@@ -137,12 +156,7 @@ def _update_attributes(
         return True
 
     if find_attributes(call.operation, sizes, works) is None:
-        raise ValueError(
-            f"{describe_operation(call.operation)} does not work with the new "
-            f"sizes of its weights: {problem}. Its code may hold a size that "
-            "no integer attribute of the layer gives. Exclude the layer, or "
-            "register a handler for its class with `surgery.register`."
-        )
+        raise OpenLayerError(call.operation, problem)
 
 
 def _tolerance(layer: Any) -> float:

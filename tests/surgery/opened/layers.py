@@ -219,3 +219,22 @@ class Network(keras.Model):
     def call(self, x, training=None):
         x = ops.relu(self.norm(self.first(x), training=training))
         return self.out(self.dense(self.pool(x + self.second(x))))
+
+
+class FixedReshape(L.Layer):
+    """A feed-forward block next to attention that holds its width."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.attention = Attention(4, name="attention")
+        self.block = FeedForward(12, name="block")
+
+    def build(self, shape):
+        self.attention.build(shape)
+        self.attention.o.bias.assign(np.ones(shape[-1]))
+        self.block.build(shape)
+        # `call` of the attention reads the heads from here.
+        self.attention.heads = np.int64(self.attention.heads)
+
+    def call(self, x):
+        return self.block(self.attention(x))

@@ -33,6 +33,8 @@ def masked(model, graph, groups, x):
 
 CUT = [
     (own.FeedForward(12, name="own"), "own/first"),
+    (own.Attention(4, name="own"), "own/value"),
+    (own.RawWeights(12, name="own"), ("own", "w1.1")),
     (own.Remembering(12, name="own"), "own/first"),
     (own.Counting(12, name="own"), "own/first"),
     (own.Repeating(12, name="own"), "own/first"),
@@ -198,3 +200,14 @@ def test_subclassed_model_that_cannot_be_traced_is_told_what_works():
     with pytest.raises(ValueError, match="cannot be traced") as error:
         ChannelGraph(model)
     assert "`Mine(inputs, outputs)`" in str(error.value)
+
+
+def test_pruning_leaves_what_the_code_of_a_layer_does_not_follow():
+    layer = own.FixedReshape(name="own")
+    model, x = own.around(layer), own.data()
+    report = surgery.prune_channels(model, 0.5, min_channels=1)
+    assert layer.block.first.units == 6
+    assert layer.attention.v.units == 8
+    text = dict(report.skipped)["own/attention/value"]
+    assert text.startswith("its code does not follow the cut: ")
+    assert np.isfinite(outputs(model, x)).all()
