@@ -172,7 +172,7 @@ class Constant(FeedForward):
     """Holds the width in its code."""
 
     def call(self, x, training=None):
-        return x + self.last(self.first(x) * np.arange(12, dtype="float32"))
+        return x + self.last(self.first(x) * ops.arange(12, dtype="float32"))
 
 
 class HiddenSize(FeedForward):

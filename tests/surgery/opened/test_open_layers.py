@@ -147,11 +147,23 @@ def test_config_follows_an_attribute_that_call_does_not_read():
     assert model.get_layer("own").get_config()["hidden"] == 9
 
 
-def test_units_inside_are_widened():
-    model, x = own.around(own.FeedForward(12, name="own")), own.data()
-    y = outputs(model, x)
-    surgery.widen(model, "own/first", to=18)
-    assert model.get_layer("own").first.units == 18
+@pytest.mark.parametrize(
+    ("layer", "place"), CUT, ids=[type(layer).__name__ for layer, _ in CUT]
+)
+def test_units_inside_are_widened(layer, place):
+    layer = type(layer)(
+        6 if "Att" not in type(layer).__name__ else 4, name="own"
+    )
+    model, x = own.around(layer), own.data()
+    y, size = outputs(model, x), model.count_params()
+    name = place if isinstance(place, str) else place[0]
+    kind = "" if isinstance(place, str) else place[1]
+    if isinstance(layer, own.Attention):
+        with pytest.raises(ValueError, match="is interleaved by"):
+            surgery.widen(model, name, factor=2)
+        return
+    surgery.widen(model, name, to=9, kind=kind)
+    assert model.count_params() > size
     np.testing.assert_allclose(outputs(model, x), y, atol=2e-6)
 
 
