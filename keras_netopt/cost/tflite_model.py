@@ -156,6 +156,24 @@ class TfliteModel:
         }
 
 
+def find_wide_tensors(path: str, *, above: float) -> dict[str, float]:
+    """Returns the ranges of quantized tensors that are larger than `above`.
+
+    The keys are the names that the converter gives them, which begin with the
+    path of a layer.
+    """
+    with open(path, "rb") as file, ignore_deprecation_warning():
+        interpreter = _interpreter_class()(model_content=file.read())
+    found = {}
+    for detail in interpreter.get_tensor_details():
+        dtype, scale = np.dtype(detail["dtype"]), detail["quantization"][0]
+        if scale and dtype in (np.int8, np.int16):
+            width = float(scale) * (2 ** (8 * dtype.itemsize) - 1)
+            if width > above:
+                found[detail["name"]] = width
+    return found
+
+
 def count_ops(content: bytes) -> dict[str, int]:
     """Counts each operator in the bytes of a LiteRT file, in all subgraphs.
 

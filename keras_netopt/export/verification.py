@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_netopt.cost.tflite_model import TfliteModel
+from keras_netopt.cost.tflite_model import TfliteModel, find_wide_tensors
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import ExportableModel
 from keras_netopt.export.input_samples import (
@@ -20,6 +20,7 @@ from keras_netopt.report import Report
 FLOAT_TOLERANCE = 1e-4
 MAX_RELATIVE = 0.5
 MIN_AGREEMENT = 0.7
+WIDE = 1e5  # Range of values of which integers hold no useful steps.
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ def verify_file(
         raise ExportError(
             f"Quantisation quantize={quantize!r} breaks the model: relative "
             f"difference {result.max_rel_diff:.3g}, same class for "
-            f"{result.agreement} of the samples. Pass real inputs as "
-            "`calibration_data`, or a mode with more bits."
+            f"{result.agreement} of the samples. {_describe_wide_layers(path)}"
+            "Pass real inputs as `calibration_data`, or a mode with more bits."
         )
     return result
 
@@ -132,6 +133,21 @@ def repeats_itself(
     batch = next(iterate_batches(exportable, samples))
     one, two = lite.run(batch), lite.run(batch)
     return all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def _describe_wide_layers(path: str) -> str:
+    """Names layers whose values span more than integers can hold."""
+    wide = find_wide_tensors(path, above=WIDE)
+    # A fused op has the names of all its parts.
+    first = (name.partition(";")[0] for name in wide)
+    layers = sorted({name.rpartition("/")[0] for name in first} - {""})
+    if not layers:
+        return ""
+    return (
+        f"The values in {', '.join(layers[:3])} span {max(wide.values()):.2g}, "
+        "as with -1e9 for masked entries, which leaves no steps for the "
+        "others: mask with a smaller number, such as -100. "
+    )
 
 
 def _is_broken(result: Verification, quantize: str) -> bool:

@@ -192,6 +192,25 @@ def test_quantisation_that_destroys_the_model_is_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+class Masked(layers.Layer):
+    def call(self, x):
+        return keras.ops.softmax(keras.ops.where(x > 0, x, -1e9))
+
+
+def test_layer_whose_values_integers_cannot_hold_is_named(tmp_path):
+    model = keras.Sequential([keras.Input((64,)), Masked(name="masked")])
+    data = np.random.default_rng(0).standard_normal((30, 64))
+    with pytest.raises(ExportError) as error:
+        to_litert(
+            model,
+            tmp_path / "m.tflite",
+            quantize="int8",
+            calibration_data=4 * data,
+        )
+    assert "/masked" in str(error.value)
+    assert " span 1e+09, as with -1e9 for masked entries" in str(error.value)
+
+
 def test_a_large_difference_is_a_warning(tmp_path):
     model, data = blind(units=1)
     options = {"quantize": "int8", "calibration_data": 20 + data}
