@@ -5,9 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.graph.recorded_calls import list_calls
-from keras_netopt.graph.symbolic import preserve_names
 from keras_netopt.surgery.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.function_calls import list_function_calls
 from keras_netopt.surgery.handler_registry import (
     Handler,
     find_handler,
@@ -60,24 +59,8 @@ def is_elementwise(function: Any) -> bool:
         return True
     if isinstance(function, keras.layers.Layer):
         return type(function) in ACTIVATION_LAYERS
-    with preserve_names():
-        tensor = keras.Input(batch_shape=(2, 3, 5))
-        try:
-            output = function(tensor)
-        # The code of a user's function may raise any error.
-        except Exception:
-            return False
-        return output is tensor or _has_elementwise_calls(tensor, output)
-
-
-def _has_elementwise_calls(tensor: Any, output: Any) -> bool:
-    is_tensor = isinstance(output, keras.KerasTensor)
-    if not is_tensor or output.shape != tensor.shape:
-        return False
-    nodes = list(list_calls(keras.Function(tensor, output)))
-    return all(
-        _is_elementwise_call(node) for node in nodes if not node.is_input
-    )
+    calls = list_function_calls(function)
+    return calls is not None and all(map(_is_elementwise_call, calls))
 
 
 def _is_elementwise_call(node: Any) -> bool:
