@@ -6,7 +6,7 @@
 Each model is a Functional classifier around a backbone, as the tasks of
 keras_hub are. Sizes that mean different things differ, so that a dimension
 can be told by its number: width 24, 4 heads of 6 (2 groups of keys and
-values where a family has them), 56 feed-forward units, 2 layers.
+values where a family has them), 56 feed-forward units, 1 or 2 layers.
 """
 
 from collections.abc import Callable

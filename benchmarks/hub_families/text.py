@@ -7,7 +7,7 @@ import keras
 
 from benchmarks.hub_families.wrapping import STEPS, VOCABULARY
 
-WIDTH, HEADS, GROUPS, UNITS, LAYERS = 24, 4, 2, 56, 2
+WIDTH, HEADS, GROUPS, UNITS, LAYERS = 24, 4, 2, 56, 1
 SIZES: dict[str, Any] = {
     "vocabulary_size": VOCABULARY,
     "num_layers": LAYERS,
@@ -52,7 +52,7 @@ FAMILIES: dict[str, Family] = {
     "RoformerV2": _backbone("RoformerV2", **PLAIN, head_size=6),
     "ESM2": _backbone("ESM2", **PLAIN, max_sequence_length=STEPS + 2),
     "Bart": _backbone("Bart", **PLAIN, **LENGTH),
-    "T5": _backbone("T5", **PLAIN),
+    "T5": _backbone("T5", **{**PLAIN, "num_layers": 2}),
     "GPT2": _backbone("GPT2", **PLAIN, **LENGTH),
     "GPTNeoX": _backbone("GPTNeoX", **PLAIN, rotary_percentage=0.34),
     "OPT": _backbone("OPT", **PLAIN, **LENGTH),
@@ -68,7 +68,7 @@ FAMILIES: dict[str, Family] = {
         num_key_value_heads=GROUPS,
         attention_bias=False,
         attention_dropout=0.0,
-        rope_layer_enabled_list=[True, False],
+        rope_layer_enabled_list=[True] * LAYERS,
         layer_types=["full_attention"] * LAYERS,
         mlp_bias=False,
         layer_norm_epsilon=1e-6,

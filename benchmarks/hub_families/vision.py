@@ -159,7 +159,7 @@ def vit_det() -> keras.Model:
         num_layers=LAYERS,
         intermediate_dim=UNITS,
         num_heads=HEADS,
-        global_attention_layer_indices=[1],
+        global_attention_layer_indices=[0],
         num_output_channels=20,
         window_size=2,
     )

@@ -203,25 +203,31 @@ def refused(graph: ChannelGraph, sets: Any) -> list[list[str]]:
 
 
 def widen(model: keras.Model, x: Any) -> Row:
-    """Gives every set that may grow half as many units again."""
+    """Gives two sets of each kind half as many units again."""
     plain = predict(model, x)
     before = counted(model)
-    seconds, number, errors = 0.0, 0, []
+    seconds, errors = 0.0, []
+    widened: dict[str, int] = {}
     graph = ChannelGraph(model)
     for one in graph.layer_groups():
-        if not free(graph, one).size or one.not_replicable is not None:
+        kind_of_set = kind_of(graph, one)
+        if not free(graph, one).size or widened.get(kind_of_set, 0) == 2:
+            continue
+        if one.not_replicable is not None:
+            errors.append([graph.path(one.layers[0]), one.not_replicable])
             continue
         key = one.layers[0]
         layer, kind = key if isinstance(key, tuple) else (key, "")
         start = time.perf_counter()
         try:
             surgery.widen(model, layer, factor=1.5, kind=kind)
-            number += 1
+            widened[kind_of_set] = widened.get(kind_of_set, 0) + 1
         except ValueError as error:
             errors.append([graph.path(layer), " ".join(str(error).split())])
         seconds += time.perf_counter() - start
     return {
-        "sets": number,
+        "sets": sum(widened.values()),
+        "kinds": widened,
         "refused": errors,
         "difference": distance(plain, predict(model, x)),
         "params": [before[0], counted(model)[0]],
