@@ -3,7 +3,8 @@
 Private Keras names used here (tested on Keras 3.15): the name `Node` in
 `keras.src.layers.layer`, `Layer.symbolic_call`, `Layer._losses`,
 `_loss_ids`, `_inbound_nodes`, `_outbound_nodes`, `EinsumDense._kernel`,
-`StatelessScope.get_current_value` and `add_update`.
+`StatelessScope.get_current_value` and `add_update`,
+`KerasTensor.__jax_array__`.
 """
 
 import contextlib
@@ -81,7 +82,7 @@ class OpenCall:
     Attributes:
         node: The call of the layer in the graph around it.
         inputs: Pairs of a tensor outside and the tensor inside for it.
-        outputs: The flat outputs inside.
+        outputs: The flat outputs inside, among them constants.
         returned: What the call returns inside, with its structure.
         nodes: The calls inside, in order of execution: layers that are not
             opaque, and ops.
@@ -152,6 +153,16 @@ def _first_sentence(error: Any) -> str:
     return text.partition(" Arguments received by")[0][:160].rstrip(". ")
 
 
+def all_tensors(structure: Any) -> list[Any]:
+    """Returns the flat tensors of a structure: symbolic ones and constants."""
+    flat = keras.tree.flatten(structure)
+    return [
+        leaf
+        for leaf in flat
+        if isinstance(leaf, keras.KerasTensor) or keras.ops.is_tensor(leaf)
+    ]
+
+
 def symbolic_tensors(structure: Any) -> list[Any]:
     """Returns the flat symbolic tensors of a structure."""
     flat = keras.tree.flatten(structure)
@@ -197,6 +208,7 @@ class _Tracer:
         ):
             self._replace_attributes()
             with (
+                _deferring_arrays(),
                 _without_nodes({id(one) for one in self.opaque}),
                 warnings.catch_warnings(),
                 watch,
@@ -205,9 +217,9 @@ class _Tracer:
                 warnings.simplefilter("ignore")
                 outputs = layer(*args, **kwargs)
             result.returned = outputs
-            result.outputs = symbolic_tensors(outputs)
+            result.outputs = all_tensors(outputs)
             result.inlined = [_inlined_call(*call) for call in self._inlined]
-            result.nodes = self._owned(trace_back(result.outputs))
+            result.nodes = self._owned(trace_back(symbolic_tensors(outputs)))
         self._collect_variables(watch)
         return result
 
@@ -324,6 +336,21 @@ def _restored_attributes(layers: list[Any]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _deferring_arrays() -> Iterator[None]:
+    """Lets `array + tensor` call the operator of the symbolic tensor.
+
+    JAX calls `__jax_array__` instead, which raises; code that adds a tensor
+    to a constant cannot be traced then.
+    """
+    original = keras.KerasTensor.__jax_array__
+    del keras.KerasTensor.__jax_array__
+    try:
+        yield
+    finally:
+        keras.KerasTensor.__jax_array__ = original
+
+
+@contextlib.contextmanager
 def _without_nodes(operations: set[int]) -> Iterator[None]:
     """Creates no nodes for some layers, so that their outputs keep those of
     the calls inside. Keras has no hook for that; other layers and other
@@ -362,9 +389,9 @@ def einsum_dense_spec(layer: Any, inputs: Any, **kwargs: Any) -> Any:
 def _inlined_call(
     layer: Any, args: Any, kwargs: Any, made: Any, owners: tuple[Any, ...]
 ) -> InlinedCall:
-    outputs = symbolic_tensors(made)
+    outputs = all_tensors(made)
     given = {id(tensor) for tensor in symbolic_tensors((args, kwargs))}
-    nodes = trace_back(outputs, given)
+    nodes = trace_back(symbolic_tensors(made), given)
     tensors = tuple(tensor for node in nodes for tensor in node.outputs)
     return InlinedCall(
         layer, args, kwargs, tuple(outputs), owners, tensors=tensors

@@ -169,6 +169,7 @@ class ChannelGraphBuilder:
             self._kept.append(tensor)
             ids = self.allocate_ids(key, tensor.shape[axis])
             self.protect(ids, self.fixed_reason(tensor))
+            self.axis_choices.mark_optional(ids)
         return self._allocated[key]
 
     def new_ids(self, count: int) -> np.ndarray:

@@ -127,12 +127,17 @@ class OpenLayers:
             self._around.pop()
 
     def _make_units(self, layer: Any, variable: Any, tensor: Any) -> None:
-        """Makes units for the axes of a variable that an op may read."""
+        """Makes units for the axes of a variable that an op may read.
+
+        An integer variable holds positions or counters, not channels.
+        """
         axes = {}
-        for axis, size in enumerate(variable.shape):
+        is_float = "float" in keras.backend.standardize_dtype(variable.dtype)
+        for axis, size in enumerate(variable.shape if is_float else ()):
             if size > 1:
                 key = ("variable", id(variable), axis)
                 ids = axes[axis] = self._graph.allocate_ids(key, size)
+                self._graph.axis_choices.mark_optional(ids)
                 self._variable_axes[id(ids)] = (id(variable), axis)
                 self._graph.couple_axis(
                     layer, variable, axis, ids, PASS, new_value="mean"

@@ -106,8 +106,16 @@ class AxisChoices:
         """Marks units for each of which tensors are multiplied by itself."""
         self._heads.append(ids)
 
+    def mark_optional(self, ids: np.ndarray) -> None:
+        """Marks units that a layer that works on another axis may protect.
+
+        With other units on an axis that a layer does not know, all channels
+        of its call are refused.
+        """
+        self._optional.update(ids.tolist())
+
     def is_optional(self, ids: np.ndarray) -> bool:
-        """Returns whether units are those of one of several split axes."""
+        """Returns whether a layer that works on another axis may go on."""
         return int(ids[0]) in self._optional
 
     def split(
@@ -120,7 +128,7 @@ class AxisChoices:
             if size > 1
         }
         for one in parts.values():
-            self._optional.update(one.tolist())
+            self.mark_optional(one)
         inside = self._graph.inside > 0
         self._splits.append(SplitAxis(ids, parts, tuple(sizes), name, inside))
         return self._splits[-1]

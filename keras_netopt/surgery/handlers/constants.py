@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 Shape = tuple[int, ...]
 
@@ -36,15 +37,36 @@ def constant_shape(value: Any) -> Shape | None:
     return ()
 
 
-def constant_shapes(node: Any) -> Iterator[Shape]:
+def varying_shape(value: Any) -> Shape | None:
+    """Returns the shape of a constant; axes of equal entries count as 1.
+
+    Example:
+
+    >>> varying_shape([[1.0, 2.0], [1.0, 2.0]])
+    (1, 2)
+    """
+    shape = constant_shape(value)
+    if not shape:
+        return shape
+    array = np.asarray(keras.ops.convert_to_numpy(value))
+    return tuple(
+        1 if (array == np.take(array, [0], axis)).all() else size
+        for axis, size in enumerate(array.shape)
+    )
+
+
+def constant_shapes(node: Any, *, inside: int = 0) -> Iterator[Shape]:
     """Yields the shape of each constant argument of a call.
 
     A list that holds tensors of the graph is no constant: its members are.
+    `inside` is the number of opened layers around the call: their code makes
+    a constant of equal entries in the new size as well.
     """
+    shape_of = varying_shape if inside else constant_shape
     stack = [*node.arguments.args, *node.arguments.kwargs.values()]
     while stack:
         value = stack.pop(0)
-        shape = constant_shape(value)
+        shape = shape_of(value)
         if shape is not None:
             yield shape
         elif isinstance(value, (list, tuple)):

@@ -95,9 +95,43 @@ class MergeOpHandler(Handler):
     """
 
     def trace(self, graph: Any, layer: Any, node: Any) -> None:
-        couple_operands(graph, tensor_inputs(graph, node), node.outputs[0])
-        for shape in constant_shapes(node):
-            protect_constant(graph, node.outputs[0], shape)
+        tensors, output = tensor_inputs(graph, node), node.outputs[0]
+        couple_operands(graph, tensors, output)
+        for shape in constant_shapes(node, inside=graph.inside):
+            protect_constant(graph, output, shape)
+        if graph.inside:
+            _add_free_axes(graph, node, tensors, output)
+
+
+def _add_free_axes(
+    graph: Any, node: Any, tensors: Sequence[Any], output: Any
+) -> None:
+    """Gives units to axes that a constant of equal entries broadcasts.
+
+    Inside an opened layer its code makes the constant in the new size.
+    """
+    labels, rank = graph.channel_axes(output), len(output.shape)
+    added = {}
+    whole = constant_shapes(node)
+    for shape, varying in zip(
+        whole, constant_shapes(node, inside=1), strict=True
+    ):
+        for axis in range(rank - len(shape), rank):
+            size = shape[axis - rank + len(shape)]
+            others = [
+                t.shape[axis - rank]
+                for t in tensors
+                if len(t.shape) >= rank - axis
+            ]
+            if size > 1 == varying[axis - rank + len(shape)] and all(
+                other == 1 for other in others
+            ):
+                ids = graph.allocate_ids(("made", id(output), axis), size)
+                graph.axis_choices.mark_optional(ids)
+                added[axis] = ids
+    if added:
+        reason = graph.fixed_reason(output)
+        graph.set_channel_axes(output, {**labels, **added}, reason=reason)
 
 
 def _units(graph: Any, part: Any, axis: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.graph.open_call import InlinedCall
+from keras_netopt.graph.open_call import InlinedCall, symbolic_tensors
 from keras_netopt.surgery.coupled_axis import IN
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 
@@ -34,7 +34,7 @@ class CallProbe:
         outputs = _run(call, values, self._masked_variables())
         self._expected = [
             self._resize(tensor, value, fresh=np.nan)
-            for tensor, value in zip(call.outputs, outputs, strict=True)
+            for tensor, value in zip(self._made(), outputs, strict=True)
         ]
 
     def error(self) -> float:
@@ -51,6 +51,10 @@ class CallProbe:
         if [one.shape for one in outputs] != shapes:
             return float("inf")
         return max(map(_difference, outputs, self._expected), default=0.0)
+
+    def _made(self) -> list[Any]:
+        """The outputs that depend on the inputs or weights."""
+        return symbolic_tensors(self._call.outputs)
 
     def _resize(self, tensor: Any, value: Any, fresh: float) -> np.ndarray:
         """Applies the edit to a value; `fresh` is that of new units."""
@@ -117,10 +121,11 @@ def _run(
     ]
     with keras.StatelessScope(mapping):
         outputs = call.operation(*args, **kwargs)
+    made = [leaf for leaf in keras.tree.flatten(outputs) if ops.is_tensor(leaf)]
     return [
         np.asarray(ops.convert_to_numpy(ops.cast(leaf, "float32")))
-        for leaf in keras.tree.flatten(outputs)
-        if ops.is_tensor(leaf)
+        for leaf, tensor in zip(made, call.outputs, strict=True)
+        if isinstance(tensor, keras.KerasTensor)
     ]
 
 
