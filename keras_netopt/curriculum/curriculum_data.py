@@ -172,7 +172,8 @@ class CurriculumData:
         if self.plan is not None:
             return self.plan.ids
         size = int(self.batch_size or 1)
-        ids = np.arange(int(self.steps or 0) * size) % self.source.samples
+        steps = int(self.steps or 0)
+        ids: np.ndarray = np.arange(steps * size) % self.source.samples
         if self.last_batch_size is not None:
             ids[self.last_batch_size - size :] = -1
         return ids.reshape(-1, size)
