@@ -84,6 +84,67 @@ class RawWeights(L.Layer):
         return ops.matmul(y, self.w2)
 
 
+class Experts(L.Layer):
+    """All experts are one weight; each token has a share of each."""
+
+    def __init__(self, experts, hidden, **kwargs):
+        super().__init__(**kwargs)
+        self.experts, self.hidden = experts, hidden
+
+    def build(self, shape):
+        sizes = (self.experts, shape[-1], self.hidden)
+        self.gate = self.add_weight(shape=(shape[-1], sizes[0]), name="gate")
+        self.w1 = self.add_weight(shape=sizes, name="w1")
+        self.w2 = self.add_weight(
+            shape=(sizes[0], sizes[2], sizes[1]), name="w2"
+        )
+
+    def call(self, x):
+        shares = ops.softmax(ops.matmul(x, self.gate))
+        y = ops.silu(ops.einsum("btd,edh->bteh", x, self.w1))
+        y = ops.einsum("bteh,ehd->bted", y, self.w2)
+        return ops.einsum("bte,bted->btd", shares, y)
+
+
+class TiedRotary(L.Layer):
+    """Attention of raw weights that turns halves and norms each head.
+
+    Two heads of queries share one head of keys and values.
+    """
+
+    def __init__(self, heads, **kwargs):
+        super().__init__(**kwargs)
+        self.heads = heads
+
+    def build(self, shape):
+        width, size = shape[-1], 4
+        for name, count in (("query", 2 * self.heads), ("key", self.heads)):
+            weight = self.add_weight(shape=(width, count, size), name=name)
+            setattr(self, name, weight)
+        self.scale = self.add_weight(shape=(size,), name="scale")
+        self.made = self.add_weight(
+            shape=(2 * self.heads, size, width), name="made"
+        )
+
+    def turn(self, y):
+        y = ops.cast(y, "float32")
+        y = y * ops.rsqrt(ops.mean(ops.square(y), axis=-1, keepdims=True))
+        y = y * (1.0 + self.scale)
+        angles = ops.arange(ops.shape(y)[1], dtype="float32")[:, None, None]
+        left, right = ops.split(y, 2, axis=-1)
+        turned = ops.concatenate([-right, left], axis=-1)
+        return y * ops.cos(angles) + turned * ops.sin(angles)
+
+    def call(self, x):
+        q = self.turn(ops.einsum("btd,dhk->bthk", x, self.query))
+        v = ops.einsum("btd,dhk->bthk", x, self.key)
+        k, v = (ops.repeat(y, 2, axis=2) for y in (self.turn(v), v))
+        q, k = (ops.moveaxis(y, 1, 2) for y in (q, k))
+        scores = ops.softmax(ops.matmul(q, ops.swapaxes(k, -1, -2)) * 0.5)
+        y = ops.einsum("bhts,bshk->bthk", scores, v)
+        return ops.tensordot(y, self.made, axes=((2, 3), (0, 1)))
+
+
 class Remembering(FeedForward):
     """Stores its input."""
 

@@ -39,6 +39,10 @@ CUT = [
     (own.Counting(12, name="own"), "own/first"),
     (own.Repeating(12, name="own"), "own/first"),
     (own.Outer(12, name="own"), "own/inside/first"),
+    (own.Attention(4, name="own"), "own/value"),
+    (own.RawWeights(12, name="own"), ("own", "w1.1")),
+    (own.Experts(3, 6, name="own"), ("own", "w1.2")),
+    (own.TiedRotary(4, name="own"), ("own", "key.1")),
 ]
 
 
@@ -164,6 +168,14 @@ def test_units_inside_are_widened(layer, place):
         return
     surgery.widen(model, name, to=9, kind=kind)
     assert model.count_params() > size
+    np.testing.assert_allclose(outputs(model, x), y, atol=2e-6)
+
+
+def test_raw_weights_are_widened():
+    model, x = own.around(own.RawWeights(12, name="own")), own.data()
+    y = outputs(model, x)
+    surgery.widen(model, "own", kind="w1.1", to=18)
+    assert model.get_layer("own").w1.shape == (8, 18)
     np.testing.assert_allclose(outputs(model, x), y, atol=2e-6)
 
 
