@@ -87,7 +87,7 @@ class RawWeights(L.Layer):
 class Experts(L.Layer):
     """All experts are one weight; each token has a share of each."""
 
-    def __init__(self, experts, hidden, **kwargs):
+    def __init__(self, hidden, experts=3, **kwargs):
         super().__init__(**kwargs)
         self.experts, self.hidden = experts, hidden
 

@@ -39,9 +39,7 @@ CUT = [
     (own.Counting(12, name="own"), "own/first"),
     (own.Repeating(12, name="own"), "own/first"),
     (own.Outer(12, name="own"), "own/inside/first"),
-    (own.Attention(4, name="own"), "own/value"),
-    (own.RawWeights(12, name="own"), ("own", "w1.1")),
-    (own.Experts(3, 6, name="own"), ("own", "w1.2")),
+    (own.Experts(6, name="own"), ("own", "w1.2")),
     (own.TiedRotary(4, name="own"), ("own", "key.1")),
 ]
 
@@ -155,27 +153,18 @@ def test_config_follows_an_attribute_that_call_does_not_read():
     ("layer", "place"), CUT, ids=[type(layer).__name__ for layer, _ in CUT]
 )
 def test_units_inside_are_widened(layer, place):
-    layer = type(layer)(
-        6 if "Att" not in type(layer).__name__ else 4, name="own"
-    )
+    shares_heads = isinstance(layer, (own.Attention, own.TiedRotary))
+    layer = type(layer)(4 if shares_heads else 6, name="own")
     model, x = own.around(layer), own.data()
     y, size = outputs(model, x), model.count_params()
     name = place if isinstance(place, str) else place[0]
     kind = "" if isinstance(place, str) else place[1]
-    if isinstance(layer, own.Attention):
-        with pytest.raises(ValueError, match="is interleaved by"):
-            surgery.widen(model, name, factor=2)
+    if shares_heads:
+        with pytest.raises(ValueError, match="is (interleaved|repeated) by"):
+            surgery.widen(model, name, factor=2, kind=kind)
         return
     surgery.widen(model, name, to=9, kind=kind)
     assert model.count_params() > size
-    np.testing.assert_allclose(outputs(model, x), y, atol=2e-6)
-
-
-def test_raw_weights_are_widened():
-    model, x = own.around(own.RawWeights(12, name="own")), own.data()
-    y = outputs(model, x)
-    surgery.widen(model, "own", kind="w1.1", to=18)
-    assert model.get_layer("own").w1.shape == (8, 18)
     np.testing.assert_allclose(outputs(model, x), y, atol=2e-6)
 
 
