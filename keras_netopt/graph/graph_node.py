@@ -9,6 +9,7 @@ from keras import Operation
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
+_NOT_NESTED = (keras.KerasTensor, bool, int, float, str)
 
 
 class Arguments(NamedTuple):
@@ -77,6 +78,14 @@ class GraphNode:
         if self.recorded is not None:
             return tuple(self.recorded.input_tensors)
         return tuple(t for t in self.inputs if isinstance(t, keras.KerasTensor))
+
+    @property
+    def variables(self) -> tuple[keras.Variable, ...]:
+        """The variables among the arguments."""
+        given = (*self.args, *self.kwargs.values())
+        if all(one is None or isinstance(one, _NOT_NESTED) for one in given):
+            return ()
+        return tuple(v for v in self.inputs if isinstance(v, keras.Variable))
 
     @property
     def output(self) -> Any:

@@ -310,11 +310,10 @@ class ChannelGraphBuilder:
     def trace_call(self, operation: Any, node: Any) -> None:
         """Traces one call; protects its units if no handler supports it."""
         self.calls.append(node)
-        for leaf in node.inputs:
-            if isinstance(leaf, keras.Variable):
-                reason = f"is in '{leaf.name}', which is an argument of"
-                name = describe_operation(operation)
-                self._arguments.append((leaf, f"{reason} {name}"))
+        for variable in node.variables:
+            reason = f"is in '{variable.name}', which is an argument of"
+            name = describe_operation(operation)
+            self._arguments.append((variable, f"{reason} {name}"))
         bound, made = len(self._coupled), len(self.producers)
         try:
             handler = find_handler(operation)

@@ -59,6 +59,8 @@ def is_elementwise(function: Any) -> bool:
         return True
     if isinstance(function, keras.layers.Layer):
         return type(function) in ACTIVATION_LAYERS
+    if getattr(keras.activations, _name(function), None) is function:
+        return False
     calls = list_function_calls(function)
     return calls is not None and all(map(_is_elementwise_call, calls))
 
