@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_fraction
+from keras_netopt.graph.layers import has_all_weights
 from keras_netopt.serialization import export_class
 from keras_netopt.training import (
     Arrays,
@@ -131,6 +132,11 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
         """Called by Keras: saves the epoch if it is eligible and the best."""
         if not self._is_eligible(logs or {}):
             return
+        model: Any = self.model
+        if not model.built and has_all_weights(model):
+            # Keras saves no other model. One that is never called as a whole,
+            # such as a GAN, keeps the flag of a model without weights.
+            model.built = True
         best = self.best
         super().on_epoch_end(epoch, logs)
         if self.best is not best:

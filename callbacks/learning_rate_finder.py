@@ -124,6 +124,7 @@ class LearningRateFinder(ResumableCallback):
         self._snapshot = None
         self._first = self._epoch_begin = self._iterations = 0
         self._mean = 0.0
+        self._is_mean: bool | None = None
 
     @property
     def suggestion(self) -> float | None:
@@ -222,7 +223,17 @@ class LearningRateFinder(ResumableCallback):
             )
 
     def on_model_ready(self, model: keras.Model) -> None:
-        """Checks that the optimizer has one learning rate, a number."""
+        """Checks that one optimizer with one learning rate trains the model."""
+        held = list(optimizers.find_optimizers(model))
+        if held != ["optimizer"]:
+            raise ValueError(
+                "LearningRateFinder sets the learning rate of "
+                "`model.optimizer`, so a model must have no other optimizer: "
+                "its `train_step` decides which one trains which weights. "
+                "Compile the model with one optimizer for this `fit`, and let "
+                "`train_step` use `self.optimizer`. "
+                f"Received: optimizers={held}"
+            )
         if learning_rates.find_learning_rate_variable(model.optimizer) is None:
             raise ValueError(
                 "LearningRateFinder sets the learning rate of each batch, so "
@@ -279,9 +290,11 @@ class LearningRateFinder(ResumableCallback):
         done = self._epoch_begin + before - self._first
         if done >= len(self._rates) or after == before:
             return
-        mean = float((logs or {})["loss"])
-        # Keras logs the mean of the epoch so far.
-        loss = (after * mean - before * self._mean) / (after - before)
+        mean = self._logged_loss(logs or {}, before)
+        loss = mean
+        if self._is_mean:
+            # Keras logs the mean of the epoch so far.
+            loss = (after * mean - before * self._mean) / (after - before)
         self._mean = mean
         diverged = self._test.add(self._rates[done], loss)
         model = self.model
@@ -316,6 +329,25 @@ class LearningRateFinder(ResumableCallback):
         """Adds the model's initial state, as the process may end in a sweep."""
         state, _ = super().save_state()
         return state, dict(self._snapshot or {})
+
+    def _logged_loss(self, logs: dict[str, Any], before: int) -> float:
+        """Returns `loss` of the logs; finds out whether it is a mean."""
+        if "loss" not in logs:
+            self.restore()
+            raise ValueError(
+                "LearningRateFinder needs the loss of each batch: let "
+                "`train_step` return it as `loss`. Received: logs with "
+                f"{', '.join(sorted(logs)) or 'no keys'}"
+            )
+        loss = float(logs["loss"])
+        if before and self._is_mean is None:
+            # A `train_step` may return the loss of its batch instead.
+            self._is_mean = any(
+                np.isclose(float(metric.result()), loss, rtol=1e-4)
+                for metric in self.model.metrics
+                if isinstance(metric, keras.metrics.Mean)
+            )
+        return loss
 
     def _interrupted(self) -> list["LearningRateFinder"]:
         checkpoint_state = CheckpointState.find(self._model)

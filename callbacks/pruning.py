@@ -225,7 +225,19 @@ class Pruning(ResumableCallback):
 
     def on_steps(self, before: int, after: int) -> None:
         """Updates the masks when an update point has been passed."""
-        if self._session is not None and not self._session.advance(after):
+        session = self._session
+        if session is None:
+            return
+        is_finite = session.advance(after)
+        if session.leaks:
+            self.warn(
+                NotIntendedUseWarning,
+                "the training step changes masked weights: it does not update "
+                "them with a Keras optimizer that is an attribute of the "
+                "model. They are set to zero again after each step, which "
+                "takes time; momentum and clipping do not see the masks.",
+            )
+        if not is_finite:
             self.warn(
                 NoEffectWarning,
                 "weights are not finite, so the masks were not updated. Lower "
@@ -248,7 +260,7 @@ class Pruning(ResumableCallback):
             return
         if not session.done:
             self._finish_early(session)
-        if session.store.leaks(session.keys):
+        if not session.leaks and session.store.leaks(session.keys):
             self.warn(
                 NoEffectWarning,
                 "another callback restored denser weights, from an epoch "

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +11,17 @@ import numpy as np
 from keras_netopt.checks import check_bool
 from keras_netopt.cost.cost_report import CostReport, LayerCost
 from keras_netopt.cost.count_macs import count_macs, counts_inner_calls
+from keras_netopt.cost.weight_costs import itemsize, summarize_weights
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.layers import own_variables, walk_layers
 from keras_netopt.graph.model_graph import is_graph_model
-from keras_netopt.graph.symbolic import input_specs
+from keras_netopt.graph.symbolic import input_specs, is_never_called
 from keras_netopt.graph.trace_calls import graph_nodes
 
+NEVER_CALLED = (
+    "the inputs of the model are unknown: it is not called as a whole; "
+    "summarize its parts"
+)
 Shapes = tuple[tuple[int | None, ...], ...]
 
 
@@ -30,7 +34,9 @@ def summarize(
     parameters count once, MACs once per call. Element-wise operations
     (activations, normalisation, pooling, lookups) count 0 MACs. Layers that
     cannot be counted, such as a layer whose `call` leaves `keras.ops`, are
-    listed in `unknown`. The model is not modified.
+    listed in `unknown`. So are all layers of a model that is never called as
+    a whole, such as a GAN: only its weights are counted, the MACs of a part
+    by `summarize(model.generator)`. The model is not modified.
 
     Layers of this package that run their blocks conditionally count the
     average: blocks dropped in training, tokens routed around a block, the
@@ -66,6 +72,8 @@ def summarize(
             its inputs.
     """
     check_bool(training, "training")
+    if input_shape is None and is_never_called(model):
+        return summarize_weights(model, NEVER_CALLED)
     table = _trace(model, input_shape, training)
     table.assign_weights(model)
     batch = _batch_size(model, input_shape)
@@ -250,14 +258,8 @@ def _layer_cost(row: _Row, batch: int) -> LayerCost:
         output_shapes=row.output_shapes,
         params=sum(math.prod(v.shape) for v in row.weights),
         nonzero=sum(int(np.count_nonzero(v.numpy())) for v in row.weights),
-        bytes=sum(math.prod(v.shape) * _itemsize(v) for v in row.weights),
+        bytes=sum(math.prod(v.shape) * itemsize(v) for v in row.weights),
         macs=macs,
         calls=row.calls,
         note="; ".join(reasons),
     )
-
-
-def _itemsize(variable: keras.Variable) -> int:
-    dtype = keras.backend.standardize_dtype(variable.dtype)
-    bits = re.search(r"\d+", dtype)
-    return int(bits.group()) // 8 if bits else 1

@@ -46,6 +46,24 @@ def walk_paths(model: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
             stack.append((f"{prefix}{child.name}", child))
 
 
+def has_all_weights(model: keras.Model) -> bool:
+    """Whether every weight of a model exists, whatever its `built` flag says.
+
+    A model with a `train_step` of its own that is never called as a whole,
+    such as a GAN, is not built for Keras although all its layers are.
+    """
+    return bool(model.built or (model.weights and _is_complete(model)))
+
+
+def _is_complete(layer: keras.Layer) -> bool:
+    if layer.built:
+        return True
+    own_build = type(layer).build
+    if own_build not in (keras.Layer.build, keras.Model.build):
+        return False  # It makes weights, or layers, when it is built.
+    return all(_is_complete(child) for child in layer._layers)
+
+
 def own_variables(layer: keras.Layer) -> list[keras.Variable]:
     """Lists the weights of a layer without those of its sublayers.
 

@@ -18,6 +18,8 @@ import keras
 from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 
+from keras_netopt.graph.layers import has_all_weights
+
 LayerCall = tuple[Any, tuple[Any, ...], dict[str, Any]]
 _RECORDING = threading.RLock()
 
@@ -44,7 +46,8 @@ def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
         raise ValueError(
             "Argument `model` must be built. "
             f"Received: model={model!r}. Call the model on a batch, or "
-            "`model.build(input_shape)`, first."
+            "`model.build(input_shape)`, first. A model without a `call`, "
+            "such as a GAN, has no inputs: use its parts instead."
         )
     if input_shape is None:
         return specs
@@ -84,6 +87,15 @@ def _recorded_specs(model: keras.Model) -> list[Any] | None:
         )
 
     return [keras.tree.map_shape_structure(free_batch, config["input_shape"])]
+
+
+def is_never_called(model: Any) -> bool:
+    """Whether all weights of a model exist, but it was never called itself."""
+    return (
+        isinstance(model, keras.Model)
+        and has_all_weights(model)
+        and (not model.built or _recorded_specs(model) is None)
+    )
 
 
 def _is_shape(shape: Any) -> bool:

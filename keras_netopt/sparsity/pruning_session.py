@@ -57,6 +57,9 @@ class PruningSession:
         self.floor = 0.0
         self.zeros = 0
         self.finite = True
+        self.leaks = False
+        self._is_verified = False
+        self._updated_at = 0
         self.model = model
         self._pruner = pruner
         self._data = data
@@ -116,6 +119,7 @@ class PruningSession:
             self.floor = self.share
             self.done = self.last == self._final_point
         self.zeros = self._count_masked()
+        self._updated_at = step
         self.advance(step)
         self.project()
 
@@ -129,6 +133,13 @@ class PruningSession:
         Returns `False` if weights are not finite; the masks are unchanged
         then.
         """
+        if self.zeros and not self._is_verified and step > self._updated_at:
+            # The first step with masks tells whether it applies them.
+            self._is_verified = True
+            self.leaks = self.store.leaks(self.keys) > 0
+        if self.leaks:
+            self.project()
+        self._updated_at = step
         # Resizing changes the share of zeros.
         resized = self._follow_shapes() and self.last >= 0
         if resized and self.done:

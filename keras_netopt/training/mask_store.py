@@ -39,8 +39,9 @@ class MaskStore:
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
-        self._optimizer = model.optimizer
-        self._owner = optimizers.innermost_optimizer(model.optimizer)
+        self._optimizers = list(optimizers.find_optimizers(model).values())
+        self._optimizer = self._optimizers[0]
+        self._owner = optimizers.innermost_optimizer(self._optimizer)
         self._variables: dict[str, Any] = {}
         self._masks: dict[str, Any] = {}
         self._statistics: dict[str, Any] = {}
@@ -65,14 +66,27 @@ class MaskStore:
     ) -> "MaskStore":
         """Adds a mask of ones to each trainable variable that has no mask.
 
-        A second call adds nothing. After `compile` with another optimizer
-        the current masks are moved to the new optimizer. `accumulate` is
+        The masks are variables of `model.optimizer`; the gradients of other
+        optimizers that the model holds are masked too. A second call adds
+        nothing. After `compile` with another optimizer the current masks are
+        moved to the new optimizer. `accumulate` is
         `(statistic, weight, gradient) -> statistic` in `keras.ops`, run
         inside every step before the gradients are masked.
         """
-        optimizers.build_optimizer(model)
+        held = list(optimizers.find_optimizers(model).values())
+        if not held:
+            raise ValueError(
+                "Argument `model` must have an optimizer, which applies the "
+                "masks: call `model.compile`. "
+                f"Received: model={model.name!r} without an optimizer"
+            )
+        if len(held) == 1 or keras.backend.backend() == "jax":
+            # Beside others, it may be Keras' default that nothing uses.
+            optimizers.build_optimizer(model, held[0])
         store, old = cls.of(model), None
-        if store is not None and store._optimizer is not model.optimizer:
+        if store is not None and [*map(id, store._optimizers)] != [
+            *map(id, held)
+        ]:
             store, old = None, store
         if store is None:
             store = cls(model)
@@ -229,17 +243,21 @@ class MaskStore:
     def _override_optimizer(self) -> None:
         owns_variable = self._owns_variable
         self._undos = optimizers.hide_variables(self._optimizer, owns_variable)
-        original = self._owner.apply
+        for optimizer in self._optimizers:
+            self._mask_gradients(optimizers.innermost_optimizer(optimizer))
+
+    def _mask_gradients(self, owner: Any) -> None:
+        original = owner.apply
 
         def apply(grads: Any, trainable_variables: Any = None) -> Any:
-            variables = trainable_variables or self._owner._trainable_variables
+            variables = trainable_variables or owner._trainable_variables
             masked = [
                 self._masked_gradient(gradient, variable)
                 for gradient, variable in zip(grads, variables, strict=True)
             ]
             return original(masked, trainable_variables)
 
-        self._undos.append(override_method(self._owner, "apply", apply))
+        self._undos.append(override_method(owner, "apply", apply))
 
     def _masked_gradient(self, gradient: Any, variable: Any) -> Any:
         key = self._by_id.get(id(variable))
@@ -316,9 +334,11 @@ class MaskStore:
 
     def _zero_masked(self, key: str, *, slots: bool = True) -> None:
         variable, mask = self._variables[key], self._masks[key]
-        found = (
-            optimizers.find_slots(self._optimizer, variable) if slots else ()
-        )
+        found = [
+            slot
+            for optimizer in (self._optimizers if slots else ())
+            for slot in optimizers.find_slots(optimizer, variable)
+        ]
         for target in (variable, *found):
             target.assign(apply_mask(mask, ops.convert_to_tensor(target)))
 

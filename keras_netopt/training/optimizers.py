@@ -43,6 +43,26 @@ def all_optimizers(optimizer: Any) -> Iterator[Any]:
         yield from getattr(one, "_inner_optimizers", ())
 
 
+def find_optimizers(model: keras.Model) -> dict[str, Any]:
+    """Returns the optimizers of a model by the attributes that hold them.
+
+    `model.optimizer` comes first. The others are those that a `train_step` of
+    the user's own calls, also in lists and dictionaries.
+    """
+    found = {"optimizer": getattr(model, "optimizer", None)}
+    for name, value in vars(model).items():
+        held = value.values() if isinstance(value, dict) else value
+        for one in held if isinstance(value, dict | list | tuple) else (held,):
+            if (
+                isinstance(one, keras.optimizers.Optimizer)
+                and not name.startswith("_")
+                and all(one is not other for other in found.values())
+            ):
+                key = name if name not in found else f"{name}_{len(found)}"
+                found[key] = one
+    return {name: one for name, one in found.items() if one is not None}
+
+
 def slot_lists(optimizer: Any) -> Iterator[tuple[str, list[Any]]]:
     """Yields the lists with one slot, or `None`, per trained variable."""
     count = len(optimizer._trainable_variables)
@@ -54,10 +74,11 @@ def slot_lists(optimizer: Any) -> Iterator[tuple[str, list[Any]]]:
             yield name, value
 
 
-def build_optimizer(model: keras.Model) -> None:
+def build_optimizer(model: keras.Model, optimizer: Any = None) -> None:
     """Creates the slots of the model's optimizer if they are missing."""
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+    optimizer = optimizer or model.optimizer
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_netopt.graph.layers import has_all_weights
 from keras_netopt.points import RunLength, UnknownLengthError
 from keras_netopt.training import order
 from keras_netopt.training.callback_mixin import CallbackMixin
@@ -91,7 +92,7 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         if callbacks:
             self.check_order(callbacks)
         self._register_state(callbacks)
-        if self._model.built:
+        if has_all_weights(self._model):
             self._attach()
 
     def on_epoch_begin(
