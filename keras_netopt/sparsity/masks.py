@@ -1,6 +1,5 @@
 """Marks the units to prune by their scores, with exact counts."""
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,25 +70,6 @@ def prune_layer(
         None if units.first is None else units.first.ravel(),
     )
     return chosen.reshape(units.scores.shape)
-
-
-def prune_stack(
-    parts: list[UnitScores], sparsity: float, *, within: bool = False
-) -> list[np.ndarray]:
-    """Marks the lowest units of each matrix of a stack: `True` = pruned.
-
-    The parts of the total differ by one weight at most.
-    """
-    if len(parts) == 1:
-        return [prune_layer(parts[0], sparsity, within=within)]
-    total = round(sum(units.weights for units in parts) * sparsity)
-    bounds = [round(total * k / len(parts)) for k in range(len(parts) + 1)]
-    return [
-        prune_layer(units, (end - begin) / units.weights, within=within)
-        for units, (begin, end) in zip(
-            parts, itertools.pairwise(bounds), strict=True
-        )
-    ]
 
 
 def prune_globally(

@@ -1,9 +1,8 @@
 """Computes masks from weights: score, allocation and pattern together."""
 
 import dataclasses
-import itertools
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_fraction, check_integer
+from keras_netopt.sparsity import stacks
 from keras_netopt.sparsity.allocation import (
     PerLayer,
     layer_sparsities,
@@ -18,12 +18,7 @@ from keras_netopt.sparsity.allocation import (
 )
 from keras_netopt.sparsity.calibration import collect_statistics
 from keras_netopt.sparsity.kernel_view import KernelView
-from keras_netopt.sparsity.masks import (
-    UnitScores,
-    prune_globally,
-    prune_runs,
-    prune_stack,
-)
+from keras_netopt.sparsity.masks import prune_globally
 from keras_netopt.sparsity.patterns import NM, Pattern, resolve_pattern
 from keras_netopt.sparsity.scores import Score, ScoreInputs, resolve_score
 from keras_netopt.sparsity.selection import Selection, WeightTarget
@@ -353,13 +348,8 @@ class Pruner:
             for target in targets
         ]
         return [
-            np.hstack(
-                [
-                    prune_runs(pattern, part, share, before)
-                    for part, before in _split(target.view, matrix, previous)
-                ]
-            )
-            for target, matrix, share, previous in zip(
+            stacks.prune_stack_runs(pattern, target.view, *arguments)
+            for target, *arguments in zip(
                 targets, matrices, shares, earlier, strict=True
             )
         ]
@@ -372,13 +362,8 @@ class Pruner:
         earlier: list[np.ndarray | None],
     ) -> list[np.ndarray]:
         layers = [
-            [
-                UnitScores.from_scores(self.pattern, part, before)
-                for part, before in _split(view, matrix, previous)
-            ]
-            for view, matrix, previous in zip(
-                views, matrices, earlier, strict=True
-            )
+            stacks.score_stack(self.pattern, *arguments)
+            for arguments in zip(views, matrices, earlier, strict=True)
         ]
         within = self.score.within_outputs
         pruned: dict[int, list[np.ndarray]] = {}
@@ -399,26 +384,11 @@ class Pruner:
             found = layer_sparsities(budget.rule, rest, budget.sparsity)
             shares.update(zip(budget.rest, found, strict=True))
         for i, share in shares.items():
-            pruned[i] = prune_stack(layers[i], share, within=within)
+            pruned[i] = stacks.prune_stack(layers[i], share, within=within)
         return [
-            np.hstack(
-                [
-                    self.pattern.spread(part, view.matrix_shape)
-                    for part in pruned[i]
-                ]
-            )
+            stacks.spread_stack(self.pattern, view, pruned[i])
             for i, view in enumerate(views)
         ]
-
-
-def _split(
-    view: KernelView, matrix: np.ndarray, previous: np.ndarray | None
-) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Yields the scores and the mask of each matrix of a stack."""
-    masks: Iterable[np.ndarray | None] = itertools.repeat(None, view.stack)
-    if previous is not None:
-        masks = np.hsplit(previous, view.stack)
-    return zip(np.hsplit(matrix, view.stack), masks, strict=True)
 
 
 def _as_float(weight: np.ndarray) -> np.ndarray:

@@ -253,7 +253,8 @@ def test_unbuilt_model_raises():
     assert str(error.value) == (
         "Argument `model` must be built. Received: model=<Sequential "
         "name=unbuilt, built=False>. Call the model on a batch, or "
-        "`model.build(input_shape)`, first."
+        "`model.build(input_shape)`, first. A model without a `call`, such as "
+        "a GAN, has no inputs: use its parts instead."
     )
 
 
