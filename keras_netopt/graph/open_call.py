@@ -12,19 +12,26 @@ import functools
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
-from keras.src.layers import layer as layer_module
 
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.graph.recorded_calls import trace_back
 from keras_netopt.graph.symbolic import preserve_layer_history
+from keras_netopt.graph.trace_context import (
+    VariableUse,
+    deferring_arrays,
+    einsum_dense_spec,
+    restored_attributes,
+    without_nodes,
+)
 
-BATCH = 2
+# A prime number that few layers use as a size.
+BATCH = 3
 # Sizes that are tried for free axes other than the batch, in this order.
 FREE_SIZES = (6, 32, 64)
 IsOpaque = Callable[[Any], bool]
@@ -118,7 +125,9 @@ class OpenCall:
         return any(id(one) in variables for one in self.layer.variables)
 
 
-def open_call(node: GraphNode, is_opaque: IsOpaque) -> OpenCall:
+def open_call(
+    node: GraphNode, is_opaque: IsOpaque, *, partly: bool = False
+) -> OpenCall:
     """Traces one call of a built layer on symbolic tensors.
 
     Opaque layers inside are traced likewise, other layers are calls. Weights,
@@ -127,20 +136,29 @@ def open_call(node: GraphNode, is_opaque: IsOpaque) -> OpenCall:
     Args:
         node: The call.
         is_opaque: `callable(layer) -> bool`: whether a layer is traced into.
+        partly: Whether a layer inside that cannot be traced is one call, if
+            Keras infers its output. Defaults to `False`.
 
     Raises:
         OpaqueCallError: If the code of the layer cannot be traced: it needs
             the values of its inputs, or calls functions of a backend.
     """
     first: Exception | None = None
-    for size in FREE_SIZES:
+    sizes = FREE_SIZES if _has_free_axis(node) else FREE_SIZES[:1]
+    for size in sizes:
+        tracer = _Tracer(node, is_opaque, size)
         try:
-            return _Tracer(node, is_opaque, size).trace()
+            return tracer.trace()
         # The code of a user's `call` may raise any error.
         except Exception as error:
             first = first or error
-        if not _has_free_axis(node):
-            break
+    closed: list[Any] = []
+    while partly and tracer.failed not in (None, node.operation):
+        closed += walk_layers(tracer.failed)
+        tracer = _Tracer(node, is_opaque, size, closed)
+        # The same.
+        with contextlib.suppress(Exception):
+            return tracer.trace()
     raise OpaqueCallError(
         f"{type(first).__name__}: {_first_sentence(first)}"
     ) from first
@@ -176,13 +194,23 @@ def _has_free_axis(node: GraphNode) -> bool:
 class _Tracer:
     """Makes one `OpenCall`."""
 
-    def __init__(self, node: GraphNode, is_opaque: IsOpaque, size: int) -> None:
+    def __init__(
+        self,
+        node: GraphNode,
+        is_opaque: IsOpaque,
+        size: int,
+        closed: Iterable[Any] = (),
+    ) -> None:
         layer = node.operation
         self.result = OpenCall(node)
         self.size = size
+        self.failed: Any = None
         self.below = list(walk_layers(layer))
+        shut = {id(one) for one in closed}
         self.opaque = [
-            one for one in self.below if one is layer or is_opaque(one)
+            one
+            for one in self.below
+            if one is layer or (is_opaque(one) and id(one) not in shut)
         ]
         self._fresh: dict[int, Any] = {}
         self._tensors: dict[int, VariableTensor] = {}
@@ -200,16 +228,16 @@ class _Tracer:
             kwargs["training"] = False
         else:
             kwargs.pop("training", None)
-        watch = _VariableUse()
+        watch = VariableUse()
         with (
             _TRACING,
-            _restored_attributes(self.below),
+            restored_attributes(self.below),
             preserve_layer_history(layer),
         ):
             self._replace_attributes()
             with (
-                _deferring_arrays(),
-                _without_nodes({id(one) for one in self.opaque}),
+                deferring_arrays(),
+                without_nodes({id(one) for one in self.opaque}),
                 warnings.catch_warnings(),
                 watch,
             ):
@@ -269,7 +297,11 @@ class _Tracer:
     def _call_through(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
         owners = tuple(self._around)
         self._around.append(layer)
-        outputs = layer.call(*args, **kwargs)
+        try:
+            outputs = layer.call(*args, **kwargs)
+        except Exception:
+            self.failed = self.failed or layer
+            raise
         self._around.pop()
         self._inlined.append((layer, args, kwargs, outputs, owners))
         return outputs
@@ -286,7 +318,7 @@ class _Tracer:
             for node in nodes
         ]
 
-    def _collect_variables(self, watch: "_VariableUse") -> None:
+    def _collect_variables(self, watch: "VariableUse") -> None:
         result = self.result
         found = dict(watch.used)
         for _, variable, tensor in result.variables.values():
@@ -297,93 +329,6 @@ class _Tracer:
                 if isinstance(leaf, keras.Variable):
                     found[id(leaf)] = leaf
         result.untraced = list(found.values())
-
-
-class _VariableUse(keras.StatelessScope):
-    """Notes the variables that are read and written inside it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.used: dict[int, Any] = {}
-
-    def get_current_value(self, variable: Any) -> None:
-        self.used[id(variable)] = variable
-
-    def add_update(self, update: tuple[Any, Any]) -> None:
-        self.used[id(update[0])] = update[0]
-
-
-@contextlib.contextmanager
-def _restored_attributes(layers: list[Any]) -> Iterator[None]:
-    """Restores the attributes of layers, among them those that `call` sets."""
-    kept = {"_inbound_nodes", "_outbound_nodes"}
-    held = [
-        (one, dict(vars(one)), list(one._losses), set(one._loss_ids))
-        for one in layers
-    ]
-    try:
-        yield
-    finally:
-        for one, old, losses, ids in held:
-            own = vars(one)
-            for name in set(own) - kept - set(old):
-                del own[name]
-            own.update({k: v for k, v in old.items() if k not in kept})
-            # A call of a model clears both.
-            one._losses[:] = losses
-            one._loss_ids.clear()
-            one._loss_ids.update(ids)
-
-
-@contextlib.contextmanager
-def _deferring_arrays() -> Iterator[None]:
-    """Lets `array + tensor` call the operator of the symbolic tensor.
-
-    JAX calls `__jax_array__` instead, which raises; code that adds a tensor
-    to a constant cannot be traced then.
-    """
-    original = keras.KerasTensor.__jax_array__
-    del keras.KerasTensor.__jax_array__
-    try:
-        yield
-    finally:
-        keras.KerasTensor.__jax_array__ = original
-
-
-@contextlib.contextmanager
-def _without_nodes(operations: set[int]) -> Iterator[None]:
-    """Creates no nodes for some layers, so that their outputs keep those of
-    the calls inside. Keras has no hook for that; other layers and other
-    threads get their nodes as usual.
-    """
-    original = layer_module.Node
-
-    def make_node(operation: Any, **kwargs: Any) -> Any:
-        if id(operation) in operations:
-            return None
-        return original(operation=operation, **kwargs)
-
-    layer_module.Node = make_node
-    try:
-        yield
-    finally:
-        layer_module.Node = original
-
-
-def einsum_dense_spec(layer: Any, inputs: Any, **kwargs: Any) -> Any:
-    """Returns the output of `EinsumDense` by its equation.
-
-    Keras returns the configured shape, which may be partly unknown.
-    """
-    left, made = layer.equation.replace(" ", "").split("->")
-    read, kernel = left.split(",")
-    free = len(inputs.shape) - len(read.replace("...", ""))
-    digits = "0123456789"[:free]
-    read = read.replace("...", digits)
-    sizes = dict(zip(read, inputs.shape, strict=True))
-    sizes.update(zip(kernel, layer._kernel.shape, strict=True))
-    shape = tuple(sizes[letter] for letter in made.replace("...", digits))
-    return keras.KerasTensor(shape, dtype=layer.compute_dtype)
 
 
 def _inlined_call(

@@ -7,7 +7,12 @@ import keras
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.layer_paths import describe_operation
 from keras_netopt.graph.model_graph import is_graph_model
-from keras_netopt.graph.open_call import OpaqueCallError, OpenCall, open_call
+from keras_netopt.graph.open_call import (
+    OpaqueCallError,
+    OpenCall,
+    open_call,
+    symbolic_tensors,
+)
 from keras_netopt.graph.symbolic import input_specs
 from keras_netopt.surgery.coupled_axis import PASS, UnsupportedLayer
 from keras_netopt.surgery.handler_registry import (
@@ -67,10 +72,7 @@ class OpenLayers:
         if not is_opaque(layer):
             raise UnsupportedLayer("has no handler")
         check_plain_weights(layer, inner=False)
-        try:
-            opened = open_call(node, is_opaque)
-        except OpaqueCallError as error:
-            raise UnsupportedLayer(f"cannot be traced: {error}") from error
+        opened = self._open(node)
         pairs = list(zip(node.outputs, opened.outputs, strict=False))
         if len(opened.outputs) != len(node.outputs) or any(
             len(outer.shape) != len(inner.shape) for outer, inner in pairs
@@ -91,12 +93,12 @@ class OpenLayers:
             UnsupportedLayer: If the model cannot be traced.
         """
         node = GraphNode(model, tuple(input_specs(model)), {}, ())
-        opened = self._open(model, node)
+        opened = self._open(node)
         for _, inner in opened.inputs:
             reason = "comes from an input of the model"
             self._graph.set_channel_axes(inner, {}, reason=reason)
         self._trace_calls(opened)
-        return opened.outputs
+        return symbolic_tensors(opened.outputs)
 
     def protect_untraced(self) -> None:
         """Protects variables that `call` reads or writes in other ways."""
@@ -109,9 +111,9 @@ class OpenLayers:
                     "outside of `keras.ops`",
                 )
 
-    def _open(self, layer: Any, node: Any) -> OpenCall:
+    def _open(self, node: GraphNode) -> OpenCall:
         try:
-            return open_call(node, is_opaque)
+            return open_call(node, is_opaque, partly=True)
         except OpaqueCallError as error:
             raise UnsupportedLayer(f"cannot be traced: {error}") from error
 
@@ -147,6 +149,10 @@ class OpenLayers:
     def _set_output(self, layer: Any, outer: Any, inner: Any) -> None:
         """Gives an output of an opened layer the channels of that inside."""
         graph = self._graph
+        if not isinstance(inner, keras.KerasTensor):
+            reason = f"meets a constant that '{layer.name}' makes"
+            graph.set_channel_axes(outer, {}, reason=reason)
+            return
         axes = graph.channel_axes(inner)
         for axis, ids in list(axes.items()):
             if outer.shape[axis] != len(ids):

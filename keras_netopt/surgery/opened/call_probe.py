@@ -32,16 +32,21 @@ class CallProbe:
         for tensor in tensors:
             values[id(tensor)] = self._without_removed(tensor, values)
         outputs = _run(call, values, self._masked_variables())
-        self._expected = [
-            self._resize(tensor, value, fresh=np.nan)
-            for tensor, value in zip(self._made(), outputs, strict=True)
-        ]
+        # `None` where the trace and the call itself return different tensors.
+        self._expected = None
+        if len(outputs) == len(self._made()):
+            self._expected = [
+                self._resize(tensor, value, fresh=np.nan)
+                for tensor, value in zip(self._made(), outputs, strict=True)
+            ]
 
     def error(self) -> float:
         """Runs the edited call; returns its largest relative difference.
 
-        That is infinite if the call raises an error.
+        That is infinite if the call raises an error or cannot be compared.
         """
+        if self._expected is None:
+            return float("inf")
         try:
             outputs = _run(self._call, self._inputs)
         # The code of a user's `call` may raise any error.
@@ -122,6 +127,8 @@ def _run(
     with keras.StatelessScope(mapping):
         outputs = call.operation(*args, **kwargs)
     made = [leaf for leaf in keras.tree.flatten(outputs) if ops.is_tensor(leaf)]
+    if len(made) != len(call.outputs):
+        return []
     return [
         np.asarray(ops.convert_to_numpy(ops.cast(leaf, "float32")))
         for leaf, tensor in zip(made, call.outputs, strict=True)

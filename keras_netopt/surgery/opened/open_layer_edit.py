@@ -143,7 +143,7 @@ def _update_attributes(
     def works() -> bool:
         nonlocal problem
         try:
-            again = open_call(call, is_opaque)
+            again = open_call(call, is_opaque, partly=True)
             if again.inlined[-1].shapes() != shapes:
                 problem = problem or "its code makes tensors of other shapes"
                 return False
