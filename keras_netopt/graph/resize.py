@@ -67,6 +67,9 @@ def _merge(old: Any, given: Any) -> Any:
     if isinstance(given, dict):
         return {name: _merge(old[name], given[name]) for name in given}
     if isinstance(given, (list, tuple)):
+        if all(one is None or isinstance(one, int) for one in old):
+            # A layer may be built for the first of its inputs only.
+            return _merge(old, given[0]) if given else old
         return [_merge(o, g) for o, g in zip(old, given, strict=True)]
     # A layer may be built for another rank than it is called with.
     both = min(len(old), len(given.shape))

@@ -299,3 +299,19 @@ class FixedReshape(L.Layer):
 
     def call(self, x):
         return self.block(self.attention(x))
+
+
+class Mixed(L.Layer):
+    """A feed-forward block behind a layer that cannot be traced."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.closed = Conditional(10, name="closed")
+        self.block = FeedForward(12, name="block")
+
+    def build(self, shape):
+        self.closed.build(shape)
+        self.block.build(shape)
+
+    def call(self, x):
+        return self.block(self.closed(x)), ops.zeros((2, 3))

@@ -224,3 +224,17 @@ def test_pruning_leaves_what_the_code_of_a_layer_does_not_follow():
     text = dict(report.skipped)["own/attention/value"]
     assert text.startswith("its code does not follow the cut: ")
     assert np.isfinite(outputs(model, x)).all()
+
+
+def test_what_surrounds_a_layer_that_cannot_be_traced_is_cut():
+    layer = own.Mixed(name="own")
+    inputs = keras.Input((5, 8))
+    y = keras.layers.GlobalAveragePooling1D()(layer(inputs)[0])
+    model = keras.Model(inputs, keras.layers.Dense(2)(y))
+    report = surgery.prune_channels(model, 0.5, min_channels=1)
+    assert layer.block.first.units == 6
+    assert layer.closed.first.units == 10
+    reasons = dict(report.skipped)
+    text = next(v for k, v in reasons.items() if "closed/first" in k)
+    assert "closed" in text or "known" in text
+    assert outputs(model, own.data()).shape == (4, 2)
