@@ -304,6 +304,12 @@ class FixedReshape(L.Layer):
 class Mixed(L.Layer):
     """A feed-forward block behind a layer that cannot be traced."""
 
+    def compute_output_spec(self, x):
+        return (
+            keras.KerasTensor(x.shape, dtype=x.dtype),
+            keras.KerasTensor((2, 3), dtype="float32"),
+        )
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.closed = Conditional(10, name="closed")
