@@ -90,7 +90,7 @@ def select(
         ends = [layer for _, layer in candidates]
     selected: set[int] = set()
     for pattern in as_patterns(selector):
-        found = _select_one(pattern, candidates, model, ends)
+        found = find_matches(pattern, candidates, model, ends)
         if not found:
             paths = [path for path, _ in candidates]
             raise ValueError(
@@ -102,12 +102,16 @@ def select(
     return selected
 
 
-def _select_one(
+def find_matches(
     pattern: Pattern,
     candidates: Sequence[tuple[str, Any]],
     model: keras.Model,
     ends: Sequence[Any],
 ) -> set[int]:
+    """Returns the positions of the candidates that one pattern matches.
+
+    The arguments are those of `select`; no match is no error.
+    """
     if isinstance(pattern, str) and pattern in ENDS:
         wanted = [id(layer) for layer in ends[-1:]]
         if pattern == "first":

@@ -24,7 +24,8 @@ def add_stochastic_depth(
     `layers.StochasticDepth`; drop rates grow linearly with depth. The new
     model shares all layers, hence weights, with `model`, which is not
     modified: train the new one, and use or export either. Blocks with a
-    projected shortcut and blocks inside nested models are not changed.
+    projected shortcut and blocks inside nested models are not changed, nor is
+    a sum of embeddings, whose second term does not depend on the values of x.
 
     Example:
 

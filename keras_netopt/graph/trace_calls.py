@@ -293,10 +293,14 @@ class _Walker:
         if not isinstance(error, OpaqueCallError):
             reason = f"{type(error).__name__}: {first_line}"
         outer = _Scope(scope.owners[:-1] or scope.owners, scope.repeat)
-        with record_layer_calls() as calls:
-            outputs = keras.Operation.compute_output_spec(
-                operation, *args, **kwargs
-            )
+        try:
+            with record_layer_calls() as calls:
+                outputs = keras.Operation.compute_output_spec(
+                    operation, *args, **kwargs
+                )
+        # A layer whose values decide can only tell its output shape.
+        except Exception:
+            calls, outputs = [], operation.compute_output_spec(*args, **kwargs)
         self.add_node(operation, args, kwargs, outputs, outer, untraced=reason)
         for layer, layer_args, layer_kwargs in calls:
             self.call(layer, layer_args, layer_kwargs, scope)

@@ -27,7 +27,7 @@ def test_a_fit_that_ends_early_says_so(toy_data):
         fit(model, toy_data, ChannelPruning(0.5, round_to=8), Stop(), epochs=10)
 
     assert texts(caught) == [
-        "ChannelPruning: training ended with 1 of 4 cuts made and 20% of the "
+        "ChannelPruning: training ended with 1 of 4 cuts made and 10% of the "
         "channels removed. Train longer, or let the schedule reach 50% "
         "earlier."
     ]

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from keras_netopt.depth import add_stochastic_depth
 from keras_netopt.graph.residuals import find_residuals
@@ -29,6 +29,83 @@ def residual():
     x = dense(x) + x
     outputs = layers.Dense(2)(x)
     return keras.Model(inputs, outputs)
+
+
+class Table(layers.Layer):
+    """Positions of the shape of its input, whose values it does not read."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=shape[1:], name="table")
+
+    def call(self, x):
+        return ops.broadcast_to(self.table, ops.shape(x))
+
+
+class Positions(layers.Layer):
+    """The same from an embedding of numbers that are counted."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = layers.Embedding(9, 8)
+
+    def call(self, x):
+        ones = ops.ones_like(x[..., 0])
+        return self.embed(ops.cast(ops.cumsum(ones, axis=1) - 1, "int32"))
+
+
+class Untraceable(Table):
+    def compute_output_shape(self, shape):
+        return shape
+
+    def call(self, x):
+        shape = ops.convert_to_numpy(x).shape
+        return ops.broadcast_to(self.table, shape)
+
+
+class Gated(layers.Layer):
+    """Zero at first, but computed from the values."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = Table()
+        self.dense = layers.Dense(8, kernel_initializer="zeros")
+
+    def call(self, x):
+        return self.dense(x) * self.table(x)
+
+
+def embedded(position):
+    """A sum of embeddings, then a block."""
+    inputs = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(20, 8)(inputs)
+    x = layers.Add(name="embed")([x, position(x)])
+    x = layers.Add(name="block")([x, layers.Dense(8)(x)])
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+def dropped_table(x):
+    return layers.Dropout(0.1)(2.0 * Table()(x))
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        *(Table(), Positions(), Untraceable(), dropped_table),
+        *(keras.Sequential([Table()]), lambda x: dense8(ops.zeros_like(x))),
+    ],
+)
+def test_a_sum_of_embeddings_is_no_block(position):
+    model = add_stochastic_depth(embedded(position), 0.5)
+    assert [one.name for one in drops(model)] == ["block_drop"]
+
+
+def test_a_branch_that_starts_at_zero_is_a_block():
+    model = add_stochastic_depth(embedded(Gated()), 0.5)
+    assert [one.name for one in drops(model)] == ["embed_drop", "block_drop"]
+
+
+def dense8(x):
+    return layers.Dense(8)(x)
 
 
 def drops(model):

@@ -21,7 +21,7 @@ def build(**compile_arguments):
     x = keras.layers.Conv2D(5, 3, padding="same", name="inner")(x)
     x = keras.layers.ReLU()(x)
     x = keras.layers.Conv2D(6, 3, padding="same", name="outer")(x)
-    x = keras.layers.Add()([x, skip])
+    x = keras.layers.Add(name="sum")([x, skip])
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dense(7, activation="relu", name="hidden")(x)
     model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x))

@@ -1,5 +1,6 @@
 """The channel graph: which axes of which variables are coupled."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -24,6 +25,7 @@ from keras_netopt.surgery.channels.layer_groups import (
     collect_layer_groups,
 )
 from keras_netopt.surgery.coupled_axis import UnsupportedLayer
+from keras_netopt.surgery.channels.unchanged_layers import with_remedy
 
 WRAPPERS = (keras.layers.Bidirectional, keras.layers.TimeDistributed)
 
@@ -109,6 +111,49 @@ class ChannelGraph(ChannelGraphBuilder):
         if isinstance(layer, tuple):
             layer = layer[0]
         return self._paths[id(layer)][0]
+
+    def layers(self) -> Iterator[tuple[str, Any]]:
+        """Yields path and layer of every layer; the model last, as its name."""
+        for path, one in self._paths.values():
+            if isinstance(one, keras.Layer):
+                yield path, one
+        yield self.model.name, self.model
+
+    def obstacle(self, layer: Any) -> str:
+        """Describes why a layer, or one around it, cannot be traced.
+
+        Args:
+            layer: A layer of the model.
+
+        Returns:
+            The reason, "" if there is none.
+        """
+        around = {path: one for path, one in self._paths.values()}
+        path = self._paths[id(layer)][0] if layer is not self.model else ""
+        while path:
+            one = around[path]
+            reason = self.unsupported_reason(one).partition(", which ")[2]
+            if reason and one is not layer:
+                return f"is inside {describe_operation(one)}, which {reason}"
+            if reason:
+                return reason
+            path = path.rpartition("/")[0]
+        return ""
+
+    def producer_keys(self, layer: Any) -> list[Any]:
+        """Returns the keys of `producers` of a layer."""
+        return [
+            key
+            for key in self.producers
+            if (key[0] if isinstance(key, tuple) else key) is layer
+        ]
+
+    def couplings(self) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+        """Yields two arrays of coupled units and the call that couples them."""
+        for (one, other), name in zip(
+            self._pairs, self._pair_names, strict=True
+        ):
+            yield one, other, name
 
     def find(self, layer: Any) -> Any:
         """Finds a layer of the model.
@@ -205,11 +250,12 @@ class ChannelGraph(ChannelGraphBuilder):
         key = (found, kind) if kind else found
         if key in self.producers:
             return key
-        if id(found) in self._unsupported:
-            reason = f"it {self._unsupported[id(found)][1]}"
+        obstacle = self.obstacle(found)
+        if obstacle:
             raise ValueError(
-                f"{describe_operation(found)} cannot be changed: {reason}. "
-                f"Received: layer={self.path(found)!r}"
+                f"{describe_operation(found)} cannot be changed: it "
+                f"{with_remedy(obstacle)}. Received: "
+                f"layer={self.path(found)!r}"
             )
         kinds = [
             k[1]
@@ -229,6 +275,25 @@ def _inner(layer: Any) -> Any:
     while isinstance(layer, WRAPPERS):
         layer = getattr(layer, "forward_layer", None) or layer.layer
     return layer
+
+
+def _remedy(model: keras.Model) -> str:
+    """Describes how to edit a model whose class overrides `call`."""
+    parts = [
+        f"`{model.name}.{name}`"
+        for name, value in vars(model).items()
+        if isinstance(value, keras.Model) and is_graph_model(value)
+    ]
+    if parts:
+        return (
+            f"Edit a model inside it that has one ({', '.join(parts)}), then "
+            "compile the outer model again."
+        )
+    return (
+        "Build it with `keras.Model(inputs, outputs)` or `keras.Sequential`. "
+        "A class of your own may keep its `train_step`: leave `call` out and "
+        f"create it as `{type(model).__name__}(inputs, outputs)`."
+    )
 
 
 def _check(model: Any) -> None:

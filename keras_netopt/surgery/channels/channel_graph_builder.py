@@ -53,6 +53,8 @@ class ChannelGraphBuilder:
         self.producers: dict[Any, np.ndarray] = {}
         self._count = 0
         self._pairs: list[tuple[np.ndarray, np.ndarray]] = []
+        self._pair_names: list[str] = []
+        self._call = ""
         self._coupled: dict[tuple[int, int], CoupledAxis] = {}
         self._axes: dict[int, tuple[Any, dict[int, np.ndarray], str]] = {}
         self._kept: list[Any] = []
@@ -191,6 +193,7 @@ class ChannelGraphBuilder:
             )
         if one is not other:
             self._pairs.append((one, other))
+            self._pair_names.append(self._call)
 
     def couple_axis(
         self,
@@ -315,6 +318,9 @@ class ChannelGraphBuilder:
             name = describe_operation(operation)
             self._arguments.append((variable, f"{reason} {name}"))
         bound, made = len(self._coupled), len(self.producers)
+        around = self._call
+        name = describe_operation(operation) + self._opened.place()
+        self._call = name
         try:
             handler = find_handler(operation)
             if handler is None:
@@ -325,6 +331,8 @@ class ChannelGraphBuilder:
             return
         except UnsupportedLayer as error:
             reason = self.refusal(operation, str(error))
+        finally:
+            self._call = around
         for key in list(self._coupled)[bound:]:
             del self._coupled[key]
         for key in list(self.producers)[made:]:

@@ -37,6 +37,12 @@ def producer_name(graph: Any, key: Any) -> str:
     return f"{path} ({key[1]})" if isinstance(key, tuple) else path
 
 
+def producer_path(graph: Any, key: Any) -> str:
+    """Returns the name of a producer that `surgery.remove` takes."""
+    path = graph.path(key)
+    return f"{path}:{key[1]}" if isinstance(key, tuple) else path
+
+
 def collect_layer_groups(graph: Any) -> tuple[LayerGroup, ...]:
     """Groups the producers of a graph by the groups that they share."""
     keys = list(graph.producers)

@@ -11,6 +11,8 @@ import numpy as np
 from keras_netopt.checks import check_bool, check_choice, check_integer
 from keras_netopt.selectors import Selector, check_selector
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.layer_groups import producer_path
+from keras_netopt.surgery.channels.unchanged_layers import list_unchanged
 from keras_netopt.surgery.cutting import channel_scores, width_search
 from keras_netopt.surgery.cutting.cost_model import CostModel
 from keras_netopt.surgery.cutting.cut_candidates import (
@@ -20,7 +22,6 @@ from keras_netopt.surgery.cutting.cut_candidates import (
 )
 from keras_netopt.surgery.cutting.rehearse_cuts import rehearse_cuts
 from keras_netopt.surgery.cutting.width_search import UnitRanking, Widths
-from keras_netopt.surgery.edits.edit_report import producer_path
 from keras_netopt.surgery.edits.rehearsal import temporary_copy
 from keras_netopt.surgery.edits.remove import remove
 from keras_netopt.training.batches import iterate_batches
@@ -173,20 +174,24 @@ class ChannelPruner:
         found = self._find_candidates(
             graph, None if base is None else base.widths
         )
+        copies: np.ndarray = np.ones(graph.group_count, "int64")
         whole = base.units if base else sum(found.widths.values())
         if not found.blocks or sparsity == 0:
             widths = tuple(found.widths.values())
             kept = sum(widths) / whole if whole else 1.0
-            return ChannelCut({}, kept, found.skipped, len(found.blocks))
+            skipped = list_unchanged(graph, copies, dict(found.skipped))
+            return ChannelCut({}, kept, skipped, len(found.blocks))
         worth = channel_scores.score_groups(
             graph, self.score, data=data, seed=self.seed
         )
         worth = channel_scores.normalize_scores(graph, worth)
         ranking = width_search.rank_units(found.blocks, worth, self.allocation)
 
+        def removed(widths: Widths) -> dict[str, np.ndarray]:
+            return width_search.least_important(ranking, widths, worth)
+
         def units(widths: Widths) -> dict[str, list[int]]:
-            removed = width_search.least_important(ranking, widths, worth)
-            return _units(graph, found, removed)
+            return _units(graph, found, removed(widths))
 
         notes: tuple[str, ...] = ()
         if self.resource == "latency" and share is None:
@@ -200,13 +205,17 @@ class ChannelPruner:
             asked, widths = ranking.asked_at(share), ranking.at(share)
         else:
             asked, widths = self._widths(graph, ranking, worth, sparsity, base)
+        for groups in removed(widths).values():
+            copies[groups] = 0
+        asked_widths = _asked_widths(graph, found, asked)
+        reasons = {**_kept_reasons(graph, asked_widths), **dict(found.skipped)}
         return ChannelCut(
             units(widths),
             sum(widths) / whole,
-            found.skipped,
+            list_unchanged(graph, copies, reasons),
             len(found.blocks),
             share,
-            _asked_widths(graph, found, asked),
+            asked_widths,
             notes,
         )
 
@@ -291,6 +300,24 @@ def _units(
         kind = f":{layer[1]}" if isinstance(layer, tuple) else ""
         units.setdefault(graph.path(layer) + kind, []).extend(places.tolist())
     return units
+
+
+def _kept_reasons(
+    graph: ChannelGraph, asked: Mapping[str, float]
+) -> dict[str, str]:
+    """Returns why layers that may be pruned keep all of their units."""
+    reasons = {}
+    for key in graph.producers:
+        name = producer_path(graph, key)
+        if name in asked:
+            width = len(graph.units(key))
+            reasons[name] = (
+                f"keeps {width} channels, {asked[name]:.4g} were asked: "
+                "`round_to` and `min_channels` allow no nearer number"
+                if asked[name] < width
+                else "the allocation removes none of its channels"
+            )
+    return reasons
 
 
 def _asked_widths(

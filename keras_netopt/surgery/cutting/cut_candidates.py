@@ -8,10 +8,21 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.graph.layers import own_variables, walk_paths
-from keras_netopt.selectors import Selector, select
+from keras_netopt.selectors import (
+    Selector,
+    as_patterns,
+    find_matches,
+    select,
+)
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
-from keras_netopt.surgery.channels.layer_groups import LayerGroup, producer_name
+from keras_netopt.surgery.channels.layer_groups import LayerGroup, producer_path
+from keras_netopt.surgery.channels.unchanged_layers import (
+    EXCLUDED,
+    NOT_INCLUDED,
+    describe_fixed,
+    group_reasons,
+    with_remedy,
+)
 from keras_netopt.surgery.cutting.width_search import ChannelBlock
 from keras_netopt.surgery.edits.edit_report import producer_path
 
@@ -85,7 +96,6 @@ def find_candidates(
     for one in graph.layer_groups():
         finder.add(one)
     finder.check_include()
-    finder.skip_unknown()
     blocks = tuple(finder.blocks)
     widths = {block.name: len(block) for block in blocks}
     return CutCandidates(blocks, finder.producers, widths, finder.skipped)
@@ -112,6 +122,7 @@ class _CandidateFinder:
         self.known = refused
         self.limits = limits
         self.before = before
+        self.refused: list[tuple[str, str]] = []
         self.included = self._select(limits.include, "include")
         self.excluded = self._select(limits.exclude, "exclude")
         self.first = _first_convolution(graph)
@@ -120,7 +131,6 @@ class _CandidateFinder:
         self.producers: dict[str, Any] = {}
         self.parts: dict[str, int] = {}
         self.skipped: tuple[tuple[str, str], ...] = ()
-        self.refused: list[tuple[str, str]] = []
 
     def add(self, one: LayerGroup) -> None:
         """Adds the blocks of a set of coupled layers, or skips the set."""
@@ -149,35 +159,25 @@ class _CandidateFinder:
         """Raises if `include` matches only layers that cannot be pruned."""
         if self.blocks or not self.refused:
             return
-        listed = ", ".join(f"{p} ({why})" for p, why in self.refused)
+        rows = group_reasons(tuple(self.refused))
+        listed = ", ".join(f"{names} ({why})" for names, why in rows)
         raise ValueError(
             "Argument `include` must match at least one layer that can be "
             f"pruned, but it matches: {listed}. "
             f"Received: include={self.limits.include!r}"
         )
 
-    def skip_unknown(self) -> None:
-        """Lists the layers with weights that are not in the graph."""
-        known = {id(b.variable) for b in self.graph.coupled_axes}
-        reason = "not known to the channel graph (see `surgery.register`)"
-        self.skipped += tuple(
-            (path, reason)
-            for path, layer in walk_paths(self.graph.model)
-            if (own := own_variables(layer))
-            and not any(id(variable) in known for variable in own)
-        )
-
     def _refuse(self, layers: Sequence[Any], reason: str) -> None:
         """Skips layers that cannot be pruned even if `include` names them."""
         self._skip(layers, reason)
         self.refused += [
-            (producer_name(self.graph, layer), reason)
+            (producer_path(self.graph, layer), with_remedy(reason))
             for layer in layers
             if self.graph.path(layer) in self.included
         ]
 
     def _skip(self, layers: Iterable[Any], reason: str) -> None:
-        names = [producer_name(self.graph, layer) for layer in layers]
+        names = [producer_path(self.graph, layer) for layer in layers]
         self.skipped += tuple((name, reason) for name in names)
 
     def _select(self, selector: Selector | None, name: str) -> set[str]:
@@ -192,11 +192,41 @@ class _CandidateFinder:
         }
         ends = [layer for path, layer in layers.items() if path in removable]
         places = list(layers.items())
+        others = [
+            (path, layer)
+            for path, layer in graph.layers()
+            if path not in layers and layer is not graph.model
+        ]
         kind = "layer with channels"
-        found = select(
-            selector, places, graph.model, name, kind=kind, ends=ends
-        )
-        return {places[place][0] for place in found}
+        selected: set[str] = set()
+        for pattern in as_patterns(selector):
+            found = {
+                places[place][0]
+                for place in find_matches(pattern, places, graph.model, ends)
+            }
+            rest = [] if found else self._match_others(pattern, others)
+            if not found and not rest:
+                # Raises, with the nearest paths.
+                select(pattern, places, graph.model, name, kind=kind, ends=ends)
+            if name == "include":
+                self.refused += [
+                    (path, describe_fixed(graph, layer)) for path, layer in rest
+                ]
+            selected |= found
+        return selected
+
+    def _match_others(
+        self, pattern: Any, others: list[tuple[str, Any]]
+    ) -> list[tuple[str, Any]]:
+        """Returns the layers that make no units and match a pattern."""
+        try:
+            found = find_matches(pattern, others, self.graph.model, ())
+        except Exception:  # A callable for layers with units.
+            return []
+        rows = [others[place] for place in sorted(found)]
+        # A layer stands for those inside it.
+        paths = tuple(f"{path}/" for path, _ in rows)
+        return [row for row in rows if not row[0].startswith(paths)]
 
     def _usable(self, one: LayerGroup) -> np.ndarray:
         if self.limits.allow_inexact:
@@ -218,9 +248,9 @@ class _CandidateFinder:
 
     def _choice(self, paths: set[str]) -> str | None:
         if paths & self.excluded:
-            return "excluded"
+            return EXCLUDED
         if self.limits.include is not None:
-            return None if paths & self.included else "not included"
+            return None if paths & self.included else NOT_INCLUDED
         if self.first in paths:
             return "first convolution (name it in `include` to prune it)"
         return None

@@ -9,7 +9,7 @@ import keras
 
 from keras_netopt.checks import check_bool, check_fraction
 from keras_netopt.selectors import Selector
-from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.unchanged_layers import group_reasons
 from keras_netopt.surgery.cutting import channel_scores
 from keras_netopt.surgery.cutting.channel_pruner import (
     ChannelCut,
@@ -23,6 +23,7 @@ from keras_netopt.surgery.edits.remove import remove
 from keras_netopt.training import NoEffectWarning
 from keras_netopt.training.editing import editing
 
+METHOD = "channel pruning"
 DROP = (
     "accuracy drops until the model is fine-tuned; compare the result with "
     "the same shape trained from scratch"
@@ -138,7 +139,6 @@ def prune_channels(
     sparsity = check_fraction(sparsity, "sparsity")
     channel_scores.check_calibration_data(score, calibration_data)
     check_recalibrate(recalibrate, calibration_data)
-    ChannelGraph(model)  # Raises if the model has no graph.
     with editing(model):
         cut = pruner.choose_units(
             model, sparsity, data=calibration_data, meter=meter
@@ -170,7 +170,7 @@ def apply_cut(
     if not cut.units:
         size = ModelSize.of(model)
         return EditReport(
-            "remove",
+            METHOD,
             size,
             size,
             skipped=cut.skipped,
@@ -184,7 +184,9 @@ def apply_cut(
         if data is not None and not dry_run:
             recalibrate_batch_norm(model, data)
     notes = (*report.notes, *cut.notes, DROP)
-    return dataclasses.replace(report, skipped=cut.skipped, notes=notes)
+    return dataclasses.replace(
+        report, operation=METHOD, skipped=cut.skipped, notes=notes
+    )
 
 
 def add_shares(
@@ -217,7 +219,7 @@ def add_shares(
 
 def describe_skipped(cut: ChannelCut) -> str:
     """Describes why no layer can be pruned, for a warning."""
-    rows = [f"{name} ({why})" for name, why in cut.skipped]
+    rows = [f"{names} ({why})" for names, why in group_reasons(cut.skipped)]
     return (
         "no layer can be pruned, so the model is unchanged. Skipped: "
         f"{', '.join(rows) or 'no layer with channels'}. Name layers in "

@@ -9,6 +9,9 @@ import keras
 from keras_netopt.cost.summarize import count_model_macs
 from keras_netopt.report import Report
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.coupling_path import CouplingPaths
+from keras_netopt.surgery.channels.layer_groups import producer_path
+from keras_netopt.surgery.channels.unchanged_layers import group_reasons
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.edits.output_difference import OutputDifference
 from keras_netopt.tables import render
@@ -23,8 +26,9 @@ class WidthChange:
         layer: The path of the layer.
         before: Number of units before: channels, features or heads.
         after: Number of units after.
-        coupled: Whether the layer was not named but is coupled to one that
-            was.
+        coupled: If the edit does not name the layer: to which layer it is
+            coupled by which call, as "to 'conv' by Add 'add'". Defaults to
+            `""`.
         asked: The width that channel pruning asks for before it is rounded,
             or `None`. Defaults to `None`.
     """
@@ -32,7 +36,7 @@ class WidthChange:
     layer: str
     before: int
     after: int
-    coupled: bool = False
+    coupled: str = ""
     asked: float | None = None
 
 
@@ -59,13 +63,14 @@ class EditReport(Report):
     """Result of one edit of a model; `print` shows a table.
 
     Args:
-        operation: "widen", "deepen" or "remove".
+        operation: The method: "widen", "deepen", "remove" or
+            "channel pruning".
         before: Size of the model before.
         after: Size of the model after.
         widths: One row per layer whose width has changed.
         inserted: Names of new layers. Defaults to none.
-        skipped: Layers that were left unchanged, each with the reason.
-            Defaults to none.
+        skipped: Layers with weights that were left unchanged, each with the
+            reason. Defaults to none.
         notes: Further remarks. Defaults to none.
         slots: What was carried over and reset in the optimizer, or `None`
             where it has no slots yet. Defaults to `None`.
@@ -101,7 +106,15 @@ class EditReport(Report):
         title = self.operation + (" (dry run)" if self.dry_run else "")
         align = "l" + "r" * (len(head) - 2) + "l"
         lines = [render(head, rows, title=title, align=align)]
-        lines += [f"Unchanged: {name}: {why}" for name, why in self.skipped]
+        lines += [
+            f"Coupled: {row.layer} {row.coupled}"
+            for row in self.widths
+            if row.coupled
+        ]
+        lines += [
+            f"Unchanged: {names}: {reason}"
+            for names, reason in group_reasons(self.skipped)
+        ]
         lines += [f"Note: {note}" for note in self.notes]
         if self.slots is not None:
             lines.append(str(self.slots))
@@ -119,20 +132,17 @@ def width_changes(
     that the user named.
     """
     rows = []
-    for layer in graph.producers:
-        path = producer_path(graph, layer)
-        groups = graph.units(layer)
+    paths = {producer_path(graph, key): key for key in graph.producers}
+    coupling = CouplingPaths(graph, [paths[name] for name in named & {*paths}])
+    for path, key in paths.items():
+        groups = graph.units(key)
         after = int(plan.copies[groups].sum())
-        if after != len(groups):
-            row = WidthChange(path, len(groups), after, path not in named)
-            rows.append(row)
+        if after == len(groups):
+            continue
+        changed = groups[plan.copies[groups] != 1]
+        reason = "" if path in named else coupling.describe(key, changed)
+        rows.append(WidthChange(path, len(groups), after, reason))
     return tuple(rows)
-
-
-def producer_path(graph: ChannelGraph, key: Any) -> str:
-    """Returns the name of a producer that `surgery.remove` takes."""
-    path = graph.path(key)
-    return f"{path}:{key[1]}" if isinstance(key, tuple) else path
 
 
 def combine_reports(reports: Sequence[EditReport]) -> EditReport:
@@ -145,6 +155,12 @@ def combine_reports(reports: Sequence[EditReport]) -> EditReport:
     for row in (row for report in reports for row in report.widths):
         before = widths.get(row.layer, row).before
         widths[row.layer] = replace(row, before=before)
+    listed = [dict(report.skipped) for report in reports if report.skipped]
+    skipped = [
+        (name, reason)
+        for name, reason in (listed[-1].items() if listed else ())
+        if all(name in one for one in listed)
+    ]
     differences = [
         report.output_difference
         for report in reports
@@ -156,6 +172,7 @@ def combine_reports(reports: Sequence[EditReport]) -> EditReport:
         before=reports[0].before,
         widths=tuple(widths.values()),
         inserted=tuple(name for r in reports for name in r.inserted),
+        skipped=tuple(skipped),
         notes=tuple(dict.fromkeys(note for r in reports for note in r.notes)),
         output_difference=max(
             differences, key=lambda one: one.max_abs, default=None

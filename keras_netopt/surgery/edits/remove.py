@@ -7,6 +7,10 @@ import keras
 import numpy as np
 
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.unchanged_layers import (
+    list_unchanged,
+    with_remedy,
+)
 from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.edits.edit_history import EditRecord, edit_operation
@@ -88,11 +92,17 @@ def remove(
     check_optimizer(model)
     plan = EditPlan(graph, copies)
     widths = width_changes(graph, plan, set(named))
+    skipped = list_unchanged(graph, copies)
     with editing(model):
         before = edit_lifecycle.ModelOutline.of(model)
         applied = apply_plan(model, graph, plan)
         return edit_lifecycle.record_edit(
-            model, edit, before, widths=widths, slots=applied.slots
+            model,
+            edit,
+            before,
+            widths=widths,
+            skipped=skipped,
+            slots=applied.slots,
         )
 
 
@@ -140,7 +150,7 @@ def _check_removable(
             where = _layer_of(graph, one)
             raise ValueError(
                 f"Units of layer '{where}' cannot be removed: "
-                f"{graph.protected[one]}."
+                f"{with_remedy(graph.protected[one])}."
             )
         if one in graph.normalized_by and not allow_inexact:
             where = _layer_of(graph, one)

@@ -9,6 +9,10 @@ import numpy as np
 
 from keras_netopt.checks import check_choice, check_integer
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.unchanged_layers import (
+    list_unchanged,
+    with_remedy,
+)
 from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.edits import edit_lifecycle
 from keras_netopt.surgery.edits.apply_plan import apply_plan
@@ -163,7 +167,9 @@ def widen(
     if dry_run:
         report = edit_lifecycle.dry_run_edit(model, widen, edit)
         return dataclasses.replace(report, notes=found.notes)
-    widths = width_changes(graph, found.plan, {edit["layer"]})
+    named = edit["layer"] + (f":{kind}" if kind else "")
+    widths = width_changes(graph, found.plan, {named})
+    skipped = list_unchanged(graph, found.plan.copies)
     # `Growing` passes a batch and measures all edits of a growth together.
     is_alone = not isinstance(calibration_data, CalibrationBatch)
     with editing(model):
@@ -179,6 +185,7 @@ def widen(
             edit,
             before,
             widths=widths,
+            skipped=skipped,
             slots=applied.slots,
             notes=found.notes,
             output_difference=old and check_preserved(old, model),
@@ -273,7 +280,7 @@ def _check_growable(
             if one in reasons:
                 raise ValueError(
                     "Argument `layer` must name a layer that may grow; one "
-                    f"of the units of '{path}' {reasons[one]}. "
+                    f"of the units of '{path}' {with_remedy(reasons[one])}. "
                     f"Received: layer={path!r}"
                 )
     return groups

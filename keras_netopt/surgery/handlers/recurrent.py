@@ -55,6 +55,8 @@ class RecurrentHandler(Handler):
 
     def update_attributes(self, layer: Any, node: Any) -> None:
         cell = layer.cell
+        if type(cell) not in GATES:
+            return  # It is not traced, so nothing of it has changed.
         cell.units = cell.output_size = int(cell.recurrent_kernel.shape[0])
         layer.state_size = [cell.units] * len(layer.state_size)
         cell.state_size = (

@@ -43,9 +43,55 @@ def test_a_residual_stream_is_cut_as_one(trained, images):
     report = surgery.remove(model, {"outer": [2]})
     np.testing.assert_allclose(outputs(model, x), zeroed, atol=1e-5)
     assert [(w.layer, w.before, w.after, w.coupled) for w in report.widths] == [
-        ("stem", 6, 5, True),
-        ("outer", 6, 5, False),
+        ("stem", 6, 5, "to 'outer' by Add 'sum'"),
+        ("outer", 6, 5, ""),
     ]
+    assert "Coupled: stem to 'outer' by Add 'sum'" in str(report)
+
+
+@keras.saving.register_keras_serializable("test_remove")
+class OwnStep(keras.Model):
+    """Only `train_step` is its own; built as `OwnStep(inputs, outputs)`."""
+
+    steps = 0
+
+    def train_step(self, *args):
+        OwnStep.steps += 1
+        return super().train_step(*args)
+
+
+def test_a_model_with_its_own_step_is_edited_trained_and_reloaded(tmp_path):
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(6, activation="relu", name="hidden")(inputs)
+    model = OwnStep(inputs, keras.layers.Dense(2)(x))
+    model.compile("sgd", "mse", run_eagerly=EAGER)
+    x, y = np.ones((4, 4), "float32"), np.zeros((4, 2))
+    surgery.remove(model, {"hidden": [0, 3]})
+    surgery.widen(model, "hidden", add=1)
+    before = OwnStep.steps
+    model.fit(x, y, verbose=0)
+    assert OwnStep.steps > before
+    model.save(tmp_path / "own.keras")
+    again = keras.saving.load_model(tmp_path / "own.keras")
+    assert type(again) is OwnStep and again.get_layer("hidden").units == 5
+    np.testing.assert_array_equal(outputs(again, x), outputs(model, x))
+
+
+def test_a_subclassed_model_is_told_what_can_be_edited():
+    class Outer(keras.Model):
+        def __init__(self, **parts):
+            super().__init__(name="outer")
+            for name, part in parts.items():
+                setattr(self, name, part)
+
+        def call(self, x):
+            return x
+
+    student = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match=r"\(`outer.student`\), then compile"):
+        surgery.remove(Outer(student=student), {"dense": [0]})
+    with pytest.raises(ValueError, match=r"as `Outer\(inputs, outputs\)`"):
+        surgery.remove(Outer(), {"dense": [0]})
 
 
 def test_objects_stay_and_shrink(trained):

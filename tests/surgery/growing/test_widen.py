@@ -100,13 +100,17 @@ def test_layer_normalized_units_grow_together():
     inputs = keras.Input((6,))
     one = layers.Dense(4, activation="tanh", name="target")(inputs)
     two = layers.Dense(3, activation="tanh", name="beside")(inputs)
-    x = layers.LayerNormalization()(layers.Concatenate()([one, two]))
+    x = layers.Concatenate()([one, two])
+    x = layers.LayerNormalization(name="norm")(x)
     model = stir(keras.Model(inputs, layers.Dense(3)(x)))
     before = snapshot(model)
     report = widen(model, "target", factor=2, new_units="net2net")
     assert check_preserved(before, model).verdict == "exact"
     rows = {r.layer: (r.before, r.after, r.coupled) for r in report.widths}
-    assert rows == {"target": (4, 8, False), "beside": (3, 6, True)}
+    assert rows == {
+        "target": (4, 8, ""),
+        "beside": (3, 6, "to 'target' by LayerNormalization 'norm'"),
+    }
 
 
 def test_zero_units_differ_and_have_the_size_of_old_ones():
