@@ -24,8 +24,8 @@ from keras_netopt.surgery.channels.layer_groups import (
     LayerGroup,
     collect_layer_groups,
 )
-from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.channels.unchanged_layers import with_remedy
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 
 WRAPPERS = (keras.layers.Bidirectional, keras.layers.TimeDistributed)
 
@@ -275,25 +275,6 @@ def _inner(layer: Any) -> Any:
     while isinstance(layer, WRAPPERS):
         layer = getattr(layer, "forward_layer", None) or layer.layer
     return layer
-
-
-def _remedy(model: keras.Model) -> str:
-    """Describes how to edit a model whose class overrides `call`."""
-    parts = [
-        f"`{model.name}.{name}`"
-        for name, value in vars(model).items()
-        if isinstance(value, keras.Model) and is_graph_model(value)
-    ]
-    if parts:
-        return (
-            f"Edit a model inside it that has one ({', '.join(parts)}), then "
-            "compile the outer model again."
-        )
-    return (
-        "Build it with `keras.Model(inputs, outputs)` or `keras.Sequential`. "
-        "A class of your own may keep its `train_step`: leave `call` out and "
-        f"create it as `{type(model).__name__}(inputs, outputs)`."
-    )
 
 
 def _check(model: Any) -> None:

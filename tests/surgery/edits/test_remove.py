@@ -77,23 +77,6 @@ def test_a_model_with_its_own_step_is_edited_trained_and_reloaded(tmp_path):
     np.testing.assert_array_equal(outputs(again, x), outputs(model, x))
 
 
-def test_a_subclassed_model_is_told_what_can_be_edited():
-    class Outer(keras.Model):
-        def __init__(self, **parts):
-            super().__init__(name="outer")
-            for name, part in parts.items():
-                setattr(self, name, part)
-
-        def call(self, x):
-            return x
-
-    student = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match=r"\(`outer.student`\), then compile"):
-        surgery.remove(Outer(student=student), {"dense": [0]})
-    with pytest.raises(ValueError, match=r"as `Outer\(inputs, outputs\)`"):
-        surgery.remove(Outer(), {"dense": [0]})
-
-
 def test_objects_stay_and_shrink(trained):
     model = trained()
     layer = model.get_layer("inner")
