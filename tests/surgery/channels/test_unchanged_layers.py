@@ -50,7 +50,7 @@ class OpaqueModel(keras.Model):
 
 
 class Sorted(L.Layer):
-    """Traced, but an op inside has no handler."""
+    """Traced, but an op inside cannot be followed."""
 
     def __init__(self, width, **kwargs):
         super().__init__(**kwargs)
@@ -169,7 +169,7 @@ def test_the_reasons_name_the_cause_and_the_remedy():
     assert "is inside OpaqueModel 'part'" in skipped["part/inner"]
     assert "touches Opaque 'block'" in skipped["before"]
     for name in ("sorted", "sorted/inside"):
-        assert "which has no handler" in skipped[name]
+        assert "which sorts channels" in skipped[name]
         assert skipped[name].endswith(register)
     (cell,) = [name for name in skipped if name.endswith("/low")]
     assert "is inside RNN 'stack'" in skipped[cell]
@@ -186,7 +186,7 @@ def test_the_reasons_name_the_cause_and_the_remedy():
     [
         (opaque, "block", "matches: block (cannot be traced: "),
         (opaque, Opaque, "block (cannot be traced: "),
-        (opaque, "sorted", "which has no handler (see `surgery.register`)"),
+        (opaque, "sorted", "which sorts channels (see `surgery.register`)"),
         (sequences, "stack", "stack (has a cell of type StackedRNNCells)"),
         (sequences, "^norm", "norm (has the channels of 'token'; name that"),
         (sequences, "add", "add (has no weights)"),

@@ -82,7 +82,7 @@ def test_layer_that_needs_values_is_refused_with_the_reason(layer, words):
     kind = type(layer).__name__
     assert text.startswith(f"touches {kind} 'own', which cannot be traced: ")
     assert words in text
-    with pytest.raises(ValueError, match="makes no units of its own"):
+    with pytest.raises(ValueError, match="cannot be changed: it is inside"):
         surgery.remove(model, {"own/first": [0]})
 
 
