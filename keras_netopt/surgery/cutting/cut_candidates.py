@@ -24,7 +24,6 @@ from keras_netopt.surgery.channels.unchanged_layers import (
     with_remedy,
 )
 from keras_netopt.surgery.cutting.width_search import ChannelBlock
-from keras_netopt.surgery.edits.edit_report import producer_path
 
 CONVOLUTIONS = (
     keras.layers.Conv1D,

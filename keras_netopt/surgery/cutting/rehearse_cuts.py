@@ -7,8 +7,8 @@ import numpy as np
 
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.channels.layer_groups import producer_path
 from keras_netopt.surgery.cutting.cut_candidates import CutCandidates
-from keras_netopt.surgery.edits.edit_report import producer_path
 from keras_netopt.surgery.edits.remove import remove
 from keras_netopt.surgery.opened.open_layer_edit import OpenLayerError
 
