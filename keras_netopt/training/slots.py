@@ -17,10 +17,9 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.report import Report
-from keras_netopt.training import optimizers
+from keras_netopt.training import editing, optimizers
 from keras_netopt.training import slot_kinds as kinds
 from keras_netopt.training.backend import sync_variables
-from keras_netopt.training.editing import is_rehearsal
 from keras_netopt.training.mask_store import MaskStore, Memory
 
 MapSlot = Callable[[Any, np.ndarray, str], np.ndarray]
@@ -94,7 +93,7 @@ def capture_slots(model: keras.Model) -> Slots | None:
     It is `None` if the model is not compiled, its optimizer is not built, or
     the edit is taken back.
     """
-    if is_rehearsal(model):
+    if editing.is_rehearsal(model):
         return None
     optimizer = getattr(model, "optimizer", None)
     store = MaskStore.of(model)
