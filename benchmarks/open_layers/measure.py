@@ -96,32 +96,71 @@ def cut(model: keras.Model, x: Any) -> Row:
     graph = ChannelGraph(model)
     sets = graph.layer_groups()
     graph_seconds = time.perf_counter() - start
-    units, gone = half(graph)
     row = {
-        "sets": sum(free(graph, one).size > 1 for one in sets),
-        "kinds": kinds(graph, sets),
+        "sets": 0,
         "refused": refused(graph, sets),
         "graph_seconds": round(graph_seconds, 3),
         "params": [before[0]] * 2,
     }
-    if not units:
+    if not half(graph, sets)[0]:
         return row
     plain = predict(model, x)
-    weights = model.get_weights()
-    zero_readers(graph, gone)
-    expected = predict(model, x)
-    model.set_weights(weights)
-    start = time.perf_counter()
-    surgery.remove(model, units)
-    seconds = time.perf_counter() - start
+    try:
+        found = removed(model, graph, sets, x)
+    except ValueError:
+        sets, failing = possible(model, graph)
+        row["refused"] += failing
+        found = removed(model, graph, sets, x)
+    expected, gone, seconds = found
     after = counted(model)
     return row | {
+        "sets": sum(bool(np.isin(one.groups, gone).any()) for one in sets),
+        "kinds": kinds(graph, sets, gone),
         "difference": distance(expected, predict(model, x)),
         "moved": float(np.abs(expected - plain).max()),
         "params": [before[0], after[0]],
         "macs": [before[1], after[1]],
         "edit_seconds": round(seconds, 3),
     }
+
+
+def removed(
+    model: keras.Model, graph: ChannelGraph, sets: Any, x: Any
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Removes half of some sets.
+
+    Returns the outputs with these units zeroed before, the groups that were
+    removed, and the seconds of the edit.
+    """
+    units, gone = half(graph, sets)
+    weights = model.get_weights()
+    zero_readers(graph, gone)
+    expected = predict(model, x)
+    model.set_weights(weights)
+    start = time.perf_counter()
+    surgery.remove(model, units)
+    return expected, gone, time.perf_counter() - start
+
+
+def possible(
+    model: keras.Model, graph: ChannelGraph
+) -> tuple[list[LayerGroup], list[list[str]]]:
+    """Tries each set alone.
+
+    Returns the sets that can be cut, and paths and reasons of the others.
+    """
+    sets, failing = [], []
+    for one in graph.layer_groups():
+        units, _ = half(graph, [one])
+        if not units:
+            continue
+        try:
+            surgery.remove(model, units, dry_run=True)
+            sets.append(one)
+        except ValueError as error:
+            text = " ".join(str(error).split())
+            failing.append([graph.path(one.layers[0]), text[:300]])
+    return sets, failing
 
 
 def counted(model: keras.Model) -> tuple[int, int | None]:
@@ -136,11 +175,12 @@ def free(graph: ChannelGraph, one: LayerGroup) -> np.ndarray:
     return np.array(found, "int64")
 
 
-def half(graph: ChannelGraph) -> tuple[dict[Any, list[int]], np.ndarray]:
+def half(
+    graph: ChannelGraph, sets: Any
+) -> tuple[dict[Any, list[int]], np.ndarray]:
     """Every second unit that may go, by producer; and their groups."""
     gone = np.concatenate(
-        [np.zeros(0, "int64")]
-        + [free(graph, one)[1::2] for one in graph.layer_groups()]
+        [np.zeros(0, "int64")] + [free(graph, one)[1::2] for one in sets]
     )
     units = {}
     for key in graph.producers:
@@ -162,11 +202,11 @@ def zero_readers(graph: ChannelGraph, groups: np.ndarray) -> None:
             coupled.variable.assign(value)
 
 
-def kinds(graph: ChannelGraph, sets: Any) -> dict[str, int]:
+def kinds(graph: ChannelGraph, sets: Any, gone: np.ndarray) -> dict[str, int]:
     """How many sets are cut, by what their units are."""
     found: dict[str, int] = {}
     for one in sets:
-        if free(graph, one).size > 1:
+        if np.isin(one.groups, gone).any():
             kind = kind_of(graph, one)
             found[kind] = found.get(kind, 0) + 1
     return found
