@@ -14,6 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     "keras-netopt",
     "keras",
+    "keras-hub",
     "tensorflow",
     "jax",
     "torch",

@@ -32,6 +32,7 @@ from benchmarks.hpo import (
 )
 from benchmarks.hpo import tables as hpo
 from benchmarks.learning_rate import tables as learning_rate
+from benchmarks.open_layers import tables as open_layers
 from benchmarks.pruning import tables as pruning
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -50,6 +51,7 @@ TABLES = {
     **multi_objective_tables.TABLES,
     **learning_rate.TABLES,
     **applications.TABLES,
+    **open_layers.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",
