@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras.src.backend.common import global_state
 
+from keras_netopt.graph.build_layer import build_layer
 from keras_netopt.graph.symbolic import preserve_layer_history
 
 _PENDING = "uninitialized_variables"
@@ -30,8 +31,7 @@ def rebuilt_shapes(layer: Any) -> list[tuple[int, ...]]:
     ):
         try:
             copy = type(layer).from_config(layer.get_config())
-            if not copy.built:
-                copy.build_from_config(layer.get_build_config())
+            build_layer(copy, layer.get_build_config())
             return [tuple(variable.shape) for variable in copy.variables]
         finally:
             random.setstate(numbers)

@@ -1,15 +1,12 @@
 """Keeps the configs of objects with their own `get_config` true in an edit."""
 
-import contextlib
-import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
-
-import numpy as np
 
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.graph.model_graph import is_graph_model
 from keras_netopt.graph.plain_graph import is_plain_graph
+from keras_netopt.graph.rebuilt_shapes import rebuilt_shapes
 from keras_netopt.surgery.edits.edited_class import (
     describe_original,
     edit_step,
@@ -21,9 +18,6 @@ from keras_netopt.surgery.edits.layer_facts import (
     find_changes,
     list_facts,
 )
-
-_BUILD = {"_build_shapes_dict"}
-
 
 Step = list[Any]
 Insertion = Callable[[list[Any]], Step | None]
@@ -98,33 +92,12 @@ class _Watched:
             return self.original is not None
         if is_graph_model(self.owner) or step[0] != "resize":
             return True
-        with restored_random():
-            try:
-                again = type(self.owner).from_config(self.owner.get_config())
-                if not again.built:
-                    again.build_from_config(self.owner.get_build_config())
-                rebuilt = list_facts(again)
-                changes = find_changes(rebuilt, list_facts(self.owner))
-            # The code of a user's layer may raise any error.
-            except Exception:
-                return True
-        return any(
-            "shapes" in changed
-            or changed["attributes"].keys()
-            & step[1].get(place, {}).get("attributes", {}).keys() - _BUILD
-            for place, changed in changes.items()
-        )
-
-
-@contextlib.contextmanager
-def restored_random() -> Iterator[None]:
-    """Restores the random states of Python and NumPy."""
-    states = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
+        try:
+            shapes = rebuilt_shapes(self.owner)
+        # The code of a user's layer may raise any error.
+        except Exception:
+            return True
+        return shapes != [tuple(v.shape) for v in self.owner.variables]
 
 
 @edit_step("resize")

@@ -14,12 +14,16 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.saving import object_registration
 
+from keras_netopt.graph.build_layer import build_layer
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.serialization import PACKAGE, export_class
 
 _KEY = "netopt_edits"
 _ATTRIBUTE = "_netopt_edits"
+_LAYERS = "netopt_layers"
 _CLASSES: dict[type, type] = {}
 _STEPS: dict[str, Callable[[Any, Any], None]] = {}
 REMEDY = (
@@ -135,14 +139,26 @@ def _edited_class(original: type) -> type:
             if _KEY not in config:
                 return build.from_config(config)
             serialized = copy.deepcopy(config[_KEY]["original"])
-            fresh = build.from_config(serialized["config"])
-            _build(fresh, serialized)
-            return _rebuild(config, fresh)
+            return _rebuild(config, build.from_config(serialized["config"]))
+
+        def save_own_variables(self: Any, store: Any) -> None:
+            saver: Any = original
+            saver.save_own_variables(self, store)
+            if _has_insertion(self):
+                store[_LAYERS] = np.array(_count_layers(self))
+
+        def load_own_variables(self: Any, store: Any) -> None:
+            loader: Any = original
+            if _has_insertion(self):
+                store = _check_layers(self, store)
+            loader.load_own_variables(self, store)
 
         members = {
             "__module__": PACKAGE,
             "__qualname__": original.__qualname__,
             "__doc__": original.__doc__,
+            "save_own_variables": save_own_variables,
+            "load_own_variables": load_own_variables,
             "get_config": get_config,
             "from_config": classmethod(from_config),
         }
@@ -152,16 +168,10 @@ def _edited_class(original: type) -> type:
     return _CLASSES[original]
 
 
-def _build(owner: Any, serialized: Config) -> None:
-    build_config = serialized.get("build_config")
-    if build_config and not owner.built:
-        owner.build_from_config(build_config)
-        owner.built = True
-
-
 def _rebuild(config: Config, owner: Any) -> Any:
     """Repeats the edits on an object of the original class."""
     edits = config[_KEY]
+    build_layer(owner, edits["original"].get("build_config"))
     if owner.built:
         _repeat(owner, edits["steps"])
     else:
@@ -195,3 +205,32 @@ def _repeat_after_build(owner: Any, steps: list[Any]) -> None:
         _repeat(owner, steps)
 
     vars(owner)["build"] = build_and_repeat
+
+
+def _has_insertion(owner: Any) -> bool:
+    """Whether an edit has inserted layers.
+
+    Keras numbers the layers in a weights file: a file of more layers would
+    give an object its first ones, so the number of layers is a weight too.
+    """
+    return any(name == "insert" for name, _ in vars(owner)[_ATTRIBUTE]["steps"])
+
+
+def _count_layers(owner: Any) -> int:
+    return sum(1 for _ in walk_layers(owner))
+
+
+def _check_layers(owner: Any, store: Any) -> dict[str, Any]:
+    """Returns the weights of an object without the number of its layers."""
+    own = {key: store[key] for key in store.keys()}
+    found = own.pop(_LAYERS, None)
+    expected = _count_layers(owner)
+    if found is None or int(np.asarray(found)) != expected:
+        raise ValueError(
+            f"The weights of '{owner.name}' must be those of a model with the "
+            f"same edits and {expected} layers. Build the model as it was "
+            "before its first edit, then call `surgery.replay(model, path)` "
+            "before `load_weights`. Received: "
+            f"layers={None if found is None else int(np.asarray(found))}"
+        )
+    return own
