@@ -4,8 +4,6 @@ from typing import Any
 
 import keras
 
-from keras_netopt.graph.layers import walk_layers
-
 
 def build_layer(layer: Any, build_config: dict[str, Any] | None) -> None:
     """Creates all weights of a layer that was made from its config.
@@ -14,13 +12,15 @@ def build_layer(layer: Any, build_config: dict[str, Any] | None) -> None:
     layer without a `build` of its own are built by its first call, which is
     made on symbolic tensors here.
     """
-    if not build_config:
+    if not build_config or layer.built:
         return
-    if not layer.built:
-        layer.build_from_config(build_config)
-        layer.built = True
-    if all(one.built for one in walk_layers(layer)):
-        return
+    if type(layer).build is keras.Layer.build:
+        _call(layer, build_config)
+    layer.build_from_config(build_config)
+    layer.built = True
+
+
+def _call(layer: Any, build_config: dict[str, Any]) -> None:
     shapes = build_config.get("shapes_dict") or build_config
     tensors = {
         name.removesuffix("_shape"): keras.tree.map_shape_structure(

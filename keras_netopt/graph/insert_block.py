@@ -8,7 +8,7 @@ Private names of Keras 3.15: `Functional._inputs`, `_outputs`,
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +17,8 @@ from keras.src.ops.symbolic_arguments import SymbolicArguments
 from keras.src.utils.tracking import DotNotTrackScope
 
 from keras_netopt.graph.graph_node import GraphNode
-from keras_netopt.graph.model_graph import inner_graph
+from keras_netopt.graph.layers import walk_layers
+from keras_netopt.graph.model_graph import has_graph, inner_graph
 from keras_netopt.graph.recorded_calls import (
     find_consumers,
     list_calls,
@@ -37,17 +38,19 @@ _GRAPH = (
 
 
 def insert_block(
-    place: GraphNode, build: BlockFunction
+    place: GraphNode, build: BlockFunction, holders: Iterable[Any] = ()
 ) -> tuple[list[Any], Undo]:
     """Inserts layers between a call and its consumers.
 
     Layers and weights get the order of a model that is rebuilt from the
-    config. Other models that share the tensors have to be rebuilt.
+    config.
 
     Args:
         place: The call, as `list_all_calls` yields it.
         build: Calls layers on the tensor and returns a tensor of the same
             shape and dtype; in a Sequential model a chain of layers.
+        holders: Other models whose graphs may share the call and its
+            consumers; they get the layers as well. Defaults to none.
 
     Returns:
         The new layers and ops, in the order of the model, and a function
@@ -77,10 +80,34 @@ def insert_block(
         ]
         layers = [one for one in added if isinstance(one, keras.Layer)]
         _track_layers(graph, layers, undo)
-        if graph is not place.owner:
-            _extend_sequential(place, layers, undo)
+        owners = [place.owner]
+        for other in _list_graph_models(holders, readers):
+            if inner_graph(other) is not graph:
+                _rebuild_graph(inner_graph(other), new, new, undo)
+                _track_layers(inner_graph(other), layers, undo)
+                owners.append(other)
+        for owner in owners:
+            if isinstance(owner, keras.Sequential):
+                _extend_sequential(owner, place.operation, layers, undo)
         done = undo.pop_all()
     return added, done.close
+
+
+def _list_graph_models(holders: Iterable[Any], nodes: list[Any]) -> list[Any]:
+    """Lists the graph models among some models that make one of the calls."""
+    found = {
+        id(layer): layer
+        for holder in holders
+        for layer in walk_layers(holder)
+        if has_graph(layer)
+    }
+    return [
+        one
+        for one in found.values()
+        if any(
+            call.recorded is node for call in list_calls(one) for node in nodes
+        )
+    ]
 
 
 def check_block_output(old: Any, new: Any) -> None:
@@ -156,12 +183,14 @@ def _track_layers(
 
 
 def _extend_sequential(
-    place: GraphNode, layers: Sequence[Any], undo: contextlib.ExitStack
+    owner: Any,
+    operation: Any,
+    layers: Sequence[Any],
+    undo: contextlib.ExitStack,
 ) -> None:
     """Adds the layers to the layer list of a Sequential model."""
-    owner = place.owner
     held = list(owner._layers)
-    where = next(k for k, one in enumerate(held) if one is place.operation)
+    where = next(k for k, one in enumerate(held) if one is operation)
     undo.callback(setattr, owner, "_layers", held)
     owner._layers = held[: where + 1] + list(layers) + held[where + 1 :]
     for layer in layers:

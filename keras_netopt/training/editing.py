@@ -71,9 +71,10 @@ def editing(model: keras.Model) -> Iterator[list[Any]]:
         return
     sync_variables(model)
     changes = Changes(find_related(model))
-    relatives = TrainedRelative.list_all(changes.related)
+    relatives = TrainedRelative.list_all(model, changes.related)
     object.__setattr__(model, _ATTRIBUTE, changes)
-    changes.saved = saved = Savepoint([model, *changes.related])
+    inside = [one.model for one in relatives]
+    changes.saved = saved = Savepoint([model, *changes.related, *inside])
     try:
         with _restored_on_failure(saved):
             _call_hook(model, "before_edit")

@@ -67,9 +67,12 @@ class TrainedRelative:
         self._held = slots.capture_slots(model)
 
     @classmethod
-    def list_all(cls, related: list[Any]) -> "list[TrainedRelative]":
-        """Chooses the models that were compiled or are trained."""
-        return [cls(one) for one in related if _is_trained(one)]
+    def list_all(
+        cls, model: keras.Model, related: list[Any]
+    ) -> "list[TrainedRelative]":
+        """Lists the trained ones among related models and those inside."""
+        inside = [one for one in walk_layers(model) if one is not model]
+        return [cls(one) for one in (*related, *inside) if _is_trained(one)]
 
     def update(self, map_array: MapArray) -> bool:
         """Carries optimizer slots over and resets compiled functions.

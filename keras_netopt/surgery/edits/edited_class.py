@@ -50,6 +50,7 @@ class Edited:
     def from_config(cls, config: Config) -> Any:
         """Builds an edited layer or model."""
         original = copy.deepcopy(config[_KEY]["original"])
+        original.pop("build_config", None)  # `_rebuild` builds it.
         return _rebuild(config, keras.saving.deserialize_keras_object(original))
 
 

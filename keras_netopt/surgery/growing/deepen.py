@@ -29,7 +29,7 @@ from keras_netopt.surgery.growing.make_blocks import (
 )
 from keras_netopt.surgery.growing.template_block import TemplateBlock
 from keras_netopt.training import slots
-from keras_netopt.training.editing import editing
+from keras_netopt.training.editing import editing, find_relatives
 from keras_netopt.training.slot_checks import check_optimizer
 
 INITS = ("residual_zero", "identity", "copy", "gaussian")
@@ -56,7 +56,7 @@ def deepen(
     `block` function, is one nested model "<layer>_deeper1". Optimizer slots
     and masks are carried over, new weights get new slots. Works on a trained
     model and inside a callback while `fit` runs. Other models that share the
-    tensors of this one have to be rebuilt.
+    layers of this one get the blocks as well.
 
     Example:
 
@@ -150,7 +150,7 @@ def _insert(
 ) -> tuple[tuple[str, ...], slots.SlotReport | None]:
     with editing(model) as changes:
         held, weights = slots.capture_slots(model), list(model.weights)
-        added, _ = insert_block(place, build)
+        added, _ = insert_block(place, build, find_relatives(model))
         report = None
         if held is not None:
             report = slots.restore_slots(model, held, keep_array)
@@ -253,10 +253,15 @@ def _pools(operation: Any, *, before: bool) -> bool:
 
 
 def _notes(init: str, block: Any) -> tuple[str, ...]:
+    notes = [
+        "call `surgery.replay(model, path)` before you load a `.weights.h5` "
+        "file of this model into a newly built one: Keras does not notice "
+        "additional layers"
+    ]
     if block is not None:
-        return (
-            "the `block` function decides whether the outputs are preserved",
+        notes.insert(
+            0, "the `block` function decides whether the outputs are preserved"
         )
-    if init in ("copy", "gaussian"):
-        return (f"init={init!r} changes the outputs",)
-    return ()
+    elif init in ("copy", "gaussian"):
+        notes.insert(0, f"init={init!r} changes the outputs")
+    return tuple(notes)

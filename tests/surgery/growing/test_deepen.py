@@ -206,7 +206,8 @@ def test_a_copy_has_the_weights_of_its_layer(tmp_path):
     report = deepen(model, "linear", init="copy", copies=2)
 
     assert report.inserted == ("linear_deeper1", "linear_deeper2")
-    assert report.notes == ("init='copy' changes the outputs",)
+    assert report.notes[0] == "init='copy' changes the outputs"
+    assert "call `surgery.replay(model, path)` before" in report.notes[1]
     for name in report.inserted:
         copy = model.get_layer(name)
         assert copy.kernel is not first.kernel

@@ -37,8 +37,8 @@ def test_a_block_function(tmp_path):
 
     assert report.inserted == ("conv_deeper1", "conv_deeper2")
     assert report.edit["block"] == "test_deepen>squeeze"
-    assert report.notes == (
-        "the `block` function decides whether the outputs are preserved",
+    assert report.notes[0] == (
+        "the `block` function decides whether the outputs are preserved"
     )
     assert_preserved(before, model)
     assert_like_reloaded(model, tmp_path)
