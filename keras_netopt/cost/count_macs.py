@@ -59,12 +59,12 @@ def count_macs(node: GraphNode) -> int | None:
     >>> count_macs(graph_nodes(model)[0])
     12
     """
-    if node.untraced is not None:
-        return None
     rule = _rule(node.operation)
-    shapes = (*node.input_shapes, *node.output_shapes)
     if rule is _zero:
         return 0
+    if node.untraced is not None:
+        return None
+    shapes = (*node.input_shapes, *node.output_shapes)
     free = any(axis is None for shape in shapes for axis in shape)
     if rule is None or free or node.repeat is None:
         return None

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from keras_netopt.cost.weight_costs import itemsize, summarize_weights
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.layers import own_variables, walk_layers
 from keras_netopt.graph.model_graph import is_graph_model
-from keras_netopt.graph.symbolic import input_specs, is_never_called
+from keras_netopt.graph.symbolic import is_never_called
 from keras_netopt.graph.trace_calls import graph_nodes
 
 NEVER_CALLED = (
@@ -76,7 +77,7 @@ def summarize(
         return summarize_weights(model, NEVER_CALLED)
     table = _trace(model, input_shape, training)
     table.assign_weights(model)
-    batch = _batch_size(model, input_shape)
+    batch = batch_size(nodes)
     rows = [row for row in table.rows.values() if not row.is_empty()]
     return CostReport(
         model.name, tuple(_layer_cost(row, batch) for row in rows)
@@ -225,10 +226,7 @@ def _is_core(operation: keras.Operation) -> bool:
 def _reason(node: GraphNode) -> str:
     kind = type(node.operation).__name__
     if node.untraced is not None:
-        return (
-            f"`call` leaves `keras.ops` ({node.untraced}); the layers that "
-            "it calls are counted"
-        )
+        return node.untraced
     shapes = (*node.input_shapes, *node.output_shapes)
     free = any(axis is None for shape in shapes for axis in shape)
     if free or node.repeat is None:
@@ -236,10 +234,10 @@ def _reason(node: GraphNode) -> str:
     return f"no rule for {kind}"
 
 
-def _batch_size(model: keras.Model, input_shape: Any) -> int:
-    specs = input_specs(model, input_shape=input_shape)
-    shape = keras.tree.flatten(specs)[0].shape
-    return (shape[0] if shape else None) or 1
+def batch_size(nodes: Sequence[GraphNode]) -> int:
+    """Returns the batch size of listed calls; the last one is the model."""
+    shapes = nodes[-1].input_shapes
+    return (shapes[0][0] if shapes and shapes[0] else None) or 1
 
 
 def _macs_per_sample(row: _Row, batch: int) -> tuple[int | None, list[str]]:

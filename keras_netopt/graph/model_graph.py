@@ -1,7 +1,7 @@
 """The graph of calls inside a Functional or Sequential model.
 
 Private names of Keras 3.15: `Functional` with `_nodes_by_depth`, `_inputs`,
-`_outputs`, `_run_through_graph` and `_standardize_inputs`,
+`_outputs`, `_outputs_struct`, `_run_through_graph` and `_standardize_inputs`,
 `Sequential._functional`, `KerasTensor._keras_history`, `_keras_mask`.
 """
 
@@ -63,6 +63,14 @@ def graph_inputs(model: Any) -> list[Any]:
 def graph_outputs(model: Any) -> list[Any]:
     """Returns the flat symbolic outputs of a Functional or Sequential model."""
     return list(inner_graph(model)._outputs)
+
+
+def output_structure(graph: Any) -> Any:
+    """Returns the structure of symbolic outputs of a graph.
+
+    The graph is a Functional model or a `keras.Function`.
+    """
+    return graph._outputs_struct
 
 
 def run_graph(graph: Any, inputs: list[Any], call: Call) -> Any:

@@ -2,8 +2,8 @@
 
 Private Keras names used here (tested on Keras 3.15): `Functional`,
 `Sequential._functional`, `Operation._inbound_nodes` and `_outbound_nodes`,
-`Layer._flatten_layers`, and the name counters that the function
-`keras.src.utils.naming.auto_name` reads.
+`Layer._flatten_layers`, `_call_context_args`, and the name counters that the
+function `keras.src.utils.naming.auto_name` reads.
 """
 
 import collections
@@ -53,7 +53,8 @@ def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
         return specs
     structure = specs[0]
     flat = keras.tree.flatten(structure)
-    shapes = [input_shape] if len(flat) == 1 else _flat_shapes(input_shape)
+    is_one = len(flat) == 1 and not isinstance(input_shape, dict)
+    shapes = [input_shape] if is_one else _flat_shapes(input_shape)
     if len(shapes) != len(flat):
         raise ValueError(
             f"Argument `input_shape` must hold {len(flat)} shapes, one for "
@@ -116,7 +117,8 @@ def trace_operation(
     """Traces `operation.call` on symbolic tensors.
 
     Returns the trace, a `keras.Function`, and the tensors among the arguments
-    in the order of its inputs.
+    in the order of its inputs. If no output depends on an input, the outputs
+    are returned instead of a trace.
     """
     inputs: list[Any] = []
     fresh: list[Any] = []
@@ -139,17 +141,37 @@ def trace_operation(
     if "training" in parameters:
         kwargs = {**kwargs, "training": False}
     outputs = operation.call(*args, **kwargs)
+    leaves = keras.tree.flatten(outputs)
+    if leaves and all(map(keras.ops.is_tensor, leaves)):
+        is_constant = not any(isinstance(x, keras.KerasTensor) for x in leaves)
+        if is_constant:
+            return keras.tree.map_structure(to_keras_tensor, outputs), inputs
     return keras.Function(fresh, outputs), inputs
 
 
-def fix_batch_axis(leaf: Any) -> Any:
-    """Sets an unknown batch axis to 1; returns other values unchanged."""
+def accepted_arguments(operation: Any, kwargs: dict[str, Any]) -> Any:
+    """Returns the keyword arguments without those that Keras drops.
+
+    Keras accepts `training`, and other arguments that a model passes on to
+    its layers, in every call, and drops them where `call` does not take them.
+    """
+    dropped = getattr(operation, "_call_context_args", ())
+    if not any(name in dropped for name in kwargs):
+        return kwargs
+    taken = inspect.signature(operation.call).parameters
+    return {k: v for k, v in kwargs.items() if k in taken or k not in dropped}
+
+
+def fix_batch_axis(leaf: Any, size: int = 1) -> Any:
+    """Sets an unknown batch axis; returns other values unchanged."""
     if not isinstance(leaf, keras.KerasTensor):
         return leaf
     shape = tuple(leaf.shape)
     if not shape or shape[0] is not None:
         return leaf
-    return keras.KerasTensor((1, *shape[1:]), dtype=leaf.dtype, name=leaf.name)
+    return keras.KerasTensor(
+        (size, *shape[1:]), dtype=leaf.dtype, sparse=leaf.sparse, name=leaf.name
+    )
 
 
 def is_static(structure: Any) -> bool:

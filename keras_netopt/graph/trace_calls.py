@@ -13,14 +13,17 @@ from keras.src.models.functional import Functional
 
 from keras_netopt.graph.graph_node import Args, GraphNode, Kwargs
 from keras_netopt.graph.model_graph import (
-    Call,
+    graph_inputs,
+    has_graph,
     is_container,
     is_graph_model,
-    run_graph,
+    output_structure,
     standardize_inputs,
 )
 from keras_netopt.graph.open_call import OpaqueCallError, open_call
+from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.graph.symbolic import (
+    accepted_arguments,
     fix_batch_axis,
     input_specs,
     is_static,
@@ -33,6 +36,7 @@ from keras_netopt.graph.symbolic import (
 
 CONV_RECURRENT = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 Enter = Callable[[Operation], bool]
+flat = keras.tree.flatten
 
 
 def graph_nodes(
@@ -51,6 +55,11 @@ def graph_nodes(
     `call` branches or loops lists its inner calls with
     `netopt_inner_calls(inputs)`: pairs of a layer and its input, each once.
 
+    A call whose shapes cannot be computed, for example at a free axis, is
+    listed with the reason as `untraced`; the calls after it get the shapes of
+    the built model. Where the code of a model fixes the batch size, that size
+    is used instead of 1. The last node is the model itself, if listed.
+
     Args:
         model: A built Keras model: Functional, Sequential or subclassed.
         input_shape: Shape of the input, batch axis included, for example
@@ -62,17 +71,42 @@ def graph_nodes(
             the calls inside it. Defaults to `False`.
     """
     specs = input_specs(model, input_shape=input_shape)
-    walker = _Walker(enter)
+    best: tuple[int, list[GraphNode]] | None = None
     with preserve_layer_history(model):
-        outputs = walker.enter_operation(
-            model, tuple(specs), {}, _Scope((model,))
-        )
-        walker.add_node(
-            model, tuple(specs), {}, outputs, _Scope(()), entered=True
-        )
-    return tuple(
-        node for node in walker.nodes if containers or not node.entered
-    )
+        for batch in (1, *_fixed_batches(model, specs)):
+            walker = _Walker(enter)
+            walker.walk(model, specs, batch)
+            if best is None or walker.failures < best[0]:
+                best = walker.failures, walker.nodes
+            if not best[0]:
+                break
+    nodes = best[1] if best is not None else []
+    return tuple(node for node in nodes if containers or not node.entered)
+
+
+def _fixed_batches(model: keras.Model, specs: list[Any]) -> list[int]:
+    """Lists batch sizes that the code of a model may fix, such as a reshape.
+
+    They are the sizes of first axes that the inputs leave free.
+    """
+    is_free = any(not one.shape or one.shape[0] is None for one in flat(specs))
+    if not is_free or not has_graph(model):
+        return []
+    sizes = {
+        tensor.shape[0]
+        for node in list_calls(model)
+        for tensor in node.outputs
+        if tensor.shape and tensor.shape[0] not in (None, 1)
+    }
+    return sorted(sizes)[:8]
+
+
+def describe_error(error: Exception) -> str:
+    """Describes an error in one line of at most 160 characters."""
+    first_line = str(error).strip().partition("\n")[0][:160]
+    if isinstance(error, OpaqueCallError):
+        return first_line
+    return f"{type(error).__name__}: {first_line}"
 
 
 def _output_spec(operation: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -115,11 +149,65 @@ class _Walker:
 
     enter: Enter
     nodes: list[GraphNode] = field(default_factory=list)
+    failures: int = 0
+    batch: int = 1
+
+    def walk(self, model: Any, specs: list[Any], batch: int) -> None:
+        """Lists the calls of a model, then the model itself."""
+        self.batch = batch
+        args = keras.tree.map_structure(self._fix_batch, tuple(specs))
+        try:
+            outputs = self.enter_operation(model, args, {}, _Scope((model,)))
+            reason = None
+        # As in `call`; what was listed before remains.
+        except Exception as error:
+            self.failures += 1
+            outputs, reason = (), _not_computed(error)
+        entered = reason is None
+        self.add_node(model, args, {}, outputs, _Scope(()), reason, entered)
 
     def call(
+        self,
+        operation: Operation,
+        args: Args,
+        kwargs: Kwargs,
+        scope: _Scope,
+        recorded: tuple[Any, ...] = (),
+    ) -> Any:
+        """Calls `operation` inside the innermost owner of `scope`.
+
+        `recorded` are the outputs when the model was built, which stand for
+        those that cannot be computed.
+        """
+        kwargs = accepted_arguments(operation, kwargs)
+        start = len(self.nodes)
+        try:
+            outputs = self._call(operation, args, kwargs, scope)
+            self._check(outputs, recorded)
+            return outputs
+        # Shapes may be impossible, and the code of a user may raise any error.
+        except Exception as error:
+            if not recorded:
+                raise
+            del self.nodes[start:]
+            self.failures += 1
+            outputs = [self._fix_batch(one) for one in recorded]
+            reason = _not_computed(error)
+            self.add_node(operation, args, kwargs, outputs, scope, reason)
+            return outputs
+
+    def _fix_batch(self, leaf: Any) -> Any:
+        return fix_batch_axis(leaf, self.batch)
+
+    def _check(self, outputs: Any, recorded: tuple[Any, ...]) -> None:
+        """Raises an error if a rank differs from that of the built model."""
+        for new, old in zip(flat(outputs), recorded, strict=False):
+            if new is not None and len(new.shape) != len(old.shape):
+                raise ValueError(f"shape {new.shape} instead of {old.shape}")
+
+    def _call(
         self, operation: Operation, args: Args, kwargs: Kwargs, scope: _Scope
     ) -> Any:
-        """Calls `operation` inside the innermost owner of `scope`."""
         if self.enter(operation):
             inside = scope.inside(operation)
             outputs = self.enter_operation(operation, args, kwargs, inside)
@@ -139,15 +227,13 @@ class _Walker:
         untraced: str | None = None,
         entered: bool = False,
     ) -> None:
-        flat = tuple(
-            leaf for leaf in keras.tree.flatten(outputs) if leaf is not None
-        )
+        made = tuple(leaf for leaf in flat(outputs) if leaf is not None)
         self.nodes.append(
             GraphNode(
                 operation,
                 args,
                 kwargs,
-                flat,
+                made,
                 scope.owners,
                 scope.repeat,
                 untraced,
@@ -159,7 +245,7 @@ class _Walker:
         self, operation: Any, args: Args, kwargs: Kwargs, scope: _Scope
     ) -> Any:
         """Calls what is inside `operation`, the innermost owner."""
-        args, kwargs = keras.tree.map_structure(fix_batch_axis, (args, kwargs))
+        args, kwargs = keras.tree.map_structure(self._fix_batch, (args, kwargs))
         if type(operation).call is keras.Sequential.call:
             return self._sequential(operation, args, scope)
         if type(operation).call is Functional.call:
@@ -184,10 +270,33 @@ class _Walker:
         return operation.compute_output_spec(*args, **kwargs)
 
     def _functional(self, model: Any, args: Args, scope: _Scope) -> Any:
-        inputs = standardize_inputs(model, args[0])
-        outputs = run_graph(model, inputs, self._caller(scope))
-        flat = keras.tree.flatten(outputs)
-        return flat[0] if len(flat) == 1 else outputs
+        outputs = self._run(model, standardize_inputs(model, args[0]), scope)
+        every = flat(outputs)
+        return every[0] if len(every) == 1 else outputs
+
+    def _run(self, graph: Any, inputs: list[Any], scope: _Scope) -> Any:
+        """Makes the calls of a graph on other tensors, in order."""
+        known = dict(zip(map(id, graph_inputs(graph)), inputs, strict=True))
+
+        def given(leaf: Any) -> Any:
+            is_tensor = isinstance(leaf, keras.KerasTensor)
+            return known[id(leaf)] if is_tensor else leaf
+
+        for node in list_calls(graph):
+            if node.is_input or any(
+                id(one) not in known for one in node.input_tensors
+            ):
+                continue
+            args, kwargs = keras.tree.map_structure(
+                given, (node.args, node.kwargs)
+            )
+            outputs = self.call(
+                node.operation, args, kwargs, scope, node.outputs
+            )
+            known.update(
+                zip(map(id, node.outputs), flat(outputs), strict=False)
+            )
+        return keras.tree.map_structure(given, output_structure(graph))
 
     def _sequential(self, model: Any, args: Args, scope: _Scope) -> Any:
         if model._functional is not None:
@@ -196,11 +305,6 @@ class _Walker:
         for layer in model.layers:
             outputs = self.call(layer, (outputs,), {}, scope)
         return outputs
-
-    def _caller(self, scope: _Scope) -> Call:
-        return lambda operation, args, kwargs: self.call(
-            operation, args, kwargs, scope
-        )
 
     def _time_distributed(self, layer: Any, args: Args, scope: _Scope) -> None:
         batch, steps, *rest = args[0].shape
@@ -229,7 +333,9 @@ class _Walker:
         # operation holds the last one as the reason.
         try:
             function, inputs = trace_operation(operation, args, kwargs)
-            return run_graph(function, inputs, self._caller(scope))
+            if not isinstance(function, keras.Function):
+                return function  # No output depends on an input.
+            return self._run(function, inputs, scope)
         except Exception as error:
             del self.nodes[start:]
             reason = error
@@ -288,10 +394,6 @@ class _Walker:
         error: Exception,
     ) -> Any:
         """Traces with tensors of the backend and records the layer calls."""
-        first_line = str(error).strip().partition("\n")[0][:160]
-        reason = first_line
-        if not isinstance(error, OpaqueCallError):
-            reason = f"{type(error).__name__}: {first_line}"
         outer = _Scope(scope.owners[:-1] or scope.owners, scope.repeat)
         try:
             with record_layer_calls() as calls:
@@ -301,7 +403,17 @@ class _Walker:
         # A layer whose values decide can only tell its output shape.
         except Exception:
             calls, outputs = [], operation.compute_output_spec(*args, **kwargs)
-        self.add_node(operation, args, kwargs, outputs, outer, untraced=reason)
+        reason = f"`call` leaves `keras.ops` ({describe_error(error)}); "
+        if is_static((args, kwargs)):
+            reason += "the layers that it calls are counted"
+        else:  # Backends give free axes sizes that are made up.
+            calls = []
+            reason += "an axis has no size; pass `input_shape=`"
+        self.add_node(operation, args, kwargs, outputs, outer, reason)
         for layer, layer_args, layer_kwargs in calls:
             self.call(layer, layer_args, layer_kwargs, scope)
         return outputs
+
+
+def _not_computed(error: Exception) -> str:
+    return f"its shapes cannot be computed ({describe_error(error)})"

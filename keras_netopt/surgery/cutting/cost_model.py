@@ -58,7 +58,9 @@ class CostModel:
             self._axes.setdefault(id(axis.variable), []).append(axis)
         self._group_of = graph.group_of
         self._weights = [self._variable_size(v) for v in graph.model.weights]
-        nodes = graph_nodes(graph.model, enter=counts_inner_calls)
+        nodes = graph_nodes(
+            graph.model, enter=counts_inner_calls, containers=True
+        )
         self._operations = [
             macs for n in nodes if (macs := self._operation_macs(n))
         ]
