@@ -2,16 +2,15 @@
 
 import dataclasses
 import functools
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
-from keras_netopt import cost
 from keras_netopt.checks import check_fraction, check_integer
+from keras_netopt.cost.summarize import check_countable
 from keras_netopt.graph.layers import walk_paths
+from keras_netopt.graph.symbolic import check_input_shape
 from keras_netopt.points import is_in_steps
 from keras_netopt.schedules import Constant, Schedule, Steps
 from keras_netopt.selectors import (
@@ -31,6 +30,9 @@ from keras_netopt.surgery.cutting.cut_points import (
     CutPoint,
     default_cut_schedule,
     list_cut_points,
+)
+from keras_netopt.surgery.cutting.measure_milliseconds import (
+    measure_milliseconds,
 )
 from keras_netopt.surgery.edits.edit_report import EditReport, combine_reports
 from keras_netopt.surgery.edits.structure_callback import (
@@ -108,13 +110,19 @@ class ChannelPruning(StructureCallback):
         meter: `callable(model) -> float` for "latency", called at the first
             cut on copies of the model, at most 8 times. Defaults to `None`:
             a LiteRT file on one thread under TensorFlow, `predict_on_batch`
-            of one sample on other backends, in milliseconds.
+            of one sample on other backends and for inputs with free axes, in
+            milliseconds.
         recalibrate: Whether the averages of batch normalization are
             recomputed on `calibration_data` after each cut. Defaults to
             `False`.
         seed: Seed of "random". Defaults to `0`.
         allow_inexact: Whether to remove channels that a layer, group or RMS
             normalization reads. Defaults to `False`.
+        input_shape: The shape of a typical input, batch axis included, e.g.
+            `(None, 128)`; a structure of shapes for several inputs. "macs"
+            and "latency" count at this shape where an axis of the inputs is
+            free. Defaults to `None`: the shape of
+            the training data.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -154,6 +162,7 @@ class ChannelPruning(StructureCallback):
         recalibrate: bool = False,
         seed: int = 0,
         allow_inexact: bool = False,
+        input_shape: Any = None,
     ) -> None:
         super().__init__()
         self.pruner = ChannelPruner.create(
@@ -172,6 +181,7 @@ class ChannelPruning(StructureCallback):
         channel_scores.check_calibration_data(score, calibration_data)
         engine.check_recalibrate(recalibrate, calibration_data)
         _check_meter(meter)
+        check_input_shape(input_shape)
         self.sparsity = sparsity
         self.score = score
         self.allocation = allocation
@@ -186,6 +196,7 @@ class ChannelPruning(StructureCallback):
         self.recalibrate = recalibrate
         self.seed = seed
         self.allow_inexact = allow_inexact
+        self.input_shape = input_shape
         self.reset()
 
     def reset(self) -> None:
@@ -207,6 +218,10 @@ class ChannelPruning(StructureCallback):
             self._points = ()
             return
         check_optimizer(model)
+        if self.resource == "macs" or (
+            self.resource == "latency" and self.meter is None
+        ):
+            check_countable(model, f"`resource={self.resource!r}`")
         if self._base is None:
             self._base = self.pruner.measure_original(model)
         # After the last cut, the fit may have any length.
@@ -372,29 +387,6 @@ class ChannelPruning(StructureCallback):
             if name in config
         }
         return super().from_config(config, **patterns, **data)
-
-
-def measure_milliseconds(model: keras.Model) -> float:
-    """Measures the latency of one sample, the default meter.
-
-    Under TensorFlow, a LiteRT file runs on one thread and its CPU time is
-    measured, which a busy machine does not disturb. Other backends cannot
-    write such a file; they time `predict_on_batch`.
-
-    Args:
-        model: A built model.
-
-    Returns:
-        The median, in milliseconds.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return cost.measure_latency({"model": model})["model"].median
-    from keras_netopt import export
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.tflite")
-        export.to_litert(model, path)
-        return cost.measure_latency({"model": path})["model"].median
 
 
 def _as_schedule(sparsity: Any, iterative_steps: int) -> Schedule:

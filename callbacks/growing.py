@@ -8,6 +8,8 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_choice, check_integer, check_positive
+from keras_netopt.cost.summarize import check_countable
+from keras_netopt.graph.symbolic import check_input_shape
 from keras_netopt.points import Point, check_point, plain_point
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.edits.edit_history import STATE_NAME
@@ -113,6 +115,10 @@ class Growing(StructureCallback):
             in bfloat16. Defaults to `1e-5`.
         on_violation: Reaction to a larger change of the outputs: "warn" or
             "raise". Defaults to `"warn"`.
+        input_shape: The shape of a typical input, batch axis included, e.g.
+            `(None, 128)`; a structure of shapes for several inputs. MACs are
+            counted at this shape where an axis of the inputs is free.
+            Defaults to `None`: the shape of the training data.
         verbose: 0 is silent, 1 prints one line per growth. Defaults to `1`.
 
     Raises:
@@ -149,6 +155,7 @@ class Growing(StructureCallback):
         calibration_data: Any = None,
         tolerance: float = 1e-5,
         on_violation: str = "warn",
+        input_shape: Any = None,
         verbose: int = 1,
     ) -> None:
         super().__init__()
@@ -164,6 +171,7 @@ class Growing(StructureCallback):
             if value is not None:
                 check_integer(value, name, minimum=1)
         check_point(end, "end")
+        check_input_shape(input_shape)
         check_positive(tolerance, "tolerance")
         check_choice(on_violation, "on_violation", ("warn", "raise"))
         check_integer(verbose, "verbose")
@@ -177,6 +185,7 @@ class Growing(StructureCallback):
         self.calibration_data = calibration_data
         self.tolerance = tolerance
         self.on_violation = on_violation
+        self.input_shape = input_shape
         self.verbose = verbose
         self.reset()
 
@@ -205,6 +214,8 @@ class Growing(StructureCallback):
             self._growth_schedule, self._progress.run, model.optimizer
         ):
             self.warn(NotIntendedUseWarning, reason)
+        if self.max_macs is not None:
+            check_countable(model, "`max_macs`")
         # A resumed model has grown already: `on_resume` restores what is left.
         if not self._is_resumed(model):
             self._rehearse_actions(model)

@@ -16,7 +16,7 @@ from keras_netopt.cost.weight_costs import itemsize, summarize_weights
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.layers import own_variables, walk_layers
 from keras_netopt.graph.model_graph import is_graph_model
-from keras_netopt.graph.symbolic import is_never_called
+from keras_netopt.graph.symbolic import input_specs, is_never_called
 from keras_netopt.graph.trace_calls import graph_nodes
 
 NEVER_CALLED = (
@@ -77,33 +77,54 @@ def summarize(
         return summarize_weights(model, NEVER_CALLED)
     table = _trace(model, input_shape, training)
     table.assign_weights(model)
-    batch = batch_size(nodes)
+    batch = table.batch
     rows = [row for row in table.rows.values() if not row.is_empty()]
     return CostReport(
         model.name, tuple(_layer_cost(row, batch) for row in rows)
     )
 
 
-def count_model_macs(model: keras.Model) -> int:
+def count_model_macs(model: keras.Model) -> tuple[int, bool]:
     """Counts the MACs of one sample, as far as they can be counted.
 
-    These are the MACs of `summarize`, which also reads every weight.
+    These are the MACs of `summarize`, which also reads every weight. Returns
+    them, and whether some cannot be counted.
     """
-    rows = _trace(model, None, False).rows.values()
-    batch = _batch_size(model, None)
-    return sum(_macs_per_sample(row, batch)[0] or 0 for row in rows)
+    table = _trace(model, None, False)
+    found = [_macs_per_sample(row, table.batch) for row in table.rows.values()]
+    return sum(macs or 0 for macs, _ in found), any(why for _, why in found)
+
+
+def check_countable(model: keras.Model, what: str) -> None:
+    """Raises an error if the MACs of a model depend on an axis without a size.
+
+    `what` describes for the message what needs them.
+    """
+    shapes = [one.shape for one in keras.tree.flatten(input_specs(model))]
+    if (
+        any(None in shape[1:] for shape in shapes)
+        and count_model_macs(model)[1]
+    ):
+        raise ValueError(
+            f"{what} needs MACs (multiply-accumulates), which depend on the "
+            f"free axes of the inputs of '{model.name}'. Pass the shape of a "
+            "typical input, for example `input_shape=(None, 128)`; a structure "
+            "of shapes for several inputs. "
+            f"Received: input_shape=None, a model with inputs {shapes}"
+        )
 
 
 def _trace(
     model: keras.Model, input_shape: Any, training: bool
 ) -> "_LayerTable":
-    table = _LayerTable(training)
-    for node in graph_nodes(
+    nodes = graph_nodes(
         model,
         input_shape=input_shape,
         enter=counts_inner_calls,
         containers=True,
-    ):
+    )
+    table = _LayerTable(training, batch_size(nodes))
+    for node in nodes:
         table.add_call(node)
     return table
 
@@ -136,6 +157,7 @@ class _LayerTable:
     """Adds each call to the row of a layer of the model."""
 
     training: bool
+    batch: int
     rows: dict[int, _Row] = field(default_factory=dict)
 
     def add_call(self, node: GraphNode) -> None:

@@ -11,6 +11,7 @@ import keras
 
 from keras_netopt.graph.layers import sublayers
 from keras_netopt.graph.model_graph import producer
+from keras_netopt.graph.symbolic import accepted_arguments
 
 
 def resize_input(model: Any, tensor: Any, shape: Any) -> None:
@@ -53,8 +54,9 @@ def update_build_shapes(operation: Any, node: Any) -> None:
         first = [*given.args, *given.kwargs.values()][0]
         found = {next(iter(shapes)): first}
     else:
+        kwargs = accepted_arguments(operation, node.arguments.kwargs)
         bound = inspect.signature(operation.call).bind(
-            *node.arguments.args, **node.arguments.kwargs
+            *node.arguments.args, **kwargs
         )
         found = {f"{name}_shape": v for name, v in bound.arguments.items()}
     for name, old in shapes.items():

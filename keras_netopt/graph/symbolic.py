@@ -22,6 +22,7 @@ from keras_netopt.graph.layers import has_all_weights
 
 LayerCall = tuple[Any, tuple[Any, ...], dict[str, Any]]
 _RECORDING = threading.RLock()
+_ASSUMED = "_netopt_input_shape"
 
 
 def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
@@ -50,7 +51,7 @@ def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
             "such as a GAN, has no inputs: use its parts instead."
         )
     if input_shape is None:
-        return specs
+        return _assumed(model, specs)
     structure = specs[0]
     flat = keras.tree.flatten(structure)
     is_one = len(flat) == 1 and not isinstance(input_shape, dict)
@@ -66,11 +67,59 @@ def input_specs(model: keras.Model, *, input_shape: Any = None) -> list[Any]:
             "`None` where an axis is free. "
             f"Received: input_shape={input_shape!r}"
         )
+    ranks = [len(one.shape) for one in flat]
+    if ranks != [len(shape) for shape in shapes]:
+        raise ValueError(
+            "Argument `input_shape` must have the axes of the inputs, the "
+            f"batch included: {[tuple(one.shape) for one in flat]}. "
+            f"Received: input_shape={input_shape!r}"
+        )
     tensors = [
         keras.KerasTensor(tuple(shape), dtype=spec.dtype, name=spec.name)
         for shape, spec in zip(shapes, flat, strict=True)
     ]
     return [keras.tree.pack_sequence_as(structure, tensors)]
+
+
+@contextlib.contextmanager
+def assume_input_shape(model: keras.Model, shape: Any) -> Iterator[None]:
+    """Opens a context in which free axes of the inputs have given sizes.
+
+    `shape` is a shape or a structure of shapes in the order of the inputs;
+    axes that it leaves free, and inputs of another rank, stay as they are.
+    `None` changes nothing.
+    """
+    if shape is None:
+        yield
+        return
+    before = vars(model).get(_ASSUMED)
+    object.__setattr__(model, _ASSUMED, _flat_shapes(shape))
+    try:
+        yield
+    finally:
+        vars(model).pop(_ASSUMED, None)
+        if before is not None:
+            object.__setattr__(model, _ASSUMED, before)
+
+
+def _assumed(model: keras.Model, specs: list[Any]) -> list[Any]:
+    shapes = vars(model).get(_ASSUMED)
+    flat = keras.tree.flatten(specs)
+    if shapes is None or len(shapes) != len(flat):
+        return specs
+    found = []
+    for spec, shape in zip(flat, shapes, strict=True):
+        sizes = list(spec.shape)
+        if len(shape) == len(sizes):
+            # The batch axis stays free: MACs are those of one sample.
+            pairs = zip(sizes[1:], shape[1:], strict=True)
+            sizes[1:] = [b if a is None else a for a, b in pairs]
+        found.append(
+            keras.KerasTensor(
+                tuple(sizes), spec.dtype, sparse=spec.sparse, name=spec.name
+            )
+        )
+    return keras.tree.pack_sequence_as(specs, found)
 
 
 def _recorded_specs(model: keras.Model) -> list[Any] | None:
@@ -97,6 +146,20 @@ def is_never_called(model: Any) -> bool:
         and has_all_weights(model)
         and (not model.built or _recorded_specs(model) is None)
     )
+
+
+def check_input_shape(input_shape: Any) -> None:
+    """Checks a shape, or a structure of shapes, or `None`."""
+    if input_shape is None:
+        return
+    is_structure = isinstance(input_shape, list | tuple | dict)
+    shapes = _flat_shapes(input_shape) if is_structure else []
+    if not shapes or not all(map(_is_shape, shapes)):
+        raise ValueError(
+            "Argument `input_shape` must be a shape such as (None, 128), or a "
+            "structure of shapes for several inputs. "
+            f"Received: input_shape={input_shape!r}"
+        )
 
 
 def _is_shape(shape: Any) -> bool:

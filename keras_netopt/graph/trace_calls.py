@@ -11,16 +11,16 @@ import keras
 from keras import Operation
 from keras.src.models.functional import Functional
 
+from keras_netopt.graph.fixed_batches import fixed_batches
 from keras_netopt.graph.graph_node import Args, GraphNode, Kwargs
 from keras_netopt.graph.model_graph import (
     graph_inputs,
-    has_graph,
     is_container,
     is_graph_model,
     output_structure,
     standardize_inputs,
 )
-from keras_netopt.graph.open_call import OpaqueCallError, open_call
+from keras_netopt.graph.open_call import open_call
 from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.graph.symbolic import (
     accepted_arguments,
@@ -33,6 +33,7 @@ from keras_netopt.graph.symbolic import (
     to_plain_tensor,
     trace_operation,
 )
+from keras_netopt.graph.untraced import describe_error, not_computed
 
 CONV_RECURRENT = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 Enter = Callable[[Operation], bool]
@@ -73,7 +74,7 @@ def graph_nodes(
     specs = input_specs(model, input_shape=input_shape)
     best: tuple[int, list[GraphNode]] | None = None
     with preserve_layer_history(model):
-        for batch in (1, *_fixed_batches(model, specs)):
+        for batch in (1, *fixed_batches(model, specs)):
             walker = _Walker(enter)
             walker.walk(model, specs, batch)
             if best is None or walker.failures < best[0]:
@@ -82,31 +83,6 @@ def graph_nodes(
                 break
     nodes = best[1] if best is not None else []
     return tuple(node for node in nodes if containers or not node.entered)
-
-
-def _fixed_batches(model: keras.Model, specs: list[Any]) -> list[int]:
-    """Lists batch sizes that the code of a model may fix, such as a reshape.
-
-    They are the sizes of first axes that the inputs leave free.
-    """
-    is_free = any(not one.shape or one.shape[0] is None for one in flat(specs))
-    if not is_free or not has_graph(model):
-        return []
-    sizes = {
-        tensor.shape[0]
-        for node in list_calls(model)
-        for tensor in node.outputs
-        if tensor.shape and tensor.shape[0] not in (None, 1)
-    }
-    return sorted(sizes)[:8]
-
-
-def describe_error(error: Exception) -> str:
-    """Describes an error in one line of at most 160 characters."""
-    first_line = str(error).strip().partition("\n")[0][:160]
-    if isinstance(error, OpaqueCallError):
-        return first_line
-    return f"{type(error).__name__}: {first_line}"
 
 
 def _output_spec(operation: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -162,7 +138,7 @@ class _Walker:
         # As in `call`; what was listed before remains.
         except Exception as error:
             self.failures += 1
-            outputs, reason = (), _not_computed(error)
+            outputs, reason = (), not_computed(error)
         entered = reason is None
         self.add_node(model, args, {}, outputs, _Scope(()), reason, entered)
 
@@ -192,7 +168,7 @@ class _Walker:
             del self.nodes[start:]
             self.failures += 1
             outputs = [self._fix_batch(one) for one in recorded]
-            reason = _not_computed(error)
+            reason = not_computed(error)
             self.add_node(operation, args, kwargs, outputs, scope, reason)
             return outputs
 
@@ -407,13 +383,11 @@ class _Walker:
         if is_static((args, kwargs)):
             reason += "the layers that it calls are counted"
         else:  # Backends give free axes sizes that are made up.
-            calls = []
-            reason += "an axis has no size; pass `input_shape=`"
+            calls, reason = (
+                [],
+                f"{reason}an axis has no size; pass `input_shape=`",
+            )
         self.add_node(operation, args, kwargs, outputs, outer, reason)
         for layer, layer_args, layer_kwargs in calls:
             self.call(layer, layer_args, layer_kwargs, scope)
         return outputs
-
-
-def _not_computed(error: Exception) -> str:
-    return f"its shapes cannot be computed ({describe_error(error)})"

@@ -16,6 +16,7 @@ from keras_netopt.graph.resize import (
     resize_tensor,
     update_build_shapes,
 )
+from keras_netopt.graph.symbolic import accepted_arguments
 from keras_netopt.surgery.handler_registry import find_handler
 
 Shapes = Mapping[int, tuple[int | None, ...]]
@@ -49,8 +50,8 @@ def update_call_shapes(
         for tensor in node.outputs:
             resize_tensor(tensor, known[id(tensor)])
         return
-    given = node.arguments
-    spec = operation.compute_output_spec(*given.args, **given.kwargs)
+    kwargs = accepted_arguments(operation, node.kwargs)
+    spec = operation.compute_output_spec(*node.args, **kwargs)
     new = keras.tree.flatten(spec)
     for tensor, like in zip(node.outputs, new, strict=True):
         resize_tensor(tensor, like.shape)

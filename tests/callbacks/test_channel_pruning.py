@@ -360,6 +360,7 @@ def test_the_config_holds_every_argument(toy_data):
         meter=count_macs,
         allow_inexact=True,
         seed=3,
+        input_shape=(None, 8),
     )
     config = callback.get_config()
     again = ChannelPruning.from_config(config, calibration_data=toy_data)
@@ -367,7 +368,7 @@ def test_the_config_holds_every_argument(toy_data):
     assert list(config) == [
         "sparsity", "score", "allocation", "resource", "iterative_steps",
         "round_to", "min_channels", "include", "exclude", "calibration_data",
-        "meter", "recalibrate", "seed", "allow_inexact",
+        "meter", "recalibrate", "seed", "allow_inexact", "input_shape",
     ]  # fmt: skip
     assert again.get_config() == config
     assert again.meter is count_macs

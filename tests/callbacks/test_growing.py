@@ -237,6 +237,7 @@ def test_the_report_combines_all_growths(several):
     assert json.loads(json.dumps(report.to_dict()))["after"] == {
         "params": report.after.params,
         "macs": report.after.macs,
+        "is_lower_bound": False,
     }
 
 

@@ -79,7 +79,7 @@ TABLE = {
     **has(
         lambda: layers.Dense(1),
         *"_inbound_nodes _outbound_nodes _build_shapes_dict _auto_config "
-        "_loss_ids _open_name_scope".split(),
+        "_loss_ids _open_name_scope _call_context_args".split(),
     ),
     **has(
         attention,

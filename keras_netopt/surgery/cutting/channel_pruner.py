@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_bool, check_choice, check_integer
+from keras_netopt.graph.symbolic import assume_input_shape, input_specs
 from keras_netopt.selectors import Selector, check_selector
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.channels.layer_groups import producer_path
@@ -275,7 +276,8 @@ class ChannelPruner:
                 "resource='latency'. Received: meter=None"
             )
         removed = units(widths)
-        with temporary_copy(model) as copy:
+        shapes = [x.shape for x in keras.tree.flatten(input_specs(model))]
+        with temporary_copy(model) as copy, assume_input_shape(copy, shapes):
             if removed:
                 remove(copy, removed, allow_inexact=self.limits.allow_inexact)
             return float(meter(copy))

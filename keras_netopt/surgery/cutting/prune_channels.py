@@ -8,6 +8,12 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_bool, check_fraction
+from keras_netopt.cost.summarize import check_countable
+from keras_netopt.graph.symbolic import (
+    assume_input_shape,
+    check_input_shape,
+    input_specs,
+)
 from keras_netopt.selectors import Selector
 from keras_netopt.surgery.channels.unchanged_layers import group_reasons
 from keras_netopt.surgery.cutting import channel_scores
@@ -46,6 +52,7 @@ def prune_channels(
     recalibrate: bool = False,
     seed: int = 0,
     allow_inexact: bool = False,
+    input_shape: Any = None,
     dry_run: bool = False,
 ) -> EditReport:
     """Removes the least important channels of a model, at once.
@@ -106,6 +113,10 @@ def prune_channels(
         seed: Seed of "random". Defaults to `0`.
         allow_inexact: Whether to remove channels that a layer, group or RMS
             normalization reads. Defaults to `False`.
+        input_shape: The shape of a typical input, batch axis included, e.g.
+            `(None, 128)`; a structure of shapes for several inputs. "macs"
+            and "latency" count at this shape where an axis of the inputs is
+            free. Defaults to `None`: the model's own.
         dry_run: Whether to report only and change nothing. Defaults to
             `False`.
 
@@ -117,8 +128,8 @@ def prune_channels(
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, the model has no graph, a
             selector matches nothing or only layers that must not be pruned,
-            or calibration data or a meter are missing. The model is unchanged
-            then.
+            or calibration data, a meter, or the `input_shape` that "macs"
+            needs are missing. The model is unchanged then.
 
     Reference:
         Li et al., 2016, https://arxiv.org/abs/1608.08710 (magnitude of
@@ -139,7 +150,12 @@ def prune_channels(
     sparsity = check_fraction(sparsity, "sparsity")
     channel_scores.check_calibration_data(score, calibration_data)
     check_recalibrate(recalibrate, calibration_data)
-    with editing(model):
+    check_input_shape(input_shape)
+    if input_shape is not None or not isinstance(model, keras.Model):
+        input_specs(model, input_shape=input_shape)  # Checks the shapes.
+    with editing(model), assume_input_shape(model, input_shape):
+        if resource == "macs":
+            check_countable(model, 'Argument `resource` "macs"')
         cut = pruner.choose_units(
             model, sparsity, data=calibration_data, meter=meter
         )
@@ -206,6 +222,8 @@ def add_shares(
         before = getattr(report.before, resource)
         reached = 1 - getattr(report.after, resource) / before
     note = f"sparsity of {resource}: asked {asked:.1%}"
+    if resource == "macs" and report.before.is_lower_bound:
+        note += " of the MACs that can be counted"
     if resource != "latency":
         note += f", reached {reached:.1%}"
     rows = [

@@ -47,15 +47,22 @@ class ModelSize:
     Args:
         params: Number of weights.
         macs: Multiply-accumulates per sample, as far as they can be counted.
+        is_lower_bound: Whether there are MACs that cannot be counted; see
+            `cost.summarize(model)`. Defaults to `False`.
     """
 
     params: int
     macs: int
+    is_lower_bound: bool = False
 
     @classmethod
     def of(cls, model: keras.Model) -> "ModelSize":
         """Counts the weights and MACs of a model."""
-        return cls(model.count_params(), count_model_macs(model))
+        return cls(model.count_params(), *count_model_macs(model))
+
+    def describe_macs(self) -> str:
+        """Returns the MACs as text; ">= " where some are not counted."""
+        return f"{'>= ' if self.is_lower_bound else ''}{self.macs:,}"
 
 
 @dataclass(frozen=True)
@@ -101,8 +108,12 @@ class EditReport(Report):
         rows += [[name, "", "new", *blank] for name in self.inserted]
         for name in ("params", "macs"):
             old, new = getattr(self.before, name), getattr(self.after, name)
-            ratio = [*blank[1:], _ratio(old, new)]
-            rows.append([name, f"{old:,}", f"{new:,}", *ratio])
+            texts = [f"{old:,}", f"{new:,}", *blank[1:], _ratio(old, new)]
+            if name == "macs" and self.before.is_lower_bound:
+                sizes = (self.before, self.after)
+                texts[:2] = [size.describe_macs() for size in sizes]
+                texts[-1] = ""
+            rows.append([name, *texts])
         title = self.operation + (" (dry run)" if self.dry_run else "")
         align = "l" + "r" * (len(head) - 2) + "l"
         lines = [render(head, rows, title=title, align=align)]

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
 
 from keras_netopt.cost import MacCounter
+from keras_netopt.graph.symbolic import assume_input_shape, input_specs
 from keras_netopt.surgery.edits.edit_history import (
     STATE_NAME,
     apply_missing_edits,
@@ -15,6 +17,7 @@ from keras_netopt.surgery.edits.edit_report import EditReport, ModelSize
 from keras_netopt.training import CheckpointState, ResumableCallback
 from keras_netopt.training.editing import editing
 from keras_netopt.training.order import active_callbacks, find_ending_epoch
+from keras_netopt.training.seen_shape import find_seen_shape
 
 Edit = Callable[[keras.Model], EditReport]
 
@@ -37,8 +40,11 @@ class StructureCallback(ResumableCallback):
         "macs": "multiply-accumulates of a forward pass of one sample",
     }
 
+    input_shape: Any = None
+
     def __init__(self) -> None:
         super().__init__()
+        self._seen_shape: Any = None
         self._planned_epoch: int | None = None
         self._size: ModelSize | None = None
         self._mac_counter = MacCounter()
@@ -77,18 +83,27 @@ class StructureCallback(ResumableCallback):
             if isinstance(callback, keras.callbacks.BackupAndRestore):
                 self._restore_shapes(model, callback)
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras; reads the sizes of the free axes of the inputs."""
+        if self.input_shape is not None and self._model.built:
+            input_specs(self._model, input_shape=self.input_shape)
+        self._seen_shape = self.input_shape or find_seen_shape(self._model)
+        with self._at_seen_shape():
+            super().on_train_begin(logs)
+
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras; makes the edits that are due."""
-        super().on_epoch_begin(epoch, logs)
-        if not self._attached:
-            return
-        self._mac_counter.begin_epoch(self.model)
-        if self._size is None:
-            self._size = ModelSize.of(self.model)
-        if self.has_due_edits():
-            self.apply_edits(self.due_edits())
+        with self._at_seen_shape():
+            super().on_epoch_begin(epoch, logs)
+            if not self._attached:
+                return
+            self._mac_counter.begin_epoch(self.model)
+            if self._size is None:
+                self._size = ModelSize.of(self.model)
+            if self.has_due_edits():
+                self.apply_edits(self.due_edits())
 
     def before_edit(self, model: keras.Model) -> None:
         """Counts the MACs so far, before any edit of the model."""
@@ -96,8 +111,9 @@ class StructureCallback(ResumableCallback):
 
     def after_edit(self, model: keras.Model) -> None:
         """Measures the new size, after any edit of the model."""
-        self._mac_counter.measure(model)
-        self._size = ModelSize.of(model)
+        with self._at_seen_shape():
+            self._mac_counter.measure(model)
+            self._size = ModelSize.of(model)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras before validation resets its metrics."""
@@ -113,7 +129,8 @@ class StructureCallback(ResumableCallback):
         if self._progress.is_past_epoch:
             return
         if self._attached and self.has_due_edits():
-            self.apply_edits(self.due_edits())
+            with self._at_seen_shape():
+                self.apply_edits(self.due_edits())
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -175,6 +192,10 @@ class StructureCallback(ResumableCallback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restores the state that `get_state` of a subclass returned."""
+
+    def _at_seen_shape(self) -> AbstractContextManager[None]:
+        """Opens a context that counts MACs at the shape of the data."""
+        return assume_input_shape(self._model, self._seen_shape)
 
     def _plan_once(self, epoch: int, logs: dict[str, Any]) -> None:
         if self._attached and self._planned_epoch != epoch:

@@ -61,7 +61,7 @@ def describe_growth(
         outputs = f", outputs changed by {difference.max_abs:.1e}"
     return (
         f"{edits}; {old.params:,} -> {new.params:,} weights, "
-        f"{old.macs:,} -> {new.macs:,} MACs{outputs}"
+        f"{old.describe_macs()} -> {new.describe_macs()} MACs{outputs}"
     )
 
 

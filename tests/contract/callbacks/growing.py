@@ -125,6 +125,7 @@ BAD: dict[str, Callable[[Case], Any]] = {
     "calibration_data": _gradmax(lambda case: case.x),
     "tolerance": _growing(tolerance=0),
     "on_violation": _growing(on_violation="stop"),
+    "input_shape": _growing(input_shape="long"),
     "verbose": _growing(verbose="loud"),
 }
 
@@ -162,5 +163,6 @@ CHANGES: dict[str, tuple[Any, ...]] = {
             on_violation="raise",
         ),
     ),
+    "input_shape": (_growing(), _growing(input_shape=(None, 1, 1, 1, 1))),
     "verbose": (_growing(), _growing(verbose=1)),
 }

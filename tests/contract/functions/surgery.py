@@ -68,6 +68,7 @@ FUNCTIONS = (
                 NOT_A_MODEL, 0.5
             ),
             "sparsity": _prune_channels(sparsity=1.0),
+            "input_shape": _prune_channels(input_shape="long"),
             "score": _prune_channels(score="best"),
             "allocation": _prune_channels(allocation="fair"),
             "resource": _prune_channels(resource="speed"),
