@@ -34,10 +34,15 @@ def find_attributes(
     for new in choices:
         old = {name: own[name] for name in new}
         own.update(new)
-        if works():
-            if len(choices) == 1 or rebuilds(layer):
-                return new
-            best = new if best is None else best
+        # A call costs more than a build of the config. Once the layer works,
+        # only attributes with which the config rebuilds it are better.
+        if best is None:
+            if works():
+                if len(choices) == 1 or rebuilds(layer):
+                    return new
+                best = new
+        elif rebuilds(layer) and works():
+            return new
         own.update(old)
     if best is not None:
         own.update(best)
