@@ -74,7 +74,6 @@ def _efficientnet(blocks: list[str], ratios: list[float]) -> keras.Model:
         stackwise_nores_option=[False] * 3,
         width_coefficient=1.0,
         depth_coefficient=1.0,
-        num_features=64,
         input_shape=SHAPE,
     )
 
