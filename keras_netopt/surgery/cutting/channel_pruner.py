@@ -137,12 +137,7 @@ class ChannelPruner:
     ) -> CutCandidates:
         """Finds the blocks to prune, without layers whose code refuses."""
         found = find_candidates(graph, self.limits, floors, self.refused)
-        refused = rehearse_cuts(
-            graph,
-            found,
-            self.rehearsed,
-            allow_inexact=self.limits.allow_inexact,
-        )
+        refused = rehearse_cuts(graph, found, self.rehearsed)
         if not refused:
             return found
         self.refused.update(refused)
