@@ -72,6 +72,8 @@ def choose_axes(
     chosen: set[int] = set()
     left: set[int] = set()
     for split in splits:
+        if not split.parts:
+            continue
         groups = {
             position: set(group_of[ids].tolist())
             for position, ids in split.parts.items()
@@ -166,6 +168,10 @@ class AxisChoices:
         )
         choose_axes(self._splits, group_of, fixed, heads)
         for split in self._splits:
+            if not split.parts:
+                reason = f"is reshaped by '{split.name}' to axes of size 1"
+                self._graph.protect(split.flat, reason)
+                continue
             self._graph.couple(split.flat, split.kept_units())
             kept = split.parts[split.kept]
             many = len(split.parts) > 1 and split.is_inside

@@ -80,9 +80,12 @@ def _failure(
         copies[one] = 0
     # An edit resizes the tensors inside the opened layers of its graph.
     own = ChannelGraph(graph.model)
+    plan = EditPlan(own, copies)
+    axes = [a for a in own.coupled_axes if plan.changes(a.variable)]
+    changed = {id(axis.variable): axis.variable for axis in axes}
     try:
-        with rehearsal(graph.model):
-            apply_plan(graph.model, own, EditPlan(own, copies))
+        with rehearsal(graph.model, changed.values()):
+            apply_plan(graph.model, own, plan)
     except OpenLayerError as error:
         return error
     return None

@@ -6,7 +6,7 @@ model itself needs none. Private name of Keras 3.15: `_jax_state`.
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -21,20 +21,28 @@ from keras_netopt.training.editing import mark_rehearsal
 
 
 @contextlib.contextmanager
-def rehearsal(model: keras.Model) -> Iterator[None]:
+def rehearsal(
+    model: keras.Model, variables: Iterable[Any] | None = None
+) -> Iterator[None]:
     """Opens a context whose changes of a model are taken back at its end.
 
     Weights, attributes of layers, the graph, names, random states and the
     edit history are the same objects with the same values afterwards, bit for
     bit. Edits inside see neither the optimizer's slots nor the masks, compile
     nothing, and call no callback. Compiled functions remain valid.
+
+    `variables` are those whose values change inside; by default, all may.
     """
     sync_variables(model)
     states = random.getstate(), np.random.get_state()
     memory = ModelMemory(model, (CheckpointState, EditHistory))
     try:
         with mark_rehearsal(model), randomness.preserve_random_state():
-            _use_copies(model, memory)
+            _use_copies(
+                model,
+                memory,
+                model.variables if variables is None else variables,
+            )
             yield
     finally:
         memory.restore()
@@ -68,14 +76,16 @@ def _clone(model: keras.Model) -> keras.Model | None:
     return copy
 
 
-def _use_copies(model: keras.Model, memory: ModelMemory) -> None:
-    """Gives every variable a copy of its value, so that none is overwritten."""
+def _use_copies(
+    model: keras.Model, memory: ModelMemory, variables: Iterable[Any]
+) -> None:
+    """Gives variables copies of their values, so that none is overwritten."""
     any_model: Any = model
     for name in ("train_function", "test_function", "predict_function"):
         vars(any_model)[name] = None
     if getattr(any_model, "_jax_state", None) is not None:
         vars(any_model)["_jax_state"] = None
     with optimizers.variable_scope(model):
-        for variable in model.variables:
+        for variable in variables:
             if memory.holds(variable):
                 replace_value(variable, to_numpy(variable))
