@@ -5,13 +5,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.checks import check_choice, check_model
+from keras_netopt.checks import check_choice
 from keras_netopt.curriculum.class_labels import class_values
 from keras_netopt.curriculum.dataset_adapters import as_sample_source
 from keras_netopt.curriculum.difficulty import (
     Difficulty,
     ScoringContext,
 )
+from keras_netopt.graph.check_model import check_model
 from keras_netopt.training.randomness import preserve_random_state
 from keras_netopt.training.sample_loss import sample_loss
 

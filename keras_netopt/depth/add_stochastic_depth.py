@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
-from keras_netopt.checks import check_model, check_probability, check_seed
+from keras_netopt.checks import check_probability, check_seed
 from keras_netopt.depth.linear_rates import linear_rates
+from keras_netopt.graph.check_model import check_model
 from keras_netopt.graph.model_graph import is_graph_model
 from keras_netopt.graph.residuals import Residual, find_residuals
 

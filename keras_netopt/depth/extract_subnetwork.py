@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from keras_netopt.checks import check_bool, check_model
+from keras_netopt.checks import check_bool
+from keras_netopt.graph.check_model import check_model
 from keras_netopt.graph.model_graph import is_graph_model
 
 EVERY_OTHER = "every_other"

@@ -55,7 +55,7 @@ class KernelZeros:
         for key, variable, layer in list_weights(model):
             if key not in without and is_kernel(variable, layer):
                 values = used_value(variable, layer)
-                zeros += values.size - np.count_nonzero(values)
+                zeros += values.size - int(np.count_nonzero(values))
                 weights += values.size
         return cls(int(zeros), int(weights))
 

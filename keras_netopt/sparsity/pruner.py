@@ -348,8 +348,8 @@ class Pruner:
             for target in targets
         ]
         return [
-            stacks.prune_stack_runs(pattern, target.view, *arguments)
-            for target, *arguments in zip(
+            stacks.prune_stack_runs(pattern, target.view, matrix, share, mask)
+            for target, matrix, share, mask in zip(
                 targets, matrices, shares, earlier, strict=True
             )
         ]

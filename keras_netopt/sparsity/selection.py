@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import keras
 
 from keras_netopt import selectors
-from keras_netopt.checks import check_integer, check_model
+from keras_netopt.checks import check_integer
+from keras_netopt.graph.check_model import check_model
 from keras_netopt.graph.layers import (
     own_variables,
     variable_keys,

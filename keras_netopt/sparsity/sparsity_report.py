@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.checks import check_model
+from keras_netopt.graph.check_model import check_model
 from keras_netopt.report import Report
 from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.kernel_zeros import used_value

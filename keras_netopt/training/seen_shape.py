@@ -14,7 +14,7 @@ def find_seen_shape(model: Any) -> Any:
     of a `tf.data.Dataset`, and the first batch of a `PyDataset`. The batch
     axis is `None`. Returns `None` for other data.
     """
-    data = find_fit_arguments(model).get("x")
+    data: Any = find_fit_arguments(model).get("x")
     if isinstance(data, keras.utils.PyDataset):
         data = keras.utils.unpack_x_y_sample_weight(data[0])[0]
     elif hasattr(data, "element_spec"):

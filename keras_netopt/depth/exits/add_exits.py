@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.checks import check_bool, check_model
+from keras_netopt.checks import check_bool
 from keras_netopt.depth.exits.default_head import (
     default_head,
     final_activation,
@@ -19,6 +19,7 @@ from keras_netopt.depth.exits.exit_placement import (
 from keras_netopt.depth.exits.frozen_backbone_exit_model import (
     FrozenBackboneExitModel,
 )
+from keras_netopt.graph.check_model import check_model
 from keras_netopt.graph.record_calls import Recording
 
 Heads = Sequence[keras.layers.Layer] | Mapping[str, keras.layers.Layer]

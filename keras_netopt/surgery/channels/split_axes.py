@@ -79,7 +79,9 @@ def choose_axes(
             for position, ids in split.parts.items()
         }
 
-        def preference(position: int, groups=groups) -> tuple[bool | int, ...]:
+        def preference(
+            position: int, groups: dict[int, set[int]] = groups
+        ) -> tuple[bool | int, ...]:
             found = groups[position]
             is_free = not found <= protected
             return (

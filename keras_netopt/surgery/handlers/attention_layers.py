@@ -46,7 +46,7 @@ class GroupedQueryAttentionHandler(Handler):
         graph.couple(ids[0], ids[2])
         heads = graph.new_units(layer, layer.num_key_value_heads)
         size = graph.new_units(layer, layer.head_dim, SIZE)
-        queries = np.repeat(heads, layer.num_repeats)
+        queries: np.ndarray = np.repeat(heads, layer.num_repeats)
         if layer.num_repeats > 1:
             reason = f"has several queries in '{layer.name}'"
             graph.mark_not_replicable(heads, reason)

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
+from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 from keras_netopt.surgery.handler_registry import (
     Handler,
     handles,
@@ -113,6 +114,8 @@ def _follow_one(
     tensor, output = tensors
     ids = graph.channel_axes(tensor)[axis]
     move = follow_reshape(tensor.shape, output.shape, axis, ids)
+    if move is None:
+        raise UnsupportedLayer("reshapes channels of unknown sizes")
     for row in move.coupled[1:]:
         graph.couple(move.ids, row)
     if not move.keeps_copies_adjacent:

@@ -1,0 +1,23 @@
+"""Checks the argument `model` of functions that take any Keras model."""
+
+from typing import Any
+
+import keras
+
+from keras_netopt.graph.layers import has_all_weights
+
+
+def check_model(model: Any) -> None:
+    """Refuses an object that is no Keras model, or that lacks weights."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "Argument `model` must be a Keras model. "
+            f"Received: model={model!r} of type {type(model).__name__}"
+        )
+    if not has_all_weights(model):
+        raise ValueError(
+            "Argument `model` must be built: call it on a batch, or call "
+            "`model.build(input_shape)`. "
+            f"Received: model=<{type(model).__name__} name={model.name}, "
+            "built=False>"
+        )
