@@ -83,8 +83,9 @@ def _reload(part: Row) -> str:
     found = part.get("reload", {"error": part.get("error", "")})
     if "error" in found:
         return found["error"].split(":")[0]
-    exact = not found["difference"] and found["iterations"]
-    return "exact" if exact else f"off by {found['difference']:.0e}"
+    if found["difference"]:
+        return f"off by {found['difference']:.0e}"
+    return "exact" if found["iterations"] else "exact, optimizer lost"
 
 
 def _fit(part: Row) -> str:
@@ -129,7 +130,10 @@ def checks_note() -> str:
             "widened: difference at most 1e-5",
             [r["widen"].get("difference", 1) <= TOLERANCE for r in rows],
         ),
-        ("reloaded: difference 0", [_reload(p) == "exact" for p in parts]),
+        (
+            "reloaded: difference 0, optimizer restored",
+            [_reload(p) == "exact" for p in parts],
+        ),
         (
             "a `fit` step moves what it moved before",
             [_fit(p) == "all move" for p in parts],
