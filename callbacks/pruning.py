@@ -188,8 +188,9 @@ class Pruning(ResumableCallback):
         self._check_overlap(model, {target.key for target in targets})
         self._warn_lora(model)
         # Weights that are new, or became trainable, start a new schedule.
+        kept = set() if store is None else set(store.keys)
         done = old is not None and old.done and store is not None
-        done = done and {t.key for t in targets} <= set(store.keys)
+        done = done and {t.key for t in targets} <= kept
         self._session = PruningSession(
             model,
             targets,

@@ -126,7 +126,11 @@ class OpenCall:
 
 
 def open_call(
-    node: GraphNode, is_opaque: IsOpaque, *, partly: bool = False
+    node: GraphNode,
+    is_opaque: IsOpaque,
+    *,
+    partly: bool = False,
+    training: bool = False,
 ) -> OpenCall:
     """Traces one call of a built layer on symbolic tensors.
 
@@ -138,6 +142,7 @@ def open_call(
         is_opaque: `callable(layer) -> bool`: whether a layer is traced into.
         partly: Whether a layer inside that cannot be traced is one call, if
             Keras infers its output. Defaults to `False`.
+        training: Whether the call is one of training. Defaults to `False`.
 
     Raises:
         OpaqueCallError: If the code of the layer cannot be traced: it needs
@@ -146,7 +151,7 @@ def open_call(
     first: Exception | None = None
     sizes = FREE_SIZES if _has_free_axis(node) else FREE_SIZES[:1]
     for size in sizes:
-        tracer = _Tracer(node, is_opaque, size)
+        tracer = _Tracer(node, is_opaque, size, training=training)
         try:
             return tracer.trace()
         # The code of a user's `call` may raise any error.
@@ -155,7 +160,7 @@ def open_call(
     closed: list[Any] = []
     while partly and tracer.failed not in (None, node.operation):
         closed += walk_layers(tracer.failed)
-        tracer = _Tracer(node, is_opaque, size, closed)
+        tracer = _Tracer(node, is_opaque, size, closed, training)
         # The same.
         with contextlib.suppress(Exception):
             return tracer.trace()
@@ -200,11 +205,13 @@ class _Tracer:
         is_opaque: IsOpaque,
         size: int,
         closed: Iterable[Any] = (),
+        training: bool = False,
     ) -> None:
         layer = node.operation
         self.result = OpenCall(node)
         self.size = size
         self.failed: Any = None
+        self.training = training
         self.below = list(walk_layers(layer))
         shut = {id(one) for one in closed}
         self.opaque = [
@@ -225,7 +232,7 @@ class _Tracer:
             self._renew, (tuple(node.args), dict(node.kwargs))
         )
         if layer._call_has_training_arg:
-            kwargs["training"] = False
+            kwargs["training"] = self.training
         else:
             kwargs.pop("training", None)
         watch = VariableUse()

@@ -64,6 +64,11 @@ class OpenLayerEdit:
             opened for opened in graph.open_calls if opened.contains(changed)
         ]
         self._probes = self._make_probes(plan, changed)
+        self._trained = [
+            call
+            for opened in self._calls
+            if _trace_in_training(call := opened.inlined[-1]) is None
+        ]
 
     def _make_probes(
         self, plan: EditPlan, changed: set[int]
@@ -102,6 +107,10 @@ class OpenLayerEdit:
             self._probes, new, strict=True
         ):
             _update_attributes(call, probe, shapes, sizes)
+        for call in self._trained:
+            problem = _trace_in_training(call)
+            if problem is not None:
+                raise OpenLayerError(call.operation, f"in training, {problem}")
 
     def _expected_shapes(self, call: InlinedCall) -> list[Any]:
         return [self._shapes.shape(tensor) for tensor in call.tensors]
@@ -157,6 +166,18 @@ def _update_attributes(
 
     if find_attributes(call.operation, sizes, works) is None:
         raise OpenLayerError(call.operation, problem)
+
+
+def _trace_in_training(call: InlinedCall) -> str | None:
+    """Returns why a call of training cannot be traced, `None` if it can.
+
+    It may use weights that a call of inference does not use.
+    """
+    try:
+        open_call(call, is_opaque, partly=True, training=True)
+    except OpaqueCallError as error:
+        return str(error)
+    return None
 
 
 def _tolerance(layer: Any) -> float:

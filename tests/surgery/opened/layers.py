@@ -321,3 +321,17 @@ class Mixed(L.Layer):
 
     def call(self, x):
         return self.block(self.closed(x)), ops.zeros((2, 3))
+
+
+class TrainingWeight(FeedForward):
+    """Multiplies by a weight for each unit in training only."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.noise = self.add_weight(
+            shape=(self.hidden,), name="noise", initializer="ones"
+        )
+
+    def call(self, x, training=None):
+        y = self.first(x)
+        return x + self.last(y * self.noise if training else y)

@@ -238,3 +238,13 @@ def test_what_surrounds_a_layer_that_cannot_be_traced_is_cut():
     text = next(v for k, v in reasons.items() if "closed/first" in k)
     assert "closed" in text or "known" in text
     assert outputs(model, own.data()).shape == (4, 2)
+
+
+def test_weight_that_only_training_uses_refuses_a_cut():
+    layer = own.TrainingWeight(12, name="own")
+    model = own.around(layer)
+    with pytest.raises(ValueError, match="own.*in training, ") as error:
+        surgery.remove(model, {"own/first": [0, 1]})
+    assert "surgery.register" in str(error.value)
+    assert layer.first.units == 12
+    model(own.data(), training=True)
