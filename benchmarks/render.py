@@ -31,6 +31,7 @@ from benchmarks.hpo import (
     training_tables,
 )
 from benchmarks.hpo import tables as hpo
+from benchmarks.keras_io_examples import tables as keras_io_examples
 from benchmarks.learning_rate import tables as learning_rate
 from benchmarks.open_layers import tables as open_layers
 from benchmarks.pruning import tables as pruning
@@ -52,6 +53,7 @@ TABLES = {
     **learning_rate.TABLES,
     **applications.TABLES,
     **open_layers.TABLES,
+    **keras_io_examples.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

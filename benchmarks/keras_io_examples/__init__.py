@@ -1,0 +1,1 @@
+"""Examples of keras.io as they are, with callbacks appended to `fit`."""
