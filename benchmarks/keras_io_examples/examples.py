@@ -22,6 +22,14 @@ class Example:
 
 EXAMPLES = (
     Example(
+        "vision/autoencoder",
+        "convolutions and transposed convolutions, images as targets",
+    ),
+    Example(
+        "vision/mnist_convnet",
+        "plain convolutions, for comparison",
+    ),
+    Example(
         "vision/knowledge_distillation",
         "`Distiller`: a model with its own `call` and `compute_loss`",
         fits=2,
@@ -46,10 +54,6 @@ EXAMPLES = (
     Example(
         "timeseries/timeseries_classification_transformer",
         "transformer of functions, attention and convolutions",
-    ),
-    Example(
-        "structured_data/deep_neural_decision_forests",
-        "decision tree as a model in a model, dict of inputs",
     ),
     Example(
         "generative/pixelcnn",

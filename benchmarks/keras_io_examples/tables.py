@@ -1,5 +1,6 @@
 """Markdown tables of the keras.io benchmark, made from its JSON alone."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,6 @@ NAME = "keras_io_examples"
 CALLBACKS = ("Pruning", "ChannelPruning", "Growing", "Curriculum")
 CHECKS = ("summarize", "report", "cut", "reload")
 HEADS = ("`summarize`", "`sparsity.report`", "`prune_channels`", "reload")
-ORDER = ("failed", "refused", "ok", "not applicable")
 Row = dict[str, Any]
 
 
@@ -40,10 +40,20 @@ def texts_table() -> str:
             lines.append([row["example"], row["backend"], row["failed"]])
         for name, found in row.get("callbacks", {}).items():
             for where, one in _outcomes(name, found):
-                if one["state"] in ("failed", "refused"):
-                    text = one["error"].replace("|", "\\|")
+                text = _text(one)
+                if text:
                     lines.append([row["example"], row["backend"], where, text])
     return markdown(["example", "backend", "call", "text"], lines)
+
+
+def _text(outcome: Row) -> str:
+    if outcome["state"] in ("failed", "refused"):
+        found: str = outcome["error"]
+    elif _one(outcome) == "left alone":
+        found = outcome["notes"][0]
+    else:
+        return ""
+    return re.sub(r" at 0x\w+", "", found).replace("|", "\\|")[:600]
 
 
 def _rows() -> list[Row]:
@@ -97,16 +107,22 @@ def _one(outcome: Row) -> str:
         return state
     if not outcome.get("finite", True):
         return "not finite"
-    if "difference" in outcome:
-        return "ok" if not outcome["difference"] else "differs"
-    before, after = (
-        (outcome.get("params") or [0, 0])[:2]
-        if isinstance(outcome.get("params"), list)
-        else (0, 0)
-    )
+    if outcome.get("difference"):
+        return "differs"
+    params = outcome.get("params")
+    before, after = params if isinstance(params, list) else (0, 0)
     if before and before != after:
         return f"ok ({after / before - 1:+.0%})"
-    return "ok"
+    return "left alone" if _nothing_done(outcome) else "ok"
+
+
+def _nothing_done(outcome: Row) -> bool:
+    notes = [note[:100] for note in outcome.get("notes", [])]
+    return any(
+        text in note
+        for note in notes
+        for text in ("no layer can", "no weight was")
+    )
 
 
 def environment_note() -> str:
