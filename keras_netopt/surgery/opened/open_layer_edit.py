@@ -19,6 +19,7 @@ from keras_netopt.surgery.handler_registry import find_handler
 from keras_netopt.surgery.opened.attribute_search import find_attributes
 from keras_netopt.surgery.opened.call_probe import CallProbe
 from keras_netopt.surgery.opened.new_shapes import NewShapes
+from keras_netopt.surgery.update_shapes import update_model_shapes
 
 # Largest relative difference of the outputs, by dtype. Accelerators multiply
 # float32 matrices at a lower precision.
@@ -130,6 +131,8 @@ class OpenLayerEdit:
         for node in opened.nodes:
             if not isinstance(node.operation, keras.Layer):
                 continue
+            # The calls inside a nested graph are no nodes of the trace.
+            update_model_shapes(node.operation, self.output_shapes())
             handler = find_handler(node.operation)
             if handler is not None:
                 handler.update_attributes(node.operation, node)
