@@ -40,7 +40,9 @@ class ModelRuns:
     def __init__(self, exportable: ExportableModel, samples: Samples) -> None:
         self._exportable, self._samples = exportable, samples
         variables = exportable.model.non_trainable_variables
-        self._state = [(v, np.array(v)) for v in variables]
+        self._state = [
+            (v, np.array(keras.ops.convert_to_numpy(v))) for v in variables
+        ]
         try:
             self.expected = self._run(None)
             self.noise = self._measure_noise(REPEATED)
@@ -76,7 +78,9 @@ class ModelRuns:
         """Sets the variables that calls changed; `seeds`: random states too."""
         for variable, value in self._state:
             is_seed = variable.name == "seed_generator_state"
-            if (seeds or not is_seed) and not np.array_equal(variable, value):
+            if (seeds or not is_seed) and not np.array_equal(
+                keras.ops.convert_to_numpy(variable), value
+            ):
                 variable.assign(value)
 
     def _run(self, batches: int | None) -> list[Arrays]:
