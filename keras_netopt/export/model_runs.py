@@ -40,9 +40,7 @@ class ModelRuns:
     def __init__(self, exportable: ExportableModel, samples: Samples) -> None:
         self._exportable, self._samples = exportable, samples
         variables = exportable.model.non_trainable_variables
-        self._state = [
-            (v, np.array(keras.ops.convert_to_numpy(v))) for v in variables
-        ]
+        self._state = [(one, _value(one)) for one in variables]
         try:
             self.expected = self._run(None)
             self.noise = self._measure_noise(REPEATED)
@@ -79,7 +77,7 @@ class ModelRuns:
         for variable, value in self._state:
             is_seed = variable.name == "seed_generator_state"
             if (seeds or not is_seed) and not np.array_equal(
-                keras.ops.convert_to_numpy(variable), value
+                _value(variable), value
             ):
                 variable.assign(value)
 
@@ -163,3 +161,9 @@ def _nan_message(model: Any, name: str) -> str:
         f"The model itself computes NaN in output {name!r}; {where}. "
         "Nothing was exported."
     )
+
+
+def _value(variable: keras.Variable) -> np.ndarray:
+    """Copies a value; `np.array(variable)` warns with NumPy 2."""
+    value = variable.value
+    return np.array(value.numpy() if hasattr(value, "numpy") else value)
