@@ -138,8 +138,35 @@ def _ratio(rows: Rows) -> str:
     return f"{statistics.median(ratios):.2f}x"
 
 
+def planning_table() -> str:
+    """Returns time and memory of choosing a cut, medians over the rounds."""
+    rows = load("planning")["rows"]
+    body = []
+    for row in rows:
+        (other,) = (
+            one["cpu_seconds"]
+            for one in rows
+            if one["network"] == row["network"] and one["arm"] != row["arm"]
+        )
+        seconds = row["cpu_seconds"]
+        ratio = statistics.median(seconds) / statistics.median(other)
+        body.append(
+            [
+                row["network"],
+                row["arm"],
+                f"{statistics.median(seconds):.2f} "
+                f"({min(seconds):.2f} to {max(seconds):.2f})",
+                f"{ratio:.2f}",
+                f"{row['extra_mb']:.0f} of {row['model_mb']:.0f}",
+            ]
+        )
+    head = ["network", "arm", "CPU s", "ratio", "extra MB of model MB"]
+    return markdown(head, body)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "channel pruning accuracy": accuracy_table,
     "channel pruning goals": goal_table,
     "channel pruning environment": environment_note,
+    "planning": planning_table,
 }
