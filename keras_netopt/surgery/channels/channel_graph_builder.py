@@ -43,8 +43,7 @@ class ChannelGraphBuilder:
         not_replicable: Why a group may be removed but not copied, by group.
         normalized_by: By group, the normalization that mixes it with others.
         producers: The units that a layer makes, in channel order.
-        calls: Every call of a layer or op, also inside nested models,
-            wrappers and opened layers, in order of execution.
+        calls: Every call, also inside models and opened layers, in order.
         axis_choices: The axes that reshapes split into several.
     """
 
