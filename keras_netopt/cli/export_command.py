@@ -1,0 +1,61 @@
+"""`keras-netopt export`."""
+
+import argparse
+import sys
+import warnings
+from typing import Any
+
+from keras_netopt.cli.model_files import load_arrays, load_model
+
+QUANTIZE = ("dynamic", "int8", "int16x8", "float16")
+NEEDS_DATA = ("int8", "int16x8")
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command."""
+    export = commands.add_parser(
+        "export", help="write a LiteRT file and verify it against the model"
+    )
+    export.add_argument("model", help="a .keras file")
+    export.add_argument("output", help="the .tflite file to write")
+    export.add_argument(
+        "--quantize", choices=QUANTIZE, help="how numbers are stored"
+    )
+    export.add_argument(
+        "--sparse", action="store_true", help="store zeros in a sparse format"
+    )
+    export.add_argument(
+        "--calibration-data",
+        metavar="FILE",
+        help=".npy or .npz with about 100 real inputs, for int8 and int16x8; "
+        "an .npz of several arrays names the model's inputs",
+    )
+    export.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from keras_netopt import export
+
+    file = arguments.calibration_data
+    if arguments.quantize in NEEDS_DATA and file is None:
+        raise ValueError(
+            f"--quantize {arguments.quantize} measures the range of each "
+            "activation on real inputs: add --calibration-data samples.npy, "
+            "or use --quantize dynamic, which needs none."
+        )
+    data = None if file is None else load_arrays(file)
+    model = load_model(arguments.model)
+    with warnings.catch_warnings():
+        # The report holds them all.
+        warnings.simplefilter("ignore", UserWarning)
+        report = export.to_litert(
+            model,
+            arguments.output,
+            quantize=arguments.quantize,
+            sparse=arguments.sparse,
+            calibration_data=data,
+        )
+    print(report)
+    for warning in report.warnings:
+        print(f"keras-netopt: warning: {warning}", file=sys.stderr)
