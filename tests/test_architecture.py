@@ -17,7 +17,8 @@ LEVELS = (
     "report serialization tables warnings",
     "graph",
     "cost plots schedules selectors training",
-    "curriculum depth export learning_rate search sparsity surgery",
+    "curriculum depth export learning_rate quantization search sparsity "
+    "surgery",
     "callbacks layers",
     "__main__ cli demo",
 )

@@ -1,0 +1,1 @@
+"""Quantization of kernels during training: grids, clusters, masters."""
