@@ -202,7 +202,7 @@ def iterate_operators(
     content: bytes,
 ) -> Iterator[tuple[str, list[StoredTensor]]]:
     """Yields the name and the inputs of each operator of a LiteRT file."""
-    schema = _schema()
+    schema = load_schema()
     model = schema.Model.GetRootAsModel(content, 0)
     names = {code: n for n, code in vars(schema.BuiltinOperator).items()}
     types = {code: n for n, code in vars(schema.TensorType).items()}
@@ -248,7 +248,11 @@ def _interpreter_class() -> Any:
         ) from error
 
 
-def _schema() -> Any:
+def load_schema() -> Any:
+    """Returns the module that reads and writes the format of LiteRT files.
+
+    Raises ImportError if neither ai-edge-litert nor TensorFlow has it.
+    """
     with contextlib.suppress(ImportError):
         return importlib.import_module("ai_edge_litert.schema_py_generated")
     try:

@@ -14,8 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.checks import check_bool
 from keras_netopt.cost.measure_latency import Latency, measure_latency
 from keras_netopt.cost.tflite_model import TfliteModel, count_ops
+from keras_netopt.export.compact_file import compact_file
 from keras_netopt.export.convert_model import convert_model, measure_file
 from keras_netopt.export.converter_process import ConverterProcess
 from keras_netopt.export.export_error import ExportError
@@ -25,6 +27,7 @@ from keras_netopt.export.exportable_model import (
     check_path,
     prepare_model,
 )
+from keras_netopt.export.file_breakdown import measure_breakdown
 from keras_netopt.export.input_samples import (
     Samples,
     iterate_batches,
@@ -52,6 +55,7 @@ def to_litert(
     quantized_io: bool = False,
     allow_select_tf_ops: bool = False,
     input_signature: Any = None,
+    compact: bool = False,
     seed: int = 0,
 ) -> LitertReport:
     """Writes a LiteRT file, runs it and compares it with the model.
@@ -105,6 +109,10 @@ of real input.
             that the model leaves free: a list in the order of the inputs, a
             dict by their names, or one structure per positional argument.
             Defaults to `None`.
+        compact: Whether to drop what the runtime does not read: the names of
+            inner tensors, recorded ranges and second copies of equal arrays.
+            Outputs are equal bit for bit, which is checked. Defaults to
+            `False`.
         seed: Seed of the random inputs. Defaults to `0`.
 
     Returns:
@@ -120,6 +128,7 @@ of real input.
         ImportError: If no LiteRT interpreter is installed.
     """
     target = check_path(path)
+    check_bool(compact, "compact")
     check_quantization(
         quantize,
         sparse=sparse,
@@ -139,6 +148,8 @@ of real input.
         ModelRuns(exportable, samples) as runs,
     ):
         export.write(plain, final, quantized_io, allow_select_tf_ops)
+        if compact:
+            export.compact(final, runs)
         export.verify(final, runs)
         os.replace(final, target)
     for warning in export.warnings:
@@ -209,6 +220,15 @@ class _Export:
                 "here). Prune further, or quantise."
             )
 
+    def compact(self, path: str, runs: ModelRuns) -> None:
+        """Drops from the file what the runtime does not read."""
+        with open(path, "rb") as file:
+            ops = count_ops(file.read())
+        flex = any(name.startswith("Flex") for name in ops)
+        run = not flex and not runs.randomness
+        note = compact_file(path, self.exportable, self.samples, run=run)
+        self.notes.append(note)
+
     def verify(self, path: str, runs: ModelRuns) -> None:
         """Verifies and times the file, or warns that it cannot be run."""
         with open(path, "rb") as file:
@@ -269,6 +289,8 @@ class _Export:
     def report(self, path: str) -> LitertReport:
         lite = TfliteModel(path)
         size = measure_file(path)
+        with open(path, "rb") as file:
+            breakdown = measure_breakdown(file.read())
         return LitertReport(
             path=path,
             quantize=self.quantize,
@@ -282,6 +304,7 @@ class _Export:
             outputs=tuple(lite.outputs.values()),
             notes=tuple(self.notes),
             warnings=tuple(self.warnings),
+            breakdown=breakdown,
         )
 
 

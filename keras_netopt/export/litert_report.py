@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_netopt.cost.measure_latency import Latency
 from keras_netopt.cost.tflite_model import TensorInfo
+from keras_netopt.export.file_breakdown import FileBreakdown
 from keras_netopt.export.verification import Verification
 from keras_netopt.report import Report
 from keras_netopt.tables import render
@@ -56,6 +57,7 @@ class LitertReport(Report):
         outputs: Names, shapes and dtypes of the outputs.
         notes: Changes made for the export.
         warnings: Limits of the file.
+        breakdown: The bytes of the file by what they hold.
     """
 
     path: str
@@ -70,6 +72,7 @@ class LitertReport(Report):
     outputs: tuple[TensorInfo, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    breakdown: FileBreakdown | None = None
 
     @property
     def raw_ratio(self) -> float:
@@ -115,6 +118,10 @@ class LitertReport(Report):
             [
                 "gzip bytes",
                 f"{self.size.gzip:,} ({self.gzip_ratio:.2f} x float)",
+            ],
+            [
+                "bytes of",
+                "-" if self.breakdown is None else str(self.breakdown),
             ],
             ["difference", _difference(self.verification)],
             ["latency", _latency(self.latency)],

@@ -17,6 +17,7 @@ if keras.backend.backend() != "tensorflow":
         f"test_{name}.py"
         for name in (
             "accuracy",
+            "compact",
             "converter_process",
             "files",
             "input_signature",

@@ -38,6 +38,7 @@ FUNCTIONS = (
                 calibration_data=np.zeros((4, 9), "float32")
             ),
             "quantized_io": _litert(quantized_io=True),
+            "compact": _litert(compact=1),
             "input_signature": _litert(
                 input_signature=[keras.InputSpec(shape=(1, 8))] * 2
             ),
