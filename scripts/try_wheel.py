@@ -27,7 +27,8 @@ model.fit(x, y, epochs=2, verbose=0,
 zeros = [np.mean(layer.get_weights()[0] == 0) for layer in model.layers[1:]]
 print(netopt.sparsity.report(model))
 assert max(zeros) > 0.85, zeros
-report = netopt.export.to_litert(model, "smoke.tflite", sparse=True)
+path = "smoke.tflite"
+report = netopt.export.to_litert(model, path, sparse=True, overwrite=True)
 print(report)
 """
 

@@ -203,7 +203,8 @@ def test_export_hands_its_options_over(
     monkeypatch.setattr(export, "to_litert", record)
     arguments = ["export", model_path, "m.tflite"]
     assert cli.main([*arguments, "--sparse"]) == 0
-    assert cli.main([*arguments, "--quantize", "float16"]) == 0
+    options = ["--quantize", "float16", "--overwrite"]
+    assert cli.main([*arguments, *options]) == 0
     files = [str(tmp_path / name) for name in ("one.npy", "two.npz")]
     np.save(files[0], [1.0, 2.0])
     np.savez(files[1], a=[1.0], b=[2.0])
@@ -214,8 +215,12 @@ def test_export_hands_its_options_over(
     assert two == {"a": [1.0], "b": [2.0]}
     base = {"quantize": None, "sparse": False, "calibration_data": None}
     assert calls[:2] == [
-        ("Sequential", "m.tflite", {**base, "sparse": True}),
-        ("Sequential", "m.tflite", {**base, "quantize": "float16"}),
+        ("Sequential", "m.tflite", base | {"sparse": True, "overwrite": False}),
+        (
+            "Sequential",
+            "m.tflite",
+            base | {"quantize": "float16", "overwrite": True},
+        ),
     ]
     err = capsys.readouterr().err
     assert err == "keras-netopt: warning: look here\n" * 4

@@ -30,6 +30,9 @@ def add_parser(commands: Any) -> None:
         help=".npy or .npz with about 100 real inputs, for int8 and int16x8; "
         "an .npz of several arrays names the model's inputs",
     )
+    export.add_argument(
+        "--overwrite", action="store_true", help="replace an existing file"
+    )
     export.set_defaults(command=run)
 
 
@@ -55,6 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
             quantize=arguments.quantize,
             sparse=arguments.sparse,
             calibration_data=data,
+            overwrite=arguments.overwrite,
         )
     print(report)
     for warning in report.warnings:

@@ -37,6 +37,7 @@ def export_arm(
                 model,
                 folder / name,
                 calibration_data=data.x_test[:VERIFIED],
+                overwrite=True,
                 **options,
             )
         for warning in files[variant].warnings:

@@ -1,13 +1,10 @@
 """Writes a Keras model to a LiteRT file and verifies the file."""
 
 import contextlib
-import errno
 import functools
 import os
 import tempfile
-import uuid
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +21,6 @@ from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import (
     ExportableModel,
     check_backend,
-    check_path,
     prepare_model,
 )
 from keras_netopt.export.file_breakdown import measure_breakdown
@@ -35,6 +31,10 @@ from keras_netopt.export.input_samples import (
 )
 from keras_netopt.export.litert_report import FileSize, LitertReport
 from keras_netopt.export.model_runs import ModelRuns
+from keras_netopt.export.output_files import (
+    check_target,
+    open_temporary_files,
+)
 from keras_netopt.export.quantization_mode import MODES, check_quantization
 from keras_netopt.export.unquantized_weights import explain_no_saving
 from keras_netopt.export.verification import (
@@ -56,6 +56,7 @@ def to_litert(
     allow_select_tf_ops: bool = False,
     input_signature: Any = None,
     compact: bool = False,
+    overwrite: bool = False,
     seed: int = 0,
 ) -> LitertReport:
     """Writes a LiteRT file, runs it and compares it with the model.
@@ -113,6 +114,8 @@ of real input.
             inner tensors, recorded ranges and second copies of equal arrays.
             Outputs are equal bit for bit, which is checked. Defaults to
             `False`.
+        overwrite: Whether a file that exists at `path` may be replaced.
+            Defaults to `False`.
         seed: Seed of the random inputs. Defaults to `0`.
 
     Returns:
@@ -124,11 +127,12 @@ of real input.
         ValueError: If an argument is out of range, the backend is not
             TensorFlow, or the model is unbuilt or quantised by Keras.
         TypeError: If `model` or `path` has the wrong type.
-        OSError: If the file cannot be written.
+        OSError: If the file cannot be written: `FileExistsError` if there
+            is a file at `path` and `overwrite` is `False`.
         ImportError: If no LiteRT interpreter is installed.
     """
-    target = check_path(path)
     check_bool(compact, "compact")
+    target = check_target(path, overwrite)
     check_quantization(
         quantize,
         sparse=sparse,
@@ -144,7 +148,7 @@ of real input.
     if quantize is not None and (note := MODES[quantize].note):
         export.notes.append(note)
     with (
-        _temporary_files(target) as (plain, final),
+        open_temporary_files(target) as (plain, final),
         ModelRuns(exportable, samples) as runs,
     ):
         export.write(plain, final, quantized_io, allow_select_tf_ops)
@@ -315,25 +319,3 @@ def _zero_share(model: keras.Model) -> float:
     total = sum(array.size for array in arrays)
     nonzero = sum(int(np.count_nonzero(array)) for array in arrays)
     return 1 - nonzero / total if total else 0.0
-
-
-@contextlib.contextmanager
-def _temporary_files(target: str) -> Iterator[tuple[str, str]]:
-    """Two paths beside `target`, deleted at the end of the block."""
-    if os.path.isdir(target):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
-    folder, name = os.path.split(target)
-    stem = f".{name.removesuffix('.tflite')}.{uuid.uuid4().hex[:8]}"
-    paths = [
-        os.path.join(folder, f"{stem}.{part}.tflite")
-        for part in ("plain", "final")
-    ]
-    # An unwritable folder raises before the conversion.
-    with open(paths[0], "xb"):
-        pass
-    try:
-        yield paths[0], paths[1]
-    finally:
-        for path in paths:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)

@@ -1,5 +1,6 @@
 """Reports and failures of exported files."""
 
+import errno
 import json
 import os
 import sys
@@ -11,7 +12,12 @@ from export.conftest import build_tiny
 from keras import layers
 
 from keras_netopt.cost.tflite_model import TfliteModel
-from keras_netopt.export import ExportError, litert_export, to_litert
+from keras_netopt.export import (
+    ExportError,
+    convert_model,
+    litert_export,
+    to_litert,
+)
 from keras_netopt.export.convert_model import measure_file
 
 
@@ -80,12 +86,61 @@ def test_failed_export_keeps_the_file_that_was_there(tiny, tmp_path, write):
     path.write_bytes(b"before")
     write(change=1e-2)
     with pytest.raises(ExportError, match="outputs of the file differ"):
-        to_litert(tiny, path)
+        to_litert(tiny, path, overwrite=True)
     assert path.read_bytes() == b"before"
     write()
-    to_litert(tiny, path)
+    to_litert(tiny, path, overwrite=True)
     assert path.read_bytes() != b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_that_exists_is_not_overwritten_unasked(tiny, tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(b"before")
+    with pytest.raises(FileExistsError) as error:
+        to_litert(tiny, path)
+    assert str(error.value) == (
+        "Argument `path` must be a new file unless `overwrite=True`. "
+        f"Received: path={str(path)!r}, which exists"
+    )
+    with pytest.raises(TypeError, match="Argument `overwrite` must be True"):
+        to_litert(tiny, path, overwrite=1)
+    assert path.read_bytes() == b"before"
+
+
+class TensorflowError(Exception):
+    """Has no `errno`, as the errors of TensorFlow's file system."""
+
+
+FULL = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError("[Errno 28] No space left on device"),
+    TensorflowError("RESOURCE_EXHAUSTED: v; No space left on device"),
+]
+
+
+@pytest.mark.parametrize("cause", FULL)
+def test_full_disk_is_an_os_error_and_changes_nothing(
+    cause, tmp_path, monkeypatch
+):
+    model = build_tiny()
+    before = [weight.numpy() for weight in model.weights]
+    path = tmp_path / "m.tflite"
+    path.write_bytes(b"before")
+
+    def fill_disk(saved_model, target, settings):
+        with open(target, "wb") as file:
+            file.write(b"half")
+        raise cause
+
+    monkeypatch.setattr(convert_model, "run_job", fill_disk)
+    with pytest.raises(OSError, match="No space left on device, in the") as e:
+        to_litert(model, path, overwrite=True)
+    assert e.value.errno == errno.ENOSPC and e.value.filename == str(path)
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, value)
 
 
 def test_interrupted_export_leaves_nothing(tiny, tmp_path, write):

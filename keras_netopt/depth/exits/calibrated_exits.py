@@ -212,6 +212,7 @@ class CalibratedExits(CalibratedStages):
         quantize: str | None = None,
         calibration_data: Any = None,
         validation_data: tuple[Any, Any] | None = None,
+        overwrite: bool = False,
     ) -> ExitExport:
         """Writes LiteRT files with early exits and verifies them.
 
@@ -225,6 +226,8 @@ class CalibratedExits(CalibratedStages):
                 verification. Defaults to `None`: the calibration samples.
             validation_data: Held-out `(x, y)` for thresholds of quantized
                 files. Defaults to `None`: the calibration samples.
+            overwrite: Whether files of an earlier export at `path` may be
+                replaced. Defaults to `False`.
 
         Returns:
             The report; `print` it.
@@ -235,6 +238,8 @@ class CalibratedExits(CalibratedStages):
             ValueError: If an argument is out of range, the backend is not
                 TensorFlow, quantized files have no samples, or the weights
                 have changed since the calibration.
+            FileExistsError: If `path` holds an earlier export and
+                `overwrite` is `False`.
         """
         self.check_model()
         return export_exits(
@@ -244,6 +249,7 @@ class CalibratedExits(CalibratedStages):
             quantize=quantize,
             calibration_data=calibration_data,
             validation_data=validation_data or self.validation_data,
+            overwrite=overwrite,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

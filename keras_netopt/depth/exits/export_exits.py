@@ -3,12 +3,17 @@
 import os
 from typing import Any
 
+from keras_netopt.checks import check_bool
 from keras_netopt.depth.exits.calibrated_stages import CalibratedStages
 from keras_netopt.depth.exits.exit_export import ExitExport
 from keras_netopt.depth.exits.exit_exporter import ExitExporter
 from keras_netopt.depth.exits.single_file import export_single_file
-from keras_netopt.depth.exits.stage_files import export_stage_folder
-from keras_netopt.export.exportable_model import check_backend, check_path
+from keras_netopt.depth.exits.stage_files import (
+    check_stage_folder,
+    export_stage_folder,
+)
+from keras_netopt.export.exportable_model import check_backend
+from keras_netopt.export.output_files import check_target
 from keras_netopt.export.quantization_mode import check_mode
 
 SINGLE_FILE_MODES = (None, "dynamic")
@@ -22,6 +27,7 @@ def export_exits(
     quantize: str | None = None,
     calibration_data: Any = None,
     validation_data: tuple[Any, Any] | None = None,
+    overwrite: bool = False,
 ) -> ExitExport:
     """Writes calibrated exits as LiteRT files and verifies them.
 
@@ -30,6 +36,7 @@ def export_exits(
     single file has one branch (IF) per exit and takes a batch of 1. The
     arguments and errors are those of `CalibratedExits.export`.
     """
+    check_bool(overwrite, "overwrite")
     check_backend()
     check_mode(quantize)
     if quantize is not None and validation_data is None:
@@ -47,7 +54,11 @@ def export_exits(
             f"branches). Received: quantize={quantize!r}. Export one file per "
             "stage with `single_file=False`"
         )
+    if single_file:
+        path = check_target(path, overwrite)
+    else:
+        check_stage_folder(path, overwrite)
     exporter = ExitExporter(exits, quantize, calibration_data, validation_data)
     if single_file:
-        return export_single_file(exporter, check_path(path))
+        return export_single_file(exporter, os.fspath(path))
     return export_stage_folder(exporter, os.fspath(path))

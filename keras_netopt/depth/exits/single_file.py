@@ -39,7 +39,11 @@ def export_single_file(exporter: ExitExporter, path: str) -> ExitExport:
         exits.exit_model, exits.stages, calibration.rule
     )
     report = to_litert(
-        model, path, quantize=exporter.quantize, calibration_data=chosen
+        model,
+        path,
+        quantize=exporter.quantize,
+        calibration_data=chosen,
+        overwrite=True,
     )
     with tempfile.TemporaryDirectory() as folder:
         full = os.path.join(folder, "full.tflite")

@@ -22,6 +22,16 @@ THRESHOLDS, RUNNER = "thresholds.json", "runner.py"
 DECISION_SAMPLES = 200  # Decisions are compared on these.
 
 
+def check_stage_folder(folder: str | os.PathLike[str], overwrite: bool) -> None:
+    """Raises FileExistsError for a folder of stages unless `overwrite`."""
+    if not overwrite and os.path.exists(os.path.join(folder, THRESHOLDS)):
+        raise FileExistsError(
+            "Argument `path` must be a folder without exported stages unless "
+            f"`overwrite=True`. Received: path={os.fspath(folder)!r}, which "
+            f"holds {THRESHOLDS}"
+        )
+
+
 def export_stage_folder(exporter: ExitExporter, folder: str) -> ExitExport:
     """Writes the stages of calibrated exits to a folder, created if missing."""
     exits, inputs = exporter.exits, exporter.inputs

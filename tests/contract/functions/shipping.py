@@ -12,7 +12,8 @@ from keras_netopt import cost, export
 
 def _litert(**changed: Any) -> Call:
     return lambda model, folder: export.to_litert(
-        model, **{"path": folder / "model.tflite", **changed}
+        model,
+        **{"path": folder / "model.tflite", "overwrite": True, **changed},
     )
 
 
@@ -42,6 +43,7 @@ FUNCTIONS = (
             "input_signature": _litert(
                 input_signature=[keras.InputSpec(shape=(1, 8))] * 2
             ),
+            "overwrite": _litert(overwrite="yes"),
         },
         free=("allow_select_tf_ops", "seed"),
     ),

@@ -156,6 +156,15 @@ def test_a_failed_export_leaves_no_files(exits, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_exports_that_exist_are_not_overwritten_unasked(exits, tmp_path):
+    (tmp_path / "thresholds.json").write_text("before")
+    (tmp_path / "exits.tflite").write_text("before")
+    for path, single in ((tmp_path, False), (tmp_path / "exits.tflite", True)):
+        with pytest.raises(FileExistsError, match="unless `overwrite=True`"):
+            exits.export(path, single_file=single)
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"before"}
+
+
 def test_a_single_file_has_a_branch_per_exit(exits, tmp_path):
     path = tmp_path / "exits.tflite"
     report = exits.export(path, single_file=True)

@@ -1,0 +1,79 @@
+"""The file that an export writes, and its temporary files."""
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from keras_netopt.checks import check_bool
+from keras_netopt.export.exportable_model import check_path
+
+FULL = "No space left on device"
+
+
+def check_target(path: Any, overwrite: bool) -> str:
+    """Returns a path as a string, which must end in `.tflite`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If the path has another ending.
+        OSError: If it is a folder, or a file and `overwrite` is `False`.
+    """
+    target = check_path(path)
+    check_bool(overwrite, "overwrite")
+    if os.path.isdir(target):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
+    if os.path.lexists(target) and not overwrite:
+        raise FileExistsError(
+            "Argument `path` must be a new file unless `overwrite=True`. "
+            f"Received: path={target!r}, which exists"
+        )
+    return target
+
+
+@contextlib.contextmanager
+def open_temporary_files(target: str) -> Iterator[tuple[str, str]]:
+    """Two paths beside `target`, deleted at the end of the block.
+
+    A full disk, in whatever error the block shows it, is an `OSError` with
+    the number `ENOSPC`.
+    """
+    folder, name = os.path.split(target)
+    stem = f".{name.removesuffix('.tflite')}.{uuid.uuid4().hex[:8]}"
+    paths = [
+        os.path.join(folder, f"{stem}.{part}.tflite")
+        for part in ("plain", "final")
+    ]
+    # An unwritable folder raises before the conversion.
+    with open(paths[0], "xb"):
+        pass
+    try:
+        yield paths[0], paths[1]
+    except Exception as error:
+        if _is_full_disk(error):
+            raise OSError(
+                errno.ENOSPC,
+                f"{FULL}, in the folder of `path` or that of temporary files, "
+                "which each hold a copy of the model during the export. "
+                "Nothing was written",
+                target,
+            ) from error
+        raise
+    finally:
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def _is_full_disk(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, tells of a full disk.
+
+    TensorFlow's own errors have no `errno`.
+    """
+    while error is not None:
+        if getattr(error, "errno", None) == errno.ENOSPC or FULL in str(error):
+            return True
+        error = error.__cause__
+    return False
