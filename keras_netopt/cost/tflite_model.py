@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_netopt.cost.native_stderr import hide_native_stderr
+
 INSTALL = 'pip install "keras-netopt[litert]"'
 
 
@@ -83,10 +85,7 @@ class TfliteModel:
     ) -> None:
         with open(path, "rb") as file:
             content = file.read()
-        with ignore_deprecation_warning():
-            self._interpreter = _interpreter_class()(
-                model_content=content, num_threads=1
-            )
+        self._interpreter = _open_interpreter(content, num_threads=1)
         details = _by_name(self._interpreter, signature)
         self.inputs = {n: _info(n, d) for n, d in details[0].items()}
         self.outputs = {n: _info(n, d) for n, d in details[1].items()}
@@ -162,8 +161,8 @@ def find_wide_tensors(path: str, *, above: float) -> dict[str, float]:
     The keys are the names that the converter gives them, which begin with the
     path of a layer.
     """
-    with open(path, "rb") as file, ignore_deprecation_warning():
-        interpreter = _interpreter_class()(model_content=file.read())
+    with open(path, "rb") as file:
+        interpreter = _open_interpreter(file.read())
     found = {}
     for detail in interpreter.get_tensor_details():
         dtype, scale = np.dtype(detail["dtype"]), detail["quantization"][0]
@@ -235,6 +234,12 @@ def ignore_deprecation_warning() -> Iterator[None]:
             "ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated"
         )
         yield
+
+
+def _open_interpreter(content: bytes, **options: Any) -> Any:
+    # The runtime announces each of its delegates.
+    with ignore_deprecation_warning(), hide_native_stderr():
+        return _interpreter_class()(model_content=content, **options)
 
 
 def _interpreter_class() -> Any:

@@ -7,6 +7,7 @@ import re
 
 import keras
 
+from keras_netopt.cost.native_stderr import hide_native_stderr
 from keras_netopt.cost.tflite_model import ignore_deprecation_warning
 from keras_netopt.export.converter_process import REMEDY, ConverterProcess
 from keras_netopt.export.converter_program import run_job
@@ -47,7 +48,7 @@ def convert_model(
         if not os.listdir(folder):
             _write_saved_model(exportable, folder)
         if process is None or samples is None:
-            with ignore_deprecation_warning():
+            with ignore_deprecation_warning(), hide_native_stderr():
                 run_job(folder, path, settings)
         else:
             batches = list(iterate_batches(exportable, samples, single=True))

@@ -232,3 +232,21 @@ def test_no_interpreter_names_the_extra(tiny_report, monkeypatch):
         "Running the file requires a LiteRT interpreter: pip install "
         '"keras-netopt[litert]"'
     )
+
+
+def test_the_converter_prints_nothing(tiny, tmp_path, capfd):
+    to_litert(tiny, tmp_path / "m.tflite", quantize="float16")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_refusal_holds_what_the_converter_printed(
+    tiny, tmp_path, monkeypatch
+):
+    def refuse(*arguments):
+        os.write(2, b"error: op 7 is the reason\n")
+        raise RuntimeError("no legalization")
+
+    monkeypatch.setattr(convert_model, "run_job", refuse)
+    with pytest.raises(ExportError, match="no legalization") as caught:
+        to_litert(tiny, tmp_path / "m.tflite")
+    assert "op 7 is the reason" in caught.value.__cause__.__notes__[0]
