@@ -74,7 +74,11 @@ def remove_masks(model: keras.Model) -> None:
     store = _store(model)
     store.project()
     store.detach()
-    CheckpointState.of(model).states.clear()
+    states = CheckpointState.of(model).states
+    ranges = states.get("ranges")  # Of activations: still in force.
+    states.clear()
+    if ranges is not None:
+        states["ranges"] = ranges
 
 
 def load_masks(

@@ -79,7 +79,8 @@ TABLE = {
     **has(
         lambda: layers.Dense(1),
         *"_inbound_nodes _outbound_nodes _build_shapes_dict _auto_config "
-        "_loss_ids _open_name_scope _call_context_args".split(),
+        "_loss_ids _open_name_scope _call_context_args "
+        "_seed_generators".split(),
     ),
     **has(
         attention,
@@ -130,6 +131,9 @@ TABLE = {
     ),
     "keras.src.backend.common.masking.get_keras_mask": lambda: (
         _import("keras.src.backend.common.masking").get_keras_mask
+    ),
+    "keras.src.backend.common.masking.set_keras_mask": lambda: (
+        _import("keras.src.backend.common.masking").set_keras_mask
     ),
     "keras.src.backend.common.variables.AutocastScope": lambda: (
         _import("keras.src.backend.common.variables").AutocastScope
