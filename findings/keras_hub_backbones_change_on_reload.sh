@@ -4,11 +4,13 @@
 # computes them again from another weight, so what `fit` learnt is lost and the outputs differ. EfficientNetBackbone leaves
 # `num_features` out of its config, so a backbone of another width is rebuilt with the default width of 1280.
 # LlamaTransformerDecoder.get_config reads an attribute that does not exist, so the layer cannot be saved alone.
+# Llama3Backbone(tie_word_embeddings=True) leaves that argument out of its config, so its file cannot be loaded.
 #
 # Expected output (the difference depends on the machine; that it is above 0.01 is checked):
 #   DINOV2, outputs after reload: differ by 0.1, weights that changed: interpolated_position_embeddings
 #   EfficientNet, width 64 after from_config: 1280
 #   LlamaTransformerDecoder.get_config: AttributeError
+#   Llama3 with tied embeddings, load_model: ValueError
 #
 # Exits 0 while that is so, 1 where it has changed.
 set -euo pipefail
@@ -83,6 +85,24 @@ try:
 except AttributeError:
     error = "AttributeError"
 print(f"LlamaTransformerDecoder.get_config: {error}")
+
+tied = keras_hub.models.Llama3Backbone(
+    vocabulary_size=30,
+    num_layers=1,
+    num_query_heads=4,
+    num_key_value_heads=2,
+    hidden_dim=16,
+    intermediate_dim=24,
+    tie_word_embeddings=True,
+)
+tied.save("tied.keras")
+try:
+    keras.saving.load_model("tied.keras")
+    loading = "no error"
+except ValueError:
+    loading = "ValueError"
+print(f"Llama3 with tied embeddings, load_model: {loading}")
 same = changed == ["interpolated_position_embeddings"]
-sys.exit(not (gap > 0.01 and same and rebuilt == 1280 and error == "AttributeError"))
+kept = rebuilt == 1280 and error == "AttributeError" and loading == "ValueError"
+sys.exit(not (gap > 0.01 and same and kept))
 PY
