@@ -249,13 +249,6 @@ def test_export_to_another_ending_is_one_line(fails, model_path, tmp_path):
     assert ".tflite" in fails("export", model_path, target)
 
 
-if not ON_TENSORFLOW:
-
-    def test_export_names_the_remedy(fails, model_path, tmp_path):
-        message = fails("export", model_path, str(tmp_path / "model.tflite"))
-        assert "KERAS_BACKEND=tensorflow" in message
-
-
 def test_demo_hands_its_options_over(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr(demo, "run", lambda *a, **k: calls.append((a, k)))

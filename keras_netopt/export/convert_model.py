@@ -1,6 +1,5 @@
 """Converts a model with TensorFlow's converter and explains its errors."""
 
-import functools
 import gzip
 import os
 import re
@@ -9,13 +8,18 @@ import keras
 
 from keras_netopt.cost.native_stderr import hide_native_stderr
 from keras_netopt.cost.tflite_model import ignore_deprecation_warning
-from keras_netopt.export.converter_process import REMEDY, ConverterProcess
+from keras_netopt.export.converter_process import (
+    OTHER_BACKEND,
+    REMEDY,
+    ConverterProcess,
+)
 from keras_netopt.export.converter_program import run_job
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import ExportableModel
 from keras_netopt.export.input_samples import Samples, iterate_batches
 from keras_netopt.export.litert_report import FileSize
-from keras_netopt.export.quantization_mode import converter_settings
+from keras_netopt.export.quantization_mode import MODES, converter_settings
+from keras_netopt.export.saved_model import write_saved_model
 from keras_netopt.graph.layers import walk_layers, walk_paths
 
 
@@ -34,8 +38,9 @@ def convert_model(
     """Writes a LiteRT file, not yet verified.
 
     `folder` is empty, or holds the SavedModel of an earlier call. `samples`
-    are the calibration inputs and `process` is where they are used, for modes
-    with calibration; the other options are those of `to_litert`. Raises
+    are the calibration inputs of modes with calibration. `process` does the
+    work that this one does not: calibration, and without the TensorFlow
+    backend all of it. The other options are those of `to_litert`. Raises
     ExportError if the converter refuses the model.
     """
     settings = converter_settings(
@@ -45,34 +50,28 @@ def convert_model(
         allow_select_tf_ops=allow_select_tf_ops,
     )
     try:
-        if not os.listdir(folder):
-            _write_saved_model(exportable, folder)
-        if process is None or samples is None:
+        if os.listdir(folder):
+            pass
+        elif process is not None and process.rebuilds:
+            process.write_saved_model(exportable, folder)
+        else:
+            write_saved_model(exportable.model, exportable.signature, folder)
+        if process is None:
             with ignore_deprecation_warning(), hide_native_stderr():
                 run_job(folder, path, settings)
-        else:
+            return
+        batches = None
+        if quantize is not None and MODES[quantize].needs_data and samples:
             batches = list(iterate_batches(exportable, samples, single=True))
-            process.convert(folder, path, settings, batches)
+        process.convert(folder, path, settings, batches)
     except ChildProcessError as error:
         raise _explain_end(error, exportable.model, quantize) from error
-    except OSError:
+    except (OSError, ExportError):
         raise
     # The converter, and the model's own code while it is traced, may raise
     # anything.
     except Exception as error:
         raise explain_conversion_error(error, exportable.model) from error
-
-
-def _write_saved_model(exportable: ExportableModel, folder: str) -> None:
-    """Writes what `model.export(format="litert")` converts."""
-    archive = keras.export.ExportArchive()
-    archive.track(exportable.model)
-    archive.add_endpoint(
-        "serve",
-        functools.partial(exportable.model.__call__, training=False),
-        input_signature=exportable.signature,
-    )
-    archive.write_out(folder, verbose=False)
 
 
 def _explain_end(
@@ -88,9 +87,11 @@ def _explain_end(
         if loops
         else ""
     )
+    calibrates = quantize is not None and MODES[quantize].needs_data
     return ExportError(
         f"The process of the converter, quantize={quantize!r}, {error} This "
-        f"process and the model are not affected. {REMEDY}{unroll}"
+        "process and the model are not affected. "
+        f"{REMEDY if calibrates else OTHER_BACKEND}{unroll}"
     )
 
 

@@ -1,8 +1,9 @@
 """Converts a SavedModel in a process of its own: TensorFlow, but no Keras.
 
 The process is started as `python converter_program.py`; it reads the paths of
-modules, then a job, as lines of JSON. `run_job` is called by its parent, too,
-for conversions that need no calibration.
+modules, then jobs, as lines of JSON. `run_job` is called by its parent, too,
+for conversions that need no calibration. With the name of `rebuilt_model` as
+an argument the process imports Keras, to rebuild a model first.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import numpy as np
 
 Samples = list[dict[str, np.ndarray]]
 SAMPLES, STAGE, ERROR = "samples.npz", "stage.json", "error.json"
+REBUILD = "keras_netopt.export.rebuilt_model"
 
 
 def run_job(
@@ -51,7 +53,8 @@ def run_job(
         converter.inference_output_type = dtype
     if samples is not None:
         converter.representative_dataset = lambda: iter(samples)
-    report("calibrated and converted the model")
+    calibrated = "" if samples is None else "calibrated and "
+    report(f"{calibrated}converted the model")
     content = converter.convert()
     if samples is not None:
         report("ran the file once")
@@ -108,30 +111,46 @@ def _write(folder: str, name: str, content: Any) -> None:
         json.dump(content, file)
 
 
-def main() -> None:
-    """Reads one job from the standard input and runs it.
-
-    Ends without a job if the parent process has ended.
-    """
-    sys.path[:] = json.loads(sys.stdin.readline())
-    importlib.import_module("tensorflow")
-    line = sys.stdin.readline()
-    if not line:
-        return
-    job = json.loads(line)
+def _run(job: dict[str, Any]) -> None:
     folder = job["folder"]
+
+    def report(stage: str) -> None:
+        _write(folder, STAGE, stage)
+
     try:
-        run_job(
-            job["saved_model"],
-            job["target"],
-            job["settings"],
-            load_samples(os.path.join(folder, SAMPLES)),
-            report=lambda stage: _write(folder, STAGE, stage),
-        )
-    # The converter may raise anything.
+        if "model" in job:
+            rebuilt = importlib.import_module(REBUILD)
+            rebuilt.rebuild_model(job["model"], job["saved_model"], report)
+        if "target" in job:
+            samples = os.path.join(folder, SAMPLES)
+            run_job(
+                job["saved_model"],
+                job["target"],
+                job["settings"],
+                load_samples(samples) if job["calibrates"] else None,
+                report=report,
+            )
+    # The converter, and the model's own code, may raise anything.
     except Exception as error:
         kind = "OSError" if isinstance(error, OSError) else type(error).__name__
         _write(folder, ERROR, [kind, str(error)])
+
+
+def main() -> None:
+    """Runs the jobs on the standard input, and answers each with a line.
+
+    Ends with the parent process.
+    """
+    # What TensorFlow prints must not be read as an answer.
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        sys.path[:] = json.loads(sys.stdin.readline())
+        importlib.import_module("tensorflow")
+        if REBUILD in sys.argv:
+            importlib.import_module(REBUILD)
+        for line in sys.stdin:
+            _run(json.loads(line))
+            print("done", file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Checks and prepares a model before its conversion."""
 
+import importlib.util
 import inspect
 import os
 from dataclasses import dataclass
@@ -54,15 +55,11 @@ class ExportableModel:
 
 
 def check_backend() -> None:
-    """Refuses backends without a LiteRT converter."""
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise ValueError(
-            "LiteRT export requires the TensorFlow backend. "
-            f"Received: backend={backend!r}. Save the model with "
-            '`model.save("model.keras")`, start Python with '
-            "KERAS_BACKEND=tensorflow, load the model there with "
-            '`keras.saving.load_model("model.keras")` and export it.'
+    """Refuses to go on without the package that converts models."""
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ImportError(
+            "LiteRT files are converted by TensorFlow, on every backend, and "
+            "TensorFlow is not installed. Run `pip install tensorflow`."
         )
 
 

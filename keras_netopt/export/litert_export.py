@@ -66,11 +66,13 @@ def to_litert(
     Only a file that passes is moved to `path`; after an error `path` is
     unchanged. The model is not modified.
 
-    Requires the TensorFlow backend; load models trained on another backend
-    there. Recurrent layers are exported with a fixed batch of 1, models in
-    mixed precision from a float32 clone; the report notes both. `"int8"` and
-    `"int16x8"` are calibrated in a child process, so that an end of the
-    converter's native code is an `ExportError`.
+    TensorFlow converts the model. On the JAX and torch backends a process
+    with TensorFlow rebuilds the model from its `get_config` and weights, which
+    takes about five CPU seconds more; the file is verified against the model
+    of this process. Recurrent layers are exported with a fixed batch of 1,
+    models in mixed precision from a float32 clone; the report notes both.
+    `"int8"` and `"int16x8"` are calibrated in a process on every backend, so
+    that an end of the converter's native code is an `ExportError`.
 
     Example:
 
@@ -122,14 +124,15 @@ of real input.
         The report: sizes, differences, latency, ops, notes and warnings.
 
     Raises:
-        ExportError: If the converter refuses the model, the file does not
-            run, or its outputs differ. It is a `ValueError`.
-        ValueError: If an argument is out of range, the backend is not
-            TensorFlow, or the model is unbuilt or quantised by Keras.
+        ExportError: If the converter refuses the model, the model cannot be
+            rebuilt in its process, the file does not run, or its outputs
+            differ. It is a `ValueError`.
+        ValueError: If an argument is out of range, or the model is unbuilt
+            or quantised by Keras.
         TypeError: If `model` or `path` has the wrong type.
         OSError: If the file cannot be written: `FileExistsError` if there
             is a file at `path` and `overwrite` is `False`.
-        ImportError: If no LiteRT interpreter is installed.
+        ImportError: If TensorFlow or a LiteRT interpreter is not installed.
     """
     check_bool(compact, "compact")
     target = check_target(path, overwrite)
@@ -183,13 +186,18 @@ class _Export:
         exportable = self.exportable
         with contextlib.ExitStack() as stack:
             process = None
-            if self.quantize is not None and MODES[self.quantize].needs_data:
-                process = stack.enter_context(ConverterProcess())
+            rebuilds = keras.backend.backend() != "tensorflow"
+            calibrates = (
+                self.quantize is not None and MODES[self.quantize].needs_data
+            )
+            if rebuilds or calibrates:
+                process = stack.enter_context(ConverterProcess(rebuilds))
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             convert = functools.partial(
                 convert_model,
                 exportable,
                 folder=folder,
+                process=process if rebuilds else None,
                 allow_select_tf_ops=flex,
             )
             convert(plain)

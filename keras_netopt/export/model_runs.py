@@ -165,5 +165,4 @@ def _nan_message(model: Any, name: str) -> str:
 
 def _value(variable: keras.Variable) -> np.ndarray:
     """Copies a value; `np.array(variable)` warns with NumPy 2."""
-    value = variable.value
-    return np.array(value.numpy() if hasattr(value, "numpy") else value)
+    return np.array(keras.ops.convert_to_numpy(variable.value))

@@ -112,9 +112,9 @@ class MaxBytes(Constraint):
 class MaxLatency(Constraint):
     """Limits the measured latency of the model's LiteRT file.
 
-    Each candidate is converted and run, which takes seconds and needs the
-    TensorFlow backend. The latency is that of one thread of this machine;
-    other load on the machine distorts it.
+    Each candidate is converted and run, which takes seconds, about five more
+    on the JAX and torch backends. The latency is that of one thread of this
+    machine; other load on the machine distorts it.
 
     Example:
 
@@ -205,12 +205,5 @@ def check_constraints(constraints: Any) -> tuple[Constraint, ...]:
         raise ValueError(
             "Argument `constraints` must limit each cost once. "
             f"Received: {names}"
-        )
-    backend = keras.backend.backend()
-    if MaxLatency.name in names and backend != "tensorflow":
-        raise ValueError(
-            "Argument `constraints` must omit `MaxLatency`, which needs the "
-            "TensorFlow backend. Use `MaxMACs`. "
-            f"Received: backend={backend!r}"
         )
     return found

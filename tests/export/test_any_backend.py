@@ -1,29 +1,23 @@
 """Export under every Keras backend."""
 
-import keras
+import importlib.util
+
 import numpy as np
 import pytest
 
 from keras_netopt.export import ExportError, to_litert, verification
 from keras_netopt.export.quantization_mode import check_quantization
 
-on_tensorflow = keras.backend.backend() == "tensorflow"
 
-
-if not on_tensorflow:
-
-    def test_other_backends_name_the_remedy(tiny, tmp_path):
-        backend = keras.backend.backend()
-        with pytest.raises(ValueError) as error:
-            to_litert(tiny, tmp_path / "m.tflite")
-        assert str(error.value) == (
-            "LiteRT export requires the TensorFlow backend. Received: "
-            f"backend='{backend}'. Save the model with "
-            '`model.save("model.keras")`, start Python with '
-            "KERAS_BACKEND=tensorflow, load the model there with "
-            '`keras.saving.load_model("model.keras")` and export it.'
-        )
-        assert list(tmp_path.iterdir()) == []
+def test_missing_converter_names_the_package(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError) as error:
+        to_litert(tiny, tmp_path / "m.tflite")
+    assert str(error.value) == (
+        "LiteRT files are converted by TensorFlow, on every backend, and "
+        "TensorFlow is not installed. Run `pip install tensorflow`."
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.no_backend

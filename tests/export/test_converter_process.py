@@ -101,7 +101,7 @@ def test_child_that_dies_is_an_error_with_the_remedy(
     for code, reason in ENDS.items():
         run_instead(code)
         with pytest.raises(ExportError) as error:
-            to_litert(model, target, **OPTIONS)
+            to_litert(model, target, overwrite=True, **OPTIONS)
         if str(error.value) != (
             "The process of the converter, quantize='int8', "
             f"{reason}{REMEDY} Or build the recurrent layers ['memory'] with "
