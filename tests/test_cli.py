@@ -213,17 +213,21 @@ def test_export_hands_its_options_over(
     one, two = (call[2].pop("calibration_data") for call in calls[2:])
     assert one.tolist() == [1.0, 2.0]
     assert two == {"a": [1.0], "b": [2.0]}
-    base = {"quantize": None, "sparse": False, "calibration_data": None}
+    base = {"quantize": None, "calibration_data": None}
+    flags = ("sparse", "overwrite", "quantized_io", "compact")
+    off = dict.fromkeys(flags, False)
     assert calls[:2] == [
-        ("Sequential", "m.tflite", base | {"sparse": True, "overwrite": False}),
+        ("Sequential", "m.tflite", base | off | {"sparse": True}),
         (
             "Sequential",
             "m.tflite",
-            base | {"quantize": "float16", "overwrite": True},
+            base | off | {"quantize": "float16", "overwrite": True},
         ),
     ]
+    cli.main([*arguments, "--quantized-io", "--compact"])
+    assert calls[-1][2] == base | off | {"quantized_io": True, "compact": True}
     err = capsys.readouterr().err
-    assert err == "keras-netopt: warning: look here\n" * 4
+    assert err == "keras-netopt: warning: look here\n" * 5
 
 
 def test_export_int8_without_data_names_the_remedy(fails, model_path, tmp_path):

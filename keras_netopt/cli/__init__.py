@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 from keras_netopt._version import __version__
 from keras_netopt.cli import (
+    c_array_command,
     demo_command,
+    evaluate_command,
     export_command,
     inspect_command,
     methods_command,
@@ -21,6 +23,8 @@ COMMANDS = (
     demo_command,
     inspect_command,
     export_command,
+    evaluate_command,
+    c_array_command,
     trials_command,
     methods_command,
 )

@@ -1,6 +1,7 @@
 """`keras-netopt export`."""
 
 import argparse
+import json
 import sys
 import warnings
 from typing import Any
@@ -33,6 +34,19 @@ def add_parser(commands: Any) -> None:
     export.add_argument(
         "--overwrite", action="store_true", help="replace an existing file"
     )
+    export.add_argument(
+        "--quantized-io",
+        action="store_true",
+        help="integer inputs and outputs, for int8 and int16x8",
+    )
+    export.add_argument(
+        "--compact",
+        action="store_true",
+        help="drop tensor names and what else the runtime does not read",
+    )
+    export.add_argument(
+        "--json", action="store_true", help="print JSON instead of a table"
+    )
     export.set_defaults(command=run)
 
 
@@ -59,7 +73,9 @@ def run(arguments: argparse.Namespace) -> None:
             sparse=arguments.sparse,
             calibration_data=data,
             overwrite=arguments.overwrite,
+            quantized_io=arguments.quantized_io,
+            compact=arguments.compact,
         )
-    print(report)
+    print(json.dumps(report.to_dict()) if arguments.json else report)
     for warning in report.warnings:
         print(f"keras-netopt: warning: {warning}", file=sys.stderr)

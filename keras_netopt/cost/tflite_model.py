@@ -27,6 +27,8 @@ class TensorInfo:
     array([[  5, 127]], dtype=int8)
     >>> info.decode(info.encode([[1.0, 1000.0]]))
     array([[ 1., 62.]], dtype=float32)
+    >>> print(info)
+    x int8[?,2] scale 0.5 zero point 3
 
     Args:
         name: Its name in the signature.
@@ -41,6 +43,15 @@ class TensorInfo:
     dtype: str
     scale: float = 0.0
     zero_point: int = 0
+
+    def __str__(self) -> str:
+        axes = ",".join(
+            "?" if axis is None else str(axis) for axis in self.shape
+        )
+        text = f"{self.name} {self.dtype}[{axes}]"
+        if not self.scale:
+            return text
+        return f"{text} scale {self.scale:.4g} zero point {self.zero_point}"
 
     def encode(self, value: Any) -> np.ndarray:
         """Quantises real numbers for the file, clipped to its range.

@@ -3,16 +3,23 @@
 from keras_netopt.export.evaluate_file import evaluate
 from keras_netopt.export.evaluation_report import EvaluationReport
 from keras_netopt.export.export_error import ExportError
+from keras_netopt.export.file_breakdown import FileBreakdown
+from keras_netopt.export.file_report import FileReport, inspect_file
 from keras_netopt.export.litert_export import to_litert
 from keras_netopt.export.litert_report import FileSize, LitertReport
+from keras_netopt.export.to_c_array import to_c_array
 from keras_netopt.export.verification import Verification
 
 __all__ = [
     "EvaluationReport",
     "ExportError",
+    "FileBreakdown",
+    "FileReport",
     "FileSize",
     "LitertReport",
     "Verification",
     "evaluate",
+    "inspect_file",
+    "to_c_array",
     "to_litert",
 ]

@@ -1,5 +1,6 @@
 """Size, accuracy and latency of an exported file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,7 +127,8 @@ class LitertReport(Report):
             ["difference", _difference(self.verification)],
             ["latency", _latency(self.latency)],
             ["ops", _ops(self)],
-            ["io", _io(self)],
+            ["inputs", list_tensors(self.inputs)],
+            ["outputs", list_tensors(self.outputs)],
         ]
         notes = [*self.warnings, *self.notes]
         if notes:
@@ -159,15 +161,11 @@ def _ops(report: LitertReport) -> str:
     return f"{text}; {', '.join(report.flags)}" if report.flags else text
 
 
-def _io(report: LitertReport) -> str:
-    sides = [report.inputs, report.outputs]
-    text = [", ".join(_tensor(t) for t in side[:3]) for side in sides]
-    return _shorten(" -> ".join(text), 75)
-
-
-def _tensor(info: TensorInfo) -> str:
-    shape = ",".join("?" if axis is None else str(axis) for axis in info.shape)
-    return f"{info.name} {info.dtype}[{shape}]"
+def list_tensors(tensors: Sequence[TensorInfo]) -> str:
+    """Describes inputs or outputs, three at most."""
+    text = "; ".join(str(info) for info in tensors[:3])
+    more = "; ..." if len(tensors) > 3 else ""
+    return _shorten(text + more, 150)
 
 
 def _shorten(text: str, width: int) -> str:

@@ -9,6 +9,21 @@ METHODS: tuple[Method, ...] = (
         card="export",
     ),
     Method(
+        name="export.evaluate",
+        summary="Measures the accuracy or the errors of a LiteRT file.",
+        card="litert_files",
+    ),
+    Method(
+        name="export.inspect_file",
+        summary="Reads sizes, inputs, outputs and ops of a LiteRT file.",
+        card="litert_files",
+    ),
+    Method(
+        name="export.to_c_array",
+        summary="Writes a LiteRT file as an array in C.",
+        card="litert_files",
+    ),
+    Method(
         name="cost.summarize",
         summary="Counts parameters, zeros, MACs and bytes of a model.",
         card="cost",

@@ -1,11 +1,13 @@
 """Rows of the contract for export and cost."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from contract import zoo
 from contract.function_setting import NOT_A_MODEL, Call, FunctionSetting
+from litert_by_hand import write_dense
 
 from keras_netopt import cost, export
 
@@ -15,6 +17,27 @@ def _litert(**changed: Any) -> Call:
         model,
         **{"path": folder / "model.tflite", "overwrite": True, **changed},
     )
+
+
+def _file(folder: Path) -> Path:
+    """A file of its own: a dense layer."""
+    return write_dense(folder / "dense.tflite", np.eye(2, 3), [0, 0, 1])
+
+
+def _evaluate(**changed: Any) -> Call:
+    def call(model, folder):
+        arguments = {"path": _file(folder), "x": np.eye(2), "y": [0, 1]}
+        return export.evaluate(**{**arguments, **changed}).metrics
+
+    return call
+
+
+def _c_array(**changed: Any) -> Call:
+    def call(model, folder):
+        arguments = {"path": _file(folder), "target": folder / "model.h"}
+        return export.to_c_array(**{**arguments, "overwrite": True, **changed})
+
+    return call
 
 
 def _latency(**changed: Any) -> Call:
@@ -46,6 +69,32 @@ FUNCTIONS = (
             "overwrite": _litert(overwrite="yes"),
         },
         free=("allow_select_tf_ops", "seed"),
+    ),
+    FunctionSetting(
+        component="export.evaluate",
+        call=lambda model, folder: _evaluate()(model, folder),
+        bad={
+            "path": _evaluate(path=3),
+            "x": _evaluate(x=np.zeros((2, 9))),
+            "y": _evaluate(y=[0, 7]),
+            "metrics": _evaluate(metrics="mme"),
+            "batch_size": _evaluate(batch_size=0),
+        },
+    ),
+    FunctionSetting(
+        component="export.inspect_file",
+        call=lambda model, folder: export.inspect_file(_file(folder)).ops,
+        bad={"path": lambda model, folder: export.inspect_file(3)},
+    ),
+    FunctionSetting(
+        component="export.to_c_array",
+        call=lambda model, folder: _c_array()(model, folder),
+        bad={
+            "path": _c_array(path=3),
+            "target": _c_array(target="model.pb"),
+            "name": _c_array(name="int"),
+            "overwrite": _c_array(overwrite=1),
+        },
     ),
     FunctionSetting(
         component="cost.summarize",
