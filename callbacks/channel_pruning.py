@@ -7,17 +7,11 @@ from typing import Any
 
 import keras
 
-from keras_netopt.checks import check_fraction, check_integer
+from keras_netopt.checks import check_integer
 from keras_netopt.cost.summarize import check_countable
-from keras_netopt.graph.layers import walk_paths
 from keras_netopt.graph.symbolic import check_input_shape
-from keras_netopt.points import is_in_steps
-from keras_netopt.schedules import Constant, Schedule, Steps
-from keras_netopt.selectors import (
-    Selector,
-    deserialize_selector,
-    serialize_selector,
-)
+from keras_netopt.schedules import Schedule
+from keras_netopt.selectors import Selector
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.cutting import channel_scores
 from keras_netopt.surgery.cutting import prune_channels as engine
@@ -28,13 +22,17 @@ from keras_netopt.surgery.cutting.channel_pruner import (
 )
 from keras_netopt.surgery.cutting.cut_points import (
     CutPoint,
-    default_cut_schedule,
+    as_cut_schedule,
     list_cut_points,
 )
 from keras_netopt.surgery.cutting.measure_milliseconds import (
     measure_milliseconds,
 )
-from keras_netopt.surgery.edits.edit_report import EditReport, combine_reports
+from keras_netopt.surgery.edits.edit_report import (
+    EditReport,
+    combine_reports,
+    sort_widths,
+)
 from keras_netopt.surgery.edits.structure_callback import (
     Edit,
     StructureCallback,
@@ -143,6 +141,7 @@ class ChannelPruning(StructureCallback):
         "channels_kept": "share of the prunable channels kept, in (0, 1]",
     }
     data_args = ("calibration_data",)
+    selector_args = ("include", "exclude")
     schedule_arg = "sparsity"
 
     def __init__(
@@ -177,10 +176,10 @@ class ChannelPruning(StructureCallback):
             allow_inexact=allow_inexact,
         )
         check_integer(iterative_steps, "iterative_steps", minimum=1)
-        self.schedule = _as_schedule(sparsity, iterative_steps)
+        self.schedule = as_cut_schedule(sparsity, iterative_steps)
         channel_scores.check_calibration_data(score, calibration_data)
         engine.check_recalibrate(recalibrate, calibration_data)
-        _check_meter(meter)
+        engine.check_meter(meter)
         check_input_shape(input_shape)
         self.sparsity = sparsity
         self.score = score
@@ -225,7 +224,14 @@ class ChannelPruning(StructureCallback):
         if self._base is None:
             self._base = self.pruner.measure_original(model)
         # After the last cut, the fit may have any length.
-        self._points = () if self._complete else self._find_points()
+        self._points = ()
+        if not self._complete:
+            self._points = list_cut_points(
+                self.schedule,
+                self._progress.run,
+                self.iterative_steps,
+                snap=True if self.schedule is not self.sparsity else None,
+            )
         self._made = 0
         if self._points:
             self.pruner.check_score(model, self.calibration_data)
@@ -259,13 +265,21 @@ class ChannelPruning(StructureCallback):
 
     def due_edits(self) -> Sequence[Edit]:
         """Returns the cut that is due, if it removes anything."""
-        value = 0.0
+        value, model = 0.0, self.model
         while self.has_due_edits():
             value = self._points[self._made].value
             self._made += 1
         self._complete = self._made == len(self._points)
         try:
-            cut = self._choose(value)
+            cut = self.pruner.choose_part(
+                model,
+                value,
+                self.schedule.final,
+                share=self._share,
+                base=self._base,
+                data=self.calibration_data,
+                meter=self.meter or measure_milliseconds,
+            )
         except channel_scores.NonFiniteScores as error:
             self.warn(
                 NoEffectWarning,
@@ -273,7 +287,7 @@ class ChannelPruning(StructureCallback):
                 "learning rate or clip the gradients.",
             )
             return ()
-        self._kept, self._asked = cut.kept, cut.asked
+        self._kept, self._asked, self._share = cut.kept, cut.asked, cut.share
         return (functools.partial(self._cut, cut=cut),) if cut.units else ()
 
     def on_fit_end(self, model: keras.Model) -> None:
@@ -313,56 +327,10 @@ class ChannelPruning(StructureCallback):
         asked = self.schedule.final
         if self._points and not self._complete:
             asked = self._points[max(0, self._made - 1)].value
-        report = combine_reports(self.reports)
-        names = [path for path, _ in walk_paths(self.model)]
-        places = {name: place for place, name in enumerate(names)}
-        rows = sorted(
-            report.widths,
-            key=lambda row: places.get(row.layer.split(":")[0], len(places)),
-        )
+        report = sort_widths(combine_reports(self.reports), self.model)
         return engine.add_shares(
-            dataclasses.replace(report, widths=tuple(rows)),
-            self.resource,
-            asked,
-            self._kept,
-            self._asked,
+            report, self.resource, asked, self._kept, self._asked
         )
-
-    def _find_points(self) -> tuple[CutPoint, ...]:
-        run = self._progress.run
-        is_own = self.schedule is not self.sparsity
-        is_ramp = not isinstance(self.schedule, Constant | Steps)
-        # Without a length, points in epochs and fractions are epoch begins.
-        snap = is_own or (
-            is_ramp
-            if run.steps_per_epoch is not None
-            else not any(map(is_in_steps, self.schedule.points))
-        )
-        return list_cut_points(
-            self.schedule, run, self.iterative_steps, snap=snap
-        )
-
-    def _choose(self, value: float) -> ChannelCut:
-        model: Any = self.model
-        choose = functools.partial(
-            self.pruner.choose_units,
-            model,
-            base=self._base,
-            data=self.calibration_data,
-            meter=self.meter or measure_milliseconds,
-        )
-        final = self.schedule.final
-        if self.resource != "latency" or final == 0:
-            return choose(value)
-        notes: tuple[str, ...] = ()
-        share = self._share
-        if share is None:
-            # Measured once, for the last cut; other cuts get a part of it.
-            last = choose(final)
-            share, notes = last.share or 0.0, last.notes
-            self._share = share
-        cut = choose(value, share=share * value / final)
-        return dataclasses.replace(cut, notes=notes)
 
     def _cut(self, model: keras.Model, *, cut: ChannelCut) -> EditReport:
         return engine.apply_cut(
@@ -370,41 +338,4 @@ class ChannelPruning(StructureCallback):
             cut,
             allow_inexact=self.allow_inexact,
             data=self.calibration_data if self.recalibrate else None,
-        )
-
-    def _config_value(self, name: str, value: Any) -> Any:
-        if name in ("include", "exclude"):
-            return serialize_selector(value)
-        return super()._config_value(name, value)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
-        """Creates the callback; calibration data are passed separately."""
-        config = dict(config)
-        patterns = {
-            name: deserialize_selector(config.pop(name))
-            for name in ("include", "exclude")
-            if name in config
-        }
-        return super().from_config(config, **patterns, **data)
-
-
-def _as_schedule(sparsity: Any, iterative_steps: int) -> Schedule:
-    if isinstance(sparsity, Schedule):
-        return sparsity
-    try:
-        final = check_fraction(sparsity, "sparsity")
-        return default_cut_schedule(final, iterative_steps)
-    except TypeError as error:
-        raise TypeError(
-            "Argument `sparsity` must be a float in [0, 1) or a schedule from "
-            f"`keras_netopt.schedules`. Received: sparsity={sparsity!r}"
-        ) from error
-
-
-def _check_meter(meter: Any) -> None:
-    if meter is not None and not callable(meter):
-        raise TypeError(
-            "Argument `meter` must be a callable(model) -> float. "
-            f"Received: meter={meter!r}"
         )

@@ -14,11 +14,7 @@ from keras_netopt.points import Point, check_point, plain_point
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.edits.edit_history import STATE_NAME
 from keras_netopt.surgery.edits.edit_report import EditReport, combine_reports
-from keras_netopt.surgery.edits.output_difference import (
-    OutputDifference,
-    check_preserved,
-    snapshot,
-)
+from keras_netopt.surgery.edits.output_difference import snapshot
 from keras_netopt.surgery.edits.structure_callback import (
     Edit,
     StructureCallback,
@@ -32,9 +28,12 @@ from keras_netopt.surgery.growing.calibration_batch import (
 from keras_netopt.surgery.growing.growing_arguments import (
     as_actions,
     check_action_numbers,
+    check_limits,
     check_until,
     describe_growth,
-    in_backticks,
+    explain_missing,
+    explain_no_growth,
+    explain_substituted,
 )
 from keras_netopt.surgery.growing.growth_schedule import GrowthSchedule
 from keras_netopt.surgery.growing.new_units import NEW_UNITS
@@ -167,9 +166,7 @@ class Growing(StructureCallback):
         if new_units == "gradmax" and calibration_data is None:
             gradmax.check_calibration_batch(None)
         check_until(until)
-        for name, value in (("max_params", max_params), ("max_macs", max_macs)):
-            if value is not None:
-                check_integer(value, name, minimum=1)
+        check_limits(max_params=max_params, max_macs=max_macs)
         check_point(end, "end")
         check_input_shape(input_shape)
         check_positive(tolerance, "tolerance")
@@ -260,14 +257,7 @@ class Growing(StructureCallback):
         """Warns if no action was due and no other warning says why."""
         schedule = self._growth_schedule
         if schedule.is_untouched and not schedule.missing_monitors():
-            self.warn(
-                NoEffectWarning,
-                f"no action was applied: trigger={self._trigger!r} was not due "
-                f"before this fit stopped or passed `end`={self.end!r}. Train "
-                "longer, choose a trigger that acts earlier (such as a smaller "
-                "`patience`), or grow at given points, as in "
-                "`trigger={0.3: [0]}`.",
-            )
+            self.warn(NoEffectWarning, explain_no_growth(schedule))
 
     def plan_edits(self, epoch: int, logs: dict[str, Any]) -> None:
         """Asks the trigger whether the next epoch begins with a growth."""
@@ -275,19 +265,9 @@ class Growing(StructureCallback):
         missing = self._growth_schedule.missing_monitors()
         substituted = self._growth_schedule.substituted
         if missing:
-            self.warn(
-                NoEffectWarning,
-                f"{in_backticks(missing)} is not in the logs, so the trigger "
-                f"has no effect; the logs hold {in_backticks(sorted(logs))}. "
-                "Pass `validation_data` to `fit`, or choose another `monitor`.",
-            )
+            self.warn(NoEffectWarning, explain_missing(missing, logs))
         elif grows and substituted:
-            self.warn(
-                NotIntendedUseWarning,
-                f"{in_backticks(substituted)} is not in the logs; the same "
-                "metric of training is used instead. Pass `validation_data` "
-                "to `fit`.",
-            )
+            self.warn(NotIntendedUseWarning, explain_substituted(substituted))
 
     def has_due_edits(self) -> bool:
         """Returns whether an action is due, without access to the model."""
@@ -311,21 +291,21 @@ class Growing(StructureCallback):
         before = snapshot(self.model, x)
         reports = super().apply_edits(edits)
         self._count += len(reports)
-        found = None
-        if before is not None:
-            tolerance = growth_limits.widen_tolerance(
-                self.tolerance, self.model
-            )
-            found = check_preserved(before, self.model, tolerance=tolerance)
+        found = growth_limits.measure_change(before, self.model, self.tolerance)
+        if found is not None:
             self._max_output_change = found.max_abs
-            reports[-1] = dataclasses.replace(
+            reports[-1] = self.reports[-1] = dataclasses.replace(
                 reports[-1], output_difference=found
             )
-            self.reports[-1] = reports[-1]
         if self.verbose:
             print(f"\nGrowing: {describe_growth(reports, found)}")
-        if found is not None:
-            self._check_outputs(found, numbers)
+        text = growth_limits.explain_change(
+            found, [self._actions[n] for n in numbers], self.new_units
+        )
+        if text and self.on_violation == "raise":
+            raise ValueError(f"Growing: {text}")
+        if text:
+            self.warn(NotIntendedUseWarning, text)
         return reports
 
     def progress_logs(self) -> dict[str, float]:
@@ -393,22 +373,6 @@ class Growing(StructureCallback):
             text = f"{self._actions[number]} is skipped: {reason}"
             self.warn(NoEffectWarning, text)
         return kept
-
-    def _check_outputs(
-        self, found: OutputDifference, numbers: list[int]
-    ) -> None:
-        by_design = all(
-            self._actions[n].preserves_outputs(self.new_units) for n in numbers
-        )
-        if found.verdict == "exact" or not by_design:
-            return
-        text = (
-            "growth has changed the outputs by more than `tolerance`"
-            f"={self.tolerance}: {found}"
-        )
-        if self.on_violation == "raise":
-            raise ValueError(f"Growing: {text}")
-        self.warn(NotIntendedUseWarning, text)
 
     def _config_value(self, name: str, value: Any) -> Any:
         if name == "trigger" and isinstance(value, Mapping):

@@ -13,12 +13,7 @@ from keras_netopt.depth.scheduled_variables import (
     find_scheduled_variables,
 )
 from keras_netopt.schedules import Constant, Schedule, Steps, as_schedule
-from keras_netopt.selectors import (
-    Selector,
-    check_selector,
-    deserialize_selector,
-    serialize_selector,
-)
+from keras_netopt.selectors import Selector, check_selector
 from keras_netopt.serialization import export_class
 from keras_netopt.training import NoEffectWarning, ResumableCallback
 from keras_netopt.training.order import LOGGERS
@@ -89,6 +84,7 @@ class ParameterScheduler(ResumableCallback):
 
     should_precede = LOGGERS
     schedule_arg = "schedule"
+    selector_args = ("include",)
     log_keys = {"scheduled_<attribute>": "value of the scheduled variable"}
 
     def __init__(
@@ -174,16 +170,7 @@ class ParameterScheduler(ResumableCallback):
             return {}
         return {f"scheduled_{self.attribute}": self._value}
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
-        """Builds the callback from its config."""
-        rest = dict(config)
-        include = deserialize_selector(rest.pop("include", None))
-        return super().from_config(rest, include=include, **data)
-
     def _config_value(self, name: str, value: Any) -> Any:
-        if name == "include":
-            return serialize_selector(value)
         if name == "schedule" and isinstance(value, Mapping):
             value = _as_schedule(value)
         return super()._config_value(name, value)

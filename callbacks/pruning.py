@@ -6,17 +6,9 @@ from typing import Any
 import keras
 
 from keras_netopt import sparsity as engine
-from keras_netopt.checks import (
-    check_frequency,
-    check_integer,
-)
+from keras_netopt.checks import check_frequency, check_integer
 from keras_netopt.schedules import Schedule, as_schedule
-from keras_netopt.selectors import (
-    Selector,
-    check_selector,
-    deserialize_selector,
-    serialize_selector,
-)
+from keras_netopt.selectors import Selector, check_selector
 from keras_netopt.serialization import export_class
 from keras_netopt.sparsity.allocation import PerLayer
 from keras_netopt.sparsity.calibration import check_calibration_data
@@ -122,6 +114,7 @@ class Pruning(ResumableCallback):
     }
     schedule_arg = "sparsity"
     data_args = ("calibration_data",)
+    selector_args = ("include", "exclude")
 
     def __init__(
         self,
@@ -331,22 +324,9 @@ class Pruning(ResumableCallback):
         return make_report(self._session.model, self._selection, masks, label)
 
     def _config_value(self, name: str, value: Any) -> Any:
-        if name in ("include", "exclude"):
-            return serialize_selector(value)
         if name == "allocation" and isinstance(value, Mapping):
             value = PerLayer(value)
         return super()._config_value(name, value)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], **data: Any) -> Any:
-        """Creates the callback; calibration data are passed separately."""
-        config = dict(config)
-        patterns = {
-            name: deserialize_selector(config.pop(name))
-            for name in ("include", "exclude")
-            if name in config
-        }
-        return super().from_config(config, **patterns, **data)
 
     def _check_overlap(self, model: keras.Model, keys: set[str]) -> None:
         for other in self.other_callbacks(model):

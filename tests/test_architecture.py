@@ -87,6 +87,16 @@ def test_handlers_and_graphs_do_not_import_one_another():
     assert wrong == []
 
 
+def test_no_module_is_long():
+    """A callback says when, the functions that it calls say what."""
+    sizes = {
+        path.relative_to(ROOT).as_posix(): len(path.read_bytes().splitlines())
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {name: size for name, size in sizes.items() if size > 400} == {}
+
+
 def test_callbacks_and_layers_do_not_import_one_another():
     wrong = [
         f"{'/'.join(parts)} imports {'.'.join(other)}"

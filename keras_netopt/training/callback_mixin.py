@@ -25,6 +25,7 @@ class CallbackMixin(CapturedArguments):
             a warning.
         conflicts_with: Callbacks that cannot be used in the same `fit` call.
         data_args: Arguments that hold data and are not saved.
+        selector_args: Arguments that are selectors of layers or weights.
         log_keys: Keys that the callback adds to `logs`, with their meaning
             and unit. `<attr>` in a key stands for the value of the attribute
             `attr`. A second callback of the same class appends `_1`, a third

@@ -8,6 +8,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+from keras_netopt.selectors import deserialize_selector, serialize_selector
 from keras_netopt.training.data_config import describe_data
 
 
@@ -20,6 +21,7 @@ class CapturedArguments:
     """
 
     data_args: tuple[str, ...] = ()
+    selector_args: tuple[str, ...] = ()
     required_data: tuple[str, ...] = ()  # Those without a default.
     _captured: tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -71,7 +73,9 @@ class CapturedArguments:
                     f"{name}=...)`. Received: {name}={config.get(name)!r}"
                 )
         values = {
-            key: _deserialize(value)
+            key: deserialize_selector(value)
+            if key in cls.selector_args
+            else _deserialize(value)
             for key, value in config.items()
             if key not in {*cls.data_args, *data}
         }
@@ -136,6 +140,8 @@ class CapturedArguments:
         return found
 
     def _config_value(self, name: str, value: Any) -> Any:
+        if name in self.selector_args:
+            return serialize_selector(value)
         if isinstance(value, np.generic):
             return value.item()
         if isinstance(value, os.PathLike):

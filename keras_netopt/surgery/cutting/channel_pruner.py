@@ -1,5 +1,6 @@
 """Chooses the units to remove for a sparsity."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -214,6 +215,31 @@ class ChannelPruner:
             asked_widths,
             notes,
         )
+
+    def choose_part(
+        self,
+        model: keras.Model,
+        sparsity: float,
+        final: float,
+        *,
+        share: float | None = None,
+        **options: Any,
+    ) -> ChannelCut:
+        """Chooses the units of one of several cuts; see `choose_units`.
+
+        Latency is measured once, for the sparsity `final` of the last cut:
+        its `share`, given or found, is in the result, and each cut gets a
+        part of it.
+        """
+        if self.resource != "latency" or final == 0:
+            return self.choose_units(model, sparsity, **options)
+        notes: tuple[str, ...] = ()
+        if share is None:
+            last = self.choose_units(model, final, **options)
+            share, notes = last.share or 0.0, last.notes
+        part = share * sparsity / final
+        cut = self.choose_units(model, sparsity, share=part, **options)
+        return dataclasses.replace(cut, share=share, notes=notes)
 
     def check_score(self, model: keras.Model, data: Any = None) -> None:
         """Computes the score on one batch of data, to find errors early."""

@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from keras_netopt.points import Point, RunLength
+from keras_netopt.checks import check_fraction
+from keras_netopt.points import Point, RunLength, is_in_steps
 from keras_netopt.schedules import Constant, Schedule, Steps
 from keras_netopt.training.progress import Progress
 
@@ -41,8 +43,21 @@ def default_cut_schedule(sparsity: float, steps: int) -> Steps:
     return Steps(levels)
 
 
+def as_cut_schedule(sparsity: Any, steps: int) -> Schedule:
+    """Returns the schedule that the argument `sparsity` stands for."""
+    if isinstance(sparsity, Schedule):
+        return sparsity
+    try:
+        return default_cut_schedule(check_fraction(sparsity, "sparsity"), steps)
+    except TypeError as error:
+        raise TypeError(
+            "Argument `sparsity` must be a float in [0, 1) or a schedule from "
+            f"`keras_netopt.schedules`. Received: sparsity={sparsity!r}"
+        ) from error
+
+
 def list_cut_points(
-    schedule: Schedule, run: RunLength, steps: int, *, snap: bool
+    schedule: Schedule, run: RunLength, steps: int, *, snap: bool | None = None
 ) -> tuple[CutPoint, ...]:
     """Lists the cuts of a fit in order; cuts at the same point are merged.
 
@@ -50,8 +65,16 @@ def list_cut_points(
         schedule: The sparsity over the fit.
         run: Length of the fit.
         steps: Number of cuts of a ramp.
-        snap: Whether cuts are moved to the next epoch begin.
+        snap: Whether cuts are moved to the next epoch begin. Defaults to
+            `None`: those of ramps, and in a fit of unknown length those of
+            points in epochs and fractions.
     """
+    if snap is None:
+        snap = (
+            not any(map(is_in_steps, schedule.points))
+            if run.steps_per_epoch is None
+            else not isinstance(schedule, Constant | Steps)
+        )
     if snap and run.epochs > 1:
         # The number of epochs is known even if the number of steps is not.
         length = run.steps_per_epoch

@@ -150,6 +150,7 @@ def prune_channels(
     sparsity = check_fraction(sparsity, "sparsity")
     channel_scores.check_calibration_data(score, calibration_data)
     check_recalibrate(recalibrate, calibration_data)
+    check_meter(meter)
     check_input_shape(input_shape)
     if input_shape is not None or not isinstance(model, keras.Model):
         input_specs(model, input_shape=input_shape)  # Checks the shapes.
@@ -243,6 +244,15 @@ def describe_skipped(cut: ChannelCut) -> str:
         f"{', '.join(rows) or 'no layer with channels'}. Name layers in "
         "`include`, or lower `min_channels`."
     )
+
+
+def check_meter(meter: Any) -> None:
+    """Checks that the meter of "latency" can be called."""
+    if meter is not None and not callable(meter):
+        raise TypeError(
+            "Argument `meter` must be a callable(model) -> float. "
+            f"Received: meter={meter!r}"
+        )
 
 
 def check_recalibrate(recalibrate: Any, data: Any) -> None:

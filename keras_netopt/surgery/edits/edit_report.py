@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_netopt.cost.summarize import count_model_macs
+from keras_netopt.graph.layers import walk_paths
 from keras_netopt.report import Report
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.channels.coupling_path import CouplingPaths
@@ -190,6 +191,17 @@ def combine_reports(reports: Sequence[EditReport]) -> EditReport:
         ),
         edit={},
     )
+
+
+def sort_widths(report: EditReport, model: keras.Model) -> EditReport:
+    """Sorts the rows of a report in the order of the layers of its model."""
+    names = [path for path, _ in walk_paths(model)]
+    places = {name: place for place, name in enumerate(names)}
+    rows = sorted(
+        report.widths,
+        key=lambda row: places.get(row.layer.split(":")[0], len(places)),
+    )
+    return replace(report, widths=tuple(rows))
 
 
 def _width_row(row: WidthChange, shares: bool) -> list[object]:

@@ -1,11 +1,13 @@
 """Checks of the arguments of `Growing`, and its messages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from keras_netopt.checks import check_integer
 from keras_netopt.surgery.edits.edit_report import EditReport
 from keras_netopt.surgery.edits.output_difference import OutputDifference
 from keras_netopt.surgery.growing.actions import Action
+from keras_netopt.surgery.growing.growth_schedule import GrowthSchedule
 from keras_netopt.surgery.growing.stop_without_improvement import (
     StopWithoutImprovement,
 )
@@ -50,6 +52,13 @@ def check_until(until: Any) -> None:
         )
 
 
+def check_limits(**limits: int | None) -> None:
+    """Checks the largest sizes of the model, positive integers or `None`."""
+    for name, value in limits.items():
+        if value is not None:
+            check_integer(value, name, minimum=1)
+
+
 def describe_growth(
     reports: Sequence[EditReport], difference: OutputDifference | None
 ) -> str:
@@ -80,6 +89,32 @@ def _describe_edit(report: EditReport) -> str:
     return f"{text} [{'; '.join(report.notes)}]" if report.notes else text
 
 
-def in_backticks(names: Sequence[str]) -> str:
-    """Joins names in backticks."""
+def explain_no_growth(schedule: GrowthSchedule) -> str:
+    """Explains that no action was due before the end of a fit."""
+    return (
+        f"no action was applied: trigger={schedule.trigger!r} was not due "
+        f"before this fit stopped or passed `end`={schedule.end!r}. Train "
+        "longer, choose a trigger that acts earlier (such as a smaller "
+        "`patience`), or grow at given points, as in `trigger={0.3: [0]}`."
+    )
+
+
+def explain_missing(names: Iterable[str], logs: Iterable[str]) -> str:
+    """Explains that monitored names are missing in the logs."""
+    return (
+        f"{_in_backticks(names)} is not in the logs, so the trigger has no "
+        f"effect; the logs hold {_in_backticks(sorted(logs))}. Pass "
+        "`validation_data` to `fit`, or choose another `monitor`."
+    )
+
+
+def explain_substituted(names: Iterable[str]) -> str:
+    """Explains that metrics of training replace those of validation."""
+    return (
+        f"{_in_backticks(names)} is not in the logs; the same metric of "
+        "training is used instead. Pass `validation_data` to `fit`."
+    )
+
+
+def _in_backticks(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)

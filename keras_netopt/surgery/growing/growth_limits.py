@@ -1,6 +1,6 @@
 """Limits and costs of growth, found before it happens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -8,6 +8,11 @@ import numpy as np
 
 from keras_netopt.points import RunLength
 from keras_netopt.surgery.edits.edit_report import EditReport
+from keras_netopt.surgery.edits.output_difference import (
+    OutputDifference,
+    Snapshot,
+    check_preserved,
+)
 from keras_netopt.surgery.growing.actions import Action
 from keras_netopt.surgery.growing.growth_schedule import GrowthSchedule
 from keras_netopt.surgery.growing.rehearse_actions import rehearse_actions
@@ -44,11 +49,31 @@ def split_by_limits(
     return kept, skipped
 
 
-def widen_tolerance(tolerance: float, model: keras.Model) -> float:
-    """Returns the tolerance, larger for models in half precision."""
+def measure_change(
+    before: Snapshot | None, model: keras.Model, tolerance: float
+) -> OutputDifference | None:
+    """Compares the outputs with those before a growth, if there are any.
+
+    The tolerance is larger for models in half precision.
+    """
+    if before is None:
+        return None
     dtypes = {layer.compute_dtype for layer in model.layers}
     least = max(ROUNDING.get(dtype or "", 0.0) for dtype in dtypes)
-    return max(tolerance, least)
+    return check_preserved(before, model, tolerance=max(tolerance, least))
+
+
+def explain_change(
+    found: OutputDifference | None, actions: Iterable[Action], new_units: str
+) -> str | None:
+    """Explains a change of the outputs by actions that preserve them."""
+    by_design = all(action.preserves_outputs(new_units) for action in actions)
+    if found is None or found.verdict == "exact" or not by_design:
+        return None
+    return (
+        "growth has changed the outputs by more than `tolerance`"
+        f"={found.tolerance}: {found}"
+    )
 
 
 def find_costs(

@@ -325,6 +325,7 @@ def test_bad_arguments_raise(name, unchanged):
         ({"recalibrate": True}, ValueError),
         ({"score": "taylor"}, ValueError),
         ({"resource": "latency"}, ValueError),
+        ({"meter": 3}, TypeError),
         ({"include": "logits"}, ValueError),
     ],
 )
