@@ -9,6 +9,7 @@ from keras_netopt.cost.mac_counter import loss_metric
 from keras_netopt.serialization import export_class
 from keras_netopt.training import NoEffectWarning, ResumableCallback
 from keras_netopt.training.order import LOGGERS
+from keras_netopt.training.seen_shape import build_at_seen_shape
 
 
 @export_class
@@ -53,6 +54,11 @@ class ComputeTracker(ResumableCallback):
     def spent(self) -> int:
         """Returns the MACs spent on the model, over all its `fit` calls."""
         return self._mac_counter.spent
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras; finds the inputs of a model of built parts."""
+        build_at_seen_shape(self._model)
+        super().on_train_begin(logs)
 
     def on_model_ready(self, model: keras.Model) -> None:
         """Checks that samples and MACs can be counted."""

@@ -246,8 +246,8 @@ class _BatchReader:
             x, y, weight = warmup.apply(  # type: ignore[union-attr]
                 x, y, weight, int(plan.sequence_lengths[row])
             )
-        if y is None:
-            return (x,)
+        if y is None:  # As `fit(x)` passes them: not as a tuple of one.
+            return keras.utils.pack_x_y_sample_weight(x)
         # JAX and torch build a model with the ordinary loss before the first
         # plan; TensorFlow needs the same signature for all batches.
         if self.irreducible_loss is not None and (

@@ -25,7 +25,9 @@ def sample_loss(model: keras.Model, y: Any, y_pred: Any) -> Any:
             f"Model {model.name} must be compiled with a loss and receive "
             "targets: samples are compared by their losses. "
             f"Received: loss={getattr(model, 'loss', None)!r}, "
-            f"y={'None' if y is None else 'targets'}"
+            f"y={'None' if y is None else 'targets'}. Call "
+            "`model.compile(loss=...)` and train on (x, y), or compare them "
+            "by other scores, such as a `difficulty` given as an array"
         )
     if not compiled.built:
         compiled.build(y, y_pred)

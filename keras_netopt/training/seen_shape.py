@@ -1,9 +1,11 @@
 """The shape of the data that a `fit` call trains on."""
 
+import contextlib
 from typing import Any
 
 import keras
 
+from keras_netopt.graph.symbolic import is_never_called
 from keras_netopt.training.order import find_fit_arguments
 
 
@@ -23,6 +25,23 @@ def find_seen_shape(model: Any) -> Any:
     if not leaves or not all(map(_has_shape, leaves)):
         return None
     return keras.tree.map_structure(_free_batch, data)
+
+
+def build_at_seen_shape(model: Any) -> None:
+    """Builds a model for the data of `fit` if only its parts are built.
+
+    JAX and torch do so before `fit` begins. TensorFlow does it in the first
+    step: until then the inputs of a model such as a `Distiller` are unknown,
+    although it has all of its weights. A model without a `call` stays as it
+    is.
+    """
+    shapes = find_seen_shape(model) if is_never_called(model) else None
+    if shapes is None:
+        return
+    with contextlib.suppress(Exception):  # Checks of the model give reasons.
+        specs = keras.tree.map_shape_structure(keras.KerasTensor, shapes)
+        model.compute_output_spec(specs)
+        model.build(shapes)
 
 
 def _has_shape(leaf: Any) -> bool:

@@ -276,3 +276,13 @@ def test_threads_end_when_a_pass_is_closed_early():
     next(rows)
     rows.close()
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("x", [X, {"a": X, "b": X}, (X, X)], ids=type)
+def test_batches_without_targets_are_those_of_fit(x):
+    """A `train_step(data)` of a model that needs no targets works on both."""
+    batch = next(iter(CurriculumData(ArraySource(x)).make_adapter(BATCH)))
+    wanted = keras.utils.pack_x_y_sample_weight(
+        keras.tree.map_structure(lambda a: a[:BATCH], x)
+    )
+    keras.tree.assert_same_structure(batch, wanted)

@@ -263,6 +263,9 @@ class ChannelGraph(ChannelGraphBuilder):
             if isinstance(k, tuple) and k[0] is found
         ]
         remedy = f"; its kinds are {kinds}" if kinds else ""
+        called = (id(call.operation) for call in self.calls)
+        if not self.producer_keys(found) and id(found) not in called:
+            remedy = f", because a call of '{self.model.name}' does not use it"
         raise ValueError(
             f"{describe_operation(found)} makes no "
             f"{f'units of the kind {kind!r}' if kind else 'units of its own'}"

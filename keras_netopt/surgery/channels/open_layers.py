@@ -6,7 +6,8 @@ import keras
 
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.layer_paths import describe_operation
-from keras_netopt.graph.model_graph import is_graph_model
+from keras_netopt.graph.layers import sublayers
+from keras_netopt.graph.model_graph import graph_outputs, is_graph_model
 from keras_netopt.graph.open_call import (
     OpaqueCallError,
     OpenCall,
@@ -98,6 +99,7 @@ class OpenLayers:
             reason = "comes from an input of the model"
             self._graph.set_channel_axes(inner, {}, reason=reason)
         self._trace_calls(opened)
+        self._protect_extracted(model)
         return symbolic_tensors(opened.outputs)
 
     def protect_untraced(self) -> None:
@@ -110,6 +112,19 @@ class OpenLayers:
                     f"is in '{variable.name}', which {layer} reads or writes "
                     "outside of `keras.ops`",
                 )
+
+    def _protect_extracted(self, model: keras.Model) -> None:
+        """Protects tensors that another part makes with the same layers.
+
+        A model that `call` does not use, such as the feature extractor of a
+        `Distiller`, is used by the training step.
+        """
+        graph = self._graph
+        called = {id(call.operation) for call in graph.calls}
+        for part in filter(is_graph_model, sublayers(model)):
+            for tensor in graph_outputs(part) if id(part) not in called else ():
+                for ids in graph.channel_axes(tensor).values():
+                    graph.protect(ids, f"reaches an output of '{part.name}'")
 
     def _open(self, node: GraphNode) -> OpenCall:
         try:

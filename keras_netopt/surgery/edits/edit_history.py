@@ -115,7 +115,10 @@ def replay(
         if found is None:
             raise ValueError(
                 "Argument `edits` must be a file saved while the edited "
-                "model was in memory, or a list of edits. Received: "
+                "model was in memory, or a list of edits. Edits of a part, "
+                "such as a nested model, are not in the files of the model "
+                "around it: call `replay(part, edits)` with the `edit` of "
+                "each report, or edit the whole model. Received: "
                 f"edits={os.fspath(edits)!r}, which holds no edits"
             )
         return apply_missing_edits(model, found)

@@ -251,7 +251,10 @@ def _predict(
 def _random_inputs(model: keras.Model) -> Any:
     rng = np.random.default_rng(0)
     arrays = []
-    for tensor in model.inputs:
+    inputs = getattr(model, "inputs", None)
+    if inputs is None:  # The dtypes of a subclassed model are unknown.
+        return None
+    for tensor in inputs:
         shape = tuple(tensor.shape[1:])
         is_float = "float" in keras.backend.standardize_dtype(tensor.dtype)
         if not is_float or None in shape:

@@ -17,7 +17,10 @@ from keras_netopt.surgery.edits.edit_report import EditReport, ModelSize
 from keras_netopt.training import CheckpointState, ResumableCallback
 from keras_netopt.training.editing import editing
 from keras_netopt.training.order import active_callbacks, find_ending_epoch
-from keras_netopt.training.seen_shape import find_seen_shape
+from keras_netopt.training.seen_shape import (
+    build_at_seen_shape,
+    find_seen_shape,
+)
 
 Edit = Callable[[keras.Model], EditReport]
 
@@ -85,6 +88,7 @@ class StructureCallback(ResumableCallback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras; reads the sizes of the free axes of the inputs."""
+        build_at_seen_shape(self._model)
         if self.input_shape is not None and self._model.built:
             input_specs(self._model, input_shape=self.input_shape)
         self._seen_shape = self.input_shape or find_seen_shape(self._model)
