@@ -1,10 +1,14 @@
 """Each part of a benchmark in its own process: Keras has one backend each."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
+
+SECONDS = 900  # Of one measurement.
 
 
 def run_part(
@@ -33,6 +37,30 @@ def run_part(
     }
     command = [sys.executable, "-m", module, *arguments]
     subprocess.run(command, env=environment, check=True)
+
+
+def measure_part(
+    module: str, backend: str, arguments: Sequence[str], **others: str
+) -> Any:
+    """Runs a module that prints a result as JSON in its last line.
+
+    The arguments are those of `run_part`. Returns the result, or a dict with
+    the reason under "failed".
+    """
+    environment = {**os.environ, "KERAS_BACKEND": backend, **others}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return {"failed": f"took more than {SECONDS} seconds"}
+    if done.returncode:
+        return {"failed": done.stderr.strip().splitlines()[-1][:300]}
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def render() -> None:

@@ -9,17 +9,16 @@ over, `--again` measures the named examples again. Needs pandas and tqdm.
 """
 
 import argparse
-import json
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
+from benchmarks.processes import measure_part, render
+
 NAME = "keras_io_examples"
 BACKENDS = ("tensorflow", "jax")
-SECONDS = 900
+MEASURE = "benchmarks.keras_io_examples.measure"
 FAST_COMPILATION = "--xla_backend_optimization_level=0"
 
 
@@ -62,29 +61,15 @@ def main() -> None:
     ]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(measure, keys))
-    subprocess.run([sys.executable, "-m", "benchmarks.render"], check=True)
+    render()
 
 
 def _measure(folder: Path, example: str, backend: str) -> dict:
-    module = "benchmarks.keras_io_examples.measure"
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        "XLA_FLAGS": FAST_COMPILATION,
-    }
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, str(folder), example],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return {"failed": f"took more than {SECONDS} seconds"}
-    if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1][:300]}
-    return {"callbacks": json.loads(done.stdout.splitlines()[-1])}
+    arguments = [str(folder), example]
+    found = measure_part(
+        MEASURE, backend, arguments, XLA_FLAGS=FAST_COMPILATION
+    )
+    return found if "failed" in found else {"callbacks": found}
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ backends take about an hour on 2 cores.
 """
 
 import argparse
-import json
 import os
-import subprocess
-import sys
+
+from benchmarks.processes import measure_part, render
 
 NAME = "open_layers"
 BACKENDS = ("tensorflow", "jax")
-SECONDS = 900
+MEASURE = "benchmarks.open_layers.measure"
 
 
 def main() -> None:
@@ -46,30 +45,10 @@ def main() -> None:
                 if not arguments.again:
                     continue
                 records.rows.remove(records.find(**key))
-            row = {**key, **_measure(family, backend)}
+            row = {**key, **measure_part(MEASURE, backend, [family])}
             records.add(row)
             print(family, backend, tables.verdict(row), flush=True)
-    subprocess.run([sys.executable, "-m", "benchmarks.render"], check=True)
-
-
-def _measure(family: str, backend: str) -> dict:
-    module = "benchmarks.open_layers.measure"
-    command = [sys.executable, "-m", module, family]
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return {"failed": f"took more than {SECONDS} seconds"}
-    if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1][:300]}
-    row: dict = json.loads(done.stdout.splitlines()[-1])
-    return row
+    render()
 
 
 if __name__ == "__main__":

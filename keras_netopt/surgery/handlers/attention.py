@@ -8,6 +8,7 @@ Private names of Keras 3.15: the projections of `MultiHeadAttention`
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -41,60 +42,85 @@ class AttentionHandler(Handler):
         values = graph.new_units(layer, layer._value_dim, VALUE)
         if _must_agree(layer, node):
             graph.couple(keys, values)
-        inputs = [(layer._query_dense, ids[0], keys)]
-        inputs += [(layer._key_dense, ids[1], keys)]
-        inputs += [(layer._value_dense, ids[2], values)]
-        if getattr(layer, "_gate_dense", None) is not None:
-            inputs += [(layer._gate_dense, ids[0], values)]
-        for dense, read, size in inputs:
-            graph.couple_axis(layer, dense._kernel, 0, read, IN)
-            scaled = dense is layer._query_dense
-            for variable, axis in ((dense._kernel, 1), (dense.bias, 0)):
-                new_value = "zeros" if variable is dense.bias else "random"
-                graph.couple_axis(
-                    layer, variable, axis, heads, OUT, new_value=new_value
-                )
-                graph.couple_axis(
-                    layer,
-                    variable,
-                    axis + 1,
-                    size,
-                    IN if scaled else OUT,
-                    new_value=new_value,
-                    power=0.5 if scaled else 0.0,
-                )
-        self._output(graph, layer, node, (heads, values, ids[0]))
-
-    def _output(
-        self, graph: Any, layer: Any, node: Any, ids: tuple[np.ndarray, ...]
-    ) -> None:
-        heads, values, query = ids
-        dense = layer._output_dense
-        if len(dense._kernel.shape) != 3:
-            raise UnsupportedLayer("makes an output of several axes")
-        graph.couple_axis(layer, dense._kernel, 0, heads, IN)
-        graph.couple_axis(layer, dense._kernel, 1, values, IN)
-        made = graph.new_units(layer, int(dense._kernel.shape[2]), "output")
-        graph.couple_axis(layer, dense._kernel, 2, made, OUT)
-        graph.couple_axis(layer, dense.bias, 0, made, OUT, new_value="zeros")
+        couple_inputs(graph, layer, ids, (heads, heads), (keys, values))
+        made = couple_outputs(graph, layer, node, heads, values)
         if not layer._output_shape:
-            graph.couple(made, query)
-        graph.set_channels(node.outputs[0], -1, made)
-        for scores in node.outputs[1:]:
-            graph.set_channels(scores, 1, heads)
+            graph.couple(made, ids[0])
 
     def update_attributes(self, layer: Any, node: Any) -> None:
         kernel = layer._query_dense._kernel.shape
         layer._num_heads, layer._key_dim = int(kernel[1]), int(kernel[2])
         layer._value_dim = int(layer._value_dense._kernel.shape[2])
         layer._inverse_sqrt_key_dim = 1.0 / math.sqrt(float(layer._key_dim))
-        for name in ("_query_dense", "_key_dense", "_value_dense"):
-            update_projection(getattr(layer, name), 2, 0)
-        if getattr(layer, "_gate_dense", None) is not None:
-            update_projection(layer._gate_dense, 2, 0)
-        update_projection(layer._output_dense, 1, None)
+        update_projections(layer)
         if layer._output_shape:
             layer._output_shape = (int(layer._output_dense._kernel.shape[2]),)
+
+
+def couple_inputs(
+    graph: Any,
+    layer: Any,
+    reads: Sequence[np.ndarray],
+    heads: tuple[np.ndarray, np.ndarray],
+    sizes: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Couples the projections of queries, keys, values and their gate.
+
+    `reads` are the channels of query, key and value, `heads` the heads of
+    queries and of keys, `sizes` the entries of keys and of values in a head.
+    """
+    inputs = [
+        (layer._query_dense, reads[0], heads[0], sizes[0]),
+        (layer._key_dense, reads[1], heads[1], sizes[0]),
+        (layer._value_dense, reads[2], heads[1], sizes[1]),
+        (getattr(layer, "_gate_dense", None), reads[0], heads[0], sizes[1]),
+    ]
+    for dense, read, made, size in inputs:
+        if dense is None:
+            continue
+        graph.couple_axis(layer, dense._kernel, 0, read, IN)
+        scaled = dense is layer._query_dense
+        for variable, axis in ((dense._kernel, 1), (dense.bias, 0)):
+            new_value = "zeros" if variable is dense.bias else "random"
+            graph.couple_axis(
+                layer, variable, axis, made, OUT, new_value=new_value
+            )
+            graph.couple_axis(
+                layer,
+                variable,
+                axis + 1,
+                size,
+                IN if scaled else OUT,
+                new_value=new_value,
+                power=0.5 if scaled else 0.0,
+            )
+
+
+def couple_outputs(
+    graph: Any, layer: Any, node: Any, heads: np.ndarray, size: np.ndarray
+) -> np.ndarray:
+    """Couples the projection of the output; returns its channels."""
+    dense = layer._output_dense
+    if len(dense._kernel.shape) != 3:
+        raise UnsupportedLayer("makes an output of several axes")
+    graph.couple_axis(layer, dense._kernel, 0, heads, IN)
+    graph.couple_axis(layer, dense._kernel, 1, size, IN)
+    width = int(dense._kernel.shape[2])
+    made: np.ndarray = graph.new_units(layer, width, "output")
+    graph.couple_axis(layer, dense._kernel, 2, made, OUT)
+    graph.couple_axis(layer, dense.bias, 0, made, OUT, new_value="zeros")
+    graph.set_channels(node.outputs[0], -1, made)
+    for scores in node.outputs[1:]:
+        graph.set_channels(scores, 1, heads)
+    return made
+
+
+def update_projections(layer: Any) -> None:
+    """Sets the shapes of all projections from their kernels."""
+    for name in ("_query_dense", "_key_dense", "_value_dense", "_gate_dense"):
+        if getattr(layer, name, None) is not None:
+            _update_projection(getattr(layer, name), 2, 0)
+    _update_projection(layer._output_dense, 1, None)
 
 
 def _must_agree(layer: Any, node: Any) -> bool:
@@ -122,7 +148,7 @@ def check_masks(graph: Any, given: dict[str, Any], node: Any) -> None:
             raise UnsupportedLayer("is called with a mask for each head")
 
 
-def update_projection(dense: Any, made: int, read: int | None) -> None:
+def _update_projection(dense: Any, made: int, read: int | None) -> None:
     """Updates the attributes of a projection of an attention layer."""
     sizes = [int(size) for size in dense._kernel.shape]
     shape = dense.partial_output_shape

@@ -12,11 +12,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.surgery.coupled_axis import IN, OUT, UnsupportedLayer
+from keras_netopt.surgery.coupled_axis import IN, UnsupportedLayer
 from keras_netopt.surgery.handler_registry import Handler, handles
 from keras_netopt.surgery.handlers.attention import (
     check_masks,
-    update_projection,
+    couple_inputs,
+    couple_outputs,
+    update_projections,
 )
 from keras_netopt.surgery.handlers.constants import bound_arguments
 from keras_netopt.surgery.handlers.contraction import (
@@ -50,38 +52,9 @@ class GroupedQueryAttentionHandler(Handler):
         if layer.num_repeats > 1:
             reason = f"has several queries in '{layer.name}'"
             graph.mark_not_replicable(heads, reason)
-        inputs = [(layer._query_dense, ids[0], queries)]
-        inputs += [(layer._key_dense, ids[1], heads)]
-        inputs += [(layer._value_dense, ids[2], heads)]
-        if layer.use_gate:
-            inputs += [(layer._gate_dense, ids[0], queries)]
-        for dense, read, made in inputs:
-            graph.couple_axis(layer, dense._kernel, 0, read, IN)
-            scaled = dense is layer._query_dense
-            for variable, axis in ((dense._kernel, 1), (dense.bias, 0)):
-                value = "zeros" if variable is dense.bias else "random"
-                graph.couple_axis(
-                    layer, variable, axis, made, OUT, new_value=value
-                )
-                graph.couple_axis(
-                    layer,
-                    variable,
-                    axis + 1,
-                    size,
-                    IN if scaled else OUT,
-                    new_value=value,
-                    power=0.5 if scaled else 0.0,
-                )
-        dense = layer._output_dense
-        graph.couple_axis(layer, dense._kernel, 0, queries, IN)
-        graph.couple_axis(layer, dense._kernel, 1, size, IN)
-        output = graph.new_units(layer, layer.feature_dim, "output")
-        graph.couple_axis(layer, dense._kernel, 2, output, OUT)
-        graph.couple_axis(layer, dense.bias, 0, output, OUT, new_value="zeros")
+        couple_inputs(graph, layer, ids, (queries, heads), (size, size))
+        output = couple_outputs(graph, layer, node, queries, size)
         graph.couple(output, ids[0])
-        graph.set_channels(node.outputs[0], -1, output)
-        for scores in node.outputs[1:]:
-            graph.set_channels(scores, 1, queries)
 
     def update_attributes(self, layer: Any, node: Any) -> None:
         _, layer.num_query_heads, layer.head_dim = (
@@ -90,11 +63,7 @@ class GroupedQueryAttentionHandler(Handler):
         layer.num_key_value_heads = int(layer._key_dense._kernel.shape[1])
         layer._inverse_sqrt_head_dim = 1.0 / math.sqrt(float(layer.head_dim))
         layer.feature_dim = int(layer._output_dense._kernel.shape[2])
-        for name in ("_query_dense", "_key_dense", "_value_dense"):
-            update_projection(getattr(layer, name), 2, 0)
-        if layer.use_gate:
-            update_projection(layer._gate_dense, 2, 0)
-        update_projection(layer._output_dense, 1, None)
+        update_projections(layer)
 
 
 @handles(L.Attention, L.AdditiveAttention)
