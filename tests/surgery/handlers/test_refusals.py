@@ -1,6 +1,7 @@
 """Unsupported calls are protected, with the layer and the reason."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers as L
 from keras import ops
@@ -44,9 +45,19 @@ def test_activation_that_mixes_the_units_of_a_layer(activation):
     )
 
 
-def test_unknown_activation():
+@pytest.mark.parametrize("units", [5, 6])
+@pytest.mark.parametrize(
+    "activation",
+    [
+        lambda z: z[..., ::-1],
+        lambda z: z * np.arange(z.shape[-1], dtype="float32"),
+    ],
+    ids=["reversed", "constant of each unit"],
+)
+def test_unknown_activation(activation, units):
+    """A function is traced with 5 entries, which may fit its constants."""
     x = L.Input((4,))
-    y = L.Dense(6, activation=lambda z: z[..., ::-1], name="mixed")(x)
+    y = L.Dense(units, activation=activation, name="mixed")(x)
     graph = ChannelGraph(keras.Model(x, L.Dense(2)(y)))
     assert graph.layer_group("mixed").reason == (
         "passes the activation '<lambda>' of Dense 'mixed', which may mix "
