@@ -4,20 +4,31 @@ from typing import Any
 
 import keras
 
+from keras_netopt.graph.layers import walk_layers
+
 
 def build_layer(layer: Any, build_config: dict[str, Any] | None) -> None:
     """Creates all weights of a layer that was made from its config.
 
     `build_config` is the result of `get_build_config`. The layers inside a
-    layer without a `build` of its own are built by its first call, which is
-    made on symbolic tensors here.
+    layer that its `build` does not build are built by its first call, which
+    is made on symbolic tensors here.
     """
-    if not build_config or layer.built:
+    if not build_config:
         return
-    if type(layer).build is keras.Layer.build:
+    if not layer.built:
+        if type(layer).build is keras.Layer.build:
+            _call(layer, build_config)
+        layer.build_from_config(build_config)
+        layer.built = True
+    if all(one.built for one in walk_layers(layer)):
+        return
+    # A layer that no call uses stays unbuilt. The code of a user may raise any
+    # error; a layer that lacks the weights of an edit is refused later.
+    try:
         _call(layer, build_config)
-    layer.build_from_config(build_config)
-    layer.built = True
+    except Exception:
+        return
 
 
 def _call(layer: Any, build_config: dict[str, Any]) -> None:

@@ -2,8 +2,8 @@
 
 Private Keras names used here (tested on Keras 3.15): `Functional`,
 `Sequential._functional`, `Operation._inbound_nodes` and `_outbound_nodes`,
-`Layer._flatten_layers`, `_call_context_args`, and the name counters that the
-function `keras.src.utils.naming.auto_name` reads.
+`Layer._flatten_layers`, `_call_context_args`, `in_symbolic_scope`, and the name
+counters that the function `keras.src.utils.naming.auto_name` reads.
 """
 
 import collections
@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 from keras.src.backend.common import global_state
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.models.functional import Functional
 
 from keras_netopt.graph.layers import has_all_weights
@@ -263,14 +264,15 @@ def to_plain_tensor(leaf: Any) -> Any:
 
 
 @contextlib.contextmanager
-def record_layer_calls() -> Iterator[list[LayerCall]]:
+def record_layer_calls(*, on_values: bool = False) -> Iterator[list[LayerCall]]:
     """Records the outermost layer calls that this thread makes.
 
     `Layer.__call__` is replaced inside the context: Keras has no hook for the
     calls of layers that are not known beforehand. One thread at a time
     records; calls of other threads run as usual and are not recorded. The
     list holds layers, arguments and keyword arguments, with
-    `keras.KerasTensor` in place of tensors.
+    `keras.KerasTensor` in place of tensors. With `on_values` it holds only
+    calls whose inputs have values.
     """
     calls: list[LayerCall] = []
     thread, depth = threading.get_ident(), 0
@@ -279,7 +281,7 @@ def record_layer_calls() -> Iterator[list[LayerCall]]:
         nonlocal depth
         if threading.get_ident() != thread:
             return original(layer, *args, **kwargs)
-        if depth == 0:
+        if depth == 0 and not (on_values and _is_symbolic((args, kwargs))):
             specs = keras.tree.map_structure(to_keras_tensor, (args, kwargs))
             calls.append((layer, *specs))
         depth += 1
@@ -295,6 +297,13 @@ def record_layer_calls() -> Iterator[list[LayerCall]]:
             yield calls
         finally:
             keras.layers.Layer.__call__ = original
+
+
+def _is_symbolic(arguments: Any) -> bool:
+    leaves = keras.tree.flatten(arguments)
+    return in_symbolic_scope() or any(
+        isinstance(leaf, keras.KerasTensor) for leaf in leaves
+    )
 
 
 @contextlib.contextmanager

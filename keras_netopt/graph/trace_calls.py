@@ -21,6 +21,7 @@ from keras_netopt.graph.model_graph import (
     standardize_inputs,
 )
 from keras_netopt.graph.open_call import open_call
+from keras_netopt.graph.output_spec import output_spec
 from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.graph.symbolic import (
     accepted_arguments,
@@ -83,19 +84,6 @@ def graph_nodes(
                 break
     nodes = best[1] if best is not None else []
     return tuple(node for node in nodes if containers or not node.entered)
-
-
-def _output_spec(operation: Any, args: Args, kwargs: Kwargs) -> Any:
-    if type(operation).__name__ == "DotProductAttention":
-        # Keras 3.15 returns the width of the query instead of the value.
-        query, _, value = args[:3]
-        shape = (*query.shape[:-1], value.shape[-1])
-        return keras.KerasTensor(shape, dtype=query.dtype)
-    outputs = operation.compute_output_spec(*args, **kwargs)
-    if is_static((args, kwargs)) and not is_static(outputs):
-        # EinsumDense returns its configured, partly unknown shape.
-        return keras.Operation.compute_output_spec(operation, *args, **kwargs)
-    return outputs
 
 
 def _special_kind(operation: Any) -> str | None:
@@ -189,7 +177,7 @@ class _Walker:
             outputs = self.enter_operation(operation, args, kwargs, inside)
             self.add_node(operation, args, kwargs, outputs, scope, entered=True)
             return outputs
-        outputs = _output_spec(operation, args, kwargs)
+        outputs = output_spec(operation, args, kwargs)
         self.add_node(operation, args, kwargs, outputs, scope)
         return outputs
 
@@ -304,23 +292,39 @@ class _Walker:
         self, operation: Operation, args: Args, kwargs: Kwargs, scope: _Scope
     ) -> Any:
         """Traces `call` on symbolic tensors and repeats the recorded ops."""
-        start = len(self.nodes)
+        start, failures = len(self.nodes), self.failures
+        has_sizes = is_static((args, kwargs))
+        partial = None
         # The code of a user's `call` may raise any error; the node of the
         # operation holds the last one as the reason.
         try:
-            function, inputs = trace_operation(operation, args, kwargs)
+            with record_layer_calls(on_values=True) as calls:
+                function, inputs = trace_operation(operation, args, kwargs)
+            # A trace runs calls on constants at once and does not record them.
+            for layer, layer_args, layer_kwargs in calls:
+                self.call(layer, layer_args, layer_kwargs, scope)
             if not isinstance(function, keras.Function):
                 return function  # No output depends on an input.
-            return self._run(function, inputs, scope)
+            outputs = self._run(function, inputs, scope)
+            listed = self.nodes[start:]
+            if not has_sizes or is_static([one.outputs for one in listed]):
+                return outputs
+            # An EinsumDense inside returned a shape without sizes.
+            partial = outputs, listed, self.failures
+            self.failures = failures
         except Exception as error:
-            del self.nodes[start:]
             reason = error
-        if is_static((args, kwargs)):
+        del self.nodes[start:]
+        if has_sizes:
             try:
                 return self._opened(operation, args, kwargs, scope)
             except Exception as error:
                 del self.nodes[start:]
                 reason = error
+        if partial is not None:
+            outputs, listed, self.failures = partial
+            self.nodes += listed
+            return outputs
         return self._recorded(operation, args, kwargs, scope, reason)
 
     def _opened(

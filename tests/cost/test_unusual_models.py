@@ -107,3 +107,52 @@ def test_a_constant_layer_costs_nothing():
     x = inputs + Positions()(inputs)
     report = summarize(keras.Model(inputs, layers.Dense(2)(x)))
     assert (report.macs, report.unknown) == (80, ())
+
+
+class OnConstants(layers.Layer):
+    """Looks its inputs up in a table that layers compute from constants."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = keras.Sequential([layers.Dense(16), layers.Dense(8)])
+        self.out = layers.Dense(3)
+        self.features = np.ones((12, 5), "float32")
+
+    def call(self, indices):
+        table = self.table(keras.ops.convert_to_tensor(self.features))
+        return self.out(keras.ops.take(table, indices, axis=0))
+
+
+def test_layers_that_are_called_on_constants_are_counted():
+    inputs = keras.Input((7,), dtype="int32")
+    layer = OnConstants()
+    model = keras.Model(inputs, layer(inputs))
+    table = 12 * (5 * 16 + 16 * 8)
+    report = summarize(model)
+    assert (report.macs, report.unknown) == (table + 7 * 8 * 3, ())
+    assert [row.calls for row in report.layers if row.params] == [1, 1, 1]
+
+
+class Heads(layers.Layer):
+    """Reshapes what an `EinsumDense` with a free axis in its config makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = layers.EinsumDense("btd,dhk->bthk", (None, 2, 4))
+
+    def call(self, x):
+        y = self.made(x)
+        size = keras.ops.shape(y)
+        halves = keras.ops.stack(keras.ops.split(x, 2, axis=-1), axis=-1)
+        y = keras.ops.reshape(halves, (*size[:2], 8)) + keras.ops.reshape(
+            y, (*size[:2], 8)
+        )
+        return keras.ops.matmul(y, keras.ops.swapaxes(y, 1, 2))
+
+
+def test_axes_that_the_config_of_a_layer_leaves_free_have_the_size_of_inputs():
+    inputs = keras.Input((None, 8))
+    model = keras.Model(inputs, Heads()(inputs))
+    assert summarize(model).unknown
+    report = summarize(model, input_shape=(None, 6, 8))
+    assert (report.macs, report.unknown) == (6 * 8 * 8 + 6 * 6 * 8, ())

@@ -138,6 +138,9 @@ TABLE = {
     "keras.src.backend.common.variables.AutocastScope": lambda: (
         _import("keras.src.backend.common.variables").AutocastScope
     ),
+    "keras.src.backend.common.symbolic_scope.in_symbolic_scope": lambda: (
+        _import("keras.src.backend.common.symbolic_scope").in_symbolic_scope
+    ),
     "keras.src.backend.common.global_state": lambda: (
         _import("keras.src.backend.common.global_state").get_global_attribute
     ),
