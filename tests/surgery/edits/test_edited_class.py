@@ -85,6 +85,14 @@ class Built(Fixed):
 
 
 @register
+class Marked(Fixed):
+    """The same with a `build` that leaves the weights to the call."""
+
+    def build(self, input_shape):
+        self.built = True
+
+
+@register
 class Wide(Built):
     """A layer whose config says its width."""
 
@@ -172,6 +180,8 @@ def is_marked(layer):
         (Stack, twice_nested, several),
         (Fixed, nested, cut),
         (Built, per_step, widen),
+        (Marked, nested, cut),
+        (Marked, twice_nested, widen),
     ],
 )
 def test_files_and_clones_of_an_edited_model_are_the_model(
