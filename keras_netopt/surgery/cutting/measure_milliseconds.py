@@ -6,6 +6,7 @@ import tempfile
 import keras
 
 from keras_netopt import cost
+from keras_netopt.graph.symbolic import input_specs
 
 
 def measure_milliseconds(model: keras.Model) -> float:
@@ -21,7 +22,8 @@ def measure_milliseconds(model: keras.Model) -> float:
     Returns:
         The median, in milliseconds.
     """
-    is_free = any(None in tensor.shape[1:] for tensor in model.inputs)
+    inputs = keras.tree.flatten(input_specs(model))
+    is_free = any(None in tensor.shape[1:] for tensor in inputs)
     if is_free or keras.backend.backend() != "tensorflow":
         return cost.measure_latency({"model": model})["model"].median
     from keras_netopt import export

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.graph.model_graph import is_graph_model
 from keras_netopt.report import Report
 from keras_netopt.training import randomness, sync_variables
 
@@ -98,8 +99,8 @@ def snapshot(model: keras.Model, x: Any = None) -> Snapshot | None:
             samples are used. Defaults to `None`: standard normal numbers.
 
     Returns:
-        The outputs, or `None` if `x` is `None` and an input of the model is
-        not a float tensor of fixed shape.
+        The outputs, or `None` if `x` is `None` and the model is subclassed or
+        has an input that is not a float tensor of fixed shape.
 
     Raises:
         TypeError: If `model` is not a `keras.Model`.
@@ -180,8 +181,8 @@ def check_preserved(
     old = before if isinstance(before, Snapshot) else snapshot(before, x)
     if old is None:
         raise ValueError(
-            "Argument `x` is needed for a model whose inputs are not float "
-            "tensors of fixed shape. Received: x=None"
+            "Argument `x` is needed for a subclassed model, and for one whose "
+            "inputs are not float tensors of fixed shape. Received: x=None"
         )
     new = _predict(after, old.x, training=False)
     shapes = [[a.shape for a in outputs] for outputs in (old.inference, new)]
@@ -249,6 +250,8 @@ def _predict(
 
 
 def _random_inputs(model: keras.Model) -> Any:
+    if not is_graph_model(model):
+        return None  # Keras does not keep the dtypes of its inputs.
     rng = np.random.default_rng(0)
     arrays = []
     inputs = getattr(model, "inputs", None)

@@ -6,6 +6,9 @@ import pytest
 
 from keras_netopt import cost, surgery
 from keras_netopt.callbacks import ChannelPruning, Growing
+from keras_netopt.surgery.cutting.measure_milliseconds import (
+    measure_milliseconds,
+)
 
 layers = keras.layers
 LENGTH = 20
@@ -129,3 +132,17 @@ def test_reports_say_where_macs_are_unknown():
     assert ">= " in text.partition("macs")[2].partition("\n")[0]
     assert surgery.ModelSize.of(model).is_lower_bound
     assert surgery.ModelSize.of(model).describe_macs().startswith(">= ")
+
+
+def test_the_latency_of_a_subclassed_model_is_measured():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model(np.ones((2, 3), "float32"))
+    assert measure_milliseconds(model) > 0

@@ -67,3 +67,20 @@ def test_other_output_shapes_raise(residual):
     )
     with pytest.raises(ValueError, match=r"before=\[\(64, 3\)\], after="):
         surgery.check_preserved(surgery.snapshot(residual()), other)
+
+
+def test_subclassed_models_need_x():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.table = keras.layers.Embedding(9, 2)
+
+        def call(self, x):
+            return self.table(x)
+
+    model, x = Own(), np.arange(8).reshape(2, 4)
+    model(x)
+    assert surgery.snapshot(model) is None
+    with pytest.raises(ValueError, match=r"subclassed .*Received: x=None$"):
+        surgery.check_preserved(model, model)
+    assert surgery.check_preserved(model, model, x).verdict == "exact"
