@@ -23,11 +23,16 @@ from keras_netopt.surgery.channels.coupling_report import (
 from keras_netopt.surgery.channels.layer_groups import (
     LayerGroup,
     collect_layer_groups,
+    producer_path,
 )
 from keras_netopt.surgery.channels.unchanged_layers import with_remedy
 from keras_netopt.surgery.coupled_axis import UnsupportedLayer
 
-WRAPPERS = (keras.layers.Bidirectional, keras.layers.TimeDistributed)
+WRAPPERS = (
+    keras.layers.Bidirectional,
+    keras.layers.TimeDistributed,
+    keras.layers.SpectralNormalization,
+)
 
 
 class ChannelGraph(ChannelGraphBuilder):
@@ -191,7 +196,7 @@ class ChannelGraph(ChannelGraphBuilder):
         Raises:
             ValueError: If the layer makes no such units.
         """
-        return self.group_of[self.producers[self._producer(layer, kind)]]
+        return self.group_of[self.producers[self.producer(layer, kind)]]
 
     def normalized_together(self) -> list[np.ndarray]:
         """Returns the groups that each normalization computes over."""
@@ -225,7 +230,7 @@ class ChannelGraph(ChannelGraphBuilder):
         Raises:
             ValueError: If the layer makes no such units.
         """
-        key = self._producer(layer, kind)
+        key = self.producer(layer, kind)
         return next(s for s in self.layer_groups() if key in s.layers)
 
     def explain(self, layer: Any, kind: str = "") -> CouplingReport:
@@ -241,9 +246,22 @@ class ChannelGraph(ChannelGraphBuilder):
         Raises:
             ValueError: If the layer makes no such units.
         """
-        return make_coupling_report(self, self._producer(layer, kind))
+        return make_coupling_report(self, self.producer(layer, kind))
 
-    def _producer(self, layer: Any, kind: str) -> Any:
+    def producer(self, layer: Any, kind: str = "") -> Any:
+        """Returns the key of `producers` that makes a layer's units.
+
+        Args:
+            layer: A layer, or its name or path, or a key of `producers`. A
+                wrapper stands for the layer inside it.
+            kind: As in `units`.
+
+        Returns:
+            The key: a layer, or a layer and the kind of its units.
+
+        Raises:
+            ValueError: If the layer makes no such units.
+        """
         if isinstance(layer, tuple):
             layer, kind = layer
         found = _inner(self.find(layer))
@@ -262,14 +280,22 @@ class ChannelGraph(ChannelGraphBuilder):
             for k in self.producers
             if isinstance(k, tuple) and k[0] is found
         ]
+        path = self.path(found)
+        parts = [
+            producer_path(self, k)
+            for k in self.producers
+            if self.path(k).startswith(f"{path}/")
+        ]
         remedy = f"; its kinds are {kinds}" if kinds else ""
         called = (id(call.operation) for call in self.calls)
-        if not self.producer_keys(found) and id(found) not in called:
+        if parts and not kinds:
+            remedy = f"; name a layer inside it: {parts[:5]}"
+        elif not self.producer_keys(found) and id(found) not in called:
             remedy = f", because a call of '{self.model.name}' does not use it"
         raise ValueError(
             f"{describe_operation(found)} makes no "
             f"{f'units of the kind {kind!r}' if kind else 'units of its own'}"
-            f"{remedy}. Received: layer={self.path(found)!r}"
+            f"{remedy}. Received: layer={path!r}"
         )
 
 
@@ -285,11 +311,15 @@ def _check(model: Any) -> None:
         raise TypeError(
             f"Argument `model` must be a `keras.Model`. Received: model={model}"
         )
-    if has_graph(model) if is_graph_model(model) else model.built:
+    is_graph = is_graph_model(model)
+    if has_graph(model) if is_graph else model.built and model.weights:
         return
     parts = [one for one in sublayers(model) if is_graph_model(one)]
     remedy = "Call it on data, or call `model.build(input_shape)`"
-    if parts and not is_graph_model(model):
+    if model.built and not is_graph:
+        # `build` of Keras says so of a model that has none of its own.
+        remedy = "`model.build` made no weights: call a new instance on data"
+    if parts and not is_graph:
         listed = ", ".join(f"'{one.name}'" for one in parts)
         remedy += f", or edit its parts: {listed}"
     raise ValueError(

@@ -136,23 +136,23 @@ class EditReport(Report):
 
 
 def width_changes(
-    graph: ChannelGraph, plan: EditPlan, named: set[str]
+    graph: ChannelGraph, plan: EditPlan, named: Sequence[Any]
 ) -> tuple[WidthChange, ...]:
     """Lists every layer whose width a plan changes, in the order of the model.
 
-    `graph` is the graph before the edit; `named` are the paths of the layers
-    that the user named.
+    `graph` is the graph before the edit; `named` are the producers that the
+    user named.
     """
     rows = []
-    paths = {producer_path(graph, key): key for key in graph.producers}
-    coupling = CouplingPaths(graph, [paths[name] for name in named & {*paths}])
-    for path, key in paths.items():
+    coupling = CouplingPaths(graph, named)
+    for key in graph.producers:
         groups = graph.units(key)
         after = int(plan.copies[groups].sum())
         if after == len(groups):
             continue
         changed = groups[plan.copies[groups] != 1]
-        reason = "" if path in named else coupling.describe(key, changed)
+        reason = "" if key in named else coupling.describe(key, changed)
+        path = producer_path(graph, key)
         rows.append(WidthChange(path, len(groups), after, reason))
     return tuple(rows)
 

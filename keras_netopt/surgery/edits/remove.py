@@ -91,7 +91,8 @@ def remove(
         return edit_lifecycle.dry_run_edit(model, remove, edit)
     check_optimizer(model)
     plan = EditPlan(graph, copies)
-    widths = width_changes(graph, plan, set(named))
+    producers = [graph.producer(*_key(graph, layer)) for layer in units]
+    widths = width_changes(graph, plan, producers)
     skipped = list_unchanged(graph, copies)
     with editing(model):
         before = edit_lifecycle.ModelOutline.of(model)

@@ -167,8 +167,7 @@ def widen(
     if dry_run:
         report = edit_lifecycle.dry_run_edit(model, widen, edit)
         return dataclasses.replace(report, notes=found.notes)
-    named = edit["layer"] + (f":{kind}" if kind else "")
-    widths = width_changes(graph, found.plan, {named})
+    widths = width_changes(graph, found.plan, [graph.producer(layer, kind)])
     skipped = list_unchanged(graph, found.plan.copies)
     # `Growing` passes a batch and measures all edits of a growth together.
     is_alone = not isinstance(calibration_data, CalibrationBatch)

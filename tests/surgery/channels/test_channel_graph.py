@@ -232,6 +232,39 @@ def test_unbuilt_subclassed_model_names_its_parts():
         ChannelGraph(Own(name="own"))
 
 
+def test_model_whose_build_made_no_weights_is_refused():
+    class Own(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = L.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own(name="own")
+    with pytest.warns(UserWarning, match="does not have a `build"):
+        model.build((None, 3))
+    message = (
+        "The model 'own' is not built, so its channels are unknown. "
+        "`model.build` made no weights: call a new instance on data. "
+        "Received: model=Own"
+    )
+    with pytest.raises(ValueError, match=whole(message)):
+        ChannelGraph(model)
+
+
+def test_layer_of_layers_names_those_that_make_units():
+    inputs = keras.Input((3,))
+    inner = keras.Sequential([L.Input((3,)), L.Dense(4, name="in")], name="a")
+    graph = ChannelGraph(keras.Model(inputs, L.Dense(2)(inner(inputs))))
+    message = (
+        "Sequential 'a' makes no units of its own; name a layer inside it: "
+        "['a/in']. Received: layer='a'"
+    )
+    with pytest.raises(ValueError, match=whole(message)):
+        graph.units("a")
+
+
 def test_unbuilt_model_is_refused():
     model = keras.Sequential([L.Dense(2)], name="late")
     message = (

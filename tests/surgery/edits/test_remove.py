@@ -49,6 +49,30 @@ def test_a_residual_stream_is_cut_as_one(trained, images):
     assert "Coupled: stem to 'outer' by Add 'sum'" in str(report)
 
 
+@pytest.mark.parametrize(
+    ("wrapper", "inner"),
+    [
+        (keras.layers.TimeDistributed, keras.layers.Dense(6)),
+        (keras.layers.TimeDistributed, keras.layers.Conv1D(6, 2)),
+        (keras.layers.SpectralNormalization, keras.layers.Dense(6)),
+    ],
+)
+def test_a_wrapper_stands_for_the_layer_inside_it(wrapper, inner):
+    inner = type(inner).from_config(inner.get_config())
+    inputs = keras.Input((3, 4, 5))
+    x = wrapper(inner, name="wrap")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    path = f"wrap/{inner.name}"
+    edits = [
+        surgery.remove(model, {"wrap": [0, 1]}),
+        surgery.widen(model, "wrap", add=3),
+    ]
+    rows = [(w.layer, w.before, w.after, w.coupled) for w in edits[0].widths]
+    rows += [(w.layer, w.before, w.after, w.coupled) for w in edits[1].widths]
+    assert rows == [(path, 6, 4, ""), (path, 4, 7, "")]
+    assert outputs(model, np.ones((2, 3, 4, 5), "float32")).shape[-1] == 2
+
+
 @keras.saving.register_keras_serializable("test_remove")
 class OwnStep(keras.Model):
     """Only `train_step` is its own; built as `OwnStep(inputs, outputs)`."""
