@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.graph.model_graph import is_graph_model
 from keras_netopt.report import Report
 from keras_netopt.training import randomness, sync_variables
 
@@ -250,8 +249,6 @@ def _predict(
 
 
 def _random_inputs(model: keras.Model) -> Any:
-    if not is_graph_model(model):
-        return None  # Keras does not keep the dtypes of its inputs.
     rng = np.random.default_rng(0)
     arrays = []
     inputs = getattr(model, "inputs", None)
