@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_netopt.cli.model_files import load_arrays, load_model
 
-QUANTIZE = ("dynamic", "int8", "int16x8", "float16")
+QUANTIZE = ("dynamic", "int8", "int16x8", "float16", "int4", "int2")
 NEEDS_DATA = ("int8", "int16x8")
 
 

@@ -214,7 +214,6 @@ def iterate_operators(
     """Yields the name and the inputs of each operator of a LiteRT file."""
     schema = load_schema()
     model = schema.Model.GetRootAsModel(content, 0)
-    names = {code: n for n, code in vars(schema.BuiltinOperator).items()}
     types = {code: n for n, code in vars(schema.TensorType).items()}
 
     def read(tensor: Any) -> StoredTensor:
@@ -226,15 +225,30 @@ def iterate_operators(
         )
 
     for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
-        for k in range(graph.OperatorsLength()):
-            op = graph.Operators(k)
-            code = model.OperatorCodes(op.OpcodeIndex())
-            # Old files hold the code in a byte, new ones in an int.
-            builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-            custom = builtin == schema.BuiltinOperator.CUSTOM
-            name = code.CustomCode().decode() if custom else names[builtin]
-            inputs = op.InputsAsNumpy() if op.InputsLength() else []
-            yield name, [read(graph.Tensors(int(i))) for i in inputs if i >= 0]
+        for name, inputs, _ in read_operators(model, graph):
+            yield name, [read(graph.Tensors(i)) for i in inputs]
+
+
+def read_operators(
+    model: Any, subgraph: Any
+) -> Iterator[tuple[str, list[int], list[int]]]:
+    """Yields each operator of a subgraph as name, inputs and outputs.
+
+    `model` and `subgraph` are objects of the LiteRT schema; inputs and outputs
+    are indices of the subgraph's tensors, without absent ones.
+    """
+    schema = load_schema()
+    names = {code: n for n, code in vars(schema.BuiltinOperator).items()}
+    for k in range(subgraph.OperatorsLength()):
+        op = subgraph.Operators(k)
+        code = model.OperatorCodes(op.OpcodeIndex())
+        # Old files hold the code in a byte, new ones in an int.
+        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        custom = builtin == schema.BuiltinOperator.CUSTOM
+        name = code.CustomCode().decode() if custom else names[builtin]
+        inputs = op.InputsAsNumpy() if op.InputsLength() else []
+        outputs = op.OutputsAsNumpy() if op.OutputsLength() else []
+        yield name, [int(i) for i in inputs if i >= 0], [*map(int, outputs)]
 
 
 @contextlib.contextmanager

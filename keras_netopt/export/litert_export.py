@@ -30,12 +30,23 @@ from keras_netopt.export.input_samples import (
     make_samples,
 )
 from keras_netopt.export.litert_report import FileSize, LitertReport
+from keras_netopt.export.low_bit_quantizer import (
+    LOW_BITS,
+    check_grids,
+    check_quantizer,
+    write_low_bits,
+)
 from keras_netopt.export.model_runs import ModelRuns
 from keras_netopt.export.output_files import (
     check_target,
     open_temporary_files,
 )
 from keras_netopt.export.quantization_mode import MODES, check_quantization
+from keras_netopt.export.stored_kernel import (
+    StoredKernel,
+    describe_kernels,
+    explain_float_kernels,
+)
 from keras_netopt.export.unquantized_weights import explain_no_saving
 from keras_netopt.export.verification import (
     Verification,
@@ -91,8 +102,10 @@ of real input.
         path: The file to write, ending in `.tflite`; its folder must exist.
         quantize: `"dynamic"` stores weights in 8 bits (a quarter of the
             size, no data needed), `"int8"` activations too, `"int16x8"`
-            activations in 16 bits, `"float16"` halves the size. Defaults to
-            `None`, float32.
+            activations in 16 bits, `"float16"` halves the size. `"int4"` and
+            `"int2"` store kernels that lie on the grid of `Quantization`
+            callback or function without another rounding; kernels on finer
+            grids get 4 or 8 bits. Defaults to `None`, float32.
         sparse: Whether to store the zeros of a pruned float model sparsely:
             the raw file shrinks, the speed stays. Defaults to `False`.
         calibration_data: Real inputs, about 100 samples: an array, arrays in
@@ -127,12 +140,14 @@ of real input.
         ExportError: If the converter refuses the model, the model cannot be
             rebuilt in its process, the file does not run, or its outputs
             differ. It is a `ValueError`.
-        ValueError: If an argument is out of range, or the model is unbuilt
-            or quantised by Keras.
+        ValueError: If an argument is out of range, the model is unbuilt or
+            quantised by Keras, or kernels are off the grid of `"int4"` or
+            `"int2"`.
         TypeError: If `model` or `path` has the wrong type.
         OSError: If the file cannot be written: `FileExistsError` if there
             is a file at `path` and `overwrite` is `False`.
-        ImportError: If TensorFlow or a LiteRT interpreter is not installed.
+        ImportError: If TensorFlow or a LiteRT interpreter is not installed,
+            or ai-edge-quantizer is not for `"int4"` and `"int2"`.
     """
     check_bool(compact, "compact")
     target = check_target(path, overwrite)
@@ -143,7 +158,11 @@ of real input.
         quantized_io=quantized_io,
     )
     check_backend()
+    if quantize in LOW_BITS:
+        check_quantizer()
     exportable = prepare_model(model, input_signature=input_signature)
+    if quantize in LOW_BITS:
+        check_grids(exportable.model, LOW_BITS[quantize])
     samples = make_samples(exportable, calibration_data, seed=seed)
     export = _Export(exportable, samples, quantize, sparse)
     export.notes += exportable.notes
@@ -178,6 +197,12 @@ class _Export:
     float_size: FileSize | None = None
     verification: Verification | None = None
     latency: Latency | None = None
+    kernels: tuple[StoredKernel, ...] = ()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the file differs by rounding errors of float32 alone."""
+        return self.quantize is None or MODES[self.quantize].is_exact
 
     def write(
         self, plain: str, final: str, quantized_io: bool, flex: bool
@@ -202,6 +227,9 @@ class _Export:
             )
             convert(plain)
             self.float_size = measure_file(plain)
+            if self.quantize in LOW_BITS:
+                write_low_bits(plain, final, LOW_BITS[self.quantize])
+                return
             if self.quantize is not None:
                 convert(
                     final,
@@ -246,9 +274,17 @@ class _Export:
         with open(path, "rb") as file:
             content = file.read()
         self.ops = count_ops(content)
-        if self.quantize == "dynamic" and self.float_size is not None:
+        self.kernels = describe_kernels(
+            self.exportable.model, content, self.quantize
+        )
+        if self.quantize is not None and self.float_size is not None:
             ratio = len(content) / self.float_size.raw
-            self.warnings += explain_no_saving(content, ratio)
+            if self.quantize == "dynamic":
+                self.warnings += explain_no_saving(content, ratio)
+            elif self.quantize in LOW_BITS:
+                self.warnings += explain_float_kernels(
+                    self.kernels, self.quantize, ratio
+                )
         first = next(iterate_batches(self.exportable, self.samples))
         if flex := [name for name in self.ops if name.startswith("Flex")]:
             self.warnings.append(
@@ -268,7 +304,7 @@ class _Export:
         self.verification = found
         if found.randomness:
             self._warn_of_randomness(path, found.randomness)
-        elif self.quantize is not None:
+        elif self.quantize is not None and not self.is_exact:
             limit = MODES[self.quantize].warn_above
             if found.max_rel_diff > limit:
                 self.warnings.append(
@@ -285,7 +321,7 @@ class _Export:
             path,
             self.samples,
             runs.expected,
-            self.quantize,
+            None if self.is_exact else self.quantize,
             runs.noise,
         )
 
@@ -317,6 +353,7 @@ class _Export:
             notes=tuple(self.notes),
             warnings=tuple(self.warnings),
             breakdown=breakdown,
+            kernels=self.kernels,
         )
 
 

@@ -7,6 +7,12 @@ from typing import Any
 from keras_netopt.cost.measure_latency import Latency
 from keras_netopt.cost.tflite_model import TensorInfo
 from keras_netopt.export.file_breakdown import FileBreakdown
+from keras_netopt.export.stored_kernel import (
+    StoredKernel,
+    render_kernels,
+    summarize_integers,
+    summarize_kernels,
+)
 from keras_netopt.export.verification import Verification
 from keras_netopt.report import Report
 from keras_netopt.tables import render
@@ -59,6 +65,8 @@ class LitertReport(Report):
         notes: Changes made for the export.
         warnings: Limits of the file.
         breakdown: The bytes of the file by what they hold.
+        kernels: How the file stores each kernel: bits, bytes, zeros, why it
+            is float, and whether the integers of its grid are equal.
     """
 
     path: str
@@ -74,6 +82,7 @@ class LitertReport(Report):
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     breakdown: FileBreakdown | None = None
+    kernels: tuple[StoredKernel, ...] = ()
 
     @property
     def raw_ratio(self) -> float:
@@ -130,10 +139,17 @@ class LitertReport(Report):
             ["inputs", list_tensors(self.inputs)],
             ["outputs", list_tensors(self.outputs)],
         ]
+        if self.kernels:
+            rows.append(["kernels", summarize_kernels(self.kernels)])
+        if integers := summarize_integers(self.kernels):
+            rows.append(["integers", integers])
         notes = [*self.warnings, *self.notes]
         if notes:
             rows.append(["note", _shorten("; ".join(notes), 150)])
-        return render(["LiteRT file", _shorten(self.path, 70)], rows)
+        text = render(["LiteRT file", _shorten(self.path, 70)], rows)
+        if self.kernels and self.quantize not in (None, "float16"):
+            text += "\n" + render_kernels(self.kernels)
+        return text
 
 
 def _kind(report: LitertReport) -> str:

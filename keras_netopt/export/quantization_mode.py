@@ -16,12 +16,15 @@ class QuantizationMode:
             `calibration_data`.
         warn_above: Largest relative output difference without a warning.
         note: A note for the report, or "".
+        is_exact: Whether no weight is rounded and activations stay float, so
+            that the file is verified as strictly as a float file.
     """
 
     name: str
     needs_data: bool
     warn_above: float
     note: str = ""
+    is_exact: bool = False
 
 
 MODES: dict[str, QuantizationMode] = {
@@ -37,6 +40,8 @@ MODES: dict[str, QuantizationMode] = {
             "int16x8 runs on reference kernels: often many times slower than "
             "float",
         ),
+        QuantizationMode("int4", False, 0.0, is_exact=True),
+        QuantizationMode("int2", False, 0.0, is_exact=True),
     )
 }
 

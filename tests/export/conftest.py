@@ -21,6 +21,7 @@ if keras.backend.backend() != "tensorflow":
             "converter_process",
             "files",
             "input_signature",
+            "low_bits",
             "models",
             "modes",
             "random_models",

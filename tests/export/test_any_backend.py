@@ -55,10 +55,10 @@ def test_path_must_be_a_tflite_path(tiny):
 
 def test_unknown_mode_raises(tiny):
     with pytest.raises(ValueError) as error:
-        to_litert(tiny, "m.tflite", quantize="int4")
+        to_litert(tiny, "m.tflite", quantize="int3")
     assert str(error.value) == (
         "Argument `quantize` must be None or one of 'dynamic', 'float16', "
-        "'int8', 'int16x8'. Received: quantize='int4'"
+        "'int8', 'int16x8', 'int4', 'int2'. Received: quantize='int3'"
     )
 
 
