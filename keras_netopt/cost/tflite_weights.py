@@ -117,7 +117,7 @@ def unpack(raw: np.ndarray, bits: int, count: int) -> np.ndarray:
     Returns:
         Integers as int8, of shape `(count,)`.
     """
-    shifts = np.arange(0, 8, bits, dtype="uint8")
+    shifts: np.ndarray = np.arange(0, 8, bits, dtype="uint8")
     parts = (raw[:, None] >> shifts) & (2**bits - 1)
     values = parts.ravel()[:count].astype("int8")
     return np.where(values >= 2 ** (bits - 1), values - 2**bits, values).astype(
@@ -162,7 +162,7 @@ def _read_tensor(
     shape = tuple(int(size) for size in tensor.ShapeAsNumpy())
     raw = model.Buffers(tensor.Buffer()).DataAsNumpy()
     quantization = tensor.Quantization()
-    scales = np.zeros(0, "float32")
+    scales: np.ndarray = np.zeros(0, "float32")
     axis = CHANNEL_AXES.get(readers[0][0], 0)
     if quantization is not None and quantization.ScaleLength():
         scales = quantization.ScaleAsNumpy()

@@ -143,7 +143,7 @@ def _find_grid(weight: StoredWeight) -> int | None:
 
     The scales are free: folding has multiplied those of the kernel.
     """
-    rows = weight.by_channel().astype("float32")
+    rows: np.ndarray = weight.by_channel().astype("float32")
     top = np.abs(rows).max(axis=1, keepdims=True)
     if not np.isfinite(top).all():
         return None

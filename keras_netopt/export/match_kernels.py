@@ -68,7 +68,7 @@ def compare_integers(kernel: ModelKernel, weight: StoredWeight) -> bool | None:
     integers = kernel.find_integers()
     if integers is None or weight.is_float:
         return None
-    stored = weight.by_channel().astype("int32")
+    stored: np.ndarray = weight.by_channel().astype("int32")
     return any(
         _are_multiples(ours.astype("int32"), stored)
         for ours in _iterate_matrices(kernel, integers, stored.shape)
