@@ -16,9 +16,9 @@ def find_attributes(
     """Sets the attributes of a layer with which it works again.
 
     Integers that equal an old size, and shapes that contain one, are tried,
-    fewest first. Among those
-    that work, attributes with which the config of the layer rebuilds its
-    weights are preferred: the code of `call` may not read them.
+    fewest first. Among those that work, attributes with which the config of
+    the layer rebuilds its weights are preferred: the code of `call` may not
+    read them.
 
     Args:
         layer: The layer; its weights have their new shapes.

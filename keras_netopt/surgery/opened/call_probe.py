@@ -11,13 +11,18 @@ from keras_netopt.graph.open_call import InlinedCall, symbolic_tensors
 from keras_netopt.surgery.coupled_axis import IN
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 
+# The largest absolute entry of weights that are taken for zeros.
+TINY = 1e-3
+Values = tuple[Any, np.ndarray]
+
 
 class CallProbe:
     """What a call must return after an edit, measured before it.
 
     The inputs are random. Removed units are zero in the inputs, and so are
     the weights that take them as input: the edit must then not change the
-    other outputs.
+    other outputs. Weights that are nearly zero, such as those that start a
+    residual branch, would hide a difference: random ones stand for them.
     """
 
     def __init__(self, graph: Any, plan: EditPlan, call: InlinedCall) -> None:
@@ -31,7 +36,9 @@ class CallProbe:
         }
         for tensor in tensors:
             values[id(tensor)] = self._without_removed(tensor, values)
-        outputs = _run(call, values, self._masked_variables())
+        tiny = self._random_weights(rng)
+        self._weights = [(v, self._cut(v, value)) for v, value in tiny]
+        outputs = _run(call, values, self._masked_variables(tiny))
         # `None` where the trace and the call itself return different tensors.
         self._expected = None
         if len(outputs) == len(self._made()):
@@ -48,7 +55,7 @@ class CallProbe:
         if self._expected is None:
             return float("inf")
         try:
-            outputs = _run(self._call, self._inputs)
+            outputs = _run(self._call, self._inputs, self._weights)
         # The code of a user's `call` may raise any error.
         except Exception:
             return float("inf")
@@ -80,9 +87,30 @@ class CallProbe:
             np.moveaxis(value, axis, 0)[gone] = 0
         return value
 
-    def _masked_variables(self) -> list[tuple[Any, np.ndarray]]:
+    def _random_weights(self, rng: np.random.Generator) -> list[Values]:
+        if (self._plan.copies > 1).any():
+            return []  # How new units start is not part of a plan.
+        found = []
+        for one in self._call.operation.trainable_variables:
+            value = np.asarray(ops.convert_to_numpy(one)).astype("float32")
+            if np.abs(value).max(initial=0.0) < TINY:
+                # Positive: a root or a logarithm of a weight stays finite.
+                found.append((one, rng.uniform(0.5, 1.5, value.shape)))
+        return found
+
+    def _cut(self, variable: Any, value: np.ndarray) -> np.ndarray:
+        axes = {
+            one.axis: one.ids
+            for one in self._graph.coupled_axes
+            if one.variable is variable
+        }
+        for axis, ids in axes.items():
+            value = np.take(value, self._plan.positions(ids)[0], axis)
+        return value
+
+    def _masked_variables(self, given: list[Values]) -> list[Values]:
         held = {id(variable) for variable in self._call.operation.variables}
-        masked: dict[int, tuple[Any, np.ndarray]] = {}
+        masked = {id(one): (one, value.copy()) for one, value in given}
         for one in self._graph.coupled_axes:
             gone = self._plan.copies[self._graph.group_of[one.ids]] == 0
             if one.role != IN or id(one.variable) not in held or not gone.any():

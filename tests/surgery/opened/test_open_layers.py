@@ -143,6 +143,36 @@ def test_edit_that_the_code_of_a_layer_does_not_follow_is_undone():
     assert layer.first.units == 12
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-6])
+def test_zeros_at_the_end_of_a_branch_hide_no_difference(scale):
+    layer = own.HiddenSize(12, name="own")
+    model = own.around(layer)
+    for variable in layer.last.variables:
+        variable.assign(variable * scale)
+    weights = model.get_weights()
+    with pytest.raises(ValueError, match="it returns other outputs"):
+        surgery.remove(model, {"own/first": [0, 1, 2]})
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        assert np.array_equal(old, new)
+
+
+def test_a_gain_that_starts_at_zero_hides_no_difference():
+    class Gain(own.HiddenSize):
+        def build(self, shape):
+            super().build(shape)
+            self.gain = self.add_weight(name="gain", initializer="zeros")
+
+        def call(self, x, training=None):
+            return x + self.gain * super().call(x)
+
+    layer = Gain(12, name="own")
+    model = own.around(layer)
+    layer.gain.assign(0.0)
+    with pytest.raises(ValueError, match="it returns other outputs"):
+        surgery.remove(model, {"own/first": [0, 1, 2]})
+    assert layer.first.units == 12
+
+
 def test_config_follows_an_attribute_that_call_does_not_read():
     model = own.around(own.FeedForward(12, name="own"))
     surgery.remove(model, {"own/first": [0, 1, 2]})
