@@ -1,6 +1,5 @@
 """Checks and prepares a model before its conversion."""
 
-import importlib.util
 import inspect
 import os
 from dataclasses import dataclass
@@ -54,15 +53,6 @@ class ExportableModel:
         return shape[0] if shape else None
 
 
-def check_backend() -> None:
-    """Refuses to go on without the package that converts models."""
-    if importlib.util.find_spec("tensorflow") is None:
-        raise ImportError(
-            "LiteRT files are converted by TensorFlow, on every backend, and "
-            "TensorFlow is not installed. Run `pip install tensorflow`."
-        )
-
-
 def check_path(path: Any) -> str:
     """Returns a path as a string, which must end in `.tflite`."""
     if not isinstance(path, (str, os.PathLike)):
@@ -79,14 +69,19 @@ def check_path(path: Any) -> str:
 
 
 def prepare_model(
-    model: keras.Model, *, input_signature: Any = None
+    model: keras.Model,
+    *,
+    input_signature: Any = None,
+    fixes_axes: bool = False,
 ) -> ExportableModel:
     """Determines the model to export and its input shapes.
 
     `input_signature` is in a form of `match_signature`, batch axis included;
     `None` stands for the model's own inputs, with batch 1 for a model with
-    recurrent layers. A model that is unbuilt, quantised by Keras, or has
-    recurrent layers over a time axis of unknown length is refused.
+    recurrent layers. With `fixes_axes`, which litert-torch requires, a free
+    batch is 1 and other free axes are refused. A model that is unbuilt,
+    quantised by Keras, or has recurrent layers over a time axis of unknown
+    length is refused.
     """
     specs: Any = input_specs(model)
     layers = list(walk_layers(model))
@@ -100,9 +95,16 @@ def prepare_model(
     if input_signature is not None:
         specs = match_signature(inputs, input_signature)
     elif any(_steps_through_time(layer) for layer in layers):
-        specs = _static(specs, layers)
+        recurrent = [one.name for one in layers if _steps_through_time(one)]
+        specs = _fix_axes(
+            specs, f"the recurrent layers {recurrent} require a time axis"
+        )
         if keras.tree.flatten(input_specs(model))[0].shape[0] is None:
             notes.append("recurrent layers: exported with a fixed batch of 1")
+    if fixes_axes and None in _axes(specs):
+        reason = "converter='litert_torch' requires axes"
+        specs = _fix_axes(specs, reason)
+        notes.append("litert-torch: exported with a fixed batch of 1")
     flat = [
         _input_spec(spec, own.dtype, name)
         for spec, own, name in zip(
@@ -177,21 +179,25 @@ def _steps_through_time(layer: keras.layers.Layer) -> bool:
     return isinstance(layer, keras.layers.RNN) and not layer.unroll
 
 
-def _static(specs: Any, layers: list[keras.layers.Layer]) -> Any:
-    recurrent = [layer.name for layer in layers if _steps_through_time(layer)]
+def _fix_axes(specs: Any, reason: str) -> Any:
+    """Replaces a free batch by 1; refuses other free axes with the reason."""
 
     def fix(spec: Any) -> keras.KerasTensor:
         batch, *rest = spec.shape
         if None in rest:
             raise ValueError(
-                "Argument `input_signature` must be given: the recurrent "
-                f"layers {recurrent} require a time axis of known length. "
-                f"Received: an input of shape {tuple(spec.shape)}. Pass e.g. "
+                f"Argument `input_signature` must be given: {reason} of known "
+                f"length. Received: an input of shape {tuple(spec.shape)}. "
+                "Pass e.g. "
                 "`input_signature=[keras.InputSpec(shape=(1, 20, 8))]`."
             )
         return keras.KerasTensor((batch or 1, *rest), dtype=spec.dtype)
 
     return keras.tree.map_structure(fix, specs)
+
+
+def _axes(specs: Any) -> list[int | None]:
+    return [axis for spec in keras.tree.flatten(specs) for axis in spec.shape]
 
 
 def _names(

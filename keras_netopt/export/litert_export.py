@@ -16,11 +16,14 @@ from keras_netopt.cost.measure_latency import Latency, measure_latency
 from keras_netopt.cost.tflite_model import TfliteModel, count_ops
 from keras_netopt.export.compact_file import compact_file
 from keras_netopt.export.convert_model import convert_model, measure_file
+from keras_netopt.export.converter_choice import (
+    LITERT_TORCH,
+    choose_converter,
+)
 from keras_netopt.export.converter_process import ConverterProcess
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import (
     ExportableModel,
-    check_backend,
     prepare_model,
 )
 from keras_netopt.export.file_breakdown import measure_breakdown
@@ -47,6 +50,7 @@ from keras_netopt.export.stored_kernel import (
     describe_kernels,
     explain_float_kernels,
 )
+from keras_netopt.export.torch_converter import convert_torch_model
 from keras_netopt.export.unquantized_weights import explain_no_saving
 from keras_netopt.export.verification import (
     Verification,
@@ -66,6 +70,7 @@ def to_litert(
     quantized_io: bool = False,
     allow_select_tf_ops: bool = False,
     input_signature: Any = None,
+    converter: str | None = None,
     compact: bool = False,
     overwrite: bool = False,
     seed: int = 0,
@@ -125,6 +130,10 @@ of real input.
             that the model leaves free: a list in the order of the inputs, a
             dict by their names, or one structure per positional argument.
             Defaults to `None`.
+        converter: `"tensorflow"`, or `"litert_torch"` on the torch backend,
+            which runs in this process, fixes a free batch to 1 and converts
+            layers that only torch can compute. Defaults to `None`:
+            TensorFlow, and litert-torch where TensorFlow is not installed.
         compact: Whether to drop what the runtime does not read: the names of
             inner tensors, recorded ranges and second copies of equal arrays.
             Outputs are equal bit for bit, which is checked. Defaults to
@@ -146,8 +155,8 @@ of real input.
         TypeError: If `model` or `path` has the wrong type.
         OSError: If the file cannot be written: `FileExistsError` if there
             is a file at `path` and `overwrite` is `False`.
-        ImportError: If TensorFlow or a LiteRT interpreter is not installed,
-            or ai-edge-quantizer is not for `"int4"` and `"int2"`.
+        ImportError: If the converter or a LiteRT interpreter is not
+            installed, or ai-edge-quantizer is not for `"int4"` and `"int2"`.
     """
     check_bool(compact, "compact")
     target = check_target(path, overwrite)
@@ -157,14 +166,20 @@ of real input.
         calibration_data=calibration_data,
         quantized_io=quantized_io,
     )
-    check_backend()
+    chosen = choose_converter(
+        converter, sparse=sparse, allow_select_tf_ops=allow_select_tf_ops
+    )
     if quantize in LOW_BITS:
         check_quantizer()
-    exportable = prepare_model(model, input_signature=input_signature)
+    exportable = prepare_model(
+        model,
+        input_signature=input_signature,
+        fixes_axes=chosen == LITERT_TORCH,
+    )
     if quantize in LOW_BITS:
         check_grids(exportable.model, LOW_BITS[quantize])
     samples = make_samples(exportable, calibration_data, seed=seed)
-    export = _Export(exportable, samples, quantize, sparse)
+    export = _Export(exportable, samples, quantize, sparse, chosen)
     export.notes += exportable.notes
     export.warnings += exportable.warnings
     if quantize is not None and (note := MODES[quantize].note):
@@ -191,6 +206,7 @@ class _Export:
     samples: Samples
     quantize: str | None
     sparse: bool
+    converter: str
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     ops: dict[str, int] = field(default_factory=dict)
@@ -211,15 +227,16 @@ class _Export:
         exportable = self.exportable
         with contextlib.ExitStack() as stack:
             process = None
+            uses_torch = self.converter == LITERT_TORCH
             rebuilds = keras.backend.backend() != "tensorflow"
             calibrates = (
                 self.quantize is not None and MODES[self.quantize].needs_data
             )
-            if rebuilds or calibrates:
+            if not uses_torch and (rebuilds or calibrates):
                 process = stack.enter_context(ConverterProcess(rebuilds))
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             convert = functools.partial(
-                convert_model,
+                convert_torch_model if uses_torch else convert_model,
                 exportable,
                 folder=folder,
                 process=process if rebuilds else None,

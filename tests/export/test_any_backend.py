@@ -1,23 +1,10 @@
 """Export under every Keras backend."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 
 from keras_netopt.export import ExportError, to_litert, verification
 from keras_netopt.export.quantization_mode import check_quantization
-
-
-def test_missing_converter_names_the_package(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError) as error:
-        to_litert(tiny, tmp_path / "m.tflite")
-    assert str(error.value) == (
-        "LiteRT files are converted by TensorFlow, on every backend, and "
-        "TensorFlow is not installed. Run `pip install tensorflow`."
-    )
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.no_backend

@@ -12,7 +12,7 @@ from keras_netopt.depth.exits.stage_files import (
     check_stage_folder,
     export_stage_folder,
 )
-from keras_netopt.export.exportable_model import check_backend
+from keras_netopt.export.converter_choice import choose_converter
 from keras_netopt.export.output_files import check_target
 from keras_netopt.export.quantization_mode import check_mode
 
@@ -37,7 +37,7 @@ def export_exits(
     arguments and errors are those of `CalibratedExits.export`.
     """
     check_bool(overwrite, "overwrite")
-    check_backend()
+    choose_converter()
     check_mode(quantize)
     if quantize is not None and validation_data is None:
         raise ValueError(
