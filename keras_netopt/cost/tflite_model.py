@@ -184,6 +184,21 @@ def find_wide_tensors(path: str, *, above: float) -> dict[str, float]:
     return found
 
 
+def list_scales(path: str, dtype: str) -> list[float]:
+    """Returns the scales of quantized tensors that have a single one.
+
+    `dtype` is the numpy name of their type. Ops that the runtime adds while
+    it loads a file are not looked at.
+    """
+    with open(path, "rb") as file, ignore_deprecation_warning():
+        interpreter = _interpreter_class()(model_content=file.read())
+    return [
+        float(detail["quantization"][0])
+        for detail in interpreter.get_tensor_details()
+        if np.dtype(detail["dtype"]).name == dtype and detail["quantization"][0]
+    ]
+
+
 def count_ops(content: bytes) -> dict[str, int]:
     """Counts each operator in the bytes of a LiteRT file, in all subgraphs.
 

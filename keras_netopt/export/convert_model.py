@@ -48,6 +48,7 @@ def convert_model(
         sparse=sparse,
         quantized_io=quantized_io,
         allow_select_tf_ops=allow_select_tf_ops,
+        is_calibrated=samples is not None,
     )
     try:
         if os.listdir(folder):

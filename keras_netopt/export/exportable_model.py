@@ -11,6 +11,7 @@ from keras_netopt.export.float32_clone import find_half_layers, float32_clone
 from keras_netopt.export.input_signature import match_signature
 from keras_netopt.export.model_inputs import ModelInputs, make_valid_names
 from keras_netopt.export.quantization_mode import refuse_quantized_layers
+from keras_netopt.export.trained_ranges import copy_ranges
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.graph.model_graph import is_graph_model
 from keras_netopt.graph.symbolic import input_specs
@@ -90,7 +91,8 @@ def prepare_model(
     inputs = ModelInputs(specs, *_names(model, specs))
     notes: list[str] = []
     if find_half_layers(model):
-        model = float32_clone(model)
+        half, model = model, float32_clone(model)
+        copy_ranges(half, model)
         notes.append("half precision: exported from a float32 clone")
     if input_signature is not None:
         specs = match_signature(inputs, input_signature)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_netopt.checks import check_bool
 from keras_netopt.cost.measure_latency import Latency, measure_latency
@@ -45,12 +44,20 @@ from keras_netopt.export.output_files import (
     open_temporary_files,
 )
 from keras_netopt.export.quantization_mode import MODES, check_quantization
+from keras_netopt.export.sparse_weights import explain_sparse_saving
 from keras_netopt.export.stored_kernel import (
     StoredKernel,
     describe_kernels,
     explain_float_kernels,
 )
 from keras_netopt.export.torch_converter import convert_torch_model
+from keras_netopt.export.trained_ranges import (
+    TrainedRanges,
+    check_converter,
+    has_trained_ranges,
+    match_ranges,
+    use_ranges,
+)
 from keras_netopt.export.unquantized_weights import explain_no_saving
 from keras_netopt.export.verification import (
     Verification,
@@ -118,7 +125,8 @@ of real input.
             model or in the file), `(x, y)`, an iterable of batches of these
             such as a `tf.data.Dataset`, or a function without arguments that
             returns one. Data that fit the inputs in no way, or in several,
-            are refused. Required for `"int8"` and `"int16x8"`; every mode is
+            are refused. Required for `"int16x8"`, and for `"int8"` unless the
+            model has trained activation ranges; every mode is
             verified on it, at most 256 samples. Defaults to `None`: verified
             on seeded random numbers in [0, 1).
         quantized_io: Whether the inputs and outputs of an `"int8"` or
@@ -165,6 +173,7 @@ of real input.
         sparse=sparse,
         calibration_data=calibration_data,
         quantized_io=quantized_io,
+        has_ranges=has_trained_ranges(model, quantize),
     )
     chosen = choose_converter(
         converter, sparse=sparse, allow_select_tf_ops=allow_select_tf_ops
@@ -184,7 +193,12 @@ of real input.
     export.warnings += exportable.warnings
     if quantize is not None and (note := MODES[quantize].note):
         export.notes.append(note)
+    if has_trained_ranges(model, quantize):
+        check_converter(chosen)
+        export.is_ranged = True
+        export.is_calibrated = calibration_data is not None
     with (
+        use_ranges(exportable.model, quantize),
         open_temporary_files(target) as (plain, final),
         ModelRuns(exportable, samples) as runs,
     ):
@@ -214,6 +228,9 @@ class _Export:
     verification: Verification | None = None
     latency: Latency | None = None
     kernels: tuple[StoredKernel, ...] = ()
+    is_ranged: bool = False
+    is_calibrated: bool = True
+    trained_ranges: TrainedRanges | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -229,12 +246,15 @@ class _Export:
             process = None
             uses_torch = self.converter == LITERT_TORCH
             rebuilds = keras.backend.backend() != "tensorflow"
-            calibrates = (
+            calibrates = self.is_calibrated and (
                 self.quantize is not None and MODES[self.quantize].needs_data
             )
             if not uses_torch and (rebuilds or calibrates):
                 process = stack.enter_context(ConverterProcess(rebuilds))
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            folder, ranged_folder = (
+                stack.enter_context(tempfile.TemporaryDirectory())
+                for _ in range(2)
+            )
             convert = functools.partial(
                 convert_torch_model if uses_torch else convert_model,
                 exportable,
@@ -242,7 +262,8 @@ class _Export:
                 process=process if rebuilds else None,
                 allow_select_tf_ops=flex,
             )
-            convert(plain)
+            with use_ranges(exportable.model, None):
+                convert(plain)
             self.float_size = measure_file(plain)
             if self.quantize in LOW_BITS:
                 write_low_bits(plain, final, LOW_BITS[self.quantize])
@@ -250,8 +271,9 @@ class _Export:
             if self.quantize is not None:
                 convert(
                     final,
+                    folder=ranged_folder if self.is_ranged else folder,
                     quantize=self.quantize,
-                    samples=self.samples,
+                    samples=self.samples if calibrates else None,
                     process=process,
                     quantized_io=quantized_io,
                 )
@@ -263,19 +285,10 @@ class _Export:
             os.replace(plain, final)
 
     def _keep_sparse_if_smaller(self, final: str) -> None:
-        share = _zero_share(self.exportable.model)
         self.sparse = measure_file(final).raw < self.float_size.raw  # type: ignore[union-attr]
-        if not self.sparse:
-            self.warnings.append(
-                f"`sparse=True` does not make this file smaller ({share:.0%} "
-                "of its kernels are zeros); the plain file was written. Prune "
-                "the model first."
-            )
-        elif share < 0.5:
-            self.warnings.append(
-                f"`sparse=True` saves little below 50 % zeros ({share:.0%} "
-                "here). Prune further, or quantise."
-            )
+        self.warnings += explain_sparse_saving(
+            self.exportable.model, self.sparse
+        )
 
     def compact(self, path: str, runs: ModelRuns) -> None:
         """Drops from the file what the runtime does not read."""
@@ -291,6 +304,10 @@ class _Export:
         with open(path, "rb") as file:
             content = file.read()
         self.ops = count_ops(content)
+        if self.is_ranged:
+            ranges = match_ranges(self.exportable.model, path)
+            self.trained_ranges = ranges
+            self.warnings += ranges.warnings
         self.kernels = describe_kernels(
             self.exportable.model, content, self.quantize
         )
@@ -371,13 +388,5 @@ class _Export:
             warnings=tuple(self.warnings),
             breakdown=breakdown,
             kernels=self.kernels,
+            trained_ranges=self.trained_ranges,
         )
-
-
-def _zero_share(model: keras.Model) -> float:
-    """The share of zeros in all weights with at least two axes."""
-    kernels = [v for v in model.weights if len(v.shape) > 1]
-    arrays = [v.numpy() for v in kernels]
-    total = sum(array.size for array in arrays)
-    nonzero = sum(int(np.count_nonzero(array)) for array in arrays)
-    return 1 - nonzero / total if total else 0.0

@@ -13,6 +13,7 @@ from keras_netopt.export.stored_kernel import (
     summarize_integers,
     summarize_kernels,
 )
+from keras_netopt.export.trained_ranges import TrainedRanges
 from keras_netopt.export.verification import Verification
 from keras_netopt.report import Report
 from keras_netopt.tables import render
@@ -67,6 +68,8 @@ class LitertReport(Report):
         breakdown: The bytes of the file by what they hold.
         kernels: How the file stores each kernel: bits, bytes, zeros, why it
             is float, and whether the integers of its grid are equal.
+        trained_ranges: Whether the scales of activations are those that were
+            trained; `None` without trained ranges.
     """
 
     path: str
@@ -83,6 +86,7 @@ class LitertReport(Report):
     warnings: tuple[str, ...] = ()
     breakdown: FileBreakdown | None = None
     kernels: tuple[StoredKernel, ...] = ()
+    trained_ranges: TrainedRanges | None = None
 
     @property
     def raw_ratio(self) -> float:
@@ -143,6 +147,8 @@ class LitertReport(Report):
             rows.append(["kernels", summarize_kernels(self.kernels)])
         if integers := summarize_integers(self.kernels):
             rows.append(["integers", integers])
+        if self.trained_ranges:
+            rows.append(["trained ranges", str(self.trained_ranges)])
         notes = [*self.warnings, *self.notes]
         if notes:
             rows.append(["note", _shorten("; ".join(notes), 150)])

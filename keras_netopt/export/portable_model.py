@@ -15,6 +15,7 @@ import keras
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import ExportableModel
 from keras_netopt.export.rebuild_error import explain_rebuild_error
+from keras_netopt.export.trained_ranges import active_ranges
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.serialization import PACKAGE
 
@@ -50,6 +51,7 @@ def save_portable(exportable: ExportableModel, folder: str) -> None:
         "signature": exportable.signature,
         "shapes": [tuple(v.shape) for v in model.weights],
         "settings": _settings(),
+        "ranges": active_ranges(model),
     }
     with open(os.path.join(folder, PARTS), "wb") as file:
         file.write(_pack(objects))

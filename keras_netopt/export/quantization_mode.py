@@ -62,8 +62,13 @@ def check_quantization(
     sparse: bool,
     calibration_data: Any,
     quantized_io: bool,
+    has_ranges: bool = False,
 ) -> None:
-    """Refuses unknown and contradictory settings."""
+    """Refuses unknown and contradictory settings.
+
+    `has_ranges` tells whether the model has trained activation ranges, which
+    stand for calibration data.
+    """
     check_mode(quantize)
     if sparse and quantize is not None:
         raise ValueError(
@@ -73,7 +78,8 @@ def check_quantization(
             f"Received: sparse=True, quantize={quantize!r}"
         )
     needs_data = quantize is not None and MODES[quantize].needs_data
-    if needs_data and calibration_data is None:
+    is_ranged = quantize == "int8" and has_ranges
+    if needs_data and calibration_data is None and not is_ranged:
         raise ValueError(
             "Argument `calibration_data` must be given for "
             f"quantize={quantize!r}. Received: calibration_data=None. "
@@ -92,8 +98,11 @@ def converter_settings(
     sparse: bool = False,
     quantized_io: bool = False,
     allow_select_tf_ops: bool = False,
+    is_calibrated: bool = True,
 ) -> dict[str, Any]:
     """Returns the settings of the converter for one mode, by their names.
+
+    `is_calibrated` tells whether the converter gets samples.
 
     Example:
 
@@ -101,7 +110,7 @@ def converter_settings(
     ['DEFAULT']
     """
     ops = ["TFLITE_BUILTINS"]
-    if quantize == "int8" and quantized_io:
+    if quantize == "int8" and quantized_io and is_calibrated:
         ops = ["TFLITE_BUILTINS_INT8"]
     if quantize == "int16x8":
         ops = ["EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"]

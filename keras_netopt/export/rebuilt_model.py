@@ -10,6 +10,7 @@ import keras
 
 from keras_netopt.export.portable_model import MODEL, PARTS
 from keras_netopt.export.saved_model import write_saved_model
+from keras_netopt.export.trained_ranges import apply_ranges
 
 
 def rebuild_model(
@@ -39,7 +40,8 @@ def rebuild_model(
             f"{len(parts['shapes'])}, or other shapes"
         )
     report("traced the model")
-    write_saved_model(model, parts["signature"], target)
+    with apply_ranges(model, parts["ranges"]):
+        write_saved_model(model, parts["signature"], target)
 
 
 def _shapes(model: keras.Model) -> list[tuple[int, ...]]:

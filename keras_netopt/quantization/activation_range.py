@@ -31,9 +31,8 @@ class ActivationRange:
     def __init__(
         self, name: str, fixed: tuple[float, float] | None = None
     ) -> None:
-        self._is_fixed = fixed is not None
         self._constant: tuple[float, float] | None = fixed
-        self._is_active = True
+        self.is_active = True
         self.state = keras.Variable(
             np.array(fixed or _UNSET, "float32"),
             trainable=False,
@@ -61,11 +60,11 @@ class ActivationRange:
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
         """Rounds nothing in the context."""
-        before, self._is_active = self._is_active, False
+        before, self.is_active = self.is_active, False
         try:
             yield
         finally:
-            self._is_active = before
+            self.is_active = before
 
     def fake_quantize(self, x: Any, *, training: bool) -> Any:
         """Rounds a tensor to the 256 values of the range.
@@ -74,7 +73,7 @@ class ActivationRange:
         identity inside the range and 0 outside. With `training` the batch
         moves the range first.
         """
-        if not self._is_active:
+        if not self.is_active:
             return x
         if self._constant is not None:
             return copy_mask(x, _round_to_grid(x, *self._constant))

@@ -128,6 +128,11 @@ class ActivationRanges:
         values = self.values()
         return bool(np.all(values[:, 1] >= values[:, 0]))
 
+    @property
+    def is_suspended(self) -> bool:
+        """Whether a context of `suspended` is open."""
+        return any(not one.is_active for one in self._ranges.values())
+
     def frozen(self) -> contextlib.ExitStack:
         """Makes the ranges constants of what is traced in the context."""
         return self._enter(ActivationRange.frozen)

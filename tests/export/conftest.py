@@ -25,6 +25,7 @@ if keras.backend.backend() != "tensorflow":
             "models",
             "modes",
             "random_models",
+            "trained_ranges",
         )
     ]
 

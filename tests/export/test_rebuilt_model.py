@@ -12,6 +12,7 @@ from keras import layers
 from keras_netopt.export import ExportError, rebuilt_model
 from keras_netopt.export.exportable_model import prepare_model
 from keras_netopt.export.portable_model import save_portable
+from keras_netopt.quantization import ActivationRanges
 
 
 class TwoArguments(keras.Model):
@@ -59,6 +60,12 @@ def half_precision():
     )
 
 
+def with_ranges():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    ActivationRanges.attach(model).assign(np.array([[0, 0.5], [-1, 1]]))
+    return model
+
+
 SIGNATURES = {
     two_arguments: [
         keras.InputSpec(shape=(None, 3)),
@@ -97,6 +104,7 @@ def test_copy_computes_the_same(rebuild):
         with_functions,
         compiled_with_a_closure,
         half_precision,
+        with_ranges,
     ):
         original, copy, specs = rebuild(build(), SIGNATURES.get(build))
         x = [
