@@ -27,7 +27,7 @@ def explain_sparse_saving(model: keras.Model, is_smaller: bool) -> list[str]:
 def _zero_share(model: keras.Model) -> float:
     """The share of zeros in all weights with at least two axes."""
     kernels = [v for v in model.weights if len(v.shape) > 1]
-    arrays = [keras.ops.convert_to_numpy(v) for v in kernels]
+    arrays = [v.numpy() for v in kernels]
     total = sum(array.size for array in arrays)
     nonzero = sum(int(np.count_nonzero(array)) for array in arrays)
     return 1 - nonzero / total if total else 0.0
