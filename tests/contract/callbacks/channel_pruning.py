@@ -94,9 +94,10 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "score": (_channels(), _channels(score="random")),
     "resource": (_channels(), _channels(resource="params")),
     "allocation": (
-        _channels(),
-        _channels(allocation="global"),
-        "transformer",
+        # Scores that do not depend on how the weights were drawn.
+        _channels(score="random", round_to=None),
+        _channels(score="random", round_to=None, allocation="global"),
+        "nested",
     ),
     "iterative_steps": (_channels(), _channels(iterative_steps=1)),
     "round_to": (_channels(), _channels(round_to=16)),
