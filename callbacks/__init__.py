@@ -15,6 +15,7 @@ from keras_netopt.callbacks.learning_rate_finder import LearningRateFinder
 from keras_netopt.callbacks.parameter_scheduler import ParameterScheduler
 from keras_netopt.callbacks.prechelt_stopping import PrecheltStopping
 from keras_netopt.callbacks.pruning import Pruning
+from keras_netopt.callbacks.quantization import Quantization
 from keras_netopt.callbacks.selective_backprop import SelectiveBackprop
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "LearningRateFinder",
     "PrecheltStopping",
     "Pruning",
+    "Quantization",
     "SelectiveBackprop",
 ]

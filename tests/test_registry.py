@@ -24,7 +24,7 @@ TOUCHES = {
 PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
     *("curriculum", "depth", "export", "cost"),
-    *("learning_rate", "search"),
+    *("learning_rate", "quantization", "search"),
 )
 # Building blocks of components: public for custom components.
 PARTS = {
@@ -40,6 +40,8 @@ PARTS = {
 } | {"depth.ExitModel", "depth.FrozenBackboneExitModel", "depth.PonderModel"}
 SEARCHED = {"Oracle", "BaseTuner", "Stopper", "Executor"}
 PARTS |= {"search.SearchOracle", "search.Stopper"}
+# Rows are found by short names, and `sparsity.report` has this one.
+PARTS |= {"quantization.report"}
 
 
 def find(name):

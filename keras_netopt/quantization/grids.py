@@ -16,12 +16,13 @@ from keras_netopt.sparsity.kernel_view import KernelView
 
 BITS = (2, 3, 4, 8)
 METHODS = ("max", "mse", "twn")
-# With 16 bits of mantissa in the scale, `k * scale` is exact for |k| <= 127.
-# Then a value on the grid is found again bit for bit on every backend.
-_CUT = -256
-_HALF = 128
+# With few bits of mantissa in the scale, `k * scale` is exact. Then a value on
+# the grid is found again bit for bit on every backend.
+PRECISION = 21
+_MANTISSA = 24
 _SMALLEST = 2.0**-100
-_CANDIDATES = 13
+# Candidates of "mse", relative to the scale of "max".
+FACTORS = tuple(float(factor) for factor in np.linspace(0.4, 1.0, 13))
 
 
 def channel_axes(
@@ -76,10 +77,30 @@ def find_method(bits: int) -> str:
     return {2: "twn", 3: "mse"}.get(bits, "max")
 
 
+def find_precision(dtype: str, bits: int) -> int:
+    """Returns the bits of mantissa of a scale: `k * scale` is exact.
+
+    Example:
+
+    >>> find_precision("float32", 8), find_precision("bfloat16", 4)
+    (17, 5)
+
+    Args:
+        dtype: Dtype of the kernel.
+        bits: 8, 4, 3 or 2.
+    """
+    mantissa = {"bfloat16": 8, "float16": 11}.get(dtype, _MANTISSA)
+    return min(PRECISION, mantissa - (bits - 1))
+
+
 def find_scale(
-    kernel: Any, axes: tuple[int, ...], bits: int, method: str = "max"
+    kernel: Any,
+    axes: tuple[int, ...],
+    bits: int,
+    method: str = "max",
+    precision: int | None = None,
 ) -> Any:
-    """Returns the scale of each channel, with 16 bits of mantissa.
+    """Returns the scale of each channel, with few bits of mantissa.
 
     The largest weight of a channel is always rounded to `limit`, so an
     exporter that divides the largest absolute value by `limit` finds the same
@@ -93,6 +114,8 @@ def find_scale(
             the best squared error of 13 factors in [.4, 1] of that scale;
             "twn" (2 bits): the mean of the absolute values above .7 of their
             mean, without zeros. Defaults to `"max"`.
+        precision: Bits of mantissa, from `find_precision`. Defaults to
+            `None`: that of float32.
 
     Returns:
         Scales, of the kernel's rank with size 1 in the other axes; 1.0 for a
@@ -104,15 +127,16 @@ def find_scale(
     xp = _namespace(kernel)
     other = tuple(i for i in range(len(kernel.shape)) if i not in axes)
     limit = float(find_limit(bits))
+    precision = precision or find_precision("float32", bits)
     magnitude = xp.abs(kernel)
     top = xp.max(magnitude, axis=other, keepdims=True)
     if method == "twn":
         scale = _ternary_scale(magnitude, top, other, xp)
     elif method == "mse":
-        scale = _best_scale(kernel, top, other, limit, xp)
+        return _best_scale(kernel, top, other, limit, precision)
     else:
-        scale = _cut(top * (1.0 / limit), xp)
-    return scale
+        scale = top * (1.0 / limit)
+    return _cut(scale, precision)
 
 
 def round_to_grid(kernel: Any, scale: Any, bits: int) -> Any:
@@ -153,7 +177,8 @@ def find_bits(kernel: np.ndarray, axes: tuple[int, ...]) -> int | None:
     Returns:
         2, 3, 4 or 8; `None` if the kernel is on none of the grids.
     """
-    if kernel.dtype != np.float32 or not np.isfinite(kernel).all():
+    original, kernel = kernel, kernel.astype("float32")
+    if not np.array_equal(original, kernel):  # NaN, or more digits.
         return None
     for bits in BITS:
         rounded = round_to_grid(kernel, find_scale(kernel, axes, bits), bits)
@@ -176,6 +201,7 @@ def find_integers(
         Integers as int8 in the kernel's shape; scales as `find_scale` returns
         them. Their product is the kernel.
     """
+    kernel = kernel.astype("float32")
     scale = find_scale(kernel, axes, bits)
     integers = _find_integers(kernel, scale, float(find_limit(bits)))
     return integers.astype("int8"), scale
@@ -190,23 +216,25 @@ def _find_integers(kernel: Any, scale: Any, limit: float) -> Any:
     return xp.clip(xp.round(kernel / scale), -limit, limit)
 
 
-def _cut(scale: Any, xp: Any) -> Any:
-    """Rounds scales to 16 bits of mantissa; 1.0 where a channel is zero."""
+def _cut(scale: Any, precision: int) -> Any:
+    """Rounds the mantissas of scales; 1.0 where a channel is zero."""
+    xp, unit = _namespace(scale), 2 ** (_MANTISSA - precision)
     if xp is np:
-        bits = scale.view("int32") + np.int32(_HALF)
-        cut = (bits & np.int32(_CUT)).view("float32")
+        bits = scale.view("int32") + np.int32(unit // 2)
+        cut = (bits & np.int32(-unit)).view("float32")
     else:
-        bits = ops.add(ops.view(scale, "int32"), _HALF)
-        cut = ops.view(ops.bitwise_and(bits, _CUT), "float32")
+        bits = ops.add(ops.view(scale, "int32"), unit // 2)
+        cut = ops.view(ops.bitwise_and(bits, -unit), "float32")
     return xp.where(scale > _SMALLEST, cut, 1.0)
 
 
 def _best_scale(
-    kernel: Any, top: Any, other: tuple[int, ...], limit: float, xp: Any
+    kernel: Any, top: Any, other: tuple[int, ...], limit: float, precision: int
 ) -> Any:
+    xp = _namespace(kernel)
     best = scale = None
-    for factor in np.linspace(0.4, 1.0, _CANDIDATES):
-        candidate = _cut(top * float(factor / limit), xp)
+    for factor in FACTORS:
+        candidate = _cut(top * (factor / limit), precision)
         rounded = _find_integers(kernel, candidate, limit) * candidate
         error = xp.sum(xp.square(rounded - kernel), axis=other, keepdims=True)
         if best is None:
@@ -235,4 +263,4 @@ def _ternary_scale(
     scale = scale / xp.maximum(count(large), 1.0)
     # Weights of one magnitude: a sum of many equal numbers is rounded, their
     # largest is not, and a ternary kernel keeps its scale.
-    return _cut(xp.where(scale > 0.999 * top, top, scale), xp)
+    return xp.where(scale > 0.999 * top, top, scale)

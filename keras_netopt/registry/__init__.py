@@ -10,6 +10,7 @@ from keras_netopt.registry import (
     curriculum,
     depth,
     learning_rate,
+    quantization,
     search,
     search_report,
     shipping,
@@ -27,6 +28,7 @@ __all__ = [
 
 METHODS: tuple[Method, ...] = (
     *sparsity.METHODS,
+    *quantization.METHODS,
     *surgery.METHODS,
     *curriculum.METHODS,
     *depth.METHODS,

@@ -13,6 +13,7 @@ from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.scores import Custom
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training import MaskStore
+from keras_netopt.training.float_weights import float_weights
 
 TOLERANCE = 1e-3
 
@@ -157,6 +158,10 @@ class PruningSession:
         self.last = point
         if not self.targets:
             return True  # After an edit, the pattern fits no weight.
+        with float_weights(self.model):
+            return self._update(point)
+
+    def _update(self, point: int) -> bool:
         wanted = self._wanted[point]
         if self._monotone:
             wanted = max(wanted, self.floor)
@@ -246,13 +251,14 @@ class PruningSession:
         """Computes masks before the first step, to find errors early."""
         score = self._pruner.score
         if score.needs == "activations" or isinstance(score, Custom):
-            weights = [
-                np.array(keras.ops.convert_to_numpy(target.variable))
-                for target in self.targets
-            ]
-            self._pruner.compute_masks(
-                final, self.targets, weights, statistics=self._statistics()
-            )
+            with float_weights(self.model):
+                weights = [
+                    np.array(keras.ops.convert_to_numpy(target.variable))
+                    for target in self.targets
+                ]
+                self._pruner.compute_masks(
+                    final, self.targets, weights, statistics=self._statistics()
+                )
 
     @property
     def _final_point(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.training.backend import (
     commit_variables,
     reset_compiled_functions,
@@ -14,6 +15,7 @@ from keras_netopt.training.backend import (
     sync_variables,
 )
 from keras_netopt.training.checkpoint_state import CheckpointState
+from keras_netopt.training.float_weights import float_weights
 from keras_netopt.training.related_models import TrainedRelative, find_related
 from keras_netopt.training.savepoint import Savepoint
 
@@ -51,8 +53,8 @@ def editing(model: keras.Model) -> Iterator[list[Any]]:
     functions included. Contexts of the same model may be nested and then share
     one list; an exception takes back what its own context did. Callbacks with
     `before_edit(model)` or `after_edit(model)` are called before the first and
-    after the last edit. Nothing of this happens in a rehearsal (see
-    `mark_rehearsal`).
+    after the last edit. Quantized weights hold their float masters inside.
+    Nothing of this happens in a rehearsal (see `mark_rehearsal`).
     """
     if is_rehearsal(model):
         yield []
@@ -70,7 +72,16 @@ def editing(model: keras.Model) -> Iterator[list[Any]]:
                 raise
         return
     sync_variables(model)
-    changes = Changes(find_related(model))
+    related = find_related(model)
+    with float_weights(*walk_layers(model), *related):
+        with _outermost_editing(model, Changes(related)) as changes:
+            yield changes
+
+
+@contextlib.contextmanager
+def _outermost_editing(
+    model: keras.Model, changes: Changes
+) -> Iterator[list[Any]]:
     relatives = TrainedRelative.list_all(model, changes.related)
     object.__setattr__(model, _ATTRIBUTE, changes)
     inside = [one.model for one in relatives]

@@ -15,8 +15,9 @@ from keras_netopt.training.backend import (
 )
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.constraint import MaskConstraint, apply_mask
+from keras_netopt.training.float_weights import float_weights
 from keras_netopt.training.mask_file import unpack_mask, variables_by_name
-from keras_netopt.training.override_method import override_method
+from keras_netopt.training.optimizer_hook import OptimizerHook
 
 ENTRY = "masks"
 Accumulate = Callable[[Any, Any, Any], Any]
@@ -37,6 +38,8 @@ class MaskStore:
     a word per mask, for reports.
     """
 
+    order = 1
+
     def __init__(self, model: keras.Model) -> None:
         self._model = model
         self._optimizers = list(optimizers.find_optimizers(model).values())
@@ -47,7 +50,7 @@ class MaskStore:
         self._statistics: dict[str, Any] = {}
         self._accumulate: dict[str, Accumulate] = {}
         self._by_id: dict[int, str] = {}
-        self._undos: list[optimizers.Undo] = []
+        self._undos = [OptimizerHook.add(one, self) for one in self._optimizers]
         self.labels: dict[str, str] = {}
 
     @classmethod
@@ -90,7 +93,6 @@ class MaskStore:
             store, old = None, store
         if store is None:
             store = cls(model)
-            store._override_optimizer()
             CheckpointState.of(model).states[ENTRY] = store
         changed = False
         if old is not None:
@@ -118,8 +120,9 @@ class MaskStore:
         return self._read_all(self._masks, keys)
 
     def weights(self, keys: Iterable[str] | None = None) -> Arrays:
-        """Returns masked variables, all by default."""
-        return self._read_all(self._variables, keys)
+        """Returns masked variables, all by default; masters if quantized."""
+        with float_weights(self._model):
+            return self._read_all(self._variables, keys)
 
     def statistics(self, keys: Iterable[str] | None = None) -> Arrays:
         """Returns the statistics of `accumulate`, all by default."""
@@ -135,11 +138,12 @@ class MaskStore:
 
     def assign(self, masks: Mapping[str, np.ndarray]) -> None:
         """Sets boolean masks; masked weights and slots become zero."""
-        sync_variables(self._model)
-        for key, mask in masks.items():
-            self._masks[key].assign(mask)
-            self._zero_masked(key)
-        commit_variables(self._model)
+        with float_weights(self._model):
+            sync_variables(self._model)
+            for key, mask in masks.items():
+                self._masks[key].assign(mask)
+                self._zero_masked(key)
+            commit_variables(self._model)
 
     def project(self, *, slots: bool = True) -> None:
         """Sets masked weights to zero again after other code wrote to them.
@@ -147,9 +151,10 @@ class MaskStore:
         With `slots` the optimizer slots are set to zero too, which is
         necessary after a file was loaded.
         """
-        sync_variables(self._model)
-        for key in self._masks:
-            self._zero_masked(key, slots=slots)
+        with float_weights(self._model):
+            sync_variables(self._model)
+            for key in self._masks:
+                self._zero_masked(key, slots=slots)
 
     def leaks(self, keys: Iterable[str]) -> int:
         """Counts variables whose masked weights are not all zero."""
@@ -240,24 +245,17 @@ class MaskStore:
         chosen = variables if keys is None else keys
         return {key: _read(variables[key]) for key in chosen}
 
-    def _override_optimizer(self) -> None:
-        owns_variable = self._owns_variable
-        self._undos = optimizers.hide_variables(self._optimizer, owns_variable)
-        for optimizer in self._optimizers:
-            self._mask_gradients(optimizers.innermost_optimizer(optimizer))
+    def before_update(
+        self, gradients: list[Any], variables: list[Any]
+    ) -> list[Any]:
+        """Masks the gradients; called by `OptimizerHook`."""
+        return [
+            self._masked_gradient(gradient, variable)
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
 
-    def _mask_gradients(self, owner: Any) -> None:
-        original = owner.apply
-
-        def apply(grads: Any, trainable_variables: Any = None) -> Any:
-            variables = trainable_variables or owner._trainable_variables
-            masked = [
-                self._masked_gradient(gradient, variable)
-                for gradient, variable in zip(grads, variables, strict=True)
-            ]
-            return original(masked, trainable_variables)
-
-        self._undos.append(override_method(owner, "apply", apply))
+    def after_update(self, variables: list[Any]) -> None:
+        """Does nothing: the constraints mask the weights."""
 
     def _masked_gradient(self, gradient: Any, variable: Any) -> Any:
         key = self._by_id.get(id(variable))

@@ -14,6 +14,7 @@ from keras_netopt.training.backend import (
     sync_variables,
 )
 from keras_netopt.training.mask_store import MaskStore
+from keras_netopt.training.master_store import MasterStore
 
 
 def recompile_keeping_state(model: keras.Model) -> None:
@@ -42,6 +43,8 @@ def recompile_keeping_state(model: keras.Model) -> None:
         _copy_state(before, after)
     if MaskStore.of(model) is not None:
         MaskStore.attach(model, {})
+    if MasterStore.of(model) is not None:
+        MasterStore.attach(model, {}, {})
     commit_variables(model)
     if running:
         any_model.make_train_function(force=True)

@@ -9,7 +9,7 @@ import keras
 
 from keras_netopt.training import optimizers
 from keras_netopt.training import slot_kinds as kinds
-from keras_netopt.training.mask_store import MaskStore
+from keras_netopt.training.optimizer_hook import OptimizerHook
 
 _STRATEGIES = (
     "",
@@ -84,8 +84,7 @@ def _check_structure(model: keras.Model, optimizer: Any) -> None:
     is_keras = type(optimizer).__module__.startswith("keras.src.")
     if not optimizer.built or is_keras:
         return
-    store = MaskStore.of(model)
-    found = {id(v) for v in (store.variables if store is not None else ())}
+    found = {id(v) for v in OptimizerHook.added_variables(model.optimizer)}
     for _, value in optimizers.slot_lists(optimizer):
         found.update(map(id, value))
     for value in vars(optimizer).values():

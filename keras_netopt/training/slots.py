@@ -21,6 +21,8 @@ from keras_netopt.training import editing, optimizers
 from keras_netopt.training import slot_kinds as kinds
 from keras_netopt.training.backend import sync_variables
 from keras_netopt.training.mask_store import MaskStore, Memory
+from keras_netopt.training.master_store import MasterStore
+from keras_netopt.training.optimizer_hook import OptimizerHook
 
 MapSlot = Callable[[Any, np.ndarray, str], np.ndarray]
 
@@ -96,12 +98,12 @@ def capture_slots(model: keras.Model) -> Slots | None:
     if editing.is_rehearsal(model):
         return None
     optimizer = getattr(model, "optimizer", None)
-    store = MaskStore.of(model)
+    store, masters = MaskStore.of(model), MasterStore.of(model)
     is_built = optimizer is not None and optimizer.built
-    if store is None and not is_built:
+    if store is None and masters is None and not is_built:
         return None
     sync_variables(model)
-    added = {id(v) for v in store.variables} if store is not None else set()
+    added = set(_ids(OptimizerHook.added_variables(optimizer)))
     memory = store.memory() if store is not None else {}
     owners = optimizers.all_optimizers(optimizer) if is_built else ()
     states = tuple(_capture_optimizer(one, model, added) for one in owners)
@@ -134,6 +136,9 @@ def restore_slots(
         store = MaskStore.of(model)
         if slots.masks and store is not None:
             store.remap(slots.masks, map_slot)
+        masters = MasterStore.of(model)
+        if masters is not None:
+            masters.remap()
     return report.to_report()
 
 

@@ -16,11 +16,13 @@ from contract.callbacks import (
     parameter_scheduler,
     prechelt_stopping,
     pruning,
+    quantization,
     selective_backprop,
 )
 
 _MODULES: tuple[ModuleType, ...] = (
     pruning,
+    quantization,
     best_checkpoint,
     channel_pruning,
     growing,

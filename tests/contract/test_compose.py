@@ -22,6 +22,7 @@ OTHERS = {
     ),
     "CSVLogger": lambda folder: keras.callbacks.CSVLogger(folder / "log.csv"),
     "TensorBoard": lambda folder: keras.callbacks.TensorBoard(folder / "logs"),
+    "SwapEMAWeights": lambda folder: keras.callbacks.SwapEMAWeights(True),
     "Pruning": lambda folder: Pruning(0.5),
     "ChannelPruning": lambda folder: ChannelPruning(0.5),
     "Growing": lambda folder: Growing(
@@ -87,7 +88,8 @@ def test_the_wrong_order_is_an_error_that_prints_the_right_one(
 def test_the_right_order_works(setting, rule, case):
     other = OTHERS[rule](case.folder)
     component = _alone(setting, case)
-    model = zoo.compiled(eager=True, metrics=None)
+    optimizer = keras.optimizers.Adam(0.01, use_ema="EMA" in rule)
+    model = zoo.compiled(eager=True, metrics=None, optimizer=optimizer)
     # The last epoch must have the lowest loss, which takes more steps.
     probes.fit(model, "mlp", [other, component])
 

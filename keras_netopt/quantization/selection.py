@@ -1,0 +1,152 @@
+"""Selects the kernels to quantize, with reasons for the others."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_netopt import selectors
+from keras_netopt.graph.check_model import check_model
+from keras_netopt.selectors import Selector
+from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.prunability import (
+    Prunability,
+    classify,
+    is_kernel,
+)
+from keras_netopt.sparsity.selection import (
+    Selection,
+    SkippedWeight,
+    WeightTarget,
+    list_weights,
+)
+
+BY_DEFAULT = ("", "depthwise kernel", "embedding")
+
+
+def select_kernels(
+    model: keras.Model,
+    include: Selector | None = None,
+    exclude: Selector | None = None,
+    *,
+    clusters: int | None = None,
+) -> Selection:
+    """Selects the kernels to quantize.
+
+    By default these are the trainable kernels, depthwise kernels and
+    embeddings, anywhere in the model, shared ones once. `include` limits the
+    selection to what it matches and adds matrices with other names. Biases,
+    normalization weights and other vectors are never selected.
+
+    Args:
+        model: A built model.
+        include: Weights to quantize, see `keras_netopt.selectors`. Defaults
+            to `None`: those listed above.
+        exclude: Weights not to quantize, in the same form. Defaults to `None`.
+        clusters: Number of shared values per kernel, which a kernel must have
+            weights for. Defaults to `None`.
+
+    Returns:
+        The selection; without `include` it may be empty.
+
+    Raises:
+        ValueError: If a selector matches nothing, `include` matches nothing
+            that can be quantized, or a selected layer has LoRA weights or was
+            quantized by Keras.
+    """
+    check_model(model)
+    weights = list_weights(model)
+    trained = {id(v) for v in model.trainable_variables}
+    kinds = [
+        classify(v, layer, trainable=id(v) in trained)
+        for _, v, layer in weights
+    ]
+    places = [(key, layer) for key, _, layer in weights]
+    default = [
+        layer
+        for (_, _, layer), (_, reason) in zip(weights, kinds, strict=True)
+        if reason in BY_DEFAULT
+    ]
+
+    def find(selector: Selector | None, name: str) -> set[int]:
+        return selectors.select(
+            selector, places, model, name, kind="weight", ends=default
+        )
+
+    included, excluded = find(include, "include"), find(exclude, "exclude")
+    targets: list[WeightTarget] = []
+    skipped: list[SkippedWeight] = []
+    for place, (key, variable, layer) in enumerate(weights):
+        kind, reason = kinds[place]
+        wanted = place in included if include is not None else True
+        if place in excluded or not wanted:
+            if reason in BY_DEFAULT:
+                reason = "excluded" if place in excluded else "not included"
+        else:
+            _refuse_layer(key, variable, layer)
+            by_name = include is not None and kind is Prunability.ON_REQUEST
+            if by_name or reason in BY_DEFAULT:
+                reason = _reason_to_skip(variable, clusters)
+        if reason:
+            skipped.append(SkippedWeight(key, variable, layer, reason))
+        else:
+            view = KernelView.of(variable, layer)
+            targets.append(WeightTarget(key, variable, layer, view))
+    if include is not None and not targets:
+        _raise_unusable(include, skipped, {weights[i][0] for i in included})
+    return Selection(tuple(targets), tuple(skipped))
+
+
+def check_finite(selection: Selection) -> None:
+    """Raises a ValueError if a selected kernel holds NaN or infinity."""
+    for target in selection.targets:
+        values = np.asarray(ops.convert_to_numpy(target.variable.value))
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"Weight `{target.key}` must be finite before it is "
+                f"quantized. Received: {int((~np.isfinite(values)).sum())} "
+                "values that are NaN or infinite"
+            )
+
+
+def _reason_to_skip(variable: keras.Variable, clusters: int | None) -> str:
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    if clusters is not None and dtype != "float32":
+        return f"stored as {dtype}"
+    if clusters is not None and math.prod(variable.shape) < clusters:
+        return f"fewer weights than clusters={clusters}"
+    if not math.prod(variable.shape):
+        return "empty"
+    return ""
+
+
+def _refuse_layer(key: str, variable: keras.Variable, layer: Any) -> None:
+    if not is_kernel(variable, layer):
+        return
+    if layer.quantization_mode is not None:
+        raise ValueError(
+            f"Layer `{layer.name}` was quantized by Keras, so its kernel is "
+            "not trained. Quantize the float model, or name the layer in "
+            f"`exclude`. Received: {key} in mode {layer.quantization_mode!r}"
+        )
+    if getattr(layer, "lora_enabled", False):
+        raise ValueError(
+            f"Layer `{layer.name}` has LoRA weights: it multiplies with the "
+            "sum of its kernel and the LoRA product, which is on no grid. "
+            "Merge them first (`save_weights`, then `load_weights` of a model "
+            "without LoRA), or name the layer in `exclude`. "
+            f"Received: {key}"
+        )
+
+
+def _raise_unusable(
+    include: Any, skipped: list[SkippedWeight], keys: set[str]
+) -> None:
+    rows = [f"{r.key} ({r.reason})" for r in skipped if r.key in keys]
+    raise ValueError(
+        "Argument `include` must match at least one kernel that can be "
+        f"quantized, but it matches: {', '.join(rows)}. "
+        f"Received: include={include!r}"
+    )

@@ -1,0 +1,359 @@
+"""Float masters of quantized weights, swapped inside the compiled step."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_netopt.training import optimizers
+from keras_netopt.training.backend import (
+    commit_variables,
+    reset_compiled_functions,
+    sync_variables,
+)
+from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
+from keras_netopt.training.float_weights import MASTERS
+from keras_netopt.training.optimizer_hook import OptimizerHook
+
+Transform = Any
+
+
+class Quantizer(Protocol):
+    """Rounds a weight, maybe to levels that are a variable of their own."""
+
+    def create_levels(self, weight: np.ndarray) -> np.ndarray | None:
+        """Returns the first levels, `None` if they are not variables."""
+        ...
+
+    def quantize(self, weight: Any, levels: Any) -> Any:
+        """Rounds a tensor, inside the step."""
+        ...
+
+    def is_rounded(
+        self, value: np.ndarray, master: np.ndarray, levels: Any
+    ) -> bool:
+        """Whether a value is the rounded master, up to rounding errors."""
+        ...
+
+
+class MasterStore:
+    """The float masters of a compiled model's quantized weights.
+
+    Each weight holds its rounded value. Around every update it holds its
+    master, a variable of the optimizer: weight decay, clipping, averages,
+    constraints and masks act on the master, and the result is rounded.
+
+    Create one with `MasterStore.attach`; `MasterStore.of` finds it.
+    """
+
+    order = 0  # Masks and their statistics see the masters.
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._optimizers = list(optimizers.find_optimizers(model).values())
+        self._owner = optimizers.innermost_optimizer(self._optimizers[0])
+        self._variables: dict[str, Any] = {}
+        self._masters: dict[str, Any] = {}
+        self._levels: dict[str, Any] = {}
+        self._quantizers: dict[str, Quantizer] = {}
+        self._by_id: dict[int, str] = {}
+        self._held: dict[str, tuple[np.ndarray, np.ndarray]] | None = None
+        self._undos = [OptimizerHook.add(one, self) for one in self._optimizers]
+
+    @classmethod
+    def of(cls, model: keras.Model) -> "MasterStore | None":
+        """Returns the model's master store or `None`."""
+        state = CheckpointState.find(model)
+        found = None if state is None else state.states.get(MASTERS)
+        return found if isinstance(found, cls) else None
+
+    @classmethod
+    def attach(
+        cls,
+        model: keras.Model,
+        variables: Mapping[str, Any],
+        quantizers: Mapping[str, Quantizer],
+    ) -> "MasterStore":
+        """Adds a master to each variable and rounds the variable.
+
+        A variable that has a master keeps it and is rounded by its new
+        quantizer. After `compile` with another optimizer the masters are
+        moved to the new optimizer.
+        """
+        sync_variables(model)
+        held = list(optimizers.find_optimizers(model).values())
+        if len(held) == 1 or keras.backend.backend() == "jax":
+            optimizers.build_optimizer(model, held[0])
+        store, old = cls.of(model), None
+        if store is not None and [*map(id, store._optimizers)] != [
+            *map(id, held)
+        ]:
+            store, old = None, store
+        if store is None:
+            store = cls(model)
+            CheckpointState.of(model).states[MASTERS] = store
+        changed = old is not None
+        if old is not None:
+            store._copy_from(old)
+        store.take_up()
+        for key, variable in variables.items():
+            changed |= store._add(key, variable, quantizers[key])
+        if changed:
+            commit_variables(model)
+            reset_compiled_functions(model, inference=False)
+        return store
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the quantized variables."""
+        return tuple(self._masters)
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """The variables that this store has added to the optimizer."""
+        return (*self._masters.values(), *self._levels.values())
+
+    def masters(self, keys: Iterable[str] | None = None) -> Arrays:
+        """Returns masters, all by default."""
+        sync_variables(self._model)
+        chosen = self._masters if keys is None else keys
+        return {key: _read(self._masters[key]) for key in chosen}
+
+    def values(self, keys: Iterable[str] | None = None) -> Arrays:
+        """Returns the rounded variables, all by default."""
+        sync_variables(self._model)
+        chosen = self._masters if keys is None else keys
+        return {key: _read(self._variables[key]) for key in chosen}
+
+    def levels(self, key: str) -> np.ndarray | None:
+        """Returns the levels of one quantizer, if it has any."""
+        sync_variables(self._model)
+        return _read(self._levels[key]) if key in self._levels else None
+
+    def assign_levels(self, levels: Mapping[str, np.ndarray]) -> None:
+        """Sets levels and rounds the weights again."""
+        sync_variables(self._model)
+        for key, array in levels.items():
+            self._levels[key].assign(array)
+            self._round(key)
+        commit_variables(self._model)
+
+    def take_up(self) -> tuple[str, ...]:
+        """Makes weights that other code has written the new masters.
+
+        Averages at the end of `fit`, `set_weights`, `load_weights` and
+        callbacks that restore weights write the variables, not the masters.
+        Returns the keys.
+        """
+        if self._held is not None:
+            return ()
+        sync_variables(self._model)
+        found = []
+        for key, variable in self._variables.items():
+            value, master = _read(variable), _read(self._masters[key])
+            levels = self._levels.get(key)
+            array = None if levels is None else _read(levels)
+            if not self._quantizers[key].is_rounded(value, master, array):
+                self._masters[key].assign(value)
+                self._round(key)
+                found.append(key)
+        if found:
+            commit_variables(self._model)
+        return tuple(found)
+
+    @contextlib.contextmanager
+    def hold_masters(self) -> Iterator[None]:
+        """Opens the context of `float_weights` for this store."""
+        if self._held is not None:
+            yield
+            return
+        self.take_up()
+        self._held = {}
+        try:
+            for key, variable in self._variables.items():
+                master = self._masters[key]
+                self._held[key] = _read(variable), _read(master)
+                variable.assign(master)
+            commit_variables(self._model)
+            yield
+        finally:
+            held, self._held = self._held, None
+            sync_variables(self._model)
+            for key, variable in self._variables.items():
+                self._release(key, variable, *held.get(key, (None, None)))
+            commit_variables(self._model)
+
+    def detach(self, keys: Iterable[str] | None = None) -> None:
+        """Removes masters, all by default; the weights do not change."""
+        sync_variables(self._model)
+        for key in list(self.keys if keys is None else keys):
+            self._forget(key)
+        if not self._masters:
+            for undo in self._undos:
+                undo()
+            CheckpointState.of(self._model).states.pop(MASTERS, None)
+        if self._optimizers[0] is self._model.optimizer:
+            reset_compiled_functions(self._model, inference=False)
+
+    def remap(self) -> None:
+        """Creates the masters again after variables have changed shapes.
+
+        An edit runs in `float_weights`, so the variables hold the masters.
+        Those of removed weights are dropped.
+        """
+        present = {id(v) for v in self._model.variables}
+        for key, variable in list(self._variables.items()):
+            if id(variable) not in present:
+                self._forget(key)
+        own = [v for v in self._owner._variables if not self._owns_variable(v)]
+        levels = {key: _read(one) for key, one in self._levels.items()}
+        optimizers.set_variables(self._owner, own)
+        for key, variable in self._variables.items():
+            self._masters[key] = self._new_master(variable)
+            self._masters[key].assign(variable)
+            if key in levels:
+                self._levels[key] = self._new_levels(key, levels[key])
+
+    def save_state(self) -> tuple[dict[str, Any], Arrays]:
+        """Returns masters and levels by the position of their weight."""
+        place = {id(v): i for i, v in enumerate(self._model.weights)}
+        state = {}
+        for key, variable in self._variables.items():
+            i = place.get(id(variable))
+            if i is None:
+                continue
+            state[f"w:{i}"] = _read(self._masters[key])
+            if key in self._levels:
+                state[f"l:{i}"] = _read(self._levels[key])
+        return {}, state
+
+    def load_state(self, state: Arrays) -> None:
+        """Loads the masters of a file for the weights that have one.
+
+        A weight of the file that is not the rounded master becomes the
+        master. The weights of another model raise a ValueError.
+        """
+        sync_variables(self._model)
+        place = {id(v): i for i, v in enumerate(self._model.weights)}
+        for key, variable in self._variables.items():
+            i = place.get(id(variable))
+            for added, name in ((self._masters, "w"), (self._levels, "l")):
+                array = state.get(f"{name}:{i}")
+                if array is None or key not in added:
+                    continue
+                if array.shape != tuple(added[key].shape):
+                    raise ValueError(
+                        f"The master of `{key}` in the file has another shape "
+                        f"than the weight. Received: shape={array.shape}, "
+                        f"expected {tuple(added[key].shape)}"
+                    )
+                added[key].assign(array)
+        commit_variables(self._model)
+        self.take_up()
+
+    def before_update(
+        self, gradients: list[Any], variables: list[Any]
+    ) -> list[Any]:
+        """Puts the masters into the variables."""
+        for variable in variables:
+            key = self._by_id.get(id(variable))
+            if key is not None:
+                variable.assign(self._masters[key])
+        return gradients
+
+    def after_update(self, variables: list[Any]) -> None:
+        """Takes the masters out of the variables and rounds these."""
+        for variable in variables:
+            key = self._by_id.get(id(variable))
+            if key is not None:
+                new = ops.convert_to_tensor(variable)
+                self._masters[key].assign(new)
+                variable.assign(self._quantize(key, new))
+
+    def _quantize(self, key: str, weight: Any) -> Any:
+        levels = self._levels.get(key)
+        if levels is not None:
+            levels = ops.convert_to_tensor(levels)
+        return self._quantizers[key].quantize(weight, levels)
+
+    def _round(self, key: str) -> None:
+        master = ops.convert_to_tensor(self._masters[key])
+        self._variables[key].assign(self._quantize(key, master))
+
+    def _release(
+        self,
+        key: str,
+        variable: Any,
+        before: np.ndarray | None,
+        master: np.ndarray | None,
+    ) -> None:
+        now = _read(variable)
+        if before is not None and np.array_equal(now, master):
+            # The step may round another way in the last bit.
+            variable.assign(before)
+            return
+        self._masters[key].assign(now)
+        self._round(key)
+
+    def _forget(self, key: str) -> None:
+        del self._by_id[id(self._variables.pop(key))]
+        del self._quantizers[key]
+        for added in (self._masters, self._levels):
+            if key in added:
+                optimizers.remove_variable(self._owner, added.pop(key))
+
+    def _owns_variable(self, variable: Any) -> bool:
+        return any(variable is v for v in self.variables)
+
+    def _add(self, key: str, variable: Any, quantizer: Quantizer) -> bool:
+        old = self._quantizers.get(key)
+        if old == quantizer:
+            return False
+        self._quantizers[key] = quantizer
+        if old is None:
+            self._variables[key] = variable
+            self._by_id[id(variable)] = key
+            self._masters[key] = self._new_master(variable)
+            self._masters[key].assign(variable)
+        if key in self._levels:
+            optimizers.remove_variable(self._owner, self._levels.pop(key))
+        levels = quantizer.create_levels(_read(self._masters[key]))
+        if levels is not None:
+            self._levels[key] = self._new_levels(key, levels)
+        if self._held is None:
+            self._round(key)
+        return True
+
+    def _new_master(self, variable: Any) -> Any:
+        with optimizers.variable_scope(self._model):
+            return self._owner.add_variable_from_reference(
+                variable, name="master"
+            )
+
+    def _new_levels(self, key: str, levels: np.ndarray) -> Any:
+        with optimizers.variable_scope(self._model):
+            created = self._owner.add_variable(
+                shape=levels.shape,
+                dtype="float32",
+                initializer="zeros",
+                name=f"levels_{key.replace('/', '_')}",
+                aggregation="only_first_replica",
+            )
+        created.assign(levels)
+        return created
+
+    def _copy_from(self, old: "MasterStore") -> None:
+        for undo in old._undos:
+            undo()
+        for key, variable in old._variables.items():
+            self._add(key, variable, old._quantizers[key])
+            self._masters[key].assign(_read(old._masters[key]))
+            if key in old._levels:
+                self._levels[key].assign(_read(old._levels[key]))
+
+
+def _read(variable: Any) -> np.ndarray:
+    return np.array(ops.convert_to_numpy(variable))
