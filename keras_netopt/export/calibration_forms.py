@@ -2,7 +2,7 @@
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ import numpy as np
 from keras_netopt.export.model_inputs import ModelInputs, fits
 
 Found = tuple[str, list[np.ndarray]]
+Choose = Callable[[int], Iterable[int]]
 FORMS = (
     "Pass arrays, a dict by these names, `(x, y)`, an iterable of batches, or "
     "a function without arguments that returns one."
@@ -18,16 +19,17 @@ FORMS = (
 
 
 def read_batches(
-    inputs: ModelInputs, data: Any, *, limit: int
-) -> list[list[np.ndarray]]:
-    """Returns batches, with one array per flat input, in their order.
+    inputs: ModelInputs, data: Any, *, choose: Choose
+) -> Iterator[list[np.ndarray]]:
+    """Yields batches, with one array per flat input, in their order.
 
     `data` is a batch of all samples or an iterable of batches or samples,
     such as a `tf.data.Dataset`, a `PyDataset`, a `DataLoader`, or a function
     that returns one. A batch is an array, a list of arrays in the order of
     the inputs, a dict by their names, or a tuple `(x,)`, `(x, y)`,
     `(x, y, sample_weight)` of which `x` is used. Batches may have different
-    lengths. At least `limit` samples are read, if there are so many.
+    lengths. `choose` gets the number of items of data that can be indexed and
+    returns the indices of those to read; of other data all are read.
 
     Raises:
         ValueError: If the data fit no form, or more than one.
@@ -39,31 +41,33 @@ def read_batches(
     if _is_whole(data):
         whole = _read(inputs, data, pairs=tuple, kinds=("batch",))
         if whole is not None:
-            return [whole[1]]
+            yield whole[1]
+            return
         if not _is_list_of_batches(inputs, data):
             raise _mismatch(inputs, data)
-    batches: list[list[np.ndarray]] = []
-    count = 0
-    for item in _iterate(data):
+    is_empty = True
+    for item in _iterate(data, choose):
         found = _read(inputs, item)
         if found is None:
             raise _mismatch(inputs, item)
         kind, arrays = found
         if kind == "sample":
             arrays = [array[None] for array in arrays]
-        batches.append(arrays)
-        count += len(arrays[0])
-        if count >= limit:
-            break
-    if not batches:
+        is_empty = False
+        yield arrays
+    if is_empty:
         raise _empty(data)
-    return batches
 
 
 def _empty(data: Any) -> ValueError:
+    used = (
+        ", or was iterated over before: pass a function that returns it anew"
+        if isinstance(data, Iterator)
+        else ""
+    )
     return ValueError(
         "Argument `calibration_data` must hold samples. "
-        f"Received: calibration_data={data!r}, which is empty"
+        f"Received: calibration_data={data!r}, which is empty{used}"
     )
 
 
@@ -165,17 +169,19 @@ def _call(function: Callable[[], Any]) -> Any:
     return function()
 
 
-def _iterate(data: Any) -> Iterator[Any]:
+def _iterate(data: Any, choose: Choose) -> Iterator[Any]:
     if isinstance(data, keras.utils.PyDataset):
         count = data.num_batches
-        rows = itertools.count() if count is None else range(count)
-        return (data[k] for k in rows)
+        rows = itertools.count() if count is None else choose(count)
+        return (data[int(k)] for k in rows)
+    if isinstance(data, list):
+        return (data[int(k)] for k in choose(len(data)))
     if isinstance(data, (str, bytes)):
         data = [data]
     if hasattr(data, "__iter__"):
         return iter(data)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return (data[k] for k in range(len(data)))
+        return (data[int(k)] for k in choose(len(data)))
     raise ValueError(
         "Argument `calibration_data` must be data. Received: "
         f"calibration_data={data!r}. {FORMS}"

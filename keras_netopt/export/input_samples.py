@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_netopt.export.calibration_forms import read_batches
 from keras_netopt.export.exportable_model import ExportableModel
+from keras_netopt.export.spread_samples import choose_rows, spread_samples
 from keras_netopt.graph.layers import walk_layers
 
 MAX_SAMPLES = 256
@@ -17,38 +18,52 @@ Samples = list[Arrays]
 
 
 def make_samples(
-    exportable: ExportableModel, data: Any = None, *, seed: int = 0
-) -> Samples:
+    exportable: ExportableModel,
+    data: Any = None,
+    *,
+    limit: int = MAX_SAMPLES,
+    seed: int = 0,
+) -> tuple[Samples, int | None]:
     """Returns input samples by name: the user's, or random ones.
 
-    `data` is in a form of `calibration_forms`. Without it the samples are
+    `data` is in a form of `calibration_forms`; of more than `limit` samples
+    some are taken that are spread over all of them. Without it the samples are
     random numbers in [0, 1), and integers below the smallest vocabulary. The
     arrays have the dtypes of the inputs; samples of other shapes, such as
-    longer sequences, are in another dict.
+    longer sequences, are in another dict. The number is that of
+    `spread_samples`: how many were read, where the data have more.
     """
     if data is None:
-        return [_random(exportable, seed)]
-    specs = exportable.specs
-    groups: list[list[Arrays]] = []
-    left = MAX_SAMPLES
-    for batch in read_batches(exportable.inputs, data, limit=MAX_SAMPLES):
-        _check_lengths(batch)
-        arrays = {
-            name: _convert(name, array[:left], spec.dtype)
-            for array, (name, spec) in zip(batch, specs.items(), strict=True)
-        }
-        shapes = [array.shape[1:] for array in arrays.values()]
-        if groups and shapes == [a.shape[1:] for a in groups[-1][-1].values()]:
+        return [_random(exportable, seed)], None
+    rng = np.random.default_rng(seed)
+    batches = read_batches(
+        exportable.inputs, data, choose=lambda n: choose_rows(n, limit, rng)
+    )
+    rows, read = spread_samples(map(_check_lengths, batches), limit, rng)
+    return [_convert_all(exportable, rows) for rows in _group(rows)], read
+
+
+def _group(rows: list[list[np.ndarray]]) -> list[list[list[np.ndarray]]]:
+    """Puts batches that follow each other and have equal shapes together."""
+    groups: list[list[list[np.ndarray]]] = []
+    for arrays in rows:
+        shapes = [array.shape[1:] for array in arrays]
+        if groups and shapes == [a.shape[1:] for a in groups[-1][-1]]:
             groups[-1].append(arrays)
         else:
             groups.append([arrays])
-        left -= len(batch[0])
-        if left <= 0:
-            break
-    return [
-        {name: np.concatenate([a[name] for a in group]) for name in specs}
-        for group in groups
-    ]
+    return groups
+
+
+def _convert_all(
+    exportable: ExportableModel, rows: list[list[np.ndarray]]
+) -> Arrays:
+    return {
+        name: _convert(name, np.concatenate(parts), spec.dtype)
+        for parts, (name, spec) in zip(
+            zip(*rows, strict=True), exportable.specs.items(), strict=True
+        )
+    }
 
 
 def iterate_batches(
@@ -56,15 +71,16 @@ def iterate_batches(
 ) -> Iterator[Arrays]:
     """Yields samples in batches of the sizes that the file accepts.
 
-    With a free batch axis these are three batches of 1, then of 4; with
-    `single` every batch holds 1 sample.
+    With a free batch axis these are three batches of 1, eight of 4, then of
+    32; with `single` every batch holds 1 sample.
     """
     fixed = exportable.batch
     for arrays in samples:
         total = len(next(iter(arrays.values())))
         start = 0
         while start < total:
-            size = fixed or (1 if single or start < 3 else 4)
+            free = 1 if single or start < 3 else 4 if start < 35 else 32
+            size = fixed or free
             # The last fixed batch is filled with samples from the beginning.
             stop = start + size if fixed else min(start + size, total)
             index = [k % total for k in range(start, stop)]
@@ -79,7 +95,7 @@ def pack_inputs(exportable: ExportableModel, arrays: Arrays) -> list[Any]:
     return packed
 
 
-def _check_lengths(batch: list[np.ndarray]) -> None:
+def _check_lengths(batch: list[np.ndarray]) -> list[np.ndarray]:
     lengths = {len(array) for array in batch}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
@@ -87,10 +103,21 @@ def _check_lengths(batch: list[np.ndarray]) -> None:
             "each input, at least one. Received: shapes "
             f"{[array.shape for array in batch]}"
         )
+    return batch
 
 
 def _convert(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
-    converted: np.ndarray = array.astype(dtype)
+    # An overflow is an infinity, which is told.
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted: np.ndarray = array.astype(dtype)
+    for values in (array, converted):
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(
+                "Argument `calibration_data` must be finite. Received: "
+                f"{int(np.sum(~np.isfinite(values))):,} of {values.size:,} "
+                f"values of input {name!r} are NaN or infinite as {dtype}. "
+                "Pass inputs as the model gets them after preprocessing."
+            )
     if array.dtype.kind == "f" and converted.dtype.kind in "biu":
         if not np.array_equal(converted, array):
             raise ValueError(

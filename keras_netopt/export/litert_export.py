@@ -26,11 +26,7 @@ from keras_netopt.export.exportable_model import (
     prepare_model,
 )
 from keras_netopt.export.file_breakdown import measure_breakdown
-from keras_netopt.export.input_samples import (
-    Samples,
-    iterate_batches,
-    make_samples,
-)
+from keras_netopt.export.input_samples import iterate_batches
 from keras_netopt.export.litert_report import FileSize, LitertReport
 from keras_netopt.export.low_bit_quantizer import (
     LOW_BITS,
@@ -44,6 +40,7 @@ from keras_netopt.export.output_files import (
     open_temporary_files,
 )
 from keras_netopt.export.quantization_mode import MODES, check_quantization
+from keras_netopt.export.sample_split import SampleSplit, split_samples
 from keras_netopt.export.sparse_weights import explain_sparse_saving
 from keras_netopt.export.stored_kernel import (
     StoredKernel,
@@ -62,6 +59,7 @@ from keras_netopt.export.unquantized_weights import explain_no_saving
 from keras_netopt.export.verification import (
     Verification,
     describe_randomness,
+    find_differences,
     repeats_itself,
     verify_file,
 )
@@ -120,15 +118,18 @@ of real input.
             grids get 4 or 8 bits. Defaults to `None`, float32.
         sparse: Whether to store the zeros of a pruned float model sparsely:
             the raw file shrinks, the speed stays. Defaults to `False`.
-        calibration_data: Real inputs, about 100 samples: an array, arrays in
-            the order of the model's inputs, a dict by their names (in the
+        calibration_data: Real inputs, 200 samples or more: an array, arrays
+            in the order of the model's inputs, a dict by their names (in the
             model or in the file), `(x, y)`, an iterable of batches of these
             such as a `tf.data.Dataset`, or a function without arguments that
             returns one. Data that fit the inputs in no way, or in several,
-            are refused. Required for `"int16x8"`, and for `"int8"` unless the
-            model has trained activation ranges; every mode is
-            verified on it, at most 256 samples. Defaults to `None`: verified
-            on seeded random numbers in [0, 1).
+            are refused, and so are NaN and infinity. Samples are taken from
+            all parts of the data, so their order does not matter: at most 256
+            calibrate, at most 1,024 others judge the file (256 if its batch
+            is fixed). Required for `"int16x8"`, and for `"int8"` unless the
+            model has trained activation ranges; every mode is verified on it.
+            Defaults to `None`: verified on seeded random numbers in [0, 1),
+            which say little about quantized files.
         quantized_io: Whether the inputs and outputs of an `"int8"` or
             `"int16x8"` file are integers too. Defaults to `False`.
         allow_select_tf_ops: Whether ops that LiteRT lacks may stay
@@ -148,7 +149,8 @@ of real input.
             `False`.
         overwrite: Whether a file that exists at `path` may be replaced.
             Defaults to `False`.
-        seed: Seed of the random inputs. Defaults to `0`.
+        seed: Seed of the random inputs and of the choice of samples. Defaults
+            to `0`.
 
     Returns:
         The report: sizes, differences, latency, ops, notes and warnings.
@@ -187,10 +189,15 @@ of real input.
     )
     if quantize in LOW_BITS:
         check_grids(exportable.model, LOW_BITS[quantize])
-    samples = make_samples(exportable, calibration_data, seed=seed)
+    samples = split_samples(
+        exportable,
+        calibration_data,
+        calibrate=quantize is not None and MODES[quantize].needs_data,
+        seed=seed,
+    )
     export = _Export(exportable, samples, quantize, sparse, chosen)
-    export.notes += exportable.notes
-    export.warnings += exportable.warnings
+    export.notes += [*exportable.notes, *samples.notes]
+    export.warnings += [*exportable.warnings, *samples.warnings]
     if quantize is not None and (note := MODES[quantize].note):
         export.notes.append(note)
     if has_trained_ranges(model, quantize):
@@ -200,7 +207,7 @@ of real input.
     with (
         use_ranges(exportable.model, quantize),
         open_temporary_files(target) as (plain, final),
-        ModelRuns(exportable, samples) as runs,
+        ModelRuns(exportable, samples.verification) as runs,
     ):
         export.write(plain, final, quantized_io, allow_select_tf_ops)
         if compact:
@@ -217,7 +224,7 @@ class _Export:
     """One call of `to_litert`: its inputs and the results so far."""
 
     exportable: ExportableModel
-    samples: Samples
+    samples: SampleSplit
     quantize: str | None
     sparse: bool
     converter: str
@@ -273,7 +280,7 @@ class _Export:
                     final,
                     folder=ranged_folder if self.is_ranged else folder,
                     quantize=self.quantize,
-                    samples=self.samples if calibrates else None,
+                    samples=self.samples.calibration if calibrates else None,
                     process=process,
                     quantized_io=quantized_io,
                 )
@@ -296,7 +303,8 @@ class _Export:
             ops = count_ops(file.read())
         flex = any(name.startswith("Flex") for name in ops)
         run = not flex and not runs.randomness
-        note = compact_file(path, self.exportable, self.samples, run=run)
+        checked = self.samples.verification
+        note = compact_file(path, self.exportable, checked, run=run)
         self.notes.append(note)
 
     def verify(self, path: str, runs: ModelRuns) -> None:
@@ -319,7 +327,8 @@ class _Export:
                 self.warnings += explain_float_kernels(
                     self.kernels, self.quantize, ratio
                 )
-        first = next(iterate_batches(self.exportable, self.samples))
+        checked = self.samples.verification
+        first = next(iterate_batches(self.exportable, checked))
         if flex := [name for name in self.ops if name.startswith("Flex")]:
             self.warnings.append(
                 f"requires the Flex delegate for {', '.join(flex)}; not "
@@ -339,24 +348,19 @@ class _Export:
         if found.randomness:
             self._warn_of_randomness(path, found.randomness)
         elif self.quantize is not None and not self.is_exact:
-            limit = MODES[self.quantize].warn_above
-            if found.max_rel_diff > limit:
-                self.warnings.append(
-                    f"outputs differ by {found.max_rel_diff:.2g} of their "
-                    f"range (at most {limit:g} is usual for "
-                    f"{self.quantize!r}). Measure the accuracy of the file "
-                    "before you ship it."
-                )
+            if warning := find_differences(found, self.quantize):
+                self.warnings.append(warning)
         self.latency = measure_latency({"file": path}, first)["file"]
 
     def _compare(self, path: str, runs: ModelRuns) -> Verification:
         return verify_file(
             self.exportable,
             path,
-            self.samples,
+            self.samples.verification,
             runs.expected,
             None if self.is_exact else self.quantize,
             runs.noise,
+            self.samples.source,
         )
 
     def _warn_of_randomness(self, path: str, randomness: float) -> None:
@@ -364,7 +368,8 @@ class _Export:
             f"{describe_randomness(randomness)}; the file was compared within "
             "that range."
         )
-        if repeats_itself(self.exportable, path, self.samples):
+        checked = self.samples.verification
+        if repeats_itself(self.exportable, path, checked):
             text += " The file repeats one draw of the random numbers."
         self.warnings.append(text)
 

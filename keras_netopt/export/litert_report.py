@@ -7,6 +7,7 @@ from typing import Any
 from keras_netopt.cost.measure_latency import Latency
 from keras_netopt.cost.tflite_model import TensorInfo
 from keras_netopt.export.file_breakdown import FileBreakdown
+from keras_netopt.export.sample_split import RANDOM
 from keras_netopt.export.stored_kernel import (
     StoredKernel,
     render_kernels,
@@ -14,7 +15,7 @@ from keras_netopt.export.stored_kernel import (
     summarize_kernels,
 )
 from keras_netopt.export.trained_ranges import TrainedRanges
-from keras_netopt.export.verification import Verification
+from keras_netopt.export.verification import NAMES, Verification
 from keras_netopt.report import Report
 from keras_netopt.tables import render
 
@@ -138,6 +139,7 @@ class LitertReport(Report):
                 "-" if self.breakdown is None else str(self.breakdown),
             ],
             ["difference", _difference(self.verification)],
+            ["same class", _agreement(self.verification)],
             ["latency", _latency(self.latency)],
             ["ops", _ops(self)],
             ["inputs", list_tensors(self.inputs)],
@@ -166,10 +168,22 @@ def _kind(report: LitertReport) -> str:
 def _difference(found: Verification | None) -> str:
     if found is None:
         return "not verified"
-    text = f"{found.max_abs_diff:.2g} (relative {found.max_rel_diff:.2g})"
-    if found.agreement is not None:
-        text += f", same class {found.agreement:.0%}"
-    return f"{text} on {found.samples} samples"
+    text = f"{found.max_abs_diff:.2g} (relative {found.max_rel_diff:.2g}"
+    if found.source != RANDOM:
+        text += (
+            f"; median {found.median_rel_diff:.2g} and 95 % of samples within "
+            f"{found.p95_rel_diff:.2g} of the spread"
+        )
+    return f"{text})"
+
+
+def _agreement(found: Verification | None) -> str:
+    if found is None:
+        return "not verified"
+    text = f"on {found.samples} {NAMES[found.source]}"
+    if found.agreement is None:
+        return f"no classes, {text}"
+    return f"{found.agreement:.1%} {text}"
 
 
 def _latency(latency: Latency | None) -> str:

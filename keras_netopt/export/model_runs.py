@@ -18,6 +18,7 @@ from keras_netopt.export.input_samples import (
 )
 
 REPEATED = 3  # Batches that are run a second time.
+OUTPUT_BYTES = 2**28  # Batches whose outputs exceed this are not run.
 ROUNDING = 1e-5  # Relative to the largest output; parallel sums may differ.
 
 
@@ -83,7 +84,13 @@ class ModelRuns:
 
     def _run(self, batches: int | None) -> list[Arrays]:
         rows = iterate_batches(self._exportable, self._samples)
-        return run_model(self._exportable, itertools.islice(rows, batches))
+        chosen = itertools.islice(rows, batches)
+        found, total = [], 0
+        # The outputs of a segmentation may be larger than the memory.
+        while total < OUTPUT_BYTES and (batch := next(chosen, None)):
+            found += run_model(self._exportable, [batch])
+            total += sum(array.nbytes for array in found[-1].values())
+        return found
 
     def _measure_noise(self, batches: int | None) -> dict[str, float]:
         self.rewind(seeds=False)

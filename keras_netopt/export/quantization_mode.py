@@ -18,6 +18,7 @@ class QuantizationMode:
         note: A note for the report, or "".
         is_exact: Whether no weight is rounded and activations stay float, so
             that the file is verified as strictly as a float file.
+        warn_below: Lowest share of samples with the same class without one.
     """
 
     name: str
@@ -25,6 +26,7 @@ class QuantizationMode:
     warn_above: float
     note: str = ""
     is_exact: bool = False
+    warn_below: float = 0.97
 
 
 MODES: dict[str, QuantizationMode] = {

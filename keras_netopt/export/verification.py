@@ -1,5 +1,6 @@
 """Runs an exported file and compares it with the Keras model."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,13 +14,23 @@ from keras_netopt.export.input_samples import (
     Samples,
     iterate_batches,
 )
-from keras_netopt.export.model_runs import measure_gap
+from keras_netopt.export.output_difference import (
+    OutputDifference,
+    compare_output,
+)
 from keras_netopt.export.quantization_mode import MODES
+from keras_netopt.export.sample_split import GIVEN, HELD_OUT, RANDOM, SAME
 from keras_netopt.report import Report
 
 FLOAT_TOLERANCE = 1e-4
 MAX_RELATIVE = 0.5
 MIN_AGREEMENT = 0.7
+NAMES = {
+    RANDOM: "random inputs",
+    GIVEN: "samples",
+    HELD_OUT: "samples held out from the calibration",
+    SAME: "samples of the calibration itself",
+}
 WIDE = 1e5  # Range of values of which integers hold no useful steps.
 
 
@@ -40,6 +51,13 @@ class Verification(Report):
         samples: Number of samples compared.
         randomness: Largest difference of the model from itself, if it draws
             random numbers at inference, else 0.
+        median_rel_diff: Median over the samples of the largest difference of
+            a sample, relative to the usual distance of an output from the
+            median output. The highest of all outputs.
+        p95_rel_diff: The same for 95 % of the samples instead of the median.
+        source: The samples compared: `"random"` numbers, those `"given"` and
+            used for nothing else, those `"held out"` from the calibration, or
+            those of the `"calibration"` itself.
     """
 
     max_abs_diff: float
@@ -47,6 +65,9 @@ class Verification(Report):
     agreement: float | None
     samples: int
     randomness: float = 0.0
+    median_rel_diff: float = 0.0
+    p95_rel_diff: float = 0.0
+    source: str = GIVEN
 
 
 def verify_file(
@@ -56,52 +77,64 @@ def verify_file(
     expected: list[Arrays],
     quantize: str | None = None,
     noise: Mapping[str, float] | None = None,
+    source: str = GIVEN,
 ) -> Verification:
     """Runs the file on each batch and compares output by output.
 
     `expected` are the outputs of the model, `noise` the largest difference of
-    each from run to run; `quantize` sets the tolerance. Two draws of random
-    numbers may differ by twice the noise.
+    each from run to run; `quantize` sets the tolerance, `source` says where
+    the samples come from. Two draws of random numbers may differ by twice the
+    noise.
     Raises ExportError if the file does not run, its outputs have other names
     or shapes or are NaN, or differ more than `quantize` allows.
     """
-    actual = run_file(exportable, path, samples)
-    found = [_compare(name, expected, actual) for name in sorted(expected[0])]
+    actual = run_file(exportable, path, samples, batches=len(expected))
+    names = sorted(expected[0])
+    found = {name: _compare(name, expected, actual) for name in names}
     noise = noise or {}
     randomness = max(noise.values(), default=0.0)
     said = f" ({describe_randomness(randomness)})" if randomness else ""
-    shares = [share for _, _, share in found if share is not None]
+    shares = [one.agreement for one in found.values()]
     result = Verification(
-        max_abs_diff=max(diff for diff, _, _ in found),
-        max_rel_diff=max(diff / scale for diff, scale, _ in found),
-        agreement=min(shares, default=None),
+        max_abs_diff=max(one.max_abs for one in found.values()),
+        max_rel_diff=max(one.max_abs / one.scale for one in found.values()),
+        agreement=min((s for s in shares if s is not None), default=None),
         samples=sum(len(next(iter(b.values()))) for b in expected),
         randomness=randomness,
+        median_rel_diff=max(one.quantile(0.5) for one in found.values()),
+        p95_rel_diff=max(one.quantile(0.95) for one in found.values()),
+        source=source,
     )
-    for name, (diff, scale, _) in zip(sorted(expected[0]), found, strict=True):
-        limit = FLOAT_TOLERANCE * max(1.0, scale) + 2 * noise.get(name, 0.0)
-        if quantize is None and diff > limit:
+    for name, one in found.items():
+        limit = FLOAT_TOLERANCE * max(1.0, one.scale) + 2 * noise.get(name, 0.0)
+        if quantize is None and one.max_abs > limit:
             raise ExportError(
                 f"The outputs of the file differ from the model's: output "
-                f"{name!r} by {diff:.3g}, {limit:.3g} is allowed{said}. "
+                f"{name!r} by {one.max_abs:.3g}, {limit:.3g} is allowed{said}. "
                 "Without `calibration_data`, pass real inputs: on random "
                 "numbers a model may amplify rounding. If the file differs on "
                 "real inputs too, please report this with the model."
             )
-    if quantize is not None and not randomness and _is_broken(result, quantize):
+    if quantize is not None and not randomness and _is_broken(result):
         raise ExportError(
-            f"Quantisation quantize={quantize!r} breaks the model: relative "
-            f"difference {result.max_rel_diff:.3g}, same class for "
-            f"{result.agreement} of the samples. {_describe_wide_layers(path)}"
+            f"Quantisation quantize={quantize!r} breaks the model: "
+            f"{describe_differences(result)}. {_describe_wide_layers(path)}"
             "Pass real inputs as `calibration_data`, or a mode with more bits."
         )
     return result
 
 
 def run_file(
-    exportable: ExportableModel, path: str, samples: Samples
+    exportable: ExportableModel,
+    path: str,
+    samples: Samples,
+    *,
+    batches: int | None = None,
 ) -> list[Arrays]:
-    """Runs the file on each batch of samples; one dict of outputs per batch."""
+    """Runs the file on each batch of samples; one dict of outputs per batch.
+
+    `batches` is the number of batches to run. Defaults to `None`: all.
+    """
     try:
         lite = TfliteModel(path)
         if set(lite.inputs) != set(exportable.names):
@@ -109,15 +142,42 @@ def run_file(
                 f"The file has the inputs {sorted(lite.inputs)} instead of "
                 f"{sorted(exportable.names)}."
             )
-        return [
-            lite.run(batch) for batch in iterate_batches(exportable, samples)
-        ]
+        rows = iterate_batches(exportable, samples)
+        return [lite.run(batch) for batch in itertools.islice(rows, batches)]
     except ExportError:
         raise
     except (RuntimeError, ValueError) as error:
         raise ExportError(
             f"The file was written but does not run: {error}"
         ) from error
+
+
+def describe_differences(result: Verification) -> str:
+    """Says how much a file differs, in figures that do not hide samples."""
+    text = (
+        f"outputs differ by {result.median_rel_diff:.2g} of their spread "
+        f"(median), {result.p95_rel_diff:.2g} (95 % of the samples)"
+    )
+    if result.source == RANDOM:
+        text = f"outputs differ by {result.max_rel_diff:.2g} of their range"
+    if result.agreement is not None:
+        text += f", same class for {result.agreement:.1%} of the samples"
+    return f"{text} ({result.samples} {NAMES[result.source]})"
+
+
+def find_differences(result: Verification, quantize: str) -> str:
+    """Returns a warning if a file differs more than is usual, or ""."""
+    mode = MODES[quantize]
+    drift, share = result.p95_rel_diff, _tested_agreement(result)
+    if result.source == RANDOM:
+        drift, share = result.max_rel_diff, 1.0
+    if drift <= mode.warn_above and share >= mode.warn_below:
+        return ""
+    return (
+        f"{describe_differences(result)}; at most {mode.warn_above:g} and "
+        f"{mode.warn_below:.0%} of the classes are usual for {quantize!r}. "
+        "Measure the accuracy of the file before you ship it."
+    )
 
 
 def describe_randomness(randomness: float) -> str:
@@ -150,47 +210,28 @@ def _describe_wide_layers(path: str) -> str:
     )
 
 
-def _is_broken(result: Verification, quantize: str) -> bool:
-    if result.max_rel_diff > MAX_RELATIVE:
-        return True
-    drifts = result.max_rel_diff > MODES[quantize].warn_above
+def _is_broken(result: Verification) -> bool:
+    if result.source == RANDOM:
+        return result.max_rel_diff > MAX_RELATIVE
+    return (
+        result.median_rel_diff > MAX_RELATIVE
+        or _tested_agreement(result) < MIN_AGREEMENT
+    )
+
+
+def _tested_agreement(result: Verification) -> float:
+    """The agreement, or 1 if it is unknown; one sample proves nothing."""
     share = 1.0 if result.agreement is None else result.agreement
-    return drifts and share < MIN_AGREEMENT
+    return share if round((1 - share) * result.samples) > 1 else 1.0
 
 
 def _compare(
     name: str, expected: list[Arrays], actual: list[Arrays]
-) -> tuple[float, float, float | None]:
-    """Returns the difference, the scale and the agreement of one output."""
+) -> OutputDifference:
     if set(actual[0]) != set(expected[0]):
         raise ExportError(
             f"The file has the outputs {sorted(actual[0])} instead of "
             f"{sorted(expected[0])}."
         )
-    diff, scale, same, rows = 0.0, 0.0, 0, 0
-    for model_batch, file_batch in zip(expected, actual, strict=True):
-        a, b = model_batch[name], file_batch[name]
-        if a.shape != b.shape:
-            raise ExportError(
-                f"The file returns shape {b.shape} for output {name!r} instead "
-                f"of {a.shape}. Pass an `input_signature` with a fixed "
-                "batch size."
-            )
-        diff = max(diff, _difference(name, a, b))
-        finite = np.abs(a[np.isfinite(a)].astype("float64"))
-        scale = max(scale, float(finite.max(initial=0.0)))
-        if a.ndim == 2 and a.shape[-1] > 1 and a.dtype.kind == "f":
-            same += int(np.sum(a.argmax(-1) == b.argmax(-1)))
-            rows += len(a)
-    return diff, scale or 1.0, same / rows if rows else None
-
-
-def _difference(name: str, a: np.ndarray, b: np.ndarray) -> float:
-    finite = np.isfinite(a)
-    if not np.array_equal(finite, np.isfinite(b)):
-        bad = int(np.sum(finite & ~np.isfinite(b)))
-        raise ExportError(
-            f"The file computes NaN or infinity where the model does not: "
-            f"{bad} values of output {name!r}."
-        )
-    return measure_gap(a, b)
+    sides = ([batch[name] for batch in side] for side in (expected, actual))
+    return compare_output(name, *sides)

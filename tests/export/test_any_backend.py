@@ -12,7 +12,7 @@ def test_the_largest_difference_of_all_batches_counts(monkeypatch):
     expected = [{"y": np.full((2, 1), value)} for value in (1.0, 2.0, 4.0)]
     errors = zip(expected, (1e-5, 3e-5, 0.0), strict=True)
     actual = [{"y": batch["y"] + error} for batch, error in errors]
-    monkeypatch.setattr(verification, "run_file", lambda *_: actual)
+    monkeypatch.setattr(verification, "run_file", lambda *_, **__: actual)
 
     found = verification.verify_file(None, "m.tflite", None, expected)
     assert found.max_abs_diff == pytest.approx(3e-5)

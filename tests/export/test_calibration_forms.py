@@ -66,7 +66,7 @@ def two_inputs(names=("z-wide", "a-narrow"), shapes=((4,), (4,)), keys=None):
 
 def read(model, data):
     """The samples as one array per input of the file."""
-    groups = make_samples(prepare_model(model), data)
+    groups, _ = make_samples(prepare_model(model), data)
     return {
         name: np.concatenate([group[name] for group in groups])
         for name in groups[0]
@@ -303,22 +303,10 @@ def test_sequences_of_several_lengths_stay_apart():
     exportable = prepare_model(model)
     data = [np.full((2, length), length) for length in (3, 5, 5, 2)]
     for form in (data, generator(*data), generator(*([d] for d in data))):
-        groups = make_samples(exportable, form)
+        groups, _ = make_samples(exportable, form)
         shapes = [group["tokens"].shape for group in groups]
         assert shapes == [(2, 3), (4, 5), (2, 2)]
     batches = list(iterate_batches(exportable, groups, single=True))
     assert [b["tokens"].shape[1] for b in batches] == [3] * 2 + [5] * 4 + [
         2
     ] * 2
-
-
-def test_at_most_256_samples_are_read():
-    read_batches = []
-
-    def endless():
-        while True:
-            read_batches.append(1)
-            yield np.ones((100, 4), "float32")
-
-    assert read(one_input(), endless)["x"].shape == (256, 4)
-    assert len(read_batches) == 3

@@ -33,7 +33,8 @@ def files(tmp_path_factory):
     # The converter drops biases of zeros.
     for weight in model.trainable_weights:
         weight.assign(rng.normal(0.0, 0.1, weight.shape))
-    data = [rng.random((8, *x.shape[1:]), "float32") for x in model.inputs]
+    data = [rng.normal(size=(8, *x.shape[1:])) for x in model.inputs]
+    data = [array.astype("float32") for array in data]
     folder = tmp_path_factory.mktemp("files")
     reports = {
         mode: to_litert(

@@ -56,7 +56,7 @@ def net():
             keras.Input((256,), name="x"),
             layers.Dense(256, activation="relu"),
             layers.Dense(64, activation="relu"),
-            layers.Dense(10, activation="softmax"),
+            layers.Dense(3, activation="softmax"),
         ]
     )
     return prune(model, 0.9)
@@ -79,7 +79,7 @@ def reports(net, tmp_path_factory):
         if is_float:
             shutil.copyfile(path, known)
 
-    data = np.random.default_rng(0).random((40, 256), dtype="float32")
+    data = np.random.default_rng(0).standard_normal((200, 256))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(litert_export, "convert_model", convert_once)
         return {
@@ -187,8 +187,9 @@ def test_quantisation_that_destroys_the_model_is_an_error(tmp_path):
     with pytest.raises(ExportError) as error:
         to_litert(model, tmp_path / "m.tflite", **options)
     assert str(error.value).startswith(
-        "Quantisation quantize='int8' breaks the model: relative difference "
+        "Quantisation quantize='int8' breaks the model: outputs differ by "
     )
+    assert "(25 samples held out from the calibration)" in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -213,11 +214,15 @@ def test_layer_whose_values_integers_cannot_hold_is_named(tmp_path):
 
 def test_a_large_difference_is_a_warning(tmp_path):
     model, data = blind(units=1)
-    options = {"quantize": "int8", "calibration_data": 20 + data}
-    with pytest.warns(UserWarning, match="outputs differ by .* of their range"):
+    options = {"quantize": "int8", "calibration_data": 10 + data}
+    text = "outputs differ by .* of their spread .* at most 0.2 and 97% of the"
+    with pytest.warns(UserWarning, match=text):
         report = to_litert(model, tmp_path / "m.tflite", **options)
     assert len(report.warnings) == 1
-    assert 0.2 < report.verification.max_rel_diff <= 0.5
+    found = report.verification
+    assert found.median_rel_diff < found.p95_rel_diff
+    assert 0.2 < found.p95_rel_diff and found.median_rel_diff <= 0.5
+    assert found.source == "held out"
 
 
 def test_each_of_two_inputs_has_the_range_of_its_data(tmp_path):

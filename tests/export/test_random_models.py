@@ -131,7 +131,7 @@ def test_seeds_are_drawn_on_and_restored():
     exportable = prepare_model(build(AlwaysDropout()))
     state = exportable.model.layers[0].seed.state
     before = np.array(state)
-    with ModelRuns(exportable, make_samples(exportable)) as runs:
+    with ModelRuns(exportable, make_samples(exportable)[0]) as runs:
         assert runs.randomness > 0.5
         exportable.model(np.ones((1, 256)))
         assert not np.array_equal(state, before)
