@@ -18,10 +18,10 @@ class OutputDifference:
     Args:
         max_abs: Largest difference.
         scale: Largest absolute value of the model, 1 if all are 0.
-        spread: Usual distance of a sample from the usual output: the median
-            over the samples of the largest distance from the median output;
+        relative: Largest difference of each sample, shape `(samples,)`,
+            relative to the largest distance of this sample from the median
+            output, or to the median of these distances if that is larger; to
             `scale` if all samples have one output.
-        per_sample: Largest difference of each sample, shape `(samples,)`.
         same_class: Whether the largest value of each sample is at the same
             index, shape `(samples,)`; `None` unless the output has the shape
             `(batch, classes)`.
@@ -29,8 +29,7 @@ class OutputDifference:
 
     max_abs: float
     scale: float
-    spread: float
-    per_sample: np.ndarray
+    relative: np.ndarray
     same_class: np.ndarray | None
 
     @property
@@ -40,8 +39,8 @@ class OutputDifference:
         return None if same is None else float(np.mean(same))
 
     def quantile(self, share: float) -> float:
-        """Returns the difference of a share of the samples over `spread`."""
-        return float(np.quantile(self.per_sample, share)) / self.spread
+        """Returns the relative difference that a share of samples keeps."""
+        return float(np.quantile(self.relative, share))
 
 
 def compare_output(
@@ -73,23 +72,28 @@ def compare_output(
     return OutputDifference(
         max_abs=max(gaps),
         scale=scale,
-        spread=_measure_spread(expected) or scale,
-        per_sample=np.array(gaps),
+        relative=np.array(gaps) / _measure_distances(expected, scale),
         same_class=np.concatenate(same) if has_classes else None,
     )
 
 
-def _measure_spread(batches: Sequence[np.ndarray]) -> float:
-    """Returns the spread, 0 if it is only rounding or shapes differ."""
+def _measure_distances(
+    batches: Sequence[np.ndarray], scale: float
+) -> np.ndarray | float:
+    """Returns what the difference of each sample is relative to.
+
+    Outputs whose shapes differ have no median; neither says a distance
+    something that is only rounding.
+    """
     if len({a.shape[1:] for a in batches}) > 1 or batches[0].ndim == 0:
-        return 0.0
+        return scale
     rows = np.concatenate(batches).astype("float64")
     rows = np.where(np.isfinite(rows), rows, 0.0).reshape(len(rows), -1)
-    if rows.shape[1] == 0:
-        return 0.0
-    distances = np.abs(rows - np.median(rows, axis=0)).max(axis=1)
-    spread = float(np.median(distances))
-    return spread if spread > TIE * np.abs(rows).max() else 0.0
+    distances = np.abs(rows - np.median(rows, axis=0)).max(axis=1, initial=0.0)
+    usual = float(np.median(distances))
+    if usual <= TIE * np.abs(rows).max(initial=0.0):
+        return scale
+    return np.maximum(distances, usual)
 
 
 def _find_same_classes(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -52,8 +52,8 @@ class Verification(Report):
         randomness: Largest difference of the model from itself, if it draws
             random numbers at inference, else 0.
         median_rel_diff: Median over the samples of the largest difference of
-            a sample, relative to the usual distance of an output from the
-            median output. The highest of all outputs.
+            a sample, relative to its distance from the median output (at
+            least the usual distance). The highest of all outputs.
         p95_rel_diff: The same for 95 % of the samples instead of the median.
         source: The samples compared: `"random"` numbers, those `"given"` and
             used for nothing else, those `"held out"` from the calibration, or

@@ -21,7 +21,6 @@ from keras_netopt.export.converter_process import ConverterProcess
 OPTIONS = {
     "quantize": "int8",
     "calibration_data": np.arange(40.0).reshape(2, 5, 4),
-    "overwrite": True,
 }
 REMEDY = (
     " This process and the model are not affected. `quantize='dynamic'` and "

@@ -246,6 +246,8 @@ def wide():
 
 
 @pytest.mark.slow
+# A sample near a threshold may take another exit in the file.
+@pytest.mark.filterwarnings("ignore:.*outputs differ by:UserWarning")
 def test_a_dynamic_range_file_is_a_quarter(wide, tmp_path):
     plain = wide.export(tmp_path / "float.tflite", single_file=True)
     small = wide.export(
