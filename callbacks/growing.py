@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -138,7 +139,7 @@ class Growing(StructureCallback):
         **StructureCallback.log_keys,
         "growth_count": "number of growth actions made so far",
         "max_output_change": "largest absolute change of an output at the "
-        "last growth",
+        "last growth, NaN if it could not be measured",
     }
 
     def __init__(
@@ -292,8 +293,8 @@ class Growing(StructureCallback):
         reports = super().apply_edits(edits)
         self._count += len(reports)
         found = growth_limits.measure_change(before, self.model, self.tolerance)
+        self._max_output_change = math.nan if found is None else found.max_abs
         if found is not None:
-            self._max_output_change = found.max_abs
             reports[-1] = self.reports[-1] = dataclasses.replace(
                 reports[-1], output_difference=found
             )

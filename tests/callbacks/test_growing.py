@@ -358,3 +358,25 @@ def test_an_action_without_a_trigger_grows_in_a_short_fit(fit):
     growing = Growing([Widen("h", factor=2)], verbose=0)
     assert fit([growing], epochs=3).get_layer("h").units == 32
     assert [edit["epoch"] for edit in growing.history] == [1]
+
+
+class Subclassed(keras.Model):
+    """Keras keeps no dtype of its inputs, so none are drawn for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.h = keras.layers.Dense(4, name="h")
+        self.out = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.out(self.h(x))
+
+
+def test_the_change_of_the_outputs_is_not_zero_where_it_is_unknown():
+    model = Subclassed()
+    model.compile("sgd", "mse", run_eagerly=True)
+    x, y = np.ones((8, 3), "float32"), np.zeros((8, 1), "float32")
+    growing = Growing([Widen("h", factor=2)], trigger={"1ep": [0]}, verbose=0)
+    logs = model.fit(x, y, 4, epochs=2, verbose=0, callbacks=[growing])
+    assert model.h.units == 8
+    assert np.isnan(logs.history["max_output_change"][-1])
