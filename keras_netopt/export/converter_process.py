@@ -40,6 +40,7 @@ class ConverterProcess:
 
     def __init__(self, rebuilds: bool = False) -> None:
         self.rebuilds = rebuilds
+        self._is_busy = False
         self._folder = tempfile.TemporaryDirectory()
         self._stderr = open(Path(self._folder.name, "stderr"), "w+b")
         program = os.path.abspath(converter_program.__file__)
@@ -127,11 +128,18 @@ class ConverterProcess:
             }
         )
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can take a job: alive, and no job was interrupted."""
+        return self._process.poll() is None and not self._is_busy
+
     def _run(self, job: dict[str, Any]) -> None:
+        self._is_busy = True
         self._send({**job, "folder": self._folder.name})
         stdout: Any = self._process.stdout
         if not stdout.readline() and (code := self._process.wait()):
             raise ChildProcessError(self._explain_end(code))
+        self._is_busy = False
         if (error := self._read(converter_program.ERROR)) is not None:
             kind, text = error
             if kind == "OSError":
@@ -148,7 +156,11 @@ class ConverterProcess:
 
     def _read(self, name: str) -> Any:
         path = Path(self._folder.name, name)
-        return json.loads(path.read_text("utf-8")) if path.exists() else None
+        if not path.exists():
+            return None
+        content = json.loads(path.read_text("utf-8"))
+        path.unlink()
+        return content
 
     def _explain_end(self, code: int) -> str:
         stage = self._read(converter_program.STAGE) or "loaded TensorFlow"

@@ -27,6 +27,7 @@ from keras_netopt.export.exportable_model import (
 )
 from keras_netopt.export.file_breakdown import measure_breakdown
 from keras_netopt.export.input_samples import iterate_batches
+from keras_netopt.export.kept_process import find_kept_process
 from keras_netopt.export.litert_report import FileSize, LitertReport
 from keras_netopt.export.low_bit_quantizer import (
     LOW_BITS,
@@ -257,7 +258,9 @@ class _Export:
                 self.quantize is not None and MODES[self.quantize].needs_data
             )
             if not uses_torch and (rebuilds or calibrates):
-                process = stack.enter_context(ConverterProcess(rebuilds))
+                process = stack.enter_context(
+                    find_kept_process(rebuilds) or ConverterProcess(rebuilds)
+                )
             folder, ranged_folder = (
                 stack.enter_context(tempfile.TemporaryDirectory())
                 for _ in range(2)

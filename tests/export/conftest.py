@@ -10,8 +10,9 @@ from keras import layers
 from keras_netopt.cost.tflite_model import ignore_deprecation_warning
 from keras_netopt.export import litert_export, to_litert
 from keras_netopt.export.converter_program import run_job
+from keras_netopt.export.kept_process import keep_process
 
-# A conversion takes a process of five CPU seconds on other backends.
+# Other backends convert in a process: .5 CPU seconds, the first five.
 if keras.backend.backend() != "tensorflow":
     collect_ignore = [
         f"test_{name}.py"
@@ -57,7 +58,8 @@ def convert_in_this_process():
     with pytest.MonkeyPatch.context() as patch:
         if keras.backend.backend() == "tensorflow":
             patch.setattr(litert_export, "ConverterProcess", InThisProcess)
-        yield
+        with keep_process():
+            yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,6 +3,7 @@
 One real process serves the whole file.
 """
 
+import contextvars
 import subprocess
 
 import keras
@@ -12,8 +13,9 @@ from keras import layers
 
 from keras_netopt import surgery
 from keras_netopt.cost.tflite_model import TfliteModel
-from keras_netopt.export import ExportError, to_litert
+from keras_netopt.export import ExportError, kept_process, to_litert
 from keras_netopt.export.converter_process import ConverterProcess
+from keras_netopt.export.kept_process import find_kept_process, keep_process
 
 pytestmark = pytest.mark.backend("jax", "torch")
 
@@ -53,9 +55,23 @@ class Recorded(subprocess.Popen):
         self.started.append(self)
 
 
+def export_two(model, other, folder, data):
+    with keep_process():
+        report = to_litert(
+            model,
+            folder / "m.tflite",
+            quantize="int8",
+            calibration_data=data,
+            quantized_io=True,
+        )
+        assert to_litert(other, folder / "o.tflite").max_abs_diff < 1e-5
+        assert Recorded.started[0].poll() is None
+    return report
+
+
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The model, the report of its int8 file, and the folder."""
+def exported(tmp_path_factory, tiny):
+    """The model, its weights before, the report of its int8 file, inputs."""
     model = build_model()
     before = [
         np.array(v) for v in map(keras.ops.convert_to_numpy, model.weights)
@@ -64,17 +80,14 @@ def exported(tmp_path_factory):
     data = np.random.default_rng(1).uniform(-1, 1, (40, 6)).astype("float32")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", Recorded)
-        report = to_litert(
-            model,
-            folder / "m.tflite",
-            quantize="int8",
-            calibration_data=data,
-            quantized_io=True,
+        # The process that other tests share is unknown in a new context.
+        report = contextvars.Context().run(
+            export_two, model, tiny, folder, data
         )
     return model, before, report, data
 
 
-def test_one_process_converts_and_calibrates(exported):
+def test_one_process_converts_and_calibrates_two_models(exported):
     assert len(Recorded.started) == 1
     assert Recorded.started[0].poll() is not None
 
@@ -130,3 +143,33 @@ def test_code_of_one_backend_is_refused_with_the_remedy(tmp_path, monkeypatch):
         "compute with `keras.ops`."
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_process_that_died_or_was_interrupted_is_replaced(monkeypatch):
+    started = []
+
+    class Process:
+        is_idle = True
+
+        def __init__(self, rebuilds):
+            started.append(self)
+
+        def __exit__(self, *error):
+            self.is_closed = True
+
+    monkeypatch.setattr(kept_process, "ConverterProcess", Process)
+    context = contextvars.Context()
+    context.run(use_kept_process, started)
+
+
+def use_kept_process(started):
+    with keep_process():
+        for _ in range(2):
+            with find_kept_process(True) as first:
+                assert first is started[0]
+        first.is_idle = False
+        with find_kept_process(True) as second:
+            assert second is started[1] is not first
+        assert first.is_closed
+    assert second.is_closed
+    assert find_kept_process(True) is None

@@ -1,5 +1,6 @@
 """All stages in one graph, with one `ops.cond` per exit."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -7,23 +8,63 @@ from keras import ops
 
 from keras_netopt.depth.exits.model_stages import LOGITS, ModelStages
 from keras_netopt.depth.exits.stage_runner import ExitRule
+from keras_netopt.serialization import export_class
 
 EXIT = "exit"
 
 
+@export_class
 class ConditionalStages(keras.layers.Layer):
     """Runs the stages of one sample until an exit is confident.
 
     Each exit is an `ops.cond` around all later stages.
+
+    Args:
+        models: The model of each stage.
+        reads: For each stage, the names of the tensors that it reads.
+        live: For each stage, the names of the tensors that later ones read.
+        rule: The exit rule.
     """
 
     def __init__(
-        self, stages: ModelStages, rule: ExitRule, **kwargs: Any
+        self,
+        models: Sequence[keras.Model],
+        reads: Sequence[Sequence[str]],
+        live: Sequence[Sequence[str]],
+        rule: ExitRule,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.stages = stages
+        self.models = list(models)
+        self.reads = [tuple(names) for names in reads]
+        self.live = [tuple(names) for names in live]
         self.rule = rule
-        self.models = [stage.model for stage in stages.stages]
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments; another process may export the model."""
+        return {
+            **super().get_config(),
+            "models": list(
+                map(keras.saving.serialize_keras_object, self.models)
+            ),
+            "reads": [list(names) for names in self.reads],
+            "live": [list(names) for names in self.live],
+            "criterion": self.rule.criterion,
+            "thresholds": list(self.rule.thresholds),
+            "is_probability": self.rule.is_probability,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ConditionalStages":
+        """Builds the layer with new models of the stages."""
+        build = keras.saving.deserialize_keras_object
+        rule = ExitRule(
+            config.pop("criterion"),
+            tuple(config.pop("thresholds")),
+            config.pop("is_probability"),
+        )
+        models = [build(model) for model in config.pop("models")]
+        return cls(models=models, rule=rule, **config)
 
     def build(self, input_shape: Any) -> None:
         """Creates nothing: the stages are built."""
@@ -42,14 +83,14 @@ class ConditionalStages(keras.layers.Layer):
         }
 
     def _run_from(self, k: int, tensors: dict[str, Any]) -> dict[str, Any]:
-        stage = self.stages.stages[k]
-        outputs = dict(self.models[k]({n: tensors[n] for n in stage.inputs}))
+        reads = {name: tensors[name] for name in self.reads[k]}
+        outputs = dict(self.models[k](reads))
         prediction = outputs.pop(LOGITS)
         result = {LOGITS: prediction, EXIT: ops.full((1,), k, "int32")}
         if k == len(self.models) - 1:
             return result
         known = tensors | outputs
-        live = {name: known[name] for name in stage.live}
+        live = {name: known[name] for name in self.live[k]}
         return ops.cond(
             self._is_confident(prediction, k),
             lambda: result,
@@ -95,5 +136,12 @@ def build_conditional_model(
             stages.inputs, keras.tree.flatten(exit_model.input), strict=True
         )
     }
-    outputs = ConditionalStages(stages, rule, name="exits")(inputs)
+    layer = ConditionalStages(
+        [stage.model for stage in stages.stages],
+        [stage.inputs for stage in stages.stages],
+        [stage.live for stage in stages.stages],
+        rule,
+        name="exits",
+    )
+    outputs = layer(inputs)
     return keras.Model(inputs, outputs)

@@ -13,6 +13,7 @@ from keras_netopt.depth.exits.stage_files import (
     export_stage_folder,
 )
 from keras_netopt.export.converter_choice import choose_converter
+from keras_netopt.export.kept_process import keep_process
 from keras_netopt.export.output_files import check_target
 from keras_netopt.export.quantization_mode import check_mode
 
@@ -59,6 +60,6 @@ def export_exits(
     else:
         check_stage_folder(path, overwrite)
     exporter = ExitExporter(exits, quantize, calibration_data, validation_data)
-    if single_file:
-        return export_single_file(exporter, os.fspath(path))
-    return export_stage_folder(exporter, os.fspath(path))
+    export = export_single_file if single_file else export_stage_folder
+    with keep_process():
+        return export(exporter, os.fspath(path))
