@@ -25,9 +25,7 @@ from keras_netopt.surgery.cutting.cut_points import (
     as_cut_schedule,
     list_cut_points,
 )
-from keras_netopt.surgery.cutting.measure_milliseconds import (
-    measure_milliseconds,
-)
+from keras_netopt.surgery.cutting.default_meter import default_meter
 from keras_netopt.surgery.edits.edit_report import (
     EditReport,
     combine_reports,
@@ -89,8 +87,9 @@ class ChannelPruning(StructureCallback):
         allocation: "uniform" (the same share of every layer), "global" (the
             lowest scores of all layers) or "isomorphic" (the lowest scores
             among layers of equal structure). Defaults to `"uniform"`.
-        resource: What `sparsity` is a share of: "channels", "macs", "params"
-            or measured "latency". Defaults to `"channels"`.
+        resource: What `sparsity` is a share of: "channels", "macs", "params",
+            "bytes" of the LiteRT file or measured "latency". Defaults to
+            `"channels"`.
         iterative_steps: Number of cuts, at least 1. They are made at epoch
             begins if the fit has more than one epoch. Defaults to `4`.
         round_to: Multiple of the new widths: each is rounded to the nearest
@@ -105,11 +104,12 @@ class ChannelPruning(StructureCallback):
         exclude: Layers not to prune, in the same form. Defaults to `None`.
         calibration_data: Inputs, `(x, y)` or an iterable of batches; "taylor"
             needs `(x, y)`, `recalibrate` the inputs. Defaults to `None`.
-        meter: `callable(model) -> float` for "latency", called at the first
-            cut on copies of the model, at most 8 times. Defaults to `None`:
-            a LiteRT file on one thread under TensorFlow, `predict_on_batch`
-            of one sample on other backends and for inputs with free axes, in
-            milliseconds.
+        meter: `callable(model) -> float` for "latency" and "bytes", called at
+            the first cut, for "bytes" also at the last, on copies of the
+            model, at most 8 times. Defaults to `None`: for "bytes"
+            `export.FileMeter()`; for "latency" a LiteRT file on one thread
+            under TensorFlow, `predict_on_batch` of one sample on other
+            backends and for inputs with free axes, in milliseconds.
         recalibrate: Whether the averages of batch normalization are
             recomputed on `calibration_data` after each cut. Defaults to
             `False`.
@@ -278,7 +278,7 @@ class ChannelPruning(StructureCallback):
                 share=self._share,
                 base=self._base,
                 data=self.calibration_data,
-                meter=self.meter or measure_milliseconds,
+                meter=self.meter or default_meter(self.resource),
             )
         except channel_scores.NonFiniteScores as error:
             self.warn(
@@ -288,6 +288,8 @@ class ChannelPruning(StructureCallback):
             )
             return ()
         self._kept, self._asked, self._share = cut.kept, cut.asked, cut.share
+        if cut.bytes and self._base is not None and not self._base.bytes:
+            self._base = dataclasses.replace(self._base, bytes=cut.bytes)
         return (functools.partial(self._cut, cut=cut),) if cut.units else ()
 
     def on_fit_end(self, model: keras.Model) -> None:

@@ -4,6 +4,7 @@ from keras_netopt.export.evaluate_file import evaluate
 from keras_netopt.export.evaluation_report import EvaluationReport
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.file_breakdown import FileBreakdown
+from keras_netopt.export.file_meter import FileMeter
 from keras_netopt.export.file_report import FileReport, inspect_file
 from keras_netopt.export.litert_export import to_litert
 from keras_netopt.export.litert_report import FileSize, LitertReport
@@ -14,6 +15,7 @@ __all__ = [
     "EvaluationReport",
     "ExportError",
     "FileBreakdown",
+    "FileMeter",
     "FileReport",
     "FileSize",
     "LitertReport",

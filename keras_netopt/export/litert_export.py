@@ -196,7 +196,7 @@ of real input.
         calibrate=quantize is not None and MODES[quantize].needs_data,
         seed=seed,
     )
-    export = _Export(exportable, samples, quantize, sparse, chosen)
+    export = LitertWriter(exportable, samples, quantize, sparse, chosen)
     export.notes += [*exportable.notes, *samples.notes]
     export.warnings += [*exportable.warnings, *samples.warnings]
     if quantize is not None and (note := MODES[quantize].note):
@@ -221,7 +221,7 @@ of real input.
 
 
 @dataclass
-class _Export:
+class LitertWriter:
     """One call of `to_litert`: its inputs and the results so far."""
 
     exportable: ExportableModel

@@ -16,6 +16,7 @@ from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.channels.layer_groups import producer_path
 from keras_netopt.surgery.channels.unchanged_layers import list_unchanged
 from keras_netopt.surgery.cutting import channel_scores, width_search
+from keras_netopt.surgery.cutting.byte_goal import find_byte_widths
 from keras_netopt.surgery.cutting.cost_model import CostModel
 from keras_netopt.surgery.cutting.cut_candidates import (
     CutCandidates,
@@ -39,11 +40,13 @@ class OriginalSize:
         widths: Number of removable units, by block.
         params: Number of weights.
         macs: Multiply-accumulates per sample.
+        bytes: Bytes of the file, once they are measured. Defaults to `0`.
     """
 
     widths: dict[str, int]
     params: int
     macs: float
+    bytes: float = 0
 
     @property
     def units(self) -> int:
@@ -60,11 +63,12 @@ class ChannelCut:
         kept: Share of the original units that remain after the cut.
         skipped: Layers that are not pruned, each with the reason.
         blocks: Number of groups of layers that may be pruned.
-        share: For "latency", the share of each layer that was found.
-            Defaults to `None`.
+        share: For "latency", the share of each layer that was found, for
+            "bytes" that of the parameters. Defaults to `None`.
         asked: For each layer that may be pruned, the width that the
             allocation asks for before it is rounded. Defaults to none.
         notes: Notes for the report. Defaults to none.
+        bytes: For "bytes", those of the file before the cut. Defaults to `0`.
     """
 
     units: dict[str, list[int]]
@@ -74,6 +78,7 @@ class ChannelCut:
     share: float | None = None
     asked: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    bytes: float = 0
 
 
 @dataclass(frozen=True)
@@ -163,8 +168,9 @@ class ChannelPruner:
             base: Size before the first cut. Defaults to `None`: this is the
                 first cut.
             data: Calibration data `(x, y)` for "taylor". Defaults to `None`.
-            meter: `callable(model) -> float` for "latency". Defaults to `None`.
-            share: Share found for latency by an earlier cut, used instead of
+            meter: `callable(model) -> float` for "latency" and "bytes".
+                Defaults to `None`.
+            share: Share found for them by an earlier cut, used instead of
                 measuring. Defaults to `None`.
         """
         graph = ChannelGraph(model)
@@ -191,17 +197,31 @@ class ChannelPruner:
             return _units(graph, found, removed(widths))
 
         notes: tuple[str, ...] = ()
+        file_bytes = 0.0
+        widths_for = functools.partial(self._widths, graph, ranking, worth)
+        measure = functools.partial(self._measure, model, units, meter)
         if self.resource == "latency" and share is None:
-            measure = functools.partial(self._measure, model, units, meter)
             share, tried = width_search.find_share(
                 ranking, measure, lambda cost: (1 - sparsity) * cost
             )
             rows = ", ".join(f"{s:.1%} cut: {value:.3g}" for s, value in tried)
             notes = (f"latency measured {len(tried)} times: {rows}",)
-        if share is not None:
+        if share is None and self.resource == "bytes":
+            found_goal = find_byte_widths(
+                ranking,
+                self._counter(graph, ranking, worth, "params"),
+                measure,
+                lambda size: (1 - sparsity) * (base and base.bytes or size),
+            )
+            asked, widths = found_goal.asked, found_goal.widths
+            share, file_bytes = found_goal.share, found_goal.before
+            notes = (found_goal.note,)
+        elif share is not None and self.resource == "bytes":
+            asked, widths = widths_for(share, base, "params")
+        elif share is not None:
             asked, widths = ranking.asked_at(share), ranking.at(share)
         else:
-            asked, widths = self._widths(graph, ranking, worth, sparsity, base)
+            asked, widths = widths_for(sparsity, base, self.resource)
         for groups in removed(widths).values():
             copies[groups] = 0
         asked_widths = _asked_widths(graph, found, asked)
@@ -214,6 +234,7 @@ class ChannelPruner:
             share,
             asked_widths,
             notes,
+            file_bytes,
         )
 
     def choose_part(
@@ -227,19 +248,24 @@ class ChannelPruner:
     ) -> ChannelCut:
         """Chooses the units of one of several cuts; see `choose_units`.
 
-        Latency is measured once, for the sparsity `final` of the last cut:
-        its `share`, given or found, is in the result, and each cut gets a
-        part of it.
+        Latency and files are measured once, for the sparsity `final` of the
+        last cut: its `share`, given or found, is in the result, and each cut
+        gets a part of it. Files are measured again at the last cut, because
+        the ranking may have changed since.
         """
-        if self.resource != "latency" or final == 0:
+        if self.resource not in width_search.MEASURED or final == 0:
             return self.choose_units(model, sparsity, **options)
+        is_last_file = self.resource == "bytes" and sparsity == final
         notes: tuple[str, ...] = ()
-        if share is None:
+        size = 0.0
+        if share is None or is_last_file:
             last = self.choose_units(model, final, **options)
-            share, notes = last.share or 0.0, last.notes
+            if is_last_file:
+                return last
+            share, notes, size = last.share or 0.0, last.notes, last.bytes
         part = share * sparsity / final
         cut = self.choose_units(model, sparsity, share=part, **options)
-        return dataclasses.replace(cut, share=share, notes=notes)
+        return dataclasses.replace(cut, share=share, notes=notes, bytes=size)
 
     def check_score(self, model: keras.Model, data: Any = None) -> None:
         """Computes the score on one batch of data, to find errors early."""
@@ -257,21 +283,29 @@ class ChannelPruner:
         worth: np.ndarray,
         sparsity: float,
         base: OriginalSize | None,
+        resource: str,
     ) -> tuple[Widths, Widths]:
         """Returns the widths that are asked for, and the same rounded."""
-        if self.resource == "channels" and self.allocation == "global":
+        if resource == "channels" and self.allocation == "global":
             whole = base.units if base else sum(ranking.now)
             goal = (1 - sparsity) * whole
             asked, _ = width_search.find_widths(ranking, sum, goal)
             return asked, ranking.rounded(asked, goal)
-        if self.resource == "channels":
+        if resource == "channels":
             return ranking.asked_at(sparsity), ranking.at(sparsity)
-        count = getattr(CostModel(graph), self.resource)
-        whole = (
-            getattr(base, self.resource)
-            if base
-            else count(np.ones(graph.group_count, bool))
-        )
+        cost = self._counter(graph, ranking, worth, resource)
+        total = float(getattr(base, resource)) if base else cost(ranking.now)
+        return width_search.find_widths(ranking, cost, (1 - sparsity) * total)
+
+    def _counter(
+        self,
+        graph: ChannelGraph,
+        ranking: UnitRanking,
+        worth: np.ndarray,
+        resource: str,
+    ) -> Callable[[Widths], float]:
+        """Returns a function that counts MACs or parameters at some widths."""
+        count = getattr(CostModel(graph), resource)
 
         def cost(widths: Widths) -> float:
             kept: np.ndarray = np.ones(graph.group_count, bool)
@@ -279,9 +313,9 @@ class ChannelPruner:
                 ranking, widths, worth
             ).values():
                 kept[groups] = False
-            return count(kept)
+            return float(count(kept))
 
-        return width_search.find_widths(ranking, cost, (1 - sparsity) * whole)
+        return cost
 
     def _measure(
         self,
@@ -294,7 +328,7 @@ class ChannelPruner:
         if meter is None:
             raise ValueError(
                 "Argument `meter` must be a callable(model) -> float for "
-                "resource='latency'. Received: meter=None"
+                f"resource={self.resource!r}. Received: meter=None"
             )
         removed = units(widths)
         shapes = [x.shape for x in keras.tree.flatten(input_specs(model))]

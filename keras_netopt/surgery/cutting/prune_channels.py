@@ -21,9 +21,11 @@ from keras_netopt.surgery.cutting.channel_pruner import (
     ChannelCut,
     ChannelPruner,
 )
+from keras_netopt.surgery.cutting.default_meter import default_meter
 from keras_netopt.surgery.cutting.recalibrate_batch_norm import (
     recalibrate_batch_norm,
 )
+from keras_netopt.surgery.cutting.width_search import MEASURED
 from keras_netopt.surgery.edits.edit_report import EditReport, ModelSize
 from keras_netopt.surgery.edits.remove import remove
 from keras_netopt.training import NoEffectWarning
@@ -93,7 +95,8 @@ def prune_channels(
             lowest scores of all layers) or "isomorphic" (the lowest scores
             among layers of equal structure). Defaults to `"uniform"`.
         resource: What `sparsity` is a share of: "channels", "macs", "params",
-            or "latency" as measured by `meter`. Defaults to `"channels"`.
+            "bytes" of the LiteRT file, or "latency" as measured by `meter`.
+            Defaults to `"channels"`.
         round_to: Multiple of the new widths: each is rounded to the nearest
             one, and the total is kept near `sparsity`. Layers with fewer
             channels are skipped. Defaults to `None`: any width.
@@ -106,8 +109,9 @@ def prune_channels(
         exclude: Layers not to prune, in the same form. Defaults to `None`.
         calibration_data: Inputs, `(x, y)` or an iterable of batches; "taylor"
             needs `(x, y)`, `recalibrate` the inputs. Defaults to `None`.
-        meter: `callable(model) -> float` for "latency", called on copies of
-            the model, at most 8 times. Defaults to `None`.
+        meter: `callable(model) -> float` for "latency" and "bytes", called on
+            copies of the model, at most 8 times. Defaults to `None`: for
+            "bytes" `export.FileMeter()`, a float32 file.
         recalibrate: Whether the averages of batch normalization are
             recomputed on `calibration_data` afterwards. Defaults to `False`.
         seed: Seed of "random". Defaults to `0`.
@@ -158,7 +162,11 @@ def prune_channels(
         if resource == "macs":
             check_countable(model, 'Argument `resource` "macs"')
         cut = pruner.choose_units(
-            model, sparsity, data=calibration_data, meter=meter
+            model,
+            sparsity,
+            data=calibration_data,
+            meter=meter
+            or (default_meter(resource) if resource == "bytes" else None),
         )
         if not cut.blocks:
             warnings.warn(describe_skipped(cut), NoEffectWarning, stacklevel=2)
@@ -225,7 +233,7 @@ def add_shares(
     note = f"sparsity of {resource}: asked {asked:.1%}"
     if resource == "macs" and report.before.is_lower_bound:
         note += " of the MACs that can be counted"
-    if resource != "latency":
+    if resource not in MEASURED:
         note += f", reached {reached:.1%}"
     rows = [
         dataclasses.replace(row, asked=asked_widths.get(row.layer))

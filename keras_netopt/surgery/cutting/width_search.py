@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 ALLOCATIONS = ("uniform", "global", "isomorphic")
-RESOURCES = ("channels", "macs", "params", "latency")
+RESOURCES = ("channels", "macs", "params", "bytes", "latency")
+MEASURED = ("bytes", "latency")
 MEASUREMENTS = 8
 
 Widths = tuple[int, ...]

@@ -290,7 +290,7 @@ BAD = {
     "sparsity": (1.0, "a float in [0, 1)"),
     "score": ("best", "must be one of 'magnitude'"),
     "allocation": ("fair", "'uniform', 'global', 'isomorphic'"),
-    "resource": ("time", "'channels', 'macs', 'params', 'latency'"),
+    "resource": ("time", "'channels', 'macs', 'params', 'bytes', 'latency'"),
     "round_to": (0, "an integer of at least 1"),
     "min_channels": (0, "an integer of at least 1"),
     "include": ("nowhere", "must match at least one layer"),
