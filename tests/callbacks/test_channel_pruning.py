@@ -21,11 +21,11 @@ from toy import make_toy_data
 
 from keras_netopt import cost, export, schedules
 from keras_netopt.callbacks import Pruning
-from keras_netopt.callbacks.channel_pruning import (
-    ChannelPruning,
+from keras_netopt.callbacks.channel_pruning import ChannelPruning
+from keras_netopt.surgery import ModelSize
+from keras_netopt.surgery.cutting.measure_milliseconds import (
     measure_milliseconds,
 )
-from keras_netopt.surgery import ModelSize
 from keras_netopt.training import MaskStore
 
 L = keras.layers
