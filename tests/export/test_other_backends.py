@@ -13,7 +13,12 @@ from keras import layers
 
 from keras_netopt import surgery
 from keras_netopt.cost.tflite_model import TfliteModel
-from keras_netopt.export import ExportError, kept_process, to_litert
+from keras_netopt.export import (
+    ExportError,
+    converter_program,
+    kept_process,
+    to_litert,
+)
 from keras_netopt.export.converter_process import ConverterProcess
 from keras_netopt.export.kept_process import find_kept_process, keep_process
 
@@ -173,3 +178,23 @@ def use_kept_process(started):
         assert first.is_closed
     assert second.is_closed
     assert find_kept_process(True) is None
+
+
+def test_process_that_dies_is_an_error_with_the_remedy(tmp_path, monkeypatch):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys\nsys.stdin.readline()\nsys.stdin.readline()\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    monkeypatch.setattr(converter_program, "__file__", str(program))
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(2)])
+    with pytest.raises(ExportError) as error:
+        contextvars.Context().run(to_litert, model, tmp_path / "m.tflite")
+    assert str(error.value) == (
+        "The process of the converter, quantize=None, ended by signal SIGKILL "
+        "(usual if memory runs out) while it loaded TensorFlow. This process "
+        "and the model are not affected. Save the model with "
+        '`model.save("model.keras")`, load it in a program with '
+        "KERAS_BACKEND=tensorflow and export it there."
+    )
+    assert list(tmp_path.iterdir()) == [program]
