@@ -49,7 +49,8 @@ class ActivationRanges:
         self._model = model
         self.places: list[RangePlace] = []
         self._ranges: dict[Slot, ActivationRange] = {}
-        self._undos: list[Callable[[], None]] = []
+        self._removals: dict[Slot, Callable[[], None]] = {}
+        self._overrides: dict[int, Callable[[], None]] = {}
 
     @classmethod
     def of(cls, model: keras.Model) -> "ActivationRanges | None":
@@ -79,22 +80,41 @@ class ActivationRanges:
             return found
         check_graph(model)
         found = cls(model)
-        sync_variables(model)
-        with variable_scope(model):
-            for place in find_places(model):
-                found._add(place)
-        owners = {id(place.owner): place.owner for place in found.places}
-        for owner in owners.values():
-            found._override_call(owner)
+        found.update()
         CheckpointState.of(model).states[ENTRY] = found
-        found._renew()
         return found
+
+    def update(self) -> None:
+        """Adds the ranges of new layers after the graph was edited.
+
+        Ranges of layers that are gone are removed, others stay as they are.
+        """
+        places = {_slot(place): place for place in find_places(self._model)}
+        if list(places) == list(self._ranges):
+            return
+        sync_variables(self._model)
+        for slot in [slot for slot in self._ranges if slot not in places]:
+            self._remove(slot)
+        with variable_scope(self._model):
+            for slot, place in places.items():
+                if slot not in self._ranges:
+                    self._add(slot, place)
+        self.places = list(places.values())
+        self._ranges = {slot: self._ranges[slot] for slot in places}
+        for place in self.places:
+            if id(place.owner) not in self._overrides:
+                self._override_call(place.owner)
+        self._renew()
 
     def detach(self) -> None:
         """Removes the ranges: the model computes as before `attach`."""
         sync_variables(self._model)
-        while self._undos:
-            self._undos.pop()()
+        for slot in list(self._ranges):
+            self._remove(slot)
+        for undo in self._overrides.values():
+            undo()
+        self._overrides.clear()
+        self.places = []
         CheckpointState.of(self._model).states.pop(ENTRY, None)
         self._renew()
 
@@ -160,13 +180,16 @@ class ActivationRanges:
         commit_variables(self._model)
         reset_compiled_functions(self._model)
 
-    def _add(self, place: RangePlace) -> None:
-        name = f"activation_range_{len(self.places)}"
-        one = ActivationRange(name, place.fixed)
-        self.places.append(place)
-        self._ranges[_slot(place)] = one
+    def _add(self, slot: Slot, place: RangePlace) -> None:
+        name = f"activation_range_{len(self._ranges)}"
+        one = self._ranges[slot] = ActivationRange(name, place.fixed)
         if place.fixed is None:
-            self._undos.append(add_hidden_state(place.owner, one))
+            self._removals[slot] = add_hidden_state(place.owner, one)
+
+    def _remove(self, slot: Slot) -> None:
+        del self._ranges[slot]
+        if slot in self._removals:
+            self._removals.pop(slot)()
 
     def _override_call(self, owner: Any) -> None:
         def call(inputs: Any, training: Any = None, **options: Any) -> Any:
@@ -176,7 +199,7 @@ class ActivationRanges:
                 owner, inputs, options, step.on_inputs, step.on_call
             )
 
-        self._undos.append(override_method(owner, "call", call))
+        self._overrides[id(owner)] = override_method(owner, "call", call)
 
 
 class _Step:

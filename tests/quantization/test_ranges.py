@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_netopt import callbacks, sparsity
+from keras_netopt import callbacks, sparsity, surgery
 from keras_netopt.quantization import (
     ActivationRanges,
     load_ranges,
@@ -306,3 +306,20 @@ def test_pruning_in_the_same_fit_and_without_its_masks():
 
 def kernels(model):
     return [ops.convert_to_numpy(v) for v in model.weights if v.ndim == 2]
+
+
+def test_edits_of_the_model_keep_ranges_and_add_those_of_new_layers():
+    model = build(layers.Dense(32, "relu", name="hidden"), layers.Dense(2))
+    ranges = ActivationRanges.attach(model)
+    fit(model)
+    before = ranges.values()
+    surgery.prune_channels(model, 0.5, include="hidden")
+    ranges.update()
+    np.testing.assert_array_equal(before, ranges.values())
+    surgery.deepen(model, "hidden")
+    ranges.update()
+    assert len(ranges.places) > 3 and not ranges.are_set
+    fit(model, epochs=2)
+    assert ranges.are_set
+    np.testing.assert_allclose(ranges.values()[0], before[0], rtol=0.1)
+    assert len(model.variables) - len(model.weights) == len(ranges.places)
