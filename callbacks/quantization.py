@@ -9,6 +9,9 @@ from keras_netopt.quantization.quantization_report import QuantizationReport
 from keras_netopt.quantization.quantization_session import (
     QuantizationSession,
 )
+from keras_netopt.quantization.range_schedule import RangeSchedule
+from keras_netopt.quantization.ranges import ENTRY as RANGES
+from keras_netopt.quantization.ranges import ActivationRanges
 from keras_netopt.quantization.settings import QuantizationSettings
 from keras_netopt.selectors import (
     Selector,
@@ -17,7 +20,11 @@ from keras_netopt.selectors import (
     serialize_selector,
 )
 from keras_netopt.serialization import export_class
-from keras_netopt.training import NoEffectWarning, ResumableCallback
+from keras_netopt.training import (
+    Arrays,
+    NoEffectWarning,
+    ResumableCallback,
+)
 from keras_netopt.training.float_weights import MASTERS
 from keras_netopt.training.order import LOGGERS
 
@@ -72,14 +79,19 @@ class Quantization(ResumableCallback):
         begin: Point of the fit from which kernels are quantized: a float in
             [0, 1] (share of the fit), an int (steps), "3ep" or "500step".
             Defaults to `0.0`.
+        activations: Whether activations are rounded to int8 as well, with
+            ranges that the fit trains and `to_litert(quantize="int8")` takes
+            over without calibration data: `True`, from 80 % of the fit on,
+            or a point as in `begin`. For Functional and Sequential models.
+            Defaults to `False`.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, at construction; before
             the first step, if `begin` is after the end of the fit, a selector
             matches nothing, kernels are not finite, a selected layer has LoRA
-            weights or was quantized by Keras, or the order of callbacks is
-            wrong.
+            weights or was quantized by Keras, the model has no graph for
+            `activations`, or the order of callbacks is wrong.
 
     Reference:
         Jacob et al., 2018, https://arxiv.org/abs/1712.05877; Bengio et al.,
@@ -107,6 +119,7 @@ class Quantization(ResumableCallback):
         include: Selector | None = None,
         exclude: Selector | None = None,
         begin: Point = 0.0,
+        activations: bool | Point = False,
     ) -> None:
         super().__init__()
         self.settings = QuantizationSettings.create(bits, grid, clusters)
@@ -119,6 +132,8 @@ class Quantization(ResumableCallback):
         self.include = include
         self.exclude = exclude
         self.begin = begin
+        self.activations = activations
+        self._ranges = RangeSchedule(activations)
         self.reset()
 
     def reset(self) -> None:
@@ -131,6 +146,7 @@ class Quantization(ResumableCallback):
     def on_model_ready(self, model: keras.Model) -> None:
         """Selects the kernels; rounds them if training begins so."""
         self._session = None
+        self._ranges.prepare(model, self._progress.run)
         session = QuantizationSession(
             model, self.settings, self.include, self.exclude
         )
@@ -151,10 +167,12 @@ class Quantization(ResumableCallback):
         """Computes the step of a `begin` in epochs."""
         run = self._progress.run
         self._begin = resolve_point(self.begin, run, "begin")
+        self._ranges.set_length(run)
 
     def on_resume(self, model: keras.Model) -> None:
         """Restores the masters of a checkpoint."""
         saved = self.loaded_state()
+        self._resume_ranges(model, saved is not None)
         if self._session is None:
             return
         if saved is not None:
@@ -174,6 +192,8 @@ class Quantization(ResumableCallback):
 
     def on_steps(self, before: int, after: int) -> None:
         """Rounds the kernels from `begin` on; moves shared values."""
+        if self._ranges.is_due(after):
+            self._ranges.attach(self.model)
         if self._session is not None:
             self._advance(after)
             if self._begun:
@@ -188,6 +208,13 @@ class Quantization(ResumableCallback):
 
     def on_fit_end(self, model: keras.Model) -> None:
         """Rounds weights that were averaged or restored at the end."""
+        if self._ranges.finish(model):
+            self.warn(
+                NoEffectWarning,
+                f"training ended at step {self._progress.step}, before a "
+                "batch with activation ranges, which begin at step "
+                f"{self._ranges.begin}: activations stay float.",
+            )
         if self._session is None:
             return
         if not self._begun:
@@ -200,6 +227,8 @@ class Quantization(ResumableCallback):
 
     def after_edit(self, model: keras.Model) -> None:
         """Called after edits of the model; quantizes new kernels, too."""
+        if (ranges := ActivationRanges.of(model)) is not None:
+            ranges.update()
         if self._begun and self._session is not None:
             self._session.attach()
 
@@ -213,8 +242,8 @@ class Quantization(ResumableCallback):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the kernels are on their grids."""
-        return self._begun
+        """Whether kernels are on their grids and activations have ranges."""
+        return self._begun and self._ranges.is_complete
 
     def report(self) -> QuantizationReport:
         """Returns the grid of each kernel, or why it stays float.
@@ -228,6 +257,17 @@ class Quantization(ResumableCallback):
         if self._session is None:
             raise self.report_error("quantized kernels")
         return self._session.report()
+
+    def _resume_ranges(self, model: keras.Model, is_loaded: bool) -> None:
+        if is_loaded:
+            self._ranges.rewind(model)
+
+        def load(arrays: Arrays) -> None:
+            self._ranges.load(model, arrays)
+
+        self.load_state_of(RANGES, load)
+        if self._ranges.is_due(self._progress.step):
+            self._ranges.attach(model)
 
     def _advance(self, step: int) -> None:
         if not self._begun and step >= self._begin:

@@ -72,6 +72,7 @@ BAD: dict[str, Callable[[Case], Any]] = {
     "include": _quantize(include="no_such_weight"),
     "exclude": _quantize(exclude="no_such_weight"),
     "begin": _quantize(begin=1.5),
+    "activations": _quantize(activations=1.5),
 }
 
 CHANGES: dict[str, tuple[Any, ...]] = {
@@ -84,4 +85,5 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "include": (_quantize(), _quantize(include="first")),
     "exclude": (_quantize(), _quantize(exclude="last")),
     "begin": (_quantize(), _quantize(begin=0.5)),
+    "activations": (_quantize(), _quantize(activations=0.0)),
 }
