@@ -145,7 +145,8 @@ class TfliteModel:
                 self._interpreter.resize_tensor_input(
                     self._input_index[name], shape, strict=True
                 )
-            self._interpreter.allocate_tensors()
+            with hide_native_stderr():  # It announces its delegates.
+                self._interpreter.allocate_tensors()
             self._shapes = shapes
         for name, value in feeds.items():
             self._interpreter.set_tensor(self._input_index[name], value)
@@ -277,7 +278,6 @@ def ignore_deprecation_warning() -> Iterator[None]:
 
 
 def _open_interpreter(content: bytes, **options: Any) -> Any:
-    # The runtime announces each of its delegates.
     with ignore_deprecation_warning(), hide_native_stderr():
         return _interpreter_class()(model_content=content, **options)
 

@@ -23,7 +23,8 @@ class FileMeter:
 
     The file is written to a temporary folder as `to_litert` writes it, but
     neither verified nor kept. Calibration uses random numbers, which change
-    scales but no sizes. Use it as `meter` of `ChannelPruning` and
+    scales but no sizes; kernels off the grid of `"int4"` or `"int2"` count as
+    float. Use it as `meter` of `ChannelPruning` and
     `prune_channels` with `resource="bytes"`, for files in another form than
     float32.
 
