@@ -10,6 +10,7 @@ from export.conftest import InThisProcess
 from keras_netopt import __version__, cli, demo, export, registry
 from keras_netopt.cli import methods_command
 from keras_netopt.export import litert_export
+from keras_netopt.quantization import ActivationRanges
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
@@ -228,6 +229,29 @@ def test_export_hands_its_options_over(
     assert calls[-1][2] == base | off | {"quantized_io": True, "compact": True}
     err = capsys.readouterr().err
     assert err == "keras-netopt: warning: look here\n" * 5
+
+
+def test_export_of_a_model_file_with_trained_ranges_needs_no_data(
+    model_path, tmp_path, monkeypatch
+):
+    model = keras.saving.load_model(model_path, compile=False)
+    ranges = ActivationRanges.attach(model)
+    values = np.tile([0.0, 3.0], (len(ranges.places), 1))
+    ranges.assign(values)
+    model.save(tmp_path / "ranged.keras")
+    found = []
+
+    class Report:
+        warnings = ()
+
+    def record(model, path, **options):
+        found.append(ActivationRanges.of(model).values())
+        return Report()
+
+    monkeypatch.setattr(export, "to_litert", record)
+    arguments = ["export", str(tmp_path / "ranged.keras"), "m.tflite"]
+    assert cli.main([*arguments, "--quantize", "int8"]) == 0
+    np.testing.assert_array_equal(found, [values])
 
 
 def test_export_int8_without_data_names_the_remedy(fails, model_path, tmp_path):

@@ -53,16 +53,20 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from keras_netopt import export
+    from keras_netopt.quantization.range_lifecycle import load_saved_ranges
 
     file = arguments.calibration_data
-    if arguments.quantize in NEEDS_DATA and file is None:
+    data = None if file is None else load_arrays(file)
+    model = load_model(arguments.model)
+    is_ranged = arguments.quantize == "int8" and load_saved_ranges(
+        model, arguments.model
+    )
+    if arguments.quantize in NEEDS_DATA and file is None and not is_ranged:
         raise ValueError(
             f"--quantize {arguments.quantize} measures the range of each "
             "activation on real inputs: add --calibration-data samples.npy, "
             "or use --quantize dynamic, which needs none."
         )
-    data = None if file is None else load_arrays(file)
-    model = load_model(arguments.model)
     with warnings.catch_warnings():
         # The report holds them all.
         warnings.simplefilter("ignore", UserWarning)

@@ -45,16 +45,22 @@ def load_ranges(model: keras.Model, path: str | os.PathLike[str]) -> None:
             "Argument `path` must end in .keras or .weights.h5. "
             f"Received: path={text!r}"
         )
-    state = CheckpointState.of(model)
-    state.read(path)
-    loaded = state.take_loaded(ENTRY)
-    if loaded is None:
+    if not load_saved_ranges(model, text):
         raise ValueError(
             "Argument `path` must be a file saved from a model with activation "
             "ranges, but it holds none: train with "
             f"`callbacks.Quantization(activations=True)`. Received: "
             f"path={text!r}"
         )
+
+
+def load_saved_ranges(model: keras.Model, path: str) -> bool:
+    """Loads the ranges of a file; returns whether it holds some."""
+    state = CheckpointState.of(model)
+    state.read(path)
+    loaded = state.take_loaded(ENTRY)
+    if loaded is None:
+        return False
     is_new = ActivationRanges.of(model) is None
     ranges = ActivationRanges.attach(model)
     try:
@@ -63,6 +69,7 @@ def load_ranges(model: keras.Model, path: str | os.PathLike[str]) -> None:
         if is_new:
             ranges.detach()
         raise
+    return True
 
 
 def remove_ranges(model: keras.Model) -> None:

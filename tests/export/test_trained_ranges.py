@@ -8,7 +8,11 @@ from keras import layers
 from keras_netopt.cost.tflite_model import TfliteModel, list_scales
 from keras_netopt.export import to_litert
 from keras_netopt.export.trained_ranges import check_converter
-from keras_netopt.quantization import ActivationRanges, remove_ranges
+from keras_netopt.quantization import (
+    ActivationRanges,
+    quantize,
+    remove_ranges,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 8, 8, 3)).astype("float32")
@@ -34,19 +38,8 @@ def train(model, x=X, y=Y, epochs=2):
     model.compile(keras.optimizers.SGD(0.01), loss)
     ActivationRanges.attach(model)
     model.fit(x, y, batch_size=16, epochs=epochs, verbose=0)
-    round_kernels(model)
+    quantize(model, 8)
     return model
-
-
-def round_kernels(model):
-    """Moves kernels to the grid of int8, as `Quantization` does."""
-    for variable in model.weights:
-        if len(variable.shape) > 1:
-            kernel = variable.numpy()
-            depthwise = "depthwise" in variable.path
-            axes = (0, 1) if depthwise else tuple(range(kernel.ndim - 1))
-            step = np.abs(kernel).max(axes, keepdims=True) / 127
-            variable.assign(np.round(kernel / step) * step)
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +90,9 @@ def test_export_leaves_the_model_as_it_is(model, exported):
 
 
 def test_other_modes_have_float_activations(model, tmp_path):
-    for quantize in (None, "float16"):
-        path = tmp_path / f"{quantize}.tflite"
-        report = to_litert(model, path, quantize=quantize)
+    for mode in (None, "float16"):
+        path = tmp_path / f"{mode}.tflite"
+        report = to_litert(model, path, quantize=mode)
         assert "QUANTIZE" not in report.ops
         assert report.trained_ranges is None
         assert "trained ranges" not in str(report)
@@ -164,9 +157,9 @@ def test_ranges_must_be_set_and_other_models_calibrated(tmp_path):
         to_litert(model, path, quantize="int8")
     to_litert(model, path)
     remove_ranges(model)
-    for quantize in ("int8", "int16x8"):
+    for mode in ("int8", "int16x8"):
         with pytest.raises(ValueError, match="calibration_data"):
-            to_litert(model, path, quantize=quantize, overwrite=True)
+            to_litert(model, path, quantize=mode, overwrite=True)
 
 
 def test_litert_torch_is_refused():
