@@ -53,8 +53,10 @@ def has_trained_ranges(model: Any, quantize: str | None) -> bool:
 
     Raises ValueError if no batch has set them.
     """
+    if quantize != "int8" or not isinstance(model, keras.Model):
+        return False
     ranges = ActivationRanges.of(model)
-    if ranges is None or quantize != "int8":
+    if ranges is None:
         return False
     if not ranges.are_set:
         raise ValueError(

@@ -67,6 +67,7 @@ FUNCTIONS = (
                 input_signature=[keras.InputSpec(shape=(1, 8))] * 2
             ),
             "overwrite": _litert(overwrite="yes"),
+            "converter": _litert(converter="onnx"),
         },
         free=("allow_select_tf_ops", "seed"),
     ),
