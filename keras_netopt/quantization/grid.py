@@ -40,7 +40,11 @@ class Grid:
                 if is_array
                 else ops.cast(weight, "float32")
             )
-        rounded = grids.round_to_grid(weight, self._scale(weight), self.bits)
+        scale = self._scale(weight)
+        saturate = self.method != "max" or self.dtype != "float32"
+        rounded = grids.round_to_grid(
+            weight, scale, self.bits, saturate=saturate
+        )
         if self.dtype != "float32" and not is_array:
             rounded = ops.cast(rounded, self.dtype)
         return rounded

@@ -126,33 +126,41 @@ def find_scale(
     """
     xp = _namespace(kernel)
     other = tuple(i for i in range(len(kernel.shape)) if i not in axes)
-    limit = float(find_limit(bits))
+    limit = find_limit(bits)
     precision = precision or find_precision("float32", bits)
     magnitude = xp.abs(kernel)
     top = xp.max(magnitude, axis=other, keepdims=True)
     if method == "twn":
         scale = _ternary_scale(magnitude, top, other, xp)
     elif method == "mse":
-        return _best_scale(kernel, top, other, limit, precision)
+        return _best_scale(kernel, top, other, bits, precision)
     else:
         scale = top * (1.0 / limit)
     return _cut(scale, precision)
 
 
-def round_to_grid(kernel: Any, scale: Any, bits: int) -> Any:
+def round_to_grid(
+    kernel: Any, scale: Any, bits: int, *, saturate: bool = True
+) -> Any:
     """Rounds a kernel to the nearest values of a grid.
 
     Args:
         kernel: Kernel, float32.
         scale: Scales, from `find_scale`.
         bits: 8, 4, 3 or 2.
+        saturate: Whether values may lie beyond `limit`; those of a kernel
+            with its own scales of the method "max" do not. Defaults to
+            `True`.
 
     Returns:
-        Kernel on the grid; values beyond `limit` saturate.
+        Kernel on the grid.
     """
-    integers = _find_integers(kernel, scale, float(find_limit(bits)))
-    # An integer of -0.0 would give another bit pattern than 0.0.
-    return _namespace(kernel).where(integers == 0, 0.0, integers * scale)
+    # Through integers: -0.0 would have another bit pattern than 0.0.
+    limit = find_limit(bits) if saturate else None
+    integers = _find_integers(kernel, scale, limit)
+    if isinstance(kernel, np.ndarray):
+        return integers.astype("float32") * scale
+    return ops.cast(integers, "float32") * scale
 
 
 def find_bits(kernel: np.ndarray, axes: tuple[int, ...]) -> int | None:
@@ -178,7 +186,7 @@ def find_bits(kernel: np.ndarray, axes: tuple[int, ...]) -> int | None:
         2, 3, 4 or 8; `None` if the kernel is on none of the grids.
     """
     original, kernel = kernel, kernel.astype("float32")
-    if not np.array_equal(original, kernel):  # NaN, or more digits.
+    if not np.isfinite(kernel).all() or (original != kernel).any():
         return None
     for bits in BITS:
         rounded = round_to_grid(kernel, find_scale(kernel, axes, bits), bits)
@@ -203,7 +211,7 @@ def find_integers(
     """
     kernel = kernel.astype("float32")
     scale = find_scale(kernel, axes, bits)
-    integers = _find_integers(kernel, scale, float(find_limit(bits)))
+    integers = _find_integers(kernel, scale, find_limit(bits))
     return integers.astype("int8"), scale
 
 
@@ -211,9 +219,17 @@ def _namespace(kernel: Any) -> Any:
     return np if isinstance(kernel, np.ndarray) else ops
 
 
-def _find_integers(kernel: Any, scale: Any, limit: float) -> Any:
+def _find_integers(kernel: Any, scale: Any, limit: int | None) -> Any:
+    # A product with the reciprocal takes half the time of a quotient and finds
+    # the integers of a kernel on the grid, because `k * scale` is exact.
     xp = _namespace(kernel)
-    return xp.clip(xp.round(kernel / scale), -limit, limit)
+    integers = xp.round(kernel * (1.0 / scale))
+    if limit is not None:
+        integers = xp.clip(integers, -limit, limit)
+    if xp is np:
+        # NaN, which the scale holds too, has no integer.
+        return np.nan_to_num(integers).astype("int32")
+    return ops.cast(integers, "int32")
 
 
 def _cut(scale: Any, precision: int) -> Any:
@@ -225,17 +241,18 @@ def _cut(scale: Any, precision: int) -> Any:
     else:
         bits = ops.add(ops.view(scale, "int32"), unit // 2)
         cut = ops.view(ops.bitwise_and(bits, -unit), "float32")
-    return xp.where(scale > _SMALLEST, cut, 1.0)
+    return xp.where(scale <= _SMALLEST, 1.0, cut)
 
 
 def _best_scale(
-    kernel: Any, top: Any, other: tuple[int, ...], limit: float, precision: int
+    kernel: Any, top: Any, other: tuple[int, ...], bits: int, precision: int
 ) -> Any:
     xp = _namespace(kernel)
+    limit = find_limit(bits)
     best = scale = None
     for factor in FACTORS:
         candidate = _cut(top * (factor / limit), precision)
-        rounded = _find_integers(kernel, candidate, limit) * candidate
+        rounded = round_to_grid(kernel, candidate, bits)
         error = xp.sum(xp.square(rounded - kernel), axis=other, keepdims=True)
         if best is None:
             best, scale = error, candidate
