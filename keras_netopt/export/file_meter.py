@@ -95,6 +95,9 @@ class FileMeter:
     def sparsity_for(self, model: keras.Model, max_bytes: int) -> float:
         """Returns the share of the bytes to remove for a size.
 
+        The model should be trained: the converter leaves out biases that are
+        all zero, so that the file of a new model is smaller.
+
         Example:
 
         >>> import keras
