@@ -95,7 +95,7 @@ def read_weights(content: bytes) -> list[StoredWeight]:
     model = load_schema().Model.GetRootAsModel(content, 0)
     found: list[StoredWeight] = []
     for subgraph in map(model.Subgraphs, range(model.SubgraphsLength())):
-        found += _read_subgraph(model, subgraph)
+        found += _read_subgraph(content, model, subgraph)
     return found
 
 
@@ -125,7 +125,9 @@ def unpack(raw: np.ndarray, bits: int, count: int) -> np.ndarray:
     )
 
 
-def _read_subgraph(model: Any, subgraph: Any) -> Iterator[StoredWeight]:
+def _read_subgraph(
+    content: bytes, model: Any, subgraph: Any
+) -> Iterator[StoredWeight]:
     types = {
         code: name for name, code in vars(load_schema().TensorType).items()
     }
@@ -143,7 +145,8 @@ def _read_subgraph(model: Any, subgraph: Any) -> Iterator[StoredWeight]:
             readers.setdefault(i, []).append(reader)
     for i, ops in readers.items():
         tensor = subgraph.Tensors(i)
-        yield _read_tensor(model, tensor, types[tensor.Type()], tuple(ops))
+        raw = _read_buffer(content, model.Buffers(tensor.Buffer()))
+        yield _read_tensor(raw, tensor, types[tensor.Type()], tuple(ops))
 
 
 def _is_weight(model: Any, subgraph: Any, index: int) -> bool:
@@ -152,15 +155,29 @@ def _is_weight(model: Any, subgraph: Any, index: int) -> bool:
     return (
         tensor.ShapeLength() > 1
         and tensor.Type() in kinds
-        and model.Buffers(tensor.Buffer()).DataLength() > 0
+        and _is_filled(model.Buffers(tensor.Buffer()))
     )
 
 
+def _is_filled(buffer: Any) -> bool:
+    return buffer.DataLength() > 0 or buffer.Offset() > 1
+
+
+def _read_buffer(content: bytes, buffer: Any) -> np.ndarray:
+    """Reads the data of a buffer, which may lie behind the flatbuffer."""
+    if buffer.DataLength():
+        found: np.ndarray = buffer.DataAsNumpy()
+        return found
+    return np.frombuffer(content, "uint8", buffer.Size(), buffer.Offset())
+
+
 def _read_tensor(
-    model: Any, tensor: Any, dtype: str, readers: tuple[tuple[str, str], ...]
+    raw: np.ndarray,
+    tensor: Any,
+    dtype: str,
+    readers: tuple[tuple[str, str], ...],
 ) -> StoredWeight:
     shape = tuple(int(size) for size in tensor.ShapeAsNumpy())
-    raw = model.Buffers(tensor.Buffer()).DataAsNumpy()
     quantization = tensor.Quantization()
     scales: np.ndarray = np.zeros(0, "float32")
     axis = CHANNEL_AXES.get(readers[0][0], 0)

@@ -74,7 +74,7 @@ def compact_content(content: bytes) -> bytes:
         one for one in model.metadata or [] if one.name not in UNREAD_METADATA
     ] or None
     _drop_unused_buffers(model)
-    builder = _make_builder()
+    builder = make_builder()
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 
@@ -131,8 +131,8 @@ def _digest(data: Any, kind: str = "") -> bytes:
     return found.digest()
 
 
-def _make_builder() -> Any:
-    """Returns a builder that writes equal arrays and strings once."""
+def make_builder() -> Any:
+    """Returns a builder of flatbuffers that writes equal data once."""
     flatbuffers: Any = importlib.import_module("flatbuffers")
     base: Any = flatbuffers.Builder
 

@@ -9,7 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.cost.tflite_model import load_schema
 from keras_netopt.cost.tflite_weights import StoredWeight, read_weights
+from keras_netopt.export.compact_file import IDENTIFIER, make_builder
 from keras_netopt.export.model_kernels import ModelKernel, list_kernels
 from keras_netopt.quantization.grids import BITS, find_limit
 
@@ -26,6 +28,7 @@ MIN_MAX = "min_max_uniform_quantize"
 SMALLEST_STEP = "dequantized_weight_recovery"
 STEP_OPS = ("FULLY_CONNECTED", "CONV_2D")
 TOLERANCE = 1e-4  # Of a step; folding rounds the weights.
+LARGEST = 2_000_000_000  # Bytes of a flatbuffer.
 OVERHEAD = 200  # Bytes of an op and a tensor that decode a weight.
 
 
@@ -99,11 +102,35 @@ def quantize_weights(content: bytes, bits: int) -> bytes:
     if not recipe:
         return content
     quantizer = _import_quantizer()
-    # It prints sizes.
-    with contextlib.redirect_stdout(io.StringIO()):
+    # It prints sizes and progress.
+    printed = io.StringIO()
+    with (
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+    ):
         job = quantizer.Quantizer(content)
         job.load_quantization_recipe(recipe)
-        return bytes(job.quantize().quantized_model)
+        return _move_inside(bytes(job.quantize().quantized_model))
+
+
+def _move_inside(content: bytes) -> bytes:
+    """Moves the data that follow a flatbuffer into it, below 2 GB.
+
+    The quantizer writes them outside in all but small files; other runtimes,
+    such as that of microcontrollers, do not read them there.
+    """
+    model = load_schema().ModelT.InitFromPackedBuf(content, 0)
+    outside = [buffer for buffer in model.buffers if buffer.offset > 1]
+    if not outside or len(content) >= LARGEST:
+        return content
+    for buffer in outside:
+        buffer.data = np.frombuffer(
+            content, "uint8", buffer.size, buffer.offset
+        )
+        buffer.offset = buffer.size = 0
+    builder = make_builder()
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
 
 
 def choose_storage(weight: StoredWeight, bits: int) -> tuple[int, str] | str:
