@@ -98,6 +98,7 @@ bench: $(VENV)/.torch
 	$(PY) -m benchmarks.curriculum
 	$(PY) -m benchmarks.adaptive_depth
 	$(PY) -m benchmarks.learning_rate
+	$(PY) -m benchmarks.litert_routes
 	$(PIP) install -q -e ".[bench]"
 	$(PY) -m benchmarks.hpo
 

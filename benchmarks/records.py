@@ -21,6 +21,7 @@ PACKAGES = (
     "tf_keras",
     "tensorflow-model-optimization",
     "ai-edge-litert",
+    "ai-edge-quantizer",
     "numpy",
 )
 

@@ -1,0 +1,1 @@
+"""Every route from a Keras model to a quantized LiteRT file."""
