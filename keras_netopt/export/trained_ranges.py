@@ -125,10 +125,11 @@ def match_ranges(model: keras.Model, path: str) -> TrainedRanges:
     """
     ranges: Any = ActivationRanges.of(model)
     stored = np.array([*list_scales(path, "int8"), np.inf])
-    missing = []
+    missing, least = [], ranges.least_width
     for place, (low, high) in zip(ranges.places, ranges.values(), strict=True):
         # Where training saw zeros only, any scale is right.
         scale = (float(high) - float(low)) / 255
+        scale = max(scale, least / 255) if scale else 0.0
         if scale and np.abs(stored - scale).min() > TOLERANCE * scale:
             missing.append(_describe(place))
     return TrainedRanges(len(ranges.places), tuple(missing))

@@ -46,10 +46,14 @@ class ActivationRange:
         return np.array(ops.convert_to_numpy(self.state), "float32")
 
     @contextlib.contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Makes the range a constant of functions traced in the context."""
+    def frozen(self, least: float = 0.0) -> Iterator[None]:
+        """Makes the range a constant of functions traced in the context.
+
+        A range that is narrower than `least` is widened.
+        """
         before = self._constant
         low, high = map(float, self.value())
+        high = max(high, low + least)
         # Where training saw zeros only, any range is right.
         self._constant = (low, high if high > low else low + 1.0)
         try:

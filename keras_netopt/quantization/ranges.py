@@ -29,6 +29,7 @@ from keras_netopt.training.optimizers import variable_scope
 from keras_netopt.training.override_method import override_method
 
 ENTRY = "ranges"
+LEAST = 1e-4  # Of the widest range.
 Slot = tuple[int, int, int, str, int]
 
 
@@ -153,9 +154,20 @@ class ActivationRanges:
         """Whether a context of `suspended` is open."""
         return any(not one.is_active for one in self._ranges.values())
 
+    @property
+    def least_width(self) -> float:
+        """The width to which `frozen` widens narrower ranges.
+
+        LiteRT ends the process where the input of a layer has a scale many
+        times that of its output, as behind units that are 0 almost always.
+        """
+        values = self.values()
+        return LEAST * float(np.max(values[:, 1] - values[:, 0], initial=0.0))
+
     def frozen(self) -> contextlib.ExitStack:
         """Makes the ranges constants of what is traced in the context."""
-        return self._enter(ActivationRange.frozen)
+        least = self.least_width
+        return self._enter(lambda one: one.frozen(least))
 
     def suspended(self) -> contextlib.ExitStack:
         """Rounds nothing in the context, in functions that are traced there."""

@@ -166,3 +166,11 @@ def test_litert_torch_is_refused():
     check_converter("tensorflow")
     with pytest.raises(ValueError, match="must be 'tensorflow'"):
         check_converter("litert_torch")
+
+
+def test_a_range_of_almost_zero_width_does_not_end_the_process(tmp_path):
+    model = keras.Sequential([keras.Input((2, 2, 3)), layers.Conv2D(4, 1)])
+    ActivationRanges.attach(model).assign(np.array([[-1, 1], [0, 1e-7]]))
+    report = to_litert(model, tmp_path / "m.tflite", quantize="int8")
+    assert report.trained_ranges.missing == ()
+    assert report.outputs[0].dtype == "float32"
