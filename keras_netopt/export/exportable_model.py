@@ -10,7 +10,6 @@ import keras
 from keras_netopt.export.float32_clone import find_half_layers, float32_clone
 from keras_netopt.export.input_signature import match_signature
 from keras_netopt.export.model_inputs import ModelInputs, make_valid_names
-from keras_netopt.export.quantization_mode import refuse_quantized_layers
 from keras_netopt.export.trained_ranges import copy_ranges
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.graph.model_graph import is_graph_model
@@ -81,12 +80,10 @@ def prepare_model(
     `None` stands for the model's own inputs, with batch 1 for a model with
     recurrent layers. With `fixes_axes`, which litert-torch requires, a free
     batch is 1 and other free axes are refused. A model that is unbuilt,
-    quantised by Keras, or has recurrent layers over a time axis of unknown
-    length is refused.
+    or has recurrent layers over a time axis of unknown length, is refused.
     """
     specs: Any = input_specs(model)
     layers = list(walk_layers(model))
-    refuse_quantized_layers(layers)
     specs = _per_argument(model, specs, input_signature)
     inputs = ModelInputs(specs, *_names(model, specs))
     notes: list[str] = []

@@ -20,6 +20,7 @@ from keras_netopt.export.converter_choice import (
     choose_converter,
 )
 from keras_netopt.export.converter_process import ConverterProcess
+from keras_netopt.export.embedding_scales import explain_wide_tables
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import (
     ExportableModel,
@@ -28,6 +29,7 @@ from keras_netopt.export.exportable_model import (
 from keras_netopt.export.file_breakdown import measure_breakdown
 from keras_netopt.export.input_samples import iterate_batches
 from keras_netopt.export.kept_process import find_kept_process
+from keras_netopt.export.keras_quantization import explain_quantized_layers
 from keras_netopt.export.litert_report import FileSize, LitertReport
 from keras_netopt.export.low_bit_quantizer import (
     LOW_BITS,
@@ -124,13 +126,12 @@ of real input.
             model or in the file), `(x, y)`, an iterable of batches of these
             such as a `tf.data.Dataset`, or a function without arguments that
             returns one. Data that fit the inputs in no way, or in several,
-            are refused, and so are NaN and infinity. Samples are taken from
-            all parts of the data, so their order does not matter: at most 256
-            calibrate, at most 1,024 others judge the file (256 if its batch
-            is fixed). Required for `"int16x8"`, and for `"int8"` unless the
-            model has trained activation ranges; every mode is verified on it.
-            Defaults to `None`: verified on seeded random numbers in [0, 1),
-            which say little about quantized files.
+            are refused, and so are NaN and infinity. Samples from all parts
+            of the data are used: at most 256 calibrate, 1,024 others judge
+            the file (256 if its batch is fixed). Required for `"int16x8"`, and
+            for `"int8"` unless the model has trained activation ranges; every
+            mode is verified on it. Defaults to `None`: verified on seeded
+            random numbers in [0, 1), which say little about quantized files.
         quantized_io: Whether the inputs and outputs of an `"int8"` or
             `"int16x8"` file are integers too. Defaults to `False`.
         allow_select_tf_ops: Whether ops that LiteRT lacks may stay
@@ -148,10 +149,8 @@ of real input.
             inner tensors, recorded ranges and second copies of equal arrays.
             Outputs are equal bit for bit, which is checked. Defaults to
             `False`.
-        overwrite: Whether a file that exists at `path` may be replaced.
-            Defaults to `False`.
-        seed: Seed of the random inputs and of the choice of samples. Defaults
-            to `0`.
+        overwrite: Whether to replace a file at `path`. Defaults to `False`.
+        seed: Seed of random inputs and the choice of samples. Defaults to `0`.
 
     Returns:
         The report: sizes, differences, latency, ops, notes and warnings.
@@ -160,9 +159,8 @@ of real input.
         ExportError: If the converter refuses the model, the model cannot be
             rebuilt in its process, the file does not run, or its outputs
             differ. It is a `ValueError`.
-        ValueError: If an argument is out of range, the model is unbuilt or
-            quantised by Keras, or kernels are off the grid of `"int4"` or
-            `"int2"`.
+        ValueError: If an argument is out of range, the model is unbuilt, or
+            kernels are off the grid of `"int4"` or `"int2"`.
         TypeError: If `model` or `path` has the wrong type.
         OSError: If the file cannot be written: `FileExistsError` if there
             is a file at `path` and `overwrite` is `False`.
@@ -206,6 +204,7 @@ of real input.
         export.is_ranged = True
         export.is_calibrated = calibration_data is not None
     with (
+        explain_quantized_layers(exportable.model),
         use_ranges(exportable.model, quantize),
         open_temporary_files(target) as (plain, final),
         ModelRuns(exportable, samples.verification) as runs,
@@ -325,6 +324,8 @@ class LitertWriter:
         if self.quantize is not None and self.float_size is not None:
             ratio = len(content) / self.float_size.raw
             if self.quantize == "dynamic":
+                model = self.exportable.model
+                self.warnings += explain_wide_tables(model, content)
                 self.warnings += explain_no_saving(content, ratio)
             elif self.quantize in LOW_BITS:
                 self.warnings += explain_float_kernels(

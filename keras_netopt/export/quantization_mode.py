@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 
 @dataclass(frozen=True)
 class QuantizationMode:
@@ -128,22 +126,3 @@ def converter_settings(
         "types": ["float16"] if quantize == "float16" else [],
         "io": integers[str(quantize)] if quantized_io else None,
     }
-
-
-def refuse_quantized_layers(layers: list[keras.layers.Layer]) -> None:
-    """Refuses models quantised by `model.quantize`.
-
-    They do not convert, or convert to a file with other outputs.
-    """
-    policy = keras.dtype_policies.QuantizedDTypePolicy
-    names = [
-        f"{layer.name} ({layer.dtype_policy.name})"
-        for layer in layers
-        if isinstance(layer.dtype_policy, policy)
-    ]
-    if names:
-        raise ValueError(
-            "Argument `model` must not be quantised by Keras. "
-            f"Received: {', '.join(names)}. Export the float model with "
-            "`quantize=` instead, as in `quantize='dynamic'`."
-        )

@@ -22,6 +22,8 @@ def explain_no_saving(content: bytes, ratio: float) -> list[str]:
     if kept:
         listed = ", ".join(f"{op} ({n:,})" for op, n in kept.items())
         reason = f"these ops keep their weights in float: {listed}"
+    elif _holds_integers(content):
+        reason = "its large weights are integers already"
     elif largest:
         reason = (
             f"the largest weights have {max(largest.values()):,} elements, and "
@@ -30,6 +32,17 @@ def explain_no_saving(content: bytes, ratio: float) -> list[str]:
     else:
         reason = "the file holds no weights"
     return [f"'dynamic' saves nothing, {ratio:.2f} x the float file: {reason}."]
+
+
+def _holds_integers(content: bytes) -> bool:
+    """Whether weights large enough for the converter are integers."""
+    return any(
+        tensor.is_constant
+        and tensor.dtype in ("INT8", "INT4")
+        and tensor.elements >= SMALLEST
+        for _, inputs in iterate_operators(content)
+        for tensor in inputs
+    )
 
 
 def _largest_float_weights(content: bytes) -> dict[str, int]:

@@ -51,7 +51,12 @@ class KernelView:
     stack: int = 1
 
     @classmethod
-    def of(cls, variable: keras.Variable, layer: keras.Layer) -> "KernelView":
+    def of(
+        cls,
+        variable: keras.Variable,
+        layer: keras.Layer,
+        shape: tuple[int, ...] | None = None,
+    ) -> "KernelView":
         """Creates the view of a weight for the layer that has created it.
 
         For Dense, convolutions (also transposed and depthwise) and
@@ -61,11 +66,13 @@ class KernelView:
         Args:
             variable: The weight.
             layer: The layer that created it.
+            shape: Its shape unpacked, if several weights share a byte.
+                Defaults to `None`: the shape of the variable.
 
         Returns:
             The view.
         """
-        shape = tuple(int(size) for size in variable.shape)
+        shape = tuple(int(n) for n in shape or variable.shape)
         rank = len(shape)
         if rank < 2 or variable.name.endswith("bias"):
             return cls(shape, (), tuple(range(rank)), 1)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.cost.packed_weights import unpack_weight
 from keras_netopt.sparsity.prunability import is_kernel
 from keras_netopt.sparsity.selection import list_weights
 
@@ -81,7 +82,13 @@ def _is_lora_base(variable: keras.Variable, layer: Any) -> bool:
 
 
 def used_value(variable: keras.Variable, layer: keras.Layer) -> np.ndarray:
-    """Returns a weight as the layer multiplies with it, LoRA product added."""
+    """Returns a weight as the layer multiplies with it, LoRA product added.
+
+    A kernel in which Keras has packed two weights per byte is unpacked.
+    """
+    unpacked = unpack_weight(variable, layer)
+    if unpacked is not None:
+        return unpacked
     value: Any = variable.value
     if _is_lora_base(variable, layer):
         merged: Any = getattr(layer, variable.name)

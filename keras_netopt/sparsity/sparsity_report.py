@@ -268,7 +268,7 @@ def _row(
     pattern: str | None,
 ) -> ReportRow:
     values = used_value(item.variable, item.layer)
-    view = KernelView.of(item.variable, item.layer)
+    view = KernelView.of(item.variable, item.layer, values.shape)
     zero_units = int(np.sum(~np.any(view.to_2d(values != 0), axis=0)))
     is_target = isinstance(item, WeightTarget)
     return ReportRow(

@@ -194,22 +194,52 @@ def test_half_precision_class_without_a_config_is_refused(tmp_path):
     )
 
 
-@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have")
-@pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
-def test_model_quantised_by_keras_is_refused(mode, tmp_path):
+def build_quantized(mode, bias=0.1, **config):
     model = keras.Sequential(
-        [keras.Input((16,)), layers.Dense(8, name="fc")], name="net"
+        [
+            keras.Input((16,)),
+            layers.Dense(140, "relu", name="hidden"),
+            layers.Dense(8, name="fc"),
+        ]
     )
-    model.quantize(mode)
-    policy = model.layers[0].dtype_policy.name
-    with pytest.raises(ValueError) as error:
-        to_litert(model, tmp_path / "m.tflite")
-    assert str(error.value) == (
-        "Argument `model` must not be quantised by Keras. Received: fc "
-        f"({policy}). Export the float model with `quantize=` instead, as in "
-        "`quantize='dynamic'`."
-    )
-    assert list(tmp_path.iterdir()) == []
+    randomize(model)
+    for layer in model.layers:
+        layer.bias.assign(np.full(layer.bias.shape, bias))
+    kinds = {
+        "int8": keras.quantizers.Int8QuantizationConfig,
+        "int4": keras.quantizers.Int4QuantizationConfig,
+    }
+    if config:
+        model.quantize(mode, config=kinds[mode](**config))
+    else:
+        model.quantize(mode)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have")
+def test_verification_decides_on_models_quantized_by_keras(tmp_path):
+    exact = {
+        "weights": ("int8", {"activation_quantizer": None}),
+        "channels": ("int4", {"block_size": -1}),
+    }
+    for name, (mode, config) in exact.items():
+        model = build_quantized(mode, **config)
+        report = to_litert(model, tmp_path / f"{name}.tflite")
+        assert report.max_abs_diff < 1e-5
+        assert report.size.raw < 0.8 * 4 * (16 + 8) * 140
+    wrong = {
+        "refused": ("int8", {}),
+        # The file loses the ReLU of a layer without a bias.
+        "outputs of the file": ("int4", {"block_size": 8, "bias": 0.0}),
+    }
+    for text, (mode, config) in wrong.items():
+        bias = config.pop("bias", 0.1)
+        model = build_quantized(mode, bias, **config)
+        with pytest.raises(ExportError) as error:
+            to_litert(model, tmp_path / "wrong.tflite")
+        assert text in str(error.value)
+        assert "Layers were quantized by Keras: hidden (int" in str(error.value)
+    assert not (tmp_path / "wrong.tflite").exists()
 
 
 def test_dict_inputs_and_outputs_keep_their_names(tmp_path):

@@ -1,0 +1,63 @@
+"""The weights of layers that `model.quantize("int4")` has packed."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.graph.layers import own_variables, walk_layers
+
+
+def unpack_weight(
+    variable: keras.Variable, layer: keras.layers.Layer
+) -> np.ndarray | None:
+    """Returns the integers of a kernel that holds two weights per byte.
+
+    A weight of 0 is 0: where blocks have zero points, these are subtracted.
+    Returns `None` for a variable that is not packed.
+    """
+    name = next(
+        (n for n in ("kernel", "embeddings") if variable.name == n), None
+    )
+    if name is None or getattr(layer, "quantization_mode", None) != "int4":
+        return None
+    packed = keras.backend.standardize_dtype(variable.dtype) == "int8"
+    if not packed or getattr(layer, "lora_enabled", False):
+        return None
+    values = _to_numpy(getattr(layer, name))
+    zero = getattr(layer, f"{name}_zero", None)
+    if zero is None:
+        return values
+    zeros, groups = _to_numpy(zero).astype("int32"), _to_numpy(layer.g_idx)
+    groups = groups.astype("int32")
+    if name == "embeddings":
+        return np.asarray(values - zeros[:, groups])
+    matrix = values.reshape(len(groups), -1) - zeros[groups]
+    return np.asarray(matrix.reshape(values.shape))
+
+
+def read_weight(
+    variable: keras.Variable, layer: keras.layers.Layer
+) -> np.ndarray:
+    """Returns the values of a variable, unpacked where it is packed."""
+    found = unpack_weight(variable, layer)
+    return _to_numpy(variable) if found is None else found
+
+
+def read_weights(
+    operation: Any, variables: Iterable[keras.Variable]
+) -> list[np.ndarray]:
+    """Returns the values of variables of a layer or of its sublayers."""
+    owners = {
+        id(one): layer
+        for layer in walk_layers(operation)
+        for one in own_variables(layer)
+    }
+    return [
+        read_weight(one, owners.get(id(one), operation)) for one in variables
+    ]
+
+
+def _to_numpy(value: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(value))
