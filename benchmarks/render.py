@@ -34,6 +34,7 @@ from benchmarks.hpo import tables as hpo
 from benchmarks.keras_io_examples import tables as keras_io_examples
 from benchmarks.learning_rate import tables as learning_rate
 from benchmarks.litert_routes import tables as litert_routes
+from benchmarks.litert_verification import tables as litert_verification
 from benchmarks.open_layers import tables as open_layers
 from benchmarks.pruning import tables as pruning
 
@@ -54,6 +55,7 @@ TABLES = {
     **learning_rate.TABLES,
     **applications.TABLES,
     **open_layers.TABLES,
+    **litert_verification.TABLES,
     **keras_io_examples.TABLES,
     **litert_routes.TABLES,
 }

@@ -150,7 +150,7 @@ of real input.
             Outputs are equal bit for bit, which is checked. Defaults to
             `False`.
         overwrite: Whether to replace a file at `path`. Defaults to `False`.
-        seed: Seed of random inputs and the choice of samples. Defaults to `0`.
+        seed: Seed of random inputs and of chosen samples. Defaults to `0`.
 
     Returns:
         The report: sizes, differences, latency, ops, notes and warnings.
@@ -313,26 +313,25 @@ class LitertWriter:
         """Verifies and times the file, or warns that it cannot be run."""
         with open(path, "rb") as file:
             content = file.read()
-        self.ops = count_ops(content)
+        self.ops, exportable = count_ops(content), self.exportable
         if self.is_ranged:
             ranges = match_ranges(self.exportable.model, path)
             self.trained_ranges = ranges
             self.warnings += ranges.warnings
         self.kernels = describe_kernels(
-            self.exportable.model, content, self.quantize
+            exportable.model, content, self.quantize
         )
         if self.quantize is not None and self.float_size is not None:
             ratio = len(content) / self.float_size.raw
             if self.quantize == "dynamic":
-                model = self.exportable.model
-                self.warnings += explain_wide_tables(model, content)
+                self.warnings += explain_wide_tables(exportable.model, content)
                 self.warnings += explain_no_saving(content, ratio)
             elif self.quantize in LOW_BITS:
                 self.warnings += explain_float_kernels(
                     self.kernels, self.quantize, ratio
                 )
         checked = self.samples.verification
-        first = next(iterate_batches(self.exportable, checked))
+        first = next(iterate_batches(exportable, checked))
         if flex := [name for name in self.ops if name.startswith("Flex")]:
             self.warnings.append(
                 f"requires the Flex delegate for {', '.join(flex)}; not "
@@ -372,8 +371,7 @@ class LitertWriter:
             f"{describe_randomness(randomness)}; the file was compared within "
             "that range."
         )
-        checked = self.samples.verification
-        if repeats_itself(self.exportable, path, checked):
+        if repeats_itself(self.exportable, path, self.samples.verification):
             text += " The file repeats one draw of the random numbers."
         self.warnings.append(text)
 
