@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from litert_by_hand import write_dense
 
-from keras_netopt import cli
+from keras_netopt import cli, quantization
 from keras_netopt.cli.inspect_command import parse_shape
 
 
@@ -117,9 +117,26 @@ def test_evaluate_names_what_is_missing(path, save, fails, tmp_path):
 def test_c_array_writes_a_header(path, tmp_path, capsys, fails):
     target = str(tmp_path / "m.h")
     assert cli.main(["c-array", path, target]) == 0
-    assert capsys.readouterr().out == f"{target}: m, m_len\n"
+    assert capsys.readouterr().out == (
+        f"{target}: array `m`, its length in bytes `m_len`\n"
+    )
     assert "overwrite=True" in fails("c-array", path, target)
     options = ["--name", "g_model", "--overwrite"]
     assert cli.main(["c-array", path, target, *options]) == 0
     with open(target) as file:
         assert "g_model[" in file.read()
+
+
+def test_inspect_of_a_model_on_a_grid_shows_its_bits(tmp_path, capsys):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    path = str(tmp_path / "m.keras")
+    model.save(path)
+    cli.main(["inspect", path])
+    assert "Quantization of" not in capsys.readouterr().out
+    quantization.quantize(model, bits=4)
+    model.save(path)
+    cli.main(["inspect", path])
+    assert "Quantization of" in capsys.readouterr().out
+    cli.main(["inspect", path, "--json"])
+    (row,) = json.loads(capsys.readouterr().out)["quantization"]["rows"]
+    assert row["bits"] == 4

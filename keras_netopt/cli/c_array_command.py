@@ -33,4 +33,6 @@ def run(arguments: argparse.Namespace) -> None:
         name=arguments.name,
         overwrite=arguments.overwrite,
     )
-    print(f"{arguments.header}: {name}, {name}_len")
+    print(
+        f"{arguments.header}: array `{name}`, its length in bytes `{name}_len`"
+    )

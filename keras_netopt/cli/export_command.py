@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
     export.add_argument(
         "--calibration-data",
         metavar="FILE",
-        help=".npy or .npz with about 100 real inputs, for int8 and int16x8; "
+        help=".npy or .npz with 200 real inputs or more, for int8 and int16x8; "
         "an .npz of several arrays names the model's inputs",
     )
     export.add_argument(

@@ -12,7 +12,7 @@ FREE = ("?", "none", "-1")
 def add_parser(commands: Any) -> None:
     """Adds the command."""
     inspect = commands.add_parser(
-        "inspect", help="show the cost and the sparsity of a model or a file"
+        "inspect", help="show cost, zeros and bits of a model or a file"
     )
     inspect.add_argument("model", help="a .keras or .tflite file")
     inspect.add_argument(
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.model.endswith(".tflite"):
         _inspect_file(arguments)
         return
-    from keras_netopt import cost, sparsity
+    from keras_netopt import cost, quantization, sparsity
 
     model = load_model(arguments.model)
     shapes = arguments.input_shape or []
@@ -43,6 +43,9 @@ def run(arguments: argparse.Namespace) -> None:
         "cost": cost.summarize(model, input_shape=shape),
         "sparsity": sparsity.report(model),
     }
+    grids = quantization.report(model)
+    if grids.quantized:
+        reports["quantization"] = grids
     if arguments.json:
         print(json.dumps({k: v.to_dict() for k, v in reports.items()}))
     else:

@@ -34,7 +34,7 @@ class TensorInfo:
         name: Its name in the signature.
         shape: Its shape, `None` for a free axis.
         dtype: The numpy name of its dtype.
-        scale: Quantisation step, 0 for a float tensor.
+        scale: Quantization step, 0 for a float tensor.
         zero_point: The integer that represents 0.0.
     """
 
@@ -54,9 +54,9 @@ class TensorInfo:
         return f"{text} scale {self.scale:.4g} zero point {self.zero_point}"
 
     def encode(self, value: Any) -> np.ndarray:
-        """Quantises real numbers for the file, clipped to its range.
+        """Quantizes real numbers for the file, clipped to its range.
 
-        Integers are not quantised.
+        Integers are not quantized.
         """
         array = np.asarray(value)
         if self.scale and array.dtype.kind == "f":
@@ -66,7 +66,7 @@ class TensorInfo:
         return np.ascontiguousarray(array.astype(self.dtype))
 
     def decode(self, value: np.ndarray) -> np.ndarray:
-        """Dequantises an output of the file to real numbers."""
+        """Dequantizes an output of the file to real numbers."""
         if not self.scale:
             return value
         centred = value.astype("float32") - np.float32(self.zero_point)
@@ -154,7 +154,7 @@ class TfliteModel:
         return invoke
 
     def run(self, x: Any) -> dict[str, np.ndarray]:
-        """Runs the file once and returns the outputs by name, dequantised.
+        """Runs the file once and returns the outputs by name, dequantized.
 
         `x` is that of `feeds`. Raises RuntimeError if an op cannot run.
         """

@@ -57,7 +57,7 @@ class FileMeter:
         check_bool(compact, "compact")
         if sparse and quantize is not None:
             raise ValueError(
-                "Argument `sparse` must be False where the file is quantised. "
+                "Argument `sparse` must be False where the file is quantized. "
                 f"Received: sparse=True, quantize={quantize!r}"
             )
         self.quantize = quantize

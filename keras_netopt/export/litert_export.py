@@ -107,8 +107,8 @@ def to_litert(
     Traceback (most recent call last):
         ...
     ValueError: Argument `calibration_data` must be given for \
-quantize='int8'. Received: calibration_data=None. Pass about 100 samples \
-of real input.
+quantize='int8'. Received: calibration_data=None. Pass 200 samples of real \
+input or more.
 
     Args:
         model: A built Keras model: Functional, Sequential or subclassed.

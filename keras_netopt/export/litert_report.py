@@ -139,6 +139,7 @@ class LitertReport(Report):
                 "-" if self.breakdown is None else str(self.breakdown),
             ],
             ["difference", _difference(self.verification)],
+            *_sample_difference(self.verification),
             ["same class", _agreement(self.verification)],
             ["latency", _latency(self.latency)],
             ["ops", _ops(self)],
@@ -168,13 +169,20 @@ def _kind(report: LitertReport) -> str:
 def _difference(found: Verification | None) -> str:
     if found is None:
         return "not verified"
-    text = f"{found.max_abs_diff:.2g} (relative {found.max_rel_diff:.2g}"
-    if found.source != RANDOM:
-        text += (
-            f"; median {found.median_rel_diff:.2g} and 95 % of samples within "
-            f"{found.p95_rel_diff:.2g} of the spread"
-        )
-    return f"{text})"
+    return (
+        f"at most {found.max_abs_diff:.2g}, {found.max_rel_diff:.2g} x the "
+        "largest output"
+    )
+
+
+def _sample_difference(found: Verification | None) -> list[list[str]]:
+    if found is None or found.source == RANDOM:
+        return []
+    text = (
+        f"median {found.median_rel_diff:.2g}, 95 % below "
+        f"{found.p95_rel_diff:.2g} x the spread of the outputs"
+    )
+    return [["per sample", text]]
 
 
 def _agreement(found: Verification | None) -> str:

@@ -27,7 +27,8 @@ def check_target(path: Any, overwrite: bool) -> str:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
     if os.path.lexists(target) and not overwrite:
         raise FileExistsError(
-            "Argument `path` must be a new file unless `overwrite=True`. "
+            "Argument `path` must be a new file unless `overwrite=True` "
+            "(on the command line: --overwrite). "
             f"Received: path={target!r}, which exists"
         )
     return target

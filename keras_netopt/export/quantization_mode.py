@@ -10,7 +10,7 @@ class QuantizationMode:
 
     Args:
         name: The value of `quantize=`.
-        needs_data: Whether activations are quantised, which requires
+        needs_data: Whether activations are quantized, which requires
             `calibration_data`.
         warn_above: Largest relative output difference without a warning.
         note: A note for the report, or "".
@@ -27,6 +27,7 @@ class QuantizationMode:
     warn_below: float = 0.97
 
 
+DECODED = "weights are decoded to float32: a smaller file, often a slower one"
 MODES: dict[str, QuantizationMode] = {
     mode.name: mode
     for mode in (
@@ -40,8 +41,8 @@ MODES: dict[str, QuantizationMode] = {
             "int16x8 runs on reference kernels: often many times slower than "
             "float",
         ),
-        QuantizationMode("int4", False, 0.0, is_exact=True),
-        QuantizationMode("int2", False, 0.0, is_exact=True),
+        QuantizationMode("int4", False, 0.0, DECODED, is_exact=True),
+        QuantizationMode("int2", False, 0.0, DECODED, is_exact=True),
     )
 }
 
@@ -72,7 +73,7 @@ def check_quantization(
     check_mode(quantize)
     if sparse and quantize is not None:
         raise ValueError(
-            "Argument `sparse` must be False where the file is quantised: "
+            "Argument `sparse` must be False where the file is quantized: "
             "such a file does not run with the default delegate, and dynamic "
             "int8 with gzip is smaller (192 kB against 222 kB at 80 % zeros). "
             f"Received: sparse=True, quantize={quantize!r}"
@@ -83,7 +84,7 @@ def check_quantization(
         raise ValueError(
             "Argument `calibration_data` must be given for "
             f"quantize={quantize!r}. Received: calibration_data=None. "
-            "Pass about 100 samples of real input."
+            "Pass 200 samples of real input or more."
         )
     if quantized_io and not needs_data:
         raise ValueError(

@@ -19,7 +19,7 @@ def explain_sparse_saving(model: keras.Model, is_smaller: bool) -> list[str]:
     if share < 0.5:
         return [
             f"`sparse=True` saves little below 50 % zeros ({share:.0%} "
-            "here). Prune further, or quantise."
+            "here). Prune further, or quantize."
         ]
     return []
 

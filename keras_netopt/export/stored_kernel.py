@@ -116,7 +116,7 @@ def summarize_integers(kernels: Sequence[StoredKernel]) -> str:
     ]
     if not compared:
         return ""
-    text = f"{sum(compared)} of {len(compared)} kernels: integers equal"
+    text = f"equal in {sum(compared)} of {len(compared)} kernels on a grid"
     again = len(compared) - sum(compared)
     return f"{text}; {again} rounded again" if again else text
 

@@ -116,7 +116,8 @@ def _check_target(target: Any, overwrite: bool) -> str:
         )
     if os.path.lexists(header) and not overwrite:
         raise FileExistsError(
-            "Argument `target` must be a new file unless `overwrite=True`. "
+            "Argument `target` must be a new file unless `overwrite=True` "
+            "(on the command line: --overwrite). "
             f"Received: target={header!r}, which exists"
         )
     return header

@@ -117,7 +117,7 @@ def verify_file(
             )
     if quantize is not None and not randomness and _is_broken(result):
         raise ExportError(
-            f"Quantisation quantize={quantize!r} breaks the model: "
+            f"Quantization quantize={quantize!r} breaks the model: "
             f"{describe_differences(result)}. {_describe_wide_layers(path)}"
             "Pass real inputs as `calibration_data`, or a mode with more bits."
         )

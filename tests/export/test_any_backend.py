@@ -55,8 +55,8 @@ def test_calibrated_modes_need_data(tiny, mode):
         to_litert(tiny, "m.tflite", quantize=mode)
     assert str(error.value) == (
         "Argument `calibration_data` must be given for "
-        f"quantize='{mode}'. Received: calibration_data=None. Pass about "
-        "100 samples of real input."
+        f"quantize='{mode}'. Received: calibration_data=None. Pass 200 "
+        "samples of real input or more."
     )
 
 
@@ -64,7 +64,7 @@ def test_sparse_and_quantised_raises(tiny):
     with pytest.raises(ValueError) as error:
         to_litert(tiny, "m.tflite", sparse=True, quantize="dynamic")
     assert str(error.value) == (
-        "Argument `sparse` must be False where the file is quantised: such a "
+        "Argument `sparse` must be False where the file is quantized: such a "
         "file does not run with the default delegate, and dynamic int8 with "
         "gzip is smaller (192 kB against 222 kB at 80 % zeros). Received: "
         "sparse=True, quantize='dynamic'"

@@ -100,7 +100,8 @@ def test_file_that_exists_is_not_overwritten_unasked(tiny, tmp_path):
     with pytest.raises(FileExistsError) as error:
         to_litert(tiny, path)
     assert str(error.value) == (
-        "Argument `path` must be a new file unless `overwrite=True`. "
+        "Argument `path` must be a new file unless `overwrite=True` "
+        "(on the command line: --overwrite). "
         f"Received: path={str(path)!r}, which exists"
     )
     with pytest.raises(TypeError, match="Argument `overwrite` must be True"):

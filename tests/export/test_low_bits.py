@@ -127,7 +127,7 @@ def test_file_holds_the_integers_of_every_kernel(reports, quantize):
     assert wrong == []
     assert {(k.grid, k.bits) for k in report.kernels} == {(bits, bits)}
     assert all(k.zeros > 0 for k in report.kernels)
-    assert "11 of 11 kernels: integers equal" in str(report)
+    assert "equal in 11 of 11 kernels on a grid" in str(report)
     if quantize == "int4":
         assert report.max_abs_diff <= 1e-4
         assert report.warnings == ()
@@ -191,7 +191,7 @@ def test_every_kernel_is_stored_without_another_rounding(mixed_report):
         "small": ("float32", "too small to save bytes"),
     }
     assert mixed_report.max_abs_diff <= 1e-4
-    assert "4 of 4 kernels: integers equal" in str(mixed_report)
+    assert "equal in 4 of 4 kernels on a grid" in str(mixed_report)
     content = json.loads(json.dumps(mixed_report.to_dict()))["kernels"]
     assert content[2]["integers_equal"] is True
     assert content[2]["nbytes"] == 16 * 32

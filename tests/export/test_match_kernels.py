@@ -130,7 +130,7 @@ def test_many_kernels_are_folded_in_the_table():
     ]
     rows.append(StoredKernel("table", (9, 2), "float32", 72, 0.0, note="why"))
     assert summarize_kernels(rows) == "20 int4, 1 float32; 392 bytes, 49% zeros"
-    assert summarize_integers(rows) == "20 of 20 kernels: integers equal"
+    assert summarize_integers(rows) == "equal in 20 of 20 kernels on a grid"
     text = render_kernels(rows)
     assert "20 x, first: block_0/kernel" in text and "why" in text
     assert len(text.splitlines()) == 6
@@ -138,5 +138,5 @@ def test_many_kernels_are_folded_in_the_table():
     assert summarize_integers(rows[20:]) == ""
     again = StoredKernel("k", (4, 8), "int8", 32, 0.5, 4, False)
     assert summarize_integers([*rows, again]) == (
-        "20 of 21 kernels: integers equal; 1 rounded again"
+        "equal in 20 of 21 kernels on a grid; 1 rounded again"
     )

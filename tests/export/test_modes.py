@@ -155,7 +155,7 @@ def test_sparse_file_of_a_pruned_model_is_small_and_exact(reports):
             0.4,
             True,
             "`sparse=True` saves little below 50 % zeros (40% here). Prune "
-            "further, or quantise.",
+            "further, or quantize.",
         ),
     ],
 )
@@ -187,7 +187,7 @@ def test_quantisation_that_destroys_the_model_is_an_error(tmp_path):
     with pytest.raises(ExportError) as error:
         to_litert(model, tmp_path / "m.tflite", **options)
     assert str(error.value).startswith(
-        "Quantisation quantize='int8' breaks the model: outputs differ by "
+        "Quantization quantize='int8' breaks the model: outputs differ by "
     )
     assert "(25 samples held out from the calibration)" in str(error.value)
     assert list(tmp_path.iterdir()) == []
