@@ -42,7 +42,6 @@ SEARCHED = {"Oracle", "BaseTuner", "Stopper", "Executor"}
 PARTS |= {"search.SearchOracle", "search.Stopper"}
 # Rows are found by short names, and `sparsity.report` has this one.
 PARTS |= {"quantization.report"}
-PARTS |= {"quantization.load_ranges", "quantization.remove_ranges"}
 
 
 def find(name):

@@ -27,4 +27,14 @@ METHODS: tuple[Method, ...] = (
         summary="Removes the float masters, so that kernels train in float.",
         card="quantization",
     ),
+    Method(
+        name="quantization.load_ranges",
+        summary="Loads the trained activation ranges of a saved model.",
+        card="quantization",
+    ),
+    Method(
+        name="quantization.remove_ranges",
+        summary="Removes activation ranges; the model computes in float.",
+        card="quantization",
+    ),
 )

@@ -21,6 +21,21 @@ def _train(model: keras.Model) -> None:
     model.fit(x, y, verbose=0, callbacks=[Quantization(4)])
 
 
+def _train_ranges(model: keras.Model) -> None:
+    x, y = zoo.data("mlp")
+    callback = Quantization(8, activations=0.0)
+    model.fit(x, y, verbose=0, callbacks=[callback])
+
+
+def _load(model: keras.Model, folder: Any) -> None:
+    path = folder / "ranges.keras"
+    if not path.exists():
+        trained = zoo.compiled()
+        _train_ranges(trained)
+        trained.save(path)
+    quantization.load_ranges(model, path)
+
+
 FUNCTIONS = (
     FunctionSetting(
         component="quantization.quantize",
@@ -44,6 +59,29 @@ FUNCTIONS = (
         once=True,
         bad={
             "model": lambda model, folder: quantization.remove_masters(
+                zoo.compiled()
+            )
+        },
+    ),
+    FunctionSetting(
+        component="quantization.load_ranges",
+        call=_load,
+        changes=True,
+        bad={
+            "model": lambda model, folder: _load(zoo.compiled("cnn"), folder),
+            "path": lambda model, folder: quantization.load_ranges(
+                model, folder / "model.h5"
+            ),
+        },
+    ),
+    FunctionSetting(
+        component="quantization.remove_ranges",
+        call=lambda model, folder: quantization.remove_ranges(model),
+        prepare=_train_ranges,
+        changes=True,
+        once=True,
+        bad={
+            "model": lambda model, folder: quantization.remove_ranges(
                 zoo.compiled()
             )
         },
