@@ -85,5 +85,5 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "include": (_quantize(), _quantize(include="first")),
     "exclude": (_quantize(), _quantize(exclude="last")),
     "begin": (_quantize(), _quantize(begin=0.5)),
-    "activations": (_quantize(), _quantize(activations=0.0)),
+    "activations": (_quantize(), _quantize(activations=0.5)),
 }

@@ -68,7 +68,7 @@ FUNCTIONS = (
         call=_load,
         changes=True,
         bad={
-            "model": lambda model, folder: _load(zoo.compiled("cnn"), folder),
+            "model": lambda model, folder: _load(NOT_A_MODEL, folder),
             "path": lambda model, folder: quantization.load_ranges(
                 model, folder / "model.h5"
             ),
