@@ -4,6 +4,7 @@ import os
 
 import keras
 
+from keras_netopt.graph.check_model import check_model
 from keras_netopt.quantization.ranges import ENTRY, ActivationRanges
 from keras_netopt.training.checkpoint_state import CheckpointState
 
@@ -37,8 +38,10 @@ def load_ranges(model: keras.Model, path: str | os.PathLike[str]) -> None:
             activation ranges.
 
     Raises:
+        TypeError: If `model` is not a Keras model.
         ValueError: If the file holds no ranges, or they do not fit the model.
     """
+    check_model(model)
     text = os.fspath(path)
     if not text.endswith((".keras", ".weights.h5")):
         raise ValueError(
@@ -91,8 +94,10 @@ def remove_ranges(model: keras.Model) -> None:
         model: A model with activation ranges.
 
     Raises:
+        TypeError: If `model` is not a Keras model.
         ValueError: If the model has no activation ranges.
     """
+    check_model(model)
     ranges = ActivationRanges.of(model)
     if ranges is None:
         raise ValueError(
