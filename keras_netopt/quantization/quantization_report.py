@@ -173,14 +173,25 @@ def _row(
     kernel = np.asarray(ops.convert_to_numpy(variable.value))
     kernel = kernel.astype("float32")
     axes = grids.channel_axes(variable, layer)
-    bits = grids.find_bits(kernel, axes)
+    # Neither is a layer on a grid that adds a LoRA product to its kernel.
+    is_whole = not getattr(layer, "lora_enabled", False)
+    is_finite = bool(np.isfinite(kernel).all())
+    bits = grids.find_bits(kernel, axes) if is_whole and is_finite else None
     channels, saturated = 0, 0.0
     if bits is not None:
         integers, scales = grids.find_integers(kernel, axes, bits)
         channels = int(scales.size)
         limit = grids.find_limit(bits)
         saturated = float(np.mean(np.abs(integers) == limit))
-    values = _count_values(kernel) if bits is None else None
+    values = None
+    # In a short dtype any kernel repeats its values.
+    is_long = "float16" not in keras.backend.standardize_dtype(variable.dtype)
+    if bits is None and is_whole and is_finite and is_long:
+        values = _count_values(kernel)
+    if not is_finite:
+        reason = "not finite"
+    elif not is_whole and reason == OFF_GRID:
+        reason = "float: LoRA weights are added to it"
     is_float = bits is None and values is None
     return QuantizationRow(
         key=key,

@@ -109,8 +109,14 @@ class QuantizationSession:
 
     def _select(self) -> Selection:
         include, exclude = self._selectors
-        clusters = self._settings.clusters
-        return select_kernels(self.model, include, exclude, clusters=clusters)
+        settings = self._settings
+        return select_kernels(
+            self.model,
+            include,
+            exclude,
+            bits=settings.bits,
+            clusters=settings.clusters,
+        )
 
     def find_share(self) -> float:
         """Returns the share of all kernels' weights that has masters."""

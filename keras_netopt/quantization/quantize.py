@@ -69,7 +69,9 @@ def quantize(
             was quantized by Keras. The model is unchanged then.
     """
     settings = QuantizationSettings.create(bits, grid, clusters)
-    selection = select_kernels(model, include, exclude, clusters=clusters)
+    selection = select_kernels(
+        model, include, exclude, bits=bits, clusters=clusters
+    )
     sync_variables(model)
     check_finite(selection)
     if not selection.targets:

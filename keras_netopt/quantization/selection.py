@@ -9,6 +9,8 @@ from keras import ops
 
 from keras_netopt import selectors
 from keras_netopt.graph.check_model import check_model
+from keras_netopt.graph.layers import walk_layers
+from keras_netopt.quantization import grids
 from keras_netopt.selectors import Selector
 from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.prunability import (
@@ -31,6 +33,7 @@ def select_kernels(
     include: Selector | None = None,
     exclude: Selector | None = None,
     *,
+    bits: int = 8,
     clusters: int | None = None,
 ) -> Selection:
     """Selects the kernels to quantize.
@@ -45,8 +48,10 @@ def select_kernels(
         include: Weights to quantize, see `keras_netopt.selectors`. Defaults
             to `None`: those listed above.
         exclude: Weights not to quantize, in the same form. Defaults to `None`.
-        clusters: Number of shared values per kernel, which a kernel must have
-            weights for. Defaults to `None`.
+        bits: Bits per weight, which the dtype of a kernel must hold exactly.
+            Defaults to `8`.
+        clusters: Number of shared values per kernel, instead of `bits`; a
+            kernel must have weights for them. Defaults to `None`.
 
     Returns:
         The selection; without `include` it may be empty.
@@ -58,6 +63,7 @@ def select_kernels(
     """
     check_model(model)
     weights = list_weights(model)
+    rewritten = _find_rewritten(model)
     trained = {id(v) for v in model.trainable_variables}
     kinds = [
         classify(v, layer, trainable=id(v) in trained)
@@ -88,7 +94,9 @@ def select_kernels(
             _refuse_layer(key, variable, layer)
             by_name = include is not None and kind is Prunability.ON_REQUEST
             if by_name or reason in BY_DEFAULT:
-                reason = _reason_to_skip(variable, clusters)
+                reason = _reason_to_skip(variable, bits, clusters)
+            if not reason and id(variable) in rewritten:
+                reason = "rewritten by SpectralNormalization in each step"
         if reason:
             skipped.append(SkippedWeight(key, variable, layer, reason))
         else:
@@ -111,10 +119,24 @@ def check_finite(selection: Selection) -> None:
             )
 
 
-def _reason_to_skip(variable: keras.Variable, clusters: int | None) -> str:
+def _find_rewritten(model: keras.Model) -> set[int]:
+    """Finds kernels that the forward pass assigns: its value has no master."""
+    return {
+        id(layer.kernel)
+        for layer in walk_layers(model)
+        if isinstance(layer, keras.layers.SpectralNormalization)
+    }
+
+
+def _reason_to_skip(
+    variable: keras.Variable, bits: int, clusters: int | None
+) -> str:
     dtype = keras.backend.standardize_dtype(variable.dtype)
     if clusters is not None and dtype != "float32":
         return f"stored as {dtype}"
+    if clusters is None and grids.find_precision(dtype, bits) < bits:
+        # With so short a scale the largest weight misses the end of the grid.
+        return f"stored as {dtype}, too short for {bits} bits"
     if clusters is not None and math.prod(variable.shape) < clusters:
         return f"fewer weights than clusters={clusters}"
     if not math.prod(variable.shape):

@@ -17,6 +17,7 @@ from keras_netopt.training.backend import (
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.float_weights import MASTERS
 from keras_netopt.training.optimizer_hook import OptimizerHook
+from keras_netopt.training.override_method import override_method
 
 Transform = Any
 
@@ -98,6 +99,7 @@ class MasterStore:
         changed = old is not None
         if old is not None:
             store._copy_from(old)
+        store._watch_training()
         store.take_up()
         for key, variable in variables.items():
             changed |= store._add(key, variable, quantizers[key])
@@ -344,6 +346,21 @@ class MasterStore:
             )
         created.assign(levels)
         return created
+
+    def _watch_training(self) -> None:
+        """Takes up written weights whenever `fit` or a batch begins."""
+        model, original = self._model, self._model.make_train_function
+        if "make_train_function" in vars(model):
+            return
+
+        def make_train_function(force: bool = False) -> Any:
+            if not force:
+                self.take_up()
+            return original(force=force)
+
+        self._undos.append(
+            override_method(model, "make_train_function", make_train_function)
+        )
 
     def _copy_from(self, old: "MasterStore") -> None:
         for undo in old._undos:
