@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_netopt.graph.check_model import check_model
 from keras_netopt.quantization import grids
+from keras_netopt.quantization.ranges import ActivationRanges
 from keras_netopt.report import Report
 from keras_netopt.sparsity.prunability import is_kernel
 from keras_netopt.sparsity.selection import list_weights
@@ -89,10 +90,12 @@ class QuantizationReport(Report):
     Args:
         rows: One row per kernel, in the order of `model.weights`.
         name: Name of the model.
+        ranges: Number of activations with a trained int8 range.
     """
 
     rows: tuple[QuantizationRow, ...]
     name: str = ""
+    ranges: int = 0
 
     @property
     def weights(self) -> int:
@@ -113,10 +116,13 @@ class QuantizationReport(Report):
         """Returns the table."""
         title = f'Quantization of "{self.name}"' if self.name else None
         table = render(HEADERS, [row.cells() for row in self.rows], title=title)
-        return (
+        text = (
             f"{table}\nQuantized: {self.quantized:.1%} of {self.weights:,} "
             "weights in kernels."
         )
+        if self.ranges:
+            text += f"\nActivations: {self.ranges} int8 ranges."
+        return text
 
     def __repr__(self) -> str:
         """Shows the table at the prompt and in notebooks."""
@@ -164,7 +170,9 @@ def make_report(
         for key, variable, layer in list_weights(model)
         if is_kernel(variable, layer)
     )
-    return QuantizationReport(rows, model.name)
+    ranges = ActivationRanges.of(model)
+    count = 0 if ranges is None else len(ranges.places)
+    return QuantizationReport(rows, model.name, count)
 
 
 def _row(

@@ -36,6 +36,10 @@ Slot = tuple[int, int, int, str, int]
 class ActivationRanges:
     """The activation ranges of a model, which round its activations to int8.
 
+    `callbacks.Quantization(activations=True)` creates and trains them; use
+    this class in a training loop of your own, or to read the ranges.
+    `ActivationRanges.attach` creates them, `ActivationRanges.of` finds them.
+
     Every call of the model rounds each activation that LiteRT stores to the
     256 values of a range: in training, `evaluate`, `predict` and export.
     Training moves the ranges, nothing else does. They are in
@@ -43,7 +47,21 @@ class ActivationRanges:
     files. Of a layer that the model calls several times each call has ranges
     of its own; the calls of a nested model share those inside it.
 
-    Create one with `ActivationRanges.attach`; `ActivationRanges.of` finds it.
+    Example:
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> ranges = ActivationRanges.attach(model)
+    >>> ranges.values().shape
+    (2, 2)
+    >>> ActivationRanges.of(model) is ranges
+    True
+
+    Args:
+        model: A Functional or a built Sequential model.
+
+    Reference:
+        Jacob et al., 2018, https://arxiv.org/abs/1712.05877
     """
 
     def __init__(self, model: keras.Model) -> None:

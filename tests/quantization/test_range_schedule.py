@@ -62,8 +62,10 @@ def test_kernels_and_activations_are_rounded_and_weights_stay():
     history = fit(model, callback).history
     assert callback.is_complete
     assert history["quantized"][-1] == 1
-    rows = quantization.report(model).rows
-    assert [row.bits for row in rows] == [4, 4]
+    report = quantization.report(model)
+    assert [row.bits for row in report.rows] == [4, 4]
+    assert callback.report().ranges == report.ranges == 3
+    assert str(report).endswith("\nActivations: 3 int8 ranges.")
     ranges = ActivationRanges.of(model)
     assert len(ranges.places) == 3 and ranges.are_set
     before = ranges.values()
