@@ -9,7 +9,7 @@ from export.conftest import InThisProcess
 
 from keras_netopt import __version__, cli, demo, export, registry
 from keras_netopt.cli import methods_command
-from keras_netopt.export import litert_export
+from keras_netopt.export import litert_writer
 from keras_netopt.quantization import ActivationRanges
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -177,7 +177,7 @@ if ON_TENSORFLOW:
     def test_export_writes_a_file_and_its_report(
         model_path, tmp_path, capsys, monkeypatch
     ):
-        monkeypatch.setattr(litert_export, "ConverterProcess", InThisProcess)
+        monkeypatch.setattr(litert_writer, "ConverterProcess", InThisProcess)
         data = np.random.default_rng(0).random((20, 8), "float32")
         np.savez(tmp_path / "data.npz", data)
         target = tmp_path / "model.tflite"

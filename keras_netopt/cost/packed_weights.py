@@ -29,7 +29,8 @@ def unpack_weight(
     zero = getattr(layer, f"{name}_zero", None)
     if zero is None:
         return values
-    zeros, groups = _to_numpy(zero).astype("int32"), _to_numpy(layer.g_idx)
+    zeros: np.ndarray = _to_numpy(zero).astype("int32")
+    groups = _to_numpy(layer.g_idx)
     groups = groups.astype("int32")
     if name == "embeddings":
         return np.asarray(values - zeros[:, groups])

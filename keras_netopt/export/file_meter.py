@@ -10,7 +10,7 @@ from keras_netopt.checks import check_bool, check_integer
 from keras_netopt.export.compact_file import compact_content
 from keras_netopt.export.converter_choice import LITERT_TORCH, choose_converter
 from keras_netopt.export.exportable_model import prepare_model
-from keras_netopt.export.litert_export import LitertWriter
+from keras_netopt.export.litert_writer import LitertWriter
 from keras_netopt.export.quantization_mode import check_mode
 from keras_netopt.export.sample_split import split_samples
 from keras_netopt.export.trained_ranges import has_trained_ranges, use_ranges

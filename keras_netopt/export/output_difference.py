@@ -12,7 +12,7 @@ TIE = 1e-6  # Classes whose values are closer, relative to the scale, tie.
 
 
 @dataclass(frozen=True)
-class OutputDifference:
+class OutputGap:
     """How much one output of a file differs from that of the model.
 
     Args:
@@ -45,7 +45,7 @@ class OutputDifference:
 
 def compare_output(
     name: str, expected: Sequence[np.ndarray], actual: Sequence[np.ndarray]
-) -> OutputDifference:
+) -> OutputGap:
     """Compares one output, batch by batch.
 
     Raises ExportError if shapes differ, or one is NaN or infinite where the
@@ -69,7 +69,7 @@ def compare_output(
             has_classes = False
     finite = [np.abs(a[np.isfinite(a)].astype("float64")) for a in expected]
     scale = max(float(values.max(initial=0.0)) for values in finite) or 1.0
-    return OutputDifference(
+    return OutputGap(
         max_abs=max(gaps),
         scale=scale,
         relative=np.array(gaps) / _measure_distances(expected, scale),
@@ -98,7 +98,7 @@ def _measure_distances(
 
 def _find_same_classes(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Compares classes; where the model's best ones tie, all are right."""
-    values = a.astype("float64")
+    values: np.ndarray = a.astype("float64")
     chosen = np.take_along_axis(values, b.argmax(-1)[:, None], -1)[:, 0]
     best = values.max(-1)
     finite = np.abs(values[np.isfinite(values)]).max(initial=1e-30)

@@ -75,7 +75,7 @@ def _find_user_objects(config: Any, model: keras.Model) -> dict[str, Any]:
     Those of Keras and this package are found without help.
     """
     known = _objects_of_layers(model)
-    found = {}
+    found: dict[str, Any] = {}
     for names in _names(config):
         for name in names:
             one = keras.saving.get_registered_object(name) or known.get(name)

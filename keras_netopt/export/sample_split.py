@@ -80,9 +80,9 @@ def split_samples(
         return SampleSplit(
             samples, samples, SAME, tuple(notes), tuple(warnings)
         )
-    chosen = np.zeros(count, "bool")
+    chosen: np.ndarray = np.zeros(count, "bool")
     number = min(CALIBRATED, count // 2)
-    edges = np.arange(number + 1) * count // number
+    edges: np.ndarray = np.arange(number + 1) * count // number
     chosen[rng.integers(edges[:-1], edges[1:])] = True
     return SampleSplit(
         list(_take(samples, chosen)),

@@ -26,7 +26,7 @@ def choose_rows(count: int, limit: int, rng: np.random.Generator) -> np.ndarray:
     """
     if count <= limit:
         return np.arange(count)
-    edges = np.arange(limit + 1) * count // limit
+    edges: np.ndarray = np.arange(limit + 1) * count // limit
     return rng.integers(edges[:-1], edges[1:])
 
 

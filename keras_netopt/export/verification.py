@@ -15,7 +15,7 @@ from keras_netopt.export.input_samples import (
     iterate_batches,
 )
 from keras_netopt.export.output_difference import (
-    OutputDifference,
+    OutputGap,
     compare_output,
 )
 from keras_netopt.export.quantization_mode import MODES
@@ -227,7 +227,7 @@ def _tested_agreement(result: Verification) -> float:
 
 def _compare(
     name: str, expected: list[Arrays], actual: list[Arrays]
-) -> OutputDifference:
+) -> OutputGap:
     if set(actual[0]) != set(expected[0]):
         raise ExportError(
             f"The file has the outputs {sorted(actual[0])} instead of "

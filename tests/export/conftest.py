@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from keras_netopt.cost.tflite_model import ignore_deprecation_warning
-from keras_netopt.export import litert_export, to_litert
+from keras_netopt.export import litert_writer, to_litert
 from keras_netopt.export.converter_program import run_job
 from keras_netopt.export.kept_process import keep_process
 
@@ -57,7 +57,7 @@ class InThisProcess:
 def convert_in_this_process():
     with pytest.MonkeyPatch.context() as patch:
         if keras.backend.backend() == "tensorflow":
-            patch.setattr(litert_export, "ConverterProcess", InThisProcess)
+            patch.setattr(litert_writer, "ConverterProcess", InThisProcess)
         with keep_process():
             yield
 

@@ -13,7 +13,7 @@ from keras_netopt.cost.tflite_model import TfliteModel
 from keras_netopt.export import (
     ExportError,
     converter_program,
-    litert_export,
+    litert_writer,
     to_litert,
 )
 from keras_netopt.export.converter_process import ConverterProcess
@@ -56,7 +56,7 @@ def tell(name, content):
 @pytest.fixture(autouse=True)
 def in_a_child(monkeypatch):
     """Not in this process, as in the other tests."""
-    monkeypatch.setattr(litert_export, "ConverterProcess", ConverterProcess)
+    monkeypatch.setattr(litert_writer, "ConverterProcess", ConverterProcess)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def run_instead(monkeypatch, tmp_path_factory):
 @pytest.fixture
 def no_float_file(monkeypatch):
     """The float file is not what these tests are about."""
-    convert = litert_export.convert_model
+    convert = litert_writer.convert_model
 
     def convert_quantized(exportable, path, **settings):
         if settings.get("quantize"):
@@ -82,7 +82,7 @@ def no_float_file(monkeypatch):
         else:
             open(path, "wb").close()
 
-    monkeypatch.setattr(litert_export, "convert_model", convert_quantized)
+    monkeypatch.setattr(litert_writer, "convert_model", convert_quantized)
 
 
 @pytest.fixture(scope="module")

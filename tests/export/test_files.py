@@ -15,7 +15,7 @@ from keras_netopt.cost.tflite_model import TfliteModel
 from keras_netopt.export import (
     ExportError,
     convert_model,
-    litert_export,
+    litert_writer,
     to_litert,
 )
 from keras_netopt.export.convert_model import measure_file
@@ -41,7 +41,7 @@ def write(tiny, tiny_report, monkeypatch):
             if error is not None:
                 raise error
 
-        monkeypatch.setattr(litert_export, "convert_model", convert)
+        monkeypatch.setattr(litert_writer, "convert_model", convert)
 
     return write
 
@@ -73,7 +73,7 @@ def test_wrong_file_is_refused_and_removed(
     change, message, tiny, tmp_path, monkeypatch, write
 ):
     if change is None:
-        monkeypatch.setattr(litert_export, "convert_model", leave_unset)
+        monkeypatch.setattr(litert_writer, "convert_model", leave_unset)
     else:
         write(change)
     with pytest.raises(ExportError, match=message):

@@ -13,7 +13,7 @@ from keras import layers
 from keras_netopt.cost.tflite_model import TfliteModel
 from keras_netopt.export import (
     ExportError,
-    litert_export,
+    litert_writer,
     to_litert,
     verification,
 )
@@ -88,7 +88,7 @@ def reports(tmp_path_factory):
     keras.utils.set_random_seed(0)
     net = build_net()
     kernels = [kernel.values for kernel in list_kernels(net)]
-    convert = litert_export.convert_model
+    convert = litert_writer.convert_model
 
     def skip_float(exportable, path, **settings):
         """The float file of 8 bits is only measured."""
@@ -109,7 +109,7 @@ def reports(tmp_path_factory):
                 kernel.layer.kernel.assign(values)
             put_on_grid(net, bits)
             if bits == 8:
-                patch.setattr(litert_export, "convert_model", skip_float)
+                patch.setattr(litert_writer, "convert_model", skip_float)
             path = folder / f"{name}.tflite"
             found[name] = to_litert(
                 net, path, quantize=name, calibration_data=data
@@ -159,7 +159,7 @@ def mixed():
 def mixed_report(mixed, tmp_path_factory):
     """The report with "int4"; the file with "int2" lies beside it."""
     folder = tmp_path_factory.mktemp("mixed")
-    write = litert_export.write_low_bits
+    write = litert_writer.write_low_bits
 
     def write_both(source, target, bits):
         write(source, target, bits)
@@ -167,7 +167,7 @@ def mixed_report(mixed, tmp_path_factory):
 
     data = np.random.default_rng(0).integers(0, 32, (4, 8))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(litert_export, "write_low_bits", write_both)
+        patch.setattr(litert_writer, "write_low_bits", write_both)
         return to_litert(
             mixed,
             folder / "int4.tflite",
@@ -248,8 +248,8 @@ def test_wrong_integer_is_an_error(mixed, mixed_report, tmp_path, monkeypatch):
         with open(target, "wb") as file:
             file.write(good[:start] + b"\x77" + good[start + 1 :])
 
-    monkeypatch.setattr(litert_export, "convert_model", write)
-    monkeypatch.setattr(litert_export, "write_low_bits", write_wrong)
+    monkeypatch.setattr(litert_writer, "convert_model", write)
+    monkeypatch.setattr(litert_writer, "write_low_bits", write_wrong)
     with pytest.raises(ExportError, match="outputs of the file differ"):
         to_litert(mixed, tmp_path / "m.tflite", quantize="int4")
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from export.test_calibration_forms import two_inputs
 from keras import layers
 
 from keras_netopt.cost.tflite_model import TfliteModel
-from keras_netopt.export import ExportError, litert_export, to_litert
+from keras_netopt.export import ExportError, litert_writer, to_litert
 
 MODES = {
     "float32": {},
@@ -67,7 +67,7 @@ def reports(net, tmp_path_factory):
     """The report of each mode; the float file is converted once."""
     folder = tmp_path_factory.mktemp("modes")
     known = folder / "known"
-    convert = litert_export.convert_model
+    convert = litert_writer.convert_model
 
     def convert_once(exportable, path, **settings):
         options = {k: v for k, v in settings.items() if k != "folder"}
@@ -81,7 +81,7 @@ def reports(net, tmp_path_factory):
 
     data = np.random.default_rng(0).standard_normal((200, 256))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(litert_export, "convert_model", convert_once)
+        patch.setattr(litert_writer, "convert_model", convert_once)
         return {
             name: to_litert(
                 net, folder / f"{name}.tflite", calibration_data=data, **options

@@ -8,7 +8,7 @@ from keras import layers
 from keras_netopt import surgery
 from keras_netopt.callbacks import ChannelPruning
 from keras_netopt.export import FileMeter, file_meter
-from keras_netopt.export.litert_export import LitertWriter
+from keras_netopt.export.litert_writer import LitertWriter
 from keras_netopt.surgery.cutting.byte_goal import find_byte_widths
 from keras_netopt.surgery.cutting.width_search import ChannelBlock, rank_units
 from keras_netopt.surgery.edits.edit_report import ModelSize
