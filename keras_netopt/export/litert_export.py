@@ -76,7 +76,9 @@ def to_litert(
         ...
     ValueError: Argument `calibration_data` must be given for \
 quantize='int8'. Received: calibration_data=None. Pass 200 samples of real \
-input or more.
+input or more, or train ranges with \
+`callbacks.Quantization(activations=True)` (of a saved model: \
+`quantization.load_ranges`).
 
     Args:
         model: A built Keras model: Functional, Sequential or subclassed.

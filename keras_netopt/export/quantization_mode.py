@@ -81,10 +81,16 @@ def check_quantization(
     needs_data = quantize is not None and MODES[quantize].needs_data
     is_ranged = quantize == "int8" and has_ranges
     if needs_data and calibration_data is None and not is_ranged:
+        ranges = (
+            ", or train ranges with `callbacks.Quantization(activations=True)` "
+            "(of a saved model: `quantization.load_ranges`)"
+            if quantize == "int8"
+            else ""
+        )
         raise ValueError(
             "Argument `calibration_data` must be given for "
             f"quantize={quantize!r}. Received: calibration_data=None. "
-            "Pass 200 samples of real input or more."
+            f"Pass 200 samples of real input or more{ranges}."
         )
     if quantized_io and not needs_data:
         raise ValueError(

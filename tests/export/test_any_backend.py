@@ -53,10 +53,15 @@ def test_unknown_mode_raises(tiny):
 def test_calibrated_modes_need_data(tiny, mode):
     with pytest.raises(ValueError) as error:
         to_litert(tiny, "m.tflite", quantize=mode)
+    ranges = {
+        "int8": ", or train ranges with `callbacks.Quantization("
+        "activations=True)` (of a saved model: `quantization.load_ranges`)",
+        "int16x8": "",
+    }
     assert str(error.value) == (
         "Argument `calibration_data` must be given for "
         f"quantize='{mode}'. Received: calibration_data=None. Pass 200 "
-        "samples of real input or more."
+        f"samples of real input or more{ranges[mode]}."
     )
 
 
