@@ -93,6 +93,7 @@ notebooks: $(VENV)/.dev
 
 bench: $(VENV)/.torch
 	$(PY) -m benchmarks.pruning
+	$(PY) -m benchmarks.quantization
 	$(PY) -m benchmarks.channel_pruning
 	$(PY) -m benchmarks.growing
 	$(PY) -m benchmarks.curriculum

@@ -37,10 +37,12 @@ from benchmarks.litert_routes import tables as litert_routes
 from benchmarks.litert_verification import tables as litert_verification
 from benchmarks.open_layers import tables as open_layers
 from benchmarks.pruning import tables as pruning
+from benchmarks.quantization import tables as quantization
 
 DOCS = Path(__file__).parents[1] / "docs"
 TABLES = {
     **pruning.TABLES,
+    **quantization.TABLES,
     **channel_pruning.TABLES,
     **growing.TABLES,
     **curriculum.TABLES,

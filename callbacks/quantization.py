@@ -139,6 +139,8 @@ class Quantization(ResumableCallback):
     def reset(self) -> None:
         """Resets the state that belongs to one model."""
         self._session: QuantizationSession | None = None
+        # Of a fit in which no kernel is selected; for the report alone.
+        self._idle: QuantizationSession | None = None
         self._begin = 0
         self._begun = False
         self._logs: dict[str, float] = {}
@@ -151,6 +153,7 @@ class Quantization(ResumableCallback):
             model, self.settings, self.include, self.exclude
         )
         if not session.keys:
+            self._idle = session
             self.warn(
                 NoEffectWarning,
                 "no kernel is selected, so nothing is quantized. Name weights "
@@ -254,9 +257,10 @@ class Quantization(ResumableCallback):
         Raises:
             ValueError: If the callback was not passed to `fit` yet.
         """
-        if self._session is None:
+        session = self._session or self._idle
+        if session is None:
             raise self.report_error("quantized kernels")
-        return self._session.report()
+        return session.report()
 
     def _resume_ranges(self, model: keras.Model, is_loaded: bool) -> None:
         if is_loaded:

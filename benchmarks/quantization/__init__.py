@@ -1,0 +1,1 @@
+"""Training on a quantization grid against rounding and tfmot."""
