@@ -188,7 +188,7 @@ def _sample_difference(found: Verification | None) -> list[list[str]]:
 def _agreement(found: Verification | None) -> str:
     if found is None:
         return "not verified"
-    text = f"on {found.samples} {NAMES[found.source]}"
+    text = f"on {found.samples} {NAMES.get(found.source, found.source)}"
     if found.agreement is None:
         return f"no classes, {text}"
     return f"{found.agreement:.1%} {text}"

@@ -171,5 +171,8 @@ def _nan_message(model: Any, name: str) -> str:
 
 
 def _value(variable: keras.Variable) -> np.ndarray:
-    """Copies a value; `np.array(variable)` warns with NumPy 2."""
-    return np.array(keras.ops.convert_to_numpy(variable.value))
+    """Copies a value; `np.array` of TensorFlow's values warns with NumPy 2."""
+    value = variable.value
+    if keras.backend.backend() != "tensorflow":
+        value = keras.ops.convert_to_numpy(value)
+    return np.asarray(value).copy()

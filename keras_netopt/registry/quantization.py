@@ -15,6 +15,7 @@ METHODS: tuple[Method, ...] = (
         card="quantization",
         reference="Jacob et al. 2018, arXiv 1712.05877",
         touches=frozenset({"weights", "optimizer"}),
+        limits={"C3": "each number of bits rounds the kernels"},
     ),
     Method(
         name="quantization.quantize",
