@@ -162,7 +162,8 @@ def describe_differences(result: Verification) -> str:
         text = f"outputs differ by {result.max_rel_diff:.2g} of their range"
     if result.agreement is not None:
         text += f", same class for {result.agreement:.1%} of the samples"
-    return f"{text} ({result.samples} {NAMES.get(result.source, result.source)})"
+    source = NAMES.get(result.source, result.source)
+    return f"{text} ({result.samples} {source})"
 
 
 def find_differences(result: Verification, quantize: str) -> str:

@@ -245,7 +245,6 @@ def test_cards_list_each_argument():
     "card",
     sorted(
         {s.row.card for s in settings.COMPONENTS.values()}
-        - {"quantization"}  # Not measured yet.
         | {"hyperparameters", "search_tuner"}
     ),
 )
