@@ -14,7 +14,7 @@ from keras_netopt.export.input_samples import (
     Samples,
     iterate_batches,
 )
-from keras_netopt.export.output_difference import (
+from keras_netopt.export.output_gap import (
     OutputGap,
     compare_output,
 )
