@@ -21,6 +21,7 @@ from keras_netopt.registration import (  # noqa: E402
 if TYPE_CHECKING:
     from keras_netopt import (
         callbacks,
+        compression,
         cost,
         curriculum,
         datasets,
@@ -38,10 +39,16 @@ if TYPE_CHECKING:
         surgery,
         warnings,
     )
+    from keras_netopt.compression import Target
+
+# Names that are loaded with their subpackage, on first use.
+_FROM = {"Target": "compression"}
 
 __all__ = [
+    "Target",
     "__version__",
     "callbacks",
+    "compression",
     "cost",
     "curriculum",
     "datasets",
@@ -64,7 +71,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _importlib.import_module(f"{__name__}.{name}")
+    module = _importlib.import_module(f"{__name__}.{_FROM.get(name, name)}")
+    return getattr(module, name) if name in _FROM else module
 
 
 def __dir__() -> list[str]:

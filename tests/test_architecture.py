@@ -20,6 +20,7 @@ LEVELS = (
     "curriculum depth export learning_rate quantization search sparsity "
     "surgery",
     "callbacks layers",
+    "compression",
     "__main__ cli demo",
 )
 LEVEL = {
