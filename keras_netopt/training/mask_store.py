@@ -17,15 +17,14 @@ from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.constraint import MaskConstraint, apply_mask
 from keras_netopt.training.float_weights import float_weights
 from keras_netopt.training.mask_file import unpack_mask, variables_by_name
-from keras_netopt.training.optimizer_hook import OptimizerHook
+from keras_netopt.training.weight_store import WeightStore, read
 
-ENTRY = "masks"
 Accumulate = Callable[[Any, Any, Any], Any]
 Memory = dict[str, tuple[np.ndarray, np.ndarray | None]]
 Transform = Callable[[Any, np.ndarray, str], np.ndarray]
 
 
-class MaskStore:
+class MaskStore(WeightStore):
     """The masks of a compiled model, applied by every optimizer step.
 
     Each mask is a boolean variable of the optimizer. A variable constraint
@@ -38,27 +37,15 @@ class MaskStore:
     a word per mask, for reports.
     """
 
+    entry = "masks"
     order = 1
 
     def __init__(self, model: keras.Model) -> None:
-        self._model = model
-        self._optimizers = list(optimizers.find_optimizers(model).values())
-        self._optimizer = self._optimizers[0]
-        self._owner = optimizers.innermost_optimizer(self._optimizer)
-        self._variables: dict[str, Any] = {}
+        super().__init__(model)
         self._masks: dict[str, Any] = {}
         self._statistics: dict[str, Any] = {}
         self._accumulate: dict[str, Accumulate] = {}
-        self._by_id: dict[int, str] = {}
-        self._undos = [OptimizerHook.add(one, self) for one in self._optimizers]
         self.labels: dict[str, str] = {}
-
-    @classmethod
-    def of(cls, model: keras.Model) -> "MaskStore | None":
-        """Returns the model's mask store or `None`."""
-        state = CheckpointState.find(model)
-        found = None if state is None else state.states.get(ENTRY)
-        return found if isinstance(found, cls) else None
 
     @classmethod
     def attach(
@@ -76,28 +63,10 @@ class MaskStore:
         `(statistic, weight, gradient) -> statistic` in `keras.ops`, run
         inside every step before the gradients are masked.
         """
-        held = list(optimizers.find_optimizers(model).values())
-        if not held:
-            raise ValueError(
-                "Argument `model` must have an optimizer, which applies the "
-                "masks: call `model.compile`. "
-                f"Received: model={model.name!r} without an optimizer"
-            )
-        if len(held) == 1 or keras.backend.backend() == "jax":
-            # Beside others, it may be Keras' default that nothing uses.
-            optimizers.build_optimizer(model, held[0])
-        store, old = cls.of(model), None
-        if store is not None and [*map(id, store._optimizers)] != [
-            *map(id, held)
-        ]:
-            store, old = None, store
-        if store is None:
-            store = cls(model)
-            CheckpointState.of(model).states[ENTRY] = store
-        changed = False
+        store, old = cls._find_or_create(model)
+        changed = old is not None
         if old is not None:
             store._copy_from(old)
-            changed = True
         for key, variable in variables.items():
             changed |= store._add(key, variable, accumulate)
         if changed:
@@ -172,8 +141,8 @@ class MaskStore:
             optimizers.remove_variable(self._owner, self._masks[key])
         for statistic in self._statistics.values():
             optimizers.remove_variable(self._owner, statistic)
-        CheckpointState.of(self._model).states.pop(ENTRY, None)
-        if self._optimizer is self._model.optimizer:
+        CheckpointState.of(self._model).states.pop(self.entry, None)
+        if self._optimizers[0] is self._model.optimizer:
             reset_compiled_functions(self._model, inference=False)
 
     def memory(self) -> Memory:
@@ -188,8 +157,7 @@ class MaskStore:
         current shape; kind is "index" for masks and "gradient" for
         statistics.
         """
-        own = [v for v in self._owner._variables if not self._owns_variable(v)]
-        optimizers.set_variables(self._owner, own)
+        self._keep_own_variables()
         for key, (mask, statistic) in memory.items():
             variable = self._variables[key]
             self._masks[key] = self._new_mask(variable)
@@ -203,20 +171,12 @@ class MaskStore:
             self._zero_masked(key)
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
-        """Packs masks to bits, for the weights file.
-
-        Arrays are named by the position of their weight in `model.weights`,
-        because Keras' files use the structure and not names.
-        """
-        place = {id(v): i for i, v in enumerate(self._model.weights)}
+        """Packs masks to bits, by the position of their weight."""
         state = {}
-        for key, variable in self._variables.items():
-            i = place.get(id(variable))
-            if i is None:
-                continue  # Removed by `model.quantize` or `model.pop`.
-            state[f"m:{i}"] = np.packbits(_read(self._masks[key]))
+        for key, i in self._places().items():
+            state[f"m:{i}"] = np.packbits(read(self._masks[key]))
             if key in self._statistics:
-                state[f"s:{i}"] = _read(self._statistics[key])
+                state[f"s:{i}"] = read(self._statistics[key])
         return {}, state
 
     def load_state(self, state: Arrays) -> None:
@@ -237,13 +197,6 @@ class MaskStore:
             elif key in self._statistics:
                 self._statistics[key].assign(array)
         self.project()
-
-    def _read_all(
-        self, variables: dict[str, Any], keys: Iterable[str] | None
-    ) -> Arrays:
-        sync_variables(self._model)
-        chosen = variables if keys is None else keys
-        return {key: _read(variables[key]) for key in chosen}
 
     def before_update(
         self, gradients: list[Any], variables: list[Any]
@@ -269,9 +222,6 @@ class MaskStore:
             )
         return apply_mask(self._masks[key], gradient)
 
-    def _owns_variable(self, variable: Any) -> bool:
-        return any(variable is v for v in self.variables)
-
     def _add(
         self, key: str, variable: Any, accumulate: Accumulate | None
     ) -> bool:
@@ -282,7 +232,7 @@ class MaskStore:
             self._masks[key] = self._new_mask(variable)
             if isinstance(variable.constraint, MaskConstraint):
                 # Masked in another model that shares the weight.
-                self._masks[key].assign(_read(variable.constraint.mask))
+                self._masks[key].assign(read(variable.constraint.mask))
             _constrain(variable, self._masks[key])
         return self._set_statistic(key, variable, accumulate) or changed
 
@@ -325,9 +275,9 @@ class MaskStore:
         self.labels.update(old.labels)
         for key, variable in old._variables.items():
             self._add(key, variable, old._accumulate.get(key))
-            self._masks[key].assign(_read(old._masks[key]))
+            self._masks[key].assign(read(old._masks[key]))
             if key in old._statistics:
-                self._statistics[key].assign(_read(old._statistics[key]))
+                self._statistics[key].assign(read(old._statistics[key]))
             self._zero_masked(key)
 
     def _zero_masked(self, key: str, *, slots: bool = True) -> None:
@@ -339,10 +289,6 @@ class MaskStore:
         ]
         for target in (variable, *found):
             target.assign(apply_mask(mask, ops.convert_to_tensor(target)))
-
-
-def _read(variable: Any) -> np.ndarray:
-    return np.array(ops.convert_to_numpy(variable))
 
 
 def _constrain(variable: Any, mask: Any) -> None:

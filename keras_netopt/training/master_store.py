@@ -16,8 +16,8 @@ from keras_netopt.training.backend import (
 )
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.float_weights import MASTERS
-from keras_netopt.training.optimizer_hook import OptimizerHook
 from keras_netopt.training.override_method import override_method
+from keras_netopt.training.weight_store import WeightStore, read
 
 Transform = Any
 
@@ -40,7 +40,7 @@ class Quantizer(Protocol):
         ...
 
 
-class MasterStore:
+class MasterStore(WeightStore):
     """The float masters of a compiled model's quantized weights.
 
     Each weight holds its rounded value. Around every update it holds its
@@ -50,26 +50,15 @@ class MasterStore:
     Create one with `MasterStore.attach`; `MasterStore.of` finds it.
     """
 
+    entry = MASTERS
     order = 0  # Masks and their statistics see the masters.
 
     def __init__(self, model: keras.Model) -> None:
-        self._model = model
-        self._optimizers = list(optimizers.find_optimizers(model).values())
-        self._owner = optimizers.innermost_optimizer(self._optimizers[0])
-        self._variables: dict[str, Any] = {}
+        super().__init__(model)
         self._masters: dict[str, Any] = {}
         self._levels: dict[str, Any] = {}
         self._quantizers: dict[str, Quantizer] = {}
-        self._by_id: dict[int, str] = {}
         self._held: dict[str, tuple[np.ndarray, np.ndarray]] | None = None
-        self._undos = [OptimizerHook.add(one, self) for one in self._optimizers]
-
-    @classmethod
-    def of(cls, model: keras.Model) -> "MasterStore | None":
-        """Returns the model's master store or `None`."""
-        state = CheckpointState.find(model)
-        found = None if state is None else state.states.get(MASTERS)
-        return found if isinstance(found, cls) else None
 
     @classmethod
     def attach(
@@ -85,17 +74,7 @@ class MasterStore:
         moved to the new optimizer.
         """
         sync_variables(model)
-        held = list(optimizers.find_optimizers(model).values())
-        if len(held) == 1 or keras.backend.backend() == "jax":
-            optimizers.build_optimizer(model, held[0])
-        store, old = cls.of(model), None
-        if store is not None and [*map(id, store._optimizers)] != [
-            *map(id, held)
-        ]:
-            store, old = None, store
-        if store is None:
-            store = cls(model)
-            CheckpointState.of(model).states[MASTERS] = store
+        store, old = cls._find_or_create(model)
         changed = old is not None
         if old is not None:
             store._copy_from(old)
@@ -120,20 +99,16 @@ class MasterStore:
 
     def masters(self, keys: Iterable[str] | None = None) -> Arrays:
         """Returns masters, all by default."""
-        sync_variables(self._model)
-        chosen = self._masters if keys is None else keys
-        return {key: _read(self._masters[key]) for key in chosen}
+        return self._read_all(self._masters, keys)
 
     def values(self, keys: Iterable[str] | None = None) -> Arrays:
         """Returns the rounded variables, all by default."""
-        sync_variables(self._model)
-        chosen = self._masters if keys is None else keys
-        return {key: _read(self._variables[key]) for key in chosen}
+        return self._read_all(self._variables, keys)
 
     def levels(self, key: str) -> np.ndarray | None:
         """Returns the levels of one quantizer, if it has any."""
         sync_variables(self._model)
-        return _read(self._levels[key]) if key in self._levels else None
+        return read(self._levels[key]) if key in self._levels else None
 
     def assign_levels(self, levels: Mapping[str, np.ndarray]) -> None:
         """Sets levels and rounds the weights again."""
@@ -155,9 +130,9 @@ class MasterStore:
         sync_variables(self._model)
         found = []
         for key, variable in self._variables.items():
-            value, master = _read(variable), _read(self._masters[key])
+            value, master = read(variable), read(self._masters[key])
             levels = self._levels.get(key)
-            array = None if levels is None else _read(levels)
+            array = None if levels is None else read(levels)
             if not self._quantizers[key].is_rounded(value, master, array):
                 self._masters[key].assign(value)
                 self._round(key)
@@ -177,7 +152,7 @@ class MasterStore:
         try:
             for key, variable in self._variables.items():
                 master = self._masters[key]
-                self._held[key] = _read(variable), _read(master)
+                self._held[key] = read(variable), read(master)
                 variable.assign(master)
             commit_variables(self._model)
             yield
@@ -196,7 +171,7 @@ class MasterStore:
         if not self._masters:
             for undo in self._undos:
                 undo()
-            CheckpointState.of(self._model).states.pop(MASTERS, None)
+            CheckpointState.of(self._model).states.pop(self.entry, None)
         if self._optimizers[0] is self._model.optimizer:
             reset_compiled_functions(self._model, inference=False)
 
@@ -210,9 +185,8 @@ class MasterStore:
         for key, variable in list(self._variables.items()):
             if id(variable) not in present:
                 self._forget(key)
-        own = [v for v in self._owner._variables if not self._owns_variable(v)]
-        levels = {key: _read(one) for key, one in self._levels.items()}
-        optimizers.set_variables(self._owner, own)
+        levels = {key: read(one) for key, one in self._levels.items()}
+        self._keep_own_variables()
         for key, variable in self._variables.items():
             self._masters[key] = self._new_master(variable)
             self._masters[key].assign(variable)
@@ -221,15 +195,11 @@ class MasterStore:
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Returns masters and levels by the position of their weight."""
-        place = {id(v): i for i, v in enumerate(self._model.weights)}
         state = {}
-        for key, variable in self._variables.items():
-            i = place.get(id(variable))
-            if i is None:
-                continue
-            state[f"w:{i}"] = _read(self._masters[key])
+        for key, i in self._places().items():
+            state[f"w:{i}"] = read(self._masters[key])
             if key in self._levels:
-                state[f"l:{i}"] = _read(self._levels[key])
+                state[f"l:{i}"] = read(self._levels[key])
         return {}, state
 
     def load_state(self, state: Arrays) -> None:
@@ -239,9 +209,7 @@ class MasterStore:
         master. The weights of another model raise a ValueError.
         """
         sync_variables(self._model)
-        place = {id(v): i for i, v in enumerate(self._model.weights)}
-        for key, variable in self._variables.items():
-            i = place.get(id(variable))
+        for key, i in self._places().items():
             for added, name in ((self._masters, "w"), (self._levels, "l")):
                 array = state.get(f"{name}:{i}")
                 if array is None or key not in added:
@@ -292,7 +260,7 @@ class MasterStore:
         before: np.ndarray | None,
         master: np.ndarray | None,
     ) -> None:
-        now = _read(variable)
+        now = read(variable)
         if before is not None and np.array_equal(now, master):
             # The step may round another way in the last bit.
             variable.assign(before)
@@ -307,9 +275,6 @@ class MasterStore:
             if key in added:
                 optimizers.remove_variable(self._owner, added.pop(key))
 
-    def _owns_variable(self, variable: Any) -> bool:
-        return any(variable is v for v in self.variables)
-
     def _add(self, key: str, variable: Any, quantizer: Quantizer) -> bool:
         old = self._quantizers.get(key)
         if old == quantizer:
@@ -322,7 +287,7 @@ class MasterStore:
             self._masters[key].assign(variable)
         if key in self._levels:
             optimizers.remove_variable(self._owner, self._levels.pop(key))
-        levels = quantizer.create_levels(_read(self._masters[key]))
+        levels = quantizer.create_levels(read(self._masters[key]))
         if levels is not None:
             self._levels[key] = self._new_levels(key, levels)
         if self._held is None:
@@ -367,10 +332,6 @@ class MasterStore:
             undo()
         for key, variable in old._variables.items():
             self._add(key, variable, old._quantizers[key])
-            self._masters[key].assign(_read(old._masters[key]))
+            self._masters[key].assign(read(old._masters[key]))
             if key in old._levels:
-                self._levels[key].assign(_read(old._levels[key]))
-
-
-def _read(variable: Any) -> np.ndarray:
-    return np.array(ops.convert_to_numpy(variable))
+                self._levels[key].assign(read(old._levels[key]))
