@@ -14,7 +14,7 @@ from keras_netopt.quantization import grids
 from keras_netopt.quantization.ranges import ActivationRanges
 from keras_netopt.report import Report
 from keras_netopt.sparsity.prunability import is_kernel
-from keras_netopt.sparsity.selection import list_weights
+from keras_netopt.sparsity.weight_matches import list_weights
 from keras_netopt.tables import render
 from keras_netopt.training import sync_variables
 

@@ -14,7 +14,8 @@ from keras_netopt.quantization.selection import check_finite, select_kernels
 from keras_netopt.quantization.settings import QuantizationSettings
 from keras_netopt.selectors import Selector
 from keras_netopt.sparsity.prunability import is_kernel
-from keras_netopt.sparsity.selection import Selection, list_weights
+from keras_netopt.sparsity.selection import Selection
+from keras_netopt.sparsity.weight_matches import list_weights
 from keras_netopt.training.master_store import MasterStore
 
 # Steps between two steps of Lloyd's algorithm on shared values.

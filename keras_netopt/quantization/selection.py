@@ -7,23 +7,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt import selectors
-from keras_netopt.graph.check_model import check_model
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.quantization import grids
 from keras_netopt.selectors import Selector
 from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.prunability import (
     Prunability,
-    classify,
     is_kernel,
 )
 from keras_netopt.sparsity.selection import (
     Selection,
     SkippedWeight,
     WeightTarget,
-    list_weights,
 )
+from keras_netopt.sparsity.weight_matches import match_weights
 
 BY_DEFAULT = ("", "depthwise kernel", "embedding")
 
@@ -61,35 +58,18 @@ def select_kernels(
             that can be quantized, or a selected layer has LoRA weights or was
             quantized by Keras.
     """
-    check_model(model)
-    weights = list_weights(model)
+    found = match_weights(
+        model, include, exclude, lambda kind: kind[1] in BY_DEFAULT
+    )
     rewritten = _find_rewritten(model)
-    trained = {id(v) for v in model.trainable_variables}
-    kinds = [
-        classify(v, layer, trainable=id(v) in trained)
-        for _, v, layer in weights
-    ]
-    places = [(key, layer) for key, _, layer in weights]
-    default = [
-        layer
-        for (_, _, layer), (_, reason) in zip(weights, kinds, strict=True)
-        if reason in BY_DEFAULT
-    ]
-
-    def find(selector: Selector | None, name: str) -> set[int]:
-        return selectors.select(
-            selector, places, model, name, kind="weight", ends=default
-        )
-
-    included, excluded = find(include, "include"), find(exclude, "exclude")
     targets: list[WeightTarget] = []
     skipped: list[SkippedWeight] = []
-    for place, (key, variable, layer) in enumerate(weights):
-        kind, reason = kinds[place]
-        wanted = place in included if include is not None else True
-        if place in excluded or not wanted:
+    for place, (key, variable, layer) in enumerate(found.weights):
+        kind, reason = found.kinds[place]
+        is_excluded = place in found.excluded
+        if is_excluded or place not in found.included:
             if reason in BY_DEFAULT:
-                reason = "excluded" if place in excluded else "not included"
+                reason = "excluded" if is_excluded else "not included"
         else:
             _refuse_layer(key, variable, layer)
             by_name = include is not None and kind is Prunability.ON_REQUEST
@@ -103,7 +83,8 @@ def select_kernels(
             view = KernelView.of(variable, layer)
             targets.append(WeightTarget(key, variable, layer, view))
     if include is not None and not targets:
-        _raise_unusable(include, skipped, {weights[i][0] for i in included})
+        keys = {found.weights[place][0] for place in found.included}
+        _raise_unusable(include, skipped, keys)
     return Selection(tuple(targets), tuple(skipped))
 
 

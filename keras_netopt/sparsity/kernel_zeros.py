@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_netopt.cost.packed_weights import unpack_weight
 from keras_netopt.sparsity.prunability import is_kernel
-from keras_netopt.sparsity.selection import list_weights
+from keras_netopt.sparsity.weight_matches import list_weights
 
 # A kernel with more zeros was pruned; half precision rounds a few to zero.
 LORA_ZEROS = 0.01

@@ -8,15 +8,10 @@ import keras
 
 from keras_netopt import selectors
 from keras_netopt.checks import check_integer
-from keras_netopt.graph.check_model import check_model
-from keras_netopt.graph.layers import (
-    own_variables,
-    variable_keys,
-    walk_layers,
-)
 from keras_netopt.selectors import Selector
 from keras_netopt.sparsity.kernel_view import KernelView
-from keras_netopt.sparsity.prunability import Prunability, classify
+from keras_netopt.sparsity.prunability import Prunability
+from keras_netopt.sparsity.weight_matches import match_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,38 +131,21 @@ def select(
         ValueError: If the model is not built, a selector matches no weight,
             or `include` matches only weights that cannot be pruned.
     """
-    check_model(model)
     min_size = check_integer(min_size, "min_size")
-    weights = list_weights(model)
-    trained = {id(v) for v in model.trainable_variables}
-    kinds = [
-        classify(v, layer, trainable=id(v) in trained)
-        for _, v, layer in weights
-    ]
-    places = [(key, layer) for key, _, layer in weights]
-    default = [
-        layer
-        for (_, layer), (prunability, _) in zip(places, kinds, strict=True)
-        if prunability is Prunability.DEFAULT
-    ]
-
-    def find(selector: Selector | None, name: str) -> set[int]:
-        return selectors.select(
-            selector, places, model, name, kind="weight", ends=default
-        )
-
-    included, excluded = find(include, "include"), find(exclude, "exclude")
+    found = match_weights(
+        model, include, exclude, lambda kind: kind[0] is Prunability.DEFAULT
+    )
     targets: list[WeightTarget] = []
     skipped: list[SkippedWeight] = []
-    for place, (key, variable, layer) in enumerate(weights):
-        prunability, reason = kinds[place]
+    for place, (key, variable, layer) in enumerate(found.weights):
+        prunability, reason = found.kinds[place]
         if prunability is not Prunability.NEVER:
             reason = _reason_to_skip(
                 prunability,
                 reason,
-                included=None if include is None else place in included,
-                excluded=place in excluded,
-                named=place in included and _is_named(include, key),
+                included=None if include is None else place in found.included,
+                excluded=place in found.excluded,
+                named=place in found.included and _is_named(include, key),
             )
         if not reason and math.prod(variable.shape) < min_size:
             reason = f"smaller than min_size={min_size}"
@@ -177,7 +155,7 @@ def select(
             view = KernelView.of(variable, layer)
             targets.append(WeightTarget(key, variable, layer, view))
     if include is not None and not targets:
-        keys = {weights[place][0] for place in included}
+        keys = {found.weights[place][0] for place in found.included}
         rows = [f"{r.key} ({r.reason})" for r in skipped if r.key in keys]
         raise ValueError(
             "Argument `include` must match at least one weight that can be "
@@ -218,15 +196,3 @@ def _is_named(selector: Selector | None, key: str) -> bool:
         if isinstance(pattern, str) and not re.search(pattern, f"{layer}/")
         for match in re.finditer(pattern, key)
     )
-
-
-def list_weights(
-    model: keras.Model,
-) -> list[tuple[str, keras.Variable, keras.Layer]]:
-    """Lists `(key, variable, layer)` in the order of `model.weights`."""
-    owners: dict[int, keras.Layer] = {}
-    for layer in walk_layers(model):
-        for variable in own_variables(layer):
-            owners.setdefault(id(variable), layer)
-    keys = variable_keys(model)
-    return [(keys[id(v)], v, owners[id(v)]) for v in model.weights]
