@@ -75,10 +75,9 @@ def remove_masks(model: keras.Model) -> None:
     store.project()
     store.detach()
     states = CheckpointState.of(model).states
-    ranges = states.get("ranges")  # Of activations: still in force.
-    states.clear()
-    if ranges is not None:
-        states["ranges"] = ranges
+    for name, state in list(states.items()):
+        if isinstance(state, keras.callbacks.Callback):
+            del states[name]  # Masters, ranges and the edit history remain.
 
 
 def load_masks(

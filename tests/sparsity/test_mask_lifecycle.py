@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt import sparsity
-from keras_netopt.callbacks import Pruning
+from keras_netopt import quantization, sparsity
+from keras_netopt.callbacks import Pruning, Quantization
 from keras_netopt.training import CheckpointState, MaskStore
 
 EAGER = keras.backend.backend() == "tensorflow"  # Tracing takes longer.
@@ -46,6 +46,19 @@ def test_remove_masks_keeps_zeros_and_lets_them_train(make_mlp, toy_data):
     assert not any("mask" in v.name for v in pruned.optimizer.variables)
     pruned.fit(*toy_data, verbose=0)
     assert share(pruned) < before
+
+
+def test_remove_masks_keeps_the_masters_of_quantized_kernels(
+    make_mlp, toy_data
+):
+    """Else kernels are rounded by masters that nothing finds or saves."""
+    model = make_mlp("sgd", run_eagerly=EAGER)
+    pair = [Pruning(0.5), Quantization(4)]
+    model.fit(*toy_data, batch_size=16, verbose=0, callbacks=pair)
+    sparsity.remove_masks(model)
+    quantization.remove_masters(model)
+    model.fit(*toy_data, verbose=0)
+    assert quantization.report(model).rows[0].bits is None
 
 
 def test_a_callback_prunes_again_after_remove_masks(make_mlp, toy_data):
