@@ -313,14 +313,18 @@ class MasterStore(WeightStore):
         return created
 
     def _watch_training(self) -> None:
-        """Takes up written weights whenever `fit` or a batch begins."""
+        """Follows the model whenever `fit` or a batch begins.
+
+        Written weights become masters, which move to the optimizer of a
+        later `compile`.
+        """
         model, original = self._model, self._model.make_train_function
         if "make_train_function" in vars(model):
             return
 
         def make_train_function(force: bool = False) -> Any:
             if not force:
-                self.take_up()
+                MasterStore.attach(model, {}, {})
             return original(force=force)
 
         self._undos.append(

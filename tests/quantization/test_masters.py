@@ -113,6 +113,26 @@ def test_averages_at_the_end_are_rounded():
     assert bits_of(model) == [4, 4]
 
 
+def test_compile_does_not_end_the_quantization():
+    """Else the next fit trains in float, and nothing tells that."""
+    model = build(optimizers.SGD(0.0))
+    fit(model, Quantization(4))
+    masters = MasterStore.of(model).masters()
+    model.compile(optimizers.SGD(0.0), "mse")
+    fit(model)
+    again = MasterStore.of(model).masters()
+    for key, master in masters.items():
+        np.testing.assert_array_equal(again[key], master)
+    model.compile(optimizers.Adam(0.01), "mse")
+    watch = Watch()
+    fit(model, watch, epochs=2)
+    assert watch.bits == {4}
+    assert np.any(
+        MasterStore.of(model).masters()["hidden/kernel"]
+        != masters["hidden/kernel"]
+    )
+
+
 def test_written_weights_are_those_that_training_goes_on_from():
     model, callback = build(optimizers.SGD(0.0)), Quantization(3)
     fit(model, callback)
