@@ -18,7 +18,7 @@ LEVELS = (
     "graph",
     "cost plots schedules selectors training",
     "curriculum depth export learning_rate quantization search sparsity "
-    "surgery",
+    "surgery tf_keras_bridge",
     "callbacks layers",
     "compression",
     "__main__ cli demo",

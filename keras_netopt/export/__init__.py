@@ -8,6 +8,7 @@ from keras_netopt.export.file_meter import FileMeter
 from keras_netopt.export.file_report import FileReport, inspect_file
 from keras_netopt.export.litert_export import to_litert
 from keras_netopt.export.litert_report import FileSize, LitertReport
+from keras_netopt.export.tfmot import tfmot
 from keras_netopt.export.to_c_array import to_c_array
 from keras_netopt.export.verification import Verification
 
@@ -22,6 +23,7 @@ __all__ = [
     "Verification",
     "evaluate",
     "inspect_file",
+    "tfmot",
     "to_c_array",
     "to_litert",
 ]

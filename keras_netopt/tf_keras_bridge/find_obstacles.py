@@ -1,0 +1,64 @@
+"""Lists what keeps a model from crossing into tf_keras."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_netopt.graph.model_graph import is_graph_model
+from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
+from keras_netopt.tf_keras_bridge.flat_call import flatten_model
+from keras_netopt.tf_keras_bridge.import_tf_keras import import_tf_keras
+from keras_netopt.tf_keras_bridge.obstacle import Obstacle
+from keras_netopt.tf_keras_bridge.twin_builder import TwinBuilder
+
+
+def find_obstacles(
+    model: keras.Model, *, twins: Mapping[Any, Any] | None = None
+) -> list[Obstacle]:
+    """Lists the layers and ops of a model that have no twin in tf_keras.
+
+    Example:
+
+    >>> import keras
+    >>> inputs = keras.Input((4,))
+    >>> model = keras.Model(inputs, keras.layers.RMSNormalization()(inputs))
+    >>> [obstacle.layer for obstacle in find_obstacles(model)]
+    ['rms_normalization']
+
+    Args:
+        model: A built model.
+        twins: As in `export.tfmot`. Defaults to `None`.
+
+    Returns:
+        One obstacle per layer, in the order of the calls; none if the model
+        crosses.
+    """
+    import_tf_keras()
+    found = find_model_obstacles(model)
+    if found:
+        return found
+    return TwinBuilder(flatten_model(model), twins or {}).obstacles
+
+
+def find_model_obstacles(model: keras.Model) -> list[Obstacle]:
+    """Lists what is wrong with a model as a whole."""
+    if not is_graph_model(model):
+        return [
+            Obstacle(
+                model.name,
+                f"{type(model).__name__} has a `call` of its own",
+                "Build it as a Functional or Sequential model",
+            )
+        ]
+    return []
+
+
+def check_obstacles(obstacles: list[Obstacle], model: keras.Model) -> None:
+    """Raises BridgeError that lists all obstacles, if there are any."""
+    if obstacles:
+        lines = "\n".join(f"- {one}" for one in obstacles)
+        raise BridgeError(
+            f"The model '{model.name}' does not cross into tf_keras, because "
+            f"of {len(obstacles)} layers or ops:\n{lines}"
+        )
