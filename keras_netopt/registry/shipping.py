@@ -24,6 +24,11 @@ METHODS: tuple[Method, ...] = (
         card="litert_files",
     ),
     Method(
+        name="export.tfmot",
+        summary="Opens tensorflow-model-optimization to Keras 3 models.",
+        card="tfmot",
+    ),
+    Method(
         name="cost.summarize",
         summary="Counts parameters, zeros, MACs and bytes of a model.",
         card="cost",

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_netopt.graph.check_model import check_model
 from keras_netopt.graph.model_graph import is_graph_model
 from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
 from keras_netopt.tf_keras_bridge.flat_call import flatten_model
@@ -34,11 +35,29 @@ def find_obstacles(
         One obstacle per layer, in the order of the calls; none if the model
         crosses.
     """
+    check_model(model)
     import_tf_keras()
+    own = check_twins(twins)
     found = find_model_obstacles(model)
-    if found:
-        return found
-    return TwinBuilder(flatten_model(model), twins or {}).obstacles
+    return found or TwinBuilder(flatten_model(model), own).obstacles
+
+
+def check_twins(twins: Any) -> dict[Any, Any]:
+    """Checks the argument `twins`: callables by class or function."""
+    if twins is None:
+        return {}
+    if not isinstance(twins, Mapping):
+        raise TypeError(
+            "Argument `twins` must be a dict from a Keras class or function "
+            f"to its twin in tf_keras. Received: twins={twins!r}"
+        )
+    for key, value in twins.items():
+        if not callable(key) or not callable(value):
+            raise TypeError(
+                "Argument `twins` must hold classes or functions. "
+                f"Received: twins={{{key!r}: {value!r}}}"
+            )
+    return dict(twins)
 
 
 def find_model_obstacles(model: keras.Model) -> list[Obstacle]:

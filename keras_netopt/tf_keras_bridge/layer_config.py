@@ -26,11 +26,14 @@ class Crossing:
         twins: Makers of twins by class or function.
         dropped: Config keys that have no counterpart, by layer name.
         rewrites: Sentences that name what was rewritten.
+        linear: Names of the layers whose twins are linear; an `Activation`
+            follows them.
     """
 
     twins: Mapping[Any, Any] = field(default_factory=dict)
     dropped: dict[str, list[str]] = field(default_factory=dict)
     rewrites: list[str] = field(default_factory=list)
+    linear: set[str] = field(default_factory=set)
 
 
 def public_class(layer: Any) -> Any:
@@ -83,6 +86,8 @@ def convert_config(
                         f"Leave `{key}` at its default",
                     )
             _tell_dropped(crossing, name, key, value)
+        elif key == "activation" and name in crossing.linear:
+            found[key] = None
         elif key.endswith("activation"):
             found[key] = find_activation(
                 getattr(layer, key, None), crossing.twins

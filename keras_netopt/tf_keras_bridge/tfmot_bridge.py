@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
+from keras_netopt.checks import check_bool
 from keras_netopt.graph.check_model import check_model
-from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
 from keras_netopt.tf_keras_bridge.bridge_report import BridgeReport
 from keras_netopt.tf_keras_bridge.clone_source import (
     clone_source,
@@ -15,6 +15,7 @@ from keras_netopt.tf_keras_bridge.clone_source import (
 from keras_netopt.tf_keras_bridge.compare_models import check_equal
 from keras_netopt.tf_keras_bridge.find_obstacles import (
     check_obstacles,
+    check_twins,
     find_model_obstacles,
 )
 from keras_netopt.tf_keras_bridge.flat_call import flatten_model
@@ -45,8 +46,10 @@ class TfmotBridge:
         check_model(source)
         import_tf_keras()
         self.source = source
-        self._twins = dict(twins or {})
-        self._split_activations = split_activations
+        self._twins = check_twins(twins)
+        self._split_activations = check_bool(
+            split_activations, "split_activations"
+        )
         check_obstacles(find_model_obstacles(source), source)
         graph = flatten_model(source)
         self._probes = make_probes(graph, source)
@@ -112,9 +115,8 @@ class TfmotBridge:
         return twin, check_equal(self.source, twin.model, self._probes, what)
 
     def _builder(self) -> TwinBuilder:
-        builder = TwinBuilder(flatten_model(self.source), self._twins)
+        builder = TwinBuilder(
+            flatten_model(self.source), self._twins, self._split_activations
+        )
         check_obstacles(builder.obstacles, self.source)
         return builder
-
-
-__all__ = ["BridgeError", "TfmotBridge"]

@@ -1,6 +1,5 @@
 """Builds the twin in tf_keras of a flat graph."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,11 @@ from keras_netopt.tf_keras_bridge.layer_twins import make_twin
 from keras_netopt.tf_keras_bridge.left_out import is_left_out
 from keras_netopt.tf_keras_bridge.obstacle import NoTwinError, Obstacle
 from keras_netopt.tf_keras_bridge.op_twins import make_op_twin
+from keras_netopt.tf_keras_bridge.split_activations import (
+    find_splits,
+    make_activation,
+)
+from keras_netopt.tf_keras_bridge.twin_names import choose_names
 from keras_netopt.tf_keras_bridge.weight_keys import (
     Key,
     keras_weights,
@@ -61,12 +65,21 @@ class TwinBuilder:
     Args:
         graph: The calls of the source.
         twins: The user's makers by class or function.
+        split_activations: Whether an activation before `BatchNormalization`
+            becomes a layer. Defaults to `False`.
     """
 
-    def __init__(self, graph: FlatGraph, twins: Mapping[Any, Any]) -> None:
+    def __init__(
+        self,
+        graph: FlatGraph,
+        twins: Mapping[Any, Any],
+        split_activations: bool = False,
+    ) -> None:
         self.graph = graph
         self.crossing = Crossing(twins)
-        self.names = _choose_names(graph)
+        self.names = choose_names(graph)
+        self.split = find_splits(graph) if split_activations else {}
+        self.crossing.linear |= {self.names[key] for key in self.split}
         self.layers: dict[int, Any] = {}
         self.op_inputs: dict[int, list[Value]] = {}
         self.obstacles = self._make_layers()
@@ -143,7 +156,18 @@ class TwinBuilder:
         kwargs = {
             k: v for k, v in kwargs.items() if v is not None and k != "training"
         }
-        return twin(*args, **kwargs)
+        outputs = twin(*args, **kwargs)
+        return self._activate(key, twin, outputs)
+
+    def _activate(self, key: int, twin: Any, outputs: Any) -> Any:
+        """Applies the activation that was split from a layer."""
+        if key not in self.split:
+            return outputs
+        if isinstance(self.split[key], FlatCall):
+            self.split[key] = make_activation(
+                self.split[key], twin.name, self.crossing
+            )
+        return self.split[key](outputs)
 
     def _copy_weights(self) -> list[WeightLink]:
         links: list[WeightLink] = []
@@ -191,31 +215,6 @@ def tf_keras_flatten(outputs: Any) -> list[Any]:
     import tensorflow as tf
 
     return list(tf.nest.flatten(outputs))
-
-
-def _choose_names(graph: FlatGraph) -> dict[int, str]:
-    """Returns a unique name in the twin for each layer and op, by `id`."""
-    taken = set(graph.names)
-    found: dict[int, str] = {}
-    for call in graph.calls:
-        if id(call.operation) in found:
-            continue
-        name = clean_name(call.operation.name)
-        if name in taken:
-            name = clean_name(call.path.replace("/", "_"))
-        base, number = name, 0
-        while name in taken:
-            number += 1
-            name = f"{base}_{number}"
-        taken.add(name)
-        found[id(call.operation)] = name
-    return found
-
-
-def clean_name(name: str) -> str:
-    """Returns a name that TensorFlow takes as a scope."""
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-    return name if re.match(r"[A-Za-z0-9.]", name) else f"layer{name}"
 
 
 def _explain(call: FlatCall, error: Exception) -> Obstacle:

@@ -98,6 +98,17 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
+        component="export.tfmot",
+        call=lambda model, folder: str(export.tfmot(model).report),
+        bad={
+            "model": lambda model, folder: export.tfmot(NOT_A_MODEL),
+            "twins": lambda model, folder: export.tfmot(model, twins=[3]),
+            "split_activations": lambda model, folder: export.tfmot(
+                model, split_activations="yes"
+            ),
+        },
+    ),
+    FunctionSetting(
         component="cost.summarize",
         call=lambda model, folder: str(cost.summarize(model)),
         bad={
