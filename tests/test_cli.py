@@ -214,7 +214,7 @@ def test_export_hands_its_options_over(
     one, two = (call[2].pop("calibration_data") for call in calls[2:])
     assert one.tolist() == [1.0, 2.0]
     assert two == {"a": [1.0], "b": [2.0]}
-    base = {"quantize": None, "calibration_data": None}
+    base = {"quantize": None, "calibration_data": None, "target": None}
     flags = ("sparse", "overwrite", "quantized_io", "compact")
     off = dict.fromkeys(flags, False)
     assert calls[:2] == [
@@ -227,8 +227,11 @@ def test_export_hands_its_options_over(
     ]
     cli.main([*arguments, "--quantized-io", "--compact"])
     assert calls[-1][2] == base | off | {"quantized_io": True, "compact": True}
+    cli.main([*arguments, "--quantized-io", "uint8", "--target", "web"])
+    given = {"quantized_io": "uint8", "target": "web"}
+    assert calls[-1][2] == base | off | given
     err = capsys.readouterr().err
-    assert err == "keras-netopt: warning: look here\n" * 5
+    assert err == "keras-netopt: warning: look here\n" * 6
 
 
 def test_export_of_a_model_file_with_trained_ranges_needs_no_data(

@@ -9,6 +9,7 @@ from typing import Any
 from keras_netopt.cli.model_files import load_arrays, load_model
 
 QUANTIZE = ("dynamic", "int8", "int16x8", "float16", "int4", "int2")
+TARGETS = ("web",)
 NEEDS_DATA = ("int8", "int16x8")
 
 
@@ -36,8 +37,17 @@ def add_parser(commands: Any) -> None:
     )
     export.add_argument(
         "--quantized-io",
-        action="store_true",
-        help="integer inputs and outputs, for int8 and int16x8",
+        nargs="?",
+        const=True,
+        default=False,
+        choices=("int8", "uint8"),
+        help="integer inputs and outputs, for int8 and int16x8; uint8 for the "
+        "web; after the files",
+    )
+    export.add_argument(
+        "--target",
+        choices=TARGETS,
+        help="the runtime: web is LiteRT.js in a browser",
     )
     export.add_argument(
         "--compact",
@@ -79,6 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
             overwrite=arguments.overwrite,
             quantized_io=arguments.quantized_io,
             compact=arguments.compact,
+            target=arguments.target,
         )
     print(json.dumps(report.to_dict()) if arguments.json else report)
     for warning in report.warnings:

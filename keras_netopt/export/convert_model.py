@@ -32,7 +32,7 @@ def convert_model(
     sparse: bool = False,
     samples: Samples | None = None,
     process: ConverterProcess | None = None,
-    quantized_io: bool = False,
+    quantized_io: bool | str = False,
     allow_select_tf_ops: bool = False,
 ) -> None:
     """Writes a LiteRT file, not yet verified.

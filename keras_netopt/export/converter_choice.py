@@ -57,3 +57,10 @@ def choose_converter(
             f"Received: {name}=True. Pass converter='tensorflow'."
         )
     return LITERT_TORCH
+
+
+def find_fixing(converter: str, target: str | None = None) -> str:
+    """Returns the argument that requires inputs without free axes, or ""."""
+    if target is not None:
+        return f"target={target!r}"
+    return f"converter={converter!r}" if converter == LITERT_TORCH else ""

@@ -72,15 +72,16 @@ def prepare_model(
     model: keras.Model,
     *,
     input_signature: Any = None,
-    fixes_axes: bool = False,
+    fixed_for: str = "",
 ) -> ExportableModel:
     """Determines the model to export and its input shapes.
 
     `input_signature` is in a form of `match_signature`, batch axis included;
     `None` stands for the model's own inputs, with batch 1 for a model with
-    recurrent layers. With `fixes_axes`, which litert-torch requires, a free
-    batch is 1 and other free axes are refused. A model that is unbuilt,
-    or has recurrent layers over a time axis of unknown length, is refused.
+    recurrent layers. With `fixed_for`, the argument that requires fixed axes
+    as in "target='web'", a free batch is 1 and other free axes are refused.
+    A model that is unbuilt, or has recurrent layers over a time axis of
+    unknown length, is refused.
     """
     specs: Any = input_specs(model)
     layers = list(walk_layers(model))
@@ -100,10 +101,9 @@ def prepare_model(
         )
         if keras.tree.flatten(input_specs(model))[0].shape[0] is None:
             notes.append("recurrent layers: exported with a fixed batch of 1")
-    if fixes_axes and None in _axes(specs):
-        reason = "converter='litert_torch' requires axes"
-        specs = _fix_axes(specs, reason)
-        notes.append("litert-torch: exported with a fixed batch of 1")
+    if fixed_for and None in _axes(specs):
+        specs = _fix_axes(specs, f"{fixed_for} requires axes")
+        notes.append(f"{fixed_for}: exported with a fixed batch of 1")
     flat = [
         _input_spec(spec, own.dtype, name)
         for spec, own, name in zip(

@@ -8,7 +8,7 @@ import keras
 
 from keras_netopt.checks import check_bool, check_integer
 from keras_netopt.export.compact_file import compact_content
-from keras_netopt.export.converter_choice import LITERT_TORCH, choose_converter
+from keras_netopt.export.converter_choice import choose_converter, find_fixing
 from keras_netopt.export.exportable_model import prepare_model
 from keras_netopt.export.litert_writer import LitertWriter
 from keras_netopt.export.quantization_mode import check_mode
@@ -71,7 +71,7 @@ class FileMeter:
             ExportError: If the model cannot be converted.
         """
         converter = choose_converter(sparse=self.sparse)
-        exportable = prepare_model(model, fixes_axes=converter == LITERT_TORCH)
+        exportable = prepare_model(model, fixed_for=find_fixing(converter))
         is_ranged = has_trained_ranges(model, self.quantize)
         writer = LitertWriter(
             exportable,

@@ -8,8 +8,8 @@ import keras
 
 from keras_netopt.checks import check_bool
 from keras_netopt.export.converter_choice import (
-    LITERT_TORCH,
     choose_converter,
+    find_fixing,
 )
 from keras_netopt.export.exportable_model import (
     prepare_model,
@@ -28,6 +28,7 @@ from keras_netopt.export.output_files import (
     open_temporary_files,
 )
 from keras_netopt.export.quantization_mode import MODES, check_quantization
+from keras_netopt.export.runtime_target import find_target
 from keras_netopt.export.sample_split import split_samples
 from keras_netopt.export.trained_ranges import (
     check_converter,
@@ -40,10 +41,11 @@ def to_litert(
     model: keras.Model,
     path: str | os.PathLike[str],
     *,
+    target: str | None = None,
     quantize: str | None = None,
     sparse: bool = False,
     calibration_data: Any = None,
-    quantized_io: bool = False,
+    quantized_io: bool | str = False,
     allow_select_tf_ops: bool = False,
     input_signature: Any = None,
     converter: str | None = None,
@@ -83,6 +85,11 @@ input or more, or train ranges with \
     Args:
         model: A built Keras model: Functional, Sequential or subclassed.
         path: The file to write, ending in `.tflite`; its folder must exist.
+        target: The runtime that is to run the file. `"web"` is LiteRT.js in a
+            browser: a free batch is fixed to 1, inputs and outputs are
+            float32, int32 or uint8. What it refuses is an error, before the
+            conversion where it can be known. Defaults to `None`, the LiteRT
+            interpreter.
         quantize: `"dynamic"` stores weights in 8 bits (a quarter of the
             size, no data needed), `"int8"` activations too, `"int16x8"`
             activations in 16 bits, `"float16"` halves the size. `"int4"` and
@@ -103,7 +110,8 @@ input or more, or train ranges with \
             mode is verified on it. Defaults to `None`: verified on seeded
             random numbers in [0, 1), which say little about quantized files.
         quantized_io: Whether the inputs and outputs of an `"int8"` or
-            `"int16x8"` file are integers too. Defaults to `False`.
+            `"int16x8"` file are integers too: `True` is int8 and int16,
+            `"uint8"` is for runtimes that lack int8. Defaults to `False`.
         allow_select_tf_ops: Whether ops that LiteRT lacks may stay
             TensorFlow ops. Such a file requires the Flex delegate on the
             device and is not verified. Defaults to `False`.
@@ -127,8 +135,9 @@ input or more, or train ranges with \
 
     Raises:
         ExportError: If the converter refuses the model, the model cannot be
-            rebuilt in its process, the file does not run, or its outputs
-            differ. It is a `ValueError`.
+            rebuilt in its process, the file does not run, its outputs
+            differ, or the runtime of `target` would refuse it. It is a
+            `ValueError`.
         ValueError: If an argument is out of range, the model is unbuilt, or
             kernels are off the grid of `"int4"` or `"int2"`.
         TypeError: If `model` or `path` has the wrong type.
@@ -138,7 +147,8 @@ input or more, or train ranges with \
             installed, or ai-edge-quantizer is not for `"int4"` and `"int2"`.
     """
     check_bool(compact, "compact")
-    target = check_target(path, overwrite)
+    runtime = find_target(target)
+    written = check_target(path, overwrite)
     check_quantization(
         quantize,
         sparse=sparse,
@@ -146,6 +156,13 @@ input or more, or train ranges with \
         quantized_io=quantized_io,
         has_ranges=has_trained_ranges(model, quantize),
     )
+    if runtime is not None:
+        runtime.check_arguments(
+            quantize,
+            quantized_io=quantized_io,
+            sparse=sparse,
+            allow_select_tf_ops=allow_select_tf_ops,
+        )
     chosen = choose_converter(
         converter, sparse=sparse, allow_select_tf_ops=allow_select_tf_ops
     )
@@ -154,8 +171,10 @@ input or more, or train ranges with \
     exportable = prepare_model(
         model,
         input_signature=input_signature,
-        fixes_axes=chosen == LITERT_TORCH,
+        fixed_for=find_fixing(chosen, target),
     )
+    if runtime is not None:
+        runtime.check_inputs(exportable)
     if quantize in LOW_BITS:
         check_grids(exportable.model, LOW_BITS[quantize])
     samples = split_samples(
@@ -169,6 +188,9 @@ input or more, or train ranges with \
     export.warnings += [*exportable.warnings, *samples.warnings]
     if quantize is not None and (note := MODES[quantize].note):
         export.notes.append(note)
+    if runtime is not None:
+        export.target = target
+        export.notes += runtime.mode_notes.get(quantize, [])
     if has_trained_ranges(model, quantize):
         check_converter(chosen)
         export.is_ranged = True
@@ -176,14 +198,16 @@ input or more, or train ranges with \
     with (
         explain_quantized_layers(exportable.model),
         use_ranges(exportable.model, quantize),
-        open_temporary_files(target) as (plain, final),
+        open_temporary_files(written) as (plain, final),
         ModelRuns(exportable, samples.verification) as runs,
     ):
         export.write(plain, final, quantized_io, allow_select_tf_ops)
         if compact:
             export.compact(final, runs)
+        if runtime is not None:
+            export.notes += runtime.check_file(final)
         export.verify(final, runs)
-        os.replace(final, target)
+        os.replace(final, written)
     for warning in export.warnings:
-        warnings.warn(f"{target}: {warning}", stacklevel=2)
-    return export.report(target)
+        warnings.warn(f"{written}: {warning}", stacklevel=2)
+    return export.report(written)

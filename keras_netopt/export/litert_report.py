@@ -71,6 +71,8 @@ class LitertReport(Report):
             is float, and whether the integers of its grid are equal.
         trained_ranges: Whether the scales of activations are those that were
             trained; `None` without trained ranges.
+        target: The runtime for which the file was written and checked;
+            `None` is the LiteRT interpreter.
     """
 
     path: str
@@ -88,6 +90,7 @@ class LitertReport(Report):
     breakdown: FileBreakdown | None = None
     kernels: tuple[StoredKernel, ...] = ()
     trained_ranges: TrainedRanges | None = None
+    target: str | None = None
 
     @property
     def raw_ratio(self) -> float:
@@ -163,7 +166,8 @@ class LitertReport(Report):
 
 def _kind(report: LitertReport) -> str:
     kind = report.quantize or "float32"
-    return f"{kind}, sparse" if report.sparse else kind
+    kind = f"{kind}, sparse" if report.sparse else kind
+    return f"{kind}, for {report.target}" if report.target else kind
 
 
 def _difference(found: Verification | None) -> str:

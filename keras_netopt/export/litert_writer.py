@@ -78,6 +78,7 @@ class LitertWriter:
     is_ranged: bool = False
     is_calibrated: bool = True
     trained_ranges: TrainedRanges | None = None
+    target: str | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -85,7 +86,7 @@ class LitertWriter:
         return self.quantize is None or MODES[self.quantize].is_exact
 
     def write(
-        self, plain: str, final: str, quantized_io: bool, flex: bool
+        self, plain: str, final: str, quantized_io: bool | str, flex: bool
     ) -> None:
         """Writes the float file, then the requested one if it differs."""
         exportable = self.exportable
@@ -239,4 +240,5 @@ class LitertWriter:
             breakdown=breakdown,
             kernels=self.kernels,
             trained_ranges=self.trained_ranges,
+            target=self.target,
         )

@@ -62,7 +62,7 @@ def check_quantization(
     *,
     sparse: bool,
     calibration_data: Any,
-    quantized_io: bool,
+    quantized_io: bool | str,
     has_ranges: bool = False,
 ) -> None:
     """Refuses unknown and contradictory settings.
@@ -92,18 +92,47 @@ def check_quantization(
             f"quantize={quantize!r}. Received: calibration_data=None. "
             f"Pass 200 samples of real input or more{ranges}."
         )
+    if quantized_io not in (False, True, "int8", "uint8"):
+        raise ValueError(
+            "Argument `quantized_io` must be False, True, 'int8' or 'uint8'. "
+            f"Received: quantized_io={quantized_io!r}"
+        )
     if quantized_io and not needs_data:
         raise ValueError(
             "Argument `quantized_io` must be False unless quantize is 'int8' "
-            f"or 'int16x8'. Received: quantized_io=True, quantize={quantize!r}"
+            f"or 'int16x8'. Received: quantized_io={quantized_io!r}, "
+            f"quantize={quantize!r}"
         )
+    if isinstance(quantized_io, str) and quantize != "int8":
+        raise ValueError(
+            "Argument `quantized_io` must be False or True, which is int16, "
+            f"for quantize={quantize!r}. "
+            f"Received: quantized_io={quantized_io!r}"
+        )
+
+
+def find_io_dtype(quantize: str | None, quantized_io: bool | str) -> str | None:
+    """Returns the dtype of quantized inputs and outputs; `None`: float32.
+
+    The arguments are those of `to_litert`, and checked.
+
+    Example:
+
+    >>> find_io_dtype("int16x8", True), find_io_dtype("int8", "uint8")
+    ('int16', 'uint8')
+    """
+    if not quantized_io:
+        return None
+    if isinstance(quantized_io, str):
+        return quantized_io
+    return "int16" if quantize == "int16x8" else "int8"
 
 
 def converter_settings(
     quantize: str | None,
     *,
     sparse: bool = False,
-    quantized_io: bool = False,
+    quantized_io: bool | str = False,
     allow_select_tf_ops: bool = False,
     is_calibrated: bool = True,
 ) -> dict[str, Any]:
@@ -126,10 +155,9 @@ def converter_settings(
     optimizations = ["EXPERIMENTAL_SPARSITY"] if sparse else []
     if quantize is not None:
         optimizations = ["DEFAULT"]
-    integers = {"int8": "int8", "int16x8": "int16"}
     return {
         "ops": ops,
         "optimizations": optimizations,
         "types": ["float16"] if quantize == "float16" else [],
-        "io": integers[str(quantize)] if quantized_io else None,
+        "io": find_io_dtype(quantize, quantized_io),
     }

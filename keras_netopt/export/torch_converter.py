@@ -24,6 +24,7 @@ from keras_netopt.export.input_samples import (
     pack_inputs,
 )
 from keras_netopt.export.rebuild_error import find_reason
+from keras_netopt.export.uint8_io import use_uint8_io
 
 FLOAT = "float.tflite"
 
@@ -36,7 +37,7 @@ def convert_torch_model(
     quantize: str | None = None,
     samples: Samples | None = None,
     process: ConverterProcess | None = None,
-    quantized_io: bool = False,
+    quantized_io: bool | str = False,
     allow_select_tf_ops: bool = False,
 ) -> None:
     """Does for litert-torch what `convert_model` does for TensorFlow.
@@ -56,8 +57,10 @@ def convert_torch_model(
             batches = list(iterate_batches(exportable, samples or []))
             with _silence():
                 content = quantize_file(
-                    _read(source), quantize, batches, quantized_io
+                    _read(source), quantize, batches, bool(quantized_io)
                 )
+            if quantized_io == "uint8":
+                content = use_uint8_io(content)
     except OSError:
         raise
     # The converter, and the model's own code while it is traced, may raise

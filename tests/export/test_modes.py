@@ -9,7 +9,14 @@ from export.test_calibration_forms import two_inputs
 from keras import layers
 
 from keras_netopt.cost.tflite_model import TfliteModel
-from keras_netopt.export import ExportError, litert_writer, to_litert
+from keras_netopt.export import (
+    ExportError,
+    evaluate,
+    inspect_file,
+    litert_writer,
+    to_litert,
+)
+from keras_netopt.export.uint8_io import use_uint8_io
 
 MODES = {
     "float32": {},
@@ -18,6 +25,7 @@ MODES = {
     "float16": {"quantize": "float16"},
     "int8": {"quantize": "int8"},
     "int8-io": {"quantize": "int8", "quantized_io": True},
+    "int8-uint8": {"quantize": "int8", "quantized_io": "uint8"},
     "int16x8-io": {"quantize": "int16x8", "quantized_io": True},
 }
 
@@ -90,6 +98,25 @@ def reports(net, tmp_path_factory):
         }
 
 
+def test_unsigned_inputs_and_outputs_shift_the_integers(reports, tmp_path):
+    """Those that the converter writes, and those added to an int8 file."""
+    other = tmp_path / "m.tflite"
+    with open(reports["int8-io"].path, "rb") as file:
+        other.write_bytes(use_uint8_io(file.read()))
+    paths = [reports[n].path for n in ("int8-io", "int8-uint8")] + [other]
+    signed, unsigned, edited = map(TfliteModel, paths)
+    assert edited.inputs == unsigned.inputs
+    assert edited.outputs == unsigned.outputs
+    x = np.random.default_rng(1).standard_normal((20, 256))
+    wanted = signed.run(x)["output_0"]
+    assert np.ptp(wanted) > 0.1
+    for lite in (unsigned, edited):
+        np.testing.assert_array_equal(lite.run(x)["output_0"], wanted)
+    labels = wanted.argmax(-1)
+    assert evaluate(other, x, labels).accuracy == 1.0
+    assert inspect_file(other).inputs == reports["int8-uint8"].inputs
+
+
 @pytest.mark.parametrize(
     "mode, ratio",
     [("dynamic", 0.3), ("float16", 0.55), ("int8", 0.3), ("int8-io", 0.3)],
@@ -113,6 +140,7 @@ def test_inputs_and_outputs_are_integers_on_request(reports):
         for name, report in reports.items()
     }
     assert kinds.pop("int8-io") == {"int8"}
+    assert kinds.pop("int8-uint8") == {"uint8"}
     assert kinds.pop("int16x8-io") == {"int16"}
     assert set(map(tuple, kinds.values())) == {("float32",)}
     assert reports["int16x8-io"].notes == (

@@ -67,9 +67,11 @@ def export_two(model, other, folder, data):
             folder / "m.tflite",
             quantize="int8",
             calibration_data=data,
-            quantized_io=True,
+            quantized_io="uint8",
         )
-        assert to_litert(other, folder / "o.tflite").max_abs_diff < 1e-5
+        second = to_litert(other, folder / "o.tflite", target="web")
+        assert second.max_abs_diff < 1e-5
+        assert second.inputs[0].shape == (1, 4)
         assert Recorded.started[0].poll() is None
     return report
 
@@ -113,7 +115,7 @@ def test_report_is_that_of_tensorflow(exported):
     _, _, report, _ = exported
     assert report.inputs[0].name == "x"
     assert report.inputs[0].shape == (None, 6)
-    assert report.inputs[0].dtype == report.outputs[0].dtype == "int8"
+    assert report.inputs[0].dtype == report.outputs[0].dtype == "uint8"
     assert report.float_size.raw != report.size.raw
     assert report.latency is not None and not report.needs_flex
     assert report.notes == ()

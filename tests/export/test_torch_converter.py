@@ -69,7 +69,9 @@ def test_file_computes_as_the_model(exported):
 
 def test_report_tells_the_fixed_batch(exported):
     _, report, _ = exported
-    assert report.notes == ("litert-torch: exported with a fixed batch of 1",)
+    assert report.notes == (
+        "converter='litert_torch': exported with a fixed batch of 1",
+    )
     shapes = {tensor.name: tensor.shape for tensor in report.inputs}
     assert shapes == {"image": (1, 6, 6, 3), "a_shift": (1, 8)}
     assert {tensor.dtype for tensor in report.inputs} == {"float32"}

@@ -102,12 +102,13 @@ def test_other_modes_have_float_activations(model, tmp_path):
     assert not np.array_equal(plain, model(X, training=False).numpy())
 
 
-def test_integer_inputs_and_outputs(model, exported, tmp_path):
+@pytest.mark.parametrize("io", ["int8", "uint8"])
+def test_integer_inputs_and_outputs(model, exported, tmp_path, io):
     report = to_litert(
-        model, tmp_path / "m.tflite", quantize="int8", quantized_io=True
+        model, tmp_path / "m.tflite", quantize="int8", quantized_io=io
     )
     assert report.trained_ranges.missing == ()
-    assert report.inputs[0].dtype == report.outputs[0].dtype == "int8"
+    assert report.inputs[0].dtype == report.outputs[0].dtype == io
     np.testing.assert_allclose(
         run(tmp_path / "m.tflite"), run(exported[1]), atol=1e-6
     )

@@ -68,6 +68,7 @@ FUNCTIONS = (
             ),
             "overwrite": _litert(overwrite="yes"),
             "converter": _litert(converter="onnx"),
+            "target": _litert(target="browser"),
         },
         free=("allow_select_tf_ops", "seed"),
     ),
