@@ -46,9 +46,9 @@ class RuntimeTarget:
         self,
         quantize: str | None,
         *,
-        quantized_io: bool | str,
-        sparse: bool,
-        allow_select_tf_ops: bool,
+        quantized_io: bool | str = False,
+        sparse: bool = False,
+        allow_select_tf_ops: bool = False,
     ) -> None:
         """Refuses arguments of `to_litert` that give no file for the runtime.
 

@@ -212,6 +212,7 @@ class CalibratedExits(CalibratedStages):
         quantize: str | None = None,
         calibration_data: Any = None,
         validation_data: tuple[Any, Any] | None = None,
+        target: str | None = None,
         overwrite: bool = False,
     ) -> ExitExport:
         """Writes LiteRT files with early exits and verifies them.
@@ -226,6 +227,8 @@ class CalibratedExits(CalibratedStages):
                 verification. Defaults to `None`: the calibration samples.
             validation_data: Held-out `(x, y)` for thresholds of quantized
                 files. Defaults to `None`: the calibration samples.
+            target: The runtime, as in `export.to_litert`; each file is for a
+                batch of 1 then. Defaults to `None`, the LiteRT interpreter.
             overwrite: Whether files of an earlier export at `path` may be
                 replaced. Defaults to `False`.
 
@@ -249,6 +252,7 @@ class CalibratedExits(CalibratedStages):
             quantize=quantize,
             calibration_data=calibration_data,
             validation_data=validation_data or self.validation_data,
+            target=target,
             overwrite=overwrite,
         )
 

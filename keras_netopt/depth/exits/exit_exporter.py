@@ -31,8 +31,9 @@ Latency = tuple[tuple[float | None, ...], float]  # By exit, without exits.
 class ExitExporter:
     """Writes, times and recalibrates the LiteRT files of calibrated exits.
 
-    `quantize` is that of `export.to_litert`. Without calibration data the
-    inputs of `validation_data` are used, random ones if both are `None`.
+    `quantize` and `target` are those of `export.to_litert`. Without
+    calibration data the inputs of `validation_data` are used, random ones if
+    both are `None`.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class ExitExporter:
         quantize: str | None,
         calibration_data: Any,
         validation_data: tuple[Any, Any] | None,
+        target: str | None = None,
     ) -> None:
         self.exits = exits
         self.quantize = quantize
         self.calibration_data = calibration_data
         self.validation_data = validation_data
+        self.target = target
         self.inputs = self.sample_inputs(CALIBRATION_SAMPLES)
 
     def sample_inputs(self, limit: int) -> Arrays:
@@ -83,6 +86,7 @@ class ExitExporter:
                 to_litert(
                     stage.model,
                     path,
+                    target=self.target,
                     quantize=self.quantize,
                     calibration_data=self._first_samples(inputs),
                 )
@@ -96,6 +100,7 @@ class ExitExporter:
         return to_litert(
             exits.exit_model.backbone(),
             path,
+            target=self.target,
             quantize=self.quantize,
             calibration_data=exits.stages.to_model_inputs(
                 self._first_samples(self.inputs), exits.exit_model.input

@@ -16,6 +16,7 @@ from keras_netopt.export.converter_choice import choose_converter
 from keras_netopt.export.kept_process import keep_process
 from keras_netopt.export.output_files import check_target
 from keras_netopt.export.quantization_mode import check_mode
+from keras_netopt.export.runtime_target import find_target
 
 SINGLE_FILE_MODES = (None, "dynamic")
 
@@ -28,6 +29,7 @@ def export_exits(
     quantize: str | None = None,
     calibration_data: Any = None,
     validation_data: tuple[Any, Any] | None = None,
+    target: str | None = None,
     overwrite: bool = False,
 ) -> ExitExport:
     """Writes calibrated exits as LiteRT files and verifies them.
@@ -40,6 +42,8 @@ def export_exits(
     check_bool(overwrite, "overwrite")
     choose_converter()
     check_mode(quantize)
+    if (runtime := find_target(target)) is not None:
+        runtime.check_arguments(quantize)
     if quantize is not None and validation_data is None:
         raise ValueError(
             "Argument `validation_data` must be given for quantized files, "
@@ -59,7 +63,9 @@ def export_exits(
         path = check_target(path, overwrite)
     else:
         check_stage_folder(path, overwrite)
-    exporter = ExitExporter(exits, quantize, calibration_data, validation_data)
+    exporter = ExitExporter(
+        exits, quantize, calibration_data, validation_data, target
+    )
     export = export_single_file if single_file else export_stage_folder
     with keep_process():
         return export(exporter, os.fspath(path))

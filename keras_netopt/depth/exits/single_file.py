@@ -41,6 +41,7 @@ def export_single_file(exporter: ExitExporter, path: str) -> ExitExport:
     report = to_litert(
         model,
         path,
+        target=exporter.target,
         quantize=exporter.quantize,
         calibration_data=chosen,
         overwrite=True,

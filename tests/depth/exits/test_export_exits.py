@@ -1,8 +1,11 @@
 """Checks 12 and 13: LiteRT files with early exits, on TensorFlow."""
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -64,6 +67,28 @@ def test_stage_files_decide_as_keras_does(folder, exits):
     assert report.accuracy == exits.accuracy
     assert len(report.latency_ms) == 3 and report.full_ms > 0
     assert "times faster" in str(report)
+
+
+def test_every_file_is_written_for_the_target(
+    folder, exits, tmp_path, monkeypatch
+):
+    """Stages and the file without exits; conversions are slow tests."""
+    path, report = folder
+    reports = {Path(one.path).name: one for one in report.reports}
+    written = {}
+
+    def copy(model, file, *, target, **_):
+        name = Path(file).name
+        written[name] = target
+        known = name if name in reports else "stage_0.tflite"
+        shutil.copyfile(path / known, file)
+        return replace(reports[known], path=str(file))
+
+    monkeypatch.setattr(exit_exporter, "to_litert", copy)
+    exits.export(tmp_path / "exits", target="web")
+    assert written == dict.fromkeys([*reports, "full.tflite"], "web")
+    with pytest.raises(ValueError, match="Argument `target` must be None"):
+        exits.export(tmp_path / "other", target="phone")
 
 
 def test_the_folder_describes_its_files(folder, exits):
@@ -167,7 +192,9 @@ def test_exports_that_exist_are_not_overwritten_unasked(exits, tmp_path):
 
 def test_a_single_file_has_a_branch_per_exit(exits, tmp_path):
     path = tmp_path / "exits.tflite"
-    report = exits.export(path, single_file=True)
+    report = exits.export(path, single_file=True, target="web")
+    flag = next(t for t in report.reports[0].outputs if t.name == "exit")
+    assert flag.dtype == "int32" and report.reports[0].target == "web"
     ops = count_ops(path.read_bytes())
     assert ops["IF"] == 2
     assert not [name for name in ops if name.startswith("Flex")]
@@ -209,7 +236,10 @@ def test_quantized_files_of_loaded_thresholds_need_samples(
 
 @pytest.mark.slow
 def test_full_integer_stage_files(exits, tmp_path, held_out):
-    report = exits.export(tmp_path / "exits", quantize="int8")
+    report = exits.export(tmp_path / "exits", quantize="int8", target="web")
+    tensors = [t for one in report.reports for t in (*one.inputs, *one.outputs)]
+    assert {t.shape[0] for t in tensors} == {1}
+    assert {t.dtype for t in tensors} == {"float32"}
     assert "predictions of the files" in " ".join(report.calibration.notes)
     assert (
         report.calibration.rule.thresholds != exits.calibration.rule.thresholds
