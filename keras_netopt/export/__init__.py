@@ -8,6 +8,8 @@ from keras_netopt.export.file_meter import FileMeter
 from keras_netopt.export.file_report import FileReport, inspect_file
 from keras_netopt.export.litert_export import to_litert
 from keras_netopt.export.litert_report import FileSize, LitertReport
+from keras_netopt.export.micro.micro_run import MicroRun, OutputDifference
+from keras_netopt.export.micro_report import MicroReport, micro_report
 from keras_netopt.export.tfmot import tfmot
 from keras_netopt.export.to_c_array import to_c_array
 from keras_netopt.export.verification import Verification
@@ -20,9 +22,13 @@ __all__ = [
     "FileReport",
     "FileSize",
     "LitertReport",
+    "MicroReport",
+    "MicroRun",
+    "OutputDifference",
     "Verification",
     "evaluate",
     "inspect_file",
+    "micro_report",
     "tfmot",
     "to_c_array",
     "to_litert",

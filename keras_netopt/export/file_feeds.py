@@ -68,11 +68,14 @@ def match_labels(value: Any, names: list[str]) -> dict[str, np.ndarray]:
     return found
 
 
-def encode_input(info: TensorInfo, array: np.ndarray) -> np.ndarray:
+def encode_input(
+    info: TensorInfo, array: np.ndarray, argument: str = "x"
+) -> np.ndarray:
     """Converts one batch to the dtype of an input.
 
     Real numbers, and integers of another dtype, are quantized for a quantized
-    input; integers of its own dtype are passed as they are.
+    input; integers of its own dtype are passed as they are. `argument` is the
+    name in errors.
 
     Raises:
         ValueError: If the shape differs, or numbers are NaN, or fractions or
@@ -81,34 +84,34 @@ def encode_input(info: TensorInfo, array: np.ndarray) -> np.ndarray:
     wanted = (None, *info.shape[1:])
     if not fits(array.shape, wanted):
         axis = (
-            " Add an axis with `x[..., None]`."
+            f" Add an axis with `{argument}[..., None]`."
             if fits((*array.shape, 1), wanted)
             else ""
         )
         raise ValueError(
-            f"Argument `x` must have shape {wanted} for input {info.name!r}. "
-            f"Received: shape {array.shape}.{axis}"
+            f"Argument `{argument}` must have shape {wanted} for input "
+            f"{info.name!r}. Received: shape {array.shape}.{axis}"
         )
     if array.dtype.kind not in "biuf":
         raise ValueError(
-            f"Argument `x` must hold numbers for input {info.name!r}. "
+            f"Argument `{argument}` must hold numbers for input {info.name!r}. "
             f"Received: dtype {array.dtype}"
         )
     if array.dtype.kind == "f" and np.isnan(array).any():
         rows = np.isnan(array.reshape(len(array), -1)).any(1)
         raise ValueError(
-            "Argument `x` must be free of NaN. Received: NaN in "
+            f"Argument `{argument}` must be free of NaN. Received: NaN in "
             f"{int(rows.sum())} of {len(array)} samples of a batch of input "
             f"{info.name!r}"
         )
     if info.scale and array.dtype != info.dtype:
         return info.encode(array.astype("float32"))
     if np.dtype(info.dtype).kind in "iu" and array.dtype != info.dtype:
-        _check_integers(info, array)
+        _check_integers(info, array, argument)
     return info.encode(array.astype(info.dtype))
 
 
-def _check_integers(info: TensorInfo, array: np.ndarray) -> None:
+def _check_integers(info: TensorInfo, array: np.ndarray, argument: str) -> None:
     limits = np.iinfo(info.dtype)
     low, high = array.min(initial=0), array.max(initial=0)
     if not np.array_equal(np.floor(array), array):
@@ -118,8 +121,8 @@ def _check_integers(info: TensorInfo, array: np.ndarray) -> None:
     else:
         return
     raise ValueError(
-        f"Argument `x` must hold {info.dtype} for input {info.name!r}. "
-        f"Received: {problem}"
+        f"Argument `{argument}` must hold {info.dtype} for input "
+        f"{info.name!r}. Received: {problem}"
     )
 
 

@@ -19,6 +19,11 @@ METHODS: tuple[Method, ...] = (
         card="litert_files",
     ),
     Method(
+        name="export.micro_report",
+        summary="Checks a LiteRT file for TFLite Micro, and runs it there.",
+        card="microcontrollers",
+    ),
+    Method(
         name="export.to_c_array",
         summary="Writes a LiteRT file as an array in C.",
         card="litert_files",

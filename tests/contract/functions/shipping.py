@@ -32,6 +32,14 @@ def _evaluate(**changed: Any) -> Call:
     return call
 
 
+def _micro(**changed: Any) -> Call:
+    def call(model, folder):
+        arguments = {"path": _file(folder), "data": np.eye(2), **changed}
+        return export.micro_report(**arguments).activation_bytes
+
+    return call
+
+
 def _c_array(**changed: Any) -> Call:
     def call(model, folder):
         arguments = {"path": _file(folder), "target": folder / "model.h"}
@@ -87,6 +95,15 @@ FUNCTIONS = (
         component="export.inspect_file",
         call=lambda model, folder: export.inspect_file(_file(folder)).ops,
         bad={"path": lambda model, folder: export.inspect_file(3)},
+    ),
+    FunctionSetting(
+        component="export.micro_report",
+        call=lambda model, folder: _micro()(model, folder),
+        bad={
+            "path": _micro(path=3),
+            "data": _micro(data=np.zeros((2, 9))),
+        },
+        free=("seed",),
     ),
     FunctionSetting(
         component="export.to_c_array",

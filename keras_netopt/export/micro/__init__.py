@@ -1,0 +1,1 @@
+"""Checks and runs LiteRT files for TensorFlow Lite Micro."""
