@@ -47,7 +47,7 @@ def _measure_gap(one: np.ndarray, two: np.ndarray) -> float:
     equal = (one == two) | (np.isnan(one) & np.isnan(two))
     with np.errstate(invalid="ignore"):
         gaps: np.ndarray = np.where(equal, 0.0, np.abs(one - two))
-    return float(np.nan_to_num(gaps, nan=np.inf).max(initial=0.0))
+    return float(np.where(np.isnan(gaps), np.inf, gaps).max(initial=0.0))
 
 
 def find_quantum(file: FileGraph, tensor: int) -> float | None:
