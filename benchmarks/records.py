@@ -22,6 +22,7 @@ PACKAGES = (
     "tensorflow-model-optimization",
     "ai-edge-litert",
     "ai-edge-quantizer",
+    "tflite-micro",
     "numpy",
 )
 

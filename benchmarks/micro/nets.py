@@ -88,6 +88,15 @@ def gelu() -> keras.Model:
     return sequential((16,), layers.Dense(32, activation="gelu"))
 
 
+def activations() -> keras.Model:
+    """Dense layers with eight activations, one after the other."""
+    names = (
+        *("relu", "relu6", "elu", "silu", "hard_silu", "tanh"),
+        *("leaky_relu", "softmax"),
+    )
+    return sequential((16,), *(layers.Dense(16, activation=n) for n in names))
+
+
 def autoencoder() -> keras.Model:
     """A transposed convolution, which asks for scratch memory."""
     return sequential(

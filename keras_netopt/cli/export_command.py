@@ -9,7 +9,7 @@ from typing import Any
 from keras_netopt.cli.model_files import load_arrays, load_model
 
 QUANTIZE = ("dynamic", "int8", "int16x8", "float16", "int4", "int2")
-TARGETS = ("web",)
+TARGETS = ("web", "micro")
 NEEDS_DATA = ("int8", "int16x8")
 
 
@@ -47,7 +47,8 @@ def add_parser(commands: Any) -> None:
     export.add_argument(
         "--target",
         choices=TARGETS,
-        help="the runtime: web is LiteRT.js in a browser",
+        help="the runtime: web is LiteRT.js in a browser, micro is TFLite "
+        "Micro on microcontrollers",
     )
     export.add_argument(
         "--compact",

@@ -10,6 +10,8 @@ from keras_netopt.cost.tflite_model import TensorInfo, count_ops, load_schema
 from keras_netopt.export.convert_model import measure_file
 from keras_netopt.export.file_breakdown import FileBreakdown, measure_breakdown
 from keras_netopt.export.litert_report import FileSize, list_tensors
+from keras_netopt.export.micro.arena_plan import plan_activations
+from keras_netopt.export.micro.read_graph import read_graph
 from keras_netopt.report import Report
 from keras_netopt.tables import render
 
@@ -59,6 +61,9 @@ class FileReport(Report):
         weights: The constant tensors, by dtype.
         signature: The signature that names the inputs and outputs; `None`
             for a file without one, where tensors name them.
+        activation_bytes: Bytes of working memory for activations on a
+            microcontroller with TFLite Micro, by a greedy plan, with free
+            axes as 1; `None` where they cannot be planned.
     """
 
     path: str
@@ -69,6 +74,7 @@ class FileReport(Report):
     outputs: tuple[TensorInfo, ...]
     weights: tuple[StoredWeights, ...]
     signature: str | None = None
+    activation_bytes: int | None = None
 
     def __str__(self) -> str:
         weights = [
@@ -86,6 +92,9 @@ class FileReport(Report):
             ["outputs", list_tensors(self.outputs)],
             ["ops", ", ".join(ops)],
         ]
+        if self.activation_bytes is not None:
+            text = f"{self.activation_bytes:,} on a microcontroller (plan)"
+            rows.append(["RAM bytes", text])
         return render(["LiteRT file", self.path], rows)
 
 
@@ -128,6 +137,7 @@ def inspect_file(path: str | os.PathLike[str]) -> FileReport:
             outputs,
             _list_weights(model),
             signature,
+            plan_activations(read_graph(content)),
         )
     # What flatbuffers and numpy raise where offsets lead nowhere.
     except (

@@ -88,8 +88,11 @@ input or more, or train ranges with \
         target: The runtime that is to run the file. `"web"` is LiteRT.js in a
             browser: a free batch is fixed to 1, inputs and outputs are
             float32, int32 or uint8. What it refuses is an error, before the
-            conversion where it can be known. Defaults to `None`, the LiteRT
-            interpreter.
+            conversion where it can be known. `"micro"` is TFLite Micro on
+            microcontrollers: a free batch is fixed to 1, ops and formats are
+            compared with those of one of its versions, and the file is run
+            by it if the extra `micro` is installed. Defaults to `None`, the
+            LiteRT interpreter.
         quantize: `"dynamic"` stores weights in 8 bits (a quarter of the
             size, no data needed), `"int8"` activations too, `"int16x8"`
             activations in 16 bits, `"float16"` halves the size. `"int4"` and
@@ -207,6 +210,8 @@ input or more, or train ranges with \
         if runtime is not None:
             export.notes += runtime.check_file(final)
         export.verify(final, runs)
+        if runtime is not None:
+            export.run_in(runtime, final)
         os.replace(final, written)
     for warning in export.warnings:
         warnings.warn(f"{written}: {warning}", stacklevel=2)

@@ -7,6 +7,7 @@ from typing import Any
 from keras_netopt.cost.measure_latency import Latency
 from keras_netopt.cost.tflite_model import TensorInfo
 from keras_netopt.export.file_breakdown import FileBreakdown
+from keras_netopt.export.micro.micro_run import MicroRun
 from keras_netopt.export.sample_split import RANDOM
 from keras_netopt.export.stored_kernel import (
     StoredKernel,
@@ -73,6 +74,9 @@ class LitertReport(Report):
             trained; `None` without trained ranges.
         target: The runtime for which the file was written and checked;
             `None` is the LiteRT interpreter.
+        activation_bytes: Bytes of working memory for activations on a
+            microcontroller, by a greedy plan; `None` for other targets.
+        micro_run: The run in TFLite Micro; `None` for other targets.
     """
 
     path: str
@@ -91,6 +95,8 @@ class LitertReport(Report):
     kernels: tuple[StoredKernel, ...] = ()
     trained_ranges: TrainedRanges | None = None
     target: str | None = None
+    activation_bytes: int | None = None
+    micro_run: MicroRun | None = None
 
     @property
     def raw_ratio(self) -> float:
@@ -149,6 +155,10 @@ class LitertReport(Report):
             ["inputs", list_tensors(self.inputs)],
             ["outputs", list_tensors(self.outputs)],
         ]
+        if self.activation_bytes is not None:
+            rows.append(["RAM bytes", f"{self.activation_bytes:,} (plan)"])
+        if self.micro_run is not None:
+            rows.append(["TFLite Micro", str(self.micro_run)])
         if self.kernels:
             rows.append(["kernels", summarize_kernels(self.kernels)])
         if integers := summarize_integers(self.kernels):

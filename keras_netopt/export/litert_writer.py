@@ -30,8 +30,11 @@ from keras_netopt.export.low_bit_quantizer import (
     LOW_BITS,
     write_low_bits,
 )
+from keras_netopt.export.micro_report import MicroReport
+from keras_netopt.export.micro_target import describe_run
 from keras_netopt.export.model_runs import ModelRuns
 from keras_netopt.export.quantization_mode import MODES
+from keras_netopt.export.runtime_target import RuntimeTarget
 from keras_netopt.export.sample_split import SampleSplit
 from keras_netopt.export.sparse_weights import explain_sparse_saving
 from keras_netopt.export.stored_kernel import (
@@ -79,6 +82,7 @@ class LitertWriter:
     is_calibrated: bool = True
     trained_ranges: TrainedRanges | None = None
     target: str | None = None
+    micro: MicroReport | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -219,8 +223,19 @@ class LitertWriter:
             text += " The file repeats one draw of the random numbers."
         self.warnings.append(text)
 
+    def run_in(self, runtime: RuntimeTarget, path: str) -> None:
+        """Runs the file in the runtime itself, if that is possible here."""
+        if runtime.run_file is not None:
+            samples = self.samples
+            self.micro = runtime.run_file(
+                path, samples.verification, samples.source
+            )
+            notes, warnings = describe_run(self.micro)
+            self.notes += notes
+            self.warnings += warnings
+
     def report(self, path: str) -> LitertReport:
-        lite = TfliteModel(path)
+        lite, micro = TfliteModel(path), self.micro
         size = measure_file(path)
         with open(path, "rb") as file:
             breakdown = measure_breakdown(file.read())
@@ -241,4 +256,6 @@ class LitertWriter:
             kernels=self.kernels,
             trained_ranges=self.trained_ranges,
             target=self.target,
+            activation_bytes=micro.activation_bytes if micro else None,
+            micro_run=micro.run if micro else None,
         )

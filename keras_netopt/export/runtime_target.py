@@ -6,6 +6,16 @@ from dataclasses import dataclass, field
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import ExportableModel
 from keras_netopt.export.file_report import FileReport, inspect_file
+from keras_netopt.export.input_samples import Samples
+from keras_netopt.export.micro_report import MicroReport
+from keras_netopt.export.micro_target import (
+    DTYPES,
+    FLOAT_NOTE,
+    REFUSED_MODES,
+    REFUSES_SPARSE,
+    list_problems,
+    run_for_target,
+)
 from keras_netopt.export.quantization_mode import MODES, find_io_dtype
 
 
@@ -31,6 +41,8 @@ class RuntimeTarget:
         find_problems: Returns what else is wrong with the bytes of a file,
             each problem with its remedy.
         describe_file: Returns notes about the bytes of a file.
+        run_file: Runs a file with samples and their source;
+            `None` for a runtime that does not run here.
     """
 
     name: str
@@ -41,6 +53,7 @@ class RuntimeTarget:
     mode_notes: Mapping[str | None, list[str]] = field(default_factory=dict)
     find_problems: Callable[[bytes], list[str]] = _no_notes
     describe_file: Callable[[bytes], list[str]] = _no_notes
+    run_file: Callable[[str, Samples, str], MicroReport] | None = None
 
     def check_arguments(
         self,
@@ -167,6 +180,16 @@ TARGETS: dict[str, RuntimeTarget] = {
             "LiteRT.js",
             io_dtypes=("float32", "int32", "uint8"),
             mode_notes={"dynamic": SIZE_NOTES, "int8": SIZE_NOTES},
+        ),
+        RuntimeTarget(
+            "micro",
+            "TFLite Micro",
+            io_dtypes=DTYPES,
+            refused_modes=REFUSED_MODES,
+            refuses_sparse=REFUSES_SPARSE,
+            mode_notes={None: [FLOAT_NOTE]},
+            find_problems=list_problems,
+            run_file=run_for_target,
         ),
     )
 }

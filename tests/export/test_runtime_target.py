@@ -149,7 +149,8 @@ def test_inputs_of_other_dtypes_are_refused_before_the_conversion(
 
     monkeypatch.setattr(litert_writer, "convert_model", convert)
     path = tmp_path / "m.tflite"
-    for dtype in ("bool", "int64", "uint32", "float64"):
+    dtypes = {"bool", "int64", "uint32", "float64"}
+    for dtype in sorted(dtypes - {*TARGETS[target].io_dtypes}):
         x = keras.Input((3,), dtype=dtype, name="x")
         y = keras.ops.cast(x, "float32") * 2.0
         kind = "float32" if dtype == "float64" else "int32"

@@ -122,14 +122,15 @@ def _read_subgraph(
 def _read_tensor(tensor: Any, buffers: list[int]) -> GraphTensor:
     types = {n: name for name, n in vars(load_schema().TensorType).items()}
     dtype = str(types[tensor.Type()])
-    shape = tuple(int(tensor.Shape(k)) for k in range(tensor.ShapeLength()))
-    _check(all(size >= 0 for size in shape), f"a tensor has the shape {shape}")
-    free = tuple(
-        tensor.ShapeSignature(k) < 0
+    sizes = [int(tensor.Shape(k)) for k in range(tensor.ShapeLength())]
+    signs = [
+        int(tensor.ShapeSignature(k))
         for k in range(tensor.ShapeSignatureLength())
-    )
-    if len(free) != len(shape):
-        free = (False,) * len(shape)
+    ]
+    if len(signs) != len(sizes):
+        signs = sizes
+    shape = tuple(1 if size < 0 else size for size in sizes)
+    free = tuple(sign < 0 for sign in signs)
     nbytes = buffers[tensor.Buffer()]
     is_sparse = tensor.Sparsity() is not None
     elements = math.prod(shape)
