@@ -8,7 +8,7 @@ from keras_netopt.export.file_meter import FileMeter
 from keras_netopt.export.file_report import FileReport, inspect_file
 from keras_netopt.export.litert_export import to_litert
 from keras_netopt.export.litert_report import FileSize, LitertReport
-from keras_netopt.export.micro.micro_run import MicroRun, OutputDifference
+from keras_netopt.export.micro.micro_run import MicroRun, RunDifference
 from keras_netopt.export.micro_report import MicroReport, micro_report
 from keras_netopt.export.tfmot import tfmot
 from keras_netopt.export.to_c_array import to_c_array
@@ -24,7 +24,7 @@ __all__ = [
     "LitertReport",
     "MicroReport",
     "MicroRun",
-    "OutputDifference",
+    "RunDifference",
     "Verification",
     "evaluate",
     "inspect_file",

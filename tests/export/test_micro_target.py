@@ -7,7 +7,7 @@ from keras import layers
 
 from keras_netopt import export
 from keras_netopt.export import ExportError, MicroRun, micro_target, to_litert
-from keras_netopt.export.micro.micro_run import OutputDifference
+from keras_netopt.export.micro.micro_run import RunDifference
 from keras_netopt.export.micro.micro_runtime import find_installed
 
 tensorflow = pytest.mark.backend("tensorflow")
@@ -130,10 +130,10 @@ FAILED = {
     ),
     "ended by signal SIGSEGV": MicroRun("ended", "ended by signal SIGSEGV"),
     "output 'y' differs by 0.2, 0.1 x its largest value; 0.001 x": MicroRun(
-        "ran", outputs=(OutputDifference("y", 0.2, 0.1),)
+        "ran", outputs=(RunDifference("y", 0.2, 0.1),)
     ),
     "output 'y' differs by nan": MicroRun(
-        "ran", outputs=(OutputDifference("y", np.nan, np.nan, 0.1),)
+        "ran", outputs=(RunDifference("y", np.nan, np.nan, 0.1),)
     ),
 }
 
@@ -148,7 +148,7 @@ def test_a_failed_run_is_an_error(run_as, reason):
 
 @no_backend
 def test_a_run_is_described(run_as):
-    quanta = OutputDifference("y", 0.2, 0.1, quantum=0.02)
+    quanta = RunDifference("y", 0.2, 0.1, quantum=0.02)
     report = run_as(MicroRun("ran", outputs=(quanta,)))
     _, warnings = micro_target.describe_run(report)
     assert warnings == [

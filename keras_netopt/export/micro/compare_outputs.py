@@ -6,12 +6,12 @@ import numpy as np
 
 from keras_netopt.export.micro.file_graph import FileGraph
 from keras_netopt.export.micro.micro_program import LITERT, MICRO
-from keras_netopt.export.micro.micro_run import OutputDifference
+from keras_netopt.export.micro.micro_run import RunDifference
 
 
 def compare_outputs(
     file: FileGraph, stored: Mapping[str, np.ndarray], calls: int
-) -> tuple[OutputDifference, ...]:
+) -> tuple[RunDifference, ...]:
     """Compares the outputs that `micro_program` stored."""
     graph = file.graphs[0]
     found = []
@@ -30,7 +30,7 @@ def compare_outputs(
         gap = _measure_gap(*sides)
         size = np.abs(sides[1][np.isfinite(sides[1])]).max(initial=0.0)
         found.append(
-            OutputDifference(
+            RunDifference(
                 name,
                 gap,
                 gap / float(size) if size else gap,

@@ -9,12 +9,12 @@ RAN, REFUSED, ENDED, NOT_MADE = "ran", "refused", "ended", "not made"
 
 
 @dataclass(frozen=True)
-class OutputDifference(Report):
+class RunDifference(Report):
     """The difference of one output between TFLite Micro and LiteRT.
 
     Example:
 
-    >>> print(OutputDifference("output_0", 0.02, 0.01, quantum=0.01))
+    >>> print(RunDifference("output_0", 0.02, 0.01, quantum=0.01))
     output_0 2 quanta
 
     Args:
@@ -76,7 +76,7 @@ class MicroRun(Report):
     version: str | None = None
     samples: int = 0
     source: str = "random"
-    outputs: tuple[OutputDifference, ...] = ()
+    outputs: tuple[RunDifference, ...] = ()
     arena: int | None = None
     head: int | None = None
     tail: int | None = None

@@ -22,7 +22,7 @@ from keras_netopt.export.micro.micro_run import (
     RAN,
     REFUSED,
     MicroRun,
-    OutputDifference,
+    RunDifference,
 )
 from keras_netopt.export.micro.micro_runtime import (
     INSTALL,
@@ -86,7 +86,7 @@ def run_file(
             reason = explain_refusal(stderr) or message
             return MicroRun(REFUSED, reason, **run)
         calls = read("calls")
-        outputs: tuple[OutputDifference, ...] = ()
+        outputs: tuple[RunDifference, ...] = ()
         if not message:
             with np.load(os.path.join(folder, "outputs.npz")) as stored:
                 outputs = compare_outputs(file, stored, calls)
