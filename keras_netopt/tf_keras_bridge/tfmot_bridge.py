@@ -1,7 +1,7 @@
 """A Keras 3 model beside its twin in tf_keras."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -23,6 +23,10 @@ from keras_netopt.tf_keras_bridge.import_tf_keras import import_tf_keras
 from keras_netopt.tf_keras_bridge.probe_inputs import make_probes
 from keras_netopt.tf_keras_bridge.read_back import is_wrapped, read_weights
 from keras_netopt.tf_keras_bridge.twin_builder import Twin, TwinBuilder
+
+if TYPE_CHECKING:
+    from keras_netopt.tf_keras_bridge.clustered_twin import ClusteredTwin
+    from keras_netopt.tf_keras_bridge.quantized_twin import QuantizedTwin
 
 
 class TfmotBridge:
@@ -108,6 +112,74 @@ class TfmotBridge:
             what = f"The Keras model of '{model.name}'"
             check_equal(target, model, self._probes, what)
         return target
+
+    def quantize(
+        self,
+        preserve: str | None = None,
+        *,
+        calibration_data: Any = None,
+        skip_unsupported: bool = False,
+    ) -> "QuantizedTwin":
+        """Returns the model for tfmot's quantization-aware training.
+
+        Weights and activations are rounded to 8 bits in training.
+
+        Args:
+            preserve: What the training keeps: `"sparsity"` (PQAT) the zeros
+                of a pruned model, `"clusters"` (CQAT) the shared values of a
+                clustered one, `"both"` (PCQAT). Defaults to `None`: nothing.
+            calibration_data: Real inputs in a form of `export.to_litert`, of
+                which 256 set the activation ranges. Defaults to `None`: the
+                ranges begin at [-6, 6] and move slowly.
+            skip_unsupported: Whether layers that tfmot does not quantize
+                compute in float. Defaults to `False`: they are an error.
+
+        Returns:
+            The model, to be compiled, trained and exported.
+
+        Raises:
+            BridgeError: If tfmot does not quantize a layer; all are listed.
+            ValueError: If an argument is out of range.
+            ImportError: If tensorflow-model-optimization is not installed.
+        """
+        from keras_netopt.tf_keras_bridge.quantized_twin import QuantizedTwin
+
+        return QuantizedTwin(
+            self,
+            preserve=preserve,
+            calibration_data=calibration_data,
+            skip_unsupported=skip_unsupported,
+        )
+
+    def cluster(
+        self, number_of_clusters: int = 16, *, preserve_sparsity: bool = False
+    ) -> "ClusteredTwin":
+        """Returns the model for tfmot's weight clustering.
+
+        Each kernel that tfmot clusters holds a few shared values, in training
+        and after it.
+
+        Args:
+            number_of_clusters: Values per kernel, at least 2. Defaults to
+                `16`.
+            preserve_sparsity: Whether zeros stay, as one of the values.
+                Defaults to `False`.
+
+        Returns:
+            The model, to be compiled and trained.
+
+        Raises:
+            BridgeError: If tfmot clusters no layer.
+            ValueError: If an argument is out of range.
+            ImportError: If tensorflow-model-optimization is not installed.
+        """
+        from keras_netopt.tf_keras_bridge.clustered_twin import ClusteredTwin
+
+        return ClusteredTwin(
+            self,
+            number_of_clusters=number_of_clusters,
+            preserve_sparsity=preserve_sparsity,
+        )
 
     def _cross(self) -> tuple[Twin, float]:
         twin = self._builder().build(self.source.name)

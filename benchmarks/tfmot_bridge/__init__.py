@@ -1,0 +1,1 @@
+"""tfmot on Keras 3 models: accuracy, zeros, shared values and files."""
