@@ -24,6 +24,7 @@ from benchmarks.adaptive_depth import (
 from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
 from benchmarks.curriculum import tables as curriculum
+from benchmarks.distillation import tables as distillation
 from benchmarks.growing import tables as growing
 from benchmarks.hpo import (
     multi_objective_tables,
@@ -44,6 +45,7 @@ TABLES = {
     **pruning.TABLES,
     **quantization.TABLES,
     **channel_pruning.TABLES,
+    **distillation.TABLES,
     **growing.TABLES,
     **curriculum.TABLES,
     **exit_tables.TABLES,

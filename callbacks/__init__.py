@@ -10,6 +10,7 @@ from keras_netopt.callbacks.best_checkpoint import BestCheckpoint
 from keras_netopt.callbacks.channel_pruning import ChannelPruning
 from keras_netopt.callbacks.compute_tracker import ComputeTracker
 from keras_netopt.callbacks.curriculum import Curriculum
+from keras_netopt.callbacks.distillation import Distillation
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.callbacks.learning_rate_finder import LearningRateFinder
 from keras_netopt.callbacks.parameter_scheduler import ParameterScheduler
@@ -23,6 +24,7 @@ __all__ = [
     "ChannelPruning",
     "ComputeTracker",
     "Curriculum",
+    "Distillation",
     "ParameterScheduler",
     "Growing",
     "LearningRateFinder",

@@ -70,6 +70,14 @@ class FileMeter:
         Raises:
             ExportError: If the model cannot be converted.
         """
+        return len(self.write(model))
+
+    def write(self, model: keras.Model) -> bytes:
+        """Returns the content of the file.
+
+        Raises:
+            ExportError: If the model cannot be converted.
+        """
         converter = choose_converter(sparse=self.sparse)
         exportable = prepare_model(model, fixed_for=find_fixing(converter))
         is_ranged = has_trained_ranges(model, self.quantize)
@@ -90,7 +98,7 @@ class FileMeter:
             writer.write(f"{path}.float", path, False, False)
             with open(path, "rb") as file:
                 content = file.read()
-        return len(compact_content(content) if self.compact else content)
+        return compact_content(content) if self.compact else content
 
     def sparsity_for(self, model: keras.Model, max_bytes: int) -> float:
         """Returns the share of the bytes to remove for a size.

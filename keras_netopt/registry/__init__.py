@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from keras_netopt.registry import (
     curriculum,
     depth,
+    distillation,
     learning_rate,
     quantization,
     search,
@@ -32,6 +33,7 @@ METHODS: tuple[Method, ...] = (
     *surgery.METHODS,
     *curriculum.METHODS,
     *depth.METHODS,
+    *distillation.METHODS,
     *learning_rate.METHODS,
     *search_report.METHODS,
     *search.METHODS,

@@ -73,6 +73,15 @@ def reset_compiled_functions(
         any_model.predict_function = None
 
 
+def without_gradients() -> Any:
+    """Returns a context in which torch records no operations."""
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.no_grad()
+
+
 def spoil_values(values: Iterable[Any]) -> None:
     """Makes TensorFlow functions fail that have captured discarded weights.
 

@@ -34,8 +34,8 @@ def sample_loss(model: keras.Model, y: Any, y_pred: Any) -> Any:
     total: Any = 0.0
     for path, loss, weight, name in compiled._flat_losses:
         target, output = (
-            _select_part(path, y, model),
-            _select_part(path, y_pred, model),
+            select_part(path, y, model),
+            select_part(path, y_pred, model),
         )
         values = _reduce_to_samples(loss, target, output, name)
         total = total + (values if weight is None else values * weight)
@@ -72,7 +72,7 @@ def _reduce_to_samples(loss: Any, y: Any, y_pred: Any, name: str) -> Any:
     return ops.sum(values * kept, axis=axes) / counts
 
 
-def _select_part(path: tuple[Any, ...], part: Any, model: Any) -> Any:
+def select_part(path: tuple[Any, ...], part: Any, model: Any) -> Any:
     """Returns the part of nested outputs or targets at a path."""
     for key in path:
         if isinstance(part, dict) and key not in part:

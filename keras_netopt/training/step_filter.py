@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import keras
 
+from keras_netopt.training.backend import without_gradients
 from keras_netopt.training.counter_random import uniform
 from keras_netopt.training.optimizers import all_optimizers
 from keras_netopt.training.override_method import override_method
@@ -148,7 +149,7 @@ class StepFilter:
         def in_place(data: Any) -> Any:
             counter = model.optimizer.variables[_find_counter(model.optimizer)]
             numbers = functools.partial(uniform, seed, counter.value)
-            with _without_gradients():
+            with without_gradients():
                 data = change(
                     model, data, lambda x: model(x, **options), numbers
                 )
@@ -161,11 +162,3 @@ def _find_counter(optimizer: Any) -> int:
     """Returns the index of the step counter in the optimizer's variables."""
     counter = list(all_optimizers(optimizer))[-1]._iterations
     return next(i for i, v in enumerate(optimizer.variables) if v is counter)
-
-
-def _without_gradients() -> Any:
-    if keras.backend.backend() != "torch":
-        return contextlib.nullcontext()
-    import torch
-
-    return torch.no_grad()

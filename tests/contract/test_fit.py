@@ -111,6 +111,10 @@ def plain_weights(tmp_path_factory):
 
 # A trigger that is never due is the neutral setting of `Growing`.
 @pytest.mark.filterwarnings(
+    "ignore:.+does not learn from the teacher"
+    ":keras_netopt.warnings.NoEffectWarning"
+)
+@pytest.mark.filterwarnings(
     "ignore:.+no action was:keras_netopt.warnings.NoEffectWarning"
 )
 @pytest.mark.check("C3")

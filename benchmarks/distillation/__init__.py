@@ -1,0 +1,1 @@
+"""Students with and without a teacher, and Keras' own `Distiller`."""

@@ -1,0 +1,1 @@
+"""Distillation: what a student is compared with, and how."""

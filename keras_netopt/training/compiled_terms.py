@@ -1,0 +1,62 @@
+"""The parts of the loss that a model is compiled with.
+
+Private names of Keras 3.15: `_compile_loss`, `_flat_losses`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_netopt.training.sample_loss import select_part
+
+
+@dataclass(frozen=True)
+class CompiledTerm:
+    """The compiled loss of one output.
+
+    Args:
+        weight: Its factor in the total loss.
+        reduction: How it is reduced over the batch.
+    """
+
+    weight: float = 1.0
+    reduction: str | None = "sum_over_batch_size"
+
+
+def compiled_terms(model: keras.Model, y_pred: Any) -> list[CompiledTerm]:
+    """Returns the term of each flat output, once the loss was computed.
+
+    An output without a compiled loss has the default term.
+    """
+    flat = keras.tree.flatten(y_pred)
+    places = keras.tree.pack_sequence_as(y_pred, list(range(len(flat))))
+    terms = [CompiledTerm() for _ in flat]
+    any_model: Any = model
+    compiled = any_model._compile_loss
+    if compiled is None or not compiled.built:
+        return terms
+    for path, loss, weight, _ in compiled._flat_losses:
+        place = select_part(path, places, model)
+        if isinstance(place, int):
+            terms[place] = CompiledTerm(
+                1.0 if weight is None else float(weight),
+                getattr(loss, "reduction", "sum_over_batch_size"),
+            )
+    return terms
+
+
+def added_losses(model: keras.Model) -> Any:
+    """Returns the sum of regularizers and losses that layers add.
+
+    A model with a `compute_loss` of its own may not use them; the sum is 0
+    then.
+    """
+    module = type(model).compute_loss.__module__
+    if not module.startswith(("keras.", "keras_netopt.")):
+        return 0.0
+    total: Any = 0.0
+    for loss in model.losses:
+        total = total + ops.cast(ops.sum(loss), "float32")
+    return total

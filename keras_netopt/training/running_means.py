@@ -1,0 +1,70 @@
+"""Means over the samples of an epoch, kept inside the compiled step.
+
+Private name of Keras 3.15: `unscale_loss_for_distribution`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from keras.src.losses.loss import unscale_loss_for_distribution
+
+from keras_netopt.training.backend import sync_variables
+from keras_netopt.training.hidden_state import add_hidden_state
+from keras_netopt.training.optimizers import variable_scope
+
+
+class RunningMeans:
+    """Means of losses, weighted by the sizes of the batches.
+
+    `state` is a float32 variable: a sum per loss, and the number of samples.
+    It is neither in the weights of the model nor in its files.
+
+    Args:
+        model: The model whose step computes the losses.
+        names: The names of the losses.
+    """
+
+    def __init__(self, model: keras.Model, names: Sequence[str]) -> None:
+        self._model = model
+        self._names = tuple(names)
+        with variable_scope(model):
+            self.state = keras.Variable(
+                np.zeros(len(self._names) + 1, "float32"),
+                trainable=False,
+                autocast=False,
+                aggregation="mean",
+                name="running_means",
+            )
+
+    def attach(self) -> Callable[[], None]:
+        """Makes the variable part of the step; returns what undoes it."""
+        return add_hidden_state(self._model, self)
+
+    def update(self, values: Sequence[Any], size: Any) -> None:
+        """Adds the losses of a batch of `size` samples."""
+        parts = [
+            ops.cast(unscale_loss_for_distribution(value), "float32")
+            for value in values
+        ]
+        size = ops.cast(size, "float32")
+        added = ops.stack([*(part * size for part in parts), size])
+        self.state.assign(self.state + ops.stop_gradient(added))
+
+    def reset(self) -> None:
+        """Begins a new epoch."""
+        sync_variables(self._model)
+        self.state.assign(np.zeros(self.state.shape, "float32"))
+
+    def result(self) -> dict[str, float]:
+        """Returns the means by name; empty without a batch."""
+        sync_variables(self._model)
+        *sums, size = np.array(ops.convert_to_numpy(self.state), "float64")
+        if not size:
+            return {}
+        return {
+            name: float(value / size)
+            for name, value in zip(self._names, sums, strict=True)
+        }
