@@ -101,6 +101,7 @@ class DistillationSession:
         """Changes the loss of the training steps from now on."""
         if self._teacher.has_new_weights():
             self.hook.forget()
+            self.means = RunningMeans(self._student, LOGS)
         self.hook.install(self.means.attach())
 
     def report(self) -> DistillationReport:

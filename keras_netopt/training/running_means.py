@@ -3,6 +3,7 @@
 Private name of Keras 3.15: `unscale_loss_for_distribution`.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,12 +16,17 @@ from keras_netopt.training.backend import sync_variables
 from keras_netopt.training.hidden_state import add_hidden_state
 from keras_netopt.training.optimizers import variable_scope
 
+_NUMBERS = itertools.count()
+
 
 class RunningMeans:
     """Means of losses, weighted by the sizes of the batches.
 
     `state` is a float32 variable: a sum per loss, and the number of samples.
-    It is neither in the weights of the model nor in its files.
+    It is neither in the weights of the model nor in its files. On JAX its
+    length differs between objects: `jax.jit` finds a compiled step by the
+    method and the shapes of its variables, and would take that of another
+    loss.
 
     Args:
         model: The model whose step computes the losses.
@@ -30,9 +36,10 @@ class RunningMeans:
     def __init__(self, model: keras.Model, names: Sequence[str]) -> None:
         self._model = model
         self._names = tuple(names)
+        spare = next(_NUMBERS) if keras.backend.backend() == "jax" else 0
         with variable_scope(model):
             self.state = keras.Variable(
-                np.zeros(len(self._names) + 1, "float32"),
+                np.zeros(len(self._names) + 1 + spare, "float32"),
                 trainable=False,
                 autocast=False,
                 aggregation="mean",
@@ -51,7 +58,9 @@ class RunningMeans:
         ]
         size = ops.cast(size, "float32")
         added = ops.stack([*(part * size for part in parts), size])
-        self.state.assign(self.state + ops.stop_gradient(added))
+        spare = self.state.shape[0] - len(parts) - 1
+        added = ops.pad(ops.stop_gradient(added), [[0, spare]])
+        self.state.assign(self.state + added)
 
     def reset(self) -> None:
         """Begins a new epoch."""
@@ -61,7 +70,8 @@ class RunningMeans:
     def result(self) -> dict[str, float]:
         """Returns the means by name; empty without a batch."""
         sync_variables(self._model)
-        *sums, size = np.array(ops.convert_to_numpy(self.state), "float64")
+        held = np.array(ops.convert_to_numpy(self.state), "float64")
+        *sums, size = held[: len(self._names) + 1]
         if not size:
             return {}
         return {
