@@ -118,9 +118,10 @@ def test_unknown_names_are_found():
 
 
 def test_pages_of_methods_stay_short():
-    """Full tables belong in docs/benchmarks."""
+    """Full tables belong in docs/benchmarks. README.md is generated."""
     lengths = {
         page.name: len(page.read_text().splitlines())
         for page in (ROOT / "docs" / "methods").glob("*.md")
+        if page.name != "README.md"
     }
     assert {name: n for name, n in lengths.items() if n > 130} == {}
