@@ -94,7 +94,8 @@ def _check(layer: Any, mark: Any, registry: Any) -> Iterator[Obstacle]:
         return
     config = mark.get("quantize_config")
     if config is None and not registry.supports(layer):
-        reason = f"tfmot does not quantize {kind}"
+        named = f"the op {layer.op}" if kind == "TFOperation" else kind
+        reason = f"tfmot does not quantize {named}"
         remedy = LEAVE
         if kind == "BatchNormalization":
             reason += (
@@ -107,7 +108,8 @@ def _check(layer: Any, mark: Any, registry: Any) -> Iterator[Obstacle]:
     if config is None:
         config = registry.get_quantize_config(layer)
     if reason := _explain_activation(layer, config):
-        yield Obstacle(layer.name, reason, f"{APART}. {LEAVE}")
+        remedy = LEAVE if kind == "Activation" else f"{APART}. {LEAVE}"
+        yield Obstacle(layer.name, reason, remedy)
 
 
 def _explain_activation(layer: Any, config: Any) -> str:
