@@ -21,6 +21,7 @@ from benchmarks.adaptive_depth import (
     parity_tables,
     skip_tables,
 )
+from benchmarks.advice import tables as advice
 from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
 from benchmarks.curriculum import tables as curriculum
@@ -62,6 +63,7 @@ TABLES = {
     **litert_verification.TABLES,
     **keras_io_examples.TABLES,
     **litert_routes.TABLES,
+    **advice.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

@@ -17,8 +17,8 @@ LEVELS = (
     "report serialization tables warnings",
     "graph",
     "cost plots schedules selectors training",
-    "curriculum depth distillation export learning_rate quantization search "
-    "sparsity surgery tf_keras_bridge",
+    "advice curriculum depth distillation export learning_rate quantization "
+    "search sparsity surgery tf_keras_bridge",
     "callbacks layers",
     "compression",
     "__main__ cli demo",

@@ -7,12 +7,14 @@ from typing import Any
 from keras_netopt.cli.model_files import load_model
 
 FREE = ("?", "none", "-1")
+TARGETS = ("x86", "arm", "gpu", "microcontroller", "browser")
 
 
 def add_parser(commands: Any) -> None:
     """Adds the command."""
     inspect = commands.add_parser(
-        "inspect", help="show cost, zeros and bits of a model or a file"
+        "inspect",
+        help="show cost, zeros and bits of a model or a file, and advice",
     )
     inspect.add_argument("model", help="a .keras or .tflite file")
     inspect.add_argument(
@@ -22,6 +24,18 @@ def add_parser(commands: Any) -> None:
         metavar="SHAPE",
         help="shape of a typical input of a .keras model with free axes, "
         'batch axis included, as in "?,224,224,3"; once per input',
+    )
+    inspect.add_argument(
+        "--target",
+        choices=TARGETS,
+        help="add advice for this target, from what can be read of the model",
+    )
+    inspect.add_argument(
+        "--measure",
+        action="store_true",
+        help="write LiteRT files to a temporary folder, and measure their "
+        "bytes and, on the machine that is the target, their time; without "
+        "--target for this machine",
     )
     inspect.add_argument(
         "--json", action="store_true", help="print JSON instead of tables"
@@ -46,10 +60,28 @@ def run(arguments: argparse.Namespace) -> None:
     grids = quantization.report(model)
     if grids.quantized:
         reports["quantization"] = grids
+    if advice := _advise(arguments, model, shape):
+        reports["advice"] = advice
     if arguments.json:
         print(json.dumps({k: v.to_dict() for k, v in reports.items()}))
     else:
         print(*reports.values(), sep="\n\n")
+
+
+def _advise(arguments: argparse.Namespace, model: Any, shape: Any) -> Any:
+    """Returns the advice for the target, or `None` if it is not asked for."""
+    if arguments.target is None and not arguments.measure:
+        return None
+    from keras_netopt import export
+    from keras_netopt.advice.measured_files import host_target
+
+    return export.advise(
+        model,
+        arguments.target or host_target() or TARGETS[0],
+        input_shape=shape,
+        measure=arguments.measure,
+        verbose=int(arguments.measure),
+    )
 
 
 def _inspect_file(arguments: argparse.Namespace) -> None:
@@ -61,7 +93,16 @@ def _inspect_file(arguments: argparse.Namespace) -> None:
             "are in it."
         )
     report = export.inspect_file(arguments.model)
-    print(json.dumps(report.to_dict()) if arguments.json else report)
+    advice = _advise(arguments, arguments.model, None)
+    if arguments.json:
+        plain = report.to_dict()
+        print(
+            json.dumps(
+                plain | {"advice": advice.to_dict()} if advice else plain
+            )
+        )
+    else:
+        print(report, *([advice] if advice else []), sep="\n\n")
 
 
 def parse_shape(text: str) -> tuple[int | None, ...]:

@@ -1,5 +1,8 @@
-"""Verified export to LiteRT files."""
+"""Verified export to LiteRT files, and advice about models on a target."""
 
+from keras_netopt.advice.advice import Advice
+from keras_netopt.advice.advise import advise
+from keras_netopt.advice.finding import Finding
 from keras_netopt.export.evaluate_file import evaluate
 from keras_netopt.export.evaluation_report import EvaluationReport
 from keras_netopt.export.export_error import ExportError
@@ -15,17 +18,20 @@ from keras_netopt.export.to_c_array import to_c_array
 from keras_netopt.export.verification import Verification
 
 __all__ = [
+    "Advice",
     "EvaluationReport",
     "ExportError",
     "FileBreakdown",
     "FileMeter",
     "FileReport",
     "FileSize",
+    "Finding",
     "LitertReport",
     "MicroReport",
     "MicroRun",
     "RunDifference",
     "Verification",
+    "advise",
     "evaluate",
     "inspect_file",
     "micro_report",

@@ -24,6 +24,11 @@ METHODS: tuple[Method, ...] = (
         card="microcontrollers",
     ),
     Method(
+        name="export.advise",
+        summary="Tells what makes a model smaller or faster on a target.",
+        card="advise",
+    ),
+    Method(
         name="export.to_c_array",
         summary="Writes a LiteRT file as an array in C.",
         card="litert_files",

@@ -1,0 +1,1 @@
+"""What the rules of `export.advise` about x86 rest on."""

@@ -1,0 +1,1 @@
+"""Advice about models on a target: one function per rule."""
