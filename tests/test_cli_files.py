@@ -1,6 +1,7 @@
 """Commands for LiteRT files, and JSON."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -52,6 +53,62 @@ def test_inspect_of_a_file(path, capsys):
 
 def test_inspect_of_a_file_takes_no_shape(path, fails):
     assert "--input-shape" in fails("inspect", path, "--input-shape", "1,2")
+
+
+def test_inspect_of_a_file_with_advice(path, capsys):
+    cli.main(["inspect", path, "--target", "browser"])
+    out, err = capsys.readouterr()
+    assert f'Advice for "{path}" on browser' in out
+    assert 'target="web"' in out
+    assert err == ""
+    cli.main(["inspect", path, "--target", "x86", "--measure", "--json"])
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["advice"]["target"] == "x86"
+    assert found["breakdown"]["weights"] == 24
+
+
+def test_inspect_of_a_model_with_advice(tmp_path, make_mlp, capsys):
+    path = str(tmp_path / "m.keras")
+    make_mlp().save(path)
+    cli.main(["inspect", path, "--target", "arm"])
+    out, err = capsys.readouterr()
+    assert "on arm" in out
+    assert "Cost of" in out
+    assert err == ""
+    cli.main(["inspect", path, "--target", "gpu", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"cost", "sparsity", "advice"}
+    assert found["advice"]["findings"][0]["code"]
+
+
+@pytest.mark.backend("tensorflow")
+def test_inspect_tells_what_it_measures(tmp_path, make_mlp, capsys):
+    path = str(tmp_path / "m.keras")
+    make_mlp().save(path)
+    cli.main(["inspect", path, "--target", "browser", "--measure"])
+    out, err = capsys.readouterr()
+    assert "advise: writing the dynamic file" in err
+    assert "dynamic file: " in out
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.6, 0.98])
+def test_inspect_of_a_truncated_model_is_one_line(
+    tmp_path, make_mlp, fails, kept
+):
+    path = tmp_path / "m.keras"
+    make_mlp().save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    message = fails("inspect", str(path), "--target", "x86")
+    assert "cannot be loaded as a Keras model" in message
+
+
+@pytest.mark.parametrize("kept", [0.01, 0.3, 0.9])
+def test_inspect_of_a_truncated_file_is_one_line(path, fails, kept):
+    content = Path(path).read_bytes()
+    Path(path).write_bytes(content[: int(kept * len(content))])
+    assert "LiteRT" in fails("inspect", path, "--target", "browser")
 
 
 def test_inspect_of_a_model_at_a_shape(tmp_path, capsys):

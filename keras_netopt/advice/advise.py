@@ -22,8 +22,8 @@ from keras_netopt.advice.file_subject import FileSubject
 from keras_netopt.advice.finding import KINDS, Finding
 from keras_netopt.advice.measured_files import (
     host_target,
+    measure_file,
     measure_model,
-    time_file,
 )
 from keras_netopt.advice.model_subject import ModelSubject
 from keras_netopt.checks import check_bool
@@ -175,10 +175,12 @@ def _advise_file(
             "`keras.saving.load_model` and pass the model."
         )
     _ = subject.report  # Raises an error if it is no LiteRT file.
-    if measure and target == host_target():
-        tell("timing the file")
-        subject.files = time_file(path)
-    rules = TARGETS[target].file_rules
+    chosen = TARGETS[target]
+    timed = target == host_target()
+    if measure and (timed or chosen.inspect is not None):
+        tell("measuring the file")
+        subject.files = measure_file(path, timed, chosen.inspect)
+    rules = chosen.file_rules
     findings = [one for rule in rules for one in rule(subject)]
     return Advice(path, target, subject.describe(), _rank(findings))
 

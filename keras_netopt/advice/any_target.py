@@ -18,6 +18,10 @@ from keras_netopt.advice.measured_files import DYNAMIC, FLOAT, HALVED
 from keras_netopt.advice.model_subject import ModelSubject
 
 Findings = Iterator[Finding]
+WHAT_FAILED = {
+    "latency": "The files were not timed.",
+    "inspection": "The file was not checked for the target.",
+}
 TRAIN = "model.fit(x, y, epochs=10, callbacks=[{}])"
 SAME = (0.9, 1.1)  # Ratios of time that count as equal.
 
@@ -54,8 +58,7 @@ def explain_missing_file(subject: ModelSubject) -> Findings:
             continue
         is_first = form == FLOAT or FLOAT not in subject.files.forms
         yield Finding(
-            what=f"The {form} file could not be "
-            f"{'timed' if form == 'latency' else 'written'}.",
+            what=WHAT_FAILED.get(form, f"The {form} file was not written."),
             why=text,
             effect="No file, no measurement."
             if is_first

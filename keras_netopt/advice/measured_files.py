@@ -57,7 +57,7 @@ class MeasuredFiles(Report):
         forms: The files by form: "float32", "dynamic" (int8 weights),
             "sparse", "half" (float32 with half of the channels), "int4",
             "int8" (activations too), "float16", and "int8, integer inputs
-            and outputs".
+            and outputs" (compact, with a fixed batch).
         errors: Why the file of a form could not be written or timed.
         clock: What was timed, as text; `""` if nothing was.
         inspection: What the rules of a target found in a file. Defaults to
@@ -135,13 +135,20 @@ def measure_model(
     return MeasuredFiles(found, errors, clock, inspection)
 
 
-def time_file(path: str) -> MeasuredFiles:
-    """Measures the bytes and, if it runs, the time of a file."""
+def measure_file(
+    path: str, timed: bool, inspect: Callable[[str], Any] | None
+) -> MeasuredFiles:
+    """Times and inspects a file, as far as is asked for and it runs."""
     errors: dict[str, str] = {}
     found, clock = {"file": _measure_bytes(path)}, ""
-    with _collect_error(errors, "latency"):
-        found, clock = _time(found, {"file": path})
-    return MeasuredFiles(found, errors, clock)
+    inspection = None
+    if inspect is not None:
+        with _collect_error(errors, "inspection"):
+            inspection = inspect(path)
+    if timed:
+        with _collect_error(errors, "latency"):
+            found, clock = _time(found, {"file": path})
+    return MeasuredFiles(found, errors, clock, inspection)
 
 
 @contextlib.contextmanager
@@ -205,8 +212,8 @@ def _convert(
     input_shape: Any,
 ) -> dict[str, str]:
     from keras_netopt.export.converter_choice import (
-        LITERT_TORCH,
         choose_converter,
+        find_fixing,
     )
     from keras_netopt.export.exportable_model import prepare_model
     from keras_netopt.export.litert_writer import LitertWriter
@@ -221,7 +228,7 @@ def _convert(
     exportable = prepare_model(
         model,
         input_signature=_signature(model, input_shape),
-        fixes_axes=converter == LITERT_TORCH,
+        fixed_for=form if form == INTEGER_IO else find_fixing(converter),
     )
     is_ranged = has_trained_ranges(model, quantize)
     writer = LitertWriter(
@@ -237,9 +244,21 @@ def _convert(
     plain = os.path.join(folder, f"{form}.plain")
     with use_ranges(exportable.model, quantize):
         writer.write(plain, path, form == INTEGER_IO, False)
+    if form == INTEGER_IO:
+        _compact(path)
     if quantize is not None:
         return {form: path, FLOAT: plain}
     return {form: path}
+
+
+def _compact(path: str) -> None:
+    """Drops what the runtime does not read, as microcontrollers need."""
+    from keras_netopt.export.compact_file import compact_content
+
+    with open(path, "rb") as file:
+        content = compact_content(file.read())
+    with open(path, "wb") as file:
+        file.write(content)
 
 
 def _signature(model: keras.Model, input_shape: Any) -> Any:

@@ -1,5 +1,6 @@
 """Each rule speaks where it should, is silent elsewhere, and has a source."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from keras_netopt.advice import (
     browser,
     gpu,
     layer_rules,
+    microcontroller,
     sources,
     x86,
 )
@@ -25,6 +27,8 @@ from keras_netopt.advice.finding import DOCUMENTED, KINDS, MEASURED
 from keras_netopt.cost.tflite_model import TensorInfo
 from keras_netopt.cost.tflite_weights import StoredWeight
 from keras_netopt.export import FileBreakdown, FileReport, FileSize
+from keras_netopt.export.micro.micro_run import MicroRun
+from keras_netopt.export.micro_report import MicroReport
 from keras_netopt.quantization import quantize
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +49,25 @@ def a_file(ops=None, inputs=(), weights=(), kernel_ops=(), **fields):
     )
     subject.weights, subject.kernel_ops = list(weights), list(kernel_ops)
     return subject
+
+
+def micro(status="ran", problems=(), activations=1000):
+    """What `export.micro_report` says about a file."""
+    failed = status in ("refused", "ended")
+    run = MicroRun(status, "no" if status != "ran" else None, "0.dev1")
+    report = MicroReport(
+        "m.tflite",
+        "0.dev1",
+        {"ADD": 1},
+        run,
+        problems=tuple(problems),
+        file_bytes=5000,
+        activation_bytes=activations,
+    )
+    assert report.run.has_failed == failed
+    form = "int8, integer inputs and outputs"
+    found = files(**{form: None}, clock="")
+    return dataclasses.replace(found, inspection=report)
 
 
 def weight(dtype, zeros=0):
@@ -170,6 +193,31 @@ CASES = {
         lambda: about(models.mlp(), measured=files(float32=1.0)),
         lambda: about(models.mlp(), measured=files(float32=(1.0, 9_000_000))),
     ),
+    microcontroller.repair_file: (
+        lambda: about(models.mlp(), measured=micro(problems=("no GELU",))),
+        lambda: about(models.mlp(), measured=micro()),
+    ),
+    microcontroller.explain_failed_run: (
+        lambda: about(models.mlp(), measured=micro(status="refused")),
+        lambda: about(models.mlp(), measured=micro()),
+    ),
+    microcontroller.install_runtime: (
+        lambda: about(models.mlp(), measured=micro(status="not made")),
+        lambda: about(models.mlp(), measured=micro()),
+    ),
+    microcontroller.export_integers: (lambda: about(models.mlp()), None),
+    microcontroller.shrink_activations: (
+        lambda: about(models.classifier(), measured=micro(activations=10**6)),
+        lambda: about(models.classifier(), measured=micro(activations=1000)),
+    ),
+    microcontroller.drop_zeros: (
+        lambda: about(models.mlp(zeros=True)),
+        lambda: about(models.mlp()),
+    ),
+    microcontroller.convert_again: (
+        lambda: a_file(weights=FLOATS, measured=micro()),
+        lambda: a_file(weights=INTEGERS, measured=micro()),
+    ),
     any_file.replace_flex_ops: (
         lambda: a_file({"FlexErf": 1}),
         lambda: a_file({"ADD": 1}),
@@ -247,7 +295,7 @@ def test_rule_says_measured_only_of_what_was_measured(rule):
 def check(finding):
     """A finding names its source, its code compiles, its page exists."""
     assert finding.kind in KINDS
-    code = finding.code.replace("gzip -9 -k ", "")
+    code = finding.code.replace("gzip -9 -k ", "").replace("pip install ", "")
     compile(code.replace("net.tflite", "net"), "code", "exec")
     if finding.evidence == DOCUMENTED:
         for source in finding.source.split(", "):

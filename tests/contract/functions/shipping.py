@@ -48,6 +48,14 @@ def _c_array(**changed: Any) -> Call:
     return call
 
 
+def _advise(**changed: Any) -> Call:
+    def call(model, folder):
+        arguments = {"model": model, "target": "gpu", "measure": False}
+        return str(export.advise(**{**arguments, **changed}))
+
+    return call
+
+
 def _latency(**changed: Any) -> Call:
     def call(model, folder):
         arguments = {"models": model, "rounds": 2, "warmup": 0, **changed}
@@ -104,6 +112,17 @@ FUNCTIONS = (
             "data": _micro(data=np.zeros((2, 9))),
         },
         free=("seed",),
+    ),
+    FunctionSetting(
+        component="export.advise",
+        call=_advise(),
+        bad={
+            "model": _advise(model=3),
+            "target": _advise(target="tpu"),
+            "input_shape": _advise(input_shape=((1, 8), (1, 8))),
+            "measure": _advise(measure=1),
+            "verbose": _advise(verbose=2),
+        },
     ),
     FunctionSetting(
         component="export.to_c_array",
