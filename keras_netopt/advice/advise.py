@@ -35,7 +35,7 @@ FileRule = Callable[[FileSubject], Iterable[Finding]]
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetRules:
     """The rules of one target.
 
     Args:
@@ -53,16 +53,16 @@ class Target:
 
 
 TARGETS = {
-    "x86": Target(x86.forms, x86.RULES, any_file.CPU),
-    "arm": Target(arm.forms, arm.RULES, any_file.CPU),
-    "gpu": Target(gpu.forms, gpu.RULES, any_file.GPU),
-    "microcontroller": Target(
+    "x86": TargetRules(x86.forms, x86.RULES, any_file.CPU),
+    "arm": TargetRules(arm.forms, arm.RULES, any_file.CPU),
+    "gpu": TargetRules(gpu.forms, gpu.RULES, any_file.GPU),
+    "microcontroller": TargetRules(
         microcontroller.forms,
         microcontroller.RULES,
         microcontroller.FILE_RULES,
         microcontroller.inspect,
     ),
-    "browser": Target(browser.forms, browser.RULES, any_file.BROWSER),
+    "browser": TargetRules(browser.forms, browser.RULES, any_file.BROWSER),
 }
 
 

@@ -23,6 +23,18 @@ WHAT_FAILED = {
     "inspection": "The file was not checked for the target.",
 }
 TRAIN = "model.fit(x, y, epochs=10, callbacks=[{}])"
+INT8_ELSEWHERE = {
+    "x86": (
+        "Elsewhere 3 times faster for dense layers and 3x3 convolutions, 2 "
+        "times slower for depthwise and 1x1 ones",
+        sources.ADVICE,
+    ),
+    "arm": (
+        "LiteRT's guide names 2 to 3 times the speed; nets of depthwise "
+        "convolutions were slower on x86, so time both on the device",
+        sources.LITERT_QUANTIZATION,
+    ),
+}
 SAME = (0.9, 1.1)  # Ratios of time that count as equal.
 
 
@@ -104,7 +116,8 @@ def remove_channels(
             kind=UNSEEN,
         )
         return
-    left = f"{len(cut.widths)} layers at half of their channels"
+    count = len(cut.widths)
+    left = f"{count} layer{'s' * (count > 1)} at half of their channels"
     if cut.before.macs and not cut.before.is_lower_bound:
         left += f" leave {cut.after.macs / cut.before.macs:.0%} of the MACs and"
     else:
@@ -167,40 +180,13 @@ def describe_saving(subject: ModelSubject, form: str) -> str:
 
 def quantize_weights(subject: ModelSubject) -> Findings:
     """int8 weights: a quarter of the bytes; whether faster is measured."""
-    if subject.grid_bits is not None:
-        return
     saving = describe_saving(subject, DYNAMIC)
-    ratio, files = subject.time_ratio(DYNAMIC), subject.files
-    if saving and files is not None and (ratio or 1.0) > SAME[0]:
-        old, new = files.forms[FLOAT].raw, files.forms[DYNAMIC].raw
-        if new > SAME[0] * old:
-            return
-    what = "Export int8 weights for a quarter of the bytes."
-    source, evidence = sources.LITERT_QUANTIZATION, DOCUMENTED
-    effect = saving or "A quarter of the bytes"
-    if ratio is not None and files is not None:
-        evidence = MEASURED
-        source = f"both files, {files.clock}"
-        old, new = files.milliseconds(FLOAT), files.milliseconds(DYNAMIC)
-        effect = f"{saving}; {old:.3g} to {new:.3g} ms"
-        what = "Export int8 weights"
-        if ratio < SAME[0]:
-            what += f": smaller, and {1 / ratio:.1f} x faster here."
-        elif ratio > SAME[1]:
-            what += f" for their size only: {ratio:.1f} x slower here."
-        else:
-            what += " for their size; they are not faster here."
-    elif saving:
-        evidence, source = MEASURED, "bytes of both files; not timed"
-        effect += f". Time on {subject.target}: not measured here"
-    elif subject.target == "x86":
-        effect += (
-            ". Elsewhere 3 times faster for dense layers and 3x3 "
-            "convolutions, 2 times slower for depthwise and 1x1 ones"
-        )
-        source = sources.ADVICE
+    ratio = subject.time_ratio(DYNAMIC)
+    if subject.grid_bits is not None or _gains_nothing(subject, ratio):
+        return
+    effect, evidence, source = _int8_effect(subject, saving, ratio)
     yield Finding(
-        what=what,
+        what=f"Export int8 weights{_int8_verdict(ratio)}.",
         why="Kernels are stored in 8 bits; no data are needed.",
         effect=f"{effect}. Check the accuracy with `netopt.export.evaluate`.",
         evidence=evidence,
@@ -209,3 +195,40 @@ def quantize_weights(subject: ModelSubject) -> Findings:
         'quantize="dynamic")',
         time_ratio=ratio,
     )
+
+
+def _gains_nothing(subject: ModelSubject, ratio: float | None) -> bool:
+    """Whether the int8 file was measured to be neither smaller nor faster."""
+    forms = {} if subject.files is None else subject.files.forms
+    if not {FLOAT, DYNAMIC} <= forms.keys():
+        return False
+    is_fast = ratio is not None and ratio < SAME[0]
+    return not is_fast and forms[DYNAMIC].raw > SAME[0] * forms[FLOAT].raw
+
+
+def _int8_verdict(ratio: float | None) -> str:
+    if ratio is None:
+        return " for a quarter of the bytes"
+    if ratio < SAME[0]:
+        return f": smaller, and {1 / ratio:.1f} x faster here"
+    if ratio > SAME[1]:
+        return f" for their size only: {ratio:.1f} x slower here"
+    return " for their size; they are not faster here"
+
+
+def _int8_effect(
+    subject: ModelSubject, saving: str, ratio: float | None
+) -> tuple[str, str, str]:
+    """Returns the effect, the evidence and its source."""
+    files = subject.files
+    if ratio is not None and files is not None:
+        old, new = files.milliseconds(FLOAT), files.milliseconds(DYNAMIC)
+        effect = f"{saving}; {old:.3g} to {new:.3g} ms"
+        return effect, MEASURED, f"both files, {files.clock}"
+    elsewhere, source = INT8_ELSEWHERE.get(
+        subject.target, INT8_ELSEWHERE["x86"]
+    )
+    if saving:
+        source = f"bytes of both files; time: {source}"
+        return f"{saving}. {elsewhere}", MEASURED, source
+    return f"A quarter of the bytes. {elsewhere}", DOCUMENTED, source

@@ -109,13 +109,14 @@ def export_integers(subject: ModelSubject) -> Findings:
         if report.activation_bytes is not None:
             memory = f"{report.activation_bytes:,} bytes and a few kB"
         effect = f"Flash: {report.file_bytes:,} bytes; RAM: {memory}"
+        effect += ": compare both with your board"
         if report.run.status == "ran":
             effect += f". TensorFlow Lite Micro {report.run}"
     yield Finding(
         what="Export int8 with integer inputs and outputs, as an array in C.",
         why="The runtime has no kernels for int8 weights with float "
         "activations, float16 or sparse weights.",
-        effect=f"{effect}. Compare both with your board.",
+        effect=f"{effect}.",
         evidence=evidence,
         source=source,
         code=f'{MICRO_FILE}\nnetopt.export.to_c_array("model.tflite", '

@@ -34,5 +34,5 @@ TENSOR_CORES = (
 )
 MIXED_PRECISION = "https://www.tensorflow.org/guide/mixed_precision"
 LITERT_WEB = "https://ai.google.dev/edge/litert/web/get_started"
-WEB = "docs/methods/export.md"
+WEB = ADVICE
 MICRO_DENSIFY = "https://github.com/tensorflow/tflite-micro/issues/491"

@@ -60,7 +60,7 @@ def prune_for_download(subject: ModelSubject) -> Findings:
     rows = [
         row
         for row in layer_rules.find_concentrated(subject, "bytes")
-        if row.kind != "Embedding"
+        if "Embedding" not in row.kind
     ]
     include = f", include={layer_rules.list_patterns(rows)}" if rows else ""
     where = f"{', '.join(row.name for row in rows)} hold most of the bytes. "
