@@ -35,5 +35,5 @@ def write(model: keras.Model, arm: str, path: str) -> None:
     data = None
     if "activations" in arm:
         shape = (200, *model.input_shape[1:])
-        data = np.random.default_rng(0).random(shape, "float32")
+        data = np.random.default_rng(0).normal(size=shape).astype("float32")
     export.to_litert(model, path, calibration_data=data, **ARMS[arm])

@@ -161,7 +161,7 @@ def _advise_model(
         )
         facts = subject.describe()
     findings = [one for rule in chosen.rules for one in rule(subject)]
-    return Advice(model.name, target, facts, _rank(findings))
+    return Advice(model.name, target, facts, rank_findings(findings))
 
 
 def _advise_file(
@@ -182,10 +182,10 @@ def _advise_file(
         subject.files = measure_file(path, timed, chosen.inspect)
     rules = chosen.file_rules
     findings = [one for rule in rules for one in rule(subject)]
-    return Advice(path, target, subject.describe(), _rank(findings))
+    return Advice(path, target, subject.describe(), rank_findings(findings))
 
 
-def _rank(findings: list[Finding]) -> tuple[Finding, ...]:
+def rank_findings(findings: list[Finding]) -> tuple[Finding, ...]:
     """Sorts by kind, measured speed first; then the order of the rules."""
 
     def place(one: Finding) -> tuple[int, float]:

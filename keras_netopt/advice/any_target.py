@@ -26,7 +26,8 @@ TRAIN = "model.fit(x, y, epochs=10, callbacks=[{}])"
 INT8_ELSEWHERE = {
     "x86": (
         "Elsewhere 3 times faster for dense layers and 3x3 convolutions, 2 "
-        "times slower for depthwise and 1x1 ones",
+        "times slower for depthwise and 1x1 ones (with int8 activations: "
+        "faster)",
         sources.ADVICE,
     ),
     "arm": (

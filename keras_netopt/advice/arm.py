@@ -38,7 +38,7 @@ def infer_sparsely(subject: ModelSubject) -> Findings:
     chain = subject.chain
     if chain is None or not chain.is_whole or not chain.kernels:
         return
-    values = [used_value(one.kernel, one) for one in chain.kernels]  # type: ignore[attr-defined]
+    values = [used_value(one.kernel, one) for one in chain.kernels]
     share = sum(float((v == 0).sum()) for v in values) / sum(
         v.size for v in values
     )

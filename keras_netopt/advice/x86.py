@@ -29,24 +29,28 @@ def forms(subject: ModelSubject) -> tuple[str, ...]:
 
 
 def quantize_activations(subject: ModelSubject) -> Findings:
-    """Integer activations, where they are measured to be faster."""
+    """Integer activations: silent where they are measured to be no faster."""
     ratio, weights = subject.time_ratio(INT8), subject.time_ratio(DYNAMIC)
     files = subject.files
-    if ratio is None or files is None:
+    if files is not None and ratio is None:
         return
-    if ratio > any_target.SAME[0] * min(1.0, weights or 1.0):
+    if (ratio or 0.0) > any_target.SAME[0] * min(1.0, weights or 1.0):
         return
+    what = "Quantize the activations, too"
+    effect = "Elsewhere 1.8 to 3.6 times faster than float32"
+    evidence, source = DOCUMENTED, sources.ADVICE
+    if ratio is not None and files is not None:
+        what += f": {1 / ratio:.1f} x faster than float32 here"
+        old, new = files.milliseconds(FLOAT), files.milliseconds(INT8)
+        effect = f"{describe_saving(subject, INT8)}; {old:.3g} to {new:.3g} ms"
+        evidence, source = MEASURED, f"both files, {files.clock}"
     yield Finding(
-        what="Quantize the activations, too: "
-        f"{1 / ratio:.1f} x faster than float32 here.",
-        why="Then every op computes in int8. This needs 200 real samples, and "
+        what=f"{what}.",
+        why="Then most ops compute in int8. This needs 200 real samples, and "
         "rounds more than int8 weights alone.",
-        effect=f"{describe_saving(subject, INT8)}; "
-        f"{files.milliseconds(FLOAT):.3g} to {files.milliseconds(INT8):.3g} "
-        "ms (calibrated on random numbers). Check the accuracy with "
-        "`netopt.export.evaluate`.",
-        evidence=MEASURED,
-        source=f"both files, {files.clock}",
+        effect=f"{effect}. Check the accuracy with `netopt.export.evaluate`.",
+        evidence=evidence,
+        source=source,
         code='netopt.export.to_litert(model, "model.tflite", '
         'quantize="int8", calibration_data=x)',
         time_ratio=ratio,
