@@ -30,7 +30,10 @@ def float32_clone(model: keras.Model) -> keras.Model:
     rebuilt from its config.
     """
     classes = {
-        type(layer).__name__: type(layer) for layer in walk_layers(model)
+        kind.__name__: kind
+        for kind in map(type, walk_layers(model))
+        # The layer `Add` must not stand for the op `Add`.
+        if not kind.__module__.startswith("keras.src.")
     }
     try:
         config = keras.saving.serialize_keras_object(model)

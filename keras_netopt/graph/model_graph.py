@@ -107,3 +107,8 @@ def producer(tensor: Any) -> Operation:
 def has_mask(tensor: Any) -> bool:
     """Returns whether a symbolic tensor carries a mask."""
     return getattr(tensor, "_keras_mask", None) is not None
+
+
+def mask_of(tensor: Any) -> Any:
+    """Returns the mask that a tensor with values carries, or `None`."""
+    return getattr(tensor, "_keras_mask", None)

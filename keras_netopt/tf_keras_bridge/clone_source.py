@@ -13,7 +13,12 @@ def clone_source(model: keras.Model) -> keras.Model:
 
     Raises BridgeError if the model cannot be rebuilt from its config.
     """
-    classes = {type(one).__name__: type(one) for one in walk_layers(model)}
+    classes = {
+        kind.__name__: kind
+        for kind in map(type, walk_layers(model))
+        # The layer `Add` must not stand for the op `Add`.
+        if not kind.__module__.startswith("keras.src.")
+    }
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -71,6 +71,8 @@ def convert_config(
     """
     kind = public_class(layer)
     accepted = _parameters(twin) | set(_BASE)
+    if hasattr(twin, "reset_states"):
+        accepted.add("zero_output_for_mask")  # Recurrent layers read `kwargs`.
     defaults = _defaults(kind)
     found: dict[str, Any] = {}
     for key, value in read_config(layer).items():
@@ -78,8 +80,9 @@ def convert_config(
         if key.endswith("_initializer") or key in _HARMLESS[:2]:
             _tell_dropped(crossing, name, key, value)
         elif key not in accepted:
-            if not _is_default(value, defaults.get(key, _MISSING)):
-                if key not in _HARMLESS:
+            expected = defaults.get(key, _MISSING)
+            if key not in _HARMLESS and not _is_default(value, expected):
+                if (key, value) != ("data_format", "channels_last"):
                     raise NoTwinError(
                         f"the argument {key}={value!r} of "
                         f"{kind.__name__} has no counterpart in tf_keras",

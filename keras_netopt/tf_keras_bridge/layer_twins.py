@@ -36,23 +36,29 @@ def make_twin(layer: Any, name: str, crossing: Crossing) -> Any:
         return _make_own(own, layer, name)
     kind = public_class(layer)
     if kind is None:
-        raise NoTwinError(
-            f"{type(layer).__name__} is a custom layer",
-            f"Pass `twins={{{type(layer).__name__}: make_tf_keras_layer}}`, "
-            "where the function takes the layer and returns its twin",
-        )
+        raise _no_twin(layer)
     _check_kind(layer)
     maker = _MAKERS.get(kind.__name__)
     if maker is not None:
         return maker(layer, name, crossing)
     twin = getattr(tf_keras.layers, kind.__name__, None)
     if twin is None or kind.__name__ in _OTHERS:
-        raise NoTwinError(
-            f"{kind.__name__} has no twin in tf_keras",
-            f"Replace the layer, or pass `twins={{keras.layers."
-            f"{kind.__name__}: make_tf_keras_layer}}`",
-        )
+        raise _no_twin(layer)
     return twin(**convert_config(layer, twin, name, crossing))
+
+
+def _no_twin(layer: Any) -> NoTwinError:
+    kind = type(layer)
+    if kind.__module__.startswith("keras.src."):
+        reason = f"{kind.__name__} has no twin in tf_keras"
+        remedy = "Replace the layer, or pass"
+    else:
+        reason, remedy = f"{kind.__name__} is a custom layer", "Pass"
+    return NoTwinError(
+        reason,
+        f"{remedy} `twins={{{kind.__name__}: make_tf_keras_layer}}`, where the "
+        "function takes the layer and returns its twin",
+    )
 
 
 def _make_own(own: Any, layer: Any, name: str) -> Any:

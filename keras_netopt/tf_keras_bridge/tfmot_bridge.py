@@ -12,6 +12,7 @@ from keras_netopt.tf_keras_bridge.clone_source import (
     clone_source,
     pair_variables,
 )
+from keras_netopt.tf_keras_bridge.compare_layers import check_layers
 from keras_netopt.tf_keras_bridge.compare_models import check_equal
 from keras_netopt.tf_keras_bridge.find_obstacles import (
     check_obstacles,
@@ -182,7 +183,9 @@ class TfmotBridge:
         )
 
     def _cross(self) -> tuple[Twin, float]:
-        twin = self._builder().build(self.source.name)
+        builder = self._builder()
+        twin = builder.build(self.source.name)
+        check_layers(builder, self._probes)
         what = f"The twin of '{self.source.name}' in tf_keras"
         return twin, check_equal(self.source, twin.model, self._probes, what)
 

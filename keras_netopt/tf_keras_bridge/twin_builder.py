@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.export.rebuild_error import find_reason
 from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
 from keras_netopt.tf_keras_bridge.flat_call import FlatCall, FlatGraph, Value
 from keras_netopt.tf_keras_bridge.layer_config import Crossing
@@ -125,7 +126,14 @@ class TwinBuilder:
             known[id(value)] = tensor
             inputs.append(tensor)
         for call in self.graph.calls:
-            outputs = tf_keras_flatten(self._call(call, known))
+            try:
+                outputs = tf_keras_flatten(self.call(call, known))
+            # tf_keras checks shapes and arguments in calls.
+            except (TypeError, ValueError, AttributeError) as error:
+                obstacle = _explain(call, error)
+                raise BridgeError(
+                    f"The model does not cross into tf_keras: {obstacle}"
+                ) from error
             known |= {
                 id(value): one
                 for value, one in zip(call.outputs, outputs, strict=True)
@@ -137,7 +145,12 @@ class TwinBuilder:
         model = tf_keras.Model(single, outputs, name=name)
         return Twin(model, self._copy_weights(), self.crossing)
 
-    def _call(self, call: FlatCall, known: dict[int, Any]) -> Any:
+    def call(self, call: FlatCall, known: dict[int, Any]) -> Any:
+        """Calls the twin of one call on tensors of TensorFlow.
+
+        `known` are the tensors by `id` of their values.
+        """
+
         def fill(leaf: Any) -> Any:
             return known[id(leaf)] if isinstance(leaf, Value) else leaf
 
@@ -192,7 +205,7 @@ class TwinBuilder:
                 continue
             keys = {id(variable): key for key, variable in given}
             for (_, variable), target in zip(wanted, found, strict=True):
-                target.assign(as_array(variable, target.dtype.name))
+                target.assign(as_numpy(variable, target.dtype.name))
                 links.append(
                     WeightLink(twin.name, keys[id(target)], variable, call.path)
                 )
@@ -204,10 +217,9 @@ class TwinBuilder:
         return links
 
 
-def as_array(variable: Any, dtype: str) -> np.ndarray:
-    """Returns the values of a Keras variable in the dtype of the twin."""
-    value: Any = keras.ops.convert_to_numpy(variable.value)
-    return np.asarray(value).astype(dtype)
+def as_numpy(tensor: Any, dtype: str) -> np.ndarray:
+    """Returns the values of a tensor or variable of Keras in a dtype."""
+    return np.asarray(keras.ops.convert_to_numpy(tensor)).astype(dtype)
 
 
 def tf_keras_flatten(outputs: Any) -> list[Any]:
@@ -218,9 +230,9 @@ def tf_keras_flatten(outputs: Any) -> list[Any]:
 
 
 def _explain(call: FlatCall, error: Exception) -> Obstacle:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
     return Obstacle(
         call.path,
-        f"tf_keras does not take {call.kind} as it is: {lines[-1][:200]}",
+        f"tf_keras does not take {call.kind} as it is: "
+        f"{find_reason(str(error)) or type(error).__name__}",
         "Replace the layer, or pass its twin in `twins`",
     )
