@@ -2,7 +2,8 @@
 
 Private names of Keras 3.15: `Functional` with `_nodes_by_depth`, `_inputs`,
 `_outputs`, `_outputs_struct`, `_run_through_graph` and `_standardize_inputs`,
-`Sequential._functional`, `KerasTensor._keras_history`, `_keras_mask`.
+`Sequential._functional`, `KerasTensor._keras_history`, `_keras_mask`,
+`keras.src.backend.common.masking.get_keras_mask`.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import keras
 from keras import Operation
+from keras.src.backend.common.masking import get_keras_mask
 from keras.src.models.functional import Functional
 
 from keras_netopt.graph.graph_node import Args, Kwargs
@@ -111,4 +113,4 @@ def has_mask(tensor: Any) -> bool:
 
 def mask_of(tensor: Any) -> Any:
     """Returns the mask that a tensor with values carries, or `None`."""
-    return getattr(tensor, "_keras_mask", None)
+    return get_keras_mask(tensor)

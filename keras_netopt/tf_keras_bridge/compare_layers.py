@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.graph.model_graph import mask_of
 from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
 from keras_netopt.tf_keras_bridge.flat_call import FlatCall, FlatGraph, Value
 from keras_netopt.tf_keras_bridge.twin_builder import (
@@ -75,15 +76,22 @@ def _run_source(call: FlatCall, known: dict[int, Any]) -> list[Any]:
 def _run_twin(
     builder: TwinBuilder, call: FlatCall, known: dict[int, Any]
 ) -> list[Any]:
-    import tensorflow as tf
-
     tensors = {
-        id(value): tf.constant(as_numpy(known[id(value)], value.dtype))
+        id(value): _to_tensorflow(known[id(value)], value.dtype)
         for value in call.tensors
     }
-    return [
-        one.numpy() for one in tf_keras_flatten(builder.call(call, tensors))
-    ]
+    outputs = tf_keras_flatten(builder.call(call, tensors))
+    return [one.numpy() for one in outputs]
+
+
+def _to_tensorflow(tensor: Any, dtype: str) -> Any:
+    import tensorflow as tf
+
+    converted = tf.constant(as_numpy(tensor, dtype))
+    mask = mask_of(tensor)
+    if mask is not None:
+        converted._keras_mask = tf.constant(as_numpy(mask, "bool"))
+    return converted
 
 
 def _measure(expected: list[Any], actual: list[Any]) -> float:
