@@ -52,9 +52,23 @@ def float32_clone(model: keras.Model) -> keras.Model:
             "other shapes"
         )
     clone.set_weights(model.get_weights())
+    copy_constants(model, clone)
     if left := find_half_layers(clone):
         raise _clone_error(f"layers {left} stay in half precision")
     return clone
+
+
+def copy_constants(source: keras.Model, clone: keras.Model) -> None:
+    """Copies what layers derive from weights when those are loaded.
+
+    `Normalization` keeps mean and variance as tensors beside its weights, and
+    an assignment of the weights does not change them.
+    """
+    for old, new in zip(walk_layers(source), walk_layers(clone), strict=False):
+        if isinstance(old, keras.layers.Normalization) and old.built:
+            for name in ("mean", "variance"):
+                value = keras.ops.cast(getattr(old, name), new.compute_dtype)
+                setattr(new, name, value)
 
 
 def _clone_error(reason: str) -> ExportError:

@@ -70,9 +70,9 @@ def _make_own(own: Any, layer: Any, name: str) -> Any:
         return own.from_config(config)
     twin = own(layer)
     if not isinstance(twin, tf_keras.layers.Layer):
-        raise TypeError(
-            "A function in argument `twins` must return a layer of tf_keras. "
-            f"Received: {twin!r} for {type(layer).__name__} {layer.name!r}"
+        raise NoTwinError(
+            f"its function in `twins` returns {twin!r}",
+            "Return a layer of tf_keras",
         )
     twin._name = name
     return twin
@@ -103,8 +103,8 @@ def _make_normalization(layer: Any, name: str, crossing: Crossing) -> Any:
     config = convert_config(
         layer, tf_keras.layers.Normalization, name, crossing
     )
-    axis = layer.axis or ()
-    shape = [np.shape(layer.mean)[k] for k in axis]
+    sizes = np.shape(layer.mean)  # 1 on each axis that is averaged over.
+    shape = [sizes[k] for k in sorted(k % len(sizes) for k in layer.axis)]
     values = {
         key: np.reshape(keras.ops.convert_to_numpy(getattr(layer, key)), shape)
         for key in ("mean", "variance")

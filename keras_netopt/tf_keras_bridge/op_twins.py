@@ -1,6 +1,7 @@
 """Makes the twin in tf_keras of a call of `keras.ops` or an operator."""
 
 import inspect
+import math
 from typing import Any
 
 import keras
@@ -124,8 +125,10 @@ def _reshape(call: FlatCall, name: str) -> Any:
     import tf_keras
 
     before, after = call.tensors[0].shape, call.outputs[0].shape
-    if None in before[1:] or None in after[1:] or before[0] != after[0]:
+    if not before or not after or before[0] != after[0]:
         return None
-    if before[0] is not None or not after:
+    if None in before[1:] or None in after[1:]:
+        return None
+    if before[0] is not None or math.prod(before[1:]) != math.prod(after[1:]):
         return None
     return tf_keras.layers.Reshape(after[1:], name=name)

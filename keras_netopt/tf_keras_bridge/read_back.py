@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
 from keras_netopt.tf_keras_bridge.twin_builder import WeightLink
 from keras_netopt.tf_keras_bridge.weight_keys import (
-    Key,
     match_weights,
     tf_keras_weights,
 )
@@ -14,8 +15,8 @@ from keras_netopt.tf_keras_bridge.weight_keys import (
 PREFIXES = ("quant_", "prune_low_magnitude_", "cluster_")
 
 
-def read_weights(model: Any, links: list[WeightLink]) -> list[Any]:
-    """Returns the variable of a model for each link.
+def read_weights(model: Any, links: list[WeightLink]) -> list[np.ndarray]:
+    """Returns the values in a model for each link.
 
     Layers are found by name, in the wrappers of tfmot too, and weights by
     name and shape. Raises BridgeError that lists all that are missing.
@@ -30,14 +31,15 @@ def read_weights(model: Any, links: list[WeightLink]) -> list[Any]:
             wrong.append(f"layer '{name}' is missing")
             continue
         wanted = [(link.key, link.variable) for link in own]
-        given = [
-            (_strip(key), variable) for key, variable in tf_keras_weights(layer)
-        ]
+        given = list(tf_keras_weights(layer))
         variables, faults = match_weights(wanted, given)
         wrong += [f"layer '{name}': {fault}" for fault in faults]
         if not faults:
-            pairs = zip(own, variables, strict=True)
-            found |= {id(link): variable for link, variable in pairs}
+            computed = _computed_values(layer)
+            found |= {
+                id(link): computed.get(id(one), one).numpy()
+                for link, one in zip(own, variables, strict=True)
+            }
     if wrong:
         raise BridgeError(
             f"The model '{model.name}' of tf_keras does not have the weights "
@@ -46,9 +48,9 @@ def read_weights(model: Any, links: list[WeightLink]) -> list[Any]:
     return [found[id(link)] for link in links]
 
 
-def is_wrapped(model: Any) -> bool:
-    """Whether a model holds wrappers of tfmot."""
-    return any(layer.name != plain_name(layer) for layer in model.layers)
+def is_quantized(model: Any) -> bool:
+    """Whether a model holds the fake quantization of tfmot."""
+    return any(hasattr(one, "quantize_config") for one in model.layers)
 
 
 def plain_name(layer: Any) -> str:
@@ -66,5 +68,21 @@ def _walk(model: Any) -> Iterator[tuple[str, Any]]:
         yield plain_name(layer), layer
 
 
-def _strip(key: Key) -> Key:
-    return key
+def _computed_values(layer: Any) -> dict[int, Any]:
+    """Returns the weights that a wrapper computes with, by `id` of its own.
+
+    A wrapper for pruning applies its mask, one for clustering its clusters,
+    in each call, and keeps the weights of before.
+    """
+    values = {
+        id(weight): weight * mask
+        for weight, mask, _ in getattr(layer, "pruning_vars", ())
+    }
+    update = getattr(layer, "update_clustered_weights_associations", None)
+    if update is not None:
+        update()
+        values |= {
+            id(original): layer.get_weight_from_layer(name)
+            for name, original in layer.original_clusterable_weights.items()
+        }
+    return values

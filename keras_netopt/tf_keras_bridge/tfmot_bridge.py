@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_netopt.checks import check_bool
+from keras_netopt.export.float32_clone import find_half_layers, float32_clone
 from keras_netopt.graph.check_model import check_model
 from keras_netopt.tf_keras_bridge.bridge_report import BridgeReport
 from keras_netopt.tf_keras_bridge.clone_source import (
@@ -22,12 +23,14 @@ from keras_netopt.tf_keras_bridge.find_obstacles import (
 from keras_netopt.tf_keras_bridge.flat_call import flatten_model
 from keras_netopt.tf_keras_bridge.import_tf_keras import import_tf_keras
 from keras_netopt.tf_keras_bridge.probe_inputs import make_probes
-from keras_netopt.tf_keras_bridge.read_back import is_wrapped, read_weights
+from keras_netopt.tf_keras_bridge.read_back import is_quantized, read_weights
 from keras_netopt.tf_keras_bridge.twin_builder import Twin, TwinBuilder
 
 if TYPE_CHECKING:
     from keras_netopt.tf_keras_bridge.clustered_twin import ClusteredTwin
     from keras_netopt.tf_keras_bridge.quantized_twin import QuantizedTwin
+
+HALF = "half precision: crossed from a float32 clone"
 
 
 class TfmotBridge:
@@ -39,6 +42,11 @@ class TfmotBridge:
         source: A built Functional or Sequential model.
         twins: As in `export.tfmot`. Defaults to `None`.
         split_activations: As in `export.tfmot`. Defaults to `False`.
+
+    Attributes:
+        source: The Keras model.
+        model: The twin, a Functional model of tf_keras.
+        report: A `BridgeReport`.
     """
 
     def __init__(
@@ -56,15 +64,16 @@ class TfmotBridge:
             split_activations, "split_activations"
         )
         check_obstacles(find_model_obstacles(source), source)
-        graph = flatten_model(source)
-        self._probes = make_probes(graph, source)
         twin, difference = self._cross()
         self.model = twin.model
+        rewrites = twin.crossing.rewrites
+        if twin.origin is not source:
+            rewrites = [HALF, *rewrites]
         self.report = BridgeReport(
             layers=tuple(one.name for one in twin.model.layers),
             weights=len(twin.links),
             dropped={k: tuple(v) for k, v in twin.crossing.dropped.items()},
-            rewrites=tuple(twin.crossing.rewrites),
+            rewrites=tuple(rewrites),
             max_difference=difference,
         )
 
@@ -98,20 +107,24 @@ class TfmotBridge:
 
         Raises:
             BridgeError: If layers or weights are missing or have other
-                shapes, or an unwrapped model computes something else than
-                the result.
+                shapes, or a model without fake quantization computes
+                something else than the result.
+            TypeError: If an argument is no model.
         """
         model = self.model if tf_keras_model is None else tf_keras_model
-        links = self._builder().build(self.source.name).links
-        variables = read_weights(model, links)
+        _check_tf_keras_model(model)
+        if into is not None:
+            check_model(into)
+        twin = self._latest_twin()
+        values = read_weights(model, twin.links)
         target = clone_source(self.source) if into is None else into
-        pairs = pair_variables(self.source, target)
+        pairs = pair_variables(twin.origin, target)
         places = {id(old): new for old, new in pairs}
-        for link, variable in zip(links, variables, strict=True):
-            places[id(link.variable)].assign(variable.numpy())
-        if not is_wrapped(model):
+        for link, value in zip(twin.links, values, strict=True):
+            places[id(link.variable)].assign(value)
+        if not is_quantized(model):
             what = f"The Keras model of '{model.name}'"
-            check_equal(target, model, self._probes, what)
+            self._check(target, model, what)
         return target
 
     def quantize(
@@ -183,15 +196,43 @@ class TfmotBridge:
         )
 
     def _cross(self) -> tuple[Twin, float]:
-        builder = self._builder()
-        twin = builder.build(self.source.name)
-        check_layers(builder, self._probes)
+        twin, builder = self._build()
+        check_layers(builder, make_probes(builder.graph, twin.origin))
         what = f"The twin of '{self.source.name}' in tf_keras"
-        return twin, check_equal(self.source, twin.model, self._probes, what)
+        return twin, self._check(twin.origin, twin.model, what)
 
-    def _builder(self) -> TwinBuilder:
+    def _latest_twin(self) -> Twin:
+        """Returns the last twin, a new one if the source has other weights."""
+        if self._seen != [id(one) for one in self.source.weights]:
+            self._build()
+        return self._twin
+
+    def _build(self) -> tuple[Twin, TwinBuilder]:
+        origin = _in_float32(self.source)
         builder = TwinBuilder(
-            flatten_model(self.source), self._twins, self._split_activations
+            flatten_model(origin), self._twins, self._split_activations
         )
         check_obstacles(builder.obstacles, self.source)
-        return builder
+        self._twin = builder.build(origin)
+        self._seen = [id(one) for one in self.source.weights]
+        return self._twin, builder
+
+    def _check(self, model: keras.Model, twin: Any, what: str) -> float:
+        model = _in_float32(model)
+        probes = make_probes(flatten_model(model), model)
+        return check_equal(model, twin, probes, what)
+
+
+def _in_float32(model: keras.Model) -> keras.Model:
+    return float32_clone(model) if find_half_layers(model) else model
+
+
+def _check_tf_keras_model(model: Any) -> None:
+    import tf_keras
+
+    if not isinstance(model, tf_keras.Model):
+        raise TypeError(
+            "Argument `tf_keras_model` must be a model of tf_keras. "
+            f"Received: tf_keras_model={model!r} of type "
+            f"{type(model).__module__}.{type(model).__name__}"
+        )

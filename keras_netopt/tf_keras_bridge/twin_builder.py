@@ -19,7 +19,7 @@ from keras_netopt.tf_keras_bridge.split_activations import (
     find_splits,
     make_activation,
 )
-from keras_netopt.tf_keras_bridge.twin_names import choose_names
+from keras_netopt.tf_keras_bridge.twin_names import choose_names, clean_name
 from keras_netopt.tf_keras_bridge.weight_keys import (
     Key,
     keras_weights,
@@ -50,11 +50,13 @@ class Twin:
     """A model of tf_keras and its weights.
 
     Args:
-        model: The model.
+        origin: The Keras model that was rebuilt.
+        model: The model of tf_keras.
         links: One per weight of the source that the twin holds.
         crossing: What was dropped and rewritten.
     """
 
+    origin: keras.Model
     model: Any
     links: list[WeightLink]
     crossing: Crossing
@@ -108,8 +110,8 @@ class TwinBuilder:
             self.layers[key] = twin
         return found
 
-    def build(self, name: str) -> Twin:
-        """Connects the layers and copies the weights of the source.
+    def build(self, origin: keras.Model) -> Twin:
+        """Connects the layers and copies the weights of the origin.
 
         Raises BridgeError if a weight has no counterpart.
         """
@@ -142,8 +144,8 @@ class TwinBuilder:
             lambda value: known[id(value)], self.graph.outputs
         )
         single = inputs[0] if len(inputs) == 1 else inputs
-        model = tf_keras.Model(single, outputs, name=name)
-        return Twin(model, self._copy_weights(), self.crossing)
+        model = tf_keras.Model(single, outputs, name=clean_name(origin.name))
+        return Twin(origin, model, self._copy_weights(), self.crossing)
 
     def call(self, call: FlatCall, known: dict[int, Any]) -> Any:
         """Calls the twin of one call on tensors of TensorFlow.
