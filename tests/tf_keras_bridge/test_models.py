@@ -46,7 +46,7 @@ def operators(x):
     y = L.Dense(8)(x)
     yield from (x + y, x * y, x - y, x / (ops.abs(y) + 1.0), -x, x**2)
     yield from (2 * x, 1.0 - x, x + np.arange(8, dtype="float32"))
-    yield from (x[:, 0], x[..., ::2], x[:, None, 1:3, -1], x @ x.T if 0 else x)
+    yield from (x[:, 0], x[..., ::2], x[:, None, 1:3, -1])
     yield ops.where(x > y, x, 0.0)
 
 
@@ -78,6 +78,7 @@ def functions(x):
     yield ops.logical_and(x > 0.0, ops.not_equal(y, 0.0))
 
 
+@pytest.mark.no_backend
 @pytest.mark.parametrize("kind", [operators, functions])
 def test_ops_cross(kind):
     x = keras.Input((6, 8))
