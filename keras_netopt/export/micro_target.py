@@ -12,10 +12,10 @@ from keras_netopt.export.sample_split import RANDOM
 
 MAX_RELATIVE = {True: 1e-3, False: 0.5}  # By whether outputs are computed
 # in floats; of the largest output.
-MAX_QUANTA = 4  # Above it a warning is given.
+USUAL = 0.05  # Of the largest output; above it a warning is given.
 ADVICE = "pass `quantize='int8'`"
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "bool")
-REFUSED_MODES = {
+REFUSED_MODES: dict[str | None, str] = {
     "dynamic": f"it has no hybrid kernels, which multiply floats by integers, "
     f"{ADVICE}",
     "float16": f"it does not decode float16 weights, {ADVICE}",
@@ -78,9 +78,11 @@ def describe_run(report: MicroReport) -> tuple[list[str], list[str]]:
     notes, warnings = list(report.notes), []
     if report.run.reason is not None:
         notes.append(f"not run in {NAME}: {report.run.reason}")
-    quanta = report.run.max_quanta or 0.0
-    if quanta > MAX_QUANTA:
-        warnings.append(
-            f"an output of {NAME} differs from LiteRT by {quanta:g} quanta"
-        )
+    for one in report.run.outputs:
+        if one.max_rel_diff > USUAL:
+            warnings.append(
+                f"{NAME} differs from LiteRT by {one}, "
+                f"{one.max_rel_diff:.2g} x the largest value of the output. "
+                "Measure the accuracy on the device before you ship it."
+            )
     return notes, warnings

@@ -35,10 +35,10 @@ def explain_refusal(stderr: str) -> str:
         for line in stderr.splitlines()
         if not NOISE.search(line)
     ]
-    if found := NODE.search(stderr):
+    if node := NODE.search(stderr):
         messages = [line for line in lines if not NODE.search(line)]
         because = f": {'; '.join(messages[:LINES])}" if messages else ""
-        text = f"op {found[1]} (number {found[2]}) failed to {found[3]}"
+        text = f"op {node[1]} (number {node[2]}) failed to {node[3]}"
         return f"{text}{because}"[:300]
     if "CUSTOM" in stderr:
         return "it lacks a custom op of the file"

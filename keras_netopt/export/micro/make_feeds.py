@@ -66,7 +66,7 @@ def make_feeds(file: FileGraph, data: Any, seed: int) -> dict[str, np.ndarray]:
 def _split(array: np.ndarray, shape: tuple[int, ...], count: int) -> np.ndarray:
     """Puts samples into batches of the file; the last one is filled up."""
     batch = shape[0] if shape else 1
-    rows = np.arange(-(-count // batch) * batch) % count
+    rows: np.ndarray = np.arange(-(-count // batch) * batch) % count
     return array[rows].reshape(-1, *shape)
 
 

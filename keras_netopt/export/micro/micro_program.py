@@ -54,8 +54,8 @@ def main(path: str) -> None:
         calls = min(calls, done)
         end = float("inf")
     tell("calls", calls)
-    with open(os.path.join(job["folder"], "outputs.npz"), "wb") as file:
-        np.savez(file, **found)  # type: ignore[arg-type]
+    target = os.path.join(job["folder"], "outputs.npz")
+    np.savez(target, **found)  # type: ignore[arg-type]
 
 
 def _load_micro(job: dict[str, Any]) -> Callable[..., list[np.ndarray]]:
