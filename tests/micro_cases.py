@@ -222,9 +222,14 @@ def _random(seed):
 
 
 def two_inputs():
-    """a - b; the signature names b first, the graph takes a first."""
-    tensors = [Tensor((1, 3))] * 3
-    graph = Graph(tensors, [Op("SUB", [0, 1], [2], "SubOptions")], [0, 1], [2])
+    """a beside b; the signature names b first, the graph takes a first."""
+    table = ("ConcatenationOptions", {"axis": 1})
+    graph = Graph(
+        [Tensor((1, 3)), Tensor((1, 5)), Tensor((1, 8))],
+        [Op("CONCATENATION", [0, 1], [2], *table)],
+        [0, 1],
+        [2],
+    )
     return write_graphs(graph, inputs={"b": 1, "a": 0}, outputs={"y": 2})
 
 

@@ -85,7 +85,7 @@ def test_a_file_is_run_and_compared(path):
 def test_inputs_go_by_the_names_of_the_signature(write):
     """The runtime counts inputs in the order of the graph."""
     path = write(micro_cases.two_inputs())
-    data = {"b": np.full((2, 3), 5.0), "a": np.ones((2, 3))}
+    data = {"b": np.full((2, 5), 5.0), "a": np.ones((2, 3))}
     report = micro_report(path, data=data)
     assert report.run.max_abs_diff == 0.0
     assert report.run.samples == 2
