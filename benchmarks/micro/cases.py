@@ -17,6 +17,21 @@ SEED = 0
 SAMPLES = 64
 
 
+def make_inputs(model: keras.Model, count: int) -> Any:
+    """Seeded inputs in [0, 1), or integers."""
+    rng = np.random.default_rng(SEED)
+    found = {}
+    for tensor in model.inputs:
+        shape = (count, *tensor.shape[1:])
+        if "int" in tensor.dtype:
+            found[tensor.name] = rng.integers(0, 100, shape).astype("int32")
+        else:
+            # Samples of different brightness give different outputs.
+            size = rng.random((count,) + (1,) * (len(shape) - 1), "float32")
+            found[tensor.name] = size * rng.random(shape, "float32")
+    return found if len(found) > 1 else next(iter(found.values()))
+
+
 @dataclass(frozen=True)
 class Case:
     """One file, or the files of a folder.
@@ -27,6 +42,7 @@ class Case:
         build: Returns the model.
         options: Arguments of `to_litert`.
         prepare: Changes the model; gets its inputs too.
+        inputs: Returns as many inputs of the model.
         free_batch: Whether the batch axis stays free.
         write: Another function that writes the files; gets model, inputs and
             path.
@@ -37,6 +53,7 @@ class Case:
     build: Callable[[], keras.Model]
     options: dict[str, Any] = field(default_factory=dict)
     prepare: Callable[[keras.Model, Any], None] = nets.spread
+    inputs: Callable[[keras.Model, int], Any] = make_inputs
     free_batch: bool = False
     write: Callable[[keras.Model, Any, Path], None] | None = None
 
@@ -44,7 +61,7 @@ class Case:
         """Writes the files; yields each with its inputs, if known."""
         keras.utils.set_random_seed(SEED)
         model = self.build()
-        data = make_inputs(model)
+        data = self.inputs(model, SAMPLES)
         self.prepare(model, data)
         path = folder / "m.tflite"
         if self.write is not None:
@@ -79,21 +96,6 @@ def accept_any() -> Iterator[None]:
         yield
     finally:
         verification.MAX_RELATIVE, verification.MIN_AGREEMENT = limits
-
-
-def make_inputs(model: keras.Model) -> Any:
-    """Seeded inputs in [0, 1), or integers."""
-    rng = np.random.default_rng(SEED)
-    found = {}
-    for tensor in model.inputs:
-        shape = (SAMPLES, *tensor.shape[1:])
-        if "int" in tensor.dtype:
-            found[tensor.name] = rng.integers(0, 100, shape).astype("int32")
-        else:
-            # Samples of different brightness give different outputs.
-            size = rng.random((SAMPLES,) + (1,) * (len(shape) - 1), "float32")
-            found[tensor.name] = size * rng.random(shape, "float32")
-    return found if len(found) > 1 else next(iter(found.values()))
 
 
 def fix_batch(model: keras.Model) -> list[keras.InputSpec]:
@@ -133,6 +135,18 @@ def _exits(single_file: bool, **options: Any) -> Callable[..., None]:
     return write
 
 
+def _mobile(form: str, options: dict[str, Any]) -> Case:
+    """The trained network."""
+    return Case(
+        "MobileNetV2 .35, 96x96",
+        form,
+        nets.trained_mobilenet,
+        options,
+        prepare=lambda model, data: None,
+        inputs=nets.images,
+    )
+
+
 def _small() -> keras.Model:
     return nets.cnn(4, softmax=True)
 
@@ -145,7 +159,7 @@ INT8 = {"quantize": "int8"}
 INTEGERS = {"quantize": "int8", "quantized_io": True}
 COMPACT = {**INTEGERS, "compact": True}
 CNN, BIG = "CNN, 4 to 16 filters", "CNN, 32 to 128 filters"
-KWS, MOBILE = "DS-CNN keyword spotter", "MobileNetV2 .35, 96x96"
+KWS = "DS-CNN keyword spotter"
 BLOCK, RESIDUAL = "transformer block", "residual, depthwise"
 EXITS = "CNN with one early exit"
 
@@ -172,9 +186,9 @@ CASES = (
     Case("two inputs, two outputs", "int8", nets.two_inputs, INTEGERS),
     Case(KWS, "float32", nets.keyword_spotter),
     Case(KWS, "int8", nets.keyword_spotter, COMPACT),
-    Case(MOBILE, "float32", nets.mobilenet),
-    Case(MOBILE, "int8", nets.mobilenet, INTEGERS),
-    Case(MOBILE, "int8, compact", nets.mobilenet, COMPACT),
+    _mobile("float32", {}),
+    _mobile("int8", INTEGERS),
+    _mobile("int8, compact", COMPACT),
     Case(BLOCK, "float32", nets.transformer),
     Case(BLOCK, "int8", nets.transformer, INTEGERS),
     Case("LSTM", "float32", lambda: nets.recurrent("LSTM")),
