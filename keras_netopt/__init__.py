@@ -39,15 +39,16 @@ if TYPE_CHECKING:
         surgery,
         warnings,
     )
-    from keras_netopt.compression import Target
+    from keras_netopt.compression import Target, compress
 
 # Names that are loaded with their subpackage, on first use.
-_FROM = {"Target": "compression"}
+_FROM = {"Target": "compression", "compress": "compression"}
 
 __all__ = [
     "Target",
     "__version__",
     "callbacks",
+    "compress",
     "compression",
     "cost",
     "curriculum",

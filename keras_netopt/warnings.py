@@ -29,3 +29,17 @@ class NotIntendedUseWarning(UserWarning):
     >>> warnings.simplefilter("ignore", netopt.warnings.NotIntendedUseWarning)
     >>> warnings.resetwarnings()
     """
+
+
+class TargetMissedWarning(UserWarning):
+    """Warns that `compress` wrote a file that misses its target.
+
+    The text says what stood in the way; the file is the nearest one.
+
+    Example:
+
+    >>> import warnings
+    >>> import keras_netopt as netopt
+    >>> warnings.simplefilter("error", netopt.warnings.TargetMissedWarning)
+    >>> warnings.resetwarnings()
+    """

@@ -24,7 +24,7 @@ TOUCHES = {
 PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
     *("curriculum", "depth", "export", "cost"),
-    *("learning_rate", "quantization", "search"),
+    *("learning_rate", "quantization", "search", "compression"),
 )
 # Building blocks of components: public for custom components.
 PARTS = {

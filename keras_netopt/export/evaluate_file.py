@@ -87,14 +87,14 @@ def evaluate(
         given = match_names(inputs, list(lite.inputs), "x")
         feeds = {n: encode_input(lite.inputs[n], a) for n, a in given.items()}
         targets = match_labels(labels, list(lite.outputs))
-        scores = scores or _make_scores(metrics, list(targets))
+        scores = scores or make_scores(metrics, list(targets))
         _check_lengths({**feeds, **{f"y {n}": a for n, a in targets.items()}})
         for rows, outputs in run_batches(lite, feeds, batch_size):
             share = None if weights is None else _part(weights, rows)
             nan_rows += _count_nan(outputs)
             for name, found in scores.items():
                 for one in found:
-                    _update(one, targets[name][rows], outputs[name], share)
+                    update_score(one, targets[name][rows], outputs[name], share)
         samples += len(next(iter(feeds.values())))
     if not samples:
         raise ValueError(
@@ -173,7 +173,7 @@ def _count_nan(outputs: dict[str, np.ndarray]) -> int:
     return int(np.any(bad, axis=0).sum()) if bad else 0
 
 
-def _make_scores(metrics: Any, names: list[str]) -> dict[str, Scores]:
+def make_scores(metrics: Any, names: list[str]) -> dict[str, Scores]:
     """Returns the metrics of each output that has labels."""
     if metrics is None:
         return {name: [LabelScores(name)] for name in names}
@@ -228,12 +228,13 @@ def _make_score(metric: Any, output: str) -> LabelScores | keras.metrics.Metric:
     return keras.metrics.MeanMetricWrapper(found, name=name)
 
 
-def _update(
+def update_score(
     score: LabelScores | keras.metrics.Metric,
     labels: np.ndarray,
     outputs: np.ndarray,
     weights: np.ndarray | None,
 ) -> None:
+    """Adds a batch to the score of an output."""
     if isinstance(score, LabelScores):
         score.update(labels, outputs, weights)
     else:

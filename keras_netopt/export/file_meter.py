@@ -7,13 +7,8 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_bool, check_integer
-from keras_netopt.export.compact_file import compact_content
-from keras_netopt.export.converter_choice import choose_converter, find_fixing
-from keras_netopt.export.exportable_model import prepare_model
-from keras_netopt.export.litert_writer import LitertWriter
 from keras_netopt.export.quantization_mode import check_mode
-from keras_netopt.export.sample_split import split_samples
-from keras_netopt.export.trained_ranges import has_trained_ranges, use_ranges
+from keras_netopt.export.unverified_file import write_unverified
 from keras_netopt.serialization import export_class
 
 
@@ -78,27 +73,17 @@ class FileMeter:
         Raises:
             ExportError: If the model cannot be converted.
         """
-        converter = choose_converter(sparse=self.sparse)
-        exportable = prepare_model(model, fixed_for=find_fixing(converter))
-        is_ranged = has_trained_ranges(model, self.quantize)
-        writer = LitertWriter(
-            exportable,
-            split_samples(exportable),
-            self.quantize,
-            self.sparse,
-            converter,
-            is_ranged=is_ranged,
-            is_calibrated=not is_ranged,
-        )
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            use_ranges(exportable.model, self.quantize),
-        ):
+        with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "model.tflite")
-            writer.write(f"{path}.float", path, False, False)
+            write_unverified(
+                model,
+                path,
+                self.quantize,
+                sparse=self.sparse,
+                compact=self.compact,
+            )
             with open(path, "rb") as file:
-                content = file.read()
-        return compact_content(content) if self.compact else content
+                return file.read()
 
     def sparsity_for(self, model: keras.Model, max_bytes: int) -> float:
         """Returns the share of the bytes to remove for a size.

@@ -83,6 +83,7 @@ class LitertWriter:
     trained_ranges: TrainedRanges | None = None
     target: str | None = None
     micro: MicroReport | None = None
+    measures_float: bool = True  # Else no float file is written beside.
 
     @property
     def is_exact(self) -> bool:
@@ -119,9 +120,10 @@ class LitertWriter:
                 process=process if rebuilds else None,
                 allow_select_tf_ops=flex,
             )
-            with use_ranges(exportable.model, None):
-                convert(plain)
-            self.float_size = measure_file(plain)
+            if self.measures_float or self.quantize in (None, *LOW_BITS):
+                with use_ranges(exportable.model, None):
+                    convert(plain)
+                self.float_size = measure_file(plain)
             if self.quantize in LOW_BITS:
                 write_low_bits(plain, final, LOW_BITS[self.quantize])
                 return

@@ -7,6 +7,7 @@ a file if a path is given.
 
 from keras_netopt.plots.arm_comparison import arm_comparison
 from keras_netopt.plots.exits import exit_curve
+from keras_netopt.plots.files import FilePoint, pareto_files
 from keras_netopt.plots.learning_rate import learning_rate_curve
 from keras_netopt.plots.models import ModelPoint, model_comparison
 from keras_netopt.plots.sample_counts import sample_counts
@@ -23,6 +24,7 @@ from keras_netopt.plots.sparsity import sparsity_bars
 from keras_netopt.plots.style import LABEL_LENGTH
 
 __all__ = [
+    "FilePoint",
     "LABEL_LENGTH",
     "ModelPoint",
     "arm_comparison",
@@ -31,6 +33,7 @@ __all__ = [
     "learning_rate_curve",
     "model_comparison",
     "parallel_coordinates",
+    "pareto_files",
     "pareto_front",
     "sample_counts",
     "schedule_curve",

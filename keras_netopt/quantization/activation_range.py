@@ -32,6 +32,7 @@ class ActivationRange:
         self, name: str, fixed: tuple[float, float] | None = None
     ) -> None:
         self._constant: tuple[float, float] | None = fixed
+        self._seen: list[np.ndarray] | None = None
         self.is_active = True
         self.state = keras.Variable(
             np.array(fixed or _UNSET, "float32"),
@@ -62,6 +63,21 @@ class ActivationRange:
             self._constant = before
 
     @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """Sets the range by all tensors of the context, which are not rounded.
+
+        The model is called eagerly in it.
+        """
+        self._seen = []
+        try:
+            yield
+            if self._seen and self._constant is None:
+                ends = np.stack(self._seen)
+                self.state.assign([ends[:, 0].min(), ends[:, 1].max()])
+        finally:
+            self._seen = None
+
+    @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
         """Rounds nothing in the context."""
         before, self.is_active = self.is_active, False
@@ -79,6 +95,9 @@ class ActivationRange:
         """
         if not self.is_active:
             return x
+        if self._seen is not None:
+            self._seen.append(np.array(ops.convert_to_numpy(_find_ends(x))))
+            return x
         if self._constant is not None:
             return copy_mask(x, _round_to_grid(x, *self._constant))
         state = ops.convert_to_tensor(self.state)
@@ -92,9 +111,7 @@ class ActivationRange:
         return copy_mask(x, ops.where(state[1] < state[0], x, rounded))
 
     def _moved(self, state: Any, x: Any) -> Any:
-        x = ops.cast(ops.stop_gradient(x), "float32")
-        ends = [ops.minimum(ops.min(x), 0.0), ops.maximum(ops.max(x), 0.0)]
-        seen = ops.stack(ends)
+        seen = _find_ends(ops.stop_gradient(x))
         moved = ops.where(
             state[1] > state[0],
             state * MOMENTUM + seen * (1.0 - MOMENTUM),
@@ -102,6 +119,14 @@ class ActivationRange:
         )
         # A step that overflows measures nothing.
         return ops.where(ops.all(ops.isfinite(seen)), moved, state)
+
+
+def _find_ends(x: Any) -> Any:
+    """Returns minimum and maximum of a tensor and 0."""
+    x = ops.cast(x, "float32")
+    return ops.stack(
+        [ops.minimum(ops.min(x), 0.0), ops.maximum(ops.max(x), 0.0)]
+    )
 
 
 def _round_to_grid(x: Any, low: Any, high: Any) -> Any:

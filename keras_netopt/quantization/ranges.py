@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -160,6 +160,20 @@ class ActivationRanges:
         for one, value in zip(self._ranges.values(), values, strict=True):
             one.state.assign(value)
         commit_variables(self._model)
+
+    def measure(self, batches: Iterable[Any]) -> None:
+        """Sets the ranges to the smallest and largest values on some inputs.
+
+        The model computes in float and in inference mode meanwhile; nothing
+        else of it changes.
+
+        Args:
+            batches: Inputs of the model, at least one batch.
+        """
+        with self._enter(ActivationRange.measured):
+            for inputs in batches:
+                self._model(inputs, training=False)
+        self._renew()
 
     @property
     def are_set(self) -> bool:

@@ -7,6 +7,7 @@ This package imports no Keras.
 from collections.abc import Iterable
 
 from keras_netopt.registry import (
+    compression,
     curriculum,
     depth,
     distillation,
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 METHODS: tuple[Method, ...] = (
+    *compression.METHODS,
     *sparsity.METHODS,
     *quantization.METHODS,
     *surgery.METHODS,

@@ -136,9 +136,9 @@ class ChannelPruner:
     def measure_original(self, model: keras.Model) -> OriginalSize:
         """Measures a model before its first cut."""
         graph = ChannelGraph(model)
-        return _base(graph, self._find_candidates(graph))
+        return _base(graph, self.find_candidates(graph))
 
-    def _find_candidates(
+    def find_candidates(
         self, graph: ChannelGraph, floors: dict[str, int] | None = None
     ) -> CutCandidates:
         """Finds the blocks to prune, without layers whose code refuses."""
@@ -174,7 +174,7 @@ class ChannelPruner:
                 measuring. Defaults to `None`.
         """
         graph = ChannelGraph(model)
-        found = self._find_candidates(
+        found = self.find_candidates(
             graph, None if base is None else base.widths
         )
         copies: np.ndarray = np.ones(graph.group_count, "int64")
@@ -194,7 +194,7 @@ class ChannelPruner:
             return width_search.least_important(ranking, widths, worth)
 
         def units(widths: Widths) -> dict[str, list[int]]:
-            return _units(graph, found, removed(widths))
+            return list_units(graph, found, removed(widths))
 
         notes: tuple[str, ...] = ()
         file_bytes = 0.0
@@ -346,7 +346,7 @@ def _base(graph: ChannelGraph, found: CutCandidates) -> OriginalSize:
     )
 
 
-def _units(
+def list_units(
     graph: ChannelGraph, found: CutCandidates, removed: dict[str, np.ndarray]
 ) -> dict[str, list[int]]:
     """Returns the indices of units in the layer that names each block."""

@@ -1,6 +1,7 @@
 """One row per public function: its effect and its invalid values."""
 
 from contract.functions import (
+    compression,
     curriculum,
     depth,
     learning_rate,
@@ -12,6 +13,7 @@ from contract.functions import (
 )
 
 FUNCTIONS = (
+    *compression.FUNCTIONS,
     *search.FUNCTIONS,
     *learning_rate.FUNCTIONS,
     *curriculum.FUNCTIONS,

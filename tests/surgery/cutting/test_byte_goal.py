@@ -7,7 +7,7 @@ from keras import layers
 
 from keras_netopt import surgery
 from keras_netopt.callbacks import ChannelPruning
-from keras_netopt.export import FileMeter, file_meter
+from keras_netopt.export import FileMeter, unverified_file
 from keras_netopt.export.litert_writer import LitertWriter
 from keras_netopt.surgery.cutting.byte_goal import find_byte_widths
 from keras_netopt.surgery.cutting.width_search import ChannelBlock, rank_units
@@ -145,7 +145,7 @@ def test_the_meter_measures_the_file_in_its_form(monkeypatch):
             file.write(b"x" * 500)
 
     monkeypatch.setattr(LitertWriter, "write", write)
-    monkeypatch.setattr(file_meter, "compact_content", lambda c: c[:300])
+    monkeypatch.setattr(unverified_file, "compact_content", lambda c: c[:300])
     model = build()
     assert FileMeter()(model) == 500
     assert FileMeter("int8", compact=True)(model) == 300
