@@ -40,6 +40,7 @@ from benchmarks.litert_verification import tables as litert_verification
 from benchmarks.open_layers import tables as open_layers
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
+from benchmarks.web import tables as web
 
 DOCS = Path(__file__).parents[1] / "docs"
 TABLES = {
@@ -61,6 +62,7 @@ TABLES = {
     **applications.TABLES,
     **open_layers.TABLES,
     **litert_verification.TABLES,
+    **web.TABLES,
     **keras_io_examples.TABLES,
     **litert_routes.TABLES,
     **advice.TABLES,

@@ -16,6 +16,7 @@ from keras_netopt.export.micro_report import MicroReport, micro_report
 from keras_netopt.export.tfmot import tfmot
 from keras_netopt.export.to_c_array import to_c_array
 from keras_netopt.export.verification import Verification
+from keras_netopt.export.write_web_page import write_web_page
 
 __all__ = [
     "Advice",
@@ -38,4 +39,5 @@ __all__ = [
     "tfmot",
     "to_c_array",
     "to_litert",
+    "write_web_page",
 ]

@@ -151,11 +151,13 @@ class RuntimeTarget:
                     problems.append(
                         self._explain_dtype(side, info.name, info.dtype)
                     )
-                if None in info.shape:
-                    problems.append(
-                        f"{side} {info.name!r} has free axes, shape "
-                        f"{info.shape}: fix them with `input_signature`"
-                    )
+        # Outputs may have free axes: LiteRT.js runs such files.
+        problems += [
+            f"input {info.name!r} has free axes, shape {info.shape}: fix them "
+            "with `input_signature`"
+            for info in report.inputs
+            if None in info.shape
+        ]
         return problems
 
     def _explain_dtype(self, side: str, name: str, dtype: str) -> str:

@@ -39,6 +39,11 @@ METHODS: tuple[Method, ...] = (
         card="tfmot",
     ),
     Method(
+        name="export.write_web_page",
+        summary="Writes a page that runs a LiteRT file in the browser.",
+        card="web",
+    ),
+    Method(
         name="cost.summarize",
         summary="Counts parameters, zeros, MACs and bytes of a model.",
         card="cost",

@@ -56,6 +56,17 @@ def _advise(**changed: Any) -> Call:
     return call
 
 
+def _page(**changed: Any) -> Call:
+    def call(model, folder):
+        path = write_dense(folder / "one.tflite", np.eye(2, 3), [0, 0, 1], 1)
+        arguments = {"path": path, "folder": folder / "page", "x": np.eye(2)}
+        return export.write_web_page(
+            **{**arguments, "overwrite": True, **changed}
+        )
+
+    return call
+
+
 def _latency(**changed: Any) -> Call:
     def call(model, folder):
         arguments = {"models": model, "rounds": 2, "warmup": 0, **changed}
@@ -143,6 +154,18 @@ FUNCTIONS = (
             "split_activations": lambda model, folder: export.tfmot(
                 model, split_activations="yes"
             ),
+        },
+    ),
+    FunctionSetting(
+        component="export.write_web_page",
+        call=lambda model, folder: _page()(model, folder).endswith("html"),
+        bad={
+            "path": _page(path=3),
+            "folder": _page(folder=3),
+            "x": _page(x=np.zeros((2, 9))),
+            "y": _page(y=[0, 7]),
+            "class_names": _page(class_names="ab"),
+            "overwrite": _page(overwrite=1),
         },
     ),
     FunctionSetting(

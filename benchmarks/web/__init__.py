@@ -1,0 +1,1 @@
+"""Files of `to_litert` in a browser against the Python interpreter."""
