@@ -46,10 +46,11 @@ def main() -> None:
         turns = []
         for number in range(arguments.turns):
             python_ms = _time_in_python(folder, files.time_in_python)
-            options = [f"--json={scratch / 'report.json'}"]
+            options = [f"--modules={modules}"]
+            options.append(f"--json={scratch / 'report.json'}")
             if arguments.screenshot and not number:
                 options.append(f"--screenshot={arguments.screenshot}")
-            command = ["node", CHECK, folder, f"--modules={modules}", *options]
+            command = ["node", str(CHECK), str(folder), *options]
             code = subprocess.run(command).returncode
             if code:
                 sys.exit(code)
@@ -60,7 +61,8 @@ def main() -> None:
 
 
 def _install(folder: Path) -> str:
-    command = ["npm", "install", "--silent", "--prefix", folder, *PACKAGES]
+    prefix = ["--silent", "--prefix", str(folder)]
+    command = ["npm", "install", *prefix, *PACKAGES]
     subprocess.run(command, check=True)
     return str(folder / "node_modules")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.exportable_model import ExportableModel
@@ -48,7 +49,7 @@ class RuntimeTarget:
     name: str
     runtime: str
     io_dtypes: tuple[str, ...]
-    refused_modes: Mapping[str | None, str] = field(default_factory=dict)
+    refused_modes: Mapping[Any, str] = field(default_factory=dict)
     refuses_sparse: str = ""
     mode_notes: Mapping[str | None, list[str]] = field(default_factory=dict)
     find_problems: Callable[[bytes], list[str]] = _no_notes
@@ -171,8 +172,8 @@ class RuntimeTarget:
 
 
 SIZE_NOTES = [
-    "in a browser quantization is for the size of the download: calls are at "
-    "most a third faster"
+    "in a browser int8 is first for the size of the download: calls took 0.55 "
+    "to 1.3 of the time of float32"
 ]
 TARGETS: dict[str, RuntimeTarget] = {
     target.name: target

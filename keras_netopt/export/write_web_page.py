@@ -167,7 +167,7 @@ def _describe_classes(
     scored = [
         (name, info)
         for name, info in lite.outputs.items()
-        if len(info.shape) == 2 and info.shape[1] > 1
+        if outputs[name].ndim == 2 and outputs[name].shape[1] > 1
     ]
     if not scored:
         for name, value in (("y", y), ("class_names", class_names)):
