@@ -9,6 +9,7 @@ from keras_netopt.advice.finding import (
     DOCUMENTED,
     MEASURED,
     PROBLEM,
+    UNKNOWN,
     UNSEEN,
     Finding,
 )
@@ -143,8 +144,7 @@ def pass_the_model(subject: FileSubject) -> Findings:
         what=f"{what} can be judged of the Keras model only: pass it.",
         why="A file has no layers that could be changed.",
         effect="More findings.",
-        evidence=DOCUMENTED,
-        source="docs/methods/advise.md",
+        evidence=UNKNOWN,
         code=f'print(netopt.export.advise(model, "{subject.target}"))',
         kind=UNSEEN,
     )
@@ -153,7 +153,7 @@ def pass_the_model(subject: FileSubject) -> Findings:
 def fix_web_shapes(subject: FileSubject) -> Findings:
     """LiteRT.js refuses free axes."""
     free = [
-        str(one)
+        f"{one.name} {one.shape}"
         for one in (*subject.report.inputs, *subject.report.outputs)
         if None in one.shape
     ]
@@ -174,7 +174,11 @@ def fix_web_shapes(subject: FileSubject) -> Findings:
 def fix_web_types(subject: FileSubject) -> Findings:
     """LiteRT.js refuses int8, int64 and bool at its borders."""
     sides = (*subject.report.inputs, *subject.report.outputs)
-    wrong = [str(one) for one in sides if one.dtype not in WEB_TYPES]
+    wrong = [
+        f"{one.name} ({one.dtype})"
+        for one in sides
+        if one.dtype not in WEB_TYPES
+    ]
     if not wrong:
         return
     yield Finding(

@@ -112,8 +112,8 @@ def remove_channels(
             why=reasons or "no layer has channels that may go",
             effect="Unknown whether channel pruning helps.",
             evidence=UNKNOWN,
-            code="print(netopt.surgery.prune_channels(model, 0.5, "
-            "dry_run=True))",
+            code=_code_for_first(cut)
+            or "print(netopt.surgery.prune_channels(model, 0.5, dry_run=True))",
             kind=UNSEEN,
         )
         return
@@ -161,6 +161,17 @@ def _channel_effect(subject: ModelSubject) -> tuple[str, str, str]:
         "x86, -0.49 points of accuracy.",
         DOCUMENTED,
         sources.CHANNELS,
+    )
+
+
+def _code_for_first(cut: Any) -> str:
+    """Returns the line that prunes a first convolution, "" without one."""
+    rows = () if isinstance(cut, str) else cut.skipped
+    names = [name for name, why in rows if why.startswith("first convolution")]
+    if not names:
+        return ""
+    return TRAIN.format(
+        f"netopt.callbacks.ChannelPruning(0.5, include={names})"
     )
 
 

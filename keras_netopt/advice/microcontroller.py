@@ -98,6 +98,32 @@ def install_runtime(subject: Subject) -> Findings:
     )
 
 
+def write_array(subject: FileSubject) -> Findings:
+    """A file that nothing stands against: as an array in C."""
+    report = _report(subject)
+    if report is None or not report.can_run:
+        return
+    yield Finding(
+        what="Write the file as an array in C.",
+        why=f"{describe_needs(report)}.",
+        effect="Compare both with your board.",
+        evidence=MEASURED,
+        source="the file and its plan of activations",
+        code=f'netopt.export.to_c_array({subject.path!r}, "model.h")',
+    )
+
+
+def describe_needs(report: Any) -> str:
+    """Returns the memory that a file needs, and the run, as text."""
+    memory = "not planned"
+    if report.activation_bytes is not None:
+        memory = f"{report.activation_bytes:,} bytes and a few kB"
+    text = f"Flash: {report.file_bytes:,} bytes; RAM: {memory}"
+    if report.run.status == "ran":
+        text += f". TensorFlow Lite Micro {report.run}"
+    return text
+
+
 def export_integers(subject: ModelSubject) -> Findings:
     """int8 with integer inputs and outputs, as an array in C."""
     report, files = _report(subject), subject.files
@@ -105,13 +131,7 @@ def export_integers(subject: ModelSubject) -> Findings:
     source = sources.LITERT_QUANTIZATION
     if report is not None and files is not None:
         evidence, source = MEASURED, "the int8 file of this model"
-        memory = "not planned"
-        if report.activation_bytes is not None:
-            memory = f"{report.activation_bytes:,} bytes and a few kB"
-        effect = f"Flash: {report.file_bytes:,} bytes; RAM: {memory}"
-        effect += ": compare both with your board"
-        if report.run.status == "ran":
-            effect += f". TensorFlow Lite Micro {report.run}"
+        effect = f"{describe_needs(report)}. Compare both with your board"
     yield Finding(
         what="Export int8 with integer inputs and outputs, as an array in C.",
         why="The runtime has no kernels for int8 weights with float "
@@ -206,5 +226,6 @@ FILE_RULES = (
     repair_file,
     explain_failed_run,
     convert_again,
+    write_array,
     install_runtime,
 )

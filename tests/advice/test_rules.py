@@ -214,6 +214,10 @@ CASES = {
         lambda: about(models.mlp(zeros=True)),
         lambda: about(models.mlp()),
     ),
+    microcontroller.write_array: (
+        lambda: a_file(measured=micro()),
+        lambda: a_file(measured=micro(problems=("no GELU",))),
+    ),
     microcontroller.convert_again: (
         lambda: a_file(weights=FLOATS, measured=micro()),
         lambda: a_file(weights=INTEGERS, measured=micro()),
