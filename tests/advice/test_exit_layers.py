@@ -9,21 +9,29 @@ from keras_netopt.advice.exit_layers import find_exit_layers
 from keras_netopt.cost import summarize
 
 
-def residual():
+def residual(blocks=6, depth=1):
     """The blocks end at `add*`; inside them two tensors live."""
     x = inputs = keras.Input((16, 16, 8))
-    for number in range(6):
-        y = layers.Conv2D(8, 3, padding="same", name=f"conv{number}")(x)
+    for number in range(blocks):
+        y = x
+        for _ in range(depth):
+            y = layers.Conv2D(8, 3, padding="same")(y)
         x = layers.Add(name=f"add{number}")([x, y])
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
 
 
 def test_exits_stand_behind_blocks():
-    """The bug: an exit inside a block, where the shortcut lives on."""
     model = residual()
 
     assert find_exit_layers(model, summarize(model)) == ["add0", "add2"]
+
+
+def test_no_exit_inside_a_block():
+    """The bug: an eighth of the MACs lies where the shortcut lives on."""
+    model = residual(blocks=4, depth=2)
+
+    assert find_exit_layers(model, summarize(model)) == ["add1"]
 
 
 def test_exits_inside_a_nested_backbone():
