@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.export.rebuild_error import find_reason
 from keras_netopt.graph.model_graph import mask_of
 from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
 from keras_netopt.tf_keras_bridge.flat_call import FlatCall, FlatGraph, Value
@@ -32,9 +33,23 @@ def check_layers(builder: TwinBuilder, probes: list[np.ndarray]) -> None:
     wrong: dict[str, float] = {}
     last_use = _last_uses(graph)
     for k, call in enumerate(graph.calls):
-        # First the twin: attention layers of Keras take masks off its inputs.
-        actual = _run_twin(builder, call, known)
-        outputs = _run_source(call, known)
+        # Attention layers of Keras take the masks off their inputs.
+        tensors = {
+            id(value): _to_tensorflow(known[id(value)], value.dtype)
+            for value in call.tensors
+        }
+        try:
+            outputs = _run_source(call, known)
+        # A layer may raise any error, such as for an axis of another size.
+        except Exception as error:
+            raise BridgeError(
+                f"The model itself fails at '{call.path}' on random inputs of "
+                f"the shapes {[probe.shape for probe in probes]}: "
+                f"{find_reason(str(error))}. Give free axes a size."
+            ) from error
+        actual = [
+            one.numpy() for one in tf_keras_flatten(builder.call(call, tensors))
+        ]
         gap = _measure(outputs, actual)
         if not gap <= TOLERANCE:
             wrong[call.path] = max(gap, wrong.get(call.path, 0.0))
@@ -71,17 +86,6 @@ def _run_source(call: FlatCall, known: dict[int, Any]) -> list[Any]:
     if "training" in kwargs:
         kwargs["training"] = False
     return list(keras.tree.flatten(call.operation(*args, **kwargs)))
-
-
-def _run_twin(
-    builder: TwinBuilder, call: FlatCall, known: dict[int, Any]
-) -> list[Any]:
-    tensors = {
-        id(value): _to_tensorflow(known[id(value)], value.dtype)
-        for value in call.tensors
-    }
-    outputs = tf_keras_flatten(builder.call(call, tensors))
-    return [one.numpy() for one in outputs]
 
 
 def _to_tensorflow(tensor: Any, dtype: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_netopt.graph.check_model import check_model
-from keras_netopt.graph.model_graph import is_graph_model
+from keras_netopt.graph.model_graph import graph_inputs, is_graph_model
 from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
 from keras_netopt.tf_keras_bridge.flat_call import flatten_model
 from keras_netopt.tf_keras_bridge.import_tf_keras import import_tf_keras
@@ -70,7 +70,15 @@ def find_model_obstacles(model: keras.Model) -> list[Obstacle]:
                 "Build it as a Functional or Sequential model",
             )
         ]
-    return []
+    return [
+        Obstacle(
+            f"input {number}",
+            "the input is sparse or ragged",
+            "Use a dense `keras.Input`",
+        )
+        for number, tensor in enumerate(graph_inputs(model))
+        if getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False)
+    ]
 
 
 def check_obstacles(obstacles: list[Obstacle], model: keras.Model) -> None:

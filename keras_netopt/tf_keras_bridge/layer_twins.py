@@ -29,11 +29,20 @@ def make_twin(layer: Any, name: str, crossing: Crossing) -> Any:
     Raises:
         NoTwinError: If there is none.
     """
+    own = crossing.twins.get(type(layer))
+    twin = (
+        _make_own(own, layer, name)
+        if own is not None
+        else _make_known(layer, name, crossing)
+    )
+    if not layer.trainable:
+        twin.trainable = False
+    return twin
+
+
+def _make_known(layer: Any, name: str, crossing: Crossing) -> Any:
     import tf_keras
 
-    own = crossing.twins.get(type(layer))
-    if own is not None:
-        return _make_own(own, layer, name)
     kind = public_class(layer)
     if kind is None:
         raise _no_twin(layer)
@@ -97,6 +106,15 @@ def _check_kind(layer: Any) -> None:
         )
 
 
+def _make_activation(layer: Any, name: str, crossing: Crossing) -> Any:
+    import tf_keras
+
+    if layer.activation is keras.activations.relu6:  # tfmot knows the layer.
+        return tf_keras.layers.ReLU(6.0, name=name)
+    kind = tf_keras.layers.Activation
+    return kind(**convert_config(layer, kind, name, crossing))
+
+
 def _make_normalization(layer: Any, name: str, crossing: Crossing) -> Any:
     import tf_keras
 
@@ -113,13 +131,6 @@ def _make_normalization(layer: Any, name: str, crossing: Crossing) -> Any:
         f"{name}: mean and variance are arguments of the twin, not weights"
     )
     return tf_keras.layers.Normalization(**(config | values))
-
-
-def _make_attention(layer: Any, name: str, crossing: Crossing) -> Any:
-    import tf_keras
-
-    kind = tf_keras.layers.MultiHeadAttention
-    return kind(**convert_config(layer, kind, name, crossing))
 
 
 def _make_bidirectional(layer: Any, name: str, crossing: Crossing) -> Any:
@@ -170,6 +181,7 @@ def _make_stacked_cells(layer: Any, name: str, crossing: Crossing) -> Any:
 
 
 _MAKERS: dict[str, Maker] = {
+    "Activation": _make_activation,
     "Normalization": _make_normalization,
     "Bidirectional": _make_bidirectional,
     "TimeDistributed": _make_time_distributed,

@@ -161,7 +161,7 @@ class TwinBuilder:
             note = f"{call.path}: left out; it does nothing at inference"
             if note not in self.crossing.rewrites:
                 self.crossing.rewrites.append(note)
-            return fill(call.tensors[0])
+            return _cast(fill(call.tensors[0]), call)
         twin = self.layers[key]
         if key in self.op_inputs:
             tensors = [fill(one) for one in self.op_inputs[key]]
@@ -229,6 +229,18 @@ def tf_keras_flatten(outputs: Any) -> list[Any]:
     import tensorflow as tf
 
     return list(tf.nest.flatten(outputs))
+
+
+def _cast(tensor: Any, call: FlatCall) -> Any:
+    """Casts as a layer that is left out does, such as from uint8."""
+    dtype = call.outputs[0].dtype
+    if tensor.dtype == dtype:
+        return tensor
+    from keras_netopt.tf_keras_bridge.tf_operation import TFOperation
+
+    name = clean_name(f"{call.path.replace('/', '_')}_cast")
+    given = [{"netopt": "tensor", "index": 0}]
+    return TFOperation("Cast", given, {"dtype": dtype}, name=name)(tensor)
 
 
 def _explain(call: FlatCall, error: Exception) -> Obstacle:

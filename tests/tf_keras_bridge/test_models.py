@@ -117,6 +117,23 @@ def test_a_saved_twin_holds_the_ops(tmp_path):
     np.testing.assert_array_equal(read(probe), bridge.model(probe))
 
 
+def test_images_of_bytes_cross():
+    """An augmentation that is left out converts its inputs to floats."""
+    model = sequential(
+        (8, 8, 3),
+        L.RandomFlip(name="flip"),
+        L.Conv2D(2, 3),
+        L.Activation("relu6", name="clip"),
+        L.Dense(2, trainable=False, name="frozen"),
+        dtype="uint8",
+    )
+    twin = cross(model).model
+
+    assert not twin.get_layer("frozen").trainable
+    # tfmot knows the layer, not the activation.
+    assert type(twin.get_layer("clip")).__name__ == "ReLU"
+
+
 def test_an_activation_is_split_from_a_layer_before_normalization():
     model = sequential(
         (8, 8, 3),
@@ -181,6 +198,14 @@ def test_a_twin_has_the_weights_of_now():
         bridge.new_twin()(probe).numpy(), expected, atol=1e-6
     )
     assert np.abs(bridge.model(probe).numpy() - expected).max() > 1e-3
+
+
+def test_a_model_that_fails_itself_is_named_as_the_cause():
+    inputs = keras.Input((None, 4))
+    model = keras.Model(inputs, L.Reshape((7, 4), name="seven")(inputs))
+
+    with pytest.raises(BridgeError, match="itself fails at 'seven'"):
+        export.tfmot(model)
 
 
 def test_a_model_that_returns_nan_is_named_as_the_cause():

@@ -108,8 +108,11 @@ def test_models_that_are_no_graph_or_quantized_are_refused():
     called(np.ones((1, 3)))
     quantized = sequential((4,), L.Dense(3))
     quantized.quantize("int8")
+    sparse = keras.Input((4,), sparse=True)
+    sparse = keras.Model(sparse, L.Dense(2)(sparse))
 
     assert "`call` of its own" in find_obstacles(called)[0].reason
+    assert "sparse" in find_obstacles(sparse)[0].reason
     assert "model.quantize" in find_obstacles(quantized)[0].reason
 
 
