@@ -168,9 +168,8 @@ class TwinBuilder:
             return twin(tensors[0] if len(tensors) == 1 else tensors)
         args, kwargs = keras.tree.map_structure(fill, (call.args, call.kwargs))
         # A recorded `training=True` would put augmentation into inference.
-        kwargs = {
-            k: v for k, v in kwargs.items() if v is not None and k != "training"
-        }
+        kwargs.pop("training", None)
+        kwargs = {k: v for k, v in kwargs.items() if v is not None}
         outputs = twin(*args, **kwargs)
         return self._activate(key, twin, outputs)
 
