@@ -101,6 +101,7 @@ bench: $(VENV)/.torch
 	$(PY) -m benchmarks.adaptive_depth
 	$(PY) -m benchmarks.learning_rate
 	$(PY) -m benchmarks.litert_routes
+	$(PY) -m benchmarks.micro
 	$(PY) -m benchmarks.advice
 	$(PIP) install -q -e ".[bench]"
 	$(PY) -m benchmarks.hpo

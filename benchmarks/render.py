@@ -37,6 +37,7 @@ from benchmarks.keras_io_examples import tables as keras_io_examples
 from benchmarks.learning_rate import tables as learning_rate
 from benchmarks.litert_routes import tables as litert_routes
 from benchmarks.litert_verification import tables as litert_verification
+from benchmarks.micro import tables as micro
 from benchmarks.open_layers import tables as open_layers
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
@@ -66,6 +67,7 @@ TABLES = {
     **keras_io_examples.TABLES,
     **litert_routes.TABLES,
     **advice.TABLES,
+    **micro.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

@@ -49,6 +49,8 @@ def test_inspect_of_a_file(path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["inputs"][0]["shape"] == [None, 2]
     assert found["breakdown"]["weights"] == 24
+    assert found["activation_bytes"] == 32
+    assert "32 on a microcontroller" in out
 
 
 def test_inspect_of_a_file_takes_no_shape(path, fails):

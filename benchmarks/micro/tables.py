@@ -23,9 +23,11 @@ def file_table() -> str:
         "structs, 64 bits",
         "in TFLite Micro",
     ]
+    rows = content["rows"]
+    nets = list(dict.fromkeys(row["net"] for row in rows))
     body = []
     before = None
-    for row in content["rows"]:
+    for row in sorted(rows, key=lambda one: nets.index(one["net"])):
         form = row["form"]
         if row["file"] not in ("", "m"):
             form += f", `{row['file']}`"

@@ -52,8 +52,8 @@ class MicroReport(Report):
         file_bytes: Bytes of the file: flash memory.
         weight_bytes: Bytes of its constants, a part of these.
         activation_bytes: Bytes of working memory for activations and scratch
-            memory, by a greedy plan; structs of a few kilobytes come on top.
-            `None` where it cannot be planned.
+            memory, by a greedy plan; structs per tensor, op and channel come
+            on top. `None` where it cannot be planned.
     """
 
     path: str
@@ -84,7 +84,7 @@ class MicroReport(Report):
     def __str__(self) -> str:
         activations = "not planned"
         if self.activation_bytes is not None:
-            activations = f"{self.activation_bytes:,} (plan), and some kB"
+            activations = f"{self.activation_bytes:,} (plan), plus structs"
         count = f"{sum(self.ops.values())} ops of {len(self.ops)} kinds"
         rows = [
             ["runs", "yes" if self.can_run else "no"],

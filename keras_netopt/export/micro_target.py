@@ -24,8 +24,8 @@ REFUSED_MODES: dict[str | None, str] = {
 }
 REFUSES_SPARSE = f"it lacks the op DENSIFY. {SPARSE}"
 FLOAT_NOTE = (
-    "`quantize='int8'` with `quantized_io=True` needs about a quarter of the "
-    "flash and working memory"
+    "`quantize='int8'` with `quantized_io=True` needs a quarter to a third of "
+    "the flash and a quarter of the working memory"
 )
 
 

@@ -1,5 +1,6 @@
 """The memory for activations, planned as TFLite Micro plans it."""
 
+import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -127,13 +128,13 @@ def place_buffers(buffers: Iterable[Buffer]) -> int:
     placed: list[Buffer] = []
     for buffer in sorted(reversed(list(buffers)), key=lambda one: -one.size):
         start = 0
-        for other in sorted(placed, key=lambda one: one.start):
+        for other in placed:
             if buffer.meets(other):
                 if other.start - start >= buffer.size:
                     break
                 start = max(start, other.start + other.size)
         buffer.start = start
-        placed.append(buffer)
+        bisect.insort(placed, buffer, key=lambda one: one.start)
     return max((one.start + one.size for one in placed), default=0)
 
 
