@@ -87,7 +87,7 @@ def write_web_page(
     content, outputs = _run(lite, x)
     content |= _describe_classes(outputs, lite, y, class_names)
     content["file"] = os.path.basename(os.fspath(path))
-    content["version"] = f"{os.path.getsize(path):,} bytes"
+    content["bytes"] = os.path.getsize(path)
     # A folder beside it is moved without a copy, and holds all or nothing.
     parent = os.path.dirname(os.path.abspath(folder))
     with tempfile.TemporaryDirectory(dir=parent, prefix=".page-") as scratch:
