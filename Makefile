@@ -94,6 +94,7 @@ notebooks: $(VENV)/.dev
 bench: $(VENV)/.torch
 	$(PY) -m benchmarks.pruning
 	$(PY) -m benchmarks.quantization
+	$(PY) -m benchmarks.tfmot_bridge
 	$(PY) -m benchmarks.distillation
 	$(PY) -m benchmarks.channel_pruning
 	$(PY) -m benchmarks.growing

@@ -133,8 +133,8 @@ def test_the_int8_file_agrees(pqat, tmp_path):
         assert kernel.zeros >= row.zeros
     with pytest.raises(FileExistsError):
         pqat.to_litert(path)
-    report = pqat.to_litert(path, quantized_io=True, overwrite=True)
-    assert report.inputs[0].dtype == report.outputs[0].dtype == "int8"
+    report = pqat.to_litert(path, quantized_io="uint8", overwrite=True)
+    assert report.inputs[0].dtype == report.outputs[0].dtype == "uint8"
 
 
 def test_ranges_come_from_the_data():
@@ -184,6 +184,7 @@ def test_clusters_and_zeros_stay():
     for layer in ("conv", "dense"):
         assert rows[layer].values <= 4
         assert not rows[layer].lost_zeros
+    assert rows["depthwise"].lost_zeros
 
     pcqat = train(export.tfmot(model).quantize("both", calibration_data=X))
     for row in pcqat.report().kernels:
