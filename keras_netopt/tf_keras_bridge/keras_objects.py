@@ -17,7 +17,7 @@ _KINDS = (
 def convert_objects(value: Any) -> Any:
     """Replaces optimizers, losses and metrics of Keras 3, in structures too.
 
-    Strings, numbers, functions and objects of tf_keras stay as they are.
+    Strings, numbers, own functions and objects of tf_keras stay as they are.
 
     Args:
         value: An argument of `compile`.
@@ -34,7 +34,9 @@ def convert_objects(value: Any) -> Any:
         if isinstance(value, kind):
             return _convert(value, module)
     if isinstance(value, keras.callbacks.Callback):
-        return _convert_callback(value)
+        raise _refuse_callback(value)
+    if inspect.isfunction(value) and value.__module__.startswith("keras.src."):
+        return _convert_function(value)
     return value
 
 
@@ -67,12 +69,23 @@ def _convert(value: Any, module: str) -> Any:
     return twin(**config)
 
 
-def _convert_callback(value: keras.callbacks.Callback) -> Any:
-    raise TypeError(
+def _convert_function(value: Any) -> Any:
+    """Finds the loss or metric of tf_keras with the name of one of Keras."""
+    import tf_keras
+
+    for module in (tf_keras.losses, tf_keras.metrics):
+        twin = getattr(module, value.__name__, None)
+        if twin is not None:
+            return twin
+    raise _refuse(value, "losses")
+
+
+def _refuse_callback(value: keras.callbacks.Callback) -> TypeError:
+    name = type(value).__name__
+    return TypeError(
         "Argument `callbacks` must hold callbacks of tf_keras, which trains "
-        f"the model. Received: {type(value).__module__.split('.')[0]}'s "
-        f"{type(value).__name__}. Use `tf_keras.callbacks."
-        f"{type(value).__name__}`, where it exists."
+        f"the model. Received: {value!r}. Use `tf_keras.callbacks.{name}`, "
+        "where it exists."
     )
 
 

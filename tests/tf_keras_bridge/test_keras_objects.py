@@ -24,6 +24,8 @@ def test_optimizers_losses_and_metrics_keep_their_settings():
     assert made[1] == "mse"
     made = convert_objects([keras.metrics.SparseTopKCategoricalAccuracy(k=2)])
     assert made[0].get_config()["k"] == 2
+    made = convert_objects(keras.losses.sparse_categorical_crossentropy)
+    assert made is tf_keras.losses.sparse_categorical_crossentropy
     own = tf_keras.optimizers.Adam()
     assert convert_objects(own) is own
 
