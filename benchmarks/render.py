@@ -41,11 +41,8 @@ from benchmarks.micro import tables as micro
 from benchmarks.open_layers import tables as open_layers
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
-<<<<<<< HEAD
-from benchmarks.web import tables as web
-=======
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
->>>>>>> 90d85e1 (Prepare the page of the tfmot benchmark; plant faults in the bridge's training)
+from benchmarks.web import tables as web
 
 DOCS = Path(__file__).parents[1] / "docs"
 TABLES = {
