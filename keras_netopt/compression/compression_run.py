@@ -57,6 +57,7 @@ class CompressionRun:
     def run(self) -> None:
         """Runs all stages that are needed."""
         self.settings.check_clone()
+        self.cutter.list_widths(self.settings.model)  # Names the layers.
         self.line.begin("measure the original model", 0)
         self.original = self._measure_original()
         self.line.begin("plan", 0)

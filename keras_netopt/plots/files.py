@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from keras_netopt.plots.models import scale_sizes
 from keras_netopt.plots.style import (
     BLUE,
     GREEN,
@@ -11,7 +12,6 @@ from keras_netopt.plots.style import (
     LIGHT,
     ORANGE,
     Path,
-    kilobytes,
     new_figure,
     save_figure,
     shorten_label,
@@ -89,26 +89,41 @@ def pareto_files(
         raise ValueError(
             "Argument `files` must hold at least one file. Received: files=[]"
         )
-    figure = new_figure(7.2, 4.2)
+    figure = new_figure(9.6, 4.2)
     axes = figure.subplots()
     if max_kilobytes is not None:
-        axes.axvline(max_kilobytes, color=GREY, linestyle="--", linewidth=1)
+        axes.axvline(
+            max_kilobytes,
+            color=GREY,
+            linestyle="--",
+            linewidth=1,
+            label=f"at most {max_kilobytes:g} kB",
+        )
     if limit is not None:
-        axes.axhline(limit, color=GREY, linestyle="--", linewidth=1)
+        axes.axhline(
+            limit,
+            color=GREY,
+            linestyle=":",
+            linewidth=1,
+            label=f"{metric} {limit:.4g} allowed",
+        )
     front = sorted((f.kilobytes, f.score) for f in files if f.is_front)
     axes.plot(
         [x for x, _ in front], [y for _, y in front], color=LIGHT, zorder=1
     )
     for number, one in enumerate(files):
         _draw(axes, one, number)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(kilobytes)
-    axes.xaxis.set_minor_formatter(kilobytes)
-    axes.tick_params(axis="x", which="both", labelsize=8)
+    scale_sizes(axes)
     axes.set_xlabel("file size")
     axes.set_ylabel(metric)
     axes.margins(x=0.18, y=0.2)
     style_axes(axes, grid="both")
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.0),
+        frameon=False,
+        fontsize=9,
+    )
     if title is not None:
         axes.set_title(title, fontsize=11)
     return save_figure(figure, path)
@@ -116,25 +131,27 @@ def pareto_files(
 
 def _draw(axes: "Axes", one: FilePoint, number: int) -> None:
     color = GREEN if one.is_best else ORANGE if one.is_front else BLUE
+    name = shorten_label(one.name)
+    if one.latency_ratio is not None:
+        name += f", {one.latency_ratio:.2f} x latency"
     axes.plot(
         one.kilobytes,
         one.score,
-        "D" if one.is_best else "o",
+        marker="D" if one.is_best else "o",
         color=color,
         markersize=9 if one.is_best else 7,
         markeredgecolor="white",
+        linestyle="none",
         zorder=3,
+        label=f"{number}: {name}{' (delivered)' * one.is_best}",
     )
-    text = shorten_label(one.name)
-    if one.latency_ratio is not None:
-        text += f"\n{one.latency_ratio:.2f} x latency"
     axes.annotate(
-        text,
+        str(number),
         (one.kilobytes, one.score),
-        xytext=(0, 10 if number % 2 else -26),
+        xytext=(0, 8),
         textcoords="offset points",
         ha="center",
-        fontsize=8,
+        fontsize=10,
         color=color,
         fontweight="bold" if one.is_best else "normal",
     )

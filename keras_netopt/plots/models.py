@@ -120,7 +120,7 @@ def _draw_sizes(axes: "Axes", models: Sequence[ModelPoint]) -> None:
             _draw_spread(axes, model, color, sorted(sizes.values()))
     for marker, variant in zip(MARKERS, variants, strict=False):
         axes.plot([], [], marker, color=GREY, label=variant)
-    _scale_sizes(axes)
+    scale_sizes(axes)
     axes.yaxis.set_major_formatter(percent)
     axes.set_ylabel("accuracy")
     axes.margins(x=0.12, y=0.15)
@@ -150,7 +150,8 @@ def _draw_spread(
     )
 
 
-def _scale_sizes(axes: "Axes") -> None:
+def scale_sizes(axes: "Axes") -> None:
+    """Formats an axis of file sizes: logarithmic, in kilobytes."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     axes.set_xscale("log")

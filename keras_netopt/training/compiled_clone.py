@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.training.backend import sync_variables
 from keras_netopt.training.optimizers import innermost_optimizer
 
@@ -31,7 +32,7 @@ def clone_compiled(model: keras.Model, learning_rate: Any = None) -> Any:
     sync_variables(model)
     any_model: Any = model
     try:
-        copy = keras.models.clone_model(model)
+        copy = _clone(model)
         copy.set_weights(model.get_weights())
     # Layers of users raise errors of any type in `get_config`.
     except Exception as error:
@@ -82,6 +83,24 @@ def initial_learning_rate(optimizer: Any) -> float | None:
         schedule = keras.saving.deserialize_keras_object(rate)
         return max(float(schedule(step)) for step in _STEPS)
     return None if rate is None else float(rate)
+
+
+def _clone(model: keras.Model) -> Any:
+    """Clones a model; its loss and metrics need no names that Keras knows.
+
+    Keras compiles the clone of a model of some classes, for which it looks
+    the loss up by its name.
+    """
+    try:
+        return keras.models.clone_model(model)
+    except Exception:
+        classes = {type(one).__name__: type(one) for one in walk_layers(model)}
+        config = keras.saving.serialize_keras_object(model)
+        config.pop("compile_config", None)
+        with keras.saving.custom_object_scope(classes):
+            return keras.saving.deserialize_keras_object(
+                config, safe_mode=False
+            )
 
 
 def _copy_metrics(metrics: Any) -> Any:

@@ -67,8 +67,9 @@ def test_everything_is_told(run):
 
 def test_a_picture_shows_all_files(run, tmp_path):
     figure = run.result.plot(tmp_path / "files.png")
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert len(texts) == 2 and "original" in texts[0]
+    names = [text.get_text() for text in figure.axes[0].get_legend().texts]
+    assert [n for n in names if n.startswith("0: original, 1.00 x latency")]
+    assert [n for n in names if n.startswith("1:") and "delivered" in n]
     assert (tmp_path / "files.png").exists()
 
 

@@ -15,7 +15,9 @@ from keras_netopt.surgery.cutting.channel_pruner import (
     list_units,
 )
 from keras_netopt.surgery.cutting.cost_model import CostModel
+from keras_netopt.surgery.cutting.cut_candidates import CutCandidates
 from keras_netopt.surgery.cutting.prune_channels import apply_cut
+from keras_netopt.surgery.cutting.width_search import ChannelBlock
 from keras_netopt.surgery.edits.edit_report import EditReport
 from keras_netopt.training.editing import editing
 
@@ -49,9 +51,13 @@ class WidthCutter:
     def __init__(self, min_channels: int, seed: int = 0) -> None:
         self._options = {"min_channels": min_channels, "seed": seed}
         self._pruner = self._make_pruner("magnitude")
+        self._names: list[str] = []
 
     def list_widths(self, model: keras.Model) -> list[LayerWidth]:
         """Returns the widths of a model that may be reduced.
+
+        Copies of the model are cut by these names, too, even if Keras has
+        named their layers anew.
 
         Raises:
             ValueError: If the model has no graph of calls.
@@ -63,6 +69,7 @@ class WidthCutter:
             # Every layer is refused; the reasons are in a report of
             # `prune_channels`.
             return []
+        self._names = [block.name for block in found.blocks]
         return [
             LayerWidth(block.name, len(block), block.floor)
             for block in found.blocks
@@ -75,8 +82,8 @@ class WidthCutter:
         graph = ChannelGraph(model)
         found = self._pruner.find_candidates(graph)
         kept: np.ndarray = np.ones(graph.group_count, bool)
-        for block in found.blocks:
-            removed = len(block) - widths.get(block.name, len(block))
+        for block, name in self._named(found):
+            removed = len(block) - widths.get(name, len(block))
             kept[block.groups[:removed]] = False
         costs = CostModel(graph)
         return {"params": costs.params(kept), "macs": costs.macs(kept)}
@@ -111,10 +118,10 @@ class WidthCutter:
             removed = width_search.least_important(
                 ranking,
                 tuple(
-                    min(len(block), max(block.floor, widths[block.name]))
-                    if block.name in widths
+                    min(len(block), max(block.floor, widths[name]))
+                    if name in widths
                     else len(block)
-                    for block in found.blocks
+                    for block, name in self._named(found)
                 ),
                 worth,
             )
@@ -125,6 +132,13 @@ class WidthCutter:
                 blocks=len(found.blocks),
             )
             return apply_cut(model, cut, data=recalibrate)
+
+    def _named(self, found: CutCandidates) -> list[tuple[ChannelBlock, str]]:
+        """Returns the blocks with the names that `list_widths` gave them."""
+        names = [block.name for block in found.blocks]
+        if len(self._names) == len(names):
+            names = self._names
+        return list(zip(found.blocks, names, strict=True))
 
     def _make_pruner(self, score: Any) -> ChannelPruner:
         return ChannelPruner.create(
