@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.checks import check_integer
+from keras_netopt.checks import check_fraction, check_integer
 from keras_netopt.cost.summarize import check_countable
 from keras_netopt.graph.symbolic import check_input_shape
 from keras_netopt.schedules import Schedule
@@ -78,7 +78,10 @@ class ChannelPruning(StructureCallback):
             `iterative_steps` equal cuts between 10 % and 60 % of the fit, or
             a schedule from `keras_netopt.schedules` that never falls.
             `Constant` and `Steps` cut at their points, ramps in
-            `iterative_steps` cuts.
+            `iterative_steps` cuts. For an absolute goal a
+            `callable(model) -> float`, called once before the first step, as
+            in `lambda model: meter.sparsity_for(model, 60_000)` with an
+            `export.FileMeter` and `resource="bytes"`.
         score: Importance score of a channel: "magnitude" (sum of |w|), "l2",
             "bn_scale" (|gamma| of batch normalization), "taylor" (|w times
             gradient|, needs `calibration_data`), "fpgm" (distance to the
@@ -88,8 +91,8 @@ class ChannelPruning(StructureCallback):
             lowest scores of all layers) or "isomorphic" (the lowest scores
             among layers of equal structure). Defaults to `"uniform"`.
         resource: What `sparsity` is a share of: "channels", "macs", "params",
-            "bytes" of the LiteRT file or measured "latency". Defaults to
-            `"channels"`.
+            "bytes" of the LiteRT file, measured "latency", or "meter", any
+            other number that `meter` measures. Defaults to `"channels"`.
         iterative_steps: Number of cuts, at least 1. They are made at epoch
             begins if the fit has more than one epoch. Defaults to `4`.
         round_to: Multiple of the new widths: each is rounded to the nearest
@@ -104,9 +107,9 @@ class ChannelPruning(StructureCallback):
         exclude: Layers not to prune, in the same form. Defaults to `None`.
         calibration_data: Inputs, `(x, y)` or an iterable of batches; "taylor"
             needs `(x, y)`, `recalibrate` the inputs. Defaults to `None`.
-        meter: `callable(model) -> float` for "latency" and "bytes", called at
-            the first cut, for "bytes" also at the last, on copies of the
-            model, at most 8 times. Defaults to `None`: for "bytes"
+        meter: `callable(model) -> float` for "latency", "bytes" and "meter",
+            called at the first cut, for "bytes" also at the last, on copies
+            of the model, at most 8 times. Defaults to `None`: for "bytes"
             `export.FileMeter()`; for "latency" a LiteRT file on one thread
             under TensorFlow, `predict_on_batch` of one sample on other
             backends and for inputs with free axes, in milliseconds.
@@ -146,7 +149,7 @@ class ChannelPruning(StructureCallback):
 
     def __init__(
         self,
-        sparsity: float | Schedule,
+        sparsity: float | Schedule | Callable[[keras.Model], float],
         *,
         score: Any = "magnitude",
         allocation: str = "uniform",
@@ -176,10 +179,15 @@ class ChannelPruning(StructureCallback):
             allow_inexact=allow_inexact,
         )
         check_integer(iterative_steps, "iterative_steps", minimum=1)
-        self.schedule = as_cut_schedule(sparsity, iterative_steps)
+        self._is_found = callable(sparsity) and not isinstance(
+            sparsity, Schedule
+        )
+        self.schedule = as_cut_schedule(
+            0.0 if self._is_found else sparsity, iterative_steps
+        )
         channel_scores.check_calibration_data(score, calibration_data)
         engine.check_recalibrate(recalibrate, calibration_data)
-        engine.check_meter(meter)
+        engine.check_meter(meter, resource)
         check_input_shape(input_shape)
         self.sparsity = sparsity
         self.score = score
@@ -203,6 +211,7 @@ class ChannelPruning(StructureCallback):
         super().reset()
         self._base: OriginalSize | None = None
         self._share: float | None = None
+        self._found: float | None = None
         self._kept = 1.0
         self._asked: Mapping[str, float] = {}
         self._points: tuple[CutPoint, ...] = ()
@@ -223,6 +232,22 @@ class ChannelPruning(StructureCallback):
             check_countable(model, f"`resource={self.resource!r}`")
         if self._base is None:
             self._base = self.pruner.measure_original(model)
+        if self._is_found and self._found is None:
+            found = self._backup.get("found")
+            self._found = self._sparsity_of(model) if found is None else found
+        self._set_points()
+        self._made = 0
+        if self._points:
+            self.pruner.check_score(model, self.calibration_data)
+
+    def _sparsity_of(self, model: keras.Model) -> float:
+        """Calls the argument `sparsity`."""
+        find: Any = self.sparsity
+        return check_fraction(float(find(model)), "sparsity")
+
+    def _set_points(self) -> None:
+        if self._found is not None:
+            self.schedule = as_cut_schedule(self._found, self.iterative_steps)
         # After the last cut, the fit may have any length.
         self._points = ()
         if not self._complete:
@@ -232,9 +257,6 @@ class ChannelPruning(StructureCallback):
                 self.iterative_steps,
                 snap=True if self.schedule is not self.sparsity else None,
             )
-        self._made = 0
-        if self._points:
-            self.pruner.check_score(model, self.calibration_data)
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restores the original size and the number of cuts made."""
@@ -244,6 +266,9 @@ class ChannelPruning(StructureCallback):
         self._kept = state["kept"]
         self._made = state["made"]
         self._complete = state["complete"]
+        if state.get("found") is not None:
+            self._found = state["found"]
+            self._set_points()
 
     def get_state(self) -> dict[str, Any]:
         """Returns the state that a resumed fit restores."""
@@ -252,6 +277,7 @@ class ChannelPruning(StructureCallback):
             **super().get_state(),
             "base": base,
             "share": self._share,
+            "found": self._found,
             "kept": self._kept,
             "made": self._made,
             "complete": self._complete,
@@ -270,16 +296,19 @@ class ChannelPruning(StructureCallback):
             value = self._points[self._made].value
             self._made += 1
         self._complete = self._made == len(self._points)
+        from keras_netopt.export.kept_process import keep_process
+
         try:
-            cut = self.pruner.choose_part(
-                model,
-                value,
-                self.schedule.final,
-                share=self._share,
-                base=self._base,
-                data=self.calibration_data,
-                meter=self.meter or default_meter(self.resource),
-            )
+            with keep_process():
+                cut = self.pruner.choose_part(
+                    model,
+                    value,
+                    self.schedule.final,
+                    share=self._share,
+                    base=self._base,
+                    data=self.calibration_data,
+                    meter=self.meter or default_meter(self.resource),
+                )
         except channel_scores.NonFiniteScores as error:
             self.warn(
                 NoEffectWarning,

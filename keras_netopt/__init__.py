@@ -39,10 +39,10 @@ if TYPE_CHECKING:
         surgery,
         warnings,
     )
-    from keras_netopt.compression import Target, compress
+    from keras_netopt.compression import Target, compress, recipe
 
 # Names that are loaded with their subpackage, on first use.
-_FROM = {"Target": "compression", "compress": "compression"}
+_FROM = dict.fromkeys(("Target", "compress", "recipe"), "compression")
 
 __all__ = [
     "Target",
@@ -60,6 +60,7 @@ __all__ = [
     "plots",
     "points",
     "quantization",
+    "recipe",
     "registry",
     "schedules",
     "search",

@@ -29,7 +29,7 @@ class Arm:
 
 def run_teacher(bench: Bench, setting: Setting, seed: int) -> Row:
     """The teacher itself."""
-    return _row(bench, bench.teacher(seed), [])
+    return _row(bench, bench.teacher(seed))
 
 
 def run_labels(bench: Bench, setting: Setting, seed: int) -> Row:
@@ -78,7 +78,7 @@ def run_distiller(
     )
     models.compile_model(distiller, setting.rate, setting.epochs)
     bench.train(distiller, models.FURTHER + seed, setting.epochs)
-    return _row(bench, student, [])
+    return _row(bench, student)
 
 
 def _divergence() -> Any:
@@ -91,8 +91,8 @@ def _train(
     bench: Bench, setting: Setting, seed: int, model: Any, *callbacks: Any
 ) -> Row:
     used = [*_shrink(setting), *callbacks]
-    epochs = bench.train(model, models.FURTHER + seed, setting.epochs, used)
-    return _row(bench, model, epochs)
+    bench.train(model, models.FURTHER + seed, setting.epochs, used)
+    return _row(bench, model)
 
 
 def _shrink(setting: Setting) -> list[Any]:
@@ -103,19 +103,17 @@ def _shrink(setting: Setting) -> list[Any]:
         "pruned": lambda: [callbacks.Pruning(0.9)],
         "cut": lambda: [callbacks.ChannelPruning(0.875, resource="macs")],
         "4 bits": lambda: [callbacks.Quantization(4)],
-        "2 bits": lambda: [callbacks.Quantization(2)],
     }
     name = next(k for k, v in models.SETTINGS.items() if v is setting)
     return made[name]()
 
 
-def _row(bench: Bench, model: Any, epochs: list[float]) -> Row:
+def _row(bench: Bench, model: Any) -> Row:
     found = model.evaluate(
         *bench.data[1], batch_size=1000, verbose=0, return_dict=True
     )
     return {
         "accuracy": round(found["accuracy"], 4),
-        "epoch_accuracy": epochs,
         "parameters": model.count_params(),
     }
 
@@ -123,12 +121,10 @@ def _row(bench: Bench, model: Any, epochs: list[float]) -> Row:
 ARMS = {
     "teacher": Arm("the teacher", run_teacher, ("small",)),
     "labels": Arm("labels alone", run_labels),
-    "smoothed": Arm("labels smoothed by 0.1 (control)", run_smoothed),
-    "distilled": Arm("`Distillation(teacher)`", run_distilled),
-    "strong": Arm(
-        "`Distillation(teacher, weight=0.9)`",
-        partial(run_distilled, weight=0.9),
+    "smoothed": Arm(
+        "labels smoothed by 0.1 (control)", run_smoothed, ("small",)
     ),
+    "distilled": Arm("`Distillation(teacher)`", run_distilled),
     "cool": Arm(
         "`Distillation(teacher, temperature=2.0)`",
         partial(run_distilled, temperature=2.0),

@@ -3,6 +3,7 @@
 import gzip
 import os
 import tempfile
+import warnings
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from keras_netopt.compression.target import Target
 from keras_netopt.export.file_meter import FileMeter
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.edits.rehearsal import temporary_copy
+from keras_netopt.warnings import NotIntendedUseWarning
 
 # Training changes how well the weights of a file compress.
 GZIP_MARGIN = 1.05
@@ -78,10 +80,13 @@ class TargetMeter:
             before = copy.get_weights() if copy is model else None
             try:
                 _fill_zero_vectors(copy)
-                if self.zeros:
-                    sparsity.prune(copy, self.zeros)
-                if self.quantize == "int4":
-                    quantization.quantize(copy, 4)
+                with warnings.catch_warnings():
+                    # Accuracy is not measured here.
+                    warnings.simplefilter("ignore", NotIntendedUseWarning)
+                    if self.zeros:
+                        sparsity.prune(copy, self.zeros)
+                    if self.quantize == "int4":
+                        quantization.quantize(copy, 4)
                 return FileMeter(self.quantize).write(copy)
             finally:
                 if before is not None:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_netopt.compression.target_meter import TargetMeter
+from keras_netopt.export.kept_process import keep_process
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.cutting.prune_channels import prune_channels
 from keras_netopt.surgery.edits.rehearsal import temporary_copy
@@ -29,12 +30,13 @@ class TargetShare:
         Raises:
             ValueError: If not even the smallest cut model meets the target.
         """
-        value = self.meter(model)
-        if value <= 1:
-            return 0.0
-        with temporary_copy(model) as copy:
-            prune_channels(copy, 0.999, min_channels=self.min_channels)
-            least = self.meter.ratios(copy)
+        with keep_process():
+            value = self.meter(model)
+            if value <= 1:
+                return 0.0
+            with temporary_copy(model) as copy:
+                prune_channels(copy, 0.999, min_channels=self.min_channels)
+                least = self.meter.ratios(copy)
         missed = {name: ratio for name, ratio in least.items() if ratio > 1}
         if missed:
             told = ", ".join(

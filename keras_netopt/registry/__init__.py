@@ -13,6 +13,7 @@ from keras_netopt.registry import (
     distillation,
     learning_rate,
     quantization,
+    recipe,
     search,
     search_report,
     shipping,
@@ -40,6 +41,7 @@ METHODS: tuple[Method, ...] = (
     *search_report.METHODS,
     *search.METHODS,
     *shipping.METHODS,
+    *recipe.METHODS,
 )
 
 

@@ -63,8 +63,8 @@ class ChannelCut:
         kept: Share of the original units that remain after the cut.
         skipped: Layers that are not pruned, each with the reason.
         blocks: Number of groups of layers that may be pruned.
-        share: For "latency", the share of each layer that was found, for
-            "bytes" that of the parameters. Defaults to `None`.
+        share: For "latency" and "meter", the share of each layer that was
+            found, for "bytes" that of the parameters. Defaults to `None`.
         asked: For each layer that may be pruned, the width that the
             allocation asks for before it is rounded. Defaults to none.
         notes: Notes for the report. Defaults to none.
@@ -168,7 +168,8 @@ class ChannelPruner:
             base: Size before the first cut. Defaults to `None`: this is the
                 first cut.
             data: Calibration data `(x, y)` for "taylor". Defaults to `None`.
-            meter: `callable(model) -> float` for "latency" and "bytes".
+            meter: `callable(model) -> float` for "latency", "bytes" and
+                "meter".
                 Defaults to `None`.
             share: Share found for them by an earlier cut, used instead of
                 measuring. Defaults to `None`.
@@ -200,12 +201,12 @@ class ChannelPruner:
         file_bytes = 0.0
         widths_for = functools.partial(self._widths, graph, ranking, worth)
         measure = functools.partial(self._measure, model, units, meter)
-        if self.resource == "latency" and share is None:
+        if self.resource in ("latency", "meter") and share is None:
             share, tried = width_search.find_share(
                 ranking, measure, lambda cost: (1 - sparsity) * cost
             )
             rows = ", ".join(f"{s:.1%} cut: {value:.3g}" for s, value in tried)
-            notes = (f"latency measured {len(tried)} times: {rows}",)
+            notes = (f"{self.resource} measured {len(tried)} times: {rows}",)
         if share is None and self.resource == "bytes":
             found_goal = find_byte_widths(
                 ranking,

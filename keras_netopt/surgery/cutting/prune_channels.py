@@ -95,8 +95,9 @@ def prune_channels(
             lowest scores of all layers) or "isomorphic" (the lowest scores
             among layers of equal structure). Defaults to `"uniform"`.
         resource: What `sparsity` is a share of: "channels", "macs", "params",
-            "bytes" of the LiteRT file, or "latency" as measured by `meter`.
-            Defaults to `"channels"`.
+            "bytes" of the LiteRT file, "latency" as measured by `meter`, or
+            "meter", any other number that `meter` measures. Defaults to
+            `"channels"`.
         round_to: Multiple of the new widths: each is rounded to the nearest
             one, and the total is kept near `sparsity`. Layers with fewer
             channels are skipped. Defaults to `None`: any width.
@@ -109,9 +110,9 @@ def prune_channels(
         exclude: Layers not to prune, in the same form. Defaults to `None`.
         calibration_data: Inputs, `(x, y)` or an iterable of batches; "taylor"
             needs `(x, y)`, `recalibrate` the inputs. Defaults to `None`.
-        meter: `callable(model) -> float` for "latency" and "bytes", called on
-            copies of the model, at most 8 times. Defaults to `None`: for
-            "bytes" `export.FileMeter()`, a float32 file.
+        meter: `callable(model) -> float` for "latency", "bytes" and "meter",
+            called on copies of the model, at most 8 times. Defaults to
+            `None`: for "bytes" `export.FileMeter()`, a float32 file.
         recalibrate: Whether the averages of batch normalization are
             recomputed on `calibration_data` afterwards. Defaults to `False`.
         seed: Seed of "random". Defaults to `0`.
@@ -154,7 +155,7 @@ def prune_channels(
     sparsity = check_fraction(sparsity, "sparsity")
     channel_scores.check_calibration_data(score, calibration_data)
     check_recalibrate(recalibrate, calibration_data)
-    check_meter(meter)
+    check_meter(meter, resource)
     check_input_shape(input_shape)
     if input_shape is not None or not isinstance(model, keras.Model):
         input_specs(model, input_shape=input_shape)  # Checks the shapes.
@@ -254,12 +255,17 @@ def describe_skipped(cut: ChannelCut) -> str:
     )
 
 
-def check_meter(meter: Any) -> None:
-    """Checks that the meter of "latency" can be called."""
+def check_meter(meter: Any, resource: str) -> None:
+    """Checks that the meter can be called, and that "meter" has one."""
     if meter is not None and not callable(meter):
         raise TypeError(
             "Argument `meter` must be a callable(model) -> float. "
             f"Received: meter={meter!r}"
+        )
+    if meter is None and resource == "meter":
+        raise ValueError(
+            "Argument `meter` must be a callable(model) -> float with "
+            "resource='meter'. Received: meter=None"
         )
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 ALLOCATIONS = ("uniform", "global", "isomorphic")
-RESOURCES = ("channels", "macs", "params", "bytes", "latency")
-MEASURED = ("bytes", "latency")
+RESOURCES = ("channels", "macs", "params", "bytes", "latency", "meter")
+MEASURED = ("bytes", "latency", "meter")
 MEASUREMENTS = 8
 
 Widths = tuple[int, ...]

@@ -80,6 +80,8 @@ class StructureCallback(ResumableCallback):
     def set_model(self, model: Any) -> None:
         """Called by Keras; restores the shapes of a backup."""
         super().set_model(model)
+        # The state of this callback in the backup that is restored.
+        self._backup: dict[str, Any] = {}
         callbacks = active_callbacks()
         self._choose_names(callbacks)
         for callback in callbacks:
@@ -212,6 +214,7 @@ class StructureCallback(ResumableCallback):
         if saved is None:
             return
         own = saved.peek_values(self._state_name)
+        self._backup = own or {}
         if own is not None:
             self._check_settings(own.get("settings"))
         saved_edits = saved.peek_values(STATE_NAME)

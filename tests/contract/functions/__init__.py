@@ -6,6 +6,7 @@ from contract.functions import (
     depth,
     learning_rate,
     quantization,
+    recipe,
     search,
     shipping,
     sparsity,
@@ -22,5 +23,6 @@ FUNCTIONS = (
     *surgery.FUNCTIONS,
     *depth.FUNCTIONS,
     *shipping.FUNCTIONS,
+    *recipe.FUNCTIONS,
 )
 BY_COMPONENT = {setting.component: setting for setting in FUNCTIONS}
