@@ -75,6 +75,14 @@ def recipe(
         )
     check_fraction(zeros, "zeros")
     check_integer(min_channels, "min_channels", minimum=1)
+    if calibration_data is not None and not (
+        isinstance(calibration_data, list | tuple)
+        and len(calibration_data) == 2
+    ):
+        raise TypeError(
+            "Argument `calibration_data` must be `(x, y)`, inputs and targets. "
+            f"Received: calibration_data={calibration_data!r}"
+        )
     limits = set(target.limits)
     is_size_alone = limits <= {"kilobytes", "gzip_kilobytes"}
     bits = 4 if is_size_alone and target.io == "float32" else 8

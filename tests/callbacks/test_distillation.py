@@ -155,7 +155,8 @@ def test_masked_tokens_do_not_count():
     apart = divergence(outputs(teacher, x), outputs(student, x), 4.0)
 
     expected = apart[x > 0].mean()
-    assert history["distillation_loss"] == pytest.approx([expected], 1e-3)
+    assert history["distillation_loss"] == pytest.approx([expected], 5e-3)
+    assert apart.mean() != pytest.approx(expected, 5e-2)
 
 
 def test_the_teacher_never_changes_and_training_moves_to_it():
@@ -183,7 +184,7 @@ def test_regularizers_keep_their_strength():
     model = keras.Sequential([keras.Input((6,)), hidden])
     model.compile(keras.optimizers.SGD(0.0), LOGITS)
     history = fit(model, Distillation(teacher, weight=0.6))
-    penalty = float(strong(model.layers[0].kernel))
+    penalty = 0.5 * float(np.square(model.get_weights()[0]).sum())
     own = history["student_loss"][0] - penalty
 
     mixed = 0.4 * own + 0.6 * history["distillation_loss"][0] + penalty
