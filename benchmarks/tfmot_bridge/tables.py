@@ -14,14 +14,16 @@ Rows = dict[int, dict[str, Any]]
 def accuracy_table() -> str:
     """Returns accuracy, zeros, values and the file of each arm."""
     body = []
+    count = len(_by_seed("float"))
     for name, arm in arms.ARMS.items():
         own, control = _by_seed(name), _by_seed(arm.control)
+        fewer = "" if len(own) == count else f" ({len(own)} seed)"
         values = [row["accuracy"] for row in own.values()]
         files = [row["file"] for row in own.values()]
         gap = _gap(own, control)
         body.append(
             [
-                arm.title,
+                arm.title + fewer,
                 f"{statistics.mean(values):.4f} "
                 f"({min(values):.4f}-{max(values):.4f})",
                 "-" if name == arm.control else f"{gap:+.2f}",
@@ -48,11 +50,10 @@ def accuracy_table() -> str:
         "bytes, gzip",
         "CPU s",
     ]
-    count = len(_by_seed("float"))
     return "\n\n".join(
         [
             markdown(head, body),
-            f"Mean of {count} seeds (lowest-highest); difference paired by "
+            f"Mean of {count} seeds unless noted (lowest-highest); paired by "
             "seed. Zeros lost and values per kernel: the largest of all "
             "seeds; values of kernels that tfmot clusters.",
         ]
