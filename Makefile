@@ -104,6 +104,7 @@ bench: $(VENV)/.torch
 	$(PY) -m benchmarks.litert_routes
 	$(PY) -m benchmarks.micro
 	$(PY) -m benchmarks.advice
+	$(PY) -m benchmarks.edge
 	$(PIP) install -q -e ".[bench]"
 	$(PY) -m benchmarks.hpo
 

@@ -26,6 +26,7 @@ from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
 from benchmarks.curriculum import tables as curriculum
 from benchmarks.distillation import tables as distillation
+from benchmarks.edge import tables as edge
 from benchmarks.growing import tables as growing
 from benchmarks.hpo import (
     multi_objective_tables,
@@ -68,6 +69,7 @@ TABLES = {
     **web.TABLES,
     **keras_io_examples.TABLES,
     **litert_routes.TABLES,
+    **edge.TABLES,
     **advice.TABLES,
     **micro.TABLES,
 }

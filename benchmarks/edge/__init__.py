@@ -1,0 +1,1 @@
+"""Small files for devices: step by step, by hand and by one call."""
