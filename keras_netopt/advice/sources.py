@@ -34,5 +34,7 @@ TENSOR_CORES = (
 )
 MIXED_PRECISION = "https://www.tensorflow.org/guide/mixed_precision"
 LITERT_WEB = "https://ai.google.dev/edge/litert/web/get_started"
-WEB = ADVICE
+WEB = f"{BENCHMARKS}/web.md"
+WEB_PAGE = "docs/methods/web.md"
+MICRO = "docs/methods/microcontrollers.md"
 MICRO_DENSIFY = "https://github.com/tensorflow/tflite-micro/issues/491"
