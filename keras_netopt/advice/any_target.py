@@ -118,12 +118,14 @@ def remove_channels(
         )
         return
     count = len(cut.widths)
-    left = f"{count} layer{'s' * (count > 1)} at half of their channels"
+    left = f"{cut.after.params / cut.before.params:.0%} of the parameters"
     if cut.before.macs and not cut.before.is_lower_bound:
-        left += f" leave {cut.after.macs / cut.before.macs:.0%} of the MACs and"
-    else:
-        left += " leave"
-    left += f" {cut.after.params / cut.before.params:.0%} of the parameters."
+        share = cut.after.macs / cut.before.macs
+        left = f"{share:.0%} of the MACs and {left}"
+    left = (
+        f"Without half of the channels of {count} layer{'s' * (count > 1)} "
+        f"{left} are left."
+    )
     rounding = "" if round_to is None else f", round_to={round_to}"
     effect, evidence, source = _channel_effect(subject)
     ratio = subject.time_ratio(HALVED)
@@ -167,7 +169,9 @@ def _channel_effect(subject: ModelSubject) -> tuple[str, str, str]:
 def _code_for_first(cut: Any) -> str:
     """Returns the line that prunes a first convolution, "" without one."""
     rows = () if isinstance(cut, str) else cut.skipped
-    names = [name for name, why in rows if why.startswith("first convolution")]
+    names = [
+        f"{name}$" for name, why in rows if why.startswith("first convolution")
+    ]
     if not names:
         return ""
     return TRAIN.format(

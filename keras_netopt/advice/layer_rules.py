@@ -147,13 +147,18 @@ def _is_activated(maker: Any) -> bool:
     )
 
 
-def fix_recurrent_batch(subject: ModelSubject) -> Findings:
-    """Files of recurrent layers have a fixed batch."""
-    names = [
+def find_recurrent(subject: ModelSubject) -> list[str]:
+    """Returns the names of layers that loop over time in the file."""
+    return [
         layer.name
         for layer in walk_layers(subject.model)
         if isinstance(layer, keras.layers.RNN) and not layer.unroll
     ]
+
+
+def fix_recurrent_batch(subject: ModelSubject) -> Findings:
+    """Files of recurrent layers have a fixed batch."""
+    names = find_recurrent(subject)
     inputs = keras.tree.flatten(getattr(subject.model, "inputs", None) or [])
     if not names or not inputs or inputs[0].shape[0] is not None:
         return

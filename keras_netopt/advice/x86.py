@@ -18,7 +18,9 @@ MANY_ZEROS = 0.5
 
 def forms(subject: ModelSubject) -> tuple[str, ...]:
     """The files to measure."""
-    found = [FLOAT, DYNAMIC, INT8]
+    found = [FLOAT, DYNAMIC]
+    if not layer_rules.find_recurrent(subject):
+        found.append(INT8)  # The converter's calibration fails in loops.
     if not isinstance(subject.cut, str) and subject.cut.widths:
         found.append(HALVED)
     if subject.sparsity >= MANY_ZEROS:
@@ -33,6 +35,8 @@ def quantize_activations(subject: ModelSubject) -> Findings:
     ratio, weights = subject.time_ratio(INT8), subject.time_ratio(DYNAMIC)
     files = subject.files
     if files is not None and ratio is None:
+        return
+    if files is None and _differs_from_the_benchmark(subject):
         return
     if (ratio or 0.0) > any_target.SAME[0] * min(1.0, weights or 1.0):
         return
@@ -54,6 +58,14 @@ def quantize_activations(subject: ModelSubject) -> Findings:
         code='netopt.export.to_litert(model, "model.tflite", '
         'quantize="int8", calibration_data=x)',
         time_ratio=ratio,
+    )
+
+
+def _differs_from_the_benchmark(subject: ModelSubject) -> bool:
+    """Whether it has other layers than dense ones and convolutions."""
+    return bool(layer_rules.find_recurrent(subject)) or any(
+        "Attention" in row.kind or row.kind == "EinsumDense"
+        for row in subject.cost.layers
     )
 
 
