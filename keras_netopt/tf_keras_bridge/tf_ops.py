@@ -146,6 +146,38 @@ def _elu(x: Any, alpha: float = 1.0) -> Any:
     return tf.where(x > 0, x, alpha * tf.math.expm1(tf.minimum(x, 0.0)))
 
 
+def _argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    if axis is None:
+        x, axis = tf.reshape(x, [-1]), 0
+    found = tf.argmax(x, axis, output_type=tf.int32)
+    return tf.expand_dims(found, axis) if keepdims else found
+
+
+def _flip(x: Any, axis: Any = None) -> Any:
+    axes = range(x.shape.rank) if axis is None else axis
+    return tf.reverse(x, [axes] if isinstance(axes, int) else list(axes))
+
+
+def _one_hot(x: Any, num_classes: int, axis: int = -1, **options: Any) -> Any:
+    dtype = options.get("dtype", "float32")
+    return tf.one_hot(tf.cast(x, tf.int32), num_classes, axis=axis, dtype=dtype)
+
+
+def _round(x: Any, decimals: int = 0) -> Any:
+    scale = 10.0**decimals
+    return tf.round(x * scale) / scale if decimals else tf.round(x)
+
+
+def _take(x: Any, indices: Any, axis: Any = None) -> Any:
+    if axis is None:
+        x, axis = tf.reshape(x, [-1]), 0
+    indices = tf.cast(indices, tf.int32)
+    size = tf.shape(x)[axis]  # Negative indices count from the end.
+    return tf.gather(
+        x, tf.where(indices < 0, indices + size, indices), axis=axis
+    )
+
+
 OPS: dict[str, Op] = {
     "Abs": tf.abs,
     "Absolute": tf.abs,
@@ -154,11 +186,14 @@ OPS: dict[str, Op] = {
     "Amax": _reduce(tf.reduce_max),
     "Amin": _reduce(tf.reduce_min),
     "Any": _reduce(tf.reduce_any),
+    "Argmax": _argmax,
+    "BroadcastTo": lambda x, shape: tf.broadcast_to(x, shape),
     "Cast": _cast,
     "Ceil": tf.math.ceil,
     "Clip": _clip,
     "Concatenate": _concatenate,
     "Cos": _float(tf.cos),
+    "Cumsum": lambda x, axis: tf.cumsum(x, axis),
     "Divide": tf.divide,
     "Einsum": lambda *xs, subscripts: tf.einsum(subscripts, *xs),
     "Elu": _elu,
@@ -167,7 +202,9 @@ OPS: dict[str, Op] = {
     "Exp": _float(tf.exp),
     "ExpandDims": _expand_dims,
     "Expm1": _float(tf.math.expm1),
+    "Flip": _flip,
     "Floor": tf.floor,
+    "FloorDivide": tf.math.floordiv,
     "Gelu": _gelu,
     "GetItem": _get_item,
     "Greater": tf.greater,
@@ -190,17 +227,23 @@ OPS: dict[str, Op] = {
     "Mean": _mean,
     "Min": _min,
     "Minimum": tf.minimum,
+    "Mod": tf.math.floormod,
     "Moveaxis": _moveaxis,
     "Multiply": tf.multiply,
     "Negative": tf.negative,
     "NotEqual": tf.not_equal,
+    "OneHot": _one_hot,
+    "OnesLike": lambda x, dtype=None: tf.ones_like(x, dtype),
     "Pad": _pad,
     "Power": tf.pow,
     "Prod": _reduce(tf.reduce_prod),
     "Reciprocal": _float(tf.math.reciprocal),
     "Relu": tf.nn.relu,
     "Relu6": tf.nn.relu6,
+    "Repeat": lambda x, repeats, axis=None: tf.repeat(x, repeats, axis),
     "Reshape": _reshape,
+    "Roll": lambda x, shift, axis: tf.roll(x, shift, axis),
+    "Round": _round,
     "Rsqrt": _float(tf.math.rsqrt),
     "Selu": tf.nn.selu,
     "Sigmoid": tf.sigmoid,
@@ -215,20 +258,27 @@ OPS: dict[str, Op] = {
     "Square": tf.square,
     "Squeeze": _squeeze,
     "Stack": _stack,
+    "StopGradient": tf.stop_gradient,
     "Std": _std,
     "Subtract": tf.subtract,
     "Sum": _sum,
     "Swapaxes": _swapaxes,
+    "Take": _take,
+    "TakeAlongAxis": tf.experimental.numpy.take_along_axis,
     "Tanh": _float(tf.tanh),
+    "Tile": lambda x, repeats: tf.tile(x, repeats),
     "Transpose": _transpose,
+    "Tril": lambda x, k=0: tf.experimental.numpy.tril(x, k),
+    "Triu": lambda x, k=0: tf.experimental.numpy.triu(x, k),
     "TrueDivide": tf.divide,
     "Var": _variance,
     "Where": tf.where,
+    "ZerosLike": lambda x, dtype=None: tf.zeros_like(x, dtype),
 }
 # Casts all tensors to the dtype of the result first.
 ARITHMETIC = frozenset(
-    "Add Concatenate Divide Einsum Matmul Maximum Minimum Multiply Power Stack "
-    "Subtract TrueDivide".split()
+    "Add Concatenate Divide Einsum FloorDivide Matmul Maximum Minimum Mod "
+    "Multiply Power Stack Subtract TrueDivide".split()
 )
 # Casts all tensors to their common dtype first.
 COMPARISONS = frozenset(

@@ -207,6 +207,9 @@ def test_statistics_of_an_adapted_normalization_cross():
 
 def test_a_recorded_training_argument_does_not_cross():
     """RandomFlip's node holds `training=True`, which flips at inference."""
+    inputs = keras.Input((4,))
+    x = L.Dropout(0.5)(inputs, training=True)
+    cross(keras.Model(inputs, L.BatchNormalization()(x, training=True)))
     bridge = cross(
         sequential((8, 8, 3), L.RandomFlip(), L.Conv2D(2, 3), L.Dropout(0.5))
     )

@@ -78,8 +78,19 @@ def functions(x):
     yield ops.logical_and(x > 0.0, ops.not_equal(y, 0.0))
 
 
+def indexed(x):
+    first = ops.argmax(x, axis=-1)
+    yield from (first, ops.argmax(x, axis=1, keepdims=True), ops.cumsum(x, 1))
+    yield from (ops.flip(x, axis=1), ops.one_hot(first, 8), ops.roll(x, 2, 1))
+    yield from (ops.take(x, [0, -1], axis=1), ops.repeat(x, 2, axis=2))
+    yield ops.take_along_axis(x, ops.expand_dims(first, -1), axis=-1)
+    yield from (ops.tile(x, (1, 2, 1)), ops.tril(x), ops.triu(x, 1))
+    yield from (ops.round(x * 10.0), ops.zeros_like(x), ops.ones_like(x) * x)
+    yield from (x % 0.7, x // 0.3, ops.stop_gradient(x))
+
+
 @pytest.mark.no_backend
-@pytest.mark.parametrize("kind", [operators, functions])
+@pytest.mark.parametrize("kind", [operators, functions, indexed])
 def test_ops_cross(kind):
     x = keras.Input((6, 8))
     cross(keras.Model(x, list(kind(x))))
@@ -100,6 +111,12 @@ def test_ops_become_layers_that_tfmot_knows():
 def test_integer_operands_are_promoted_as_in_keras():
     x = keras.Input((3,), dtype="int32")
     cross(keras.Model(x, [x + 1, x * 0.5, ops.mean(x, axis=1), x > 2]))
+
+
+def test_a_layer_and_an_op_of_one_name_come_back():
+    """The clone once took the layer `Add` for the op `x + 3.0`."""
+    x = keras.Input((3,))
+    cross(keras.Model(x, L.Add()([x, L.Dense(3)(x)]) + 3.0))
 
 
 def test_a_saved_twin_holds_the_ops(tmp_path):
