@@ -1,5 +1,6 @@
 """Plans a run: which routes reach the target, and at which widths."""
 
+import dataclasses
 import math
 import tempfile
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ from keras_netopt.compression.candidate import describe_limit
 from keras_netopt.compression.layer_gains import count_gains
 from keras_netopt.compression.planner import Cut, exceeds, find_cut
 from keras_netopt.compression.probe import ProbeWriter
-from keras_netopt.compression.route import LOST_BY_BITS, Route, list_routes
+from keras_netopt.compression.route import Route, list_routes
 from keras_netopt.compression.target import Target
 from keras_netopt.compression.width_solver import TIMED, WidthSolver
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.surgery.cutting.cut_to_widths import LayerWidth, WidthCutter
 
+DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 # Channels that kernels of XNNPACK compute at once; they take as long for
 # fewer. Where no multiple of the first fits, the next one is tried.
 STEPS = (16, 8, 1)
@@ -92,15 +95,20 @@ class RoutePlanner:
     def _make_plans(self, writer: ProbeWriter) -> list[Plan]:
         """Returns a plan per number of bits, and one without zeros."""
         plans: list[Plan] = []
+        is_depthwise = any(
+            isinstance(layer, DEPTHWISE) for layer in walk_layers(self._model)
+        )
         for bits, zeros in list_routes(self._target).items():
             known = [p.route.expected_loss for p in plans if p.cut.fits]
-            if min(known, default=math.inf) < LOST_BY_BITS[bits]:
+            plain = Route(bits, zeros[0], is_depthwise=is_depthwise)
+            if min(known, default=math.inf) < plain.expected_loss:
                 break
-            tried = [self._measure(Route(bits, z), writer) for z in zeros[:1]]
+            tried = [self._measure(plain, writer)]
             for share in zeros[1:]:
                 if tried[-1].cut.fits:
                     break
-                tried.append(self._measure(Route(bits, share), writer))
+                route = dataclasses.replace(plain, zeros=share)
+                tried.append(self._measure(route, writer))
             if not tried[-1].cut.fits and self._find_layers():
                 # Fewer channels without zeros, or both.
                 ends = tried[:1] + tried[1:][-1:]
