@@ -96,7 +96,21 @@ class TfliteModel:
     ) -> None:
         with open(path, "rb") as file:
             content = file.read()
-        self._interpreter = _open_interpreter(content, num_threads=1)
+        if content[4:8] != b"TFL3":
+            raise ValueError(
+                "Argument `path` must be a LiteRT (.tflite) file. Received: "
+                f"path={os.fspath(path)!r}, which does not begin as one"
+            )
+        try:
+            self._interpreter = _open_interpreter(content, num_threads=1)
+        except ValueError as error:
+            if "Flatbuffer" not in str(error):
+                raise
+            raise ValueError(
+                "Argument `path` must be a LiteRT file that is whole. "
+                f"Received: path={os.fspath(path)!r}, which is damaged. Copy "
+                "or export it again"
+            ) from error
         details = _by_name(self._interpreter, signature)
         self.inputs = {n: _info(n, d) for n, d in details[0].items()}
         self.outputs = {n: _info(n, d) for n, d in details[1].items()}

@@ -339,9 +339,12 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(FileNotFoundError):
         evaluate(tmp_path / "m.tflite", X, BEST)
     path = tmp_path / "m.tflite"
-    path.write_bytes(b"no model")
-    with pytest.raises(ValueError):
-        evaluate(path, X, BEST)
+    for content in (b"no model", b"", b"\x1c\0\0\0TFL3" + 40 * b"\xff"):
+        path.write_bytes(content)
+        with pytest.raises(
+            ValueError, match="`path` must be a LiteRT"
+        ):
+            evaluate(path, X, BEST)
 
 
 def test_the_report_is_plain_data(make):
