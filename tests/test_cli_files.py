@@ -103,7 +103,7 @@ def test_inspect_of_a_truncated_model_is_one_line(
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     message = fails("inspect", str(path), "--target", "x86")
-    assert "cannot be loaded as a Keras model" in message
+    assert "cannot be loaded as a Keras model: the file is damaged" in message
 
 
 @pytest.mark.parametrize("kept", [0.01, 0.3, 0.9])

@@ -1,6 +1,7 @@
 """Reads the files that commands are given."""
 
 import os
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,12 @@ def load_model(path: str) -> "keras.Model":
     import keras
 
     check_file(path)
+    # Keras says of such a file that it does not exist.
+    if path.endswith(".keras") and not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} cannot be loaded as a Keras model: the file is damaged, "
+            "empty or of another kind. Copy or save it again."
+        )
     try:
         return keras.saving.load_model(path, compile=False)
     except (ValueError, TypeError, OSError, KeyError) as error:
