@@ -19,12 +19,19 @@ def check_target(path: Any, overwrite: bool) -> str:
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If the path has another ending.
-        OSError: If it is a folder, or a file and `overwrite` is `False`.
+        OSError: If it is a folder, lies in a folder that does not exist, or
+            is a file and `overwrite` is `False`.
     """
     target = check_path(path)
     check_bool(overwrite, "overwrite")
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
+    folder = os.path.dirname(target)
+    if folder and not os.path.isdir(folder):
+        raise FileNotFoundError(
+            "Argument `path` must be in a folder that exists. "
+            f"Received: path={target!r}. Create {folder!r} first"
+        )
     if os.path.lexists(target) and not overwrite:
         raise FileExistsError(
             "Argument `path` must be a new file unless `overwrite=True` "

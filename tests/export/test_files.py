@@ -174,7 +174,7 @@ def test_infinite_outputs_that_agree_are_no_error(tmp_path):
 
 
 def test_missing_folder_is_an_os_error(tiny, tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="Create '"):
         to_litert(tiny, tmp_path / "none" / "m.tflite")
 
 
