@@ -9,6 +9,7 @@ import keras
 from keras_netopt.checks import check_choice
 from keras_netopt.compression.training_data import (
     as_arrays,
+    check_end,
     iter_once,
     name_inputs,
 )
@@ -136,6 +137,7 @@ def _as_batches(data: Any) -> Any:
             "times. Received: validation_data of type "
             f"{type(data).__name__}, which is used up"
         )
+    check_end(data, "validation_data")
     return data
 
 

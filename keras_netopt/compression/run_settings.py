@@ -1,5 +1,6 @@
 """The arguments of `compress`, checked."""
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_netopt.callbacks.distillation import Distillation
 from keras_netopt.checks import (
     check_at_least_zero,
     check_integer,
@@ -14,7 +16,7 @@ from keras_netopt.checks import (
 )
 from keras_netopt.compression.judge import Judge
 from keras_netopt.compression.target import Target
-from keras_netopt.compression.training_data import TrainingData
+from keras_netopt.compression.training_data import TrainingData, check_inputs
 from keras_netopt.export.exportable_model import prepare_model
 from keras_netopt.graph.check_model import check_model
 from keras_netopt.training.compiled_clone import (
@@ -89,9 +91,11 @@ class RunSettings:
         if learning_rate is not None:
             check_positive(learning_rate, "learning_rate")
         _check_compiled(model)
-        names = prepare_model(model).names
-        judge = Judge.create(validation_data, names, metric, mode)
+        exportable = prepare_model(model)
+        judge = Judge.create(validation_data, exportable.names, metric, mode)
         data = TrainingData(x, y, sample_weight, batch_size)
+        shapes = {name: one.shape for name, one in exportable.specs.items()}
+        check_inputs(data.sample(1)[0], shapes)
         return cls(
             model,
             data,
@@ -100,7 +104,7 @@ class RunSettings:
             float(max_drop),
             epochs,
             learning_rate or _find_rate(model),
-            _as_options(distillation),
+            _as_options(distillation, model),
             _as_callbacks(callbacks),
             validation_data,
             seed,
@@ -132,10 +136,20 @@ def _find_rate(model: keras.Model) -> float:
     return rate
 
 
-def _as_options(distillation: Any) -> Mapping[str, Any] | None:
+def _as_options(
+    distillation: Any, model: keras.Model
+) -> Mapping[str, Any] | None:
     if distillation is None or isinstance(distillation, bool):
         return {} if distillation else None
     if isinstance(distillation, Mapping):
+        known = list(inspect.signature(Distillation).parameters)[1:]
+        unknown = sorted(set(distillation) - set(known), key=str)
+        if unknown:
+            raise ValueError(
+                "Argument `distillation` must hold arguments of "
+                f"`callbacks.Distillation`: {known}. Received: {unknown}"
+            )
+        Distillation(model, **distillation)  # Checks the values.
         return dict(distillation)
     raise TypeError(
         "Argument `distillation` must be a bool, `None`, or a dict of "

@@ -6,7 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.export.model_inputs import fits
 from keras_netopt.training.batches import iterate_batches
+
+INFINITE = -1  # Of `tf.data.Dataset.cardinality`.
 
 
 class ShuffledBatches(keras.utils.PyDataset):
@@ -70,11 +73,15 @@ class TrainingData:
         self.is_arrays = y is not None
         if not self.is_arrays:
             _check_dataset(x, sample_weight)
+            check_end(x, "x")
             self._source = x
             return
         parts = (x, y) if sample_weight is None else (x, y, sample_weight)
         self._source = tuple(as_arrays(part) for part in parts)
         count_samples(self._source)
+        names = ("x", "y", "sample_weight")
+        for name, part in zip(names, self._source, strict=False):
+            _check_finite(part, name)
 
     @property
     def steps(self) -> int | None:
@@ -98,6 +105,12 @@ class TrainingData:
         found: list[Any] = []
         number = 0
         for x, y, _ in iterate_batches(self._source, samples=count):
+            if any(np.ndim(array) == 0 for array in keras.tree.flatten((x, y))):
+                raise ValueError(
+                    "Argument `x` must yield batches of inputs and labels. "
+                    "Received: single samples, or batches without labels. "
+                    "Call `.batch(32)` on a data set of single samples."
+                )
             found.append((x, y))
             number += len(keras.tree.flatten(x)[0])
             if number >= count:
@@ -134,6 +147,46 @@ def name_inputs(x: Any, names: tuple[str, ...]) -> Any:
     return dict(zip(names, flat, strict=True))
 
 
+def check_inputs(x: Any, shapes: Mapping[str, tuple[int | None, ...]]) -> None:
+    """Compares a batch of inputs with those of the model.
+
+    Args:
+        x: A structure of arrays.
+        shapes: Shapes with batch axes, `None` where an axis is free.
+
+    Raises:
+        ValueError: If an input is missing, has another shape or is not
+            finite.
+    """
+    flat = keras.tree.flatten(x)
+    named = name_inputs(x, tuple(shapes)) if len(flat) == len(shapes) else {}
+    if len(shapes) == 1 and flat and not isinstance(named, Mapping):
+        named = {next(iter(shapes)): named}
+    if set(named) != set(shapes):
+        raise ValueError(
+            f"Argument `x` must hold the inputs {sorted(shapes)}. "
+            f"Received: {len(flat)} arrays"
+        )
+    for name, wanted in shapes.items():
+        _check_finite(named[name], "x")
+        found = tuple(named[name].shape)
+        if not fits(found[1:], wanted[1:]):
+            raise ValueError(
+                f"Argument `x` must have the shape {(None, *wanted[1:])} for "
+                f"input {name!r}. Received: shape {found}"
+            )
+
+
+def _check_finite(data: Any, name: str) -> None:
+    for array in keras.tree.flatten(data):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(
+                f"Argument `{name}` must hold finite numbers. Received: "
+                f"{int(np.sum(~np.isfinite(array))):,} of {array.size:,} "
+                "values are NaN or infinite"
+            )
+
+
 def _check_dataset(x: Any, sample_weight: Any) -> None:
     if isinstance(x, Mapping | str) or hasattr(x, "shape"):
         raise ValueError(
@@ -156,6 +209,17 @@ def _check_dataset(x: Any, sample_weight: Any) -> None:
             "Argument `sample_weight` must be None for a data set, whose "
             "batches hold the weights: `(x, y, sample_weight)`. "
             f"Received: sample_weight of type {type(sample_weight).__name__}"
+        )
+
+
+def check_end(data: Any, name: str) -> None:
+    """Raises ValueError for a `tf.data.Dataset` that never ends."""
+    cardinality = getattr(data, "cardinality", None)
+    if callable(cardinality) and int(cardinality()) == INFINITE:
+        raise ValueError(
+            f"Argument `{name}` must be data that end. "
+            f"Received: {name} of type {type(data).__name__} that repeats "
+            "without end. Leave `repeat()` out, or add `take(batches)`."
         )
 
 

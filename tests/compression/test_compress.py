@@ -183,13 +183,15 @@ def test_arguments_are_checked_before_anything_is_written(run, tmp_path):
         (run.model, {"epochs": 0}, "epochs"),
         (run.model, {"max_drop": -1}, "max_drop"),
         (run.model, {"distillation": 3}, "distillation"),
+        (run.model, {"distillation": {"temp": 2}}, "['temp']"),
+        (run.model, {"distillation": {"weight": 2}}, "weight"),
         (run.model, {"callbacks": [3]}, "callbacks"),
         (run.model, {"mode": "up"}, "mode"),
         (run.model, {"learning_rate": 0}, "learning_rate"),
         (run.model, {"verbose": 2}, "verbose"),
         (run.model, {"validation_data": None}, "validation_data"),
         (run.model, {"path": tmp_path / "model.pb"}, ".tflite"),
-        (run.model, {"path": tmp_path / "no" / "m.tflite"}, "No such"),
+        (run.model, {"path": tmp_path / "no" / "m.tflite"}, "Create"),
         ("model", {}, "model"),
     )
     failures = []

@@ -8,6 +8,7 @@ from keras_netopt.compression.judge import Judge
 from keras_netopt.compression.training_data import (
     ShuffledBatches,
     TrainingData,
+    check_inputs,
     name_inputs,
 )
 
@@ -63,6 +64,23 @@ class iter_again:
         return iter([(X[:5], Y[:5]), (X[5:], Y[5:])])
 
 
+class Endless:
+    """Stands for a `tf.data.Dataset` with `repeat()`."""
+
+    def cardinality(self):
+        return -1
+
+    def __iter__(self):
+        raise AssertionError("read")
+
+
+def test_inputs_that_fit_are_accepted():
+    check_inputs(X, {"x": (None, 2)})
+    check_inputs(X, {"x": (1, None)})
+    check_inputs([X, Y], {"a": (None, 2), "b": (None,)})
+    check_inputs({"b": Y, "a": X}, {"a": (None, 2), "b": (None,)})
+
+
 def test_data_that_cannot_be_used_are_refused():
     cases = (
         (lambda: TrainingData(X, None, None, 4), "`y` must be given"),
@@ -70,6 +88,20 @@ def test_data_that_cannot_be_used_are_refused():
         (lambda: TrainingData(iter([(X, Y)]), None, None, 4), "several times"),
         (lambda: TrainingData(Batches(), None, Y, 4), "`sample_weight`"),
         (lambda: TrainingData(3, None, None, 4), "data set"),
+        (lambda: TrainingData(X * np.nan, Y, None, 4), "`x` must hold finite"),
+        (lambda: TrainingData(X, Y * np.nan, None, 4), "`y` must hold finite"),
+        (lambda: TrainingData(Endless(), None, None, 4), "without end"),
+        (
+            lambda: Judge.create(Endless(), ("x",), None, "auto"),
+            "`validation_data` must be data that end",
+        ),
+        (
+            lambda: TrainingData([(X[0], Y[0])], None, None, 4).sample(1),
+            "must yield batches",
+        ),
+        (lambda: check_inputs(X[:, :1], {"x": (None, 2)}), "shape (10, 1)"),
+        (lambda: check_inputs(X + np.inf, {"x": (None, 2)}), "finite"),
+        (lambda: check_inputs({"a": X}, {"a": (None, 2), "b": (1,)}), "'b'"),
         (lambda: Judge.create(None, ("x",), None, "auto"), "must be given"),
         (lambda: Judge.create(X, ("x",), None, "auto"), "validation_data"),
         (
