@@ -341,9 +341,7 @@ def test_files_that_are_none(tmp_path):
     path = tmp_path / "m.tflite"
     for content in (b"no model", b"", b"\x1c\0\0\0TFL3" + 40 * b"\xff"):
         path.write_bytes(content)
-        with pytest.raises(
-            ValueError, match="`path` must be a LiteRT"
-        ):
+        with pytest.raises(ValueError, match="`path` must be a LiteRT"):
             evaluate(path, X, BEST)
 
 
