@@ -39,7 +39,11 @@ if TYPE_CHECKING:
         surgery,
         warnings,
     )
-    from keras_netopt.compression import Target, compress, recipe
+    from keras_netopt.compression import (  # type: ignore[no-redef]
+        Target,
+        compress,
+        recipe,
+    )
 
 # Names that are loaded with their subpackage, on first use.
 _FROM = dict.fromkeys(("Target", "compress", "recipe"), "compression")

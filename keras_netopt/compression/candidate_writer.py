@@ -47,10 +47,17 @@ class CandidateWriter:
         model, judge = self._settings.model, self._settings.judge
         write_quickly(model, path)
         self.metric, score = judge.score(path)
-        size = measure_figures(path, path, count_macs(model), rounds=1)
-        size["latency_ratio"] = 1.0
+        figures = measure_figures(path, path, count_macs(model), rounds=1)
         found = Candidate(
-            "original", "float32", **size, score=score, drop=0.0, file=FLOAT
+            "original",
+            "float32",
+            kilobytes=figures["kilobytes"],
+            gzip_kilobytes=figures["gzip_kilobytes"],
+            latency_ratio=1.0,
+            macs=figures["macs"],
+            score=score,
+            drop=0.0,
+            file=FLOAT,
         )
         return self.use_original(found, self.metric)
 

@@ -115,7 +115,7 @@ class CompressionRun:
             return Stage(number, last.route, left, has_ranges=True)
         other = self._better_route()
         if failed:
-            return other and Stage(number, other, left)
+            return None if other is None else Stage(number, other, left)
         if last.has_ranges or last.route.bits < 8:
             if other is not None:
                 return Stage(number, other, left)

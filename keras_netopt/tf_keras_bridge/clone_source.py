@@ -46,7 +46,7 @@ def _own_objects(model: keras.Model) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for layer in walk_layers(model):
-        functions = (
+        functions: tuple[Any, ...] = tuple(
             one
             for one in vars(layer).values()
             if isinstance(one, types.FunctionType)

@@ -27,7 +27,8 @@ def compare_models(
         )
     worst = 0.0
     for one, other in zip(expected, actual, strict=True):
-        a, b = one.astype("float64"), other.astype("float64")
+        a: np.ndarray = one.astype("float64")
+        b: np.ndarray = other.astype("float64")
         if not np.isfinite(a).all():
             raise BridgeError(
                 "The model itself returns NaN or infinity on random inputs; "

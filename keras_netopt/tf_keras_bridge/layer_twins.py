@@ -76,7 +76,7 @@ def _make_own(own: Any, layer: Any, name: str) -> Any:
     if isinstance(own, type):
         config = dict(layer.get_config())
         config |= {"name": name, "dtype": float32_of(layer.variable_dtype)}
-        return own.from_config(config)
+        return own.from_config(config)  # type: ignore[attr-defined]
     twin = own(layer)
     if not isinstance(twin, tf_keras.layers.Layer):
         raise NoTwinError(

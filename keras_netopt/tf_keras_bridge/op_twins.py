@@ -124,7 +124,8 @@ def _reshape(call: FlatCall, name: str) -> Any:
     """A reshape that leaves the batch axis as it is."""
     import tf_keras
 
-    before, after = call.tensors[0].shape, call.outputs[0].shape
+    before: Any = call.tensors[0].shape
+    after: Any = call.outputs[0].shape
     if not before or not after or before[0] != after[0]:
         return None
     if None in before[1:] or None in after[1:]:

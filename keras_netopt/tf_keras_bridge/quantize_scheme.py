@@ -103,10 +103,10 @@ def _make_layout() -> Any:
         graph_transformations,
     )
 
-    transforms = default_8bit.default_8bit_transforms
+    split: Any = default_8bit.default_8bit_transforms.SeparableConvQuantize
     transformer = graph_transformations.model_transformer.ModelTransformer
 
-    class NamedSplit(transforms.SeparableConvQuantize):  # type: ignore[misc]
+    class NamedSplit(split):
         """Splits a separable convolution into two layers with its name."""
 
         def replacement(self, match_layer: Any) -> Any:

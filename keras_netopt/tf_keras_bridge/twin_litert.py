@@ -68,7 +68,7 @@ def write_twin(
         process = (
             stack.enter_context(ConverterProcess()) if calibrates else None
         )
-        for model, file, options in (
+        files: tuple[tuple[Any, str, dict[str, Any]], ...] = (
             (training.strip(), plain, {}),
             (
                 training.model,
@@ -80,7 +80,8 @@ def write_twin(
                     "quantized_io": quantized_io,
                 },
             ),
-        ):
+        )
+        for model, file, options in files:
             with tempfile.TemporaryDirectory() as folder:
                 _write_saved_model(model, structure, exportable, folder)
                 convert_model(exportable, file, folder=folder, **options)
@@ -124,7 +125,7 @@ def _write_saved_model(
         for name, spec in exportable.specs.items()
     ]
 
-    @tf.function(input_signature=specs)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=specs)
     def serve(*inputs: Any) -> dict[str, Any]:
         outputs = model(
             inputs[0] if len(inputs) == 1 else list(inputs), training=False

@@ -49,7 +49,10 @@ class WidthCutter:
     """
 
     def __init__(self, min_channels: int, seed: int = 0) -> None:
-        self._options = {"min_channels": min_channels, "seed": seed}
+        self._options: dict[str, Any] = {
+            "min_channels": min_channels,
+            "seed": seed,
+        }
         self._pruner = self._make_pruner("magnitude")
         self._names: list[str] = []
 
