@@ -12,7 +12,14 @@ from typing import Any
 
 PACKAGE = "keras_netopt"
 # These define or import every registered class.
-SAVED = ("callbacks", "layers", "curriculum", "depth", "learning_rate")
+SAVED = (
+    "callbacks",
+    "compression",
+    "curriculum",
+    "depth",
+    "layers",
+    "learning_rate",
+)
 
 
 def register_with_keras() -> None:

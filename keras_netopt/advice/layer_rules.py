@@ -17,6 +17,7 @@ from keras_netopt.advice.finding import (
 from keras_netopt.advice.measured_files import FLOAT
 from keras_netopt.advice.model_subject import ModelSubject
 from keras_netopt.graph.layers import walk_layers
+from keras_netopt.graph.model_graph import producer
 from keras_netopt.graph.recorded_calls import list_all_calls
 
 # Worth a finding: three layers hold this share, the largest that one.
@@ -106,7 +107,7 @@ def fuse_batch_norm(subject: ModelSubject) -> Findings:
     for call in list_all_calls(subject.model):
         layer: Any = call.operation
         if isinstance(layer, keras.layers.BatchNormalization):
-            maker = call.input_tensors[0]._keras_history.operation
+            maker = producer(call.input_tensors[0])
             if _is_activated(maker):
                 found.append((layer.name, maker.name))
     if not found:

@@ -114,3 +114,8 @@ def has_mask(tensor: Any) -> bool:
 def mask_of(tensor: Any) -> Any:
     """Returns the mask that a tensor with values carries, or `None`."""
     return get_keras_mask(tensor)
+
+
+def set_mask(tensor: Any, mask: Any) -> None:
+    """Gives a tensor of TensorFlow the mask that layers of tf_keras read."""
+    tensor._keras_mask = mask

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_netopt.export.rebuild_error import find_reason
-from keras_netopt.graph.model_graph import mask_of
+from keras_netopt.graph.model_graph import mask_of, set_mask
 from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
 from keras_netopt.tf_keras_bridge.flat_call import FlatCall, FlatGraph, Value
 from keras_netopt.tf_keras_bridge.twin_builder import (
@@ -94,7 +94,7 @@ def _to_tensorflow(tensor: Any, dtype: str) -> Any:
     converted = tf.constant(as_numpy(tensor, dtype))
     mask = mask_of(tensor)
     if mask is not None:
-        converted._keras_mask = tf.constant(as_numpy(mask, "bool"))
+        set_mask(converted, tf.constant(as_numpy(mask, "bool")))
     return converted
 
 

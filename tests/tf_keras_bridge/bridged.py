@@ -6,7 +6,7 @@ import numpy as np
 from keras_netopt import export
 
 
-def randomise(model, seed=0):
+def randomise(model, seed=0, spread=0.2):
     """Statistics and weights that all differ: swapped ones show."""
     rng = np.random.default_rng(seed)
     for variable in model.weights:
@@ -16,7 +16,7 @@ def randomise(model, seed=0):
         if "variance" in variable.name:
             value = rng.uniform(0.5, 1.5, value.shape)
         else:
-            value = value + rng.normal(0, 0.2, value.shape)
+            value = value + rng.normal(0, spread, value.shape)
         variable.assign(value)
     return model
 
@@ -37,9 +37,9 @@ def branches(shape, layers, dtype="float32"):
     return keras.Model(inputs, [layer(inputs) for layer in layers])
 
 
-def cross(model, **arguments):
+def cross(model, *, spread=0.2, **arguments):
     """Crosses and comes back: equal outputs, equal bits, source untouched."""
-    randomise(model)
+    randomise(model, spread=spread)
     before = arrays(model)
     bridge = export.tfmot(model, **arguments)
     assert bridge.report.max_difference <= 1e-5

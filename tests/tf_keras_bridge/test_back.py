@@ -152,3 +152,18 @@ def test_the_arguments_must_be_models(bridge):
     other = sequential((4,), L.Dense(3))
     with pytest.raises(BridgeError, match="other weights"):
         bridge.to_keras(into=other)
+
+
+def test_rounding_of_a_chaotic_network_is_no_error():
+    """Else a deep network with large weights is refused for its last bits."""
+    layers = [
+        part
+        for k in range(30)
+        for part in (
+            keras.layers.Dense(24, activation="relu", name=f"d{k}"),
+            keras.layers.BatchNormalization(name=f"n{k}"),
+        )
+    ]
+    model = sequential((24,), *layers)
+    randomise(model, spread=1.0)
+    assert export.tfmot(model).report.max_difference < 1e-2

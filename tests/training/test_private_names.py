@@ -73,7 +73,8 @@ TABLE = {
         *"_inputs _outputs _outputs_struct _nodes _nodes_by_depth "
         "_operations _operations_by_depth _layers _tracker _flatten_layers "
         "_compile_config _compile_loss _symbolic_build _run_through_graph "
-        "_standardize_inputs _call_has_training_arg".split(),
+        "_standardize_inputs _call_has_training_arg "
+        "_compute_loss_has_training_arg".split(),
     ),
     "_flat_losses": exists("_flat_losses", lambda: functional()._compile_loss),
     **has(
@@ -134,6 +135,9 @@ TABLE = {
     ),
     "keras.src.backend.common.masking.set_keras_mask": lambda: (
         _import("keras.src.backend.common.masking").set_keras_mask
+    ),
+    "keras.src.losses.loss.unscale_loss_for_distribution": lambda: (
+        _import("keras.src.losses.loss").unscale_loss_for_distribution
     ),
     "keras.src.backend.common.variables.AutocastScope": lambda: (
         _import("keras.src.backend.common.variables").AutocastScope
