@@ -8,6 +8,7 @@ from tf_keras_bridge.bridged import arrays, conv_net, randomise, sequential
 
 from keras_netopt import export
 from keras_netopt.tf_keras_bridge import BridgeError
+from keras_netopt.tf_keras_bridge.compare_models import check_equal
 
 
 @pytest.fixture(scope="module")
@@ -156,14 +157,15 @@ def test_the_arguments_must_be_models(bridge):
 
 def test_rounding_of_a_chaotic_network_is_no_error():
     """Else a deep network with large weights is refused for its last bits."""
-    layers = [
-        part
-        for k in range(30)
-        for part in (
-            keras.layers.Dense(24, activation="relu", name=f"d{k}"),
-            keras.layers.BatchNormalization(name=f"n{k}"),
-        )
-    ]
-    model = sequential((24,), *layers)
-    randomise(model, spread=1.0)
-    assert export.tfmot(model).report.max_difference < 1e-2
+    import tensorflow as tf
+
+    inputs = keras.Input((24,))
+    source = keras.Model(inputs, keras.ops.sin(L.Rescaling(3000.0)(inputs)))
+
+    def make_twin(step):
+        return lambda x, training: tf.sin(3000.0 * (x + step))
+
+    probes = [np.linspace(1, 2, 48, dtype="float32").reshape(2, 24)]
+    assert 1e-5 < check_equal(source, make_twin(1.2e-7), probes, "It") < 1e-2
+    with pytest.raises(BridgeError, match="The last bit of the inputs"):
+        check_equal(source, make_twin(1e-5), probes, "It")
