@@ -6,11 +6,26 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 STDERR = 2
 LAST_LINES = 20
 # The file descriptor belongs to the whole process.
 _LOCK = threading.RLock()
+
+
+class _Passage:
+    """A stream in place of another; log handlers may keep it for good.
+
+    Args:
+        stream: Where it writes to.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 @contextlib.contextmanager
@@ -35,7 +50,9 @@ def hide_native_stderr() -> Iterator[None]:
             python = stack.enter_context(
                 open(screen, "w", buffering=1, closefd=False)
             )
-            stack.enter_context(contextlib.redirect_stderr(python))
+            passage = _Passage(python)
+            stack.callback(setattr, passage, "stream", sys.stderr)
+            stack.enter_context(contextlib.redirect_stderr(passage))
         stack.callback(os.dup2, screen, STDERR)
         os.dup2(hidden.fileno(), STDERR)
         try:

@@ -1,5 +1,6 @@
 """What native code prints stays off the screen; what Python prints does not."""
 
+import logging
 import os
 import sys
 import threading
@@ -26,6 +27,14 @@ def test_native_lines_are_hidden_and_prints_are_shown(stderr):
         print("standard output")
     os.write(2, b"after\n")
     assert stderr.readouterr() == ("standard output\n", "python\nafter\n")
+
+
+def test_a_log_handler_made_in_a_block_writes_after_it(stderr):
+    with hide_native_stderr():
+        handler = logging.StreamHandler()
+        handler.emit(logging.makeLogRecord({"msg": "within"}))
+    handler.emit(logging.makeLogRecord({"msg": "after"}))
+    assert stderr.readouterr().err == "within\nafter\n"
 
 
 def test_a_print_from_before_is_not_hidden(stderr, monkeypatch):
