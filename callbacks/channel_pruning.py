@@ -222,7 +222,10 @@ class ChannelPruning(StructureCallback):
         """Finds the layers to prune and the points of the cuts."""
         cut = self.pruner.choose_units(model, 0.0)
         if not cut.blocks:
-            self.warn(NoEffectWarning, engine.describe_skipped(cut))
+            # The function may refuse the model, or need no cut.
+            self._find_share(model)
+            if self._found != 0:
+                self.warn(NoEffectWarning, engine.describe_skipped(cut))
             self._points = ()
             return
         check_optimizer(model)
@@ -232,18 +235,20 @@ class ChannelPruning(StructureCallback):
             check_countable(model, f"`resource={self.resource!r}`")
         if self._base is None:
             self._base = self.pruner.measure_original(model)
-        if self._is_found and self._found is None:
-            found = self._backup.get("found")
-            self._found = self._sparsity_of(model) if found is None else found
+        self._find_share(model)
         self._set_points()
         self._made = 0
         if self._points:
             self.pruner.check_score(model, self.calibration_data)
 
-    def _sparsity_of(self, model: keras.Model) -> float:
-        """Calls the argument `sparsity`."""
-        find: Any = self.sparsity
-        return check_fraction(float(find(model)), "sparsity")
+    def _find_share(self, model: keras.Model) -> None:
+        """Calls the argument `sparsity` once, if it is a function."""
+        if not self._is_found or self._found is not None:
+            return
+        self._found = self._backup.get("found")
+        if self._found is None:
+            find: Any = self.sparsity
+            self._found = check_fraction(float(find(model)), "sparsity")
 
     def _set_points(self) -> None:
         if self._found is not None:

@@ -1,5 +1,6 @@
 """The share of a model's cost that channel pruning must remove."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from keras_netopt.export.kept_process import keep_process
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.cutting.prune_channels import prune_channels
 from keras_netopt.surgery.edits.rehearsal import temporary_copy
+from keras_netopt.training import NoEffectWarning
 
 
 @export_class
@@ -35,7 +37,10 @@ class TargetShare:
             if value <= 1:
                 return 0.0
             with temporary_copy(model) as copy:
-                prune_channels(copy, 0.999, min_channels=self.min_channels)
+                with warnings.catch_warnings():
+                    # A model without channels to cut may miss the target.
+                    warnings.simplefilter("ignore", NoEffectWarning)
+                    prune_channels(copy, 0.999, min_channels=self.min_channels)
                 least = self.meter.ratios(copy)
         missed = {name: ratio for name, ratio in least.items() if ratio > 1}
         if missed:

@@ -121,6 +121,21 @@ def test_a_target_that_no_cut_meets_is_refused_before_training():
 
 
 @pytest.mark.no_backend
+def test_a_model_without_channels_to_cut_is_refused_where_it_misses():
+    def build_single():
+        model = keras.Sequential([keras.Input((12,)), layers.Dense(4)])
+        model.compile(
+            keras.optimizers.SGD(0.01),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        return model
+
+    with pytest.raises(ValueError, match="macs is 1.2 times its limit"):
+        fit(build_single(), netopt.recipe(Target(macs=40)))
+    fit(build_single(), netopt.recipe(Target(macs=48)))
+
+
+@pytest.mark.no_backend
 def test_a_resumed_fit_repeats_the_share_that_was_found(tmp_path):
     """The share refers to the original, not to the model that was cut."""
 
