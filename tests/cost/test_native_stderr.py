@@ -29,12 +29,15 @@ def test_native_lines_are_hidden_and_prints_are_shown(stderr):
     assert stderr.readouterr() == ("standard output\n", "python\nafter\n")
 
 
-def test_a_log_handler_made_in_a_block_writes_after_it(stderr):
-    with hide_native_stderr():
-        handler = logging.StreamHandler()
-        handler.emit(logging.makeLogRecord({"msg": "within"}))
-    handler.emit(logging.makeLogRecord({"msg": "after"}))
-    assert stderr.readouterr().err == "within\nafter\n"
+def test_a_log_handler_made_in_a_block_writes_after_it(capfd, monkeypatch):
+    with open(2, "w", buffering=1, closefd=False) as stream:
+        # Set here: between fixtures and tests pytest sets it anew.
+        monkeypatch.setattr(sys, "stderr", stream)
+        with hide_native_stderr():
+            handler = logging.StreamHandler()
+            handler.emit(logging.makeLogRecord({"msg": "within"}))
+        handler.emit(logging.makeLogRecord({"msg": "after"}))
+        assert capfd.readouterr().err == "within\nafter\n"
 
 
 def test_a_print_from_before_is_not_hidden(stderr, monkeypatch):
