@@ -110,6 +110,12 @@ def _check_folder(folder: Any, overwrite: bool) -> str:
             f"Received: folder={folder!r}"
         )
     folder = os.fspath(folder)
+    parent = os.path.dirname(os.path.abspath(folder))
+    if not os.path.isdir(parent):
+        raise FileNotFoundError(
+            "Argument `folder` must be in a folder that exists. "
+            f"Received: folder={folder!r}. Create {parent!r} first"
+        )
     if not overwrite and os.path.exists(os.path.join(folder, PAGE[0])):
         raise FileExistsError(
             "Argument `folder` must be a folder without a page unless "

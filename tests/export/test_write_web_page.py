@@ -109,6 +109,12 @@ def test_bad_samples_are_refused(path, tmp_path, change, message):
     assert [one.name for one in tmp_path.iterdir()] == ["net.tflite"]
 
 
+def test_a_page_in_a_missing_folder_names_it(path, tmp_path):
+    with pytest.raises(FileNotFoundError, match="Create '.*none' first"):
+        write_web_page(path, tmp_path / "none" / "page", X[:1])
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_page_is_not_replaced_unasked(path, tmp_path):
     write_web_page(path, tmp_path / "page", X)
     kept = tmp_path / "page" / "node_modules"
