@@ -12,7 +12,7 @@ from keras_netopt.compression.candidate import describe_limit
 from keras_netopt.compression.layer_gains import count_gains
 from keras_netopt.compression.planner import Cut, exceeds, find_cut
 from keras_netopt.compression.probe import ProbeWriter
-from keras_netopt.compression.route import Route, list_routes
+from keras_netopt.compression.route import ZEROS_OF_CUT, Route, list_routes
 from keras_netopt.compression.target import Target
 from keras_netopt.compression.width_solver import TIMED, WidthSolver
 from keras_netopt.graph.layers import walk_layers
@@ -110,11 +110,24 @@ class RoutePlanner:
                 route = dataclasses.replace(plain, zeros=share)
                 tried.append(self._measure(route, writer))
             if not tried[-1].cut.fits and self._find_layers():
-                # Fewer channels without zeros, or both.
-                ends = tried[:1] + tried[1:][-1:]
-                tried = [self._cut(one, writer) for one in ends]
+                tried = self._cut_all(tried, writer)
             plans += tried
         return plans
+
+    def _cut_all(self, plans: list[Plan], writer: ProbeWriter) -> list[Plan]:
+        """Cuts channels without zeros and with them, more if none fits."""
+        shares = (0.0, ZEROS_OF_CUT)
+        cuts = [
+            self._cut(plan, writer)
+            for plan in plans
+            if plan.route.zeros in shares
+        ]
+        last = plans[-1]
+        if last.route.zeros not in shares and not any(
+            plan.cut.fits for plan in cuts
+        ):
+            cuts.append(self._cut(last, writer))
+        return cuts
 
     def _measure(self, route: Route, writer: ProbeWriter) -> Plan:
         """Measures the file of a route without a cut."""
