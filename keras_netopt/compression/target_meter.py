@@ -16,6 +16,10 @@ from keras_netopt.serialization import export_class
 from keras_netopt.surgery.edits.rehearsal import temporary_copy
 from keras_netopt.warnings import NotIntendedUseWarning
 
+# Trained ranges and biases that are no longer zero add some bytes: 312 to a
+# file of 7,472, 160 to one of 12,000.
+RAW_MARGIN = 1.01
+RAW_MORE = 400
 # Training changes how well the weights of a file compress.
 GZIP_MARGIN = 1.05
 
@@ -66,7 +70,8 @@ class TargetMeter:
             self._original = FileMeter().write(model)
         content = self._write(model)
         if "kilobytes" in limits:
-            found["kilobytes"] = len(content) / (1000 * limits["kilobytes"])
+            size = len(content) * RAW_MARGIN + RAW_MORE
+            found["kilobytes"] = size / (1000 * limits["kilobytes"])
         if "gzip_kilobytes" in limits:
             size = len(gzip.compress(content, 9, mtime=0)) * GZIP_MARGIN
             found["gzip_kilobytes"] = size / (1000 * limits["gzip_kilobytes"])
