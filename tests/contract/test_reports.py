@@ -22,7 +22,14 @@ pytestmark = pytest.mark.no_backend
 SAMPLES = {int: 3, float: 0.5, str: "name", bool: True, Path: Path("file")}
 SAMPLES |= {np.ndarray: np.arange(3.0), typing.Any: 0.5, type(None): None}
 # Fields whose annotation does not determine the value.
-FIELDS = {"ArmComparison": {"curves": {"name": np.ones((2, 3))}}}
+FIELDS = {
+    "ArmComparison": {"curves": {"name": np.ones((2, 3))}},
+    "Candidate": {"misses": {"kilobytes": 70.0}},
+    "CompressionResult": {"model": None, "best": 0},
+    "Finding": {"evidence": "documented", "kind": "gain"},
+    "Route": {"bits": 8, "zeros": 0.5},
+    "Target": {"io": "int8"},
+}
 
 
 def subclasses(kind):
