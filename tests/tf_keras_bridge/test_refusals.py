@@ -108,12 +108,17 @@ def test_models_that_are_no_graph_or_quantized_are_refused():
     called(np.ones((1, 3)))
     quantized = sequential((4,), L.Dense(3))
     quantized.quantize("int8")
-    sparse = keras.Input((4,), sparse=True)
-    sparse = keras.Model(sparse, L.Dense(2)(sparse))
 
     assert "`call` of its own" in find_obstacles(called)[0].reason
-    assert "sparse" in find_obstacles(sparse)[0].reason
     assert "model.quantize" in find_obstacles(quantized)[0].reason
+
+
+@pytest.mark.backend("tensorflow", "jax")
+def test_sparse_inputs_are_refused():
+    """Keras has none on torch."""
+    inputs = keras.Input((4,), sparse=True)
+    model = keras.Model(inputs, L.Dense(2)(inputs))
+    assert "sparse" in find_obstacles(model)[0].reason
 
 
 def test_classes_of_the_user_cross_with_a_twin():
