@@ -211,54 +211,23 @@ def _convert(
     folder: str,
     input_shape: Any,
 ) -> dict[str, str]:
-    from keras_netopt.export.converter_choice import (
-        choose_converter,
-        find_fixing,
-    )
-    from keras_netopt.export.exportable_model import prepare_model
-    from keras_netopt.export.litert_writer import LitertWriter
-    from keras_netopt.export.sample_split import split_samples
-    from keras_netopt.export.trained_ranges import (
-        has_trained_ranges,
-        use_ranges,
-    )
+    from keras_netopt.export.unverified_file import write_unverified
 
-    sparse = form == SPARSE
-    converter = choose_converter(sparse=sparse)
-    exportable = prepare_model(
-        model,
-        input_signature=_signature(model, input_shape),
-        fixed_for=form if form == INTEGER_IO else find_fixing(converter),
-    )
-    is_ranged = has_trained_ranges(model, quantize)
-    writer = LitertWriter(
-        exportable,
-        split_samples(exportable),
-        quantize,
-        sparse,
-        converter,
-        is_ranged=is_ranged,
-        is_calibrated=not is_ranged,
-    )
     path = os.path.join(folder, f"{form}.tflite")
-    plain = os.path.join(folder, f"{form}.plain")
-    with use_ranges(exportable.model, quantize):
-        writer.write(plain, path, form == INTEGER_IO, False)
-    if form == INTEGER_IO:
-        _compact(path)
+    write_unverified(
+        model,
+        path,
+        quantize,
+        sparse=form == SPARSE,
+        compact=form == INTEGER_IO,
+        quantized_io=form == INTEGER_IO,
+        input_signature=_signature(model, input_shape),
+        fixed_for=form if form == INTEGER_IO else None,
+        keep_float=True,
+    )
     if quantize is not None:
-        return {form: path, FLOAT: plain}
+        return {form: path, FLOAT: f"{path}.float"}
     return {form: path}
-
-
-def _compact(path: str) -> None:
-    """Drops what the runtime does not read, as microcontrollers need."""
-    from keras_netopt.export.compact_file import compact_content
-
-    with open(path, "rb") as file:
-        content = compact_content(file.read())
-    with open(path, "wb") as file:
-        file.write(content)
 
 
 def _signature(model: keras.Model, input_shape: Any) -> Any:

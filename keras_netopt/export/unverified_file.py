@@ -1,6 +1,7 @@
 """Writes files whose size or latency is asked for, and nothing else."""
 
 import os
+from typing import Any
 
 import keras
 
@@ -22,18 +23,27 @@ def write_unverified(
     sparse: bool = False,
     compact: bool = False,
     quantized_io: bool | str = False,
+    input_signature: Any = None,
+    fixed_for: str | None = None,
+    keep_float: bool = False,
 ) -> None:
     """Writes the file of a model as `to_litert` does, without its checks.
 
     Calibration uses random numbers, which change scales but no sizes;
     kernels off the grid of `"int4"` or `"int2"` stay float. The options are
-    those of `to_litert`.
+    those of `to_litert`; `fixed_for` is who asks for fixed axes, by default
+    the converter. With `keep_float`, the float file of a quantized one is at
+    `path` + ".float".
 
     Raises:
         ExportError: If the model cannot be converted.
     """
     converter = choose_converter(sparse=sparse)
-    exportable = prepare_model(model, fixed_for=find_fixing(converter))
+    exportable = prepare_model(
+        model,
+        input_signature=input_signature,
+        fixed_for=fixed_for or find_fixing(converter),
+    )
     is_ranged = has_trained_ranges(model, quantize)
     writer = LitertWriter(
         exportable,
@@ -43,7 +53,7 @@ def write_unverified(
         converter,
         is_ranged=is_ranged,
         is_calibrated=not is_ranged,
-        measures_float=False,
+        measures_float=keep_float,
     )
     with use_ranges(exportable.model, quantize):
         writer.write(f"{path}.float", path, quantized_io, False)
