@@ -72,7 +72,7 @@ class Judge:
             outputs = model.predict(x, verbose=0, batch_size=BATCH_SIZE)
             named = _name_outputs(outputs)
             labels = match_labels(y, list(named))
-            scores = scores or make_scores(self.metric, list(labels))
+            scores = scores or make_scores(self.metric, list(labels), "metric")
             for name, found in scores.items():
                 update_score(found[0], labels[name], named[name], weights)
         return self._choose(

@@ -173,56 +173,66 @@ def _count_nan(outputs: dict[str, np.ndarray]) -> int:
     return int(np.any(bad, axis=0).sum()) if bad else 0
 
 
-def make_scores(metrics: Any, names: list[str]) -> dict[str, Scores]:
-    """Returns the metrics of each output that has labels."""
+def make_scores(
+    metrics: Any, names: list[str], argument: str = "metrics"
+) -> dict[str, Scores]:
+    """Returns the metrics of each output that has labels.
+
+    Messages of errors call the value `argument`.
+    """
     if metrics is None:
         return {name: [LabelScores(name)] for name in names}
     if not isinstance(metrics, Mapping):
         if len(names) > 1:
             raise ValueError(
-                "Argument `metrics` must be a dict by the outputs "
-                f"{names}. Received: metrics={metrics!r}"
+                f"Argument `{argument}` must be a dict by the outputs "
+                f"{names}. Received: {argument}={metrics!r}"
             )
         metrics = {names[0]: metrics}
     if not metrics or not set(metrics) <= set(names):
         raise ValueError(
-            f"Argument `metrics` must have the outputs {names} as keys. "
+            f"Argument `{argument}` must have the outputs {names} as keys. "
             f"Received: keys {list(metrics)}"
         )
     return {
-        name: [_make_score(one, name) for one in _as_list(found)]
+        name: [
+            _make_score(one, name, argument)
+            for one in _as_list(found, argument)
+        ]
         for name, found in metrics.items()
     }
 
 
-def _as_list(value: Any) -> list[Any]:
+def _as_list(value: Any, argument: str) -> list[Any]:
     if isinstance(value, list | tuple):
         if not value:
             raise ValueError(
-                "Argument `metrics` must hold at least one metric. "
-                f"Received: metrics={value!r}"
+                f"Argument `{argument}` must hold at least one metric. "
+                f"Received: {argument}={value!r}"
             )
         return list(value)
     return [value]
 
 
-def _make_score(metric: Any, output: str) -> LabelScores | keras.metrics.Metric:
+def _make_score(
+    metric: Any, output: str, argument: str
+) -> LabelScores | keras.metrics.Metric:
     if metric in ("accuracy", "acc"):
         return LabelScores(output)
     try:
         found = keras.metrics.get(metric)
     except ValueError as error:
         raise ValueError(
-            "Argument `metrics` must hold names of Keras metrics, metrics or "
-            f"functions. Received: {metric!r}"
+            f"Argument `{argument}` must hold names of Keras metrics, metrics "
+            f"or functions. Received: {argument}={metric!r}"
         ) from error
     if isinstance(found, keras.metrics.Metric):
         found.reset_state()
         return found
     if not callable(found):
         raise TypeError(
-            "Argument `metrics` must hold names of Keras metrics, metrics or "
-            f"functions. Received: {metric!r}"
+            f"Argument `{argument}` must hold names of Keras metrics, metrics "
+            f"or functions. Received: {argument}={metric!r}"
         )
     name = getattr(found, "__name__", None)
     return keras.metrics.MeanMetricWrapper(found, name=name)

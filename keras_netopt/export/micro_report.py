@@ -19,7 +19,7 @@ from keras_netopt.export.micro.make_feeds import (
     explain_no_feeds,
     make_feeds,
 )
-from keras_netopt.export.micro.micro_run import NOT_MADE, MicroRun
+from keras_netopt.export.micro.micro_run import NOT_MADE, RAN, MicroRun
 from keras_netopt.export.micro.micro_runtime import load_runtime
 from keras_netopt.export.micro.read_graph import read_graph
 from keras_netopt.export.micro.run_file import run_file
@@ -81,13 +81,18 @@ class MicroReport(Report):
         """Returns the fields and the derived values, JSON-safe."""
         return {**super().to_dict(), "can_run": self.can_run}
 
+    def _verdict(self) -> str:
+        if not self.can_run:
+            return "no"
+        return "yes" if self.run.status == RAN else "nothing found against it"
+
     def __str__(self) -> str:
         activations = "not planned"
         if self.activation_bytes is not None:
             activations = f"{self.activation_bytes:,} (plan), plus structs"
         count = f"{sum(self.ops.values())} ops of {len(self.ops)} kinds"
         rows = [
-            ["runs", "yes" if self.can_run else "no"],
+            ["runs", self._verdict()],
             ["flash bytes", f"{self.file_bytes:,}"],
             ["weights", f"{self.weight_bytes:,}"],
             ["RAM bytes", activations],

@@ -137,6 +137,9 @@ def test_a_model_is_judged_as_its_file():
     labels = np.array([1] * 5 + [0] * 5)  # The second input is the larger.
     judge = Judge.create((X, labels), ("x",), None, "auto")
     assert judge.score_model(model) == ("accuracy", 0.5)
+    unknown = Judge.create((X, labels), ("x",), "f1", "auto")
+    with pytest.raises(ValueError, match="Argument `metric` .*metric='f1'"):
+        unknown.score_model(model)
     batches = Judge.create(
         [(X[:5], labels[:5]), (X[5:], labels[5:], np.zeros(5))],
         ("x",),

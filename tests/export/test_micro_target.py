@@ -124,6 +124,26 @@ def run_as(monkeypatch):
     return run_as
 
 
+def test_a_report_tells_what_no_run_has_proved():
+    verdicts = {
+        status: str(export.MicroReport("m.tflite", "1", {}, MicroRun(status)))
+        for status in ("ran", "refused", "not made")
+    }
+    answers = {
+        status: next(
+            line.split(maxsplit=1)[1].strip()
+            for line in text.splitlines()
+            if line.startswith("runs")
+        )
+        for status, text in verdicts.items()
+    }
+    assert answers == {
+        "ran": "yes",
+        "refused": "no",
+        "not made": "nothing found against it",
+    }
+
+
 FAILED = {
     r"does not run the file \(target='micro'\): op PAD failed": MicroRun(
         "refused", "op PAD failed"
