@@ -1,5 +1,7 @@
 """`to_litert(target="micro")`: files that TFLite Micro runs."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -129,19 +131,12 @@ def test_a_report_tells_what_no_run_has_proved():
         status: str(export.MicroReport("m.tflite", "1", {}, MicroRun(status)))
         for status in ("ran", "refused", "not made")
     }
-    answers = {
-        status: next(
-            line.split(maxsplit=1)[1].strip()
-            for line in text.splitlines()
-            if line.startswith("runs")
-        )
-        for status, text in verdicts.items()
-    }
-    assert answers == {
-        "ran": "yes",
-        "refused": "no",
-        "not made": "nothing found against it",
-    }
+    for status, answer in (
+        ("ran", "yes"),
+        ("refused", "no"),
+        ("not made", "nothing found against it"),
+    ):
+        assert re.search(rf"runs\W+{answer} ", verdicts[status])
 
 
 FAILED = {
