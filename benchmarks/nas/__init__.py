@@ -1,0 +1,1 @@
+"""Neural architecture search: measurements behind docs/benchmarks."""
