@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_netopt.search import spaces as spaces
     from keras_netopt.search.constraints import Constraint as Constraint
     from keras_netopt.search.constraints import MaxBytes as MaxBytes
     from keras_netopt.search.constraints import MaxLatency as MaxLatency
@@ -101,10 +102,14 @@ _MODULES = {
     "read_project": "reports.project_reader",
 }
 
-__all__ = sorted(_MODULES)
+_PACKAGES = ("spaces",)
+
+__all__ = sorted([*_MODULES, *_PACKAGES])
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
