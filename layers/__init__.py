@@ -7,6 +7,10 @@ if __name__ != "keras_netopt.layers":
     )
 
 from keras_netopt.layers.adaptive_computation import AdaptiveComputation
+from keras_netopt.layers.architecture_weights import (
+    ArchitectureWeights as ArchitectureWeights,
+)
+from keras_netopt.layers.choice import Choice as Choice
 from keras_netopt.layers.early_exit import EarlyExit
 from keras_netopt.layers.layer_drop import LayerDrop
 from keras_netopt.layers.mixture_of_depths import MixtureOfDepths

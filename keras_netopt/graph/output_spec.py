@@ -20,3 +20,24 @@ def output_spec(operation: Any, args: Args, kwargs: Kwargs) -> Any:
         # EinsumDense returns its configured, partly unknown shape.
         return keras.Operation.compute_output_spec(operation, *args, **kwargs)
     return outputs
+
+
+class _Call(keras.Operation):
+    """Calls a layer as its owner does, with its own dtype policy."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def call(self, *args: Any) -> Any:
+        return self.layer(*args)
+
+
+def traced_spec(layer: Any, *args: Any) -> Any:
+    """Returns the outputs of a built layer's call as symbolic tensors.
+
+    The call is traced: other than `compute_output_spec`, it fails on inputs
+    that the layer does not take, and it reports the dtype that the layer
+    computes. The layer does not change.
+    """
+    return _Call(layer).compute_output_spec(*args)

@@ -1,10 +1,11 @@
-"""Calls a layer on a condition, inside a compiled training step.
+"""Calls layers in branches of a compiled training step.
 
 Private Keras names used here (tested on Keras 3.15): `AutocastScope` and
 `Layer._loss_ids`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -12,6 +13,96 @@ from keras import ops
 from keras.src.backend.common.variables import AutocastScope
 
 from keras_netopt.graph.layers import walk_layers
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One of several computations, and what it needs.
+
+    Args:
+        run: Returns the output, a tensor. It calls no layers but `layers`.
+        layers: The built layers that `run` calls. Defaults to none.
+        tensors: Other tensors that `run` uses and whose gradients are wanted,
+            such as the value of a weight. Defaults to none.
+    """
+
+    run: Callable[[], Any]
+    layers: Sequence[keras.Layer] = ()
+    tensors: Sequence[Any] = ()
+
+
+def call_branch(
+    index: Any, branches: Sequence[Branch], *, keeps_state: bool = True
+) -> tuple[Any, Any]:
+    """Returns the output of one branch; the others do not run.
+
+    Variables that its layers write (moving statistics, seeds) and losses that
+    they add leave the branch as values, as JAX requires; those of other
+    branches do not change. Weights of other branches have gradients of zero
+    on every backend.
+
+    Args:
+        index: An int32 scalar tensor, the position in `branches`.
+        branches: Branches with outputs of one shape and dtype.
+        keeps_state: Whether variables that a layer writes are assigned.
+            `False` in inference: an exported graph should not write
+            variables. Defaults to `True`.
+
+    Returns:
+        The tensor, and the sum of the losses that the layers added in this
+        call, or `None` if no branch adds any.
+    """
+    variables = _unique(
+        [v for one in branches for layer in one.layers for v in layer.variables]
+    )
+    # Small updates of moving statistics vanish in half precision.
+    with AutocastScope(None):
+        mapping = [(v, v.value) for v in variables]
+    values = {id(v): value for v, value in mapping}
+    trainable = {
+        id(v)
+        for one in branches
+        for layer in one.layers
+        for v in layer.trainable_variables
+    }
+    written = [v for v in variables if id(v) not in trainable]
+    if not keeps_state:
+        written = []
+    trained = {k: value for k, value in values.items() if k in trainable}
+    tensors = {id(t): t for one in branches for t in one.tensors}
+    has_losses = False
+
+    def isolate(branch: Branch) -> Callable[[], tuple[Any, ...]]:
+        used = {id(v) for layer in branch.layers for v in layer.variables}
+        used |= {id(t) for t in branch.tensors}
+        own = [pair for pair in mapping if id(pair[0]) in used]
+        unused = [
+            value
+            for key, value in (trained | tensors).items()
+            if key not in used
+        ]
+
+        def run() -> tuple[Any, ...]:
+            nonlocal has_losses
+            with keras.StatelessScope(own, collect_losses=True) as scope:
+                outputs = branch.run()
+            has_losses = has_losses or bool(scope.losses)
+            losses = {id(loss) for loss in scope.losses}
+            for layer in branch.layers:
+                _discard_losses(layer, losses)
+            after = [
+                scope.get_current_value(v) if id(v) in used else values[id(v)]
+                for v in written
+            ]
+            outputs = _with_zero_gradients(outputs, unused)
+            return outputs, _sum_losses(scope.losses), *after
+
+        return run
+
+    outputs, loss, *after = _select(index, [isolate(one) for one in branches])
+    for variable, value in zip(written, after, strict=True):
+        variable.assign(value)
+    return outputs, loss if has_losses else None
 
 
 def call_if(
@@ -24,10 +115,7 @@ def call_if(
 ) -> tuple[Any, Any]:
     """Returns `finish(layer(inputs))` if a boolean is true, else `inputs`.
 
-    The layer does not run if the boolean is false (`ops.cond`). Variables that
-    it writes (moving statistics, seeds) and losses that it adds leave the
-    branch as values, as JAX requires. If the layer does not run, its weights
-    have gradients of zero on every backend.
+    The layer does not run if the boolean is false; see `call_branch`.
 
     Args:
         predicate: A boolean scalar tensor.
@@ -35,44 +123,36 @@ def call_if(
         inputs: The only input of the layer, a tensor.
         finish: Maps the layer's output to a tensor of the shape and dtype of
             `inputs`.
-        keeps_state: Whether variables that the layer writes are assigned.
-            `False` in inference: an exported graph should not write
-            variables. Defaults to `True`.
+        keeps_state: As in `call_branch`. Defaults to `True`.
 
     Returns:
-        The tensor, and the sum of the losses that the layer added in this
-        call, or `None` if it adds none.
+        As `call_branch`.
     """
-    # Small updates of moving statistics vanish in half precision.
-    with AutocastScope(None):
-        trained = [v.value for v in layer.trainable_variables]
-        state = [v.value for v in layer.non_trainable_variables]
-    written = layer.non_trainable_variables if keeps_state else []
-    variables = [*layer.trainable_variables, *layer.non_trainable_variables]
-    mapping = list(zip(variables, [*trained, *state], strict=True))
-    has_losses = False
+    runs = Branch(lambda: finish(layer(inputs)), [layer])
+    skips = Branch(lambda: inputs)
+    return call_branch(predicate, [runs, skips], keeps_state=keeps_state)
 
-    def run() -> tuple[Any, ...]:
-        nonlocal has_losses
-        with keras.StatelessScope(mapping, collect_losses=True) as scope:
-            outputs = finish(layer(inputs))
-        has_losses = bool(scope.losses)
-        _discard_losses(layer, {id(loss) for loss in scope.losses})
-        after = map(scope.get_current_value, written)
-        return outputs, _sum_losses(scope.losses), *after
 
-    def skip() -> tuple[Any, ...]:
-        unchanged = state if keeps_state else []
-        return (
-            _with_zero_gradients(inputs, trained),
-            _sum_losses(()),
-            *unchanged,
-        )
+def _select(index: Any, functions: list[Callable[[], Any]]) -> Any:
+    """Calls one of several functions; a boolean selects the first of two."""
+    is_condition = keras.backend.standardize_dtype(index.dtype) == "bool"
+    if keras.backend.backend() == "jax" and not _is_traced(index):
+        # JAX would compile the branches again at every eager call.
+        place = int(index)
+        return functions[1 - place if is_condition else place]()
+    if is_condition:
+        return ops.cond(index, *functions)
+    return ops.switch(index, functions)
 
-    outputs, loss, *after = ops.cond(predicate, run, skip)
-    for variable, value in zip(written, after, strict=True):
-        variable.assign(value)
-    return outputs, loss if has_losses else None
+
+def _is_traced(value: Any) -> bool:
+    import jax
+
+    return isinstance(value, jax.core.Tracer)
+
+
+def _unique(variables: list[Any]) -> list[Any]:
+    return list({id(v): v for v in variables}.values())
 
 
 def make_stateless(layer: keras.Layer) -> Callable[[Any], Any]:
@@ -105,7 +185,7 @@ def _discard_losses(layer: keras.Layer, losses: set[int]) -> None:
 
 
 def _with_zero_gradients(inputs: Any, weights: list[Any]) -> Any:
-    """Gives weights gradients of zero in a graph without the layer.
+    """Gives weights gradients of zero in a graph that does not use them.
 
     torch and eager TensorFlow run one branch only. Weights of the other branch
     would have no gradient: Keras would warn at every step, and momentum would

@@ -1,0 +1,1 @@
+"""Searchable layers, and networks cut out of a network that holds many."""

@@ -1,0 +1,134 @@
+"""One open question of a searchable layer, and how it is answered."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from keras import ops
+
+from keras_netopt.checks import check_choice
+from keras_netopt.training.counter_random import uniform
+
+MIXTURE, GUMBEL, UNIFORM, FAIR, SANDWICH, FIXED = range(6)
+MODES = {
+    "mixture": MIXTURE,
+    "gumbel": GUMBEL,
+    "uniform": UNIFORM,
+    "fair": FAIR,
+    "sandwich": SANDWICH,
+    "fixed": FIXED,
+}
+Option = str | int | float
+# Logits of options that may not be chosen; an infinity would give NaN
+# gradients.
+_EXCLUDED = -1e9
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """A choice among a few options, held in the weights of a layer.
+
+    `mode` says how it is answered in training: "mixture" (0) and "gumbel" (1)
+    use all options with weights, "uniform" (2) samples one, "fair" (3) samples
+    each once per K calls in random order, "sandwich" (4) repeats the cycle
+    largest, smallest, random, random, and "fixed" (5) takes `active`.
+    Inference uses `active` in modes 2 to 5. Samples are a function of `seed`
+    and `draws`: a resumed `fit` continues their sequence.
+
+    Args:
+        name: Unique in the model: the name of the layer, followed by "/" and
+            the axis for a layer with several decisions.
+        options: The K options, JSON-safe, in a fixed order; sizes ascend.
+        mode: int32 scalar variable.
+        active: int32 scalar variable, the position of the fixed option.
+        draws: int32 scalar variable, the number of training calls so far.
+        enabled: int32 variable of shape `(K,)`, 1 for options that training
+            may use and 0 for others. At least one is 1.
+        weights: Trainable variable of shape `(K,)`, the logits of the
+            options. Defaults to `None`: the options have no weights.
+        temperature: float32 scalar variable that divides the logits.
+            Defaults to `None`.
+        seed: int32 scalar variable, the seed of the samples. Defaults to
+            `None`.
+    """
+
+    name: str
+    options: tuple[Option, ...]
+    mode: Any
+    active: Any
+    draws: Any
+    enabled: Any
+    weights: Any = None
+    temperature: Any = None
+    seed: Any = None
+
+    def set_mode(self, name: str) -> None:
+        """Assigns a mode by its name."""
+        check_choice(name, "mode", MODES)
+        self.mode.assign(MODES[name])
+
+    def fix(self, index: int) -> None:
+        """Uses one option from now on."""
+        self.active.assign(index)
+        self.mode.assign(FIXED)
+
+
+def sample_index(
+    mode: Any, active: Any, draws: Any, enabled: Any, seed: Any
+) -> Any:
+    """Returns the option of one training call, an int32 scalar tensor.
+
+    Mixtures, which have no single option, give `active`.
+    """
+    count = enabled.shape[0]
+    allowed = ops.cast(enabled, "bool")
+    number = ops.maximum(ops.sum(ops.cast(enabled, "int32")), 1)
+    is_fair = ops.equal(mode, FAIR)
+    # The order of one round is a function of the round.
+    step = ops.where(is_fair, ops.floor_divide(draws, number), draws)
+    place = ops.where(is_fair, ops.mod(draws, number), 0)
+    keys = ops.where(allowed, uniform(seed, step, count), -1.0)
+    larger = keys[None, :] > keys[:, None]
+    rank = ops.sum(ops.cast(larger, "int32"), axis=1)
+    drawn = _first(ops.equal(rank, place))
+    phase = ops.mod(draws, 4)
+    indices = ops.arange(count, dtype="int32")
+    largest = ops.max(ops.where(allowed, indices, -1))
+    sandwich = ops.where(ops.equal(phase, 1), _first(allowed), drawn)
+    sandwich = ops.where(ops.equal(phase, 0), largest, sandwich)
+    is_random = ops.logical_or(ops.equal(mode, UNIFORM), is_fair)
+    index = ops.where(is_random, drawn, active)
+    return ops.where(ops.equal(mode, SANDWICH), sandwich, index)
+
+
+def option_weights(decision: Decision, index: Any, training: bool) -> Any:
+    """Returns the share of each option, float32 of shape `(K,)`.
+
+    Mixtures give a softmax over the enabled options, in training with Gumbel
+    noise in mode "gumbel"; other modes give exactly 1 at `index`.
+    """
+    logits = ops.cast(decision.weights, "float32")
+    if training:
+        noise = _gumbel(decision, logits.shape[0])
+        is_gumbel = ops.equal(decision.mode, GUMBEL)
+        logits = logits + ops.where(is_gumbel, noise, 0.0)
+    logits = logits / ops.cast(decision.temperature, "float32")
+    logits = ops.where(ops.cast(decision.enabled, "bool"), logits, _EXCLUDED)
+    one = ops.one_hot(index, logits.shape[0], dtype="float32")
+    return ops.where(is_mixture(decision), ops.softmax(logits), one)
+
+
+def is_mixture(decision: Decision) -> Any:
+    """Whether all options are used, a boolean scalar tensor."""
+    return ops.less_equal(decision.mode, GUMBEL)
+
+
+def _gumbel(decision: Decision, count: int) -> Any:
+    """Gumbel noise of one training call; uniform numbers can be 0."""
+    numbers = uniform(decision.seed, decision.draws, count)
+    numbers = ops.clip(numbers, 1e-7, 1.0 - 1e-7)
+    return -ops.log(-ops.log(numbers))
+
+
+def _first(found: Any) -> Any:
+    """The first position of a true value."""
+    return ops.cast(ops.argmax(ops.cast(found, "int32")), "int32")
