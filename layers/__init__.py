@@ -12,6 +12,9 @@ from keras_netopt.layers.architecture_weights import (
 )
 from keras_netopt.layers.choice import Choice as Choice
 from keras_netopt.layers.early_exit import EarlyExit
+from keras_netopt.layers.elastic_conv2d import ElasticConv2D as ElasticConv2D
+from keras_netopt.layers.elastic_dense import ElasticDense as ElasticDense
+from keras_netopt.layers.elastic_depth import ElasticDepth as ElasticDepth
 from keras_netopt.layers.layer_drop import LayerDrop
 from keras_netopt.layers.mixture_of_depths import MixtureOfDepths
 from keras_netopt.layers.skip_gate import SkipGate

@@ -1,6 +1,7 @@
 """One open question of a searchable layer, and how it is answered."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras import ops
@@ -49,6 +50,10 @@ class Decision:
             Defaults to `None`.
         seed: int32 scalar variable, the seed of the samples. Defaults to
             `None`.
+        is_shared: Whether other layers may hold the same decision. Defaults
+            to `False`.
+        others: The same decision in other layers, which each have variables
+            of their own. Defaults to none.
     """
 
     name: str
@@ -60,16 +65,46 @@ class Decision:
     weights: Any = None
     temperature: Any = None
     seed: Any = None
+    is_shared: bool = False
+    others: tuple["Decision", ...] = ()
 
     def set_mode(self, name: str) -> None:
         """Assigns a mode by its name."""
         check_choice(name, "mode", MODES)
-        self.mode.assign(MODES[name])
+        for one in (self, *self.others):
+            one.mode.assign(MODES[name])
 
     def fix(self, index: int) -> None:
         """Uses one option from now on."""
-        self.active.assign(index)
-        self.mode.assign(FIXED)
+        for one in (self, *self.others):
+            one.active.assign(index)
+            one.mode.assign(FIXED)
+
+    def enable(self, indices: Iterable[int]) -> None:
+        """Allows training to use these options, at least one, and no other."""
+        allowed = set(indices)
+        values = [int(k in allowed) for k in range(len(self.options))]
+        for one in (self, *self.others):
+            one.enabled.assign(values)
+
+    def reseed(self, seed: int) -> None:
+        """Assigns the seed of the samples."""
+        for one in (self, *self.others):
+            one.seed.assign(seed)
+
+    def join(self, other: "Decision") -> "Decision":
+        """Returns this decision with its counterpart in another layer.
+
+        Their variables have the same values at all times: the methods of the
+        result assign to both, and both layers count the same calls.
+        """
+        if self.options != other.options:
+            raise ValueError(
+                f"Layers that share the decision {self.name!r} must have the "
+                f"same options. Received: {list(self.options)} and "
+                f"{list(other.options)}"
+            )
+        return replace(self, others=(*self.others, other))
 
 
 def sample_index(

@@ -39,6 +39,7 @@ class SearchableLayer(keras.layers.Layer):
         options: Sequence[Option],
         *,
         axis: str | None = None,
+        shared: str | None = None,
         sampling: str | None = None,
         active: int = 0,
         seed: int | None = None,
@@ -51,6 +52,8 @@ class SearchableLayer(keras.layers.Layer):
             options: The options, at least two.
             axis: What is chosen, for a layer with several decisions.
                 Defaults to `None`.
+            shared: Name of a decision that several layers share. Defaults to
+                `None`: the decision belongs to this layer alone.
             sampling: Name of the mode. Defaults to `None`: "mixture" with
                 `weights`, otherwise "fixed".
             active: Position of the option that is fixed. Defaults to `0`.
@@ -61,6 +64,8 @@ class SearchableLayer(keras.layers.Layer):
         """
         name = f"{self.name}/{axis}" if axis else self.name
         prefix = f"{axis}_" if axis else ""
+        if shared is not None:  # All its layers must draw the same samples.
+            name, seed = shared, seed or 0
         if seed is None:
             number = random.randrange(2**31)
         else:
@@ -78,6 +83,7 @@ class SearchableLayer(keras.layers.Layer):
             if temperature is None
             else self._add_state(f"{prefix}temperature", temperature),
             self._add_state(f"{prefix}seed", number),
+            is_shared=shared is not None,
         )
         self._own_decisions = (*self._own_decisions, decision)
         return decision
@@ -177,7 +183,11 @@ def find_decisions(model: keras.Model) -> dict[str, Decision]:
                 f"{received}"
             )
         for decision in layer.decisions():
-            if decision.name in found:
+            first = found.get(decision.name)
+            if first is not None and first.is_shared and decision.is_shared:
+                found[decision.name] = first.join(decision)
+                continue
+            if first is not None:
                 raise ValueError(
                     "Argument `model` must hold searchable layers with "
                     f"different names, but two have the name {layer.name!r}. "

@@ -1,7 +1,9 @@
 """Computes parameters and MACs of a model after a cut, without making it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -14,6 +16,8 @@ from keras_netopt.graph.symbolic import input_specs
 from keras_netopt.graph.trace_calls import graph_nodes
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN, OUT, PASS, CoupledAxis
+
+Shares = Mapping[int, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,7 @@ class _OperationMacs:
 
     macs: float
     shapes: tuple[_VariableSize, ...]
+    inside: tuple[int, ...] = ()
 
     def at(self, kept: np.ndarray) -> float:
         return self.macs * sum(shape.size(kept) for shape in self.shapes)
@@ -57,24 +62,52 @@ class CostModel:
         for axis in graph.coupled_axes:
             self._axes.setdefault(id(axis.variable), []).append(axis)
         self._group_of = graph.group_of
-        self._weights = [self._variable_size(v) for v in graph.model.weights]
+        self._weights = {
+            id(v): self._variable_size(v) for v in graph.model.weights
+        }
         nodes = graph_nodes(
             graph.model, enter=counts_inner_calls, containers=True
         )
         self._operations = [
-            macs for n in nodes if (macs := self._operation_macs(n))
+            replace(macs, inside=(*map(id, n.owners), id(n.operation)))
+            for n in nodes
+            if (macs := self._operation_macs(n))
         ]
         specs = keras.tree.flatten(input_specs(graph.model))
         batch = specs[0].shape[0] or 1
         self._batch = batch
 
-    def params(self, kept: np.ndarray) -> int:
-        """Returns the number of weights."""
-        return sum(shape.size(kept) for shape in self._weights)
+    def params(
+        self,
+        kept: np.ndarray,
+        shares: Mapping[int, float] = MappingProxyType({}),
+    ) -> int:
+        """Returns the number of weights.
 
-    def macs(self, kept: np.ndarray) -> float:
-        """Returns the MACs of one sample."""
-        return sum(one.at(kept) for one in self._operations) / self._batch
+        `shares` holds the share of a variable's size that is left, by
+        `id(variable)`.
+        """
+        sizes = (
+            shape.size(kept) * shares.get(key, 1)
+            for key, shape in self._weights.items()
+        )
+        return round(sum(sizes))
+
+    def macs(
+        self,
+        kept: np.ndarray,
+        shares: Mapping[int, float] = MappingProxyType({}),
+    ) -> float:
+        """Returns the MACs of one sample.
+
+        `shares` holds the share of the MACs of a layer, and of all calls
+        inside it, that is left, by `id(layer)`.
+        """
+        total = sum(
+            one.at(kept) * math.prod(shares.get(key, 1) for key in one.inside)
+            for one in self._operations
+        )
+        return total / self._batch
 
     def _variable_size(
         self, variable: Any, roles: tuple[str, ...] = ROLES

@@ -1,0 +1,91 @@
+"""Extraction of elastic layers: plain, smaller, and exact."""
+
+import keras
+import numpy as np
+import pytest
+from search.supernet import elastic_net
+from search.supernet.elastic_net import conv, cut, network, randomize, to_numpy
+
+from keras_netopt import layers
+from keras_netopt.cost import summarize
+from keras_netopt.search.supernet.architecture import (
+    sample_architectures,
+    set_architecture,
+)
+from keras_netopt.search.supernet.elastic_cost import ElasticCost
+
+
+@pytest.fixture(scope="module")
+def net():
+    model = network()
+    randomize(model)
+    return model
+
+
+def test_every_architecture_equals_its_plain_network(net):
+    x, _ = elastic_net.data()
+    costs = ElasticCost(net)
+    for architecture in sample_architectures(net, 6, seed=1):
+        set_architecture(net, architecture)
+        before = [to_numpy(v) for v in net.weights]
+        expected = to_numpy(net(x))
+        plain = cut(net, architecture)
+
+        np.testing.assert_allclose(to_numpy(plain(x)), expected, atol=1e-5)
+        assert costs.params(architecture) == plain.count_params()
+        for old, new in zip(before, net.weights, strict=True):
+            np.testing.assert_array_equal(old, to_numpy(new))
+
+
+def test_the_plain_network_has_the_chosen_shapes(net):
+    smallest = dict.fromkeys(sample_architectures(net, 1)[0], 0)
+    plain = cut(net, smallest)
+
+    assert plain.get_layer("stem").kernel.shape == (1, 1, 3, 2)
+    assert plain.get_layer("b0").get_layer("wide0").kernel.shape == (3, 3, 2, 2)
+    assert plain.get_layer("head").kernel.shape == (8, 3)
+    assert "b1" not in [layer.name for layer in plain.layers]
+    modules = {type(layer).__module__ for layer in plain._flatten_layers()}
+    assert all(name.startswith("keras.") for name in modules)
+
+
+def test_costs_equal_those_of_the_plain_network(net):
+    costs = ElasticCost(net)
+    for architecture in sample_architectures(net, 2, seed=5):
+        assert (
+            costs.macs(architecture) == summarize(cut(net, architecture)).macs
+        )
+
+
+def test_units_stay_where_another_layer_needs_them():
+    """A stream that a plain layer writes to keeps its width."""
+    inputs = keras.Input((4, 4, 3))
+    x = conv(4, 3, (2, 4), name="narrow")(inputs)
+    y = keras.layers.Conv2D(4, 1, bias_initializer="ones", name="wide")(inputs)
+    outputs = keras.layers.Flatten()(keras.layers.Add()([x, y]))
+    model = keras.Model(inputs, keras.layers.Dense(2)(outputs))
+    set_architecture(model, {"narrow": 0})
+    data, _ = elastic_net.data()
+    plain = cut(model, {"narrow": 0})
+
+    assert plain.get_layer("narrow").filters == 4
+    np.testing.assert_allclose(
+        to_numpy(plain(data)), to_numpy(model(data)), atol=1e-5
+    )
+
+
+def test_units_that_are_outputs_stay():
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.ElasticDense(4, (2, 4), name="d")]
+    )
+    assert cut(model, {"d": 0}).output_shape == (None, 4)
+
+
+@pytest.mark.backend("tensorflow")
+def test_the_plain_network_exports_to_litert(net, tmp_path):
+    from keras_netopt.export import to_litert
+
+    smallest = dict.fromkeys(sample_architectures(net, 1)[0], 0)
+    report = to_litert(cut(net, smallest), tmp_path / "small.tflite")
+    assert report.verification is not None
+    assert report.max_abs_diff < 1e-5
