@@ -7,10 +7,8 @@ if __name__ != "keras_netopt.layers":
     )
 
 from keras_netopt.layers.adaptive_computation import AdaptiveComputation
-from keras_netopt.layers.architecture_weights import (
-    ArchitectureWeights as ArchitectureWeights,
-)
-from keras_netopt.layers.choice import Choice as Choice
+from keras_netopt.layers.architecture_weights import ArchitectureWeights
+from keras_netopt.layers.choice import Choice
 from keras_netopt.layers.early_exit import EarlyExit
 from keras_netopt.layers.elastic_conv2d import ElasticConv2D as ElasticConv2D
 from keras_netopt.layers.elastic_dense import ElasticDense as ElasticDense
@@ -22,6 +20,8 @@ from keras_netopt.layers.stochastic_depth import StochasticDepth
 
 __all__ = [
     "AdaptiveComputation",
+    "ArchitectureWeights",
+    "Choice",
     "EarlyExit",
     "LayerDrop",
     "MixtureOfDepths",

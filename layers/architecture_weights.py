@@ -58,6 +58,7 @@ class ArchitectureWeights(SearchableLayer):
         ValueError: If an argument is out of range.
     """
 
+    is_weights_only = True
     netopt_schedulable = {"temperature": (1e-6, float("inf"))}
 
     def __init__(

@@ -31,6 +31,27 @@ from keras_netopt.training.branches import Branch, call_branch
 class Choice(SearchableLayer):
     """Holds candidate layers, one of which a search chooses.
 
+    Training uses the candidates as `sampling` says; inference uses the
+    weighted sum in the first two modes and otherwise the fixed candidate:
+
+    | `sampling` | output in training |
+    | --- | --- |
+    | `None`, "mixture" | the sum of all candidates, weighted by a softmax |
+    | "gumbel" | the same, with Gumbel noise on the logits |
+    | "uniform" | one candidate, sampled at each call |
+    | "fair" | each candidate once per round, in random order |
+    | "sandwich" | the last, the first, and twice a random one, in turn |
+    | "fixed" | the candidate that `search` sets, at first the first one |
+
+    Only "mixture" and "gumbel" compute all candidates. In the other modes a
+    step computes one, and weights, moving statistics and seeds of the others
+    do not change. The mode is a weight of the layer: changing it compiles
+    nothing again.
+
+    `callbacks.ArchitectureSearch` searches in `fit`; `search.extract` makes
+    the result a plain model. A candidate `keras.layers.Rescaling(0.0)` cuts
+    the edge, as "none" does in DARTS; its weight never makes it the choice.
+
     Example:
 
     >>> import keras
@@ -44,6 +65,46 @@ class Choice(SearchableLayer):
     ...     name="edge",
     ... )(inputs)
     >>> model = keras.Model(inputs, keras.layers.GlobalMaxPooling2D()(x))
+    >>> small = netopt.search.extract(model, {"edge": 1})
+    >>> model.count_params(), small.count_params()
+    (425, 304)
+
+    Args:
+        candidates: At least two layers or models with one input and one
+            output, whose outputs have the same shape and dtype. Their names
+            are the labels of the options.
+        sampling: How training uses the candidates, see above. Defaults to
+            `None`: "mixture".
+        temperature: Divides the logits before the softmax, above 0. Defaults
+            to `1.0`. `callbacks.ParameterScheduler` can set it.
+        seed: Random seed, an integer. Layers of other names draw other
+            samples from the same seed. Defaults to `None`: a random seed.
+        **kwargs: As in every Keras layer: `name`, `dtype`. The name is that
+            of the decision, and of the chosen layer after extraction.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, ...)`, or a list of that tensor and
+            the output of `layers.ArchitectureWeights`, which then makes the
+            decision for all choices that get it.
+        training: Whether candidates are sampled. Set by Keras.
+
+    Input shape:
+        `(batch, ...)`, any shape that all candidates take.
+
+    Output shape:
+        That of the candidates.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, or, when the layer is
+            built, if the candidates do not fit the inputs or one another.
+
+    Reference:
+        Liu, Simonyan and Yang, "DARTS: differentiable architecture search",
+        2018, https://arxiv.org/abs/1806.09055 ("mixture"). Guo et al., "Single
+        path one-shot neural architecture search with uniform sampling", 2019,
+        https://arxiv.org/abs/1904.00420 ("uniform"). Chu, Zhang and Xu,
+        "FairNAS", 2019, https://arxiv.org/abs/1907.01845 ("fair").
     """
 
     netopt_schedulable = {"temperature": (1e-6, float("inf"))}

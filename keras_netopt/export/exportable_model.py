@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.float32_clone import find_half_layers, float32_clone
 from keras_netopt.export.input_signature import match_signature
 from keras_netopt.export.model_inputs import ModelInputs, make_valid_names
@@ -80,11 +81,12 @@ def prepare_model(
     `None` stands for the model's own inputs, with batch 1 for a model with
     recurrent layers. With `fixed_for`, the argument that requires fixed axes
     as in "target='web'", a free batch is 1 and other free axes are refused.
-    A model that is unbuilt, or has recurrent layers over a time axis of
-    unknown length, is refused.
+    A model that is unbuilt, has open decisions of an architecture search, or
+    has recurrent layers over a time axis of unknown length, is refused.
     """
     specs: Any = input_specs(model)
     layers = list(walk_layers(model))
+    _check_decisions(model, layers)
     specs = _per_argument(model, specs, input_signature)
     inputs = ModelInputs(specs, *_names(model, specs))
     notes: list[str] = []
@@ -120,6 +122,21 @@ def prepare_model(
         tuple(notes),
         _layer_warnings(layers),
     )
+
+
+def _check_decisions(model: keras.Model, layers: list[Any]) -> None:
+    """Refuses a model that holds all networks of a search."""
+    names = [
+        layer.name
+        for layer in layers
+        if getattr(layer, "netopt_is_searchable", False)
+    ]
+    if names:
+        raise ExportError(
+            "Argument `model` must have no open decisions, as in the layers "
+            f"{names}. Export `netopt.search.extract(model)`. "
+            f"Received: model=<{type(model).__name__} name={model.name}>"
+        )
 
 
 def _layer_warnings(layers: list[keras.layers.Layer]) -> tuple[str, ...]:

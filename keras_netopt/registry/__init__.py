@@ -7,6 +7,7 @@ This package imports no Keras.
 from collections.abc import Iterable
 
 from keras_netopt.registry import (
+    architecture,
     compression,
     curriculum,
     depth,
@@ -40,6 +41,7 @@ METHODS: tuple[Method, ...] = (
     *learning_rate.METHODS,
     *search_report.METHODS,
     *search.METHODS,
+    *architecture.METHODS,
     *shipping.METHODS,
     *recipe.METHODS,
 )

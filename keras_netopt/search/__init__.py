@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         PatienceStopping as PatienceStopping,
     )
     from keras_netopt.search.stoppers import Stopper as Stopper
+    from keras_netopt.search.supernet.extract import extract as extract
     from keras_netopt.search.tuner import Tuner as Tuner
     from keras_netopt.search.tuners import NSGA2 as NSGA2
     from keras_netopt.search.tuners import TPE as TPE
@@ -96,6 +97,7 @@ _MODULES = {
     "TPE": "tuners",
     "TPEOracle": "oracles.tpe_oracle",
     "Tuner": "tuner",
+    "extract": "supernet.extract",
     "leaderboard": "reports.search_reports",
     "local_processes": "running.executors",
     "plots": "reports.search_reports",

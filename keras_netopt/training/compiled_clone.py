@@ -30,7 +30,6 @@ def clone_compiled(model: keras.Model, learning_rate: Any = None) -> Any:
         ValueError: If the model cannot be cloned or compiled again.
     """
     sync_variables(model)
-    any_model: Any = model
     try:
         copy = _clone(model)
         copy.set_weights(model.get_weights())
@@ -41,6 +40,24 @@ def clone_compiled(model: keras.Model, learning_rate: Any = None) -> Any:
             f"can copy, but: {error}. Give its layers a complete "
             f"`get_config`. Received: model={model.name!r}"
         ) from error
+    compile_like(copy, model, learning_rate)
+    return copy
+
+
+def compile_like(
+    copy: keras.Model, model: keras.Model, learning_rate: Any = None
+) -> None:
+    """Compiles another model with the arguments of a compiled one.
+
+    Args:
+        copy: A model with the outputs of `model`.
+        model: A compiled model, which is not changed.
+        learning_rate: As in `clone_compiled`.
+
+    Raises:
+        ValueError: If the model cannot be compiled again.
+    """
+    any_model: Any = model
     options = dict(any_model._compile_config.config)
     options["metrics"] = _copy_metrics(options.get("metrics"))
     options["weighted_metrics"] = _copy_metrics(options.get("weighted_metrics"))
@@ -54,7 +71,6 @@ def clone_compiled(model: keras.Model, learning_rate: Any = None) -> Any:
             f"the arguments of `keras.Model.compile`, but: {error}. "
             f"Received: model={model.name!r} of class {type(model).__name__}"
         ) from error
-    return copy
 
 
 def copy_optimizer(optimizer: Any, learning_rate: Any = None) -> Any:

@@ -34,6 +34,10 @@ class LayerSetting:
         bad: One invalid value per argument.
         ops: LiteRT operations by which an exported file saves time.
         warns_at_export: Whether an export warns that no time is saved.
+        is_searchable: Whether the layer has an open decision, with which an
+            export is refused.
+        place: Makes of the layer what stands in the middle of the model.
+            Defaults to the layer itself.
     """
 
     name: str
@@ -45,6 +49,8 @@ class LayerSetting:
     bad: Mapping[str, Any] = field(default_factory=dict)
     ops: tuple[str, ...] = ()
     warns_at_export: bool = False
+    is_searchable: bool = False
+    place: Callable[[Any], Any] = field(default=lambda layer: layer)
 
     def __str__(self) -> str:
         return self.name
@@ -165,6 +171,51 @@ def _repeated(**changed: Any) -> Callable[[], Arguments]:
 
 def _once(x: Any, given: Arguments) -> Any:
     return given["cell"](x)
+
+
+def _chosen(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {
+        "candidates": [block(), core.Identity()],
+        "sampling": "fair",
+        "seed": 3,
+        **changed,
+    }
+
+
+def chooses_per_step(layer: Any, x: np.ndarray) -> bool:
+    """Two training calls use both candidates; inference the first."""
+    steps = [_unchanged(layer(x, training=True), x).all() for _ in range(2)]
+    return sorted(steps) == [False, True] and not _unchanged(layer(x), x).any()
+
+
+def mixes(layer: Any, x: np.ndarray) -> bool:
+    outputs = layer(x)
+    shares = keras.ops.softmax(layer.arch_alpha)
+    one, other = (candidate(x) for candidate in layer.candidates)
+    found, mixed = (
+        keras.ops.convert_to_numpy(keras.ops.stop_gradient(value))
+        for value in (outputs, shares[0] * one + shares[1] * other)
+    )
+    return np.allclose(found, mixed, atol=1e-5) and bool(np.ptp(shares) > 0)
+
+
+def _shared(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {"options": 2, "sampling": "fair", "seed": 3, **changed}
+
+
+def decides(layer: Any, x: np.ndarray) -> bool:
+    """Two training calls take each option once; inference the first."""
+    shares = [
+        keras.ops.convert_to_numpy(keras.ops.stop_gradient(layer(x, **how)))
+        for how in ({"training": True}, {"training": True}, {})
+    ]
+    return (shares[0] + shares[1]).tolist() == [1, 1] and shares[2][0] == 1
+
+
+def _decided(layer: Any) -> Any:
+    """A choice that gets its weights from the layer under test."""
+    choice = layers.Choice([block(), core.Identity()])
+    return lambda x: choice([x, layer(x)])
 
 
 _BAD_STOCHASTIC = {
@@ -293,6 +344,48 @@ LAYERS = (
         effect=lambda layer, x: 1.0 < float(layer.mean_steps.numpy()) < 4.0,
         neutral=_repeated(max_steps=1, mode="ponder", kl_weight=0.0),
         plain=_once,
+    ),
+)
+LAYERS += (
+    LayerSetting(
+        name="Choice",
+        component="layers.Choice",
+        arguments=_chosen(),
+        effect=chooses_per_step,
+        neutral=_chosen(sampling="fixed"),
+        plain=lambda x, given: given["candidates"][0](x),
+        is_searchable=True,
+        bad={
+            "candidates": [NOT_A_LAYER] * 2,
+            "sampling": "best",
+            "temperature": 0.0,
+            "seed": -1,
+        },
+    ),
+    LayerSetting(
+        name="Choice mixture",
+        component="layers.Choice",
+        arguments=_chosen(sampling=None),
+        effect=mixes,
+        neutral=_chosen(sampling="fixed"),
+        plain=lambda x, given: given["candidates"][0](x),
+        is_searchable=True,
+    ),
+    LayerSetting(
+        name="ArchitectureWeights",
+        component="layers.ArchitectureWeights",
+        arguments=_shared(),
+        effect=decides,
+        neutral=_shared(sampling="fixed"),
+        plain=lambda x, given: block()(x),
+        is_searchable=True,
+        place=_decided,
+        bad={
+            "options": 1,
+            "sampling": "best",
+            "temperature": -1.0,
+            "seed": 0.5,
+        },
     ),
 )
 BY_COMPONENT = {setting.component: setting for setting in reversed(LAYERS)}

@@ -37,7 +37,8 @@ def compiled(inner: Any, **arguments: Any) -> keras.Model:
 
 def around(setting: LayerSetting, **arguments: Any) -> keras.Model:
     keras.utils.set_random_seed(7)
-    return compiled(setting.build(name="tried"), **arguments)
+    inner = setting.place(setting.build(name="tried"))
+    return compiled(inner, **arguments)
 
 
 def fit(model: keras.Model, **changed: Any) -> dict[str, list[float]]:

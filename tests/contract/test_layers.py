@@ -48,7 +48,8 @@ def test_a_neutral_setting_equals_the_plain_computation(setting):
     given = setting.neutral()
     eager = {"run_eagerly": BACKEND == "tensorflow"}  # A trace takes longer.
     plain = layer_trials.compiled(lambda x: setting.plain(x, given), **eager)
-    model = layer_trials.compiled(setting.kind(**setting.neutral()), **eager)
+    inner = setting.place(setting.kind(**setting.neutral()))
+    model = layer_trials.compiled(inner, **eager)
     for source, target in zip(_trained(plain), _trained(model), strict=True):
         target.assign(source.numpy())
     history = [
@@ -63,9 +64,14 @@ def test_a_neutral_setting_equals_the_plain_computation(setting):
 def _trained(model):
     """The weights in an order that both models share.
 
-    The halting unit of a single step has no effect and is excluded.
+    The halting unit of a single step, and the weights of options one of which
+    is fixed, have no effect and are excluded.
     """
-    found = [v for v in model.trainable_variables if "halting" not in v.path]
+    found = [
+        v
+        for v in model.trainable_variables
+        if "halting" not in v.path and v.name != "arch_alpha"
+    ]
     return sorted(found, key=lambda v: tuple(v.shape))
 
 
@@ -99,7 +105,8 @@ def test_half_precision_trains(setting, name):
         assert probes.differ(before, probes.weights(model))
         layer = model.get_layer("tried")
         x = layer_trials.data()[0].astype("float16")
-        outputs = layer(keras.ops.cast(x, layer.compute_dtype))
+        inputs = keras.ops.cast(x, layer.compute_dtype)
+        outputs = setting.place(layer)(inputs)
         wanted = name.removeprefix("mixed_")
         assert keras.backend.standardize_dtype(outputs.dtype) == wanted
 
@@ -152,7 +159,10 @@ EXPORTED = [
 @pytest.mark.check("C14")
 def test_a_model_of_all_layers_exports_to_litert(tmp_path):
     keras.utils.set_random_seed(7)
-    inner = keras.Sequential([setting.build() for setting in EXPORTED])
+    inputs = x = keras.Input(layer_settings.SHAPE)
+    for setting in EXPORTED:
+        x = setting.place(setting.build())(x)
+    inner = keras.Model(inputs, x)
     _assert_exports(layer_trials.compiled(inner), EXPORTED, tmp_path)
 
 
@@ -165,6 +175,10 @@ def test_the_trained_model_exports_to_litert(setting, layer_runs, tmp_path):
 
 
 def _assert_exports(model, chosen, folder):
+    if any(setting.is_searchable for setting in chosen):
+        with pytest.raises(netopt.export.ExportError, match=r"search.extract"):
+            netopt.export.to_litert(model, folder / "model.tflite")
+        model = netopt.search.extract(model)
     # The export compares the file's outputs with the model's.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -31,6 +31,10 @@ class SearchableLayer(keras.layers.Layer):
     layer, so that one compiled step serves all modes and options.
     """
 
+    # Read by `export`, which refuses models with open decisions.
+    netopt_is_searchable = True
+    # Whether the layer only makes the weights of a decision of others.
+    is_weights_only = False
     # The decisions, once the layer is built.
     _own_decisions: tuple[Decision, ...] = ()
 
@@ -130,9 +134,20 @@ class SearchableLayer(keras.layers.Layer):
             architecture: The index of the option per decision of the model.
 
         Returns:
-            A layer of this layer, or a new built layer with its own weights.
+            A layer of this layer, or a new built layer with its own weights,
+            which takes the place of this layer.
         """
         raise NotImplementedError
+
+    def finish_extraction(
+        self, model: keras.Model, name: str, architecture: Architecture
+    ) -> None:
+        """Edits an extracted model, once it has all its weights.
+
+        `name` is the name of the layer that took the place of this one. A
+        layer whose outputs become narrower removes the channels here, from
+        the layers after it as well. Does nothing by default.
+        """
 
     def _add_state(self, name: str, value: Any) -> Any:
         array = np.array(value)

@@ -1,6 +1,7 @@
 """One row per public function: its effect and its invalid values."""
 
 from contract.functions import (
+    architecture,
     compression,
     curriculum,
     depth,
@@ -16,6 +17,7 @@ from contract.functions import (
 FUNCTIONS = (
     *compression.FUNCTIONS,
     *search.FUNCTIONS,
+    *architecture.FUNCTIONS,
     *learning_rate.FUNCTIONS,
     *curriculum.FUNCTIONS,
     *sparsity.FUNCTIONS,

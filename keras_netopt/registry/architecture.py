@@ -1,0 +1,26 @@
+"""Architecture search: rows of the registry."""
+
+from keras_netopt.registry.method import Method
+
+METHODS: tuple[Method, ...] = (
+    Method(
+        name="layers.Choice",
+        kind="layer",
+        summary="Holds candidate layers, one of which a search chooses.",
+        card="architecture_search",
+        reference="Liu et al. 2018, arXiv 1806.09055; Guo et al. 2019, arXiv "
+        "1904.00420",
+    ),
+    Method(
+        name="layers.ArchitectureWeights",
+        kind="layer",
+        summary="Makes one decision for several `Choice` layers.",
+        card="architecture_search",
+        reference="Liu et al. 2018, arXiv 1806.09055",
+    ),
+    Method(
+        name="search.extract",
+        summary="Makes the chosen network of a supernet a plain Keras model.",
+        card="architecture_search",
+    ),
+)
