@@ -146,6 +146,17 @@ class ElasticDepth(SearchableLayer):
         """Returns the blocks that an architecture runs."""
         return self.blocks[: self.options[architecture[self.name]]]
 
+    def chosen_layer(self, architecture: Architecture) -> Any:
+        """Returns a model of the blocks that an architecture runs."""
+        blocks = self.chosen_blocks(architecture)
+        if not blocks or not self.residual:
+            return blocks
+        shape = self.get_build_config()["input_shape"]
+        x = inputs = keras.Input(batch_shape=shape, dtype=self.compute_dtype)
+        for block in blocks:
+            x = keras.layers.Add()([x, block(x)])
+        return keras.Model(inputs, x)
+
     def netopt_execution_rates(self, training: bool) -> dict[int, float]:
         """Returns the probability that each block runs."""
         (decision,) = self.decisions()

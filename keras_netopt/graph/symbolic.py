@@ -308,15 +308,22 @@ def _is_symbolic(arguments: Any) -> bool:
 
 @contextlib.contextmanager
 def preserve_layer_history(model: keras.Model) -> Iterator[None]:
-    """Restores layer histories and name counters after symbolic calls."""
+    """Restores histories, name counters and weights after symbolic calls."""
+    with preserve_calls(model), keras.StatelessScope():
+        yield
+
+
+@contextlib.contextmanager
+def preserve_calls(layer: keras.Layer) -> Iterator[None]:
+    """Restores the histories of a layer's sublayers and the name counters."""
     histories = [
         history
-        for layer in model._flatten_layers()
-        for history in (layer._inbound_nodes, layer._outbound_nodes)
+        for one in layer._flatten_layers()
+        for history in (one._inbound_nodes, one._outbound_nodes)
     ]
     lengths = [len(history) for history in histories]
     try:
-        with preserve_names(), keras.StatelessScope():
+        with preserve_names():
             yield
     finally:
         for history, length in zip(histories, lengths, strict=True):

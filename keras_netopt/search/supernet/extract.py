@@ -12,6 +12,8 @@ from keras_netopt.search.supernet.architecture import (
     check_architecture,
     read_architecture,
 )
+from keras_netopt.search.supernet.elastic_units import ElasticUnits
+from keras_netopt.search.supernet.masked_units import cut_masked_units
 from keras_netopt.search.supernet.plain_config import PlainConfig
 from keras_netopt.search.supernet.searchable_layer import (
     Architecture,
@@ -100,10 +102,14 @@ def extract_uncompiled(
     rest = [x for x in walk_layers(small) if isinstance(x, SearchableLayer)]
     if rest:
         raise ValueError(_no_config(model, [layer.name for layer in rest]))
-    _inherit(model, small, plain.sources)
-    for name, layer in plain.layers.items():
-        layer.finish_extraction(small, name, architecture)
-    return small
+    copies: dict[int, keras.Layer] = {}
+    _inherit(model, small, plain.sources, copies)
+    widths = {
+        id(copies[id(plain.cores[name])]): layer.chosen_width(architecture)
+        for name, layer in plain.layers.items()
+        if isinstance(layer, ElasticUnits) and name in plain.cores
+    }
+    return cut_masked_units(small, widths) if widths else small
 
 
 def searchable_layers(model: keras.Model) -> dict[str, SearchableLayer]:
@@ -151,8 +157,14 @@ def _no_config(model: keras.Model, names: list[str]) -> str:
     )
 
 
-def _inherit(source: Any, target: Any, sources: dict[str, Any]) -> None:
-    """Copies the weights of a layer and of all layers inside it."""
+def _inherit(
+    source: Any, target: Any, sources: dict[str, Any], copies: dict[int, Any]
+) -> None:
+    """Copies the weights of a layer and of all layers inside it.
+
+    `copies` becomes the new layer by the `id` of the layer that it is from.
+    """
+    copies[id(source)] = target
     own = own_variables(source), own_variables(target)
     for old, new in zip(*own, strict=True):
         # A copy: JAX may give the memory of an array away in `fit`.
@@ -173,4 +185,4 @@ def _inherit(source: Any, target: Any, sources: dict[str, Any]) -> None:
     if len(by_name) == len(inner) and set(by_name) == {n for n, _ in children}:
         inner = [by_name[name] for name, _ in children]
     for (_, old), new in zip(children, inner, strict=True):
-        _inherit(old, new, sources)
+        _inherit(old, new, sources, copies)

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_netopt.graph.symbolic import preserve_calls
 from keras_netopt.search.supernet.searchable_layer import SearchableLayer
 
 TENSOR = "__keras_tensor__"
@@ -20,6 +21,7 @@ class PlainConfig:
     Attributes:
         sources: The layer that takes the place of a searchable layer, by the
             name of the latter. Filled by `rewrite`.
+        cores: The first of several layers that take its place, likewise.
         links: The name of the `ArchitectureWeights` per choice that gets its
             weights as an input. Filled by `rewrite`.
     """
@@ -30,6 +32,7 @@ class PlainConfig:
         self.layers = layers
         self.architecture = architecture
         self.sources: dict[str, keras.Layer] = {}
+        self.cores: dict[str, keras.Layer] = {}
         self.links: dict[str, str] = {}
         self._names = {
             keras.saving.get_registered_name(type(layer))
@@ -76,9 +79,13 @@ class PlainConfig:
                     f"Received: {self.links[name]!r} and {shared!r}"
                 )
             architecture = {**architecture, name: architecture[shared]}
-        if name not in self.sources:
-            self.sources[name] = layer.chosen_layer(architecture)
-        config = keras.saving.serialize_keras_object(self.sources[name])
+        with preserve_calls(layer):
+            if name not in self.sources:
+                chosen = layer.chosen_layer(architecture)
+                self.sources[name] = _one_layer(chosen)
+                if isinstance(chosen, list) and chosen:
+                    self.cores[name] = chosen[0]
+            config = keras.saving.serialize_keras_object(self.sources[name])
         config = self.rewrite(config)
         config["config"] = {**config["config"], "name": name}
         return config
@@ -103,7 +110,7 @@ class PlainConfig:
             kept: Json = {**entry}
             if is_searchable:
                 shared = {self._weights_name(node, bound) for node in nodes}
-                kept = self._chosen(name, *sorted(shared - {None}))
+                kept = self._chosen(name, *sorted(filter(None, shared)))
                 nodes = [_first_input(node) for node in nodes]
             elif "input_layers" in entry.get("config", {}):
                 inner = self._bind(entry, bound)
@@ -140,6 +147,15 @@ class PlainConfig:
                 if source in self._shared:
                     found[name] = source
         return found
+
+
+def _one_layer(chosen: Any) -> keras.Layer:
+    """Returns what takes the place of a layer, as one layer."""
+    if not isinstance(chosen, list):
+        return chosen  # type: ignore[no-any-return]
+    if not chosen:
+        return keras.layers.Identity()
+    return chosen[0] if len(chosen) == 1 else keras.Sequential(chosen)
 
 
 def _tensors(value: Json) -> list[Json]:

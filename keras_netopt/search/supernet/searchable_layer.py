@@ -128,26 +128,16 @@ class SearchableLayer(keras.layers.Layer):
         return list(self._own_decisions)
 
     def chosen_layer(self, architecture: Architecture) -> Any:
-        """Returns the layer that computes one architecture.
+        """Returns what computes one architecture.
 
         Args:
             architecture: The index of the option per decision of the model.
 
         Returns:
-            A layer of this layer, or a new built layer with its own weights,
-            which takes the place of this layer.
+            A layer inside this layer or a new built layer with its weights,
+            or a list of such layers, which are called in turn.
         """
         raise NotImplementedError
-
-    def finish_extraction(
-        self, model: keras.Model, name: str, architecture: Architecture
-    ) -> None:
-        """Edits an extracted model, once it has all its weights.
-
-        `name` is the name of the layer that took the place of this one. A
-        layer whose outputs become narrower removes the channels here, from
-        the layers after it as well. Does nothing by default.
-        """
 
     def _add_state(self, name: str, value: Any) -> Any:
         array = np.array(value)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from search.supernet import elastic_net
 from search.supernet.supernets import candidates, data, supernet, to_numpy
 
 from keras_netopt.graph.layers import walk_layers
@@ -104,6 +105,22 @@ def test_every_architecture_is_extracted_exactly(make):
     after = [to_numpy(v) for v in model.variables]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_elastic_layers_become_plain_and_narrow():
+    model = elastic_net.network()
+    elastic_net.randomize(model)
+    x = elastic_net.data()[0]
+    for architecture in sample_architectures(model, 3, seed=1):
+        small = extract(model, architecture)
+        plain = elastic_net.cut(model, architecture)
+        set_architecture(model, architecture)
+
+        found = to_numpy(small(x))
+        np.testing.assert_allclose(found, to_numpy(model(x)), atol=1e-5)
+        assert small.count_params() == plain.count_params()
+        kinds = [type(one).__module__ for one in walk_layers(small)]
+        assert not any(kind.startswith("keras_netopt") for kind in kinds)
 
 
 def test_the_extracted_model_is_compiled_and_independent():
