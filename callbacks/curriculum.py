@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_netopt import curriculum as engine
-from keras_netopt.checks import check_integer
+from keras_netopt.checks import check_integer, check_verbose
 from keras_netopt.curriculum import curriculum_settings, fit_checks
 from keras_netopt.curriculum.curriculum_report import CurriculumReport
 from keras_netopt.curriculum.curriculum_session import CurriculumSession
@@ -177,7 +177,7 @@ class Curriculum(ResumableCallback):
         self.num_samples = num_samples
         self.verbose = verbose
         self.seed = seed
-        curriculum_settings.check_verbose(verbose)
+        check_verbose(verbose)
         self._plan_settings = curriculum_settings.CurriculumSettings(
             source,
             difficulty=difficulty,

@@ -111,6 +111,12 @@ def check_choice(value: Any, name: str, allowed: Iterable[str]) -> None:
         raise ValueError(_message(value, name, f"one of {listed}"))
 
 
+def check_verbose(verbose: Any) -> None:
+    """Refuses a verbosity that is not 0, 1 or "auto"."""
+    if verbose not in ("auto", 0, 1) or isinstance(verbose, bool):
+        raise ValueError(_message(verbose, "verbose", '0, 1 or "auto"'))
+
+
 def check_regex(value: str, name: str) -> None:
     """Refuses a string that is not a regular expression."""
     try:

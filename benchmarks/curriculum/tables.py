@@ -15,7 +15,7 @@ from benchmarks.curriculum import (
 )
 from benchmarks.pruning.tables import markdown
 from benchmarks.records import RESULTS, load
-from keras_netopt.curriculum.arm_comparison import paired_difference
+from keras_netopt.paired_difference import paired_difference
 
 Rows = list[dict[str, Any]]
 NOT_YET = "Not measured yet."

@@ -72,12 +72,3 @@ class CurriculumSettings:
     def ignores_scores(self) -> bool:
         """Whether the ordering does not depend on the scores."""
         return isinstance(self.ordering, Shuffle | RandomOrder)
-
-
-def check_verbose(verbose: Any) -> None:
-    """Raises a ValueError unless `verbose` is 0, 1 or "auto"."""
-    if verbose not in ("auto", 0, 1) or isinstance(verbose, bool):
-        raise ValueError(
-            'Argument `verbose` must be 0, 1 or "auto". '
-            f"Received: verbose={verbose!r}"
-        )

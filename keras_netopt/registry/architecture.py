@@ -23,4 +23,10 @@ METHODS: tuple[Method, ...] = (
         summary="Makes the chosen network of a supernet a plain Keras model.",
         card="architecture_search",
     ),
+    Method(
+        name="search.dataset",
+        summary="Splits training data for weights and architecture.",
+        card="architecture_search",
+        reference="Liu et al. 2018, arXiv 1806.09055",
+    ),
 )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_netopt.search import spaces as spaces
+    from keras_netopt.search.bilevel_data import BilevelData as BilevelData
+    from keras_netopt.search.bilevel_data import dataset as dataset
     from keras_netopt.search.constraints import Constraint as Constraint
     from keras_netopt.search.constraints import MaxBytes as MaxBytes
     from keras_netopt.search.constraints import MaxLatency as MaxLatency
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
 # The module of each public name.
 _MODULES = {
     "ASHA": "stoppers",
+    "BilevelData": "bilevel_data",
     "Constraint": "constraints",
     "GridSearch": "tuners",
     "GridSearchOracle": "oracles.grid_search_oracle",
@@ -98,6 +101,7 @@ _MODULES = {
     "TPEOracle": "oracles.tpe_oracle",
     "Tuner": "tuner",
     "extract": "supernet.extract",
+    "dataset": "bilevel_data",
     "leaderboard": "reports.search_reports",
     "local_processes": "running.executors",
     "plots": "reports.search_reports",

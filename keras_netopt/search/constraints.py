@@ -4,13 +4,14 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 
 from keras_netopt import cost
 from keras_netopt.checks import check_positive
+from keras_netopt.serialization import export_class
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,17 @@ class Constraint:
         """Returns the cost of a built model."""
         raise NotImplementedError
 
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return asdict(self)
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Constraint":
+        """Builds the limit from its config."""
+        return cls(**config)
+
+
+@export_class
 @dataclass(frozen=True)
 class MaxParams(Constraint):
     """Limits the number of parameters.
@@ -64,6 +75,7 @@ class MaxParams(Constraint):
         return float(model.count_params())
 
 
+@export_class
 @dataclass(frozen=True)
 class MaxMACs(Constraint):
     """Limits the multiply-accumulate operations (MACs) of one sample.
@@ -86,6 +98,7 @@ class MaxMACs(Constraint):
         return float(cost.summarize(model).macs)
 
 
+@export_class
 @dataclass(frozen=True)
 class MaxBytes(Constraint):
     """Limits the size of the weights in bytes.
@@ -108,6 +121,7 @@ class MaxBytes(Constraint):
         return float(cost.summarize(model).bytes)
 
 
+@export_class
 @dataclass(frozen=True)
 class MaxLatency(Constraint):
     """Limits the measured latency of the model's LiteRT file.

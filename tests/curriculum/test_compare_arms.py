@@ -10,8 +10,8 @@ from keras_netopt.curriculum import (
     SuperLoss,
     compare_arms,
 )
-from keras_netopt.curriculum.arm_comparison import T95, paired_difference
 from keras_netopt.curriculum.train_arm import train_arm
+from keras_netopt.paired_difference import T95, paired_difference
 from keras_netopt.schedules import Constant, Linear
 
 SPARSE = keras.losses.SparseCategoricalCrossentropy

@@ -53,6 +53,12 @@ def multi():
     return optimizers.MultiOptimizer(optimizers.OptimizerMap(optimizers.SGD()))
 
 
+def averaging():
+    optimizer = optimizers.SGD(use_ema=True)
+    optimizer.build([keras.Variable(1.0)])
+    return optimizer
+
+
 def excluding():
     optimizer = optimizers.AdamW()
     optimizer.exclude_from_weight_decay(var_names=["bias"])
@@ -102,6 +108,7 @@ TABLE = {
         *"_shape _ndim _initialize _trainable _value".split(),
     ),
     **has(multi, "_inner_optimizers", "_optimizer_map"),
+    **has(averaging, "_model_variables_moving_average"),
     **has(
         excluding,
         "_exclude_from_weight_decay",

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from contract.function_setting import NOT_A_MODEL, Call, FunctionSetting
 
 from keras_netopt import layers, search
@@ -23,7 +24,27 @@ def _extract(**changed: Any) -> Call:
     ).count_params()
 
 
+def _dataset(**changed: Any) -> Call:
+    x, y = np.arange(12.0).reshape(12, 1), np.arange(12) % 2
+    arguments = {"x": x, "y": y, "batch_size": 2, **changed}
+    return lambda model, folder: repr(search.dataset(**arguments))
+
+
 FUNCTIONS = (
+    FunctionSetting(
+        component="search.dataset",
+        call=_dataset(),
+        is_pruned=False,
+        bad={
+            "batch_size": _dataset(batch_size=7),
+            "validation_split": _dataset(validation_split=1.0),
+            "order": _dataset(order=3),
+            "sample_weight": _dataset(sample_weight=np.ones(3)),
+            "seed": _dataset(seed=-1),
+            "x": _dataset(x=np.ones((3, 1))),
+            "y": _dataset(y=np.ones(3)),
+        },
+    ),
     FunctionSetting(
         component="search.extract",
         call=_extract(),
