@@ -29,4 +29,10 @@ METHODS: tuple[Method, ...] = (
         card="architecture_search",
         reference="Liu et al. 2018, arXiv 1806.09055",
     ),
+    Method(
+        name="search.evaluate_subnets",
+        summary="Evaluates networks of a supernet with their shared weights.",
+        card="architecture_search",
+        reference="Guo et al. 2019, arXiv 1904.00420",
+    ),
 )

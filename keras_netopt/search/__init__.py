@@ -58,6 +58,9 @@ if TYPE_CHECKING:
         PatienceStopping as PatienceStopping,
     )
     from keras_netopt.search.stoppers import Stopper as Stopper
+    from keras_netopt.search.supernet.evaluate_subnets import (
+        evaluate_subnets as evaluate_subnets,
+    )
     from keras_netopt.search.supernet.extract import extract as extract
     from keras_netopt.search.tuner import Tuner as Tuner
     from keras_netopt.search.tuners import NSGA2 as NSGA2
@@ -100,6 +103,7 @@ _MODULES = {
     "TPE": "tuners",
     "TPEOracle": "oracles.tpe_oracle",
     "Tuner": "tuner",
+    "evaluate_subnets": "supernet.evaluate_subnets",
     "extract": "supernet.extract",
     "dataset": "bilevel_data",
     "leaderboard": "reports.search_reports",

@@ -112,6 +112,16 @@ def extract_uncompiled(
     return cut_masked_units(small, widths) if widths else small
 
 
+def find_links(model: keras.Model) -> dict[str, str]:
+    """Returns the `ArchitectureWeights` of choices that share weights."""
+    layers = searchable_layers(model)
+    if not any(layer.is_weights_only for layer in layers.values()):
+        return {}
+    plain = PlainConfig(layers, dict.fromkeys(find_decisions(model), 0))
+    plain.rewrite(keras.saving.serialize_keras_object(model))
+    return plain.links
+
+
 def searchable_layers(model: keras.Model) -> dict[str, SearchableLayer]:
     """Returns the searchable layers of a model by name, which is unique."""
     layers: dict[str, SearchableLayer] = {}

@@ -152,7 +152,7 @@ class PlainConfig:
 def _one_layer(chosen: Any) -> keras.Layer:
     """Returns what takes the place of a layer, as one layer."""
     if not isinstance(chosen, list):
-        return chosen  # type: ignore[no-any-return]
+        return chosen
     if not chosen:
         return keras.layers.Identity()
     return chosen[0] if len(chosen) == 1 else keras.Sequential(chosen)

@@ -30,6 +30,25 @@ def _dataset(**changed: Any) -> Call:
     return lambda model, folder: repr(search.dataset(**arguments))
 
 
+def _evaluate(**changed: Any) -> Call:
+    x = np.ones((8, 4), "float32")
+
+    def call(model: keras.Model, folder: Any) -> Any:
+        model = supernet()
+        model.compile(loss="mse")
+        arguments = {
+            "model": model,
+            "architectures": [{"choice": 1}],
+            "x": x,
+            "y": x,
+            "calibration_data": x,
+            **changed,
+        }
+        return search.evaluate_subnets(**arguments)[0]["loss"]
+
+    return call
+
+
 FUNCTIONS = (
     FunctionSetting(
         component="search.dataset",
@@ -53,6 +72,21 @@ FUNCTIONS = (
             "model": lambda model, folder: search.extract(NOT_A_MODEL),
             "architecture": _extract(architecture={"choice": 2}),
             "calibration_data": _extract(calibration_data=3),
+        },
+    ),
+    FunctionSetting(
+        component="search.evaluate_subnets",
+        call=_evaluate(),
+        is_pruned=False,
+        bad={
+            "model": _evaluate(model=NOT_A_MODEL),
+            "architectures": _evaluate(architectures=[{"choice": 2}]),
+            "x": _evaluate(x=np.zeros((0, 4), "float32")),
+            "y": _evaluate(y=np.zeros((3, 4), "float32")),
+            "calibration_data": _evaluate(calibration_data=None),
+            "batches": _evaluate(batches=0),
+            "batch_size": _evaluate(batch_size=0),
+            "recalibrate": _evaluate(recalibrate=1),
         },
     ),
 )
