@@ -52,6 +52,12 @@ if TYPE_CHECKING:
     from keras_netopt.search.running.ray_executor import (
         RayExecutor as RayExecutor,
     )
+    from keras_netopt.search.scaling.compound_scale import (
+        compound_scale as compound_scale,
+    )
+    from keras_netopt.search.scaling.fit_coefficients import (
+        fit_coefficients as fit_coefficients,
+    )
     from keras_netopt.search.stoppers import ASHA as ASHA
     from keras_netopt.search.stoppers import MedianStopping as MedianStopping
     from keras_netopt.search.stoppers import (
@@ -103,9 +109,11 @@ _MODULES = {
     "TPE": "tuners",
     "TPEOracle": "oracles.tpe_oracle",
     "Tuner": "tuner",
+    "compound_scale": "scaling.compound_scale",
+    "dataset": "bilevel_data",
     "evaluate_subnets": "supernet.evaluate_subnets",
     "extract": "supernet.extract",
-    "dataset": "bilevel_data",
+    "fit_coefficients": "scaling.fit_coefficients",
     "leaderboard": "reports.search_reports",
     "local_processes": "running.executors",
     "plots": "reports.search_reports",

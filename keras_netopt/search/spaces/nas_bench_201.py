@@ -5,6 +5,7 @@ from typing import Any
 
 from keras import layers
 
+from keras_netopt.search.scaling.compound_scale_factors import CompoundScale
 from keras_netopt.search.spaces.head import check_head
 from keras_netopt.search.spaces.image_layers import conv_norm, norm_relu
 from keras_netopt.search.spaces.options import check_labels, check_sizes, choose
@@ -108,6 +109,7 @@ def nas_bench_201(
         head=check_head(task, outputs, image=True),
         input_shape=check_shape(input_shape, "input_shape", 3),
         learning_rate=learning_rate,
+        scale=_scale,
         name="nas_bench_201",
     )
 
@@ -136,6 +138,14 @@ def _choose(hp: Any, settings: Mapping[str, Any]) -> Choices:
         for edge in EDGES
     }
     return choices
+
+
+def _scale(choices: Choices, scale: CompoundScale) -> Choices:
+    return {
+        **choices,
+        "cells": scale.repeats(choices["cells"]),
+        "channels": scale.channels(choices["channels"]),
+    }
 
 
 def _connect(x: Any, choices: Choices) -> Any:

@@ -1,6 +1,7 @@
 """The values that an argument of a search space may take."""
 
 import contextlib
+import math
 import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -41,7 +42,7 @@ def check_numbers(
         if isinstance(one, bool) or not isinstance(one, numbers.Real):
             raise TypeError(_message(value, name, expected))
         number = float(one)
-        if number < minimum or (below is not None and number >= below):
+        if not minimum <= number < (math.inf if below is None else below):
             raise ValueError(_message(value, name, expected))
     if not found or len(set(found)) < len(found):
         raise ValueError(_message(value, name, expected))

@@ -7,10 +7,11 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_integer, check_positive
+from keras_netopt.search.scaling.compound_scale_factors import CompoundScale
 from keras_netopt.search.spaces.head import Head
 
 Choices = dict[str, Any]
-Shape = tuple[int | None, ...]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,9 @@ class Space:
         input_dtype: Dtype of the inputs. Defaults to `"float32"`.
         learning_rate: Learning rate of Adam, or the lowest and the highest
             one of a search. Defaults to `1e-3`.
+        scale: `scale(choices, factors)` returns the choices of a network
+            with scaled depth and width. Defaults to `None`: networks of this
+            space cannot be scaled.
         name: Name of the models. Defaults to `"network"`.
     """
 
@@ -50,6 +54,7 @@ class Space:
     input_shape: Shape
     input_dtype: str = "float32"
     learning_rate: float | tuple[float, float] = 1e-3
+    scale: Callable[[Choices, CompoundScale], Choices] | None = None
     name: str = "network"
 
     def __post_init__(self) -> None:
@@ -59,14 +64,7 @@ class Space:
 
     def __call__(self, hp: Any) -> keras.Model:
         """Returns the compiled model of the values of `hp`."""
-        choices, rate = self._declare(hp)
-        inputs = keras.Input(
-            self.input_shape, dtype=self.input_dtype, name="input"
-        )
-        outputs = self.head.connect(self.connect(inputs, choices))
-        model = keras.Model(inputs, outputs, name=self.name)
-        self.head.compile(model, rate)
-        return model
+        return self._build(*self._declare(hp))
 
     def hyperparameters(self) -> Any:
         """Returns a `keras_tuner.HyperParameters` with all hyperparameters."""
@@ -91,6 +89,35 @@ class Space:
             ValueError: If a name is unknown or inactive, or a value is none
                 of the options.
         """
+        return self(self._of_values(values))
+
+    def scaled(
+        self, factors: CompoundScale, values: Mapping[str, Any] | None = None
+    ) -> keras.Model:
+        """Returns the compiled model of given values, scaled.
+
+        The inputs keep their shape: the model resizes images to the scaled
+        resolution (layer "resolution").
+
+        Args:
+            factors: The factors of depth, width and resolution.
+            values: As in `model`. Defaults to `None`: the default network.
+
+        Raises:
+            ValueError: If the networks of this space cannot be scaled.
+        """
+        if self.scale is None:
+            raise ValueError(
+                "Only networks of `search.spaces.resnet`, `mobilenet` and "
+                "`nas_bench_201` can be scaled. For others pass a function "
+                f"`build(scale)`. Received: a space named {self.name!r}"
+            )
+        choices, rate = self._declare(self._of_values(values))
+        height, width = self.input_shape[:2]
+        size = factors.size(height), factors.size(width)
+        return self._build(self.scale(choices, factors), rate, size)
+
+    def _of_values(self, values: Mapping[str, Any] | None) -> Any:
         import keras_tuner
 
         from keras_netopt.search.search_space import SearchSpace
@@ -98,7 +125,20 @@ class Space:
         hp = keras_tuner.HyperParameters()
         found = SearchSpace(self.hyperparameters())
         hp.values = found.check(values or {}, "values")
-        return self(hp)
+        return hp
+
+    def _build(
+        self, choices: Choices, rate: float, size: Shape | None = None
+    ) -> keras.Model:
+        inputs = x = keras.Input(
+            self.input_shape, dtype=self.input_dtype, name="input"
+        )
+        if size is not None and size != self.input_shape[:2]:
+            x = keras.layers.Resizing(*size, name="resolution")(x)
+        outputs = self.head.connect(self.connect(x, choices))
+        model = keras.Model(inputs, outputs, name=self.name)
+        self.head.compile(model, rate)
+        return model
 
     def _declare(self, hp: Any) -> tuple[Choices, float]:
         choices = self.choose(hp, self.settings)
