@@ -17,7 +17,6 @@ from keras_netopt.checks import (
     takes_one_argument,
 )
 from keras_netopt.search.scaling.compound_scale_factors import CompoundScale
-from keras_netopt.search.spaces.space import Space
 
 Build = Callable[[CompoundScale], keras.Model]
 # Corrections of the resolution, the smallest first, and the error of the
@@ -103,8 +102,10 @@ def compound_scale(
 
 def check_scalable(build: Any) -> Build:
     """Returns a function of a `CompoundScale`."""
-    if isinstance(build, Space):
-        return build.scaled
+    # A `Space`, whose package imports this module.
+    scaled: Build | None = getattr(build, "scaled", None)
+    if scaled is not None:
+        return scaled
     if not takes_one_argument(build):
         raise TypeError(
             "Argument `build` must be a space of `search.spaces` or a "
