@@ -38,7 +38,7 @@ PARTS = {
         "self_paced_weights",
     )
 } | {"depth.ExitModel", "depth.FrozenBackboneExitModel", "depth.PonderModel"}
-SEARCHED = {"Oracle", "BaseTuner", "Stopper", "Executor"}
+SEARCHED = {"Oracle", "BaseTuner", "Stopper", "Executor", "Morphism"}
 PARTS |= {"search.SearchOracle", "search.Stopper"}
 # Rows are found by short names, and `sparsity.report` has this one.
 PARTS |= {"quantization.report"}

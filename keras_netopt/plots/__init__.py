@@ -7,6 +7,7 @@ a file if a path is given.
 
 from keras_netopt.plots.arm_comparison import arm_comparison
 from keras_netopt.plots.exits import exit_curve
+from keras_netopt.plots.family_tree import FamilyMember, family_tree
 from keras_netopt.plots.files import FilePoint, pareto_files
 from keras_netopt.plots.learning_rate import learning_rate_curve
 from keras_netopt.plots.models import ModelPoint, model_comparison
@@ -24,11 +25,13 @@ from keras_netopt.plots.sparsity import sparsity_bars
 from keras_netopt.plots.style import LABEL_LENGTH
 
 __all__ = [
+    "FamilyMember",
     "FilePoint",
     "LABEL_LENGTH",
     "ModelPoint",
     "arm_comparison",
     "exit_curve",
+    "family_tree",
     "importance_bars",
     "learning_rate_curve",
     "model_comparison",

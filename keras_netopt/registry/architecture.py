@@ -35,4 +35,12 @@ METHODS: tuple[Method, ...] = (
         card="architecture_search",
         reference="Guo et al. 2019, arXiv 1904.00420",
     ),
+    Method(
+        name="search.Morphism",
+        kind="tuner",
+        summary="Searches by mutations of trained networks that keep weights.",
+        card="morphism",
+        reference="Elsken et al. 2017, arXiv 1711.04528; Real et al. 2018, "
+        "arXiv 1802.01548",
+    ),
 )

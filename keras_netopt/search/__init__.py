@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from keras_netopt.search.constraints import MaxMACs as MaxMACs
     from keras_netopt.search.constraints import MaxParams as MaxParams
     from keras_netopt.search.folds import KFold as KFold
+    from keras_netopt.search.morphism.morphism import Morphism as Morphism
     from keras_netopt.search.oracles.grid_search_oracle import (
         GridSearchOracle as GridSearchOracle,
     )
@@ -93,6 +94,7 @@ _MODULES = {
     "MaxLatency": "constraints",
     "MaxMACs": "constraints",
     "MaxParams": "constraints",
+    "Morphism": "morphism.morphism",
     "MedianStopping": "stoppers",
     "NSGA2": "tuners",
     "NSGA2Oracle": "oracles.nsga2_oracle",

@@ -16,6 +16,7 @@ from contract.rows import COMPONENTS
 
 import keras_netopt as netopt
 from keras_netopt.report import Report
+from keras_netopt.search.morphism import MorphismTrial
 
 pytestmark = pytest.mark.no_backend
 
@@ -27,6 +28,7 @@ FIELDS = {
     "Candidate": {"misses": {"kilobytes": 70.0}},
     "CompressionResult": {"model": None, "best": 0},
     "Finding": {"evidence": "documented", "kind": "gain"},
+    "MorphismReport": {"trials": (MorphismTrial(0, "parent"),), "best": 0},
     "Route": {"bits": 8, "zeros": 0.5},
     "Target": {"io": "int8"},
 }
