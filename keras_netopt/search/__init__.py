@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from keras_netopt.search.bilevel_data import dataset as dataset
     from keras_netopt.search.constraints import Constraint as Constraint
     from keras_netopt.search.constraints import MaxBytes as MaxBytes
-    from keras_netopt.search.constraints import MaxLatency as MaxLatency
     from keras_netopt.search.constraints import MaxMACs as MaxMACs
     from keras_netopt.search.constraints import MaxParams as MaxParams
+    from keras_netopt.search.cost_check import CostCheck as CostCheck
+    from keras_netopt.search.cost_check import check_model as check_model
     from keras_netopt.search.folds import KFold as KFold
     from keras_netopt.search.morphism.morphism import Morphism as Morphism
+    from keras_netopt.search.max_latency import MaxLatency as MaxLatency
     from keras_netopt.search.oracles.grid_search_oracle import (
         GridSearchOracle as GridSearchOracle,
     )
@@ -85,13 +87,14 @@ _MODULES = {
     "ASHA": "stoppers",
     "BilevelData": "bilevel_data",
     "Constraint": "constraints",
+    "CostCheck": "cost_check",
     "GridSearch": "tuners",
     "GridSearchOracle": "oracles.grid_search_oracle",
     "Hyperband": "tuners",
     "HyperbandOracle": "oracles.hyperband_oracle",
     "KFold": "folds",
     "MaxBytes": "constraints",
-    "MaxLatency": "constraints",
+    "MaxLatency": "max_latency",
     "MaxMACs": "constraints",
     "MaxParams": "constraints",
     "Morphism": "morphism.morphism",
@@ -116,6 +119,7 @@ _MODULES = {
     "evaluate_subnets": "supernet.evaluate_subnets",
     "extract": "supernet.extract",
     "fit_coefficients": "scaling.fit_coefficients",
+    "check_model": "cost_check",
     "leaderboard": "reports.search_reports",
     "local_processes": "running.executors",
     "plots": "reports.search_reports",

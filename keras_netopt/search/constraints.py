@@ -1,9 +1,6 @@
 """Limits on the cost of a model, checked before it is trained."""
 
 import math
-import os
-import tempfile
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +16,8 @@ class Constraint:
     """An upper limit on a cost of a built model.
 
     Subclasses set `name`, the metric in which the cost is stored, and
-    override `measure`.
+    override `measure`. One that takes seconds sets `is_slow`: it is measured
+    for the models that keep all other limits.
 
     Args:
         at_most: The largest allowed value, above 0; infinity measures the
@@ -33,14 +31,23 @@ class Constraint:
     at_most: float
 
     name = "cost"
+    is_slow = False
 
     def __post_init__(self) -> None:
         if self.at_most != math.inf:
             check_positive(self.at_most, "at_most")
 
+    @property
+    def limit(self) -> float:
+        """The largest allowed cost."""
+        return self.at_most
+
     def measure(self, model: keras.Model) -> float:
         """Returns the cost of a built model."""
         raise NotImplementedError
+
+    def keep_costs(self, path: str) -> None:
+        """Stores measured costs in a file, if measuring takes long."""
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -119,87 +126,6 @@ class MaxBytes(Constraint):
     def measure(self, model: keras.Model) -> float:
         """Returns the size of the weights in bytes."""
         return float(cost.summarize(model).bytes)
-
-
-@export_class
-@dataclass(frozen=True)
-class MaxLatency(Constraint):
-    """Limits the measured latency of the model's LiteRT file.
-
-    Each candidate is converted and run, which takes seconds, about five more
-    on the JAX and torch backends. The latency is that of one thread of this
-    machine; other load on the machine distorts it.
-
-    Example:
-
-    >>> MaxLatency(5.0).at_most
-    5.0
-
-    Args:
-        at_most: Median milliseconds of a batch of one sample.
-        quantize: As in `export.to_litert`. Defaults to `None`.
-    """
-
-    quantize: str | None = None
-
-    name = "latency_ms"
-
-    def measure(self, model: keras.Model) -> float:
-        """Returns the median latency in milliseconds."""
-        from keras_netopt import export
-
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "model.tflite")
-            report = export.to_litert(model, path, quantize=self.quantize)
-        if report.latency is None:
-            raise ValueError(
-                "The LiteRT file cannot be run, so its latency is unknown. "
-                "Remove `MaxLatency`, or the layers with operations outside "
-                "LiteRT."
-            )
-        return float(report.latency.median)
-
-
-class ConstraintChecker:
-    """Checks candidates and keeps the one nearest to the limits.
-
-    `build` returns the model of a dictionary of values.
-    """
-
-    def __init__(self, constraints: Iterable[Constraint], build: Any) -> None:
-        self.constraints = tuple(constraints)
-        self.nearest: tuple[float, dict[str, Any], str] | None = None
-        self._build = build
-
-    def __call__(self, values: dict[str, Any]) -> dict[str, float] | str:
-        """Returns the costs of a candidate, or why it is rejected."""
-        model = self._build(values)
-        if not model.built:
-            raise ValueError(
-                "Argument `constraints` must be omitted unless `build` returns "
-                "built models: begin them with `keras.Input`, or call "
-                f"`model.build(shape)`. Received: {model.name!r}, not built"
-            )
-        costs, excess, reasons = {}, 0.0, []
-        for one in self.constraints:
-            value = costs[one.name] = one.measure(model)
-            if not value <= one.at_most:
-                reasons.append(f"{one.name} above {one.at_most:g}")
-                excess = max(excess, value / one.at_most)
-        if not reasons:
-            return costs
-        if self.nearest is None or excess < self.nearest[0]:
-            shown = ", ".join(f"{k}={v:g}" for k, v in costs.items())
-            self.nearest = (excess, dict(values), shown)
-        return " and ".join(reasons)
-
-    def explain(self, rejected: dict[str, int]) -> str:
-        """Describes the rejected candidates and the nearest one."""
-        counts = ", ".join(f"{n} with {why}" for why, n in rejected.items())
-        if self.nearest is None:
-            return f"rejected: {counts}"
-        _, values, shown = self.nearest
-        return f"rejected: {counts}; nearest: {values} ({shown})"
 
 
 def check_constraints(constraints: Any) -> tuple[Constraint, ...]:

@@ -7,7 +7,11 @@ from typing import Any
 import keras_tuner
 
 from keras_netopt.checks import check_bool, check_choice, check_integer
-from keras_netopt.search.constraints import ConstraintChecker, check_constraints
+from keras_netopt.search.constraint_checker import (
+    ConstraintChecker,
+    keep_converter,
+)
+from keras_netopt.search.constraints import check_constraints
 from keras_netopt.search.folds import FoldedData, split_data, to_folds
 from keras_netopt.search.running.fit_arguments import (
     bind_fit_arguments,
@@ -28,10 +32,12 @@ from keras_netopt.search.running.trial_trainer import (
     SCORE_EPOCHS,
     TrialTrainer,
 )
+from keras_netopt.search.running.tuner_parts import check_parts
 from keras_netopt.search.stoppers import Stopper
-from keras_netopt.search.storage import write_json
+from keras_netopt.search.storage import is_local, write_json
 from keras_netopt.warnings import NoEffectWarning
 
+COSTS = "measured_costs.json"
 KEEP_WEIGHTS = ("all", "best")
 
 
@@ -148,7 +154,7 @@ class Tuner(TrialTrainer):
         **kwargs: Any,
     ) -> None:
         check_main_guard()
-        _check_parts(hypermodel, oracle, stopper, type(self))
+        check_parts(hypermodel, oracle, stopper, type(self))
         check_choice(resume, "resume", RESUME)
         check_choice(score_epoch, "score_epoch", SCORE_EPOCHS)
         check_choice(keep_weights, "keep_weights", KEEP_WEIGHTS)
@@ -191,6 +197,8 @@ class Tuner(TrialTrainer):
             ),
             **kwargs,
         )
+        if self.checker is not None and is_local(self.project_dir):
+            self.checker.keep_costs(f"{self.project_dir}/{COSTS}")
 
     def search(self, *args: Any, **kwargs: Any) -> None:
         """Searches; the arguments are those of `fit`, for every trial.
@@ -234,14 +242,15 @@ class Tuner(TrialTrainer):
         self.proxy.ran_out_of_candidates = False
         self.bar = ProgressBar(self.proxy.oracle, verbose == 1)
         self.oracle.verbose = verbose if verbose == 2 else 0
-        if self.executor is None:
-            super().search(*args, **kwargs)
-        else:
-            from keras_netopt.search.running.parallel_search import (
-                run_parallel_search,
-            )
+        with keep_converter(self.checker):
+            if self.executor is None:
+                super().search(*args, **kwargs)
+            else:
+                from keras_netopt.search.running.parallel_search import (
+                    run_parallel_search,
+                )
 
-            run_parallel_search(self, args, kwargs)
+                run_parallel_search(self, args, kwargs)
         self._report_end()
 
     def on_search_begin(self) -> None:
@@ -356,9 +365,7 @@ class Tuner(TrialTrainer):
 
     def _report_end(self) -> None:
         reason = self.proxy.end_reason()
-        if reason is None or self._is_worker():
-            return
-        if not self.proxy.ran_out_of_candidates:
+        if self._is_worker() or not self.proxy.ran_out_of_candidates:
             return
         if not self.proxy.oracle.trials:
             raise ValueError(
@@ -367,33 +374,4 @@ class Tuner(TrialTrainer):
             )
         warnings.warn(
             f"The search ended early: {reason}.", NoEffectWarning, stacklevel=3
-        )
-
-
-def _check_parts(
-    hypermodel: Any, oracle: Any, stopper: Any, tuner: type[TrialTrainer]
-) -> None:
-    if isinstance(hypermodel, keras_tuner.Oracle):
-        raise TypeError(
-            "Argument `hypermodel` must be a function of `hp` or a "
-            "`HyperModel`. Pass the oracle by name: "
-            "`search.Tuner(build, oracle=...)`. "
-            f"Received: hypermodel={type(hypermodel).__name__}"
-        )
-    if not isinstance(oracle, keras_tuner.Oracle):
-        raise TypeError(
-            "Argument `oracle` must be an oracle, as in "
-            '`search.TPEOracle("val_loss", max_trials=50)`. '
-            f"Received: oracle={oracle!r}"
-        )
-    if stopper is not None and not isinstance(stopper, Stopper):
-        raise TypeError(
-            "Argument `stopper` must be `search.ASHA()`, `MedianStopping()`, "
-            "`PatienceStopping()` or a `Stopper`. "
-            f"Received: stopper={stopper!r}"
-        )
-    if hypermodel is None and tuner.run_trial is TrialTrainer.run_trial:
-        raise ValueError(
-            "Argument `hypermodel` must be given, unless a subclass overrides "
-            "`run_trial`. Received: hypermodel=None"
         )

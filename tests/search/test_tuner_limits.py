@@ -2,7 +2,6 @@
 
 import functools
 import math
-from pathlib import Path
 
 import keras
 import keras_tuner
@@ -10,9 +9,7 @@ import pytest
 from search import toys
 from search.toys import curves
 
-from keras_netopt import export, search
-from keras_netopt.cost.measure_latency import Latency
-from keras_netopt.export.litert_report import FileSize, LitertReport
+from keras_netopt import search
 from keras_netopt.search.constraints import Constraint
 from keras_netopt.warnings import NoEffectWarning
 
@@ -55,7 +52,7 @@ def test_no_model_that_breaks_a_constraint_is_trained(run):
     kept = [trial.metrics.get_last_value("params") for trial in trials]
     assert kept == trained
     assert all(trial.metrics.get_last_value("macs") <= 7 for trial in trials)
-    assert sum(found.proxy.rejected.values()) > 5
+    assert sum(found.checker.rejected.values()) > 5
 
 
 def test_costs_without_a_bound_are_an_objective(run):
@@ -81,6 +78,26 @@ def test_constraints_that_nothing_keeps_tell_the_nearest(run):
         match=r"100 with params above 1; nearest: \{'units': \d+\} \(params=",
     ):
         run(Sized(), constraints=search.MaxParams(1))
+
+
+def test_a_small_space_without_a_candidate_tells_the_nearest(run):
+    """Also when the search is started again, with every point rejected."""
+    nearest = r"20 with params above 1; nearest: \{'units': 1\} \(params=2 of 1"
+    oracle = functools.partial(search.TPEOracle, "val_loss", 5, seed=0)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=nearest):
+            run(Sized(), oracle(), constraints=search.MaxParams(1))
+
+
+def test_a_small_space_ends_when_its_feasible_points_are_trained(run):
+    with pytest.warns(NoEffectWarning, match="no other candidate.*17 with"):
+        found = run(
+            Sized(),
+            search.RegularizedEvolutionOracle("val_loss", 30, seed=0),
+            epochs=1,
+            constraints=search.MaxParams(6),
+        )
+    assert sorted(found.hypermodel.trained) == [2, 4, 6]
 
 
 def test_a_search_that_runs_out_of_candidates_says_so(run):
@@ -114,24 +131,6 @@ def test_patience_and_time_end_a_search(run):
     assert not late.oracle.trials
     more = run(*curves(3), epochs=1, max_time=1e9, project_name="late")
     assert len(more.oracle.trials) == 3
-
-
-def test_latency_is_that_of_the_exported_file(monkeypatch):
-    """Without the seconds that the conversion takes."""
-    model, given = toys.Line(), []
-    latency = Latency("file", median=2.5, minimum=2.0, spread=1.0, rounds=3)
-
-    def convert(model, path, quantize=None):
-        given.append((model, Path(path).parent.is_dir(), quantize))
-        size = FileSize(raw=1, gzip=1)
-        return LitertReport(path, quantize, False, size, size, latency=latency)
-
-    monkeypatch.setattr(export, "to_litert", convert)
-    assert search.MaxLatency(1.0, quantize="float16").measure(model) == 2.5
-    assert given == [(model, True, "float16")]
-    latency = None
-    with pytest.raises(ValueError, match="its latency is unknown"):
-        search.MaxLatency(1.0).measure(model)
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ Private name of KerasTuner 1.4.8: `Oracle._save_trial` (writes trial.json).
 
 import copy
 import threading
-from collections.abc import Callable
 from typing import Any
 
+from keras_netopt.search.constraint_checker import ConstraintChecker
 from keras_netopt.search.running.search_limits import SearchLimits
 from keras_netopt.search.stoppers import Stopper
 
@@ -17,9 +17,6 @@ EPOCHS, STOPPED = "epochs", "stopped_epoch"
 RETURNED = "netopt/returned"
 STATE = "netopt_search"
 MAX_REJECTIONS = 100
-
-# Costs of a candidate by name, or the reason why it is rejected.
-CandidateCheck = Callable[[dict[str, Any]], dict[str, float] | str]
 
 # The methods of the oracle that `OracleProxy` replaces, and why. They are
 # replaced on the instance: KerasTuner's own oracles and its chief, which
@@ -38,15 +35,15 @@ REPLACED = {
 class OracleProxy:
     """Wraps the methods of an oracle that are listed in `REPLACED`.
 
-    The oracle must not have been reloaded yet. `check_candidate` is `None`
-    without constraints.
+    The oracle must not have been reloaded yet. `checker` is `None` without
+    constraints.
     """
 
     def __init__(
         self,
         oracle: Any,
         stopper: Stopper | None,
-        check_candidate: CandidateCheck | None,
+        checker: ConstraintChecker | None,
         limits: SearchLimits,
     ) -> None:
         if hasattr(oracle, STATE):
@@ -56,9 +53,8 @@ class OracleProxy:
             )
         self.oracle = oracle
         self.stopper = stopper
-        self.check_candidate = check_candidate
+        self.checker = checker
         self.limits = limits
-        self.rejected: dict[str, int] = {}
         self.stopped: set[str] = set()
         self.ran_out_of_candidates = False
         self._costs: dict[str, float] = {}
@@ -72,16 +68,22 @@ class OracleProxy:
         """Samples until the constraints hold."""
         if self.limits.are_reached(self._losses()):
             return {"status": "STOPPED"}
-        for _ in range(MAX_REJECTIONS):
+        for rejections in range(MAX_REJECTIONS):
             answer = self._original["populate_space"](trial_id)
             values = answer.get("values")
-            if answer["status"] != "RUNNING" or self.check_candidate is None:
+            if self.checker is None:
                 return answer
-            found = self.check_candidate(values or {})
+            if answer["status"] != "RUNNING":
+                nothing_fits = self.checker.rejected and not self.oracle.trials
+                if answer["status"] == "STOPPED" and (
+                    rejections or nothing_fits
+                ):  # Every point of the space was tried or rejected.
+                    self.ran_out_of_candidates = True
+                return answer
+            found = self.checker(values or {})
             if not isinstance(found, str):
                 self._costs = found
                 return answer
-            self.rejected[found] = self.rejected.get(found, 0) + 1
             if hasattr(self.oracle, "reject"):
                 self.oracle.reject(values, found)
         self.ran_out_of_candidates = True
@@ -89,11 +91,10 @@ class OracleProxy:
 
     def end_reason(self) -> str | None:
         """Returns why no further trial starts, if a limit is the reason."""
-        if self.ran_out_of_candidates:
-            explain = getattr(self.check_candidate, "explain", str)
-            return (
-                f"no candidate meets the constraints; {explain(self.rejected)}"
-            )
+        if self.ran_out_of_candidates and self.checker is not None:
+            other = "other " if self.oracle.trials else ""
+            why = self.checker.explain()
+            return f"no {other}candidate meets the constraints; {why}"
         return self.limits.reason
 
     def create_trial(self, tuner_id: str) -> Any:
@@ -119,8 +120,8 @@ class OracleProxy:
         self.stopped.discard(trial.trial_id)
         if self.stopper is not None:
             self.stopper.reset_trial(trial.trial_id)
-        if self.check_candidate is not None:
-            found = self.check_candidate(trial.hyperparameters.values)
+        if self.checker is not None:
+            found = self.checker(trial.hyperparameters.values)
             self._costs = {} if isinstance(found, str) else found
 
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Any:
@@ -166,12 +167,13 @@ class OracleProxy:
     def get_state(self) -> dict[str, Any]:
         """Returns the state of the oracle and of the proxy."""
         stopper = self.stopper.get_state() if self.stopper else {}
+        constraints = self.checker.get_state() if self.checker else {}
         return {
             **self._original["get_state"](),
             STATE: {
                 "stopper": stopper,
-                "rejected": self.rejected,
                 "stopped": sorted(self.stopped),
+                **constraints,
             },
         }
 
@@ -179,7 +181,8 @@ class OracleProxy:
         """Restores a saved state."""
         self._original["set_state"](state)
         own = state.get(STATE, {})
-        self.rejected = dict(own.get("rejected", {}))
+        if self.checker is not None:
+            self.checker.set_state(own)
         self.stopped = set(own.get("stopped", ()))
         if self.stopper is not None and own.get("stopper"):
             self.stopper.set_state(own["stopper"])
