@@ -43,13 +43,15 @@ def grid(table: Lookup, seed: int) -> Steps:
     return _ask(search.GridSearchOracle("val_loss", hyperparameters=space))
 
 
-def ours(kind: str, **options: Any) -> Callable[[Lookup, int], Steps]:
+def ours(
+    kind: str, trials: int = TRIALS, **options: Any
+) -> Callable[[Lookup, int], Steps]:
     """One of our oracles."""
 
     def make(table: Lookup, seed: int) -> Steps:
         oracle = getattr(search, kind)(
             "val_loss",
-            TRIALS,
+            trials,
             seed=seed,
             hyperparameters=_space(table),
             defaults_first=False,

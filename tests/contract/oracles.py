@@ -97,7 +97,7 @@ ORACLES = (
     OracleSetting(
         component="search.RegularizedEvolutionOracle",
         arguments={"population_size": 4, "sample_size": 2},
-        bad={"population_size": 1, "sample_size": 0},
+        bad={"population_size": 1, "sample_size": 0, "n_startup_trials": 0},
     ),
     OracleSetting(
         component="search.HyperbandOracle",

@@ -1,5 +1,6 @@
 """Evolution and grids: what each does of its own; wrong arguments."""
 
+import keras_tuner
 import pytest
 from search.functions import quick
 from search.oracle_tools import attach, cells, drive, space
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.no_backend
             {"population_size": 1},
             "population_size",
         ),
-        ("RegularizedEvolutionOracle", {"sample_size": 17}, "sample_size"),
+        ("RegularizedEvolutionOracle", {"sample_size": 41}, "sample_size"),
     ],
 )
 def test_wrong_arguments_are_refused(kind, options, name):
@@ -58,16 +59,68 @@ def test_the_oldest_has_no_children():
     assert not any(children[20:])
 
 
-def test_sizes_of_a_population_fit_the_search():
-    def sizes(trials, **options):
-        oracle = search.RegularizedEvolutionOracle(
-            "val_loss", trials, **options
-        )
-        return oracle.population_size, oracle.sample_size
+def test_sizes_of_a_population_fit_each_other():
+    def sizes(**options):
+        made = search.RegularizedEvolutionOracle("val_loss", 60, **options)
+        return made.n_startup_trials, made.population_size, made.sample_size
 
-    assert sizes(60) == (16, 5)
-    assert sizes(1000) == sizes(None) == (100, 25)
-    assert sizes(60, population_size=3) == (3, 3)
+    assert sizes() == (10, 40, 20)
+    assert sizes(population_size=3) == (3, 3, 1)
+    assert sizes(population_size=8, n_startup_trials=9) == (9, 8, 4)
+
+
+def test_evolution_mutates_after_its_random_trials():
+    """Categories without any value in common are no child of one another."""
+    names = [f"x{i}" for i in range(6)]
+    oracle = search.RegularizedEvolutionOracle(
+        "val_loss",
+        30,
+        seed=0,
+        hyperparameters=space(**{n: ("Choice", list(range(9))) for n in names}),
+        defaults_first=False,
+        n_startup_trials=4,
+    )
+    tried = []
+
+    def score(values):
+        tried.append([values[name] for name in names])
+        return float(sum(tried[-1]))
+
+    quick(oracle, score, 30)
+    nearest = [
+        min(
+            sum(a != b for a, b in zip(child, parent, strict=True))
+            for parent in tried[:i]
+        )
+        for i, child in enumerate(tried)
+        if i
+    ]
+    assert min(nearest[:3]) > 1
+    assert set(nearest[3:]) == {1}
+
+
+@pytest.mark.parametrize(
+    "kind", ["RegularizedEvolutionOracle", "NSGA2Oracle", "TPEOracle"]
+)
+def test_a_space_smaller_than_the_population_is_tried_whole(kind, tmp_path):
+    """Each point once, then the search ends."""
+    options = {} if kind == "TPEOracle" else {"population_size": 50}
+    hp = space(a=("Choice", [0, 1, 2]), b=("Boolean",))
+    goals = [keras_tuner.Objective(n, "min") for n in ("val_loss", "cost")]
+    oracle = getattr(search, kind)(
+        goals if kind == "NSGA2Oracle" else goals[0],
+        100,
+        seed=0,
+        hyperparameters=hp,
+        **options,
+    )
+    tried = drive(
+        attach(oracle, tmp_path),
+        lambda v: {"val_loss": float(v["a"]), "cost": -float(v["a"])},
+    )
+    assert sorted((v["a"], v["b"]) for v in tried) == [
+        (a, b) for a in (0, 1, 2) for b in (False, True)
+    ]
 
 
 def test_a_grid_is_walked_in_order(tmp_path):
