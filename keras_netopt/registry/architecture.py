@@ -43,4 +43,9 @@ METHODS: tuple[Method, ...] = (
         reference="Elsken et al. 2017, arXiv 1711.04528; Real et al. 2018, "
         "arXiv 1802.01548",
     ),
+    Method(
+        name="search.check_model",
+        summary="Compares the costs of a built model with hard limits.",
+        card="architecture_limits",
+    ),
 )

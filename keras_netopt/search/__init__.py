@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from keras_netopt.search.cost_check import CostCheck as CostCheck
     from keras_netopt.search.cost_check import check_model as check_model
     from keras_netopt.search.folds import KFold as KFold
-    from keras_netopt.search.morphism.morphism import Morphism as Morphism
+    from keras_netopt.search.latency_table import LatencyTable as LatencyTable
     from keras_netopt.search.max_latency import MaxLatency as MaxLatency
+    from keras_netopt.search.morphism.morphism import Morphism as Morphism
     from keras_netopt.search.oracles.grid_search_oracle import (
         GridSearchOracle as GridSearchOracle,
     )
@@ -93,6 +94,7 @@ _MODULES = {
     "Hyperband": "tuners",
     "HyperbandOracle": "oracles.hyperband_oracle",
     "KFold": "folds",
+    "LatencyTable": "latency_table",
     "MaxBytes": "constraints",
     "MaxLatency": "max_latency",
     "MaxMACs": "constraints",

@@ -93,7 +93,7 @@ class ConstraintChecker:
         self._nearest = None
         if state.get("nearest"):
             values, costs = state["nearest"]
-            limits = {one.name: one.limit for one in self.constraints}
+            limits = {one.name: one.at_most for one in self.constraints}
             if set(costs) <= set(limits):
                 self._nearest = values, CostCheck(costs, limits)
 

@@ -1,6 +1,7 @@
 """Limits on the cost of a model, checked before it is trained."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,11 +37,6 @@ class Constraint:
     def __post_init__(self) -> None:
         if self.at_most != math.inf:
             check_positive(self.at_most, "at_most")
-
-    @property
-    def limit(self) -> float:
-        """The largest allowed cost."""
-        return self.at_most
 
     def measure(self, model: keras.Model) -> float:
         """Returns the cost of a built model."""
@@ -132,7 +128,8 @@ def check_constraints(constraints: Any) -> tuple[Constraint, ...]:
     """Returns one constraint or several as a tuple."""
     if isinstance(constraints, Constraint):
         constraints = (constraints,)
-    found = tuple(constraints)
+    is_many = isinstance(constraints, Iterable)
+    found = tuple(constraints) if is_many else (constraints,)
     for one in found:
         if not isinstance(one, Constraint):
             raise TypeError(

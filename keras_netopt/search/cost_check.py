@@ -101,16 +101,21 @@ def check_model(
         The costs beside their limits.
 
     Raises:
-        TypeError: If `constraints` holds something else.
+        TypeError: If an argument has the wrong type.
         ValueError: If a cost is limited twice, or `model` is not built.
     """
     checked = check_constraints(constraints)
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "Argument `model` must be a built Keras model. "
+            f"Received: model={model!r}"
+        )
     if not model.built:
         raise ValueError(
             "Argument `model` must be built: begin it with `keras.Input`, or "
             f"call `model.build(shape)`. Received: {model.name!r}, not built"
         )
-    limits = {one.name: one.limit for one in checked}
+    limits = {one.name: one.at_most for one in checked}
     check = CostCheck({}, limits)
     for one in sorted(checked, key=lambda one: one.is_slow):
         if one.is_slow and not check.is_feasible:

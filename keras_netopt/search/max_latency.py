@@ -34,17 +34,17 @@ class MaxLatency(Constraint):
 
     >>> import keras
     >>> from keras_netopt.search import MaxLatency
-    >>> MaxLatency(5.0).limit
-    5.0
+    >>> MaxLatency(5.0).name
+    'latency_ms'
     >>> base = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     >>> half = MaxLatency(ratio=0.5, reference=base)
-    >>> half.name, half.limit
+    >>> half.name, half.at_most
     ('latency_ratio', 0.5)
 
     Args:
         at_most: Median milliseconds of a batch of one sample, above 0;
             infinity measures without a limit. Defaults to `None`: `ratio`
-            is the limit.
+            is the limit, and the value of the attribute.
         quantize: As in `export.to_litert`, of candidates and reference:
             `None`, `"dynamic"` or `"float16"`. Defaults to `None`.
         ratio: The latency over that of `reference`, above 0. Defaults to
@@ -60,6 +60,8 @@ class MaxLatency(Constraint):
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, both or neither of
             `at_most` and `ratio` are given, or a file cannot be run.
+        FileNotFoundError: If `reference` or the folder of `cache` does not
+            exist.
         ExportError: If a candidate cannot be converted.
     """
 
@@ -85,9 +87,10 @@ class MaxLatency(Constraint):
                 "`MaxLatency(ratio=0.5, reference=base)`. "
                 f"Received: ratio={self.ratio}, reference={self.reference!r}"
             )
-        if self.limit != math.inf:
-            name = "at_most" if self.ratio is None else "ratio"
-            check_positive(self.limit, name)
+        name = "at_most" if self.ratio is None else "ratio"
+        if getattr(self, name) != math.inf:
+            check_positive(getattr(self, name), name)
+        self._keep("at_most", getattr(self, name))
         if self.quantize not in (None, "dynamic", "float16"):
             raise ValueError(
                 "Argument `quantize` must be None, 'dynamic' or 'float16': "
@@ -97,6 +100,11 @@ class MaxLatency(Constraint):
         check_integer(self.rounds, "rounds", minimum=1)
         _check_reference(self.reference)
         path = None if self.cache is None else os.fspath(self.cache)
+        if path and not os.path.isdir(os.path.dirname(path) or "."):
+            raise FileNotFoundError(
+                "Argument `cache` must be in a folder that exists. "
+                f"Received: cache={path!r}"
+            )
         self._keep("_costs", MeasuredCosts(path))
         self._keep("_reference_file", b"")
 
@@ -104,12 +112,6 @@ class MaxLatency(Constraint):
     def name(self) -> str:  # type: ignore[override]
         """The metric: "latency_ms", or "latency_ratio" of a reference."""
         return "latency_ms" if self.ratio is None else "latency_ratio"
-
-    @property
-    def limit(self) -> float:
-        """The largest allowed cost, in milliseconds or as a ratio."""
-        found = self.at_most if self.ratio is None else self.ratio
-        return float(found)  # type: ignore[arg-type]
 
     def keep_costs(self, path: str) -> None:
         """Stores results in a file, unless `cache` names another one."""
@@ -141,6 +143,8 @@ class MaxLatency(Constraint):
             config["reference"] = keras.saving.serialize_keras_object(
                 self.reference
             )
+        if self.ratio is not None:
+            del config["at_most"]
         for name in ("reference", "cache"):
             if isinstance(config[name], os.PathLike):
                 config[name] = os.fspath(config[name])

@@ -26,7 +26,8 @@ class MeasuredCosts:
     def add(self, key: str, cost: float) -> None:
         """Stores a cost."""
         self._known[key] = cost
-        if self.path is not None:
+        # The folder of a search may be deleted before its limits are.
+        if self.path and os.path.isdir(os.path.dirname(self.path) or "."):
             costs = {**self._read(), key: cost}
             content = {"machine": describe_machine(), "costs": costs}
             write_json(self.path, content)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import keras
 import keras_tuner
@@ -50,7 +51,7 @@ def test_equal_models_are_measured_once(converted):
     costs = [limit.measure(dense(units)) for units in (3, 4, 3, 4)]
     assert costs == [3.0, 4.0, 3.0, 4.0]
     assert converted == [(3, "float16"), (4, "float16")]
-    assert (limit.name, limit.limit) == ("latency_ms", 5.0)
+    assert (limit.name, limit.at_most) == ("latency_ms", 5.0)
 
 
 def test_a_model_without_a_whole_config_is_measured_each_time(converted):
@@ -70,7 +71,7 @@ def test_a_ratio_is_to_the_reference_in_the_same_loop(converted):
         0.25,
     ]
     assert [units for units, _ in converted] == [2, 8, 4]
-    assert (limit.name, limit.limit) == ("latency_ratio", 0.5)
+    assert (limit.name, limit.at_most) == ("latency_ratio", 0.5)
 
 
 def test_a_reference_may_be_a_file(converted, tmp_path):
@@ -99,6 +100,29 @@ def test_a_file_keeps_costs_for_one_machine(converted, tmp_path, monkeypatch):
     measure()
     assert len(converted) == 9
     assert json.loads(path.read_text())["machine"] == "other"
+
+
+def test_a_limit_is_saved_with_its_reference(converted):
+    limit = search.MaxLatency(ratio=0.5, reference=dense(8), rounds=7)
+    loaded = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(limit)
+    )
+    assert (loaded.at_most, loaded.rounds) == (0.5, 7)
+    assert loaded.measure(dense(2)) == 0.25
+    config = search.MaxLatency(3.0).get_config()
+    assert search.MaxLatency.from_config(config).at_most == 3.0
+
+
+def test_costs_stay_known_when_the_folder_is_deleted(converted, tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    limit = search.MaxLatency(5.0)
+    limit.keep_costs(str(folder / "costs.json"))
+    limit.measure(dense(2))
+    shutil.rmtree(folder)
+    assert limit.measure(dense(3)) == limit.measure(dense(3)) == 3.0
+    assert limit.measure(dense(2)) == 2.0
+    assert len(converted) == 2
 
 
 class Shared(keras_tuner.HyperModel):
@@ -153,6 +177,7 @@ def test_wrong_limits_are_refused(monkeypatch, tmp_path):
         ({"at_most": 1.0, "rounds": 0}, ValueError, "`rounds`"),
         ({"ratio": 0.5, "reference": 3}, TypeError, "built Keras model"),
         ({"ratio": 0.5, "reference": "no"}, FileNotFoundError, "exists"),
+        ({"at_most": 1.0, "cache": "no/a"}, FileNotFoundError, "`cache`"),
         (
             {"ratio": 0.5, "reference": keras.Sequential()},
             ValueError,

@@ -51,6 +51,19 @@ def _evaluate(**changed: Any) -> Call:
 
 FUNCTIONS = (
     FunctionSetting(
+        component="search.check_model",
+        call=lambda model, folder: (
+            search.check_model(model, search.MaxParams(1e6)).costs
+        ),
+        is_pruned=False,
+        bad={
+            "model": lambda model, folder: search.check_model(
+                NOT_A_MODEL, search.MaxParams(1e6)
+            ),
+            "constraints": lambda model, folder: search.check_model(model, 3),
+        },
+    ),
+    FunctionSetting(
         component="search.dataset",
         call=_dataset(),
         is_pruned=False,
