@@ -6,6 +6,7 @@ if __name__ != "keras_netopt.callbacks":
         f"Received: __name__={__name__!r}"
     )
 
+from keras_netopt.callbacks.architecture_search import ArchitectureSearch
 from keras_netopt.callbacks.best_checkpoint import BestCheckpoint
 from keras_netopt.callbacks.channel_pruning import ChannelPruning
 from keras_netopt.callbacks.compute_tracker import ComputeTracker
@@ -20,6 +21,7 @@ from keras_netopt.callbacks.quantization import Quantization
 from keras_netopt.callbacks.selective_backprop import SelectiveBackprop
 
 __all__ = [
+    "ArchitectureSearch",
     "BestCheckpoint",
     "ChannelPruning",
     "ComputeTracker",

@@ -31,6 +31,21 @@ class NotIntendedUseWarning(UserWarning):
     """
 
 
+class SearchCollapseWarning(UserWarning):
+    """Warns that an architecture search prefers operations without weights.
+
+    Skip connections, pooling and cut edges lower the loss early in training.
+    The text names the decisions and the shares of these options.
+
+    Example:
+
+    >>> import warnings
+    >>> import keras_netopt as netopt
+    >>> warnings.simplefilter("ignore", netopt.warnings.SearchCollapseWarning)
+    >>> warnings.resetwarnings()
+    """
+
+
 class TargetMissedWarning(UserWarning):
     """Warns that `compress` wrote a file that misses its target.
 

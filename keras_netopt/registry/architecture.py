@@ -48,4 +48,20 @@ METHODS: tuple[Method, ...] = (
         summary="Compares the costs of a built model with hard limits.",
         card="architecture_limits",
     ),
+    Method(
+        name="callbacks.ArchitectureSearch",
+        kind="callback",
+        summary="Searches an architecture while the weights of all train.",
+        card="architecture_search",
+        reference="Liu et al. 2018, arXiv 1806.09055; Guo et al. 2019, arXiv "
+        "1904.00420; Cai et al. 2019, arXiv 1908.09791",
+        touches=frozenset({"weights", "loss", "optimizer"}),
+        retraces="on_event",
+    ),
+    Method(
+        name="search.compare_architectures",
+        summary="Trains a found architecture and random ones of its cost.",
+        card="architecture_search",
+        reference="Li and Talwalkar 2019, arXiv 1902.07638",
+    ),
 )

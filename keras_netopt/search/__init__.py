@@ -68,6 +68,9 @@ if TYPE_CHECKING:
         PatienceStopping as PatienceStopping,
     )
     from keras_netopt.search.stoppers import Stopper as Stopper
+    from keras_netopt.search.supernet.compare_architectures import (
+        compare_architectures as compare_architectures,
+    )
     from keras_netopt.search.supernet.evaluate_subnets import (
         evaluate_subnets as evaluate_subnets,
     )
@@ -122,6 +125,7 @@ _MODULES = {
     "extract": "supernet.extract",
     "fit_coefficients": "scaling.fit_coefficients",
     "check_model": "cost_check",
+    "compare_architectures": "supernet.compare_architectures",
     "leaderboard": "reports.search_reports",
     "local_processes": "running.executors",
     "plots": "reports.search_reports",

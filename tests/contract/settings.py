@@ -45,3 +45,8 @@ IDLE = {module.COMPONENT: module.IDLE for module in _MODULES}
 BAD = {module.COMPONENT: module.BAD for module in _MODULES}
 # C4b: two callbacks that differ in one argument; config and outcome differ.
 CHANGES = {module.COMPONENT: module.CHANGES for module in _MODULES}
+# Callbacks that train no model of the zoo, and where their checks are.
+WITH_OWN_MODEL = {
+    # It needs searchable layers.
+    "callbacks.ArchitectureSearch": "test_architecture_search_contract.py"
+}

@@ -68,7 +68,12 @@ def test_every_public_callback_and_layer_has_rows():
 
     assert public
     assert public == in_registry
-    assert public == {*settings.COMPONENTS, *layer_settings.BY_COMPONENT}
+    own = settings.WITH_OWN_MODEL
+    assert public == {
+        *settings.COMPONENTS,
+        *layer_settings.BY_COMPONENT,
+        *own,
+    }
 
 
 @same_everywhere

@@ -25,6 +25,8 @@ SAMPLES |= {np.ndarray: np.arange(3.0), typing.Any: 0.5, type(None): None}
 # Fields whose annotation does not determine the value.
 FIELDS = {
     "ArmComparison": {"curves": {"name": np.ones((2, 3))}},
+    "ArchitectureComparison": {"found": (0.5, 0.6), "random": (0.4, 0.3)},
+    "ArchitectureReport": {"controls": (0.4, 0.3)},
     "Candidate": {"misses": {"kilobytes": 70.0}},
     "CompressionResult": {"model": None, "best": 0},
     "Finding": {"evidence": "documented", "kind": "gain"},

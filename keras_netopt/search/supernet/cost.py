@@ -46,6 +46,19 @@ def architecture_params(model: keras.Model, architecture: Architecture) -> int:
     return int(_costs(model).cost(_complete(model, architecture))[1])
 
 
+def supernet_macs(model: keras.Model) -> int:
+    """Returns the MACs per sample of a model that computes all options.
+
+    Elastic layers compute their largest size. Where they are mixed with
+    choices, it is the cost of the network of last options.
+    """
+    costs = _costs(model)
+    if isinstance(costs, TableCost):
+        return int(costs.total_macs())
+    last = {n: len(d.options) - 1 for n, d in find_decisions(model).items()}
+    return int(costs.cost(last)[0])
+
+
 class TableCost:
     """Adds the costs of the chosen candidates.
 
@@ -80,6 +93,10 @@ class TableCost:
         rows = [self._table[item] for item in architecture.items()]
         macs, params = zip(self._base, *rows, strict=True)
         return sum(macs), sum(params)
+
+    def total_macs(self) -> float:
+        """Returns the MACs of all candidates together."""
+        return self._base[0] + sum(macs for macs, _ in self._table.values())
 
 
 class ElasticTable:

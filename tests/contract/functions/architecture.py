@@ -49,6 +49,27 @@ def _evaluate(**changed: Any) -> Call:
     return call
 
 
+def _compare(**changed: Any) -> Call:
+    """A comparison that is refused, or one without a second architecture."""
+
+    def call(model: keras.Model, folder: Any) -> str:
+        network = supernet()
+        network.compile("sgd", "mse", run_eagerly=True)
+        x = np.ones((4, 4))
+        arguments = {
+            "model": network,
+            "x": x,
+            "y": x,
+            "validation_data": (x, x),
+            "architecture": {"choice": 0},
+            "tolerance": 1.0,
+            **changed,
+        }
+        return str(search.compare_architectures(**arguments))
+
+    return call
+
+
 FUNCTIONS = (
     FunctionSetting(
         component="search.check_model",
@@ -62,6 +83,22 @@ FUNCTIONS = (
             ),
             "constraints": lambda model, folder: search.check_model(model, 3),
         },
+    ),
+    FunctionSetting(
+        component="search.compare_architectures",
+        call=_compare(),
+        is_pruned=False,
+        bad={
+            "model": _compare(model=NOT_A_MODEL),
+            "architecture": _compare(architecture={"choice": 5}),
+            "n_random": _compare(n_random=0),
+            "epochs": _compare(epochs=0),
+            "batch_size": _compare(batch_size=0),
+            "tolerance": _compare(tolerance=0.0),
+            "monitor": _compare(monitor="bleu"),
+            "seed": _compare(seed=-1),
+        },
+        free=("x", "y", "validation_data", "verbose"),
     ),
     FunctionSetting(
         component="search.dataset",

@@ -1,0 +1,147 @@
+"""Evolution over architectures that one network with shared weights ranks."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Architecture = dict[str, int]
+Score = Callable[[Sequence[Architecture]], Sequence[float]]
+# Returns a reason why an architecture is not allowed, or `None`.
+Refuse = Callable[[Architecture], str | None]
+
+POPULATION = 50
+PARENTS = 0.2  # Share of the population with children.
+MUTATION = 0.1  # Probability per decision, at least one changes.
+_TRIES = 50
+
+
+@dataclass
+class PathEvolution:
+    """Searches the architecture with the largest score.
+
+    The first generation is random; half of each later one are mutations of
+    one parent, half crossovers of two. Every architecture is scored once. A
+    space that is not larger than `evaluations` is enumerated.
+
+    Args:
+        options: The allowed options of each decision, as their indices.
+        score: Scores a generation; larger is better.
+        refuse: Tells why an architecture is outside of the limits.
+        evaluations: Number of architectures to score.
+        seed: Random seed.
+
+    Reference:
+        Guo et al., *Single Path One-Shot Neural Architecture Search with
+        Uniform Sampling*, 2020, https://arxiv.org/abs/1904.00420, section
+        3.3.
+    """
+
+    options: Mapping[str, Sequence[int]]
+    score: Score
+    refuse: Refuse = lambda architecture: None  # noqa: E731
+    evaluations: int = 1000
+    seed: int = 0
+    scores: dict[tuple[int, ...], float] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    first: int = 0  # Size of the first, random generation.
+
+    @property
+    def size(self) -> int:
+        """Number of architectures in the space."""
+        return math.prod(len(one) for one in self.options.values())
+
+    def run(self) -> None:
+        """Scores generations until there are enough."""
+        self._rng = np.random.default_rng(self.seed)
+        self._seen: set[tuple[int, ...]] = set()
+        if self.size <= self.evaluations:
+            self._add(self._enumerate())
+            self.first = len(self.scores)
+            return
+        population = min(POPULATION, self.evaluations)
+        self._add(self._generate(population, self._draw))
+        self.first = len(self.scores)
+        while self.scores and len(self.scores) < self.evaluations:
+            count = min(POPULATION, self.evaluations - len(self.scores))
+            ranked = self._rank()
+            parents = ranked[: max(2, int(PARENTS * POPULATION))]
+            made = [
+                *self._generate(
+                    count // 2, lambda p=parents: self._mutate(self._pick(p))
+                ),
+                *self._generate(
+                    count - count // 2, lambda p=parents: self._cross(p)
+                ),
+            ]
+            made += self._generate(count - len(made), self._draw)
+            if not made:
+                return
+            self._add(made)
+
+    def ranking(self) -> list[Architecture]:
+        """Returns the evaluated architectures, best first."""
+        return [self.named(key) for key in self._rank()]
+
+    def named(self, key: tuple[int, ...]) -> Architecture:
+        """Returns an architecture by the names of its decisions."""
+        return dict(zip(self.options, key, strict=True))
+
+    def _rank(self) -> list[tuple[int, ...]]:
+        return sorted(self.scores, key=lambda key: (-self.scores[key], key))
+
+    def _add(self, keys: Sequence[tuple[int, ...]]) -> None:
+        values = self.score([self.named(key) for key in keys]) if keys else []
+        for key, value in zip(keys, values, strict=True):
+            # A network that diverged is the worst, and has no order.
+            self.scores[key] = -math.inf if math.isnan(value) else float(value)
+
+    def _is_new(self, key: tuple[int, ...]) -> bool:
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        reason = self.refuse(self.named(key))
+        if reason is not None:
+            self.refused[reason] = self.refused.get(reason, 0) + 1
+        return reason is None
+
+    def _generate(
+        self, count: int, make: Callable[[], tuple[int, ...]]
+    ) -> list[tuple[int, ...]]:
+        """Makes new allowed architectures, fewer if there are none left."""
+        found: list[tuple[int, ...]] = []
+        for _ in range(count * _TRIES):
+            if len(found) >= count:
+                break
+            key = make()
+            if self._is_new(key):
+                found.append(key)
+        return found
+
+    def _enumerate(self) -> list[tuple[int, ...]]:
+        grid = np.array(
+            np.meshgrid(*self.options.values(), indexing="ij")
+        ).reshape(len(self.options), -1)
+        keys = [tuple(int(one) for one in column) for column in grid.T]
+        return [key for key in keys if self._is_new(key)]
+
+    def _draw(self) -> tuple[int, ...]:
+        return tuple(int(self._rng.choice(o)) for o in self.options.values())
+
+    def _pick(self, parents: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        return parents[int(self._rng.integers(len(parents)))]
+
+    def _mutate(self, parent: tuple[int, ...]) -> tuple[int, ...]:
+        changes = self._rng.random(len(parent)) < MUTATION
+        changes[self._rng.integers(len(parent))] = True
+        return tuple(
+            drawn if change else kept
+            for drawn, kept, change in zip(
+                self._draw(), parent, changes, strict=True
+            )
+        )
+
+    def _cross(self, parents: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        pairs = zip(self._pick(parents), self._pick(parents), strict=True)
+        return tuple(one[int(self._rng.integers(2))] for one in pairs)
