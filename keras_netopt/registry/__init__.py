@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from keras_netopt.registry import (
     architecture,
+    architecture_spaces,
     compression,
     curriculum,
     depth,
@@ -42,6 +43,7 @@ METHODS: tuple[Method, ...] = (
     *search_report.METHODS,
     *search.METHODS,
     *architecture.METHODS,
+    *architecture_spaces.METHODS,
     *shipping.METHODS,
     *recipe.METHODS,
 )

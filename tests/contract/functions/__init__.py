@@ -2,6 +2,7 @@
 
 from contract.functions import (
     architecture,
+    architecture_spaces,
     compression,
     curriculum,
     depth,
@@ -19,6 +20,7 @@ FUNCTIONS = (
     *compression.FUNCTIONS,
     *search.FUNCTIONS,
     *architecture.FUNCTIONS,
+    *architecture_spaces.FUNCTIONS,
     *morphism.FUNCTIONS,
     *learning_rate.FUNCTIONS,
     *curriculum.FUNCTIONS,
