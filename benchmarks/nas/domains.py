@@ -26,7 +26,7 @@ ARMS = {
     "TPE": ("TPEOracle", {"n_startup_trials": 3}),
     "evolution": (
         "RegularizedEvolutionOracle",
-        {"population_size": 3, "sample_size": 2},
+        {"n_startup_trials": 3},
     ),
 }
 SETTINGS = {
