@@ -30,16 +30,15 @@ IMAGES = 4_000
 WIDTHS = (8, 8, 8)
 RATE = 3e-3
 MAX_MACS = 250_000
-EPOCHS = 2  # Per child that inherits.
+EPOCHS = 4  # Per child that inherits.
 SCRATCH_EPOCHS = 10
 PARENT_EPOCHS = 10
-CHILDREN = 24
-SCRATCH_CHILDREN = 14
+CHILDREN = 14
 POPULATION = {"population_size": 6, "sample_size": 4}
 SHORT = {"epochs": EPOCHS, "max_trials": CHILDREN, **POPULATION}
 LONG = {
     "epochs": SCRATCH_EPOCHS,
-    "max_trials": SCRATCH_CHILDREN,
+    "max_trials": CHILDREN,
     "inherit_weights": False,
     **POPULATION,
 }
@@ -48,6 +47,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "scratch": LONG,
     "random": {**SHORT, "sample_size": 1},
     "hill_climbing": {**SHORT, "strategy": "hill_climbing"},
+    "two_epochs": {**SHORT, "epochs": 2, "max_trials": 24},
     "constant": {**SHORT, "final_rate": 1.0},
     "scratch_short": {**LONG, "epochs": 4},
 }
@@ -59,6 +59,7 @@ ARMS = (
     "random",
     *SINGLE,
     "hill_climbing",
+    "two_epochs",
     "constant",
     "scratch_short",
 )

@@ -13,6 +13,7 @@ ARMS = {
     "evolution": "evolution, inherited weights",
     "hill_climbing": "hill climbing, inherited weights",
     "random": "random mutations, inherited weights",
+    "two_epochs": "evolution, inherited weights, 2 epochs per child",
     "constant": "evolution, constant learning rate",
     "scratch": "evolution, each child from scratch",
     "scratch_short": "evolution, each child from scratch, 4 epochs",
@@ -20,6 +21,7 @@ ARMS = {
     "largest": "largest network of evolution, from scratch, same MACs",
     "found": "best network of evolution, from scratch, same MACs",
 }
+SEARCHED = ("evolution", "two_epochs", "hill_climbing", "random", "constant")
 SHARES = (0.1, 0.2, 0.4, 0.6, 1.0)
 Rows = list[dict[str, Any]]
 
@@ -60,7 +62,7 @@ def goal_table() -> str:
     """Returns the compute at which a search reaches evolution from scratch."""
     body = []
     for row in (one for one in _rows() if one["arm"] == "scratch"):
-        for arm in ("evolution", "hill_climbing", "random", "constant"):
+        for arm in SEARCHED:
             other = _find(arm, row["seed"])
             if other is None:
                 continue
