@@ -47,7 +47,7 @@ class ChildFiles:
 
     def save(self, model: keras.Model, name: str) -> None:
         """Writes a file; a reader never sees half of it."""
-        part = self.folder / f"partial-{os.getpid()}.keras"
+        part = self.folder / "partial.keras"
         model.save(part)
         os.replace(part, self.folder / name)
 

@@ -78,7 +78,7 @@ class ChildTrainer:
         if self._rate is not None:
             callbacks.append(CosineRestart(epochs, self._rate, self._final))
         model.fit(
-            **self.arguments,
+            **_validate_last_epoch(self.arguments, epochs),
             epochs=epochs,
             verbose=2 if self.is_loud else 0,
             callbacks=[*callbacks, log],  # Sees what others log.
@@ -110,6 +110,18 @@ class ChildTrainer:
                 arguments[name] = given
         found = model.evaluate(**arguments, verbose=0, return_dict=True)
         return {name: float(value) for name, value in found.items()}
+
+
+def _validate_last_epoch(
+    arguments: Mapping[str, Any], epochs: int
+) -> dict[str, Any]:
+    """Adds the last epoch, which is scored, to those that are validated."""
+    every = arguments.get("validation_freq")
+    if every is None:
+        return dict(arguments)
+    if isinstance(every, int):
+        every = range(every, epochs + 1, every)
+    return {**arguments, "validation_freq": sorted({*every, epochs})}
 
 
 def _check(arguments: Mapping[str, Any], epochs: int) -> None:

@@ -66,14 +66,6 @@ class MorphismObjective:
                 "because the objective is measured on it. "
                 f"Received: objective={self.name!r}, validation_data=None"
             )
-        every = arguments.get("validation_freq")
-        epochs = arguments.get("epochs")
-        if self.is_validated and every and epochs and epochs % every:
-            raise ValueError(
-                "Argument `validation_freq` must divide `epochs`: the "
-                "objective is read after the last epoch. Received: "
-                f"validation_freq={every}, epochs={epochs}"
-            )
         if names is not None and self.is_validated:
             known = [VALIDATION + name for name in names]
             if self.name not in known:

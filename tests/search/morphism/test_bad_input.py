@@ -59,7 +59,6 @@ def test_searches_without_a_result_are_refused_before_training(tmp_path):
         ({}, {}, "validation_data=None"),
         ({"objective": "val_f1"}, both, "objective='val_f1'"),
         ({}, {**both, "epochs": 0}, "epochs=0"),
-        ({}, {**both, "validation_freq": 2, "epochs": 3}, "validation_freq=2"),
         ({}, {**both, "initial_epoch": 1}, "initial_epoch=1"),
         ({}, {"validation_data": iter([DATA])}, "after one pass"),
         ({"parent_epochs": 0, "objective": "loss"}, both, "parent_epochs=0"),
