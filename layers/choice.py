@@ -148,20 +148,29 @@ class Choice(SearchableLayer):
         """Returns the output of one candidate, or the weighted sum of all."""
         count = len(self.candidates)
         if self.decision is None:
-            x, weights = inputs
-            index = ops.cast(ops.argmax(weights), "int32")
-            mixes = ops.less(ops.max(weights), 1.0)
+            x, shared = inputs
+            index = ops.cast(ops.argmax(shared), "int32")
+            mixes = ops.less(ops.max(shared), 1.0)
+            own = None
         else:
-            x = inputs
+            x, own = inputs, self.decision.read()
+            shared = own.weights
             index = self.choose(self.decision, training)
-            weights = option_weights(self.decision, index, bool(training))
-            mixes = is_mixture(self.decision)
+            mixes = is_mixture(own)
         branches = [
             Branch(functools.partial(layer, x), [layer])
             for layer in self.candidates
         ]
         mixture = Branch(
-            lambda: self._mix(x, weights), self.candidates, [weights]
+            lambda: self._mix(
+                x,
+                shared
+                if own is None
+                else option_weights(own, index, bool(training)),
+            ),
+            self.candidates,
+            [shared],
+            recomputes=True,
         )
         outputs, loss = call_branch(
             ops.where(mixes, count, index),

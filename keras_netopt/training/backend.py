@@ -73,6 +73,23 @@ def reset_compiled_functions(
         any_model.predict_function = None
 
 
+def is_known(tensor: Any) -> bool:
+    """Whether a tensor has a value: no step is being traced or compiled."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return not isinstance(tensor, jax.core.Tracer)
+    if backend == "torch":
+        import torch
+
+        is_meta = tensor.device.type == "meta"
+        return not is_meta and not torch.compiler.is_compiling()
+    import tensorflow as tf
+
+    return bool(tf.executing_eagerly())
+
+
 def without_gradients() -> Any:
     """Returns a context in which torch records no operations."""
     if keras.backend.backend() != "torch":

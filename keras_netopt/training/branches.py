@@ -13,6 +13,8 @@ from keras import ops
 from keras.src.backend.common.variables import AutocastScope
 
 from keras_netopt.graph.layers import walk_layers
+from keras_netopt.training.backend import is_known
+from keras_netopt.training.jax_gradients import with_fast_gradients
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,15 @@ class Branch:
         layers: The built layers that `run` calls. Defaults to none.
         tensors: Other tensors that `run` uses and whose gradients are wanted,
             such as the value of a weight. Defaults to none.
+        recomputes: Whether JAX computes the branch again in the backward
+            pass, so that steps of other branches need no memory for its
+            intermediate results. Defaults to `False`.
     """
 
     run: Callable[[], Any]
     layers: Sequence[keras.Layer] = ()
     tensors: Sequence[Any] = ()
+    recomputes: bool = False
 
 
 def call_branch(
@@ -52,37 +58,26 @@ def call_branch(
         The tensor, and the sum of the losses that the layers added in this
         call, or `None` if no branch adds any.
     """
-    variables = _unique(
-        [v for one in branches for layer in one.layers for v in layer.variables]
-    )
+    place = _known_place(index)
+    if place is not None:
+        outputs = branches[place].run()
+        return _with_zero_gradients(outputs, _unused(branches, place)), None
+    variables = _unique(branches)
     # Small updates of moving statistics vanish in half precision.
     with AutocastScope(None):
         mapping = [(v, v.value) for v in variables]
     values = {id(v): value for v, value in mapping}
-    trainable = {
-        id(v)
-        for one in branches
-        for layer in one.layers
-        for v in layer.trainable_variables
-    }
+    trainable = _trainable(branches)
     written = [v for v in variables if id(v) not in trainable]
     if not keeps_state:
         written = []
-    trained = {k: value for k, value in values.items() if k in trainable}
-    tensors = {id(t): t for one in branches for t in one.tensors}
     has_losses = False
 
     def isolate(branch: Branch) -> Callable[[], tuple[Any, ...]]:
         used = {id(v) for layer in branch.layers for v in layer.variables}
-        used |= {id(t) for t in branch.tensors}
         own = [pair for pair in mapping if id(pair[0]) in used]
-        unused = [
-            value
-            for key, value in (trained | tensors).items()
-            if key not in used
-        ]
 
-        def run() -> tuple[Any, ...]:
+        def run() -> Any:
             nonlocal has_losses
             with keras.StatelessScope(own, collect_losses=True) as scope:
                 outputs = branch.run()
@@ -94,10 +89,18 @@ def call_branch(
                 scope.get_current_value(v) if id(v) in used else values[id(v)]
                 for v in written
             ]
-            outputs = _with_zero_gradients(outputs, unused)
-            return outputs, _sum_losses(scope.losses), *after
+            return (outputs, _sum_losses(scope.losses)), after
 
-        return run
+        def run_flat() -> tuple[Any, ...]:
+            is_jax = keras.backend.backend() == "jax"
+            (outputs, loss), after = (
+                with_fast_gradients(run, recomputes=branch.recomputes)
+                if is_jax
+                else run()
+            )
+            return outputs, loss, *after
+
+        return run_flat
 
     outputs, loss, *after = _select(index, [isolate(one) for one in branches])
     for variable, value in zip(written, after, strict=True):
@@ -135,24 +138,48 @@ def call_if(
 
 def _select(index: Any, functions: list[Callable[[], Any]]) -> Any:
     """Calls one of several functions; a boolean selects the first of two."""
-    is_condition = keras.backend.standardize_dtype(index.dtype) == "bool"
-    if keras.backend.backend() == "jax" and not _is_traced(index):
-        # JAX would compile the branches again at every eager call.
-        place = int(index)
-        return functions[1 - place if is_condition else place]()
-    if is_condition:
+    if keras.backend.standardize_dtype(index.dtype) == "bool":
         return ops.cond(index, *functions)
     return ops.switch(index, functions)
 
 
-def _is_traced(value: Any) -> bool:
-    import jax
+def _known_place(index: Any) -> int | None:
+    """Returns the position of the branch, `None` while a step is traced.
 
-    return isinstance(value, jax.core.Tracer)
+    A branch whose position is known is called like any layer. Eager JAX would
+    compile all branches again at every call.
+    """
+    if not is_known(index):
+        return None
+    place = int(index)
+    is_condition = keras.backend.standardize_dtype(index.dtype) == "bool"
+    return 1 - place if is_condition else place
 
 
-def _unique(variables: list[Any]) -> list[Any]:
-    return list({id(v): v for v in variables}.values())
+def _unused(branches: Sequence[Branch], place: int) -> list[Any]:
+    """Values of weights, and tensors, that one branch alone leaves out."""
+    used = {id(v) for layer in branches[place].layers for v in layer.variables}
+    used |= {id(t) for t in branches[place].tensors}
+    weights = {
+        id(v): v
+        for one in branches
+        for layer in one.layers
+        for v in layer.trainable_variables
+    }
+    tensors = {id(t): t for one in branches for t in one.tensors}
+    with AutocastScope(None):
+        found = [v.value for k, v in weights.items() if k not in used]
+    return found + [t for k, t in tensors.items() if k not in used]
+
+
+def _trainable(branches: Sequence[Branch]) -> set[int]:
+    layers = [layer for one in branches for layer in one.layers]
+    return {id(v) for layer in layers for v in layer.trainable_variables}
+
+
+def _unique(branches: Sequence[Branch]) -> list[Any]:
+    layers = [layer for one in branches for layer in one.layers]
+    return list({id(v): v for x in layers for v in x.variables}.values())
 
 
 def make_stateless(layer: keras.Layer) -> Callable[[Any], Any]:

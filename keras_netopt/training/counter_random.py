@@ -37,6 +37,23 @@ def uniform(seed: Any, step: Any, count: Any) -> Any:
     return ops.cast(_shift_right(bits, 8, dtype), "float32") * 2.0**-24
 
 
+def uniform_array(seed: int, step: int, count: int) -> np.ndarray:
+    """Returns the numbers of `uniform` for known values, without a backend."""
+
+    def hash_bits(x: np.ndarray) -> np.ndarray:
+        x = x ^ (x >> np.uint32(_SHIFTS[0]))
+        for multiplier, shift in zip(_MULTIPLIERS, _SHIFTS[1:], strict=True):
+            x = x * np.uint32(multiplier)
+            x = x ^ (x >> np.uint32(shift))
+        return x
+
+    first = hash_bits(np.array([int(seed) & _MASK], "uint32"))
+    begin = hash_bits(first + np.uint32(int(step) & _MASK))
+    bits = hash_bits(hash_bits(np.arange(count, dtype="uint32")) + begin)
+    found: np.ndarray = (bits >> np.uint32(8)).astype("float32") * 2.0**-24
+    return found
+
+
 def _hash_bits(x: Any, dtype: str) -> Any:
     """Applies the hash function: every input bit affects every output bit."""
     x = ops.bitwise_xor(x, _shift_right(x, _SHIFTS[0], dtype))

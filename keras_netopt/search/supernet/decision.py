@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_netopt.checks import check_choice
-from keras_netopt.training.counter_random import uniform
+from keras_netopt.training.counter_random import uniform, uniform_array
 
 MIXTURE, GUMBEL, UNIFORM, FAIR, SANDWICH, FIXED = range(6)
 MODES = {
@@ -68,6 +69,20 @@ class Decision:
     is_shared: bool = False
     others: tuple["Decision", ...] = ()
 
+    def read(self) -> "Decision":
+        """Returns the decision with tensors instead of variables.
+
+        A branch of a compiled step uses tensors that are read outside of it.
+        """
+        names = ("mode", "active", "draws", "enabled", "seed")
+        names += ("weights", "temperature")
+        values = {name: getattr(self, name) for name in names}
+        tensors = {
+            name: None if value is None else ops.convert_to_tensor(value)
+            for name, value in values.items()
+        }
+        return replace(self, **tensors)
+
     def set_mode(self, name: str) -> None:
         """Assigns a mode by its name."""
         check_choice(name, "mode", MODES)
@@ -108,31 +123,37 @@ class Decision:
 
 
 def sample_index(
-    mode: Any, active: Any, draws: Any, enabled: Any, seed: Any
+    mode: Any, active: Any, draws: Any, enabled: Any, seed: Any, xp: Any = ops
 ) -> Any:
-    """Returns the option of one training call, an int32 scalar tensor.
+    """Returns the option of one training call, an int32 scalar.
 
-    Mixtures, which have no single option, give `active`.
+    Mixtures, which have no single option, give `active`. `xp` is `numpy` for
+    known values, which takes less time than eager tensors, or `keras.ops`.
     """
+    cast = getattr(xp, "cast", lambda x, dtype: np.asarray(x).astype(dtype))
+    numbers = uniform if xp is ops else uniform_array
     count = enabled.shape[0]
-    allowed = ops.cast(enabled, "bool")
-    number = ops.maximum(ops.sum(ops.cast(enabled, "int32")), 1)
-    is_fair = ops.equal(mode, FAIR)
+    allowed = cast(enabled, "bool")
+    number = xp.maximum(xp.sum(cast(enabled, "int32")), 1)
+    is_fair = xp.equal(mode, FAIR)
     # The order of one round is a function of the round.
-    step = ops.where(is_fair, ops.floor_divide(draws, number), draws)
-    place = ops.where(is_fair, ops.mod(draws, number), 0)
-    keys = ops.where(allowed, uniform(seed, step, count), -1.0)
+    step = xp.where(is_fair, xp.floor_divide(draws, number), draws)
+    place = xp.where(is_fair, xp.mod(draws, number), 0)
+    keys = xp.where(allowed, numbers(seed, step, count), -1.0)
     larger = keys[None, :] > keys[:, None]
-    rank = ops.sum(ops.cast(larger, "int32"), axis=1)
-    drawn = _first(ops.equal(rank, place))
-    phase = ops.mod(draws, 4)
-    indices = ops.arange(count, dtype="int32")
-    largest = ops.max(ops.where(allowed, indices, -1))
-    sandwich = ops.where(ops.equal(phase, 1), _first(allowed), drawn)
-    sandwich = ops.where(ops.equal(phase, 0), largest, sandwich)
-    is_random = ops.logical_or(ops.equal(mode, UNIFORM), is_fair)
-    index = ops.where(is_random, drawn, active)
-    return ops.where(ops.equal(mode, SANDWICH), sandwich, index)
+    rank = xp.sum(cast(larger, "int32"), axis=1)
+
+    def first(found: Any) -> Any:
+        return cast(xp.argmax(cast(found, "int32")), "int32")
+
+    drawn = first(xp.equal(rank, place))
+    phase = xp.mod(draws, 4)
+    largest = xp.max(xp.where(allowed, xp.arange(count, dtype="int32"), -1))
+    sandwich = xp.where(xp.equal(phase, 1), first(allowed), drawn)
+    sandwich = xp.where(xp.equal(phase, 0), largest, sandwich)
+    is_random = xp.logical_or(xp.equal(mode, UNIFORM), is_fair)
+    index = xp.where(is_random, drawn, active)
+    return xp.where(xp.equal(mode, SANDWICH), sandwich, index)
 
 
 def option_weights(decision: Decision, index: Any, training: bool) -> Any:
@@ -162,8 +183,3 @@ def _gumbel(decision: Decision, count: int) -> Any:
     numbers = uniform(decision.seed, decision.draws, count)
     numbers = ops.clip(numbers, 1e-7, 1.0 - 1e-7)
     return -ops.log(-ops.log(numbers))
-
-
-def _first(found: Any) -> Any:
-    """The first position of a true value."""
-    return ops.cast(ops.argmax(ops.cast(found, "int32")), "int32")

@@ -19,6 +19,7 @@ from keras_netopt.search.supernet.decision import (
     Option,
     sample_index,
 )
+from keras_netopt.training.backend import is_known
 
 Architecture = Mapping[str, int]
 
@@ -110,13 +111,13 @@ class SearchableLayer(keras.layers.Layer):
         """
         if not training:
             return ops.convert_to_tensor(decision.active)
-        return sample_index(
-            ops.convert_to_tensor(decision.mode),
-            ops.convert_to_tensor(decision.active),
-            ops.convert_to_tensor(decision.draws),
-            ops.convert_to_tensor(decision.enabled),
-            ops.convert_to_tensor(decision.seed),
-        )
+        own = decision.read()
+        values = own.mode, own.active, own.draws, own.enabled, own.seed
+        if not all(map(is_known, values)):
+            return sample_index(*values)
+        arrays = [np.array(ops.convert_to_numpy(value)) for value in values]
+        index = sample_index(*arrays, xp=np)
+        return ops.convert_to_tensor(index, dtype="int32")
 
     def count_draw(self, decision: Decision, training: bool | None) -> None:
         """Counts a training call, so that the next one samples anew."""
