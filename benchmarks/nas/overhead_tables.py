@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.pruning.tables import markdown
 from benchmarks.records import load
-from keras_netopt.tables import markdown
 
 BACKENDS = ("tensorflow", "jax", "torch")
 BASE = "largest network"

@@ -10,9 +10,9 @@ process holds before the model is made.
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -120,7 +120,9 @@ def _memory_of(name: str) -> float:
 
 
 def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # `getrusage` would give a child the peak of its parent.
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_netopt.training.branches import Branch, call_branch, call_if
+from keras_netopt.training.branches import Branch, call_branch
 from keras_netopt.training.counter_random import uniform, uniform_array
 from keras_netopt.training.jax_gradients import with_fast_gradients
 
@@ -108,16 +108,16 @@ def test_arrays_have_the_numbers_of_tensors():
         np.testing.assert_array_equal(uniform_array(seed, step, count), found)
 
 
-def test_an_eager_branch_writes_state_and_adds_losses():
+def test_an_eager_branch_writes_its_own_state_alone():
     norm = layers.BatchNormalization(momentum=0.5)
     x = np.ones((4, 3), "float32")
     norm.build(x.shape)
-    for runs, expected in ((False, 0.0), (True, 0.5)):
-        outputs, loss = call_if(
-            ops.convert_to_tensor(np.array(runs)),
-            norm,
-            ops.convert_to_tensor(x),
-            lambda y: y,
-        )
-        assert loss is None
+    tensor = ops.convert_to_tensor(x)
+    branches = [
+        Branch(lambda: tensor),
+        Branch(lambda: norm(tensor, training=True), [norm]),
+    ]
+    for place, expected in ((0, 0.0), (1, 0.5)):
+        index = ops.convert_to_tensor(np.int32(place))
+        call_branch(index, branches)
         np.testing.assert_allclose(norm.moving_mean, expected)
