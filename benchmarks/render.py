@@ -39,7 +39,12 @@ from benchmarks.learning_rate import tables as learning_rate
 from benchmarks.litert_routes import tables as litert_routes
 from benchmarks.litert_verification import tables as litert_verification
 from benchmarks.micro import tables as micro
-from benchmarks.nas import morphism_tables, one_shot_tables, space_tables
+from benchmarks.nas import (
+    morphism_tables,
+    one_shot_tables,
+    overhead_tables,
+    space_tables,
+)
 from benchmarks.open_layers import tables as open_layers
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
@@ -75,6 +80,7 @@ TABLES = {
     **micro.TABLES,
     **morphism_tables.TABLES,
     **one_shot_tables.TABLES,
+    **overhead_tables.TABLES,
     **space_tables.TABLES,
 }
 BLOCK = re.compile(
