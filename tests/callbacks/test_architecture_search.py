@@ -116,13 +116,19 @@ def search_architecture(model):
 
 def test_single_path_trains_on_the_training_half_only():
     data = search.dataset(*make_data(), batch_size=12)
-    seen = []
-    draw = data.batch_ids
-    data.batch_ids = lambda epoch: seen.extend(draw(epoch)) or draw(epoch)
+    epochs, seen, draw = [], [], data.batch_ids
+
+    def record(epoch):
+        epochs.append(epoch)
+        seen.extend(draw(epoch))
+        return draw(epoch)
+
+    data.batch_ids = record
     eager = keras.backend.backend() == "tensorflow"
     model = build_supernet(edges=1, run_eagerly=eager)
     component = ArchitectureSearch(evaluations=2)
     model.fit(data, epochs=2, callbacks=[component], verbose=0)
+    assert epochs[-2:] == [0, 1]
     assert set(np.concatenate(seen[-8:])) <= set(data.halves["train"])
     assert not data.trains_only
 
