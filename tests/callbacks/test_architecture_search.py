@@ -128,7 +128,7 @@ def test_single_path_trains_on_the_training_half_only():
     model = build_supernet(edges=1, run_eagerly=eager)
     component = ArchitectureSearch(evaluations=2)
     model.fit(data, epochs=2, callbacks=[component], verbose=0)
-    assert epochs[-2:] == [0, 1]
+    assert set(epochs) == {0, 1}
     assert set(np.concatenate(seen[-8:])) <= set(data.halves["train"])
     assert not data.trains_only
 
