@@ -43,6 +43,7 @@ from benchmarks.nas import (
     morphism_tables,
     one_shot_tables,
     overhead_tables,
+    proxy_tables,
     space_tables,
 )
 from benchmarks.open_layers import tables as open_layers
@@ -82,6 +83,7 @@ TABLES = {
     **one_shot_tables.TABLES,
     **overhead_tables.TABLES,
     **space_tables.TABLES,
+    **proxy_tables.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

@@ -64,4 +64,25 @@ METHODS: tuple[Method, ...] = (
         card="architecture_search",
         reference="Li and Talwalkar 2019, arXiv 1902.07638",
     ),
+    Method(
+        name="search.zero_cost",
+        summary="Scores an untrained model by zero-cost proxies.",
+        card="zero_cost",
+        reference="Abdelfattah et al. 2021, arXiv 2101.08134",
+    ),
+    Method(
+        name="search.combine_scores",
+        summary="Ranks models by several zero-cost proxies.",
+        card="zero_cost",
+    ),
+    *(
+        Method(
+            name=f"search.ZeroCost{suffix}",
+            kind=kind,
+            summary="Trains the best of a pool by zero-cost proxies.",
+            card="zero_cost",
+            reference="Abdelfattah et al. 2021, arXiv 2101.08134",
+        )
+        for kind, suffix in (("tuner", ""), ("oracle", "Oracle"))
+    ),
 )

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
         SearchOracle as SearchOracle,
     )
     from keras_netopt.search.oracles.tpe_oracle import TPEOracle as TPEOracle
+    from keras_netopt.search.oracles.zero_cost_oracle import (
+        ZeroCostOracle as ZeroCostOracle,
+    )
     from keras_netopt.search.reports.project_reader import (
         read_project as read_project,
     )
@@ -85,6 +88,13 @@ if TYPE_CHECKING:
     from keras_netopt.search.tuners import (
         RegularizedEvolution as RegularizedEvolution,
     )
+    from keras_netopt.search.zero_cost_proxies.ranking import (
+        combine_scores as combine_scores,
+    )
+    from keras_netopt.search.zero_cost_proxies.zero_cost import (
+        zero_cost as zero_cost,
+    )
+    from keras_netopt.search.zero_cost_tuner import ZeroCost as ZeroCost
 
 # The module of each public name.
 _MODULES = {
@@ -126,6 +136,10 @@ _MODULES = {
     "fit_coefficients": "scaling.fit_coefficients",
     "check_model": "cost_check",
     "compare_architectures": "supernet.compare_architectures",
+    "ZeroCost": "zero_cost_tuner",
+    "ZeroCostOracle": "oracles.zero_cost_oracle",
+    "zero_cost": "zero_cost_proxies.zero_cost",
+    "combine_scores": "zero_cost_proxies.ranking",
     "leaderboard": "reports.search_reports",
     "local_processes": "running.executors",
     "plots": "reports.search_reports",

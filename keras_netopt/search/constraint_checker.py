@@ -51,7 +51,12 @@ class ConstraintChecker:
 
     def __call__(self, values: dict[str, Any]) -> dict[str, float] | str:
         """Returns the costs of a candidate, or why it is rejected."""
-        model = self._build(values)
+        return self.check(self._build(values), values)
+
+    def check(
+        self, model: keras.Model, values: dict[str, Any]
+    ) -> dict[str, float] | str:
+        """Returns the costs of a candidate's model, or why it is rejected."""
         if not model.built:
             raise ValueError(
                 "Argument `constraints` must be omitted unless `build` returns "

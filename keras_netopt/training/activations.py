@@ -45,14 +45,14 @@ def _observed(layer: keras.Layer, observe: Observe) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         inputs = args[0] if args else next(iter(kwargs.values()))
-        if _has_value(inputs):
+        if has_value(inputs):
             observe(layer, np.asarray(ops.convert_to_numpy(inputs)))
         return original(*args, **kwargs)
 
     return call
 
 
-def _has_value(inputs: Any) -> bool:
+def has_value(inputs: Any) -> bool:
     """Returns whether a layer's input is one tensor with known values."""
     if not ops.is_tensor(inputs):
         return False

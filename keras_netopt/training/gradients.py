@@ -10,6 +10,15 @@ from keras import ops
 Loss = Callable[[list[Any]], Any]
 
 
+def differentiate(function: Loss, values: Sequence[Any]) -> list[Any]:
+    """Differentiates a scalar function of a list of tensors.
+
+    Returns one tensor per value, `None` if the function does not depend on it.
+    """
+    tensors = [ops.convert_to_tensor(value) for value in values]
+    return _DIFFERENTIATE[keras.backend.backend()](function, tensors)
+
+
 def compute_gradients(
     model: keras.Model,
     x: Any,
@@ -39,8 +48,7 @@ def compute_gradients(
     _build_loss(model, batch)
     chosen = list(model.trainable_variables if variables is None else variables)
     loss = _stateless_loss(model, chosen, batch)
-    values = [ops.convert_to_tensor(variable.value) for variable in chosen]
-    found = _DIFFERENTIATE[keras.backend.backend()](loss, values)
+    found = differentiate(loss, [variable.value for variable in chosen])
     return [
         np.zeros(variable.shape, np.float32)
         if gradient is None

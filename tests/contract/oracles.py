@@ -131,5 +131,10 @@ ORACLES = (
         bad={"sampler": "magic"},
         needs="optuna",
     ),
+    OracleSetting(
+        component="search.ZeroCostOracle",
+        arguments={"pool": 5, "score": len},
+        bad={"pool": 1, "proxies": "beauty", "samples": 1, "score": 3},
+    ),
 )
 BY_COMPONENT = {setting.component: setting for setting in ORACLES}

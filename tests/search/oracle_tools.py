@@ -133,6 +133,11 @@ def two_goals(values):
     return {"loss": float(x), "cost": (float(x) - 2.0) ** 2}
 
 
+def count_letters(values):
+    """A score of any point; some are equal."""
+    return {"letters": len(str(values)), "first": float(str(values) < "{'b")}
+
+
 # One small setting of every oracle: the class, its own arguments, and what
 # it minimizes on `cells()`.
 ORACLES = {
@@ -142,6 +147,7 @@ ORACLES = {
     "TPEOracle-univariate": {"n_startup_trials": 3, "multivariate": False},
     "RegularizedEvolutionOracle": {"population_size": 4, "sample_size": 2},
     "NSGA2Oracle": {"population_size": 4},
+    "ZeroCostOracle": {"pool": 20, "score": count_letters},
 }
 
 

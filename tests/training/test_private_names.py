@@ -13,6 +13,8 @@ from pathlib import Path
 import keras
 import pytest
 
+from keras_netopt.training.backend_functions import RECTIFIERS, SQUASHERS
+
 ROOT = Path(__file__).parent.parent.parent
 FOLDERS = ("keras_netopt", "callbacks", "layers")
 GRAPH = "keras_netopt/graph/"
@@ -142,6 +144,13 @@ TABLE = {
     ),
     "keras.src.backend.common.masking.set_keras_mask": lambda: (
         _import("keras.src.backend.common.masking").set_keras_mask
+    ),
+    "keras.src.backend": lambda: all(
+        hasattr(_import("keras.src.backend").nn, name)
+        for name in (*RECTIFIERS, *SQUASHERS)
+    ),
+    "keras.src.backend.common.dtypes.BIT64_TO_BIT32_DTYPE": lambda: (
+        _import("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE
     ),
     "keras.src.losses.loss.unscale_loss_for_distribution": lambda: (
         _import("keras.src.losses.loss").unscale_loss_for_distribution

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contract.function_setting import Call, FunctionSetting
+import numpy as np
+from contract.function_setting import NOT_A_MODEL, Call, FunctionSetting
 from contract.oracles import ORACLES
 
 from keras_netopt import search
@@ -40,6 +41,25 @@ def _rule(name: str, **arguments: Any) -> Callable[..., Call]:
         return call
 
     return changed
+
+
+def _zero_cost(**other: Any) -> Call:
+    def call(model, folder):
+        options = {
+            "model": model,
+            "x": np.ones((4, *model.input_shape[1:]), "float32"),
+            "proxies": ["synflow", "params"],
+            "samples": 3,
+            **other,
+        }
+        return dict(search.zero_cost(**options).scores)
+
+    return call
+
+
+def _combine(**other: Any) -> Call:
+    given = {"scores": [{"a": 1.0}, {"a": 2.0}], **other}
+    return lambda model, folder: list(search.combine_scores(**given))
 
 
 _asha = _rule("ASHA")
@@ -223,6 +243,24 @@ FUNCTIONS = (
             "patience": _patience(patience=0),
             "min_delta": _patience(min_delta=-0.1),
         },
+    ),
+    FunctionSetting(
+        component="search.zero_cost",
+        call=_zero_cost(),
+        is_pruned=False,
+        bad={
+            "model": _zero_cost(model=NOT_A_MODEL),
+            "x": _zero_cost(x=np.ones((1, 8), "float32")),
+            "y": _zero_cost(proxies="snip"),
+            "proxies": _zero_cost(proxies="beauty"),
+            "samples": _zero_cost(samples=1),
+        },
+    ),
+    FunctionSetting(
+        component="search.combine_scores",
+        call=_combine(),
+        is_pruned=False,
+        bad={"scores": _combine(scores=[{"a": 1.0}, {"b": 2.0}])},
     ),
     FunctionSetting(
         component="search.local_processes",

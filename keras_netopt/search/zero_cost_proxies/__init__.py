@@ -1,0 +1,1 @@
+"""Scores of untrained models, without KerasTuner."""

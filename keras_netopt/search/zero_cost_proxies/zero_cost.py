@@ -1,0 +1,150 @@
+"""Scores a model before any training."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.checks import check_integer
+from keras_netopt.graph.check_model import check_model
+from keras_netopt.search.zero_cost_proxies.proxies import (
+    NEEDS_LABELS,
+    PROXIES,
+    ProxyInputs,
+)
+from keras_netopt.search.zero_cost_proxies.zero_cost_report import (
+    ZeroCostReport,
+)
+from keras_netopt.training.batches import iterate_batches
+from keras_netopt.training.randomness import preserve_random_state
+
+ENSEMBLE = ("meco", "flow_depth", "params")
+SAMPLES = 32
+
+
+def zero_cost(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    proxies: Any = ENSEMBLE,
+    samples: int = SAMPLES,
+) -> ZeroCostReport:
+    """Scores an untrained model on one batch, without training.
+
+    The scores predict which of several models of one search space trains to
+    the best accuracy: compare them by rank, and several proxies by
+    `search.combine_scores`. `search.ZeroCost` does so for a whole search.
+
+    Proxies: "synflow" (synaptic flow, logarithm; no data), "log_synflow"
+    (the same with logarithms of the gradients), "naswot" (activation codes),
+    "feature_entropy" (spectrum of the last features), "jacob_cov"
+    (correlation of the input gradients), "grad_norm" and "snip" (gradients
+    of the compiled loss), and the controls "params", "conv_count" and "macs".
+    Batch normalization uses the statistics of the batch; weights, moving
+    statistics, optimizer and random state do not change.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((8,)),
+    ...         keras.layers.Dense(4, activation="relu"),
+    ...         keras.layers.Dense(2),
+    ...     ]
+    ... )
+    >>> x = np.random.default_rng(0).normal(size=(6, 8)).astype("float32")
+    >>> report = netopt.search.zero_cost(model, x, proxies=["params"])
+    >>> report["params"]
+    46.0
+
+    Args:
+        model: A built model, compiled for "grad_norm" and "snip". Any Keras
+            model: Functional, Sequential or subclassed.
+        x: Inputs: arrays as for `fit`, or an iterable of batches. Random
+            numbers of the inputs' shape will do, except for the proxies of
+            the loss.
+        y: Targets, for "grad_norm" and "snip". Defaults to `None`.
+        proxies: Names of the proxies, one or several. Defaults to the
+            ensemble `("jacob_cov", "log_synflow")`.
+        samples: Size of the batch, at least 2: that many samples, evenly
+            spaced in arrays, or from the first batch. Defaults to `32`.
+
+    Returns:
+        The scores and the milliseconds of each proxy.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If the model is not built; if a proxy is unknown, or the
+            model or the data lack what it needs: a compiled loss and `y`, a
+            rectifier ("naswot", "feature_entropy"), float inputs of more
+            values than there are samples ("jacob_cov").
+
+    Reference:
+        Tanaka et al. 2020, arXiv 2006.05467 (synflow); Cavagnero et al. 2023,
+        arXiv 2206.09059 (log_synflow); Mellor et al. 2021, arXiv 2006.04647
+        (naswot, jacob_cov); Abdelfattah et al. 2021, arXiv 2101.08134.
+    """
+    check_model(model)
+    names = check_proxies(proxies)
+    x, y = take_batch(x, y, samples)
+    if any(name in NEEDS_LABELS for name in names) and not model.compiled:
+        raise ValueError(
+            "Argument `model` must be compiled for the proxies 'grad_norm' "
+            "and 'snip': call `model.compile(loss=...)`. Received: "
+            f"model=<{type(model).__name__} name={model.name}>, not compiled"
+        )
+    probe = ProxyInputs(model, x, y)
+    scores, milliseconds = {}, {}
+    with preserve_random_state():
+        for name in names:
+            begin = time.perf_counter()
+            scores[name] = float(PROXIES[name](probe))
+            milliseconds[name] = 1000 * (time.perf_counter() - begin)
+    count = len(keras.tree.flatten(x)[0])
+    return ZeroCostReport(model.name, scores, milliseconds, count)
+
+
+def check_proxies(proxies: Any) -> tuple[str, ...]:
+    """Returns the names of proxies as a tuple."""
+    given = [proxies] if isinstance(proxies, str) else proxies
+    if not isinstance(given, Iterable):
+        given = [proxies]
+    names = tuple(given)
+    if not names or any(name not in PROXIES for name in names):
+        raise ValueError(
+            f"Argument `proxies` must name some of {sorted(PROXIES)}. "
+            f"Received: proxies={proxies!r}"
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def take_batch(x: Any, y: Any, samples: int) -> tuple[Any, Any]:
+    """Returns inputs and targets of one batch, floats as float32."""
+    check_integer(samples, "samples", minimum=2)
+    is_list = isinstance(x, list) and all(hasattr(one, "shape") for one in x)
+    data = x if y is None else (x, y)
+    if y is None and is_list:
+        data = (x,)
+    batch = next(iterate_batches(data, batch_size=samples, samples=samples))
+    x, y = keras.tree.map_structure(
+        lambda array: None if array is None else _cast(array[:samples]),
+        batch[:2],
+    )
+    count = len(keras.tree.flatten(x)[0])
+    if count < 2:
+        raise ValueError(
+            "Argument `x` must hold two samples or more. "
+            f"Received: {count} samples"
+        )
+    return x, y
+
+
+def _cast(array: Any) -> Any:
+    is_float = np.issubdtype(array.dtype, np.floating)
+    return array.astype(keras.config.floatx()) if is_float else array
