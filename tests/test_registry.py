@@ -24,7 +24,8 @@ TOUCHES = {
 PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
     *("curriculum", "depth", "export", "cost"),
-    *("learning_rate", "quantization", "search", "compression"),
+    *("learning_rate", "quantization", "search", "search.spaces"),
+    "compression",
 )
 # Building blocks of components: public for custom components.
 PARTS = {
