@@ -188,6 +188,11 @@ def chooses_per_step(layer: Any, x: np.ndarray) -> bool:
     return sorted(steps) == [False, True] and not _unchanged(layer(x), x).any()
 
 
+def _alpha(layer: Any) -> np.ndarray:
+    alpha = keras.ops.stop_gradient(layer.arch_alpha)
+    return np.asarray(keras.ops.convert_to_numpy(alpha))
+
+
 def mixes(layer: Any, x: np.ndarray) -> bool:
     outputs = layer(x)
     shares = keras.ops.softmax(layer.arch_alpha)
@@ -196,7 +201,9 @@ def mixes(layer: Any, x: np.ndarray) -> bool:
         keras.ops.convert_to_numpy(keras.ops.stop_gradient(value))
         for value in (outputs, shares[0] * one + shares[1] * other)
     )
-    return np.allclose(found, mixed, atol=1e-5) and bool(np.ptp(shares) > 0)
+    return np.allclose(found, mixed, atol=1e-5) and bool(
+        np.ptp(_alpha(layer)) > 0
+    )
 
 
 def _shared(**changed: Any) -> Callable[[], Arguments]:

@@ -74,7 +74,11 @@ def build_candidates(
                 f"Received: candidates with {layer.name!r}, whose outputs are "
                 f"{outputs!r}"
             )
-        found[layer.name] = (tuple(outputs.shape), outputs.dtype)
+        dtype = outputs.dtype
+        if keras.backend.backend() == "torch":
+            # There a trace loses half precision.
+            dtype = layer.compute_output_spec(inputs).dtype
+        found[layer.name] = (tuple(outputs.shape), dtype)
     for at, what in enumerate(("shape", "dtype")):
         if len({spec[at] for spec in found.values()}) > 1:
             listed = {name: spec[at] for name, spec in found.items()}

@@ -74,10 +74,9 @@ class Decision:
 
         A branch of a compiled step uses tensors that are read outside of it.
         """
-        names = ("mode", "active", "draws", "enabled", "seed")
-        names += ("weights", "temperature")
+        names = "mode active draws enabled seed weights temperature".split()
         values = {name: getattr(self, name) for name in names}
-        tensors = {
+        tensors: dict[str, Any] = {
             name: None if value is None else ops.convert_to_tensor(value)
             for name, value in values.items()
         }

@@ -118,7 +118,7 @@ def _check_lengths(x: Any, y: Any) -> None:
     sizes = {}
     for name, value in (("x", x), ("y", y)):
         leaves = keras.tree.flatten(value)
-        shapes = [getattr(leaf, "shape", ()) for leaf in leaves]
+        shapes: list[Any] = [getattr(leaf, "shape", ()) for leaf in leaves]
         found = {shape[0] if len(shape) else 0 for shape in shapes}
         if len(found) != 1 or found == {0}:
             raise ValueError(

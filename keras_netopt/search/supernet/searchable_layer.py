@@ -115,8 +115,9 @@ class SearchableLayer(keras.layers.Layer):
         values = own.mode, own.active, own.draws, own.enabled, own.seed
         if not all(map(is_known, values)):
             return sample_index(*values)
-        arrays = [np.array(ops.convert_to_numpy(value)) for value in values]
-        index = sample_index(*arrays, xp=np)
+        arrays: Any = [np.array(ops.convert_to_numpy(one)) for one in values]
+        mode, active, draws, enabled, state = arrays
+        index = sample_index(mode, active, draws, enabled, state, np)
         return ops.convert_to_tensor(index, dtype="int32")
 
     def count_draw(self, decision: Decision, training: bool | None) -> None:
