@@ -35,20 +35,22 @@ class ShrinkingStage:
 
 
 def plan_stages(
-    model: keras.Model, order: Sequence[str] = AXES
+    model: keras.Model, order: Sequence[str] = AXES, *, gradual: bool = False
 ) -> list[ShrinkingStage]:
     """Returns the stages of progressive shrinking, from the largest network.
 
     The first stage trains the largest network alone. Then each axis shrinks in
-    turn: kernels get all their sizes at once, depths and widths one smaller
-    option per stage. Units are sorted before the first stage of the widths.
-    Decisions of other layers have all options from the start.
+    turn, to all its options at once or step by step. Units are sorted before
+    the widths shrink. Decisions of other layers have all options from the
+    start.
 
     Args:
         model: A built model with elastic layers.
         order: "kernel", "depth" and "width" in the order in which they
             shrink. Axes that the model has not are skipped. Defaults to
             `("kernel", "depth", "width")`.
+        gradual: Whether depths and widths get one smaller option per stage.
+            Defaults to `False`: all of them in one stage.
 
     Returns:
         The stages, at least two.
@@ -79,13 +81,10 @@ def plan_stages(
     stages = [_stage(LARGEST, first, sizes)]
     for axis in order:
         steps = max((first[name] for name in axes[axis]), default=0)
-        if axis == "kernel":
-            steps = min(steps, 1)
-        for step in range(steps):
+        at_once = axis == "kernel" or not gradual
+        for step in range(min(steps, 1) if at_once else steps):
             for name in axes[axis]:
-                first[name] = max(first[name] - 1, 0)
-                if axis == "kernel":
-                    first[name] = 0
+                first[name] = 0 if at_once else max(first[name] - 1, 0)
             count = max(sizes[name] - first[name] for name in axes[axis])
             sorts = axis == "width" and step == 0
             stages.append(_stage(f"{axis} {count}", first, sizes, sorts))
