@@ -126,6 +126,11 @@ class Choice(SearchableLayer):
         self.seed = check_seed(seed)
         self.decision: Any = None
 
+    @property
+    def gets_decision(self) -> bool:  # type: ignore[override]
+        """Whether the second input brings the weights of another layer."""
+        return self.decision is None
+
     def build(self, input_shape: Any) -> None:
         """Builds the candidates, and the weights of the decision."""
         shape, shared = _split(input_shape)

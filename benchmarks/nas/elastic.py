@@ -17,6 +17,7 @@ import keras
 from benchmarks.nas import fashion
 from benchmarks.records import Records
 from keras_netopt import cost, layers
+from keras_netopt.search import extract
 from keras_netopt.search.supernet.architecture import sample_architectures
 from keras_netopt.search.supernet.elastic_cost import ElasticCost
 from keras_netopt.search.supernet.searchable_layer import find_decisions
@@ -90,7 +91,7 @@ def train_alone(
     accuracies, macs = [], []
     for architecture in architectures(source):
         keras.utils.set_random_seed(seed)
-        model = keras.models.clone_model(extracted(source, architecture))
+        model = keras.models.clone_model(extract(source, architecture))
         _compile(model)
         epochs = EPOCHS["alone"]
         rate = _Rate(epochs)
@@ -117,8 +118,7 @@ def train_supernet(
     found, costs = architectures(model), ElasticCost(model)
     accuracies = []
     for architecture in found:
-        small = extracted(model, architecture, train.x[:1_000])
-        _compile(small)
+        small = extract(model, architecture, calibration_data=train.x[:1_000])
         accuracies.append(_accuracy(small, test))
         keras.backend.clear_session()
     return {

@@ -1,6 +1,5 @@
 """Parameters and MACs of every architecture of elastic layers."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -8,10 +7,11 @@ import numpy as np
 
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.search.supernet.elastic_units import ElasticUnits
+from keras_netopt.search.supernet.extract import PlainNetwork, plain_network
 from keras_netopt.search.supernet.masked_units import kept_groups
-from keras_netopt.search.supernet.plain_twin import PlainTwin
 from keras_netopt.search.supernet.searchable_layer import (
     Architecture,
+    SearchableLayer,
     find_decisions,
 )
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
@@ -34,17 +34,16 @@ class ElasticCost:
             name: len(decision.options) - 1
             for name, decision in find_decisions(model).items()
         }
-        twin = PlainTwin(model, largest)
-        self._graph = ChannelGraph(twin.model)
+        network = plain_network(model, largest)
+        self._graph = ChannelGraph(network.model)
         self._costs = CostModel(self._graph)
         self._units: list[tuple[Any, Any]] = []
         self._stacks: list[tuple[Any, list[list[Any]]]] = []
-        for layer in walk_layers(model):
-            plain = twin.layers.get(id(layer))
-            if isinstance(layer, ElasticUnits) and plain:
-                self._units.append((layer, plain[0]))
+        for name, layer in network.layers.items():
+            if isinstance(layer, ElasticUnits):
+                self._units.append((layer, network.parts[name][0]))
             if hasattr(layer, "chosen_blocks"):
-                copies = [_copies(twin, block) for block in layer.blocks]
+                copies = [_copies(network, block) for block in layer.blocks]
                 self._stacks.append((layer, copies))
 
     def macs(self, architecture: Architecture) -> float:
@@ -82,7 +81,9 @@ class ElasticCost:
         return kept, layers, variables
 
 
-def _copies(twin: PlainTwin, block: Any) -> list[Any]:
+def _copies(network: PlainNetwork, block: Any) -> list[Any]:
     """Returns the plain layers that a block has become."""
-    found: Iterable[Any] = walk_layers(block)
-    return [one for x in found for one in twin.layers.get(id(x), ())]
+    parts = network.parts.get(block.name)
+    if isinstance(block, SearchableLayer) and parts is not None:
+        return [one for part in parts for one in walk_layers(part)]
+    return list(walk_layers(network.copies[id(block)]))

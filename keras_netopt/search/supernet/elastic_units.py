@@ -142,6 +142,12 @@ class ElasticUnits(SearchableLayer):
         """Returns the number of units that an architecture leaves."""
         return self.chosen_option("width", architecture) or self.unit_count
 
+    def plain_variables(self) -> list[Any]:
+        """Returns the variables of the plain layers, in their order."""
+        norm = self.normalization
+        bias = [] if self.bias is None else [self.bias]
+        return [self.kernel, *bias, *(norm.weights if norm is not None else [])]
+
     def make_plain_layers(
         self,
         architecture: Architecture,
@@ -168,14 +174,14 @@ class ElasticUnits(SearchableLayer):
             use_bias=self.use_bias,
             kernel_initializer=self.kernel_initializer,
         )
-        arrays = [kernel]
-        if self.bias is not None:
-            arrays.append(_to_numpy(self.bias))
-        layers, values = [core], [arrays]
+        held = [_to_numpy(v) for v in self.plain_variables()]
+        held[0] = kernel
+        count = 1 + self.use_bias
+        layers, values = [core], [held[:count]]
         if norm is not None:
             changed = {"name": f"{name}_normalization", "dtype": dtype}
             layers.append(type(norm).from_config(norm.get_config() | changed))
-            values.append([_to_numpy(v) for v in norm.weights])
+            values.append(held[count:])
         kept = np.arange(self.unit_count) < self.chosen_width(architecture)
         inner = list(self._output_shape)
         inner[self.channel_axis] = self.kernel.shape[-2]

@@ -1,5 +1,6 @@
 """Makes the chosen network of a supernet a plain Keras model."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from keras_netopt.search.supernet.architecture import (
     read_architecture,
 )
 from keras_netopt.search.supernet.elastic_units import ElasticUnits
+from keras_netopt.search.supernet.inline_layers import inline_layers
 from keras_netopt.search.supernet.masked_units import cut_masked_units
 from keras_netopt.search.supernet.plain_config import PlainConfig
 from keras_netopt.search.supernet.searchable_layer import (
@@ -25,6 +27,24 @@ from keras_netopt.surgery.cutting.recalibrate_batch_norm import (
 )
 from keras_netopt.training.backend import sync_variables
 from keras_netopt.training.compiled_clone import compile_like
+
+
+@dataclass(frozen=True)
+class PlainNetwork:
+    """A network of plain layers, in which masked units are still there.
+
+    Args:
+        model: The network.
+        layers: The searchable layers of the supernet by name.
+        parts: The layers that took the place of a searchable layer, in call
+            order, by its name. Choices and what is not used are left out.
+        copies: The new layer by the `id` of the layer that it is from.
+    """
+
+    model: keras.Model
+    layers: dict[str, SearchableLayer]
+    parts: dict[str, list[keras.Layer]]
+    copies: dict[int, keras.Layer]
 
 
 def extract(
@@ -72,7 +92,8 @@ def extract(
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If the model has no searchable layer, if `architecture`
-            does not fit, or if a class that makes searchable layers in its
+            does not fit, if a layer turns the zeros of masked units into
+            other values, or if a class that makes searchable layers in its
             own `__init__` holds one.
     """
     check_model(model)
@@ -92,6 +113,26 @@ def extract_uncompiled(
     model: keras.Model, architecture: dict[str, int]
 ) -> keras.Model:
     """Returns the network of a complete architecture."""
+    network = plain_network(model, architecture)
+    units = {
+        name: (layer, network.parts[name])
+        for name, layer in network.layers.items()
+        if isinstance(layer, ElasticUnits) and name in network.parts
+    }
+    if not units:
+        return network.model
+    widths = {
+        id(parts[0]): layer.chosen_width(architecture)
+        for layer, parts in units.values()
+    }
+    flat = inline_layers(network.model, network.parts)
+    return cut_masked_units(flat, widths, [p for _, p in units.values()])
+
+
+def plain_network(
+    model: keras.Model, architecture: dict[str, int]
+) -> PlainNetwork:
+    """Returns the network of a complete architecture with all its units."""
     sync_variables(model)
     plain = PlainConfig(searchable_layers(model), architecture)
     config = keras.saving.serialize_keras_object(model)
@@ -104,12 +145,11 @@ def extract_uncompiled(
         raise ValueError(_no_config(model, [layer.name for layer in rest]))
     copies: dict[int, keras.Layer] = {}
     _inherit(model, small, plain.sources, copies)
-    widths = {
-        id(copies[id(plain.cores[name])]): layer.chosen_width(architecture)
-        for name, layer in plain.layers.items()
-        if isinstance(layer, ElasticUnits) and name in plain.cores
+    parts = {
+        name: [copies[id(one)] for one in chosen]
+        for name, chosen in plain.parts.items()
     }
-    return cut_masked_units(small, widths) if widths else small
+    return PlainNetwork(small, plain.layers, parts, copies)
 
 
 def find_links(model: keras.Model) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """Units of a plain model that elastic layers have masked."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import keras
 import numpy as np
 
+from keras_netopt.graph.plain_graph import is_plain_graph
+from keras_netopt.search.supernet.zero_units import check_zeros
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.edits.edit_plan import EditPlan
@@ -41,22 +43,31 @@ def kept_groups(
 
 
 def cut_masked_units(
-    model: keras.Model, widths: Mapping[int, int]
+    model: keras.Model,
+    widths: Mapping[int, int],
+    parts: Sequence[Sequence[keras.Layer]],
 ) -> keras.Model:
     """Returns a model without the masked units of another.
 
     Args:
         model: A plain model, which changes.
         widths: As in `kept_groups`.
+        parts: The layers of each elastic layer, in call order.
 
     Returns:
-        A new model with weights of its own and no trace of the edit.
+        A new model with weights of its own and no trace of the edit; the same
+        model if its graph is no list of layers.
+
+    Raises:
+        ValueError: If a layer turns zeros into other values.
     """
     graph = ChannelGraph(model)
     kept = kept_groups(graph, widths)
-    if kept.all():
+    check_zeros(graph, kept, widths, parts)
+    if not kept.all():
+        apply_plan(model, graph, EditPlan(graph, kept.astype("int64")))
+    if not is_plain_graph(model):
         return model
-    apply_plan(model, graph, EditPlan(graph, kept.astype("int64")))
     small = keras.models.clone_model(model)
     small.set_weights(model.get_weights())
     return small

@@ -21,7 +21,7 @@ class PlainConfig:
     Attributes:
         sources: The layer that takes the place of a searchable layer, by the
             name of the latter. Filled by `rewrite`.
-        cores: The first of several layers that take its place, likewise.
+        parts: The layers of a list that takes its place, likewise.
         links: The name of the `ArchitectureWeights` per choice that gets its
             weights as an input. Filled by `rewrite`.
     """
@@ -32,7 +32,7 @@ class PlainConfig:
         self.layers = layers
         self.architecture = architecture
         self.sources: dict[str, keras.Layer] = {}
-        self.cores: dict[str, keras.Layer] = {}
+        self.parts: dict[str, list[keras.Layer]] = {}
         self.links: dict[str, str] = {}
         self._names = {
             keras.saving.get_registered_name(type(layer))
@@ -63,7 +63,7 @@ class PlainConfig:
         """Returns the config of the layer that takes the place of one."""
         layer = self.layers[name]
         architecture = self.architecture
-        if not layer.decisions():
+        if layer.gets_decision:
             if shared is None and len(self._shared) == 1:
                 shared = self._shared[0]
             if shared is None:
@@ -83,8 +83,8 @@ class PlainConfig:
             if name not in self.sources:
                 chosen = layer.chosen_layer(architecture)
                 self.sources[name] = _one_layer(chosen)
-                if isinstance(chosen, list) and chosen:
-                    self.cores[name] = chosen[0]
+                if isinstance(chosen, list):
+                    self.parts[name] = chosen
             config = keras.saving.serialize_keras_object(self.sources[name])
         config = self.rewrite(config)
         config["config"] = {**config["config"], "name": name}

@@ -36,6 +36,8 @@ class SearchableLayer(keras.layers.Layer):
     netopt_is_searchable = True
     # Whether the layer only makes the weights of a decision of others.
     is_weights_only = False
+    # Whether another layer makes the decision of this one.
+    gets_decision = False
     # The decisions, once the layer is built.
     _own_decisions: tuple[Decision, ...] = ()
 

@@ -11,7 +11,10 @@ from keras_netopt.search.supernet.searchable_layer import (
     SearchableLayer,
     find_decisions,
 )
-from keras_netopt.search.supernet.sort_channels import sort_channels
+from keras_netopt.search.supernet.sort_channels import (
+    has_sortable_units,
+    sort_channels,
+)
 
 LARGEST = "largest"
 AXES = ("kernel", "depth", "width")
@@ -41,8 +44,8 @@ def plan_stages(
 
     The first stage trains the largest network alone. Then each axis shrinks in
     turn, to all its options at once or step by step. Units are sorted before
-    the widths shrink. Decisions of other layers have all options from the
-    start.
+    the widths shrink, unless the model has choices of other layers, which have
+    all options from the start.
 
     Args:
         model: A built model with elastic layers.
@@ -86,7 +89,7 @@ def plan_stages(
             for name in axes[axis]:
                 first[name] = 0 if at_once else max(first[name] - 1, 0)
             count = max(sizes[name] - first[name] for name in axes[axis])
-            sorts = axis == "width" and step == 0
+            sorts = axis == "width" and step == 0 and has_sortable_units(model)
             stages.append(_stage(f"{axis} {count}", first, sizes, sorts))
     return stages
 

@@ -5,10 +5,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.graph.layers import walk_layers
+from keras_netopt.graph.layers import own_variables, walk_layers
 from keras_netopt.search.supernet.elastic_units import ElasticUnits
-from keras_netopt.search.supernet.plain_twin import PlainTwin
-from keras_netopt.search.supernet.searchable_layer import find_decisions
+from keras_netopt.search.supernet.extract import (
+    PlainNetwork,
+    plain_network,
+)
+from keras_netopt.search.supernet.searchable_layer import (
+    SearchableLayer,
+    find_decisions,
+)
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN
 from keras_netopt.training import slots
@@ -29,21 +35,31 @@ def sort_channels(model: keras.Model) -> list[str]:
     Returns:
         The names of the layers whose units were sorted.
 
+    Raises:
+        ValueError: If the model has other searchable layers as well: all
+            their options would have to use the units in the new order.
+
     Reference:
         Cai et al., "Once-for-all", 2019, https://arxiv.org/abs/1908.09791.
     """
     sync_variables(model)
+    if not has_sortable_units(model):
+        raise ValueError(
+            "Units can be sorted in models whose searchable layers are all "
+            "elastic. "
+            f"Received: model=<{type(model).__name__} name={model.name}>"
+        )
     largest = {
         name: len(decision.options) - 1
         for name, decision in find_decisions(model).items()
     }
-    twin = PlainTwin(model, largest)
-    graph = ChannelGraph(twin.model)
-    new_place, names = _sorted_groups(model, twin, graph)
+    network = plain_network(model, largest)
+    graph = ChannelGraph(network.model)
+    new_place, names = _sorted_groups(network, graph)
     indices = _axis_indices(graph, new_place)
     moved = {
         id(own): (own, indices[id(plain)])
-        for own, plain in _variable_pairs(model, twin)
+        for own, plain in _variable_pairs(model, network)
         if id(plain) in indices
     }
     held = slots.capture_slots(model)
@@ -60,18 +76,27 @@ def sort_channels(model: keras.Model) -> list[str]:
     return names
 
 
+def has_sortable_units(model: keras.Model) -> bool:
+    """Whether all searchable layers of a model are elastic."""
+    return all(
+        hasattr(layer, "axis_decisions")
+        for layer in walk_layers(model)
+        if isinstance(layer, SearchableLayer)
+    )
+
+
 def _sorted_groups(
-    model: keras.Model, twin: PlainTwin, graph: ChannelGraph
+    network: PlainNetwork, graph: ChannelGraph
 ) -> tuple[np.ndarray, list[str]]:
     """Returns which channel group moves to the place of each, and layers."""
     source: np.ndarray = np.arange(graph.group_count)
     norms = _outgoing_norms(graph)
     done: set[int] = set()
     names = []
-    for layer in walk_layers(model):
+    for name, layer in network.layers.items():
         if not isinstance(layer, ElasticUnits):
             continue
-        core = twin.layers.get(id(layer), [None])[0]
+        core = network.parts[name][0]
         if "width" not in layer.elastic_axes() or core not in graph.producers:
             continue
         coupled = graph.layer_group(core)
@@ -81,7 +106,7 @@ def _sorted_groups(
         )
         if not is_same or len(coupled.free) < len(groups):
             continue
-        names.append(layer.name)
+        names.append(name)
         if not done.intersection(groups.tolist()):
             order = np.argsort(-norms[groups], kind="stable")
             source[groups] = groups[order]
@@ -121,21 +146,20 @@ def _axis_indices(
 
 
 def _variable_pairs(
-    model: keras.Model, twin: PlainTwin
+    model: keras.Model, network: PlainNetwork
 ) -> list[tuple[Any, Any]]:
     """Returns the variables of a model, each with its plain counterpart."""
     pairs = []
     for layer in walk_layers(model):
-        plain = twin.layers.get(id(layer))
-        if plain is None or isinstance(layer, keras.Model):
-            continue
-        own = layer.weights
         if isinstance(layer, ElasticUnits):
-            norm = layer.normalization
-            own = [layer.kernel]
-            own += [layer.bias] if layer.bias is not None else []
-            own += norm.weights if norm is not None else []
-        other = [v for one in plain for v in one.weights]
+            own = layer.plain_variables()
+            parts = network.parts[layer.name]
+            other = [v for one in parts for v in one.weights]
+        elif id(layer) in network.copies:
+            own = own_variables(layer)
+            other = own_variables(network.copies[id(layer)])
+        else:
+            continue
         pairs.extend(zip(own, other, strict=True))
     return pairs
 

@@ -5,10 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_netopt import layers
-from keras_netopt.graph.layers import walk_layers
-from keras_netopt.search.supernet.elastic_units import ElasticUnits
-from keras_netopt.search.supernet.masked_units import cut_masked_units
-from keras_netopt.search.supernet.plain_twin import PlainTwin
+from keras_netopt.search.supernet.extract import extract_uncompiled
 
 SHAPE = (4, 4, 3)
 
@@ -75,13 +72,7 @@ def randomize(model):
 
 def cut(model, architecture):
     """The plain network of an architecture, without masked units."""
-    twin = PlainTwin(model, architecture)
-    widths = {
-        id(twin.layers[id(layer)][0]): layer.chosen_width(architecture)
-        for layer in walk_layers(model)
-        if isinstance(layer, ElasticUnits) and id(layer) in twin.layers
-    }
-    return cut_masked_units(twin.model, widths)
+    return extract_uncompiled(model, architecture)
 
 
 def to_numpy(tensor):

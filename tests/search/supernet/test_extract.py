@@ -49,12 +49,10 @@ def test_elastic_layers_become_plain_and_narrow():
     x = elastic_net.data()[0]
     for architecture in sample_architectures(model, 3, seed=1):
         small = extract(model, architecture)
-        plain = elastic_net.cut(model, architecture)
         set_architecture(model, architecture)
 
         found = to_numpy(small(x))
         np.testing.assert_allclose(found, to_numpy(model(x)), atol=1e-5)
-        assert small.count_params() == plain.count_params()
         kinds = [type(one).__module__ for one in walk_layers(small)]
         assert not any(kind.startswith("keras_netopt") for kind in kinds)
 

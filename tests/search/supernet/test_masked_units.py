@@ -42,9 +42,11 @@ def test_the_plain_network_has_the_chosen_shapes(net):
     plain = cut(net, smallest)
 
     assert plain.get_layer("stem").kernel.shape == (1, 1, 3, 2)
-    assert plain.get_layer("b0").get_layer("wide0").kernel.shape == (3, 3, 2, 2)
+    only = plain.get_layer("stack")  # It has the name of the stack.
+    assert only.get_layer("wide0").kernel.shape == (3, 3, 2, 2)
     assert plain.get_layer("head").kernel.shape == (8, 3)
-    assert "b1" not in [layer.name for layer in plain.layers]
+    both = cut(net, {**smallest, "stack": 1})
+    assert [layer.name for layer in both.layers][4:6] == ["b0", "b1"]
     modules = {type(layer).__module__ for layer in plain._flatten_layers()}
     assert all(name.startswith("keras.") for name in modules)
 
@@ -72,6 +74,37 @@ def test_units_stay_where_another_layer_needs_them():
     np.testing.assert_allclose(
         to_numpy(plain(data)), to_numpy(model(data)), atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        keras.layers.BatchNormalization(beta_initializer="ones", name="after"),
+        keras.layers.Activation("sigmoid", name="after"),
+        keras.layers.Rescaling(1.0, 0.5, name="after"),
+    ],
+)
+def test_layers_that_revive_masked_units_are_refused(after):
+    """The network without these units would compute something else."""
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            layers.ElasticDense(4, (2, 4), name="d"),
+            after,
+            keras.layers.Dense(2),
+        ]
+    )
+    with pytest.raises(ValueError, match="Layer 'after' turns the zeros"):
+        cut(model, {"d": 0})
+    assert cut(model, {"d": 1}).count_params() == model.count_params() - 6
+
+
+def test_an_activation_of_masked_units_that_stay_is_refused():
+    layer = layers.ElasticDense(4, (2, 4), activation="sigmoid", name="d")
+    model = keras.Sequential([keras.Input((3,)), layer])
+
+    with pytest.raises(ValueError, match="units of 'd' cannot be removed"):
+        cut(model, {"d": 0})
 
 
 def test_units_that_are_outputs_stay():
