@@ -10,9 +10,9 @@ from keras_netopt.layers.adaptive_computation import AdaptiveComputation
 from keras_netopt.layers.architecture_weights import ArchitectureWeights
 from keras_netopt.layers.choice import Choice
 from keras_netopt.layers.early_exit import EarlyExit
-from keras_netopt.layers.elastic_conv2d import ElasticConv2D as ElasticConv2D
-from keras_netopt.layers.elastic_dense import ElasticDense as ElasticDense
-from keras_netopt.layers.elastic_depth import ElasticDepth as ElasticDepth
+from keras_netopt.layers.elastic_conv2d import ElasticConv2D
+from keras_netopt.layers.elastic_dense import ElasticDense
+from keras_netopt.layers.elastic_depth import ElasticDepth
 from keras_netopt.layers.layer_drop import LayerDrop
 from keras_netopt.layers.mixture_of_depths import MixtureOfDepths
 from keras_netopt.layers.skip_gate import SkipGate
@@ -23,6 +23,9 @@ __all__ = [
     "ArchitectureWeights",
     "Choice",
     "EarlyExit",
+    "ElasticConv2D",
+    "ElasticDense",
+    "ElasticDepth",
     "LayerDrop",
     "MixtureOfDepths",
     "SkipGate",

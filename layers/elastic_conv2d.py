@@ -44,8 +44,10 @@ class ElasticConv2D(ElasticUnits):
     ... )(inputs)
     >>> outputs = keras.layers.Dense(2)(keras.layers.Flatten()(x))
     >>> model = keras.Model(inputs, outputs)
-    >>> [d.name for d in model.get_layer("conv").decisions()]
-    ['conv/width', 'conv/kernel']
+    >>> small = netopt.search.extract(
+    ...     model, {"conv/width": 0, "conv/kernel": 0})
+    >>> tuple(small.get_layer("conv").kernel.shape)
+    (3, 3, 3, 4)
 
     Args:
         filters: The largest width, an integer of at least 1.

@@ -44,8 +44,9 @@ class ElasticDepth(SearchableLayer):
     >>> blocks = [keras.layers.Dense(4, name=f"block_{k}") for k in range(3)]
     >>> stack = netopt.layers.ElasticDepth(blocks, residual=True, name="stack")
     >>> model = keras.Sequential([keras.Input((4,)), stack])
-    >>> [decision.options for decision in stack.decisions()]
-    [(1, 2, 3)]
+    >>> shallow = netopt.search.extract(model, {"stack": 1})
+    >>> model.get_layer("stack").options, len(shallow.layers)
+    ((1, 2, 3), 5)
 
     Args:
         blocks: Layers or models with one input whose output has the shape of

@@ -19,6 +19,28 @@ METHODS: tuple[Method, ...] = (
         reference="Liu et al. 2018, arXiv 1806.09055",
     ),
     Method(
+        name="layers.ElasticDense",
+        kind="layer",
+        summary="Holds dense layers of several widths in one set of weights.",
+        card="architecture_search",
+        reference="Yu et al. 2018, arXiv 1812.08928; Cai et al. 2019, arXiv "
+        "1908.09791",
+    ),
+    Method(
+        name="layers.ElasticConv2D",
+        kind="layer",
+        summary="Holds convolutions of several widths and kernel sizes.",
+        card="architecture_search",
+        reference="Cai et al. 2019, arXiv 1908.09791",
+    ),
+    Method(
+        name="layers.ElasticDepth",
+        kind="layer",
+        summary="Holds networks of several depths: runs its first blocks.",
+        card="architecture_search",
+        reference="Cai et al. 2019, arXiv 1908.09791",
+    ),
+    Method(
         name="search.extract",
         summary="Makes the chosen network of a supernet a plain Keras model.",
         card="architecture_search",

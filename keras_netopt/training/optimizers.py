@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_netopt.training.override_method import override_method
 
@@ -72,6 +73,30 @@ def slot_lists(optimizer: Any) -> Iterator[tuple[str, list[Any]]]:
         is_slot = [v is None or isinstance(v, keras.Variable) for v in value]
         if len(value) == count and all(is_slot):
             yield name, value
+
+
+def map_slots(
+    model: keras.Model, map_array: Callable[[Any, np.ndarray], np.ndarray]
+) -> None:
+    """Changes the slots of a model's optimizer that have a weight's shape.
+
+    `map_array(variable, array)` returns an array of the same shape, or the
+    array itself if nothing changes. A compiled training step stays valid.
+    """
+    held = getattr(model, "optimizer", None)
+    for optimizer in () if held is None else all_optimizers(held):
+        if not optimizer.built:
+            continue
+        for _, values in slot_lists(optimizer):
+            for variable, slot in zip(
+                optimizer._trainable_variables, values, strict=True
+            ):
+                if slot is None or slot.shape != variable.shape:
+                    continue
+                array = np.array(keras.ops.convert_to_numpy(slot))
+                new = map_array(variable, array)
+                if new is not array:
+                    slot.assign(new)
 
 
 def build_optimizer(model: keras.Model, optimizer: Any = None) -> None:

@@ -225,6 +225,70 @@ def _decided(layer: Any) -> Any:
     return lambda x: choice([x, layer(x)])
 
 
+def _elastic_dense(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {
+        "units": 4,
+        "widths": (2, 4),
+        "activation": "relu",
+        "normalization": core.BatchNormalization(momentum=0.9),
+        "sampling": "uniform",
+        "seed": 3,
+        **changed,
+    }
+
+
+def _elastic_conv(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {
+        "filters": 3,
+        "kernel_size": 3,
+        "widths": (1, 3),
+        "kernel_sizes": (1, 3),
+        "normalization": core.BatchNormalization(momentum=0.9),
+        "sampling": "fair",
+        "seed": 3,
+        **changed,
+    }
+
+
+def _on_images(layer: Any) -> Any:
+    """The layer on the inputs as images of one channel."""
+    image = core.Reshape((*SHAPE, 1))
+    return lambda x: keras.ops.max(layer(image(x)), axis=-1)
+
+
+def masks_units(layer: Any, x: np.ndarray) -> bool:
+    """Training uses all widths, inference the largest."""
+    x = x[..., None] if layer.kernel.shape[-2] == 1 else x
+
+    def width(**how: Any) -> int:
+        outputs = keras.ops.stop_gradient(layer(x, **how))
+        flat = np.array(keras.ops.convert_to_numpy(outputs))
+        return int(flat.reshape(-1, layer.unit_count).any(axis=0).sum())
+
+    seen = {width(training=True) for _ in range(12)}
+    return seen == set(layer.widths) and width() == layer.unit_count
+
+
+def _elastic_depth(**changed: Any) -> Callable[[], Arguments]:
+    return lambda: {
+        "blocks": [block(), block()],
+        "depths": (0, 2),
+        "residual": True,
+        "sampling": "uniform",
+        "seed": 3,
+        **changed,
+    }
+
+
+_BAD_UNITS = {
+    "activation": "no such name",
+    "use_bias": 1,
+    "normalization": "batch",
+    "kernel_initializer": "no such name",
+    "width": 3,
+    "sampling": "mixture",
+    "seed": -1,
+}
 _BAD_STOCHASTIC = {
     "block": NOT_A_LAYER,
     "rate": 1.5,
@@ -377,6 +441,50 @@ LAYERS += (
         neutral=_chosen(sampling="fixed"),
         plain=lambda x, given: given["candidates"][0](x),
         is_searchable=True,
+    ),
+    LayerSetting(
+        name="ElasticDense",
+        component="layers.ElasticDense",
+        arguments=_elastic_dense(),
+        effect=masks_units,
+        neutral=lambda: {"units": 4, "widths": (2, 4)},
+        plain=lambda x, given: core.Dense(4)(x),
+        is_searchable=True,
+        bad={"units": 0, "widths": (4, 2), **_BAD_UNITS},
+    ),
+    LayerSetting(
+        name="ElasticConv2D",
+        component="layers.ElasticConv2D",
+        arguments=_elastic_conv(),
+        effect=masks_units,
+        neutral=lambda: {"filters": 3, "kernel_size": 3, "widths": (1, 3)},
+        plain=lambda x, given: _on_images(core.Conv2D(3, 3, padding="same"))(x),
+        is_searchable=True,
+        place=_on_images,
+        bad={
+            "filters": 0,
+            "kernel_size": 3.5,
+            "widths": (1, 2),
+            "kernel_sizes": (2, 3),
+            "strides": 0,
+            **_BAD_UNITS,
+        },
+    ),
+    LayerSetting(
+        name="ElasticDepth",
+        component="layers.ElasticDepth",
+        arguments=_elastic_depth(),
+        effect=drops_steps,
+        neutral=_elastic_depth(sampling=None),
+        plain=_all_blocks,
+        is_searchable=True,
+        bad={
+            "blocks": NOT_A_LAYER,
+            "depths": (1,),
+            "residual": "yes",
+            "sampling": "mixture",
+            "seed": 0.5,
+        },
     ),
     LayerSetting(
         name="ArchitectureWeights",

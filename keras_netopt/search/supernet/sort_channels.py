@@ -1,5 +1,6 @@
 """Sorts the units of elastic layers by importance."""
 
+import functools
 from typing import Any
 
 import keras
@@ -17,8 +18,8 @@ from keras_netopt.search.supernet.searchable_layer import (
 )
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN
-from keras_netopt.training import slots
 from keras_netopt.training.backend import commit_variables, sync_variables
+from keras_netopt.training.optimizers import map_slots
 
 
 def sort_channels(model: keras.Model) -> list[str]:
@@ -62,16 +63,9 @@ def sort_channels(model: keras.Model) -> list[str]:
         for own, plain in _variable_pairs(model, network)
         if id(plain) in indices
     }
-    held = slots.capture_slots(model)
     for variable, axes in moved.values():
         variable.assign(_permute(_read(variable), axes))
-
-    def map_slot(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:
-        found = moved.get(id(variable))
-        return array if found is None else _permute(array, found[1])
-
-    if held is not None and moved:
-        slots.restore_slots(model, held, map_slot)
+    map_slots(model, functools.partial(_move_slot, moved))
     commit_variables(model)
     return names
 
@@ -162,6 +156,13 @@ def _variable_pairs(
             continue
         pairs.extend(zip(own, other, strict=True))
     return pairs
+
+
+def _move_slot(
+    moved: dict[int, tuple[Any, Any]], variable: Any, array: np.ndarray
+) -> np.ndarray:
+    found = moved.get(id(variable))
+    return array if found is None else _permute(array, found[1])
 
 
 def _permute(

@@ -4,15 +4,24 @@ import keras
 import numpy as np
 import pytest
 from search.supernet import elastic_net
-from search.supernet.elastic_net import conv, cut, network, randomize, to_numpy
+from search.supernet.elastic_net import (
+    conv,
+    cut,
+    network,
+    norm,
+    randomize,
+    to_numpy,
+)
 
 from keras_netopt import layers
 from keras_netopt.cost import summarize
+from keras_netopt.search import extract
 from keras_netopt.search.supernet.architecture import (
     sample_architectures,
     set_architecture,
 )
 from keras_netopt.search.supernet.elastic_cost import ElasticCost
+from keras_netopt.search.supernet.searchable_layer import find_decisions
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +58,40 @@ def test_the_plain_network_has_the_chosen_shapes(net):
     assert [layer.name for layer in both.layers][4:6] == ["b0", "b1"]
     modules = {type(layer).__module__ for layer in plain._flatten_layers()}
     assert all(name.startswith("keras.") for name in modules)
+
+
+def test_a_supernet_is_saved_and_read_as_it_is(net, tmp_path):
+    """Each layer of a shared width saves its own copy of the decision."""
+    x, _ = elastic_net.data()
+    set_architecture(net, dict.fromkeys(find_decisions(net), 0))
+    for decision in find_decisions(net).values():
+        decision.set_mode("uniform")
+    net.save(tmp_path / "net.keras")
+    again = keras.models.load_model(tmp_path / "net.keras", compile=False)
+
+    assert [v.path for v in again.weights] == [v.path for v in net.weights]
+    np.testing.assert_array_equal(to_numpy(again(x)), to_numpy(net(x)))
+    pairs = [
+        [to_numpy(m(x, training=True)) for m in (net, again)] for _ in range(3)
+    ]
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_recalibrated_statistics_are_those_of_the_batch():
+    inputs = keras.Input((3,))
+    layer = layers.ElasticDense(4, (2, 4), normalization=norm(), name="d")
+    model = keras.Model(inputs, keras.layers.Dense(2)(layer(inputs)))
+    x = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
+    small = extract(model, {"d": 0}, calibration_data=x)
+    features = to_numpy(small.get_layer("d")(x))
+    found = small.get_layer("d_normalization")
+
+    for average, expected in [
+        (found.moving_mean, features.mean(axis=0)),
+        (found.moving_variance, features.var(axis=0)),
+    ]:
+        np.testing.assert_allclose(to_numpy(average), expected, atol=1e-4)
 
 
 def test_costs_equal_those_of_the_plain_network(net):

@@ -119,11 +119,14 @@ def test_optimizer_variables_move_with_their_weights(net):
     slots = zip(net.trainable_variables, optimizer.momentums, strict=True)
     for variable, slot in slots:
         slot.assign(3.0 * to_numpy(variable))
+    held = list(optimizer.variables)
     before = [to_numpy(v) for v in net.trainable_variables]
     sort_channels(net)
 
     after = [to_numpy(v) for v in net.trainable_variables]
     assert not all(map(np.array_equal, before, after))
+    # A compiled step holds these very objects.
+    assert all(a is b for a, b in zip(held, optimizer.variables, strict=True))
     slots = zip(net.trainable_variables, optimizer.momentums, strict=True)
     for variable, slot in slots:
         np.testing.assert_allclose(to_numpy(slot), 3.0 * to_numpy(variable))
