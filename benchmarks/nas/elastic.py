@@ -17,9 +17,9 @@ import keras
 from benchmarks.nas import fashion
 from benchmarks.records import Records
 from keras_netopt import cost, layers
-from keras_netopt.search import extract
+from keras_netopt.search import evaluate_subnets, extract
 from keras_netopt.search.supernet.architecture import sample_architectures
-from keras_netopt.search.supernet.elastic_cost import ElasticCost
+from keras_netopt.search.supernet.cost import architecture_macs
 from keras_netopt.search.supernet.searchable_layer import find_decisions
 from keras_netopt.search.supernet.shrinking import (
     apply_stage,
@@ -74,11 +74,10 @@ def supernet() -> keras.Model:
 
 def architectures(model: keras.Model) -> list[dict[str, int]]:
     """Returns the smallest and largest network, and four between them."""
-    costs = ElasticCost(model)
     found = find_decisions(model)
     largest = {name: len(d.options) - 1 for name, d in found.items()}
     drawn = sample_architectures(model, 40, seed=0)
-    drawn.sort(key=costs.macs)
+    drawn.sort(key=lambda one: architecture_macs(model, one))
     between = [drawn[round(k * 39 / 5)] for k in range(1, SUBNETS - 1)]
     return [dict.fromkeys(found, 0), *between, largest]
 
@@ -94,8 +93,7 @@ def train_alone(
         model = keras.models.clone_model(extract(source, architecture))
         _compile(model)
         epochs = EPOCHS["alone"]
-        rate = _Rate(epochs)
-        _fit(model, train, epochs, [rate])
+        _fit(model, train, epochs, [_Rate(epochs)])
         accuracies.append(_accuracy(model, test))
         macs.append(cost.summarize(model).macs)
         keras.backend.clear_session()
@@ -115,15 +113,19 @@ def train_supernet(
     plan = _Plan(arm, epochs)
     stages = len(plan.stages(model)) if arm == "restarts" else 1
     _fit(model, train, epochs, [plan, _Rate(epochs, stages)])
-    found, costs = architectures(model), ElasticCost(model)
-    accuracies = []
-    for architecture in found:
-        small = extract(model, architecture, calibration_data=train.x[:1_000])
-        accuracies.append(_accuracy(small, test))
-        keras.backend.clear_session()
+    found = architectures(model)
+    rows = evaluate_subnets(
+        model,
+        found,
+        test.x,
+        test.y,
+        calibration_data=train.x[:1_000],
+        batches=2,
+        batch_size=500,
+    )
     return {
-        "accuracies": accuracies,
-        "macs": [costs.macs(one) for one in found],
+        "accuracies": [round(row["accuracy"], 4) for row in rows],
+        "macs": [architecture_macs(model, one) for one in found],
         "training_macs": 3 * TRAIN * sum(plan.macs),
         "networks": math.prod(
             len(d.options) for d in find_decisions(model).values()
@@ -186,14 +188,13 @@ def _mean_macs(model: keras.Model) -> float:
     found = find_decisions(model)
     stack = model.get_layer("stack")
     largest = {name: len(d.options) - 1 for name, d in found.items()}
-    costs = ElasticCost(model)
-    whole = costs.macs(largest)
     without = [
-        costs.macs({**largest, "stack": k}) for k in range(len(stack.options))
+        architecture_macs(model, {**largest, "stack": k})
+        for k in range(len(stack.options))
     ]
     rates = list(stack.netopt_execution_rates(True).values())
     blocks = [b - a for a, b in zip(without, without[1:], strict=False)]
-    return whole - sum(
+    return without[-1] - sum(
         (1.0 - rate) * macs
         for rate, macs in zip(rates[1:], blocks, strict=True)
     )
