@@ -15,6 +15,7 @@ from typing import Any
 import keras
 
 from benchmarks.nas import fashion
+from benchmarks.nas.elastic_tables import ARMS, NAME
 from benchmarks.records import Records
 from keras_netopt import cost, layers
 from keras_netopt.search import evaluate_subnets, extract
@@ -27,19 +28,10 @@ from keras_netopt.search.supernet.shrinking import (
     plan_stages,
 )
 
-NAME = "nas_elastic"
 TRAIN, BATCH, RATE = 4_000, 64, 0.05
 EPOCHS = {"supernet": 20, "alone": 8}
 STREAM, WIDTHS, SIZES, BLOCKS = 8, (4, 8, 16), (3, 5), 3
 SUBNETS = 6
-ARMS = {
-    "uniform": "no shrinking, uniform",
-    "sandwich": "no shrinking, sandwich",
-    "shrinking": "shrinking, a stage per axis",
-    "restarts": "shrinking, learning rate restarts",
-    "gradual": "shrinking, a stage per option",
-    "unsorted": "shrinking, units not sorted",
-}
 
 
 def main() -> None:
@@ -108,7 +100,8 @@ def train_supernet(
     arm: str, seed: int, train: fashion.Split, test: fashion.Split
 ) -> dict[str, Any]:
     """Trains all networks at once, and evaluates some."""
-    model, epochs = _build(seed), EPOCHS["supernet"]
+    model = _build(seed)
+    epochs = EPOCHS["supernet"] * (2 if arm == "long" else 1)
     _compile(model)
     plan = _Plan(arm, epochs)
     stages = len(plan.stages(model)) if arm == "restarts" else 1
@@ -150,7 +143,7 @@ class _Plan(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Called by Keras."""
-        mode = "sandwich" if self.arm == "sandwich" else "uniform"
+        mode = "sandwich" if self.arm in ("sandwich", "long") else "uniform"
         for decision in find_decisions(self.model).values():
             decision.set_mode(mode)
 

@@ -3,9 +3,19 @@
 import statistics
 from typing import Any
 
-from benchmarks.nas.elastic import ARMS, NAME
 from benchmarks.pruning.tables import markdown
 from benchmarks.records import RESULTS, load
+
+NAME = "nas_elastic"
+ARMS = {
+    "uniform": "no shrinking, uniform",
+    "sandwich": "no shrinking, sandwich",
+    "long": "no shrinking, sandwich, twice the epochs",
+    "shrinking": "shrinking, a stage per axis",
+    "restarts": "shrinking, learning rate restarts",
+    "gradual": "shrinking, a stage per option",
+    "unsorted": "shrinking, units not sorted",
+}
 
 
 def subnets_table() -> str:

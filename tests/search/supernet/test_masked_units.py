@@ -150,6 +150,38 @@ def test_an_activation_of_masked_units_that_stay_is_refused():
         cut(model, {"d": 0})
 
 
+def test_elastic_layers_are_blocks_of_a_residual_stack():
+    """Their masked units stay: the stream has the width of its input."""
+    blocks = [
+        keras.Sequential(
+            [
+                layers.ElasticDense(5, (2, 5), name=f"inner{k}"),
+                keras.layers.Dense(4),
+            ],
+            name=f"block{k}",
+        )
+        for k in range(2)
+    ]
+    blocks.append(layers.ElasticDense(4, (1, 4), name="last"))
+    stack = layers.ElasticDepth(blocks, (1, 3), residual=True, name="stack")
+    model = keras.Sequential([keras.Input((4,)), stack, keras.layers.Dense(2)])
+    randomize(model)
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    costs = ElasticCost(model)
+    for architecture in (
+        {"stack": 0, "inner0": 0, "inner1": 1, "last": 0},
+        {"stack": 1, "inner0": 1, "inner1": 0, "last": 0},
+    ):
+        set_architecture(model, architecture)
+        plain = cut(model, architecture)
+
+        np.testing.assert_allclose(
+            to_numpy(plain(x)), to_numpy(model(x)), atol=1e-5
+        )
+        assert costs.params(architecture) == plain.count_params()
+        assert costs.macs(architecture) == summarize(plain).macs
+
+
 def test_units_that_are_outputs_stay():
     model = keras.Sequential(
         [keras.Input((3,)), layers.ElasticDense(4, (2, 4), name="d")]
