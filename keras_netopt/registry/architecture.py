@@ -22,7 +22,7 @@ METHODS: tuple[Method, ...] = (
         name="layers.ElasticDense",
         kind="layer",
         summary="Holds dense layers of several widths in one set of weights.",
-        card="architecture_search",
+        card="elastic_layers",
         reference="Yu et al. 2018, arXiv 1812.08928; Cai et al. 2019, arXiv "
         "1908.09791",
     ),
@@ -30,14 +30,14 @@ METHODS: tuple[Method, ...] = (
         name="layers.ElasticConv2D",
         kind="layer",
         summary="Holds convolutions of several widths and kernel sizes.",
-        card="architecture_search",
+        card="elastic_layers",
         reference="Cai et al. 2019, arXiv 1908.09791",
     ),
     Method(
         name="layers.ElasticDepth",
         kind="layer",
         summary="Holds networks of several depths: runs its first blocks.",
-        card="architecture_search",
+        card="elastic_layers",
         reference="Cai et al. 2019, arXiv 1908.09791",
     ),
     Method(
