@@ -45,8 +45,8 @@ class ElasticDepth(SearchableLayer):
     >>> stack = netopt.layers.ElasticDepth(blocks, residual=True, name="stack")
     >>> model = keras.Sequential([keras.Input((4,)), stack])
     >>> shallow = netopt.search.extract(model, {"stack": 1})
-    >>> model.get_layer("stack").options, len(shallow.layers)
-    ((1, 2, 3), 5)
+    >>> stack.options, shallow.count_params()  # Two blocks of 20 weights.
+    ((1, 2, 3), 40)
 
     Args:
         blocks: Layers or models with one input whose output has the shape of
