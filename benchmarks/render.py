@@ -40,6 +40,7 @@ from benchmarks.litert_routes import tables as litert_routes
 from benchmarks.litert_verification import tables as litert_verification
 from benchmarks.micro import tables as micro
 from benchmarks.nas import (
+    elastic_tables,
     morphism_tables,
     one_shot_tables,
     overhead_tables,
@@ -80,6 +81,7 @@ TABLES = {
     **advice.TABLES,
     **micro.TABLES,
     **morphism_tables.TABLES,
+    **elastic_tables.TABLES,
     **one_shot_tables.TABLES,
     **overhead_tables.TABLES,
     **space_tables.TABLES,
