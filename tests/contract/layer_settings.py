@@ -253,7 +253,7 @@ def _elastic_conv(**changed: Any) -> Callable[[], Arguments]:
 def _on_images(layer: Any) -> Any:
     """The layer on the inputs as images of one channel."""
     image = core.Reshape((*SHAPE, 1))
-    return lambda x: keras.ops.max(layer(image(x)), axis=-1)
+    return lambda x: keras.ops.mean(layer(image(x)), axis=-1)
 
 
 def masks_units(layer: Any, x: np.ndarray) -> bool:
