@@ -41,11 +41,13 @@ from benchmarks.litert_verification import tables as litert_verification
 from benchmarks.micro import tables as micro
 from benchmarks.nas import (
     elastic_tables,
+    latency_tables,
     morphism_tables,
     one_shot_tables,
     overhead_tables,
     proxy_tables,
     space_tables,
+    tabular_tables,
 )
 from benchmarks.open_layers import tables as open_layers
 from benchmarks.pruning import tables as pruning
@@ -86,6 +88,8 @@ TABLES = {
     **overhead_tables.TABLES,
     **space_tables.TABLES,
     **proxy_tables.TABLES,
+    **latency_tables.TABLES,
+    **tabular_tables.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

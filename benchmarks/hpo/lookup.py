@@ -9,8 +9,6 @@ import numpy as np
 FILES = {
     "protein": ("HPOLib", "protein_structure"),
     "slice": ("HPOLib", "slice_localization"),
-    "naval": ("HPOLib", "naval_propulsion"),
-    "parkinsons": ("HPOLib", "parkinsons_telemonitoring"),
     "cifar10": ("NASBench201", "cifar10"),
     "cifar100": ("NASBench201", "cifar100"),
     "imagenet": ("NASBench201", "imagenet"),
@@ -25,14 +23,12 @@ class Lookup:
         axes: Values of each hyperparameter.
         losses: Loss by the indices of a point, mean of its repetitions.
         seconds: Training time likewise.
-        runs: Loss of each repetition.
         others: Other columns of the table by name, means likewise.
     """
 
     axes: dict[str, list[Any]]
     losses: dict[str, float]
     seconds: dict[str, float]
-    runs: dict[str, list[float]]
     others: dict[str, dict[str, float]]
 
     def key(self, values: dict[str, Any]) -> str:
@@ -58,11 +54,10 @@ def load(name: str) -> Lookup:
     about = table._dataset_properties
     metric = about._main_metric_name
     sign = -1.0 if about._metric_directions[metric] == "maximize" else 1.0
-    runs, means = {}, {}
+    means: dict[str, dict[str, float]] = {}
     for cell, rows in table._dataset.items():
-        runs[cell] = [sign * float(one) for one in rows[metric]]
         for column, values in rows.items():
             means.setdefault(column, {})[cell] = float(np.mean(values))
-    losses = {cell: float(np.mean(every)) for cell, every in runs.items()}
+    losses = {cell: sign * mean for cell, mean in means[metric].items()}
     axes = dict(about.search_space)
-    return Lookup(axes, losses, means["train_time"], runs, means)
+    return Lookup(axes, losses, means["train_time"], means)

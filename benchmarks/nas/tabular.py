@@ -28,17 +28,11 @@ ARMS: dict[str, Callable[[Lookup, int], Steps]] = {
     "evolution 16 5": ours("RegularizedEvolutionOracle", AT[-1], **FORMER),
     "tpe": ours("TPEOracle", AT[-1]),
 }
-# Seeds of each table; "one run" tells the loss of one repetition at random.
+# Seeds of each table.
 SEEDS = {
     "cifar10": 200,
     "cifar100": 100,
     "imagenet": 100,
-    "slice": 50,
-    "naval": 50,
-    "parkinsons": 50,
-    "cifar10, one run": 50,
-    "cifar100, one run": 50,
-    "imagenet, one run": 50,
 }
 SETTINGS = {"at": AT, "block": BLOCK}
 
@@ -52,12 +46,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     records = Records(NAME, SETTINGS, fresh=options.fresh)
     for name, seeds in SEEDS.items():
-        table = load(name.partition(",")[0])
-        is_noisy = name.endswith("one run")
+        table = load(name)
         for arm in ARMS:
             if options.limit:
                 for seed in range(options.limit):
-                    print(name, arm, search(table, arm, seed, is_noisy))
+                    print(name, arm, search(table, arm, seed))
                 continue
             for first in range(0, seeds, BLOCK):
                 key: dict[str, Any] = {"table": name, "arm": arm}
@@ -65,31 +58,21 @@ def main() -> None:
                 if records.find(**key):
                     continue
                 block = range(first, min(first + BLOCK, seeds))
-                found = [search(table, arm, s, is_noisy) for s in block]
+                found = [search(table, arm, s) for s in block]
                 records.add({**key, "regret": found})
                 print(key, np.median(found, axis=0).tolist(), flush=True)
 
 
-def search(
-    table: Lookup, arm: str, seed: int, is_noisy: bool = False
-) -> list[float]:
-    """Returns the regrets after `AT` evaluations.
-
-    The regret is that of the network with the best loss that was told; it is
-    computed from the mean of all repetitions.
-    """
-    rng = np.random.default_rng(seed)
-    best, found = (np.inf, np.inf), []
+def search(table: Lookup, arm: str, seed: int) -> list[float]:
+    """Returns the regrets after `AT` evaluations."""
+    losses: list[float] = []
     for point, tell, _ in ARMS[arm](table, seed):
-        key = table.key(point)
-        mean = table.losses[key]
-        loss = float(rng.choice(table.runs[key])) if is_noisy else mean
+        loss = table.losses[table.key(point)]
         tell(loss)
-        best = min(best, (loss, mean))
-        found.append(best[1])
-        if len(found) == AT[-1]:
+        losses.append(min([loss, *losses[-1:]]))
+        if len(losses) == AT[-1]:
             break
-    return [round(table.regret(found[n - 1]), 6) for n in AT]
+    return [round(table.regret(losses[n - 1]), 6) for n in AT]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ NAME = "nas_two_goals"
 AT = (30, 60, 120)
 SEEDS = 100
 ARMS = {"random": "RandomSearchOracle", "nsga2": "NSGA2Oracle"}
-TABLES = ("cifar10", "cifar100", "imagenet")
+TABLES = ("cifar10", "cifar100")
 SECOND = "latency"
 SETTINGS = {"at": AT, "seeds": SEEDS, "second": SECOND}
 
