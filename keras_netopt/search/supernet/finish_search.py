@@ -39,7 +39,7 @@ def finish_single_path(
     trained = space.additive.expected(space.shares())
     evolution = space.evolve(ranker, evaluations)
     found = _best_within_limits(space, evolution)
-    searched = ranker.evaluated * ranker.samples * trained
+    searched = ranker.samples * trained
     set_architecture(space.model, found)
     shares = {
         name: np.eye(len(one.options))[found[name]]

@@ -44,6 +44,7 @@ class PathEvolution:
     evaluations: int = 1000
     seed: int = 0
     scores: dict[tuple[int, ...], float] = field(default_factory=dict)
+    finals: dict[tuple[int, ...], float] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     first: int = 0  # Size of the first, random generation.
 
@@ -80,9 +81,19 @@ class PathEvolution:
                 return
             self._add(made)
 
+    def score_finalists(self, score: Score, count: int) -> None:
+        """Scores the best architectures again, by a more precise score."""
+        best = self._rank()[:count]
+        values = score([self.named(key) for key in best]) if best else []
+        self.finals = dict(zip(best, map(_order, values), strict=True))
+
     def ranking(self) -> list[Architecture]:
-        """Returns the evaluated architectures, best first."""
-        return [self.named(key) for key in self._rank()]
+        """Returns the architectures, best first; finalists before others."""
+        finalists = sorted(
+            self.finals, key=lambda key: (-self.finals[key], key)
+        )
+        others = [key for key in self._rank() if key not in self.finals]
+        return [self.named(key) for key in [*finalists, *others]]
 
     def named(self, key: tuple[int, ...]) -> Architecture:
         """Returns an architecture by the names of its decisions."""
@@ -93,9 +104,7 @@ class PathEvolution:
 
     def _add(self, keys: Sequence[tuple[int, ...]]) -> None:
         values = self.score([self.named(key) for key in keys]) if keys else []
-        for key, value in zip(keys, values, strict=True):
-            # A network that diverged is the worst, and has no order.
-            self.scores[key] = -math.inf if math.isnan(value) else float(value)
+        self.scores |= dict(zip(keys, map(_order, values), strict=True))
 
     def _is_new(self, key: tuple[int, ...]) -> bool:
         if key in self._seen:
@@ -145,3 +154,8 @@ class PathEvolution:
     def _cross(self, parents: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         pairs = zip(self._pick(parents), self._pick(parents), strict=True)
         return tuple(one[int(self._rng.integers(2))] for one in pairs)
+
+
+def _order(value: float) -> float:
+    """Returns a score that has an order: a network that diverged is worst."""
+    return -math.inf if math.isnan(value) else float(value)

@@ -94,8 +94,17 @@ class SubnetEvaluator:
             self._measure, [*self._averages, *self._metrics]
         )
 
-    def evaluate(self, architecture: dict[str, int]) -> dict[str, float]:
-        """Returns the loss and the compiled metrics of one network."""
+    def evaluate(
+        self, architecture: dict[str, int], samples: int | None = None
+    ) -> dict[str, float]:
+        """Returns the loss and the compiled metrics of one network.
+
+        Args:
+            architecture: The network; decisions that it does not name are as
+                in the model.
+            samples: The batches that hold the first so many samples are used.
+                Defaults to `None`: all.
+        """
         sync_variables(self.model)
         given = check_architecture(self.decisions, architecture)
         if len(given) < len(self.decisions):
@@ -108,10 +117,12 @@ class SubnetEvaluator:
         averages = self._recalibrate(state)
         metrics = self._initial_metrics()
         total, count = 0.0, 0
-        for x, y, samples in self._batches:
+        for x, y, size in self._batches:
+            if samples is not None and count >= samples:
+                break
             loss, after = self._test([*state, *averages, *metrics], x, y)
             metrics = after[len(state) + len(averages) :]
-            total, count = total + loss * samples, count + samples
+            total, count = total + loss * size, count + size
         found = self._read_metrics(metrics)
         return {**found, "loss": float(ops.convert_to_numpy(total)) / count}
 

@@ -4,18 +4,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_netopt.search.supernet.search_arguments import check_monitor
 from keras_netopt.search.supernet.subnet_evaluator import SubnetEvaluator
 
 Architecture = dict[str, int]
+SAMPLES = 512  # Samples of the first score; at least two batches.
+FINALISTS = 32  # Architectures that are scored on all samples.
 
 
 class SubnetRanker:
     """Scores architectures of a trained supernet on held-out data.
 
-    Statistics of batch normalization are computed anew for each architecture:
-    those of the supernet belong to no architecture.
+    The first score uses a random part of the data, `final_scores` all of
+    them. Statistics of batch normalization are computed anew for each
+    architecture: those of the supernet belong to no architecture.
 
     Args:
         model: The supernet.
@@ -39,22 +43,37 @@ class SubnetRanker:
         verbose: bool = False,
         total: int = 0,
     ) -> None:
-        self._evaluator = SubnetEvaluator(
-            model, *validation, calibration_data=calibration
+        self._count = len(keras.tree.flatten(validation[0])[0])
+        order = np.random.default_rng(0).permutation(self._count)
+        x, y = keras.tree.map_structure(
+            lambda one: np.asarray(one)[order], validation
         )
-        parts = (validation[0], calibration)
-        # Samples of an evaluation, those of the statistics included.
-        self.samples = sum(len(keras.tree.flatten(one)[0]) for one in parts)
+        self._evaluator = SubnetEvaluator(
+            model, x, y, calibration_data=calibration
+        )
+        self._calibration = len(keras.tree.flatten(calibration)[0])
+        # Samples of all evaluations, those of the statistics included.
+        self.samples = 0
         self.monitor = monitor
         self._mode = mode
         self._bar = keras.utils.Progbar(total) if verbose else None
-        self.evaluated = 0
+        self._evaluated = 0
         self._best: float | None = None
 
-    def values(self, architectures: Sequence[Architecture]) -> list[float]:
-        """Returns the metric of each architecture."""
-        rows = [self._evaluator.evaluate(one) for one in architectures]
-        self.evaluated += len(rows)
+    @property
+    def has_finals(self) -> bool:
+        """Whether `final_scores` uses more data than `scores`."""
+        return self._count > SAMPLES
+
+    def values(
+        self,
+        architectures: Sequence[Architecture],
+        samples: int | None = None,
+    ) -> list[float]:
+        """Returns the metric of each architecture, by default on all data."""
+        rows = [self._evaluator.evaluate(one, samples) for one in architectures]
+        used = min(samples or self._count, self._count) + self._calibration
+        self.samples += len(rows) * used
         if self.monitor == "auto":
             self.monitor = choose_metric(rows[0])
         check_monitor(self.monitor, rows[0])
@@ -64,16 +83,23 @@ class SubnetRanker:
         """Returns the metric with its sign changed if smaller is better."""
         found = []
         for one in architectures:
-            (value,) = self.values([one])
+            (value,) = self.values([one], SAMPLES)
+            self._evaluated += 1
             found.append(self.sign * value)
             if self._best is None or found[-1] > self._best:
                 self._best = found[-1]
             if self._bar is not None:
                 self._bar.stateful_metrics.add("best")
                 shown = [("best", self.sign * self._best)]
-                at = min(self.evaluated, self._bar.target)
+                at = min(self._evaluated, self._bar.target)
                 self._bar.update(at, shown)
         return found
+
+    def final_scores(
+        self, architectures: Sequence[Architecture]
+    ) -> list[float]:
+        """Returns the scores of architectures on all data."""
+        return [self.sign * value for value in self.values(architectures)]
 
     @property
     def sign(self) -> float:

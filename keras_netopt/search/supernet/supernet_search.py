@@ -33,7 +33,10 @@ from keras_netopt.search.supernet.random_controls import (
     rank_correlation,
 )
 from keras_netopt.search.supernet.searchable_layer import find_decisions
-from keras_netopt.search.supernet.subnet_ranker import SubnetRanker
+from keras_netopt.search.supernet.subnet_ranker import (
+    FINALISTS,
+    SubnetRanker,
+)
 from keras_netopt.training.backend import commit_variables, sync_variables
 
 Architecture = dict[str, int]
@@ -157,6 +160,8 @@ class SupernetSearch:
             self.seed,
         )
         evolution.run()
+        if ranker.has_finals:
+            evolution.score_finalists(ranker.final_scores, FINALISTS)
         return evolution
 
     def compare(

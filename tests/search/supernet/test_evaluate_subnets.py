@@ -57,6 +57,21 @@ def test_other_averages_give_other_results(model):
     assert len({round(loss, 4) for loss in losses}) == 3
 
 
+def test_a_first_score_uses_the_first_batches_alone():
+    model = compiled(sampling="uniform", seed=1)
+    model.layers[-1].bias.assign([3.0, 0.0, 0.0])
+    x, _ = data(80)
+    y = np.repeat([0, 1], [64, 16])
+    evaluator = SubnetEvaluator(model, x, y, calibration_data=x, batch_size=64)
+    (chosen,) = sample_architectures(model, 1, seed=3)
+
+    first = evaluator.evaluate(chosen, 64)["loss"]
+    assert first == pytest.approx(np.log(1 + 2 * np.exp(-3)), abs=1e-2)
+    assert evaluator.evaluate(chosen)["loss"] == pytest.approx(
+        first + 16 / 80 * 3, abs=1e-2
+    )
+
+
 @pytest.mark.backend("tensorflow")
 def test_many_networks_need_one_trace(model):
     x, y = data(64)

@@ -42,6 +42,14 @@ def test_evolution_beats_random_search_of_the_same_size():
         assert closeness([found.ranking()[0]])[0] == 8
 
 
+def test_finalists_are_ordered_by_the_precise_score_before_all_others():
+    found = evolve({"a": range(6)}, lambda a: [one["a"] for one in a])
+    found.score_finalists(lambda a: [-one["a"] for one in a], 3)
+    assert [one["a"] for one in found.ranking()] == [3, 4, 5, 2, 1, 0]
+    found.score_finalists(lambda a: [math.nan, 0.0, 1.0], 3)
+    assert [one["a"] for one in found.ranking()] == [3, 4, 5, 2, 1, 0]
+
+
 def test_every_architecture_is_evaluated_once():
     seen = []
 
