@@ -100,8 +100,9 @@ def test_synflow_exceeds_the_range_of_float32():
 
 def test_a_network_without_a_path_has_no_flow(cnn):
     given = keras.Input((4,))
-    x = L.Dense(16, activation="relu")(given)
-    model = keras.Model(given, L.Dense(2)(L.Rescaling(0.0)(x)))
+    x = L.Dense(16, activation="relu", use_bias=False)(given)
+    x = L.Dense(2, use_bias=False)(L.Rescaling(0.0)(x))
+    model = keras.Model(given, x)
     set_weights(model)  # Without it two samples may share their codes.
     names = ["synflow", "flow_depth", "jacob_cov", "naswot"]
     report = search.zero_cost(model, inputs(3, 4), proxies=names)
