@@ -4,6 +4,7 @@ Every space has 12 to 24 networks, so that all of them are trained once and a
 search with any seed can be replayed from the table.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class Task:
     limits: tuple[search.Constraint, ...] = ()
 
 
+@functools.cache
 def task(name: str) -> Task:
     """Returns the task of a domain."""
     return _TASKS[name]()

@@ -99,9 +99,7 @@ def replay(
         keras_tuner.Objective("loss", "min"),
         len(table),
         seed=seed,
-        hyperparameters=_SPACES.setdefault(
-            name, task(name).space
-        ).hyperparameters(),
+        hyperparameters=task(name).space.hyperparameters(),
         defaults_first=False,
         **options,
     )
@@ -121,9 +119,6 @@ def replay(
         if loss is not None:
             bests.append(min([loss, *bests[-1:]]))
     return bests
-
-
-_SPACES: dict[str, Any] = {}
 
 
 if __name__ == "__main__":
