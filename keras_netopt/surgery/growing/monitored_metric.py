@@ -4,9 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from keras_netopt.checks import check_choice
-
-LOWER = ("loss", "error", "mse", "mae", "rmse", "perplexity", "divergence")
-HIGHER = ("acc", "accuracy", "auc", "precision", "recall", "score", "iou")
+from keras_netopt.metric_direction import metric_sign
 
 
 def check_monitor(monitor: object, mode: object) -> None:
@@ -21,7 +19,7 @@ def check_monitor(monitor: object, mode: object) -> None:
             f"Received: monitor={monitor!r}"
         )
     check_choice(mode, "mode", ("auto", "min", "max"))
-    if mode == "auto" and _direction(monitor) == 0:
+    if mode == "auto" and metric_sign(monitor) == 0:
         raise ValueError(
             "Argument `mode` must be 'min' or 'max' for a metric whose name "
             f"does not determine the direction. Received: monitor={monitor!r}, "
@@ -56,12 +54,5 @@ def is_improvement(
         return False
     if best is None:
         return True
-    sign = {"min": -1, "max": 1}.get(mode) or _direction(monitor)
+    sign = {"min": -1, "max": 1}.get(mode) or metric_sign(monitor)
     return sign * (value - best) > min_delta
-
-
-def _direction(monitor: str) -> int:
-    last = monitor.lower().replace("-", "_").split("_")[-1]
-    if last in HIGHER:
-        return 1
-    return -1 if last in LOWER else 0
