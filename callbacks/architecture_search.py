@@ -298,7 +298,7 @@ class ArchitectureSearch(ResumableCallback):
         """Called by Keras; reads the shares of the options."""
         if self._space is not None:
             self._logs = self._space.logs()
-        if self._differentiable is not None:
+        if self._space is not None and self._differentiable is not None:
             self._logs |= self._differentiable.logs()
             shares = self._space.shares()
             self._warn_of_collapse(describe_collapse(self._space, shares))

@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import keras
@@ -71,6 +71,9 @@ class MaxLatency(Constraint):
     reference: Any = None
     rounds: int = 100
     cache: str | os.PathLike[str] | None = None
+    # Made by the limit: no arguments, and no part of equality.
+    _costs: MeasuredCosts = field(init=False, repr=False, compare=False)
+    _reference_file: bytes = field(init=False, repr=False, compare=False)
 
     is_slow = True
 
@@ -138,7 +141,8 @@ class MaxLatency(Constraint):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        config = {one.name: getattr(self, one.name) for one in fields(self)}
+        names = [one.name for one in fields(self) if one.init]
+        config = {name: getattr(self, name) for name in names}
         if isinstance(self.reference, keras.Model):
             config["reference"] = keras.saving.serialize_keras_object(
                 self.reference
@@ -194,7 +198,7 @@ class MaxLatency(Constraint):
         return self._reference_file
 
     def _keep(self, name: str, value: Any) -> None:
-        """Sets what is no field and no part of equality."""
+        """Sets a field, although the limit is frozen."""
         object.__setattr__(self, name, value)
 
 

@@ -1,5 +1,9 @@
 """Zero-cost proxies against closed forms, finite differences and constants."""
 
+import inspect
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -16,7 +20,9 @@ from keras_netopt.search.zero_cost_proxies.input_jacobian import (
 )
 from keras_netopt.search.zero_cost_proxies.proxies import PROXIES
 from keras_netopt.search.zero_cost_proxies.synaptic_flow import measure_flow
+from keras_netopt.search.zero_cost_proxies.zero_cost import ENSEMBLE
 
+ROOT = Path(__file__).resolve().parents[2]
 L = keras.layers
 
 
@@ -311,3 +317,20 @@ def test_ranks_are_averaged_over_proxies():
     assert len(search.combine_scores([])) == 0
     with pytest.raises(ValueError, match="same proxies"):
         search.combine_scores([{"a": 1}, {"b": 1}])
+
+
+@pytest.mark.no_backend
+def test_docstring_and_page_list_every_proxy_and_the_default():
+    """A proxy was renamed, and its description and the default were not."""
+    text = inspect.getdoc(search.zero_cost)
+    default = "ensemble `({})`".format(", ".join(f'"{p}"' for p in ENSEMBLE))
+    page = (ROOT / "docs/methods/zero_cost.md").read_text(encoding="utf-8")
+    table = page.partition("| proxy |")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:] if line]
+
+    assert re.findall(r'^\| "(\w+)" \|', text, re.M) == list(PROXIES)
+    assert set(re.findall(r'"(\w+)"', text.partition("Args:")[2])) <= set(
+        PROXIES
+    )
+    assert default in " ".join(text.split())
+    assert set(re.findall(r"`(\w+)`", " ".join(cells))) == set(PROXIES)

@@ -1,5 +1,6 @@
 """Limits on the cost of an architecture, checked before it is evaluated."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class ArchitectureLimits:
         """
         for one in self._constraints:
             cost = AdditiveCost.measure(
-                self._options, lambda a, one=one: self._exact(one, a)
+                self._options, functools.partial(self._exact, one)
             )
             nearest = cost.extreme(largest=False)
             value = self._exact(one, nearest)
@@ -113,7 +114,7 @@ class ArchitectureLimits:
                 )
             is_fast = one.name in FAST
             self._costs[one.name] = (
-                cost if not is_fast else lambda a, one=one: self._exact(one, a)
+                cost if not is_fast else functools.partial(self._exact, one)
             )
 
     def refuse(self, architecture: Architecture) -> str | None:

@@ -122,7 +122,8 @@ def _report(
     search_macs: float,
     **details: Any,
 ) -> ArchitectureReport:
-    value, controls, correlation = math.nan, [], math.nan
+    value, correlation = math.nan, math.nan
+    controls: list[float] = []
     if ranker is not None:
         value, controls, correlation = space.compare(
             found, ranker, with_none=details["method"] != "darts"

@@ -1,5 +1,6 @@
 """Evolution over architectures that one network with shared weights ranks."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,10 +71,10 @@ class PathEvolution:
             parents = ranked[: max(2, int(PARENTS * POPULATION))]
             made = [
                 *self._generate(
-                    count // 2, lambda p=parents: self._mutate(self._pick(p))
+                    count // 2, functools.partial(self._mutate, parents)
                 ),
                 *self._generate(
-                    count - count // 2, lambda p=parents: self._cross(p)
+                    count - count // 2, functools.partial(self._cross, parents)
                 ),
             ]
             made += self._generate(count - len(made), self._draw)
@@ -141,7 +142,8 @@ class PathEvolution:
     def _pick(self, parents: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         return parents[int(self._rng.integers(len(parents)))]
 
-    def _mutate(self, parent: tuple[int, ...]) -> tuple[int, ...]:
+    def _mutate(self, parents: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        parent = self._pick(parents)
         changes = self._rng.random(len(parent)) < MUTATION
         changes[self._rng.integers(len(parent))] = True
         return tuple(

@@ -143,7 +143,7 @@ def _variable_pairs(
     model: keras.Model, network: PlainNetwork
 ) -> list[tuple[Any, Any]]:
     """Returns the variables of a model, each with its plain counterpart."""
-    pairs = []
+    pairs: list[tuple[Any, Any]] = []
     for layer in walk_layers(model):
         if isinstance(layer, ElasticUnits):
             own = layer.plain_variables()

@@ -70,7 +70,7 @@ class SupernetSearch:
         self.macs = functools.partial(architecture_macs, model)
         self.additive = AdditiveCost.measure(every, self.macs)
         measures: dict[str, Callable[[Any], float]] = {
-            one.name: (lambda a, one=one: one.measure(extract(model, a)))
+            one.name: functools.partial(_measure, one, model)
             for one in constraints
         }
         measures["macs"] = self.macs
@@ -190,7 +190,7 @@ class SupernetSearch:
     def report(self, found: Architecture, **details: Any) -> ArchitectureReport:
         """Returns the report of a finished search."""
         largest = self.additive.extreme(largest=True)
-        sizes: dict[str, Mapping[str, float]] = {
+        sizes: dict[str, Any] = {
             "macs": {
                 "supernet": float(supernet_macs(self.model)),
                 "largest": self.macs(largest),
@@ -230,6 +230,12 @@ def enabled_options(
             if allowed[k] and (with_none or label != NONE)
         ]
     return found
+
+
+def _measure(
+    limit: Constraint, model: keras.Model, architecture: Mapping[str, int]
+) -> float:
+    return limit.measure(extract(model, architecture))
 
 
 def _read(variable: Any) -> np.ndarray:

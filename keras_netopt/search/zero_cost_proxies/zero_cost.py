@@ -38,13 +38,24 @@ def zero_cost(
     the best accuracy: compare them by rank, and several proxies by
     `search.combine_scores`. `search.ZeroCost` does so for a whole search.
 
-    Proxies: "synflow" (synaptic flow, logarithm; no data), "log_synflow"
-    (the same with logarithms of the gradients), "naswot" (activation codes),
-    "feature_entropy" (spectrum of the last features), "jacob_cov"
-    (correlation of the input gradients), "grad_norm" and "snip" (gradients
-    of the compiled loss), and the controls "params", "conv_count" and "macs".
-    Batch normalization uses the statistics of the batch; weights, moving
-    statistics, optimizer and random state do not change.
+    | proxy | what it measures |
+    | --- | --- |
+    | "synflow" | logarithm of the synaptic flow; no data |
+    | "flow_depth" | mean number of weights on a path of the flow; no data |
+    | "naswot" | how different the activation codes of the samples are |
+    | "swap" | number of distinct activation patterns of the units |
+    | "meco" | how independent the channels before each rectifier are |
+    | "channel_entropy" | the same before the last one, by their spectrum |
+    | "jacob_cov" | how uncorrelated the input gradients of the samples are |
+    | "grad_norm" | norm of the gradients of the compiled loss |
+    | "snip" | the same gradients, weighted by the kernels |
+    | "params" | a control: the number of parameters |
+    | "conv_count" | a control: the number of convolutions |
+    | "macs" | a control: multiply-accumulates of one sample |
+
+    A higher score predicts a better model. Batch normalization uses the
+    statistics of the batch; weights, moving statistics, optimizer and random
+    state do not change.
 
     Example:
 
@@ -71,7 +82,7 @@ def zero_cost(
             the loss.
         y: Targets, for "grad_norm" and "snip". Defaults to `None`.
         proxies: Names of the proxies, one or several. Defaults to the
-            ensemble `("jacob_cov", "log_synflow")`.
+            ensemble `("meco", "flow_depth", "params")`.
         samples: Size of the batch, at least 2: that many samples, evenly
             spaced in arrays, or from the first batch. Defaults to `32`.
 
@@ -82,13 +93,15 @@ def zero_cost(
         TypeError: If an argument has the wrong type.
         ValueError: If the model is not built; if a proxy is unknown, or the
             model or the data lack what it needs: a compiled loss and `y`, a
-            rectifier ("naswot", "feature_entropy"), float inputs of more
-            values than there are samples ("jacob_cov").
+            rectifier ("naswot", "swap", "meco", "channel_entropy"), float
+            inputs of more values than there are samples ("jacob_cov").
 
     Reference:
-        Tanaka et al. 2020, arXiv 2006.05467 (synflow); Cavagnero et al. 2023,
-        arXiv 2206.09059 (log_synflow); Mellor et al. 2021, arXiv 2006.04647
-        (naswot, jacob_cov); Abdelfattah et al. 2021, arXiv 2101.08134.
+        Tanaka et al. 2020, arXiv 2006.05467 (synflow); Mellor et al. 2021,
+        arXiv 2006.04647 (naswot, jacob_cov); Jiang et al. 2023, NeurIPS
+        (meco); Peng et al. 2024, arXiv 2403.04161 (swap); Lee and Ham 2024,
+        CVPR (channel_entropy); Lee et al. 2019, arXiv 1810.02340 (snip);
+        Abdelfattah et al. 2021, arXiv 2101.08134.
     """
     check_model(model)
     names = check_proxies(proxies)
