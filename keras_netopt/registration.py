@@ -19,6 +19,7 @@ SAVED = (
     "depth",
     "layers",
     "learning_rate",
+    "search.max_latency",
 )
 
 

@@ -46,7 +46,7 @@ class LatencyTable(Report):
     ...     predicted=(0.25, 0.75),
     ...     measured=(0.25, 0.625),
     ... )
-    >>> table.predict({"edge": 1}), table.error
+    >>> table.predict({"edge": 1}), round(table.error, 3)
     (0.75, 0.1)
 
     Args:

@@ -73,7 +73,7 @@ class MaxLatency(Constraint):
     cache: str | os.PathLike[str] | None = None
     # Made by the limit: no arguments, and no part of equality.
     _costs: MeasuredCosts = field(init=False, repr=False, compare=False)
-    _reference_file: bytes = field(init=False, repr=False, compare=False)
+    _reference_bytes: bytes = field(init=False, repr=False, compare=False)
 
     is_slow = True
 
@@ -109,7 +109,7 @@ class MaxLatency(Constraint):
                 f"Received: cache={path!r}"
             )
         self._keep("_costs", MeasuredCosts(path))
-        self._keep("_reference_file", b"")
+        self._keep("_reference_bytes", b"")
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -187,15 +187,15 @@ class MaxLatency(Constraint):
 
     def _read_reference(self) -> bytes:
         """Returns the LiteRT file of the reference, converted once."""
-        if not self._reference_file:
+        if not self._reference_bytes:
             path, model = self.reference, self.reference
             with tempfile.TemporaryDirectory() as folder:
                 if isinstance(model, keras.Model):
                     path = os.path.join(folder, "reference.tflite")
                     _convert(model, path, self.quantize)
                 with open(path, "rb") as file:
-                    self._keep("_reference_file", file.read())
-        return self._reference_file
+                    self._keep("_reference_bytes", file.read())
+        return self._reference_bytes
 
     def _keep(self, name: str, value: Any) -> None:
         """Sets a field, although the limit is frozen."""

@@ -144,8 +144,6 @@ class CapturedArguments:
             return serialize_selector(value)
         if isinstance(value, np.generic):
             return value.item()
-        if isinstance(value, tuple):
-            value = list(value)  # As JSON has it.
         if isinstance(value, os.PathLike):
             return os.fspath(value)
         if value is None or isinstance(value, bool | int | float | str):

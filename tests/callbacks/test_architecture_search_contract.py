@@ -66,7 +66,7 @@ def test_c2_c7_one_instance_trains_twice_and_adds_nothing(method):
 
 
 def test_c4_c16_configs_and_copies_hold_the_settings():
-    limit = [search.MaxMACs(1e6), search.MaxLatency(3.0, quantize="int8")]
+    limit = [search.MaxMACs(1e6), search.MaxLatency(3.0, quantize="dynamic")]
     for component in (
         ArchitectureSearch(constraints=limit, sampling="sandwich", seed=3),
         make("darts", order=2, validation_data=make_data()),
@@ -77,7 +77,8 @@ def test_c4_c16_configs_and_copies_hold_the_settings():
         copied = copy.deepcopy(component)
         for other in (again, copied, pickle.loads(pickle.dumps(component))):
             assert other is not component
-            assert other.get_config() == component.get_config()
+            # JSON has no tuples.
+            assert json.loads(json.dumps(other.get_config())) == config
             assert other.constraints == component.constraints
     stored = keras.saving.serialize_keras_object(ArchitectureSearch())
     assert stored["registered_name"] == "keras_netopt>ArchitectureSearch"

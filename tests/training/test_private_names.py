@@ -222,7 +222,7 @@ ONE_BACKEND = {
 }
 # Of the standard library and dask: frames, module specs, executors, processes.
 NOT_OF_KERAS = {"_getframe", "_initializing", "_max_workers", "_inheriting"}
-NOT_OF_KERAS |= {"_kwargs", "_client"}
+NOT_OF_KERAS |= {"_kwargs", "_client", "_reference_bytes"}
 # Of tf_keras: the weights of a layer that tfmot has wrapped.
 NOT_OF_KERAS |= {"_trainable_weights", "_non_trainable_weights"}
 
