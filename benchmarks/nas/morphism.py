@@ -48,7 +48,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "random": {**SHORT, "sample_size": 1},
     "hill_climbing": {**SHORT, "strategy": "hill_climbing"},
     "two_epochs": {**SHORT, "epochs": 2, "max_trials": 24},
-    "constant": {**SHORT, "final_rate": 1.0},
+    "constant": {**SHORT, "final": 1.0},
     "scratch_short": {**LONG, "epochs": 4},
 }
 # Single trainings with the MACs of the search "evolution".

@@ -1,13 +1,15 @@
 """Checks candidates of a search and keeps the one nearest to the limits."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
 
 from keras_netopt.search.constraints import Constraint, check_constraints
 from keras_netopt.search.cost_check import CostCheck, check_model
+
+COSTS = "measured_costs.json"
 
 
 class ConstraintChecker:
@@ -102,16 +104,17 @@ class ConstraintChecker:
             if set(costs) <= set(limits):
                 self._nearest = values, CostCheck(costs, limits)
 
-    def keep_costs(self, path: str) -> None:
-        """Stores slowly measured costs in a file, for a resumed search."""
-        for one in self.constraints:
-            one.keep_costs(path)
+
+def keep_costs(constraints: Iterable[Constraint], folder: Any) -> None:
+    """Stores slowly measured costs in a folder, for a resumed search."""
+    for one in constraints:
+        one.keep_costs(f"{folder}/{COSTS}")
 
 
 @contextlib.contextmanager
-def keep_converter(checker: ConstraintChecker | None) -> Iterator[None]:
+def keep_converter(constraints: Iterable[Constraint]) -> Iterator[None]:
     """Lets all exports of a search share one process of the converter."""
-    if checker is None or not any(one.is_slow for one in checker.constraints):
+    if not any(one.is_slow for one in constraints):
         yield
         return
     from keras_netopt.export.kept_process import keep_process

@@ -15,6 +15,7 @@ from keras_netopt.graph.check_model import check_model
 from keras_netopt.report import Report
 from keras_netopt.search.architecture_hash import hash_architecture
 from keras_netopt.search.supernet.architecture import (
+    check_indices,
     sample_architectures,
 )
 from keras_netopt.search.supernet.extract import (
@@ -136,19 +137,22 @@ class LatencyTable(Report):
             architecture: Index of the option per decision of the model.
 
         Raises:
-            ValueError: If a decision is missing or an index is out of range.
+            ValueError: If a decision is missing or unknown, or an index is
+                out of range.
         """
-        total = self.fixed
-        for name, options in self.blocks.items():
-            index = architecture.get(name)
-            if not isinstance(index, int) or not 0 <= index < len(options):
-                raise ValueError(
-                    "Argument `architecture` must hold the index of one of "
-                    f"the options {list(options)} for {name!r}. "
-                    f"Received: architecture={dict(architecture)}"
-                )
-            total += list(options.values())[index]
-        return total
+        options = {name: list(times) for name, times in self.blocks.items()}
+        chosen = check_indices(options, dict(architecture))
+        if missing := [name for name in options if name not in chosen]:
+            name = missing[0]
+            raise ValueError(
+                "Argument `architecture` must hold the index of one of the "
+                f"options {options[name]} for {name!r}. "
+                f"Received: architecture={dict(architecture)}"
+            )
+        return self.fixed + sum(
+            list(times.values())[chosen[name]]
+            for name, times in self.blocks.items()
+        )
 
     @property
     def error(self) -> float:

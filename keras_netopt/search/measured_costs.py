@@ -28,7 +28,9 @@ class MeasuredCosts:
         self._known[key] = cost
         # The folder of a search may be deleted before its limits are.
         if self.path and os.path.isdir(os.path.dirname(self.path) or "."):
-            costs = {**self._read(), key: cost}
+            # Another process may have written, or replaced, in between.
+            self._known = {**self._read(), **self._known}
+            costs = self._known
             content = {"machine": describe_machine(), "costs": costs}
             write_json(self.path, content)
 

@@ -10,6 +10,7 @@ from keras_netopt.checks import check_bool, check_choice, check_integer
 from keras_netopt.search.constraint_checker import (
     ConstraintChecker,
     keep_converter,
+    keep_costs,
 )
 from keras_netopt.search.constraints import check_constraints
 from keras_netopt.search.folds import FoldedData, split_data, to_folds
@@ -37,7 +38,6 @@ from keras_netopt.search.stoppers import Stopper
 from keras_netopt.search.storage import is_local, write_json
 from keras_netopt.warnings import NoEffectWarning
 
-COSTS = "measured_costs.json"
 KEEP_WEIGHTS = ("all", "best")
 
 
@@ -198,7 +198,7 @@ class Tuner(TrialTrainer):
             **kwargs,
         )
         if self.checker is not None and is_local(self.project_dir):
-            self.checker.keep_costs(f"{self.project_dir}/{COSTS}")
+            keep_costs(self.checker.constraints, self.project_dir)
 
     def search(self, *args: Any, **kwargs: Any) -> None:
         """Searches; the arguments are those of `fit`, for every trial.
@@ -242,7 +242,7 @@ class Tuner(TrialTrainer):
         self.proxy.ran_out_of_candidates = False
         self.bar = ProgressBar(self.proxy.oracle, verbose == 1)
         self.oracle.verbose = verbose if verbose == 2 else 0
-        with keep_converter(self.checker):
+        with keep_converter(self.checker.constraints if self.checker else ()):
             if self.executor is None:
                 super().search(*args, **kwargs)
             else:

@@ -140,3 +140,37 @@ def compile_again(model: keras.Model, learning_rate: Any) -> None:
     options["optimizer"] = copy_optimizer(model.optimizer, learning_rate)
     options["auto_scale_loss"] = False
     model.compile(**options)
+
+
+def describe_compilation(model: keras.Model) -> dict[str, Any]:
+    """Returns optimizer, losses and metrics of a compiled model, JSON-safe.
+
+    Names that Keras numbers are not among them, so that the same code gives
+    the same description again.
+    """
+    any_model: Any = model
+    options = any_model._compile_config.config
+    names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
+    found = {name: _describe(options.get(name)) for name in names}
+    found["optimizer"] = _describe(model.optimizer)
+    return found
+
+
+def _describe(value: Any) -> Any:
+    """Describes a compile argument: its class and its numbers."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {str(k): _describe(one) for k, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_describe(one) for one in value]
+    if not hasattr(value, "get_config"):
+        return getattr(value, "__name__", type(value).__name__)
+    try:
+        config = value.get_config()
+    except Exception:  # Classes of users raise errors of any type.
+        config = {}
+    return {
+        "class": type(value).__name__,
+        **{k: _describe(v) for k, v in config.items() if k != "name"},
+    }

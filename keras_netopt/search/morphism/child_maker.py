@@ -8,10 +8,12 @@ import keras
 import numpy as np
 
 from keras_netopt.search.constraints import Constraint
+from keras_netopt.search.cost_check import CostCheck, check_model
 from keras_netopt.search.morphism.child_files import ChildFiles
 from keras_netopt.search.morphism.morphism_trial import MorphismTrial
 from keras_netopt.search.morphism.mutation import Mutation
 from keras_netopt.search.morphism.mutation_space import MutationSpace
+from keras_netopt.search.morphism.no_mutation_error import NoMutationError
 
 ATTEMPTS = 100  # Mutations to try for one child.
 DRAFT = "draft.keras"
@@ -51,14 +53,9 @@ class ChildMaker:
         self._count = count
         self._inherit = inherit
 
-    def measure(self, model: keras.Model) -> dict[str, float]:
-        """Returns the costs of a model that the constraints limit."""
-        return {one.name: one.measure(model) for one in self._constraints}
-
-    def excess(self, costs: dict[str, float]) -> float:
-        """Returns the largest ratio of a cost to its limit."""
-        ratios = [costs[c.name] / c.at_most for c in self._constraints]
-        return max(ratios, default=0.0)
+    def check(self, model: keras.Model) -> CostCheck:
+        """Compares the costs of a model with the limits."""
+        return check_model(model, self._constraints)
 
     def make(
         self, parent: MorphismTrial, *, is_mutated: bool, seed: int, data: Any
@@ -72,7 +69,8 @@ class ChildMaker:
             data: Inputs, for statistics of new channels.
 
         Raises:
-            ValueError: If no mutation can be made within the constraints.
+            NoMutationError: If no mutation can be made within the
+                constraints.
         """
         keras.utils.set_random_seed(seed)
         rng = np.random.default_rng(seed)
@@ -97,7 +95,7 @@ class ChildMaker:
         self, name: str, rng: np.random.Generator, seed: int, data: Any
     ) -> tuple[keras.Model, Mutation, dict[str, float]]:
         """Makes the first drawn mutation that is possible."""
-        nearest: tuple[float, str] | None = None
+        nearest: tuple[tuple[int, float], str] | None = None
         reasons: dict[str, int] = {}
         fresh: keras.Model | None = self._files.load(name)
         draws = self._space.draw(fresh, rng)
@@ -107,15 +105,13 @@ class ChildMaker:
             except ValueError as error:  # The model is unchanged.
                 reasons[str(error)] = reasons.get(str(error), 0) + 1
                 continue
-            costs = self.measure(model)
-            excess = self.excess(costs)
-            if excess <= 1:
-                return model, mutation, costs
+            check = self.check(model)
+            if check.is_feasible:
+                return model, mutation, dict(check.costs)
             fresh = None
-            if nearest is None or excess < nearest[0]:
-                shown = ", ".join(f"{k}={v:g}" for k, v in costs.items())
-                nearest = excess, f"{mutation} ({shown})"
-        raise ValueError(_explain(nearest, reasons, self._constraints))
+            if nearest is None or check.distance < nearest[0]:
+                nearest = check.distance, f"{mutation} ({show(check)})"
+        raise NoMutationError(_explain(nearest, reasons, self._constraints))
 
     def _apply(
         self,
@@ -137,8 +133,13 @@ class ChildMaker:
         return model
 
 
+def show(check: CostCheck) -> str:
+    """Returns the measured costs in a line."""
+    return ", ".join(f"{k}={v:g}" for k, v in check.costs.items())
+
+
 def _explain(
-    nearest: tuple[float, str] | None,
+    nearest: tuple[tuple[int, float], str] | None,
     reasons: dict[str, int],
     constraints: Sequence[Constraint],
 ) -> str:

@@ -10,7 +10,10 @@ import keras
 
 from keras_netopt.search.morphism.cosine_restart import CosineRestart
 from keras_netopt.search.morphism.epoch_log import EpochLog
-from keras_netopt.search.morphism.morphism_objective import VALIDATION
+from keras_netopt.search.morphism.morphism_objective import (
+    VALIDATION,
+    MorphismObjective,
+)
 from keras_netopt.surgery.growing.calibration_batch import first_batch
 
 _OWN = ("epochs", "verbose", "callbacks")
@@ -36,9 +39,9 @@ class ChildTrainer:
 
     Args:
         arguments: Those of `fit`, by name.
-        rate: Learning rate at the begin of each training; `None` leaves the
+        rate: Learning rate at the beginning of each training; `None` leaves the
             optimizer alone.
-        final_rate: Last learning rate as a share of the first one.
+        final: Last learning rate as a share of the first one.
 
     Raises:
         ValueError: If an argument cannot be used for several trainings.
@@ -48,20 +51,36 @@ class ChildTrainer:
         self,
         arguments: Mapping[str, Any],
         rate: float | None,
-        final_rate: float,
+        final: float,
     ) -> None:
         self._rate = rate
-        self._final = final_rate
+        self._final = final
         self.arguments = {k: v for k, v in arguments.items() if k not in _OWN}
         self.callbacks = list(arguments.get("callbacks") or [])
         self.epochs = int(arguments.get("epochs", 1))
         self.is_loud = arguments.get("verbose") == 2
         _check(self.arguments, self.epochs)
 
-    def metric_names(self, model: keras.Model) -> list[str] | None:
-        """Evaluates a model to find its metrics, if there is data for it."""
+    def metric_names(
+        self, model: keras.Model, objective: MorphismObjective
+    ) -> list[str] | None:
+        """Evaluates a model to find its metrics.
+
+        Without `validation_data` one batch of the training data is
+        evaluated. What a `train_step` of the user's own logs is not known.
+        """
         data = self.arguments.get("validation_data")
-        return None if data is None else list(self._evaluate(model, data))
+        if objective.is_validated and data is not None:
+            return list(self._evaluate(model, data))
+        if not objective.is_validated and (
+            type(model).train_step is not keras.Model.train_step
+        ):
+            return None
+        known = ("x", "y", "sample_weight", "batch_size")
+        given = {k: self.arguments[k] for k in known if k in self.arguments}
+        return list(
+            model.evaluate(**given, steps=1, verbose=0, return_dict=True)
+        )
 
     def train(self, model: keras.Model, epochs: int, seed: int) -> Training:
         """Trains a model; with 0 epochs it is only evaluated."""

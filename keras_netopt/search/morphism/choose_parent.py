@@ -16,10 +16,18 @@ STRATEGIES = ("evolution", "hill_climbing")
 
 @dataclass(frozen=True)
 class NextChild:
-    """The parent of a child, and whether the child is changed at all."""
+    """The parent of a child, and whether the child is changed at all.
+
+    Args:
+        parent: The network to inherit from.
+        is_mutated: Whether the child is changed. Defaults to `True`.
+        others: Networks to inherit from, in this order, where no mutation of
+            `parent` is allowed. Defaults to none.
+    """
 
     parent: MorphismTrial
     is_mutated: bool = True
+    others: tuple[MorphismTrial, ...] = ()
 
 
 def evolve(
@@ -43,12 +51,16 @@ def evolve(
         sign: 1 if a higher score is better, else -1.
         rng: Source of random numbers.
     """
-    if len(trials) <= population_size:
-        return NextChild(trials[0])
     living = _scored(trials[-population_size:]) or [trials[0]]
-    count = min(sample_size, len(living))
-    drawn = rng.choice(len(living), count, replace=False)
-    return NextChild(best_of([living[k] for k in sorted(drawn)], sign))
+    if len(trials) <= population_size:
+        parent = trials[0]
+    else:
+        count = min(sample_size, len(living))
+        drawn = rng.choice(len(living), count, replace=False)
+        parent = best_of([living[k] for k in sorted(drawn)], sign)
+    others = [one for one in living if one is not parent]
+    order = rng.permutation(len(others))
+    return NextChild(parent, others=tuple(others[k] for k in order))
 
 
 def climb(
@@ -68,7 +80,11 @@ def climb(
     begin = 1 + (generation - 1) * neighbors
     last = trials[begin : begin + neighbors] if generation else trials[:1]
     parent = best_of(_scored(last) or [trials[0]], sign)
-    return NextChild(parent, is_mutated=place > 0)
+    others = sorted(
+        (one for one in _scored(last) if one is not parent),
+        key=lambda one: -sign * (one.score or 0.0),
+    )
+    return NextChild(parent, place > 0, tuple(others))
 
 
 def best_of(trials: Sequence[MorphismTrial], sign: int) -> MorphismTrial:

@@ -27,6 +27,7 @@ class Journal:
         self.path = folder / FILE
         self.settings = settings
         self.trials: list[MorphismTrial] = []
+        self.end = ""
         if not self.path.exists():
             return
         found = read_json(str(self.path))
@@ -34,25 +35,30 @@ class Journal:
             if found["settings"].get(name) != value:
                 raise ValueError(
                     f"Argument `project_name` must name a search with the "
-                    f"same `{name}`, {found['settings'].get(name)!r}. "
+                    f"same {_quote(name)}, "
+                    f"{found['settings'].get(name)!r}. "
                     f"Received: {name}={value!r}. Pass another "
                     "`project_name`, or `overwrite=True` to start over; "
                     f"nothing in {folder} was changed."
                 )
         self.trials = [MorphismTrial.from_dict(row) for row in found["trials"]]
+        self.end = found.get("end", "")
 
     def add(self, trial: MorphismTrial) -> None:
         """Adds a trial whose file has been written."""
         self.trials.append(trial)
-        rows = [one.to_dict() for one in self.trials]
-        write_json(str(self.path), {"settings": self.settings, "trials": rows})
+        self._write()
 
-    def lineage(self, trial: MorphismTrial) -> list[MorphismTrial]:
-        """Returns the ancestors of a trial, oldest first, and itself."""
-        found = [trial]
-        while found[0].parent is not None:
-            found.insert(0, self.trials[found[0].parent])
-        return found
+    def finish(self, end: str) -> None:
+        """Stores why the search ended before its last trial, "" if not."""
+        if end != self.end:
+            self.end = end
+            self._write()
+
+    def _write(self) -> None:
+        rows = [one.to_dict() for one in self.trials]
+        content = {"settings": self.settings, "trials": rows, "end": self.end}
+        write_json(str(self.path), content)
 
     def best(self, sign: int) -> list[MorphismTrial]:
         """Returns the networks of the search, the best first.
@@ -63,3 +69,7 @@ class Journal:
         found = [one for one in self.trials if one.is_searched]
         done = [one for one in found if one.score is not None]
         return sorted(done, key=lambda one: -sign * (one.score or 0.0))
+
+
+def _quote(name: str) -> str:
+    return name if "`" in name else f"`{name}`"

@@ -12,6 +12,7 @@ from keras_netopt.checks import (
     check_positive,
     check_probability,
 )
+from keras_netopt.search.constraint_checker import keep_converter, keep_costs
 from keras_netopt.search.constraints import check_constraints
 from keras_netopt.search.morphism.child_files import ChildFiles
 from keras_netopt.search.morphism.child_maker import ChildMaker
@@ -25,6 +26,7 @@ from keras_netopt.search.morphism.morphism_trial import MorphismTrial
 from keras_netopt.search.morphism.mutation import OPERATIONS
 from keras_netopt.search.morphism.mutation_report import MutationReport
 from keras_netopt.search.morphism.mutation_space import MutationSpace, as_tuple
+from keras_netopt.search.morphism.search_identity import identify_search
 from keras_netopt.search.morphism.search_progress import SearchProgress
 from keras_netopt.search.running.fit_arguments import (
     bind_fit_arguments,
@@ -102,12 +104,12 @@ class Morphism:
         exclude: Layers not to mutate, in the same form. Defaults to `None`.
         constraints: Limits that every child must meet, as in
             `[search.MaxMACs(2e6)]`. Defaults to `()`.
-        parent_epochs: Epochs of the parent at the begin; 0 for a trained one.
-            Defaults to `None`: as many as a child's.
-        learning_rate: Learning rate at the begin of each training, above 0;
-            it falls along a cosine. Defaults to `None`: the initial one of
+        parent_epochs: Epochs of the parent at the beginning; 0 for a trained
+            one. Defaults to `None`: as many as a child's.
+        learning_rate: Learning rate at the beginning of each training, above
+            0; it falls along a cosine. Defaults to `None`: the initial one of
             the parent's optimizer.
-        final_rate: Last learning rate as a share of the first one, in [0, 1].
+        final: Last learning rate as a share of the first one, in [0, 1].
             Defaults to `0.0`.
         inherit_weights: Whether children keep the weights of their parent;
             `False` trains each from scratch, for comparison. Defaults to
@@ -116,11 +118,11 @@ class Morphism:
             as the best network and its ancestors, with mutations without
             selection; the parent is trained on with the same MACs as well.
             0 trains no control. Defaults to `3`.
-        mode: "max" if a higher objective is better, "min" if a lower one is;
-            "auto" takes "min" for names with the words loss and error.
-            Defaults to `"auto"`.
-        max_time: Seconds per call of `search` after which no new child
-            starts. Defaults to `None`.
+        mode: "max" if a higher objective is better, "min" if a lower one is,
+            or "auto": by the last word of the name, such as "loss" or
+            "accuracy". Defaults to `"auto"`.
+        max_time: Seconds per call of `search` after which no new training
+            starts, of a child or a control. Defaults to `None`.
         patience: Consecutive networks without a better one after which no new
             child starts. Defaults to `None`.
         directory: Parent folder of the project. Defaults to `None`: the
@@ -164,7 +166,7 @@ class Morphism:
         constraints: Any = (),
         parent_epochs: int | None = None,
         learning_rate: float | None = None,
-        final_rate: float = 0.0,
+        final: float = 0.0,
         inherit_weights: bool = True,
         controls: int = 3,
         mode: str = "auto",
@@ -201,14 +203,19 @@ class Morphism:
         self._rate = initial_learning_rate(parent.optimizer)
         if learning_rate is not None:
             self._rate = check_positive(learning_rate, "learning_rate")
-        self._final_rate = check_probability(final_rate, "final_rate")
+        self._final = check_probability(final, "final")
         self._limits = SearchLimits(max_time, patience)
         folder = Path(directory or ".") / (project_name or "untitled_project")
         self.project_dir = folder
         limits = check_constraints(constraints)
+        keep_costs(limits, folder)
+        self._constraints = limits
         if check_bool(overwrite, "overwrite") and folder.exists():
             shutil.rmtree(folder)
-        self._journal = Journal(folder, self.settings.identity())
+        rates = {"learning_rate": self._rate, "final": self._final}
+        self._journal = Journal(
+            folder, identify_search(self.settings, self.space, limits, rates)
+        )
         self._files = ChildFiles(folder, parent, self._rate)
         self._maker = ChildMaker(
             self._files,
@@ -243,6 +250,9 @@ class Morphism:
     def search(self, *args: Any, **kwargs: Any) -> None:
         """Trains children until `max_trials` are done, then the controls.
 
+        The search ends early, with a `NoEffectWarning`, if no network of the
+        population has a mutation that keeps the limits.
+
         The arguments are those of `fit`. `epochs` is the number per child.
 
         Args:
@@ -258,14 +268,14 @@ class Morphism:
         """
         arguments = bind_fit_arguments(args, kwargs)
         check_callbacks(arguments.get("callbacks"))
-        trainer = ChildTrainer(arguments, self._rate, self._final_rate)
+        trainer = ChildTrainer(arguments, self._rate, self._final)
         self.settings.check_arguments(arguments)
         verbose = arguments.get("verbose", "auto")
         progress = SearchProgress(
             self.settings.max_trials + 1,
             1 if verbose == "auto" else int(verbose),
         )
-        MorphismRun(
+        run = MorphismRun(
             self.settings,
             self._journal,
             self._files,
@@ -273,7 +283,9 @@ class Morphism:
             trainer,
             progress,
             self._limits,
-        ).run(self.space)
+        )
+        with keep_converter(self._constraints):
+            run.run(self.space)
 
     def get_best_trials(self, num_trials: int = 1) -> list[MorphismTrial]:
         """Returns the best networks as data, the best first.
@@ -331,4 +343,5 @@ class Morphism:
             self.objective.sign,
             self.trials,
             best[0].number,
+            self._journal.end,
         )

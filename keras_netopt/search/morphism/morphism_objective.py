@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_netopt.checks import check_choice
+from keras_netopt.metric_direction import metric_sign
 
-FALLING = ("loss", "error", "mse", "mae", "mape", "msle", "perplexity")
 MODES = ("auto", "min", "max")
 VALIDATION = "val_"
 
@@ -36,7 +36,7 @@ class MorphismObjective:
         Args:
             objective: A name, or an object with a `name` and a `direction`,
                 such as `keras_tuner.Objective`.
-            mode: "min", "max", or "auto".
+            mode: "min", "max", or "auto": by the name.
         """
         check_choice(mode, "mode", MODES)
         name = getattr(objective, "name", objective)
@@ -46,8 +46,15 @@ class MorphismObjective:
                 f"'val_accuracy'. Received: objective={objective!r}"
             )
         if mode == "auto":
-            mode = getattr(objective, "direction", None) or _direction(name)
-        return cls(name, -1 if mode == "min" else 1)
+            mode = getattr(objective, "direction", None)
+        sign = {"min": -1, "max": 1}.get(str(mode)) or metric_sign(name)
+        if not sign:
+            raise ValueError(
+                "Argument `mode` must be 'min' or 'max' for an objective "
+                "whose name does not determine the direction. "
+                f"Received: objective={name!r}, mode='auto'"
+            )
+        return cls(name, sign)
 
     def check(
         self, arguments: Mapping[str, Any], names: list[str] | None
@@ -66,8 +73,9 @@ class MorphismObjective:
                 "because the objective is measured on it. "
                 f"Received: objective={self.name!r}, validation_data=None"
             )
-        if names is not None and self.is_validated:
-            known = [VALIDATION + name for name in names]
+        if names is not None:
+            start = VALIDATION if self.is_validated else ""
+            known = [start + name for name in names]
             if self.name not in known:
                 raise _unknown(self.name, known)
 
@@ -77,11 +85,6 @@ class MorphismObjective:
             raise _unknown(self.name, sorted(logs))
         value = logs[self.name]
         return value if math.isfinite(value) else None
-
-
-def _direction(name: str) -> str:
-    words = name.lower().replace("_", " ").split()
-    return "min" if any(word in FALLING for word in words) else "max"
 
 
 def _unknown(name: str, known: list[str]) -> ValueError:

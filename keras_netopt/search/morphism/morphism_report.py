@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_netopt.report import Report
-from keras_netopt.search.morphism.morphism_trial import MorphismTrial
+from keras_netopt.search.morphism.morphism_trial import MorphismTrial, lineage
 from keras_netopt.tables import render
 
 if TYPE_CHECKING:
@@ -33,12 +33,14 @@ class MorphismReport(Report):
         sign: 1 if a higher value is better, else -1.
         trials: All trained networks, controls included.
         best: Number of the best network.
+        end: Why the search ended early. Defaults to `""`: it did not.
     """
 
     objective: str
     sign: int
     trials: tuple[MorphismTrial, ...]
     best: int
+    end: str = ""
 
     @property
     def parent(self) -> MorphismTrial:
@@ -53,10 +55,7 @@ class MorphismReport(Report):
     @property
     def lineage(self) -> tuple[MorphismTrial, ...]:
         """The ancestors of the best network, oldest first, and itself."""
-        found = [self.best_trial]
-        while found[0].parent is not None:
-            found.insert(0, self.trials[found[0].parent])
-        return tuple(found)
+        return tuple(lineage(self.best_trial, self.trials))
 
     @property
     def gain(self) -> float | None:
@@ -150,7 +149,8 @@ class MorphismReport(Report):
             render(
                 head,
                 rows,
-                title=f"Morphism search: {children} children"
+                title=f"Morphism search: {children} "
+                + ("child" if children == 1 else "children")
                 + (f", {failed} of them failed" if failed else ""),
             ),
             "Best: " + " -> ".join(one.title for one in self.lineage),
@@ -160,12 +160,14 @@ class MorphismReport(Report):
         if self.best == 0:
             lines.append("No child is better than the parent.")
         elif not self._ends("random"):
-            lines.append("No control was trained: `controls=0`.")
+            lines.append("No control was trained.")
         else:
             lines.append(
                 "The best network was chosen by this objective, the controls "
                 "were not: compare them on test data."
             )
+        if self.end:
+            lines.append(f"The search ended early: {self.end}.")
         return "\n".join(lines)
 
     def _ends(self, role: str) -> list[MorphismTrial]:
@@ -189,7 +191,7 @@ def _row(
         shown = f"{statistics.mean(scores):.4f}"
     if len(scores) > 1:
         shown += f" ± {statistics.stdev(scores):.4f}"
-    spent = [_lineage_spent(one, trials) for one in ends]
+    spent = [sum(own.spent for own in lineage(one, trials)) for one in ends]
     return [
         name,
         shown,
@@ -197,16 +199,6 @@ def _row(
         round(statistics.mean(one.macs for one in ends)),
         f"{statistics.mean(spent):.3g}",
     ]
-
-
-def _lineage_spent(
-    trial: MorphismTrial, trials: Sequence[MorphismTrial]
-) -> int:
-    spent = trial.spent
-    while trial.parent is not None:
-        trial = trials[trial.parent]
-        spent += trial.spent
-    return spent
 
 
 def _operation(trial: MorphismTrial) -> str:

@@ -1,21 +1,24 @@
 """One call of `search`: the parent, the children, the controls."""
 
 import math
+import warnings
 
 import numpy as np
 
 from keras_netopt.cost.summarize import count_model_macs
 from keras_netopt.search.morphism.child_files import PARENT, ChildFiles
-from keras_netopt.search.morphism.child_maker import ChildMaker, NewChild
+from keras_netopt.search.morphism.child_maker import ChildMaker, NewChild, show
 from keras_netopt.search.morphism.child_trainer import ChildTrainer
 from keras_netopt.search.morphism.choose_parent import NextChild, climb, evolve
 from keras_netopt.search.morphism.control_runs import ControlStep, next_step
 from keras_netopt.search.morphism.journal import Journal
 from keras_netopt.search.morphism.morphism_settings import MorphismSettings
-from keras_netopt.search.morphism.morphism_trial import MorphismTrial
+from keras_netopt.search.morphism.morphism_trial import MorphismTrial, lineage
 from keras_netopt.search.morphism.mutation_space import MutationSpace
+from keras_netopt.search.morphism.no_mutation_error import NoMutationError
 from keras_netopt.search.morphism.search_progress import SearchProgress
 from keras_netopt.search.running.search_limits import SearchLimits
+from keras_netopt.warnings import NoEffectWarning
 
 
 class MorphismRun:
@@ -55,12 +58,30 @@ class MorphismRun:
         self._limits.begin()
         if not self._journal.trials:
             self._begin(space)
+        end = self._train_children()
+        self._journal.finish(end or "")
+        self._train_controls()
+
+    def _train_children(self) -> str | None:
+        """Returns why the search ends before its last child, if it does."""
         while len(self._searched()) <= self._settings.max_trials:
             if self._limits.are_reached(self._falling_scores()):
                 self._progress.say(f"The search ends: {self._limits.reason}.")
-                break
-            self._train_child()
-        self._train_controls()
+                return self._limits.reason
+            if not self._train_child():
+                end = (
+                    "no network of the population has a mutation that keeps "
+                    f"the limits, after {len(self._searched()) - 1} of "
+                    f"{self._settings.max_trials} children"
+                )
+                warnings.warn(
+                    f"The search ends: {end}. Raise a limit of `constraints`, "
+                    "or allow more `operations` or other `factors`.",
+                    NoEffectWarning,
+                    stacklevel=4,
+                )
+                return end
+        return None
 
     def _begin(self, space: MutationSpace) -> None:
         """Checks what can be checked, then trains the parent."""
@@ -68,13 +89,13 @@ class MorphismRun:
         self._files.folder.mkdir(parents=True, exist_ok=True)
         self._files.save_parent()
         model = self._files.load(PARENT)
-        costs = self._maker.measure(model)
-        if self._maker.excess(costs) > 1:
-            shown = ", ".join(f"{k}={v:g}" for k, v in costs.items())
+        check = self._maker.check(model)
+        if not check.is_feasible:
             raise ValueError(
                 "Argument `parent` must meet the constraints. "
-                f"Received: a parent with {shown}"
+                f"Received: a parent with {show(check)}"
             )
+        costs = dict(check.costs)
         known = space.explain(settings.parent)
         if not known.possible:
             raise ValueError(
@@ -84,7 +105,7 @@ class MorphismRun:
         # Raises where no mutation meets the constraints.
         start = MorphismTrial(0, "parent", file=PARENT, costs=costs)
         self._maker.make(start, is_mutated=True, seed=self._seed(1), data=None)
-        names = self._trainer.metric_names(model)
+        names = self._trainer.metric_names(model, settings.objective)
         settings.objective.check(self._trainer.arguments, names)
         epochs = settings.parent_epochs
         self._train(
@@ -93,40 +114,55 @@ class MorphismRun:
             epochs=self._trainer.epochs if epochs is None else epochs,
         )
 
-    def _train_child(self) -> None:
+    def _train_child(self) -> bool:
+        """Returns False if no network of the population can be changed."""
         number = len(self._journal.trials)
         chosen = self._choose(np.random.default_rng(self._seed(number)))
-        self._train(
-            self._make(chosen.parent, chosen.is_mutated),
-            role="child",
-            epochs=self._trainer.epochs,
-            parent=chosen.parent.number,
-        )
+        for parent in (chosen.parent, *chosen.others):
+            try:
+                child = self._make(parent, chosen.is_mutated)
+            except NoMutationError:
+                continue
+            self._train(
+                child,
+                role="child",
+                epochs=self._trainer.epochs,
+                parent=parent.number,
+            )
+            return True
+        return False
 
     def _train_controls(self) -> None:
         settings, journal = self._settings, self._journal
         best = journal.best(settings.objective.sign)
         if not best:
             return
-        lineage = journal.lineage(best[0])
+        line = lineage(best[0], journal.trials)
         is_new = True
         while step := next_step(
             journal.trials,
-            lineage,
+            line,
             controls=settings.controls,
             epochs=self._trainer.epochs,
         ):
+            if self._limits.are_reached([]):  # Of them, `max_time`.
+                journal.finish(journal.end or self._limits.reason or "")
+                break
             if is_new:
                 self._progress.say(
                     f"Controls: {settings.controls} random lineages of "
-                    f"{len(lineage) - 1} trainings, and the parent."
+                    f"{len(line) - 1} trainings, and the parent."
                 )
                 is_new = False
             self._train_control(step)
 
     def _train_control(self, step: ControlStep) -> None:
+        try:
+            child = self._make(step.parent, step.role == "random")
+        except NoMutationError:  # Trained on, so that the length is equal.
+            child = self._make(step.parent, False)
         self._train(
-            self._make(step.parent, step.role == "random"),
+            child,
             role=step.role,
             epochs=step.epochs,
             parent=step.parent.number,

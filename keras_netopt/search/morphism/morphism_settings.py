@@ -60,13 +60,13 @@ class MorphismSettings:
         check_integer(self.seed, "seed")
 
     def identity(self) -> dict[str, Any]:
-        """Returns what must be the same when a search is resumed."""
+        """Returns the arguments that a resumed search must repeat."""
         return {
             "objective": self.objective.name,
+            "mode": "max" if self.objective.sign > 0 else "min",
             "strategy": self.strategy,
             "inherit_weights": self.inherit_weights,
             "seed": self.seed,
-            "parent": [list(weight.shape) for weight in self.parent.weights],
         }
 
     def check_arguments(self, arguments: Mapping[str, Any]) -> None:

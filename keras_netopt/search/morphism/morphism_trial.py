@@ -1,13 +1,11 @@
 """One trained network of a morphism search, as plain data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from keras_netopt.report import as_plain
 from keras_netopt.search.morphism.mutation import Mutation
-
-ROLES = ("parent", "child", "random", "continued")
 
 
 @dataclass(frozen=True)
@@ -78,3 +76,13 @@ class MorphismTrial:
         mutations = tuple(map(Mutation.from_dict, values["mutations"]))
         logs = tuple(values["logs"])
         return cls(**{**values, "mutations": mutations, "logs": logs})
+
+
+def lineage(
+    trial: MorphismTrial, trials: Sequence[MorphismTrial]
+) -> list[MorphismTrial]:
+    """Returns the ancestors of a trial, oldest first, and itself."""
+    found = [trial]
+    while found[0].parent is not None:
+        found.insert(0, trials[found[0].parent])
+    return found

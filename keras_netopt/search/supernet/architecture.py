@@ -4,6 +4,7 @@ An architecture is a dictionary from the name of a decision to the index of the
 chosen option.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -86,6 +87,16 @@ def check_architecture(
     name: str = "architecture",
 ) -> dict[str, int]:
     """Returns an architecture with plain ints, or refuses it."""
+    options = {key: decision.options for key, decision in found.items()}
+    return check_indices(options, architecture, name)
+
+
+def check_indices(
+    found: Mapping[str, Sequence[Option]],
+    architecture: Any,
+    name: str = "architecture",
+) -> dict[str, int]:
+    """As `check_architecture`, with the options of each decision."""
     if not isinstance(architecture, dict):
         raise TypeError(
             f"Argument `{name}` must be a dictionary from the name of a "
@@ -101,12 +112,12 @@ def check_architecture(
         )
     chosen = {}
     for key, index in architecture.items():
-        count = len(found[key].options)
+        count = len(found[key])
         is_index = isinstance(index, int | np.integer) and type(index) != bool  # noqa: E721
         if not is_index or not 0 <= index < count:
             raise ValueError(
                 f"Argument `{name}` must have indices of options, for "
-                f"{key!r} from 0 to {count - 1}: {list(found[key].options)}. "
+                f"{key!r} from 0 to {count - 1}: {list(found[key])}. "
                 f"Received: {name}={architecture!r}"
             )
         chosen[key] = int(index)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from keras_netopt.search.zero_cost_proxies.ranking import rank_values
+
 Architecture = dict[str, int]
 Cost = Callable[[Mapping[str, int]], float]
 DRAWS = 5000  # Random architectures among which those of equal cost are.
@@ -65,13 +67,4 @@ def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
     """
     if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
         return float("nan")
-    return float(np.corrcoef(_ranks(x), _ranks(y))[0, 1])
-
-
-def _ranks(values: Sequence[float]) -> np.ndarray:
-    """Ranks from 0; equal values share their mean rank."""
-    names, where, counts = np.unique(
-        values, return_inverse=True, return_counts=True
-    )
-    ends = np.cumsum(counts)
-    return ((ends - 1 + ends - counts) / 2.0)[where]
+    return float(np.corrcoef(rank_values(x), rank_values(y))[0, 1])

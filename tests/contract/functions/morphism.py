@@ -25,7 +25,7 @@ MORPHISM_BAD = {
     "constraints": [3],
     "parent_epochs": -1,
     "learning_rate": 0.0,
-    "final_rate": 2.0,
+    "final": 2.0,
     "inherit_weights": "no",
     "controls": -1,
     "mode": "up",

@@ -6,6 +6,7 @@ from search.morphism import networks
 
 from keras_netopt import search
 from keras_netopt.search.morphism.journal import FILE
+from keras_netopt.search.morphism.morphism_objective import MorphismObjective
 
 DATA = (networks.X, networks.Y)
 
@@ -52,12 +53,15 @@ def test_searches_without_a_result_are_refused_before_training(tmp_path):
             raise AssertionError("it trains")
 
     both = {"validation_data": DATA}
+    split = {"validation_split": 0.5}
     few = [search.MaxParams(10)]
     none = [search.MaxParams(65)]
     grow = {"operations": ["widen", "deepen"], "constraints": none}
     cases = (
         ({}, {}, "validation_data=None"),
-        ({"objective": "val_f1"}, both, "objective='val_f1'"),
+        ({"objective": "val_f1", "mode": "max"}, both, "objective='val_f1'"),
+        ({"objective": "val_acc"}, split, "objective='val_acc'"),
+        ({"objective": "acc"}, {}, "objective='acc'"),
         ({}, {**both, "epochs": 0}, "epochs=0"),
         ({}, {**both, "initial_epoch": 1}, "initial_epoch=1"),
         ({}, {"validation_data": iter([DATA])}, "after one pass"),
@@ -105,12 +109,42 @@ def test_the_folder_of_another_search_is_refused_and_kept(tmp_path):
     build(**options).search(
         *DATA, validation_data=DATA, verbose=0, epochs=1, steps_per_epoch=1
     )
+    adam, other_loss, trained = (networks.build_sequential() for _ in "abc")
+    networks.compiled(adam, keras.optimizers.Adam(0.05))
+    other_loss.compile(other_loss.optimizer, "mae", metrics=["mae"])
+    trained.set_weights([1.5 * one for one in trained.get_weights()])
     for change, name in (
-        ({"seed": 1}, "seed"),
-        ({"strategy": "hill_climbing"}, "strategy"),
-        ({"parent": networks.build_mlp()}, "parent"),
+        ({"seed": 1}, "`seed`"),
+        ({"strategy": "hill_climbing"}, "`strategy`"),
+        ({"mode": "max"}, "`mode`"),
+        ({"operations": ["widen"]}, "`operations`"),
+        ({"factors": [3]}, "`factors`"),
+        ({"constraints": search.MaxParams(70)}, "`constraints`"),
+        ({"learning_rate": 0.5}, "`learning_rate`"),
+        ({"final": 0.5}, "`final`"),
+        ({"parent": adam}, "`optimizer`"),
+        ({"parent": other_loss}, "`loss`"),
+        ({"parent": networks.build_mlp()}, "`parent`"),
+        ({"parent": trained}, "weights of `parent`"),
     ):
-        with pytest.raises(ValueError, match=f"same `{name}`"):
+        with pytest.raises(ValueError, match=f"same {name}.*overwrite=True"):
             build(**{**options, **change})
     assert len(build(**options).trials) == 2
     assert not build(**options, overwrite=True).trials
+
+
+@pytest.mark.no_backend
+def test_the_direction_of_an_objective_is_that_of_its_name():
+    for name, sign in (
+        ("val_binary_crossentropy", -1),
+        ("val_rmse", -1),
+        ("val_kl_divergence", -1),
+        ("val_poisson", -1),
+        ("val_loss", -1),
+        ("val_accuracy", 1),
+        ("val_auc_1", 1),
+    ):
+        assert MorphismObjective.create(name, "auto").sign == sign, name
+    assert MorphismObjective.create("val_bleu", "max").sign == 1
+    with pytest.raises(ValueError, match="Received: objective='val_bleu'"):
+        MorphismObjective.create("val_bleu", "auto")

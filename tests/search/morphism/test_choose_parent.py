@@ -60,3 +60,18 @@ def test_each_generation_climbs_from_the_best_of_the_last_one():
     assert [one.parent.number for one in steps] == [0, 0, 2, 2, 3]
     assert [one.is_mutated for one in steps] == [False, True] * 2 + [False]
     assert climb(rows[:3], neighbors=2, sign=-1).parent.number == 1
+
+
+def test_others_are_the_rest_of_the_population():
+    rows = trials(0.0, 0.5, 0.9, None, 0.7)
+    options = {"population_size": 3, "sample_size": 3, "sign": 1}
+    rng = np.random.default_rng(0)
+    chosen = evolve(rows, rng=rng, **options)
+    assert chosen.parent.number == 2
+    assert [one.number for one in chosen.others] == [4]
+    first = evolve(rows[:3], rng=rng, **options)
+    assert first.parent.number == 0
+    assert {one.number for one in first.others} == {1, 2}
+    climbed = climb(trials(0.0, 0.5, 0.9, 0.7, 0.1), neighbors=3, sign=1)
+    assert climbed.parent.number == 2
+    assert [one.number for one in climbed.others] == [3, 1]

@@ -123,6 +123,18 @@ def test_a_resumed_search_equals_an_uninterrupted_one(finished, tmp_path):
         assert networks.same(networks.state(one), networks.state(other))
 
 
+def test_time_limits_the_controls_too(finished, tmp_path):
+    tuner, parent, _ = finished
+    folder = tmp_path / tuner.project_dir.name
+    shutil.copytree(tuner.project_dir, folder)
+    journal = json.loads((folder / FILE).read_text())
+    journal["trials"] = journal["trials"][:3]
+    (folder / FILE).write_text(json.dumps(journal))
+    late = run(make(parent, tmp_path, controls=1, max_time=1e-9))
+    assert len(late.trials) == 3
+    assert "`max_time`" in late.report().end
+
+
 def test_a_finished_search_trains_nothing_more(finished):
     tuner, parent, _ = finished
     before = (tuner.project_dir / FILE).read_bytes()
