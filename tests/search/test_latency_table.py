@@ -1,6 +1,7 @@
 """The table of latencies, with a converter that makes latency additive."""
 
 import keras
+import numpy as np
 import pytest
 
 from keras_netopt import cost, export, layers, search
@@ -73,7 +74,11 @@ def test_what_the_table_cannot_hold_is_refused(converted):
     with pytest.raises(ValueError, match=r"no sum.*\['wide'\]"):
         search.LatencyTable.measure(keras.Model(inputs, elastic))
     table = search.LatencyTable({"one": {"a": 1.0, "b": 2.0}}, 0.5)
-    for wrong in ({}, {"one": 2}, {"one": -1}, {"one": "a"}):
-        with pytest.raises(ValueError, match=r"\['a', 'b'\] for 'one'"):
+    for wrong in ({}, {"one": 2}, {"one": -1}, {"one": "a"}, {"one": True}):
+        with pytest.raises(ValueError, match=r"'one'.*Received: arch") as error:
             table.predict(wrong)
+        assert "['a', 'b']" in str(error.value)
+    with pytest.raises(ValueError, match="'two' is none"):
+        table.predict({"one": 0, "two": 0})
+    assert table.predict({"one": np.int64(1)}) == 2.5
     assert not converted

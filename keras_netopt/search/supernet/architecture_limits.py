@@ -106,7 +106,7 @@ class ArchitectureLimits:
             )
             nearest = cost.extreme(largest=False)
             value = self._exact(one, nearest)
-            if value > one.at_most:
+            if not value <= one.at_most:
                 raise ValueError(
                     "Argument `constraints` must allow an architecture of the "
                     f"model, whose cheapest one has {one.name}={value:g}: "
@@ -150,7 +150,9 @@ class ArchitectureLimits:
         self, architecture: Architecture, cost: Callable[[Any], float]
     ) -> str | None:
         for one in self._constraints:
-            if one.at_most != math.inf and cost(one) > one.at_most:
+            if one.at_most == math.inf:
+                continue
+            if not cost(one) <= one.at_most:  # NaN is above every limit.
                 return f"{one.name} above {one.at_most:g}"
         return None
 
