@@ -1,4 +1,4 @@
-"""Limits that leave few mutations, or none."""
+"""Limits, and the order of files; no network is trained."""
 
 import pytest
 from search.morphism import networks
@@ -6,6 +6,7 @@ from search.morphism.networks import make, run
 
 from keras_netopt import search
 from keras_netopt.search.morphism.child_trainer import ChildTrainer, Training
+from keras_netopt.search.morphism.journal import FILE, Journal
 from keras_netopt.warnings import NoEffectWarning
 
 
@@ -88,3 +89,27 @@ def test_a_slow_cost_is_measured_within_the_others_and_kept(
     )
     assert measured and max(measured) <= 100
     assert kept == [f"{tmp_path / 'untitled_project'}/measured_costs.json"]
+
+
+def test_limits_on_time_and_progress_end_a_search(tmp_path, monkeypatch):
+    monkeypatch.setattr(ChildTrainer, "train", fake_training)
+    parent = networks.build_sequential()
+    tuner = make(parent, tmp_path, max_time=1e-9)
+    run(tuner)
+    assert len(tuner.trials) == 1
+
+
+def test_the_journal_names_a_trial_only_once_its_file_is_there(
+    tmp_path, monkeypatch
+):
+    tuner = make(networks.build_sequential(), tmp_path)
+
+    def stop(journal, trial):
+        assert (tuner.project_dir / trial.file).exists()
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(ChildTrainer, "train", fake_training)
+    monkeypatch.setattr(Journal, "add", stop)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(tuner)
+    assert not (tuner.project_dir / FILE).exists()

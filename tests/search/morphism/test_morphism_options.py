@@ -1,27 +1,10 @@
 """Options of a search, and what happens when a training fails."""
 
 import keras
-import pytest
 from search.morphism import networks
 from search.morphism.networks import make, run
 
 from keras_netopt import search
-from keras_netopt.search.morphism.journal import FILE, Journal
-
-
-def test_the_journal_names_a_trial_only_once_its_file_is_there(
-    tmp_path, monkeypatch
-):
-    tuner = make(networks.build_sequential(), tmp_path)
-
-    def stop(journal, trial):
-        assert (tuner.project_dir / trial.file).exists()
-        raise RuntimeError("killed")
-
-    monkeypatch.setattr(Journal, "add", stop)
-    with pytest.raises(RuntimeError, match="killed"):
-        run(tuner)
-    assert not (tuner.project_dir / FILE).exists()
 
 
 def test_subclasses_and_layers_of_users_are_trained(tmp_path):
@@ -70,10 +53,3 @@ def test_a_diverged_child_fails_and_the_search_goes_on(tmp_path):
     assert statuses == ["COMPLETED", "FAILED", "FAILED"]
     assert tuner.report().best == 0
     assert "No child is better" in str(tuner.report())
-
-
-def test_limits_on_time_and_progress_end_a_search(tmp_path):
-    parent = networks.build_sequential()
-    tuner = make(parent, tmp_path, max_time=1e-9)
-    run(tuner)
-    assert len(tuner.trials) == 1
