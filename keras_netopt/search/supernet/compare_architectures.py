@@ -96,7 +96,8 @@ def compare_architectures(
 ) -> ArchitectureComparison:
     """Trains an architecture and random ones of equal MACs from scratch.
 
-    A search is worth its cost if the found architecture is better than random
+    Networks are extracted from the supernet, and start with new weights. A
+    search is worth its cost if the found architecture is better than random
     ones of the same space and cost after the same training. Each of `n_random`
     seeds trains the found architecture and one random architecture, with the
     same initial random state, data and recipe.

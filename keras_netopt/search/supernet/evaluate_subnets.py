@@ -1,4 +1,4 @@
-"""Evaluates networks of a supernet with the weights that they share."""
+"""Evaluates subnets of a supernet with the weights that they share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,12 +27,15 @@ def evaluate_subnets(
     batch_size: int = 256,
     recalibrate: bool = True,
 ) -> list[dict[str, float]]:
-    """Returns the loss and metrics of networks of a supernet.
+    """Returns the loss and metrics of subnets of a supernet.
+
+    A subnet is the network of one architecture, computed with the weights
+    that all networks of the supernet share.
 
     The moving averages of batch normalization in a supernet are those of all
-    networks together. They are computed anew for each network, from batches
-    in training mode. Networks are compared without another trace, and nothing
-    of the model changes: weights, averages, modes, metrics.
+    subnets together. They are computed anew for each subnet, from batches in
+    training mode. Subnets are compared without another trace, and nothing of
+    the model changes: weights, averages, modes, metrics.
 
     Example:
 
