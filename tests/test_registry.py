@@ -16,7 +16,7 @@ pytestmark = pytest.mark.no_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = {"callback", "layer", "loss", "schedule", "function", "oracle"}
-KINDS |= {"tuner", "stopper", "executor"}
+KINDS |= {"tuner", "stopper", "executor", "limit", "table"}
 TOUCHES = {
     *("weights", "shapes", "graph", "data"),
     *("loss", "train_step", "optimizer", "scheduled_variables"),
@@ -39,8 +39,10 @@ PARTS = {
         "self_paced_weights",
     )
 } | {"depth.ExitModel", "depth.FrozenBackboneExitModel", "depth.PonderModel"}
-SEARCHED = {"Oracle", "BaseTuner", "Stopper", "Executor", "Morphism"}
-PARTS |= {"search.SearchOracle", "search.Stopper"}
+PARTS |= {"search.SearchOracle", "search.Stopper", "search.Constraint"}
+# What functions return, and what an argument of tuners holds.
+PARTS |= {"search.BilevelData", "search.CostCheck", "search.spaces.Space"}
+PARTS |= {"search.KFold"}
 # Rows are found by short names, and `sparsity.report` has this one.
 PARTS |= {"quantization.report"}
 
@@ -51,9 +53,12 @@ def find(name):
 
 
 def is_component(value):
-    """Whether it is a callback, a layer or a function; values have no row."""
+    """Whether it is a function or a class that a user makes; values are not.
+
+    Of `search`, every class is one.
+    """
     if inspect.isclass(value):
-        if SEARCHED & {base.__name__ for base in value.__mro__}:
+        if value.__module__.startswith("keras_netopt.search."):
             return True
         bases = (
             keras.callbacks.Callback,

@@ -70,6 +70,27 @@ METHODS: tuple[Method, ...] = (
         summary="Compares the costs of a built model with hard limits.",
         card="architecture_limits",
     ),
+    *(
+        Method(
+            name=f"search.{name}",
+            kind="limit",
+            summary=summary,
+            card="architecture_limits",
+        )
+        for name, summary in (
+            ("MaxParams", "Limits the parameters of what a search delivers."),
+            ("MaxMACs", "Limits the MACs of what a search delivers."),
+            ("MaxBytes", "Limits the bytes of the weights of a network."),
+            ("MaxLatency", "Limits the measured latency of the LiteRT file."),
+        )
+    ),
+    Method(
+        name="search.LatencyTable",
+        kind="table",
+        summary="Holds the milliseconds of each candidate of a supernet.",
+        card="architecture_limits",
+        reference="Cai et al. 2018, arXiv 1812.00332",
+    ),
     Method(
         name="callbacks.ArchitectureSearch",
         kind="callback",

@@ -102,6 +102,11 @@ class MaxLatency(Constraint):
             )
         check_integer(self.rounds, "rounds", minimum=1)
         _check_reference(self.reference)
+        if not isinstance(self.cache, str | os.PathLike | None):
+            raise TypeError(
+                "Argument `cache` must be the path of a file. "
+                f"Received: cache={self.cache!r}"
+            )
         path = None if self.cache is None else os.fspath(self.cache)
         if path and not os.path.isdir(os.path.dirname(path) or "."):
             raise FileNotFoundError(

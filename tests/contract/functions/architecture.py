@@ -70,7 +70,51 @@ def _compare(**changed: Any) -> Call:
     return call
 
 
+def _latency(**changed: Any) -> Call:
+    return lambda model, folder: search.MaxLatency(**changed).get_config()
+
+
+def _ratio(ratio: Any, reference: Any = None) -> Call:
+    def call(model, folder):
+        search.MaxLatency(ratio=ratio, reference=reference or model)
+
+    return call
+
+
+def _limit(name: str) -> FunctionSetting:
+    """A limit that is counted, not measured."""
+    limit = getattr(search, name)
+    return FunctionSetting(
+        component=f"search.{name}",
+        call=lambda model, folder: limit(1e6).measure(model),
+        is_pruned=False,
+        bad={"at_most": lambda model, folder: limit(-1.0)},
+    )
+
+
 FUNCTIONS = (
+    *map(_limit, ("MaxParams", "MaxMACs", "MaxBytes")),
+    FunctionSetting(
+        component="search.MaxLatency",
+        call=_latency(at_most=5.0),
+        is_pruned=False,
+        bad={
+            "at_most": _latency(at_most=0.0),
+            "quantize": _latency(at_most=5.0, quantize="int8"),
+            "ratio": _ratio(-1.0),
+            "reference": _ratio(0.5, 3),
+            "rounds": _latency(at_most=5.0, rounds=0),
+            "cache": _latency(at_most=5.0, cache=3),
+        },
+    ),
+    FunctionSetting(
+        component="search.LatencyTable",
+        call=lambda model, folder: search.LatencyTable(
+            {"edge": {"a": 0.5, "b": 1.0}}, 0.25
+        ).predict({"edge": 1}),
+        is_pruned=False,
+        free=("blocks", "fixed", "predicted", "measured"),
+    ),
     FunctionSetting(
         component="search.check_model",
         call=lambda model, folder: (
