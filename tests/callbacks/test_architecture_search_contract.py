@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from callback_tools.supernets import alphas, make_data, variables
 from callback_tools.supernets import build_supernet as build
+from contract import torch_compile
 
 from keras_netopt import search
 from keras_netopt.callbacks import ArchitectureSearch, Pruning
@@ -178,3 +179,12 @@ def test_c22_order_rules():
             lambda *arguments: None
         )
         fit(build_supernet(), logger, make())
+
+
+@pytest.mark.backend("torch")
+@torch_compile.quiet
+def test_a_step_compiled_by_torch_is_refused():
+    """Its sampled networks differ from those of an uncompiled step."""
+    model = build_supernet(jit_compile=True)
+    with pytest.raises(ValueError, match="`jit_compile` .* on torch"):
+        fit(model, make())

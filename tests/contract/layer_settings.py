@@ -34,6 +34,8 @@ class LayerSetting:
         bad: One invalid value per argument.
         ops: LiteRT operations by which an exported file saves time.
         warns_at_export: Whether an export warns that no time is saved.
+        differs_compiled_by_torch: Whether training with `jit_compile=True`
+            on torch gives other weights, as the layer's page says.
         is_searchable: Whether the layer has an open decision, with which an
             export is refused.
         place: Makes of the layer what stands in the middle of the model.
@@ -49,6 +51,7 @@ class LayerSetting:
     bad: Mapping[str, Any] = field(default_factory=dict)
     ops: tuple[str, ...] = ()
     warns_at_export: bool = False
+    differs_compiled_by_torch: bool = False
     is_searchable: bool = False
     place: Callable[[Any], Any] = field(default=lambda layer: layer)
 
@@ -425,6 +428,7 @@ LAYERS += (
         effect=chooses_per_step,
         neutral=_chosen(sampling="fixed"),
         plain=lambda x, given: given["candidates"][0](x),
+        differs_compiled_by_torch=True,
         is_searchable=True,
         bad={
             "candidates": [NOT_A_LAYER] * 2,
@@ -493,6 +497,7 @@ LAYERS += (
         effect=decides,
         neutral=_shared(sampling="fixed"),
         plain=lambda x, given: block()(x),
+        differs_compiled_by_torch=True,
         is_searchable=True,
         place=_decided,
         bad={

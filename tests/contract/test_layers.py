@@ -133,11 +133,18 @@ def test_compiled_and_eager_training_agree(setting, layer_runs):
         )
 
 
+COMPILED_BY_TORCH = [
+    setting
+    for setting in layer_settings.BY_COMPONENT.values()
+    if not setting.differs_compiled_by_torch
+]
+
+
 @pytest.mark.backend("torch")
 @pytest.mark.slow
 @pytest.mark.check("C10")
 @torch_compile.quiet
-@ONE_PER_LAYER
+@pytest.mark.parametrize("setting", COMPILED_BY_TORCH, ids=str)
 def test_training_compiled_by_torch_agrees(setting, layer_runs):
     frames = torch_compile.frames()
     model = layer_trials.around(setting, jit_compile=True)

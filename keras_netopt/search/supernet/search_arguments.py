@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+
 from keras_netopt.search.supernet.search_data import SearchData
 
 # How each method may use the options in training; the first is the default.
@@ -33,6 +35,20 @@ def check_method(method: str, given: Mapping[str, Any]) -> None:
                     f'{other}"`. Received: {name}={given[name]!r}, '
                     f"method={method!r}"
                 )
+
+
+def check_compilation(model: keras.Model) -> None:
+    """Refuses torch's compiler, whose steps sample other networks.
+
+    Raises:
+        ValueError: If the model is compiled by it.
+    """
+    if keras.backend.backend() == "torch" and model.jit_compile is True:
+        raise ValueError(
+            "Argument `jit_compile` of `compile` must be False on torch: there "
+            "a compiled step does not give the weights of an uncompiled one. "
+            "Received: jit_compile=True"
+        )
 
 
 def check_monitor(monitor: str, logs: Mapping[str, Any] | None) -> None:

@@ -32,6 +32,7 @@ from keras_netopt.search.supernet.random_controls import (
     match_cost,
     rank_correlation,
 )
+from keras_netopt.search.supernet.search_arguments import check_compilation
 from keras_netopt.search.supernet.searchable_layer import find_decisions
 from keras_netopt.search.supernet.subnet_ranker import (
     FINALISTS,
@@ -63,6 +64,7 @@ class SupernetSearch:
         constraints: Iterable[Constraint] = (),
         seed: int = 0,
     ) -> None:
+        check_compilation(model)
         self.model = model
         self.decisions: dict[str, Decision] = find_decisions(model)
         self.seed = seed
