@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("keras_netopt", "callbacks", "layers")
 # Folders and modules of the package, from the lowest level to the highest.
 LEVELS = (
-    "_version checks datasets paired_difference points prechelt_rules "
-    "registration registry "
+    "_version checks datasets metric_direction paired_difference points "
+    "prechelt_rules registration registry "
     "report serialization tables warnings",
     "graph",
     "cost plots schedules selectors training",

@@ -46,8 +46,8 @@ class MorphismObjective:
                 f"'val_accuracy'. Received: objective={objective!r}"
             )
         if mode == "auto":
-            mode = getattr(objective, "direction", None)
-        sign = {"min": -1, "max": 1}.get(str(mode)) or metric_sign(name)
+            mode = str(getattr(objective, "direction", None))
+        sign = {"min": -1, "max": 1}.get(mode) or metric_sign(name)
         if not sign:
             raise ValueError(
                 "Argument `mode` must be 'min' or 'max' for an objective "
