@@ -12,7 +12,7 @@ from keras_netopt.search.constraints import Constraint
 
 Architecture = Mapping[str, int]
 Measure = Callable[[Architecture], float]
-FAST = ("macs", "params")  # Computed for every candidate.
+FAST = ("macs", "params")  # From a table; others extract a network.
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,18 @@ class AdditiveCost:
             )
         )
 
+    def scaled(self, factor: float) -> "AdditiveCost":
+        """Returns the cost in another unit."""
+        added = {name: factor * one for name, one in self.added.items()}
+        return AdditiveCost(factor * self.base, added)
+
+    def plus(self, other: "AdditiveCost") -> "AdditiveCost":
+        """Returns the sum of two costs of the same options."""
+        added = {
+            name: one + other.added[name] for name, one in self.added.items()
+        }
+        return AdditiveCost(self.base + other.base, added)
+
     def extreme(self, largest: bool) -> dict[str, int]:
         """Returns the architecture with the largest or smallest cost."""
         pick = np.nanargmax if largest else np.nanargmin
@@ -70,8 +82,8 @@ class AdditiveCost:
 class ArchitectureLimits:
     """Checks architectures against upper limits on their costs.
 
-    MACs and parameters are computed for every candidate. Other costs, such as
-    a measured latency, are measured option by option first: the sum of the
+    Costs are computed for every candidate, except slow ones, such as a
+    measured latency, which are measured option by option first: the sum of the
     differences excludes candidates, and the architecture that is delivered is
     measured itself.
 
@@ -87,10 +99,15 @@ class ArchitectureLimits:
         options: Mapping[str, Sequence[int]],
         measures: Mapping[str, Measure],
     ) -> None:
-        self._constraints = tuple(constraints)
+        # The first excess decides: networks are extracted last.
+        self._constraints = tuple(
+            sorted(
+                constraints, key=lambda one: (one.is_slow, one.name not in FAST)
+            )
+        )
         self._measures = measures
         self._options = options
-        self._costs: dict[str, AdditiveCost | Measure] = {}
+        self._additive: dict[str, AdditiveCost] = {}
         self._known: dict[tuple[str, tuple[int, ...]], float] = {}
 
     def check_possible(self) -> None:
@@ -112,15 +129,36 @@ class ArchitectureLimits:
                     f"model, whose cheapest one has {one.name}={value:g}: "
                     f"{nearest}. Received: {one!r}"
                 )
-            is_fast = one.name in FAST
-            self._costs[one.name] = (
-                cost if not is_fast else functools.partial(self._exact, one)
-            )
+            self._additive[one.name] = cost
 
     def refuse(self, architecture: Architecture) -> str | None:
         """Returns why a candidate is not evaluated, or `None`."""
         return self._first_excess(
-            architecture, lambda one: self._costs[one.name](architecture)
+            architecture,
+            lambda one: (
+                self._additive[one.name](architecture)
+                if one.is_slow
+                else self._exact(one, architecture)
+            ),
+        )
+
+    def starts(self) -> list[dict[str, int]]:
+        """Returns the cheapest architecture of each limit, and of all."""
+        limited = [
+            self._additive[one.name].scaled(1.0 / one.at_most)
+            for one in self._constraints
+            if one.at_most != math.inf
+        ]
+        if len(limited) > 1:
+            limited.insert(0, functools.reduce(AdditiveCost.plus, limited))
+        return [one.extreme(largest=False) for one in limited]
+
+    def is_measured(self, architecture: Architecture) -> bool:
+        """Returns whether all costs of an architecture are known exactly."""
+        return all(
+            self._key(one, architecture) in self._known
+            for one in self._constraints
+            if one.is_slow
         )
 
     def measured_excess(self, architecture: Architecture) -> str | None:
@@ -157,7 +195,12 @@ class ArchitectureLimits:
         return None
 
     def _exact(self, one: Constraint, architecture: Architecture) -> float:
-        key = (one.name, tuple(architecture[name] for name in self._options))
+        key = self._key(one, architecture)
         if key not in self._known:
             self._known[key] = self._measures[one.name](architecture)
         return self._known[key]
+
+    def _key(
+        self, one: Constraint, architecture: Architecture
+    ) -> tuple[str, tuple[int, ...]]:
+        return one.name, tuple(architecture[name] for name in self._options)

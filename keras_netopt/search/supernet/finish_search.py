@@ -20,7 +20,7 @@ from keras_netopt.search.supernet.subnet_ranker import SubnetRanker
 from keras_netopt.search.supernet.supernet_search import SupernetSearch
 
 BACKWARD = 3.0  # A training step costs three forward passes.
-MEASURED = 50  # Architectures whose latency is measured at most.
+MEASURED = 50  # Architectures whose slow costs are measured at most.
 
 
 def finish_single_path(
@@ -38,7 +38,7 @@ def finish_single_path(
     """
     trained = space.additive.expected(space.shares())
     evolution = space.evolve(ranker, evaluations)
-    found = _best_within_limits(space, evolution)
+    found = find_best_within_limits(space, evolution)
     searched = ranker.samples * trained
     set_architecture(space.model, found)
     shares = {
@@ -91,12 +91,18 @@ def describe_collapse(
     return find_collapse(shares, space.weightless(), options)
 
 
-def _best_within_limits(
+def find_best_within_limits(
     space: SupernetSearch, evolution: PathEvolution
 ) -> dict[str, int]:
-    """Measures the best ones until one keeps limits that were estimated."""
+    """Measures the best ones until one keeps limits that were estimated.
+
+    Those that were measured before the training always count.
+    """
     reasons = []
-    for architecture in evolution.ranking()[:MEASURED]:
+    for architecture in evolution.ranking():
+        is_known = space.limits.is_measured(architecture)
+        if len(reasons) >= MEASURED and not is_known:
+            continue
         reason = space.limits.measured_excess(architecture)
         if reason is None:
             return architecture

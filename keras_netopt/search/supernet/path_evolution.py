@@ -16,15 +16,17 @@ POPULATION = 50
 PARENTS = 0.2  # Share of the population with children.
 MUTATION = 0.1  # Probability per decision, at least one changes.
 _TRIES = 50
+_DRAWS = 10  # Random draws per architecture if a start is known.
 
 
 @dataclass
 class PathEvolution:
     """Searches the architecture with the largest score.
 
-    The first generation is random; half of each later one are mutations of
-    one parent, half crossovers of two. Every architecture is scored once. A
-    space that is not larger than `evaluations` is enumerated.
+    The first generation is random, after known starts; mutations of those that
+    it has fill it where limits refuse most random ones. Half of each later one
+    are mutations of one parent, half crossovers of two. Every architecture is
+    scored once. A space that is not larger than `evaluations` is enumerated.
 
     Args:
         options: The allowed options of each decision, as their indices.
@@ -32,6 +34,8 @@ class PathEvolution:
         refuse: Tells why an architecture is outside of the limits.
         evaluations: Number of architectures to score.
         seed: Random seed.
+        starts: Architectures of the first generation, such as the cheapest
+            one, which keeps the limits if any does.
 
     Reference:
         Guo et al., *Single Path One-Shot Neural Architecture Search with
@@ -44,10 +48,11 @@ class PathEvolution:
     refuse: Refuse = lambda architecture: None  # noqa: E731
     evaluations: int = 1000
     seed: int = 0
+    starts: Sequence[Architecture] = ()
     scores: dict[tuple[int, ...], float] = field(default_factory=dict)
     finals: dict[tuple[int, ...], float] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
-    first: int = 0  # Size of the first, random generation.
+    first: int = 0  # Size of the first generation.
 
     @property
     def size(self) -> int:
@@ -62,8 +67,7 @@ class PathEvolution:
             self._add(self._enumerate())
             self.first = len(self.scores)
             return
-        population = min(POPULATION, self.evaluations)
-        self._add(self._generate(population, self._draw))
+        self._add(self._begin(min(POPULATION, self.evaluations)))
         self.first = len(self.scores)
         while self.scores and len(self.scores) < self.evaluations:
             count = min(POPULATION, self.evaluations - len(self.scores))
@@ -77,7 +81,9 @@ class PathEvolution:
                     count - count // 2, functools.partial(self._cross, parents)
                 ),
             ]
-            made += self._generate(count - len(made), self._draw)
+            made += self._generate(
+                count - len(made), self._draw, self._random_tries
+            )
             if not made:
                 return
             self._add(made)
@@ -116,12 +122,37 @@ class PathEvolution:
             self.refused[reason] = self.refused.get(reason, 0) + 1
         return reason is None
 
+    @property
+    def _random_tries(self) -> int:
+        return _DRAWS if self.starts else _TRIES
+
+    def _begin(self, count: int) -> list[tuple[int, ...]]:
+        """Makes the first generation."""
+        starts = [tuple(one[k] for k in self.options) for one in self.starts]
+        found = [key for key in starts if self._is_new(key)][:count]
+        found += self._generate(
+            count - len(found), self._draw, self._random_tries
+        )
+        while found and len(found) < count:
+            more = self._generate(
+                1,
+                functools.partial(self._mutate, found),
+                POPULATION * _TRIES,
+            )
+            if not more:
+                break
+            found += more
+        return found
+
     def _generate(
-        self, count: int, make: Callable[[], tuple[int, ...]]
+        self,
+        count: int,
+        make: Callable[[], tuple[int, ...]],
+        tries: int = _TRIES,
     ) -> list[tuple[int, ...]]:
         """Makes new allowed architectures, fewer if there are none left."""
         found: list[tuple[int, ...]] = []
-        for _ in range(count * _TRIES):
+        for _ in range(count * tries):
             if len(found) >= count:
                 break
             key = make()

@@ -95,6 +95,13 @@ class SubnetRanker:
                 self._bar.update(at, shown)
         return found
 
+    def end_progress(self) -> None:
+        """Ends the bar if limits left fewer architectures than it expects."""
+        bar = self._bar
+        if bar is not None and 0 < self._evaluated < bar.target:
+            bar.target = self._evaluated
+            bar.update(self._evaluated, finalize=True)
+
     def final_scores(
         self, architectures: Sequence[Architecture]
     ) -> list[float]:

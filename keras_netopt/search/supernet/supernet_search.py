@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_netopt.graph.layers import walk_layers
-from keras_netopt.search.constraints import Constraint
+from keras_netopt.search.constraints import Constraint, MaxBytes
 from keras_netopt.search.supernet.architecture import architecture_labels
 from keras_netopt.search.supernet.architecture_limits import (
     AdditiveCost,
@@ -26,7 +26,10 @@ from keras_netopt.search.supernet.cost import (
     supernet_macs,
 )
 from keras_netopt.search.supernet.decision import GUMBEL, Decision
-from keras_netopt.search.supernet.extract import extract
+from keras_netopt.search.supernet.extract import (
+    extract,
+    extract_uncompiled,
+)
 from keras_netopt.search.supernet.path_evolution import PathEvolution
 from keras_netopt.search.supernet.random_controls import (
     match_cost,
@@ -72,12 +75,14 @@ class SupernetSearch:
         self.macs = functools.partial(architecture_macs, model)
         self.additive = AdditiveCost.measure(every, self.macs)
         measures: dict[str, Callable[[Any], float]] = {
-            one.name: functools.partial(_measure, one, model)
+            one.name: functools.partial(_measure, model, one)
             for one in constraints
         }
         measures["macs"] = self.macs
         measures["params"] = functools.partial(architecture_params, model)
-        self.limits = ArchitectureLimits(constraints, every, measures)
+        self.limits = ArchitectureLimits(
+            constraints, self.options(with_none=True), measures
+        )
         self.limits.check_possible()
 
     @property
@@ -160,8 +165,10 @@ class SupernetSearch:
             self.limits.refuse,
             evaluations,
             self.seed,
+            self.limits.starts(),
         )
         evolution.run()
+        ranker.end_progress()
         if ranker.has_finals:
             evolution.score_finalists(ranker.final_scores, FINALISTS)
         return evolution
@@ -235,9 +242,11 @@ def enabled_options(
 
 
 def _measure(
-    limit: Constraint, model: keras.Model, architecture: Mapping[str, int]
+    model: keras.Model, constraint: Constraint, architecture: Any
 ) -> float:
-    return limit.measure(extract(model, architecture))
+    """Measures a cost; a number of bytes needs no copy of the weights."""
+    take = extract_uncompiled if type(constraint) is MaxBytes else extract
+    return constraint.measure(take(model, architecture))
 
 
 def _read(variable: Any) -> np.ndarray:

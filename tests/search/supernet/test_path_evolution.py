@@ -1,6 +1,8 @@
 """Evolution, limits and controls over architectures, without a model."""
 
 import math
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,10 @@ from keras_netopt.search.supernet.architecture_limits import (
     ArchitectureLimits,
 )
 from keras_netopt.search.supernet.collapse import find_collapse
+from keras_netopt.search.supernet.finish_search import (
+    MEASURED,
+    find_best_within_limits,
+)
 from keras_netopt.search.supernet.path_evolution import PathEvolution
 from keras_netopt.search.supernet.random_controls import (
     match_cost,
@@ -79,6 +85,22 @@ def test_limits_hold_for_everything_that_is_evaluated():
     assert found.refused["sum above 9"] > 0
 
 
+def test_tight_limits_leave_the_neighbours_of_the_cheapest_architecture():
+    """One in 130 random architectures has a sum of at most 4."""
+
+    def refuse(one):
+        return "sum above 4" if sum(one.values()) > 4 else None
+
+    start = dict.fromkeys(OPTIONS, 0)
+    for seed in range(3):
+        found = evolve(
+            refuse=refuse, evaluations=100, seed=seed, starts=[start]
+        )
+        assert len(found.scores) == 100 and found.first == 50
+        assert tuple(start.values()) in found.scores
+        assert closeness([found.ranking()[0]])[0] >= 4  # All zeros have 2.
+
+
 def test_a_network_that_diverged_is_the_worst():
     options = {"a": (0, 1, 2)}
     values = [0.1, math.nan, -5.0]
@@ -138,6 +160,74 @@ def test_a_measured_cost_is_estimated_for_candidates():
     assert found.refuse(dict.fromkeys(OPTIONS, 3)) == "params above 25"
     assert found.costs(costly) == {"params": 15.0, "latency_ms": 18.0}
     assert "latency_ms" in found.nearest() or "params" in found.nearest()
+
+
+@dataclass(frozen=True)
+class MaxProduct(search.MaxParams):
+    """A cost that is no sum of what options add."""
+
+    name = "product"
+
+
+def test_costs_that_take_no_time_are_exact_for_candidates():
+    """The sum of what options add is far below the product of widths."""
+
+    def product(one):
+        return float(np.prod([1 + k for k in one.values()]))
+
+    found = ArchitectureLimits([MaxProduct(20)], OPTIONS, {"product": product})
+    found.check_possible()
+    assert found.refuse(dict.fromkeys(OPTIONS, 1)) == "product above 20"
+    assert found.refuse(dict.fromkeys(OPTIONS, 0) | {"edge0": 3}) is None
+    assert found.starts() == [dict.fromkeys(OPTIONS, 0)]
+
+
+def test_several_limits_start_from_an_architecture_that_keeps_all():
+    options = {"a": (0, 1, 2), "b": (0, 1, 2)}
+    found = ArchitectureLimits(
+        [MaxProduct(3), search.MaxParams(3)],
+        options,
+        {
+            "product": lambda one: (4.0, 1.0, 0.0)[one["a"]] + one["b"],
+            "params": lambda one: (0.0, 1.0, 4.0)[one["a"]] + one["b"],
+        },
+    )
+    found.check_possible()
+    first, *others = found.starts()
+    assert first == {"a": 1, "b": 0} and found.refuse(first) is None
+    assert others == [{"a": 0, "b": 0}, {"a": 2, "b": 0}]
+    assert all(found.refuse(one) for one in others)
+
+
+class Space:
+    """As much of a supernet as the choice of the best one needs."""
+
+    def __init__(self, *constraints):
+        self.limits, self.measured = limits(*constraints)
+        self.limits.check_possible()
+        self.measured.clear()
+
+
+def test_estimates_that_are_too_low_end_at_a_measured_architecture():
+    """The best 50 exceed the latency; the start was measured before."""
+    space = Space(search.MaxLatency(12.0))
+    start = dict.fromkeys(OPTIONS, 0)
+    costly = [
+        start | {"edge0": 3, "edge1": 2, f"edge{i}": k}
+        for i in range(2, 8)
+        for k in range(4)
+    ]
+    costly += [
+        start | {"edge0": 2, "edge1": 3, f"edge{i}": k, "edge7": j}
+        for i in range(2, 7)
+        for k in range(4)
+        for j in range(4)
+    ]
+    evolution = SimpleNamespace(
+        ranking=lambda: [*costly, start], scores=costly, refused={}
+    )
+    assert find_best_within_limits(space, evolution) == start
+    assert 40 < len(space.measured) <= MEASURED
 
 
 def test_controls_have_the_cost_of_the_found_architecture():
