@@ -23,26 +23,25 @@ from keras_netopt.search.supernet.differentiable_search import (
 )
 from keras_netopt.search.supernet.finish_search import (
     describe_collapse,
-    finish_darts,
-    finish_single_path,
+    finish_search,
 )
 from keras_netopt.search.supernet.search_arguments import (
     SAMPLING,
     check_data,
     check_method,
+    check_metric,
     check_monitor,
+    make_optimizer,
 )
 from keras_netopt.search.supernet.search_data import (
     SearchData,
     check_validation_data,
+    has_batch_norm,
 )
-from keras_netopt.search.supernet.shrinking import (
-    ShrinkingStage,
-    apply_stage,
-    find_stage,
-    plan_stages,
+from keras_netopt.search.supernet.shrinking_progress import (
+    ShrinkingProgress,
+    enable_all,
 )
-from keras_netopt.search.supernet.subnet_ranker import SubnetRanker
 from keras_netopt.search.supernet.supernet_search import SupernetSearch
 from keras_netopt.serialization import export_class
 from keras_netopt.training import (
@@ -137,7 +136,8 @@ class ArchitectureSearch(ResumableCallback):
     """
 
     must_follow = ("EarlyStopping(restore_best_weights=True)",)
-    should_precede = LOGGERS
+    # A backup is deleted at the end of the training, a search takes longer.
+    should_precede = ("BackupAndRestore", *LOGGERS)
     conflicts_with = (
         "ChannelPruning",
         "Growing",
@@ -180,7 +180,7 @@ class ArchitectureSearch(ResumableCallback):
             check_choice(sampling, "sampling", SAMPLING[method])
         check_integer(evaluations, "evaluations", minimum=2)
         check_validation_data(validation_data)
-        check_choice(mode, "mode", ("auto", "max", "min"))
+        check_metric(monitor, mode)
         check_verbose(verbose)
         check_integer(seed, "seed")
         self.method = method
@@ -198,17 +198,22 @@ class ArchitectureSearch(ResumableCallback):
         self.verbose = verbose
         self.seed = seed
         check_method(method, vars(self))
+        make_optimizer(architecture_optimizer)
         self._differentiable: DifferentiableSearch | None = None
+        self._data = SearchData()
         self.reset()
 
     def reset(self) -> None:
-        """Resets the state that belongs to one model."""
+        """Resets the state that belongs to one model.
+
+        After a `fit` call that was interrupted it puts back weights that a
+        virtual step has displaced, loss and optimizer, as the next `fit` does.
+        """
+        self._release()
         self._space: SupernetSearch | None = None
-        self._data = SearchData(None, None, None, 32)
         self._logs: dict[str, float] = {}
         self._steps = 0
-        self._stages: list[ShrinkingStage] = []
-        self._stage = -1
+        self._shrinking: ShrinkingProgress | None = None
         self._report: ArchitectureReport | None = None
         self._has_collapsed = False
 
@@ -225,7 +230,7 @@ class ArchitectureSearch(ResumableCallback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras."""
-        self._end_darts()
+        self._release()
         self._has_collapsed = False
         self._steps = 0
         super().on_train_begin(logs)
@@ -234,8 +239,16 @@ class ArchitectureSearch(ResumableCallback):
         """Checks model and data, and prepares the training step."""
         arguments = find_fit_arguments(model)
         self._data = SearchData.find(arguments, self.validation_data)
+        self._shrinking = None
+        if self.progressive_shrinking:
+            self._shrinking = ShrinkingProgress(model, self.params["epochs"])
         self._space = SupernetSearch(model, self.constraints, self.seed)
-        misuse = check_data(self.method, self.order, self._data)
+        misuse = check_data(
+            self.method,
+            self.order,
+            self._data,
+            has_norm=has_batch_norm(model),
+        )
         if misuse is not None:
             self.warn(NotIntendedUseWarning, misuse)
         if self._space.space == 1:
@@ -246,26 +259,23 @@ class ArchitectureSearch(ResumableCallback):
             )
         if self.method == "darts":
             check_trainable(model, self._space.decisions)
-            own = self.architecture_optimizer
             self._differentiable = DifferentiableSearch(
                 model,
                 self._space.decisions,
-                own or keras.optimizers.Adam(3e-3, beta_1=0.5),
+                make_optimizer(self.architecture_optimizer),
                 self.order,
             )
         if self._data.bilevel is not None:
             self._data.bilevel.trains_only = self.method != "darts"
         self._space.set_modes(self.sampling or SAMPLING[self.method][0])
-        if self.progressive_shrinking:
-            self._stages = plan_stages(model)
-            self._stage = -1
 
     def on_resume(self, model: keras.Model) -> None:
         """Continues the steps of a checkpoint."""
         saved = self.loaded_state()
         if saved is not None:
             self._steps = saved[0]["steps"]
-            self._stage = saved[0]["stage"]
+            if self._shrinking is not None:
+                self._shrinking.resume(saved[0]["stage"])
             if self._differentiable is not None:
                 self._differentiable.set_arrays(saved[1])
 
@@ -278,8 +288,8 @@ class ArchitectureSearch(ResumableCallback):
             self._data.bilevel.epoch = epoch
         if self._differentiable is not None:
             self._differentiable.begin_epoch()
-        if self._stages:
-            self._begin_stage(epoch / max(1, self._progress.run.epochs))
+        if self._shrinking is not None:
+            self._shrinking.begin_epoch(epoch)
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
@@ -305,14 +315,29 @@ class ArchitectureSearch(ResumableCallback):
         super().on_epoch_end(epoch, logs)
         self._logs = {}
 
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras, after no epoch if a backup holds the last one."""
+        if self._attached and not self._started:
+            super().on_epoch_begin(self.params["epochs"])
+        super().on_train_end(logs)
+
     def on_fit_end(self, model: keras.Model) -> None:
         """Searches, and compares the result with random architectures."""
-        self._end_darts()
-        if self._data.bilevel is not None:
-            self._data.bilevel.trains_only = False
-            self._data.bilevel.epoch = None
+        data = self._data
+        self._release()
+        if self._shrinking is not None:
+            enable_all(model)
         if self._space is not None:
-            self._report = self._finish(self._space)
+            self._report = finish_search(
+                self._space,
+                data,
+                method=self.method,
+                monitor=self.monitor,
+                mode=self.mode,
+                verbose=self._shows_progress(),
+                evaluations=self.evaluations,
+                steps=self._steps,
+            )
             self._warn_of_collapse(self._report.collapse)
 
     def progress_logs(self) -> dict[str, float]:
@@ -321,7 +346,9 @@ class ArchitectureSearch(ResumableCallback):
 
     def get_state(self) -> dict[str, Any]:
         """Returns the number of steps so far, and the current stage."""
-        return {"steps": self._steps, "stage": self._stage}
+        held = self._shrinking
+        stage = -1 if held is None else held.stage
+        return {"steps": self._steps, "stage": stage}
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Adds the state of the optimizer of the architecture."""
@@ -347,30 +374,6 @@ class ArchitectureSearch(ResumableCallback):
             found["architecture_optimizer"] = {**held, "config": config}
         return {k: v for k, v in found.items() if k != "verbose"}
 
-    def _finish(self, space: SupernetSearch) -> ArchitectureReport:
-        data = self._data
-        is_single = self.method != "darts"
-        ranker = None
-        if data.validation is not None:
-            ranker = SubnetRanker(
-                space.model,
-                data.validation,
-                data.calibration,
-                monitor=self.monitor,
-                mode=self.mode,
-                verbose=is_single and self._shows_progress(),
-                total=min(self.evaluations, space.space),
-            )
-        if ranker is None or not is_single:
-            return finish_darts(space, data, ranker, steps=self._steps)
-        return finish_single_path(
-            space,
-            data,
-            ranker,
-            evaluations=self.evaluations,
-            steps=self._steps,
-        )
-
     def _shows_progress(self) -> bool:
         if self.verbose != "auto":
             return bool(self.verbose)
@@ -386,14 +389,11 @@ class ArchitectureSearch(ResumableCallback):
                 "compare with random architectures in `report()`.",
             )
 
-    def _end_darts(self) -> None:
+    def _release(self) -> None:
+        """Leaves model and data as they are without the search."""
         if self._differentiable is not None:
             self._differentiable.remove()
             self._differentiable = None
-
-    def _begin_stage(self, progress: float) -> None:
-        """Applies the stages that are due; several if an epoch has more."""
-        due = find_stage(len(self._stages), progress)
-        for stage in self._stages[self._stage + 1 : due + 1]:
-            apply_stage(self.model, stage)
-        self._stage = max(self._stage, due)
+        if self._data.bilevel is not None:
+            self._data.bilevel.release()
+        self._data = SearchData()

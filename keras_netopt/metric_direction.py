@@ -2,6 +2,8 @@
 
 import re
 
+from keras_netopt.checks import check_choice
+
 LOWER = (
     "crossentropy divergence entropy error hinge loss mae mape mse msle "
     "perplexity poisson rmse false_positives false_negatives"
@@ -30,3 +32,25 @@ def metric_sign(name: str) -> int:
     if text.endswith(tuple(f"_{word}" for word in HIGHER)):
         return 1
     return -1 if text.endswith(tuple(f"_{word}" for word in LOWER)) else 0
+
+
+def check_direction(monitor: object, mode: object) -> None:
+    """Checks the name of a metric and its direction.
+
+    Raises:
+        TypeError: If `monitor` is no string.
+        ValueError: If `mode` is not "auto", "min" or "max", or is "auto" and
+            the name does not determine the direction.
+    """
+    if not isinstance(monitor, str):
+        raise TypeError(
+            "Argument `monitor` must be a string, a key of the logs. "
+            f"Received: monitor={monitor!r}"
+        )
+    check_choice(mode, "mode", ("auto", "min", "max"))
+    if mode == "auto" and metric_sign(monitor) == 0:
+        raise ValueError(
+            "Argument `mode` must be 'min' or 'max' for a metric whose name "
+            f"does not determine the direction. Received: monitor={monitor!r}, "
+            "mode='auto'"
+        )

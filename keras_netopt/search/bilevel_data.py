@@ -68,10 +68,14 @@ class BilevelData(PlannedAdapter):
         cycle = CYCLES[self.order]
         return (TRAIN,) * len(cycle) if self.trains_only else cycle
 
-    def half(self, kind: str) -> tuple[Any, Any]:
-        """Returns inputs and targets of a half."""
-        x, y, _ = self.samples
-        return _select(x, self.halves[kind]), _select(y, self.halves[kind])
+    def half(self, kind: str) -> tuple[Any, Any, Any]:
+        """Returns inputs, targets and sample weights, or `None`, of a half."""
+        x, y, weight = (_select(one, self.halves[kind]) for one in self.samples)
+        return x, y, weight
+
+    def release(self) -> None:
+        """Serves both halves again, in the order of its own passes."""
+        self.trains_only, self.epoch = False, None
 
     def batch_ids(self, epoch: int) -> list[np.ndarray]:
         """Returns the sample ids of each batch of an epoch."""

@@ -15,12 +15,12 @@ from callback_tools.supernets import (
 import keras_netopt as netopt
 from keras_netopt import search
 from keras_netopt.callbacks import ArchitectureSearch
+from keras_netopt.search.supernet.searchable_layer import find_decisions
 from keras_netopt.warnings import NotIntendedUseWarning, SearchCollapseWarning
 
-IGNORE = pytest.mark.filterwarnings(
+pytestmark = pytest.mark.filterwarnings(
     "ignore::keras_netopt.warnings.SearchCollapseWarning"
 )
-pytestmark = IGNORE
 
 
 def darts(order=1, **options):
@@ -30,9 +30,9 @@ def darts(order=1, **options):
     )
 
 
-def fit(model, component, *before, epochs=3, order=1, **options):
+def fit(model, component, *others, epochs=3, order=1, after=(), **options):
     data = search.dataset(*make_data(), batch_size=12, order=order)
-    callbacks = [*before, component]
+    callbacks = [*others, component, *after]
     return model.fit(
         data, epochs=epochs, callbacks=callbacks, verbose=0, **options
     ).history
@@ -45,9 +45,16 @@ def test_a_killed_search_resumes_bit_for_bit(order, tmp_path):
     for stop in (StopAt(1, 1), None):
         model = build_supernet(seed=3 if stop else 8, edges=1)
         backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
-        before = [backup] if stop is None else [stop, backup]
+        before = [] if stop is None else [stop]
         try:
-            fit(model, darts(order), *before, epochs=2, order=order)
+            fit(
+                model,
+                darts(order),
+                *before,
+                epochs=2,
+                order=order,
+                after=[backup],
+            )
         except Stop:
             assert stop is not None
     assert np.abs(alphas(whole)).max() > 0.01
@@ -227,7 +234,9 @@ BAD_FITS = {
         "an optimizer that does not scale the loss",
     ),
     "unknown metric": (
-        lambda: fit(build_supernet(edges=1), darts(monitor="bleu"), epochs=1),
+        lambda: fit(
+            build_supernet(edges=1), darts(monitor="bleu", mode="max"), epochs=1
+        ),
         "`monitor` must be a metric of the compiled model",
     ),
 }
@@ -258,6 +267,14 @@ def test_bad_fits_are_refused(name):
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         ArchitectureSearch(**arguments)
+
+
+def test_a_metric_without_a_direction_is_refused_before_training():
+    with pytest.raises(ValueError, match="`mode` must be 'min' or 'max'"):
+        ArchitectureSearch(monitor="bleu")
+    with pytest.raises(TypeError, match="`architecture_optimizer` must be"):
+        ArchitectureSearch("darts", architecture_optimizer=3)
+    ArchitectureSearch("darts", architecture_optimizer="adam")
 
 
 def test_constraints_of_darts_are_refused():
@@ -306,9 +323,11 @@ def test_a_skip_that_takes_over_gives_one_warning(method):
         model.fit(data, epochs=3, verbose=0, callbacks=[component])
     told = [w for w in told if w.category is SearchCollapseWarning]
     assert len(told) == 1
-    share = "0.88" if method == "darts" else "1.00"
-    assert f"'edge': 'skip' with a share of {share}" in str(told[0].message)
-    assert "operations without weights: 'edge'" in str(component.report())
+    text = "1 of 1 decisions: 'edge': 'skip'"
+    if method == "darts":
+        text = "'edge': 'skip' with a share of 0.88"
+    assert text in str(told[0].message)
+    assert f"operations without weights: {text}" in str(component.report())
 
 
 @pytest.mark.filterwarnings(
@@ -345,6 +364,11 @@ def test_stages_of_progressive_shrinking_end_with_all_options():
     )
     history = fit(model, component, epochs=6)
     counts = np.exp(history["architecture_entropy"])
-    np.testing.assert_allclose(counts, [1, 1, 2, 2, 3, 3], rtol=1e-6)
+    np.testing.assert_allclose(counts, [1, 1, 1, 3, 3, 3], rtol=1e-6)
     assert np.all(np.diff(history["expected_macs"]) <= 0)
     assert component.report().evaluations == 3
+    enabled = find_decisions(model)["hidden"].enabled
+    assert keras.ops.convert_to_numpy(enabled).tolist() == [1, 1, 1]
+    assert "share" not in (component.report().collapse or "")
+    with pytest.raises(ValueError, match="epochs than stages, which are 2.*=1"):
+        fit(model, component, epochs=1)

@@ -139,7 +139,7 @@ BAD = {
     "constraints": [3],
     "evaluations": 0,
     "validation_data": "data",
-    "monitor": "bleu",
+    "monitor": "val_accuracy",
     "mode": "largest",
     "progressive_shrinking": 2,
     "verbose": "loud",

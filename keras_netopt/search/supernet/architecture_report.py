@@ -23,11 +23,13 @@ class ArchitectureReport(Report):
     ...     refused={}, spearman_params=0.6, macs={"found": 300.0},
     ...     params={"found": 30.0}, costs={}, search_macs=1.6e6,
     ...     largest_training_macs=1e6, collapse=None)
-    >>> for line in str(report).splitlines()[:3]:
+    >>> for line in str(report).splitlines()[:4]:
     ...     print(line)
     single_path: 1,000 of 4,096 architectures, accuracy 0.8100
     random ones of equal MACs (2): accuracy 0.7600, sd 0.0283; found is \
 better than 2
+    The found architecture was chosen by this metric, the random ones were \
+not: compare them on test data.
     rank correlation of accuracy with the number of parameters: 0.60 (Spearman)
     >>> report.relative_cost
     1.6
@@ -38,8 +40,7 @@ better than 2
         choices: The found option by decision.
         monitor: The metric of the ranking.
         value: The metric of the found architecture with inherited weights;
-            NaN without
-            validation data.
+            NaN without validation data.
         controls: The metric of random architectures with the MACs of the
             found one, up to 5 %.
         evaluations: Number of architectures that were evaluated.
@@ -56,6 +57,8 @@ better than 2
         largest_training_macs: MACs of as many training steps of the largest
             architecture.
         collapse: What operations without weights have taken over, or `None`.
+        sign: 1 if larger values of the metric are better, else -1. Defaults
+            to `1`.
     """
 
     method: str
@@ -74,6 +77,7 @@ better than 2
     search_macs: float
     largest_training_macs: float
     collapse: str | None
+    sign: int = 1
 
     @property
     def relative_cost(self) -> float:
@@ -82,6 +86,11 @@ better than 2
 
     def __str__(self) -> str:
         lines = [self._headline(), self._comparison()]
+        if self.controls:
+            lines.append(
+                "The found architecture was chosen by this metric, the random "
+                "ones were not: compare them on test data."
+            )
         if not np.isnan(self.spearman_params):
             lines.append(
                 f"rank correlation of {self.monitor} with the number of "
@@ -117,8 +126,7 @@ better than 2
         if not self.controls:
             return "no random architectures of equal MACs to compare with"
         values = np.array(self.controls)
-        is_loss = self.monitor.endswith("loss")
-        beaten = values > self.value if is_loss else values < self.value
+        beaten = self.sign * (self.value - values) > 0
         sd = f", sd {values.std(ddof=1):.4f}" if len(values) > 1 else ""
         return (
             f"random ones of equal MACs ({len(values)}): {self.monitor} "

@@ -58,3 +58,45 @@ def find_collapse(
     if len(judged) > 1 and len(leading) > len(judged) / 2:
         found = leading
     return "; ".join(found) if found else None
+
+
+def find_majority(
+    architecture: Mapping[str, int],
+    weightless: Mapping[str, tuple[bool, ...]],
+    options: Mapping[str, tuple[object, ...]],
+) -> str | None:
+    """Describes the operations without weights that most decisions chose.
+
+    One such operation among many is an ordinary result. Decisions whose
+    options all have weights, or none, do not count.
+
+    Example:
+
+    >>> find_majority(
+    ...     {"a": 0, "b": 0, "c": 1},
+    ...     dict.fromkeys("abc", (True, False)),
+    ...     dict.fromkeys("abc", ("skip", "conv")),
+    ... )
+    "2 of 3 decisions: 'a': 'skip'; 'b': 'skip'"
+
+    Args:
+        architecture: Index of the chosen option by decision.
+        weightless: Whether each option has no weights, by decision.
+        options: Names of the options by decision.
+
+    Returns:
+        The description, or `None`.
+    """
+    judged = [
+        name
+        for name in architecture
+        if 0 < sum(weightless[name]) < len(options[name])
+    ]
+    found = [
+        f"{name!r}: {options[name][architecture[name]]!r}"
+        for name in judged
+        if weightless[name][architecture[name]]
+    ]
+    if 2 * len(found) <= len(judged) or not found:
+        return None
+    return f"{len(found)} of {len(judged)} decisions: {'; '.join(found)}"

@@ -19,7 +19,10 @@ from keras_netopt.search.supernet.architecture import (
     architecture_labels,
     read_architecture,
 )
-from keras_netopt.search.supernet.cost import architecture_macs
+from keras_netopt.search.supernet.cost import (
+    affordable_draws,
+    architecture_macs,
+)
 from keras_netopt.search.supernet.extract import extract
 from keras_netopt.search.supernet.random_controls import match_cost
 from keras_netopt.search.supernet.search_arguments import check_monitor
@@ -163,7 +166,13 @@ def compare_architectures(
 
     options = enabled_options(find_decisions(model), with_none=False)
     drawn = match_cost(
-        options, found, macs, n_random, tolerance=tolerance, seed=seed
+        options,
+        found,
+        macs,
+        n_random,
+        tolerance=tolerance,
+        seed=seed,
+        draws=affordable_draws(model),
     )
     if not drawn:
         raise ValueError(
@@ -171,6 +180,10 @@ def compare_architectures(
             f"found one, which has {macs(found):,.0f} MACs. "
             f"Received: tolerance={tolerance!r}"
         )
+    # Data and metric are tried before anything is trained.
+    untrained = evaluate(extract(model, found), validation_data)
+    name = choose_metric(untrained) if monitor == "auto" else monitor
+    check_monitor(name, untrained)
     # A small space has fewer: each is trained with several seeds.
     randoms = [drawn[i % len(drawn)] for i in range(n_random)]
 
@@ -188,8 +201,6 @@ def compare_architectures(
         return evaluate(network, validation_data)
 
     pairs = [(train(found, i), train(one, i)) for i, one in enumerate(randoms)]
-    name = choose_metric(pairs[0][0]) if monitor == "auto" else monitor
-    check_monitor(name, pairs[0][0])
     return ArchitectureComparison(
         monitor=name,
         found=tuple(one[name] for one, _ in pairs),

@@ -19,6 +19,7 @@ from keras_netopt.search.supernet.extract import (
     find_links,
     searchable_layers,
 )
+from keras_netopt.search.supernet.random_controls import DRAWS
 from keras_netopt.search.supernet.searchable_layer import (
     Architecture,
     SearchableLayer,
@@ -57,6 +58,14 @@ def supernet_macs(model: keras.Model) -> int:
         return int(costs.total_macs())
     last = {n: len(d.options) - 1 for n, d in find_decisions(model).items()}
     return int(costs.cost(last)[0])
+
+
+def affordable_draws(model: keras.Model) -> int:
+    """Returns how many networks may be drawn to find some of a cost.
+
+    Where choices and elastic layers are mixed, each one is extracted.
+    """
+    return 200 if isinstance(_costs(model), ExtractedCost) else DRAWS
 
 
 class TableCost:

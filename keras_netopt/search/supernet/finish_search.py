@@ -12,7 +12,10 @@ from keras_netopt.search.supernet.architecture import (
 from keras_netopt.search.supernet.architecture_report import (
     ArchitectureReport,
 )
-from keras_netopt.search.supernet.collapse import find_collapse
+from keras_netopt.search.supernet.collapse import (
+    find_collapse,
+    find_majority,
+)
 from keras_netopt.search.supernet.cost import supernet_macs
 from keras_netopt.search.supernet.path_evolution import PathEvolution
 from keras_netopt.search.supernet.search_data import SearchData
@@ -21,6 +24,37 @@ from keras_netopt.search.supernet.supernet_search import SupernetSearch
 
 BACKWARD = 3.0  # A training step costs three forward passes.
 MEASURED = 50  # Architectures whose slow costs are measured at most.
+
+
+def finish_search(
+    space: SupernetSearch,
+    data: SearchData,
+    *,
+    method: str,
+    monitor: str,
+    mode: str,
+    verbose: bool,
+    evaluations: int,
+    steps: int,
+) -> ArchitectureReport:
+    """Finds the architecture after the training; see `ArchitectureSearch`."""
+    is_single = method != "darts"
+    ranker = None
+    if data.validation is not None:
+        ranker = SubnetRanker(
+            space.model,
+            data.validation,
+            data.calibration(),
+            monitor=monitor,
+            mode=mode,
+            verbose=is_single and verbose,
+            total=min(evaluations, space.space),
+        )
+    if ranker is None or not is_single:
+        return finish_darts(space, data, ranker, steps=steps)
+    return finish_single_path(
+        space, data, ranker, evaluations=evaluations, steps=steps
+    )
 
 
 def finish_single_path(
@@ -41,10 +75,7 @@ def finish_single_path(
     found = find_best_within_limits(space, evolution)
     searched = ranker.samples * trained
     set_architecture(space.model, found)
-    shares = {
-        name: np.eye(len(one.options))[found[name]]
-        for name, one in space.decisions.items()
-    }
+    labels = {name: one.options for name, one in space.decisions.items()}
     return _report(
         space,
         data,
@@ -56,7 +87,7 @@ def finish_single_path(
         search_macs=searched,
         evaluations=len(evolution.scores),
         refused=evolution.refused,
-        collapse=describe_collapse(space, shares),
+        collapse=find_majority(found, space.weightless(), labels),
     )
 
 
@@ -139,6 +170,7 @@ def _report(
     return space.report(
         found,
         monitor=ranker.monitor if ranker is not None else "",
+        sign=int(ranker.sign) if ranker is not None else 1,
         value=value,
         controls=tuple(controls),
         spearman_params=correlation,

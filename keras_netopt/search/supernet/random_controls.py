@@ -19,6 +19,7 @@ def match_cost(
     *,
     tolerance: float = 0.05,
     seed: int = 0,
+    draws: int = DRAWS,
 ) -> list[Architecture]:
     """Draws random architectures whose cost is that of a found one.
 
@@ -35,16 +36,17 @@ def match_cost(
         n: Number of architectures.
         tolerance: Largest relative difference in cost. Defaults to `0.05`.
         seed: Random seed. Defaults to `0`.
+        draws: Number of random ones. Defaults to `5000`.
 
     Returns:
         Different architectures, fewer than `n` if there are no more among
-        5,000 random ones.
+        the random ones.
     """
     rng = np.random.default_rng(seed)
     target = cost(found)
     seen = {tuple(found[name] for name in options)}
     chosen: list[Architecture] = []
-    for _ in range(DRAWS):
+    for _ in range(draws):
         if len(chosen) >= n:
             break
         drawn = {k: int(rng.choice(list(one))) for k, one in options.items()}

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_netopt.metric_direction import check_direction
 from keras_netopt.search.supernet.search_data import SearchData
 
 # How each method may use the options in training; the first is the default.
@@ -68,8 +69,38 @@ def check_monitor(monitor: str, logs: Mapping[str, Any] | None) -> None:
         )
 
 
-def check_data(method: str, order: int, data: SearchData) -> str | None:
+def check_metric(monitor: Any, mode: Any) -> None:
+    """Refuses a metric without a direction, before the training."""
+    check_direction("loss" if monitor == "auto" else monitor, mode)
+
+
+def make_optimizer(value: Any) -> Any:
+    """Returns the optimizer of the architecture; `None` is the default.
+
+    Raises:
+        TypeError: If there is no such optimizer.
+    """
+    if value is None:
+        return keras.optimizers.Adam(3e-3, beta_1=0.5)
+    try:
+        return keras.optimizers.get(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            "Argument `architecture_optimizer` must be a Keras optimizer, or "
+            f"its name. Received: architecture_optimizer={value!r}"
+        ) from error
+
+
+def check_data(
+    method: str, order: int, data: SearchData, *, has_norm: bool = False
+) -> str | None:
     """Refuses data on which the method cannot search.
+
+    Args:
+        method: The method.
+        order: Order of the gradient.
+        data: The data of `fit`.
+        has_norm: Whether the model has batch normalization.
 
     Returns:
         What the data are not intended for, or `None`.
@@ -85,7 +116,14 @@ def check_data(method: str, order: int, data: SearchData) -> str | None:
                 "Argument `validation_data` must be given, because "
                 "architectures are ranked on it: pass arrays (x, y) to the "
                 "callback or to `fit`, or train on `search.dataset(x, y)`. "
-                "Received: validation_data=None"
+                f"Received: {data.given}"
+            )
+        if data.training is None and has_norm:
+            return (
+                "statistics of batch normalization come from the validation "
+                "data, which rank the architectures: the training data can "
+                "be read once only. Train on arrays, a `tf.data.Dataset` or "
+                "`search.dataset`."
             )
         return None
     if bilevel is not None and bilevel.order != order:

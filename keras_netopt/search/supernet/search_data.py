@@ -7,7 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.search.bilevel_data import BilevelData
+from keras_netopt.training.batches import iterate_batches
 from keras_netopt.training.bilevel_optimizer import TRAIN, VALIDATION
 
 CALIBRATED = 256  # Samples for the statistics of batch normalization.
@@ -19,15 +21,19 @@ class SearchData:
 
     Args:
         bilevel: The data of `search.dataset`, if `fit` trains on them.
-        validation: Inputs and targets, or `None`.
-        calibration: Training inputs, or `None`.
+        validation: Inputs, targets and sample weights or `None`, or `None`
+            instead of all.
+        training: Some training inputs as arrays, batches that are read again,
+            or `None`.
         batch_size: Samples per training step.
+        given: What `fit` got as `validation_data`, for messages.
     """
 
-    bilevel: BilevelData | None
-    validation: tuple[Any, Any] | None
-    calibration: Any
-    batch_size: int
+    bilevel: BilevelData | None = None
+    validation: tuple[Any, Any, Any] | None = None
+    training: Any = None
+    batch_size: int = 32
+    given: str = "validation_data=None"
 
     @classmethod
     def find(
@@ -36,31 +42,71 @@ class SearchData:
         """Reads the arguments of `fit`; `validation_data` is preferred."""
         x = arguments.get("x")
         bilevel = x if isinstance(x, BilevelData) else None
-        validation = _as_pair(validation_data)
+        own = arguments.get("validation_data")
+        validation = _as_arrays(validation_data)
         if validation is None and bilevel is not None:
             validation = bilevel.half(VALIDATION)
         if validation is None:
-            validation = _as_pair(arguments.get("validation_data"))
+            validation = _as_arrays(own)
         inputs = bilevel.half(TRAIN)[0] if bilevel is not None else x
-        if not _is_arrays(inputs):
-            inputs = None if validation is None else validation[0]
+        if _is_arrays(inputs):
+            inputs = _take(inputs)
+        elif not _is_batches(inputs):
+            inputs = None
         size = bilevel.size if bilevel else arguments.get("batch_size")
-        return cls(bilevel, validation, _take(inputs), int(size or 32))
+        given = "validation_data=None"
+        if own is not None:
+            given = f"validation_data of type {type(own).__name__}"
+        return cls(bilevel, validation, inputs, int(size or 32), given)
+
+    def calibration(self) -> Any:
+        """Returns inputs for the statistics of batch normalization.
+
+        They are those of training; of batches, the first ones. It is called
+        after the training, whose order of batches it must not change.
+        """
+        if self.training is None:
+            return (
+                None if self.validation is None else _take(self.validation[0])
+            )
+        if _is_arrays(self.training):
+            return self.training
+        found = iterate_batches(self.training, samples=CALIBRATED)
+        parts = [x for x, _, _ in found]
+        joined = keras.tree.map_structure(
+            lambda *leaves: np.concatenate(leaves), *parts
+        )
+        return keras.tree.map_structure(lambda a: a[:CALIBRATED], joined)
 
 
 def check_validation_data(value: Any) -> None:
-    """Refuses what is no pair of inputs and targets."""
-    if value is not None and _as_pair(value) is None:
+    """Refuses what is no tuple of inputs, targets and weights."""
+    if value is not None and _as_arrays(value) is None:
         raise TypeError(
             "Argument `validation_data` must be a tuple (x, y) of arrays. "
             f"Received: validation_data of type {type(value).__name__}"
         )
 
 
-def _as_pair(value: Any) -> tuple[Any, Any] | None:
+def has_batch_norm(model: keras.Model) -> bool:
+    """Whether statistics are computed anew for each network."""
+    norm = keras.layers.BatchNormalization
+    return any(isinstance(one, norm) for one in walk_layers(model))
+
+
+def _as_arrays(value: Any) -> tuple[Any, Any, Any] | None:
     if not isinstance(value, list | tuple) or not 2 <= len(value) <= 3:
         return None
-    return (value[0], value[1]) if _is_arrays(tuple(value[:2])) else None
+    weight = value[2] if len(value) == 3 else None
+    given = tuple(one for one in value if one is not None)
+    return (value[0], value[1], weight) if _is_arrays(given) else None
+
+
+def _is_batches(value: Any) -> bool:
+    """Whether batches can be read without taking them from the training."""
+    if isinstance(value, keras.utils.PyDataset):
+        return True
+    return hasattr(value, "__iter__") and not hasattr(value, "__next__")
 
 
 def _is_arrays(value: Any) -> bool:
@@ -73,8 +119,6 @@ def _is_arrays(value: Any) -> bool:
 
 def _take(inputs: Any) -> Any:
     """Takes evenly spaced samples, so that sorted data are covered."""
-    if inputs is None:
-        return None
     count = len(keras.tree.flatten(inputs)[0])
     rows = np.linspace(0, count - 1, min(count, CALIBRATED)).astype(int)
     return keras.tree.map_structure(lambda a: np.asarray(a)[rows], inputs)

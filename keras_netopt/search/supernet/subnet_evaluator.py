@@ -40,6 +40,7 @@ class SubnetEvaluator:
             the model has.
         batches: Number of calibration batches.
         batch_size: Samples per batch.
+        sample_weight: Weights of the samples, an array, or `None`.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class SubnetEvaluator:
         calibration_data: Any = None,
         batches: int = 1,
         batch_size: int = 256,
+        sample_weight: Any = None,
     ) -> None:
         self.model = model
         self.decisions = find_decisions(model)
@@ -73,9 +75,12 @@ class SubnetEvaluator:
         ]
         self._state = [v for d in self._held for v in (d.mode, d.active)]
         self._batches = [
-            (_to_tensors(x_batch), _to_tensors(y_batch), _count(y_batch))
-            for x_batch, y_batch, _ in iterate_batches(
-                (x, y), batch_size=batch_size
+            (
+                _to_tensors(tuple(p for p in batch if p is not None)),
+                _count(batch[1]),
+            )
+            for batch in iterate_batches(
+                (x, y, sample_weight), batch_size=batch_size
             )
         ]
         self._calibration = []
@@ -117,10 +122,11 @@ class SubnetEvaluator:
         averages = self._recalibrate(state)
         metrics = self._initial_metrics()
         total, count = 0.0, 0
-        for x, y, size in self._batches:
+        for batch, size in self._batches:
             if samples is not None and count >= samples:
                 break
-            loss, after = self._test([*state, *averages, *metrics], x, y)
+            values = [*state, *averages, *metrics]
+            loss, after = self._test(values, *batch)
             metrics = after[len(state) + len(averages) :]
             total, count = total + loss * size, count + size
         found = self._read_metrics(metrics)
@@ -155,16 +161,16 @@ class SubnetEvaluator:
         self.model(x, training=True)
         return ops.zeros(())
 
-    def _measure(self, x: Any, y: Any) -> Any:
+    def _measure(self, x: Any, y: Any, weight: Any = None) -> Any:
         model: Any = self.model
         outputs = model(x, training=False)
-        loss = model.compute_loss(x, y, outputs, None, training=False)
-        model.compute_metrics(x, y, outputs, None)
+        loss = model.compute_loss(x, y, outputs, weight, training=False)
+        model.compute_metrics(x, y, outputs, weight)
         return ops.cast(loss, "float32")
 
     def _build_metrics(self) -> None:
         """Makes the variables of the metrics, which the first batch does."""
-        x, y, _ = self._batches[0]
+        x, y, *_ = self._batches[0][0]
         model: Any = self.model
         spec = keras.tree.map_structure(to_keras_tensor, x)
         outputs = keras.tree.map_structure(

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.metric_direction import metric_sign
 from keras_netopt.search.supernet.search_arguments import check_monitor
 from keras_netopt.search.supernet.subnet_evaluator import SubnetEvaluator
 
@@ -23,7 +24,7 @@ class SubnetRanker:
 
     Args:
         model: The supernet.
-        validation: Inputs and targets.
+        validation: Inputs, targets and sample weights or `None`.
         calibration: Training inputs for the statistics.
         monitor: Name of the metric, or "auto": an accuracy if there is one,
             else the loss.
@@ -35,7 +36,7 @@ class SubnetRanker:
     def __init__(
         self,
         model: keras.Model,
-        validation: tuple[Any, Any],
+        validation: tuple[Any, Any, Any],
         calibration: Any,
         *,
         monitor: str = "auto",
@@ -45,11 +46,17 @@ class SubnetRanker:
     ) -> None:
         self._count = len(keras.tree.flatten(validation[0])[0])
         order = np.random.default_rng(0).permutation(self._count)
-        x, y = keras.tree.map_structure(
-            lambda one: np.asarray(one)[order], validation
+        x, y, weight = keras.tree.map_structure(
+            lambda one: None if one is None else np.asarray(one)[order],
+            validation,
         )
+        # A tuple, because a list of inputs would be one of batches.
         self._evaluator = SubnetEvaluator(
-            model, x, y, calibration_data=calibration
+            model,
+            x,
+            y,
+            calibration_data=(calibration,),
+            sample_weight=weight,
         )
         self._calibration = len(keras.tree.flatten(calibration)[0])
         # Samples of all evaluations, those of the statistics included.
@@ -113,14 +120,11 @@ class SubnetRanker:
         """1 if larger values are better, else -1."""
         if self._mode != "auto":
             return 1.0 if self._mode == "max" else -1.0
-        return 1.0 if _is_larger_better(self.monitor) else -1.0
+        return float(metric_sign(self.monitor))
 
 
 def choose_metric(row: dict[str, float]) -> str:
     """Returns the first metric of classification, or "loss"."""
-    return next((name for name in row if _is_larger_better(name)), "loss")
-
-
-def _is_larger_better(name: str) -> bool:
-    # As Keras' callbacks decide, for the metrics of classification.
-    return name.endswith(("acc", "accuracy", "auc")) or name == "f1_score"
+    words = ("acc", "accuracy", "auc", "f1_score")
+    found = (n for n in row if n.lower().endswith(words) and metric_sign(n) > 0)
+    return next(found, "loss")

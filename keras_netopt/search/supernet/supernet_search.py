@@ -21,6 +21,7 @@ from keras_netopt.search.supernet.architecture_report import (
 )
 from keras_netopt.search.supernet.candidates import NONE
 from keras_netopt.search.supernet.cost import (
+    affordable_draws,
     architecture_macs,
     architecture_params,
     supernet_macs,
@@ -184,7 +185,12 @@ class SupernetSearch:
         """
         options = self.options(with_none=with_none)
         controls = match_cost(
-            options, found, self.macs, CONTROLS, seed=self.seed
+            options,
+            found,
+            self.macs,
+            CONTROLS,
+            seed=self.seed,
+            draws=affordable_draws(self.model),
         )
         rng = np.random.default_rng(self.seed + 1)
         drawn = [

@@ -3,28 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from keras_netopt.checks import check_choice
 from keras_netopt.metric_direction import metric_sign
-
-
-def check_monitor(monitor: object, mode: object) -> None:
-    """Checks the name of a metric and its direction.
-
-    Raises ValueError if `mode` is not "auto", "min" or "max", or is "auto"
-    and the name does not determine the direction.
-    """
-    if not isinstance(monitor, str):
-        raise TypeError(
-            "Argument `monitor` must be a string, a key of the logs. "
-            f"Received: monitor={monitor!r}"
-        )
-    check_choice(mode, "mode", ("auto", "min", "max"))
-    if mode == "auto" and metric_sign(monitor) == 0:
-        raise ValueError(
-            "Argument `mode` must be 'min' or 'max' for a metric whose name "
-            f"does not determine the direction. Received: monitor={monitor!r}, "
-            "mode='auto'"
-        )
 
 
 def monitored_values(

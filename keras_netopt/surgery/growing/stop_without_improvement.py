@@ -5,10 +5,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from keras_netopt.checks import check_at_least_zero
+from keras_netopt.metric_direction import check_direction
 from keras_netopt.points import Point, RunLength, check_point, plain_point
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.growing.monitored_metric import (
-    check_monitor,
     is_improvement,
     monitored_values,
 )
@@ -64,7 +64,7 @@ class StopWithoutImprovement:
         check_at_least_zero(self.min_delta, "min_delta")
         check_point(self.window, "window")
         object.__setattr__(self, "window", plain_point(self.window))
-        check_monitor(self.monitor, self.mode)
+        check_direction(self.monitor, self.mode)
 
     @property
     def monitors(self) -> tuple[str, ...]:

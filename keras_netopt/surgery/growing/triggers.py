@@ -14,6 +14,7 @@ from keras_netopt.checks import (
     check_integer,
     check_number,
 )
+from keras_netopt.metric_direction import check_direction
 from keras_netopt.points import (
     Point,
     RunLength,
@@ -26,7 +27,6 @@ from keras_netopt.points import (
 from keras_netopt.serialization import export_class
 from keras_netopt.surgery.growing.evenly_spaced import EvenlySpaced
 from keras_netopt.surgery.growing.monitored_metric import (
-    check_monitor,
     is_improvement,
     monitored_values,
 )
@@ -230,7 +230,7 @@ class Plateau(Trigger):
     mode: str = "auto"
 
     def __post_init__(self) -> None:
-        check_monitor(self.monitor, self.mode)
+        check_direction(self.monitor, self.mode)
         check_at_least_zero(self.min_delta, "min_delta")
         check_integer(self.patience, "patience", minimum=1)
         if self.cooldown is not None:
@@ -299,7 +299,7 @@ class OverfittingRisk(Trigger):
 
     def __post_init__(self) -> None:
         self._set("alpha", check_number(self.alpha, "alpha"))
-        check_monitor(self.monitor, "max")
+        check_direction(self.monitor, "max")
 
     @property
     def monitors(self) -> tuple[str, ...]:

@@ -12,7 +12,10 @@ from keras_netopt.search.supernet.architecture_limits import (
     AdditiveCost,
     ArchitectureLimits,
 )
-from keras_netopt.search.supernet.collapse import find_collapse
+from keras_netopt.search.supernet.collapse import (
+    find_collapse,
+    find_majority,
+)
 from keras_netopt.search.supernet.finish_search import (
     MEASURED,
     find_best_within_limits,
@@ -244,6 +247,18 @@ def test_controls_have_the_cost_of_the_found_architecture():
     assert {cost(one) for one in wide} == {8.0, 9.0, 10.0}
 
 
+def test_controls_stop_after_some_draws():
+    """Each draw may take an extraction."""
+    counted = []
+
+    def cost(one):
+        counted.append(one)
+        return float(len(counted))
+
+    assert match_cost(OPTIONS, {k: 0 for k in OPTIONS}, cost, 8, draws=30) == []
+    assert len(counted) <= 31
+
+
 def test_rank_correlation_uses_mean_ranks_of_equal_values():
     """By hand: ranks 1, 2.5, 2.5, 4, 5 and 2, 1, 3.5, 3.5, 5."""
     x, y = [1.0, 2.0, 2.0, 4.0, 5.0], [3.0, 1.0, 4.0, 4.0, 9.0]
@@ -272,6 +287,22 @@ def test_operations_without_weights_in_most_decisions_are_named():
     assert "edge2" not in found
     # Nearly equal shares say nothing yet.
     assert collapse([0.35, 0.33, 0.32], [0.32, 0.33, 0.35]) is None
+
+
+def test_chosen_operations_without_weights_count_by_majority():
+    """One skip among ten decisions was said to take over."""
+    names = [f"edge{i}" for i in range(10)]
+    rules = (
+        dict.fromkeys(names, (True, False, True)),
+        dict.fromkeys(names, ("skip", "conv", "none")),
+    )
+    chosen = dict.fromkeys(names, 1)
+    assert find_majority(chosen | {"edge0": 0}, *rules) is None
+    half = chosen | dict.fromkeys(names[:5], 0)
+    assert find_majority(half, *rules) is None
+    found = find_majority(half | {"edge9": 2}, *rules)
+    assert found.startswith("6 of 10 decisions: 'edge0': 'skip'")
+    assert found.endswith("'edge9': 'none'") and "share" not in found
 
 
 def test_decisions_without_an_alternative_do_not_count():
