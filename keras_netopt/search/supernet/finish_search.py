@@ -129,7 +129,7 @@ def find_best_within_limits(
 
     Those that were measured before the training always count.
     """
-    reasons = []
+    reasons: list[str] = []
     for architecture in evolution.ranking():
         is_known = space.limits.is_measured(architecture)
         if len(reasons) >= MEASURED and not is_known:
