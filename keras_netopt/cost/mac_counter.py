@@ -18,7 +18,7 @@ class MacCounter:
     that step: one forward and two backward passes. Samples are counted by
     Keras' loss metric, so partial batches count correctly and validation
     does not count. Blocks that are dropped in training count with their
-    execution rates at the begin of the epoch.
+    execution rates at the beginning of the epoch.
 
     Example:
 

@@ -100,7 +100,7 @@ class BilevelOptimizer:
     def begin_cycle(self) -> None:
         """Begins a new cycle; undoes a virtual step that was not completed.
 
-        It is called at the begin of an epoch, whose batches begin a cycle.
+        It is called at the beginning of an epoch, whose batches begin a cycle.
         """
         phase = self.phase
         if self._is_second and phase in _DISPLACED:
