@@ -210,7 +210,7 @@ def test_the_loss_of_the_search_is_that_of_validation_batches():
     data = dataset(*make_data(), batch_size=10)
     measure = Measure()
     model.fit(data, epochs=2, verbose=0, callbacks=[measure])
-    x, y = data.half("validation")
+    x, y, _ = data.half("validation")
     expected = model.evaluate(x, y, verbose=0)
     assert measure.loss.result()["held_out"] == pytest.approx(expected, 1e-5)
     assert not measure.removed
