@@ -18,10 +18,10 @@ LEVELS = (
     "report serialization tables warnings",
     "graph",
     "cost plots schedules selectors training",
-    "advice curriculum depth distillation export learning_rate quantization "
-    "search sparsity surgery tf_keras_bridge",
+    "advice curriculum depth distillation export fine_tuning learning_rate "
+    "quantization rl search sparsity surgery tf_keras_bridge",
     "callbacks layers",
-    "compression",
+    "compression progressive",
     "__main__ cli demo",
 )
 LEVEL = {

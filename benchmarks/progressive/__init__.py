@@ -1,0 +1,1 @@
+"""Benchmarks of progressive networks and transfer."""

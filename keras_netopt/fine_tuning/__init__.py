@@ -1,0 +1,1 @@
+"""Fine-tuning: unfreezing, learning rates per layer, warm starts."""

@@ -1,0 +1,1 @@
+"""Progressive networks: one column per task, nothing forgotten."""

@@ -1,0 +1,5 @@
+"""Fine-tuning: rows of the registry."""
+
+from keras_netopt.registry.method import Method
+
+METHODS: tuple[Method, ...] = ()

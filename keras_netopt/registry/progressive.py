@@ -1,0 +1,5 @@
+"""Progressive networks: rows of the registry."""
+
+from keras_netopt.registry.method import Method
+
+METHODS: tuple[Method, ...] = ()
