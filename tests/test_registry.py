@@ -25,7 +25,7 @@ PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
     *("curriculum", "depth", "export", "cost"),
     *("learning_rate", "quantization", "search", "search.spaces"),
-    "compression",
+    *("compression", "progressive"),
 )
 # Building blocks of components: public for custom components.
 PARTS = {

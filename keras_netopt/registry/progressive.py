@@ -2,4 +2,16 @@
 
 from keras_netopt.registry.method import Method
 
-METHODS: tuple[Method, ...] = ()
+METHODS: tuple[Method, ...] = (
+    Method(
+        name="progressive.transfer_score",
+        summary="Divides the areas under two learning curves.",
+        reference="Rusu et al. 2016, arXiv 1606.04671",
+    ),
+    Method(
+        name="progressive.continual_metrics",
+        summary="Computes forgetting and transfer of a task sequence.",
+        reference="Lopez-Paz and Ranzato 2017, arXiv 1706.08840; Chaudhry et "
+        "al. 2018, arXiv 1801.10112",
+    ),
+)

@@ -29,6 +29,7 @@ FIELDS = {
     "ArchitectureReport": {"controls": (0.4, 0.3)},
     "Candidate": {"misses": {"kilobytes": 70.0}},
     "CompressionResult": {"model": None, "best": 0},
+    "ContinualMetrics": {"tasks": ("a",), "accuracies": np.ones((1, 1))},
     "Finding": {"evidence": "documented", "kind": "gain"},
     "MorphismReport": {"trials": (MorphismTrial(0, "parent"),), "best": 0},
     "Route": {"bits": 8, "zeros": 0.5},

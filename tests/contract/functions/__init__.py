@@ -8,6 +8,7 @@ from contract.functions import (
     depth,
     learning_rate,
     morphism,
+    progressive,
     quantization,
     recipe,
     search,
@@ -28,6 +29,7 @@ FUNCTIONS = (
     *quantization.FUNCTIONS,
     *surgery.FUNCTIONS,
     *depth.FUNCTIONS,
+    *progressive.FUNCTIONS,
     *shipping.FUNCTIONS,
     *recipe.FUNCTIONS,
 )

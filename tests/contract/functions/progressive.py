@@ -1,0 +1,45 @@
+"""Settings of the functions around progressive networks."""
+
+from typing import Any
+
+import numpy as np
+from contract.function_setting import Call, FunctionSetting
+
+from keras_netopt import progressive
+
+TABLE = [[0.9, 0.2], [0.7, 0.8]]
+
+
+def _score(**changed: Any) -> Call:
+    arguments = {"history": [0.5, 0.7], "baseline": [0.4, 0.6], **changed}
+    return lambda model, folder: progressive.transfer_score(**arguments)
+
+
+def _metrics(**changed: Any) -> Call:
+    arguments = {"accuracies": TABLE, **changed}
+    return lambda model, folder: progressive.continual_metrics(**arguments)
+
+
+FUNCTIONS = (
+    FunctionSetting(
+        component="progressive.transfer_score",
+        call=_score(),
+        bad={
+            "history": _score(history="history"),
+            "baseline": _score(baseline=[0.0, 0.0]),
+            "monitor": _score(history={"loss": [0.5, 0.7]}, monitor="accuracy"),
+            "mode": _score(mode="best"),
+            "steps": _score(steps=[2, 1]),
+            "floor": _score(floor="low"),
+        },
+    ),
+    FunctionSetting(
+        component="progressive.continual_metrics",
+        call=_metrics(),
+        bad={
+            "accuracies": _metrics(accuracies=np.ones((2, 3))),
+            "tasks": _metrics(tasks=["only one"]),
+            "baseline": _metrics(baseline=[0.1]),
+        },
+    ),
+)
