@@ -103,6 +103,19 @@ def check_seed(seed: Any) -> int | None:
     return None if seed is None else check_integer(seed, "seed")
 
 
+def check_seeds(seeds: Any) -> list[int]:
+    """Returns a list of seeds: those given, or a number of seeds from 0."""
+    if isinstance(seeds, numbers.Integral) or not isinstance(seeds, Iterable):
+        return list(range(check_integer(seeds, "seeds", minimum=1)))
+    found = [check_integer(seed, "seeds") for seed in seeds]
+    if not found or len(set(found)) != len(found):
+        raise ValueError(
+            "Argument `seeds` must hold at least one seed, without duplicates. "
+            f"Received: seeds={seeds!r}"
+        )
+    return found
+
+
 def check_choice(value: Any, name: str, allowed: Iterable[str]) -> None:
     """Refuses a value that is not one of the allowed names."""
     names = tuple(allowed)

@@ -55,3 +55,17 @@ def paired_difference(name: str, mine: Any, base: Any) -> PairedDifference:
     factor = T95[count - 2] if count - 2 < len(T95) else 1.96
     half = factor * float(gaps.std(ddof=1)) / math.sqrt(count)
     return PairedDifference(name, mean, mean - half, mean + half)
+
+
+def format_spread(values: Any) -> str:
+    """Returns the mean and standard deviation of a few values as text.
+
+    Example:
+
+    >>> format_spread([0.7, 0.9]), format_spread([0.7])
+    ('0.8000 ± 0.1414', '0.7000')
+    """
+    array = np.asarray(values, "float64")
+    if len(array) < 2:
+        return f"{array[0]:.4f}"
+    return f"{array.mean():.4f} ± {array.std(ddof=1):.4f}"

@@ -10,6 +10,7 @@ import numpy as np
 from keras_netopt import tables
 from keras_netopt.paired_difference import (
     PairedDifference,
+    format_spread,
     paired_difference,
 )
 from keras_netopt.report import Report
@@ -105,7 +106,7 @@ class ArmComparison(Report):
         rows = [
             [
                 f"{name} (control)" if name == CONTROL else name,
-                _mean_and_deviation(self.last_values(name)),
+                format_spread(self.last_values(name)),
                 gaps.get(name, "baseline"),
                 self._steps(name),
             ]
@@ -134,9 +135,3 @@ class ArmComparison(Report):
         if len(reached) < len(steps):
             text += f" ({len(reached)} of {len(steps)})"
         return text
-
-
-def _mean_and_deviation(values: np.ndarray) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.4f}"
-    return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"

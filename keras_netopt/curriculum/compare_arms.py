@@ -1,12 +1,11 @@
 """Compares curricula with a control arm and ordinary training."""
 
-import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_netopt.checks import check_integer, check_number
+from keras_netopt.checks import check_integer, check_number, check_seeds
 from keras_netopt.curriculum.arm_comparison import ArmComparison
 from keras_netopt.curriculum.auxiliary_training import check_build_model
 from keras_netopt.curriculum.ordering import NAMES, Ordering
@@ -99,7 +98,7 @@ def compare_arms(
     """
     check_build_model(build_model)
     named = _arms_by_name(arms)
-    seed_list = _as_seed_list(seeds)
+    seed_list = check_seeds(seeds)
     check_integer(epochs, "epochs", minimum=1)
     check_integer(batch_size, "batch_size", minimum=1)
     check_integer(verbose, "verbose")
@@ -161,18 +160,6 @@ def _arms_by_name(arms: Any) -> dict[str, Arm]:
         str(name): arm if isinstance(arm, Arm) else Arm(arm)
         for name, arm in pairs
     }
-
-
-def _as_seed_list(seeds: Any) -> list[int]:
-    if isinstance(seeds, numbers.Integral) or not isinstance(seeds, Iterable):
-        return list(range(check_integer(seeds, "seeds", minimum=1)))
-    found = [check_integer(seed, "seeds") for seed in seeds]
-    if not found or len(set(found)) != len(found):
-        raise ValueError(
-            "Argument `seeds` must hold at least one seed, without duplicates. "
-            f"Received: seeds={seeds!r}"
-        )
-    return found
 
 
 def _check_arms(

@@ -9,6 +9,7 @@ from keras_netopt.plots.style import (
     GREY,
     SERIES,
     Path,
+    draw_curves,
     new_figure,
     save_figure,
     style_axes,
@@ -77,29 +78,13 @@ def arm_comparison(
     """
     figure = new_figure(10.4, 4.0)
     curves, gaps = figure.subplots(1, 2, width_ratios=(1.4, 1))
-    _draw_curves(curves, comparison)
-    _draw_differences(gaps, comparison)
-    return save_figure(figure, path)
-
-
-def _draw_curves(axes: "Axes", comparison: Comparison) -> None:
-    for i, (name, values) in enumerate(comparison.curves.items()):
-        steps: np.ndarray = comparison.steps_per_epoch * np.arange(
-            1, values.shape[1] + 1
-        )
-        color, mean = SERIES[i % len(SERIES)], values.mean(axis=0)
-        axes.plot(steps, mean, color=color, linewidth=1.8, label=name)
-        if len(values) > 1:
-            spread = values.std(axis=0, ddof=1)
-            axes.fill_between(
-                steps, mean - spread, mean + spread, color=color, alpha=0.15
-            )
-    axes.axhline(
+    draw_curves(curves, comparison.curves, comparison.steps_per_epoch)
+    curves.axhline(
         comparison.target_value, color=GREY, linewidth=0.9, linestyle=":"
     )
-    axes.set(xlabel="step", ylabel=comparison.monitor)
-    axes.legend(frameon=False, fontsize=9)
-    style_axes(axes, grid="y")
+    curves.set(xlabel="step", ylabel=comparison.monitor)
+    _draw_differences(gaps, comparison)
+    return save_figure(figure, path)
 
 
 def _draw_differences(axes: "Axes", comparison: Comparison) -> None:

@@ -1,8 +1,10 @@
 """Colours, axes, number formats and figures of all plots."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,6 +90,26 @@ def wrap_text(text: str, width: int) -> str:
     import textwrap
 
     return "\n".join(textwrap.wrap(text, width))
+
+
+def draw_curves(
+    axes: "Axes", curves: Mapping[str, np.ndarray], steps_per_epoch: int = 1
+) -> None:
+    """Draws the mean of each arm's curves and one standard deviation.
+
+    `curves` holds arrays of shape `(seeds, epochs)` by the name of the arm.
+    """
+    for i, (name, values) in enumerate(curves.items()):
+        steps = steps_per_epoch * np.arange(1, values.shape[1] + 1)
+        color, mean = SERIES[i % len(SERIES)], values.mean(axis=0)
+        axes.plot(steps, mean, color=color, linewidth=1.8, label=name)
+        if len(values) > 1:
+            spread = values.std(axis=0, ddof=1)
+            axes.fill_between(
+                steps, mean - spread, mean + spread, color=color, alpha=0.15
+            )
+    axes.legend(frameon=False, fontsize=9)
+    style_axes(axes, grid="y")
 
 
 def style_axes(axes: "Axes", *, grid: str) -> None:
