@@ -12,6 +12,9 @@ from keras_netopt.callbacks.channel_pruning import ChannelPruning
 from keras_netopt.callbacks.compute_tracker import ComputeTracker
 from keras_netopt.callbacks.curriculum import Curriculum
 from keras_netopt.callbacks.distillation import Distillation
+from keras_netopt.callbacks.elastic_weight_consolidation import (
+    ElasticWeightConsolidation,
+)
 from keras_netopt.callbacks.growing import Growing
 from keras_netopt.callbacks.learning_rate_finder import LearningRateFinder
 from keras_netopt.callbacks.parameter_scheduler import ParameterScheduler
@@ -27,6 +30,7 @@ __all__ = [
     "ComputeTracker",
     "Curriculum",
     "Distillation",
+    "ElasticWeightConsolidation",
     "ParameterScheduler",
     "Growing",
     "LearningRateFinder",

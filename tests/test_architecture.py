@@ -18,8 +18,8 @@ LEVELS = (
     "report serialization tables warnings",
     "graph",
     "cost plots schedules selectors training",
-    "advice curriculum depth distillation export fine_tuning learning_rate "
-    "quantization rl search sparsity surgery tf_keras_bridge",
+    "advice continual curriculum depth distillation export fine_tuning "
+    "learning_rate quantization rl search sparsity surgery tf_keras_bridge",
     "callbacks layers",
     "compression progressive",
     "__main__ cli demo",

@@ -14,4 +14,14 @@ METHODS: tuple[Method, ...] = (
         reference="Lopez-Paz and Ranzato 2017, arXiv 1706.08840; Chaudhry et "
         "al. 2018, arXiv 1801.10112",
     ),
+    Method(
+        name="callbacks.ElasticWeightConsolidation",
+        kind="callback",
+        summary="Learns a task and keeps weights that earlier ones need.",
+        card="continual",
+        reference="Kirkpatrick et al. 2017, arXiv 1612.00796; Schwarz et al. "
+        "2018, arXiv 1805.06370",
+        touches=frozenset({"loss"}),
+        retraces="on_event",
+    ),
 )

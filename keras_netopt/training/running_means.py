@@ -1,6 +1,7 @@
 """Means over the samples of an epoch, kept inside the compiled step.
 
-Private name of Keras 3.15: `unscale_loss_for_distribution`.
+Private names of Keras 3.15: `scale_loss_for_distribution`,
+`unscale_loss_for_distribution`.
 """
 
 import itertools
@@ -10,7 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from keras.src.losses.loss import unscale_loss_for_distribution
+from keras.src.losses.loss import (
+    scale_loss_for_distribution,
+    unscale_loss_for_distribution,
+)
 
 from keras_netopt.training.backend import sync_variables
 from keras_netopt.training.hidden_state import add_hidden_state
@@ -78,3 +82,8 @@ class RunningMeans:
             name: float(value / size)
             for name, value in zip(self._names, sums, strict=True)
         }
+
+
+def scale_for_replicas(loss: Any) -> Any:
+    """Divides a loss by the number of replicas, over which Keras sums it."""
+    return scale_loss_for_distribution(loss)

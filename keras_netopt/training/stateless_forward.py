@@ -43,7 +43,7 @@ def compile_stateless(
             outputs = function(*args)
         return outputs, [scope.get_current_value(v) for v in changed]
 
-    compiled = _compile(run)
+    compiled = compile_function(run)
 
     def call(values: Values, *args: Any) -> tuple[Any, list[Any]]:
         with without_gradients():
@@ -55,7 +55,8 @@ def compile_stateless(
     return call
 
 
-def _compile(function: Call) -> Call:
+def compile_function(function: Call) -> Call:
+    """Compiles a function of tensors; on torch it stays as it is."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax

@@ -48,5 +48,9 @@ CHANGES = {module.COMPONENT: module.CHANGES for module in _MODULES}
 # Callbacks that train no model of the zoo, and where their checks are.
 WITH_OWN_MODEL = {
     # It needs searchable layers.
-    "callbacks.ArchitectureSearch": "test_architecture_search_contract.py"
+    "callbacks.ArchitectureSearch": "test_architecture_search_contract.py",
+    # It needs a model that shares layers with a consolidated one.
+    "callbacks.ElasticWeightConsolidation": (
+        "test_elastic_weight_consolidation_contract.py"
+    ),
 }

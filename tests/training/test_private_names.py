@@ -152,6 +152,9 @@ TABLE = {
     "keras.src.backend.common.dtypes.BIT64_TO_BIT32_DTYPE": lambda: (
         _import("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE
     ),
+    "keras.src.losses.loss.scale_loss_for_distribution": lambda: (
+        _import("keras.src.losses.loss").scale_loss_for_distribution
+    ),
     "keras.src.losses.loss.unscale_loss_for_distribution": lambda: (
         _import("keras.src.losses.loss").unscale_loss_for_distribution
     ),

@@ -1,0 +1,1 @@
+"""Continual learning: what a network keeps of earlier tasks."""
