@@ -13,6 +13,8 @@ from keras_netopt.layers.early_exit import EarlyExit
 from keras_netopt.layers.elastic_conv2d import ElasticConv2D
 from keras_netopt.layers.elastic_dense import ElasticDense
 from keras_netopt.layers.elastic_depth import ElasticDepth
+from keras_netopt.layers.frozen_column import FrozenColumn
+from keras_netopt.layers.lateral_connection import LateralConnection
 from keras_netopt.layers.layer_drop import LayerDrop
 from keras_netopt.layers.mixture_of_depths import MixtureOfDepths
 from keras_netopt.layers.skip_gate import SkipGate
@@ -26,6 +28,8 @@ __all__ = [
     "ElasticConv2D",
     "ElasticDense",
     "ElasticDepth",
+    "FrozenColumn",
+    "LateralConnection",
     "LayerDrop",
     "MixtureOfDepths",
     "SkipGate",

@@ -4,6 +4,16 @@ from keras_netopt.progressive.continual_metrics import (
     ContinualMetrics,
     continual_metrics,
 )
+from keras_netopt.progressive.forgetting_report import (
+    ForgettingReport,
+    TaskCheck,
+)
+from keras_netopt.progressive.next_task import next_task
+from keras_netopt.progressive.progressive_network import (
+    ProgressiveNetwork,
+    find_network,
+)
+from keras_netopt.progressive.task_costs import NetworkCosts, TaskCosts
 from keras_netopt.progressive.transfer_score import (
     TransferScore,
     transfer_score,
@@ -11,7 +21,14 @@ from keras_netopt.progressive.transfer_score import (
 
 __all__ = [
     "ContinualMetrics",
+    "ForgettingReport",
+    "NetworkCosts",
+    "ProgressiveNetwork",
+    "TaskCheck",
+    "TaskCosts",
     "TransferScore",
     "continual_metrics",
+    "find_network",
+    "next_task",
     "transfer_score",
 ]

@@ -1,0 +1,131 @@
+"""Saves a progressive network in one `.keras` file and reads it."""
+
+import io
+import json
+import os
+import uuid
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.graph.model_graph import output_structure
+from keras_netopt.layers.frozen_column import FrozenColumn
+from keras_netopt.progressive.task import Task
+
+TASKS = "netopt_tasks.json"
+PROBES = "netopt_probe_outputs"
+
+
+def save_network(
+    tasks: Sequence[Task], inputs: Any, path: Any, settings: dict[str, Any]
+) -> None:
+    """Writes all columns and heads once, beside the file and then in place.
+
+    The last task need not be finished; it stays trainable in memory.
+    """
+    path = os.fspath(path)
+    if not path.endswith(".keras"):
+        raise ValueError(
+            f'Argument `path` must end in ".keras". Received: path={path!r}'
+        )
+    partial = f"{path[: -len('.keras')]}.{uuid.uuid4().hex}.keras"
+    description = {
+        "tasks": [task.name for task in tasks],
+        "fingerprints": {task.name: task.fingerprint for task in tasks},
+        "settings": settings,
+    }
+    try:
+        _save_model(tasks, inputs, partial)
+        with zipfile.ZipFile(partial, "a") as file:
+            file.writestr(TASKS, json.dumps(description))
+            for task in tasks:
+                for number, value in enumerate(task.probe_outputs or ()):
+                    buffer = io.BytesIO()
+                    np.save(buffer, value)
+                    name = f"{PROBES}/{task.name}/{number}.npy"
+                    file.writestr(name, buffer.getvalue())
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def load_network(
+    path: Any, custom_objects: Any
+) -> tuple[list[Task], Any, dict[str, Any]]:
+    """Returns the tasks, all finished, the inputs and the settings."""
+    path = os.fspath(path)
+    with zipfile.ZipFile(path) as file:
+        names = file.namelist()
+        if TASKS not in names:
+            raise ValueError(
+                "Argument `path` must be a file that `ProgressiveNetwork.save` "
+                f"wrote. Received: path={path!r}, which holds one Keras model"
+            )
+        description = json.loads(file.read(TASKS))
+        probes = {
+            name: _read_probes(file, names, name)
+            for name in description["tasks"]
+        }
+    whole = keras.saving.load_model(
+        path, custom_objects=custom_objects, compile=False
+    )
+    outputs = output_structure(whole)
+    tasks = []
+    for name in description["tasks"]:
+        frozen = whole.get_layer(column_name(name))
+        task = Task(
+            name=name,
+            model=keras.Model(whole.input, outputs[name], name=name),
+            hidden=[],
+            head=whole.get_layer(f"{name}_head"),
+            inputs=keras.tree.flatten(frozen.input),
+            frozen=frozen,
+            features=keras.tree.flatten(frozen.output),
+            probe_outputs=probes[name],
+        )
+        task.freeze()
+        task.fingerprint = description["fingerprints"][name] or task.fingerprint
+        tasks.append(task)
+    return tasks, whole.input, description["settings"]
+
+
+def column_name(task: str) -> str:
+    """Returns the name of the layer that holds the column of a task."""
+    return f"{task}_column"
+
+
+def _save_model(tasks: Sequence[Task], inputs: Any, path: str) -> None:
+    flags = [
+        (layer, layer.trainable)
+        for task in tasks
+        for layer in task.model._flatten_layers()
+    ]
+    try:
+        outputs = {}
+        for task in tasks:
+            features = task.features
+            if task.frozen is None:
+                features = FrozenColumn(
+                    task.column(), name=column_name(task.name)
+                )(task.inputs)
+            outputs[task.name] = task.head(features[-1])
+        keras.Model(inputs, outputs, name="progressive_network").save(path)
+    finally:
+        for layer, flag in flags:
+            layer.trainable = flag
+
+
+def _read_probes(
+    file: zipfile.ZipFile, names: Sequence[str], task: str
+) -> list[np.ndarray] | None:
+    found = [one for one in names if one.startswith(f"{PROBES}/{task}/")]
+    if not found:
+        return None
+    return [
+        np.load(io.BytesIO(file.read(f"{PROBES}/{task}/{number}.npy")))
+        for number in range(len(found))
+    ]
