@@ -2,11 +2,44 @@
 
 from keras_netopt.registry.method import Method
 
+_RUSU = "Rusu et al. 2016, arXiv 1606.04671"
+
 METHODS: tuple[Method, ...] = (
+    Method(
+        name="progressive.ProgressiveNetwork",
+        summary="Learns task after task, one column each; forgets nothing.",
+        card="progressive",
+        reference=_RUSU,
+    ),
+    Method(
+        name="progressive.next_task",
+        summary="Returns the next task's model of any trained model.",
+        card="progressive",
+        reference=_RUSU,
+    ),
+    Method(
+        name="progressive.find_network",
+        summary="Returns the progressive network of a task's model.",
+        card="progressive",
+    ),
+    Method(
+        name="layers.LateralConnection",
+        kind="layer",
+        summary="Adds adapted features of earlier columns to a tensor.",
+        card="progressive",
+        reference=_RUSU,
+    ),
+    Method(
+        name="layers.FrozenColumn",
+        kind="layer",
+        summary="Runs a trained network as fixed features.",
+        card="progressive",
+        reference=_RUSU,
+    ),
     Method(
         name="progressive.transfer_score",
         summary="Divides the areas under two learning curves.",
-        reference="Rusu et al. 2016, arXiv 1606.04671",
+        reference=_RUSU,
     ),
     Method(
         name="progressive.continual_metrics",

@@ -107,6 +107,49 @@ def marks_an_exit(layer: Any, x: np.ndarray) -> bool:
     return is_head and not layer.weights and bool(_unchanged(outputs, x).all())
 
 
+def adds_other_channels(layer: Any, x: np.ndarray) -> bool:
+    """Returns the first input if the scale of the second is zero."""
+    is_adding = not _unchanged(layer([x, x]), x).any()
+    before = [keras.ops.convert_to_numpy(weight) for weight in layer.weights]
+    for weight in layer.weights:
+        if weight.name in ("alpha", "bias"):
+            weight.assign(keras.ops.zeros_like(weight))
+    is_off = bool(_unchanged(layer([x, x]), x).all())
+    layer.set_weights(before)
+    return is_adding and is_off and layer.reduce.units == 3
+
+
+def is_fixed(layer: Any, x: np.ndarray) -> bool:
+    """Ignores dropout in training and holds no trainable weight."""
+    layer.trainable = True
+    outputs = [
+        keras.ops.convert_to_numpy(layer(x, training=training)[0])
+        for training in (True, False)
+    ]
+    return not layer.trainable_variables and np.array_equal(*outputs)
+
+
+@keras.saving.register_keras_serializable("contract")
+class Scale(core.Layer):
+    """A learned factor."""
+
+    def build(self, input_shape: Any) -> None:
+        self.factor = self.add_weight(shape=(1,), initializer="ones")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.factor
+
+
+def _column() -> Arguments:
+    inputs = keras.Input(SHAPE)
+    hidden = core.Dropout(0.5)(core.Dense(4)(inputs))
+    return {"column": keras.Model(inputs, [hidden])}
+
+
+def _fixed(column: Any) -> Callable[[Any], Any]:
+    return lambda x: column(x, training=False)[0]
+
+
 def _stochastic(**changed: Any) -> Callable[[], Arguments]:
     return lambda: {"block": block(), "rate": 0.5, "seed": 3, **changed}
 
@@ -506,6 +549,32 @@ LAYERS += (
             "temperature": -1.0,
             "seed": 0.5,
         },
+    ),
+    LayerSetting(
+        name="LateralConnection",
+        component="layers.LateralConnection",
+        arguments=lambda: {"adapter_width": 3},
+        effect=adds_other_channels,
+        neutral=lambda: {"adapter": "linear", "alpha_init": 1.0},
+        plain=lambda x, given: x + core.Dense(4)(Scale()(x)),
+        place=lambda layer: lambda x: layer([x, x]),
+        bad={
+            "adapter": "deep",
+            "adapter_width": 0,
+            "alpha_init": "small",
+            "activation": "unknown",
+            "data_format": "channels",
+        },
+    ),
+    LayerSetting(
+        name="FrozenColumn",
+        component="layers.FrozenColumn",
+        arguments=_column,
+        effect=is_fixed,
+        neutral=_column,
+        plain=lambda x, given: x + _fixed(given["column"])(x),
+        place=lambda layer: lambda x: x + layer(x)[0],
+        bad={"column": NOT_A_LAYER},
     ),
 )
 BY_COMPONENT = {setting.component: setting for setting in reversed(LAYERS)}
