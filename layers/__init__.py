@@ -19,6 +19,7 @@ from keras_netopt.layers.layer_drop import LayerDrop
 from keras_netopt.layers.mixture_of_depths import MixtureOfDepths
 from keras_netopt.layers.skip_gate import SkipGate
 from keras_netopt.layers.stochastic_depth import StochasticDepth
+from keras_netopt.layers.weight_normalization import WeightNormalization
 
 __all__ = [
     "AdaptiveComputation",
@@ -34,4 +35,5 @@ __all__ = [
     "MixtureOfDepths",
     "SkipGate",
     "StochasticDepth",
+    "WeightNormalization",
 ]

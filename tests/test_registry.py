@@ -23,7 +23,7 @@ TOUCHES = {
 }
 PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
-    *("curriculum", "depth", "export", "cost"),
+    *("curriculum", "depth", "export", "cost", "fine_tuning"),
     *("learning_rate", "quantization", "search", "search.spaces"),
     *("compression", "progressive"),
 )

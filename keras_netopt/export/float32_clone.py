@@ -8,6 +8,7 @@ import keras
 
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.graph.layers import walk_layers
+from keras_netopt.training.rebuild_model import copy_constants, rebuild_model
 
 _HALF = ("float16", "bfloat16")
 _HALF_NAMES = (*_HALF, "mixed_float16", "mixed_bfloat16")
@@ -29,19 +30,9 @@ def float32_clone(model: keras.Model) -> keras.Model:
     The clone is not compiled. Raises ExportError if the model cannot be
     rebuilt from its config.
     """
-    classes = {
-        kind.__name__: kind
-        for kind in map(type, walk_layers(model))
-        # The layer `Add` must not stand for the op `Add`.
-        if not kind.__module__.startswith("keras.src.")
-    }
     try:
-        config = keras.saving.serialize_keras_object(model)
-        config.pop("compile_config", None)
-        with _float32_policy(), keras.saving.custom_object_scope(classes):
-            clone = keras.saving.deserialize_keras_object(
-                _in_float32(config), safe_mode=False
-            )
+        with _float32_policy():
+            clone = rebuild_model(model, _in_float32)
     # The configs of user classes may raise anything.
     except Exception as error:
         raise _clone_error(str(error)) from error
@@ -56,19 +47,6 @@ def float32_clone(model: keras.Model) -> keras.Model:
     if left := find_half_layers(clone):
         raise _clone_error(f"layers {left} stay in half precision")
     return clone
-
-
-def copy_constants(source: keras.Model, clone: keras.Model) -> None:
-    """Copies what layers derive from weights when those are loaded.
-
-    `Normalization` keeps mean and variance as tensors beside its weights, and
-    an assignment of the weights does not change them.
-    """
-    for old, new in zip(walk_layers(source), walk_layers(clone), strict=False):
-        if isinstance(old, keras.layers.Normalization) and old.built:
-            for name in ("mean", "variance"):
-                value = keras.ops.cast(getattr(old, name), new.compute_dtype)
-                setattr(new, name, value)
 
 
 def _clone_error(reason: str) -> ExportError:

@@ -2,4 +2,30 @@
 
 from keras_netopt.registry.method import Method
 
-METHODS: tuple[Method, ...] = ()
+METHODS: tuple[Method, ...] = (
+    Method(
+        name="layers.WeightNormalization",
+        kind="layer",
+        summary="Trains kernels as a length and a direction per unit.",
+        card="fine_tuning",
+        reference="Salimans and Kingma 2016, arXiv 1602.07868",
+    ),
+    Method(
+        name="fine_tuning.add_weight_normalization",
+        summary="Wraps the layers of a model, with the same outputs.",
+        card="fine_tuning",
+        reference="Salimans and Kingma 2016, arXiv 1602.07868",
+    ),
+    Method(
+        name="fine_tuning.remove_weight_normalization",
+        summary="Folds weight normalization into plain kernels.",
+        card="fine_tuning",
+        reference="Salimans and Kingma 2016, arXiv 1602.07868",
+    ),
+    Method(
+        name="fine_tuning.initialize_weight_normalization",
+        summary="Sets g and bias from a batch: mean 0, deviation 1.",
+        card="fine_tuning",
+        reference="Salimans and Kingma 2016, arXiv 1602.07868",
+    ),
+)

@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from keras_netopt.export.float32_clone import copy_constants
 from keras_netopt.export.rebuild_error import find_reason
 from keras_netopt.graph.layers import variable_keys, walk_layers
 from keras_netopt.tf_keras_bridge.bridge_error import BridgeError
+from keras_netopt.training.rebuild_model import copy_constants
 
 
 def clone_source(model: keras.Model) -> keras.Model:

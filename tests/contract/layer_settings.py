@@ -343,6 +343,41 @@ _BAD_STOCHASTIC = {
     "residual": 1,
     "seed": -1,
 }
+
+
+@keras.saving.register_keras_serializable("contract")
+class NormalizedByHand(keras.layers.Dense):
+    """A dense layer with its kernel g v / ||v||."""
+
+    def build(self, input_shape: Any) -> None:
+        self.g = self.add_weight(name="g", shape=(self.units,))
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        w = self.g * keras.ops.normalize(self.kernel, axis=0)
+        return keras.ops.matmul(inputs, w) + self.bias
+
+
+def _normalized() -> Arguments:
+    return {"layer": core.Dense(4)}
+
+
+def computes_with_normalized_kernels(layer: Any, x: np.ndarray) -> bool:
+    ((v, g, w),) = layer.normalized_kernels()
+    plain = layer.layer(x)
+    found, v, g, w, plain = (
+        keras.ops.convert_to_numpy(keras.ops.stop_gradient(one))
+        for one in (layer(x), v, g, w, plain)
+    )
+    lengths = np.linalg.norm(w, axis=0)
+    expected = x @ w + (plain - x @ v)  # The bias is in the last.
+    return (
+        np.allclose(lengths, g, atol=1e-5)
+        and np.allclose(found, expected, atol=1e-5)
+        and not np.allclose(v, w, atol=1e-4)
+    )
+
+
 LAYERS = (
     LayerSetting(
         name="StochasticDepth",
@@ -575,6 +610,17 @@ LAYERS += (
         plain=lambda x, given: x + _fixed(given["column"])(x),
         place=lambda layer: lambda x: x + layer(x)[0],
         bad={"column": NOT_A_LAYER},
+    ),
+)
+LAYERS += (
+    LayerSetting(
+        name="WeightNormalization",
+        component="layers.WeightNormalization",
+        arguments=_normalized,
+        effect=computes_with_normalized_kernels,
+        neutral=_normalized,
+        plain=lambda x, given: NormalizedByHand(4)(x),
+        bad={"layer": NOT_A_LAYER},
     ),
 )
 BY_COMPONENT = {setting.component: setting for setting in reversed(LAYERS)}

@@ -70,6 +70,8 @@ class OpenLayers:
             UnsupportedLayer: If the layer cannot be traced.
         """
         graph = self._graph
+        if reason := getattr(layer, "netopt_fixed_shapes", ""):
+            raise UnsupportedLayer(reason)
         if not is_opaque(layer):
             raise UnsupportedLayer("has no handler")
         check_plain_weights(layer, inner=False)

@@ -6,6 +6,7 @@ from contract.functions import (
     compression,
     curriculum,
     depth,
+    fine_tuning,
     learning_rate,
     morphism,
     progressive,
@@ -30,6 +31,7 @@ FUNCTIONS = (
     *surgery.FUNCTIONS,
     *depth.FUNCTIONS,
     *progressive.FUNCTIONS,
+    *fine_tuning.FUNCTIONS,
     *shipping.FUNCTIONS,
     *recipe.FUNCTIONS,
 )
