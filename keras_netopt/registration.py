@@ -19,6 +19,7 @@ SAVED = (
     "depth",
     "layers",
     "learning_rate",
+    "rl",
     "search.max_latency",
 )
 

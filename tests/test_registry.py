@@ -16,7 +16,7 @@ pytestmark = pytest.mark.no_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = {"callback", "layer", "loss", "schedule", "function", "oracle"}
-KINDS |= {"tuner", "stopper", "executor", "limit", "table"}
+KINDS |= {"tuner", "stopper", "executor", "limit", "table", "agent"}
 TOUCHES = {
     *("weights", "shapes", "graph", "data"),
     *("loss", "train_step", "optimizer", "scheduled_variables"),

@@ -10,7 +10,7 @@ from keras_netopt import registry, tables
 
 KINDS = (
     *("callback", "layer", "loss", "schedule", "function"),
-    *("oracle", "stopper", "tuner", "executor", "limit", "table"),
+    *("oracle", "stopper", "tuner", "executor", "limit", "table", "agent"),
 )
 
 

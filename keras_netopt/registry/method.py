@@ -20,8 +20,8 @@ class Method:
         name: Public path below `keras_netopt`, as in "callbacks.Pruning".
         summary: Its purpose, one line.
         kind: "callback", "layer", "loss", "schedule", "function", "oracle",
-            "tuner", "stopper", "executor", "limit" or "table". Defaults to
-            `"function"`.
+            "tuner", "stopper", "executor", "limit", "table" or "agent".
+            Defaults to `"function"`.
         function: Public path of the function that does the same without
             `fit`, with the same arguments. Defaults to `None`.
         differs: Arguments, other than `model`, that the class and `function`

@@ -12,6 +12,7 @@ from contract.functions import (
     progressive,
     quantization,
     recipe,
+    reinforcement,
     search,
     shipping,
     sparsity,
@@ -34,5 +35,6 @@ FUNCTIONS = (
     *fine_tuning.FUNCTIONS,
     *shipping.FUNCTIONS,
     *recipe.FUNCTIONS,
+    *reinforcement.FUNCTIONS,
 )
 BY_COMPONENT = {setting.component: setting for setting in FUNCTIONS}
