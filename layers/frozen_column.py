@@ -1,5 +1,6 @@
 """Runs a trained network as fixed features."""
 
+import copy
 from typing import Any
 
 import keras
@@ -120,7 +121,9 @@ class FrozenColumn(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Builds the layer from its config."""
-        column = keras.saving.deserialize_keras_object(config["column"])
+        # Keras removes entries of the config of a Functional model.
+        stored = copy.deepcopy(config["column"])
+        column = keras.saving.deserialize_keras_object(stored)
         return cls(**{**config, "column": column})
 
 

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_netopt.checks import check_choice, check_integer, check_number
+from keras_netopt.search.supernet.elastic_arguments import read_activation
 from keras_netopt.serialization import export_class
 
 ADAPTERS = ("mlp", "linear")
@@ -95,7 +96,7 @@ class LateralConnection(keras.layers.Layer):
         self.adapter = adapter
         self.adapter_width = adapter_width
         self.alpha_init = float(alpha_init)
-        self.activation = keras.activations.get(activation)
+        self.activation = read_activation(activation)
         self.data_format = data_format or keras.config.image_data_format()
         check_choice(
             self.data_format,

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.no_backend
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = {"callback", "layer", "loss", "schedule", "function", "oracle"}
 KINDS |= {"tuner", "stopper", "executor", "limit", "table", "agent"}
+KINDS |= {"network"}
 TOUCHES = {
     *("weights", "shapes", "graph", "data"),
     *("loss", "train_step", "optimizer", "scheduled_variables"),
@@ -43,6 +44,8 @@ PARTS |= {"search.SearchOracle", "search.Stopper", "search.Constraint"}
 # What functions return, and what an argument of tuners holds.
 PARTS |= {"search.BilevelData", "search.CostCheck", "search.spaces.Space"}
 PARTS |= {"search.KFold"}
+# Classes that are neither a layer nor a callback.
+NETWORKS = {"ProgressiveNetwork"}
 # Rows are found by short names, and `sparsity.report` has this one.
 PARTS |= {"quantization.report"}
 
@@ -59,6 +62,8 @@ def is_component(value):
     """
     if inspect.isclass(value):
         if value.__module__.startswith("keras_netopt.search."):
+            return True
+        if value.__name__ in NETWORKS:
             return True
         bases = (
             keras.callbacks.Callback,

@@ -1,7 +1,11 @@
 """Whether earlier tasks are what they were."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from keras_netopt.progressive.task import Task, hash_value
 from keras_netopt.report import Report
 from keras_netopt.tables import render
 
@@ -60,3 +64,17 @@ class ForgettingReport(Report):
             ["finished task", "variables bit-equal", "outputs", "changed"],
             rows,
         )
+
+
+def check_task(task: Task, probe: Any) -> TaskCheck:
+    """Compares a finished task with the moment when it was finished."""
+    changed = [
+        name
+        for name, variable in task.variables
+        if hash_value(variable) != task.fingerprint[name]
+    ]
+    equal = None
+    if task.probe_outputs is not None and probe is not None:
+        pairs = zip(task.run(probe), task.probe_outputs, strict=True)
+        equal = all(np.array_equal(now, before) for now, before in pairs)
+    return TaskCheck(task.name, len(task.fingerprint), changed, equal)

@@ -53,6 +53,7 @@ def next_task(
         network, with `check_forgetting`, `summary` and `save`.
 
     Raises:
+        TypeError: If `model` is not a Keras model.
         ValueError: As `ProgressiveNetwork` does, or if `model` is a finished
             task.
     """

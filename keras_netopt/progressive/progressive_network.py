@@ -1,17 +1,16 @@
 """Progressive networks: one column per task."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_netopt.checks import check_choice, check_positive
 from keras_netopt.graph.make_submodel import make_submodel
 from keras_netopt.layers.lateral_connection import LateralConnection
 from keras_netopt.progressive.build_task import LateralSettings, build_task
 from keras_netopt.progressive.check_loss import check_loss_at_compile
+from keras_netopt.progressive.check_new_task import check_new_task
 from keras_netopt.progressive.column_source import (
     ColumnSource,
     FunctionSource,
@@ -20,12 +19,11 @@ from keras_netopt.progressive.column_source import (
 )
 from keras_netopt.progressive.forgetting_report import (
     ForgettingReport,
-    TaskCheck,
+    check_task,
 )
 from keras_netopt.progressive.network_file import load_network, save_network
-from keras_netopt.progressive.task import Task, hash_value
+from keras_netopt.progressive.task import Task
 from keras_netopt.progressive.task_costs import NetworkCosts, measure_task
-from keras_netopt.warnings import NotIntendedUseWarning
 
 _UNSET: Any = object()
 _NETWORK = "_netopt_progressive_network"
@@ -204,7 +202,9 @@ class ProgressiveNetwork:
                 "Received: head=None. Pass a layer, such as "
                 "`keras.layers.Dense(10)`."
             )
-        self._freeze_all()
+        for task in self._tasks.values():
+            if not task.fingerprint:
+                task.freeze(self._probe)
         hidden = self._source.build(name, self.inputs, width)
         task = build_task(
             name,
@@ -214,7 +214,7 @@ class ProgressiveNetwork:
             sources,
             LateralSettings(**settings),
         )
-        self._check_shared(task)
+        check_new_task(task, self._tasks.values())
         self._tasks[name] = task
         check_loss_at_compile(task.model)
         self._own(task.model)
@@ -227,27 +227,10 @@ class ProgressiveNetwork:
             Per task, whether each variable of its column and head, and with
             `probe` its outputs, are bit-equal.
         """
-        checks = []
-        for task in self._tasks.values():
-            if not task.fingerprint:
-                continue
-            changed = [
-                name
-                for name, variable in task.variables
-                if hash_value(variable) != task.fingerprint[name]
-            ]
-            equal = None
-            if task.probe_outputs is not None:
-                equal = all(
-                    np.array_equal(now, before)
-                    for now, before in zip(
-                        task.run(self._probe), task.probe_outputs, strict=True
-                    )
-                )
-            checks.append(
-                TaskCheck(task.name, len(task.fingerprint), changed, equal)
-            )
-        return ForgettingReport(checks)
+        finished = [one for one in self._tasks.values() if one.fingerprint]
+        return ForgettingReport(
+            [check_task(task, self._probe) for task in finished]
+        )
 
     def summary(self) -> NetworkCosts:
         """Counts the parameters and MACs per task."""
@@ -311,7 +294,7 @@ class ProgressiveNetwork:
 
     def _adopt(self, model: keras.Model, hidden: Any, name: str) -> None:
         """Makes a finished model the first task."""
-        name = self._check_name(name)
+        name = self._check_name(name, "first_task")
         self.inputs, tensors, graph = split_model(model, hidden)
         task = Task(
             name=name,
@@ -330,11 +313,6 @@ class ProgressiveNetwork:
         """Notes on a model which network it belongs to, untracked by Keras."""
         object.__setattr__(model, _NETWORK, self)
 
-    def _freeze_all(self) -> None:
-        for task in self._tasks.values():
-            if not task.fingerprint:
-                task.freeze(self._probe)
-
     def _find(self, name: str) -> Task:
         if name not in self._tasks:
             raise ValueError(
@@ -343,18 +321,18 @@ class ProgressiveNetwork:
             )
         return self._tasks[name]
 
-    def _check_name(self, name: Any) -> str:
+    def _check_name(self, name: Any, argument: str = "name") -> str:
         if name is None:
             name = f"task{len(self._tasks) + 1}"
         if not isinstance(name, str) or not name or "/" in name:
             raise ValueError(
-                "Argument `name` must be a string without a slash. "
-                f"Received: name={name!r}"
+                f"Argument `{argument}` must be a string without a slash. "
+                f"Received: {argument}={name!r}"
             )
         if name in self._tasks:
             raise ValueError(
-                "Argument `name` must differ from the names of the other "
-                f"tasks, {self.tasks}. Received: name={name!r}"
+                f"Argument `{argument}` must differ from the names of the "
+                f"other tasks, {self.tasks}. Received: {argument}={name!r}"
             )
         return name
 
@@ -376,40 +354,35 @@ class ProgressiveNetwork:
             )
         return [task for task in tasks if task.name in lateral]
 
-    def _check_shared(self, task: Task) -> None:
-        """Refuses layers of a finished task in a new one."""
-        owners = {
-            id(variable): (other.name, variable.path)
-            for other in self._tasks.values()
-            for _, variable in other.variables
-        }
-        column = task.column()
-        shared = [
-            owners[id(v)]
-            for v in (*column.weights, *task.head.weights)
-            if id(v) in owners
-        ]
-        if shared:
-            raise ValueError(
-                "A new task must have new layers: those of a finished task do "
-                f"not train. Received: task {task.name!r} with the weight "
-                f"{shared[0][1]!r} of task {shared[0][0]!r}. Create the layers "
-                "inside `column`, and a new layer for each `head`."
-            )
-        adapters = sum(layer.count_params() for layer in task.laterals)
-        params = column.count_params() - adapters
-        if adapters > params:
-            warnings.warn(
-                f"The lateral connections of task {task.name!r} have "
-                f"{adapters:,} parameters, more than its column, {params:,}. "
-                'Choose a smaller `adapter_width`, or `lateral="previous"`.',
-                NotIntendedUseWarning,
-                stacklevel=3,
-            )
-
 
 def find_network(model: keras.Model) -> ProgressiveNetwork | None:
-    """Returns the progressive network of a task's model, or `None`."""
+    """Returns the progressive network of a task's model.
+
+    Example:
+
+    >>> import keras
+    >>> import keras_netopt as netopt
+    >>> model = keras.Sequential([
+    ...     keras.Input((4,)), keras.layers.Dense(8, "relu"),
+    ...     keras.layers.Dense(1)])
+    >>> second = netopt.progressive.next_task(model, name="second")
+    >>> netopt.progressive.find_network(second).tasks
+    ['task1', 'second']
+
+    Args:
+        model: A Keras model.
+
+    Returns:
+        The network, or `None` for a model that is no task.
+
+    Raises:
+        TypeError: If `model` is not a Keras model.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "Argument `model` must be a Keras model. "
+            f"Received: model={model!r} of type {type(model).__name__}"
+        )
     found: ProgressiveNetwork | None = vars(model).get(_NETWORK)
     return found
 

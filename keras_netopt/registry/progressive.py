@@ -7,6 +7,7 @@ _RUSU = "Rusu et al. 2016, arXiv 1606.04671"
 METHODS: tuple[Method, ...] = (
     Method(
         name="progressive.ProgressiveNetwork",
+        kind="network",
         summary="Learns task after task, one column each; forgets nothing.",
         card="progressive",
         reference=_RUSU,

@@ -113,7 +113,7 @@ def adds_other_channels(layer: Any, x: np.ndarray) -> bool:
     before = [keras.ops.convert_to_numpy(weight) for weight in layer.weights]
     for weight in layer.weights:
         if weight.name in ("alpha", "bias"):
-            weight.assign(keras.ops.zeros_like(weight))
+            weight.assign(np.zeros(weight.shape))
     is_off = bool(_unchanged(layer([x, x]), x).all())
     layer.set_weights(before)
     return is_adding and is_off and layer.reduce.units == 3
@@ -142,12 +142,16 @@ class Scale(core.Layer):
 
 def _column() -> Arguments:
     inputs = keras.Input(SHAPE)
-    hidden = core.Dropout(0.5)(core.Dense(4)(inputs))
+    initializer = keras.initializers.GlorotUniform(seed=3)
+    hidden = core.Dense(4, kernel_initializer=initializer)(inputs)
+    hidden = core.Dropout(0.5)(hidden)
     return {"column": keras.Model(inputs, [hidden])}
 
 
 def _fixed(column: Any) -> Callable[[Any], Any]:
-    return lambda x: column(x, training=False)[0]
+    dense = column.layers[1]  # Keras runs Dropout of frozen models.
+    dense.trainable = False
+    return lambda x: keras.ops.stop_gradient(dense(x))
 
 
 def _stochastic(**changed: Any) -> Callable[[], Arguments]:

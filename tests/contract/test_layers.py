@@ -84,7 +84,8 @@ def test_the_config_rebuilds_the_layer(setting):
     stored = keras.saving.serialize_keras_object(layer)
 
     assert set(arguments_of(setting)) < set(config)
-    assert again.get_config() == layer.get_config()
+    # Through JSON: Keras stores the shape a layer was built with as a tuple.
+    assert json.loads(json.dumps(again.get_config())) == config
     name = f"keras_netopt>{setting.row.short_name}"
     assert stored["registered_name"] == name
     with pytest.raises((TypeError, ValueError), match="no_such_argument"):
