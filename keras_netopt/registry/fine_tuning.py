@@ -28,4 +28,10 @@ METHODS: tuple[Method, ...] = (
         card="fine_tuning",
         reference="Salimans and Kingma 2016, arXiv 1602.07868",
     ),
+    Method(
+        name="fine_tuning.warm_start",
+        summary="Copies the weights of a trained model into a new one.",
+        card="fine_tuning",
+        reference="Ash and Adams 2020, arXiv 1910.08475",
+    ),
 )

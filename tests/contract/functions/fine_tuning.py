@@ -1,8 +1,10 @@
 """Contract settings of the fine-tuning functions."""
 
+from typing import Any
+
 import keras
 import numpy as np
-from contract.function_setting import NOT_A_MODEL, FunctionSetting
+from contract.function_setting import NOT_A_MODEL, Call, FunctionSetting
 
 from keras_netopt import fine_tuning
 
@@ -10,6 +12,15 @@ from keras_netopt import fine_tuning
 def _normalized() -> keras.Model:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     return fine_tuning.add_weight_normalization(model)
+
+
+def _warm_start(**changed: Any) -> Call:
+    def call(model, folder):
+        source = keras.models.clone_model(model)
+        arguments = {"source": source, **changed}
+        return fine_tuning.warm_start(model, **arguments).copied
+
+    return call
 
 
 FUNCTIONS = (
@@ -55,6 +66,23 @@ FUNCTIONS = (
                     _normalized(), "data"
                 )
             ),
+        },
+    ),
+    FunctionSetting(
+        component="fine_tuning.warm_start",
+        call=_warm_start(),
+        changes=True,
+        is_pruned=False,
+        bad={
+            "model": lambda model, folder: fine_tuning.warm_start(
+                NOT_A_MODEL, model
+            ),
+            "source": _warm_start(source=NOT_A_MODEL),
+            "include": _warm_start(include="none"),
+            "exclude": _warm_start(exclude="none"),
+            "partial": _warm_start(partial=1),
+            "shrink": _warm_start(shrink=1.5),
+            "noise": _warm_start(noise=-0.1),
         },
     ),
 )
