@@ -10,13 +10,15 @@ from keras_netopt import fine_tuning
 
 
 def _normalized() -> keras.Model:
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    dense = keras.layers.Dense(3, name="out")
+    model = keras.Sequential([keras.Input((4,)), dense])
     return fine_tuning.add_weight_normalization(model)
 
 
 def _warm_start(**changed: Any) -> Call:
     def call(model, folder):
         source = keras.models.clone_model(model)
+        source.set_weights([np.ones(v.shape) for v in model.weights])
         arguments = {"source": source, **changed}
         return fine_tuning.warm_start(model, **arguments).copied
 
