@@ -1,4 +1,4 @@
-"""Inserts new layers into the graph of a built model, in place.
+"""Inserts layers into the graph of a built model or replaces calls, in place.
 
 Private names of Keras 3.15: `Functional._inputs`, `_outputs`,
 `_outputs_struct`, `_nodes`, `_nodes_by_depth`, `_operations`,
@@ -91,6 +91,39 @@ def insert_block(
                 _extend_sequential(owner, place.operation, layers, undo)
         done = undo.pop_all()
     return added, done.close
+
+
+def replace_call(place: GraphNode, new: Any) -> None:
+    """Lets the consumers of a call read another tensor; the call drops out.
+
+    Calls and layers that only led to the old tensor leave the model.
+
+    Args:
+        place: A call of a Functional model, as `list_calls` yields it.
+        new: A tensor of the same shape and dtype: an input of the call, or
+            what a call on tensors of the model returned.
+    """
+    with contextlib.ExitStack() as undo:
+        graph, old = inner_graph(place.owner), place.output
+        for reader in find_consumers(place):
+            _replace_input(reader.recorded, old, new, undo)
+        for tensor in place.input_tensors:
+            nodes = tensor._keras_history.operation._outbound_nodes
+            _restore_on_undo(nodes, undo)
+            nodes[:] = [one for one in nodes if one is not place.recorded]
+        _rebuild_graph(graph, old, new, undo)
+        inside = {id(one) for one in graph._operations}
+        held = {id(one) for one in graph._layers}
+        for layer in [one for one in graph._layers if id(one) not in inside]:
+            graph._tracker.untrack(layer)
+            undo.callback(graph._tracker.track, layer)
+        added = [
+            one
+            for one in graph._operations
+            if isinstance(one, keras.Layer) and id(one) not in held
+        ]
+        _track_layers(graph, added, undo)
+        undo.pop_all()
 
 
 def _list_graph_models(holders: Iterable[Any], nodes: list[Any]) -> list[Any]:

@@ -12,6 +12,9 @@ from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.training.override_method import override_method
 
 
+_TASK = "_netopt_progressive_task"
+
+
 @dataclass(eq=False)
 class Task:
     """A task: its model, its hidden tensors and, once finished, its column.
@@ -41,6 +44,15 @@ class Task:
     features: list[Any] = field(default_factory=list)
     fingerprint: dict[str, str] = field(default_factory=dict)
     probe_outputs: list[np.ndarray] | None = None
+
+    def __post_init__(self) -> None:
+        # Keras does not track what is set this way.
+        object.__setattr__(self.model, _TASK, self)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the column is fixed, because a later task may read it."""
+        return bool(self.fingerprint)
 
     @property
     def variables(self) -> list[tuple[str, Any]]:
@@ -84,6 +96,18 @@ class Task:
             keras.ops.convert_to_numpy(one)
             for one in keras.tree.flatten(outputs)
         ]
+
+
+def find_task(model: Any) -> Task:
+    """Returns the task that a model is."""
+    task: Task | None = getattr(model, "__dict__", {}).get(_TASK)
+    if task is None:
+        raise ValueError(
+            "Argument `model` must be the model of a task of a progressive "
+            f"network, as `add_task` and `next_task` return it. "
+            f"Received: model={model!r}"
+        )
+    return task
 
 
 def hash_value(variable: Any) -> str:
