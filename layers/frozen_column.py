@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.serialization import export_class
 from keras_netopt.training.backend import without_gradients
 
@@ -128,7 +129,11 @@ class FrozenColumn(keras.layers.Layer):
 
 
 def _freeze(column: keras.Model | None) -> None:
-    if column is not None and (
-        column.trainable or any(v.trainable for v in column.weights)
-    ):
-        column.trainable = False
+    if column is None or not any(v.trainable for v in column.weights):
+        return
+    # Each on its own: TensorFlow skips a flag that has the value already, and
+    # with it the layers inside; files hold the flags of outer layers alone.
+    for layer in walk_layers(column):
+        layer.trainable = False
+    for variable in column.weights:
+        variable.trainable = False

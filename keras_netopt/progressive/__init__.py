@@ -1,5 +1,6 @@
 """Progressive networks: one column per task, nothing forgotten."""
 
+from keras_netopt.progressive.adapter_report import AdapterReport, AdapterRow
 from keras_netopt.progressive.continual_metrics import (
     ContinualMetrics,
     continual_metrics,
@@ -13,6 +14,7 @@ from keras_netopt.progressive.progressive_network import (
     ProgressiveNetwork,
     find_network,
 )
+from keras_netopt.progressive.prune_adapters import prune_adapters
 from keras_netopt.progressive.task_costs import NetworkCosts, TaskCosts
 from keras_netopt.progressive.transfer_score import (
     TransferScore,
@@ -20,6 +22,8 @@ from keras_netopt.progressive.transfer_score import (
 )
 
 __all__ = [
+    "AdapterReport",
+    "AdapterRow",
     "ContinualMetrics",
     "ForgettingReport",
     "NetworkCosts",
@@ -30,5 +34,6 @@ __all__ = [
     "continual_metrics",
     "find_network",
     "next_task",
+    "prune_adapters",
     "transfer_score",
 ]

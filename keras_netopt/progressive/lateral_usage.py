@@ -69,17 +69,17 @@ class _Adapter:
 
     def __init__(self, layer: Any, tensors: Sequence[Array]) -> None:
         hidden, *sources = (one.astype("float64") for one in tensors)
-        read = lambda v: keras.ops.convert_to_numpy(v).astype("float64")  # noqa: E731
         self.is_mlp = layer.reduce is not None
         self.activation = layer.activation if self.is_mlp else None
-        self.alpha = read(layer.alpha)
+        self.alpha = _read(layer.alpha)
         first = layer.reduce if self.is_mlp else layer.expand
         edges = np.cumsum([one.shape[-1] for one in sources])[:-1]
-        self.kernels = np.split(read(first.kernel), edges)
-        self.bias = read(first.bias)
-        width = self.bias.shape[0]
-        self.expand = read(layer.expand.kernel) if self.is_mlp else np.eye(width)
-        self.shift = read(layer.expand.bias) if self.is_mlp else np.zeros(width)
+        self.kernels = np.split(_read(first.kernel), edges)
+        self.bias = _read(first.bias)
+        self.expand, self.shift = np.eye(len(self.bias)), np.zeros(1)
+        if self.is_mlp:
+            self.expand = _read(layer.expand.kernel)
+            self.shift = _read(layer.expand.bias)
         self.parts = [
             alpha * (source @ kernel)
             for alpha, source, kernel in zip(
@@ -164,6 +164,10 @@ class _Adapter:
             keras.ops.convert_to_tensor(values.astype("float32"))
         )
         return keras.ops.convert_to_numpy(found).astype("float64")
+
+
+def _read(variable: Any) -> Array:
+    return keras.ops.convert_to_numpy(variable).astype("float64")
 
 
 def _size(values: Array) -> float:

@@ -195,15 +195,19 @@ def _forget_unread(task: Task) -> None:
     task.inputs = [
         one
         for one in task.inputs
-        if any(one is entry for entry in own) or producer(one).name in names
+        if any(one is entry for entry in own) or _task_of(one) in names
     ]
 
 
 def _list_sources(task: Task) -> list[str]:
-    """Names of the layers of the columns that the lateral connections read."""
+    """Names of the tasks whose columns the lateral connections read."""
     found = {
-        producer(tensor).name
+        _task_of(tensor)
         for call in _find_laterals(task)
         for tensor in call.input_tensors[1:]
     }
     return sorted(found)
+
+
+def _task_of(feature: Any) -> str:
+    return str(producer(feature).name).removesuffix("_column")

@@ -11,7 +11,6 @@ from keras_netopt.graph.make_submodel import make_submodel
 from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.training.override_method import override_method
 
-
 _TASK = "_netopt_progressive_task"
 
 
