@@ -24,6 +24,11 @@ METHODS: tuple[Method, ...] = (
         card="progressive",
     ),
     Method(
+        name="progressive.prune_adapters",
+        summary="Removes lateral connections that a task hardly uses.",
+        card="progressive",
+    ),
+    Method(
         name="layers.LateralConnection",
         kind="layer",
         summary="Adds adapted features of earlier columns to a tensor.",

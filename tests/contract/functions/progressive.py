@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import keras
 import numpy as np
-from contract.function_setting import Call, FunctionSetting
+from contract.function_setting import NOT_A_MODEL, Call, FunctionSetting
 
 from keras_netopt import progressive
 
@@ -20,7 +21,32 @@ def _metrics(**changed: Any) -> Call:
     return lambda model, folder: progressive.continual_metrics(**arguments)
 
 
+def _task() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(n, "relu") for n in (12, 8)]
+    first = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(1)])
+    return progressive.next_task(first)
+
+
+def _prune(**changed: Any) -> Call:
+    def call(model, folder):
+        arguments = {"model": _task(), "x": np.ones((3, 4)), **changed}
+        return progressive.prune_adapters(**arguments).removed_params
+
+    return call
+
+
 FUNCTIONS = (
+    FunctionSetting(
+        component="progressive.prune_adapters",
+        call=_prune(),
+        bad={
+            "model": _prune(model=NOT_A_MODEL),
+            "x": _prune(x=np.ones((0, 4))),
+            "threshold": _prune(threshold=-1.0),
+            "score": _prune(score="taylor"),
+        },
+    ),
     FunctionSetting(
         component="progressive.transfer_score",
         call=_score(),
