@@ -24,7 +24,9 @@ def _metrics(**changed: Any) -> Call:
 def _task() -> keras.Model:
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Dense(n, "relu") for n in (12, 8)]
-    first = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(1)])
+    first = keras.Sequential(
+        [keras.Input((4,)), *layers, keras.layers.Dense(1)]
+    )
     return progressive.next_task(first)
 
 
