@@ -23,6 +23,7 @@ from keras_netopt.plots.search import (
 )
 from keras_netopt.plots.sparsity import sparsity_bars
 from keras_netopt.plots.style import LABEL_LENGTH
+from keras_netopt.plots.transfer import transfer_curves
 
 __all__ = [
     "FamilyMember",
@@ -43,5 +44,6 @@ __all__ = [
     "search_history",
     "slices",
     "sparsity_bars",
+    "transfer_curves",
     "trial_timeline",
 ]

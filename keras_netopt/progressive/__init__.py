@@ -16,6 +16,7 @@ from keras_netopt.progressive.progressive_network import (
 )
 from keras_netopt.progressive.prune_adapters import prune_adapters
 from keras_netopt.progressive.task_costs import NetworkCosts, TaskCosts
+from keras_netopt.progressive.transfer_report import TransferReport
 from keras_netopt.progressive.transfer_score import (
     TransferScore,
     transfer_score,
@@ -30,6 +31,7 @@ __all__ = [
     "ProgressiveNetwork",
     "TaskCheck",
     "TaskCosts",
+    "TransferReport",
     "TransferScore",
     "continual_metrics",
     "find_network",

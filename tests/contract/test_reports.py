@@ -33,6 +33,7 @@ FIELDS = {
     "Finding": {"evidence": "documented", "kind": "gain"},
     "MorphismReport": {"trials": (MorphismTrial(0, "parent"),), "best": 0},
     "Route": {"bits": 8, "zeros": 0.5},
+    "TransferReport": {"curves": {"scratch": np.ones((2, 3))}},
     "Target": {"io": "int8"},
 }
 
