@@ -1,6 +1,8 @@
 """Whether larger or smaller values of a metric are better, by its name."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from keras_netopt.checks import check_choice
 
@@ -54,3 +56,26 @@ def check_direction(monitor: object, mode: object) -> None:
             f"does not determine the direction. Received: monitor={monitor!r}, "
             "mode='auto'"
         )
+
+
+def resolve_monitor(monitor: str | None, logs: Mapping[str, Any]) -> str:
+    """Returns the key of the logs to compare.
+
+    `None` is "val_accuracy" if it is in the logs, else "val_loss".
+
+    Example:
+
+    >>> resolve_monitor(None, {"loss": 0.5, "val_loss": 0.6})
+    'val_loss'
+
+    Raises:
+        ValueError: If the key is not in the logs.
+    """
+    if monitor is None:
+        return "val_accuracy" if "val_accuracy" in logs else "val_loss"
+    if monitor not in logs:
+        raise ValueError(
+            f"Argument `monitor` must be one of the logs {sorted(logs)}. "
+            f"Received: monitor={monitor!r}"
+        )
+    return monitor

@@ -10,6 +10,7 @@ from keras_netopt.curriculum.arm_comparison import ArmComparison
 from keras_netopt.curriculum.auxiliary_training import check_build_model
 from keras_netopt.curriculum.ordering import NAMES, Ordering
 from keras_netopt.curriculum.train_arm import Arm, BuildModel, train_arm
+from keras_netopt.metric_direction import resolve_monitor
 
 ARMS = ("shuffle", "random", "easy_first", "hard_first")
 
@@ -126,7 +127,7 @@ def compare_arms(
                 validation_data=validation_data,
                 **shared,
             )
-            monitor = _resolve_monitor(monitor, logs)
+            monitor = resolve_monitor(monitor, logs)
             curves[name].append([float(value) for value in logs[monitor]])
             if verbose:
                 print(f"{name}, seed {seed}: {curves[name][-1][-1]:.4f}")
@@ -175,17 +176,6 @@ def _check_arms(
                 f"or objects. Received: arms[{name!r}]={arm.ordering!r}"
             )
         arm.make_curriculum(x, y, **{**shared, **arm.curriculum_kwargs})
-
-
-def _resolve_monitor(monitor: str | None, logs: Mapping[str, Any]) -> str:
-    if monitor is None:
-        return "val_accuracy" if "val_accuracy" in logs else "val_loss"
-    if monitor not in logs:
-        raise ValueError(
-            f"Argument `monitor` must be one of the logs {sorted(logs)}. "
-            f"Received: monitor={monitor!r}"
-        )
-    return monitor
 
 
 def _is_loss(name: str) -> bool:

@@ -23,7 +23,11 @@ from keras_netopt.plots.search import (
 )
 from keras_netopt.plots.sparsity import sparsity_bars
 from keras_netopt.plots.style import LABEL_LENGTH
-from keras_netopt.plots.transfer import transfer_curves
+from keras_netopt.plots.transfer import (
+    sensitivity_heatmap,
+    transfer_curves,
+    transfer_heatmap,
+)
 
 __all__ = [
     "FamilyMember",
@@ -42,8 +46,10 @@ __all__ = [
     "sample_counts",
     "schedule_curve",
     "search_history",
+    "sensitivity_heatmap",
     "slices",
     "sparsity_bars",
     "transfer_curves",
+    "transfer_heatmap",
     "trial_timeline",
 ]

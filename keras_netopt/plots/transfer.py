@@ -11,6 +11,7 @@ from keras_netopt.plots.style import (
     Path,
     draw_curves,
     new_figure,
+    percent,
     save_figure,
     shorten_label,
     style_axes,
@@ -150,3 +151,120 @@ def draw_heatmap(
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return image
+
+
+class Shares(Protocol):
+    """The part of `progressive.SensitivityReport` that the plot uses."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def layers(self) -> Sequence[str]: ...
+
+    @property
+    def columns(self) -> Sequence[str]: ...
+
+    @property
+    def shares(self) -> np.ndarray: ...
+
+
+def sensitivity_heatmap(
+    report: Shares, *, path: Path | None = None
+) -> "Figure":
+    """Plots the share of each column in each layer.
+
+    The deepest layer stands at the top. A cell is empty where a layer does
+    not read a column.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_netopt.progressive import SensitivityReport
+    >>> report = SensitivityReport(
+    ...     "fisher",
+    ...     ("lateral_1", "lateral_2"),
+    ...     ("task2", "task1"),
+    ...     np.array([[1.0, 3.0], [9.0, 1.0]]),
+    ... )
+    >>> figure = sensitivity_heatmap(report)
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['90%', '10%', '25%', '75%']
+
+    Args:
+        report: Result of `progressive.sensitivity`.
+        path: Image file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    shares = report.shares[::-1]
+    width = 2.6 + 1.1 * len(report.columns)
+    figure = new_figure(max(width, 4.6), 1.5 + 0.5 * len(report.layers))
+    axes = figure.subplots()
+    texts = [["" if np.isnan(v) else f"{v:.0%}" for v in row] for row in shares]
+    image = draw_heatmap(
+        axes,
+        shares,
+        list(report.layers)[::-1],
+        report.columns,
+        texts=texts,
+        limits=(0.0, 1.0),
+    )
+    bar = figure.colorbar(image, ax=axes)
+    bar.outline.set_visible(False)
+    bar.ax.yaxis.set_major_formatter(percent)
+    axes.set_title(f"share of each column ({report.method})", fontsize=10)
+    return save_figure(figure, path)
+
+
+class Scores(Protocol):
+    """The part of `progressive.TransferMatrix` that the plot uses."""
+
+    @property
+    def tasks(self) -> Sequence[str]: ...
+
+    def table(self) -> tuple[Sequence[str], np.ndarray]: ...
+
+
+def transfer_heatmap(matrix: Scores, *, path: Path | None = None) -> "Figure":
+    """Plots the transfer scores from each task to each other one.
+
+    Blue is above 1, red below. The controls stand below a line: what they
+    reach is not transfer.
+
+    Args:
+        matrix: Result of `progressive.transfer_matrix`.
+        path: Image file to write. Defaults to `None`: no file.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    rows, values = matrix.table()
+    reach = float(np.nanmax(np.abs(values - 1.0), initial=0.01))
+    figure = new_figure(
+        max(3.4 + 1.0 * len(matrix.tasks), 5.0), 1.7 + 0.5 * len(rows)
+    )
+    axes = figure.subplots()
+    texts = [["" if np.isnan(v) else f"{v:.3f}" for v in row] for row in values]
+    image = draw_heatmap(
+        axes,
+        values,
+        rows,
+        matrix.tasks,
+        texts=texts,
+        limits=(1.0 - reach, 1.0 + reach),
+        colors="RdBu",
+    )
+    axes.axhline(len(matrix.tasks) - 0.5, color="black", linewidth=1.2)
+    bar = figure.colorbar(image, ax=axes)
+    bar.outline.set_visible(False)
+    axes.set(xlabel="new task", ylabel="learned before")
+    axes.set_title("transfer score", fontsize=10)
+    return save_figure(figure, path)

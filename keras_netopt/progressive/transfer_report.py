@@ -103,13 +103,9 @@ class TransferReport(Report):
         inverse of the mean of the scratch curves; `None` for other metrics.
         """
         base = self.curves.get(SCRATCH)
-        is_bounded = self.monitor.split("_")[-1] in BOUNDED
-        if base is None or self.mode != "max" or not is_bounded:
+        if base is None:
             return None
-        mean = float(np.mean(base)) - self.floor
-        if not 0 < mean <= 1 - self.floor or np.max(base) > 1:
-            return None
-        return (1 - self.floor) / mean
+        return find_ceiling(base, self.monitor, self.mode, self.floor)
 
     def gains(self) -> dict[str, PairedDifference]:
         """Returns the score of "progressive" minus that of other arms.
@@ -213,26 +209,9 @@ class TransferReport(Report):
         if PROGRESSIVE not in scores:
             return "Open: the progressive column has no score."
         mine = scores[PROGRESSIVE]
-        if not _is_above(gains[SCRATCH]):
-            return (
-                f"No gain: the score of {mine.mean:.3f} is not above scratch "
-                f"({gains[SCRATCH]}){_doubt(gains[SCRATCH])}."
-            )
-        for name, words in CONTROLS.items():
-            if name in gains and not _is_above(gains[name]):
-                cause = {
-                    RANDOM: "a frozen column that never learned anything "
-                    "helps as much, so the earlier task does not explain the "
-                    "gain",
-                    WIDE: "a column from scratch with as many parameters "
-                    "gains as much, so the size explains the gain",
-                }[name]
-                return (
-                    f"No transfer shown: the {words} control scores "
-                    f"{scores[name].mean:.3f} against {mine.mean:.3f} "
-                    f"(difference {gains[name]}): {cause}"
-                    f"{_doubt(gains[name])}."
-                )
+        for name, gain in gains.items():
+            if not _is_above(gain):
+                return _explain(name, gain, mine, scores[name])
         absent = [words for key, words in CONTROLS.items() if key not in gains]
         if absent:
             verb = "were" if len(absent) > 1 else "was"
@@ -248,6 +227,53 @@ class TransferReport(Report):
             f"Transfer: the score of {mine.mean:.3f} is {parts}"
             f"{_doubt(gains[RANDOM])}."
         )
+
+
+def find_ceiling(
+    curves: np.ndarray, monitor: str, mode: str, floor: float = 0.0
+) -> float | None:
+    """Returns the score of a perfect curve against some baseline curves.
+
+    `None` for a metric that may exceed 1.
+
+    Example:
+
+    >>> find_ceiling(np.array([[0.4, 0.6]]), "val_accuracy", "max")
+    2.0
+    """
+    if mode != "max" or monitor.split("_")[-1] not in BOUNDED:
+        return None
+    mean = float(np.mean(curves)) - floor
+    if not 0 < mean <= 1 - floor or np.max(curves) > 1:
+        return None
+    return (1 - floor) / mean
+
+
+def _explain(
+    name: str, gain: PairedDifference, mine: TransferScore, other: TransferScore
+) -> str:
+    """Says why there is no transfer, if an arm scores as much."""
+    words = {SCRATCH: "scratch", **CONTROLS}[name]
+    if gain.mean > 0:
+        return (
+            f"Open: the score of {mine.mean:.3f} is {gain} above {words}, and "
+            "the 95 % interval holds 0. More seeds may decide it."
+        )
+    if name == SCRATCH:
+        return (
+            f"No gain: the score of {mine.mean:.3f} is not above scratch "
+            f"({gain}){_doubt(gain)}."
+        )
+    cause = {
+        RANDOM: "a frozen column that never learned anything helps as much, so "
+        "the earlier task does not explain the gain",
+        WIDE: "a column from scratch with as many parameters gains as much, so "
+        "the size explains the gain",
+    }[name]
+    return (
+        f"No transfer shown: the {words} control scores {other.mean:.3f} "
+        f"against {mine.mean:.3f} (difference {gain}): {cause}{_doubt(gain)}."
+    )
 
 
 def _is_above(gain: PairedDifference) -> bool:

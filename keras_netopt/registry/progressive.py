@@ -45,11 +45,31 @@ METHODS: tuple[Method, ...] = (
     Method(
         name="progressive.transfer_score",
         summary="Divides the areas under two learning curves.",
+        card="progressive",
+        reference=_RUSU,
+    ),
+    Method(
+        name="progressive.measure_transfer",
+        summary="Measures transfer to a new task beside its controls.",
+        card="progressive",
+        reference=_RUSU,
+    ),
+    Method(
+        name="progressive.transfer_matrix",
+        summary="Measures transfer from each task to each other one.",
+        card="progressive",
+        reference=_RUSU,
+    ),
+    Method(
+        name="progressive.sensitivity",
+        summary="Measures which columns each layer of a task uses.",
+        card="progressive",
         reference=_RUSU,
     ),
     Method(
         name="progressive.continual_metrics",
         summary="Computes forgetting and transfer of a task sequence.",
+        card="progressive",
         reference="Lopez-Paz and Ranzato 2017, arXiv 1706.08840; Chaudhry et "
         "al. 2018, arXiv 1801.10112",
     ),

@@ -33,6 +33,21 @@ FIELDS = {
     "Finding": {"evidence": "documented", "kind": "gain"},
     "MorphismReport": {"trials": (MorphismTrial(0, "parent"),), "best": 0},
     "Route": {"bits": 8, "zeros": 0.5},
+    "SensitivityReport": {
+        "method": "fisher",
+        "layers": ("a",),
+        "columns": ("b",),
+        "values": np.ones((1, 1)),
+    },
+    "TransferMatrix": {
+        "tasks": ("a", "b"),
+        "ceilings": (2.0, None),
+        "ratios": np.ones((1, 2, 2)),
+        "controls": {
+            "random_column": np.ones((1, 2)),
+            "equal_width": np.ones((1, 2)),
+        },
+    },
     "TransferReport": {"curves": {"scratch": np.ones((2, 3))}},
     "Target": {"io": "int8"},
 }

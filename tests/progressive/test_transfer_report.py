@@ -36,6 +36,15 @@ def test_a_control_that_gains_as_much_explains_the_gain():
     assert "size explains the gain" in wide.verdict
 
 
+def test_an_interval_that_holds_zero_leaves_the_question_open():
+    found = report(progressive=0.1, random_column=0.0, equal_width=0.0)
+    shaken = found.curves["progressive"] + np.array([[0.3], [-0.2], [0.0]])
+    curves = {**found.curves, "progressive": shaken}
+    unclear = TransferReport(curves, "val_accuracy")
+    assert unclear.gains()["scratch"].mean > 0
+    assert "Open: " in unclear.verdict and "holds 0" in unclear.verdict
+
+
 def test_a_score_of_one_is_no_gain():
     found = report(progressive=-0.05, random_column=0.0, equal_width=0.0)
     assert found.verdict.startswith("No gain: the score of 0.9")

@@ -18,6 +18,7 @@ from contract.functions import (
     shipping,
     sparsity,
     surgery,
+    transfer,
 )
 
 FUNCTIONS = (
@@ -33,6 +34,7 @@ FUNCTIONS = (
     *surgery.FUNCTIONS,
     *depth.FUNCTIONS,
     *progressive.FUNCTIONS,
+    *transfer.FUNCTIONS,
     *fine_tuning.FUNCTIONS,
     *progressive_columns.FUNCTIONS,
     *shipping.FUNCTIONS,
