@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_netopt.distillation.teacher_loss import TeacherLoss
+
 _KIND_OF_LOSS = {
     "categorical_crossentropy": "softmax",
     "sparse_categorical_crossentropy": "softmax",
@@ -77,6 +79,9 @@ def describe_output(activation: str, loss: Any) -> OutputForm:
     """
     while hasattr(loss, "base_loss"):  # SuperLoss
         loss = loss.base_loss
+    if isinstance(loss, TeacherLoss):
+        from_logits = None if loss.kind == "mse" else loss.from_logits
+        return OutputForm(activation, loss.kind, from_logits)
     options: dict[str, Any] = {}
     if isinstance(loss, functools.partial):
         options, loss = loss.keywords, loss.func

@@ -11,6 +11,7 @@ from keras_netopt.progressive.forgetting_report import (
 )
 from keras_netopt.progressive.measure_transfer import measure_transfer
 from keras_netopt.progressive.next_task import next_task
+from keras_netopt.progressive.progress_compress import ProgressCompress
 from keras_netopt.progressive.progressive_network import (
     ProgressiveNetwork,
     find_network,
@@ -34,6 +35,7 @@ __all__ = [
     "ContinualMetrics",
     "ForgettingReport",
     "NetworkCosts",
+    "ProgressCompress",
     "ProgressiveNetwork",
     "SensitivityReport",
     "TaskCheck",

@@ -1,0 +1,526 @@
+"""Progress & Compress: a sequence of tasks in a network of constant size."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.callbacks import ElasticWeightConsolidation
+from keras_netopt.checks import check_bool, check_integer, check_positive
+from keras_netopt.continual.likelihood import find_likelihoods
+from keras_netopt.distillation.teacher_loss import TeacherLoss
+from keras_netopt.graph.layers import walk_layers
+from keras_netopt.layers.frozen_column import FrozenColumn
+from keras_netopt.layers.lateral_connection import LateralConnection
+from keras_netopt.progressive.build_task import LateralSettings, build_task
+from keras_netopt.progressive.column_source import (
+    ColumnSource,
+    FunctionSource,
+    ModelSource,
+    split_model,
+)
+from keras_netopt.progressive.continual_metrics import (
+    ContinualMetrics,
+    continual_metrics,
+)
+from keras_netopt.progressive.knowledge_base import KnowledgeBase, choose_metric
+from keras_netopt.progressive.progress_compress_file import (
+    load_knowledge,
+    save_knowledge,
+)
+from keras_netopt.progressive.task import Task, refuse_training
+
+
+class ProgressCompress:
+    """Learns tasks one after another with two columns of constant size.
+
+    A new task is learned by the active column, which reads the hidden tensors
+    of a frozen knowledge base through lateral connections (progress). Then
+    the knowledge base learns to give the outputs of the active column, and
+    elastic weight consolidation holds what it needs for earlier tasks
+    (compress). Each task has a head of its own; the columns do not grow with
+    the number of tasks. Some forgetting remains, other than in a
+    `ProgressiveNetwork`: evaluate all tasks after each compress.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> def column(inputs):
+    ...     h1 = keras.layers.Dense(16, "relu")(inputs)
+    ...     return [h1, keras.layers.Dense(8, "relu")(h1)]
+    >>> pc = netopt.progressive.ProgressCompress(column, keras.Input((4,)))
+    >>> x, y = np.random.normal(size=(64, 4)), np.arange(64) % 2
+    >>> for name, labels in (("first", y), ("second", 1 - y)):
+    ...     active = pc.add_task(keras.layers.Dense(2), name=name)
+    ...     active.compile(
+    ...         "adam", keras.losses.SparseCategoricalCrossentropy(True),
+    ...         metrics=["accuracy"])
+    ...     _ = active.fit(x, labels, verbose=0)
+    ...     _ = pc.compress(x, epochs=2, verbose=0)
+    ...     scores = pc.evaluate({"first": (x, y), "second": (x, 1 - y)})
+    >>> pc.tasks, list(scores)
+    (['first', 'second'], ['first', 'second'])
+
+    Args:
+        column: A function `column(inputs)` that returns the list of its
+            hidden tensors, shallow to deep. Or a built Keras model: the
+            knowledge base begins as a copy of it, without its head.
+        inputs: `keras.Input`, or a structure of those, for a function.
+            Defaults to `None`: the inputs of the model.
+        hidden: Selector of the layers of a model whose outputs are hidden
+            tensors. Defaults to `None`: found automatically.
+        adapter: "mlp", "linear" or `None`: the active column does not read
+            the knowledge base. Defaults to `"mlp"`.
+        adapter_width: Output channels of the first layer of an MLP adapter.
+            Defaults to `None`: those of the hidden tensor, at most 128.
+        alpha_init: Initial scale of the knowledge base. Defaults to `0.3`.
+        strength: Factor of the consolidation penalty. Defaults to `3e3`.
+        gamma: Factor of the information of earlier tasks at each further
+            compress, in [0, 1]. Defaults to `0.95`.
+        fisher_samples: Number of examples for the information. Defaults to
+            `200`.
+        temperature: Temperature of the distillation. Defaults to `1.0`.
+        reset: Whether the active column has new weights for each task, rather
+            than those of the last one. Defaults to `True`.
+        seed: Of the targets drawn for the information. Defaults to `0`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Schwarz et al., *Progress & Compress*, 2018, arXiv 1805.06370
+    """
+
+    def __init__(
+        self,
+        column: Callable[..., Any] | keras.Model,
+        inputs: Any = None,
+        *,
+        hidden: Any = None,
+        adapter: str | None = "mlp",
+        adapter_width: int | None = None,
+        alpha_init: float = 0.3,
+        strength: float = 3e3,
+        gamma: float = 0.95,
+        fisher_samples: int = 200,
+        temperature: float = 1.0,
+        reset: bool = True,
+        seed: int = 0,
+    ) -> None:
+        if adapter is not None:
+            LateralConnection(adapter, adapter_width, alpha_init=alpha_init)
+        check_positive(temperature, "temperature")
+        check_bool(reset, "reset")
+        self._settings = {
+            "adapter": adapter,
+            "adapter_width": adapter_width,
+            "alpha_init": alpha_init,
+            "strength": strength,
+            "gamma": gamma,
+            "fisher_samples": fisher_samples,
+            "temperature": temperature,
+            "reset": reset,
+            "seed": seed,
+        }
+        self._ewc = self._make_consolidation()
+        self._source: ColumnSource
+        if isinstance(column, keras.Model):
+            if inputs is not None:
+                raise ValueError(
+                    "Argument `inputs` must be None for a model. "
+                    f"Received: inputs={inputs!r}"
+                )
+            inputs, tensors, _ = split_model(column, hidden)
+            given = keras.Model(inputs, tensors)
+            self._source = ModelSource(given)
+            fresh = keras.tree.map_structure(
+                lambda one: keras.Input(one.shape[1:], dtype=one.dtype), inputs
+            )
+            self._begin(fresh)
+            self._base.column.set_weights(given.get_weights())
+            return
+        if not callable(column):
+            raise TypeError(
+                "Argument `column` must be a Keras model or a function that "
+                f"returns hidden tensors. Received: column={column!r} of type "
+                f"{type(column).__name__}"
+            )
+        if hidden is not None:
+            raise ValueError(
+                "Argument `hidden` must be None for a function. "
+                f"Received: hidden={hidden!r}"
+            )
+        flat = keras.tree.flatten(inputs)
+        if not flat or not all(isinstance(t, keras.KerasTensor) for t in flat):
+            raise TypeError(
+                "Argument `inputs` must be `keras.Input(shape)`, or a list or "
+                f"dictionary of those. Received: inputs={inputs!r}"
+            )
+        self._source = FunctionSource(column)
+        self._begin(inputs)
+
+    def _begin(self, inputs: Any) -> None:
+        hidden = self._source.build("knowledge_base", inputs, 1.0)
+        column = keras.Model(inputs, hidden, name="knowledge_base")
+        self._adopt(KnowledgeBase(inputs, column))
+
+    def _adopt(self, base: KnowledgeBase) -> None:
+        self._base = base
+        frozen = FrozenColumn(base.column, name="knowledge_base_frozen")
+        self._features = Task(
+            name="knowledge_base",
+            model=base.column,
+            hidden=[],
+            head=base.column,
+            inputs=[],
+            frozen=frozen,
+            features=keras.tree.flatten(frozen(base.inputs)),
+        )
+        self._active: Task | None = None
+        self._last: Task | None = None
+        self._last_weights: list[np.ndarray] | None = None
+        self._scores: list[dict[str, float]] = []
+
+    @property
+    def tasks(self) -> list[str]:
+        """The names of the compressed tasks, in order."""
+        return list(self._base.models)
+
+    def __getitem__(self, name: str) -> keras.Model:
+        """The model of a task: the active column's until it is compressed."""
+        if self._active is not None and self._active.name == name:
+            return self._active.model
+        if name not in self._base.models:
+            raise ValueError(
+                f"Argument `name` must be one of {self.tasks}. "
+                f"Received: name={name!r}"
+            )
+        return self._base.models[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._base.models
+
+    def __len__(self) -> int:
+        return len(self._base.models)
+
+    def add_task(self, head: Any, *, name: str | None = None) -> keras.Model:
+        """Makes the active column ready for a new task.
+
+        Args:
+            head: A layer, or a function from the last hidden tensor to the
+                outputs. It is used twice: a copy of the layer, or a second
+                call of the function, is the head on the knowledge base.
+            name: Name of the task. Defaults to `None`: "task1", "task2", ...
+
+        Returns:
+            The model to compile and fit: a plain `keras.Model`.
+        """
+        if self._active is not None:
+            raise ValueError(
+                f"Task {self._active.name!r} must be compressed before the "
+                "next one is added: call `compress(x)` with its inputs. "
+                f"Received: name={name!r}"
+            )
+        name = self._check_name(name)
+        known = self._base.heads_for(head, name)
+        hidden = self._source.build(name, self._base.inputs, 1.0)
+        adapter, width, alpha = (
+            self._settings[key]
+            for key in ("adapter", "adapter_width", "alpha_init")
+        )
+        active = build_task(
+            name,
+            self._base.inputs,
+            hidden,
+            head,
+            [self._features],
+            LateralSettings(adapter, width, alpha),
+        )
+        self._base.refuse_shared(active, known)
+        if not self._settings["reset"] and self._last_weights is not None:
+            active.column().set_weights(self._last_weights)
+        self._active, self._pending = active, known
+        return active.model
+
+    def compress(
+        self,
+        x: Any,
+        *,
+        epochs: int = 10,
+        batch_size: int = 32,
+        optimizer: Any = "adam",
+        callbacks: Sequence[Any] = (),
+        verbose: Any = "auto",
+    ) -> Any:
+        """Distils the active column into the knowledge base.
+
+        The loss is the divergence of the knowledge base's outputs from those
+        of the active column, plus the penalty on the weights that earlier
+        tasks need. Batch normalization of the knowledge base keeps the
+        statistics and scales of the first task.
+
+        Args:
+            x: Inputs of the task: an array, or a list or dictionary of
+                arrays. Targets are not needed.
+            epochs: Number of epochs. Defaults to `10`.
+            batch_size: Samples per batch. Defaults to `32`.
+            optimizer: As in `compile`; a new one is made for each call.
+                Defaults to `"adam"`.
+            callbacks: Further callbacks of the `fit` call. Defaults to none.
+            verbose: As in `fit`. Defaults to `"auto"`.
+
+        Returns:
+            The history of the `fit` call.
+
+        Raises:
+            ValueError: If there is no task to compress, it is not compiled,
+                or it is not clear what its outputs hold.
+        """
+        active = self._require_active()
+        check_integer(epochs, "epochs", minimum=1)
+        check_integer(batch_size, "batch_size", minimum=1)
+        _check_arrays(x)
+        likelihoods = find_likelihoods(active.model, "auto", None)
+        losses = [
+            TeacherLoss(
+                one.kind,
+                temperature=self._settings["temperature"],
+                from_logits=one.from_logits,
+                teacher_from_logits=one.from_logits,
+            )
+            for one in likelihoods
+        ]
+        taught = active.model.predict(x, batch_size=batch_size, verbose=0)
+        model = self._pending
+        self._open_base()
+        model.compile(
+            optimizer=_renew(optimizer),
+            loss=keras.tree.pack_sequence_as(taught, losses),
+        )
+        held = [self._ewc] if self.tasks else []
+        history = model.fit(
+            x,
+            taught,
+            epochs=epochs,
+            batch_size=batch_size,
+            callbacks=[*held, *callbacks],
+            verbose=verbose,
+        )
+        self._ewc.consolidate(model, x)
+        self._finish(active, model)
+        return history
+
+    def evaluate(
+        self,
+        data: Mapping[str, Any],
+        *,
+        metric: str | None = None,
+        batch_size: int = 256,
+    ) -> dict[str, float]:
+        """Evaluates every compressed task on the knowledge base.
+
+        The values are the row of `report` for the last compressed task.
+
+        Args:
+            data: `(x, y)` by name of the task; tasks that were not compressed
+                yet may be in it.
+            metric: Name of a metric, as in `evaluate(return_dict=True)`.
+                Defaults to `None`: the first one with "acc" in its name, or
+                the only one beside the loss.
+            batch_size: Samples per batch. Defaults to `256`.
+
+        Returns:
+            The value by name of the task.
+        """
+        found = {}
+        for name, model in self._base.models.items():
+            if name not in data:
+                raise ValueError(
+                    "Argument `data` must hold `(x, y)` of every compressed "
+                    f"task, {self.tasks}. Received: tasks {list(data)}"
+                )
+            if not model.compiled:
+                raise ValueError(
+                    f"The model of task {name!r} must be compiled with a "
+                    f"loss and metrics: `pc[{name!r}].compile(...)`. "
+                    "Received: a model that is not compiled"
+                )
+            x, y = data[name]
+            values = model.evaluate(
+                x, y, batch_size=batch_size, verbose=0, return_dict=True
+            )
+            found[name] = float(values[choose_metric(values, metric)])
+        if found:
+            self._scores[len(found) - 1 :] = [found]
+        return found
+
+    def report(self) -> ContinualMetrics:
+        """Returns what `evaluate` found after each compress.
+
+        Raises:
+            ValueError: If `evaluate` was not called after each compress.
+        """
+        count = len(self._scores)
+        if not count or any(
+            len(row) != i + 1 for i, row in enumerate(self._scores)
+        ):
+            raise ValueError(
+                "There must be an `evaluate` after each `compress` before "
+                f"`report`. Received: {count} rows for {len(self)} tasks"
+            )
+        names = list(self._scores[-1])
+        table = np.full((count, count), np.nan)
+        for i, row in enumerate(self._scores):
+            table[i, : i + 1] = list(row.values())
+        return continual_metrics(table, tasks=names)
+
+    def count_params(self) -> dict[str, int]:
+        """Counts the parameters of both columns and of all heads.
+
+        Returns:
+            "knowledge_base" and "active", which do not depend on the number
+            of tasks, and "heads".
+        """
+        active = self._active or self._last
+        own = 0
+        if active is not None:
+            own = active.column().count_params()
+        return {
+            "knowledge_base": self._base.column.count_params(),
+            "active": own,
+            "heads": self._base.count_heads(),
+        }
+
+    def save(self, path: Any) -> None:
+        """Writes the knowledge base, all heads and what consolidation holds.
+
+        Args:
+            path: Path that ends in ".keras". `keras.saving.load_model` reads
+                the file as a model with one output per task.
+        """
+        if self._active is not None or not self.tasks:
+            raise ValueError(
+                "All tasks must be compressed before the network is saved: "
+                f"call `compress(x)`. Received: compressed tasks {self.tasks}"
+                + (
+                    f", active task {self._active.name!r}"
+                    if self._active
+                    else ""
+                )
+            )
+        save_knowledge(
+            self._base,
+            self._ewc,
+            path,
+            {"settings": self._settings, "scores": self._scores},
+            self._last_weights or [],
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: Any,
+        column: Callable[..., Any] | None = None,
+        *,
+        custom_objects: Any = None,
+    ) -> "ProgressCompress":
+        """Reads what `save` wrote; more tasks can be added.
+
+        Args:
+            path: File that `save` wrote.
+            column: Function for active columns. Defaults to `None`: they have
+                the structure of the knowledge base.
+            custom_objects: As in `keras.saving.load_model`.
+        """
+        base, state, weights, load_anchors = load_knowledge(
+            path, custom_objects
+        )
+        pc = cls.__new__(cls)
+        pc._settings = state["settings"]
+        pc._ewc = pc._make_consolidation()
+        load_anchors(pc._ewc)
+        pc._source = (
+            ModelSource(base.column)
+            if column is None
+            else FunctionSource(column)
+        )
+        pc._adopt(base)
+        pc._scores = state["scores"]
+        pc._last_weights = weights or None
+        return pc
+
+    def _make_consolidation(self) -> ElasticWeightConsolidation:
+        names = ("strength", "gamma", "fisher_samples", "seed")
+        return ElasticWeightConsolidation(
+            **{name: self._settings[name] for name in names}
+        )
+
+    def _require_active(self) -> Task:
+        if self._active is None:
+            raise ValueError(
+                "There must be a task to compress: call `add_task`, then "
+                f"compile and fit its model. Received: tasks {self.tasks}, "
+                "all compressed"
+            )
+        if not self._active.model.compiled:
+            raise ValueError(
+                f"The model of task {self._active.name!r} must be compiled "
+                "and trained before it is compressed. Received: a model that "
+                "is not compiled"
+            )
+        return self._active
+
+    def _open_base(self) -> None:
+        """Makes the knowledge base trainable, apart from known statistics."""
+        self._base.column.trainable = True
+        if self.tasks:
+            for layer in walk_layers(self._base.column):
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.trainable = False
+
+    def _finish(self, active: Task, model: keras.Model) -> None:
+        model.compile_from_config(active.model.get_compile_config())
+        self._base.column.trainable = False
+        self._base.add(active.name, model)
+        refuse_training(model, active.name)
+        if not self._settings["reset"]:
+            self._last_weights = active.column().get_weights()
+        self._active, self._last = None, active
+
+    def _check_name(self, name: Any) -> str:
+        if name is None:
+            name = f"task{len(self) + 1}"
+        if not isinstance(name, str) or not name or "/" in name:
+            raise ValueError(
+                "Argument `name` must be a string without a slash. "
+                f"Received: name={name!r}"
+            )
+        if name in self._base.models:
+            raise ValueError(
+                "Argument `name` must differ from the names of the other "
+                f"tasks, {self.tasks}. Received: name={name!r}"
+            )
+        return name
+
+
+def _check_arrays(x: Any) -> None:
+    flat = keras.tree.flatten(x)
+    if not flat or not all(
+        hasattr(one, "shape") and hasattr(one, "__getitem__") for one in flat
+    ):
+        raise TypeError(
+            "Argument `x` must be an array, or a list or dictionary of "
+            "arrays, because the active column computes its outputs on them "
+            f"once. Received: x of type {type(x).__name__}"
+        )
+
+
+def _renew(optimizer: Any) -> Any:
+    """Returns an optimizer with the same settings and no state."""
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        return type(optimizer).from_config(optimizer.get_config())
+    return keras.optimizers.get(optimizer)

@@ -1,0 +1,121 @@
+"""Saves a knowledge base with its heads in one `.keras` file and reads it."""
+
+import io
+import json
+import os
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.graph.model_graph import output_structure
+from keras_netopt.progressive.knowledge_base import KnowledgeBase
+from keras_netopt.progressive.task import refuse_training
+
+STATE = "netopt_progress_compress.json"
+ANCHORS = "netopt_anchors.npz"
+ACTIVE = "netopt_active_column.npz"
+
+
+def save_knowledge(
+    base: KnowledgeBase,
+    consolidation: Any,
+    path: Any,
+    state: dict[str, Any],
+    active: list[np.ndarray],
+) -> None:
+    """Writes the file beside its place and moves it there."""
+    path = os.fspath(path)
+    if not path.endswith(".keras"):
+        raise ValueError(
+            f'Argument `path` must end in ".keras". Received: path={path!r}'
+        )
+    partial = f"{path[: -len('.keras')]}.{uuid.uuid4().hex}.keras"
+    whole = _join(base)
+    description = {**state, "tasks": [*base.models]}
+    description["compile"] = {
+        name: _describe_compile(model) for name, model in base.models.items()
+    }
+    try:
+        whole.save(partial)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            zipfile.ZipFile(partial, "a") as file,
+        ):
+            file.writestr(STATE, json.dumps(description))
+            consolidation.save(Path(folder, ANCHORS), whole)
+            file.write(Path(folder, ANCHORS), ANCHORS)
+            buffer = io.BytesIO()
+            np.savez(buffer, *active)
+            file.writestr(ACTIVE, buffer.getvalue())
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def load_knowledge(
+    path: Any, custom_objects: Any
+) -> tuple[
+    KnowledgeBase, dict[str, Any], list[np.ndarray], Callable[[Any], None]
+]:
+    """Returns base, state, weights of the active column, and a function.
+
+    The function loads the anchors into a callback.
+    """
+    path = os.fspath(path)
+    with zipfile.ZipFile(path) as file:
+        if STATE not in file.namelist():
+            raise ValueError(
+                "Argument `path` must be a file that `ProgressCompress.save` "
+                f"wrote. Received: path={path!r}, which holds another model"
+            )
+        state = json.loads(file.read(STATE))
+        anchors = file.read(ANCHORS)
+        with np.load(io.BytesIO(file.read(ACTIVE))) as held:
+            active = [held[name] for name in held.files]
+    whole: Any = keras.saving.load_model(
+        path, custom_objects=custom_objects, compile=False
+    )
+    column = whole.get_layer("knowledge_base")
+    base = KnowledgeBase(whole.input, column)
+    outputs = output_structure(whole)
+    for name in state["tasks"]:
+        head = whole.get_layer(f"{name}_head")
+        model = base.build_model(name, head)
+        del outputs[name]
+        config = state["compile"][name]
+        if config:
+            model.compile_from_config(config)
+        base.add(name, model)
+        refuse_training(model, name)
+    column.trainable = False
+
+    def load_anchors(consolidation: Any) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, ANCHORS).write_bytes(anchors)
+            consolidation.load(Path(folder, ANCHORS), whole)
+
+    return base, state, active, load_anchors
+
+
+def _join(base: KnowledgeBase) -> keras.Model:
+    """Returns the model with one output per task."""
+    hidden = keras.tree.flatten(base.column(base.inputs))
+    outputs = {name: base.head(name)(hidden[-1]) for name in base.models}
+    return keras.Model(base.inputs, outputs, name="progress_compress")
+
+
+def _describe_compile(model: keras.Model) -> dict[str, Any] | None:
+    """Returns what `compile` was given if that is JSON-safe."""
+    config = model.get_compile_config() if model.compiled else None
+    try:
+        json.dumps(config)
+    except TypeError:
+        return None
+    return config
