@@ -45,7 +45,7 @@ PARTS |= {"search.SearchOracle", "search.Stopper", "search.Constraint"}
 PARTS |= {"search.BilevelData", "search.CostCheck", "search.spaces.Space"}
 PARTS |= {"search.KFold"}
 # Classes that are neither a layer nor a callback.
-NETWORKS = {"ProgressiveNetwork"}
+NETWORKS = {"ProgressCompress", "ProgressiveNetwork"}
 # Rows are found by short names, and `sparsity.report` has this one.
 PARTS |= {"quantization.report"}
 

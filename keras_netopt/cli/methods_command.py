@@ -11,6 +11,7 @@ from keras_netopt import registry, tables
 KINDS = (
     *("callback", "layer", "loss", "schedule", "function"),
     *("oracle", "stopper", "tuner", "executor", "limit", "table", "agent"),
+    "network",
 )
 
 

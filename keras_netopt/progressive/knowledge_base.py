@@ -95,7 +95,7 @@ def choose_metric(values: Mapping[str, float], metric: str | None) -> str:
         metric = next((name for name in others if "acc" in name), None)
         if metric is None and len(others) == 1:
             metric = others[0]
-    if metric not in values:
+    if metric is None or metric not in values:
         raise ValueError(
             f"Argument `metric` must be one of {list(values)}: compile the "
             f"model of the task with `metrics=[...]`. Received: "

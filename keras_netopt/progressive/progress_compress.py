@@ -115,7 +115,7 @@ class ProgressCompress:
             LateralConnection(adapter, adapter_width, alpha_init=alpha_init)
         check_positive(temperature, "temperature")
         check_bool(reset, "reset")
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "adapter": adapter,
             "adapter_width": adapter_width,
             "alpha_init": alpha_init,

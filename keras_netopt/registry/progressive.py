@@ -74,6 +74,13 @@ METHODS: tuple[Method, ...] = (
         "al. 2018, arXiv 1801.10112",
     ),
     Method(
+        name="progressive.ProgressCompress",
+        kind="network",
+        summary="Learns task after task with two columns of constant size.",
+        card="continual",
+        reference="Schwarz et al. 2018, arXiv 1805.06370",
+    ),
+    Method(
         name="callbacks.ElasticWeightConsolidation",
         kind="callback",
         summary="Learns a task and keeps weights that earlier ones need.",
