@@ -144,7 +144,7 @@ def draw_heatmap(
     if is_long:
         axes.tick_params(axis="x", labelrotation=30)
         for label in axes.get_xticklabels():
-            label.set_ha("right")
+            label.set_horizontalalignment("right")
     axes.set_yticks(
         range(len(rows)), [shorten_label(name) for name in rows], fontsize=9
     )

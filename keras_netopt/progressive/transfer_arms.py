@@ -183,8 +183,10 @@ def read_last(
     task = net._find(net.tasks[-1])
     if not is_trainable:
         return keras.Model(net.inputs, head(task.features[-1]))
-    column = keras.models.clone_model(task.frozen.column)
-    column.set_weights(task.frozen.column.get_weights())
+    frozen: Any = task.frozen  # A task from a file is finished.
+    trained = frozen.column
+    column = keras.models.clone_model(trained)
+    column.set_weights(trained.get_weights())
     # Keras skips the layers of a model whose own flag is set already.
     for layer in walk_layers(column):
         layer.trainable = True

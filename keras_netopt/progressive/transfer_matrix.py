@@ -1,6 +1,6 @@
 """Transfer scores from each task to each other one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -240,16 +240,13 @@ def _make_report(
         except (KeyError, ValueError):  # Not trained, or diverged.
             return np.full(count, np.nan)
 
-    def collect(value: Callable[[str], np.ndarray]) -> np.ndarray:
-        return np.stack([value(name) for name in names], axis=-1)
+    def scores_of(source: str) -> np.ndarray:
+        return np.stack([score(source, name) for name in names], axis=-1)
 
     return TransferMatrix(
         names,
-        np.stack([collect(lambda t, s=s: score(s, t)) for s in names], axis=1),
-        {
-            name: collect(lambda t, name=name: score(name, t))
-            for name in (RANDOM, WIDE)
-        },
+        np.stack([scores_of(name) for name in names], axis=1),
+        {name: scores_of(name) for name in (RANDOM, WIDE)},
         monitor,
         mode,
         tuple(

@@ -20,9 +20,9 @@ class TransferMatrix(Report):
     Example:
 
     >>> import numpy as np
-    >>> ratios = np.array([[[np.nan, 1.2], [1.0, np.nan]]])
-    >>> controls = {"random_column": np.array([[1.0, 1.0]]),
-    ...             "equal_width": np.array([[1.1, 1.1]])}
+    >>> ratios = np.array([[[np.nan, 1.2], [1.0, np.nan]]] * 2)
+    >>> controls = {"random_column": np.array([[1.0, 1.0]] * 2),
+    ...             "equal_width": np.array([[1.1, 1.1]] * 2)}
     >>> matrix = TransferMatrix(("a", "b"), ratios, controls, "val_accuracy")
     >>> matrix.is_transfer("a", "b"), matrix.is_transfer("b", "a")
     (True, False)
@@ -52,7 +52,7 @@ class TransferMatrix(Report):
     def is_transfer(self, source: str, target: str) -> bool:
         """Returns whether a score is above 1 and above both controls.
 
-        With two seeds or more, beyond the paired 95 % intervals.
+        That is, beyond the paired 95 % intervals, which need two seeds.
         """
         i, j = self.tasks.index(source), self.tasks.index(target)
         mine = np.asarray(self.ratios)[:, i, j]
@@ -60,7 +60,7 @@ class TransferMatrix(Report):
         others += [np.asarray(self.controls[name])[:, j] for name in CONTROLS]
         for other in others:
             gain = paired_difference(source, mine, other)
-            if not (gain.mean if gain.low is None else gain.low) > 0:
+            if gain.low is None or not gain.low > 0:
                 return False
         return True
 
@@ -101,15 +101,15 @@ class TransferMatrix(Report):
             highest = [f"{c:.4f}" if c else "-" for c in self.ceilings]
             rows.append(["highest possible", *highest])
         title = (
-            f"Transfer score from each task to each new one ({self.monitor}, "
-            f"{len(self.ratios)} seeds)"
+            f"Transfer score from each task to each new one ({self.monitor}; "
+            f"paired seeds: {len(self.ratios)})"
         )
         headers = ["learned before", *self.tasks]
         align = "l" + "r" * len(self.tasks)
         table = tables.render(headers, rows, title=title, align=align)
-        note = "* above 1 and above both controls"
-        if len(self.ratios) > 1:
-            note += ", beyond the paired 95 % intervals"
+        note = "* above 1 and both controls, beyond the paired 95 % intervals"
+        if len(self.ratios) < 2:
+            note += ", which need two seeds"
         return f"{table}\n{note}"
 
 

@@ -169,8 +169,8 @@ class TransferReport(Report):
         names += [name for name in CONTROLS if name not in names]
         count, epochs = np.shape(next(iter(self.curves.values())))
         title = (
-            f"Transfer to a new task: {len(self.curves)} arms, {count} paired "
-            f"seeds, {epochs} epochs each"
+            f"Transfer to a new task ({len(self.curves)} arms; paired seeds: "
+            f"{count}; epochs: {epochs})"
         )
         rows = [self._row(name) for name in names]
         table = tables.render(headers, rows, title=title, align="lrrrrr")
@@ -223,10 +223,12 @@ class TransferReport(Report):
             f"{gains[name]} above the {words} control"
             for name, words in CONTROLS.items()
         )
-        return (
-            f"Transfer: the score of {mine.mean:.3f} is {parts}"
-            f"{_doubt(gains[RANDOM])}."
-        )
+        if gains[RANDOM].low is None:
+            return (
+                f"Open: the score of {mine.mean:.3f} is {parts}, but one seed "
+                "gives no interval. Train several seeds."
+            )
+        return f"Transfer: the score of {mine.mean:.3f} is {parts}."
 
 
 def find_ceiling(

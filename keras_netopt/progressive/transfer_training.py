@@ -118,8 +118,8 @@ def check_data(x: Any, y: Any, validation_data: Any) -> None:
             "several times, because each arm is trained on it. "
             f"Received: x={x!r}"
         )
-    sizes = {len(one) for one in keras.tree.flatten((x, y)) if np.ndim(one)}
-    if y is not None and len(sizes) > 1:
+    flat = [] if y is None else keras.tree.flatten((x, y))
+    if len({len(one) for one in flat if np.ndim(one)}) > 1:
         raise ValueError(
             "Argument `y` must hold one target per sample of `x`. "
             f"Received: y={np.shape(y)} values"

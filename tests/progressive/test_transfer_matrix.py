@@ -35,6 +35,10 @@ def test_transfer_is_beyond_the_intervals_of_both_controls():
     assert not found.is_transfer("b", "a")  # Below equal width with one seed.
     lower = {**found.controls, "random_column": np.full((2, 2), 1.4)}
     assert not matrix(controls=lower).is_transfer("a", "b")
+    one = {name: values[:1] for name, values in found.controls.items()}
+    assert not matrix(ratios=found.ratios[:1], controls=one).is_transfer(
+        "a", "b"
+    )
     missing = {**found.controls, "equal_width": np.full((2, 2), NAN)}
     assert not matrix(controls=missing).is_transfer("a", "b")
 
