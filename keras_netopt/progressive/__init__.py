@@ -1,10 +1,15 @@
 """Progressive networks: one column per task, nothing forgotten."""
 
 from keras_netopt.progressive.adapter_report import AdapterReport, AdapterRow
+from keras_netopt.progressive.cached_features import (
+    CachedFeatures,
+    cache_features,
+)
 from keras_netopt.progressive.continual_metrics import (
     ContinualMetrics,
     continual_metrics,
 )
+from keras_netopt.progressive.export_task import export_task
 from keras_netopt.progressive.forgetting_report import (
     ForgettingReport,
     TaskCheck,
@@ -32,6 +37,7 @@ from keras_netopt.progressive.transfer_score import (
 __all__ = [
     "AdapterReport",
     "AdapterRow",
+    "CachedFeatures",
     "ContinualMetrics",
     "ForgettingReport",
     "NetworkCosts",
@@ -44,7 +50,9 @@ __all__ = [
     "TransferMatrix",
     "TransferReport",
     "TransferScore",
+    "cache_features",
     "continual_metrics",
+    "export_task",
     "find_network",
     "measure_transfer",
     "next_task",

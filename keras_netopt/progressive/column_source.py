@@ -158,22 +158,22 @@ def _call_fresh(model: keras.Model, inputs: Any, prefix: str = "") -> Any:
 
     def renew(operation: Any) -> Any:
         if id(operation) not in fresh:
-            fresh[id(operation)] = _copy(operation, prefix)
+            name = f"{prefix}{operation.name}"
+            fresh[id(operation)] = copy_operation(operation, name)
         return fresh[id(operation)]
 
     return call_flat(model, inputs, replace=renew)
 
 
-def _copy(operation: Any, prefix: str) -> Any:
+def copy_operation(operation: Any, name: str) -> Any:
+    """Returns a layer or op of the same config, trainable, not built."""
     try:
         config = operation.get_config()
     except NotImplementedError:
         if isinstance(operation, keras.Layer):
             raise
         return operation
-    copy = type(operation).from_config(
-        {**config, "name": f"{prefix}{operation.name}"}
-    )
+    copy = type(operation).from_config({**config, "name": name})
     if isinstance(copy, keras.Layer):
         copy.trainable = True
     return copy

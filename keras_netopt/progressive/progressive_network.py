@@ -8,7 +8,6 @@ import keras
 from keras_netopt.checks import check_choice, check_positive
 from keras_netopt.graph.make_submodel import make_submodel
 from keras_netopt.layers.lateral_connection import LateralConnection
-from keras_netopt.progressive.adapter_report import AdapterReport
 from keras_netopt.progressive.build_task import LateralSettings, build_task
 from keras_netopt.progressive.check_loss import check_loss_at_compile
 from keras_netopt.progressive.check_new_task import check_new_task
@@ -23,15 +22,15 @@ from keras_netopt.progressive.forgetting_report import (
     check_task,
 )
 from keras_netopt.progressive.network_file import load_network, save_network
-from keras_netopt.progressive.prune_adapters import prune_task
 from keras_netopt.progressive.task import Task
 from keras_netopt.progressive.task_costs import NetworkCosts, measure_task
+from keras_netopt.progressive.task_methods import TaskMethods
 
 _UNSET: Any = object()
 _NETWORK = "_netopt_progressive_network"
 
 
-class ProgressiveNetwork:
+class ProgressiveNetwork(TaskMethods):
     """One column per task; later columns read earlier ones, which never change.
 
     Each task is a plain Functional model: compile it, call `fit`, `evaluate`,
@@ -239,18 +238,6 @@ class ProgressiveNetwork:
         return NetworkCosts(
             [measure_task(task) for task in self._tasks.values()]
         )
-
-    def prune_adapters(
-        self, name: str, x: Any, **options: Any
-    ) -> AdapterReport:
-        """Removes lateral connections that a task hardly uses.
-
-        Args:
-            name: The last task.
-            x: As in `progressive.prune_adapters`.
-            **options: Likewise, `threshold` and `score`.
-        """
-        return prune_task(self._find(name), x, **options)
 
     def save(self, path: Any) -> None:
         """Writes the network to one file, from which `load` makes it again.

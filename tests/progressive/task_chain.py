@@ -26,8 +26,8 @@ def conv(inputs):
 
 def recurrent(inputs):
     x = keras.layers.Masking()(inputs)
-    first = keras.layers.GRU(4, return_sequences=True)(x)
-    return [first, keras.layers.GRU(5)(first)]
+    first = keras.layers.GRU(4, return_sequences=True, name="one")(x)
+    return [first, keras.layers.GRU(5, name="two")(first)]
 
 
 SHAPES = {dense: (4,), conv: (6, 6, 2), recurrent: (5, 3)}
