@@ -88,13 +88,22 @@ class CachedFeatures:
         Args:
             x: Inputs of the task, as arrays, such as validation data.
         """
-        keras.tree.assert_same_structure(self._input, x)
+        self._check(x)
         given = keras.tree.map_structure(np.asarray, x)
         features = self._extract.predict(
             given, batch_size=self._batch_size, verbose=0
         )
         flat = keras.tree.flatten(given)
         return [*(flat[k] for k in self._own), *keras.tree.flatten(features)]
+
+    def _check(self, x: Any) -> None:
+        try:
+            keras.tree.assert_same_structure(self._input, x)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                "Argument `x` must hold one array for each input of the task, "
+                f"in the structure of its inputs. Received: x={type(x)}"
+            ) from error
 
     def __str__(self) -> str:
         features = len(self.x) - len(self._own)

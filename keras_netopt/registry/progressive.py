@@ -29,6 +29,16 @@ METHODS: tuple[Method, ...] = (
         card="progressive",
     ),
     Method(
+        name="progressive.export_task",
+        summary="Returns a plain model of one task of a progressive network.",
+        card="progressive",
+    ),
+    Method(
+        name="progressive.cache_features",
+        summary="Computes the features of frozen columns once, not per epoch.",
+        card="progressive",
+    ),
+    Method(
         name="layers.LateralConnection",
         kind="layer",
         summary="Adds adapted features of earlier columns to a tensor.",

@@ -38,7 +38,42 @@ def _prune(**changed: Any) -> Call:
     return call
 
 
+def _export(**changed: Any) -> Call:
+    arguments = {"model": None, **changed}
+
+    def call(model, folder):
+        given = {**arguments, "model": arguments["model"] or _task()}
+        return progressive.export_task(**given).count_params()
+
+    return call
+
+
+def _cache(**changed: Any) -> Call:
+    def call(model, folder):
+        arguments = {"model": _task(), "x": np.ones((3, 4)), **changed}
+        return progressive.cache_features(**arguments).nbytes
+
+    return call
+
+
 FUNCTIONS = (
+    FunctionSetting(
+        component="progressive.export_task",
+        call=_export(),
+        bad={
+            "model": _export(model=NOT_A_MODEL),
+            "x": _export(x=np.ones((0, 4))),
+        },
+    ),
+    FunctionSetting(
+        component="progressive.cache_features",
+        call=_cache(),
+        bad={
+            "model": _cache(model=NOT_A_MODEL),
+            "x": _cache(x=[np.ones((3, 4))]),
+            "batch_size": _cache(batch_size=0),
+        },
+    ),
     FunctionSetting(
         component="progressive.prune_adapters",
         call=_prune(),
