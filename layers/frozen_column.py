@@ -129,11 +129,17 @@ class FrozenColumn(keras.layers.Layer):
 
 
 def _freeze(column: keras.Model | None) -> None:
-    if column is None or not any(v.trainable for v in column.weights):
+    """Makes every layer and variable non-trainable.
+
+    Each layer is told by itself: on TensorFlow, Keras skips `trainable =
+    False` on a layer that has the value already, whatever the layers inside
+    it have, for example after a file was read.
+    """
+    if column is None:
         return
-    # Each on its own: TensorFlow skips a flag that has the value already, and
-    # with it the layers inside; files hold the flags of outer layers alone.
     for layer in walk_layers(column):
-        layer.trainable = False
+        if layer.trainable:
+            layer.trainable = False
     for variable in column.weights:
-        variable.trainable = False
+        if variable.trainable:
+            variable.trainable = False

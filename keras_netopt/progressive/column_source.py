@@ -200,7 +200,9 @@ def _scale_width(column: keras.Model, width: float) -> keras.Model:
     # Channels that reach an output stay: a layer after each hidden tensor.
     ends = [keras.layers.Dense(1)(one) for one in hidden]
     model = keras.Model(inputs, ends)
-    prune_channels(model, 1.0 - width, score="random", min_channels=1)
+    prune_channels(
+        model, 1.0 - width, score="random", min_channels=1, include="."
+    )
     calls = {id(call.output): call for call in list_calls(model)}
     return make_submodel(
         keras.tree.flatten(model.input),

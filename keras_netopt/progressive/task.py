@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_netopt.graph.make_submodel import make_submodel
 from keras_netopt.layers.frozen_column import FrozenColumn
+from keras_netopt.training.backend import without_gradients
 from keras_netopt.training.override_method import override_method
 
 _TASK = "_netopt_progressive_task"
@@ -90,7 +91,8 @@ class Task:
 
     def run(self, x: Any) -> list[np.ndarray]:
         """Returns the flat outputs of the task on some inputs."""
-        outputs = self.model(x, training=False)
+        with without_gradients():
+            outputs = self.model(x, training=False)
         return [
             keras.ops.convert_to_numpy(one)
             for one in keras.tree.flatten(outputs)
