@@ -8,7 +8,10 @@ from keras import ops
 
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.serialization import export_class
-from keras_netopt.training.backend import without_gradients
+from keras_netopt.training.backend import (
+    keep_rounding,
+    without_gradients,
+)
 
 
 @export_class
@@ -143,3 +146,4 @@ def _freeze(column: keras.Model | None) -> None:
     for variable in column.weights:
         if variable.trainable:
             variable.trainable = False
+    keep_rounding(column)

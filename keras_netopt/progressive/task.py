@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_netopt.graph.make_submodel import make_submodel
 from keras_netopt.layers.frozen_column import FrozenColumn
-from keras_netopt.training.backend import without_gradients
+from keras_netopt.training.backend import keep_rounding, without_gradients
 from keras_netopt.training.override_method import override_method
 
 _TASK = "_netopt_progressive_task"
@@ -84,6 +84,7 @@ class Task:
             )
             self.features = self.frozen(self.inputs)
         self.head.trainable = False
+        keep_rounding(self.head)
         self.fingerprint = {n: hash_value(v) for n, v in self.variables}
         if probe is not None and self.probe_outputs is None:
             self.probe_outputs = self.run(probe)

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.graph.layers import sublayers
+from keras_netopt.graph.layers import sublayers, walk_layers
 
 
 def sync_variables(model: keras.Model) -> None:
@@ -97,6 +97,21 @@ def without_gradients() -> Any:
     import torch
 
     return torch.no_grad()
+
+
+def keep_rounding(model: Any) -> None:
+    """Keeps the arithmetic of a model whose weights become non-trainable.
+
+    The flag `requires_grad` of a weight decides which algorithm torch takes
+    for a product of tensors of rank 3 and 2, without gradients too: freezing a
+    layer changes the last bit of its outputs. Weights made as trainable ones
+    get the flag back; whether an optimizer updates them is up to Keras' own.
+    """
+    if keras.backend.backend() != "torch":
+        return
+    for layer in walk_layers(model):
+        for variable in layer._trainable_variables:
+            variable.value.requires_grad_(True)
 
 
 def spoil_values(values: Iterable[Any]) -> None:
