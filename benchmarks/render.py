@@ -50,6 +50,7 @@ from benchmarks.nas import (
     tabular_tables,
 )
 from benchmarks.open_layers import tables as open_layers
+from benchmarks.progressive import fine_tuning_tables
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
@@ -90,6 +91,7 @@ TABLES = {
     **proxy_tables.TABLES,
     **latency_tables.TABLES,
     **tabular_tables.TABLES,
+    **fine_tuning_tables.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",
