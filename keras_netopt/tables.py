@@ -5,7 +5,7 @@ import numbers
 from collections.abc import Sequence
 from typing import Literal
 
-MAX_WIDTH = 100
+MAX_WIDTH = 112
 ALIGNMENTS: dict[str, Literal["left", "right", "center"]] = {
     "l": "left",
     "r": "right",
@@ -20,7 +20,7 @@ def render(
     title: str | None = None,
     align: str | Sequence[str] | None = None,
 ) -> str:
-    """Renders rows as a table at most 100 characters wide.
+    """Renders rows as a table at most 112 characters wide.
 
     Integers get thousands separators, floats four significant digits, `None`
     becomes "-"; pass a cell as a string to format it yourself. Cells that

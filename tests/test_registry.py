@@ -26,7 +26,7 @@ PUBLIC = (
     *("callbacks", "layers", "sparsity", "surgery"),
     *("curriculum", "depth", "export", "cost", "fine_tuning"),
     *("learning_rate", "quantization", "search", "search.spaces"),
-    *("compression", "progressive"),
+    *("compression", "progressive", "rl"),
 )
 # Building blocks of components: public for custom components.
 PARTS = {
@@ -45,7 +45,8 @@ PARTS |= {"search.SearchOracle", "search.Stopper", "search.Constraint"}
 PARTS |= {"search.BilevelData", "search.CostCheck", "search.spaces.Space"}
 PARTS |= {"search.KFold"}
 # Classes that are neither a layer nor a callback.
-NETWORKS = {"ProgressCompress", "ProgressiveNetwork"}
+OTHERS = {"ProgressCompress", "ProgressiveNetwork"}
+OTHERS |= {"PolicyGradient", "DQN"}
 # Rows are found by short names, and `sparsity.report` has this one.
 PARTS |= {"quantization.report"}
 
@@ -63,7 +64,7 @@ def is_component(value):
     if inspect.isclass(value):
         if value.__module__.startswith("keras_netopt.search."):
             return True
-        if value.__name__ in NETWORKS:
+        if value.__name__ in OTHERS:
             return True
         bases = (
             keras.callbacks.Callback,
