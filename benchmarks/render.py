@@ -50,7 +50,7 @@ from benchmarks.nas import (
     tabular_tables,
 )
 from benchmarks.open_layers import tables as open_layers
-from benchmarks.progressive import fine_tuning_tables
+from benchmarks.progressive import cart_pole_tables, fine_tuning_tables
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
@@ -92,6 +92,7 @@ TABLES = {
     **latency_tables.TABLES,
     **tabular_tables.TABLES,
     **fine_tuning_tables.TABLES,
+    **cart_pole_tables.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

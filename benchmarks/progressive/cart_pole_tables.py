@@ -66,14 +66,15 @@ def return_table() -> str:
         if not rows:
             continue
         kept = [row for row in rows if "first_task_change" in row]
+        curves = [row["curve"] for row in rows]
         changes = [row["first_task_change"] for row in kept]
         left = [row["first_task_return"] for row in kept]
         body.append(
             [
                 title,
                 f"{statistics.median(r['parameters'] for r in rows):,.0f}",
-                f"{statistics.mean(np.mean(r['curve']) for r in rows):.0f}",
-                f"{statistics.mean(np.mean(r['curve'][-3:]) for r in rows):.0f}",
+                f"{statistics.mean(np.mean(one) for one in curves):.0f}",
+                f"{statistics.mean(np.mean(one[-3:]) for one in curves):.0f}",
                 f"{max(changes):.3g}" if changes else "-",
                 f"{min(left):.0f}" if left else "-",
             ]
