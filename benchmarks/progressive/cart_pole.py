@@ -248,9 +248,11 @@ def return_of(policy: keras.Model) -> float:
     return float(total.mean())
 
 
-def round_all(values: list[float]) -> list[float]:
-    """Rounds for the file."""
-    return [round(float(value), 2) for value in values]
+def round_all(values: list[float]) -> list[float | None]:
+    """Rounds for the file; NaN becomes `None`."""
+    return [
+        None if np.isnan(value) else round(float(value), 2) for value in values
+    ]
 
 
 if __name__ == "__main__":

@@ -121,7 +121,16 @@ def _rows() -> Rows:
     if not (RESULTS / f"{NAME}.json").exists():
         return []
     rows: Rows = load(NAME)["rows"]
-    return rows
+    return [{**row, "curve": _fill(row["curve"])} for row in rows]
+
+
+def _fill(curve: list[float | None]) -> list[float]:
+    """Returns a curve whose first epochs, without an end, have its next value.
+
+    A policy that starts well ends no episode in its first epoch.
+    """
+    first = next(one for one in curve if one is not None)
+    return [first if one is None else one for one in curve]
 
 
 def environment_note() -> str:
