@@ -50,7 +50,11 @@ from benchmarks.nas import (
     tabular_tables,
 )
 from benchmarks.open_layers import tables as open_layers
-from benchmarks.progressive import cart_pole_tables, fine_tuning_tables
+from benchmarks.progressive import (
+    cart_pole_tables,
+    continual_tables,
+    fine_tuning_tables,
+)
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
@@ -63,6 +67,7 @@ TABLES = {
     **tfmot_bridge.TABLES,
     **channel_pruning.TABLES,
     **distillation.TABLES,
+    **continual_tables.TABLES,
     **growing.TABLES,
     **curriculum.TABLES,
     **exit_tables.TABLES,

@@ -77,7 +77,7 @@ class ProgressCompress:
         adapter_width: Output channels of the first layer of an MLP adapter.
             Defaults to `None`: those of the hidden tensor, at most 128.
         alpha_init: Initial scale of the knowledge base. Defaults to `0.3`.
-        strength: Factor of the consolidation penalty. Defaults to `3e3`.
+        strength: Factor of the consolidation penalty. Defaults to `1e2`.
         gamma: Factor of the information of earlier tasks at each further
             compress, in [0, 1]. Defaults to `0.95`.
         fisher_samples: Number of examples for the information. Defaults to
@@ -104,7 +104,7 @@ class ProgressCompress:
         adapter: str | None = "mlp",
         adapter_width: int | None = None,
         alpha_init: float = 0.3,
-        strength: float = 3e3,
+        strength: float = 1e2,
         gamma: float = 0.95,
         fisher_samples: int = 200,
         temperature: float = 1.0,
@@ -266,7 +266,8 @@ class ProgressCompress:
         Args:
             x: Inputs of the task: an array, or a list or dictionary of
                 arrays. Targets are not needed.
-            epochs: Number of epochs. Defaults to `10`.
+            epochs: Number of epochs; about three times those of the active
+                column. Defaults to `10`.
             batch_size: Samples per batch. Defaults to `32`.
             optimizer: As in `compile`; a new one is made for each call.
                 Defaults to `"adam"`.
