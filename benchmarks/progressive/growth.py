@@ -34,6 +34,13 @@ ARMS = {
         "adapter_width": 8,
         "prune": True,
     },
+    "narrow, all, pruned": {
+        "tasks": range(5),
+        "width": None,
+        "lateral": "all",
+        "adapter_width": 4,
+        "prune": True,
+    },
 }
 
 
@@ -93,6 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--columns", nargs="+", default=list(COLUMNS))
+    parser.add_argument("--arms", nargs="+", default=list(ARMS))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     records = Records(
@@ -109,7 +117,7 @@ def main() -> None:
     tasks = load_tasks(SAMPLES)
     for seed in range(arguments.seeds):
         for kind in arguments.columns:
-            for arm in ARMS:
+            for arm in arguments.arms:
                 key = {"columns": kind, "arm": arm, "seed": seed}
                 if records.find(**key) is None:
                     row = {**key, **measure(kind, arm, seed, tasks)}

@@ -41,7 +41,7 @@ def single(kind: str, params: int) -> keras.Model:
         return keras.Model(inputs, keras.layers.Dense(2)(hidden[-1]))
 
     low, high = 1.0, 64.0
-    for _ in range(20):
+    for _ in range(9):
         middle = (low + high) / 2
         if build(middle).count_params() < params:
             low = middle
