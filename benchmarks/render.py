@@ -54,6 +54,7 @@ from benchmarks.progressive import (
     cart_pole_tables,
     continual_tables,
     fine_tuning_tables,
+    growth_tables,
 )
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
@@ -98,6 +99,7 @@ TABLES = {
     **tabular_tables.TABLES,
     **fine_tuning_tables.TABLES,
     **cart_pole_tables.TABLES,
+    **growth_tables.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

@@ -53,7 +53,7 @@ def _cells(
     ratio = statistics.mean(row["params"][-1] for row in rows) / cost
     before = statistics.mean(row["before_pruning"][-1] for row in rows) / cost
     return [
-        len(rows),
+        str(len(rows)),
         ", ".join(f"{one:,}" for one in rows[0]["params"]),
         f"{ratio:.2f}",
         f"{before:.2f}",
@@ -78,15 +78,15 @@ def steps() -> str:
             ]
             counts = [row["params"]["fifth column"]]
             counts.append(row["trained"]["fifth column"])
-            body.append(
-                [backend, row["columns"], *(f"{n:,}" for n in counts), *cells]
-            )
-    head = ["backend", "columns", "parameters", "of them trained"]
+            numbers = [f"{n:,}" for n in counts]
+            name = [backend, row["columns"], str(row["batch"])]
+            body.append([*name, *numbers, *cells])
+    head = ["backend", "columns", "batch", "parameters", "of them trained"]
     head += ["fifth column", "with cached features"]
     return (
         f"{markdown(head, body)}\n\nGoal: at most {STEP} of the step of one "
         f"network with as many parameters, at most {CACHED} with cached "
-        "features. Medians of paired ratios over 60 rounds, and quartiles."
+        "features. Medians of paired ratios over 20 to 40 rounds, and quartiles."
     )
 
 

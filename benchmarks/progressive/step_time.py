@@ -18,9 +18,9 @@ from benchmarks.progressive.growth_columns import COLUMNS
 from benchmarks.records import Records
 from keras_netopt.progressive import ProgressiveNetwork
 
-TASKS, BATCH, SHAPE = 5, 128, (14, 14)
+TASKS, SHAPE = 5, (14, 14)
 KINDS = ("dense", "convolutional")
-SCALE = {"dense": 4.0, "convolutional": 2.0}
+SCALE = {"dense": 12.0, "convolutional": 2.0}
 
 
 def compile_model(model: keras.Model) -> keras.Model:
@@ -50,11 +50,11 @@ def single(kind: str, params: int) -> keras.Model:
     return build(high)
 
 
-def measure(kind: str, rounds: int) -> dict[str, Any]:
+def measure(kind: str, batch: int, rounds: int) -> dict[str, Any]:
     """Returns seconds per step of each arm, and what they hold."""
     rng = np.random.default_rng(0)
-    x = rng.random((BATCH, *SHAPE)).astype("float32")
-    y = rng.integers(0, 2, BATCH)
+    x = rng.random((batch, *SHAPE)).astype("float32")
+    y = rng.integers(0, 2, batch)
     scale = SCALE[kind]
     net = ProgressiveNetwork(
         lambda inputs, width=1.0: COLUMNS[kind](inputs, scale * width),
@@ -104,7 +104,7 @@ def measure(kind: str, rounds: int) -> dict[str, Any]:
         },
         "quartiles": {
             name: [
-                round(q, 2)
+                round(float(q), 2)
                 for q in np.percentile(
                     np.array(values) / np.array(reference), [25, 75]
                 )
@@ -123,17 +123,21 @@ def _step(model: keras.Model, x: Any, y: Any) -> None:
 def main() -> None:
     """Measures all kinds on the backend in use."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--columns", nargs="+", default=list(KINDS))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     backend = keras.backend.backend()
     records = Records(
         f"progressive_step_time_{backend}",
-        {"batch": BATCH, "tasks": TASKS, "scale": SCALE},
+        {"tasks": TASKS, "scale": SCALE},
     )
-    for kind in KINDS:
-        if records.find(columns=kind) is None:
-            row = {"columns": kind, **measure(kind, arguments.rounds)}
+    for kind in arguments.columns:
+        key = {"columns": kind, "batch": arguments.batch}
+        if records.find(**key) is None:
+            found = measure(kind, arguments.batch, arguments.rounds)
+            row = {**key, **found}
             records.add(row)
             print(row, flush=True)
 
