@@ -86,7 +86,7 @@ def steps() -> str:
     return (
         f"{markdown(head, body)}\n\nGoal: at most {STEP} of the step of one "
         f"network with as many parameters, at most {CACHED} with cached "
-        "features. Medians of paired ratios over 20 to 40 rounds, and quartiles."
+        "features. Medians of paired ratios over 20 to 40 rounds; quartiles."
     )
 
 
