@@ -55,6 +55,7 @@ from benchmarks.progressive import (
     continual_tables,
     fine_tuning_tables,
     growth_tables,
+    policy_tables,
 )
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
@@ -98,6 +99,7 @@ TABLES = {
     **latency_tables.TABLES,
     **tabular_tables.TABLES,
     **fine_tuning_tables.TABLES,
+    **policy_tables.TABLES,
     **cart_pole_tables.TABLES,
     **growth_tables.TABLES,
 }
