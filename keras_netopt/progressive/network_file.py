@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.graph.model_graph import output_structure
 from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.progressive.task import Task
@@ -102,7 +103,7 @@ def _save_model(tasks: Sequence[Task], inputs: Any, path: str) -> None:
     flags = [
         (layer, layer.trainable)
         for task in tasks
-        for layer in task.model._flatten_layers()
+        for layer in walk_layers(task.model)
     ]
     try:
         outputs = {}
