@@ -56,6 +56,7 @@ from benchmarks.progressive import (
     fine_tuning_tables,
     growth_tables,
     policy_tables,
+    unfreezing_tables,
 )
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
@@ -102,6 +103,7 @@ TABLES = {
     **policy_tables.TABLES,
     **cart_pole_tables.TABLES,
     **growth_tables.TABLES,
+    **unfreezing_tables.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

@@ -15,7 +15,11 @@ from keras_netopt.callbacks.distillation import Distillation
 from keras_netopt.callbacks.elastic_weight_consolidation import (
     ElasticWeightConsolidation,
 )
+from keras_netopt.callbacks.gradual_unfreezing import GradualUnfreezing
 from keras_netopt.callbacks.growing import Growing
+from keras_netopt.callbacks.layerwise_learning_rates import (
+    LayerwiseLearningRates,
+)
 from keras_netopt.callbacks.learning_rate_finder import LearningRateFinder
 from keras_netopt.callbacks.parameter_scheduler import ParameterScheduler
 from keras_netopt.callbacks.prechelt_stopping import PrecheltStopping
@@ -32,7 +36,9 @@ __all__ = [
     "Distillation",
     "ElasticWeightConsolidation",
     "ParameterScheduler",
+    "GradualUnfreezing",
     "Growing",
+    "LayerwiseLearningRates",
     "LearningRateFinder",
     "PrecheltStopping",
     "Pruning",

@@ -34,4 +34,24 @@ METHODS: tuple[Method, ...] = (
         card="fine_tuning",
         reference="Ash and Adams 2020, arXiv 1910.08475",
     ),
+    Method(
+        name="callbacks.GradualUnfreezing",
+        kind="callback",
+        summary="Opens or freezes one group of layers after another.",
+        card="unfreezing",
+        reference="Howard and Ruder 2018, arXiv 1801.06146; Felbo et al. "
+        "2017, arXiv 1708.00524; Brock et al. 2017, arXiv 1706.04983",
+        touches=frozenset({"optimizer"}),
+        retraces="on_event",
+        limits={"C3": "every timetable freezes layers for some steps"},
+    ),
+    Method(
+        name="callbacks.LayerwiseLearningRates",
+        kind="callback",
+        summary="Multiplies the learning rate of chosen layers.",
+        card="unfreezing",
+        reference="Howard and Ruder 2018, arXiv 1801.06146; Bao et al. 2021, "
+        "arXiv 2106.08254",
+        touches=frozenset({"optimizer"}),
+    ),
 )

@@ -16,6 +16,8 @@ import numpy as np
 from keras_netopt.training.override_method import override_method
 
 Undo = Callable[[], None]
+AWAITING = "_netopt_awaiting"
+"""Attribute of an optimizer: takes the variables of a file that do not fit."""
 NOT_SLOTS = ("_variables", "_trainable_variables", "_inner_optimizers")
 
 
@@ -186,6 +188,9 @@ def _saving_hooks(
     def load_own_variables(store: Any) -> None:
         variables = own()
         if len(store.keys()) != len(variables):
+            take = vars(owner).get(AWAITING)
+            if take is not None and take(store):
+                return
             warnings.warn(
                 f"Skipping variable loading for optimizer '{owner.name}', "
                 f"because it has {len(variables)} variables whereas the saved "

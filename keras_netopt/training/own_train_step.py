@@ -28,6 +28,23 @@ def calls_compute_loss(model: keras.Model) -> bool:
     return _reaches(type(model), "train_step", 0, set())
 
 
+def has_own_train_step(model: keras.Model) -> bool:
+    """Returns whether a user's class or object defines `train_step`.
+
+    Example:
+
+    >>> import keras
+    >>> has_own_train_step(keras.Sequential())
+    False
+    """
+    owner = next(
+        one for one in type(model).__mro__ if "train_step" in vars(one)
+    )
+    return "train_step" in vars(model) or not owner.__module__.startswith(
+        "keras."
+    )
+
+
 def _reaches(
     kind: type, name: str, start: int, seen: set[tuple[int, str]]
 ) -> bool:

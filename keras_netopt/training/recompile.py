@@ -15,6 +15,7 @@ from keras_netopt.training.backend import (
 )
 from keras_netopt.training.mask_store import MaskStore
 from keras_netopt.training.master_store import MasterStore
+from keras_netopt.training.update_scale import UpdateScale
 
 
 def recompile_keeping_state(model: keras.Model) -> None:
@@ -45,6 +46,7 @@ def recompile_keeping_state(model: keras.Model) -> None:
         MaskStore.attach(model, {})
     if MasterStore.of(model) is not None:
         MasterStore.attach(model, {}, {})
+    UpdateScale.follow_compile(model)
     commit_variables(model)
     if running:
         any_model.make_train_function(force=True)

@@ -52,6 +52,12 @@ def _list_holders() -> Iterator[Any]:
             yield one
 
 
+def list_trained(model: keras.Model, related: list[Any]) -> list[Any]:
+    """Lists the trained ones among related models and those inside."""
+    inside = [one for one in walk_layers(model) if one is not model]
+    return [one for one in (*related, *inside) if _is_trained(one)]
+
+
 class TrainedRelative:
     """Another model with compiled functions or slots for the same weights.
 
@@ -71,8 +77,7 @@ class TrainedRelative:
         cls, model: keras.Model, related: list[Any]
     ) -> "list[TrainedRelative]":
         """Lists the trained ones among related models and those inside."""
-        inside = [one for one in walk_layers(model) if one is not model]
-        return [cls(one) for one in (*related, *inside) if _is_trained(one)]
+        return [cls(one) for one in list_trained(model, related)]
 
     def update(self, map_array: MapArray) -> bool:
         """Carries optimizer slots over and resets compiled functions.

@@ -12,7 +12,9 @@ from contract.callbacks import (
     compute_tracker,
     curriculum,
     distillation,
+    gradual_unfreezing,
     growing,
+    layerwise_learning_rates,
     learning_rate_finder,
     parameter_scheduler,
     prechelt_stopping,
@@ -34,6 +36,8 @@ _MODULES: tuple[ModuleType, ...] = (
     compute_tracker,
     learning_rate_finder,
     prechelt_stopping,
+    gradual_unfreezing,
+    layerwise_learning_rates,
 )
 CALLBACKS = tuple(row for module in _MODULES for row in module.SETTINGS)
 BY_NAME = {setting.name: setting for setting in CALLBACKS}

@@ -103,7 +103,8 @@ TABLE = {
     **has(
         lambda: functional().optimizer,
         *"_variables _trainable_variables _trainable_variables_indices "
-        "_var_key _momentums _iterations".split(),
+        "_var_key _momentums _iterations _apply_weight_decay "
+        "_backend_apply_gradients _backend_update_step".split(),
     ),
     **has(
         lambda: keras.Variable(1.0),
