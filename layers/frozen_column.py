@@ -115,6 +115,18 @@ class FrozenColumn(keras.layers.Layer):
             outputs = self.column(given, training=False)
         return [ops.stop_gradient(one) for one in keras.tree.flatten(outputs)]
 
+    def compute_output_spec(self, inputs: Any) -> list[Any]:
+        """Returns the shapes of the hidden tensors, layer by layer.
+
+        Layers may know the shape of what they cannot trace, such as a maximum
+        over an unknown number of steps on JAX.
+        """
+        given = keras.tree.pack_sequence_as(
+            self.column.input, keras.tree.flatten(inputs)
+        )
+        outputs = self.column.compute_output_spec(given)
+        return keras.tree.flatten(outputs)  # type: ignore[no-any-return]
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         config = super().get_config()

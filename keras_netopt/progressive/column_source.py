@@ -83,13 +83,17 @@ class ModelSource:
     ) -> None:
         self.column = column
         self.head = head
+        self._copies: dict[int, Any] = {}
 
     def build(self, name: str, inputs: Any, width: float) -> list[Any]:
         """Returns the hidden tensors of a clone with new weights."""
         column = self.column
         if width != 1.0:
             column = _scale_width(column, width)
-        hidden = _call_fresh(column, _like(column, inputs), f"{name}_")
+        self._copies = {}
+        hidden = _call_fresh(
+            column, _like(column, inputs), f"{name}_", self._copies
+        )
         return keras.tree.flatten(hidden)
 
     def default_head(self, name: str) -> Any:
@@ -97,7 +101,10 @@ class ModelSource:
         if self.head is None:
             return None
         head = self.head
-        return lambda tensor: _call_fresh(head, tensor, f"{name}_")
+        # A layer may be in both: embeddings that are the output layer, too.
+        return lambda tensor: _call_fresh(
+            head, tensor, f"{name}_", self._copies
+        )
 
 
 def split_model(
@@ -148,17 +155,27 @@ def open_model(model: keras.Model) -> keras.Model:
     return opened
 
 
-def _call_fresh(model: keras.Model, inputs: Any, prefix: str = "") -> Any:
+def _call_fresh(
+    model: keras.Model,
+    inputs: Any,
+    prefix: str = "",
+    copies: dict[int, Any] | None = None,
+) -> Any:
     """Calls copies of the layers of a model that have new weights.
 
     `prefix` stands before the names of the copies: in a new process, automatic
-    names may repeat those in a file.
+    names may repeat those in a file. `copies` holds copies by the id of their
+    layer, which are used again, and receives new ones.
     """
-    fresh: dict[int, Any] = {}
+    fresh = {} if copies is None else copies
 
     def renew(operation: Any) -> Any:
         if id(operation) not in fresh:
+            taken = {copy.name for copy in fresh.values()}
             name = f"{prefix}{operation.name}"
+            if name in taken:
+                # Nested models may have layers of one name.
+                name = f"{name}_{len(taken)}"
             fresh[id(operation)] = copy_operation(operation, name)
         return fresh[id(operation)]
 

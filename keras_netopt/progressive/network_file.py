@@ -89,7 +89,12 @@ def load_network(
             probe_outputs=probes[name],
         )
         task.freeze()
-        task.fingerprint = description["fingerprints"][name] or task.fingerprint
+        # By position: paths of variables name the class of the first model.
+        saved = description["fingerprints"][name]
+        if saved:
+            task.fingerprint = dict(
+                zip(task.fingerprint, saved.values(), strict=True)
+            )
         tasks.append(task)
     return tasks, whole.input, description["settings"]
 
@@ -113,11 +118,26 @@ def _save_model(tasks: Sequence[Task], inputs: Any, path: str) -> None:
                 features = FrozenColumn(
                     task.column(), name=column_name(task.name)
                 )(task.inputs)
-            outputs[task.name] = task.head(features[-1])
+            outputs[task.name] = _own_head(task)(features[-1])
         keras.Model(inputs, outputs, name="progressive_network").save(path)
     finally:
         for layer, flag in flags:
             layer.trainable = flag
+
+
+def _own_head(task: Task) -> keras.Model:
+    """Returns the head, or a copy if it shares weights with the column.
+
+    A file holds each layer once, but reads one for each model: a tied
+    embedding in the column would leave none for the head.
+    """
+    column = task.column() if task.frozen is None else task.frozen.column
+    held = {id(weight) for weight in column.weights}
+    if not any(id(weight) in held for weight in task.head.weights):
+        return task.head
+    copy = keras.models.clone_model(task.head)
+    copy.set_weights(task.head.get_weights())
+    return copy
 
 
 def _read_probes(

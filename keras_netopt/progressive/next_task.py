@@ -1,5 +1,6 @@
 """The next task of a trained model, for scripts with `fit` calls."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from keras_netopt.progressive.progressive_network import (
     find_network,
 )
 from keras_netopt.training.compiled_clone import compile_like
+from keras_netopt.warnings import NotIntendedUseWarning
 
 
 def next_task(
@@ -69,4 +71,14 @@ def next_task(
     task = net.add_task(head, **settings)
     if getattr(model, "compiled", False):
         compile_like(task, model)
+    if type(model).train_step is not keras.Model.train_step:
+        warnings.warn(
+            f"Class {type(model).__name__} of model {model.name!r} defines "
+            "`train_step`, which the model of the next task does not have: it "
+            "is a Functional model that trains with its compiled loss. For "
+            "your own step, build the class around it: "
+            "`YourModel(task.inputs, task.outputs)`.",
+            NotIntendedUseWarning,
+            stacklevel=2,
+        )
     return task
