@@ -158,6 +158,13 @@ def train_chain(folder: Path, dropout: float) -> None:
         net = ProgressiveNetwork(make_column(dropout), keras.Input((28, 28)))
     first, rest, test = load(0)
     x, y = few_labels(first, range(10), LABELS)
+
+    def check_first() -> None:
+        answers = predict(net[TASKS[0]], test[0])
+        np.save(folder / f"first_{time.time_ns()}.npy", answers)
+
+    if TASKS[0] in net:
+        check_first()
     for number, name in enumerate(TASKS):
         if name in net:
             continue
@@ -185,8 +192,7 @@ def train_chain(folder: Path, dropout: float) -> None:
         announce(f"save {name}")
         net.save(path)
         announce(f"saved {name}")
-        answers = predict(net[TASKS[0]], test[0])
-        np.save(folder / f"first_{time.time_ns()}.npy", answers)
+        check_first()
     np.savez(
         folder / "final.npz",
         **{name: predict(net[name], test[0]) for name in TASKS},
