@@ -53,6 +53,7 @@ from benchmarks.open_layers import tables as open_layers
 from benchmarks.progressive import (
     cart_pole_tables,
     continual_tables,
+    fashion_tables,
     fine_tuning_tables,
     growth_tables,
     policy_tables,
@@ -99,6 +100,7 @@ TABLES = {
     **proxy_tables.TABLES,
     **latency_tables.TABLES,
     **tabular_tables.TABLES,
+    **fashion_tables.TABLES,
     **fine_tuning_tables.TABLES,
     **policy_tables.TABLES,
     **cart_pole_tables.TABLES,
