@@ -71,6 +71,7 @@ class FrozenColumn(keras.layers.Layer):
             )
         kwargs.pop("trainable", None)
         super().__init__(trainable=False, **kwargs)
+        self.supports_masking = True
         self.column = column
         self.trainable = False
         self.built = True
@@ -126,6 +127,10 @@ class FrozenColumn(keras.layers.Layer):
         )
         outputs = self.column.compute_output_spec(given)
         return keras.tree.flatten(outputs)  # type: ignore[no-any-return]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> list[None]:
+        """Returns no masks: the column has applied those of its inputs."""
+        return [None] * len(keras.tree.flatten(self.column.output))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -31,6 +31,35 @@ class ColumnSource(Protocol):
         """Returns the head of the model, with new weights, or `None`."""
 
 
+def check_column(column: Any, inputs: Any, hidden: Any) -> None:
+    """Checks the arguments that say what a column is."""
+    is_model = isinstance(column, keras.Model)
+    if not is_model and not callable(column):
+        raise TypeError(
+            "Argument `column` must be a Keras model or a function that "
+            f"returns hidden tensors. Received: column={column!r} of type "
+            f"{type(column).__name__}"
+        )
+    if is_model and inputs is not None:
+        raise ValueError(
+            "Argument `inputs` must be None for a model. "
+            f"Received: inputs={inputs!r}"
+        )
+    if is_model:
+        return
+    if hidden is not None:
+        raise ValueError(
+            "Argument `hidden` must be None for a function. "
+            f"Received: hidden={hidden!r}"
+        )
+    flat = keras.tree.flatten(inputs)
+    if not flat or not all(isinstance(t, keras.KerasTensor) for t in flat):
+        raise TypeError(
+            "Argument `inputs` must be `keras.Input(shape)`, or a list or "
+            f"dictionary of those. Received: inputs={inputs!r}"
+        )
+
+
 class FunctionSource:
     """Columns from a function of the user."""
 

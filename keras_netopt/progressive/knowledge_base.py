@@ -1,10 +1,11 @@
 """The column that holds what all compressed tasks need, and their heads."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import keras
 
+from keras_netopt.graph.layers import walk_layers
+from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.progressive.task import Task
 
 
@@ -21,6 +22,27 @@ class KnowledgeBase:
         self.column = column
         self.models: dict[str, keras.Model] = {}
         self._heads: dict[str, keras.Model] = {}
+
+    def as_task(self) -> Task:
+        """Returns the column as a finished task that active columns read."""
+        frozen = FrozenColumn(self.column, name="knowledge_base_frozen")
+        return Task(
+            name="knowledge_base",
+            model=self.column,
+            hidden=[],
+            head=self.column,
+            inputs=[],
+            frozen=frozen,
+            features=keras.tree.flatten(frozen(self.inputs)),
+        )
+
+    def open(self) -> None:
+        """Makes the column trainable, apart from known statistics."""
+        self.column.trainable = True
+        if self.models:
+            for layer in walk_layers(self.column):
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.trainable = False
 
     def heads_for(self, head: Any, name: str) -> keras.Model:
         """Returns the model of a new task on the knowledge base.
@@ -86,22 +108,6 @@ class KnowledgeBase:
                 f"shared weight {shared[0]!r}. Create the layers inside the "
                 "functions `column` and `head`."
             )
-
-
-def choose_metric(values: Mapping[str, float], metric: str | None) -> str:
-    """Returns the key of the metric to report."""
-    others = [name for name in values if not name.endswith("loss")]
-    if metric is None:
-        metric = next((name for name in others if "acc" in name), None)
-        if metric is None and len(others) == 1:
-            metric = others[0]
-    if metric is None or metric not in values:
-        raise ValueError(
-            f"Argument `metric` must be one of {list(values)}: compile the "
-            f"model of the task with `metrics=[...]`. Received: "
-            f"metric={metric!r}"
-        )
-    return metric
 
 
 def _is_layer(head: Any) -> bool:

@@ -8,28 +8,28 @@ import numpy as np
 
 from keras_netopt.callbacks import ElasticWeightConsolidation
 from keras_netopt.checks import check_bool, check_integer, check_positive
-from keras_netopt.continual.likelihood import find_likelihoods
-from keras_netopt.distillation.teacher_loss import TeacherLoss
-from keras_netopt.graph.layers import walk_layers
-from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.layers.lateral_connection import LateralConnection
 from keras_netopt.progressive.build_task import LateralSettings, build_task
 from keras_netopt.progressive.column_source import (
     ColumnSource,
     FunctionSource,
     ModelSource,
+    check_column,
     split_model,
 )
-from keras_netopt.progressive.continual_metrics import (
-    ContinualMetrics,
-    continual_metrics,
-)
-from keras_netopt.progressive.knowledge_base import KnowledgeBase, choose_metric
+from keras_netopt.progressive.continual_metrics import ContinualMetrics
+from keras_netopt.progressive.distil import check_arrays, distil
+from keras_netopt.progressive.knowledge_base import KnowledgeBase
 from keras_netopt.progressive.progress_compress_file import (
     load_knowledge,
     save_knowledge,
 )
 from keras_netopt.progressive.task import Task, refuse_training
+from keras_netopt.progressive.task_name import check_task_name
+from keras_netopt.progressive.task_scores import (
+    evaluate_tasks,
+    report_scores,
+)
 
 
 class ProgressCompress:
@@ -126,14 +126,10 @@ class ProgressCompress:
             "reset": reset,
             "seed": seed,
         }
-        self._ewc = self._make_consolidation()
+        self._ewc = _make_consolidation(self._settings)
         self._source: ColumnSource
+        check_column(column, inputs, hidden)
         if isinstance(column, keras.Model):
-            if inputs is not None:
-                raise ValueError(
-                    "Argument `inputs` must be None for a model. "
-                    f"Received: inputs={inputs!r}"
-                )
             inputs, tensors, _ = split_model(column, hidden)
             given = keras.Model(inputs, tensors)
             self._source = ModelSource(given)
@@ -143,23 +139,6 @@ class ProgressCompress:
             self._begin(fresh)
             self._base.column.set_weights(given.get_weights())
             return
-        if not callable(column):
-            raise TypeError(
-                "Argument `column` must be a Keras model or a function that "
-                f"returns hidden tensors. Received: column={column!r} of type "
-                f"{type(column).__name__}"
-            )
-        if hidden is not None:
-            raise ValueError(
-                "Argument `hidden` must be None for a function. "
-                f"Received: hidden={hidden!r}"
-            )
-        flat = keras.tree.flatten(inputs)
-        if not flat or not all(isinstance(t, keras.KerasTensor) for t in flat):
-            raise TypeError(
-                "Argument `inputs` must be `keras.Input(shape)`, or a list or "
-                f"dictionary of those. Received: inputs={inputs!r}"
-            )
         self._source = FunctionSource(column)
         self._begin(inputs)
 
@@ -170,16 +149,7 @@ class ProgressCompress:
 
     def _adopt(self, base: KnowledgeBase) -> None:
         self._base = base
-        frozen = FrozenColumn(base.column, name="knowledge_base_frozen")
-        self._features = Task(
-            name="knowledge_base",
-            model=base.column,
-            hidden=[],
-            head=base.column,
-            inputs=[],
-            frozen=frozen,
-            features=keras.tree.flatten(frozen(base.inputs)),
-        )
+        self._features = base.as_task()
         self._active: Task | None = None
         self._last: Task | None = None
         self._last_weights: list[np.ndarray] | None = None
@@ -225,20 +195,13 @@ class ProgressCompress:
                 "next one is added: call `compress(x)` with its inputs. "
                 f"Received: name={name!r}"
             )
-        name = self._check_name(name)
+        name = check_task_name(name, self._base.models)
         known = self._base.heads_for(head, name)
         hidden = self._source.build(name, self._base.inputs, 1.0)
-        adapter, width, alpha = (
-            self._settings[key]
-            for key in ("adapter", "adapter_width", "alpha_init")
-        )
+        keys = ("adapter", "adapter_width", "alpha_init")
+        settings = LateralSettings(**{k: self._settings[k] for k in keys})
         active = build_task(
-            name,
-            self._base.inputs,
-            hidden,
-            head,
-            [self._features],
-            LateralSettings(adapter, width, alpha),
+            name, self._base.inputs, hidden, head, [self._features], settings
         )
         self._base.refuse_shared(active, known)
         if not self._settings["reset"] and self._last_weights is not None:
@@ -284,31 +247,18 @@ class ProgressCompress:
         active = self._require_active()
         check_integer(epochs, "epochs", minimum=1)
         check_integer(batch_size, "batch_size", minimum=1)
-        _check_arrays(x)
-        likelihoods = find_likelihoods(active.model, "auto", None)
-        losses = [
-            TeacherLoss(
-                one.kind,
-                temperature=self._settings["temperature"],
-                from_logits=one.from_logits,
-                teacher_from_logits=one.from_logits,
-            )
-            for one in likelihoods
-        ]
-        taught = active.model.predict(x, batch_size=batch_size, verbose=0)
+        check_arrays(x)
         model = self._pending
-        self._open_base()
-        model.compile(
-            optimizer=_renew(optimizer),
-            loss=keras.tree.pack_sequence_as(taught, losses),
-        )
-        held = [self._ewc] if self.tasks else []
-        history = model.fit(
+        history = distil(
+            active.model,
+            model,
             x,
-            taught,
+            release=self._base.open,
+            temperature=self._settings["temperature"],
+            optimizer=optimizer,
             epochs=epochs,
             batch_size=batch_size,
-            callbacks=[*held, *callbacks],
+            callbacks=[*([self._ewc] if self.tasks else ()), *callbacks],
             verbose=verbose,
         )
         self._ewc.consolidate(model, x)
@@ -337,24 +287,7 @@ class ProgressCompress:
         Returns:
             The value by name of the task.
         """
-        found = {}
-        for name, model in self._base.models.items():
-            if name not in data:
-                raise ValueError(
-                    "Argument `data` must hold `(x, y)` of every compressed "
-                    f"task, {self.tasks}. Received: tasks {list(data)}"
-                )
-            if not model.compiled:
-                raise ValueError(
-                    f"The model of task {name!r} must be compiled with a "
-                    f"loss and metrics: `pc[{name!r}].compile(...)`. "
-                    "Received: a model that is not compiled"
-                )
-            x, y = data[name]
-            values = model.evaluate(
-                x, y, batch_size=batch_size, verbose=0, return_dict=True
-            )
-            found[name] = float(values[choose_metric(values, metric)])
+        found = evaluate_tasks(self._base.models, data, metric, batch_size)
         if found:
             self._scores[len(found) - 1 :] = [found]
         return found
@@ -365,19 +298,7 @@ class ProgressCompress:
         Raises:
             ValueError: If `evaluate` was not called after each compress.
         """
-        count = len(self._scores)
-        if not count or any(
-            len(row) != i + 1 for i, row in enumerate(self._scores)
-        ):
-            raise ValueError(
-                "There must be an `evaluate` after each `compress` before "
-                f"`report`. Received: {count} rows for {len(self)} tasks"
-            )
-        names = list(self._scores[-1])
-        table = np.full((count, count), np.nan)
-        for i, row in enumerate(self._scores):
-            table[i, : i + 1] = list(row.values())
-        return continual_metrics(table, tasks=names)
+        return report_scores(self._scores)
 
     def count_params(self) -> dict[str, int]:
         """Counts the parameters of both columns and of all heads.
@@ -387,12 +308,9 @@ class ProgressCompress:
             of tasks, and "heads".
         """
         active = self._active or self._last
-        own = 0
-        if active is not None:
-            own = active.column().count_params()
         return {
             "knowledge_base": self._base.column.count_params(),
-            "active": own,
+            "active": active.column().count_params() if active else 0,
             "heads": self._base.count_heads(),
         }
 
@@ -407,11 +325,7 @@ class ProgressCompress:
             raise ValueError(
                 "All tasks must be compressed before the network is saved: "
                 f"call `compress(x)`. Received: compressed tasks {self.tasks}"
-                + (
-                    f", active task {self._active.name!r}"
-                    if self._active
-                    else ""
-                )
+                f", active model {self._active and self._active.model!r}"
             )
         save_knowledge(
             self._base,
@@ -437,28 +351,19 @@ class ProgressCompress:
                 the structure of the knowledge base.
             custom_objects: As in `keras.saving.load_model`.
         """
-        base, state, weights, load_anchors = load_knowledge(
-            path, custom_objects
-        )
+        loaded = load_knowledge(path, custom_objects)
+        base, state, weights, load_anchors = loaded
         pc = cls.__new__(cls)
         pc._settings = state["settings"]
-        pc._ewc = pc._make_consolidation()
+        pc._ewc = _make_consolidation(pc._settings)
         load_anchors(pc._ewc)
-        pc._source = (
-            ModelSource(base.column)
-            if column is None
-            else FunctionSource(column)
-        )
+        pc._source = ModelSource(base.column)
+        if column is not None:
+            pc._source = FunctionSource(column)
         pc._adopt(base)
         pc._scores = state["scores"]
         pc._last_weights = weights or None
         return pc
-
-    def _make_consolidation(self) -> ElasticWeightConsolidation:
-        names = ("strength", "gamma", "fisher_samples", "seed")
-        return ElasticWeightConsolidation(
-            **{name: self._settings[name] for name in names}
-        )
 
     def _require_active(self) -> Task:
         if self._active is None:
@@ -475,14 +380,6 @@ class ProgressCompress:
             )
         return self._active
 
-    def _open_base(self) -> None:
-        """Makes the knowledge base trainable, apart from known statistics."""
-        self._base.column.trainable = True
-        if self.tasks:
-            for layer in walk_layers(self._base.column):
-                if isinstance(layer, keras.layers.BatchNormalization):
-                    layer.trainable = False
-
     def _finish(self, active: Task, model: keras.Model) -> None:
         model.compile_from_config(active.model.get_compile_config())
         self._base.column.trainable = False
@@ -492,36 +389,7 @@ class ProgressCompress:
             self._last_weights = active.column().get_weights()
         self._active, self._last = None, active
 
-    def _check_name(self, name: Any) -> str:
-        if name is None:
-            name = f"task{len(self) + 1}"
-        if not isinstance(name, str) or not name or "/" in name:
-            raise ValueError(
-                "Argument `name` must be a string without a slash. "
-                f"Received: name={name!r}"
-            )
-        if name in self._base.models:
-            raise ValueError(
-                "Argument `name` must differ from the names of the other "
-                f"tasks, {self.tasks}. Received: name={name!r}"
-            )
-        return name
 
-
-def _check_arrays(x: Any) -> None:
-    flat = keras.tree.flatten(x)
-    if not flat or not all(
-        hasattr(one, "shape") and hasattr(one, "__getitem__") for one in flat
-    ):
-        raise TypeError(
-            "Argument `x` must be an array, or a list or dictionary of "
-            "arrays, because the active column computes its outputs on them "
-            f"once. Received: x of type {type(x).__name__}"
-        )
-
-
-def _renew(optimizer: Any) -> Any:
-    """Returns an optimizer with the same settings and no state."""
-    if isinstance(optimizer, keras.optimizers.Optimizer):
-        return type(optimizer).from_config(optimizer.get_config())
-    return keras.optimizers.get(optimizer)
+def _make_consolidation(settings: dict[str, Any]) -> ElasticWeightConsolidation:
+    names = ("strength", "gamma", "fisher_samples", "seed")
+    return ElasticWeightConsolidation(**{one: settings[one] for one in names})

@@ -15,6 +15,7 @@ from keras_netopt.progressive.column_source import (
     ColumnSource,
     FunctionSource,
     ModelSource,
+    check_column,
     split_model,
 )
 from keras_netopt.progressive.forgetting_report import (
@@ -25,6 +26,7 @@ from keras_netopt.progressive.network_file import load_network, save_network
 from keras_netopt.progressive.task import Task
 from keras_netopt.progressive.task_costs import NetworkCosts, measure_task
 from keras_netopt.progressive.task_methods import TaskMethods
+from keras_netopt.progressive.task_name import check_task_name
 
 _UNSET: Any = object()
 _NETWORK = "_netopt_progressive_network"
@@ -115,23 +117,10 @@ class ProgressiveNetwork(TaskMethods):
         self._probe = probe
         self._tasks: dict[str, Task] = {}
         self._source: ColumnSource
+        check_column(column, inputs, hidden)
         if isinstance(column, keras.Model):
-            _refuse(inputs is not None, "inputs", inputs, "None for a model")
             self._adopt(column, hidden, first_task)
             return
-        if not callable(column):
-            raise TypeError(
-                "Argument `column` must be a Keras model or a function that "
-                f"returns hidden tensors. Received: column={column!r} of type "
-                f"{type(column).__name__}"
-            )
-        _refuse(hidden is not None, "hidden", hidden, "None for a function")
-        flat = keras.tree.flatten(inputs)
-        if not all(isinstance(one, keras.KerasTensor) for one in flat):
-            raise TypeError(
-                "Argument `inputs` must be `keras.Input(shape)`, or a list or "
-                f"dictionary of those. Received: inputs={inputs!r}"
-            )
         self.inputs = inputs
         self._source = FunctionSource(column)
 
@@ -181,7 +170,7 @@ class ProgressiveNetwork(TaskMethods):
         Returns:
             The model of the task, not compiled.
         """
-        name = self._check_name(name)
+        name = check_task_name(name, self._tasks)
         check_positive(width, "width")
         given = {
             "adapter": adapter,
@@ -295,7 +284,7 @@ class ProgressiveNetwork(TaskMethods):
 
     def _adopt(self, model: keras.Model, hidden: Any, name: str) -> None:
         """Makes a finished model the first task."""
-        name = self._check_name(name, "first_task")
+        name = check_task_name(name, (), "first_task")
         self.inputs, tensors, graph = split_model(model, hidden)
         task = Task(
             name=name,
@@ -321,21 +310,6 @@ class ProgressiveNetwork(TaskMethods):
                 f"Received: name={name!r}"
             )
         return self._tasks[name]
-
-    def _check_name(self, name: Any, argument: str = "name") -> str:
-        if name is None:
-            name = f"task{len(self._tasks) + 1}"
-        if not isinstance(name, str) or not name or "/" in name:
-            raise ValueError(
-                f"Argument `{argument}` must be a string without a slash. "
-                f"Received: {argument}={name!r}"
-            )
-        if name in self._tasks:
-            raise ValueError(
-                f"Argument `{argument}` must differ from the names of the "
-                f"other tasks, {self.tasks}. Received: {argument}={name!r}"
-            )
-        return name
 
     def _select_sources(self, lateral: Any) -> list[Task]:
         tasks = list(self._tasks.values())
@@ -391,10 +365,3 @@ def find_network(model: keras.Model) -> ProgressiveNetwork | None:
 def _check_adapter(adapter: Any, adapter_width: Any) -> None:
     if adapter is not None:
         LateralConnection(adapter, adapter_width)
-
-
-def _refuse(given: bool, name: str, value: Any, expected: str) -> None:
-    if given:
-        raise ValueError(
-            f"Argument `{name}` must be {expected}. Received: {name}={value!r}"
-        )

@@ -1,0 +1,23 @@
+"""Names of tasks."""
+
+from collections.abc import Collection
+from typing import Any
+
+
+def check_task_name(
+    name: Any, tasks: Collection[str], argument: str = "name"
+) -> str:
+    """Returns the name of a new task; `None` stands for its number."""
+    if name is None:
+        name = f"task{len(tasks) + 1}"
+    if not isinstance(name, str) or not name or "/" in name:
+        raise ValueError(
+            f"Argument `{argument}` must be a string without a slash. "
+            f"Received: {argument}={name!r}"
+        )
+    if name in tasks:
+        raise ValueError(
+            f"Argument `{argument}` must differ from the names of the other "
+            f"tasks, {list(tasks)}. Received: {argument}={name!r}"
+        )
+    return name
