@@ -17,7 +17,6 @@ from keras_netopt.checks import (
 )
 from keras_netopt.rl.agent_model import (
     check_agent_model,
-    compile_for_agent,
     predict,
 )
 from keras_netopt.rl.environments import (
@@ -31,15 +30,14 @@ from keras_netopt.rl.vector_runner import Episode, VectorRunner
 class Agent(ABC):
     """A Keras model that learns in environments.
 
-    A subclass collects transitions and trains in `_train_round`.
+    A subclass compiles the model once all arguments are checked, collects
+    transitions and trains in `_train_round`.
 
     Args:
         model: From observations to one number per action.
         environment: See the subclasses.
         num_envs: Copies of the environment; `None` for `default_envs`.
         discount: Factor of the reward of the next step, in [0, 1].
-        loss: The loss that the model is trained with.
-        optimizer: An optimizer, its name, or `None`.
         seed: Seed of the environments and the actions.
         default_envs: Number of copies by default.
     """
@@ -51,8 +49,6 @@ class Agent(ABC):
         *,
         num_envs: int | None,
         discount: float,
-        loss: keras.losses.Loss,
-        optimizer: Any,
         seed: int | None,
         default_envs: int,
     ) -> None:
@@ -64,7 +60,6 @@ class Agent(ABC):
         self.actions = int(vector.single_action_space.n)
         self._space = vector.single_observation_space
         check_agent_model(model, self._space, self.actions)
-        compile_for_agent(model, loss, optimizer)
         self.model = model
         self._random = np.random.default_rng(self.seed)
         self._runner = VectorRunner(vector, self.seed)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_netopt.rl.environments import encode_observations
+from keras_netopt.training.optimizer_subset import belongs_elsewhere
 
 
 def check_agent_model(
@@ -59,7 +60,7 @@ def check_agent_model(
 
 
 def compile_for_agent(
-    model: keras.Model, loss: Any, optimizer: Any = None
+    model: keras.Model, loss: Any, optimizer: Any = None, name: str = "model"
 ) -> None:
     """Compiles a model with a loss; a compiled one keeps its optimizer.
 
@@ -68,6 +69,7 @@ def compile_for_agent(
         loss: A Keras loss.
         optimizer: An optimizer or its name. `None` keeps the optimizer of a
             compiled model, else it is Adam with its default learning rate.
+        name: Name of the argument of the model.
     """
     arguments: dict[str, Any] = {}
     if model.compiled:
@@ -76,6 +78,13 @@ def compile_for_agent(
             "run_eagerly": model.run_eagerly,
         }
         optimizer = model.optimizer if optimizer is None else optimizer
+    if belongs_elsewhere(optimizer, model):
+        raise ValueError(
+            "Argument `optimizer` must be new or hold slots of the model's "
+            "weights, but it was built for another model. Received: "
+            f"optimizer={optimizer!r}, {name}=<{type(model).__name__} "
+            f"name={model.name}>. Make a new optimizer for each model"
+        )
     try:
         model.compile(
             "adam" if optimizer is None else optimizer, loss, **arguments

@@ -12,7 +12,7 @@ from keras_netopt.checks import (
     check_probability,
 )
 from keras_netopt.rl.agent import Agent
-from keras_netopt.rl.agent_model import predict
+from keras_netopt.rl.agent_model import compile_for_agent, predict
 from keras_netopt.rl.q_loss import QLoss
 from keras_netopt.rl.replay_buffer import ReplayBuffer
 from keras_netopt.rl.target_network import TargetNetwork
@@ -77,8 +77,8 @@ class DQN(Agent):
 
     Raises:
         ImportError: If gymnasium is not installed.
-        ValueError: If the environment has other actions or observations, or
-            the model does not fit it.
+        ValueError: If the environment has other actions or observations, the
+            model does not fit it, or the optimizer belongs to another model.
 
     Reference:
         Mnih et al. 2015, Nature 518; van Hasselt et al. 2015, arXiv
@@ -122,27 +122,29 @@ class DQN(Agent):
         self.epsilon_steps = check_integer(
             epsilon_steps, "epsilon_steps", minimum=1
         )
-        super().__init__(
-            model,
-            environment,
-            num_envs=num_envs,
-            discount=discount,
-            loss=QLoss(check_positive(delta, "delta")),
-            optimizer=optimizer,
-            seed=seed,
-            default_envs=4,
-        )
+        loss = QLoss(check_positive(delta, "delta"))
         if self.learning_starts > size:
             raise ValueError(
                 "Argument `learning_starts` must be at most `buffer_size`. "
                 f"Received: learning_starts={learning_starts!r}, "
                 f"buffer_size={buffer_size!r}"
             )
+        super().__init__(
+            model,
+            environment,
+            num_envs=num_envs,
+            discount=discount,
+            seed=seed,
+            default_envs=4,
+        )
+        compile_for_agent(model, loss, optimizer)
         self.replay_buffer = ReplayBuffer(
             size, self._runner.observations.shape[1:]
         )
         self.target_network = TargetNetwork(model)
         self._updates = 0
+        # Environment steps that no update has used yet.
+        self._credit = 0
 
     @property
     def epsilon(self) -> float:
@@ -163,15 +165,17 @@ class DQN(Agent):
         return np.where(is_random, actions, outputs.argmax(-1))
 
     def _train_round(self) -> dict[str, float]:
-        steps = self._steps_per_round
-        for _ in range(steps // self._runner.number):
+        before = self.environment_steps
+        for _ in range(self._steps_per_round // self._runner.number):
             outputs = predict(self.model, self._runner.observations)
             self.replay_buffer.add(self._runner.step(self._choose(outputs)))
         logs = {"epsilon": self.epsilon}
         if self.replay_buffer.size >= self.learning_starts:
-            updates = max(1, round(steps / self.train_every))
+            self._credit += self.environment_steps - before
+            updates, self._credit = divmod(self._credit, self.train_every)
             losses = [self._update() for _ in range(updates)]
-            logs["loss"] = float(np.mean(losses))
+            if losses:
+                logs["loss"] = float(np.mean(losses))
         return logs
 
     def _update(self) -> float:

@@ -83,8 +83,9 @@ class PolicyGradient(Agent):
 
     Raises:
         ImportError: If gymnasium is not installed.
-        ValueError: If the environment has other actions or observations, or
-            the model does not fit it.
+        ValueError: If the environment has other actions or observations, the
+            model does not fit it, the optimizer belongs to another model, or
+            one transition per update is to be normalized.
 
     Reference:
         Williams 1992, Machine Learning 8 (REINFORCE); Mnih et al. 2016, arXiv
@@ -125,20 +126,28 @@ class PolicyGradient(Agent):
             environment,
             num_envs=num_envs,
             discount=discount,
-            loss=PolicyGradientLoss(self.entropy_coefficient),
-            optimizer=optimizer,
             seed=seed,
             default_envs=8,
         )
+        if self.normalize_advantages and self._steps_per_round < 2:
+            raise ValueError(
+                "Argument `normalize_advantages` must be False for updates of "
+                "one transition, whose normalized advantage is 0. Received: "
+                f"normalize_advantages=True, rollout_steps={rollout_steps!r} "
+                "with one environment. Raise `rollout_steps` or `num_envs`"
+            )
         if value_model is None:
             shape = self._runner.observations.shape[1:]
             value_model = _build_baseline(shape, self.seed)
         else:
             check_agent_model(value_model, self._space, 1, "value_model")
+        compile_for_agent(
+            model, PolicyGradientLoss(self.entropy_coefficient), optimizer
+        )
         loss = keras.losses.MeanSquaredError(
             reduction="mean_with_sample_weight"
         )
-        compile_for_agent(value_model, loss)
+        compile_for_agent(value_model, loss, name="value_model")
         self.value_model = value_model
 
     @property
@@ -153,6 +162,8 @@ class PolicyGradient(Agent):
 
     def _train_round(self) -> dict[str, float]:
         rollout, entropy = self._collect()
+        if not rollout.valid.any():
+            return {"entropy": entropy}
         values = self._values(rollout.observations)
         advantages = estimate_advantages(
             rollout.rewards,

@@ -65,6 +65,18 @@ def match_trainable(model: keras.Model) -> None:
                 slots.restore_slots(model, state, lambda _, array, __: array)
 
 
+def belongs_elsewhere(optimizer: Any, model: keras.Model) -> bool:
+    """Whether an optimizer holds slots, but of no weight of a model."""
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        return False
+    held = {
+        id(variable)
+        for one in optimizers.all_optimizers(optimizer)
+        for variable in _known(one)
+    }
+    return bool(held) and held.isdisjoint(map(id, model.variables))
+
+
 def list_aside(model: keras.Model) -> Iterator[tuple[str, Any, str, Any]]:
     """Yields the slots that are set aside.
 

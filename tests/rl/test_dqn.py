@@ -93,6 +93,25 @@ def test_the_target_is_that_of_a_hand_computation():
     assert set(time) == {0, 1, 2}
 
 
+def test_an_update_follows_each_of_train_every_steps():
+    for number, every in ((4, 7), (4, 10), (3, 4), (6, 4), (4, 5), (1, 4)):
+        agent = rl.DQN(
+            model := table(),
+            Chain,
+            num_envs=number,
+            train_every=every,
+            learning_starts=1,
+            batch_size=2,
+        )
+        updates = []
+        model.train_on_batch = lambda *_, to=updates: to.append(0) or 0.0
+
+        agent.learn(420, steps_per_epoch=60, verbose=0)
+
+        steps = agent.environment_steps
+        assert len(updates) == steps // every, (number, every)
+
+
 def test_the_replay_buffer_drops_the_oldest_and_what_is_no_transition():
     buffer = ReplayBuffer(5, (1,))
     for number in range(4):

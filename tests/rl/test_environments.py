@@ -83,6 +83,38 @@ def test_what_does_not_fit_is_refused(agent, error, text, network, environment):
     assert "Received: " in str(caught.value)
 
 
+REFUSED = {
+    "value_model": (rl.PolicyGradient, {"value_model": model(3, 4)}),
+    "one transition": (
+        rl.PolicyGradient, {"num_envs": 1, "rollout_steps": 1}
+    ),
+    "optimizer": (rl.PolicyGradient, {"optimizer": "no such optimizer"}),
+    "learning_starts": (rl.DQN, {"learning_starts": 100_000}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_argument_leaves_the_model_as_it_was(name):
+    agent, arguments = REFUSED[name]
+    network = model(3)
+    network.compile(optimizer := keras.optimizers.SGD(), "mse")
+
+    with pytest.raises(ValueError, match=name.replace("one ", "")):
+        agent(network, Chain, **arguments)
+
+    assert (network.loss, network.optimizer) == ("mse", optimizer)
+
+
+@pytest.mark.parametrize("agent", [rl.PolicyGradient, rl.DQN])
+def test_the_optimizer_of_another_model_is_refused(agent):
+    """JAX would train with the slots of the other model."""
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model(3).trainable_variables)
+
+    with pytest.raises(ValueError, match="built for another model"):
+        agent(model(3), Chain, optimizer=optimizer)
+
+
 def test_a_vector_must_tell_when_it_resets():
     vector = ScriptedVectorEnv(([1.0],), ["terminated"])
     vector.metadata = {}
