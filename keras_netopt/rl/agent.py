@@ -2,7 +2,6 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,7 +9,6 @@ import numpy as np
 
 from keras_netopt.checks import (
     check_bool,
-    check_choice,
     check_integer,
     check_probability,
     check_seed,
@@ -20,6 +18,7 @@ from keras_netopt.rl.agent_model import (
     predict,
 )
 from keras_netopt.rl.environments import (
+    check_same_shapes,
     encode_observations,
     exists,
     make_vector,
@@ -42,6 +41,8 @@ class Agent(ABC):
         default_envs: Number of copies by default.
     """
 
+    _loss_names: tuple[str, ...] = ("loss",)
+
     def __init__(
         self,
         model: keras.Model,
@@ -63,6 +64,10 @@ class Agent(ABC):
         self.model = model
         self._random = np.random.default_rng(self.seed)
         self._runner = VectorRunner(vector, self.seed)
+        # Of the last epoch in which an episode ended.
+        self._means = dict.fromkeys(
+            ("episode_return", "episode_length"), math.nan
+        )
 
     @property
     def environment_steps(self) -> int:
@@ -92,13 +97,15 @@ class Agent(ABC):
         of about `steps_per_epoch` environment steps, and batches of one
         collection and its update. The logs of an epoch hold
         "episode_return" and "episode_length" (means over the episodes that
-        ended in it; if none did, those of the epoch before, NaN in the
-        first), "episodes" (their number), "environment_steps" (since the
-        agent was made) and the losses.
+        ended in it; if none did, those of the last epoch in which one did,
+        also of an earlier call, else NaN), "episodes" (their number),
+        "environment_steps" (since the agent was made) and the losses (NaN if
+        there was no update).
 
         Args:
             total_steps: Number of environment steps, at least 1; rounded up to
-                whole epochs.
+                whole epochs. The steps in which a vector environment resets
+                itself count here, but not in "environment_steps".
             steps_per_epoch: Environment steps of one epoch, rounded to whole
                 updates. Defaults to `1000`.
             callbacks: Keras callbacks, as in `fit`, which see the model.
@@ -108,6 +115,9 @@ class Agent(ABC):
 
         Returns:
             The `keras.callbacks.History` of this call.
+
+        Raises:
+            ValueError: If `callbacks` hold `keras.callbacks.BackupAndRestore`.
         """
         check_integer(total_steps, "total_steps", minimum=1)
         check_integer(steps_per_epoch, "steps_per_epoch", minimum=1)
@@ -126,22 +136,21 @@ class Agent(ABC):
             epochs=epochs,
             steps=rounds,
         )
+        check_callbacks(container.callbacks)
         model.stop_training = False
         model.make_train_function()
         container.on_train_begin()
         logs: dict[str, float] = {}
         for epoch in range(epochs):
             container.on_epoch_begin(epoch)
-            logs = self._train_epoch(container, rounds, logs)
+            logs = self._train_epoch(container, rounds)
             container.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
         container.on_train_end(logs)
         return model.history
 
-    def _train_epoch(
-        self, container: Any, rounds: int, last: Mapping[str, float]
-    ) -> dict[str, float]:
+    def _train_epoch(self, container: Any, rounds: int) -> dict[str, float]:
         first = len(self._runner.episodes)
         sums: dict[str, list[float]] = {}
         for number in range(rounds):
@@ -153,13 +162,16 @@ class Agent(ABC):
             if self.model.stop_training:
                 break
         ended = self._runner.episodes[first:]
-        logs = {name: float(np.mean(values)) for name, values in sums.items()}
-        for name, values in (
-            ("episode_return", [one.episode_return for one in ended]),
-            ("episode_length", [one.length for one in ended]),
-        ):
-            before = last.get(name, math.nan)
-            logs[name] = float(np.mean(values)) if values else before
+        if ended:
+            returns = [one.episode_return for one in ended]
+            lengths = [one.length for one in ended]
+            self._means = {
+                "episode_return": float(np.mean(returns)),
+                "episode_length": float(np.mean(lengths)),
+            }
+        logs = dict.fromkeys(self._loss_names, math.nan)
+        logs |= {name: float(np.mean(each)) for name, each in sums.items()}
+        logs |= self._means
         logs["episodes"] = len(ended)
         logs["environment_steps"] = self.environment_steps
         return logs
@@ -209,12 +221,13 @@ class Agent(ABC):
         The same number of episodes runs in every environment, so that short
         ones do not count more often. If the agent was made with an existing
         environment and none is given, that one is used: training goes on
-        with new episodes there.
+        with new episodes there, whose seed the agent draws.
 
         Args:
             episodes: Number of episodes, at least 1; rounded up to the same
                 number per environment. Defaults to `10`.
-            environment: As the argument of the agent. Defaults to `None`: the
+            environment: As the argument of the agent, with as many actions and
+                observations of the same shape. Defaults to `None`: the
                 agent's.
             max_steps: Steps that an episode may take, at least 1. Defaults to
                 `10_000`.
@@ -224,19 +237,24 @@ class Agent(ABC):
             Mean sum of rewards, without discount.
 
         Raises:
-            ValueError: If an episode does not end.
+            ValueError: If an episode does not end, or the model does not fit
+                the environment.
         """
         check_integer(episodes, "episodes", minimum=1)
         check_integer(max_steps, "max_steps", minimum=1)
+        check_seed(seed)
         source = self._source if environment is None else environment
         vector = make_vector(source, None, self._default_envs)
-        runner = VectorRunner(vector, check_seed(seed))
-        found = self._run_greedy(runner, episodes, max_steps)
-        if not exists(source):
-            vector.close()
-        elif source is self._source:
-            self._runner.reset()
-        return found
+        try:
+            check_same_shapes(vector, self._runner.vector)
+            runner = VectorRunner(vector, seed)
+            return self._run_greedy(runner, episodes, max_steps)
+        finally:
+            if not exists(source):
+                vector.close()
+            elif source is self._source:
+                # Without a seed it would repeat the episodes after `seed`.
+                self._runner.reset(int(self._random.integers(2**31)))
 
     def _run_greedy(
         self, runner: VectorRunner, episodes: int, max_steps: int
@@ -271,4 +289,19 @@ class Agent(ABC):
 def check_verbosity(verbose: Any) -> None:
     """Refuses what is no verbosity of `fit`."""
     if isinstance(verbose, bool) or verbose not in (0, 1, 2, "auto"):
-        check_choice(str(verbose), "verbose", ("0", "1", "2", "auto"))
+        raise ValueError(
+            'Argument `verbose` must be 0, 1, 2 or "auto". Received: '
+            f"verbose={verbose!r}"
+        )
+
+
+def check_callbacks(callbacks: list[keras.callbacks.Callback]) -> None:
+    """Refuses callbacks that cannot work with environments."""
+    for one in callbacks:
+        if isinstance(one, keras.callbacks.BackupAndRestore):
+            raise ValueError(
+                "Argument `callbacks` must not hold BackupAndRestore: the "
+                "state of environments cannot be saved. Received: "
+                f"callbacks=[{type(one).__name__}]. Save the model with "
+                "keras.callbacks.ModelCheckpoint and make a new agent"
+            )

@@ -89,6 +89,25 @@ def _check_spaces(gym: Any, vector: Any) -> None:
         )
 
 
+def check_same_shapes(vector: Any, expected: Any) -> None:
+    """Refuses an environment that the model of another one does not fit."""
+    found, wanted = (
+        (
+            int(one.single_action_space.n),
+            encode_observations(space, space.sample()).shape,
+        )
+        for one in (vector, expected)
+        for space in (one.single_observation_space,)
+    )
+    if found != wanted:
+        raise ValueError(
+            f"Argument `environment` must have {wanted[0]} actions and "
+            f"observations of shape {wanted[1]}, as that of the agent. "
+            f"Received: environment with {found[0]} actions and observations "
+            f"of shape {found[1]}. Adapt it with a wrapper of gymnasium"
+        )
+
+
 def reset_mode(vector: Any) -> str:
     """Returns when ended episodes are reset: the name of an AutoresetMode."""
     modes = import_gymnasium().vector.AutoresetMode

@@ -92,6 +92,8 @@ class PolicyGradient(Agent):
         1602.01783; Schulman et al. 2015, arXiv 1506.02438.
     """
 
+    _loss_names = ("loss", "value_loss")
+
     def __init__(
         self,
         model: keras.Model,

@@ -83,6 +83,45 @@ def test_logs_are_means_over_the_episodes_that_ended():
     ]  # fmt: skip
 
 
+def test_a_further_call_goes_on_with_the_last_means():
+    """The first epoch of the second call has no end of an episode."""
+    environment = ScriptedVectorEnv(EPISODES, ENDS)
+    agent = rl.PolicyGradient(policy(), environment, rollout_steps=1)
+    agent.learn(6, steps_per_epoch=2, verbose=0)
+
+    found = agent.learn(2, verbose=0).history
+
+    assert found["episodes"] == [0]
+    assert found["episode_return"] == [4.5]
+    assert found["episode_length"] == [3.0]
+
+
+def test_epochs_without_an_update_have_a_loss_of_nan():
+    agent = rl.DQN(policy(), short_chain, learning_starts=16)
+
+    found = agent.learn(24, steps_per_epoch=8, verbose=0).history
+
+    assert {len(values) for values in found.values()} == {3}
+    assert np.isfinite(found["loss"]).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("verbose", ["0", "1", "2", True, 3, None])
+def test_what_is_no_verbosity_is_refused(verbose):
+    with pytest.raises(ValueError, match="`verbose` must be"):
+        make_agent().learn(1, verbose=verbose)
+
+
+def test_backups_are_refused_before_training(tmp_path):
+    """They would restore a model whose environments start anew."""
+    agent = make_agent()
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+
+    with pytest.raises(ValueError, match="must not hold BackupAndRestore"):
+        agent.learn(32, callbacks=[backup], verbose=0)
+
+    assert agent.environment_steps == 0
+
+
 def test_early_stopping_and_checkpoints_read_the_return(tmp_path):
     path = tmp_path / "best.keras"
     agent = make_agent(model := policy())
@@ -158,37 +197,3 @@ def test_a_model_grown_between_two_calls_goes_on():
     assert all(
         not np.array_equal(*pair) for pair in zip(before, after, strict=True)
     )
-
-
-def test_evaluation_does_not_prefer_short_episodes():
-    """Counting the first episodes to end would give -1."""
-    environment = ScriptedVectorEnv(EPISODES, ENDS)
-    agent = make_agent()
-
-    assert agent.evaluate(4, environment=environment) == (4.5 - 1.0) / 2
-
-
-def test_evaluation_changes_nothing_in_training():
-    agents = [make_agent(), make_agent()]
-    agents[1].model.set_weights(agents[0].model.get_weights())
-    for agent in agents:
-        agent.learn(32, verbose=0)
-    agents[1].evaluate(3)
-    for agent in agents:
-        agent.learn(32, verbose=0)
-
-    first, second = (agent.model.get_weights() for agent in agents)
-    assert all(
-        np.array_equal(*pair) for pair in zip(first, second, strict=True)
-    )
-
-
-def test_an_episode_without_end_is_refused():
-    agent = make_agent(model := policy())
-    always_left = [0 * w for w in model.get_weights()]
-    always_left[-1][0] = 1.0
-    model.set_weights(always_left)
-
-    assert agent.evaluate(2, max_steps=20) == 0.0
-    with pytest.raises(ValueError, match="has not ended"):
-        agent.evaluate(2, max_steps=20, environment=Chain)
