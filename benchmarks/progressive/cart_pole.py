@@ -2,7 +2,8 @@
 
 Run with `KERAS_BACKEND=jax python -m benchmarks.progressive.cart_pole`. A
 policy and its baseline learn CartPole-v1; then every arm learns every variant
-with the same budget, seeds of environments and initial weights of new layers.
+with the same budget and seeds of environments. Columns share the initial
+weights of the hidden layers of the policy with scratch, not the others.
 Compiled steps are kept in a temporary folder, which halves the time. `--seeds
 0 1` measures these seeds only, `--fresh` measures all again.
 """

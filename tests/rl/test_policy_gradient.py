@@ -112,20 +112,19 @@ def test_one_update_is_that_of_a_hand_computation(mode):
 def test_a_rollout_that_only_resets_changes_no_weight():
     agent = rl.PolicyGradient(
         policy := linear(2),
-        ScriptedVectorEnv(([1.0],), ["terminated"]),
+        ScriptedVectorEnv(([1.0], [2.0]), ENDS),
         rollout_steps=1,
-        normalize_advantages=False,
     )
     weights = []
     for _ in range(4):
         logs = agent.learn(1, verbose=0).history
         weights.append(kernel(policy))
 
-    # The second and the fourth step reset the environment.
+    # The second and the fourth step reset both environments.
     assert np.array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[1], weights[2])
     assert np.isfinite(weights[3]).all()
-    assert logs["environment_steps"] == [2]
+    assert logs["environment_steps"] == [4]
 
 
 def test_one_transition_per_update_cannot_be_normalized():
