@@ -6,7 +6,11 @@ from typing import Any
 import keras
 
 from keras_netopt.checks import check_choice, check_integer
-from keras_netopt.fine_tuning.layer_groups import GroupOfLayers, make_groups
+from keras_netopt.fine_tuning.layer_groups import (
+    GroupOfLayers,
+    find_frozen,
+    make_groups,
+)
 from keras_netopt.fine_tuning.unfreezing_report import (
     GroupRow,
     UnfreezingReport,
@@ -64,6 +68,9 @@ class GradualUnfreezing(ResumableCallback):
     outside the given groups keep their flags. At the end of `fit` every group
     is trainable again, in each scheme. If `fit` is interrupted, the flags
     stay as they were, and the next `fit` call with the callback resets them.
+    A `.keras` file that was written in between holds the flags of that step:
+    set `trainable = True` on the loaded model before you continue its
+    training. A warning names layers that were left out.
 
     The logs hold `trainable_params`.
 
@@ -150,6 +157,7 @@ class GradualUnfreezing(ResumableCallback):
         self._events: list[int] = []
         self._done = 0
         self._layers: FrozenLayers | None = None
+        self._left_out: list[str] = []
         self._count = self._next_count = 0
         self._sums: dict[str, int] = {}
 
@@ -179,8 +187,10 @@ class GradualUnfreezing(ResumableCallback):
             )
         FrozenLayers.release_all(model)  # After an interrupted `fit` call.
         made = make_groups(model, self.groups)
+        self._left_out = []
         if not isinstance(self.groups, list | tuple):
             made = _in_order(made, self.scheme)
+            self._left_out = find_frozen(model)
         schedule = UnfreezingSchedule(self.scheme, len(made))
         events = schedule.find_steps(self._progress.run, self.begin, self.every)
         self._groups, self._schedule, self._events = made, schedule, events
@@ -198,6 +208,8 @@ class GradualUnfreezing(ResumableCallback):
     def on_resume(self, model: keras.Model) -> None:
         """Freezes the groups that are frozen at this step."""
         saved = self.loaded_state()
+        if self._left_out and not saved:
+            self._warn_of_continued_training(model)
         if len(find_optimizers(model)) == 1:
             build_optimizer(model)  # With slots of all groups.
         self._open(saved[0]["done"] if saved else 0)
@@ -280,6 +292,19 @@ class GradualUnfreezing(ResumableCallback):
         self._next_count = count_trainable(model)
         if has_own_train_step(model):
             self._sums = self._layers.checksums()
+
+    def _warn_of_continued_training(self, model: keras.Model) -> None:
+        """Loaded models keep the flags of the step that wrote the file."""
+        found = find_optimizers(model).values()
+        if self._progress.step or any(int(one.iterations) for one in found):
+            self.warn(
+                NotIntendedUseWarning,
+                "the training continues, and these layers are frozen, belong "
+                f"to no group and will not open: {', '.join(self._left_out)}. "
+                "If the model was loaded from a file that was written while "
+                "they waited, set `model.trainable = True` before `fit`; if "
+                "they shall stay frozen, give `groups` as a list.",
+            )
 
     def _check_frozen(self) -> None:
         """Compares frozen weights after the first step of a user's own."""

@@ -69,6 +69,15 @@ def find_weighted_layers(model: keras.Model) -> list[OutermostLayer]:
     ]
 
 
+def find_frozen(model: keras.Model) -> list[str]:
+    """Returns the paths of the layers that were frozen before `fit`."""
+    return [
+        one.path
+        for one in find_weighted_layers(model)
+        if not (one.trained or one.layer.trainable)
+    ]
+
+
 def list_blocks(model: keras.Model) -> list[GroupOfLayers]:
     """Lists the layers with a kernel, each with the normalization after it."""
     made = map(_make_group, _blocks(find_weighted_layers(model)))

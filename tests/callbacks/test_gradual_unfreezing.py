@@ -212,6 +212,26 @@ def test_an_interrupted_fit_can_be_followed_by_another():
     assert all(layer.trainable for layer in model.layers)
 
 
+def test_a_loaded_model_with_frozen_layers_is_named(tmp_path):
+    """`load_model` restores the flags of a file, not the callback's state."""
+
+    class Save(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 0:
+                self.model.save(tmp_path / "model.keras")
+
+    fit(compiled(), GradualUnfreezing(3, every=2), Save())
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    assert not model.get_layer("first").trainable
+    with pytest.warns(NotIntendedUseWarning, match="first, norm.*trainable"):
+        fit(model, GradualUnfreezing(every=2), epochs=2, initial_epoch=1)
+    model.trainable = True
+    callback = GradualUnfreezing(every=2)
+    fit(model, callback, epochs=3, initial_epoch=1)
+
+    assert sum(row.parameters for row in callback.report().rows) == 124
+
+
 def test_weights_that_were_frozen_before_stay_frozen():
     model = build()
     model.get_layer("second").trainable = False
@@ -292,7 +312,7 @@ REFUSED = {
     "too late": (dict(groups=3, every="2ep"), "Use fewer `groups`"),
     "late begin": (dict(groups=3, begin=0.9, every=2), "earlier `begin`"),
     "no distance": (dict(every="0ep"), "above 0"),
-    "mixed units": (dict(every="1ep", begin="later"), "`begin`"),
+    "no point": (dict(every="1ep", begin="later"), "`begin`"),
 }
 
 
