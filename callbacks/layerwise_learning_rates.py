@@ -21,8 +21,14 @@ from keras_netopt.selectors import (
     serialize_selector,
 )
 from keras_netopt.serialization import export_class
-from keras_netopt.training import NoEffectWarning, ResumableCallback
+from keras_netopt.training import (
+    NoEffectWarning,
+    NotIntendedUseWarning,
+    ResumableCallback,
+)
 from keras_netopt.training.update_scale import UpdateScale
+
+LOWEST_FACTOR = 1e-4
 
 
 @export_class
@@ -66,17 +72,21 @@ class LayerwiseLearningRates(ResumableCallback):
         decay: Factor in (0, 1] between each group of layers and the next
             deeper one; the last group has 1. Multiplied with `rates`.
             Recommended: 1 / 2.6 for a few groups (Howard and Ruder), 0.65 to
-            0.9 per block of a transformer. Defaults to `None`: 1.
+            0.9 per block of a transformer. A warning tells if `decay` makes a
+            factor below 1e-4 and `groups` is `None`. Defaults to `None`: 1.
         groups: The groups of `decay`: a list of selectors, from the last
             layers to the first, or a number of groups, at least 2. Defaults
-            to `None`: one group per layer with a kernel.
+            to `None`: one group per layer with a kernel, those of nested
+            models included; a layer that holds others (attention, the block
+            of a transformer) is one group. If the blocks of the model are no
+            layers, give `groups`.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range or neither `rates` nor
             `decay` is given, at construction; before the first step, if a
-            selector matches nothing or only frozen layers, or two match one
-            layer.
+            selector matches nothing or only frozen layers, two match one
+            layer, or layers that share a weight have two factors.
 
     Reference:
         Howard and Ruder, 2018, https://arxiv.org/abs/1801.06146; Bao et al.,
@@ -126,6 +136,7 @@ class LayerwiseLearningRates(ResumableCallback):
             )
         self._attach_factors(model)
         self._is_checked = False
+        self._warn_of_low_rates()
 
     def on_steps(self, before: int, after: int) -> None:
         """Checks after the first step that the optimizer was called."""
@@ -167,6 +178,19 @@ class LayerwiseLearningRates(ResumableCallback):
                 for one in self._found
             )
         )
+
+    def _warn_of_low_rates(self) -> None:
+        if self.decay is None or self.groups is not None:
+            return
+        one = min(self._found, key=lambda one: one.factor or 1.0)
+        if 0.0 < one.factor < LOWEST_FACTOR:
+            self.warn(
+                NotIntendedUseWarning,
+                f"`decay={self.decay:g}` leaves the factor {one.factor:.1g} to "
+                f"{', '.join(one.group.paths[:4])}: this model has too many "
+                "layers for one group each. Give `groups`, such as one "
+                "selector per block, the last layers first, or a number.",
+            )
 
     def _attach_factors(self, model: keras.Model) -> None:
         self._found = find_rates(model, self._pairs, self.decay, self.groups)

@@ -1,6 +1,6 @@
 """Divides the layers of a model into groups that open or freeze together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +79,15 @@ def find_frozen(model: keras.Model) -> list[str]:
 
 
 def list_blocks(model: keras.Model) -> list[GroupOfLayers]:
-    """Lists the layers with a kernel, each with the normalization after it."""
-    made = map(_make_group, _blocks(find_weighted_layers(model)))
+    """Lists the layers of a model, each with the normalization after it.
+
+    Layers of nested models count as those of the model. A layer with layers
+    inside, such as attention or a transformer block, is one block.
+    """
+    found = find_weighted_layers(model)
+    owners = {id(one.layer) for one in found}
+    blocks = _join_vectors(_parts(found, _opened_layers(model, owners)))
+    made = map(_make_group, blocks)
     return [group for group in made if group.variables]
 
 
@@ -180,34 +187,52 @@ def _default_parts(
 ) -> list[list[OutermostLayer]]:
     """One part per layer of the model itself, four of a longer model."""
     blocks = _blocks(found)
-    top = []
-    for layer in sublayers(model):
-        inside = {id(one) for one in walk_layers(layer)}
-        part = [one for one in found if id(one.layer) in inside]
-        if part:
-            top.append(part)
-    merged: list[list[OutermostLayer]] = []
-    for part in top:
-        if merged and all(one.holds_vectors_only for one in part):
-            merged[-1] = merged[-1] + part
-        else:
-            merged.append(part)
+    merged = _join_vectors(_parts(found, sublayers(model)))
     if 2 <= len(merged) <= DEFAULT_GROUPS:
         return merged
     return _split(blocks, min(DEFAULT_GROUPS, len(blocks)))
 
 
 def _blocks(found: list[OutermostLayer]) -> list[list[OutermostLayer]]:
-    """Joins each layer without a kernel with the layer before it."""
-    blocks: list[list[OutermostLayer]] = []
-    for one in found:
-        if one.holds_vectors_only and blocks:
-            blocks[-1].append(one)
-        elif blocks and all(other.holds_vectors_only for other in blocks[-1]):
-            blocks[-1].append(one)
+    return _join_vectors([[one] for one in found])
+
+
+def _opened_layers(model: Any, owners: set[int]) -> Iterator[Any]:
+    """The layers of a model and of the models inside it, in their order."""
+    for child in sublayers(model):
+        if isinstance(child, keras.Model) and id(child) not in owners:
+            yield from _opened_layers(child, owners)
         else:
-            blocks.append([one])
+            yield child
+
+
+def _parts(
+    found: list[OutermostLayer], layers: Iterable[Any]
+) -> list[list[OutermostLayer]]:
+    """Divides weighted layers by the layer that holds them, each once."""
+    parts, left = [], {id(one.layer): one for one in found}
+    for layer in layers:
+        inside = [left.pop(id(one), None) for one in walk_layers(layer)]
+        if part := [one for one in inside if one is not None]:
+            parts.append(part)
+    return parts
+
+
+def _join_vectors(
+    parts: list[list[OutermostLayer]],
+) -> list[list[OutermostLayer]]:
+    """Joins each part without a kernel with the part before it."""
+    blocks: list[list[OutermostLayer]] = []
+    for part in parts:
+        if blocks and (_holds_vectors(part) or _holds_vectors(blocks[-1])):
+            blocks[-1] = blocks[-1] + part
+        else:
+            blocks.append(part)
     return blocks
+
+
+def _holds_vectors(part: list[OutermostLayer]) -> bool:
+    return all(one.holds_vectors_only for one in part)
 
 
 def _split(

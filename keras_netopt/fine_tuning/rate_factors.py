@@ -64,7 +64,12 @@ def find_rates(
         rates: Selectors and factors; a layer may match one of them.
         decay: Factor between a group and the next deeper one, or `None`.
         groups: The groups of `decay`: selectors from the last layers to the
-            first, a number, or `None` for one group per layer with a kernel.
+            first, a number, or `None` for one group per block
+            (`list_blocks`).
+
+    Raises:
+        ValueError: If a selector matches nothing or only frozen layers, two
+            match one layer, or layers that share a weight have two factors.
     """
     factors: dict[int, float] = {}
     blocks = list_blocks(model)
@@ -81,7 +86,9 @@ def find_rates(
         chosen = make_groups(model, [key for key, _ in rates], "rates")
         for part, (_, factor) in zip(chosen, rates, strict=True):
             _multiply(factors, part, factor)
-    return _join(blocks, factors)
+    joined = _join(blocks, factors)
+    _check_shared(joined)
+    return joined
 
 
 def variable_factors(found: Iterable[RatedGroup]) -> dict[int, float]:
@@ -94,6 +101,20 @@ def _multiply(
 ) -> None:
     for layer in part.layers:
         factors[id(layer)] = factors.get(id(layer), 1.0) * factor
+
+
+def _check_shared(joined: list[RatedGroup]) -> None:
+    held: dict[int, RatedGroup] = {}
+    for one in joined:
+        for variable in one.group.variables:
+            other = held.setdefault(id(variable), one)
+            if other is not one:
+                raise ValueError(
+                    "Layers that share a weight must have one factor. Name "
+                    "them in one selector of `rates`, or in one group of "
+                    f"`groups`. Received: '{variable.path}' in layers with "
+                    f"the factors {other.factor:g} and {one.factor:g}"
+                )
 
 
 def _join(

@@ -12,8 +12,12 @@ from keras_netopt.callbacks import (
     LayerwiseLearningRates,
     Pruning,
 )
+from keras_netopt.fine_tuning.rate_factors import find_rates
 from keras_netopt.surgery import Widen
-from keras_netopt.training import recompile_keeping_state
+from keras_netopt.training import (
+    NotIntendedUseWarning,
+    recompile_keeping_state,
+)
 
 EAGER = keras.backend.backend() == "tensorflow"
 SETTINGS = {
@@ -101,6 +105,35 @@ def test_decay_begins_at_the_last_layers():
         ("norm", "second", "head"): 1.0,
     }
     assert "norm, second, head" in str(groups.report())
+
+
+def test_a_decay_that_stops_the_first_layers_is_named():
+    callback = LayerwiseLearningRates(decay=1e-3)
+    with pytest.warns(NotIntendedUseWarning, match="1e-06 to first.*`groups`"):
+        fit(compiled(run_eagerly=EAGER), callback, epochs=1)
+
+
+def test_layers_that_share_a_weight_have_one_factor():
+    """The report told one factor, and the step applied the other."""
+
+    class Tied(keras.layers.Layer):
+        def __init__(self, other):
+            super().__init__(name="tied")
+            self.kernel = other.kernel
+
+        def call(self, x):
+            return x @ self.kernel
+
+    first = keras.layers.Dense(6, name="first")
+    first.build((None, 6))
+    model = keras.Sequential([keras.Input((6,)), first, Tied(first)])
+    for wrong in ((None, 0.5), ([("tied", 0.5)], None)):
+        with pytest.raises(ValueError, match="must have one factor"):
+            find_rates(model, wrong[0] or [], wrong[1], None)
+    (one,) = find_rates(model, [(("first", "tied"), 0.5)], None, None)
+
+    assert one.factor == 0.5
+    assert one.group.parameters == 42
 
 
 def test_the_factors_end_with_the_fit():

@@ -5,7 +5,7 @@ import pytest
 from contract import zoo
 from keras import layers
 
-from keras_netopt.fine_tuning.layer_groups import make_groups
+from keras_netopt.fine_tuning.layer_groups import list_blocks, make_groups
 from keras_netopt.fine_tuning.unfreezing_schedule import UnfreezingSchedule
 from keras_netopt.points import LATER, RunLength
 
@@ -60,6 +60,36 @@ def test_the_default_is_a_group_per_block_of_the_model_itself():
     ]
     whole = keras.Sequential([keras.Input((3,)), chain(*"ab")])
     assert [len(g.paths) for g in make_groups(whole, None)] == [1, 1]
+
+
+def test_a_block_of_a_transformer_is_one_block():
+    """Also inside a nested model, which is opened."""
+
+    class Block(layers.Layer):
+        def __init__(self, name):
+            super().__init__(name=name)
+            self.attention = layers.MultiHeadAttention(2, 2, name="mha")
+            self.norm = layers.LayerNormalization(name="norm")
+            self.dense = layers.Dense(4, name="dense")
+
+        def call(self, x):
+            return self.dense(self.norm(x + self.attention(x, x)))
+
+    x = inputs = keras.Input((5, 4))
+    for name in ("one", "two"):
+        x = Block(name)(x)
+    x = layers.LayerNormalization(name="last")(x)
+    inner = keras.Model(inputs, x, name="inner")
+    y = layers.MultiHeadAttention(2, 2, name="top")(inner(inputs), inputs)
+    model = keras.Model(inputs, layers.Dense(1, name="head")(y))
+    found = [
+        {"/".join(path.split("/")[:2]) for path in group.paths}
+        for group in list_blocks(model)
+    ]
+
+    assert found[:2] == [{"inner/one"}, {"inner/two", "inner/last"}]
+    assert {path.split("/")[0] for path in found[2]} == {"top"}
+    assert found[3:] == [{"head"}]
 
 
 def test_every_weight_of_every_model_is_in_one_group():
