@@ -17,7 +17,8 @@ from keras_netopt.training.compiled_clone import compile_like
 class CachedFeatures:
     """A model without frozen columns and the features that it reads.
 
-    `cache_features` returns it. `model` shares its layers with the task.
+    `cache_features` returns it. `model` shares its layers with the task and
+    trains as long as the task does.
 
     Example:
 
@@ -75,6 +76,7 @@ class CachedFeatures:
         )
         if task.model.compiled:
             compile_like(self.model, task.model)
+        task.cached.append(self.model)
         self.x = self.transform(x)
 
     @property

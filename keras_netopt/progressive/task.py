@@ -32,6 +32,7 @@ class Task:
         features: Outputs of `frozen` on the inputs of the network.
         fingerprint: Hash of each variable when the column was frozen.
         probe_outputs: Outputs on the probe inputs at that time, or `None`.
+        cached: Models that share the layers and read cached features.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Task:
     features: list[Any] = field(default_factory=list)
     fingerprint: dict[str, str] = field(default_factory=dict)
     probe_outputs: list[np.ndarray] | None = None
+    cached: list[keras.Model] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Keras does not track what is set this way.
@@ -88,7 +90,8 @@ class Task:
         self.fingerprint = {n: hash_value(v) for n, v in self.variables}
         if probe is not None and self.probe_outputs is None:
             self.probe_outputs = self.run(probe)
-        refuse_training(self.model, self.name)
+        for model in (self.model, *self.cached):
+            refuse_training(model, self.name)
 
     def run(self, x: Any) -> list[np.ndarray]:
         """Returns the flat outputs of the task on some inputs."""

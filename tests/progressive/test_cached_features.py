@@ -67,6 +67,23 @@ def test_only_features_that_are_read_are_kept(net):
     assert len(net.cache_features("task3", x).x) == 1 + 3
 
 
+def test_the_cached_model_of_a_finished_task_does_not_train(net):
+    # Bug: TensorFlow trains the frozen column; JAX deletes its variables.
+    model, (x, y) = net["task3"], data(dense)
+    compile_task(model, keras.optimizers.SGD(0.1))
+    cached = net.cache_features("task3", x)
+    cached.model.train_on_batch(cached.x, y)
+    net.add_task(keras.layers.Dense(3))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="'task3' is finished"):
+        cached.model.fit(cached.x, y, verbose=0)
+    with pytest.raises(ValueError, match="'task3' is finished"):
+        cached.model.train_on_batch(cached.x, y)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert net.check_forgetting().passed
+
+
 def test_wrong_use_is_refused(net):
     x, _ = data(dense)
     with pytest.raises(ValueError, match="finished task 'task1'"):
