@@ -64,7 +64,7 @@ class FunctionSource:
     """Columns from a function of the user."""
 
     def __init__(self, function: ColumnFunction) -> None:
-        self._function = function
+        self.function = function
         parameters = inspect.signature(function).parameters.values()
         self._takes_width = any(
             one.name == "width" or one.kind is one.VAR_KEYWORD
@@ -80,7 +80,7 @@ class FunctionSource:
                 "the function as `column(inputs, width=1.0)`."
             )
         options = {"width": width} if self._takes_width else {}
-        hidden = self._function(inputs, **options)
+        hidden = self.function(inputs, **options)
         if isinstance(hidden, keras.KerasTensor):
             hidden = [hidden]
         if (

@@ -12,11 +12,14 @@ import keras
 
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.layers.frozen_column import FrozenColumn
+from keras_netopt.progressive.column_source import ModelSource
 from keras_netopt.progressive.equal_width import find_factor, scale_widths
 from keras_netopt.progressive.progressive_network import (
+    _NETWORK,
     ProgressiveNetwork,
     find_network,
 )
+from keras_netopt.progressive.task import _TASK
 from keras_netopt.progressive.transfer_report import (
     PROGRESSIVE,
     RANDOM,
@@ -43,13 +46,21 @@ class TransferArms:
     """
 
     def __init__(self, source: Any, head: Any) -> None:
+        is_plain = isinstance(source, keras.Model) and not find_network(source)
         net = as_network(source)
         self.last = net[net.tasks[-1]]
         self._head = head
         self._factor: float | None = None
         self._folder = tempfile.TemporaryDirectory()
         self._path = os.path.join(self._folder.name, "network.keras")
-        net.save(self._path)
+        # A file holds no function, and no classes that are not registered.
+        self._column = getattr(net._source, "function", None)
+        self._classes = _own_classes(net)
+        try:
+            net.save(self._path)
+        finally:
+            if is_plain:
+                _detach_network(source)
 
     def __enter__(self) -> Self:
         return self
@@ -69,11 +80,11 @@ class TransferArms:
             ValueError: If the head holds the layers of an earlier arm, or the
                 column has no wider form.
         """
-        with quiet_tasks():
+        with quiet_tasks(), keras.saving.custom_object_scope(self._classes):
             return self._build(arm, seed)
 
     def _build(self, arm: str, seed: int) -> Any:
-        net = ProgressiveNetwork.load(self._path)
+        net = ProgressiveNetwork.load(self._path, self._column)
         if arm == WIDE:
             return self._build_wide(net, seed)
         keras.utils.set_random_seed(seed)
@@ -106,8 +117,8 @@ class TransferArms:
     def _new_head(self, net: ProgressiveNetwork) -> Any:
         if self._head is not None:
             return renew_head(self._head)
-        # A network from a file has the head of its first task.
-        return net._source.default_head(NEW)
+        first: Any = net._find(net.tasks[0])  # Finished, as it is from a file.
+        return ModelSource(first.frozen.column, first.head).default_head(NEW)
 
 
 @contextmanager
@@ -138,6 +149,22 @@ def as_network(source: Any) -> ProgressiveNetwork:
             "Received: source=a network without tasks"
         )
     return source
+
+
+def _own_classes(net: ProgressiveNetwork) -> dict[str, type]:
+    """Returns the classes of layers that are not of Keras, by their name."""
+    found = {type(one) for name in net for one in walk_layers(net[name])}
+    return {
+        one.__name__: one
+        for one in found
+        if not one.__module__.startswith("keras.")
+    }
+
+
+def _detach_network(model: keras.Model) -> None:
+    """Makes a model a task of no network again."""
+    for name in (_TASK, _NETWORK):
+        vars(model).pop(name, None)
 
 
 def renew_head(head: Any) -> Any:

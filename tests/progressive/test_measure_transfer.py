@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_netopt.progressive import ProgressiveNetwork, measure_transfer
+from keras_netopt.progressive import (
+    ProgressiveNetwork,
+    cache_features,
+    find_network,
+    measure_transfer,
+)
 from keras_netopt.progressive.transfer_arms import TransferArms
 from keras_netopt.progressive.transfer_report import (
     ARMS,
@@ -202,6 +207,41 @@ def test_a_column_without_a_wider_form_leaves_its_row(data):
     assert report.missing[WIDE].startswith("no wider column could be built")
     assert "equal_width was not trained: no wider" in str(report)
     assert (report.monitor, report.mode) == ("val_accuracy", "max")
+
+
+class Scaled(layers.Layer):
+    """A layer whose class Keras does not know."""
+
+    def call(self, inputs):
+        return 2.0 * inputs
+
+
+def test_new_columns_come_from_the_function_of_the_network(data):
+    # Bug: all arms copy the first column, and unknown classes are not read.
+    widths = iter((6, 6, 3, 3))
+
+    def growing(inputs):
+        return [Scaled()(layers.Dense(next(widths), "relu")(inputs))]
+
+    net = ProgressiveNetwork(growing, keras.Input((5,)), adapter_width=1)
+    net.add_task(layers.Dense(2))
+    net.add_task(layers.Dense(2))
+    with TransferArms(net, None) as found:
+        for arm in (SCRATCH, PROGRESSIVE):
+            model = found.build(arm, 0)
+            assert trainable(model)[0].shape == (5, 3)
+            assert model.output.shape == (None, 2)
+
+
+def test_a_model_is_no_task_afterwards():
+    # Bug: `next_task` finds a network and ignores `hidden`.
+    model = keras.Sequential(
+        [keras.Input((5,)), layers.Dense(6, name="h"), layers.Dense(2)]
+    )
+    with TransferArms(model, None):
+        assert find_network(model) is None
+    with pytest.raises(ValueError, match="must be the model of a task"):
+        cache_features(model, np.zeros((1, 5)))
 
 
 def test_wrong_arguments_raise_before_training(net, data):
