@@ -17,6 +17,7 @@ from keras_netopt.progressive.transfer_report import (
 from keras_netopt.progressive.transfer_training import (
     TransferTraining,
     check_data,
+    check_floor,
 )
 
 
@@ -118,7 +119,9 @@ def measure_transfer(
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, the network has no task,
-            there is no loss, or `monitor` is not in the logs.
+            there is no loss, or `monitor` is not in the logs; before the
+            first training; if the first curve from scratch is below `floor`,
+            after it.
 
     Reference:
         Rusu et al., "Progressive Neural Networks", 2016,
@@ -140,6 +143,7 @@ def measure_transfer(
             metrics,
             models.last,
         )
+        training.check_logs(training.template, validation_data)
         for seed in seed_list:
             for name in names:
                 if name in missing:
@@ -161,6 +165,8 @@ def measure_transfer(
                     seed=seed,
                 )
                 curves[name].append(curve)
+                if name == SCRATCH:
+                    check_floor(curves[name], floor, "new_task")
                 if verbose:
                     print(f"{name}, seed {seed}: {curve[-1]:.4f}")
     return TransferReport(

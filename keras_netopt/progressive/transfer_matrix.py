@@ -23,7 +23,10 @@ from keras_netopt.progressive.transfer_report import (
     find_ceiling,
 )
 from keras_netopt.progressive.transfer_score import transfer_score
-from keras_netopt.progressive.transfer_training import TransferTraining
+from keras_netopt.progressive.transfer_training import (
+    TransferTraining,
+    check_floor,
+)
 
 Curves = dict[Any, list[list[float]]]
 
@@ -111,7 +114,8 @@ def transfer_matrix(
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, there is no loss, or
-            `monitor` is not in the logs.
+            `monitor` is not in the logs, before the first training; if the
+            first curve from scratch of a task is below `floor`, after it.
 
     Reference:
         Rusu et al., "Progressive Neural Networks", 2016,
@@ -141,9 +145,15 @@ def transfer_matrix(
             metrics,
             source,
         )
+        training.check_logs(training.template, first.validation_data)
+        for task in list(named.values())[1:]:
+            model = make_network().add_task(renew_head(task.head))
+            training.check_logs(model, task.validation_data)
         curves: Curves = {}
         for seed in seed_list:
-            run = _SeedRun(make_network(), training, named, seed, curves)
+            run = _SeedRun(
+                make_network(), training, named, seed, curves, float(floor)
+            )
             run.train_all(verbose)
     return _make_report(curves, tuple(named), training, float(floor))
 
@@ -158,12 +168,14 @@ class _SeedRun:
         tasks: Mapping[str, TaskData],
         seed: int,
         curves: Curves,
+        floor: float,
     ) -> None:
         self._net = net
         self._training = training
         self._tasks = tasks
         self._seed = seed
         self._curves = curves
+        self._floor = floor
         self._count = 0
 
     def train_all(self, verbose: int) -> None:
@@ -172,6 +184,7 @@ class _SeedRun:
         for name, task in self._tasks.items():
             model = self._add(task, places[name], adapter=None)
             self._train(("scratch", name), model, name, verbose)
+            check_floor(self._curves["scratch", name], self._floor, name)
         keras.utils.set_random_seed(self._seed + RANDOM_OFFSET)
         self._net.add_task(renew_head(task.head), name=RANDOM, adapter=None)
         for name, task in self._tasks.items():

@@ -71,6 +71,32 @@ class TransferTraining:
             compile_like(model, source)
         self.template = model
 
+    def check_logs(self, model: Any, data: Any) -> None:
+        """Evaluates one batch, so that misfits show before any training.
+
+        Args:
+            model: A model, compiled if it is the template.
+            data: Validation data of its task.
+
+        Raises:
+            ValueError: If `monitor` is not in the logs.
+        """
+        if model is not self.template:
+            compile_like(model, self.template)
+        given = data if isinstance(data, tuple | list) else (data,)
+        logs = model.evaluate(
+            *given[:2],
+            batch_size=self.batch_size,
+            sample_weight=given[2] if len(given) > 2 else None,
+            steps=1,
+            verbose=0,
+            return_dict=True,
+        )
+        model.reset_metrics()
+        if self.monitor is not None:
+            keys = [*logs, *(f"val_{name}" for name in logs)]
+            resolve_monitor(self.monitor, dict.fromkeys(keys))
+
     def train(
         self,
         name: str,
@@ -103,6 +129,27 @@ class TransferTraining:
             check_direction(self.monitor, self.mode)
             self.mode = "min" if metric_sign(self.monitor) < 0 else "max"
         return [float(value) for value in logs[self.monitor]]
+
+
+def check_floor(curves: list[list[float]], floor: float, name: str) -> None:
+    """Refuses a floor above the first baseline; later runs may diverge.
+
+    Args:
+        curves: One curve from scratch per seed so far.
+        floor: As in `transfer_score`.
+        name: Name of the task, for the error.
+
+    Raises:
+        ValueError: If there is one curve, whose mean is below the floor.
+    """
+    height = float(np.mean(curves[0]))
+    if len(curves) == 1 and height < floor:
+        raise ValueError(
+            "Argument `floor` must be below the curves from scratch, because "
+            "scores are ratios of heights above it. Received: "
+            f"floor={floor:g}, and task {name!r} has a mean of {height:.4g}. "
+            "Set the value of a model that has learned nothing."
+        )
 
 
 def check_data(x: Any, y: Any, validation_data: Any) -> None:

@@ -132,6 +132,39 @@ def test_a_column_without_a_wider_form_has_no_score(tasks):
     assert not found.is_transfer("a b", "b")
 
 
+def test_a_head_that_does_not_fit_raises_before_training(tasks, monkeypatch):
+    # Bug: the head of the second task fails when the first one is trained.
+    monkeypatch.setattr(keras.Model, "fit", None)  # A call is a TypeError.
+    good = tasks["b"]
+    for head in (layers.Reshape((7, 7)), layers.RepeatVector(3)):
+        bad = TaskData(head, good.x, good.y, validation_data=(good.x, good.y))
+        with pytest.raises(ValueError, match="shape"):
+            transfer_matrix(
+                lambda inputs: [layers.Dense(4)(inputs)],
+                keras.Input((4,)),
+                tasks={"a": good, "c": bad},
+                loss=CROSSENTROPY(True),
+                epochs=1,
+                seeds=1,
+            )
+
+
+def test_a_floor_above_the_curves_raises_after_the_first_task(tasks, capsys):
+    # Bug: all scores are NaN, after all trainings and without a word.
+    with pytest.raises(ValueError, match="`floor` must be below"):
+        transfer_matrix(
+            lambda inputs: [layers.Dense(4)(inputs)],
+            keras.Input((4,)),
+            tasks=tasks,
+            loss=CROSSENTROPY(True),
+            epochs=1,
+            seeds=1,
+            floor=50,
+            verbose=1,
+        )
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
 @pytest.mark.no_backend
 def test_wrong_arguments(tasks):
     one = dict([next(iter(tasks.items()))])
