@@ -16,7 +16,7 @@ from keras_netopt.checks import (
 from keras_netopt.continual.anchors import Anchors
 from keras_netopt.continual.anchors_file import load_anchors, save_anchors
 from keras_netopt.continual.consolidation_report import ConsolidationReport
-from keras_netopt.continual.fisher import compute_fisher
+from keras_netopt.continual.fisher import check_finite, compute_fisher
 from keras_netopt.continual.heads import find_heads
 from keras_netopt.continual.likelihood import NAMES, find_likelihoods
 from keras_netopt.continual.weight_penalty import WeightPenalty, make_report
@@ -138,6 +138,7 @@ class ElasticWeightConsolidation(ResumableCallback):
         if self._penalty is not None:
             self._penalty.hook.remove()
         self._penalty = None
+        self._shared: list[Any] = []
         self._logs: dict[str, float] = {}
 
     def consolidate(
@@ -167,8 +168,9 @@ class ElasticWeightConsolidation(ResumableCallback):
 
         Raises:
             TypeError: If an argument has the wrong type.
-            ValueError: If the model is not built, has no trainable weight, or
-                it is not clear what an output holds.
+            ValueError: If the model is not built, has no trainable weight,
+                gives outputs or gradients that are not finite, or it is not
+                clear what an output holds.
         """
         check_model(model)
         check_choice(loss, "loss", NAMES)
@@ -189,6 +191,7 @@ class ElasticWeightConsolidation(ResumableCallback):
             samples=self.fisher_samples,
             seed=(self.seed, self._anchors.tasks),
         )
+        check_finite(model, variables, fisher)
         heads = find_heads(model)
         self._anchors = self._anchors.with_task(
             variables, fisher, heads, self.gamma
@@ -250,6 +253,7 @@ class ElasticWeightConsolidation(ResumableCallback):
         if held is None or not held.is_for(model, self._anchors):
             held = WeightPenalty(model, self._anchors, self.strength)
         self._penalty = held
+        self._shared = [v for v, _ in held.shared]
         held.install()
         held.means.reset()
 
@@ -298,14 +302,14 @@ class ElasticWeightConsolidation(ResumableCallback):
         return {**values, **own}, arrays
 
     def report(self) -> ConsolidationReport:
-        """Returns what is held of the model in `fit`, as it is now.
+        """Returns what is held of the model in the last `fit`, as it is now.
 
         Raises:
             ValueError: If the callback was not passed to `fit` yet.
         """
-        if self._penalty is None:
+        if not self._shared:
             raise self.report_error("shared weights")
-        return self._report_on([v for v, _ in self._penalty.shared])
+        return self._report_on(self._shared)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copies the settings and what was consolidated."""

@@ -94,6 +94,29 @@ def compute_fisher(
     return [_to_numpy(total) / np.float32(count) for total in totals]
 
 
+def check_finite(
+    model: keras.Model,
+    variables: Sequence[keras.Variable],
+    fisher: Sequence[np.ndarray],
+) -> None:
+    """Refuses weights and information that are not finite.
+
+    They would make the penalty of all later tasks NaN.
+    """
+    for variable, information in zip(variables, fisher, strict=True):
+        value = _to_numpy(variable.value)
+        if np.isfinite(value).all() and np.isfinite(information).all():
+            continue
+        what = "gradients" if np.isfinite(value).all() else "values"
+        raise ValueError(
+            "Argument `model` must have finite weights, and finite gradients "
+            "on the calibration data. Received: "
+            f"model={model.name!r}, {what} of weight {variable.path!r} that "
+            "are not finite. Train it with a lower learning rate, and look "
+            "for NaN in the data."
+        )
+
+
 def _examples(data: Any, samples: int) -> Iterator[Any]:
     """Yields the inputs of one example at a time, with a batch axis."""
     for x, _, _ in iterate_batches(data, samples=samples):

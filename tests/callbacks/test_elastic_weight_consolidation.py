@@ -152,6 +152,28 @@ def test_each_task_moves_the_anchor():
     assert fit(third, ewc)["ewc_penalty"][0] > 0
 
 
+def test_the_report_outlives_a_further_consolidate():
+    first, second = tasks()
+    ewc = consolidated(first)
+    fit(second, ewc)
+    before = fisher(ewc.report())
+    ewc.consolidate(second, X)
+    after = fisher(ewc.report())
+
+    assert after.keys() == before.keys()
+    assert all(after[name] > before[name] for name in before)
+
+
+def test_weights_that_are_not_finite_are_refused():
+    first, second = tasks()
+    ewc = consolidated(first)
+    kernel = second.get_layer("head1").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    with pytest.raises(ValueError, match="must have finite weights"):
+        ewc.consolidate(second, X)
+    assert ewc.consolidate(first, X).tasks == 2
+
+
 def test_gamma_weights_earlier_tasks():
     found = []
     for gamma in (0.0, 0.5, 1.0):
