@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_netopt.continual.likelihood import find_likelihoods
 from keras_netopt.distillation.teacher_loss import TeacherLoss
@@ -38,6 +39,13 @@ def distil(
         for one in find_likelihoods(teacher, "auto", None)
     ]
     taught = teacher.predict(x, batch_size=batch_size, verbose=0)
+    if not all(np.isfinite(one).all() for one in keras.tree.flatten(taught)):
+        raise ValueError(
+            "The model of the task must have finite outputs on `x` before it "
+            f"is compressed. Received: model {teacher.name!r} with outputs "
+            "that are NaN or infinite. Train it with a lower learning rate, "
+            "and look for NaN in the data."
+        )
     release()
     student.compile(
         optimizer=_renew(optimizer),

@@ -1,5 +1,6 @@
 """The column that holds what all compressed tasks need, and their heads."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import keras
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.progressive.task import Task
+from keras_netopt.training.trainable_flags import FlagMemory
 
 
 class KnowledgeBase:
@@ -14,14 +16,32 @@ class KnowledgeBase:
 
     Args:
         inputs: Structure of the inputs.
-        column: Model from the inputs to the hidden tensors.
+        column: Model from the inputs to the hidden tensors. Its layers that
+            are not trainable now stay so.
+        flags: Whether each layer is trainable, in the order of
+            `walk_layers`. Defaults to `None`: as the layers are.
     """
 
-    def __init__(self, inputs: Any, column: keras.Model) -> None:
+    def __init__(
+        self,
+        inputs: Any,
+        column: keras.Model,
+        flags: Sequence[bool] | None = None,
+    ) -> None:
         self.inputs = inputs
         self.column = column
+        if flags is not None:
+            layers = list(walk_layers(column))
+            for layer, flag in zip(layers, flags, strict=True):
+                layer.trainable = flag
+        self._memory = FlagMemory([column])
         self.models: dict[str, keras.Model] = {}
         self._heads: dict[str, keras.Model] = {}
+
+    @property
+    def flags(self) -> list[bool]:
+        """Whether each layer of the column was trainable when it was made."""
+        return self._memory.flags
 
     def as_task(self) -> Task:
         """Returns the column as a finished task that active columns read."""
@@ -37,12 +57,16 @@ class KnowledgeBase:
         )
 
     def open(self) -> None:
-        """Makes the column trainable, apart from known statistics."""
-        self.column.trainable = True
+        """Makes trainable what was, apart from known statistics."""
+        self._memory.restore()
         if self.models:
             for layer in walk_layers(self.column):
                 if isinstance(layer, keras.layers.BatchNormalization):
                     layer.trainable = False
+
+    def close(self) -> None:
+        """Fixes the column."""
+        self._memory.freeze()
 
     def heads_for(self, head: Any, name: str) -> keras.Model:
         """Returns the model of a new task on the knowledge base.
@@ -108,6 +132,13 @@ class KnowledgeBase:
                 f"shared weight {shared[0]!r}. Create the layers inside the "
                 "functions `column` and `head`."
             )
+
+
+def known_flags(given: keras.Model) -> list[bool] | None:
+    """Returns the flags for a copy of a model: `None` if all is frozen."""
+    if not given.trainable_weights:
+        return None
+    return [layer.trainable for layer in walk_layers(given)]
 
 
 def _is_layer(head: Any) -> bool:

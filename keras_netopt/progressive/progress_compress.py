@@ -10,6 +10,8 @@ from keras_netopt.callbacks import ElasticWeightConsolidation
 from keras_netopt.checks import check_bool, check_integer, check_positive
 from keras_netopt.layers.lateral_connection import LateralConnection
 from keras_netopt.progressive.build_task import LateralSettings, build_task
+from keras_netopt.progressive.check_loss import check_loss_at_compile
+from keras_netopt.progressive.check_trained import require_trained
 from keras_netopt.progressive.column_source import (
     ColumnSource,
     FunctionSource,
@@ -19,17 +21,18 @@ from keras_netopt.progressive.column_source import (
 )
 from keras_netopt.progressive.continual_metrics import ContinualMetrics
 from keras_netopt.progressive.distil import check_arrays, distil
-from keras_netopt.progressive.knowledge_base import KnowledgeBase
+from keras_netopt.progressive.knowledge_base import KnowledgeBase, known_flags
 from keras_netopt.progressive.progress_compress_file import (
     load_knowledge,
     save_knowledge,
 )
-from keras_netopt.progressive.task import Task, refuse_training
+from keras_netopt.progressive.task import COMPRESSED, Task, refuse_training
 from keras_netopt.progressive.task_name import check_task_name
 from keras_netopt.progressive.task_scores import (
     evaluate_tasks,
     report_scores,
 )
+from keras_netopt.training.compiled_clone import compile_like
 
 
 class ProgressCompress:
@@ -67,7 +70,9 @@ class ProgressCompress:
     Args:
         column: A function `column(inputs)` that returns the list of its
             hidden tensors, shallow to deep. Or a built Keras model: the
-            knowledge base begins as a copy of it, without its head.
+            knowledge base begins as a copy of it, without its head. Layers
+            that are not trainable stay fixed in the knowledge base, unless
+            no weight of the model is trainable.
         inputs: `keras.Input`, or a structure of those, for a function.
             Defaults to `None`: the inputs of the model.
         hidden: Selector of the layers of a model whose outputs are hidden
@@ -136,16 +141,16 @@ class ProgressCompress:
             fresh = keras.tree.map_structure(
                 lambda one: keras.Input(one.shape[1:], dtype=one.dtype), inputs
             )
-            self._begin(fresh)
+            self._begin(fresh, known_flags(given))
             self._base.column.set_weights(given.get_weights())
             return
         self._source = FunctionSource(column)
         self._begin(inputs)
 
-    def _begin(self, inputs: Any) -> None:
+    def _begin(self, inputs: Any, flags: list[bool] | None = None) -> None:
         hidden = self._source.build("knowledge_base", inputs, 1.0)
         column = keras.Model(inputs, hidden, name="knowledge_base")
-        self._adopt(KnowledgeBase(inputs, column))
+        self._adopt(KnowledgeBase(inputs, column, flags))
 
     def _adopt(self, base: KnowledgeBase) -> None:
         self._base = base
@@ -207,6 +212,7 @@ class ProgressCompress:
         if not self._settings["reset"] and self._last_weights is not None:
             active.column().set_weights(self._last_weights)
         self._active, self._pending = active, known
+        check_loss_at_compile(active.model)
         return active.model
 
     def compress(
@@ -244,7 +250,7 @@ class ProgressCompress:
             ValueError: If there is no task to compress, it is not compiled,
                 or it is not clear what its outputs hold.
         """
-        active = self._require_active()
+        active = require_trained(self._active, self.tasks)
         check_integer(epochs, "epochs", minimum=1)
         check_integer(batch_size, "batch_size", minimum=1)
         check_arrays(x)
@@ -261,6 +267,8 @@ class ProgressCompress:
             callbacks=[*([self._ewc] if self.tasks else ()), *callbacks],
             verbose=verbose,
         )
+        # Also a loss and metrics that no configuration describes.
+        compile_like(model, active.model)
         self._ewc.consolidate(model, x)
         self._finish(active, model)
         return history
@@ -365,26 +373,11 @@ class ProgressCompress:
         pc._last_weights = weights or None
         return pc
 
-    def _require_active(self) -> Task:
-        if self._active is None:
-            raise ValueError(
-                "There must be a task to compress: call `add_task`, then "
-                f"compile and fit its model. Received: tasks {self.tasks}, "
-                "all compressed"
-            )
-        if not self._active.model.compiled:
-            raise ValueError(
-                f"The model of task {self._active.name!r} must be compiled "
-                "and trained before it is compressed. Received: a model that "
-                "is not compiled"
-            )
-        return self._active
-
     def _finish(self, active: Task, model: keras.Model) -> None:
-        model.compile_from_config(active.model.get_compile_config())
-        self._base.column.trainable = False
+        self._base.close()
         self._base.add(active.name, model)
         refuse_training(model, active.name)
+        refuse_training(active.model, active.name, COMPRESSED)
         if not self._settings["reset"]:
             self._last_weights = active.column().get_weights()
         self._active, self._last = None, active

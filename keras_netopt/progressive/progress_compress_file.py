@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 import uuid
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from keras_netopt.graph.model_graph import output_structure
 from keras_netopt.progressive.knowledge_base import KnowledgeBase
 from keras_netopt.progressive.task import refuse_training
+from keras_netopt.warnings import NoEffectWarning
 
 STATE = "netopt_progress_compress.json"
 ANCHORS = "netopt_anchors.npz"
@@ -37,7 +39,7 @@ def save_knowledge(
         )
     partial = f"{path[: -len('.keras')]}.{uuid.uuid4().hex}.keras"
     whole = _join(base)
-    description = {**state, "tasks": [*base.models]}
+    description = {**state, "tasks": [*base.models], "flags": base.flags}
     description["compile"] = {
         name: _describe_compile(model) for name, model in base.models.items()
     }
@@ -83,7 +85,7 @@ def load_knowledge(
         path, custom_objects=custom_objects, compile=False
     )
     column = whole.get_layer("knowledge_base")
-    base = KnowledgeBase(whole.input, column)
+    base = KnowledgeBase(whole.input, column, state["flags"])
     outputs = output_structure(whole)
     for name in state["tasks"]:
         head = whole.get_layer(f"{name}_head")
@@ -91,10 +93,10 @@ def load_knowledge(
         del outputs[name]
         config = state["compile"][name]
         if config:
-            model.compile_from_config(config)
+            _compile_again(model, config, custom_objects)
         base.add(name, model)
         refuse_training(model, name)
-    column.trainable = False
+    base.close()
 
     def load_anchors(consolidation: Any) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -109,6 +111,24 @@ def _join(base: KnowledgeBase) -> keras.Model:
     hidden = keras.tree.flatten(base.column(base.inputs))
     outputs = {name: base.head(name)(hidden[-1]) for name in base.models}
     return keras.Model(base.inputs, outputs, name="progress_compress")
+
+
+def _compile_again(
+    model: keras.Model, config: dict[str, Any], custom_objects: Any
+) -> None:
+    """Compiles a model; a function that no name leads to leaves it out."""
+    try:
+        with keras.saving.custom_object_scope(custom_objects or {}):
+            model.compile_from_config(config)
+    # Keras raises errors of several types for names that it does not know.
+    except Exception as error:
+        warnings.warn(
+            f"ProgressCompress: the model of task {model.name!r} is not "
+            f"compiled, because {error} Pass the functions to `load` as "
+            "`custom_objects`, or compile it before `evaluate`.",
+            NoEffectWarning,
+            stacklevel=4,
+        )
 
 
 def _describe_compile(model: keras.Model) -> dict[str, Any] | None:

@@ -12,6 +12,8 @@ from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.training.backend import keep_rounding, without_gradients
 from keras_netopt.training.override_method import override_method
 
+COMPRESSED = "`compress` has distilled it into the knowledge base"
+_FROZEN = "later tasks read its column, which must not change"
 _TASK = "_netopt_progressive_task"
 
 
@@ -121,14 +123,16 @@ def hash_value(variable: Any) -> str:
     return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
 
 
-def refuse_training(model: keras.Model, name: str) -> None:
+def refuse_training(
+    model: keras.Model, name: str, reason: str = _FROZEN
+) -> None:
     """Makes `fit` and `train_on_batch` of a finished task raise."""
 
     def refuse(force: bool = False) -> None:
         raise ValueError(
-            f"Task {name!r} is finished: later tasks read its column, which "
-            f"must not change. Received: a training step of model "
-            f"{model.name!r}. Add a new task with `add_task` to learn more."
+            f"Task {name!r} is finished: {reason}. Received: a training step "
+            f"of model {model.name!r}. Add a new task with `add_task` to "
+            "learn more."
         )
 
     # A step that was compiled before would train the frozen weights.

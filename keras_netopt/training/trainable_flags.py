@@ -40,6 +40,11 @@ class FlagMemory:
         found = {id(v): v for one, _ in self._layers for v in one.weights}
         return list(found.values())
 
+    @property
+    def flags(self) -> list[bool]:
+        """The flags of the layers, in the order of `walk_layers`."""
+        return [flag for _, flag in self._layers]
+
     def freeze(self) -> None:
         """Freezes the layers with all inside."""
         for layer, _ in self._layers:

@@ -6,12 +6,16 @@ import pytest
 from keras import layers
 
 from keras_netopt.progressive import ProgressCompress
+from keras_netopt.warnings import NoEffectWarning, NotIntendedUseWarning
 
 BACKEND = keras.backend.backend()
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 4)).astype("float32")
 Y = (np.arange(24) % 2).astype("int32")
 LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+# What some tests look at does not depend on a trained active column.
+may_be_untrained = pytest.mark.filterwarnings("ignore:.*made no step")
 
 
 def column(inputs):
@@ -23,6 +27,11 @@ def make(**options):
     keras.utils.set_random_seed(2)
     options = {"fisher_samples": 8, "strength": 100.0, **options}
     return ProgressCompress(column, keras.Input((4,)), **options)
+
+
+def share_right(y_true, y_pred):
+    right = keras.ops.argmax(y_pred, -1) == keras.ops.reshape(y_true, (-1,))
+    return keras.ops.mean(keras.ops.cast(right, "float32"))
 
 
 def add(pc, name=None, head=None, loss=LOGITS, **options):
@@ -154,6 +163,7 @@ def test_a_saved_network_goes_on(learned):
         pc.save(path.with_name("file.h5"))
 
 
+@may_be_untrained
 def test_compressing_teaches_the_outputs_of_the_active_column():
     """Without targets; probabilities are no logits."""
     head = layers.Dense(2, activation="softmax")
@@ -192,6 +202,79 @@ def test_several_outputs_of_several_kinds():
     assert len(pc.evaluate(data)) == 2
 
 
+def test_a_function_as_metric_is_kept(tmp_path):
+    pc = make()
+    fit(add(pc, metrics=[share_right]))
+    compress(pc)
+    data = {"task1": (X, Y)}
+    found = pc.evaluate(data, metric="share_right")
+    pc.save(tmp_path / "pc.keras")
+    known = {"share_right": share_right}
+    again = ProgressCompress.load(tmp_path / "pc.keras", custom_objects=known)
+    assert again.evaluate(data, metric="share_right") == found
+    with pytest.warns(NoEffectWarning, match="Pass the functions to `load`"):
+        again = ProgressCompress.load(tmp_path / "pc.keras")
+    with pytest.raises(ValueError, match="must be compiled"):
+        again.evaluate(data)
+
+
+def test_layers_that_are_frozen_stay_so(tmp_path):
+    def half_frozen(inputs):
+        hidden = layers.Dense(6, trainable=False)(inputs)
+        return [hidden, layers.Dense(5)(hidden)]
+
+    def kernels(pc):
+        return [read(v).copy() for v in pc._base.column.weights[::2]]
+
+    given = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(6, "relu", trainable=False),
+            layers.Dense(5, "relu"),
+            layers.Dense(2),
+        ]
+    )
+    pc = ProgressCompress(half_frozen, keras.Input((4,)), fisher_samples=4)
+    for net in (pc, ProgressCompress(given, fisher_samples=4)):
+        for _ in range(2):
+            before = kernels(net)
+            fit(add(net))
+            compress(net)
+            after = kernels(net)
+            np.testing.assert_array_equal(before[0], after[0])
+            assert (before[1] != after[1]).any()
+            assert net["task1"].trainable_weights == []
+            net.save(tmp_path / "pc.keras")
+            net = ProgressCompress.load(tmp_path / "pc.keras")
+
+
+def test_a_compressed_active_column_does_not_train():
+    pc = make()
+    active = add(pc)
+    with pytest.warns(NotIntendedUseWarning, match="made no step"):
+        compress(pc)
+    with pytest.raises(ValueError, match="`compress` has distilled it"):
+        fit(active)
+
+
+def test_a_head_that_does_not_fit_the_loss_is_refused():
+    with pytest.raises(ValueError, match="must have from_logits=True"):
+        add(make(), loss="sparse_categorical_crossentropy")
+
+
+def test_outputs_that_are_not_finite_leave_the_knowledge_base():
+    pc = make()
+    active = add(pc)
+    fit(active)
+    before = values(pc._base.column)
+    bias = active.trainable_weights[-1]
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(ValueError, match="must have finite outputs"):
+        compress(pc)
+    assert_same(before, values(pc._base.column))
+
+
+@may_be_untrained
 def test_the_statistics_of_the_first_task_stay():
     def normalized(inputs):
         x = layers.BatchNormalization(momentum=0.5)(inputs)
@@ -208,6 +291,7 @@ def test_the_statistics_of_the_first_task_stay():
     np.testing.assert_array_equal(*means)
 
 
+@may_be_untrained
 @pytest.mark.parametrize("reset", [True, False])
 def test_the_active_column_begins_anew_or_goes_on(reset, tmp_path):
     def first_kernel(active):
@@ -236,6 +320,7 @@ def test_a_finished_model_gives_structure_and_weights():
     assert_same(before, values(model))
 
 
+@may_be_untrained
 def test_bad_input_is_refused():
     pc = make()
     with pytest.raises(ValueError, match="must be a task to compress"):
