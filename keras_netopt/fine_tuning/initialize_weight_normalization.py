@@ -1,5 +1,6 @@
 """Data-dependent initial values of weight normalization."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.fine_tuning.normalized_layers import find_normalized
+from keras_netopt.graph.layers import walk_layers
+from keras_netopt.training import NoEffectWarning
 from keras_netopt.training.override_method import override_method
 
 L = keras.layers
@@ -18,6 +21,8 @@ _LAYERS = (
     *(L.Conv1DTranspose, L.Conv2DTranspose, L.Conv3DTranspose),
     *(L.DepthwiseConv1D, L.DepthwiseConv2D),
 )
+# They call the layers inside them once per time step.
+_LOOPS = (L.TimeDistributed, L.RNN, L.Bidirectional)
 
 
 def initialize_weight_normalization(
@@ -56,8 +61,11 @@ def initialize_weight_normalization(
 
     Returns:
         The names of the layers that were initialized: Dense, EinsumDense with
-        one axis of units, and convolutions, except separable ones. A unit
-        with a constant output keeps its values, as recurrent layers do.
+        one axis of units, and convolutions, except separable ones; also with
+        a `TimeDistributed` between them and the wrapper. A unit with a
+        constant output keeps its values, as recurrent layers do and wrappers
+        inside `TimeDistributed`, which sees one step at a time. A warning
+        tells if no layer was initialized.
 
     Raises:
         TypeError: If `model` is not a Keras model.
@@ -75,10 +83,16 @@ def initialize_weight_normalization(
             "Argument `x` must be a batch of at least two samples. "
             f"Received: x={x!r}"
         )
+    inside = {
+        id(one)
+        for loop in walk_layers(model)
+        if isinstance(loop, _LOOPS)
+        for one in walk_layers(loop)
+    }
     done: dict[int, str] = {}
     undo: list[Callable[[], None]] = []
     for layer in layers:
-        if _is_linear(layer):
+        if id(layer) not in inside and _is_linear(layer):
             function = _make_call(layer, done)
             undo.append(override_method(layer, "call", function))
     try:
@@ -86,11 +100,26 @@ def initialize_weight_normalization(
     finally:
         for restore in undo:
             restore()
+    if not done:
+        names = ", ".join(layer.name for layer in layers[:4])
+        warnings.warn(
+            "initialize_weight_normalization: no layer was initialized: "
+            f"{names} must be Dense, EinsumDense or a convolution, called in "
+            "the model and not once per time step. Write `WeightNormalization("
+            "TimeDistributed(layer))`, not the wrapper inside.",
+            NoEffectWarning,
+            stacklevel=2,
+        )
     return tuple(done.values())
 
 
-def _is_linear(layer: Any) -> bool:
+def _find_inner(layer: Any) -> Any:
     inner = layer.layer
+    return inner.layer if isinstance(inner, L.TimeDistributed) else inner
+
+
+def _is_linear(layer: Any) -> bool:
+    inner = _find_inner(layer)
     if not isinstance(inner, _LAYERS):
         return False
     ((_, g, _),) = layer.normalized_kernels()
@@ -111,7 +140,7 @@ def _make_call(layer: Any, done: dict[int, str]) -> Callable[..., Any]:
 
 def _initialize(layer: Any, call: Callable[..., Any], inputs: Any) -> bool:
     """Standardizes the units of one layer; whether it could."""
-    inner = layer.layer
+    inner = _find_inner(layer)
     activation, inner.activation = inner.activation, None
     try:
         outputs = ops.cast(call(inputs), "float32")
@@ -119,7 +148,8 @@ def _initialize(layer: Any, call: Callable[..., Any], inputs: Any) -> bool:
         inner.activation = activation
     ((_, g, _),) = layer.normalized_kernels()
     first = getattr(inner, "data_format", None) == "channels_first"
-    axis = 1 if first else len(outputs.shape) - 1
+    steps = int(inner is not layer.layer)  # An axis of time comes before.
+    axis = 1 + steps if first else len(outputs.shape) - 1
     if outputs.shape[axis] != g.shape[0]:
         return False
     axes = [k for k in range(len(outputs.shape)) if k != axis]

@@ -13,6 +13,7 @@ from keras_netopt.fine_tuning import (
     remove_weight_normalization,
 )
 from keras_netopt.layers import StochasticDepth, WeightNormalization
+from keras_netopt.training import NoEffectWarning
 
 X = np.random.default_rng(0).standard_normal((24, 6, 4)).astype("float32")
 
@@ -158,7 +159,7 @@ def test_units_start_with_mean_0_and_deviation_1(zoo):
     normalized = add_weight_normalization(zoo)
     names = initialize_weight_normalization(normalized, X)
 
-    assert names == ("shared", "out")
+    assert names == ("shared", "td", "out")
     found = outputs(normalized)
     np.testing.assert_allclose(found.mean(axis=0), 0.0, atol=1e-5)
     np.testing.assert_allclose(found.std(axis=0), 1.0, atol=1e-4)
@@ -179,6 +180,38 @@ def test_convolutions_are_initialized_per_channel(use_bias):
     np.testing.assert_allclose(found.std(axis=(0, 1, 2)), 1.0, atol=1e-4)
     is_centred = abs(found.mean(axis=(0, 1, 2))).max() < 1e-4
     assert is_centred == use_bias
+
+
+def test_time_steps_are_initialized_together_or_not_at_all():
+    """The statistics of the first step are not those of all steps."""
+    x = X * np.arange(1, 7, dtype="float32")[None, :, None]
+    outside = WeightNormalization(L.TimeDistributed(L.Dense(3)))
+    model = keras.Sequential([keras.Input((6, 4)), outside])
+    initialize_weight_normalization(model, x)
+    np.testing.assert_allclose(outputs(model, x).std((0, 1)), 1.0, atol=1e-4)
+
+    inside = L.TimeDistributed(WeightNormalization(L.Dense(3), name="wn"))
+    model = keras.Sequential([keras.Input((6, 4)), inside])
+    before = outputs(model, x)
+    with pytest.warns(NoEffectWarning, match="no layer was initialized: wn"):
+        assert initialize_weight_normalization(model, x) == ()
+    np.testing.assert_array_equal(outputs(model, x), before)
+    gru = WeightNormalization(L.GRU(2), name="gru")
+    model = keras.Sequential([keras.Input((6, 4)), gru])
+    with pytest.warns(NoEffectWarning, match="gru"):
+        initialize_weight_normalization(model, x)
+
+
+def test_the_values_of_a_kernel_count_not_its_initializer():
+    dense = L.Dense(2, kernel_initializer="zeros", name="out")
+    model = keras.Sequential([keras.Input((4,)), L.Dense(4), dense])
+    with pytest.raises(ValueError, match="kernel of zeros.*Received: .*out"):
+        add_weight_normalization(model)
+    dense.kernel.assign(np.arange(8.0).reshape(4, 2))
+    normalized = add_weight_normalization(model)
+    np.testing.assert_allclose(
+        outputs(normalized, X[:, 0]), outputs(model, X[:, 0]), atol=1e-5
+    )
 
 
 def test_a_constant_unit_keeps_its_values():
