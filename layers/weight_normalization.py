@@ -10,16 +10,11 @@ from keras import ops
 from keras_netopt.fine_tuning.normalized_kernel import (
     NormalizedKernel,
     find_kernels,
+    find_zero_initializer,
 )
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.serialization import export_class
 
-_INITIALIZERS = (
-    "kernel_initializer",
-    "recurrent_initializer",
-    "depthwise_initializer",
-    "pointwise_initializer",
-)
 _REMOVE = "`fine_tuning.remove_weight_normalization(model)`"
 
 
@@ -172,10 +167,6 @@ class WeightNormalization(keras.layers.Wrapper):
         for kernel, g in self._kernels:
             g.assign(ops.cast(kernel.norms(), g.dtype))
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return super().get_config()
-
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Any = None
@@ -247,12 +238,8 @@ def _check_layer(layer: Any) -> None:
 
 def _check_initializers(layer: keras.Layer) -> None:
     """Refuses kernels of zeros before they are made."""
-    for inside in walk_layers(layer):
-        for name in _INITIALIZERS:
-            given = getattr(inside, name, None)
-            if isinstance(given, keras.initializers.Zeros):
-                raise ValueError(
-                    "Argument `layer` must not start with a kernel of zeros, "
-                    f"which has no direction. Received: layer={layer!r} with "
-                    f"{name}={given!r}"
-                )
+    if given := find_zero_initializer(layer):
+        raise ValueError(
+            "Argument `layer` must not start with a kernel of zeros, which "
+            f"has no direction. Received: layer={layer!r} with {given}"
+        )

@@ -5,7 +5,10 @@ from typing import Any
 import keras
 
 from keras_netopt import selectors
-from keras_netopt.fine_tuning.normalized_kernel import find_kernels
+from keras_netopt.fine_tuning.normalized_kernel import (
+    find_kernels,
+    find_zero_initializer,
+)
 from keras_netopt.fine_tuning.normalized_layers import (
     normalization_class,
     plain_weights,
@@ -66,7 +69,7 @@ def add_weight_normalization(
         TypeError: If an argument is of the wrong kind.
         ValueError: If the model is not built or is subclassed, a selector
             matches nothing, no layer is left, or a selected layer cannot be
-            normalized.
+            normalized, as one whose kernel holds zeros only.
 
     Reference:
         Salimans and Kingma, "Weight normalization", 2016,
@@ -98,7 +101,11 @@ def add_weight_normalization(
 
     def copy(layer: Any) -> Any:
         new = type(layer).from_config(layer.get_config())
-        return kind(new, name=layer.name) if id(layer) in chosen else new
+        if id(layer) not in chosen:
+            return new
+        if find_zero_initializer(new):  # Trained values will replace them.
+            new.build_from_config(layer.get_build_config())
+        return kind(new, name=layer.name)
 
     normalized = keras.models.clone_model(
         model, clone_function=copy, recursive=True
@@ -110,10 +117,21 @@ def add_weight_normalization(
     for layer in walk_layers(normalized):
         if isinstance(layer, kind):
             layer.reset_g()
+            _check_kernels(layer)
     copy_constants(model, normalized)
     if model.compiled:
         compile_like(normalized, model)
     return normalized
+
+
+def _check_kernels(layer: Any) -> None:
+    for v, g, _ in layer.normalized_kernels():
+        if not keras.ops.convert_to_numpy(g.value).any():
+            raise ValueError(
+                "Argument `model` must have no selected layer with a kernel "
+                "of zeros, which has no direction: name it in `exclude`. "
+                f"Received: '{v.path}' in layer '{layer.name}'"
+            )
 
 
 def _find_candidates(model: keras.Model) -> list[tuple[str, keras.Layer]]:

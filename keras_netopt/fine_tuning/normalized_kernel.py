@@ -20,6 +20,14 @@ KERNELS = (
 )
 
 
+INITIALIZERS = (
+    "kernel_initializer",
+    "recurrent_initializer",
+    "depthwise_initializer",
+    "pointwise_initializer",
+)
+
+
 @dataclass(frozen=True, eq=False)
 class NormalizedKernel:
     """One kernel v of a layer, which its calls see as g v / ||v||.
@@ -86,6 +94,16 @@ class NormalizedKernel:
         axes = [k for k in range(len(self.shape)) if k not in self.columns]
         v = ops.cast(v, "float32")
         return ops.sum(ops.square(v), axis=axes, keepdims=True)
+
+
+def find_zero_initializer(layer: keras.Layer) -> str:
+    """Returns "name=initializer" of a kernel that starts as zeros, or ""."""
+    for inside in walk_layers(layer):
+        for name in INITIALIZERS:
+            given = getattr(inside, name, None)
+            if isinstance(given, keras.initializers.Zeros):
+                return f"{name}={given!r}"
+    return ""
 
 
 def find_kernels(layer: keras.Layer) -> list[NormalizedKernel]:
