@@ -18,6 +18,7 @@ from keras_netopt.fine_tuning.match_layers import (
     list_weighted_layers,
     match_layers,
 )
+from keras_netopt.fine_tuning.warm_lengths import NORMS, WarmLengths
 from keras_netopt.fine_tuning.warm_start_report import (
     WarmStartReport,
     WarmStartRow,
@@ -46,6 +47,8 @@ def warm_start(
     as well. A head of another size stays fresh; name a head of the same size
     in `exclude`. Only weights are copied: the optimizer of `model` starts
     new. To continue a training with its optimizer state, load its file.
+    Between a plain and a weight-normalized layer the kernel is copied with
+    which the source computes.
 
     Models that start warm and then learn from more data can generalize worse
     than models that start cold. With `shrink` and `noise` ("shrink and
@@ -118,23 +121,34 @@ def warm_start(
     reasons = _find_unselected(model, include, exclude)
     keys, source_keys = variable_keys(model), variable_keys(trained)
     trainable = {id(v) for v in model.trainable_variables}
-    rows, values, used = [], [], set()
+    plan, copied = [], dict[int, Any]()
     for mine, theirs in match_layers(model, trained):
         for name, variable in mine.weights.items():
-            key, shape = keys[id(variable)], tuple(variable.shape)
             given = theirs.weights.get(name) if theirs else None
             action, reason = FRESH, reasons.get(id(variable), "")
             if not reason:
                 action, reason = _choose(mine, variable, given, partial)
-            origin = None
-            if action != FRESH and given is not None:
-                origin = source_keys[id(given)]
-                used.add(id(given))
-                factors = (1.0, 0.0)
-                if id(variable) in trainable:
-                    factors = (shrink, noise)
-                values.append((variable, _mix(variable, given, *factors)))
-            rows.append(WarmStartRow(key, shape, action, origin, reason))
+            plan.append((variable, action, reason))
+            if action != FRESH:
+                copied[id(variable)] = given
+    lengths = WarmLengths(model, trained, copied)
+    rows, values, used, norms = [], [], set(), set()
+    for variable, action, reason in plan:
+        given, origin = copied.get(id(variable)), None
+        kernel = lengths.find_kernel(variable)
+        if given is not None:
+            origin = source_keys[id(given)]
+            value, held = lengths.read(variable, given)
+            used.update(map(id, held))
+            factors = (1.0, 0.0)
+            if id(variable) in trainable:
+                factors = (shrink, noise)
+            values.append((variable, _mix(variable, value, *factors)))
+        elif kernel is not None and id(variable) not in reasons:
+            action, reason, origin = COPIED, NORMS, source_keys[id(kernel)]
+            norms.add(id(variable))
+        key, shape = keys[id(variable)], tuple(variable.shape)
+        rows.append(WarmStartRow(key, shape, action, origin, reason))
     if not values:
         raise ValueError(
             "Argument `source` must have a weight that fits one of "
@@ -143,6 +157,7 @@ def warm_start(
         )
     for variable, value in values:
         variable.assign(value)
+    lengths.set_norms(norms)
     _finish_constants(model)
     unused = [k for v, k in source_keys.items() if v not in used]
     name = str(model.name)
@@ -229,13 +244,12 @@ def _common(mine: Any, theirs: Any) -> tuple[int, ...]:
 
 def _mix(
     variable: keras.Variable,
-    given: keras.Variable,
+    new: np.ndarray,
     shrink: float,
     noise: float,
 ) -> np.ndarray:
     """Returns the new value of a weight."""
     value = np.array(ops.convert_to_numpy(variable.value))
-    new = np.asarray(ops.convert_to_numpy(given.value))
     common = _common(value.shape, new.shape)
     slices = tuple(slice(size) for size in common)
     if (shrink, noise) == (1.0, 0.0):

@@ -20,7 +20,8 @@ class WarmStartRow:
         action: "copied", "resized" (a leading slice was copied) or "fresh".
         source: The name of the weight that it was copied from. Defaults to
             `None`.
-        reason: Why it is fresh, or which slice was copied. Defaults to `""`.
+        reason: Why it is fresh, which slice was copied, or that a length of
+            weight normalization holds norms. Defaults to `""`.
     """
 
     key: str

@@ -7,6 +7,7 @@ from keras import layers as L
 from keras import ops
 
 from keras_netopt.fine_tuning import warm_start
+from keras_netopt.layers import WeightNormalization
 
 
 def values(model):
@@ -78,6 +79,33 @@ def test_automatic_names_are_matched_by_kind_shape_and_order():
         *("bidirectional", "bidirectional", "dense", "dense"),
         *("layer_normalization", "layer_normalization"),
     ]
+
+
+@pytest.mark.parametrize("normalized", ["model", "source", "both"])
+def test_weight_normalization_on_either_side_keeps_the_outputs(normalized):
+    """v without its g, or a g without its v, gave other outputs."""
+
+    def net(is_normalized):
+        x = inputs = keras.Input((5, 4))
+        for layer in (L.GRU(6, name="gru"), L.Dense(3, name="head")):
+            x = (WeightNormalization(layer) if is_normalized else layer)(x)
+        return keras.Model(inputs, x)
+
+    old, new = net(normalized != "model"), net(normalized != "source")
+    for layer in old.layers:
+        if isinstance(layer, WeightNormalization):
+            for _, g, _ in layer.normalized_kernels():
+                g.assign(g.value * 3.0)
+    report = warm_start(new, old)
+    x = np.random.default_rng(0).normal(size=(8, 5, 4)).astype("float32")
+    found, wanted = (ops.convert_to_numpy(one(x)) for one in (new, old))
+
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert not report.fresh and not report.unused
+    norms = set(reasons(report).values())
+    assert norms == (
+        {"norms of the kernel"} if normalized == "model" else set()
+    )
 
 
 def test_another_head_stays_fresh():
