@@ -9,6 +9,7 @@ from keras import ops
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.serialization import export_class
 from keras_netopt.training.backend import (
+    clear_losses,
     keep_rounding,
     without_gradients,
 )
@@ -22,8 +23,9 @@ class FrozenColumn(keras.layers.Layer):
     statistics of BatchNormalization stand still. No gradient is computed for
     it, no weight of it is trainable, and `trainable = True` on the layer or on
     a model around it does not change that; weight decay and moving averages
-    of the optimizer leave it out. `progressive.ProgressiveNetwork` wraps the
-    columns of finished tasks.
+    of the optimizer leave it out, and losses that its layers add, such as those
+    of an `activity_regularizer`, do not count. `progressive.ProgressiveNetwork`
+    wraps the columns of finished tasks.
 
     Example:
 
@@ -114,6 +116,8 @@ class FrozenColumn(keras.layers.Layer):
         )
         with without_gradients():
             outputs = self.column(given, training=False)
+        # Penalties on activations that do not change.
+        clear_losses(self.column)
         return [ops.stop_gradient(one) for one in keras.tree.flatten(outputs)]
 
     def compute_output_spec(self, inputs: Any) -> list[Any]:

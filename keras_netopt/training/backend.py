@@ -2,7 +2,7 @@
 
 Private names of Keras 3.15: `jax_state_sync` (renamed `_backend_state_sync`
 later), `_jax_state`, `_jax_state_synced`, the cached step functions,
-`_torch_params`, `_track_variables`.
+`_torch_params`, `_track_variables`, `_clear_losses`.
 """
 
 import contextlib
@@ -97,6 +97,12 @@ def without_gradients() -> Any:
     import torch
 
     return torch.no_grad()
+
+
+def clear_losses(layer: keras.Layer) -> None:
+    """Removes what the latest call of a layer, and of those in it, added."""
+    any_layer: Any = layer
+    any_layer._clear_losses()
 
 
 def keep_rounding(model: Any) -> None:

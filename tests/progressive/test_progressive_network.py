@@ -155,6 +155,20 @@ def test_frozen_features_are_deterministic_in_training(chain):
         np.testing.assert_array_equal(*map(to_numpy, (one, other)))
 
 
+def test_losses_of_frozen_layers_do_not_count():
+    # Bug: penalties on frozen activations are in the loss of each later task.
+    inner = layers.Dense(4, activity_regularizer="l2")
+    inputs = keras.Input((8,))
+    column = keras.Model(inputs, [keras.Sequential([inner])(inputs)])
+    features = FrozenColumn(column)(inputs)
+    model = keras.Model(inputs, layers.Dense(1)(features[0]))
+    model.compile("sgd", "mse")
+    loss = model.evaluate(X, 0.0 * X[:, :1], verbose=0)
+    np.testing.assert_allclose(loss, (outputs(model) ** 2).mean(), rtol=1e-5)
+    model(X)
+    assert not model.losses
+
+
 def test_a_changed_variable_is_named():
     net = build()
     net.add_task(layers.Dense(3))

@@ -88,7 +88,7 @@ TABLE = {
     **has(
         lambda: layers.Dense(1),
         *"_inbound_nodes _outbound_nodes _build_shapes_dict _auto_config "
-        "_loss_ids _open_name_scope _call_context_args "
+        "_clear_losses _loss_ids _open_name_scope _call_context_args "
         "_seed_generators".split(),
     ),
     **has(
