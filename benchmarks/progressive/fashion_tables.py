@@ -102,7 +102,8 @@ def resume_table() -> str:
                     kills,
                     f"{sum(row['equal'].values())} of {len(row['equal'])}",
                     f"{max(gaps):.2g}",
-                    "yes" if row["first_task_equal"] else "no",
+                    f"{'yes' if row['first_task_equal'] else 'no'}, "
+                    f"{row['first_task_checks']} compared",
                 ]
             )
     if not body:
@@ -113,7 +114,7 @@ def resume_table() -> str:
         "kills",
         "tasks bit-equal",
         "largest difference",
-        "first task bit-equal to the whole chain at each start",
+        "first task bit-equal to the whole chain at its starts",
     ]
     return markdown(head, body)
 
