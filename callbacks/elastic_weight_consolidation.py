@@ -73,8 +73,9 @@ class ElasticWeightConsolidation(ResumableCallback):
     ['ewc_penalty', 'loss']
 
     Args:
-        strength: Factor of the penalty, at least 0; 1e3 to 1e5 are usable
-            on small dense networks. Defaults to `3e3`.
+        strength: Factor of the penalty, at least 0; 1e2 to 1e4 gain over
+            fine-tuning on small dense networks, 1e2 and 1e3 the most where
+            tasks differ much. Defaults to `3e3`.
         gamma: Factor of the information of earlier tasks at each further
             `consolidate`, in [0, 1]. Defaults to `1.0`: all tasks count
             alike.

@@ -176,13 +176,17 @@ ARMS: dict[str, tuple[str, Callable[..., Models]]] = {
         )
         for s in (1e1, 1e2, 1e3)
     },
+    "naive long": (
+        f"fine-tuning in turn, {LONG} epochs per task",
+        partial(learn_in_turn, epochs=LONG),
+    ),
     "ewc 1e2 long": (
         f"`ElasticWeightConsolidation(1e2)`, {LONG} epochs per task",
         partial(learn_in_turn, strength=1e2, epochs=LONG),
     ),
     "joint": ("all tasks together (upper bound)", learn_together),
     "joint long": (
-        f"all tasks together, {LONG} epochs",
+        f"all tasks together, {LONG} epochs (upper bound)",
         partial(learn_together, epochs=LONG),
     ),
     "apart": ("a network per task", learn_apart),
