@@ -11,6 +11,7 @@ from keras_netopt.serialization import export_class
 from keras_netopt.training.backend import (
     clear_losses,
     keep_rounding,
+    qualify_paths,
     without_gradients,
 )
 
@@ -76,6 +77,7 @@ class FrozenColumn(keras.layers.Layer):
         self.supports_masking = True
         self.column = column
         self.trainable = False
+        qualify_paths(column, self.name)
         self.built = True
 
     @property
@@ -85,9 +87,7 @@ class FrozenColumn(keras.layers.Layer):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = False
-        if "column" in vars(self) or "_modules" in vars(self):
-            _freeze(getattr(self, "column", None))
+        _freeze(getattr(self, "column", None))
 
     @property
     def variables(self) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import keras
 
 from keras_netopt.graph.call_flat import call_flat
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.graph.make_submodel import make_submodel
 from keras_netopt.graph.model_graph import (
     as_graph,
@@ -15,6 +16,8 @@ from keras_netopt.graph.model_graph import (
 )
 from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.graph.symbolic import input_specs
+from keras_netopt.layers.frozen_column import FrozenColumn
+from keras_netopt.layers.lateral_connection import LateralConnection
 from keras_netopt.progressive.hidden_tensors import find_hidden
 from keras_netopt.surgery import prune_channels
 
@@ -150,6 +153,18 @@ def split_model(
 
 def open_model(model: keras.Model) -> keras.Model:
     """Returns a flat Functional model with the layers of a model."""
+    parts = [
+        layer.name
+        for layer in walk_layers(model)
+        if isinstance(layer, FrozenColumn | LateralConnection)
+    ]
+    if parts:
+        raise ValueError(
+            "Argument `column` must be a model of one column. Received: "
+            f"column={model.name!r} with {parts[0]!r} of earlier tasks. Save "
+            "the network with `ProgressiveNetwork.save`, and `load` it, to add "
+            "tasks in another process."
+        )
     is_graph = is_graph_model(model) and has_graph(model)
     if is_graph and not any(
         is_graph_model(call.operation) for call in list_calls(model)

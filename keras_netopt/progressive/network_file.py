@@ -11,10 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.graph.layers import walk_layers
 from keras_netopt.graph.model_graph import output_structure
 from keras_netopt.layers.frozen_column import FrozenColumn
+from keras_netopt.layers.lateral_connection import LateralConnection
 from keras_netopt.progressive.task import Task
+from keras_netopt.training.backend import keep_rounding
+from keras_netopt.training.trainable_flags import FlagMemory
 
 TASKS = "netopt_tasks.json"
 PROBES = "netopt_probe_outputs"
@@ -84,6 +86,11 @@ def load_network(
             hidden=[],
             head=whole.get_layer(f"{name}_head"),
             inputs=keras.tree.flatten(frozen.input),
+            laterals=[
+                layer
+                for layer in frozen.column.layers
+                if isinstance(layer, LateralConnection)
+            ],
             frozen=frozen,
             features=keras.tree.flatten(frozen.output),
             probe_outputs=probes[name],
@@ -105,11 +112,7 @@ def column_name(task: str) -> str:
 
 
 def _save_model(tasks: Sequence[Task], inputs: Any, path: str) -> None:
-    flags = [
-        (layer, layer.trainable)
-        for task in tasks
-        for layer in walk_layers(task.model)
-    ]
+    flags = FlagMemory([task.model for task in tasks])
     try:
         outputs = {}
         for task in tasks:
@@ -121,8 +124,11 @@ def _save_model(tasks: Sequence[Task], inputs: Any, path: str) -> None:
             outputs[task.name] = _own_head(task)(features[-1])
         keras.Model(inputs, outputs, name="progressive_network").save(path)
     finally:
-        for layer, flag in flags:
-            layer.trainable = flag
+        flags.restore()
+        for task in tasks:
+            if task.frozen is not None:
+                keep_rounding(task.frozen.column)
+                keep_rounding(task.head)
 
 
 def _own_head(task: Task) -> keras.Model:

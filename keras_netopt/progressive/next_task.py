@@ -9,7 +9,6 @@ from keras_netopt.progressive.progressive_network import (
     ProgressiveNetwork,
     find_network,
 )
-from keras_netopt.training.compiled_clone import compile_like
 from keras_netopt.warnings import NotIntendedUseWarning
 
 
@@ -68,9 +67,13 @@ def next_task(
             f"{net.tasks[-1]!r}. Received: model={model.name!r}, a finished "
             "task."
         )
-    task = net.add_task(head, **settings)
-    if getattr(model, "compiled", False):
-        compile_like(task, model)
+    elif hidden is not None:
+        raise ValueError(
+            "Argument `hidden` must be None for a task of a network, whose "
+            f"hidden tensors are known. Received: hidden={hidden!r}"
+        )
+    compiled = model if getattr(model, "compiled", False) else None
+    task = net.add_task(head, compiled=compiled, **settings)
     if type(model).train_step is not keras.Model.train_step:
         warnings.warn(
             f"Class {type(model).__name__} of model {model.name!r} defines "

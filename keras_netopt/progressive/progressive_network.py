@@ -27,6 +27,7 @@ from keras_netopt.progressive.task import Task
 from keras_netopt.progressive.task_costs import NetworkCosts, measure_task
 from keras_netopt.progressive.task_methods import TaskMethods
 from keras_netopt.progressive.task_name import check_task_name
+from keras_netopt.training.compiled_clone import compile_like
 
 _UNSET: Any = object()
 _NETWORK = "_netopt_progressive_network"
@@ -113,7 +114,7 @@ class ProgressiveNetwork(TaskMethods):
             "lateral": lateral,
             "alpha_init": alpha_init,
         }
-        _check_adapter(adapter, adapter_width)
+        _check_adapter(adapter, adapter_width, alpha_init)
         self._probe = probe
         self._tasks: dict[str, Task] = {}
         self._source: ColumnSource
@@ -151,6 +152,7 @@ class ProgressiveNetwork(TaskMethods):
         adapter_width: Any = _UNSET,
         lateral: Any = _UNSET,
         alpha_init: Any = _UNSET,
+        compiled: keras.Model | None = None,
     ) -> keras.Model:
         """Adds a column and a head, and freezes all earlier tasks.
 
@@ -166,9 +168,11 @@ class ProgressiveNetwork(TaskMethods):
             adapter: As in the constructor, for this task. Defaults to the
                 value there; likewise `adapter_width`, `lateral` and
                 `alpha_init`.
+            compiled: A compiled model; the task is compiled with the same
+                arguments. Defaults to `None`: it is not compiled.
 
         Returns:
-            The model of the task, not compiled.
+            The model of the task. After an error earlier tasks train on.
         """
         name = check_task_name(name, self._tasks)
         check_positive(width, "width")
@@ -182,7 +186,13 @@ class ProgressiveNetwork(TaskMethods):
             key: self._settings[key] if value is _UNSET else value
             for key, value in given.items()
         }
-        _check_adapter(settings["adapter"], settings["adapter_width"])
+        _check_adapter(
+            settings["adapter"],
+            settings["adapter_width"],
+            settings["alpha_init"],
+        )
+        if lateral is _UNSET and isinstance(settings["lateral"], list):
+            settings["lateral"] = [n for n in settings["lateral"] if n in self]
         sources = self._select_sources(settings.pop("lateral"))
         if head is None:
             head = self._source.default_head(name)
@@ -192,21 +202,26 @@ class ProgressiveNetwork(TaskMethods):
                 "Received: head=None. Pass a layer, such as "
                 "`keras.layers.Dense(10)`."
             )
-        for task in self._tasks.values():
-            if not task.fingerprint:
-                task.freeze(self._probe)
-        hidden = self._source.build(name, self.inputs, width)
-        task = build_task(
-            name,
-            self.inputs,
-            hidden,
-            head,
-            sources,
-            LateralSettings(**settings),
-        )
-        check_new_task(task, self._tasks.values())
+        undo = [
+            task.freeze(self._probe)
+            for task in self._tasks.values()
+            if not task.is_finished
+        ]
+        try:
+            hidden = self._source.build(name, self.inputs, width)
+            laterals = LateralSettings(**settings)
+            task = build_task(
+                name, self.inputs, hidden, head, sources, laterals
+            )
+            check_new_task(task, self._tasks.values())
+            check_loss_at_compile(task.model)
+            if compiled is not None:
+                compile_like(task.model, compiled)
+        except Exception:
+            for thaw in undo:
+                thaw()
+            raise
         self._tasks[name] = task
-        check_loss_at_compile(task.model)
         self._own(task.model)
         return task.model
 
@@ -362,6 +377,6 @@ def find_network(model: keras.Model) -> ProgressiveNetwork | None:
     return found
 
 
-def _check_adapter(adapter: Any, adapter_width: Any) -> None:
+def _check_adapter(adapter: Any, adapter_width: Any, alpha_init: Any) -> None:
     if adapter is not None:
-        LateralConnection(adapter, adapter_width)
+        LateralConnection(adapter, adapter_width, alpha_init=alpha_init)

@@ -1,6 +1,7 @@
 """One task of a progressive network."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,9 @@ from keras_netopt.graph.make_submodel import make_submodel
 from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.training.backend import keep_rounding, without_gradients
 from keras_netopt.training.override_method import override_method
+from keras_netopt.training.trainable_flags import FlagMemory
+
+Undo = Callable[[], None]
 
 COMPRESSED = "`compress` has distilled it into the knowledge base"
 _FROZEN = "later tasks read its column, which must not change"
@@ -75,13 +79,20 @@ class Task:
         """Returns the model from `inputs` to the hidden tensors."""
         return make_submodel(self.inputs, self.hidden)
 
-    def freeze(self, probe: Any = None) -> None:
+    def freeze(self, probe: Any = None) -> Undo:
         """Makes the column and the head fixed, and records what they are.
 
         Args:
             probe: Inputs on which the outputs are recorded. Defaults to
                 `None`: none.
+
+        Returns:
+            A function that makes the task trainable again.
         """
+        before = dict(vars(self))
+        if probe is not None and self.probe_outputs is None:
+            self.probe_outputs = self.run(probe)
+        flags = FlagMemory([self.model, self.head])
         if self.frozen is None:
             self.frozen = FrozenColumn(
                 self.column(), name=f"{self.name}_column"
@@ -90,10 +101,18 @@ class Task:
         self.head.trainable = False
         keep_rounding(self.head)
         self.fingerprint = {n: hash_value(v) for n, v in self.variables}
-        if probe is not None and self.probe_outputs is None:
-            self.probe_outputs = self.run(probe)
-        for model in (self.model, *self.cached):
+        allow = [
             refuse_training(model, self.name)
+            for model in (self.model, *self.cached)
+        ]
+
+        def undo() -> None:
+            vars(self).update(before)
+            flags.restore()
+            for permit in allow:
+                permit()
+
+        return undo
 
     def run(self, x: Any) -> list[np.ndarray]:
         """Returns the flat outputs of the task on some inputs."""
@@ -125,8 +144,11 @@ def hash_value(variable: Any) -> str:
 
 def refuse_training(
     model: keras.Model, name: str, reason: str = _FROZEN
-) -> None:
-    """Makes `fit` and `train_on_batch` of a finished task raise."""
+) -> Undo:
+    """Makes `fit` and `train_on_batch` of a finished task raise.
+
+    Returns a function that allows them again.
+    """
 
     def refuse(force: bool = False) -> None:
         raise ValueError(
@@ -137,5 +159,6 @@ def refuse_training(
 
     # A step that was compiled before would train the frozen weights.
     model.train_function = None
-    if "make_train_function" not in vars(model):
-        override_method(model, "make_train_function", refuse)
+    if "make_train_function" in vars(model):
+        return lambda: None
+    return override_method(model, "make_train_function", refuse)

@@ -7,9 +7,12 @@ from typing import Any
 def check_task_name(
     name: Any, tasks: Collection[str], argument: str = "name"
 ) -> str:
-    """Returns the name of a new task; `None` stands for its number."""
+    """Returns the name of a new task; `None` stands for a number."""
     if name is None:
-        name = f"task{len(tasks) + 1}"
+        number = len(tasks) + 1
+        while f"task{number}" in tasks:
+            number += 1
+        name = f"task{number}"
     if not isinstance(name, str) or not name or "/" in name:
         raise ValueError(
             f"Argument `{argument}` must be a string without a slash. "

@@ -2,7 +2,8 @@
 
 Private names of Keras 3.15: `jax_state_sync` (renamed `_backend_state_sync`
 later), `_jax_state`, `_jax_state_synced`, the cached step functions,
-`_torch_params`, `_track_variables`, `_clear_losses`.
+`_torch_params`, `_track_variables`, `_trainable_variables`, `_clear_losses`,
+`Variable._path`.
 """
 
 import contextlib
@@ -118,6 +119,18 @@ def keep_rounding(model: Any) -> None:
     for layer in walk_layers(model):
         for variable in layer._trainable_variables:
             variable.value.requires_grad_(True)
+
+
+def qualify_paths(model: Any, prefix: str) -> None:
+    """Puts a name before the paths of the variables of a model.
+
+    torch finds the parameters of a model by path (Keras 3.15). Of two
+    variables with one path, in columns with equal layer names, it would miss
+    one, whose gradients then add up from step to step.
+    """
+    for variable in model.variables:
+        if not variable.path.startswith(f"{prefix}/"):
+            variable._path = f"{prefix}/{variable.path}"
 
 
 def spoil_values(values: Iterable[Any]) -> None:

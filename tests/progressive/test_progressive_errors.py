@@ -1,6 +1,7 @@
 """Errors of progressive networks come before training starts."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
@@ -44,6 +45,46 @@ def test_columns_need_the_same_spatial_size():
     with pytest.raises(ValueError, match="same spatial size in all columns"):
         net.add_task(layers.Flatten())
     assert net.tasks == ["task1"]
+    net["task1"].compile("sgd", "mse")
+    x = np.zeros((2, 8, 8, 1), "float32")
+    net["task1"].train_on_batch(x, np.zeros((2, 72)))  # Still trains.
+
+
+def test_a_refused_head_leaves_the_first_task_trainable():
+    x = np.ones((4, 3), "float32")
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(4), layers.Dense(2)]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    with pytest.raises(ValueError, match="at least two"):
+        next_task(model, layers.Dense(1))
+    model.train_on_batch(x, np.zeros(4))
+    assert len(model.trainable_variables) == 4
+    second = next_task(model, layers.Dense(3))
+    second.train_on_batch(x, np.zeros(4))
+
+
+def test_a_wrong_probe_leaves_the_task_trainable():
+    net = ProgressiveNetwork(
+        column, keras.Input((3,)), probe=np.zeros((2, 9), "float32")
+    )
+    model = net.add_task(layers.Dense(2))
+    with pytest.raises(Exception, match="expected axis|shape|dimension"):
+        net.add_task(layers.Dense(2))
+    assert net.check_forgetting().tasks == []
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.zeros((2, 3), "float32"), np.zeros((2, 2)))
+
+
+def test_a_file_of_a_task_is_no_column(tmp_path):
+    net = build()
+    net.add_task(layers.Dense(2)).save(tmp_path / "task.keras")
+    model = keras.saving.load_model(tmp_path / "task.keras")
+    with pytest.raises(ValueError, match="ProgressiveNetwork.save"):
+        next_task(model)
+    with pytest.raises(ValueError, match="`hidden` must be None"):
+        next_task(net["task2"], hidden="dense")
 
 
 def test_columns_and_heads_need_new_layers():
