@@ -69,7 +69,7 @@ class GradualUnfreezing(ResumableCallback):
     is trainable again, in each scheme. If `fit` is interrupted, the flags
     stay as they were, and the next `fit` call with the callback resets them.
     A `.keras` file that was written in between holds the flags of that step:
-    set `trainable = True` on the loaded model before you continue its
+    set `trainable = True` on each of its layers before you continue the
     training. A warning names layers that were left out.
 
     The logs hold `trainable_params`.
@@ -302,8 +302,8 @@ class GradualUnfreezing(ResumableCallback):
                 "the training continues, and these layers are frozen, belong "
                 f"to no group and will not open: {', '.join(self._left_out)}. "
                 "If the model was loaded from a file that was written while "
-                "they waited, set `model.trainable = True` before `fit`; if "
-                "they shall stay frozen, give `groups` as a list.",
+                "they waited, set `trainable = True` on each of them before "
+                "`fit`; if they shall stay frozen, give `groups` as a list.",
             )
 
     def _check_frozen(self) -> None:

@@ -225,7 +225,8 @@ def test_a_loaded_model_with_frozen_layers_is_named(tmp_path):
     assert not model.get_layer("first").trainable
     with pytest.warns(NotIntendedUseWarning, match="first, norm.*trainable"):
         fit(model, GradualUnfreezing(every=2), epochs=2, initial_epoch=1)
-    model.trainable = True
+    for layer in model.layers:  # TensorFlow ignores it on the model.
+        layer.trainable = True
     callback = GradualUnfreezing(every=2)
     fit(model, callback, epochs=3, initial_epoch=1)
 
