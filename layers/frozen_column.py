@@ -98,13 +98,13 @@ class FrozenColumn(keras.layers.Layer):
         that flag.
         """
         _freeze(self.column)
-        return super().variables  # type: ignore[no-any-return]
+        return super().variables
 
     @property
     def weights(self) -> list[Any]:
         """All weights, none of which is trainable."""
         _freeze(self.column)
-        return super().weights  # type: ignore[no-any-return]
+        return super().weights
 
     def build(self, input_shape: Any) -> None:
         """Does nothing: the column is built."""
@@ -130,7 +130,7 @@ class FrozenColumn(keras.layers.Layer):
             self.column.input, keras.tree.flatten(inputs)
         )
         outputs = self.column.compute_output_spec(given)
-        return keras.tree.flatten(outputs)  # type: ignore[no-any-return]
+        return keras.tree.flatten(outputs)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> list[None]:
         """Returns no masks: the column has applied those of its inputs."""

@@ -104,8 +104,8 @@ class LateralConnection(keras.layers.Layer):
             ("channels_last", "channels_first"),
         )
         self.supports_masking = True
-        self.reduce: keras.layers.Dense | None = None
-        self.expand: keras.layers.Dense | None = None
+        self.reduce: Any = None
+        self.expand: Any = None
 
     def build(self, input_shape: Any) -> None:
         """Creates one scale per source and the dense layers."""

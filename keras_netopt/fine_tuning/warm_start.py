@@ -132,7 +132,9 @@ def warm_start(
             if action != FRESH:
                 copied[id(variable)] = given
     lengths = WarmLengths(model, trained, copied)
-    rows, values, used, norms = [], [], set(), set()
+    rows, values = [], []
+    used: set[Any] = set()
+    norms: set[Any] = set()
     for variable, action, reason in plan:
         given, origin = copied.get(id(variable)), None
         kernel = lengths.find_kernel(variable)

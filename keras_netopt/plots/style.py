@@ -100,7 +100,7 @@ def draw_curves(
     `curves` holds arrays of shape `(seeds, epochs)` by the name of the arm.
     """
     for i, (name, values) in enumerate(curves.items()):
-        steps = steps_per_epoch * np.arange(1, values.shape[1] + 1)
+        steps: Any = steps_per_epoch * np.arange(1, values.shape[1] + 1)
         color, mean = SERIES[i % len(SERIES)], values.mean(axis=0)
         axes.plot(steps, mean, color=color, linewidth=1.8, label=name)
         if len(values) > 1:

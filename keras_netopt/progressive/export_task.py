@@ -109,7 +109,7 @@ class _Copies:
             name = self._unused(operation.name, prefix)
             copy = copy_operation(operation, name)
             self._copies[id(operation)] = operation, copy
-        return self._copies[id(operation)][1]  # type: ignore[no-any-return]
+        return self._copies[id(operation)][1]
 
     def copy_weights(self) -> None:
         """Gives the copies the weights, once all are built."""
@@ -141,7 +141,7 @@ class _Copies:
         if len(sources) > 1:
             join = keras.layers.Concatenate(name=self._part(layer, "join"))
             x = join(sources)
-        scales = np.repeat(
+        scales: Any = np.repeat(
             keras.ops.convert_to_numpy(layer.alpha),
             [one.shape[-1] for one in sources],
         )

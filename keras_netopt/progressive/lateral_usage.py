@@ -68,7 +68,8 @@ class _Adapter:
     """The arrays of an adapter: `h + act(sum_j z_j + b) @ expand + c`."""
 
     def __init__(self, layer: Any, tensors: Sequence[Array]) -> None:
-        hidden, *sources = (one.astype("float64") for one in tensors)
+        found: list[Any] = [one.astype("float64") for one in tensors]
+        hidden, *sources = found
         self.is_mlp = layer.reduce is not None
         self.activation = layer.activation if self.is_mlp else None
         self.alpha = _read(layer.alpha)

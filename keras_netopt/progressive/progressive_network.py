@@ -289,7 +289,7 @@ class ProgressiveNetwork(TaskMethods):
         net.inputs = inputs
         first = tasks[0]
         net._source = (
-            ModelSource(first.frozen.column, first.head)
+            ModelSource(first.finished_column, first.head)
             if column is None
             else FunctionSource(column)
         )

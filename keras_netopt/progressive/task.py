@@ -75,6 +75,11 @@ class Task:
             for number, variable in enumerate([*held, *self.head.weights])
         ]
 
+    @property
+    def finished_column(self) -> Any:
+        """The column of a finished task."""
+        return None if self.frozen is None else self.frozen.column
+
     def column(self) -> keras.Model:
         """Returns the model from `inputs` to the hidden tensors."""
         return make_submodel(self.inputs, self.hidden)

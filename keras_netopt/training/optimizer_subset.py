@@ -153,7 +153,8 @@ def _set_variables(
     chosen: set[int],
 ) -> None:
     """Sets the list of all variables, in the order of a new optimizer."""
-    here, away = set(), set()
+    here: set[Any] = set()
+    away: set[Any] = set()
     for key, (_, held) in table.items():
         found = {id(slot) for slot in held.values() if slot is not None}
         (here if key in chosen else away).update(found)
