@@ -5,7 +5,7 @@ import numbers
 from collections.abc import Sequence
 from typing import Literal
 
-MAX_WIDTH = 112
+MAX_WIDTH = 100
 ALIGNMENTS: dict[str, Literal["left", "right", "center"]] = {
     "l": "left",
     "r": "right",
@@ -19,8 +19,9 @@ def render(
     *,
     title: str | None = None,
     align: str | Sequence[str] | None = None,
+    width: int = MAX_WIDTH,
 ) -> str:
-    """Renders rows as a table at most 112 characters wide.
+    """Renders rows as a table of a limited width.
 
     Integers get thousands separators, floats four significant digits, `None`
     becomes "-"; pass a cell as a string to format it yourself. Cells that
@@ -42,6 +43,7 @@ def render(
         title: A line above the table. Defaults to `None`.
         align: One of "l", "r" and "c" per column, as in "lrr". Defaults to
             `None`: columns of numbers to the right, others to the left.
+        width: Width of the table in characters, at most. Defaults to `100`.
     """
     from rich import box
     from rich.console import Console
@@ -76,7 +78,7 @@ def render(
     file = io.StringIO()
     console = Console(
         file=file,
-        width=MAX_WIDTH,
+        width=width,
         # The same text in a terminal, a notebook and a file.
         color_system=None,
         force_terminal=False,

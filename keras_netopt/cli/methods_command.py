@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         ]
         if rows:
             headers = [f"{kind}: keras_netopt.", "purpose"]
-            drawn.append(tables.render(headers, rows))
+            drawn.append(tables.render(headers, rows, width=112))
     print("\n".join(drawn))
 
 

@@ -120,7 +120,7 @@ def adds_other_channels(layer: Any, x: np.ndarray) -> bool:
 
 
 def is_fixed(layer: Any, x: np.ndarray) -> bool:
-    """Ignores dropout in training and holds no trainable weight."""
+    """Computes the same in training and holds no trainable weight."""
     layer.trainable = True
     outputs = [
         keras.ops.convert_to_numpy(layer(x, training=training)[0])
@@ -144,14 +144,14 @@ def _column() -> Arguments:
     inputs = keras.Input(SHAPE)
     initializer = keras.initializers.GlorotUniform(seed=3)
     hidden = core.Dense(4, kernel_initializer=initializer)(inputs)
-    hidden = core.Dropout(0.5)(hidden)
+    hidden = core.BatchNormalization(momentum=0.9)(hidden)
     return {"column": keras.Model(inputs, [hidden])}
 
 
 def _fixed(column: Any) -> Callable[[Any], Any]:
-    dense = column.layers[1]  # Keras runs Dropout of frozen models.
-    dense.trainable = False
-    return lambda x: keras.ops.stop_gradient(dense(x))
+    _, dense, norm = column.layers
+    dense.trainable = norm.trainable = False
+    return lambda x: keras.ops.stop_gradient(norm(dense(x)))
 
 
 def _stochastic(**changed: Any) -> Callable[[], Arguments]:
