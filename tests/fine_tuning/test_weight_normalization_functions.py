@@ -27,7 +27,7 @@ def kinds(model):
 
 
 @keras.saving.register_keras_serializable("tests")
-class Holder(keras.layers.Layer):
+class NormalizedHolder(keras.layers.Layer):
     """A layer of another author around a layer."""
 
     def __init__(self, inner, **kwargs):
@@ -122,7 +122,7 @@ def test_wrappers_inside_other_layers_are_folded():
             keras.Input((6, 4)),
             L.TimeDistributed(WeightNormalization(L.Dense(4), name="a")),
             StochasticDepth(WeightNormalization(L.Dense(4), name="b")),
-            Holder(WeightNormalization(L.Dense(4), name="c")),
+            NormalizedHolder(WeightNormalization(L.Dense(4), name="c")),
         ]
     )
     plain = remove_weight_normalization(model)
@@ -134,7 +134,7 @@ def test_a_subclassed_model_is_folded_and_not_wrapped():
     class Net(keras.Model):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
-            self.hidden = Holder(WeightNormalization(L.Dense(4)))
+            self.hidden = NormalizedHolder(WeightNormalization(L.Dense(4)))
 
         def call(self, x):
             return self.hidden(x)
