@@ -7,6 +7,7 @@ import numpy as np
 from contract.function_setting import NOT_A_MODEL, Call, FunctionSetting
 
 from keras_netopt import progressive
+from keras_netopt.training.randomness import preserve_random_state
 
 TABLE = [[0.9, 0.2], [0.7, 0.8]]
 
@@ -22,12 +23,13 @@ def _metrics(**changed: Any) -> Call:
 
 
 def _task() -> keras.Model:
-    keras.utils.set_random_seed(0)
-    layers = [keras.layers.Dense(n, "relu") for n in (12, 8)]
-    first = keras.Sequential(
-        [keras.Input((4,)), *layers, keras.layers.Dense(1)]
-    )
-    return progressive.next_task(first)
+    with preserve_random_state():
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Dense(n, "relu") for n in (12, 8)]
+        first = keras.Sequential(
+            [keras.Input((4,)), *layers, keras.layers.Dense(1)]
+        )
+        return progressive.next_task(first)
 
 
 def _prune(**changed: Any) -> Call:
