@@ -30,7 +30,7 @@ from keras_netopt.progressive.task_name import check_task_name
 from keras_netopt.training.compiled_clone import compile_like
 
 _UNSET: Any = object()
-_NETWORK = "_netopt_progressive_network"
+NETWORK_ATTRIBUTE = "_netopt_progressive_network"
 
 
 class ProgressiveNetwork(TaskMethods):
@@ -316,7 +316,7 @@ class ProgressiveNetwork(TaskMethods):
 
     def _own(self, model: keras.Model) -> None:
         """Notes on a model which network it belongs to, untracked by Keras."""
-        object.__setattr__(model, _NETWORK, self)
+        object.__setattr__(model, NETWORK_ATTRIBUTE, self)
 
     def _find(self, name: str) -> Task:
         if name not in self._tasks:
@@ -373,7 +373,7 @@ def find_network(model: keras.Model) -> ProgressiveNetwork | None:
             "Argument `model` must be a Keras model. "
             f"Received: model={model!r} of type {type(model).__name__}"
         )
-    found: ProgressiveNetwork | None = vars(model).get(_NETWORK)
+    found: ProgressiveNetwork | None = vars(model).get(NETWORK_ATTRIBUTE)
     return found
 
 

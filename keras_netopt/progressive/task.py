@@ -18,7 +18,7 @@ Undo = Callable[[], None]
 
 COMPRESSED = "`compress` has distilled it into the knowledge base"
 _FROZEN = "later tasks read its column, which must not change"
-_TASK = "_netopt_progressive_task"
+TASK_ATTRIBUTE = "_netopt_progressive_task"
 
 
 @dataclass(eq=False)
@@ -55,7 +55,7 @@ class Task:
 
     def __post_init__(self) -> None:
         # Keras does not track what is set this way.
-        object.__setattr__(self.model, _TASK, self)
+        object.__setattr__(self.model, TASK_ATTRIBUTE, self)
 
     @property
     def is_finished(self) -> bool:
@@ -131,7 +131,7 @@ class Task:
 
 def find_task(model: Any) -> Task:
     """Returns the task that a model is."""
-    task: Task | None = getattr(model, "__dict__", {}).get(_TASK)
+    task: Task | None = getattr(model, "__dict__", {}).get(TASK_ATTRIBUTE)
     if task is None:
         raise ValueError(
             "Argument `model` must be the model of a task of a progressive "

@@ -15,11 +15,11 @@ from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.progressive.column_source import ModelSource
 from keras_netopt.progressive.equal_width import find_factor, scale_widths
 from keras_netopt.progressive.progressive_network import (
-    _NETWORK,
+    NETWORK_ATTRIBUTE,
     ProgressiveNetwork,
     find_network,
 )
-from keras_netopt.progressive.task import _TASK
+from keras_netopt.progressive.task import TASK_ATTRIBUTE
 from keras_netopt.progressive.transfer_report import (
     PROGRESSIVE,
     RANDOM,
@@ -163,7 +163,7 @@ def _own_classes(net: ProgressiveNetwork) -> dict[str, type]:
 
 def _detach_network(model: keras.Model) -> None:
     """Makes a model a task of no network again."""
-    for name in (_TASK, _NETWORK):
+    for name in (TASK_ATTRIBUTE, NETWORK_ATTRIBUTE):
         vars(model).pop(name, None)
 
 
