@@ -1,0 +1,1 @@
+"""Sparse training against masks at initialisation, tickets and controls."""
