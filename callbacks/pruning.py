@@ -1,6 +1,5 @@
 """Prunes the weights of a model while `fit` runs."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,25 +9,16 @@ from keras_netopt.checks import check_frequency, check_integer
 from keras_netopt.schedules import Schedule, as_schedule
 from keras_netopt.selectors import Selector, check_selector
 from keras_netopt.serialization import export_class
-from keras_netopt.sparsity.allocation import PerLayer
 from keras_netopt.sparsity.calibration import check_calibration_data
-from keras_netopt.sparsity.kernel_zeros import (
-    KernelZeros,
-    kernels_filled_by_lora,
-)
+from keras_netopt.sparsity.mask_callback import MaskCallback
+from keras_netopt.sparsity.mask_session import MaskSession
 from keras_netopt.sparsity.pruning_session import PruningSession
-from keras_netopt.sparsity.sparsity_report import make_report
-from keras_netopt.training import (
-    MaskStore,
-    NoEffectWarning,
-    NotIntendedUseWarning,
-    ResumableCallback,
-)
-from keras_netopt.training.order import LOGGERS
+from keras_netopt.sparsity.selection import WeightTarget
+from keras_netopt.training import MaskStore, NoEffectWarning
 
 
 @export_class
-class Pruning(ResumableCallback):
+class Pruning(MaskCallback):
     """Prunes a model during `fit`: weights become exactly zero.
 
     The share of zeros follows a schedule over the fit. Pruned weights are
@@ -104,17 +94,7 @@ class Pruning(ResumableCallback):
         `sparsity`); Han et al., 2015, https://arxiv.org/abs/1506.02626.
     """
 
-    must_follow = ("EarlyStopping(restore_best_weights=True)",)
-    should_precede = ("ModelCheckpoint", *LOGGERS)
-    log_keys = {
-        "sparsity": "share of the weights of all kernels, selected or not, "
-        "that are zero, in [0, 1]",
-        "selected_sparsity": "share of the selected weights that are zero, in "
-        "[0, 1)",
-    }
     schedule_arg = "sparsity"
-    data_args = ("calibration_data",)
-    selector_args = ("include", "exclude")
 
     def __init__(
         self,
@@ -159,32 +139,24 @@ class Pruning(ResumableCallback):
         self.seed = seed
         self.reset()
 
-    def reset(self) -> None:
-        """Resets the state that belongs to one model."""
-        self._session: PruningSession | None = None
-        self._others = KernelZeros(0, 0)
+    @property
+    def final_sparsity(self) -> float:
+        """The sparsity at the end of the schedule."""
+        return self.schedule.final
 
-    def on_model_ready(self, model: keras.Model) -> None:
-        """Selects the weights and creates their masks."""
-        old, self._session = self._session, None
-        store = MaskStore.of(model)
-        selection = engine.select(
-            model, self.include, self.exclude, min_size=self.min_size
-        )
-        if not selection.targets:
-            self.warn(NoEffectWarning, _nothing_selected(selection))
-            return
-        self._selection = self.pruner.filter_selection(
-            model, selection, self.schedule.final
-        )
-        targets = self._selection.targets
-        self._check_overlap(model, {target.key for target in targets})
-        self._warn_lora(model)
+    def open_session(
+        self,
+        model: keras.Model,
+        targets: tuple[WeightTarget, ...],
+        old: MaskSession | None,
+        store: MaskStore | None,
+    ) -> PruningSession:
+        """Creates the session of one `fit` call."""
         # Weights that are new, or became trainable, start a new schedule.
         kept = set() if store is None else set(store.keys)
-        done = old is not None and old.done and store is not None
-        done = done and {t.key for t in targets} <= kept
-        self._session = PruningSession(
+        done = isinstance(old, PruningSession) and old.done
+        done = done and store is not None and {t.key for t in targets} <= kept
+        return PruningSession(
             model,
             targets,
             self.pruner,
@@ -208,7 +180,7 @@ class Pruning(ResumableCallback):
         saved = self.loaded_state()
         self.load_state_of("masks", session.store.load_state)
         session.resume(self._progress.step, saved[0] if saved else None)
-        self._others = KernelZeros.of(model, session.keys)
+        self.count_others(model)
         if session.floor > self.schedule.final + 1e-3:
             self.warn(
                 NoEffectWarning,
@@ -223,29 +195,9 @@ class Pruning(ResumableCallback):
         if session is None:
             return
         is_finite = session.advance(after)
-        if session.leaks:
-            self.warn(
-                NotIntendedUseWarning,
-                "the training step changes masked weights: it does not update "
-                "them with a Keras optimizer that is an attribute of the "
-                "model. They are set to zero again after each step, which "
-                "takes time; momentum and clipping do not see the masks.",
-            )
+        self.warn_leaks()
         if not is_finite:
-            self.warn(
-                NoEffectWarning,
-                "weights are not finite, so the masks were not updated. Lower "
-                "the learning rate or clip the gradients.",
-            )
-
-    def on_epoch_end(
-        self, epoch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        """Called by Keras; counts the zeros of the other kernels."""
-        if self._session is not None:
-            model = self.model  # On JAX, this syncs the state.
-            self._others = KernelZeros.of(model, self._session.keys)
-        super().on_epoch_end(epoch, logs)
+            self.warn_not_finite()
 
     def on_fit_end(self, model: keras.Model) -> None:
         """Makes the last update if training ended before it."""
@@ -289,69 +241,10 @@ class Pruning(ResumableCallback):
                 "schedule earlier.",
             )
 
-    def progress_logs(self) -> dict[str, float]:
-        """Returns the shares of zeros, known without a device read."""
-        session = self._session
-        if session is None:
-            return {}
-        return {
-            "sparsity": self._others.share(session.zeros, session.weights),
-            "selected_sparsity": session.share,
-        }
-
-    def get_state(self) -> dict[str, Any]:
-        """Returns the position in the schedule, for a resumed fit."""
-        return {} if self._session is None else self._session.get_state()
-
     @property
     def is_complete(self) -> bool:
         """Whether the last update of the schedule has been made."""
         return self._session is not None and self._session.done
-
-    def report(self) -> engine.SparsityReport:
-        """Returns the zeros per weight, and the skipped weights with reasons.
-
-        Returns:
-            The report of the model of the last fit.
-
-        Raises:
-            ValueError: If the callback was not passed to `fit` yet.
-        """
-        if self._session is None:
-            raise self.report_error("masks")
-        masks = self._session.store.masks(self._session.keys)
-        label = self.pruner.pattern.label
-        return make_report(self._session.model, self._selection, masks, label)
-
-    def _config_value(self, name: str, value: Any) -> Any:
-        if name == "allocation" and isinstance(value, Mapping):
-            value = PerLayer(value)
-        return super()._config_value(name, value)
-
-    def _check_overlap(self, model: keras.Model, keys: set[str]) -> None:
-        for other in self.other_callbacks(model):
-            session = other._session if isinstance(other, Pruning) else None
-            shared = keys.intersection(session.keys if session else ())
-            if shared:
-                raise ValueError(
-                    "Two `Pruning` callbacks must not select the same "
-                    "weights. Separate them with `include` and `exclude`. "
-                    f"Received: keys={sorted(shared)}"
-                )
-
-    def _warn_lora(self, model: keras.Model) -> None:
-        """Warns of zeros that the product of a LoRA pair fills."""
-        filled = kernels_filled_by_lora(model)
-        if filled:
-            self.warn(
-                NotIntendedUseWarning,
-                f"{', '.join(filled)} has zeros that LoRA fills: the layer "
-                "multiplies with the sum of its kernel and the LoRA product. "
-                "`sparsity` in the logs counts the zeros of the sum. Fine-tune "
-                "with LoRA first and prune afterwards: `save_weights` merges "
-                "the product into the kernels, `load_weights` of a model "
-                "without LoRA reads them.",
-            )
 
 
 def _as_schedule(
@@ -361,12 +254,3 @@ def _as_schedule(
         pruner.check_sparsity(sparsity.final)
         return sparsity
     return as_schedule(pruner.check_sparsity(sparsity), "sparsity")
-
-
-def _nothing_selected(selection: engine.Selection) -> str:
-    rows = [f"{row.key} ({row.reason})" for row in selection.skipped]
-    return (
-        "no weight was selected, so none will be pruned. Trainable kernels "
-        "are selected by default; the model has "
-        f"{', '.join(rows) or 'no weights'}. Name weights in `include`."
-    )

@@ -1,6 +1,5 @@
 """State of one pruning run: masks, schedule and position."""
 
-import dataclasses
 from typing import Any
 
 import keras
@@ -8,17 +7,16 @@ import numpy as np
 
 from keras_netopt.points import LATER, RunLength
 from keras_netopt.schedules import Schedule
-from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.mask_session import MaskSession, check_finite
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.scores import Custom
 from keras_netopt.sparsity.selection import WeightTarget
-from keras_netopt.training import MaskStore
 from keras_netopt.training.float_weights import float_weights
 
 TOLERANCE = 1e-3
 
 
-class PruningSession:
+class PruningSession(MaskSession):
     """Updates the masks of one model along a sparsity schedule.
 
     The model's `MaskStore` holds the masks; this object holds the last update
@@ -49,20 +47,11 @@ class PruningSession:
         data: Any = None,
         done: bool = False,
     ) -> None:
-        self.targets = targets
-        self.keys = tuple(target.key for target in targets)
-        self.weights = sum(target.view.size for target in targets)
+        super().__init__(model, targets, pruner)
         self.points: tuple[int, ...] = ()
-        self.last = -1
         self.done = done
         self.floor = 0.0
-        self.zeros = 0
         self.finite = True
-        self.leaks = False
-        self._is_verified = False
-        self._updated_at = 0
-        self.model = model
-        self._pruner = pruner
         self._data = data
         self._schedule = schedule
         self._frequency = frequency
@@ -71,16 +60,9 @@ class PruningSession:
         if not done:
             self.set_length(run)
             self._check_values(run)
-            _check_finite(targets)
+            check_finite(targets)
             self._try_score(schedule.final)
-        self._attached = MaskStore.attach(
-            model,
-            {target.key: target.variable for target in targets},
-            score.accumulate if score.needs == "gradients" else None,
-        )
-
-        label = pruner.pattern.label
-        self._attached.labels.update(dict.fromkeys(self.keys, label))
+        self.attach(score.accumulate if score.needs == "gradients" else None)
 
     def set_length(self, run: RunLength) -> None:
         """Computes the update points, as far as the length is known."""
@@ -89,16 +71,6 @@ class PruningSession:
         self._wanted = {p: self._schedule.at(p, run) for p in self.points}
         self.done = 0 <= self.last == self._final_point
 
-    @property
-    def share(self) -> float:
-        """Share of the weights of all targets that is masked."""
-        return self.zeros / max(1, self.weights)
-
-    @property
-    def store(self) -> MaskStore:
-        """The model's mask store, another one after a recompile in `fit`."""
-        return MaskStore.of(self.model) or self._attached
-
     def resume(self, step: int, state: dict[str, Any] | None = None) -> None:
         """Restores the position from a state, or derives it from the weights.
 
@@ -106,7 +78,7 @@ class PruningSession:
         whether or not a file held them.
         """
         if self.done:
-            self.zeros = self._count_masked()
+            self.count_masked()
             self.project()
             return
         if state is not None:
@@ -116,10 +88,10 @@ class PruningSession:
             if self._pruner.score.needs == "gradients":
                 self.store.reset_statistics(self.keys)
             self.last = self._derive(step)
-            self.zeros = self._count_masked()
+            self.count_masked()
             self.floor = self.share
             self.done = self.last == self._final_point
-        self.zeros = self._count_masked()
+        self.count_masked()
         self._updated_at = step
         self.advance(step)
         self.project()
@@ -134,15 +106,9 @@ class PruningSession:
         Returns `False` if weights are not finite; the masks are unchanged
         then.
         """
-        if self.zeros and not self._is_verified and step > self._updated_at:
-            # The first step with masks tells whether it applies them.
-            self._is_verified = True
-            self.leaks = self.store.leaks(self.keys) > 0
-        if self.leaks:
-            self.project()
-        self._updated_at = step
+        self.verify(step)
         # Resizing changes the share of zeros.
-        resized = self._follow_shapes() and self.last >= 0
+        resized = self.follow_shapes() and self.last >= 0
         if resized and self.done:
             return self.update(self.last)
         if self.done or not self.points or step < self.points[0]:
@@ -176,16 +142,8 @@ class PruningSession:
         if self._pruner.score.needs == "gradients":
             if self._pruner.score.resets:
                 self.store.reset_statistics(self.keys)
-        self.zeros = self._count_masked()
+        self.count_masked()
         return True
-
-    def project(self) -> None:
-        """Sets masked weights to zero, whatever changed them.
-
-        Optimizer slots stay zero: `assign` clears them, and gradients are
-        masked.
-        """
-        self.store.project(slots=False)
 
     def rounding(self) -> float:
         """Returns the largest share of weights missed by rounding to units.
@@ -200,26 +158,6 @@ class PruningSession:
                 target.view.stack * _largest_unit(self._pruner, target) / 2
             )
         return missed / max(1, total)
-
-    def _follow_shapes(self) -> bool:
-        """Updates the targets after an edit changed shapes.
-
-        A weight that the pattern no longer fits keeps its mask.
-        """
-        if all(t.view.shape == tuple(t.variable.shape) for t in self.targets):
-            return False
-        renewed = [
-            dataclasses.replace(t, view=KernelView.of(t.variable, t.layer))
-            for t in self.targets
-        ]
-        self.targets = tuple(
-            t for t in renewed if self._pruner.reason_to_skip(t) is None
-        )
-        self.keys = tuple(target.key for target in self.targets)
-        self.weights = sum(target.view.size for target in self.targets)
-        if self.targets:
-            self.zeros = self._count_masked()
-        return bool(self.targets)
 
     def _masks(
         self, wanted: float, weights: dict[str, np.ndarray], point: int
@@ -251,11 +189,8 @@ class PruningSession:
         """Computes masks before the first step, to find errors early."""
         score = self._pruner.score
         if score.needs == "activations" or isinstance(score, Custom):
+            weights = self.read_weights()
             with float_weights(self.model):
-                weights = [
-                    np.array(keras.ops.convert_to_numpy(target.variable))
-                    for target in self.targets
-                ]
                 self._pruner.compute_masks(
                     final, self.targets, weights, statistics=self._statistics()
                 )
@@ -266,17 +201,13 @@ class PruningSession:
         known = self.points[-1] if self.points else -1
         return LATER if self._end == LATER else known
 
-    def _count_masked(self) -> int:
-        masks = self.store.masks(self.keys).values()
-        return sum(mask.size - int(mask.sum()) for mask in masks)
-
     def _derive(self, step: int) -> int:
         """Derives the last applied update from masks or weights."""
         passed = [point for point in self.points if point <= step]
         if not passed:
             return -1
         wanted = self._wanted[passed[-1]]
-        if 0 < wanted <= self._count_masked() / self.weights + TOLERANCE:
+        if 0 < wanted <= self.count_masked() / self.weights + TOLERANCE:
             return passed[-1]
         weights = self.store.weights(self.keys)
         zeros = sum(np.count_nonzero(w == 0) for w in weights.values())
@@ -312,14 +243,3 @@ def _largest_unit(pruner: Pruner, target: WeightTarget) -> int:
     if pruner.score.within_outputs:
         return int(sizes.sum(axis=1).max())
     return int(sizes.max())
-
-
-def _check_finite(targets: tuple[WeightTarget, ...]) -> None:
-    for target in targets:
-        values = keras.ops.convert_to_numpy(target.variable)
-        if not np.isfinite(values).all():
-            raise ValueError(
-                f"Weight `{target.key}` must be finite before pruning starts. "
-                f"Received: {np.count_nonzero(~np.isfinite(values))} values "
-                "that are NaN or infinite"
-            )

@@ -1,0 +1,133 @@
+"""Masks of one model during training: what every way of updating shares."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.pruner import Pruner
+from keras_netopt.sparsity.selection import WeightTarget
+from keras_netopt.training import MaskStore
+from keras_netopt.training.float_weights import float_weights
+
+Accumulate = Callable[[Any, Any, Any], Any]
+
+
+class MaskSession:
+    """Base class of the state of one run that updates masks.
+
+    The model's `MaskStore` holds the masks. A subclass says at which steps
+    they change and how.
+
+    Args:
+        model: A compiled, built model.
+        targets: The weights with masks.
+        pruner: Score, allocation and pattern.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        targets: tuple[WeightTarget, ...],
+        pruner: Pruner,
+    ) -> None:
+        self.model = model
+        self.targets = targets
+        self.keys = tuple(target.key for target in targets)
+        self.weights = sum(target.view.size for target in targets)
+        self.zeros = 0
+        self.last = -1
+        self.leaks = False
+        self._pruner = pruner
+        self._is_verified = False
+        self._updated_at = 0
+
+    def attach(self, accumulate: Accumulate | None = None) -> None:
+        """Creates the masks, and statistics for `accumulate`."""
+        self._attached = MaskStore.attach(
+            self.model,
+            {target.key: target.variable for target in self.targets},
+            accumulate,
+        )
+        label = self._pruner.pattern.label
+        self._attached.labels.update(dict.fromkeys(self.keys, label))
+
+    @property
+    def share(self) -> float:
+        """Share of the weights of all targets that is masked."""
+        return self.zeros / max(1, self.weights)
+
+    @property
+    def store(self) -> MaskStore:
+        """The model's mask store, another one after a recompile in `fit`."""
+        return MaskStore.of(self.model) or self._attached
+
+    def project(self) -> None:
+        """Sets masked weights to zero, whatever changed them.
+
+        Optimizer slots stay zero: `assign` clears them, and gradients are
+        masked.
+        """
+        self.store.project(slots=False)
+
+    def verify(self, step: int) -> None:
+        """Finds out whether training steps apply the masks.
+
+        The first step with masks tells; if it does not apply them, they are
+        applied here after each step.
+        """
+        if self.zeros and not self._is_verified and step > self._updated_at:
+            self._is_verified = True
+            self.leaks = self.store.leaks(self.keys) > 0
+        if self.leaks:
+            self.project()
+        self._updated_at = step
+
+    def follow_shapes(self) -> bool:
+        """Updates the targets after an edit changed shapes.
+
+        A weight that the pattern no longer fits keeps its mask.
+        """
+        if all(t.view.shape == tuple(t.variable.shape) for t in self.targets):
+            return False
+        renewed = [
+            dataclasses.replace(t, view=KernelView.of(t.variable, t.layer))
+            for t in self.targets
+        ]
+        self.targets = tuple(
+            t for t in renewed if self._pruner.reason_to_skip(t) is None
+        )
+        self.keys = tuple(target.key for target in self.targets)
+        self.weights = sum(target.view.size for target in self.targets)
+        if self.targets:
+            self.count_masked()
+        return bool(self.targets)
+
+    def count_masked(self) -> int:
+        """Counts the masked weights and keeps the number in `zeros`."""
+        masks = self.store.masks(self.keys).values()
+        self.zeros = sum(mask.size - int(mask.sum()) for mask in masks)
+        return self.zeros
+
+    def read_weights(self) -> list[np.ndarray]:
+        """Returns the targets' values before they have masks."""
+        with float_weights(self.model):
+            return [
+                np.array(keras.ops.convert_to_numpy(target.variable))
+                for target in self.targets
+            ]
+
+
+def check_finite(targets: tuple[WeightTarget, ...]) -> None:
+    """Raises a ValueError if a weight holds NaN or infinity."""
+    for target in targets:
+        values = keras.ops.convert_to_numpy(target.variable)
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"Weight `{target.key}` must be finite before pruning starts. "
+                f"Received: {np.count_nonzero(~np.isfinite(values))} values "
+                "that are NaN or infinite"
+            )
