@@ -99,10 +99,11 @@ def prune(
     )
     kept = {target.key for target in selection.targets}
     values = [weights[key] for key in weights if key in kept]
-    masks = pruner.compute_masks(
-        final,
+    masks = pruner.find_masks(
+        model,
         selection.targets,
         values,
+        final,
         # Existing zeros are pruned first: `sparsity` is the total.
         previous=[value != 0 for value in values],
         statistics=statistics,

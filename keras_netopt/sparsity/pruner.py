@@ -10,22 +10,13 @@ import keras
 import numpy as np
 
 from keras_netopt.checks import check_fraction, check_integer
-from keras_netopt.sparsity import stacks
-from keras_netopt.sparsity.allocation import (
-    PerLayer,
-    layer_sparsities,
-    resolve_allocation,
-)
+from keras_netopt.sparsity.allocation import PerLayer, resolve_allocation
 from keras_netopt.sparsity.calibration import collect_statistics
-from keras_netopt.sparsity.kernel_view import KernelView
-from keras_netopt.sparsity.masks import prune_globally
+from keras_netopt.sparsity.distribute import prune_runs, prune_units
 from keras_netopt.sparsity.patterns import NM, Pattern, resolve_pattern
 from keras_netopt.sparsity.scores import Score, ScoreInputs, resolve_score
 from keras_netopt.sparsity.selection import Selection, WeightTarget
-from keras_netopt.sparsity.sparsity_budget import (
-    SparsityBudget,
-    split_sparsity,
-)
+from keras_netopt.sparsity.sparsity_budget import split_sparsity
 
 
 @dataclass(frozen=True)
@@ -240,6 +231,56 @@ class Pruner:
                 )
         return cast(list[np.ndarray], found)
 
+    def find_masks(
+        self,
+        model: keras.Model,
+        targets: Sequence[WeightTarget],
+        weights: Sequence[np.ndarray],
+        sparsity: float,
+        data: Any = None,
+        previous: Sequence[np.ndarray] | None = None,
+        *,
+        statistics: Sequence[Any] | None = None,
+        update: int = 0,
+        final: float | None = None,
+    ) -> list[np.ndarray]:
+        """Collects what the score needs from the model and computes masks.
+
+        Args:
+            model: The model; it does not change.
+            targets: The targets, from `filter_selection`.
+            weights: Their values.
+            sparsity: Share of the weights to prune now, in [0, 1).
+            data: The calibration data, see `calibration.collect_statistics`.
+                Defaults to `None`.
+            previous: The current masks, see `compute_masks`. Defaults to
+                `None`.
+            statistics: From `collect_statistics`, if they are collected
+                already. Defaults to `None`.
+            update: Number of this update. Defaults to `0`.
+            final: Sparsity at the end of the schedule. Defaults to `None`:
+                `sparsity`.
+
+        Returns:
+            Boolean arrays in the shapes of the weights, `True` = kept.
+
+        Raises:
+            TypeError: If `data` is of an unknown kind.
+            ValueError: If `data` is missing, a score is not finite, or the
+                model is not compiled where gradients are needed.
+        """
+        if statistics is None:
+            statistics = self.collect_statistics(model, targets, data)
+        return self.compute_masks(
+            sparsity,
+            targets,
+            weights,
+            previous=previous,
+            statistics=statistics,
+            update=update,
+            final=final,
+        )
+
     def compute_masks(
         self,
         sparsity: float,
@@ -289,13 +330,16 @@ class Pruner:
                 for target, mask in zip(targets, previous, strict=True)
             ]
         pruned = (
-            self._prune_runs(self.pattern, targets, sparsity, matrices, earlier)
+            prune_runs(self.pattern, targets, sparsity, matrices, earlier)
             if isinstance(self.pattern, NM)
-            else self._prune_units(
+            else prune_units(
+                self.pattern,
                 split_sparsity(self.allocation, targets, sparsity, final),
                 [target.view for target in targets],
                 matrices,
                 earlier,
+                min_kept=self.min_kept,
+                within=self.score.within_outputs,
             )
         )
         return [
@@ -333,62 +377,6 @@ class Pruner:
                 )
             matrices.append(target.view.to_2d(score))
         return matrices
-
-    def _prune_runs(
-        self,
-        pattern: NM,
-        targets: Sequence[WeightTarget],
-        sparsity: float,
-        matrices: list[np.ndarray],
-        earlier: list[np.ndarray | None],
-    ) -> list[np.ndarray]:
-        # With n:m, `create` accepts only dense layers in `allocation`.
-        shares = [
-            sparsity if target.sparsity is None else target.sparsity
-            for target in targets
-        ]
-        return [
-            stacks.prune_stack_runs(pattern, target.view, matrix, share, mask)
-            for target, matrix, share, mask in zip(
-                targets, matrices, shares, earlier, strict=True
-            )
-        ]
-
-    def _prune_units(
-        self,
-        budget: SparsityBudget,
-        views: list[KernelView],
-        matrices: list[np.ndarray],
-        earlier: list[np.ndarray | None],
-    ) -> list[np.ndarray]:
-        layers = [
-            stacks.score_stack(self.pattern, *arguments)
-            for arguments in zip(views, matrices, earlier, strict=True)
-        ]
-        within = self.score.within_outputs
-        pruned: dict[int, list[np.ndarray]] = {}
-        shares = dict(budget.by_hand)
-        if budget.rule == "global":
-            together = iter(
-                prune_globally(
-                    [part for i in budget.rest for part in layers[i]],
-                    budget.weights,
-                    self.min_kept,
-                    within=within,
-                )
-            )
-            for i in budget.rest:
-                pruned[i] = [next(together) for _ in layers[i]]
-        else:
-            rest = [views[i] for i in budget.rest]
-            found = layer_sparsities(budget.rule, rest, budget.sparsity)
-            shares.update(zip(budget.rest, found, strict=True))
-        for i, share in shares.items():
-            pruned[i] = stacks.prune_stack(layers[i], share, within=within)
-        return [
-            stacks.spread_stack(self.pattern, view, pruned[i])
-            for i, view in enumerate(views)
-        ]
 
 
 def _as_float(weight: np.ndarray) -> np.ndarray:

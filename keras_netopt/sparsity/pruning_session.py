@@ -163,11 +163,13 @@ class PruningSession(MaskSession):
         self, wanted: float, weights: dict[str, np.ndarray], point: int
     ) -> dict[str, np.ndarray]:
         previous = self.store.masks(self.keys)
-        masks = self._pruner.compute_masks(
-            wanted,
+        masks = self._pruner.find_masks(
+            self.model,
             self.targets,
             [weights[key] for key in self.keys],
-            previous=[previous[key] for key in self.keys],
+            wanted,
+            self._data,
+            [previous[key] for key in self.keys],
             statistics=self._statistics(),
             update=point,
             final=self._schedule.final,
@@ -175,15 +177,11 @@ class PruningSession(MaskSession):
         return dict(zip(self.keys, masks, strict=True))
 
     def _statistics(self) -> list[Any] | None:
-        needs = self._pruner.score.needs
-        if needs == "gradients":
-            gathered = self.store.statistics(self.keys)
-            return [gathered[key] for key in self.keys]
-        if needs == "activations":
-            return self._pruner.collect_statistics(
-                self.model, self.targets, self._data
-            )
-        return None
+        """Returns what training has accumulated, `None` for other scores."""
+        if self._pruner.score.needs != "gradients":
+            return None
+        gathered = self.store.statistics(self.keys)
+        return [gathered[key] for key in self.keys]
 
     def _try_score(self, final: float) -> None:
         """Computes masks before the first step, to find errors early."""
@@ -191,8 +189,8 @@ class PruningSession(MaskSession):
         if score.needs == "activations" or isinstance(score, Custom):
             weights = self.read_weights()
             with float_weights(self.model):
-                self._pruner.compute_masks(
-                    final, self.targets, weights, statistics=self._statistics()
+                self._pruner.find_masks(
+                    self.model, self.targets, weights, final, self._data
                 )
 
     @property
