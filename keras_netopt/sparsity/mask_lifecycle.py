@@ -6,6 +6,7 @@ import keras
 
 from keras_netopt.sparsity.sparsity_report import SparsityReport, report
 from keras_netopt.training import CheckpointState, MaskStore, variables_by_name
+from keras_netopt.training.dense_store import DenseStore
 
 
 def apply_masks(model: keras.Model) -> SparsityReport:
@@ -73,6 +74,9 @@ def remove_masks(model: keras.Model) -> None:
     """
     store = _store(model)
     store.project()
+    dense = DenseStore.of(model)
+    if dense is not None:
+        dense.detach()
     store.detach()
     states = CheckpointState.of(model).states
     for name, state in list(states.items()):

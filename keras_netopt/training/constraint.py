@@ -12,7 +12,8 @@ class MaskConstraint:
     It is set on the variable and not in the layer's config, so a saved model
     does not reference this class. `mask` is a boolean variable of the weight's
     shape that the optimizer must track, otherwise JAX compiles its first value
-    as a constant.
+    as a constant. With `is_straight_through`, `DenseStore` applies the mask
+    after it has taken the dense weight.
     """
 
     def __init__(
@@ -20,11 +21,14 @@ class MaskConstraint:
     ) -> None:
         self.mask = mask
         self.inner = inner
+        self.is_straight_through = False
 
     def __call__(self, weight: Any) -> Any:
         """Returns the weight with masked positions set to +0.0."""
         if self.inner is not None:
             weight = self.inner(weight)
+        if self.is_straight_through:
+            return weight
         return apply_mask(self.mask, ops.convert_to_tensor(weight))
 
 

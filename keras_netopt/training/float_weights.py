@@ -1,4 +1,4 @@
-"""Puts the masters into the weights for code that reads or edits weights."""
+"""Puts masters and dense weights into the weights, for reading and editing."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -10,15 +10,18 @@ from keras_netopt.training.checkpoint_state import CheckpointState
 
 MASTERS = "masters"
 """Name of the master store in the checkpoint state."""
+DENSE_WEIGHTS = "dense_weights"
+"""Name of the store of straight-through masks in the checkpoint state."""
 
 
 @contextlib.contextmanager
 def float_weights(*models: keras.Layer) -> Iterator[None]:
-    """Opens a context in which quantized weights hold their float masters.
+    """Opens a context in which weights hold what the optimizer updates.
 
-    What reads the weights in it (scores, norms, edits) sees the values that
-    the optimizer updates and not their rounded values. What is written in it
-    becomes the master. Models without masters do not change. Contexts may be
+    These are the float masters of quantized weights and the dense weights of
+    straight-through masks. What reads the weights in it (scores, norms, edits)
+    sees these values and not their rounded or masked values. What is written
+    in it becomes the master. Other models do not change. Contexts may be
     nested.
     """
     with contextlib.ExitStack() as stack:
@@ -29,9 +32,10 @@ def float_weights(*models: keras.Layer) -> Iterator[None]:
 
 def _find_stores(models: Iterable[Any]) -> list[Any]:
     found = {}
-    for model in models:
-        state = CheckpointState.find(model)
-        store = None if state is None else state.states.get(MASTERS)
-        if store is not None:
-            found[id(store)] = store
+    states = [CheckpointState.find(model) for model in models]
+    for name in (MASTERS, DENSE_WEIGHTS):  # In the order of the updates.
+        for state in states:
+            store = None if state is None else state.states.get(name)
+            if store is not None:
+                found[id(store)] = store
     return list(found.values())

@@ -84,12 +84,20 @@ class MaskStore(WeightStore):
         """The variables that this store has added to the optimizer."""
         return (*self._masks.values(), *self._statistics.values())
 
+    def variable(self, key: str) -> Any:
+        """Returns the weight of a mask."""
+        return self._variables[key]
+
     def masks(self, keys: Iterable[str] | None = None) -> Arrays:
         """Returns masks, all by default; `True` marks a kept weight."""
         return self._read_all(self._masks, keys)
 
     def weights(self, keys: Iterable[str] | None = None) -> Arrays:
-        """Returns masked variables, all by default; masters if quantized."""
+        """Returns weights as the optimizer updates them, all by default.
+
+        These are masters if quantized, dense weights if the masks are
+        straight-through.
+        """
         with float_weights(self._model):
             return self._read_all(self._variables, keys)
 
@@ -127,7 +135,8 @@ class MaskStore(WeightStore):
 
     def leaks(self, keys: Iterable[str]) -> int:
         """Counts variables whose masked weights are not all zero."""
-        masks, weights = self.masks(keys), self.weights(keys)
+        masks = self.masks(keys)
+        weights = self._read_all(self._variables, masks)
         return sum(int(weights[key][~masks[key]].any()) for key in masks)
 
     def detach(self) -> None:
@@ -220,6 +229,8 @@ class MaskStore(WeightStore):
             statistic.assign(
                 self._accumulate[key](statistic, variable, gradient)
             )
+        if variable.constraint.is_straight_through:
+            return gradient
         return apply_mask(self._masks[key], gradient)
 
     def _add(
@@ -282,6 +293,8 @@ class MaskStore(WeightStore):
 
     def _zero_masked(self, key: str, *, slots: bool = True) -> None:
         variable, mask = self._variables[key], self._masks[key]
+        if variable.constraint.is_straight_through:
+            return  # Its `DenseStore` masks it, and all slots are in use.
         found = [
             slot
             for optimizer in (self._optimizers if slots else ())
@@ -292,7 +305,9 @@ class MaskStore(WeightStore):
 
 
 def _constrain(variable: Any, mask: Any) -> None:
-    inner = variable.constraint
-    if isinstance(inner, MaskConstraint):
-        inner = inner.inner
-    variable.constraint = MaskConstraint(mask, inner)
+    old = variable.constraint
+    if not isinstance(old, MaskConstraint):
+        variable.constraint = MaskConstraint(mask, old)
+        return
+    variable.constraint = MaskConstraint(mask, old.inner)
+    variable.constraint.is_straight_through = old.is_straight_through

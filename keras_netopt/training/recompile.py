@@ -14,7 +14,7 @@ from keras_netopt.training.backend import (
     sync_variables,
 )
 from keras_netopt.training.mask_store import MaskStore
-from keras_netopt.training.master_store import MasterStore
+from keras_netopt.training.swap_store import SwapStore
 from keras_netopt.training.update_scale import UpdateScale
 
 
@@ -44,8 +44,7 @@ def recompile_keeping_state(model: keras.Model) -> None:
         _copy_state(before, after)
     if MaskStore.of(model) is not None:
         MaskStore.attach(model, {})
-    if MasterStore.of(model) is not None:
-        MasterStore.attach(model, {}, {})
+    SwapStore.follow_compile(model)
     UpdateScale.follow_compile(model)
     commit_variables(model)
     if running:

@@ -20,6 +20,7 @@ from keras_netopt.report import Report
 from keras_netopt.training import editing, optimizers
 from keras_netopt.training import slot_kinds as kinds
 from keras_netopt.training.backend import sync_variables
+from keras_netopt.training.dense_store import DenseStore
 from keras_netopt.training.mask_store import MaskStore, Memory
 from keras_netopt.training.master_store import MasterStore
 from keras_netopt.training.optimizer_hook import OptimizerHook
@@ -136,9 +137,10 @@ def restore_slots(
         store = MaskStore.of(model)
         if slots.masks and store is not None:
             store.remap(slots.masks, map_slot)
-        masters = MasterStore.of(model)
-        if masters is not None:
-            masters.remap()
+        for kind in (MasterStore, DenseStore):
+            swapped = kind.of(model)
+            if swapped is not None:
+                swapped.remap()
     return report.to_report()
 
 
