@@ -26,6 +26,7 @@ from keras_netopt.callbacks.prechelt_stopping import PrecheltStopping
 from keras_netopt.callbacks.pruning import Pruning
 from keras_netopt.callbacks.quantization import Quantization
 from keras_netopt.callbacks.selective_backprop import SelectiveBackprop
+from keras_netopt.callbacks.sparse_training import SparseTraining
 
 __all__ = [
     "ArchitectureSearch",
@@ -44,4 +45,5 @@ __all__ = [
     "Pruning",
     "Quantization",
     "SelectiveBackprop",
+    "SparseTraining",
 ]

@@ -116,10 +116,10 @@ def check_seeds(seeds: Any) -> list[int]:
     return found
 
 
-def check_choice(value: Any, name: str, allowed: Iterable[str]) -> None:
-    """Refuses a value that is not one of the allowed names."""
+def check_choice(value: Any, name: str, allowed: Iterable[str | None]) -> None:
+    """Refuses a value that is not one of the allowed names or `None`."""
     names = tuple(allowed)
-    if not isinstance(value, str) or value not in names:
+    if not isinstance(value, str | None) or value not in names:
         listed = ", ".join(repr(choice) for choice in names)
         raise ValueError(_message(value, name, f"one of {listed}"))
 

@@ -14,6 +14,14 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"weights", "optimizer"}),
     ),
     Method(
+        name="callbacks.SparseTraining",
+        kind="callback",
+        summary="Trains at a constant sparsity: static masks, SET or RigL.",
+        card="sparse_training",
+        reference="Mocanu et al. 2018, arXiv 1707.04780",
+        touches=frozenset({"weights", "optimizer"}),
+    ),
+    Method(
         name="callbacks.BestCheckpoint",
         kind="callback",
         summary="Saves the best model that has reached the target sparsity.",

@@ -14,6 +14,7 @@ from keras_netopt.training import MaskStore
 from keras_netopt.training.float_weights import float_weights
 
 Accumulate = Callable[[Any, Any, Any], Any]
+TOLERANCE = 1e-3
 
 
 class MaskSession:
@@ -86,6 +87,20 @@ class MaskSession:
             self.project()
         self._updated_at = step
 
+    def rounding(self) -> float:
+        """Returns the largest share of weights missed by rounding to units.
+
+        For blocks, channels and scores that are ranked within each output unit
+        it is half a unit per weight.
+        """
+        missed, total = 0.0, 0
+        for target in self.targets:
+            total += target.view.size
+            missed += (
+                target.view.stack * _largest_unit(self._pruner, target) / 2
+            )
+        return missed / max(1, total)
+
     def follow_shapes(self) -> bool:
         """Updates the targets after an edit changed shapes.
 
@@ -119,6 +134,15 @@ class MaskSession:
                 np.array(keras.ops.convert_to_numpy(target.variable))
                 for target in self.targets
             ]
+
+
+def _largest_unit(pruner: Pruner, target: WeightTarget) -> int:
+    if pruner.fixed_sparsity is not None:
+        return 0
+    sizes = pruner.pattern.sizes(target.view.matrix_shape)
+    if pruner.score.within_outputs:
+        return int(sizes.sum(axis=1).max())
+    return int(sizes.max())
 
 
 def check_finite(targets: tuple[WeightTarget, ...]) -> None:

@@ -7,13 +7,15 @@ import numpy as np
 
 from keras_netopt.points import LATER, RunLength
 from keras_netopt.schedules import Schedule
-from keras_netopt.sparsity.mask_session import MaskSession, check_finite
+from keras_netopt.sparsity.mask_session import (
+    TOLERANCE,
+    MaskSession,
+    check_finite,
+)
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.scores import Custom
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training.float_weights import float_weights
-
-TOLERANCE = 1e-3
 
 
 class PruningSession(MaskSession):
@@ -145,20 +147,6 @@ class PruningSession(MaskSession):
         self.count_masked()
         return True
 
-    def rounding(self) -> float:
-        """Returns the largest share of weights missed by rounding to units.
-
-        For blocks, channels and scores that are ranked within each output unit
-        it is half a unit per weight.
-        """
-        missed, total = 0.0, 0
-        for target in self.targets:
-            total += target.view.size
-            missed += (
-                target.view.stack * _largest_unit(self._pruner, target) / 2
-            )
-        return missed / max(1, total)
-
     def _masks(
         self, wanted: float, weights: dict[str, np.ndarray], point: int
     ) -> dict[str, np.ndarray]:
@@ -232,12 +220,3 @@ class PruningSession(MaskSession):
                 f"score={self._pruner.score.name!r} needs gradients of "
                 f"training. Received: sparsity={schedule!r}"
             )
-
-
-def _largest_unit(pruner: Pruner, target: WeightTarget) -> int:
-    if pruner.fixed_sparsity is not None:
-        return 0
-    sizes = pruner.pattern.sizes(target.view.matrix_shape)
-    if pruner.score.within_outputs:
-        return int(sizes.sum(axis=1).max())
-    return int(sizes.max())

@@ -21,10 +21,12 @@ from contract.callbacks import (
     pruning,
     quantization,
     selective_backprop,
+    sparse_training,
 )
 
 _MODULES: tuple[ModuleType, ...] = (
     pruning,
+    sparse_training,
     quantization,
     best_checkpoint,
     channel_pruning,

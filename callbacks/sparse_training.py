@@ -1,0 +1,251 @@
+"""Trains a model that is sparse from the first step to the last."""
+
+from typing import Any
+
+import keras
+
+from keras_netopt.checks import check_choice, check_frequency, check_integer
+from keras_netopt.schedules import Cosine, Schedule, as_schedule
+from keras_netopt.selectors import Selector, check_selector
+from keras_netopt.serialization import export_class
+from keras_netopt.sparsity.calibration import check_calibration_data
+from keras_netopt.sparsity.mask_callback import MaskCallback
+from keras_netopt.sparsity.mask_session import MaskSession
+from keras_netopt.sparsity.patterns import NM, Unstructured
+from keras_netopt.sparsity.pruner import Pruner
+from keras_netopt.sparsity.regrow import REGROW
+from keras_netopt.sparsity.selection import WeightTarget
+from keras_netopt.sparsity.sparse_session import SparseSession
+from keras_netopt.training import MaskStore, NoEffectWarning
+
+CONTROLS = (None, "shuffle_mask")
+
+
+@export_class
+class SparseTraining(MaskCallback):
+    """Trains with a constant sparsity from the first step on.
+
+    The masks are created before the first step. Every `frequency` steps the
+    smallest of the kept weights of each layer are dropped and as many others
+    take their place, so the number of weights never changes. The share that
+    is replaced falls to zero along a cosine, so that the last quarter of the
+    fit trains fixed masks.
+
+    In our measurements random regrowth ("random", SET) with ERK allocation is
+    the most accurate or level with the gradient's choice ("gradient", RigL),
+    and gradual pruning, which trains dense weights first, is more accurate
+    than both (docs/benchmarks). Zeros make compressed files smaller and do
+    not make inference faster; `sparsity.compact` removes units that have
+    become useless.
+
+    List it after `EarlyStopping(restore_best_weights=True)` and before
+    `ModelCheckpoint` and loggers. A later `fit` call keeps the masks and
+    moves them along a schedule of its own.
+
+    In the logs, `sparsity` is the share of zeros in all kernels, embeddings
+    and frozen layers included, `selected_sparsity` that in the selected ones.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import keras_netopt as netopt
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> model.compile("adam", "mse")
+    >>> x, y = np.random.normal(size=(64, 8)), np.zeros((64, 50))
+    >>> history = model.fit(
+    ...     x, y, epochs=3, verbose=0,
+    ...     callbacks=[netopt.callbacks.SparseTraining(0.9)],
+    ... )
+    >>> history.history["sparsity"]
+    [0.9, 0.9, 0.9]
+
+    Args:
+        sparsity: Share of zeros among the selected weights, a float in
+            [0, 1). Omit it with an n:m pattern. Defaults to `None`.
+        regrow: Which weights take the place of the dropped ones: "random"
+            (SET), "gradient" (RigL: the largest gradients of the last step),
+            "momentum" (the largest averages of the gradients), or `None` for
+            masks that never change. Defaults to `"random"`.
+        score: Importance score that chooses the first masks, as in
+            `sparsity.prune`. Defaults to `"random"`.
+        allocation: How the zeros are distributed over layers: "erk",
+            "uniform", "er", "global", or a dict from selectors to sparsities.
+            Defaults to `"erk"`.
+        pattern: "unstructured", "channel", "n:m" as in "2:4" (with
+            `regrow=None`), or a `Block`, `Channel` or `NM` from
+            `keras_netopt.sparsity`. Defaults to `"unstructured"`.
+        drop_fraction: Share of the kept weights that is replaced at an
+            update: a float in (0, 1], which falls to zero along a cosine
+            until 75 % of the fit, or a schedule from
+            `keras_netopt.schedules`. Defaults to `0.3`.
+        frequency: Steps between two mask updates, at least 1. Defaults to
+            `100`.
+        control: "shuffle_mask" shuffles the first masks in each layer: the
+            control arm that tells what a score is worth beyond the density
+            of each layer. Defaults to `None`.
+        include: Weights to train sparsely: a regular expression searched in
+            the weight's path, "first", "last", a layer, a layer class, a
+            `callable(layer) -> bool`, or a list of those, see
+            `sparsity.select`. Defaults to `None`: every kernel.
+        exclude: Weights to leave dense, in the same form. Defaults to `None`.
+        calibration_data: Inputs, `(x, y)` or an iterable of batches, for
+            scores that need them. Defaults to `None`.
+        min_size: Weights with fewer elements are skipped. Defaults to `0`.
+        min_kept: Elements that each weight keeps at least under "global".
+            Defaults to `1`.
+        seed: Seed of the random choices. Defaults to `0`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, at construction; before
+            the first step, if the schedule does not fit into the fit, a
+            selector matches nothing, the pattern fits no selected weight,
+            weights are not finite, training continues with sparse weights of
+            unknown masks, or the order of callbacks is wrong.
+
+    Reference:
+        Mocanu et al., 2018, https://arxiv.org/abs/1707.04780 (SET); Evci et
+        al., 2020, https://arxiv.org/abs/1911.11134 (RigL: alpha is
+        `drop_fraction`, Delta T is `frequency`).
+    """
+
+    schedule_arg = "drop_fraction"
+
+    def __init__(
+        self,
+        sparsity: float | None = None,
+        *,
+        regrow: str | None = "random",
+        score: Any = "random",
+        allocation: Any = "erk",
+        pattern: Any = "unstructured",
+        drop_fraction: float | Schedule = 0.3,
+        frequency: int = 100,
+        control: str | None = None,
+        include: Selector | None = None,
+        exclude: Selector | None = None,
+        calibration_data: Any = None,
+        min_size: int = 0,
+        min_kept: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.pruner = Pruner.create(
+            score=score,
+            allocation=allocation,
+            pattern=pattern,
+            min_kept=min_kept,
+            seed=seed,
+        )
+        self._constant = self.pruner.check_sparsity(sparsity)
+        check_choice(regrow, "regrow", (*REGROW, None))
+        check_choice(control, "control", CONTROLS)
+        self._check_pattern(regrow, control)
+        self._schedule = as_schedule(drop_fraction, "drop_fraction", _decay)
+        check_integer(frequency, "frequency", minimum=1)
+        check_frequency(frequency)
+        check_integer(min_size, "min_size")
+        check_selector(include, "include")
+        check_selector(exclude, "exclude")
+        if self.pruner.score.needs is not None:
+            check_calibration_data(self.pruner.score, calibration_data)
+        self.sparsity = sparsity
+        self.regrow = regrow
+        self.score = score
+        self.allocation = allocation
+        self.pattern = pattern
+        self.drop_fraction = drop_fraction
+        self.frequency = frequency
+        self.control = control
+        self.include = include
+        self.exclude = exclude
+        self.calibration_data = calibration_data
+        self.min_size = min_size
+        self.min_kept = min_kept
+        self.seed = seed
+        self.reset()
+
+    @property
+    def final_sparsity(self) -> float:
+        """The sparsity, which is constant."""
+        return self._constant
+
+    def open_session(
+        self,
+        model: keras.Model,
+        targets: tuple[WeightTarget, ...],
+        old: MaskSession | None,
+        store: MaskStore | None,
+    ) -> SparseSession:
+        """Creates the session of one `fit` call."""
+        return SparseSession(
+            model,
+            targets,
+            self.pruner,
+            self._constant,
+            regrow=None if self.regrow is None else REGROW[self.regrow],
+            drop_fraction=self._schedule,
+            run=self._progress.run,
+            frequency=self.frequency,
+            data=self.calibration_data,
+            shuffle=self.control == "shuffle_mask",
+        )
+
+    def on_length_known(self, model: keras.Model) -> None:
+        """Computes the update points of a schedule in epochs."""
+        if self._session is not None:
+            self._session.set_length(self._progress.run)
+
+    def on_resume(self, model: keras.Model) -> None:
+        """Creates the masks, or restores them from a file."""
+        session = self._session
+        if session is None:
+            return
+        saved = self.loaded_state()
+        self.load_state_of("masks", session.store.load_state)
+        session.resume(self._progress.step, saved[0] if saved else None)
+        self.count_others(model)
+        allowed = max(0.01, session.rounding())
+        if session.share > session.sparsity + allowed:
+            self.warn(
+                NoEffectWarning,
+                f"the model already has sparsity {session.share:.4g}, more "
+                f"than {session.sparsity:.4g}: its masks move, but no weight "
+                "is freed. Call `sparsity.remove_masks` to start again.",
+            )
+
+    def on_steps(self, before: int, after: int) -> None:
+        """Moves the masks when an update point has been passed."""
+        session = self._session
+        if session is None:
+            return
+        is_finite = session.advance(after)
+        self.warn_leaks()
+        if not is_finite:
+            self.warn_not_finite()
+
+    def on_fit_end(self, model: keras.Model) -> None:
+        """Applies the masks to weights that another callback restored."""
+        if self._session is not None:
+            self._session.project()
+
+    def _check_pattern(self, regrow: str | None, control: str | None) -> None:
+        if isinstance(self.pruner.pattern, NM) and regrow is not None:
+            raise ValueError(
+                "Argument `regrow` must be None with an n:m pattern, because "
+                "weights that move would break its runs. "
+                f"Received: regrow={regrow!r}"
+            )
+        is_plain = isinstance(self.pruner.pattern, Unstructured)
+        if control is not None and not is_plain:
+            raise ValueError(
+                "Argument `control` must be None unless the pattern is "
+                "unstructured: shuffling would break its units. Received: "
+                f"control={control!r}"
+            )
+
+
+def _decay(final: float) -> Schedule:
+    """Returns the default schedule of a share given as a number."""
+    return Cosine(initial=final, final=0.0, begin=0.0, end=0.75)

@@ -1,0 +1,182 @@
+"""State of one run of sparse training: constant sparsity, moving masks."""
+
+import zlib
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.points import RunLength
+from keras_netopt.schedules import Schedule
+from keras_netopt.sparsity.control_masks import shuffle_mask
+from keras_netopt.sparsity.mask_session import (
+    TOLERANCE,
+    MaskSession,
+    check_finite,
+)
+from keras_netopt.sparsity.pruner import Pruner
+from keras_netopt.sparsity.regrow import Regrow, update_mask
+from keras_netopt.sparsity.selection import WeightTarget
+from keras_netopt.training.float_weights import float_weights
+
+
+class SparseSession(MaskSession):
+    """Creates masks before the first step and moves them during training.
+
+    Args:
+        model: A compiled, built model.
+        targets: The weights with masks.
+        pruner: Score, allocation and pattern of the first masks.
+        sparsity: Share of the weights that is masked.
+        regrow: How weights return; `None` leaves the masks as they are.
+        drop_fraction: Share of the kept weights to replace, over the fit.
+        run: Length of the fit.
+        frequency: Steps between two updates.
+        data: Calibration data of the score.
+        shuffle: Whether the first masks are shuffled in each layer.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        targets: tuple[WeightTarget, ...],
+        pruner: Pruner,
+        sparsity: float,
+        *,
+        regrow: Regrow | None,
+        drop_fraction: Schedule,
+        run: RunLength,
+        frequency: int,
+        data: Any = None,
+        shuffle: bool = False,
+    ) -> None:
+        super().__init__(model, targets, pruner)
+        self.sparsity = sparsity
+        self._regrow = regrow
+        self._drop_fraction = drop_fraction
+        self._frequency = frequency
+        self._data = data
+        self._shuffle = shuffle
+        self.set_length(run)
+        check_finite(targets)
+        self.attach(None if regrow is None else regrow.accumulate)
+
+    def set_length(self, run: RunLength) -> None:
+        """Computes the update points, as far as the length is known."""
+        schedule = self._drop_fraction
+        self._fractions: dict[int, float] = {}
+        if self._regrow is None:
+            return
+        for point in schedule.update_points(run, self._frequency):
+            fraction = schedule.at(point, run)
+            if not 0.0 <= fraction <= 1.0:
+                raise ValueError(
+                    "Argument `drop_fraction` must be a schedule with values "
+                    f"in [0, 1], but it reaches {fraction:g}. "
+                    f"Received: drop_fraction={schedule!r}"
+                )
+            if point > 0 and fraction > 0:
+                self._fractions[point] = fraction
+
+    def resume(self, step: int, state: dict[str, Any] | None = None) -> None:
+        """Continues with loaded or present masks, or creates the first ones.
+
+        It raises a ValueError if training continues with sparse weights whose
+        masks are not known.
+        """
+        if state is not None:
+            self.last = state["last"]
+        elif not self._is_reached():
+            self._check_start(step)
+            self.create_masks()
+        self.count_masked()
+        self._updated_at = step
+        self.advance(step)
+        self.project()
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns the position as JSON-safe values."""
+        return {"last": self.last}
+
+    def create_masks(self) -> None:
+        """Computes the first masks; weights that are zero are masked first."""
+        weights = self.read_weights()
+        with float_weights(self.model):
+            masks = self._pruner.compute_masks(
+                self.sparsity,
+                self.targets,
+                weights,
+                previous=[weight != 0 for weight in weights],
+                statistics=self._pruner.collect_statistics(
+                    self.model, self.targets, self._data
+                ),
+            )
+        if self._shuffle:
+            masks = [
+                shuffle_mask(mask, self._generator(key, 0))
+                for key, mask in zip(self.keys, masks, strict=True)
+            ]
+        self.store.assign(dict(zip(self.keys, masks, strict=True)))
+
+    def advance(self, step: int) -> bool:
+        """Makes the latest update that is due, if it is not made yet.
+
+        Returns `False` if a weight or a gradient is not finite; its mask is
+        unchanged then.
+        """
+        self.verify(step)
+        self.follow_shapes()
+        due = max((u for u in self._fractions if u <= step), default=-1)
+        if due <= self.last:
+            return True
+        self.last = due
+        fraction = self._fractions[due]
+        # One weight at a time, to need little memory.
+        updated = [self._update(t, fraction, due) for t in self.targets]
+        return all(updated)
+
+    def _is_reached(self) -> bool:
+        """Whether the masks of an earlier fit are sparse enough."""
+        slack = max(TOLERANCE, self.rounding())
+        return self.count_masked() / self.weights + slack >= self.sparsity
+
+    def _update(
+        self, target: WeightTarget, drop_fraction: float, point: int
+    ) -> bool:
+        key, store = target.key, self.store
+        weight = store.weights([key])[key]
+        if self._regrow is None or self._regrow.accumulate is None:
+            rng = self._generator(key, point)
+            growth = rng.random(weight.shape, np.float32)
+        else:
+            growth = np.abs(store.statistics([key])[key])
+        if not (np.isfinite(weight).all() and np.isfinite(growth).all()):
+            return False
+        mask = update_mask(
+            self._pruner.pattern,
+            target.view,
+            store.masks([key])[key],
+            weight,
+            growth,
+            drop_fraction,
+        )
+        store.assign({key: mask})
+        return True
+
+    def _generator(self, key: str, point: int) -> np.random.Generator:
+        seed = [self._pruner.seed, zlib.crc32(key.encode()), point]
+        return np.random.default_rng(seed)
+
+    def _check_start(self, step: int) -> None:
+        """Refuses to guess the masks of a run that is continued."""
+        if step == 0:
+            return
+        weights = self.read_weights()
+        zeros = sum(np.count_nonzero(weight == 0) for weight in weights)
+        if 0 < self.sparsity <= zeros / self.weights + TOLERANCE:
+            raise ValueError(
+                "The weights are sparse already, but their masks are not "
+                "known: a weight that has just grown is zero too. Load them "
+                "with `sparsity.load_masks(model, path)` from the file of the "
+                f"model before `fit`. Received: initial step={step}"
+            )

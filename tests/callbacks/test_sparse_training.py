@@ -1,0 +1,167 @@
+"""`SparseTraining` keeps the number of weights while its masks move."""
+
+import keras
+import numpy as np
+import pytest
+from callback_tools.pruning import fit, kernels
+
+import keras_netopt as netopt
+from keras_netopt.callbacks import Pruning, SparseTraining
+from keras_netopt.training import MaskStore
+from keras_netopt.training.optimizers import find_slots
+
+REGROW = ("random", "gradient", "momentum", None)
+
+
+class Watch(keras.callbacks.Callback):
+    """Writes down masks, weights and slots after every batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.masks, self.weights, self.slots = [], [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        model = self.model
+        store = MaskStore.of(model)
+        self.masks.append(store.masks())
+        self.weights.append(store.weights())
+        self.slots.append(
+            {
+                key: [
+                    np.array(keras.ops.convert_to_numpy(slot))
+                    for slot in find_slots(model.optimizer, variable)
+                ]
+                for key, variable in store._variables.items()
+            }
+        )
+
+
+@pytest.mark.parametrize("regrow", REGROW)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_every_batch_has_the_same_number_of_weights(
+    make_mlp, toy_data, regrow, optimizer
+):
+    chosen = {
+        "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
+        "adam": lambda: keras.optimizers.Adam(1e-2),
+    }[optimizer]()
+    watch = Watch()
+    callback = SparseTraining(0.8, regrow=regrow, frequency=3)
+    fit(make_mlp(chosen), toy_data, callback, watch)
+
+    moved = 0
+    for i, masks in enumerate(watch.masks):
+        for key, mask in masks.items():
+            first = watch.masks[0][key]
+            assert mask.sum() == first.sum()
+            assert not watch.weights[i][key][~mask].any()
+            for slot in watch.slots[i][key]:
+                assert not slot[~mask].any()
+            if i:
+                grown = mask & ~watch.masks[i - 1][key]
+                moved += grown.sum()
+                assert not watch.weights[i][key][grown].any()
+                for slot in watch.slots[i][key]:
+                    assert not slot[grown].any()
+    assert (moved > 0) == (regrow is not None)
+
+
+def test_the_last_quarter_trains_fixed_masks(make_mlp, toy_data):
+    watch = Watch()
+    fit(make_mlp("sgd"), toy_data, SparseTraining(0.5, frequency=1), watch)
+    changes = [
+        any(not np.array_equal(a[key], b[key]) for key in a)
+        for a, b in zip(watch.masks[:-1], watch.masks[1:], strict=True)
+    ]
+
+    assert any(changes[:10]) and not any(changes[11:])
+
+
+def test_layers_have_the_density_of_erk(make_mlp, toy_data):
+    model = make_mlp("sgd")
+    fit(model, toy_data, SparseTraining(0.6, regrow=None), epochs=1)
+    shares = [float((kernel != 0).mean()) for kernel in kernels(model)]
+    total = sum(kernel.size for kernel in kernels(model))
+    kept = sum(np.count_nonzero(kernel) for kernel in kernels(model))
+
+    assert abs(kept - 0.4 * total) <= len(shares)
+    assert shares[-1] > shares[0]
+
+
+def test_a_shuffled_mask_keeps_the_density_of_each_layer(make_mlp, toy_data):
+    found, shuffled = (
+        make_mlp("sgd"),
+        make_mlp("sgd"),
+    )
+    options = {"regrow": None, "score": "magnitude", "allocation": "global"}
+    fit(found, toy_data, SparseTraining(0.7, **options), epochs=1)
+    fit(
+        shuffled,
+        toy_data,
+        SparseTraining(0.7, **options, control="shuffle_mask"),
+        epochs=1,
+    )
+    masks = [MaskStore.of(model).masks() for model in (found, shuffled)]
+
+    assert [m.sum() for m in masks[0].values()] == [
+        m.sum() for m in masks[1].values()
+    ]
+    assert any(
+        not np.array_equal(mask, masks[1][key])
+        for key, mask in masks[0].items()
+    )
+
+
+def test_a_second_fit_keeps_masks_and_moves_them_again(make_mlp, toy_data):
+    model = make_mlp("sgd")
+    callback = SparseTraining(0.5, frequency=4)
+    fit(model, toy_data, callback)
+    before = MaskStore.of(model).masks()
+    watch = Watch()
+    fit(model, toy_data, callback, watch)
+
+    for key, mask in watch.masks[0].items():
+        np.testing.assert_array_equal(mask, before[key])
+    assert any(
+        not np.array_equal(watch.masks[-1][key], before[key]) for key in before
+    )
+
+
+def test_a_pruned_model_goes_on_with_its_own_masks(make_mlp, toy_data):
+    model = make_mlp("sgd")
+    fit(model, toy_data, Pruning(0.5))
+    before = MaskStore.of(model).masks()
+    fit(model, toy_data, SparseTraining(0.5, regrow=None))
+
+    for key, mask in MaskStore.of(model).masks().items():
+        np.testing.assert_array_equal(mask, before[key])
+
+
+def test_sparse_weights_without_masks_are_not_guessed(
+    make_mlp, toy_data, tmp_path
+):
+    model = make_mlp("sgd")
+    fit(model, toy_data, SparseTraining(0.5, frequency=2), epochs=2)
+    model.save(tmp_path / "sparse.keras")
+    again = keras.saving.load_model(tmp_path / "sparse.keras")
+    with pytest.raises(ValueError, match="load_masks"):
+        fit(again, toy_data, SparseTraining(0.5), initial_epoch=2)
+
+    netopt.sparsity.load_masks(again, tmp_path / "sparse.keras")
+    fit(again, toy_data, SparseTraining(0.5), initial_epoch=2)
+
+
+def test_two_callbacks_of_masks_share_no_weight(make_mlp, toy_data):
+    with pytest.raises(ValueError, match=r"Pruning, SparseTraining.*include"):
+        fit(make_mlp("sgd"), toy_data, Pruning(0.5), SparseTraining(0.5))
+
+
+def test_n_of_m_weights_do_not_move(make_mlp, toy_data):
+    with pytest.raises(ValueError, match="`regrow` must be None"):
+        SparseTraining(pattern="2:4")
+    model = make_mlp("sgd")
+    fit(model, toy_data, SparseTraining(pattern="2:4", regrow=None), epochs=1)
+
+    for kernel in kernels(model):
+        runs = (kernel != 0).reshape(-1, 4, kernel.shape[1])
+        assert (runs.sum(axis=1) == 2).all()
