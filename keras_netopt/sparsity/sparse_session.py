@@ -102,14 +102,13 @@ class SparseSession(MaskSession):
         """Computes the first masks; weights that are zero are masked first."""
         weights = self.read_weights()
         with float_weights(self.model):
-            masks = self._pruner.compute_masks(
-                self.sparsity,
+            masks = self._pruner.find_masks(
+                self.model,
                 self.targets,
                 weights,
+                self.sparsity,
+                self._data,
                 previous=[weight != 0 for weight in weights],
-                statistics=self._pruner.collect_statistics(
-                    self.model, self.targets, self._data
-                ),
             )
         if self._shuffle:
             masks = [

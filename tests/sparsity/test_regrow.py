@@ -66,7 +66,9 @@ def test_each_matrix_of_a_stack_keeps_its_number():
     view = KernelView((3, 5, 4), (1,), (0, 2), 5, 3)
     mask = rng.random((3, 5, 4)) < 0.5
     weight = np.where(mask, rng.normal(size=mask.shape), 0.0)
-    growth = rng.random(mask.shape) * np.array([100.0, 1.0, 0.01])[:, None, None]
+    growth = (
+        rng.random(mask.shape) * np.array([100.0, 1.0, 0.01])[:, None, None]
+    )
     after = update_mask(Unstructured(), view, mask, weight, growth, 0.5)
 
     np.testing.assert_array_equal(after.sum((1, 2)), mask.sum((1, 2)))

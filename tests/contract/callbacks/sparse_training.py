@@ -71,7 +71,7 @@ BAD: dict[str, Callable[[Case], Any]] = {
     "regrow": _sparse(regrow="hope"),
     "score": _sparse(score="best"),
     "allocation": _sparse(allocation="fair"),
-    "pattern": _sparse(pattern="2:4", sparsity=None),
+    "pattern": _sparse(pattern="diamond"),
     "drop_fraction": _sparse(drop_fraction=1.5),
     "frequency": _sparse(frequency=0),
     "control": _sparse(control="reverse"),
