@@ -22,6 +22,16 @@ def rebuilt_shapes(layer: Any) -> list[tuple[int, ...]]:
     The weights are declared, not initialized. May raise any error of the
     layer's code.
     """
+    copy = declare_copy(layer, layer.get_config())
+    return [tuple(variable.shape) for variable in copy.variables]
+
+
+def declare_copy(layer: Any, config: dict[str, Any]) -> Any:
+    """Returns a layer of a config whose weights have no values.
+
+    They have shapes and initializers. May raise any error of the layer's
+    code.
+    """
     pending = list(global_state.get_global_attribute(_PENDING) or [])
     # Keras takes the seeds of unseeded initializers from Python's generator.
     numbers = random.getstate()
@@ -30,9 +40,17 @@ def rebuilt_shapes(layer: Any) -> list[tuple[int, ...]]:
         keras.StatelessScope(initialize_variables=False),
     ):
         try:
-            copy = type(layer).from_config(layer.get_config())
-            build_layer(copy, layer.get_build_config())
-            return [tuple(variable.shape) for variable in copy.variables]
+            return rebuild_layer(layer, config)
         finally:
             random.setstate(numbers)
             global_state.set_global_attribute(_PENDING, pending)
+
+
+def rebuild_layer(layer: Any, config: dict[str, Any]) -> Any:
+    """Returns a layer of a config, built as another layer, with new values.
+
+    May raise any error of the layer's code.
+    """
+    copy = type(layer).from_config(config)
+    build_layer(copy, layer.get_build_config())
+    return copy

@@ -89,5 +89,32 @@ def preserve_random_state() -> Iterator[None]:
         torch.set_rng_state(state)
 
 
+@contextlib.contextmanager
+def temporary_seed(seed: int) -> Iterator[None]:
+    """Seeds Python, NumPy, Keras and torch; restores all four at the end.
+
+    TensorFlow's own generator, which no initializer of Keras uses, stays.
+    """
+    names = (GLOBAL_RANDOM_SEED, GLOBAL_SEED_GENERATOR)
+    held = [global_state.get_global_attribute(name) for name in names]
+    python, numpy = random.getstate(), np.random.get_state()
+    with preserve_random_state():
+        try:
+            random.seed(seed)
+            np.random.seed(seed)
+            for name, value in zip(names, (seed, None), strict=True):
+                global_state.set_global_attribute(name, value)
+            if keras.backend.backend() == "torch":
+                import torch
+
+                torch.manual_seed(seed)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            for name, value in zip(names, held, strict=True):
+                global_state.set_global_attribute(name, value)
+
+
 def _seed_states(model: keras.Model) -> list[Any]:
     return [v for v in model.variables if v.name == "seed_generator_state"]

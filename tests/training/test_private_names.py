@@ -108,7 +108,7 @@ TABLE = {
     ),
     **has(
         lambda: keras.Variable(1.0),
-        *"_shape _ndim _initialize _trainable _value".split(),
+        *"_shape _ndim _initialize _initializer _trainable _value".split(),
     ),
     **has(multi, "_inner_optimizers", "_optimizer_map"),
     **has(averaging, "_model_variables_moving_average"),
