@@ -34,6 +34,12 @@ METHODS: tuple[Method, ...] = (
         reference="Han et al. 2015, arXiv 1506.02626",
     ),
     Method(
+        name="sparsity.compact",
+        summary="Removes the units that zeros have made dead, exactly.",
+        card="compact",
+        reference="Han et al. 2015, arXiv 1506.02626",
+    ),
+    Method(
         name="sparsity.select",
         summary="Lists the weights to prune, and why others are skipped.",
         card="pruning",

@@ -1,6 +1,7 @@
 """Pruning of single weights: selection, scores, allocation, masks."""
 
 from keras_netopt.sparsity.allocation import PerLayer
+from keras_netopt.sparsity.compact import compact
 from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.mask_lifecycle import (
     apply_masks,
@@ -25,6 +26,7 @@ __all__ = [
     "WeightTarget",
     "Unstructured",
     "apply_masks",
+    "compact",
     "load_masks",
     "prune",
     "report",

@@ -55,6 +55,7 @@ class CutConstraints:
     include: Selector | None = None
     exclude: Selector | None = None
     allow_inexact: bool = False
+    with_first: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,7 +251,7 @@ class _CandidateFinder:
             return EXCLUDED
         if self.limits.include is not None:
             return None if paths & self.included else NOT_INCLUDED
-        if self.first in paths:
+        if self.first in paths and not self.limits.with_first:
             return "first convolution (name it in `include` to prune it)"
         return None
 

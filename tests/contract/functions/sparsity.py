@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from contract import zoo
 from contract.function_setting import NOT_A_MODEL, Call, FunctionSetting
+from keras import ops
 
 from keras_netopt import sparsity
 
@@ -24,6 +25,20 @@ def _prune(**changed: Any) -> Call:
 
 def _select(**changed: Any) -> Call:
     return lambda model, folder: sparsity.select(model, **changed)
+
+
+def _compact(**changed: Any) -> Call:
+    """Compacts a model whose first layer has four dead units."""
+
+    def call(model: keras.Model, folder: Path) -> None:
+        layer = model.layers[0]
+        if layer.units > 4:
+            kernel = np.array(ops.convert_to_numpy(layer.kernel))
+            kernel[:, :4] = 0
+            layer.kernel.assign(kernel)
+            sparsity.compact(model, **changed)
+
+    return call
 
 
 def _save_dense(model: keras.Model, folder: Path) -> Path:
@@ -50,6 +65,18 @@ FUNCTIONS = (
             "min_size": _prune(min_size=-1),
             "min_kept": _prune(min_kept=0.5),
             "seed": _prune(seed="one"),
+        },
+    ),
+    FunctionSetting(
+        component="sparsity.compact",
+        call=_compact(),
+        is_pruned=False,
+        changes=True,
+        bad={
+            "model": lambda model, folder: sparsity.compact(NOT_A_MODEL),
+            "include": _compact(include="no_such_layer"),
+            "exclude": _compact(exclude="no_such_layer"),
+            "dry_run": _compact(dry_run=1),
         },
     ),
     FunctionSetting(

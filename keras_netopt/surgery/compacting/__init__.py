@@ -1,0 +1,1 @@
+"""Finds units without an effect and removes them exactly."""
