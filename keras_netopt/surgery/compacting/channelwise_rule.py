@@ -107,17 +107,16 @@ class ChannelwiseRule(FlowRule):
 
     def _compute(self) -> np.ndarray:
         """Returns the outputs of constant inputs, NaN where they differ."""
-        output, count = self.call.outputs[0], 0
-        axis, count = (
-            self.facts.axis(output) or 0,
-            len(self.facts.groups(output)),
-        )
+        output = self.call.outputs[0]
+        axis = self.facts.axis(output) or 0
+        count = len(self.facts.groups(output))
         try:
             made = self._call_on_constants()
         # A window may be longer than `FREE_SIZE`.
         except Exception:
             return np.full(count, np.nan)
-        rows = np.moveaxis(made.astype("float64"), axis, 0).reshape(count, -1)
+        made = np.moveaxis(made.astype("float64"), axis, 0)
+        rows: np.ndarray = made.reshape(count, -1)
         low, high = rows.min(axis=1), rows.max(axis=1)
         is_even = high - low <= EVEN * np.maximum(abs(low), abs(high))
         return np.where(is_even, rows[:, 0], np.nan)
@@ -138,14 +137,14 @@ class ChannelwiseRule(FlowRule):
             if leaf is first and lost is not None:
                 values = np.where(lost, 0, values)
             axis = self.facts.axis(leaf)
-            array = np.zeros(shape, "float32")
+            array: np.ndarray = np.zeros(shape, "float32")
             if axis is not None:
                 view = [1] * len(shape)
                 view[axis] = -1
                 array = array + values.reshape(view).astype("float32")
             is_float = "float" in str(leaf.dtype)
             dtype = "float32" if is_float else leaf.dtype
-            return ops.convert_to_tensor(array.astype("float32"), dtype)
+            return ops.convert_to_tensor(array, dtype)
 
         kwargs = {
             name: value

@@ -28,17 +28,17 @@ def _select(**changed: Any) -> Call:
 
 
 def _compact(**changed: Any) -> Call:
-    """Compacts a model whose first layer has four dead units."""
+    return lambda model, folder: sparsity.compact(model, **changed)
 
-    def call(model: keras.Model, folder: Path) -> None:
-        layer = model.layers[0]
-        if layer.units > 4:
-            kernel = np.array(ops.convert_to_numpy(layer.kernel))
-            kernel[:, :4] = 0
-            layer.kernel.assign(kernel)
-            sparsity.compact(model, **changed)
 
-    return call
+def _compact_dead(model: keras.Model, folder: Path) -> None:
+    """Compacts a model with dead units, unless that is done."""
+    layer = model.layers[0]
+    if layer.units == zoo.compiled().layers[0].units:
+        kernel = np.array(ops.convert_to_numpy(layer.kernel))
+        kernel[:, :4] = 0
+        layer.kernel.assign(kernel)
+        sparsity.compact(model)
 
 
 def _save_dense(model: keras.Model, folder: Path) -> Path:
@@ -69,7 +69,7 @@ FUNCTIONS = (
     ),
     FunctionSetting(
         component="sparsity.compact",
-        call=_compact(),
+        call=_compact_dead,
         is_pruned=False,
         changes=True,
         bad={
