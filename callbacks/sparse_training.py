@@ -142,7 +142,7 @@ class SparseTraining(MaskCallback):
         check_choice(regrow, "regrow", (*REGROW, None))
         check_choice(control, "control", CONTROLS)
         self._check_pattern(regrow, control)
-        self._schedule = as_schedule(drop_fraction, "drop_fraction", _decay)
+        self.schedule = as_schedule(drop_fraction, "drop_fraction", _decay)
         check_integer(frequency, "frequency", minimum=1)
         check_frequency(frequency)
         check_integer(min_size, "min_size")
@@ -185,7 +185,7 @@ class SparseTraining(MaskCallback):
             self.pruner,
             self._constant,
             regrow=None if self.regrow is None else REGROW[self.regrow],
-            drop_fraction=self._schedule,
+            drop_fraction=self.schedule,
             run=self._progress.run,
             frequency=self.frequency,
             data=self.calibration_data,

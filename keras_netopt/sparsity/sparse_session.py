@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.points import RunLength
+from keras_netopt.points import LATER, RunLength
 from keras_netopt.schedules import Schedule
 from keras_netopt.sparsity.control_masks import shuffle_mask
 from keras_netopt.sparsity.mask_session import (
@@ -63,20 +63,24 @@ class SparseSession(MaskSession):
 
     def set_length(self, run: RunLength) -> None:
         """Computes the update points, as far as the length is known."""
-        schedule = self._drop_fraction
-        self._fractions: dict[int, float] = {}
-        if self._regrow is None:
-            return
-        for point in schedule.update_points(run, self._frequency):
-            fraction = schedule.at(point, run)
+        schedule, regrow = self._drop_fraction, self._regrow
+        self._run = run
+        self._open_from: int | None = None
+        points: tuple[int, ...] = ()
+        if regrow is not None:
+            points = schedule.update_points(run, self._frequency)
+            begin, end = schedule.span(run)
+            if end == LATER and begin != LATER:
+                self._open_from = begin
+        values = {point: schedule.at(point, run) for point in points}
+        for fraction in values.values():
             if not 0.0 <= fraction <= 1.0:
                 raise ValueError(
                     "Argument `drop_fraction` must be a schedule with values "
                     f"in [0, 1], but it reaches {fraction:g}. "
                     f"Received: drop_fraction={schedule!r}"
                 )
-            if point > 0 and fraction > 0:
-                self._fractions[point] = fraction
+        self._points = tuple(u for u in points if u > 0 and values[u] > 0)
 
     def resume(self, step: int, state: dict[str, Any] | None = None) -> None:
         """Continues with loaded or present masks, or creates the first ones.
@@ -125,14 +129,28 @@ class SparseSession(MaskSession):
         """
         self.verify(step)
         self.follow_shapes()
-        due = max((u for u in self._fractions if u <= step), default=-1)
+        due = self._due(step)
         if due <= self.last:
             return True
         self.last = due
-        fraction = self._fractions[due]
+        fraction = self._drop_fraction.at(due, self._run)
         # One weight at a time, to need little memory.
         updated = [self._update(t, fraction, due) for t in self.targets]
         return all(updated)
+
+    def _due(self, step: int) -> int:
+        """Returns the latest update point up to a step, -1 before the first.
+
+        While the end of the schedule is unknown, updates are made at every
+        multiple of the frequency.
+        """
+        due = max(
+            (point for point in self._points if point <= step), default=-1
+        )
+        if self._open_from is not None and step > self._open_from:
+            late = (step - self._open_from) % self._frequency
+            due = max(due, step - late)
+        return due if due > 0 else -1
 
     def _is_reached(self) -> bool:
         """Whether the masks of an earlier fit are sparse enough."""

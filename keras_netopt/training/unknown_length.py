@@ -46,15 +46,16 @@ def _remedy(name: str, written: Any, schedule: Schedule, run: RunLength) -> str:
     unit, whole = ("ep", run.epochs) if run.epochs > 1 else ("step", 1000)
     begin, end = (
         f'"{max(1, math.ceil(point * whole))}{unit}"'
-        if isinstance(point, float)
+        if isinstance(point, float) and point > 0
         else repr(point)
         for point in (schedule.begin, schedule.end)
     )
     if isinstance(written, int | float):
         kind = type(schedule).__name__
+        start = f"initial={schedule.initial:g}, " if schedule.initial else ""
         return (
-            f"`{name}=netopt.schedules.{kind}(final={schedule.final:g}, "
-            f"begin={begin}, end={end})`"
+            f"`{name}=netopt.schedules.{kind}({start}"
+            f"final={schedule.final:g}, begin={begin}, end={end})`"
         )
     if isinstance(schedule, Steps):
         return f"`{{{end}: {schedule.final:g}}}`"

@@ -1,6 +1,9 @@
 """Points in epochs where the number of batches is unknown, in each callback."""
 
+import itertools
+
 import keras
+import numpy as np
 import pytest
 from callback_tools.no_length import without_length
 from callback_tools.pruning import size, zeros
@@ -12,9 +15,11 @@ from keras_netopt.callbacks import (
     ParameterScheduler,
     Pruning,
     SelectiveBackprop,
+    SparseTraining,
 )
 from keras_netopt.surgery.growing.actions import Widen
 from keras_netopt.surgery.growing.triggers import Every
+from keras_netopt.training import MaskStore
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Your input ran out of data:UserWarning"
@@ -57,6 +62,25 @@ def test_a_ramp_in_epochs_equals_that_of_a_known_length(masked_mlp, toy_data):
     assert 0 < found[True][1] < 0.5 == pytest.approx(found[True][2], abs=0.01)
 
 
+def test_masks_move_before_the_length_is_known(masked_mlp, toy_data):
+    shares = schedules.Cosine(initial=0.5, final=0.0, begin=0.0, end="3ep")
+    sparse = SparseTraining(0.5, drop_fraction=shares, frequency=3)
+    masks = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            masks.append(MaskStore.of(self.model).masks())
+
+    train(masked_mlp(), toy_data, sparse, Watch())
+    moved = [
+        step + 2
+        for step, (a, b) in enumerate(itertools.pairwise(masks))
+        if any(not np.array_equal(a[key], b[key]) for key in a)
+    ]
+
+    assert moved == [3, 6, 9]
+
+
 @pytest.mark.parametrize(
     "points",
     [
@@ -94,12 +118,20 @@ def test_the_error_names_what_was_written(masked_mlp, toy_data):
             + repr(schedule(begin=0.3, end="4ep")),
         ),
         (
+            SparseTraining(0.8),
+            "Argument `drop_fraction` follows by default a schedule in "
+            "fractions of the fit (Cosine, 0.75), ",
+            "`drop_fraction=netopt.schedules.Cosine(initial=0.3, final=0, "
+            'begin=0.0, end="3ep")`. Received: drop_fraction=0.3',
+        ),
+        (
             ParameterScheduler("rate", {0.0: 0.0, 0.5: 0.1}, include="drop"),
             "Argument `schedule` has points in fractions of the fit (0.5), ",
             '`{"2ep": 0.1}`. Received: schedule=',
         ),
     ):
-        model = masked_mlp() if isinstance(pruning, Pruning) else dropping()
+        scheduled = isinstance(pruning, ParameterScheduler)
+        model = dropping() if scheduled else masked_mlp()
         with pytest.raises(ValueError) as error:
             train(model, toy_data, pruning)
         assert str(error.value).startswith(starts + ends + remedy)
