@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         PatienceStopping as PatienceStopping,
     )
     from keras_netopt.search.stoppers import Stopper as Stopper
+    from keras_netopt.search.subnetworks.weedout import weedout as weedout
     from keras_netopt.search.supernet.compare_architectures import (
         compare_architectures as compare_architectures,
     )
@@ -144,6 +145,7 @@ _MODULES = {
     "local_processes": "running.executors",
     "plots": "reports.search_reports",
     "read_project": "reports.project_reader",
+    "weedout": "subnetworks.weedout",
 }
 
 _PACKAGES = ("spaces",)

@@ -1,0 +1,1 @@
+"""Sparse sub-networks of a network, compared before they are trained."""

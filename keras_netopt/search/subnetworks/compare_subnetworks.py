@@ -1,0 +1,155 @@
+"""Trains found and random sub-networks in the same way."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.checks import check_integer, check_number, check_seeds
+from keras_netopt.metric_direction import resolve_monitor
+from keras_netopt.search.subnetworks.weedout_comparison import (
+    FOUND,
+    PARENT,
+    RANDOM,
+    WeedoutComparison,
+)
+from keras_netopt.training import randomness
+from keras_netopt.training.compiled_clone import clone_compiled
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """The history of one training, and the loss before it."""
+
+    history: Mapping[str, Sequence[float]]
+    steps_per_epoch: int
+    initial_loss: float
+    seconds: float
+
+    def last(self, name: str) -> float:
+        return float(self.history[name][-1])
+
+    def steps_to(self, loss: float) -> int | None:
+        for epoch, value in enumerate(self.history["loss"]):
+            if value <= loss:
+                return (epoch + 1) * self.steps_per_epoch
+        return None
+
+
+def compare_subnetworks(
+    search: Any,
+    fit: Callable[[keras.Model], Any],
+    *,
+    seeds: int | Sequence[int],
+    monitor: str | None,
+    target_loss: float | None,
+    verbose: int,
+) -> WeedoutComparison:
+    """Repeats a search per seed, and trains parent, found and random ones.
+
+    Args:
+        search: The search, with `parent` and `run(seed)`.
+        fit: Trains a model and returns its history.
+        seeds: As in `WeedoutResult.compare`, as all others.
+        monitor: The compared metric.
+        target_loss: Training loss for the steps to it.
+        verbose: 1 prints a line per training.
+    """
+    if not callable(fit) or isinstance(fit, keras.Model):
+        raise TypeError(
+            "Argument `fit` must be a function that trains a model and "
+            f"returns its history. Received: fit={fit!r}"
+        )
+    seed_list = check_seeds(seeds)
+    check_integer(verbose, "verbose")
+    if target_loss is not None:
+        check_number(target_loss, "target_loss")
+    runs: dict[str, list[list[_Training]]] = {PARENT: [], FOUND: [], RANDOM: []}
+    seconds = search_macs = training_seconds = 0.0
+    for seed in seed_list:
+        result = search.run(seed)
+        seconds, search_macs = (
+            seconds + result.seconds,
+            search_macs + result.macs,
+        )
+        arms = {
+            PARENT: [(clone_compiled(search.parent), result.parent_loss)],
+            FOUND: [(result.model, result.loss)],
+            RANDOM: [(one.model, one.loss) for one in result.random],
+        }
+        for name, networks in arms.items():
+            trained = [_train(fit, *one, seed=seed) for one in networks]
+            runs[name].append(trained)
+            monitor = _resolve(monitor, trained[0].history)
+            if verbose:
+                value = trained[0].last(monitor)
+                print(f"{name}, seed {seed}: {monitor} {value:.4f}")
+        training_seconds += runs[FOUND][-1][0].seconds
+    if target_loss is None:
+        target_loss = _mean(runs[RANDOM], lambda one: one.last("loss"))
+    return WeedoutComparison(
+        monitor=str(monitor),
+        values={
+            name: [
+                _mean([one], lambda t: t.history[monitor][-1]) for one in own
+            ]
+            for name, own in runs.items()
+        },
+        initial_losses={
+            name: [_mean([one], lambda t: t.initial_loss) for one in own]
+            for name, own in runs.items()
+        },
+        steps={
+            name: [_steps(one, target_loss) for one in own]
+            for name, own in runs.items()
+        },
+        target_loss=target_loss,
+        evaluations=search.settings.candidates * len(seed_list),
+        seconds=seconds,
+        search_macs=search_macs,
+        training_seconds=training_seconds,
+    )
+
+
+def _train(
+    fit: Callable[[keras.Model], Any],
+    model: keras.Model,
+    initial_loss: float,
+    *,
+    seed: int,
+) -> _Training:
+    randomness.set_seed(seed)
+    begin = time.perf_counter()
+    history = fit(model)
+    seconds = time.perf_counter() - begin
+    logs = getattr(history, "history", None)
+    if not isinstance(logs, Mapping) or not logs.get("loss"):
+        raise TypeError(
+            "Argument `fit` must return the `History` of `model.fit`: "
+            "`return model.fit(...)`. Received: a result of type "
+            f"{type(history).__name__}"
+        )
+    steps = (getattr(history, "params", None) or {}).get("steps")
+    return _Training(dict(logs), int(steps or 0), initial_loss, seconds)
+
+
+def _resolve(monitor: str | None, logs: Mapping[str, Sequence[float]]) -> str:
+    if monitor is None and not {"val_accuracy", "val_loss"} & set(logs):
+        return "loss"
+    return resolve_monitor(monitor, logs)
+
+
+def _mean(
+    runs: Sequence[Sequence[_Training]], value: Callable[[_Training], float]
+) -> float:
+    return float(np.mean([value(one) for group in runs for one in group]))
+
+
+def _steps(group: Sequence[_Training], loss: float) -> int | None:
+    """Returns the median of a group; `None` if one does not reach it."""
+    found = [one.steps_to(loss) for one in group]
+    reached = [steps for steps in found if steps is not None]
+    return int(np.median(reached)) if len(reached) == len(found) else None
