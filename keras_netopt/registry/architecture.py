@@ -108,6 +108,12 @@ METHODS: tuple[Method, ...] = (
         reference="Li and Talwalkar 2019, arXiv 1902.07638",
     ),
     Method(
+        name="search.weedout",
+        summary="Searches a sparse sub-network before training: a baseline.",
+        card="weedout",
+        reference="Farahani 2024, arXiv 2403.08265",
+    ),
+    Method(
         name="search.zero_cost",
         summary="Scores an untrained model by zero-cost proxies.",
         card="zero_cost",

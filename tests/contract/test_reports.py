@@ -49,7 +49,13 @@ FIELDS = {
         },
     },
     "TransferReport": {"curves": {"scratch": np.ones((2, 3))}},
+    "Subnetwork": {"model": None, "config": {"name": np.arange(3)}},
     "Target": {"io": "int8"},
+    "WeedoutComparison": {
+        field: {name: (0.5, 0.6) for name in ("parent", "found", "random")}
+        for field in ("values", "initial_losses", "steps")
+    },
+    "WeedoutResult": {"parent": None, "search": None},
 }
 
 

@@ -8,7 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.checks import check_integer, check_number, check_seeds
+from keras_netopt.checks import (
+    check_bool,
+    check_integer,
+    check_number,
+    check_seeds,
+)
 from keras_netopt.metric_direction import resolve_monitor
 from keras_netopt.search.subnetworks.weedout_comparison import (
     FOUND,
@@ -18,6 +23,10 @@ from keras_netopt.search.subnetworks.weedout_comparison import (
 )
 from keras_netopt.training import randomness
 from keras_netopt.training.compiled_clone import clone_compiled
+from keras_netopt.training.initial_values import (
+    assign_initial_values,
+    check_initial_values,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +55,7 @@ def compare_subnetworks(
     seeds: int | Sequence[int],
     monitor: str | None,
     target_loss: float | None,
+    reinitialize: bool,
     verbose: int,
 ) -> WeedoutComparison:
     """Repeats a search per seed, and trains parent, found and random ones.
@@ -56,6 +66,7 @@ def compare_subnetworks(
         seeds: As in `WeedoutResult.compare`, as all others.
         monitor: The compared metric.
         target_loss: Training loss for the steps to it.
+        reinitialize: Whether each seed starts from new initial values.
         verbose: 1 prints a line per training.
     """
     if not callable(fit) or isinstance(fit, keras.Model):
@@ -67,35 +78,41 @@ def compare_subnetworks(
     check_integer(verbose, "verbose")
     if target_loss is not None:
         check_number(target_loss, "target_loss")
+    check_bool(reinitialize, "reinitialize")
+    parent = search.parent
+    if reinitialize:
+        check_initial_values(parent)
+    given = parent.get_weights()
     runs: dict[str, list[list[_Training]]] = {PARENT: [], FOUND: [], RANDOM: []}
     seconds = search_macs = training_seconds = 0.0
-    for seed in seed_list:
-        result = search.run(seed)
-        seconds, search_macs = (
-            seconds + result.seconds,
-            search_macs + result.macs,
-        )
-        arms = {
-            PARENT: [(clone_compiled(search.parent), result.parent_loss)],
-            FOUND: [(result.model, result.loss)],
-            RANDOM: [(one.model, one.loss) for one in result.random],
-        }
-        for name, networks in arms.items():
-            trained = [_train(fit, *one, seed=seed) for one in networks]
-            runs[name].append(trained)
-            monitor = _resolve(monitor, trained[0].history)
-            if verbose:
-                value = trained[0].last(monitor)
-                print(f"{name}, seed {seed}: {monitor} {value:.4f}")
-        training_seconds += runs[FOUND][-1][0].seconds
+    try:
+        for seed in seed_list:
+            if reinitialize:
+                assign_initial_values(parent, seed)
+            result = search.run(seed)
+            seconds += result.seconds
+            search_macs += result.macs
+            arms = {
+                PARENT: [(clone_compiled(parent), result.parent_loss)],
+                FOUND: [(result.model, result.loss)],
+                RANDOM: [(one.model, one.loss) for one in result.random],
+            }
+            for name, networks in arms.items():
+                trained = [_train(fit, *one, seed=seed) for one in networks]
+                runs[name].append(trained)
+                metric = _resolve(monitor, trained[0].history)
+                if verbose:
+                    value = trained[0].last(metric)
+                    print(f"{name}, seed {seed}: {metric} {value:.4f}")
+            training_seconds += runs[FOUND][-1][0].seconds
+    finally:
+        parent.set_weights(given)
     if target_loss is None:
         target_loss = _mean(runs[RANDOM], lambda one: one.last("loss"))
     return WeedoutComparison(
-        monitor=str(monitor),
+        monitor=metric,
         values={
-            name: [
-                _mean([one], lambda t: t.history[monitor][-1]) for one in own
-            ]
+            name: [_mean([one], lambda t: t.last(metric)) for one in own]
             for name, own in runs.items()
         },
         initial_losses={

@@ -103,7 +103,7 @@ class Subsets:
             return kept
         sums = np.array([part.sum() for part in self.split(kept)])
         for empty in np.flatnonzero(sums == 0).tolist():
-            rich = np.repeat(sums > 1, self.sizes)
+            rich: np.ndarray = np.repeat(sums > 1, self.sizes)
             donor = rng.choice(np.flatnonzero(kept & rich))
             kept[donor] = False
             sums[np.searchsorted(self._ends, donor, side="right")] -= 1

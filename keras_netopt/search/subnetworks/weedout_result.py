@@ -11,7 +11,6 @@ from keras_netopt.report import Report
 from keras_netopt.tables import render
 
 if TYPE_CHECKING:
-    from keras_netopt.search.subnetworks.weedout import WeedoutSearch
     from keras_netopt.search.subnetworks.weedout_comparison import (
         WeedoutComparison,
     )
@@ -74,7 +73,7 @@ class WeedoutResult(Report):
     skipped: tuple[tuple[str, str], ...]
     seconds: float
     macs: int
-    search: "WeedoutSearch | None" = field(default=None, repr=False)
+    search: Any = field(default=None, repr=False)
 
     @property
     def model(self) -> keras.Model:
@@ -103,6 +102,7 @@ class WeedoutResult(Report):
         seeds: int | Sequence[int] = 5,
         monitor: str | None = None,
         target_loss: float | None = None,
+        reinitialize: bool = False,
         verbose: int = 0,
     ) -> "WeedoutComparison":
         """Trains the parent, found and random networks in the same way.
@@ -121,6 +121,9 @@ class WeedoutResult(Report):
                 "val_accuracy" if it is there, else "val_loss", else "loss".
             target_loss: Training loss for the steps to it. Defaults to
                 `None`: the mean of the controls in the last epoch.
+            reinitialize: Whether each seed starts from new initial values of
+                the parent instead of its own weights, so that the interval
+                covers other networks, too. Defaults to `False`.
             verbose: 1 prints a line per training. Defaults to `0`.
 
         Returns:
@@ -147,6 +150,7 @@ class WeedoutResult(Report):
             seeds=seeds,
             monitor=monitor,
             target_loss=target_loss,
+            reinitialize=reinitialize,
             verbose=verbose,
         )
 

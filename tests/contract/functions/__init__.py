@@ -20,6 +20,7 @@ from contract.functions import (
     sparsity,
     surgery,
     transfer,
+    weedout,
 )
 
 FUNCTIONS = (
@@ -42,5 +43,6 @@ FUNCTIONS = (
     *shipping.FUNCTIONS,
     *recipe.FUNCTIONS,
     *reinforcement.FUNCTIONS,
+    *weedout.FUNCTIONS,
 )
 BY_COMPONENT = {setting.component: setting for setting in FUNCTIONS}
