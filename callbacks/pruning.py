@@ -6,7 +6,7 @@ import keras
 
 from keras_netopt import sparsity as engine
 from keras_netopt.checks import check_frequency, check_integer
-from keras_netopt.schedules import Schedule, as_schedule
+from keras_netopt.schedules import Constant, Schedule, as_schedule
 from keras_netopt.selectors import Selector, check_selector
 from keras_netopt.serialization import export_class
 from keras_netopt.sparsity.calibration import check_calibration_data
@@ -60,7 +60,10 @@ class Pruning(MaskCallback):
             pattern. Defaults to `None`.
         score: Importance score: "magnitude", "random", "taylor", "movement",
             "wanda", or a `callable(variable) -> array` of the variable's
-            shape. Defaults to `"magnitude"`.
+            shape. "snip", "grasp" and "synflow", or a `Snip`, `Grasp` or
+            `SynFlow` from `keras_netopt.sparsity`, choose the masks before
+            the first step: a float is reached at once then, and schedules
+            that change later raise an error. Defaults to `"magnitude"`.
         allocation: How the zeros are distributed over layers: "global" (one
             threshold), "uniform", "erk", "er", or a dict from selectors to
             sparsities. Defaults to `"global"`.
@@ -76,7 +79,8 @@ class Pruning(MaskCallback):
             `None`: about 100 updates in the ramp, 10 to 100 steps apart; 20
             updates in a short ramp.
         calibration_data: Inputs, `(x, y)` or an iterable of batches; "wanda"
-            uses 128 samples of the inputs. Defaults to `None`.
+            uses 128 samples of the inputs, "snip" and "grasp" 25 samples of
+            each class of `(x, y)`. Defaults to `None`.
         min_size: Weights with fewer elements are skipped. Defaults to `0`.
         min_kept: Elements that each weight keeps at least under "global".
             Defaults to `1`.
@@ -124,7 +128,7 @@ class Pruning(MaskCallback):
         check_integer(min_size, "min_size")
         check_selector(include, "include")
         check_selector(exclude, "exclude")
-        if self.pruner.score.needs == "activations":
+        if self.pruner.score.needs != "gradients":
             check_calibration_data(self.pruner.score, calibration_data)
         self.sparsity = sparsity
         self.score = score
@@ -253,4 +257,7 @@ def _as_schedule(
     if isinstance(sparsity, Schedule):
         pruner.check_sparsity(sparsity.final)
         return sparsity
-    return as_schedule(pruner.check_sparsity(sparsity), "sparsity")
+    final = pruner.check_sparsity(sparsity)
+    if pruner.score.needs == "model":
+        return Constant(final)  # The masks are chosen before training.
+    return as_schedule(final, "sparsity")

@@ -23,7 +23,7 @@ def collect_statistics(
     """Computes the statistics that a score needs, one per target.
 
     A statistic is `None` where no input was observed. The result is `None` if
-    the score needs no statistics.
+    the score needs no statistics, or is measured on the whole model.
 
     Args:
         model: The model, compiled if the score needs gradients.
@@ -34,7 +34,7 @@ def collect_statistics(
             split into batches of 32. For activations, 128 samples are used,
             spread over the arrays or from the first batches.
     """
-    if score.needs is None:
+    if score.needs in (None, "model"):
         return None
     check_calibration_data(score, data)
     if score.needs == "gradients":
@@ -44,11 +44,12 @@ def collect_statistics(
 
 def check_calibration_data(score: Score, data: Any) -> None:
     """Raises a ValueError if a score needs data and `data` is `None`."""
-    if data is None and score.needs is not None:
-        form = "(x, y)" if score.needs == "gradients" else "x"
+    form = score.data_form
+    if data is None and form is not None:
+        needs = "activations" if score.needs == "activations" else "gradients"
         raise ValueError(
             f"Argument `calibration_data` must be given for score="
-            f"{score.name!r}, which needs {score.needs}: pass "
+            f"{score.name!r}, which needs {needs}: pass "
             f"calibration_data={form}. Received: calibration_data=None"
         )
 

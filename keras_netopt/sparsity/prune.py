@@ -53,8 +53,9 @@ def prune(
         sparsity: Share of zeros among the selected weights, a float in
             [0, 1). Omit it with an n:m pattern. Defaults to `None`.
         score: Importance score: "magnitude", "random", "taylor", "movement",
-            "wanda", or a `callable(variable) -> array` of the variable's
-            shape. Defaults to `"magnitude"`.
+            "wanda", for untrained models "snip", "grasp" and "synflow", a
+            `Snip`, `Grasp` or `SynFlow`, or a `callable(variable) -> array`
+            of the variable's shape. Defaults to `"magnitude"`.
         allocation: How the zeros are distributed over layers: "global" (one
             threshold), "uniform", "erk", "er", or a dict from selectors to
             sparsities. Defaults to `"global"`.
@@ -68,7 +69,8 @@ def prune(
         exclude: Weights not to prune, in the same form. Defaults to `None`.
         calibration_data: Inputs, `(x, y)` or an iterable of batches. "taylor"
             and "movement" need `(x, y)` and use inference mode; "wanda" uses
-            128 samples of the inputs. Defaults to `None`.
+            128 samples of the inputs, "snip" and "grasp" 25 samples of each
+            class of `(x, y)`. Defaults to `None`.
         min_size: Weights with fewer elements are skipped. Defaults to `0`.
         min_kept: Elements that each weight keeps at least under "global".
             Defaults to `1`.
@@ -104,6 +106,7 @@ def prune(
         selection.targets,
         values,
         final,
+        calibration_data,
         # Existing zeros are pruned first: `sparsity` is the total.
         previous=[value != 0 for value in values],
         statistics=statistics,

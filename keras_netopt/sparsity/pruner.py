@@ -1,7 +1,6 @@
 """Computes masks from weights: score, allocation and pattern together."""
 
 import dataclasses
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,8 +12,12 @@ from keras_netopt.checks import check_fraction, check_integer
 from keras_netopt.sparsity.allocation import PerLayer, resolve_allocation
 from keras_netopt.sparsity.calibration import collect_statistics
 from keras_netopt.sparsity.distribute import prune_runs, prune_units
+from keras_netopt.sparsity.model_score import ModelScore
 from keras_netopt.sparsity.patterns import NM, Pattern, resolve_pattern
-from keras_netopt.sparsity.scores import Score, ScoreInputs, resolve_score
+from keras_netopt.sparsity.resolve_score import resolve_score
+from keras_netopt.sparsity.rounds import find_masks_in_rounds
+from keras_netopt.sparsity.score_targets import score_targets
+from keras_netopt.sparsity.scores import Score
 from keras_netopt.sparsity.selection import Selection, WeightTarget
 from keras_netopt.sparsity.sparsity_budget import split_sparsity
 
@@ -66,7 +69,8 @@ class Pruner:
         """Checks the arguments and creates the pruner.
 
         Args:
-            score: "magnitude", "random", "taylor", "movement", "wanda" or a
+            score: "magnitude", "random", "taylor", "movement", "wanda",
+                "snip", "grasp", "synflow", a score object or a
                 `callable(variable) -> array` of the variable's shape, in
                 which a larger value is more important. Defaults to
                 `"magnitude"`.
@@ -246,6 +250,9 @@ class Pruner:
     ) -> list[np.ndarray]:
         """Collects what the score needs from the model and computes masks.
 
+        "synflow", and other scores with several rounds, measure the model
+        again with the masks of each round.
+
         Args:
             model: The model; it does not change.
             targets: The targets, from `filter_selection`.
@@ -269,17 +276,25 @@ class Pruner:
             ValueError: If `data` is missing, a score is not finite, or the
                 model is not compiled where gradients are needed.
         """
+
+        def compute(now: float, before: Any, found: Any) -> list[np.ndarray]:
+            return self.compute_masks(
+                now,
+                targets,
+                weights,
+                previous=before,
+                statistics=found,
+                update=update,
+                final=final or sparsity,
+            )
+
+        if isinstance(self.score, ModelScore):
+            return find_masks_in_rounds(
+                self.score, compute, model, targets, sparsity, data, previous
+            )
         if statistics is None:
             statistics = self.collect_statistics(model, targets, data)
-        return self.compute_masks(
-            sparsity,
-            targets,
-            weights,
-            previous=previous,
-            statistics=statistics,
-            update=update,
-            final=final,
-        )
+        return compute(sparsity, previous, statistics)
 
     def compute_masks(
         self,
@@ -295,8 +310,8 @@ class Pruner:
         """Computes one mask per target.
 
         Exactly `round(weights * sparsity)` weights are pruned, in each layer
-        ("uniform", "erk", "er") or in all layers together ("global"). For
-        blocks and channels, it is the nearest number that whole units allow.
+        or, with "global", in all together. For blocks and channels, it is the
+        nearest number that whole units allow.
         The matrices of a stack are pruned like layers of their own; unless
         the allocation is "global", each gets an equal part of the zeros.
 
@@ -322,7 +337,9 @@ class Pruner:
         """
         if not targets:
             return []
-        matrices = self._score(targets, weights, statistics, update)
+        matrices = score_targets(
+            self.score, self.seed, targets, weights, statistics, update
+        )
         earlier: list[np.ndarray | None] = [None] * len(targets)
         if previous is not None:
             earlier = [
@@ -346,41 +363,3 @@ class Pruner:
             np.ascontiguousarray(target.view.from_2d(~matrix))
             for target, matrix in zip(targets, pruned, strict=True)
         ]
-
-    def _score(
-        self,
-        targets: Sequence[WeightTarget],
-        weights: Sequence[np.ndarray],
-        statistics: Sequence[Any] | None,
-        update: int,
-    ) -> list[np.ndarray]:
-        if self.score.needs is not None and statistics is None:
-            raise ValueError(
-                "Argument `statistics` must hold one array per target for "
-                f"score={self.score.name!r}. Received: statistics=None"
-            )
-        given = [None] * len(targets) if statistics is None else statistics
-        matrices = []
-        for target, weight, statistic in zip(
-            targets, weights, given, strict=True
-        ):
-            key = zlib.crc32(target.key.encode())
-            rng = np.random.default_rng([self.seed, key, update])
-            score = self.score.compute(
-                ScoreInputs(_as_float(weight), target, statistic, rng)
-            )
-            if not np.isfinite(score).all():
-                raise ValueError(
-                    f"The scores of `{target.key}` must be finite: its "
-                    "weights, gradients or activations hold NaN or infinity. "
-                    f"Received: score={self.score.name!r}"
-                )
-            matrices.append(target.view.to_2d(score))
-        return matrices
-
-
-def _as_float(weight: np.ndarray) -> np.ndarray:
-    """Half-precision weights are scored in float32."""
-    array = np.asarray(weight)
-    is_plain = array.dtype in (np.float32, np.float64)
-    return array if is_plain else array.astype(np.float32)

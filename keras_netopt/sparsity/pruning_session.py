@@ -214,9 +214,19 @@ class PruningSession(MaskSession):
                 f"[0, 1), but it reaches {bad[0]:g}. "
                 f"Received: sparsity={schedule!r}"
             )
-        if self.points[:1] == (0,) and self._pruner.score.needs == "gradients":
+        name, needs = self._pruner.score.name, self._pruner.score.needs
+        if needs == "model" and self.points != (0,):
+            raise ValueError(
+                "Argument `sparsity` must be a number or schedules.Constant "
+                "from the first step on, without `frequency`, because "
+                f"score={name!r} chooses the masks before training. For a "
+                'schedule, use score="taylor" or "magnitude". '
+                f"Received: sparsity={schedule!r}, "
+                f"frequency={self._frequency!r}"
+            )
+        if self.points[:1] == (0,) and needs == "gradients":
             raise ValueError(
                 "Argument `sparsity` must begin after the first step, because "
-                f"score={self._pruner.score.name!r} needs gradients of "
+                f"score={name!r} needs gradients of "
                 f"training. Received: sparsity={schedule!r}"
             )

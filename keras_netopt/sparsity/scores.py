@@ -8,11 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_netopt.checks import takes_one_argument
 from keras_netopt.sparsity.kernel_view import CONVOLUTIONS, TRANSPOSED
 from keras_netopt.sparsity.selection import WeightTarget
 
-Needs = Literal["gradients", "activations"] | None
+Needs = Literal["gradients", "activations", "model"] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +23,8 @@ class ScoreInputs:
         target: The target.
         statistic: The accumulated array if the score needs "gradients"; the
             norms of the inputs, of shape `(fan_in, 1)` or
-            `(fan_in, fan_out)`, if it needs "activations"; else `None`.
+            `(fan_in, fan_out)`, if it needs "activations"; the measured
+            scores if it needs the "model"; else `None`.
         rng: A generator of random numbers, the same in every process.
     """
 
@@ -48,6 +48,12 @@ class Score:
     """Whether the accumulated statistic restarts at each mask update."""
     within_outputs: ClassVar[bool] = False
     """Whether weights are compared within each output unit only."""
+
+    @property
+    def data_form(self) -> str | None:
+        """The form of the calibration data, `None` if none are necessary."""
+        forms = {"gradients": "(x, y)", "activations": "x"}
+        return None if self.needs is None else forms.get(self.needs)
 
     def compute(self, inputs: ScoreInputs) -> np.ndarray:
         """Returns the scores in the shape of the weight."""
@@ -174,23 +180,3 @@ class Custom(Score):
                 f"Received: shape={scores.shape}"
             )
         return scores
-
-
-SCORES: dict[str, type[Score]] = {
-    score.name: score for score in (Magnitude, Random, Taylor, Movement, Wanda)
-}
-
-
-def resolve_score(score: Any) -> Score:
-    """Returns the `Score` for a name, a `Score` or a `callable(variable)`."""
-    if isinstance(score, Score):
-        return score
-    if isinstance(score, str) and score in SCORES:
-        return SCORES[score]()
-    if takes_one_argument(score):
-        return Custom(score)
-    names = ", ".join(repr(name) for name in SCORES)
-    raise ValueError(
-        f"Argument `score` must be one of {names}, or a callable(variable). "
-        f"Received: score={score!r}"
-    )

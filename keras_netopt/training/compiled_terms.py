@@ -3,6 +3,7 @@
 Private names of Keras 3.15: `_compile_loss`, `_flat_losses`.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,12 @@ class CompiledTerm:
     Args:
         weight: Its factor in the total loss.
         reduction: How it is reduced over the batch.
+        from_logits: Whether it is a loss of Keras that reads logits.
     """
 
     weight: float = 1.0
     reduction: str | None = "sum_over_batch_size"
+    from_logits: bool = False
 
 
 def compiled_terms(model: keras.Model, y_pred: Any) -> list[CompiledTerm]:
@@ -43,8 +46,20 @@ def compiled_terms(model: keras.Model, y_pred: Any) -> list[CompiledTerm]:
             terms[place] = CompiledTerm(
                 1.0 if weight is None else float(weight),
                 getattr(loss, "reduction", "sum_over_batch_size"),
+                _reads_logits(loss),
             )
     return terms
+
+
+def _reads_logits(loss: Any) -> bool:
+    while hasattr(loss, "base_loss"):  # SuperLoss
+        loss = loss.base_loss
+    function = getattr(loss, "fn", loss)
+    if isinstance(function, functools.partial):
+        return bool(function.keywords.get("from_logits", False))
+    if not type(loss).__module__.startswith("keras."):
+        return bool(getattr(loss, "from_logits", False))
+    return bool(loss.get_config().get("from_logits", False))
 
 
 def added_losses(model: keras.Model) -> Any:

@@ -1,4 +1,4 @@
-"""Runs a model in float64.
+"""Runs a model in float64, or in float32 where it computes in less.
 
 Private name of Keras 3.15: `keras.src.backend.common.dtypes`, whose
 `BIT64_TO_BIT32_DTYPE` makes float32 of float64 on JAX and torch.
@@ -12,6 +12,8 @@ from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
 
 from keras_netopt.graph.layers import walk_layers
 
+HALF = ("float16", "bfloat16")
+
 
 @contextlib.contextmanager
 def double_precision(model: keras.Model) -> Iterator[None]:
@@ -19,20 +21,40 @@ def double_precision(model: keras.Model) -> Iterator[None]:
 
     Layers with quantized weights keep their dtype.
     """
+    promoted = BIT64_TO_BIT32_DTYPE["float64"]
+    BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    try:
+        with _change_policy(model, "float64"), _allow_float64():
+            yield
+    finally:
+        BIT64_TO_BIT32_DTYPE["float64"] = promoted
+
+
+@contextlib.contextmanager
+def no_half_precision(model: keras.Model) -> Iterator[None]:
+    """Lets layers that compute in half precision compute in float32.
+
+    Small gradients vanish in half precision. The variables keep their dtype.
+    """
+    with _change_policy(model, "float32", HALF):
+        yield
+
+
+@contextlib.contextmanager
+def _change_policy(
+    model: keras.Model, dtype: str, only: tuple[str, ...] | None = None
+) -> Iterator[None]:
     old = [
         (layer, layer.dtype_policy)
         for layer in walk_layers(model)
         if not layer.dtype_policy.quantization_mode
+        and (only is None or layer.compute_dtype in only)
     ]
-    promoted = BIT64_TO_BIT32_DTYPE["float64"]
-    BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     try:
         for layer, _ in old:
-            layer.dtype_policy = "float64"
-        with _allow_float64():
-            yield
+            layer.dtype_policy = dtype
+        yield
     finally:
-        BIT64_TO_BIT32_DTYPE["float64"] = promoted
         for layer, policy in old:
             layer.dtype_policy = policy
 

@@ -62,7 +62,8 @@ def test_unknown_score_lists_the_allowed_names(score):
         Pruner.create(score)
     assert str(error.value) == (
         "Argument `score` must be one of 'magnitude', 'random', 'taylor', "
-        "'movement', 'wanda', or a callable(variable). "
+        "'movement', 'wanda', 'snip', 'grasp', 'synflow', a Snip, Grasp or "
+        "SynFlow, or a callable(variable). "
         f"Received: score={score!r}"
     )
 

@@ -141,6 +141,19 @@ SETTINGS = (
             "frequency": None,
         },
     ),
+    Setting(
+        name="Pruning synflow",
+        component=COMPONENT,
+        arguments=lambda case: {
+            "sparsity": 0.5,
+            "score": netopt.sparsity.SynFlow(rounds=2),
+        },
+        effect=half_is_zero,
+        twin=lambda model, case: netopt.sparsity.prune(
+            model, 0.5, score=netopt.sparsity.SynFlow(rounds=2)
+        ),
+        first_event={"sparsity": netopt.schedules.Constant(0.5)},
+    ),
 )
 
 IDLE = (_nothing_to_prune, "`include`")
