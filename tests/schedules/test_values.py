@@ -88,19 +88,30 @@ def test_steps_hold_from_their_points_on():
     assert (table.begin, table.end, table.final) == (0.2, 700, 0.6)
 
 
-def test_cyclic_starts_each_cycle_with_final_and_ends_in_it():
+def test_cyclic_starts_each_cycle_with_final_and_lengthens_the_last():
     schedule = Cyclic(final=0.9, begin=100, end=450, on="1ep", off="50step")
     values = [schedule.at(50 * i, RUN) for i in range(20)]
     high, low = 0.9, 0.0
     cycle = [high, high, low]
-    # 100 to 450 holds two whole cycles and one step of 50 of a third.
-    assert values == [low, low, *cycle, *cycle, high] + [high] * 11
+    # 100 to 450 holds two whole cycles and one step of 50.
+    assert values == [low, low, *cycle, *cycle, low] + [high] * 11
 
 
-def test_cyclic_final_phase_cuts_a_second_half():
+def test_cyclic_without_a_whole_cycle_changes_at_its_end():
     schedule = Cyclic(final=0.9, begin=0, end=150, on=100, off=100)
-    values = [schedule.at(step, RUN) for step in (0, 99, 100, 149, 150, 900)]
-    assert values == [0.9, 0.9, 0.0, 0.0, 0.9, 0.9]
+    values = [schedule.at(step, RUN) for step in (0, 99, 149, 150, 900)]
+    assert values == [0.0, 0.0, 0.0, 0.9, 0.9]
+    assert schedule.update_points(RUN) == (150,)
+
+
+def test_cyclic_has_the_phases_of_the_paper():
+    """Cycles of 5 and 5 epochs from 10, dense from 75, sparse from 85."""
+    run = RunLength(steps_per_epoch=10, epochs=100)
+    schedule = Cyclic(final=0.9)
+    sparse = [e for e in range(100) if schedule.at(10 * e, run) == 0.9]
+    cycles = [e for start in range(10, 80, 10) for e in range(start, start + 5)]
+    assert sparse == [*cycles, *range(85, 100)]
+    assert schedule.update_points(run)[-3:] == (700, 750, 850)
 
 
 def test_values_are_a_function_of_step_and_run_alone(schedule):
@@ -178,10 +189,8 @@ def test_steps_update_at_their_points():
 def test_cyclic_updates_at_each_change_of_level():
     schedule = Cyclic(final=0.9, begin=100, end=450, on="1ep", off="50step")
     points = schedule.update_points(RUN)
-    assert points == (100, 200, 250, 350, 400, 450)
-    assert schedule.update_points(RUN, 175) == (
-        *(100, 200, 250, 275, 350, 400, 450),
-    )
+    assert points == (100, 200, 250, 350, 450)
+    assert schedule.update_points(RUN, 175) == (100, 200, 250, 275, 350, 450)
 
 
 @pytest.mark.parametrize("schedule", JUMPS, ids=name_of)
