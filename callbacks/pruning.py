@@ -182,7 +182,7 @@ class Pruning(MaskCallback):
         if session is None:
             return
         saved = self.loaded_state()
-        self.load_state_of("masks", session.store.load_state)
+        self.load_masks()
         session.resume(self._progress.step, saved[0] if saved else None)
         self.count_others(model)
         if session.floor > self.schedule.final + 1e-3:

@@ -1,10 +1,16 @@
 """Trains a model that is sparse from the first step to the last."""
 
+import functools
 from typing import Any
 
 import keras
 
-from keras_netopt.checks import check_choice, check_frequency, check_integer
+from keras_netopt.checks import (
+    check_at_least_zero,
+    check_choice,
+    check_frequency,
+    check_integer,
+)
 from keras_netopt.schedules import Cosine, Schedule, as_schedule
 from keras_netopt.selectors import Selector, check_selector
 from keras_netopt.serialization import export_class
@@ -14,10 +20,14 @@ from keras_netopt.sparsity.mask_session import MaskSession
 from keras_netopt.sparsity.patterns import NM, Unstructured
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.regrow import REGROW
-from keras_netopt.sparsity.selection import WeightTarget
+from keras_netopt.sparsity.selection import WeightTarget, select
 from keras_netopt.sparsity.sparse_session import SparseSession
+from keras_netopt.sparsity.straight_through_session import (
+    StraightThroughSession,
+)
 from keras_netopt.training import MaskStore, NoEffectWarning
 
+STRAIGHT_THROUGH = "straight_through"
 CONTROLS = (None, "shuffle_mask")
 
 
@@ -65,20 +75,27 @@ class SparseTraining(MaskCallback):
             [0, 1). Omit it with an n:m pattern. Defaults to `None`.
         regrow: Which weights take the place of the dropped ones: "random"
             (SET), "gradient" (RigL: the largest gradients of the last step),
-            "momentum" (the largest averages of the gradients), or `None` for
-            masks that never change. Defaults to `"random"`.
+            "momentum" (the largest averages of the gradients),
+            "straight_through" (all masks are chosen again by the size of
+            dense weights that the optimizer updates), or `None` for masks
+            that never change. Defaults to `"random"`.
         score: Importance score that chooses the first masks, as in
-            `sparsity.prune`. Defaults to `"random"`.
+            `sparsity.prune`. Defaults to `None`: "magnitude" with
+            `regrow="straight_through"`, else "random".
         allocation: How the zeros are distributed over layers: "erk",
             "uniform", "er", "global", or a dict from selectors to sparsities.
             Defaults to `"erk"`.
-        pattern: "unstructured", "channel", "n:m" as in "2:4" (with
-            `regrow=None`), or a `Block`, `Channel` or `NM` from
-            `keras_netopt.sparsity`. Defaults to `"unstructured"`.
+        pattern: "unstructured", "channel", "n:m" as in "2:4" (with `regrow`
+            "straight_through" or `None`), or a `Block`, `Channel` or `NM`
+            from `keras_netopt.sparsity`. Defaults to `"unstructured"`.
         drop_fraction: Share of the kept weights that is replaced at an
             update: a float in (0, 1], which falls to zero along a cosine
             until 75 % of the fit, or a schedule from
-            `keras_netopt.schedules`. Defaults to `0.3`.
+            `keras_netopt.schedules`. Not used if `regrow` is
+            "straight_through" or `None`. Defaults to `0.3`.
+        decay: Only with `regrow="straight_through"`: factor, at least 0, of
+            the dense weights at masked positions that is added to their
+            gradients (SR-STE, whose authors use 2e-4). Defaults to `0.0`.
         frequency: Steps between two mask updates, at least 1. Defaults to
             `100`.
         control: "shuffle_mask" shuffles the first masks in each layer: the
@@ -100,14 +117,16 @@ class SparseTraining(MaskCallback):
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, at construction; before
             the first step, if the schedule does not fit into the fit, a
-            selector matches nothing, the pattern fits no selected weight,
-            weights are not finite, training continues with sparse weights of
-            unknown masks, or the order of callbacks is wrong.
+            selector matches nothing, the pattern fits no selected weight, an
+            n:m pattern does not fit each of them, weights are not finite,
+            training continues with sparse weights of unknown masks, or the
+            order of callbacks is wrong.
 
     Reference:
         Mocanu et al., 2018, https://arxiv.org/abs/1707.04780 (SET); Evci et
         al., 2020, https://arxiv.org/abs/1911.11134 (RigL: alpha is
-        `drop_fraction`, Delta T is `frequency`).
+        `drop_fraction`, Delta T is `frequency`); Zhou et al., 2021,
+        https://arxiv.org/abs/2102.04010 (SR-STE: lambda_W is `decay`).
     """
 
     schedule_arg = "drop_fraction"
@@ -117,10 +136,11 @@ class SparseTraining(MaskCallback):
         sparsity: float | None = None,
         *,
         regrow: str | None = "random",
-        score: Any = "random",
+        score: Any = None,
         allocation: Any = "erk",
         pattern: Any = "unstructured",
         drop_fraction: float | Schedule = 0.3,
+        decay: float = 0.0,
         frequency: int = 100,
         control: str | None = None,
         include: Selector | None = None,
@@ -131,18 +151,21 @@ class SparseTraining(MaskCallback):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        is_straight_through = regrow == STRAIGHT_THROUGH
+        first = "magnitude" if is_straight_through else "random"
         self.pruner = Pruner.create(
-            score=score,
+            score=first if score is None else score,
             allocation=allocation,
             pattern=pattern,
             min_kept=min_kept,
             seed=seed,
         )
         self._constant = self.pruner.check_sparsity(sparsity)
-        check_choice(regrow, "regrow", (*REGROW, None))
+        check_choice(regrow, "regrow", (*REGROW, STRAIGHT_THROUGH, None))
         check_choice(control, "control", CONTROLS)
         self._check_pattern(regrow, control)
         self.schedule = as_schedule(drop_fraction, "drop_fraction", _decay)
+        self._check_decay(regrow, decay)
         check_integer(frequency, "frequency", minimum=1)
         check_frequency(frequency)
         check_integer(min_size, "min_size")
@@ -156,6 +179,7 @@ class SparseTraining(MaskCallback):
         self.allocation = allocation
         self.pattern = pattern
         self.drop_fraction = drop_fraction
+        self.decay = decay
         self.frequency = frequency
         self.control = control
         self.include = include
@@ -179,12 +203,16 @@ class SparseTraining(MaskCallback):
         store: MaskStore | None,
     ) -> SparseSession:
         """Creates the session of one `fit` call."""
-        return SparseSession(
+        self._check_runs(model)
+        create: Any = SparseSession
+        if self.regrow == STRAIGHT_THROUGH:
+            create = functools.partial(StraightThroughSession, decay=self.decay)
+        return create(
             model,
             targets,
             self.pruner,
             self._constant,
-            regrow=None if self.regrow is None else REGROW[self.regrow],
+            regrow=REGROW.get(self.regrow),
             drop_fraction=self.schedule,
             run=self._progress.run,
             frequency=self.frequency,
@@ -203,7 +231,7 @@ class SparseTraining(MaskCallback):
         if session is None:
             return
         saved = self.loaded_state()
-        self.load_state_of("masks", session.store.load_state)
+        self.load_masks()
         session.resume(self._progress.step, saved[0] if saved else None)
         self.count_others(model)
         allowed = max(0.01, session.rounding())
@@ -231,11 +259,18 @@ class SparseTraining(MaskCallback):
             self._session.project()
 
     def _check_pattern(self, regrow: str | None, control: str | None) -> None:
-        if isinstance(self.pruner.pattern, NM) and regrow is not None:
+        is_nm = isinstance(self.pruner.pattern, NM)
+        if is_nm and regrow not in (STRAIGHT_THROUGH, None):
             raise ValueError(
-                "Argument `regrow` must be None with an n:m pattern, because "
-                "weights that move would break its runs. "
+                'Argument `regrow` must be "straight_through" or None with an '
+                "n:m pattern, because weights that move would break its runs. "
                 f"Received: regrow={regrow!r}"
+            )
+        if control is not None and regrow == STRAIGHT_THROUGH:
+            raise ValueError(
+                'Argument `control` must be None with regrow="straight_'
+                'through", which chooses later masks by the size of the '
+                f"weights. Received: control={control!r}"
             )
         is_plain = isinstance(self.pruner.pattern, Unstructured)
         if control is not None and not is_plain:
@@ -243,6 +278,32 @@ class SparseTraining(MaskCallback):
                 "Argument `control` must be None unless the pattern is "
                 "unstructured: shuffling would break its units. Received: "
                 f"control={control!r}"
+            )
+
+    def _check_runs(self, model: keras.Model) -> None:
+        """Refuses weights that an n:m pattern would leave dense."""
+        pattern = self.pruner.pattern
+        if not isinstance(pattern, NM):
+            return
+        selection = select(
+            model, self.include, self.exclude, min_size=self.min_size
+        )
+        for target in selection.targets:
+            reason = pattern.reason_to_skip(target.view)
+            if reason is not None:
+                raise ValueError(
+                    f"Pattern {pattern.label} does not fit `{target.key}`: "
+                    f"{reason}. Add it to `exclude`. Received: "
+                    f"pattern={self.pattern!r}, shape={target.view.shape}"
+                )
+
+    def _check_decay(self, regrow: str | None, decay: float) -> None:
+        check_at_least_zero(decay, "decay")
+        if decay and regrow != STRAIGHT_THROUGH:
+            raise ValueError(
+                'Argument `decay` must be 0.0 unless regrow="straight_'
+                'through", which keeps the masked weights. '
+                f"Received: decay={decay!r}, regrow={regrow!r}"
             )
 
 

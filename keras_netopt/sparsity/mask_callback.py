@@ -92,6 +92,11 @@ class MaskCallback(ResumableCallback):
         self._warn_lora(model)
         self._session = self.open_session(model, targets, old, store)
 
+    def load_masks(self) -> None:
+        """Loads the masks of a file, and what belongs to them."""
+        for name, load in self._session.loaders().items():
+            self.load_state_of(name, load)
+
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:

@@ -7,6 +7,7 @@ import keras
 from keras_netopt.sparsity.sparsity_report import SparsityReport, report
 from keras_netopt.training import CheckpointState, MaskStore, variables_by_name
 from keras_netopt.training.dense_store import DenseStore
+from keras_netopt.training.float_weights import DENSE_WEIGHTS
 
 
 def apply_masks(model: keras.Model) -> SparsityReport:
@@ -89,8 +90,9 @@ def load_masks(
 ) -> SparsityReport:
     """Loads the masks that a file holds.
 
-    Keras loads weights and optimizer from a file; this loads the masks and
-    the random state saved with them. Load the model, then its masks, then
+    Keras loads weights and optimizer from a file; this loads the masks, the
+    dense weights of straight-through masks and the random state saved with
+    them. Load the model, then its masks, then
     continue training with `initial_epoch=`, with the same `Pruning` callback
     or without.
 
@@ -140,8 +142,15 @@ def load_masks(
             f"holds no masks. Received: path={os.fspath(path)!r}"
         )
     state = loaded[1]
-    variables = variables_by_name(model, state)
-    MaskStore.attach(model, variables).load_state(state)
+    store = MaskStore.attach(model, variables_by_name(model, state))
+    dense = checkpoint_state.take_loaded(DENSE_WEIGHTS)
+    if dense is None:
+        store.load_state(state)
+        return report(model)
+    # Before the masks, which would set the slots of dense weights to zero.
+    swapped = DenseStore.attach(model, variables_by_name(model, dense[1]))
+    store.load_state(state)
+    swapped.load_state(dense[1])
     return report(model)
 
 

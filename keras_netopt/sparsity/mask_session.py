@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -10,10 +10,12 @@ import numpy as np
 from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.selection import WeightTarget
-from keras_netopt.training import MaskStore
+from keras_netopt.training import Arrays, MaskStore
+from keras_netopt.training.dense_store import DenseStore
 from keras_netopt.training.float_weights import float_weights
 
 Accumulate = Callable[[Any, Any, Any], Any]
+Loader = Callable[[Arrays], Any]
 TOLERANCE = 1e-3
 
 
@@ -28,6 +30,8 @@ class MaskSession:
         targets: The weights with masks.
         pruner: Score, allocation and pattern.
     """
+
+    trains_dense_weights: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -53,8 +57,15 @@ class MaskSession:
             {target.key: target.variable for target in self.targets},
             accumulate,
         )
+        dense = DenseStore.of(self.model)
+        if dense is not None and not self.trains_dense_weights:
+            dense.detach(set(self.keys).intersection(dense.keys))
         label = self._pruner.pattern.label
         self._attached.labels.update(dict.fromkeys(self.keys, label))
+
+    def loaders(self) -> dict[str, Loader]:
+        """Returns what loads the states of a file, in this order."""
+        return {"masks": self.store.load_state}
 
     @property
     def share(self) -> float:

@@ -154,8 +154,11 @@ class SparseSession(MaskSession):
 
     def _is_reached(self) -> bool:
         """Whether the masks of an earlier fit are sparse enough."""
+        return self._is_enough(self.count_masked())
+
+    def _is_enough(self, zeros: int) -> bool:
         slack = max(TOLERANCE, self.rounding())
-        return self.count_masked() / self.weights + slack >= self.sparsity
+        return zeros / self.weights + slack >= self.sparsity
 
     def _update(
         self, target: WeightTarget, drop_fraction: float, point: int
@@ -190,7 +193,7 @@ class SparseSession(MaskSession):
             return
         weights = self.read_weights()
         zeros = sum(np.count_nonzero(weight == 0) for weight in weights)
-        if 0 < self.sparsity <= zeros / self.weights + TOLERANCE:
+        if self.sparsity > 0 and self._is_enough(zeros):
             raise ValueError(
                 "The weights are sparse already, but their masks are not "
                 "known: a weight that has just grown is zero too. Load them "

@@ -157,7 +157,7 @@ def test_two_callbacks_of_masks_share_no_weight(make_mlp, toy_data):
 
 
 def test_n_of_m_weights_do_not_move(make_mlp, toy_data):
-    with pytest.raises(ValueError, match="`regrow` must be None"):
+    with pytest.raises(ValueError, match='`regrow` must be "straight_'):
         SparseTraining(pattern="2:4")
     model = make_mlp("sgd")
     fit(model, toy_data, SparseTraining(pattern="2:4", regrow=None), epochs=1)

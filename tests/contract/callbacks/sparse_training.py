@@ -62,6 +62,18 @@ SETTINGS = (
         effect=half_is_masked,
         reference=False,  # Gradients that differ in a bit choose others.
     ),
+    Setting(
+        name="SparseTraining straight-through",
+        component=COMPONENT,
+        arguments=lambda case: {
+            "sparsity": 0.5,
+            "frequency": 3,
+            "regrow": "straight_through",
+            "decay": 2e-4,
+            "allocation": "uniform",
+        },
+        effect=half_is_masked,
+    ),
 )
 
 IDLE = (_nothing_to_mask, "`include`")
@@ -73,6 +85,7 @@ BAD: dict[str, Callable[[Case], Any]] = {
     "allocation": _sparse(allocation="fair"),
     "pattern": _sparse(pattern="diamond"),
     "drop_fraction": _sparse(drop_fraction=1.5),
+    "decay": _sparse(regrow="straight_through", decay=-1.0),
     "frequency": _sparse(frequency=0),
     "control": _sparse(control="reverse"),
     "include": _sparse(include="no_such_weight"),
@@ -90,6 +103,10 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "allocation": (_sparse(), _sparse(allocation="uniform")),
     "pattern": (_sparse(), _sparse(pattern="channel")),
     "drop_fraction": (_sparse(), _sparse(drop_fraction=Constant(0.5))),
+    "decay": (
+        _sparse(regrow="straight_through"),
+        _sparse(regrow="straight_through", decay=0.5),
+    ),
     "frequency": (_sparse(), _sparse(frequency=100)),
     "control": (
         _sparse(score="magnitude", regrow=None),

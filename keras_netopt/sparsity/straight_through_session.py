@@ -1,0 +1,72 @@
+"""State of one run of sparse training with straight-through masks."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from keras_netopt.points import RunLength
+from keras_netopt.sparsity.mask_session import Accumulate, Loader
+from keras_netopt.sparsity.scores import resolve_score
+from keras_netopt.sparsity.sparse_session import SparseSession
+from keras_netopt.training.dense_store import DenseStore
+from keras_netopt.training.float_weights import DENSE_WEIGHTS
+
+
+class StraightThroughSession(SparseSession):
+    """Chooses the masks again and again by the size of the dense weights.
+
+    The model's `DenseStore` holds the dense weights. Masks are computed for
+    all weights together, with the allocation and the pattern of the first
+    ones, until the end of the fit.
+
+    Args:
+        decay: Factor of the dense weights at masked positions that is added
+            to their gradients. Defaults to `0.0`.
+        **arguments: Those of `SparseSession`.
+    """
+
+    trains_dense_weights = True
+
+    def __init__(
+        self, *args: Any, decay: float = 0.0, **arguments: Any
+    ) -> None:
+        self._decay = decay
+        super().__init__(*args, **arguments)
+        self._by_size = dataclasses.replace(
+            self._pruner, score=resolve_score("magnitude")
+        )
+
+    def attach(self, accumulate: Accumulate | None = None) -> None:
+        """Creates masks and dense weights."""
+        super().attach(accumulate)
+        DenseStore.attach(self.model, self.keys, self._decay)
+
+    def loaders(self) -> dict[str, Loader]:
+        """Returns what loads the states of a file; the masks come first."""
+        dense = DenseStore.attach(self.model, self.keys, self._decay)
+        return {**super().loaders(), DENSE_WEIGHTS: dense.load_state}
+
+    def set_length(self, run: RunLength) -> None:
+        """Does nothing: masks change at every multiple of `frequency`."""
+
+    def advance(self, step: int) -> bool:
+        """Makes the latest update that is due, if it is not made yet.
+
+        Returns `False` if a weight is not finite; nothing is changed then.
+        """
+        self.verify(step)
+        self.follow_shapes()
+        due = step - step % self._frequency
+        if due <= max(self.last, 0) or not self.targets:
+            return True
+        self.last = due
+        weights = self.store.weights(self.keys)
+        if not all(np.isfinite(weight).all() for weight in weights.values()):
+            return False
+        masks = self._by_size.compute_masks(
+            self.sparsity, self.targets, [weights[key] for key in self.keys]
+        )
+        self.store.assign(dict(zip(self.keys, masks, strict=True)))
+        self.count_masked()
+        return True
