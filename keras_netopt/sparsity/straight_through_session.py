@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_netopt.points import RunLength
 from keras_netopt.sparsity.mask_session import Accumulate, Loader
-from keras_netopt.sparsity.scores import resolve_score
+from keras_netopt.sparsity.resolve_score import resolve_score
 from keras_netopt.sparsity.sparse_session import SparseSession
 from keras_netopt.training.dense_store import DenseStore
 from keras_netopt.training.float_weights import DENSE_WEIGHTS
