@@ -18,7 +18,6 @@ from keras_netopt.search.subnetworks.unit_counts import count_kept
 from keras_netopt.search.subnetworks.weight_space import attach_masks
 from keras_netopt.selectors import as_patterns
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
-from keras_netopt.surgery.channels.layer_groups import producer_path
 from keras_netopt.surgery.channels.unchanged_layers import with_remedy
 from keras_netopt.surgery.coupled_axis import IN, PASS
 from keras_netopt.surgery.cutting.channel_pruner import ChannelPruner
@@ -118,13 +117,14 @@ class UnitSpace(CandidateSpace):
         groups = self._kept_groups(kept)
         copy = clone_compiled(self.model)
         graph = ChannelGraph(copy)
+        # A copy of a subclassed model names its layers anew.
+        twins = dict(zip(self._graph.producers, graph.producers, strict=True))
         copies: np.ndarray = np.ones(graph.group_count, "int64")
         for block in self._blocks:
             if block.producer is not None:
                 own = self._graph.units(block.producer)
-                name = producer_path(self._graph, block.producer)
                 places = np.isin(own, block.groups) & ~groups[own]
-                copies[graph.units(*_split(name))[places]] = 0
+                copies[graph.units(twins[block.producer])[places]] = 0
         if not copies.all():
             apply_plan(copy, graph, EditPlan(graph, copies))
             if is_plain_graph(copy):
@@ -138,12 +138,12 @@ class UnitSpace(CandidateSpace):
         """Returns the kept units of each layer, counted from 0 in it."""
         groups = self._kept_groups(kept)
         found = {}
-        for block in self._blocks:
+        for name, block in zip(self.names, self._blocks, strict=True):
             own = block.groups
             if block.producer is not None:
                 own = self._graph.units(block.producer)
             places = np.isin(own, block.groups) & groups[own]
-            found[block.name] = np.flatnonzero(places)
+            found[name] = np.flatnonzero(places)
         return found
 
     def node_sparsity(self, kept: Kept) -> float:
@@ -225,12 +225,6 @@ def _message(graph: ChannelGraph, reasons: str) -> str:
 
 def _is_any(layer: Any) -> bool:
     return True
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Returns the path of a layer and the kind of its units."""
-    path, _, kind = name.partition(":")
-    return path, kind
 
 
 def _along(values: np.ndarray, axis: Any) -> np.ndarray:

@@ -152,8 +152,10 @@ def weedout(
             f"Received: model={model.name!r}"
         )
     samples = _collect(data, batch)
-    settings.make_space(model)  # Names the user's model if it is refused.
+    given = settings.make_space(model)  # Refuses before anything is copied.
     search = WeedoutSearch(clone_compiled(model), settings, samples)
+    # A copy of a subclassed model names its layers anew.
+    search.space.names, search.space.skipped = given.names, given.skipped
     return search.run(seed, verbose)
 
 

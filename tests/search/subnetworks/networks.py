@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_netopt import search
+
 
 def compiled(model, **options):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -56,3 +58,16 @@ def data(model, samples=24):
     rng = np.random.default_rng(0)
     shape = (samples, *model.input_shape[1:])
     return rng.normal(size=shape).astype("float32"), np.arange(samples) % 3
+
+
+def weedout(model, share=0.8, **arguments):
+    given = {"candidates": 4, "verbose": 0, **arguments}
+    if "data" not in given:
+        given["data"] = data(model)
+    return search.weedout(model, share, **given)
+
+
+def evaluate(model, x, y):
+    """The loss, without a compiled `evaluate`."""
+    logits = keras.ops.stop_gradient(model(x, training=False))
+    return float(keras.ops.convert_to_numpy(model.loss(y, logits)))

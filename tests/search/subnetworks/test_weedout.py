@@ -1,29 +1,19 @@
 """Found sub-networks are the cut network that was scored."""
 
-import keras
 import numpy as np
 import pytest
-from search.subnetworks.networks import compiled, data, mlp, residual, small
+from search.subnetworks.networks import (
+    data,
+    evaluate,
+    mlp,
+    residual,
+    small,
+    weedout,
+)
 
-from keras_netopt import search, sparsity
+from keras_netopt import sparsity
 from keras_netopt.search.subnetworks.unit_space import UnitSpace
 from keras_netopt.training.mask_store import MaskStore
-
-
-def weedout(model, share=0.8, **arguments):
-    arguments = {
-        "candidates": 4,
-        "verbose": 0,
-        "data": data(model),
-        **arguments,
-    }
-    return search.weedout(model, share, **arguments)
-
-
-def evaluate(model, x, y):
-    """The loss, without a compiled `evaluate`."""
-    logits = keras.ops.stop_gradient(model(x, training=False))
-    return float(keras.ops.convert_to_numpy(model.loss(y, logits)))
 
 
 def test_units_are_exact_and_score_as_the_cut_model():
@@ -140,70 +130,14 @@ def test_allocations_of_units():
 
 def test_a_seed_gives_one_result():
     """And controls are drawn from random numbers of their own."""
-    first, second, other, shorter = (
-        weedout(small(), seed=seed, candidates=count, exclude="out")
-        for seed, count in ((1, 4), (1, 4), (2, 4), (1, 1))
+    first, shorter, other = (
+        weedout(small(), seed=seed, candidates=count)
+        for seed, count in ((1, 4), (1, 2), (2, 2))
     )
-    assert first.losses == second.losses
-    assert first.losses != other.losses
-    assert first.losses[:1] == shorter.losses
-    found, control = (
-        [x.config["first"].tolist() for x in (one.found, *one.random)]
-        for one in (first, shorter)
-    )
-    assert found == [second.config["first"].tolist(), found[1]]
-    assert found[1] == control[1]
-    assert control[0] != control[1]
-
-
-def test_layers_of_the_model_are_selected_in_its_copies():
-    model = small()
-    first = model.get_layer("first")
-    assert list(weedout(model, include=[first]).config) == ["first"]
-    result = weedout(model, exclude=first, granularity="weight")
-    assert list(result.config) == ["out/kernel"]
-
-
-def test_bad_input():
-    model = mlp()
-    x, y = data(model)
-    shared = keras.Input((4,))
-    outputs = keras.layers.Dense(3, name="out")(shared)
-    uncompiled = keras.Model(shared, outputs)
-    only_outputs = compiled(keras.Model(shared, outputs))
-    cases = {
-        "Weedout without a random control is meaningless": {"controls": 0},
-        r"matches: out \(reaches the output": {"include": ["first", "out"]},
-        "granularity='node'": {"allocation": "er"},
-        "scope='global'": {"allocation": "erk", "scope": "global"},
-        "flatten the data": {"model": residual(), "mask_inputs": True},
-        "whose units can be removed, but all": {"model": only_outputs},
-        "compiled with a loss": {"model": uncompiled},
-        r"pass \(x, y\)": {"data": x},
-        "leaves none of the 30 weights of `out/kernel`": {
-            "granularity": "weight",
-            "share": 0.99,
-        },
-        "a finite loss on": {"data": (x * np.nan, y)},
-    }
-    wrong = []
-    for message, arguments in cases.items():
-        arguments = {"model": model, "data": (x, y), **arguments}
-        try:
-            with pytest.raises(ValueError, match=message) as caught:
-                weedout(**arguments)
-            assert "Received: " in str(caught.value)
-        except (AssertionError, pytest.fail.Exception) as error:
-            wrong.append(f"{message}: {error}")
-    assert not wrong, "\n".join(wrong)
-    masked = weedout(small(), granularity="weight").model
-    with pytest.raises(ValueError, match="`sparsity.remove_masks`"):
-        weedout(masked)
-
-
-def test_files_and_further_searches():
-    """A found network is a plain one: it is saved, and searched again."""
-    result = weedout(small(), 0.5)
-    again = keras.models.clone_model(result.model)
-    assert again.get_layer("first").units == 10
-    assert weedout(result.model, 0.5).model.get_layer("first").units == 5
+    assert first.losses[:2] == shorter.losses
+    assert first.losses[:2] != other.losses
+    # The same in every process, on every backend.
+    for result in (first, shorter):
+        control = result.random[0].config["first"].tolist()
+        assert control == [5, 6, 8, 12]
+        assert result.config["first"].tolist() != control

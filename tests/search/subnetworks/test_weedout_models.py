@@ -1,0 +1,91 @@
+"""Models and data that a search of sub-networks takes, or refuses."""
+
+import keras
+import numpy as np
+import pytest
+from search.subnetworks.networks import (
+    compiled,
+    data,
+    evaluate,
+    mlp,
+    residual,
+    small,
+    weedout,
+)
+
+
+def test_layers_of_the_model_are_selected_in_its_copies():
+    model = small()
+    first = model.get_layer("first")
+    assert list(weedout(model, include=[first]).config) == ["first"]
+    result = weedout(model, exclude=first, granularity="weight")
+    assert list(result.config) == ["out/kernel"]
+
+
+def test_bad_input():
+    model = mlp()
+    x, y = data(model)
+    shared = keras.Input((4,))
+    outputs = keras.layers.Dense(3, name="out")(shared)
+    uncompiled = keras.Model(shared, outputs)
+    only_outputs = compiled(keras.Model(shared, outputs))
+    cases = {
+        "Weedout without a random control is meaningless": {"controls": 0},
+        r"matches: out \(reaches the output": {"include": ["first", "out"]},
+        "granularity='node'": {"allocation": "er"},
+        "scope='global'": {"allocation": "erk", "scope": "global"},
+        "flatten the data": {"model": residual(), "mask_inputs": True},
+        "whose units can be removed, but all": {"model": only_outputs},
+        "compiled with a loss": {"model": uncompiled},
+        r"pass \(x, y\)": {"data": x},
+        "leaves none of the 30 weights of `out/kernel`": {
+            "granularity": "weight",
+            "share": 0.99,
+        },
+        "a finite loss on": {"data": (x * np.nan, y)},
+    }
+    wrong = []
+    for message, arguments in cases.items():
+        arguments = {"model": model, "data": (x, y), **arguments}
+        try:
+            with pytest.raises(ValueError, match=message) as caught:
+                weedout(**arguments)
+            assert "Received: " in str(caught.value)
+        except (AssertionError, pytest.fail.Exception) as error:
+            wrong.append(f"{message}: {error}")
+    assert not wrong, "\n".join(wrong)
+    masked = weedout(small(), granularity="weight").model
+    with pytest.raises(ValueError, match="`sparsity.remove_masks`"):
+        weedout(masked)
+
+
+class Subclassed(keras.Model):
+    """Its layers have other names in each copy."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.first = keras.layers.Dense(8, activation="relu")
+        self.last = keras.layers.Dense(3)
+
+    def call(self, x):
+        return self.last(self.first(x))
+
+
+@pytest.mark.parametrize("granularity", ["node", "weight"])
+def test_a_subclassed_model(granularity):
+    model = Subclassed()
+    x, y = np.ones((6, 4), "float32"), np.arange(6) % 3
+    model(x)
+    compiled(model)
+    result = weedout(model, 0.5, data=(x, y), granularity=granularity)
+    assert next(iter(result.config)).startswith(model.first.name)
+    assert result.model.first.units == (4 if granularity == "node" else 8)
+    assert abs(result.loss - evaluate(result.model, x, y)) < 1e-5
+
+
+def test_files_and_further_searches():
+    """A found network is a plain one: it is saved, and searched again."""
+    result = weedout(small(), 0.5)
+    again = keras.models.clone_model(result.model)
+    assert again.get_layer("first").units == 10
+    assert weedout(result.model, 0.5).model.get_layer("first").units == 5
