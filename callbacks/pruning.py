@@ -178,13 +178,10 @@ class Pruning(MaskCallback):
 
     def on_resume(self, model: keras.Model) -> None:
         """Restores the masks and the position in the schedule."""
+        super().on_resume(model)
         session = self._session
         if session is None:
             return
-        saved = self.loaded_state()
-        self.load_masks()
-        session.resume(self._progress.step, saved[0] if saved else None)
-        self.count_others(model)
         if session.floor > self.schedule.final + 1e-3:
             self.warn(
                 NoEffectWarning,
@@ -192,16 +189,6 @@ class Pruning(MaskCallback):
                 f"than the final {self.schedule.final:.4g}: no weight will "
                 "be pruned. Call `sparsity.remove_masks` to start again.",
             )
-
-    def on_steps(self, before: int, after: int) -> None:
-        """Updates the masks when an update point has been passed."""
-        session = self._session
-        if session is None:
-            return
-        is_finite = session.advance(after)
-        self.warn_leaks()
-        if not is_finite:
-            self.warn_not_finite()
 
     def on_fit_end(self, model: keras.Model) -> None:
         """Makes the last update if training ended before it."""

@@ -227,13 +227,10 @@ class SparseTraining(MaskCallback):
 
     def on_resume(self, model: keras.Model) -> None:
         """Creates the masks, or restores them from a file."""
+        super().on_resume(model)
         session = self._session
         if session is None:
             return
-        saved = self.loaded_state()
-        self.load_masks()
-        session.resume(self._progress.step, saved[0] if saved else None)
-        self.count_others(model)
         allowed = max(0.01, session.rounding())
         if session.share > session.sparsity + allowed:
             self.warn(
@@ -243,20 +240,18 @@ class SparseTraining(MaskCallback):
                 "is freed. Call `sparsity.remove_masks` to start again.",
             )
 
-    def on_steps(self, before: int, after: int) -> None:
-        """Moves the masks when an update point has been passed."""
+    def on_fit_end(self, model: keras.Model) -> None:
+        """Moves the masks to weights that another callback restored."""
         session = self._session
         if session is None:
             return
-        is_finite = session.advance(after)
-        self.warn_leaks()
-        if not is_finite:
-            self.warn_not_finite()
-
-    def on_fit_end(self, model: keras.Model) -> None:
-        """Applies the masks to weights that another callback restored."""
-        if self._session is not None:
-            self._session.project()
+        if not (session.leaks or session.adopt_weights()):
+            self.warn(
+                NoEffectWarning,
+                "another callback restored weights that are less sparse; they "
+                "were masked without training.",
+            )
+        session.project()
 
     def _check_pattern(self, regrow: str | None, control: str | None) -> None:
         is_nm = isinstance(self.pruner.pattern, NM)

@@ -22,13 +22,24 @@ from keras_netopt.training import (
 )
 from keras_netopt.training.order import LOGGERS
 
+_LEAKS = (
+    "the training step changes masked weights: it does not update them with a "
+    "Keras optimizer that is an attribute of the model. They are set to zero "
+    "again after each step, which takes time; momentum and clipping do not "
+    "see the masks."
+)
+_NOT_FINITE = (
+    "weights are not finite, so the masks were not updated. Lower the learning "
+    "rate or clip the gradients."
+)
+
 
 class MaskCallback(ResumableCallback):
     """Selects weights, keeps their masks, and reports the zeros.
 
     A subclass sets `pruner`, `include`, `exclude` and `min_size` in its
-    constructor and overrides `open_session`, which creates the session, and
-    the hooks of `ResumableCallback` that move it.
+    constructor and overrides `open_session`, which creates the session with
+    the methods `resume`, `advance` and `get_state`.
     """
 
     must_follow = ("EarlyStopping(restore_best_weights=True)",)
@@ -92,10 +103,27 @@ class MaskCallback(ResumableCallback):
         self._warn_lora(model)
         self._session = self.open_session(model, targets, old, store)
 
-    def load_masks(self) -> None:
-        """Loads the masks of a file, and what belongs to them."""
-        for name, load in self._session.loaders().items():
+    def on_resume(self, model: keras.Model) -> None:
+        """Restores masks and position from a file, or creates the masks."""
+        session = self._session
+        if session is None:
+            return
+        saved = self.loaded_state()
+        for name, load in session.loaders().items():
             self.load_state_of(name, load)
+        session.resume(self._progress.step, saved[0] if saved else None)
+        self.count_others(model)
+
+    def on_steps(self, before: int, after: int) -> None:
+        """Updates the masks when an update point has been passed."""
+        session = self._session
+        if session is None:
+            return
+        is_finite = session.advance(after)
+        if session.leaks:
+            self.warn(NotIntendedUseWarning, _LEAKS)
+        if not is_finite:
+            self.warn(NoEffectWarning, _NOT_FINITE)
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -137,25 +165,6 @@ class MaskCallback(ResumableCallback):
         masks = self._session.store.masks(self._session.keys)
         label = self.pruner.pattern.label
         return make_report(self._session.model, self._selection, masks, label)
-
-    def warn_leaks(self) -> None:
-        """Warns if the training step changes masked weights."""
-        if self._session.leaks:
-            self.warn(
-                NotIntendedUseWarning,
-                "the training step changes masked weights: it does not update "
-                "them with a Keras optimizer that is an attribute of the "
-                "model. They are set to zero again after each step, which "
-                "takes time; momentum and clipping do not see the masks.",
-            )
-
-    def warn_not_finite(self) -> None:
-        """Warns that an update was left out."""
-        self.warn(
-            NoEffectWarning,
-            "weights are not finite, so the masks were not updated. Lower "
-            "the learning rate or clip the gradients.",
-        )
 
     def _config_value(self, name: str, value: Any) -> Any:
         if name == "allocation" and isinstance(value, Mapping):

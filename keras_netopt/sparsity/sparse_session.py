@@ -8,12 +8,14 @@ import numpy as np
 
 from keras_netopt.points import LATER, RunLength
 from keras_netopt.schedules import Schedule
+from keras_netopt.sparsity import stacks
 from keras_netopt.sparsity.control_masks import shuffle_mask
 from keras_netopt.sparsity.mask_session import (
     TOLERANCE,
     MaskSession,
     check_finite,
 )
+from keras_netopt.sparsity.patterns import NM, Unstructured
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.regrow import Regrow, update_mask
 from keras_netopt.sparsity.selection import WeightTarget
@@ -137,6 +139,43 @@ class SparseSession(MaskSession):
         # One weight at a time, to need little memory.
         updated = [self._update(t, fraction, due) for t in self.targets]
         return all(updated)
+
+    def adopt_weights(self) -> bool:
+        """Moves the masks to weights that another callback restored.
+
+        The weights of an earlier epoch lie at other places. Their masks are
+        the units that are not zero; single weights are filled up to the same
+        number with places of the present mask. Returns `False` if a weight
+        has more units than its mask allows; its mask stays.
+        """
+        masks, weights = self.store.masks(self.keys), self.store.weights()
+        fits, found = True, {}
+        for target in self.targets:
+            mask = masks[target.key]
+            used = self._units_of(target, weights[target.key] != 0)
+            if not (used & ~mask).any():
+                continue
+            missing = int(mask.sum()) - int(used.sum())
+            fits &= missing >= 0
+            if missing >= 0:
+                if isinstance(self._pruner.pattern, Unstructured):
+                    spare = np.flatnonzero((mask & ~used).ravel())
+                    used.ravel()[spare[:missing]] = True
+                found[target.key] = used
+        self.store.assign(found)
+        return fits
+
+    def _units_of(self, target: WeightTarget, used: np.ndarray) -> np.ndarray:
+        """Marks all weights of the units that have a marked one."""
+        pattern, view = self._pruner.pattern, target.view
+        if isinstance(pattern, Unstructured | NM):
+            return used
+        marked = view.to_2d(used.astype(np.float32))
+        parts = stacks.score_stack(pattern, view, marked, None)
+        joined = stacks.spread_stack(
+            pattern, view, [part.scores > 0 for part in parts]
+        )
+        return np.ascontiguousarray(view.from_2d(joined))
 
     def _due(self, step: int) -> int:
         """Returns the latest update point up to a step, -1 before the first.

@@ -64,9 +64,22 @@ class StraightThroughSession(SparseSession):
         weights = self.store.weights(self.keys)
         if not all(np.isfinite(weight).all() for weight in weights.values()):
             return False
+        self._choose_masks(weights)
+        return True
+
+    def adopt_weights(self) -> bool:
+        """Makes weights that were restored or averaged the dense weights.
+
+        Masks are chosen by their size, as at every update; returns `True`.
+        """
+        dense = DenseStore.of(self.model)
+        if dense is not None and dense.take_up() and self.targets:
+            self._choose_masks(self.store.weights(self.keys))
+        return True
+
+    def _choose_masks(self, weights: dict[str, np.ndarray]) -> None:
         masks = self._by_size.compute_masks(
             self.sparsity, self.targets, [weights[key] for key in self.keys]
         )
         self.store.assign(dict(zip(self.keys, masks, strict=True)))
         self.count_masked()
-        return True

@@ -151,6 +151,41 @@ def test_sparse_weights_without_masks_are_not_guessed(
     fit(again, toy_data, SparseTraining(0.5), initial_epoch=2)
 
 
+@pytest.mark.parametrize(
+    ("regrow", "pattern"),
+    [
+        ("random", "unstructured"),
+        ("random", "channel"),
+        ("straight_through", "unstructured"),
+        ("straight_through", "2:4"),
+    ],
+)
+def test_restored_weights_of_an_earlier_epoch_are_kept(
+    make_mlp, toy_data, regrow, pattern
+):
+    """Their masks have moved since; the best epoch must not be damaged."""
+
+    class First(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["early"] = -epoch
+            if epoch == 0:
+                self.weights = self.model.get_weights()
+                self.masks = MaskStore.of(self.model).masks()
+
+    first = First()
+    best = keras.callbacks.EarlyStopping(
+        "early", mode="max", patience=9, restore_best_weights=True
+    )
+    model = make_mlp("sgd")
+    sparse = SparseTraining(0.5, frequency=2, regrow=regrow, pattern=pattern)
+    fit(model, toy_data, first, best, sparse)
+
+    for kept, weight in zip(first.weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, weight)
+    for key, mask in MaskStore.of(model).masks().items():
+        assert mask.sum() == first.masks[key].sum()
+
+
 def test_two_callbacks_of_masks_share_no_weight(make_mlp, toy_data):
     with pytest.raises(ValueError, match=r"Pruning, SparseTraining.*include"):
         fit(make_mlp("sgd"), toy_data, Pruning(0.5), SparseTraining(0.5))
