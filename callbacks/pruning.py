@@ -83,7 +83,8 @@ class Pruning(MaskCallback):
             each class of `(x, y)`. Defaults to `None`.
         min_size: Weights with fewer elements are skipped. Defaults to `0`.
         min_kept: Elements that each weight keeps at least under "global".
-            Defaults to `1`.
+            Defaults to `None`: one per output unit, or the share that all
+            weights keep if that is fewer.
         seed: Seed of the "random" score. Defaults to `0`.
 
     Raises:
@@ -112,7 +113,7 @@ class Pruning(MaskCallback):
         frequency: int | None = None,
         calibration_data: Any = None,
         min_size: int = 0,
-        min_kept: int = 1,
+        min_kept: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -197,6 +198,7 @@ class Pruning(MaskCallback):
             return
         if not session.done:
             self._finish_early(session)
+            self.warn_collapse()
         if not session.leaks and session.store.leaks(session.keys):
             self.warn(
                 NoEffectWarning,

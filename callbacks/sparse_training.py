@@ -110,7 +110,8 @@ class SparseTraining(MaskCallback):
             scores that need them. Defaults to `None`.
         min_size: Weights with fewer elements are skipped. Defaults to `0`.
         min_kept: Elements that each weight keeps at least under "global".
-            Defaults to `1`.
+            Defaults to `None`: one per output unit, or the share that all
+            weights keep if that is fewer.
         seed: Seed of the random choices. Defaults to `0`.
 
     Raises:
@@ -147,7 +148,7 @@ class SparseTraining(MaskCallback):
         exclude: Selector | None = None,
         calibration_data: Any = None,
         min_size: int = 0,
-        min_kept: int = 1,
+        min_kept: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()

@@ -1,6 +1,21 @@
 """Warning categories of this package, for `warnings.filterwarnings`."""
 
 
+class LayerCollapseWarning(UserWarning):
+    """Warns that pruning has left a layer almost no weights.
+
+    The text names the layers that keep at most one weight per output unit,
+    and less than a quarter of the share that all layers keep.
+
+    Example:
+
+    >>> import warnings
+    >>> import keras_netopt as netopt
+    >>> warnings.simplefilter("error", netopt.warnings.LayerCollapseWarning)
+    >>> warnings.resetwarnings()
+    """
+
+
 class NoEffectWarning(UserWarning):
     """Warns that a method does nothing, or less than requested.
 

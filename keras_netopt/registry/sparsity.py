@@ -40,6 +40,12 @@ METHODS: tuple[Method, ...] = (
         reference="Han et al. 2015, arXiv 1506.02626",
     ),
     Method(
+        name="sparsity.shuffle_masks",
+        summary="Shuffles the masks in each layer: the control of a score.",
+        card="initialization_masks",
+        reference="Frankle et al. 2020, arXiv 2009.08576",
+    ),
+    Method(
         name="sparsity.select",
         summary="Lists the weights to prune, and why others are skipped.",
         card="pruning",

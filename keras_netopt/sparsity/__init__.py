@@ -13,6 +13,7 @@ from keras_netopt.sparsity.patterns import NM, Block, Channel, Unstructured
 from keras_netopt.sparsity.prune import prune
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.selection import Selection, WeightTarget, select
+from keras_netopt.sparsity.shuffle_masks import shuffle_masks
 from keras_netopt.sparsity.snip import Snip
 from keras_netopt.sparsity.sparsity_report import SparsityReport, report
 from keras_netopt.sparsity.synflow import SynFlow
@@ -38,4 +39,5 @@ __all__ = [
     "report",
     "select",
     "remove_masks",
+    "shuffle_masks",
 ]

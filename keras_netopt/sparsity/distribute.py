@@ -51,7 +51,7 @@ def prune_units(
     matrices: Sequence[np.ndarray],
     earlier: Sequence[np.ndarray | None],
     *,
-    min_kept: int,
+    min_kept: int | None,
     within: bool,
 ) -> list[np.ndarray]:
     """Marks the lowest units of all targets.
@@ -62,7 +62,8 @@ def prune_units(
         views: The view of each target.
         matrices: The scores of each target, of shape `(fan_in, fan_out)`.
         earlier: The current mask of each target in this shape, or `None`.
-        min_kept: Weights that each matrix keeps under "global".
+        min_kept: Weights that each matrix keeps under "global", see
+            `masks.prune_globally`.
         within: Whether units are compared within each output unit only.
 
     Returns:

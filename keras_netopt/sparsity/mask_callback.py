@@ -10,6 +10,7 @@ from keras_netopt.sparsity.kernel_zeros import (
     KernelZeros,
     kernels_filled_by_lora,
 )
+from keras_netopt.sparsity.layer_collapse import describe_collapse
 from keras_netopt.sparsity.mask_session import MaskSession
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.selection import Selection, WeightTarget, select
@@ -21,6 +22,7 @@ from keras_netopt.training import (
     ResumableCallback,
 )
 from keras_netopt.training.order import LOGGERS
+from keras_netopt.warnings import LayerCollapseWarning
 
 _LEAKS = (
     "the training step changes masked weights: it does not update them with a "
@@ -112,6 +114,7 @@ class MaskCallback(ResumableCallback):
         for name, load in session.loaders().items():
             self.load_state_of(name, load)
         session.resume(self._progress.step, saved[0] if saved else None)
+        self.warn_collapse()
         self.count_others(model)
 
     def on_steps(self, before: int, after: int) -> None:
@@ -120,6 +123,7 @@ class MaskCallback(ResumableCallback):
         if session is None:
             return
         is_finite = session.advance(after)
+        self.warn_collapse()
         if session.leaks:
             self.warn(NotIntendedUseWarning, _LEAKS)
         if not is_finite:
@@ -165,6 +169,12 @@ class MaskCallback(ResumableCallback):
         masks = self._session.store.masks(self._session.keys)
         label = self.pruner.pattern.label
         return make_report(self._session.model, self._selection, masks, label)
+
+    def warn_collapse(self) -> None:
+        """Warns of layers that the last update has left almost no weights."""
+        keys = self._session.collapsed
+        if keys:
+            self.warn(LayerCollapseWarning, describe_collapse(keys))
 
     def _config_value(self, name: str, value: Any) -> Any:
         if name == "allocation" and isinstance(value, Mapping):

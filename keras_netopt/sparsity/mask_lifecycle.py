@@ -42,7 +42,7 @@ def apply_masks(model: keras.Model) -> SparsityReport:
     Raises:
         ValueError: If the model has no masks.
     """
-    _store(model).project()
+    require_masks(model).project()
     return report(model)
 
 
@@ -73,7 +73,7 @@ def remove_masks(model: keras.Model) -> None:
     Raises:
         ValueError: If the model has no masks.
     """
-    store = _store(model)
+    store = require_masks(model)
     store.project()
     dense = DenseStore.of(model)
     if dense is not None:
@@ -154,7 +154,8 @@ def load_masks(
     return report(model)
 
 
-def _store(model: keras.Model) -> MaskStore:
+def require_masks(model: keras.Model) -> MaskStore:
+    """Returns the masks of a model; raises a ValueError without any."""
     store = MaskStore.of(model)
     if store is None:
         raise ValueError(

@@ -1,13 +1,14 @@
 """Masks of one model during training: what every way of updating shares."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
 from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.layer_collapse import find_collapsed
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training import Arrays, MaskStore
@@ -46,6 +47,7 @@ class MaskSession:
         self.zeros = 0
         self.last = -1
         self.leaks = False
+        self.collapsed: list[str] = []
         self._pruner = pruner
         self._is_verified = False
         self._updated_at = 0
@@ -76,6 +78,11 @@ class MaskSession:
     def store(self) -> MaskStore:
         """The model's mask store, another one after a recompile in `fit`."""
         return MaskStore.of(self.model) or self._attached
+
+    def set_masks(self, masks: Sequence[np.ndarray]) -> None:
+        """Assigns the masks of all targets and looks for collapsed layers."""
+        self.collapsed = find_collapsed(self.targets, masks)
+        self.store.assign(dict(zip(self.keys, masks, strict=True)))
 
     def project(self) -> None:
         """Sets masked weights to zero, whatever changed them.

@@ -21,11 +21,13 @@ class UnitScores:
             block of them.
         sizes: Weights in each unit, same shape.
         first: Units that are pruned before all others, same shape, or `None`.
+        outputs: Number of output units.
     """
 
     scores: np.ndarray
     sizes: np.ndarray
     first: np.ndarray | None
+    outputs: int
 
     @classmethod
     def from_scores(
@@ -38,7 +40,7 @@ class UnitScores:
         """
         shape = (scores.shape[0], scores.shape[1])
         first = None if previous is None else ~(pattern.pool(previous) > 0)
-        return cls(pattern.pool(scores), pattern.sizes(shape), first)
+        return cls(pattern.pool(scores), pattern.sizes(shape), first, shape[1])
 
     @property
     def weights(self) -> int:
@@ -75,7 +77,7 @@ def prune_layer(
 def prune_globally(
     layers: list[UnitScores],
     weights: int,
-    min_kept: int,
+    min_kept: int | None,
     *,
     within: bool = False,
 ) -> list[np.ndarray]:
@@ -85,7 +87,8 @@ def prune_globally(
         layers: The units of each layer.
         weights: Number of weights to prune in all layers together.
         min_kept: Weights that every layer keeps at least; takes precedence over
-            `weights`.
+            `weights`. `None` keeps one per output unit, but no more than the
+            share of all weights that is kept, and one unit at least.
         within: Whether the threshold determines only the share of each layer,
             and units are compared within each column. Defaults to `False`.
     """
@@ -93,10 +96,13 @@ def prune_globally(
         return []
     if within:
         weights = _not_below_mask(layers, weights)
+    total = sum(units.weights for units in layers)
+    density = 1.0 - weights / total if total else 1.0
+    counts = [_count_protected(units, min_kept, density) for units in layers]
     scores, room = [], 0
-    for units in layers:
+    for units, count in zip(layers, counts, strict=True):
         unit_scores = units.scores.flatten()
-        safe = _protected(units, min_kept)
+        safe = _protected(units, count)
         unit_scores[safe] = np.inf
         scores.append(unit_scores)
         room += units.weights - int(units.sizes.ravel()[safe].sum())
@@ -114,8 +120,8 @@ def prune_globally(
     if not within:
         return found
     return [
-        prune_layer(units, float(np.mean(part)), within=True, min_kept=min_kept)
-        for units, part in zip(layers, found, strict=True)
+        prune_layer(units, float(np.mean(part)), within=True, min_kept=count)
+        for units, part, count in zip(layers, found, counts, strict=True)
     ]
 
 
@@ -130,16 +136,29 @@ def _not_below_mask(layers: list[UnitScores], weights: int) -> int:
     return masked if weights < masked <= weights + slack else weights
 
 
-def _protected(units: UnitScores, min_kept: int) -> np.ndarray:
-    """Indices of the best units that together hold `min_kept` weights."""
+def _count_protected(
+    units: UnitScores, min_kept: int | None, density: float
+) -> int:
+    """Returns the number of units that hold the weights to keep."""
+    if units.sizes.size == 0 or min_kept == 0:
+        return 0
+    if min_kept is not None:
+        return -(-min_kept // int(units.sizes.min()))
+    # 0.1 * 30 must not round down for its last binary digit.
+    share = int(units.weights * density + 1e-6)
+    return max(1, min(units.outputs, share) // int(units.sizes.max()))
+
+
+def _protected(units: UnitScores, count: int) -> np.ndarray:
+    """Indices of the `count` best units."""
     scores = units.scores.ravel()
-    if min_kept == 0 or scores.size == 0:
+    if count == 0:
         return np.zeros(0, int)
     alive: np.ndarray = np.ones(scores.size, bool)
     if units.first is not None:
         alive = ~units.first.ravel()
         scores = np.where(alive, scores, -np.inf)
-    count = min(-(-min_kept // int(units.sizes.min())), alive.sum())
+    count = min(count, int(alive.sum()))
     if count == 1:
         return np.array([np.argmax(scores)])
     return np.flatnonzero(mark_lowest(-scores, count))

@@ -9,10 +9,15 @@ from keras import ops
 
 from keras_netopt.selectors import Selector
 from keras_netopt.sparsity.calibration import collect_statistics
+from keras_netopt.sparsity.layer_collapse import (
+    describe_collapse,
+    find_collapsed,
+)
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.selection import Selection, WeightTarget, select
 from keras_netopt.sparsity.sparsity_report import SparsityReport, make_report
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
+from keras_netopt.warnings import LayerCollapseWarning
 
 ONE_SHOT_LIMIT = 0.5
 
@@ -28,7 +33,7 @@ def prune(
     exclude: Selector | None = None,
     calibration_data: Any = None,
     min_size: int = 0,
-    min_kept: int = 1,
+    min_kept: int | None = None,
     seed: int = 0,
 ) -> SparsityReport:
     """Prunes a model in one shot: sets the least important weights to zero.
@@ -73,7 +78,8 @@ def prune(
             class of `(x, y)`. Defaults to `None`.
         min_size: Weights with fewer elements are skipped. Defaults to `0`.
         min_kept: Elements that each weight keeps at least under "global".
-            Defaults to `1`.
+            Defaults to `None`: one per output unit, or the share that all
+            weights keep if that is fewer.
         seed: Seed of the "random" score. Defaults to `0`.
 
     Returns:
@@ -113,6 +119,7 @@ def prune(
     )
     _set_to_zero(selection.targets, masks)
     _warn_one_shot(final)
+    _warn_collapse(find_collapsed(selection.targets, masks))
     by_key = {t.key: m for t, m in zip(selection.targets, masks, strict=True)}
     return make_report(model, selection, by_key, pruner.pattern.label)
 
@@ -162,6 +169,15 @@ def _warn_nothing(model: keras.Model) -> None:
         NoEffectWarning,
         stacklevel=3,
     )
+
+
+def _warn_collapse(keys: list[str]) -> None:
+    if keys:
+        warnings.warn(
+            f"`prune`: {describe_collapse(keys)}",
+            LayerCollapseWarning,
+            stacklevel=3,
+        )
 
 
 def _warn_one_shot(sparsity: float) -> None:

@@ -12,6 +12,7 @@ from keras_netopt.checks import check_fraction, check_integer
 from keras_netopt.sparsity.allocation import PerLayer, resolve_allocation
 from keras_netopt.sparsity.calibration import collect_statistics
 from keras_netopt.sparsity.distribute import prune_runs, prune_units
+from keras_netopt.sparsity.layer_collapse import check_not_emptied
 from keras_netopt.sparsity.model_score import ModelScore
 from keras_netopt.sparsity.patterns import NM, Pattern, resolve_pattern
 from keras_netopt.sparsity.resolve_score import resolve_score
@@ -47,14 +48,14 @@ class Pruner:
         score: The importance score; weights with low scores are pruned first.
         allocation: How the sparsity is distributed over layers.
         pattern: Which weights are pruned together.
-        min_kept: Weights that each layer keeps under "global".
+        min_kept: Weights that each layer keeps under "global", or `None`.
         seed: Seed of the random score.
     """
 
     score: Score
     allocation: str | PerLayer
     pattern: Pattern
-    min_kept: int
+    min_kept: int | None
     seed: int
 
     @classmethod
@@ -63,7 +64,7 @@ class Pruner:
         score: Any = "magnitude",
         allocation: Any = "global",
         pattern: Any = "unstructured",
-        min_kept: int = 1,
+        min_kept: int | None = None,
         seed: int = 0,
     ) -> "Pruner":
         """Checks the arguments and creates the pruner.
@@ -82,7 +83,9 @@ class Pruner:
             pattern: "unstructured", "channel", "n:m" as in "2:4", or a
                 pattern object. Defaults to `"unstructured"`.
             min_kept: Weights that every layer, and every matrix of a stack,
-                keeps at least under "global". Defaults to `1`.
+                keeps at least under "global". Defaults to `None`: one per
+                output unit, or the share that all weights keep if that is
+                fewer.
             seed: Seed of the random score. Defaults to `0`.
 
         Returns:
@@ -97,7 +100,7 @@ class Pruner:
             resolve_score(score),
             resolve_allocation(allocation),
             resolve_pattern(pattern),
-            check_integer(min_kept, "min_kept"),
+            None if min_kept is None else check_integer(min_kept, "min_kept"),
             check_integer(seed, "seed"),
         )
         by_hand = pruner.allocation
@@ -165,8 +168,9 @@ class Pruner:
             reason.
 
         Raises:
-            ValueError: If no target remains, or a `PerLayer` allocation
-                matches no target or cannot reach the sparsity.
+            ValueError: If no target remains, a `PerLayer` allocation matches
+                no target or cannot reach the sparsity, or the sparsity removes
+                all weights of a target.
         """
         reasons = {
             target.key: reason
@@ -189,8 +193,13 @@ class Pruner:
                 for place, target in enumerate(kept.targets)
             )
             kept = dataclasses.replace(kept, targets=targets)
-            if sparsity is not None and self.fixed_sparsity is None:
-                split_sparsity(self.allocation, targets, sparsity)
+        if sparsity is not None and self.fixed_sparsity is None:
+            check_not_emptied(
+                self.pattern,
+                split_sparsity(self.allocation, kept.targets, sparsity),
+                kept.targets,
+                within=self.score.within_outputs,
+            )
         return kept
 
     def reason_to_skip(self, target: WeightTarget) -> str | None:

@@ -140,7 +140,7 @@ class PruningSession(MaskSession):
         self.done = point == self._final_point
         if wanted == 0 and self.share == 0:
             return True
-        self.store.assign(self._masks(wanted, weights, point))
+        self.set_masks(self._masks(wanted, weights, point))
         if self._pruner.score.needs == "gradients":
             if self._pruner.score.resets:
                 self.store.reset_statistics(self.keys)
@@ -149,9 +149,9 @@ class PruningSession(MaskSession):
 
     def _masks(
         self, wanted: float, weights: dict[str, np.ndarray], point: int
-    ) -> dict[str, np.ndarray]:
+    ) -> list[np.ndarray]:
         previous = self.store.masks(self.keys)
-        masks = self._pruner.find_masks(
+        return self._pruner.find_masks(
             self.model,
             self.targets,
             [weights[key] for key in self.keys],
@@ -162,7 +162,6 @@ class PruningSession(MaskSession):
             update=point,
             final=self._schedule.final,
         )
-        return dict(zip(self.keys, masks, strict=True))
 
     def _statistics(self) -> list[Any] | None:
         """Returns what training has accumulated, `None` for other scores."""

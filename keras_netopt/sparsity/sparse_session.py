@@ -121,7 +121,7 @@ class SparseSession(MaskSession):
                 shuffle_mask(mask, self._generator(key, 0))
                 for key, mask in zip(self.keys, masks, strict=True)
             ]
-        self.store.assign(dict(zip(self.keys, masks, strict=True)))
+        self.set_masks(masks)
 
     def advance(self, step: int) -> bool:
         """Makes the latest update that is due, if it is not made yet.

@@ -13,6 +13,7 @@ from keras_netopt.graph.check_model import check_model
 from keras_netopt.report import Report
 from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.kernel_zeros import used_value
+from keras_netopt.sparsity.layer_collapse import is_collapsed
 from keras_netopt.sparsity.prunability import is_kernel
 from keras_netopt.sparsity.selection import (
     Selection,
@@ -41,6 +42,7 @@ class ReportRow:
         target: Sparsity of its mask, `None` without a mask.
         pattern: Pattern of the mask, where known.
         reason: Why it is not pruned, `None` if it is.
+        outputs: Number of output units.
         is_kernel: Whether it counts in the sparsity of the model: not a bias,
             normalization weight, other vector or LoRA pair.
     """
@@ -54,6 +56,7 @@ class ReportRow:
     target: float | None = None
     pattern: str | None = None
     reason: str | None = None
+    outputs: int = 0
     is_kernel: bool = True
 
     @property
@@ -104,6 +107,22 @@ class SparsityReport(Report):
     def kernels(self) -> tuple[ReportRow, ...]:
         """The rows of all kernels, embeddings included, and the pruned rows."""
         return tuple(r for r in self.rows if r.is_kernel or r.reason is None)
+
+    @property
+    def collapsed(self) -> tuple[ReportRow, ...]:
+        """The pruned rows that keep at most one weight per output unit.
+
+        Rows count only if they keep less than a quarter of the share that all
+        pruned rows together keep.
+        """
+        density = 1.0 - self.selected_sparsity
+        return tuple(
+            row
+            for row in self.pruned
+            if is_collapsed(
+                row.weights - row.zeros, row.weights, row.outputs, density
+            )
+        )
 
     @property
     def weights(self) -> int:
@@ -160,6 +179,11 @@ class SparsityReport(Report):
             )
         if any(row.zero_units for row in shown):
             lines.append("Dead: output units whose weights are all zero.")
+        if self.collapsed:
+            names = ", ".join(row.key for row in self.collapsed)
+            lines.append(
+                f"Collapsed (at most one weight per output unit): {names}."
+            )
         counts = Counter(row.reason for row in minor)
         if counts:
             listed = ", ".join(f"{n} x {why}" for why, n in counts.items())
@@ -281,5 +305,6 @@ def _row(
         target=None if mask is None else 1.0 - float(np.mean(mask)),
         pattern=pattern if is_target else None,
         reason=None if isinstance(item, WeightTarget) else item.reason,
+        outputs=view.fan_out,
         is_kernel=is_kernel(item.variable, item.layer),
     )

@@ -81,5 +81,5 @@ class StraightThroughSession(SparseSession):
         masks = self._by_size.compute_masks(
             self.sparsity, self.targets, [weights[key] for key in self.keys]
         )
-        self.store.assign(dict(zip(self.keys, masks, strict=True)))
+        self.set_masks(masks)
         self.count_masked()

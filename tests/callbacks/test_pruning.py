@@ -13,6 +13,9 @@ from keras_netopt.schedules import Cyclic, Linear, Polynomial
 from keras_netopt.training import MaskStore
 
 
+@pytest.mark.filterwarnings(
+    "ignore::keras_netopt.warnings.LayerCollapseWarning"
+)
 @pytest.mark.parametrize("sparsity", [0.5, 0.9, 0.99, 0.999])
 def test_the_count_of_zeros_is_exact(masked_mlp, toy_data, sparsity):
     model = masked_mlp()

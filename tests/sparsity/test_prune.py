@@ -134,6 +134,9 @@ def test_wanda_uses_the_norms_of_the_inputs():
     assert net.get_weights()[0].tolist() == [[0, 0], [3, 0], [0, 3], [1, 4]]
 
 
+@pytest.mark.filterwarnings(
+    "ignore::keras_netopt.warnings.LayerCollapseWarning"
+)
 @pytest.mark.parametrize("pattern", ("2:4", Block(2, 2), "channel"))
 def test_patterns(model, pattern):
     found = prune(model, None if pattern == "2:4" else 0.5, pattern=pattern)

@@ -83,6 +83,7 @@ def test_data_is_json_safe(model):
         "target": None,
         "pattern": None,
         "reason": None,
+        "outputs": 2,
         "is_kernel": True,
         "sparsity": 0.5,
     }

@@ -113,6 +113,22 @@ FUNCTIONS = (
         },
     ),
     FunctionSetting(
+        component="sparsity.shuffle_masks",
+        call=lambda model, folder: sparsity.shuffle_masks(model),
+        changes=True,
+        bad={
+            "model": lambda model, folder: sparsity.shuffle_masks(
+                zoo.compiled()
+            ),
+            "seed": lambda model, folder: sparsity.shuffle_masks(
+                model, seed="one"
+            ),
+            "pattern": lambda model, folder: sparsity.shuffle_masks(
+                model, pattern="diamond"
+            ),
+        },
+    ),
+    FunctionSetting(
         component="sparsity.load_masks",
         call=lambda model, folder: sparsity.load_masks(
             model, folder / "pruned.keras"
