@@ -15,6 +15,8 @@ from keras.src.trainers.data_adapters.array_data_adapter import (
     ArrayDataAdapter,
 )
 
+from keras_netopt.warnings import LayerCollapseWarning
+
 KERAS_KEYS = {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
@@ -96,7 +98,13 @@ def _run(setting: callback_setting.Setting, name: str, folder: Path) -> Trial:
         probes.predictions(model, name),
         *probes.keras_slots(model),
     )
-    shown = [str(w.message) for w in told if "__array__" not in str(w)]
+    # Half of the weights of a few units may leave a layer almost none.
+    shown = [
+        str(w.message)
+        for w in told
+        if "__array__" not in str(w)
+        and not issubclass(w.category, LayerCollapseWarning)
+    ]
     return Trial(
         model=model,
         callback=component,
