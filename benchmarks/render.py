@@ -61,6 +61,7 @@ from benchmarks.progressive import (
 )
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
+from benchmarks.sparse_training import ticket_tables
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
 from benchmarks.web import tables as web
 
@@ -106,6 +107,7 @@ TABLES = {
     **cart_pole_tables.TABLES,
     **growth_tables.TABLES,
     **unfreezing_tables.TABLES,
+    **ticket_tables.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

@@ -21,6 +21,7 @@ from keras_netopt.callbacks.layerwise_learning_rates import (
     LayerwiseLearningRates,
 )
 from keras_netopt.callbacks.learning_rate_finder import LearningRateFinder
+from keras_netopt.callbacks.lottery_ticket import LotteryTicket
 from keras_netopt.callbacks.parameter_scheduler import ParameterScheduler
 from keras_netopt.callbacks.prechelt_stopping import PrecheltStopping
 from keras_netopt.callbacks.pruning import Pruning
@@ -41,6 +42,7 @@ __all__ = [
     "Growing",
     "LayerwiseLearningRates",
     "LearningRateFinder",
+    "LotteryTicket",
     "PrecheltStopping",
     "Pruning",
     "Quantization",

@@ -22,6 +22,18 @@ METHODS: tuple[Method, ...] = (
         touches=frozenset({"weights", "optimizer"}),
     ),
     Method(
+        name="callbacks.LotteryTicket",
+        kind="callback",
+        summary="Finds a lottery ticket in one `fit`: train, prune, rewind.",
+        card="lottery_ticket",
+        reference="Frankle and Carbin 2019, arXiv 1803.03635",
+        touches=frozenset({"weights", "optimizer"}),
+        limits={
+            "C3": "every round prunes and rewinds the model",
+            "C17": "a rewind sets frozen layers back as well",
+        },
+    ),
+    Method(
         name="callbacks.BestCheckpoint",
         kind="callback",
         summary="Saves the best model that has reached the target sparsity.",

@@ -45,7 +45,7 @@ class MaskCallback(ResumableCallback):
     """
 
     must_follow = ("EarlyStopping(restore_best_weights=True)",)
-    should_precede = ("ModelCheckpoint", *LOGGERS)
+    should_precede: tuple[str, ...] = ("ModelCheckpoint", *LOGGERS)
     log_keys = {
         "sparsity": "share of the weights of all kernels, selected or not, "
         "that are zero, in [0, 1]",

@@ -1,5 +1,6 @@
 """Fixtures that several files share."""
 
+import keras
 import numpy as np
 import pytest
 from callback_tools.curriculum import HALF, SCORES
@@ -41,12 +42,23 @@ def lent_mlp(lend):
 def masked_mlp(lend):
     """As `make_mlp`, with masks of ones that the traced step applies."""
 
-    def attach(model):
-        targets = sparsity.select(model).targets
-        MaskStore.attach(model, {t.key: t.variable for t in targets})
-        model.make_train_function()
+    return lambda: lend("masked", lambda: build_mlp("sgd"), attach_masks)
 
-    return lambda: lend("masked", lambda: build_mlp("sgd"), attach)
+
+def attach_masks(model):
+    targets = sparsity.select(model).targets
+    MaskStore.attach(model, {t.key: t.variable for t in targets})
+    model.make_train_function()
+
+
+@pytest.fixture
+def ticket_mlp(lend):
+    """As `masked_mlp`, with momentum; it may be lent again and again."""
+
+    def build():
+        return build_mlp(keras.optimizers.SGD(0.1, momentum=0.9))
+
+    return lambda: lend("ticket", build, attach_masks)
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ class Setting:
         epochs: Epochs after which every argument has an effect.
         by_replica: Whether each TensorFlow replica selects samples of its
             part of a batch, so that two replicas train differently.
+        parts: What the number of epochs of `fit` is a multiple of.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Setting:
     needs_callback: bool = False
     epochs: int = 2
     by_replica: bool = False
+    parts: int = 1
 
     def __str__(self) -> str:
         return self.name
@@ -77,6 +79,10 @@ class Setting:
         """The public class."""
         found: type[Any] = getattr(netopt.callbacks, self.row.short_name)
         return found
+
+    def whole(self, epochs: int) -> int:
+        """The number of epochs, rounded up to what the callback takes."""
+        return -(-epochs // self.parts) * self.parts
 
     def build(self, case: Case, arguments: Arguments | None = None) -> Any:
         return self.kind(

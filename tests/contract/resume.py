@@ -72,6 +72,7 @@ EXACT = (
     *(Run(setting.name) for setting in settings.CALLBACKS),
     Run("Pruning", model="cnn", keeper="first"),
     Run("Pruning", keeper="masks"),
+    Run("LotteryTicket", keeper="first"),
     Run("often", keeper="file"),
     Run("best epoch"),
     Run("best epoch", keeper="first"),
@@ -170,8 +171,12 @@ def resume(run: Run, trials: Path, target: Path) -> None:
     shutil.rmtree(work)
     shutil.copytree(folder / "killed", work)
     setting = SETTINGS[run.setting]
+    # The state of a search in rounds holds the metrics of each round.
+    has_logs = setting.parts > 1 and is_first(setting, run.model)
     if run.keeper in ("first", "last"):
-        model, keepers, begin = compiled(setting, run.model), [run.keeper], 0
+        metrics = ["accuracy"] if has_logs else None
+        model = compiled(setting, run.model, metrics=metrics)
+        keepers, begin = [run.keeper], 0
     else:
         path = work / "2.keras"
         model, keepers, begin = keras.saving.load_model(path), [], 2
@@ -181,7 +186,7 @@ def resume(run: Run, trials: Path, target: Path) -> None:
     fit: dict[str, Any] = {"epochs": EPOCHS, "initial_epoch": begin}
     # On torch each iteration over data draws a random number.
     is_torch = keras.backend.backend() == "torch"
-    if is_torch and is_first(setting, run.model):
+    if has_logs or (is_torch and is_first(setting, run.model)):
         fit["validation_data"] = zoo.data(run.model)
     probes.fit(model, run.model, found, **fit)
     np.savez(target, **result(model, recorder))

@@ -16,6 +16,7 @@ from contract.callbacks import (
     growing,
     layerwise_learning_rates,
     learning_rate_finder,
+    lottery_ticket,
     parameter_scheduler,
     prechelt_stopping,
     pruning,
@@ -27,6 +28,7 @@ from contract.callbacks import (
 _MODULES: tuple[ModuleType, ...] = (
     pruning,
     sparse_training,
+    lottery_ticket,
     quantization,
     best_checkpoint,
     channel_pruning,

@@ -172,7 +172,7 @@ def test_evaluating_does_not_change_training(setting, case):
         callbacks = setting.callbacks(case)
         between = callbacks if inside else []
         x, y = zoo.data("mlp")
-        probes.fit(model, "mlp", callbacks, epochs=1)
+        probes.fit(model, "mlp", callbacks, epochs=setting.whole(1))
         scores = model.evaluate(
             x, y, batch_size=64, verbose=0, callbacks=between
         )

@@ -248,7 +248,8 @@ def test_layers_freeze_and_unfreeze_while_the_component_works(setting, case):
     model = zoo.compiled(metrics=None) if is_first else zoo.light()
     freeze = Freeze(slots=2 if is_first else 1)
     callbacks = [*setting.callbacks(case), freeze]
-    history = probes.fit(model, "mlp", callbacks, epochs=3)
+    epochs = setting.whole(3)
+    history = probes.fit(model, "mlp", callbacks, epochs=epochs)
 
     frozen, thawed = freeze.hidden[1], freeze.hidden[2]
     for then, now in zip(frozen, thawed, strict=True):
@@ -261,8 +262,8 @@ def test_layers_freeze_and_unfreeze_while_the_component_works(setting, case):
     assert any(
         not np.array_equal(a, b) for a, b in zip(moved, thawed, strict=True)
     )
-    assert freeze.steps == 12
-    assert len(history["loss"]) == 3
+    assert freeze.steps == 4 * epochs
+    assert len(history["loss"]) == epochs
     assert setting.effect(zoo.build("mlp"), model, callbacks[-2])
 
 
