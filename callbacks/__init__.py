@@ -9,6 +9,7 @@ if __name__ != "keras_netopt.callbacks":
 from keras_netopt.callbacks.architecture_search import ArchitectureSearch
 from keras_netopt.callbacks.best_checkpoint import BestCheckpoint
 from keras_netopt.callbacks.channel_pruning import ChannelPruning
+from keras_netopt.callbacks.channel_sparsity import ChannelSparsity
 from keras_netopt.callbacks.compute_tracker import ComputeTracker
 from keras_netopt.callbacks.curriculum import Curriculum
 from keras_netopt.callbacks.distillation import Distillation
@@ -33,6 +34,7 @@ __all__ = [
     "ArchitectureSearch",
     "BestCheckpoint",
     "ChannelPruning",
+    "ChannelSparsity",
     "ComputeTracker",
     "Curriculum",
     "Distillation",

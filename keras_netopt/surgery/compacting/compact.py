@@ -59,7 +59,7 @@ def compact(
     ChannelGraph(model)  # Raises for a model without a graph.
     _check_graph(model)
     with rehearsal(model) if dry_run else editing(model):
-        report = _remove_all(model, limits)
+        report = remove_dead_units(model, limits)
     report = dataclasses.replace(report, dry_run=dry_run)
     if not report.widths:
         warnings.warn(
@@ -74,12 +74,6 @@ def compact(
     return report
 
 
-def find_dead_groups(model: keras.Model) -> tuple[ChannelGraph, DeadUnits]:
-    """Finds the dead units of a model, without an edit."""
-    graph = ChannelGraph(model)
-    return graph, find_dead_units(graph)
-
-
 def _check_graph(model: keras.Model) -> None:
     if not is_graph_model(model):
         raise ValueError(
@@ -90,8 +84,8 @@ def _check_graph(model: keras.Model) -> None:
         )
 
 
-def _remove_all(model: keras.Model, limits: CutConstraints) -> EditReport:
-    """Removes dead units until there are none."""
+def remove_dead_units(model: keras.Model, limits: CutConstraints) -> EditReport:
+    """Removes dead units until there are none, in an `editing` context."""
     reports: list[EditReport] = []
     while True:
         graph = ChannelGraph(model)

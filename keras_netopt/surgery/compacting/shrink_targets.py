@@ -1,0 +1,108 @@
+"""Finds the weights whose penalty makes whole channels zero."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_netopt.checks import check_choice
+from keras_netopt.surgery.channels.channel_graph import ChannelGraph
+from keras_netopt.surgery.coupled_axis import IN, CoupledAxis
+from keras_netopt.surgery.cutting.cut_candidates import (
+    CutConstraints,
+    find_candidates,
+)
+from keras_netopt.training.group_shrinker import GroupPart, ShrunkGroups
+
+REGULARIZERS = ("bn_scale", "group_lasso")
+
+
+def find_shrink_targets(
+    graph: ChannelGraph, limits: CutConstraints, regularizer: str
+) -> tuple[list[ShrunkGroups], list[Any]]:
+    """Finds the penalized weights of all channels that may be removed.
+
+    "bn_scale" penalizes each scale of a batch normalization by itself; the
+    shift is zero where the scale is, so that the channel is off. "group_lasso"
+    penalizes the norm of all weights that make a group of coupled channels:
+    kernels, biases, scales and shifts, over the root of their number.
+
+    Returns the groups, and the layers that make the channels.
+    """
+    check_choice(regularizer, "regularizer", REGULARIZERS)
+    found = find_candidates(graph, limits)
+    blocks = [block.groups for block in found.blocks]
+    removable: np.ndarray = np.unique(
+        np.concatenate([np.zeros(0, "int64"), *blocks])
+    )
+    if regularizer == "bn_scale":
+        targets = _scales(graph, removable)
+        seen = {
+            int(group)
+            for axis in graph.coupled_axes
+            if any(axis.variable is t.parts[0].variable for t in targets)
+            for group in graph.group_of[axis.ids]
+        }
+    else:
+        targets = [_lasso(graph, groups) for groups in blocks]
+        targets = [one for one in targets if one.parts]
+        seen = {int(group) for group in removable}
+    makers = [
+        key[0] if isinstance(key, tuple) else key
+        for key in graph.producers
+        if seen & set(graph.units(key).tolist())
+    ]
+    return targets, list(dict.fromkeys(makers))
+
+
+def _scales(graph: ChannelGraph, removable: np.ndarray) -> list[ShrunkGroups]:
+    targets = []
+    for axis in graph.coupled_axes:
+        layer = axis.layer
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        if not is_norm or axis.variable is not layer.gamma:
+            continue
+        is_own = np.isin(graph.group_of[axis.ids], removable)
+        if not is_own.any() or not layer.gamma.trainable:
+            continue
+        count = int(is_own.sum())
+        index: np.ndarray = np.full(len(is_own), count, "int32")
+        index[is_own] = np.arange(count)
+        parts = [GroupPart(layer.gamma, 0, index)]
+        beta = layer.beta
+        followers = [] if beta is None else [GroupPart(beta, 0, index)]
+        targets.append(
+            ShrunkGroups(tuple(parts), np.ones(count), tuple(followers))
+        )
+    return targets
+
+
+def _lasso(graph: ChannelGraph, groups: np.ndarray) -> ShrunkGroups:
+    """Returns all weights that make some groups, if all can be trained."""
+    count = len(groups)
+    place: np.ndarray = np.full(graph.group_count, count, "int32")
+    place[groups] = np.arange(count)
+    parts, sizes = [], np.zeros(count + 1)
+    for axis in _making(graph.coupled_axes):
+        index = place[graph.group_of[axis.ids]]
+        if (index == count).all():
+            continue
+        if not axis.variable.trainable:
+            return ShrunkGroups((), np.zeros(0))
+        parts.append(GroupPart(axis.variable, axis.axis, index))
+        slice_size = np.prod(axis.variable.shape) / len(index)
+        np.add.at(sizes, index, slice_size)
+    return ShrunkGroups(tuple(parts), np.sqrt(sizes[:-1]))
+
+
+def _making(axes: Iterable[CoupledAxis]) -> Iterable[CoupledAxis]:
+    """Yields the axes of weights that make channels, statistics excepted."""
+    for axis in axes:
+        norm = axis.layer
+        is_norm = isinstance(norm, keras.layers.BatchNormalization)
+        statistics = (norm.moving_mean, norm.moving_variance) if is_norm else ()
+        if any(axis.variable is one for one in statistics):
+            continue
+        if axis.role != IN:
+            yield axis

@@ -1,0 +1,185 @@
+"""Shrinks groups of weights towards zero after each step of the optimizer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_netopt.training import optimizers
+from keras_netopt.training.backend import (
+    reset_compiled_functions,
+    sync_variables,
+)
+from keras_netopt.training.optimizer_hook import OptimizerHook, UpdateFilter
+from keras_netopt.training.weight_store import read
+
+TINY = 1e-30
+
+
+@dataclass(frozen=True, eq=False)
+class GroupPart:
+    """Slices of one variable, each a part of a group.
+
+    Args:
+        variable: The variable.
+        axis: The axis along which its slices are numbered.
+        index: The group of each slice; the number of groups for none.
+    """
+
+    variable: Any
+    axis: int
+    index: np.ndarray
+
+    def along(self, values: Any) -> Any:
+        """Returns a value per group as one per slice, to multiply with."""
+        shape = [1] * len(self.variable.shape)
+        shape[self.axis] = -1
+        index = ops.convert_to_tensor(self.index)
+        return ops.reshape(ops.take(values, index, axis=0), shape)
+
+
+@dataclass(frozen=True, eq=False)
+class ShrunkGroups:
+    """Groups of weights that become zero together.
+
+    Args:
+        parts: The weights whose norm is penalized.
+        followers: Weights that are zero where their group is. Defaults to
+            none.
+        weights: The factor of the strength of each group.
+    """
+
+    parts: tuple[GroupPart, ...]
+    weights: np.ndarray
+    followers: tuple[GroupPart, ...] = ()
+
+    @property
+    def variables(self) -> list[Any]:
+        """The variables of all parts."""
+        return [one.variable for one in (*self.parts, *self.followers)]
+
+    def norms(self) -> np.ndarray:
+        """Returns the norm of each group; reads the variables."""
+        total = np.zeros(len(self.weights) + 1)
+        for part in self.parts:
+            array = np.square(read(part.variable).astype("float64"))
+            others = tuple(k for k in range(array.ndim) if k != part.axis)
+            np.add.at(total, part.index, array.sum(axis=others))
+        return np.asarray(np.sqrt(total[:-1]))
+
+    def shrink(self, step: Any) -> None:
+        """Makes the proximal step of a group lasso, in `keras.ops`.
+
+        A norm n becomes max(n - step * weight, 0), by one factor for all
+        weights of the group. A group of one weight is a soft threshold.
+        """
+        count = len(self.weights)
+        total = ops.zeros(count + 1, "float32")
+        for part in self.parts:
+            value = ops.cast(part.variable, "float32")
+            others = [k for k in range(len(value.shape)) if k != part.axis]
+            squares = ops.sum(ops.square(value), axis=others)
+            total = total + ops.segment_sum(
+                squares, ops.convert_to_tensor(part.index), count + 1
+            )
+        norm = ops.sqrt(total)
+        weights: np.ndarray = np.append(self.weights, 0.0)
+        weights = weights.astype("float32")
+        limits = ops.cast(step, "float32") * ops.convert_to_tensor(weights)
+        # Slices of no group have the number `count` and keep their values.
+        is_other = ops.convert_to_tensor(np.arange(count + 1) == count)
+        kept = ops.logical_or(norm > limits, is_other)
+        factor = 1 - limits / ops.where(kept, ops.maximum(norm, TINY), 1.0)
+        for part in self.parts:
+            _scale(part, kept, factor)
+        for part in self.followers:
+            _scale(part, kept, None)
+
+
+class GroupShrinker:
+    """Shrinks groups of weights inside the compiled training step.
+
+    The step is the learning rate times the strength, as in proximal gradient
+    descent: a group becomes exactly zero, and stays so while the optimizer
+    moves it by less.
+
+    Args:
+        model: The compiled model.
+        groups: The groups; `set_groups` replaces them.
+        strength: The factor of the penalty.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        groups: Sequence[ShrunkGroups],
+        strength: float,
+    ) -> None:
+        self.groups = tuple(groups)
+        self.strength = strength
+        self._model = model
+        self._undos: list[Callable[[], None]] = []
+        for optimizer in optimizers.find_optimizers(model).values():
+            one = _OneOptimizer(self, optimizer)
+            self._undos.append(OptimizerHook.add(optimizer, one))
+        sync_variables(model)
+        reset_compiled_functions(model, inference=False)
+
+    def set_groups(self, groups: Sequence[ShrunkGroups]) -> None:
+        """Replaces the groups after an edit, which compiles the step again."""
+        self.groups = tuple(groups)
+
+    def dead_share(self) -> float:
+        """Returns the share of the groups that are zero."""
+        sync_variables(self._model)
+        norms = [one.norms() for one in self.groups]
+        dead = sum(int((norm == 0).sum()) for norm in norms)
+        return dead / max(1, sum(len(norm) for norm in norms))
+
+    def detach(self) -> None:
+        """Ends the penalty, from the next step on."""
+        sync_variables(self._model)
+        for undo in self._undos:
+            undo()
+        reset_compiled_functions(self._model, inference=False)
+
+
+class _OneOptimizer(UpdateFilter):
+    """The part of a shrinker in one optimizer."""
+
+    # After the update, before masks and masters see the result.
+    order = 3
+    variables: tuple[Any, ...] = ()
+
+    def __init__(self, shrinker: GroupShrinker, optimizer: Any) -> None:
+        self._shrinker = shrinker
+        self._owner = optimizers.innermost_optimizer(optimizer)
+
+    def before_update(
+        self, gradients: list[Any], variables: list[Any]
+    ) -> list[Any]:
+        """Returns the gradients unchanged."""
+        return gradients
+
+    def after_update(self, variables: list[Any]) -> None:
+        """Shrinks the groups that this optimizer updates."""
+        own = {id(one) for one in variables}
+        # With accumulation, `apply` is called for each part of a step.
+        parts = self._owner.gradient_accumulation_steps or 1
+        rate = ops.cast(self._owner.learning_rate, "float32")
+        step = rate * (self._shrinker.strength / parts)
+        for groups in self._shrinker.groups:
+            if all(id(one) in own for one in groups.variables):
+                groups.shrink(step)
+
+
+def _scale(part: GroupPart, kept: Any, factor: Any) -> None:
+    value = ops.convert_to_tensor(part.variable)
+    new = value
+    if factor is not None:
+        new = value * ops.cast(part.along(factor), value.dtype)
+    new = ops.where(part.along(kept), new, ops.zeros_like(value))
+    part.variable.assign(new)
