@@ -46,6 +46,17 @@ METHODS: tuple[Method, ...] = (
         reference="Han et al. 2015, arXiv 1506.02626",
     ),
     Method(
+        name="callbacks.ChannelSparsity",
+        kind="callback",
+        summary="Trains whole channels to zero during `fit`, removes them.",
+        card="compact",
+        reference="Liu et al. 2017, arXiv 1708.06519; Wen et al. 2016, "
+        "arXiv 1608.03665",
+        touches=frozenset({"weights", "shapes", "optimizer"}),
+        retraces="on_event",
+        limits={"C7": "a new callback object removes channels again"},
+    ),
+    Method(
         name="sparsity.compact",
         summary="Removes the units that zeros have made dead, exactly.",
         card="compact",

@@ -156,7 +156,8 @@ class _OneOptimizer(UpdateFilter):
 
     def __init__(self, shrinker: GroupShrinker, optimizer: Any) -> None:
         self._shrinker = shrinker
-        self._owner = optimizers.innermost_optimizer(optimizer)
+        # One, or the parts of a MultiOptimizer.
+        self._parts = list(optimizers.all_optimizers(optimizer))
 
     def before_update(
         self, gradients: list[Any], variables: list[Any]
@@ -167,13 +168,21 @@ class _OneOptimizer(UpdateFilter):
     def after_update(self, variables: list[Any]) -> None:
         """Shrinks the groups that this optimizer updates."""
         own = {id(one) for one in variables}
-        # With accumulation, `apply` is called for each part of a step.
-        parts = self._owner.gradient_accumulation_steps or 1
-        rate = ops.cast(self._owner.learning_rate, "float32")
-        step = rate * (self._shrinker.strength / parts)
         for groups in self._shrinker.groups:
             if all(id(one) in own for one in groups.variables):
-                groups.shrink(step)
+                groups.shrink(self._step(groups.variables[0]))
+
+    def _step(self, variable: Any) -> Any:
+        """Returns the learning rate of a variable times the strength."""
+        owner = next(
+            one
+            for one in reversed(self._parts)
+            if any(variable is own for own in one._trainable_variables)
+        )
+        # With accumulation, `apply` is called for each part of a step.
+        parts = owner.gradient_accumulation_steps or 1
+        rate = ops.cast(owner.learning_rate, "float32")
+        return rate * (self._shrinker.strength / parts)
 
 
 def _scale(part: GroupPart, kept: Any, factor: Any) -> None:

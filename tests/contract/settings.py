@@ -9,6 +9,7 @@ from types import ModuleType
 from contract.callbacks import (
     best_checkpoint,
     channel_pruning,
+    channel_sparsity,
     compute_tracker,
     curriculum,
     distillation,
@@ -32,6 +33,7 @@ _MODULES: tuple[ModuleType, ...] = (
     quantization,
     best_checkpoint,
     channel_pruning,
+    channel_sparsity,
     growing,
     selective_backprop,
     curriculum,
