@@ -112,7 +112,8 @@ def store_zeros(subject: ModelSubject) -> Findings:
         what="Store the zeros sparsely, or take int8 weights and gzip: for "
         "size, not for speed.",
         why=f"{subject.sparsity:.0%} of the kernels are zero. The sparse "
-        "format needs float32.",
+        "format needs float32. For speed, `sparsity.compact(model)` removes "
+        "the units that the zeros leave dead.",
         effect=effect,
         evidence=MEASURED if sparse else DOCUMENTED,
         source="files of this model" if sparse else sources.PRUNING,
