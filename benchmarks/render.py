@@ -61,7 +61,7 @@ from benchmarks.progressive import (
 )
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
-from benchmarks.sparse_training import ticket_tables
+from benchmarks.sparse_training import compact_tables, ticket_tables
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
 from benchmarks.web import tables as web
 
@@ -71,6 +71,7 @@ TABLES = {
     **quantization.TABLES,
     **tfmot_bridge.TABLES,
     **channel_pruning.TABLES,
+    **compact_tables.TABLES,
     **distillation.TABLES,
     **continual_tables.TABLES,
     **growing.TABLES,

@@ -126,3 +126,10 @@ def _rows(name: str) -> Rows:
     path = RESULTS / f"{name}.json"
     rows: Rows = load(name)["rows"] if path.exists() else []
     return rows
+
+
+TABLES = {
+    "compact masks": mask_table,
+    "compact channels": channel_table,
+    "compact note": note,
+}
