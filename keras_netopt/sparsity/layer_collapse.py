@@ -108,5 +108,5 @@ def _empties(
     count = -(-round(total * share) // target.view.stack)
     if count < sizes.sum() - sizes.max():
         return False
-    scores = np.zeros(sizes.size, np.float32)
+    scores: np.ndarray = np.zeros(sizes.size, np.float32)
     return bool(mark_lowest_units(scores, sizes.ravel(), count).all())

@@ -87,8 +87,8 @@ def shuffle_masks(
         )
     selection = select(model)
     places = {
-        item.key: (item.variable, item.layer)
-        for item in (*selection.targets, *selection.skipped)
+        **{t.key: (t.variable, t.layer) for t in selection.targets},
+        **{s.key: (s.variable, s.layer) for s in selection.skipped},
     }
     masks, shuffled = store.masks(), {}
     for key, mask in masks.items():
