@@ -69,6 +69,17 @@ METHODS: tuple[Method, ...] = (
         reference="Frankle et al. 2020, arXiv 2009.08576",
     ),
     Method(
+        name="sparsity.enable_lora",
+        summary="Enables LoRA on a pruned model; its zeros stay zero.",
+        card="sparse_lora",
+        reference="Hu et al. 2021, arXiv 2106.09685",
+    ),
+    Method(
+        name="sparsity.merge_lora",
+        summary="Merges the LoRA pairs into the kernels, zeros kept.",
+        card="sparse_lora",
+    ),
+    Method(
         name="sparsity.select",
         summary="Lists the weights to prune, and why others are skipped.",
         card="pruning",

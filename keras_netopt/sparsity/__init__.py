@@ -2,6 +2,7 @@
 
 from keras_netopt.sparsity.allocation import PerLayer
 from keras_netopt.sparsity.compact import compact
+from keras_netopt.sparsity.enable_lora import enable_lora
 from keras_netopt.sparsity.grasp import Grasp
 from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.mask_lifecycle import (
@@ -9,6 +10,7 @@ from keras_netopt.sparsity.mask_lifecycle import (
     load_masks,
     remove_masks,
 )
+from keras_netopt.sparsity.merge_lora import merge_lora
 from keras_netopt.sparsity.patterns import NM, Block, Channel, Unstructured
 from keras_netopt.sparsity.prune import prune
 from keras_netopt.sparsity.pruner import Pruner
@@ -33,8 +35,10 @@ __all__ = [
     "WeightTarget",
     "Unstructured",
     "apply_masks",
+    "enable_lora",
     "compact",
     "load_masks",
+    "merge_lora",
     "prune",
     "report",
     "select",

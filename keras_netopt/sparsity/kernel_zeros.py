@@ -10,6 +10,8 @@ from keras import ops
 from keras_netopt.cost.packed_weights import unpack_weight
 from keras_netopt.sparsity.prunability import is_kernel
 from keras_netopt.sparsity.weight_matches import list_weights
+from keras_netopt.training.constraint import MaskConstraint
+from keras_netopt.training.sparse_adapter import SparseAdapter
 
 # A kernel with more zeros was pruned; half precision rounds a few to zero.
 LORA_ZEROS = 0.01
@@ -67,13 +69,30 @@ class KernelZeros:
 
 def kernels_filled_by_lora(model: keras.Model) -> list[str]:
     """Lists the kernels with zeros to which a layer adds a LoRA product."""
-    found = []
-    for key, variable, layer in list_weights(model):
-        if _is_lora_base(variable, layer):
-            values = np.asarray(ops.convert_to_numpy(variable.value))
-            if np.count_nonzero(values) < (1 - LORA_ZEROS) * values.size:
-                found.append(key)
-    return found
+    return [
+        key
+        for key, variable, layer in list_weights(model)
+        if _is_lora_base(variable, layer)
+        and not isinstance(layer, SparseAdapter)
+        and _is_pruned(variable)
+    ]
+
+
+def unmasked_kernels_with_zeros(model: keras.Model) -> list[str]:
+    """Lists the trainable kernels whose zeros no mask keeps."""
+    return [
+        key
+        for key, variable, layer in list_weights(model)
+        if variable.trainable
+        and is_kernel(variable, layer)
+        and not isinstance(variable.constraint, MaskConstraint)
+        and _is_pruned(variable)
+    ]
+
+
+def _is_pruned(variable: keras.Variable) -> bool:
+    values = np.asarray(ops.convert_to_numpy(variable.value))
+    return bool(np.count_nonzero(values) < (1 - LORA_ZEROS) * values.size)
 
 
 def _is_lora_base(variable: keras.Variable, layer: Any) -> bool:

@@ -202,7 +202,8 @@ class MaskCallback(ResumableCallback):
                 NotIntendedUseWarning,
                 f"{', '.join(filled)} has zeros that LoRA fills: the layer "
                 "multiplies with the sum of its kernel and the LoRA product. "
-                "`sparsity` in the logs counts the zeros of the sum. Fine-tune "
+                "`sparsity` in the logs counts the zeros of the sum. Use "
+                "`sparsity.enable_lora`, which keeps the zeros, or fine-tune "
                 "with LoRA first and prune afterwards: `save_weights` merges "
                 "the product into the kernels, `load_weights` of a model "
                 "without LoRA reads them.",

@@ -52,6 +52,15 @@ def recompile_keeping_state(model: keras.Model) -> None:
     reset_compiled_functions(model)
 
 
+def recompile_if_compiled(model: keras.Model) -> None:
+    """Compiles a compiled model again after other weights became trainable."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and optimizer.built:
+        recompile_keeping_state(model)
+    elif model.compiled:
+        reset_compiled_functions(model)
+
+
 def _copy_state(old: Any, new: Any) -> None:
     inner = getattr(old, "_inner_optimizers", None)
     if inner:

@@ -89,7 +89,7 @@ TABLE = {
         lambda: layers.Dense(1),
         *"_inbound_nodes _outbound_nodes _build_shapes_dict _auto_config "
         "_clear_losses _loss_ids _open_name_scope _call_context_args "
-        "_seed_generators".split(),
+        "_seed_generators _untrack_variable".split(),
     ),
     **has(
         attention,

@@ -41,6 +41,10 @@ def _compact_dead(model: keras.Model, folder: Path) -> None:
         sparsity.compact(model)
 
 
+def _enable_lora(**changed: Any) -> Call:
+    return lambda model, folder: sparsity.enable_lora(model, **changed)
+
+
 def _save_dense(model: keras.Model, folder: Path) -> Path:
     path = folder / "dense.keras"
     zoo.compiled().save(path)
@@ -78,6 +82,27 @@ FUNCTIONS = (
             "exclude": _compact(exclude="no_such_layer"),
             "dry_run": _compact(dry_run=1),
         },
+    ),
+    FunctionSetting(
+        component="sparsity.enable_lora",
+        call=_enable_lora(rank=2),
+        changes=True,
+        once=True,
+        bad={
+            "model": lambda model, folder: sparsity.enable_lora(NOT_A_MODEL),
+            "rank": _enable_lora(rank=0),
+            "alpha": _enable_lora(alpha=-1.0),
+            "include": _enable_lora(include="no_such_layer"),
+            "exclude": _enable_lora(exclude="no_such_layer"),
+        },
+    ),
+    FunctionSetting(
+        component="sparsity.merge_lora",
+        call=lambda model, folder: sparsity.merge_lora(model),
+        prepare=lambda model: sparsity.enable_lora(model, rank=2),
+        changes=True,
+        once=True,
+        bad={"model": lambda model, folder: sparsity.merge_lora(NOT_A_MODEL)},
     ),
     FunctionSetting(
         component="sparsity.select",
