@@ -19,7 +19,7 @@ from keras_netopt.sparsity.mask_callback import MaskCallback
 from keras_netopt.sparsity.mask_session import MaskSession
 from keras_netopt.sparsity.patterns import NM, Unstructured
 from keras_netopt.sparsity.pruner import Pruner
-from keras_netopt.sparsity.regrow import REGROW
+from keras_netopt.sparsity.regrow import REGROW, STRAIGHT_THROUGH
 from keras_netopt.sparsity.selection import WeightTarget, select
 from keras_netopt.sparsity.sparse_session import SparseSession
 from keras_netopt.sparsity.straight_through_session import (
@@ -27,7 +27,7 @@ from keras_netopt.sparsity.straight_through_session import (
 )
 from keras_netopt.training import MaskStore, NoEffectWarning
 
-STRAIGHT_THROUGH = "straight_through"
+FREQUENCY = {STRAIGHT_THROUGH: 10}
 CONTROLS = (None, "shuffle_mask")
 
 
@@ -91,13 +91,13 @@ class SparseTraining(MaskCallback):
         drop_fraction: Share of the kept weights that is replaced at an
             update: a float in (0, 1], which falls to zero along a cosine
             until 75 % of the fit, or a schedule from
-            `keras_netopt.schedules`. Not used if `regrow` is
-            "straight_through" or `None`. Defaults to `0.3`.
+            `keras_netopt.schedules`. With "straight_through" only its end
+            counts, from which on the masks are fixed. Defaults to `0.3`.
         decay: Only with `regrow="straight_through"`: factor, at least 0, of
             the dense weights at masked positions that is added to their
             gradients (SR-STE, whose authors use 2e-4). Defaults to `0.0`.
         frequency: Steps between two mask updates, at least 1. Defaults to
-            `100`.
+            `None`: 10 with `regrow="straight_through"`, else 100.
         control: "shuffle_mask" shuffles the first masks in each layer: the
             control arm that tells what a score is worth beyond the density
             of each layer. Defaults to `None`.
@@ -142,7 +142,7 @@ class SparseTraining(MaskCallback):
         pattern: Any = "unstructured",
         drop_fraction: float | Schedule = 0.3,
         decay: float = 0.0,
-        frequency: int = 100,
+        frequency: int | None = None,
         control: str | None = None,
         include: Selector | None = None,
         exclude: Selector | None = None,
@@ -162,12 +162,11 @@ class SparseTraining(MaskCallback):
             seed=seed,
         )
         self._constant = self.pruner.check_sparsity(sparsity)
-        check_choice(regrow, "regrow", (*REGROW, STRAIGHT_THROUGH, None))
+        check_choice(regrow, "regrow", (*REGROW, None))
         check_choice(control, "control", CONTROLS)
         self._check_pattern(regrow, control)
         self.schedule = as_schedule(drop_fraction, "drop_fraction", _decay)
         self._check_decay(regrow, decay)
-        check_integer(frequency, "frequency", minimum=1)
         check_frequency(frequency)
         check_integer(min_size, "min_size")
         check_selector(include, "include")
@@ -216,7 +215,7 @@ class SparseTraining(MaskCallback):
             regrow=REGROW.get(self.regrow),
             drop_fraction=self.schedule,
             run=self._progress.run,
-            frequency=self.frequency,
+            frequency=self.frequency or FREQUENCY.get(self.regrow, 100),
             data=self.calibration_data,
             shuffle=self.control == "shuffle_mask",
         )

@@ -45,10 +45,9 @@ ARMS: dict[str, Make] = {
     "AC/DC": lambda level: Pruning(Cyclic(final=level or 0.0), **ERK),
     "SET": lambda level: SparseTraining(level),
     "static": lambda level: SparseTraining(level, regrow=None),
-    "straight-through, 100": lambda level: STRAIGHT(level),
-    "straight-through, 10": lambda level: STRAIGHT(level, frequency=10),
-    "SR-STE 2e-4, 10": lambda level: STRAIGHT(level, frequency=10, decay=2e-4),
-    "SR-STE 2e-3, 10": lambda level: STRAIGHT(level, frequency=10, decay=2e-3),
+    "straight-through": lambda level: STRAIGHT(level),
+    "SR-STE, 2e-4": lambda level: STRAIGHT(level, decay=2e-4),
+    "SR-STE, 2e-3": lambda level: STRAIGHT(level, decay=2e-3),
 }
 TWO_FOUR_ARMS: dict[str, Make] = {
     "gradual": lambda level: Pruning(**TWO_FOUR),
@@ -56,10 +55,9 @@ TWO_FOUR_ARMS: dict[str, Make] = {
     "static, magnitude": lambda level: SparseTraining(
         **TWO_FOUR, regrow=None, score="magnitude"
     ),
-    "straight-through, 10": lambda level: STRAIGHT(**TWO_FOUR, frequency=10),
-    "SR-STE 2e-4, 10": lambda level: STRAIGHT(
-        **TWO_FOUR, frequency=10, decay=2e-4
-    ),
+    "straight-through": lambda level: STRAIGHT(**TWO_FOUR),
+    "SR-STE, 2e-4": lambda level: STRAIGHT(**TWO_FOUR, decay=2e-4),
+    "SR-STE, 2e-3": lambda level: STRAIGHT(**TWO_FOUR, decay=2e-3),
 }
 
 

@@ -13,6 +13,7 @@ from keras_netopt.sparsity.patterns import Pattern
 from keras_netopt.sparsity.ranking import mark_lowest
 
 DECAY = 0.9
+STRAIGHT_THROUGH = "straight_through"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ REGROW = {
     one.name: one
     for one in (
         Regrow("random"),
+        Regrow(STRAIGHT_THROUGH),
         Regrow("gradient", _last),
         Regrow("momentum", _average),
     )

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.points import RunLength
 from keras_netopt.sparsity.mask_session import Accumulate, Loader
 from keras_netopt.sparsity.resolve_score import resolve_score
 from keras_netopt.sparsity.sparse_session import SparseSession
@@ -18,7 +17,7 @@ class StraightThroughSession(SparseSession):
 
     The model's `DenseStore` holds the dense weights. Masks are computed for
     all weights together, with the allocation and the pattern of the first
-    ones, until the end of the fit.
+    ones, until the share `drop_fraction` is zero.
 
     Args:
         decay: Factor of the dense weights at masked positions that is added
@@ -47,9 +46,6 @@ class StraightThroughSession(SparseSession):
         dense = DenseStore.attach(self.model, self.keys, self._decay)
         return {**super().loaders(), DENSE_WEIGHTS: dense.load_state}
 
-    def set_length(self, run: RunLength) -> None:
-        """Does nothing: masks change at every multiple of `frequency`."""
-
     def advance(self, step: int) -> bool:
         """Makes the latest update that is due, if it is not made yet.
 
@@ -57,8 +53,8 @@ class StraightThroughSession(SparseSession):
         """
         self.verify(step)
         self.follow_shapes()
-        due = step - step % self._frequency
-        if due <= max(self.last, 0) or not self.targets:
+        due = self._due(step)
+        if due <= self.last or not self.targets:
             return True
         self.last = due
         weights = self.store.weights(self.keys)

@@ -7,7 +7,7 @@ from callback_tools.pruning import fit, kernels
 
 import keras_netopt as netopt
 from keras_netopt.callbacks import Pruning, SparseTraining
-from keras_netopt.schedules import Linear
+from keras_netopt.schedules import Constant, Linear
 from keras_netopt.sparsity import Block
 from keras_netopt.training import MaskStore
 from keras_netopt.training.dense_store import DenseStore
@@ -69,7 +69,7 @@ def test_every_batch_is_sparse_and_masks_follow_the_dense_weights(
         )
         if any((one != two).any() for one, two in zip(a, b, strict=True))
     ]
-    assert moved and {step % 3 for step in moved} == {0}
+    assert moved and set(moved) <= {3, 6, 9}  # Fixed from step 12 on.
     for one, dense in zip(watch.kernels, watch.dense, strict=True):
         for kernel, full in zip(one, dense.values(), strict=True):
             np.testing.assert_array_equal(
@@ -90,7 +90,10 @@ def test_sr_ste_equals_the_numpy_reference():
     )
     model.compile(keras.optimizers.SGD(0.1), "mse")
     dense = model.get_weights()[0]
-    callback = straight(pattern="2:4", decay=0.05, frequency=1)
+    to_the_end = Constant(0.3, end=1.0)
+    callback = straight(
+        pattern="2:4", decay=0.05, frequency=1, drop_fraction=to_the_end
+    )
     options = {"batch_size": 64, "epochs": 8, "shuffle": False}
     fit(model, (X, Y), callback, **options)
 

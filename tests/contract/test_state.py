@@ -195,7 +195,9 @@ def test_applying_a_function_twice_is_applying_it_once(
     once = probes.state(model)
     if setting.once:
         with pytest.raises(
-            ValueError, match="must have (masks|masters|activation ranges)"
+            ValueError,
+            match="must have (masks|masters|activation ranges|LoRA pairs)"
+            "|LoRA already",
         ):
             setting.call(model, tmp_path)
     else:
