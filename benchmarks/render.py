@@ -61,13 +61,18 @@ from benchmarks.progressive import (
 )
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
-from benchmarks.sparse_training import compact_tables, ticket_tables
+from benchmarks.sparse_training import (
+    alternating_tables,
+    compact_tables,
+    ticket_tables,
+)
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
 from benchmarks.web import tables as web
 
 DOCS = Path(__file__).parents[1] / "docs"
 TABLES = {
     **pruning.TABLES,
+    **alternating_tables.TABLES,
     **quantization.TABLES,
     **tfmot_bridge.TABLES,
     **channel_pruning.TABLES,
