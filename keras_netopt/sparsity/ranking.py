@@ -4,14 +4,19 @@ import numpy as np
 
 
 def mark_lowest(
-    scores: np.ndarray, count: int, first: np.ndarray | None = None
+    scores: np.ndarray,
+    count: int,
+    first: np.ndarray | None = None,
+    *,
+    scratch: np.ndarray | None = None,
 ) -> np.ndarray:
     """Marks exactly `count` of `n` positions with the lowest scores.
 
     Equal scores are marked in the order of their index, so the same input
     gives the same result. The positions in `first`, a boolean array, are
     marked before all others, in the order of their scores. Scores must not be
-    NaN.
+    NaN. `scratch` is an array like `scores` that is no longer needed; without
+    `first` it takes the place of a copy of the scores.
 
     Example:
 
@@ -23,7 +28,7 @@ def mark_lowest(
     """
     ahead = 0 if first is None else int(np.count_nonzero(first))
     if first is None or ahead == 0:
-        return _mark_lowest(scores, count)
+        return _mark_lowest(scores, count, scratch)
     if count > ahead:
         # Only the others are ranked: a partition of many equal values is slow.
         chosen = first.copy()
@@ -34,14 +39,20 @@ def mark_lowest(
     return chosen
 
 
-def _mark_lowest(scores: np.ndarray, count: int) -> np.ndarray:
+def _mark_lowest(
+    scores: np.ndarray, count: int, scratch: np.ndarray | None = None
+) -> np.ndarray:
     if count <= 0:
         return np.zeros(scores.size, bool)
     if count >= scores.size:
         return np.ones(scores.size, bool)
     # A partition of the values is faster than one of the indices. Ties at the
     # threshold are resolved afterwards.
-    threshold = np.partition(scores, count - 1)[count - 1]
+    if scratch is None or scratch.dtype != scores.dtype:
+        scratch = np.empty_like(scores)
+    np.copyto(scratch, scores)
+    scratch.partition(count - 1)
+    threshold = scratch[count - 1]
     chosen = scores < threshold
     ties = np.flatnonzero(scores == threshold)
     chosen[ties[: count - np.count_nonzero(chosen)]] = True
