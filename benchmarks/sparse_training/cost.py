@@ -14,9 +14,8 @@ from typing import Any
 import keras
 
 from benchmarks.processes import measure_part
-from benchmarks.pruning import models
 from benchmarks.records import Records
-from benchmarks.sparse_training import update_cost
+from benchmarks.sparse_training import nets, update_cost
 from benchmarks.turns import Fit, take_turns
 from keras_netopt import callbacks
 
@@ -26,7 +25,7 @@ STEPS = 100
 ROUNDS = 21
 SETTINGS = {
     "sparsity": SPARSITY,
-    "batch": models.BATCH,
+    "batch": nets.BATCH,
     "optimizer": "Adam 1e-3",
     "steps": STEPS,
     "rounds": ROUNDS,
@@ -36,6 +35,8 @@ SETTINGS = {
 ARMS = {
     "plain": None,
     "plain again": None,
+    "empty callback": lambda: Empty(),
+    "masks": lambda: callbacks.SparseTraining(SPARSITY, regrow=None),
     "pruning": lambda: callbacks.Pruning(SPARSITY),
     "static": lambda: callbacks.SparseTraining(SPARSITY, regrow=None),
     "set": lambda: callbacks.SparseTraining(SPARSITY),
@@ -69,30 +70,41 @@ def main() -> None:
 
 
 def _steady(kind: str, rounds: int) -> list[dict[str, Any]]:
-    (x, y), _ = models.load_data(kind)
-    x, y = x[: STEPS * models.BATCH], y[: STEPS * models.BATCH]
-    fits = {name: _warm(kind, make, x, y) for name, make in ARMS.items()}
+    setting = nets.Setting(kind, "adam", "raw")
+    (x, y), _ = nets.Nets().load(setting)
+    x, y = x[: STEPS * nets.BATCH], y[: STEPS * nets.BATCH]
+    fits = {name: _warm(setting, name, x, y) for name in ARMS}
     return list(take_turns(fits, rounds))
 
 
-def _warm(kind: str, make: Any, x: Any, y: Any) -> Fit:
+def _warm(setting: nets.Setting, name: str, x: Any, y: Any) -> Fit:
     """Returns a function that trains a network whose masks are final."""
-    model = models.build(kind, keras)
+    model = nets.Nets().get(setting, 0, name)
+    make = ARMS[name]
     used = [] if make is None else [make()]
 
     def fit() -> None:
         model.fit(
             x,
             y,
-            batch_size=models.BATCH,
+            batch_size=nets.BATCH,
             shuffle=False,
             verbose=0,
             callbacks=list(used),
         )
 
     fit()
+    if name == "masks":  # They stay without the callback.
+        used.clear()
     fit()
     return fit
+
+
+class Empty(keras.callbacks.Callback):
+    """Keeps Keras from running ahead of its callbacks, as ours do."""
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Called by Keras."""
 
 
 def _show(rows: list[dict[str, Any]]) -> str:
@@ -112,7 +124,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--steady", action="store_true", help="no updates")
     parser.add_argument("--dry", action="store_true", help="write nothing")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--models", nargs="+", default=list(models.WIDTHS))
+    parser.add_argument("--models", nargs="+", default=list(nets.WIDTHS))
     return parser.parse_args()
 
 

@@ -1,8 +1,9 @@
 """Time and memory of single mask updates of a large network.
 
 `python -m benchmarks.sparse_training.update_cost rigl` prints them as JSON.
-The extra memory is the largest resident memory during the update, less the
-resident memory before it (Linux), and the largest sum of numpy's arrays.
+The extra memory is the largest resident memory during an update, less the
+resident memory before it (Linux, median of the updates), and the largest sum
+of numpy's arrays.
 """
 
 import json
@@ -45,7 +46,7 @@ def main() -> None:
         "updates": len(timed),
         "cpu": statistics.median(one["cpu"] for one in timed),
         "wall": statistics.median(one["wall"] for one in timed),
-        "resident": max(one["resident"] for one in timed),
+        "resident": statistics.median(one["resident"] for one in timed),
         "numpy": max(one["numpy"] for one in traced),
     }
     print(json.dumps(row))

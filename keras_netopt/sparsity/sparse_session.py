@@ -202,16 +202,26 @@ class SparseSession(MaskSession):
     def _update(
         self, target: WeightTarget, drop_fraction: float, point: int
     ) -> bool:
+        # The arrays that it needs are free again before the assignment.
+        mask = self._move(target, drop_fraction, point)
+        if mask is not None:
+            self.store.assign({target.key: mask})
+        return mask is not None
+
+    def _move(
+        self, target: WeightTarget, drop_fraction: float, point: int
+    ) -> np.ndarray | None:
         key, store = target.key, self.store
         weight = store.weights([key])[key]
         if self._regrow is None or self._regrow.accumulate is None:
             rng = self._generator(key, point)
             growth = rng.random(weight.shape, np.float32)
         else:
-            growth = np.abs(store.statistics([key])[key])
+            growth = store.statistics([key])[key]
+            np.abs(growth, out=growth)
         if not (np.isfinite(weight).all() and np.isfinite(growth).all()):
-            return False
-        mask = update_mask(
+            return None
+        return update_mask(
             self._pruner.pattern,
             target.view,
             store.masks([key])[key],
@@ -219,8 +229,6 @@ class SparseSession(MaskSession):
             growth,
             drop_fraction,
         )
-        store.assign({key: mask})
-        return True
 
     def _generator(self, key: str, point: int) -> np.random.Generator:
         seed = [self._pruner.seed, zlib.crc32(key.encode()), point]

@@ -96,4 +96,7 @@ class WeightStore(UpdateFilter, Stateful):
 
 def read(variable: Any) -> np.ndarray:
     """Copies a variable to NumPy."""
-    return np.array(ops.convert_to_numpy(variable))
+    # A variable itself would be copied twice, and by JAX once more.
+    array = ops.convert_to_numpy(ops.convert_to_tensor(variable))
+    # On torch it shares the memory of the variable.
+    return array if array.flags.owndata else np.array(array)

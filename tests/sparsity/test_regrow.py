@@ -28,7 +28,7 @@ def test_the_count_stays_for_every_density(density, fraction):
 def test_the_smallest_leave_and_the_largest_gradients_come():
     active, magnitude, growth = arrays(400, 0.4, 2)
     count = int(0.3 * active.sum())
-    after = drop_and_grow(active, magnitude, growth.copy(), 0.3)
+    after = drop_and_grow(active, magnitude.copy(), growth.copy(), 0.3)
 
     by_size = np.flatnonzero(active)[np.argsort(magnitude[active])]
     free = np.union1d(np.flatnonzero(~active), by_size[:count])
