@@ -66,6 +66,8 @@ from benchmarks.sparse_training import (
     compact_tables,
     ticket_tables,
 )
+from benchmarks.sparse_training import compact_tables, ticket_tables
+from benchmarks.sparse_training import tables as sparse_training
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
 from benchmarks.web import tables as web
 
@@ -114,6 +116,7 @@ TABLES = {
     **growth_tables.TABLES,
     **unfreezing_tables.TABLES,
     **ticket_tables.TABLES,
+    **sparse_training.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

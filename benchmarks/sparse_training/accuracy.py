@@ -50,7 +50,12 @@ def main() -> None:
         check(pool)
         return
     records = Records(NAME, SETTINGS, fresh=options.fresh)
-    chosen = [one for one in ORDER if one.model in options.models]
+    chosen = [
+        one
+        for one in ORDER
+        if one.model in options.models
+        and f"{one.optimizer}-{one.inputs}" in options.settings
+    ]
     seeds = range(options.first, options.seeds)
     for seed, setting in itertools.product(seeds, chosen):
         for name, sparsity in itertools.product(options.arms, arms.SPARSITIES):
@@ -127,6 +132,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--arms", nargs="+", default=list(arms.ARMS))
     parser.add_argument("--models", nargs="+", default=list(nets.WIDTHS))
+    pairs = dict.fromkeys(f"{one.optimizer}-{one.inputs}" for one in ORDER)
+    parser.add_argument("--settings", nargs="+", default=list(pairs))
     return parser.parse_args()
 
 
