@@ -124,7 +124,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--steady", action="store_true", help="no updates")
     parser.add_argument("--dry", action="store_true", help="write nothing")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--models", nargs="+", default=list(nets.WIDTHS))
+    parser.add_argument("--models", nargs="*", default=list(nets.WIDTHS))
     return parser.parse_args()
 
 
