@@ -66,6 +66,7 @@ def _initial(score: str, control: str | None = None) -> Make:
             regrow=None,
             score=score,
             allocation="global",
+            min_kept=1,
             control=control,
             seed=seed,
             **needed,
@@ -79,7 +80,9 @@ ARMS = {
     "small": Arm("small dense net, as many weights", step="plain"),
     "uniform": Arm("magnitude, gradual, uniform", _prune(allocation="uniform")),
     "erk": Arm("magnitude, gradual, ERK", _prune(allocation="erk")),
-    "global": Arm("magnitude, gradual, global", _prune(allocation="global")),
+    "global": Arm(
+        "magnitude, gradual, global", _prune(allocation="global", min_kept=1)
+    ),
     "rigl": Arm("RigL", _train(regrow="gradient"), step="gradients"),
     "set": Arm("SET", _train(regrow="random")),
     "static": Arm("static random mask", _train(regrow=None)),
