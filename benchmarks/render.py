@@ -66,7 +66,6 @@ from benchmarks.sparse_training import (
     compact_tables,
     ticket_tables,
 )
-from benchmarks.sparse_training import compact_tables, ticket_tables
 from benchmarks.sparse_training import tables as sparse_training
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
 from benchmarks.web import tables as web
