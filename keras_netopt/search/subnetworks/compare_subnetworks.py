@@ -139,6 +139,7 @@ def _train(
     seed: int,
 ) -> _Training:
     randomness.set_seed(seed)
+    randomness.restore_random_state(model, _seed_states(model, seed))
     begin = time.perf_counter()
     history = fit(model)
     seconds = time.perf_counter() - begin
@@ -151,6 +152,18 @@ def _train(
         )
     steps = (getattr(history, "params", None) or {}).get("steps")
     return _Training(dict(logs), int(steps or 0), initial_loss, seconds)
+
+
+def _seed_states(model: keras.Model, seed: int) -> dict[str, np.ndarray]:
+    """Draws states for dropout, whose own are random in each copy."""
+    states = randomness.capture_random_state(model)
+    return {
+        name: np.random.default_rng([seed, i])
+        .integers(2**31 - 1, size=state.shape)
+        .astype(state.dtype)
+        for i, (name, state) in enumerate(states.items())
+        if name.startswith("seed")
+    }
 
 
 def _resolve(monitor: str | None, logs: Mapping[str, Sequence[float]]) -> str:

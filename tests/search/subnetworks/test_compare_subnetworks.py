@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from search.subnetworks.networks import data, small
+from search.subnetworks.networks import data, mlp, small
 
 from keras_netopt import search
 from keras_netopt.search.subnetworks.weedout_comparison import (
@@ -103,3 +103,18 @@ def test_the_report_says_whether_the_interval_contains_zero():
     assert "contains 0" in report([0.9, 1.0, 1.1])
     assert "excludes 0" in report([0.1, 0.1, 0.11])
     assert "5 (1 of 3)" in report([0.9, 1.0, 1.1])
+
+
+def test_equal_networks_are_trained_equally():
+    """At a sparsity of 0 all arms are the parent: batches must be the same."""
+    model = mlp()
+    x, y = data(model)
+    result = search.weedout(
+        model, 0.0, data=(x, y), candidates=1, granularity="weight", verbose=0
+    )
+
+    def fit(network):
+        return network.fit(x, y, batch_size=8, verbose=0)
+
+    values = result.compare(fit, seeds=[3]).values
+    assert values["found"] == values["random"] == values["parent"]
