@@ -65,6 +65,7 @@ from benchmarks.sparse_training import (
     alternating_tables,
     compact_tables,
     ticket_tables,
+    weedout_tables,
 )
 from benchmarks.sparse_training import tables as sparse_training
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
@@ -116,6 +117,7 @@ TABLES = {
     **unfreezing_tables.TABLES,
     **ticket_tables.TABLES,
     **sparse_training.TABLES,
+    **weedout_tables.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",

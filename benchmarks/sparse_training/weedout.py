@@ -5,6 +5,7 @@ thread. Rows that are already in the JSON are kept; `--fresh` measures all.
 """
 
 import argparse
+import itertools
 import time
 from typing import Any
 
@@ -29,23 +30,24 @@ def main() -> None:
     options = _parse()
     records = Records(NAME, SETTINGS, fresh=options.fresh)
     trainers = {net: arms.Trainer(net) for net in options.nets}
-    for seed in arms.SEEDS[: options.seeds]:
-        for net, trainer in trainers.items():
-            for width in (1, 2, 4):
-                key = {"net": net, "row": f"parent {width}", "seed": seed}
-                if not records.find(**key):
-                    model = arms.build(net, width, seed)
-                    losses = trainer.fit(model, arms.STEPS, seed)
-                    accuracy = trainer.test(model)
-                    records.add({**key, "accuracy": accuracy, "losses": losses})
-            for name, row in arms.ROWS.items():
-                key = {"net": net, "row": name, "seed": seed}
-                if net in row.nets and not records.find(**key):
-                    begin = time.process_time()
-                    found = _measure(trainer, net, row, seed)
-                    spent = round(time.process_time() - begin, 2)
-                    records.add({**key, **found, "cpu_seconds": spent})
-                    print(key, found["accuracy"], spent, flush=True)
+    # All seeds of a row before the next row: an interrupted run has rows of
+    # equally many seeds.
+    seeds = arms.SEEDS[: options.seeds]
+    for width, seed, net in itertools.product((1, 2, 4), seeds, trainers):
+        key = {"net": net, "row": f"parent {width}", "seed": seed}
+        if not records.find(**key):
+            model = arms.build(net, width, seed)
+            losses = trainers[net].fit(model, arms.STEPS, seed)
+            accuracy = trainers[net].test(model)
+            records.add({**key, "accuracy": accuracy, "losses": losses})
+    for name, seed, net in itertools.product(arms.ROWS, seeds, trainers):
+        row, key = arms.ROWS[name], {"net": net, "row": name, "seed": seed}
+        if net in row.nets and not records.find(**key):
+            begin = time.process_time()
+            found = _measure(trainers[net], net, row, seed)
+            spent = round(time.process_time() - begin, 2)
+            records.add({**key, **found, "cpu_seconds": spent})
+            print(key, found["accuracy"], spent, flush=True)
 
 
 def _measure(

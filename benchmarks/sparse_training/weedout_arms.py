@@ -78,24 +78,30 @@ ROWS = {
 TITLES = {"mlp": "MLP 784-300-100-10", "cnn": "CNN 16-32-64"}
 
 
-def build(net: str, width: int, seed: int) -> keras.Model:
-    """Returns a fresh network, compiled."""
+def build(
+    net: str, width: int, seed: int, sparsity: float = 0.0
+) -> keras.Model:
+    """Returns a fresh network, compiled, as narrow as a sub-network of it."""
     keras.utils.set_random_seed(seed)
+
+    def units(count: int) -> int:
+        return max(1, round(count * width * (1 - sparsity)))
+
     relu = {"activation": "relu"}
     if net == "mlp":
         parts = [
             keras.Input((784,)),
-            layers.Dense(300 * width, name="first", **relu),
-            layers.Dense(100 * width, name="second", **relu),
+            layers.Dense(units(300), name="first", **relu),
+            layers.Dense(units(100), name="second", **relu),
         ]
     else:
         conv = {"kernel_size": 3, "strides": 2, "padding": "same", **relu}
         parts = [
             keras.Input((14, 14, 1)),
-            layers.Conv2D(16 * width, name="first", **conv),
-            layers.Conv2D(32 * width, name="second", **conv),
+            layers.Conv2D(units(16), name="first", **conv),
+            layers.Conv2D(units(32), name="second", **conv),
             layers.Flatten(),
-            layers.Dense(64 * width, name="third", **relu),
+            layers.Dense(units(64), name="third", **relu),
         ]
     model = keras.Sequential([*parts, layers.Dense(10, name="out")])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

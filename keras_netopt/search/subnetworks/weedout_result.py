@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     )
 
 FINDING = (
-    "A low loss before training says little about the trained network: see "
-    "`result.compare(fit)`, which trains both."
+    "Whether the lower loss helps after training is another question: "
+    "`result.compare(fit)` trains both."
 )
 
 

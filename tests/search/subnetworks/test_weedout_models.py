@@ -14,10 +14,12 @@ from search.subnetworks.networks import (
 )
 
 
-def test_layers_of_the_model_are_selected_in_its_copies():
+def test_layers_of_the_model_are_selected_in_its_copies(capsys):
     model = small()
     first = model.get_layer("first")
-    assert list(weedout(model, include=[first]).config) == ["first"]
+    result = weedout(model, include=[first], verbose=1)
+    assert list(result.config) == ["first"]
+    assert "4/4" in capsys.readouterr().out
     result = weedout(model, exclude=first, granularity="weight")
     assert list(result.config) == ["out/kernel"]
 
