@@ -62,14 +62,6 @@ class WeightSpace(CandidateSpace):
             sparsity, self._targets, [read(v) for v in self.variables]
         )
         counts = [int(np.count_nonzero(mask)) for mask in masks]
-        for name, count, mask in zip(self.names, counts, masks, strict=True):
-            if not count:
-                raise ValueError(
-                    f"Argument `sparsity` leaves none of the {mask.size} "
-                    f"weights of `{name}`; it must leave one or more. Lower "
-                    "it, or name the weight in `exclude`. "
-                    f"Received: sparsity={sparsity!r}"
-                )
         self.subsets = Subsets(
             [mask.size for mask in masks], counts, together=together, swap=SWAP
         )

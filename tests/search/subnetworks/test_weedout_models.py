@@ -40,7 +40,7 @@ def test_bad_input():
         "whose units can be removed, but all": {"model": only_outputs},
         "compiled with a loss": {"model": uncompiled},
         r"pass \(x, y\)": {"data": x},
-        "leaves none of the 30 weights of `out/kernel`": {
+        "removes all 30 of `out/kernel`": {
             "granularity": "weight",
             "share": 0.99,
         },
