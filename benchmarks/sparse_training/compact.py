@@ -49,7 +49,7 @@ def main() -> None:
     records = Records(NAME, SETTINGS, fresh=options.fresh)
     channels = Records(CHANNELS, CHANNEL_SETTINGS, fresh=options.fresh)
     for seed in range(options.channel_seeds):
-        for name in ("dense", *arms.CALLBACKS, "scratch"):
+        for name in options.arms:
             key = {"arm": name, "seed": seed}
             if not channels.find(**key):
                 _add(channels, key, _measure_channels, channels, name, seed)
@@ -164,6 +164,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--channel-seeds", type=int, default=3)
+    names = ["dense", *arms.CALLBACKS, "scratch"]
+    parser.add_argument("--arms", nargs="+", default=names)
     return parser.parse_args()
 
 
