@@ -211,7 +211,9 @@ def _mask_bytes(path: Path) -> dict[str, int]:
     wanted = sum(a * b for a, b in zip(WIDTHS, WIDTHS[1:], strict=False))
 
     def add(name: str, item: Any) -> None:
-        if name.rsplit("/", 1)[-1].startswith("m:"):
+        # Statistics have the same name, but are not packed to bits.
+        is_mask = name.startswith("_netopt/vars/masks.")
+        if is_mask and item.dtype == np.uint8:
             found["mask_bytes"] += item.nbytes
 
     with h5py.File(path) as file:
