@@ -43,7 +43,7 @@ TWO_FOUR: dict[str, Any] = {"pattern": "2:4"}
 ARMS: dict[str, Make] = {
     "gradual": lambda level: Pruning(level, **ERK),
     "AC/DC": lambda level: Pruning(Cyclic(final=level or 0.0), **ERK),
-    "SET": lambda level: SparseTraining(level),
+    "SET": lambda level: SparseTraining(level, regrow="random"),
     "static": lambda level: SparseTraining(level, regrow=None),
     "straight-through": lambda level: STRAIGHT(level),
     "SR-STE, 2e-4": lambda level: STRAIGHT(level, decay=2e-4),

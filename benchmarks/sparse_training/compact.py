@@ -88,7 +88,7 @@ def _static(sparsity: float, seed: int) -> Any:
 
 
 def _set(sparsity: float, seed: int) -> Any:
-    return netopt.callbacks.SparseTraining(sparsity, seed=seed)
+    return netopt.callbacks.SparseTraining(sparsity, regrow="random", seed=seed)
 
 
 def _rigl(sparsity: float, seed: int) -> Any:

@@ -39,7 +39,7 @@ ARMS = {
     "masks": lambda: callbacks.SparseTraining(SPARSITY, regrow=None),
     "pruning": lambda: callbacks.Pruning(SPARSITY),
     "static": lambda: callbacks.SparseTraining(SPARSITY, regrow=None),
-    "set": lambda: callbacks.SparseTraining(SPARSITY),
+    "set": lambda: callbacks.SparseTraining(SPARSITY, regrow="random"),
     "rigl": lambda: callbacks.SparseTraining(SPARSITY, regrow="gradient"),
 }
 

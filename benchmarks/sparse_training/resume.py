@@ -37,7 +37,7 @@ SETTINGS = {
     "order": "shuffle=False",
 }
 METHODS = {
-    "set": lambda: callbacks.SparseTraining(0.9, frequency=7),
+    "set": lambda: callbacks.SparseTraining(0.9, regrow="random", frequency=7),
     "rigl": lambda: callbacks.SparseTraining(
         0.9, regrow="gradient", frequency=7
     ),

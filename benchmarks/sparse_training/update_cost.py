@@ -26,7 +26,9 @@ STEPS = 40
 BATCH = 8
 METHODS = {
     "pruning": lambda: callbacks.Pruning(SPARSITY, frequency=FREQUENCY),
-    "set": lambda: callbacks.SparseTraining(SPARSITY, frequency=FREQUENCY),
+    "set": lambda: callbacks.SparseTraining(
+        SPARSITY, regrow="random", frequency=FREQUENCY
+    ),
     "rigl": lambda: callbacks.SparseTraining(
         SPARSITY, regrow="gradient", frequency=FREQUENCY
     ),

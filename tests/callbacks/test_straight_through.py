@@ -69,7 +69,9 @@ def test_every_batch_is_sparse_and_masks_follow_the_dense_weights(
         )
         if any((one != two).any() for one, two in zip(a, b, strict=True))
     ]
-    assert moved and set(moved) <= {3, 6, 9}  # Fixed from step 12 on.
+    assert set(moved) <= {3, 6, 9}  # Fixed from step 12 on.
+    # A relu gives a channel of zeros no gradient: whole ones may stay.
+    assert moved or options.get("pattern") == "channel"
     for one, dense in zip(watch.kernels, watch.dense, strict=True):
         for kernel, full in zip(one, dense.values(), strict=True):
             np.testing.assert_array_equal(

@@ -24,7 +24,7 @@ def half_is_masked(before: Any, after: Any, callback: Any) -> bool:
 
 def _sparse(**changed: Any) -> Callable[[Case], Any]:
     return lambda case: SparseTraining(
-        **{"sparsity": 0.5, "frequency": 2, **changed}
+        **{"sparsity": 0.5, "frequency": 2, "regrow": "random", **changed}
     )
 
 
@@ -44,6 +44,7 @@ SETTINGS = (
         component=COMPONENT,
         arguments=lambda case: {
             "sparsity": 0.5,
+            "regrow": "random",
             "frequency": 3,
             "allocation": "uniform",
         },
