@@ -213,10 +213,10 @@ class SparseTraining(MaskCallback):
             targets,
             self.pruner,
             self._constant,
-            regrow=REGROW.get(self.regrow),
+            regrow=REGROW.get(self.regrow or ""),
             drop_fraction=self.schedule,
             run=self._progress.run,
-            frequency=self.frequency or FREQUENCY.get(self.regrow, 100),
+            frequency=self.frequency or FREQUENCY.get(self.regrow or "", 100),
             data=self.calibration_data,
             shuffle=self.control == "shuffle_mask",
         )

@@ -239,7 +239,7 @@ class SparseSession(MaskSession):
         if step == 0:
             return
         weights = self.read_weights()
-        zeros = sum(np.count_nonzero(weight == 0) for weight in weights)
+        zeros = sum(int((weight == 0).sum()) for weight in weights)
         if self.sparsity > 0 and self._is_enough(zeros):
             raise ValueError(
                 "The weights are sparse already, but their masks are not "

@@ -105,7 +105,8 @@ def base_weight(layer: Any) -> keras.Variable:
 def add_adapter(layer: Any, rank: int, alpha: float | None) -> None:
     """Enables LoRA on a layer, masked by the zeros of its weight."""
     layer.enable_lora(rank, lora_alpha=alpha)
-    _set_class(layer, _adapted_class(type(layer)))
+    kind: Any = type(layer)
+    _set_class(layer, _adapted_class(kind))
 
 
 def merge_adapter(layer: Any) -> None:
