@@ -1,5 +1,9 @@
 """Found against random sub-networks, after the same training.
 
+Found and random networks of a seed are trained with the same batches. The
+whole network has the same initial weights, but another order of batches: the
+difference from it is paired by network, not by batches.
+
 Run with `python -m benchmarks.sparse_training.weedout`, on JAX with one
 thread. Rows that are already in the JSON are kept; `--fresh` measures all.
 """

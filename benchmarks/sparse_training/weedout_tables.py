@@ -12,11 +12,12 @@ from benchmarks.sparse_training import weedout_fresh as fresh
 from keras_netopt.paired_difference import paired_difference
 
 Rows = list[dict[str, Any]]
-CHANCE = 0.2  # A network below this accuracy has not begun to learn.
+STUCK = 0.5  # A network below this share of its parent's accuracy.
 HEAD = [
     "loss before training: found / random",
     "accuracy: found / random",
     "found minus random, points",
+    "median of it",
     "seeds better",
     "minus parent, points",
     "training loss, found minus random",
@@ -47,13 +48,14 @@ def fresh_table() -> str:
             if not own:
                 continue
             base = [drawn[row["seed"]] for row in own]
+            parent = _parents(own, rows)
             found, random = _accuracies(own)
             body.append(
                 [
                     title,
                     f"{one:.0%}",
                     _spread(base),
-                    str(sum(v < 100 * CHANCE for v in base)),
+                    str(_count_stuck(base, parent)),
                     _interval(found, base, 2),
                     _interval(random, base, 2),
                 ]
@@ -75,6 +77,31 @@ def question_table() -> str:
     return _tables(["sparsity 0.8", *names], ["question", "weights removed"])
 
 
+def overview_table() -> str:
+    """Returns the open questions of both networks in short."""
+    rows = _rows()
+    names = [one for one in arms.ROWS if not one.startswith("sparsity")]
+    body = []
+    for name in ["sparsity 0.8", *names]:
+        parts = [_select(rows, net, name) for net in arms.TITLES]
+        removed = " / ".join(_removed(own) if own else "-" for own in parts)
+        cells = [arms.ROWS[name].title, removed]
+        for own in parts:
+            if not own:
+                cells += ["-"] * 3
+                continue
+            found, random = _accuracies(own)
+            means = [f"{statistics.mean(one):.1f}" for one in (found, random)]
+            gap, middle = _interval(found, random, 1), _median(found, random, 1)
+            cells += [" / ".join(means), gap, middle]
+        if any(parts):
+            body.append(cells)
+    head = ["open question", "weights removed: MLP / CNN"]
+    for net in ("MLP", "CNN"):
+        head += [f"{net}: found / random", "difference, points", "median"]
+    return markdown(head, body) if body else "Not measured yet."
+
+
 def seed_note() -> str:
     """Returns the conditions of the tables."""
     rows = _rows()
@@ -83,17 +110,40 @@ def seed_note() -> str:
     own = [(r["net"], r["row"]) for r in rows if r["row"] in arms.ROWS]
     counts = sorted({own.count(one) for one in own})
     seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    run = load(bench.NAME)["runs"][0]
-    facts = run["environment"]
-    return (
-        f"{seeds} seeds, the first of a list of {len(arms.SEEDS)} that was "
-        "fixed before the first run; time ended the run. Each seed has a "
-        "network, a search, a control and an order of batches of its own; "
-        "found and random networks share the weights of the parent and the "
-        f"batches. `{run['command']}`, {run['date'][:10]}, "
-        f"backend {facts['backend']}, {facts['cores']} cores of "
-        f"{facts['processor']}, keras {facts['keras']}."
-    )
+    lines = [
+        f"{seeds} of {len(arms.SEEDS)} seeds, in the order of a list that was "
+        "fixed before the first run. Each seed has a network, a search, a",
+        "control and orders of batches of its own. Found and random networks "
+        "share the weights of the parent and the batches.",
+        "",
+        *_run_notes(bench.NAME, [r for r in rows if r["row"] in arms.ROWS]),
+        *_run_notes(fresh.NAME, _load(fresh.NAME)),
+    ]
+    return "\n".join(lines)
+
+
+def _run_notes(name: str, rows: Rows) -> list[str]:
+    """Returns a line per run of a file, with the seeds that it measured."""
+    runs = load(name)["runs"] if rows else []
+    lines = []
+    for place, run in enumerate(runs):
+        facts, parts = run["environment"], []
+        for net in arms.TITLES:
+            seeds = [
+                row["seed"]
+                for row in rows
+                if (row["net"], row["run"]) == (net, place)
+            ]
+            if seeds:
+                parts.append(f"{net.upper()} {min(seeds)} to {max(seeds)}")
+        lines += [
+            f"- `{run['command']}`:",
+            f"  seeds of {', '.join(parts)}; {run['date'][:10]}, "
+            f"{facts['backend']} {facts[facts['backend']]}, keras "
+            f"{facts['keras']}, {facts['cores']} of the cores of "
+            f"{facts['processor']}.",
+        ]
+    return lines
 
 
 def _tables(names: Sequence[str], first: list[str]) -> str:
@@ -112,28 +162,21 @@ def _tables(names: Sequence[str], first: list[str]) -> str:
 
 
 def _cells(own: Rows, rows: Rows) -> list[str]:
-    row = arms.ROWS[own[0]["row"]]
-    parents = {
-        one["seed"]: one["accuracy"]
-        for one in rows
-        if (one["net"], one["row"]) == (own[0]["net"], f"parent {row.width}")
-    }
     found, random = _accuracies(own)
-    parent = [100 * parents[one["seed"]] for one in own]
+    parent = _parents(own, rows)
     before = [_mean(own, "initial", arm) for arm in (bench.FOUND, bench.RANDOM)]
     curves = [
         [statistics.mean(one["losses"][arm]) for one in own]
         for arm in (bench.FOUND, bench.RANDOM)
     ]
     better = sum(a > b for a, b in zip(found, random, strict=True))
-    stuck = [sum(v < 100 * CHANCE for v in one) for one in (found, random)]
-    removed = statistics.mean(one["shares"][bench.FOUND][1] for one in own)
+    stuck = [_count_stuck(one, parent) for one in (found, random)]
     return [
-        # Of several cuts only the last share is recorded.
-        f"{removed:.1%}" if len(row.cuts) == 1 else "-",
+        _removed(own),
         f"{before[0]:.3f} / {before[1]:.3f}",
         f"{_spread(found)} / {_spread(random)}",
         _interval(found, random, 2),
+        _median(found, random, 2),
         f"{better} of {len(own)}",
         _interval(found, parent, 1),
         _interval(*curves, 3),
@@ -151,6 +194,35 @@ def _accuracies(own: Rows) -> list[list[float]]:
         [100 * one["accuracy"][arm] for one in own]
         for arm in (bench.FOUND, bench.RANDOM)
     ]
+
+
+def _parents(own: Rows, rows: Rows) -> list[float]:
+    """Returns the accuracies of the whole networks, in percent."""
+    net, width = own[0]["net"], arms.ROWS[own[0]["row"]].width
+    found = {
+        one["seed"]: 100 * one["accuracy"]
+        for one in _select(rows, net, f"parent {width}")
+    }
+    return [found[one["seed"]] for one in own]
+
+
+def _count_stuck(values: Sequence[float], parents: Sequence[float]) -> int:
+    """Counts networks that have not begun to learn."""
+    pairs = zip(values, parents, strict=True)
+    return sum(value < STUCK * parent for value, parent in pairs)
+
+
+def _removed(own: Rows) -> str:
+    # Of several cuts only the last share is recorded.
+    if len(arms.ROWS[own[0]["row"]].cuts) > 1:
+        return "-"
+    share = statistics.mean(one["shares"][bench.FOUND][1] for one in own)
+    return f"{share:.1%}"
+
+
+def _median(mine: Sequence[float], base: Sequence[float], digits: int) -> str:
+    gaps = [a - b for a, b in zip(mine, base, strict=True)]
+    return f"{statistics.median(gaps):+.{digits}f}"
 
 
 def _interval(mine: Sequence[float], base: Sequence[float], digits: int) -> str:
@@ -200,6 +272,7 @@ def _load(name: str) -> Rows:
 TABLES: dict[str, Callable[[], str]] = {
     "weedout sparsity": sparsity_table,
     "weedout initial values": fresh_table,
+    "weedout overview": overview_table,
     "weedout questions": question_table,
     "weedout seeds": seed_note,
 }
