@@ -26,6 +26,8 @@ class ListedCall:
         node: The call in the graph of calls; `None` for a passage.
         is_known: For a passage, whether the inner tensors have only the
             values of the outer ones: the model is called once.
+        trains: Whether the graph has `training=True` for this call, or for
+            a model around it.
     """
 
     operation: Any
@@ -33,6 +35,7 @@ class ListedCall:
     outputs: tuple[Any, ...]
     node: Any = None
     is_known: bool = True
+    trains: bool = False
 
     @property
     def layer(self) -> Any:
@@ -63,7 +66,8 @@ def list_model_calls(model: Any) -> list[ListedCall]:
     """
     counts = Counter(_nested_graphs(model, set()))
     found: list[ListedCall] = []
-    _add(model, counts, set(), found)
+    training = _training_graphs(model)
+    _add(model, counts, training, set(), found)
     return found
 
 
@@ -81,8 +85,29 @@ def _nested_graphs(model: Any, seen: set[int]) -> list[int]:
     return found
 
 
+def _training_graphs(model: Any, trains: bool = False) -> set[int]:
+    """Returns the `id`s of the graphs that a call runs in training."""
+    found = {id(inner_graph(model))} if trains else set()
+    for node in list_calls(inner_graph(model)):
+        if not node.is_input and is_graph_model(node.operation):
+            inside = trains or _trains(node)
+            found |= _training_graphs(node.operation, inside)
+    return found
+
+
+def _trains(node: Any) -> bool:
+    """Whether a call has the argument `training=True`."""
+    value = node.kwargs.get("training")  # Keras refuses it by position.
+    # A tensor has no truth value.
+    return isinstance(value, keras.KerasTensor) or bool(value)
+
+
 def _add(
-    model: Any, counts: Counter[int], seen: set[int], found: list[ListedCall]
+    model: Any,
+    counts: Counter[int],
+    training: set[int],
+    seen: set[int],
+    found: list[ListedCall],
 ) -> None:
     graph = inner_graph(model)
     if id(graph) in seen:
@@ -95,12 +120,14 @@ def _add(
         given = keras.tree.flatten(node.args[:1])
         if not is_graph_model(one) or len(given) != len(graph_inputs(one)):
             inputs = tuple(node.input_tensors)
-            found.append(ListedCall(one, inputs, tuple(node.outputs), node))
+            trains = id(graph) in training or _trains(node)
+            outputs = tuple(node.outputs)
+            found.append(ListedCall(one, inputs, outputs, node, trains=trains))
             continue
         once = counts[id(inner_graph(one))] == 1
         for outside, inside in zip(given, graph_inputs(one), strict=True):
             found.append(ListedCall(None, (outside,), (inside,), is_known=once))
-        _add(one, counts, seen, found)
+        _add(one, counts, training, seen, found)
         for inside, outside in zip(
             graph_outputs(one), node.outputs, strict=True
         ):

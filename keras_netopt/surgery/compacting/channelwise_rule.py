@@ -7,9 +7,10 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.surgery.compacting.flow_rule import FlowRule
+from keras_netopt.surgery.compacting.linear_rule import ignores_border
 from keras_netopt.surgery.compacting.read_edge import read_weight
 
-# For axes without a size; at least as long as most windows.
+# For axes without a size.
 FREE_SIZE = 16
 EVEN = 1e-6
 
@@ -117,14 +118,31 @@ class ChannelwiseRule(FlowRule):
             return np.full(count, np.nan)
         made = np.moveaxis(made.astype("float64"), axis, 0)
         rows: np.ndarray = made.reshape(count, -1)
+        if not rows.size:  # Cropped to nothing.
+            return np.full(count, np.nan)
         low, high = rows.min(axis=1), rows.max(axis=1)
         is_even = high - low <= EVEN * np.maximum(abs(low), abs(high))
+        if self._has_unknown_border():
+            is_even &= self._constants(self.call.arguments[0]) == 0
         return np.where(is_even, rows[:, 0], np.nan)
+
+    def _has_unknown_border(self) -> bool:
+        """Whether the size of an input tells which windows read zeros."""
+        layer, first = self.call.layer, self.call.arguments[0]
+        if not hasattr(layer, "kernel_size") or ignores_border(layer):
+            return False
+        return None in first.shape[1:]
+
+    def _constants(self, tensor: Any) -> np.ndarray:
+        """Returns constants, 0 for inputs that vary or have no effect."""
+        values = np.nan_to_num(self.facts.values(tensor))
+        lost = self._ignored()
+        if lost is None or tensor is not self.call.arguments[0]:
+            return values
+        return np.where(lost, 0, values)
 
     def _call_on_constants(self) -> np.ndarray:
         node, operation = self.call.node, self.call.operation
-        first = self.call.arguments[0]
-        lost = self._ignored()
 
         def fill(leaf: Any) -> Any:
             if not isinstance(leaf, keras.KerasTensor):
@@ -133,9 +151,7 @@ class ChannelwiseRule(FlowRule):
                 (FREE_SIZE if place else 1) if size is None else size
                 for place, size in enumerate(leaf.shape)
             ]
-            values = np.nan_to_num(self.facts.values(leaf))
-            if leaf is first and lost is not None:
-                values = np.where(lost, 0, values)
+            values = self._constants(leaf)
             axis = self.facts.axis(leaf)
             array: np.ndarray = np.zeros(shape, "float32")
             if axis is not None:

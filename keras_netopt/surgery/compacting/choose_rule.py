@@ -61,7 +61,7 @@ def choose_rule(call: Any, graph: Any, facts: Any, find_target: Any) -> Any:
     handler = find_handler(layer)
     reasons = [graph.unsupported_reason(one) for one in (call.operation, layer)]
     is_single = len(call.outputs) == 1
-    if handler is None or any(reasons):
+    if call.trains or handler is None or any(reasons):
         return FlowRule(call, facts)
     name = type(handler).__name__
     if _is_linear(name, layer) and is_single and len(call.arguments) == 1:

@@ -15,6 +15,7 @@ from keras_netopt.surgery.compacting.call_list import (
     list_model_calls,
 )
 from keras_netopt.surgery.compacting.choose_rule import choose_rule
+from keras_netopt.surgery.compacting.linear_rule import channel_axis
 from keras_netopt.surgery.compacting.read_edge import FoldTarget, ReadEdge
 from keras_netopt.surgery.compacting.tensor_facts import TensorFacts
 from keras_netopt.surgery.coupled_axis import IN
@@ -61,7 +62,7 @@ def find_dead_units(graph: ChannelGraph) -> DeadUnits:
     outputs. A group of coupled units is dead if every layer that reads one of
     them either has no effect on the outputs through it, or gets a constant
     from it that its bias can hold. Units that a call without a rule touches
-    are not dead.
+    are not dead; no rule holds for a call with `training=True` in the graph.
     """
     calls = list_model_calls(graph.model)
     facts = TensorFacts(graph)
@@ -75,7 +76,23 @@ def find_dead_units(graph: ChannelGraph) -> DeadUnits:
         rule.backward()
     edges = [edge for rule in rules for edge in rule.edges()]
     blocked = _blocked_groups(graph, calls, rules, facts, edges)
-    return _judge(graph, edges, blocked)
+    dead = _judge(graph, edges, blocked)
+    dead.kept.update(_trained_constants(calls, facts))
+    return dead
+
+
+def _trained_constants(
+    calls: list[ListedCall], facts: TensorFacts
+) -> dict[int, str]:
+    """Returns the groups of constants that calls in training read, and why."""
+    kept = {}
+    for call in calls:
+        for tensor in call.inputs if call.trains else ():
+            groups = facts.groups(tensor)[~np.isnan(facts.values(tensor))]
+            name = describe_operation(call.operation)
+            reason = f"{name} is called with training=True"
+            kept.update(dict.fromkeys(groups.tolist(), reason))
+    return kept
 
 
 def _blocked_groups(
@@ -155,6 +172,13 @@ def _differs(rows: list[tuple[ReadEdge, int]]) -> str | None:
     return None
 
 
+def _norm_axis(call: ListedCall) -> int:
+    """Returns the axis of a normalization, not negative."""
+    inside = int(call.layer is not call.operation)
+    rank = len(call.inputs[0].shape) - inside
+    return int(call.layer.axis) % rank + inside
+
+
 class _TargetFinder:
     """Finds where a layer without a bias can hold a constant."""
 
@@ -177,8 +201,11 @@ class _TargetFinder:
             return None
         layer = readers[0].layer
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        is_norm = is_norm and not readers[0].trains
         once = self._counts[id(readers[0].operation)] == 1
         is_once = once and self._counts[id(call.operation)] == 1
         if not is_norm or not is_once:
+            return None
+        if _norm_axis(readers[0]) != channel_axis(call.layer, call):
             return None
         return FoldTarget(layer.moving_mean, sign=-1)

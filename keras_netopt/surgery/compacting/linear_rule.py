@@ -48,7 +48,7 @@ class LinearRule(FlowRule):
         super().__init__(call, facts)
         self.layer = call.layer
         self._tensor, self._output = call.arguments[0], call.outputs[0]
-        self._axis = _channel_axis(self.layer, call)
+        self._axis = channel_axis(self.layer, call)
         bias = self.layer.bias
         target = find_target(call) if bias is None else FoldTarget(bias)
         self._map = make_linear_map(self.layer, target)
@@ -85,7 +85,7 @@ def make_linear_map(layer: Any, target: FoldTarget | None) -> LinearMap:
     if isinstance(layer, L.Dense):
         kernel = read_weight(layer.kernel)
         return LinearMap(layer, layer.kernel, 0, kernel != 0, kernel, target)
-    exact = math.prod(layer.kernel_size) == 1 or layer.padding == "valid"
+    exact = ignores_border(layer)
     reason = f"'{layer.name}' {BORDER}"
     if isinstance(layer, SEPARABLE):
         depth = read_weight(layer.depthwise_kernel)
@@ -111,7 +111,12 @@ def make_linear_map(layer: Any, target: FoldTarget | None) -> LinearMap:
     )
 
 
-def _channel_axis(layer: Any, call: Any) -> int:
+def ignores_border(layer: Any) -> bool:
+    """Whether a convolution reads no zeros around its input."""
+    return math.prod(layer.kernel_size) == 1 or layer.padding == "valid"
+
+
+def channel_axis(layer: Any, call: Any) -> int:
     """Returns the axis of the channels, not negative."""
     rank = len(call.arguments[0].shape)
     if getattr(layer, "data_format", None) == "channels_first":

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_netopt.training.constraint import MaskConstraint
+
 
 @dataclass(frozen=True, eq=False)
 class FoldTarget:
@@ -21,6 +23,15 @@ class FoldTarget:
     variable: Any
     sign: int = 1
     row: int | None = None
+
+    def can_hold(self, values: np.ndarray) -> bool:
+        """Whether no mask of the variable would set an added value to zero."""
+        constraint = self.variable.constraint
+        if not isinstance(constraint, MaskConstraint):
+            return True
+        mask = np.asarray(ops.convert_to_numpy(constraint.mask), bool)
+        mask = mask if self.row is None else mask[self.row]
+        return not values[~mask.reshape(values.shape)].any()
 
     def add(self, values: np.ndarray) -> None:
         """Adds values to the variable."""
@@ -65,6 +76,10 @@ class ReadEdge:
             return self.reason
         if self.deltas[unit].any() and self.target is None:
             return f"'{self.layer.name}' has no bias that could hold it"
+        if self.target and not self.target.can_hold(self.deltas[unit]):
+            return (
+                f"the bias of '{self.layer.name}' that could hold it is masked"
+            )
         return None
 
 

@@ -296,3 +296,82 @@ def test_masks_and_slots_follow(residual):
     assert shapes == {k: w.shape for k, w in store.weights().items()}
     assert store.leaks(store.keys) == 0
     assert [int((~m).sum()) for m in store.masks().values()] == [1, 0]
+
+
+def test_a_normalization_of_another_axis_holds_no_constant():
+    """Its mean has an entry for each position, not for each channel."""
+    for units in (4, 5):
+        inputs = keras.Input((4, 8))
+        x = L.Dense(6, activation="tanh", name="one")(inputs)
+        x = L.Dense(units, use_bias=False, name="two")(x)
+        x = L.Flatten()(L.BatchNormalization(axis=1)(x))
+        made = keras.Model(inputs, L.Dense(2, name="out")(x))
+        model, x = constants(lambda made=made: made, {"one": [0, 1, 2]})
+        with pytest.warns(NoEffectWarning):
+            report = assert_preserved(model, x, sparsity.compact)
+        assert any("has no bias" in note for note in report.notes)
+
+
+def test_a_masked_bias_holds_no_constant():
+    """The mask would set the sum to zero again."""
+    model, x = constants(models.dense, {"one": [0, 3], "two": [2]})
+    model.compile("sgd", "mse")
+    bias = model.get_layer("out").bias
+    store = MaskStore.attach(model, {"b": bias})
+    store.assign({"b": np.array([True, False, True])})
+    report = assert_preserved(model, x, sparsity.compact)
+    assert widths(report) == {"one": (8, 6)}
+    assert any("'out' that could hold it is masked" in n for n in report.notes)
+    models.write(model.get_layer("out").kernel, [1], 1)
+    report = assert_preserved(model, x, sparsity.compact)
+    assert widths(report) == {"two": (7, 6)}
+
+
+@pytest.mark.parametrize("given", [{"dilation_rate": 16}, {"strides": 32}])
+def test_a_border_of_an_input_without_a_size(given):
+    """A window may read zeros at lengths that were not tried."""
+    inputs = keras.Input((None, 3))
+    x = L.Dense(5, activation="tanh", name="one")(inputs)
+    x = L.DepthwiseConv1D(3, padding="same", **given)(x)
+    x = L.GlobalAveragePooling1D()(x)
+    model = keras.Model(inputs, L.Dense(2, name="out")(x))
+    kernel = model.get_layer("one").kernel
+    model = models.make(lambda: model)
+    models.write(kernel, [1, 2], 1)
+    models.write(model.get_layer("one").bias, [2], 0)
+    x = np.random.default_rng(0).normal(size=(2, 40, 3)).astype("float32")
+    report = assert_preserved(model, x, sparsity.compact)
+    assert widths(report) == {"one": (5, 4)}  # A constant of zero may go.
+
+
+@pytest.mark.parametrize("kind", ["norm", "drop", "nested"])
+def test_calls_in_training_are_left_alone(kind):
+    """Statistics of a batch, or dropout, make other outputs."""
+    layer = L.Dropout(0.5, name="drop")
+    if kind != "drop":
+        layer = L.BatchNormalization(name="norm")
+    if kind == "nested":
+        layer = keras.Sequential([keras.Input((5,)), layer], name="block")
+    inputs = keras.Input((4,))
+    hidden = L.Dense(5, activation="tanh", name="one")(inputs)
+    x = layer(hidden, training=True)
+    model = keras.Model(inputs, L.Dense(2, name="out")(x))
+    model, _ = constants(lambda: model, {"one": [1, 2]})
+    with pytest.warns(NoEffectWarning):
+        report = sparsity.compact(model)
+    assert model.get_layer("one").units == 5
+    assert any("is called with training=True" in n for n in report.notes)
+
+
+def test_a_normalization_in_training_holds_no_constant():
+    """It does not use its moving mean."""
+    inputs = keras.Input((4,))
+    x = L.Dense(5, activation="tanh", name="one")(inputs)
+    x = L.Dense(3, use_bias=False, name="two")(x)
+    x = L.BatchNormalization(name="norm")(x, training=True)
+    model = keras.Model(inputs, L.Dense(2, name="out")(x))
+    model, _ = constants(lambda: model, {"one": [1, 2]})
+    mean = np.array(ops.convert_to_numpy(model.get_layer("norm").moving_mean))
+    with pytest.warns(NoEffectWarning):
+        sparsity.compact(model)
+    assert np.array_equal(mean, model.get_layer("norm").moving_mean)
