@@ -23,6 +23,7 @@ SETTINGS = {
     "optimizer": f"SGD {arms.RATE}, momentum {arms.MOMENTUM}",
     "batch": arms.BATCH,
     "epochs": 3,
+    "min_kept": None,
 }
 CHANNEL_SETTINGS = {
     "data": f"Fashion-MNIST, {arms.POOLED} train, 10,000 test, 14 x 14",
@@ -78,7 +79,12 @@ def _measure_start(name: str, sparsity: float, seed: int) -> dict[str, Any]:
     model = arms.build_dense(seed)
     x, y, *_ = arms.data(False)
     netopt.sparsity.prune(
-        model, sparsity, calibration_data=(x, y), seed=seed, **AT_START[name]
+        model,
+        sparsity,
+        min_kept=SETTINGS["min_kept"],
+        calibration_data=(x, y),
+        seed=seed,
+        **AT_START[name],
     )
     return _compact(model)
 
@@ -140,7 +146,12 @@ def _measure_channels(records: Records, name: str, seed: int) -> dict[str, Any]:
     widths = arms.WIDTHS
     if name == "scratch":
         found = records.find(arm="slimming", seed=seed)
-        widths = tuple(found["widths"]) if found else widths
+        if found is None:
+            raise ValueError(
+                'The arm "scratch" needs the widths that "slimming" found. '
+                f"Measure this arm first. Received: seed={seed}"
+            )
+        widths = tuple(found["widths"])
     model = arms.build_cnn(seed, widths)
     make = arms.CALLBACKS[name][1] if name in arms.CALLBACKS else None
     history = arms.fit(model, True, make and make())
