@@ -10,6 +10,7 @@ from keras_netopt.checks import (
     check_choice,
     check_frequency,
     check_integer,
+    check_number,
 )
 from keras_netopt.schedules import Cosine, Schedule, as_schedule
 from keras_netopt.selectors import Selector, check_selector
@@ -17,7 +18,7 @@ from keras_netopt.serialization import export_class
 from keras_netopt.sparsity.calibration import check_calibration_data
 from keras_netopt.sparsity.mask_callback import MaskCallback
 from keras_netopt.sparsity.mask_session import MaskSession
-from keras_netopt.sparsity.patterns import NM, Unstructured
+from keras_netopt.sparsity.patterns import NM
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.regrow import REGROW, STRAIGHT_THROUGH
 from keras_netopt.sparsity.selection import WeightTarget, select
@@ -49,8 +50,10 @@ class SparseTraining(MaskCallback):
     `sparsity.compact` removes units that have become useless.
 
     List it after `EarlyStopping(restore_best_weights=True)` and before
-    `ModelCheckpoint` and loggers. A later `fit` call keeps the masks and
-    moves them along a schedule of its own.
+    `ModelCheckpoint` and loggers. A later `fit` call keeps masks of this
+    sparsity and pattern, whatever allocation they have, and moves them along
+    a schedule of its own. A model that is not built yet gets its masks after
+    the first step; an edit by another callback may change the sparsity.
 
     In the logs, `sparsity` is the share of zeros in all kernels, embeddings
     and frozen layers included, `selected_sparsity` that in the selected ones.
@@ -92,16 +95,19 @@ class SparseTraining(MaskCallback):
         drop_fraction: Share of the kept weights that is replaced at an
             update: a float in (0, 1], which falls to zero along a cosine
             until 75 % of the fit, or a schedule from
-            `keras_netopt.schedules`. With "straight_through" only its end
-            counts, from which on the masks are fixed. Defaults to `0.3`.
+            `keras_netopt.schedules`. With "straight_through" the size does
+            not count, only where it is above 0. No effect with `None`.
+            Defaults to `0.3`.
         decay: Only with `regrow="straight_through"`: factor, at least 0, of
             the dense weights at masked positions that is added to their
             gradients (SR-STE, whose authors use 2e-4). Defaults to `0.0`.
         frequency: Steps between two mask updates, at least 1. Defaults to
-            `None`: 10 with `regrow="straight_through"`, else 100.
+            `None`: 10 with `regrow="straight_through"`, else 100, or a
+            quarter of the steps in which masks move if that is fewer. No
+            effect with `regrow=None`.
         control: "shuffle_mask" shuffles the first masks in each layer: the
             control arm that tells what a score is worth beyond the density
-            of each layer. Defaults to `None`.
+            of each layer. Masks of an earlier `fit` stay. Defaults to `None`.
         include: Weights to train sparsely: a regular expression searched in
             the weight's path, "first", "last", a layer, a layer class, a
             `callable(layer) -> bool`, or a list of those, see
@@ -167,6 +173,7 @@ class SparseTraining(MaskCallback):
         check_choice(control, "control", CONTROLS)
         self._check_pattern(regrow, control)
         self.schedule = as_schedule(drop_fraction, "drop_fraction", _decay)
+        _check_share(drop_fraction)
         self._check_decay(regrow, decay)
         check_frequency(frequency)
         check_integer(min_size, "min_size")
@@ -216,7 +223,8 @@ class SparseTraining(MaskCallback):
             regrow=REGROW.get(self.regrow or ""),
             drop_fraction=self.schedule,
             run=self._progress.run,
-            frequency=self.frequency or FREQUENCY.get(self.regrow or "", 100),
+            frequency=self.frequency,
+            longest=FREQUENCY.get(self.regrow or "", 100),
             data=self.calibration_data,
             shuffle=self.control == "shuffle_mask",
         )
@@ -268,13 +276,6 @@ class SparseTraining(MaskCallback):
                 'through", which chooses later masks by the size of the '
                 f"weights. Received: control={control!r}"
             )
-        is_plain = isinstance(self.pruner.pattern, Unstructured)
-        if control is not None and not is_plain:
-            raise ValueError(
-                "Argument `control` must be None unless the pattern is "
-                "unstructured: shuffling would break its units. Received: "
-                f"control={control!r}"
-            )
 
     def _check_runs(self, model: keras.Model) -> None:
         """Refuses weights that an n:m pattern would leave dense."""
@@ -301,6 +302,17 @@ class SparseTraining(MaskCallback):
                 'through", which keeps the masked weights. '
                 f"Received: decay={decay!r}, regrow={regrow!r}"
             )
+
+
+def _check_share(drop_fraction: Any) -> None:
+    if isinstance(drop_fraction, Schedule):
+        return
+    if not 0 < check_number(drop_fraction, "drop_fraction") <= 1:
+        raise ValueError(
+            "Argument `drop_fraction` must be a float in (0, 1], or a "
+            "schedule. For masks that never change pass `regrow=None`. "
+            f"Received: drop_fraction={drop_fraction!r}"
+        )
 
 
 def _decay(final: float) -> Schedule:

@@ -9,7 +9,7 @@ import numpy as np
 from keras_netopt.points import LATER, RunLength
 from keras_netopt.schedules import Schedule
 from keras_netopt.sparsity import stacks
-from keras_netopt.sparsity.control_masks import shuffle_mask
+from keras_netopt.sparsity.control_masks import shuffle_units
 from keras_netopt.sparsity.mask_session import (
     TOLERANCE,
     MaskSession,
@@ -19,6 +19,7 @@ from keras_netopt.sparsity.patterns import NM, Unstructured
 from keras_netopt.sparsity.pruner import Pruner
 from keras_netopt.sparsity.regrow import Regrow, update_mask
 from keras_netopt.sparsity.selection import WeightTarget
+from keras_netopt.training import MaskStore
 from keras_netopt.training.float_weights import float_weights
 
 
@@ -33,7 +34,8 @@ class SparseSession(MaskSession):
         regrow: How weights return; `None` leaves the masks as they are.
         drop_fraction: Share of the kept weights to replace, over the fit.
         run: Length of the fit.
-        frequency: Steps between two updates.
+        frequency: Steps between two updates, or `None` for the default.
+        longest: The default in a long fit; a short one has four updates.
         data: Calibration data of the score.
         shuffle: Whether the first masks are shuffled in each layer.
     """
@@ -48,7 +50,8 @@ class SparseSession(MaskSession):
         regrow: Regrow | None,
         drop_fraction: Schedule,
         run: RunLength,
-        frequency: int,
+        frequency: int | None,
+        longest: int,
         data: Any = None,
         shuffle: bool = False,
     ) -> None:
@@ -56,11 +59,13 @@ class SparseSession(MaskSession):
         self.sparsity = sparsity
         self._regrow = regrow
         self._drop_fraction = drop_fraction
-        self._frequency = frequency
+        self._given, self._longest = frequency, longest
         self._data = data
         self._shuffle = shuffle
         self.set_length(run)
         check_finite(targets)
+        store = MaskStore.of(model)
+        self._had_masks = store is not None and set(self.keys) <= {*store.keys}
         self.attach(None if regrow is None else regrow.accumulate)
 
     def set_length(self, run: RunLength) -> None:
@@ -70,8 +75,11 @@ class SparseSession(MaskSession):
         self._open_from: int | None = None
         points: tuple[int, ...] = ()
         if regrow is not None:
-            points = schedule.update_points(run, self._frequency)
             begin, end = schedule.span(run)
+            short = self._longest if end == LATER else (end - begin) // 4
+            default = max(1, min(self._longest, short))
+            self._frequency = self._given or default
+            points = schedule.update_points(run, self._frequency)
             if end == LATER and begin != LATER:
                 self._open_from = begin
         values = {point: schedule.at(point, run) for point in points}
@@ -92,7 +100,9 @@ class SparseSession(MaskSession):
         """
         if state is not None:
             self.last = state["last"]
-        elif not self._is_reached():
+        elif self._is_reached():
+            self.last = self._due(step)  # Made already, with these masks.
+        else:
             self._check_start(step)
             self.create_masks()
         self.count_masked()
@@ -118,8 +128,13 @@ class SparseSession(MaskSession):
             )
         if self._shuffle:
             masks = [
-                shuffle_mask(mask, self._generator(key, 0))
-                for key, mask in zip(self.keys, masks, strict=True)
+                shuffle_units(
+                    mask,
+                    target.view,
+                    self._pruner.pattern,
+                    self._generator(target.key, 0, 1),
+                )
+                for target, mask in zip(self.targets, masks, strict=True)
             ]
         self.set_masks(masks)
 
@@ -163,6 +178,7 @@ class SparseSession(MaskSession):
                     used.ravel()[spare[:missing]] = True
                 found[target.key] = used
         self.store.assign(found)
+        self.count_masked()
         return fits
 
     def _units_of(self, target: WeightTarget, used: np.ndarray) -> np.ndarray:
@@ -192,8 +208,20 @@ class SparseSession(MaskSession):
         return due if due > 0 else -1
 
     def _is_reached(self) -> bool:
-        """Whether the masks of an earlier fit are sparse enough."""
-        return self._is_enough(self.count_masked())
+        """Whether the masks of an earlier fit can be continued."""
+        if not self._had_masks or not self._is_enough(self.count_masked()):
+            return False
+        masks = self.store.masks(self.keys)
+        return all(self._fits(t, masks[t.key]) for t in self.targets)
+
+    def _fits(self, target: WeightTarget, mask: np.ndarray) -> bool:
+        """Whether a mask has the pattern."""
+        pattern, view = self._pruner.pattern, target.view
+        if isinstance(pattern, NM):
+            parts = np.hsplit(view.to_2d(mask), view.stack)
+            counts = [pattern.runs(part).sum(axis=0) for part in parts]
+            return bool((np.concatenate(counts) == pattern.n).all())
+        return np.array_equal(self._units_of(target, mask), mask)
 
     def _is_enough(self, zeros: int) -> bool:
         slack = max(TOLERANCE, self.rounding())
@@ -230,8 +258,8 @@ class SparseSession(MaskSession):
             drop_fraction,
         )
 
-    def _generator(self, key: str, point: int) -> np.random.Generator:
-        seed = [self._pruner.seed, zlib.crc32(key.encode()), point]
+    def _generator(self, key: str, *numbers: int) -> np.random.Generator:
+        seed = [self._pruner.seed, zlib.crc32(key.encode()), *numbers]
         return np.random.default_rng(seed)
 
     def _check_start(self, step: int) -> None:

@@ -29,9 +29,9 @@ class Watch(keras.callbacks.Callback):
             {
                 key: [
                     np.array(keras.ops.convert_to_numpy(slot))
-                    for slot in find_slots(model.optimizer, variable)
+                    for slot in find_slots(model.optimizer, store.variable(key))
                 ]
-                for key, variable in store._variables.items()
+                for key in store.keys
             }
         )
 
@@ -148,7 +148,86 @@ def test_sparse_weights_without_masks_are_not_guessed(
         fit(again, toy_data, SparseTraining(0.5), initial_epoch=2)
 
     netopt.sparsity.load_masks(again, tmp_path / "sparse.keras")
-    fit(again, toy_data, SparseTraining(0.5), initial_epoch=2)
+    before = MaskStore.of(again).masks()
+    watch = Watch()
+    callback = SparseTraining(0.5, frequency=5)
+    fit(again, toy_data, callback, watch, initial_epoch=2)
+    # The update of step 5 is made; the next one is due at step 10.
+    for key, mask in watch.masks[0].items():
+        np.testing.assert_array_equal(mask, before[key])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pattern": "channel", "frequency": 2},
+        {"pattern": "2:4", "regrow": None},
+    ],
+    ids=["channel", "2:4"],
+)
+def test_masks_of_another_pattern_are_made_anew(make_mlp, toy_data, options):
+    model = make_mlp("sgd")
+    fit(model, toy_data, Pruning(0.5))
+    sparsity = 0.5 if options["pattern"] == "channel" else None
+    history = fit(model, toy_data, SparseTraining(sparsity, **options)).history
+
+    for kernel in kernels(model)[:1]:
+        kept = kernel != 0
+        if sparsity is None:
+            assert (kept.reshape(-1, 4, kept.shape[1]).sum(axis=1) <= 2).all()
+        else:
+            assert not kept.all() and kept[:, kept.any(axis=0)].mean() > 0.9
+    total = sum(kernel.size for kernel in kernels(model))
+    zero = sum(int((kernel == 0).sum()) for kernel in kernels(model))
+    assert history["sparsity"][-1] == pytest.approx(zero / total, abs=0.02)
+
+
+def test_weights_that_join_get_masks(make_mlp, toy_data):
+    model = make_mlp("sgd")
+    fit(model, toy_data, SparseTraining(0.8, include="first", regrow=None))
+    share = np.mean(kernels(model)[0] == 0)
+    whole = share * kernels(model)[0].size
+    whole /= sum(kernel.size for kernel in kernels(model))
+    fit(model, toy_data, SparseTraining(float(whole), regrow=None))
+
+    assert all((kernel == 0).any() for kernel in kernels(model))
+
+
+def test_masks_move_in_a_short_fit(make_mlp, toy_data):
+    """The default of long fits would leave them where they are."""
+    watch = Watch()
+    fit(make_mlp("sgd"), toy_data, SparseTraining(0.5), watch)
+    first, last = watch.masks[0], watch.masks[-1]
+
+    assert any(not np.array_equal(first[key], last[key]) for key in first)
+    with pytest.raises(ValueError, match=r"drop_fraction=0\.0"):
+        SparseTraining(0.5, drop_fraction=0.0)
+
+
+def test_each_matrix_of_a_stack_is_shuffled_by_itself(toy_data):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Reshape((4, 2)),
+            keras.layers.EinsumDense("bgi,gio->bgo", output_shape=(4, 6)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    sparse = SparseTraining(
+        0.5,
+        regrow=None,
+        allocation="uniform",
+        control="shuffle_mask",
+        include=keras.layers.EinsumDense,
+    )
+    fit(model, toy_data, sparse, epochs=1)
+    (mask,) = MaskStore.of(model).masks().values()
+
+    assert mask.sum(axis=(1, 2)).tolist() == [6, 6, 6, 6]
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,9 @@ def test_n_of_m_from_the_start_fits_each_weight_or_names_it(regrow):
         fit(model, data, SparseTraining(pattern="2:4", regrow=regrow))
     for mine, theirs in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    callback = SparseTraining(pattern="2:4", regrow=regrow, exclude="uneven")
+    callback = SparseTraining(
+        pattern="2:4", regrow=regrow, exclude="uneven", frequency=1
+    )
     fit(model, data, callback, epochs=1)
     uneven, even = kernels(model)
     assert uneven.all() and (runs_of(even) == 2).all()
