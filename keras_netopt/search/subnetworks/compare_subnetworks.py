@@ -48,6 +48,7 @@ class _Training:
         return None
 
 
+@randomness.temporary_seed(0)  # Restores; each training sets its own seed.
 def compare_subnetworks(
     search: Any,
     fit: Callable[[keras.Model], Any],

@@ -153,7 +153,9 @@ def weedout(
         )
     samples = _collect(data, batch)
     given = settings.make_space(model)  # Refuses before anything is copied.
-    search = WeedoutSearch(clone_compiled(model), settings, samples)
+    copy = clone_compiled(model)
+    settings = settings.for_copy(model, copy)
+    search = WeedoutSearch(copy, settings, samples)
     # A copy of a subclassed model names its layers anew.
     search.space.names, search.space.skipped = given.names, given.skipped
     return search.run(seed, verbose)

@@ -110,7 +110,8 @@ class WeedoutResult(Report):
         Each seed repeats the search from the same parent weights, with other
         candidates and controls, and trains all networks with the same
         initial random state, so with the same batches. `model` and `controls`
-        of this result are not trained.
+        of this result are not trained. Global random states are restored, but
+        for TensorFlow's own generator, which keeps the last seed.
 
         Args:
             fit: A function that trains a model and returns the `History` of

@@ -1,8 +1,8 @@
 """Checked arguments of `search.weedout`."""
 
-import re
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import keras
 
@@ -12,13 +12,16 @@ from keras_netopt.checks import (
     check_fraction,
     check_integer,
 )
+from keras_netopt.graph.layers import walk_layers
 from keras_netopt.search.subnetworks.candidate_space import CandidateSpace
 from keras_netopt.search.subnetworks.subset_search import HEURISTICS
 from keras_netopt.search.subnetworks.unit_counts import check_unit_allocation
 from keras_netopt.search.subnetworks.unit_space import UnitSpace
 from keras_netopt.search.subnetworks.weight_space import WeightSpace
 from keras_netopt.selectors import as_patterns, check_selector
-from keras_netopt.sparsity.allocation import resolve_allocation
+from keras_netopt.sparsity.allocation import PerLayer, resolve_allocation
+
+_Pair: TypeAlias = tuple[keras.Layer, keras.Layer]
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class WeedoutSettings:
 
     @classmethod
     def create(cls, **given: Any) -> "WeedoutSettings":
-        """Checks the arguments; layers become selectors of their names."""
+        """Checks the arguments."""
         check_fraction(given["sparsity"], "sparsity")
         check_integer(given["candidates"], "candidates", minimum=1)
         check_choice(given["heuristic"], "heuristic", HEURISTICS)
@@ -69,12 +72,34 @@ class WeedoutSettings:
             )
         self = cls(**given)
         self._check_combinations()
-        return cls(
-            **{
-                **given,
-                "include": _by_name(given["include"]),
-                "exclude": _by_name(given["exclude"]),
-            }
+        return self
+
+    def for_copy(
+        self, model: keras.Model, copy: keras.Model
+    ) -> "WeedoutSettings":
+        """Returns settings that select in a copy what these do in a model.
+
+        Layers and functions may ask which object a layer is.
+
+        Args:
+            model: The model.
+            copy: A copy of it, with the same layers in the same order.
+        """
+        pairs = list(zip(walk_layers(model), walk_layers(copy), strict=True))
+        allocation = self.allocation
+        if isinstance(allocation, PerLayer):
+            allocation = PerLayer(
+                _translate_keys(allocation.values, pairs),
+                rest=allocation.rest,
+                keep_total=allocation.keep_total,
+            )
+        elif isinstance(allocation, Mapping):
+            allocation = _translate_keys(allocation, pairs)
+        return replace(
+            self,
+            include=_translate(self.include, pairs),
+            exclude=_translate(self.exclude, pairs),
+            allocation=allocation,
         )
 
     def make_space(self, model: keras.Model) -> CandidateSpace:
@@ -114,11 +139,26 @@ class WeedoutSettings:
             )
 
 
-def _by_name(selector: Any) -> Any:
-    """Replaces layers, which a copy of the model does not hold."""
+def _translate_keys(
+    values: Mapping[Any, Any], pairs: Sequence[_Pair]
+) -> dict[Any, Any]:
+    return {_translate_one(key, pairs): v for key, v in values.items()}
+
+
+def _translate(selector: Any, pairs: Sequence[_Pair]) -> Any:
     if selector is None:
         return None
-    return [
-        f"(^|/){re.escape(one.name)}/" if isinstance(one, keras.Layer) else one
-        for one in as_patterns(selector)
-    ]
+    return [_translate_one(one, pairs) for one in as_patterns(selector)]
+
+
+def _translate_one(pattern: Any, pairs: Sequence[_Pair]) -> Any:
+    """Returns a pattern for the copy; texts and classes stay."""
+    if isinstance(pattern, str | type):
+        return pattern
+    if isinstance(pattern, tuple | frozenset):
+        return tuple(_translate(pattern, pairs))
+    if isinstance(pattern, keras.Layer):
+        own = [twin for layer, twin in pairs if layer is pattern]
+        return own[0] if own else pattern
+    layers = {id(twin): layer for layer, twin in pairs}
+    return lambda twin: pattern(layers.get(id(twin), twin))

@@ -1,5 +1,7 @@
 """Parent, found and random networks are trained in the same way."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from keras_netopt import search
 from keras_netopt.search.subnetworks.weedout_comparison import (
     WeedoutComparison,
 )
+from keras_netopt.training import randomness
 
 
 class Recorder:
@@ -64,6 +67,19 @@ def test_all_networks_of_a_seed_have_the_same_random_state(result):
     assert report.drop().mean == pytest.approx(0.4)
     assert report.evaluations == 6
     assert "6 evaluations" in str(report)
+
+
+def test_global_random_states_are_restored(result):
+    def draw():
+        state = keras.random.SeedGenerator().state
+        numbers = keras.ops.convert_to_numpy(state).tolist()
+        return np.random.random(), random.random(), numbers
+
+    randomness.set_seed(7)
+    expected = draw()
+    randomness.set_seed(7)
+    result.compare(Recorder([1.0]), seeds=1)
+    assert draw() == expected
 
 
 def test_new_initial_values_per_seed(result):

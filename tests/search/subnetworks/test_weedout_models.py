@@ -13,6 +13,8 @@ from search.subnetworks.networks import (
     weedout,
 )
 
+from keras_netopt.sparsity import PerLayer
+
 
 def test_layers_of_the_model_are_selected_in_its_copies(capsys):
     model = small()
@@ -22,6 +24,37 @@ def test_layers_of_the_model_are_selected_in_its_copies(capsys):
     assert "4/4" in capsys.readouterr().out
     result = weedout(model, exclude=first, granularity="weight")
     assert list(result.config) == ["out/kernel"]
+
+
+@pytest.mark.parametrize("granularity", ["node", "weight"])
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda layer: layer,
+        lambda layer: lambda other: other is layer,
+        lambda layer: (layer,),
+    ],
+    ids=["layer", "identity", "tuple"],
+)
+def test_selectors_hold_objects_of_the_model(granularity, select):
+    """The searched copy has other layers; names need not be unique in it."""
+    model = small()
+    selector = select(model.get_layer("first"))
+    arguments = {"granularity": granularity, "candidates": 1}
+    name = {"node": "first", "weight": "first/kernel"}[granularity]
+
+    def share(**more):
+        kept = weedout(model, 0.8, **arguments, **more).config[name]
+        if granularity == "weight":
+            return kept.mean()
+        return len(kept) / 20
+
+    assert share(include=selector) == pytest.approx(0.2)
+    values = {selector: 0.75}
+    assert share(allocation=values) == pytest.approx(0.25)
+    if granularity == "weight":
+        per_layer = PerLayer(values, rest="uniform", keep_total=False)
+        assert share(allocation=per_layer) == pytest.approx(0.25)
 
 
 def test_bad_input():
