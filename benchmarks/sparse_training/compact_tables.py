@@ -1,6 +1,7 @@
 """Markdown tables of the benchmark of `compact`, from its JSON alone."""
 
 import statistics
+import textwrap
 from typing import Any
 
 from benchmarks.pruning.tables import markdown
@@ -31,7 +32,7 @@ def mask_table() -> str:
         params = [
             statistics.median(row["params"][k] for row in own) for k in (0, 1)
         ]
-        ratios = [row["latency"][0] / row["latency"][1] for row in own]
+        values = [row["accuracy"] for row in own if trained]
         body.append(
             [
                 f"{name}, {'trained' if trained else 'at initialization'}",
@@ -39,7 +40,8 @@ def mask_table() -> str:
                 str(len(own)),
                 f"300-100 → {first:g}-{second:g}",
                 f"{params[0]:,.0f} → {params[1]:,.0f}",
-                f"{statistics.median(ratios):.2f}x",
+                _ratio(own),
+                _spread(values, 4) if trained else "-",
                 f"{max(row['difference'] for row in own):.1e}",
             ]
         )
@@ -50,6 +52,7 @@ def mask_table() -> str:
         "hidden units",
         "parameters",
         "LiteRT latency, before / after",
+        "test accuracy",
         "largest relative difference of the outputs",
     ]
     return markdown(head, body)
@@ -74,8 +77,7 @@ def channel_table() -> str:
             [
                 title,
                 str(len(own)),
-                f"{statistics.median(values):.4f} "
-                f"({min(values):.4f}-{max(values):.4f})",
+                _spread(values, 4),
                 f"{statistics.median(dead):.0%}" if dead else "-",
                 f"{statistics.median(sum(r['widths']) for r in own):g}",
                 f"{statistics.median(r['macs'] for r in own):,.0f}",
@@ -105,7 +107,7 @@ def note() -> str:
         found = load(name)
         run, settings = found["runs"][0], found["settings"]
         facts = run["environment"]
-        parts.append(
+        text = (
             f"{settings['network']}: {settings['data']}; "
             f"{settings['optimizer']}; batches of {settings['batch']}, "
             f"{settings['epochs']} epochs. Medians (lowest-highest). "
@@ -114,12 +116,21 @@ def note() -> str:
             f"{facts['processor']}, shared with other programs; latencies are "
             "CPU times of one thread, measured in turns."
         )
+        parts.append(textwrap.fill(text, 140, break_on_hyphens=False))
     return "\n\n".join(parts) or "Not measured yet."
 
 
 def _ratio(own: Rows) -> str:
     ratios = [row["latency"][0] / row["latency"][1] for row in own]
-    return f"{statistics.median(ratios):.2f}x"
+    return _spread(ratios, 2)
+
+
+def _spread(values: list[float], digits: int) -> str:
+    middle, low, high = (
+        f"{one:.{digits}f}"
+        for one in (statistics.median(values), min(values), max(values))
+    )
+    return f"{middle} ({low}-{high})"
 
 
 def _rows(name: str) -> Rows:
