@@ -95,13 +95,16 @@ def shuffle_masks(
         view = KernelView.of(*places[key])
         chosen = given or _find_pattern(store.labels.get(key), key)
         rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
-        found = shuffle_units(mask, view, chosen, rng)
-        if found.sum() != mask.sum():
+        reason = chosen.reason_to_skip(view)
+        if reason is None and not _has_pattern(mask, view, chosen):
+            reason = "another pattern"
+        if reason is not None:
             raise ValueError(
                 "Argument `pattern` must be the pattern of the masks, but "
-                f"that of `{key}` has another one. "
+                f"`{key}` does not have it ({reason}). "
                 f"Received: pattern={chosen.label!r}"
             )
+        found = shuffle_units(mask, view, chosen, rng)
         shuffled[key] = (found, view, rng)
     variables = {key: places[key][0] for key in masks}
     _move(model, store, variables, shuffled)
@@ -143,6 +146,24 @@ def _deal(
         target = dealt[:, part]
         target[new[:, part]] = values
     return view.from_2d(dealt)
+
+
+def _has_pattern(mask: np.ndarray, view: KernelView, pattern: Pattern) -> bool:
+    """Whether units are masked as a whole, or runs keep what n:m allows.
+
+    On the way to n:m, all runs keep the same number.
+    """
+    for part in np.hsplit(view.to_2d(mask), view.stack):
+        if isinstance(pattern, NM):
+            counts = pattern.runs(part).sum(axis=0)
+            if counts.max() > max(pattern.n, counts.min()):
+                return False
+            continue
+        shape = (part.shape[0], part.shape[1])
+        units = pattern.pool(part.astype(np.float32)) > 0
+        if not np.array_equal(pattern.spread(units, shape), part):
+            return False
+    return True
 
 
 def _find_pattern(label: str | None, key: str) -> Pattern:

@@ -119,3 +119,36 @@ def test_models_without_masks_and_unknown_patterns_are_refused(tmp_path):
     assert shuffle_masks(again, pattern="2:4").selected_sparsity == 0.5
     with pytest.raises(TypeError, match="`seed`"):
         shuffle_masks(again, seed=0.5)
+
+
+NOT_OF = {
+    "2:4": ("unstructured", "another pattern"),
+    "2:7": ("unstructured", "not divisible by 7"),
+    "channel": ("unstructured", "another pattern"),
+    "1:2": ("2:4", "another pattern"),
+}
+
+
+@pytest.mark.parametrize("pattern", (*NOT_OF, Block(2, 2)), ids=str)
+def test_a_pattern_that_the_mask_has_not_is_refused(pattern):
+    """Bug: an unstructured mask counts as 2:4; the shape error of NumPy."""
+    own, text = NOT_OF.get(pattern, ("unstructured", "another pattern"))
+    model = masked(own)
+    before = MaskStore.of(model).masks()
+    with pytest.raises(ValueError, match=f"must be the pattern .*{text}"):
+        shuffle_masks(model, pattern=pattern)
+    for key, mask in MaskStore.of(model).masks().items():
+        assert np.array_equal(mask, before[key])
+
+
+def test_runs_on_the_way_to_a_pattern_are_accepted():
+    """Three of four are kept in every run, before two are."""
+    model = masked("2:4")
+    store = MaskStore.of(model)
+    masks = {
+        k: np.indices(m.shape)[0] % 4 != 1 for k, m in store.masks().items()
+    }
+    store.assign(masks)
+    shuffle_masks(model)
+    for mask in store.masks().values():
+        assert set(NM(2, 4).runs(mask).sum(axis=0)) == {3}
