@@ -13,6 +13,7 @@ from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training.activations import capture_inputs
 from keras_netopt.training.batches import iterate_batches
 from keras_netopt.training.gradients import compute_gradients
+from keras_netopt.training.sample_loss import needs_targets
 
 SAMPLES = 128
 
@@ -54,6 +55,22 @@ def check_calibration_data(score: Score, data: Any) -> None:
         )
 
 
+def check_targets(model: keras.Model, y: Any) -> None:
+    """Raises a ValueError if the compiled loss needs targets, and y is `None`.
+
+    Args:
+        model: The model.
+        y: Targets of one batch.
+    """
+    if y is None and needs_targets(model):
+        raise ValueError(
+            "Argument `calibration_data` must hold targets, because the score "
+            "needs gradients of the compiled loss: pass "
+            "calibration_data=(x, y), or batches (x, y). Received: "
+            "calibration_data without targets"
+        )
+
+
 def _accumulate(
     model: keras.Model, score: Score, targets: Sequence[WeightTarget], data: Any
 ) -> list[np.ndarray]:
@@ -61,6 +78,7 @@ def _accumulate(
     weights = [ops.convert_to_tensor(v.value) for v in variables]
     slots = [ops.zeros_like(weight) for weight in weights]
     for x, y, sample_weight in iterate_batches(data):
+        check_targets(model, y)
         found = compute_gradients(
             model, x, y, sample_weight, variables=variables
         )

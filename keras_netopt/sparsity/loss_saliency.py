@@ -8,9 +8,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.sparsity.calibration import check_targets
 from keras_netopt.sparsity.class_samples import take_class_samples
 from keras_netopt.training.batches import iterate_batches
-from keras_netopt.training.compiled_terms import compiled_terms
+from keras_netopt.training.compiled_terms import (
+    compiled_terms,
+    sums_samples,
+)
 from keras_netopt.training.gradients import (
     Loss,
     differentiate,
@@ -26,13 +30,17 @@ Derivative = Callable[[Loss, list[Any]], list[Any]]
 class CalibrationLoss:
     """The compiled loss on calibration data, the mean over all samples.
 
+    Of a loss that is a sum over the samples of a batch, it is the sum over all
+    samples, divided by the number of batches.
+
     Args:
         losses: The loss of each batch as a function of the weights.
-        sizes: The number of samples of each batch.
+        shares: The weight of each batch in the mean: its samples, or 1 for a
+            sum.
     """
 
     losses: list[Loss]
-    sizes: list[int]
+    shares: list[int]
 
     @classmethod
     def create(
@@ -69,8 +77,9 @@ class CalibrationLoss:
 
         if samples_per_class is not None:
             data = take_class_samples(data, samples_per_class)
-        losses, sizes = [], []
+        losses, shares = [], []
         for x, y, sample_weight in iterate_batches(data, batch_size=BATCH_SIZE):
+            check_targets(model, y)
             losses.append(
                 make_stateless_loss(
                     model,
@@ -81,8 +90,9 @@ class CalibrationLoss:
                     change_outputs=None if temperature == 1.0 else divide,
                 )
             )
-            sizes.append(len(keras.tree.flatten(x)[0]))
-        return cls(losses, sizes)
+            size = len(keras.tree.flatten(x)[0])
+            shares.append(1 if sums_samples(model) else size)
+        return cls(losses, shares)
 
     def gradient(self, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Returns the gradient, one array per weight."""
@@ -102,11 +112,11 @@ class CalibrationLoss:
     ) -> list[np.ndarray]:
         values = [ops.convert_to_tensor(weight) for weight in weights]
         totals = [np.zeros(weight.shape, np.float32) for weight in weights]
-        for loss, size in zip(self.losses, self.sizes, strict=True):
+        for loss, share in zip(self.losses, self.shares, strict=True):
             for total, found in zip(totals, derive(loss, values), strict=True):
                 if found is not None:
-                    total += size * np.asarray(ops.convert_to_numpy(found))
-        return [total / sum(self.sizes) for total in totals]
+                    total += share * np.asarray(ops.convert_to_numpy(found))
+        return [total / sum(self.shares) for total in totals]
 
 
 def read_masked(

@@ -51,6 +51,23 @@ def compiled_terms(model: keras.Model, y_pred: Any) -> list[CompiledTerm]:
     return terms
 
 
+def sums_samples(model: keras.Model) -> bool:
+    """Whether the compiled loss is a sum over the samples of a batch.
+
+    It is `False` until the loss was computed, and if one of several outputs
+    has another reduction.
+    """
+    any_model: Any = model
+    compiled = any_model._compile_loss
+    if compiled is None or not compiled.built:
+        return False
+    found = [
+        getattr(loss, "reduction", None)
+        for _, loss, _, _ in compiled._flat_losses
+    ]
+    return bool(found) and all(one == "sum" for one in found)
+
+
 def _reads_logits(loss: Any) -> bool:
     while hasattr(loss, "base_loss"):  # SuperLoss
         loss = loss.base_loss

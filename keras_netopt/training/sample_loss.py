@@ -47,6 +47,16 @@ def has_loss(model: keras.Model) -> bool:
     return getattr(model, "_compile_loss", None) is not None
 
 
+def needs_targets(model: keras.Model) -> bool:
+    """Returns whether a model has a loss that compares outputs with targets.
+
+    A model with a `compute_loss` of its own may need none.
+    """
+    module = type(model).compute_loss.__module__
+    is_own = not module.startswith(("keras.", "keras_netopt."))
+    return has_loss(model) and not is_own
+
+
 def _reduce_to_samples(loss: Any, y: Any, y_pred: Any, name: str) -> Any:
     mask = get_keras_mask(y_pred)
     y, y_pred = (

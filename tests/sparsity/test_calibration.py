@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_netopt.sparsity import Pruner, select
+from keras_netopt.sparsity import Pruner, prune, select
 from keras_netopt.sparsity.calibration import (
     collect_statistics,
     iterate_batches,
@@ -221,3 +221,29 @@ def test_arrays_of_different_lengths_raise():
         "Argument `calibration_data` must hold arrays of one length. Received: "
         "lengths=[3, 4]"
     )
+
+
+@pytest.mark.parametrize("score", ("taylor", "movement", "snip", "grasp"))
+def test_gradients_of_a_compiled_loss_need_targets(linear, linear_data, score):
+    """Bug: an error of the backend about `None`."""
+    x = linear_data[0]
+    before = linear.get_weights()
+    for data in (x, (x,), [(x,)]):
+        with pytest.raises(ValueError, match=r"calibration_data=\(x, y\)"):
+            prune(linear, 0.5, score=score, calibration_data=data)
+    np.testing.assert_array_equal(linear.get_weights()[0], before[0])
+
+
+@pytest.mark.parametrize("score", ("taylor", "snip"))
+def test_a_loss_of_the_model_alone_needs_no_targets(linear_data, score):
+    class Own(keras.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, *args, **kwargs):
+            return keras.ops.mean(keras.ops.square(y_pred))
+
+    layers = [keras.Input((3,)), L.Dense(2, use_bias=False)]
+    for model, loss in ((Own(layers), "mse"), (keras.Sequential(layers), None)):
+        if loss is None:
+            model = keras.Sequential([*layers, L.ActivityRegularization(l2=1)])
+        model.compile("sgd", loss)
+        found = prune(model, 0.5, score=score, calibration_data=linear_data[0])
+        assert found.sparsity == 0.5

@@ -57,6 +57,19 @@ def test_snip_is_weight_times_the_gradient_over_all_batches(weighted):
     np.testing.assert_allclose(found, again, rtol=1e-4)
 
 
+@pytest.mark.parametrize("score", (Snip(), Grasp()), ids=str)
+def test_a_sum_over_samples_weights_every_batch_alike(score):
+    """Bug: a sum is multiplied by the samples of its batch once more."""
+    x, y = normal(200, 4), normal(200, 3)
+    model = linear()
+    model.compile("sgd", keras.losses.MeanSquaredError(reduction="sum"))
+    parts = (slice(0, 20), slice(20, 150), slice(150, 200))
+    (whole,) = measure(score, model, [(x, y)])
+    (found,) = measure(score, model, [(x[p], y[p]) for p in parts])
+    power = 1 if isinstance(score, Snip) else 2
+    np.testing.assert_allclose(found * 3**power, whole, rtol=1e-3)
+
+
 def tanh_net(temperature=None):
     outputs = [] if temperature is None else [L.Rescaling(1 / temperature)]
     model = keras.Sequential(
