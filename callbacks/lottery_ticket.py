@@ -13,7 +13,7 @@ from keras_netopt.sparsity.calibration import check_calibration_data
 from keras_netopt.sparsity.mask_callback import MaskCallback
 from keras_netopt.sparsity.mask_session import MaskSession, check_finite
 from keras_netopt.sparsity.selection import WeightTarget
-from keras_netopt.sparsity.ticket_plan import TicketPlan
+from keras_netopt.sparsity.ticket_plan import UNEVEN, UNFINISHED, TicketPlan
 from keras_netopt.sparsity.ticket_report import (
     LotteryTicketReport,
     TicketRound,
@@ -69,7 +69,7 @@ class LotteryTicket(MaskCallback):
     >>> x, y = np.random.normal(size=(64, 8)), np.zeros((64, 50))
     >>> ticket = netopt.callbacks.LotteryTicket(rounds=2, rate=0.5)
     >>> _ = model.fit(x, y, epochs=6, verbose=0, callbacks=[ticket])
-    >>> [one.sparsity for one in ticket.rounds]
+    >>> [one.sparsity for one in ticket.finished_rounds]
     [0.0, 0.5, 0.75]
 
     Args:
@@ -104,7 +104,8 @@ class LotteryTicket(MaskCallback):
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, at construction; before
             the first step, if the epochs are no multiple of `rounds + 1`,
-            `rewind_to` lies outside the first part, the model is not built
+            `rewind_to` lies outside the first part, score or data give no
+            masks, the model is not built
             for `rewind_to=0`, a layer does not tell how its initial values
             are drawn (for "reinit"), a selector matches nothing, or a
             callback is listed that stops `fit` early or changes the model.
@@ -161,6 +162,7 @@ class LotteryTicket(MaskCallback):
                 f"this share of the weights. Received: rate={rate!r}"
             )
         check_point(rewind_to, "rewind_to")
+        self.rounds = rounds
         self.plan = TicketPlan(rounds, rewind_to)
         if control is not None:
             check_choice(control, "control", CONTROLS)
@@ -189,7 +191,7 @@ class LotteryTicket(MaskCallback):
         return 1.0 - (1.0 - self.rate) ** self.plan.rounds
 
     @property
-    def rounds(self) -> tuple[TicketRound, ...]:
+    def finished_rounds(self) -> tuple[TicketRound, ...]:
         """The rounds that have ended, the dense one first."""
         return () if self._session is None else tuple(self._session.rounds)
 
@@ -210,7 +212,8 @@ class LotteryTicket(MaskCallback):
         """
         if self._session is None:
             raise self.report_error("rounds")
-        return LotteryTicketReport(self.rounds, str(self._session.model.name))
+        name = str(self._session.model.name)
+        return LotteryTicketReport(self.finished_rounds, name)
 
     def reset(self) -> None:
         """Resets the state that belongs to one model."""
@@ -259,6 +262,7 @@ class LotteryTicket(MaskCallback):
             data=self.calibration_data,
             control=self.control,
             is_late=is_late,
+            is_search=self._is_search,
             seed=self.seed,
         )
 
@@ -290,6 +294,9 @@ class LotteryTicket(MaskCallback):
                 f"Received: initial_epoch={epoch}"
             )
         else:
+            if self._earlier is not None and self._earlier.round > 0:
+                text = UNFINISHED.format(number=self._earlier.round)
+                self.warn(NotIntendedUseWarning, text)
             session.begin()
         self._earlier = None
         self.count_others(model)
@@ -388,12 +395,5 @@ class LotteryTicket(MaskCallback):
 
     def _warn_schedules(self) -> None:
         part = self.plan.part(self._progress.run)
-        found = find_uneven_schedules(order.active_callbacks(), part)
-        if found:
-            self.warn(
-                NotIntendedUseWarning,
-                "LearningRateScheduler gives the rounds different learning "
-                "rates, because it counts the epochs of `fit`. Use the rate "
-                f"of `epoch % {part}`, or a schedule of the optimizer, "
-                "which restarts with each round.",
-            )
+        if find_uneven_schedules(order.active_callbacks(), part):
+            self.warn(NotIntendedUseWarning, UNEVEN.format(part=part))

@@ -116,9 +116,12 @@ def measure(
     kept = [np.count_nonzero(layer.kernel) for layer in model.layers]
     return {
         "accuracies": [
-            round(one.metrics["val_accuracy"], 4) for one in ticket.rounds
+            round(one.metrics["val_accuracy"], 4)
+            for one in ticket.finished_rounds
         ],
-        "sparsities": [round(one.sparsity, 4) for one in ticket.rounds],
+        "sparsities": [
+            round(one.sparsity, 4) for one in ticket.finished_rounds
+        ],
         "kept": [int(count) for count in kept],
     }
 

@@ -1,7 +1,7 @@
 """Masks of one model during training: what every way of updating shares."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -152,6 +152,19 @@ class MaskSession:
                 np.array(keras.ops.convert_to_numpy(target.variable))
                 for target in self.targets
             ]
+
+    def try_masks(self, sparsity: float, data: Any) -> None:
+        """Computes masks before the first step, to find errors early.
+
+        Data that can be read only once are left for the first update.
+        """
+        if isinstance(data, Iterator):
+            return
+        weights = self.read_weights()
+        with float_weights(self.model):
+            self._pruner.find_masks(
+                self.model, self.targets, weights, sparsity, data
+            )
 
 
 def _largest_unit(pruner: Pruner, target: WeightTarget) -> int:

@@ -63,7 +63,8 @@ class PruningSession(MaskSession):
             self.set_length(run)
             self._check_values(run)
             check_finite(targets)
-            self._try_score(schedule.final)
+            if score.needs == "activations" or isinstance(score, Custom):
+                self.try_masks(schedule.final, data)
         self.attach(score.accumulate if score.needs == "gradients" else None)
 
     def set_length(self, run: RunLength) -> None:
@@ -169,16 +170,6 @@ class PruningSession(MaskSession):
             return None
         gathered = self.store.statistics(self.keys)
         return [gathered[key] for key in self.keys]
-
-    def _try_score(self, final: float) -> None:
-        """Computes masks before the first step, to find errors early."""
-        score = self._pruner.score
-        if score.needs == "activations" or isinstance(score, Custom):
-            weights = self.read_weights()
-            with float_weights(self.model):
-                self._pruner.find_masks(
-                    self.model, self.targets, weights, final, self._data
-                )
 
     @property
     def _final_point(self) -> int:

@@ -4,6 +4,18 @@ from dataclasses import dataclass
 
 from keras_netopt.points import LATER, Point, RunLength, resolve_point
 
+UNEVEN = (
+    "LearningRateScheduler gives the rounds different learning rates, because "
+    "it counts the epochs of `fit`. Use the rate of `epoch % {part}`, or a "
+    "schedule of the optimizer, which restarts with each round."
+)
+UNFINISHED = (
+    "a new search begins with the masks and the trained weights of round "
+    "{number} of a search that was not finished. Call `sparsity.remove_masks` "
+    "and set new initial values first, or continue that search with "
+    "`initial_epoch`."
+)
+
 
 @dataclass(frozen=True)
 class TicketPlan:

@@ -7,9 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_netopt.sparsity.control_masks import shuffle_mask
+from keras_netopt.sparsity.control_masks import shuffle_units
 from keras_netopt.sparsity.mask_session import MaskSession
 from keras_netopt.sparsity.pruner import Pruner
+from keras_netopt.sparsity.scores import Custom
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.sparsity.ticket_report import TicketRound
 from keras_netopt.training.checkpoint_state import Arrays
@@ -41,10 +42,12 @@ class TicketSession(MaskSession):
         data: Calibration data, for scores that need them.
         control: "reinit", "shuffle_mask" or `None`: what the last round is.
         is_late: Whether the rewind point lies after the first step.
+        is_search: Whether a search begins, not a `fit` after it.
         seed: Seed of the control arms.
 
     Raises:
-        ValueError: If the model does not allow the control arm.
+        ValueError: If the model does not allow the control arm, or a search
+            begins with a score or data that give no masks.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class TicketSession(MaskSession):
         data: Any = None,
         control: str | None = None,
         is_late: bool = False,
+        is_search: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__(model, targets, pruner)
@@ -76,6 +80,9 @@ class TicketSession(MaskSession):
         if control == "reinit":
             check_initial_values(model)
             check_optimizers(model)
+        score = pruner.score
+        if is_search and (score.needs or isinstance(score, Custom)):
+            self.try_masks(self._sparsity(rounds), data)
         self.attach()
 
     @property
@@ -117,9 +124,12 @@ class TicketSession(MaskSession):
         control = self._control if number == self._count else None
         masks = self._find_masks(number)
         if control == "shuffle_mask":
+            pattern = self._pruner.pattern
             masks = {
-                key: shuffle_mask(mask, self._generator(key))
-                for key, mask in masks.items()
+                t.key: shuffle_units(
+                    masks[t.key], t.view, pattern, self._generator(t.key)
+                )
+                for t in self.targets
             }
         if self.snapshot is not None:
             self.snapshot.restore(self.model)
@@ -189,13 +199,16 @@ class TicketSession(MaskSession):
             self.model,
             self.targets,
             [weights[key] for key in self.keys],
-            1.0 - self._density * (1.0 - self._rate) ** number,
+            self._sparsity(number),
             self._data,
             [masks[key] for key in self.keys],
             update=number,
-            final=1.0 - self._density * (1.0 - self._rate) ** self._count,
+            final=self._sparsity(self._count),
         )
         return dict(zip(self.keys, found, strict=True))
+
+    def _sparsity(self, number: int) -> float:
+        return 1.0 - self._density * (1.0 - self._rate) ** number
 
     def _generator(self, key: str) -> np.random.Generator:
         return np.random.default_rng([self._seed, zlib.crc32(key.encode())])

@@ -43,7 +43,7 @@ def test_sparsity_follows_the_rate_and_masks_nest(rewound):
     assert history["round"] == [0, 0, 1, 1, 2, 2]
     wanted = [0.0, round(total / 2) / total, round(0.75 * total) / total]
     assert history["sparsity"] == np.repeat(wanted, 2).tolist()
-    assert [one.sparsity for one in ticket.rounds] == wanted
+    assert [one.sparsity for one in ticket.finished_rounds] == wanted
     assert zeros(model) == round(0.75 * total)
     for number, step in ((1, 8), (2, 16)):
         trained = np.concatenate(
@@ -99,10 +99,13 @@ def test_rounds_of_a_control_arm_are_those_of_the_ticket(ticket_mlp, toy_data):
         model, watch = ticket_mlp(), Watch()
         ticket = LotteryTicket(1, 0.5, rewind_to=2, control=control)
         fit(model, toy_data, ticket, watch, Seed(), epochs=4)
-        assert ticket.rounds[0].metrics == {
-            "loss": pytest.approx(ticket.rounds[0].metrics["loss"])
+        assert ticket.finished_rounds[0].metrics == {
+            "loss": pytest.approx(ticket.finished_rounds[0].metrics["loss"])
         }
-        assert [one.control for one in ticket.rounds] == [None, control]
+        assert [one.control for one in ticket.finished_rounds] == [
+            None,
+            control,
+        ]
         assert (f"1 {control}" in str(ticket.report())) == bool(control)
         found[control] = watch
     plain, new, shuffled = found.values()
@@ -175,10 +178,10 @@ def test_a_further_fit_trains_the_ticket_on(ticket_mlp, toy_data):
     model, ticket = ticket_mlp(), LotteryTicket(2, 0.5)
     fit(model, toy_data, ticket, epochs=3)
     masks = MaskStore.of(model).masks()
-    rounds, trained = ticket.rounds, kernels(model)
+    rounds, trained = ticket.finished_rounds, kernels(model)
     history = fit(model, toy_data, ticket, epochs=1)
 
-    assert history["round"] == [2] and ticket.rounds == rounds
+    assert history["round"] == [2] and ticket.finished_rounds == rounds
     for key, mask in MaskStore.of(model).masks().items():
         np.testing.assert_array_equal(mask, masks[key])
     assert not np.array_equal(kernels(model)[0], trained[0])
@@ -187,7 +190,7 @@ def test_a_further_fit_trains_the_ticket_on(ticket_mlp, toy_data):
     other = LotteryTicket(1, 0.5)
     fit(model, toy_data, other, epochs=2)
     kept = size(model) - round(0.75 * size(model))
-    assert [one.kept for one in other.rounds] == [kept, kept // 2]
+    assert [one.kept for one in other.finished_rounds] == [kept, kept // 2]
 
 
 def test_a_fit_that_ends_early_gives_a_warning(ticket_mlp, toy_data):
@@ -200,9 +203,9 @@ def test_a_fit_that_ends_early_gives_a_warning(ticket_mlp, toy_data):
         fit(model, toy_data, ticket, Stop(), epochs=6)
 
     assert [one.category for one in told].count(NoEffectWarning) == 1
-    assert [one.number for one in ticket.rounds] == [0]
+    assert [one.number for one in ticket.finished_rounds] == [0]
     assert not ticket.is_complete
     assert zeros(model) == round(0.5 * size(model))
     fit(model, toy_data, ticket, epochs=6, initial_epoch=3)
-    assert [one.number for one in ticket.rounds] == [0, 1, 2]
+    assert [one.number for one in ticket.finished_rounds] == [0, 1, 2]
     assert zeros(model) == round(0.75 * size(model))

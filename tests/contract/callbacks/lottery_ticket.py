@@ -19,7 +19,7 @@ def is_halved(before: Any, after: Any, callback: Any) -> bool:
     """One object after another starts from the masks that are there."""
     if callback is None:
         return half_is_zero(before, after, callback)
-    first, last = callback.rounds
+    first, last = callback.finished_rounds
     kept = sum(kernel.size for kernel in kernels(after)) - zeros(after)
     return kept == last.kept == round(first.kept / 2)
 
