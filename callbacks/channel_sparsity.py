@@ -148,12 +148,13 @@ class ChannelSparsity(StructureCallback):
         self.min_channels = min_channels
         self.include = include
         self.exclude = exclude
+        self._shrinker: GroupShrinker | None = None
         self.reset()
 
     def reset(self) -> None:
         """Resets the state that belongs to one model."""
         super().reset()
-        self._shrinker: GroupShrinker | None = None
+        self._end_penalty()
         self._is_cut = False
         self._dead = 0.0
         self._points: tuple[CutPoint, ...] = ()
@@ -165,6 +166,7 @@ class ChannelSparsity(StructureCallback):
 
     def on_model_ready(self, model: keras.Model) -> None:
         """Finds the channels and adds the penalty to the step."""
+        self._end_penalty()
         if self._is_cut or self._backup.get("cut"):
             return
         check_optimizer(model)
@@ -178,9 +180,7 @@ class ChannelSparsity(StructureCallback):
         if not groups:
             self.warn(NoEffectWarning, self._describe_none(model))
             return
-        if self._shrinker is not None:
-            self._shrinker.detach()
-        self._shrinker = GroupShrinker(model, groups, self.strength)
+        self._shrinker = GroupShrinker(model, groups, self.strength, self)
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None

@@ -13,7 +13,9 @@ from keras_netopt.training.backend import (
     reset_compiled_functions,
     sync_variables,
 )
+from keras_netopt.training.fit_watch import list_watchers, watch_training
 from keras_netopt.training.optimizer_hook import OptimizerHook, UpdateFilter
+from keras_netopt.training.order import find_fit_arguments
 from keras_netopt.training.weight_store import read
 
 TINY = 1e-30
@@ -104,12 +106,14 @@ class GroupShrinker:
 
     The step is the learning rate times the strength, as in proximal gradient
     descent: a group becomes exactly zero, and stays so while the optimizer
-    moves it by less.
+    moves it by less. It ends with the `fit` call of its callback, even with
+    one that raises: the next `fit` or `train_on_batch` detaches it.
 
     Args:
         model: The compiled model.
         groups: The groups; `set_groups` replaces them.
         strength: The factor of the penalty.
+        callback: The callback of the running `fit` call.
     """
 
     def __init__(
@@ -117,16 +121,24 @@ class GroupShrinker:
         model: keras.Model,
         groups: Sequence[ShrunkGroups],
         strength: float,
+        callback: keras.callbacks.Callback,
     ) -> None:
         self.groups = tuple(groups)
         self.strength = strength
         self._model = model
+        self._callback = callback
         self._undos: list[Callable[[], None]] = []
-        for optimizer in optimizers.find_optimizers(model).values():
-            one = _OneOptimizer(self, optimizer)
-            self._undos.append(OptimizerHook.add(optimizer, one))
+        self._hook()
+        self._unwatch = watch_training(model, self, self._leave_other_fit)
         sync_variables(model)
         reset_compiled_functions(model, inference=False)
+
+    @classmethod
+    def follow_compile(cls, model: keras.Model) -> None:
+        """Moves the penalty to the optimizers of a later `compile`."""
+        for one in list_watchers(model):
+            if isinstance(one, cls):
+                one._hook()
 
     def set_groups(self, groups: Sequence[ShrunkGroups]) -> None:
         """Replaces the groups after an edit, which compiles the step again."""
@@ -142,9 +154,28 @@ class GroupShrinker:
     def detach(self) -> None:
         """Ends the penalty, from the next step on."""
         sync_variables(self._model)
-        for undo in self._undos:
-            undo()
+        self._unhook()
+        self._unwatch()
         reset_compiled_functions(self._model, inference=False)
+
+    def _hook(self) -> None:
+        self._unhook()
+        for optimizer in optimizers.find_optimizers(self._model).values():
+            one = _OneOptimizer(self, optimizer)
+            self._undos.append(OptimizerHook.add(optimizer, one))
+
+    def _unhook(self) -> None:
+        while self._undos:
+            self._undos.pop()()
+
+    def _leave_other_fit(self) -> None:
+        """Ends the penalty if its callback is not in the running `fit`."""
+        found = find_fit_arguments(self._model).get("callbacks")
+        listed = getattr(found, "callbacks", found)
+        if not isinstance(listed, (list, tuple)):
+            listed = [listed]
+        if all(one is not self._callback for one in listed):
+            self.detach()
 
 
 class _OneOptimizer(UpdateFilter):

@@ -13,6 +13,7 @@ from keras_netopt.training.backend import (
     reset_compiled_functions,
     sync_variables,
 )
+from keras_netopt.training.group_shrinker import GroupShrinker
 from keras_netopt.training.mask_store import MaskStore
 from keras_netopt.training.swap_store import SwapStore
 from keras_netopt.training.update_scale import UpdateScale
@@ -23,8 +24,8 @@ def recompile_keeping_state(model: keras.Model) -> None:
 
     Loss, metrics and compile options do not change. Variables that were
     trainable before keep their optimizer slots, others get new slots, and
-    masks remain. A callback may call it at the beginning or the end of an
-    epoch.
+    masks, masters, scales and penalties remain. A callback may call it at the
+    beginning or the end of an epoch.
     """
     sync_variables(model)
     any_model: Any = model
@@ -46,6 +47,7 @@ def recompile_keeping_state(model: keras.Model) -> None:
         MaskStore.attach(model, {})
     SwapStore.follow_compile(model)
     UpdateScale.follow_compile(model)
+    GroupShrinker.follow_compile(model)
     commit_variables(model)
     if running:
         any_model.make_train_function(force=True)

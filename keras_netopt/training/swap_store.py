@@ -16,7 +16,7 @@ from keras_netopt.training.backend import (
     sync_variables,
 )
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
-from keras_netopt.training.override_method import override_method
+from keras_netopt.training.fit_watch import list_watchers, watch_training
 from keras_netopt.training.weight_store import WeightStore, read
 
 
@@ -233,15 +233,9 @@ class SwapStore(WeightStore):
         Written weights become masters, which move to the optimizer of a
         later `compile`.
         """
-        model, original = self._model, self._model.make_train_function
-        if "make_train_function" in vars(model):
+        model = self._model
+        if any(isinstance(one, SwapStore) for one in list_watchers(model)):
             return
-
-        def make_train_function(force: bool = False) -> Any:
-            if not force:
-                SwapStore.follow_compile(model)
-            return original(force=force)
-
         self._undos.append(
-            override_method(model, "make_train_function", make_train_function)
+            watch_training(model, self, lambda: SwapStore.follow_compile(model))
         )
