@@ -121,16 +121,15 @@ class LotteryTicket(MaskCallback):
     should_precede = ("LearningRateScheduler", *MaskCallback.should_precede)
     conflicts_with = (
         "ArchitectureSearch",
-        "ChannelPruning",
         "EarlyStopping",
         "GradualUnfreezing",
-        "Growing",
         "LearningRateFinder",
         "ParameterScheduler",
         "PrecheltStopping",
         "Pruning",
         "Quantization",
         "SparseTraining",
+        "StructureCallback",  # Any that cuts, adds or penalizes channels.
     )
     log_keys = {
         **MaskCallback.log_keys,
