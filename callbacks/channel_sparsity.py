@@ -21,6 +21,7 @@ from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.compacting.compact import remove_dead_units
 from keras_netopt.surgery.compacting.shrink_targets import (
     REGULARIZERS,
+    ShrinkTargets,
     find_shrink_targets,
 )
 from keras_netopt.surgery.cutting import prune_channels as engine
@@ -176,11 +177,15 @@ class ChannelSparsity(StructureCallback):
             1,
             snap=not is_in_steps(self.end),
         )
-        groups, _ = self._find(model)
-        if not groups:
+        found = self._find(model)
+        if found.frozen:
+            self.warn(NoEffectWarning, _describe_frozen(found.frozen))
+        elif not found.groups:
             self.warn(NoEffectWarning, self._describe_none(model))
-            return
-        self._shrinker = GroupShrinker(model, groups, self.strength, self)
+        if found.groups:
+            self._shrinker = GroupShrinker(
+                model, found.groups, self.strength, self
+            )
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -194,7 +199,8 @@ class ChannelSparsity(StructureCallback):
         """Finds the channels again, after any edit of the model."""
         super().after_edit(model)
         if self._shrinker is not None:
-            self._shrinker.set_groups(self._find(model)[0])
+            found = self._find(model, is_checked=True)
+            self._shrinker.set_groups(found.groups)
 
     def has_due_edits(self) -> bool:
         """Whether the cut is due; does not touch the model."""
@@ -264,7 +270,7 @@ class ChannelSparsity(StructureCallback):
 
     def _remove_dead(self, model: keras.Model) -> EditReport:
         with editing(model):
-            report = remove_dead_units(model, self._limits())
+            report = remove_dead_units(model, self._limits(is_checked=True))
         if not report.widths:
             self.warn(
                 NoEffectWarning,
@@ -280,17 +286,21 @@ class ChannelSparsity(StructureCallback):
             self._shrinker.detach()
             self._shrinker = None
 
-    def _limits(self) -> CutConstraints:
+    def _limits(self, *, is_checked: bool) -> CutConstraints:
         return CutConstraints(
             min_channels=1 if self.sparsity is None else self.min_channels,
             include=self.include,
             exclude=self.exclude,
             with_first=True,
+            is_checked=is_checked,
         )
 
-    def _find(self, model: keras.Model) -> tuple[list[Any], list[Any]]:
+    def _find(
+        self, model: keras.Model, *, is_checked: bool = False
+    ) -> ShrinkTargets:
+        limits = self._limits(is_checked=is_checked)
         return find_shrink_targets(
-            ChannelGraph(model), self._limits(), self.regularizer
+            ChannelGraph(model), limits, self.regularizer
         )
 
     def _pruner(self, model: keras.Model) -> ChannelPruner:
@@ -300,7 +310,8 @@ class ChannelSparsity(StructureCallback):
             score="bn_scale" if by_scale else "l2", allocation="global"
         )
         limits = dataclasses.replace(
-            self._limits(), include=self._find(model)[1]
+            self._limits(is_checked=True),
+            include=self._find(model, is_checked=True).makers,
         )
         return dataclasses.replace(pruner, limits=limits)
 
@@ -318,3 +329,12 @@ class ChannelSparsity(StructureCallback):
             f"the model has no {kind or 'channel'} that can be shrunk, so "
             f"nothing changes. {remedy}"
         )
+
+
+def _describe_frozen(paths: list[str]) -> str:
+    more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
+    return (
+        f"weights of {', '.join(paths[:4])}{more} are frozen, so the channels "
+        "that they make are not shrunk. Make them trainable, or name the "
+        "layers in `exclude`."
+    )

@@ -49,19 +49,14 @@ class ShrunkGroups:
 
     Args:
         parts: The weights whose norm is penalized.
-        followers: Weights that are zero where their group is. Defaults to
-            none.
+        followers: Weights that are zero where their group is, those that are
+            frozen excepted. Defaults to none.
         weights: The factor of the strength of each group.
     """
 
     parts: tuple[GroupPart, ...]
     weights: np.ndarray
     followers: tuple[GroupPart, ...] = ()
-
-    @property
-    def variables(self) -> list[Any]:
-        """The variables of all parts."""
-        return [one.variable for one in (*self.parts, *self.followers)]
 
     def norms(self) -> np.ndarray:
         """Returns the norm of each group; reads the variables."""
@@ -72,7 +67,7 @@ class ShrunkGroups:
             np.add.at(total, part.index, array.sum(axis=others))
         return np.asarray(np.sqrt(total[:-1]))
 
-    def shrink(self, step: Any) -> None:
+    def shrink(self, step: Any, is_updated: Callable[[Any], bool]) -> None:
         """Makes the proximal step of a group lasso, in `keras.ops`.
 
         A norm n becomes max(n - step * weight, 0), by one factor for all
@@ -98,7 +93,8 @@ class ShrunkGroups:
         for part in self.parts:
             _scale(part, kept, factor)
         for part in self.followers:
-            _scale(part, kept, None)
+            if is_updated(part.variable):
+                _scale(part, kept, None)
 
 
 class GroupShrinker:
@@ -199,9 +195,14 @@ class _OneOptimizer(UpdateFilter):
     def after_update(self, variables: list[Any]) -> None:
         """Shrinks the groups that this optimizer updates."""
         own = {id(one) for one in variables}
+
+        def is_own(variable: Any) -> bool:
+            return id(variable) in own
+
         for groups in self._shrinker.groups:
-            if all(id(one) in own for one in groups.variables):
-                groups.shrink(self._step(groups.variables[0]))
+            if all(is_own(part.variable) for part in groups.parts):
+                step = self._step(groups.parts[0].variable)
+                groups.shrink(step, is_own)
 
     def _step(self, variable: Any) -> Any:
         """Returns the learning rate of a variable times the strength."""

@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
+from keras_netopt import sparsity, surgery
 from keras_netopt.callbacks import ChannelSparsity
-from keras_netopt.training import recompile_keeping_state
+from keras_netopt.training import NoEffectWarning, recompile_keeping_state
+from keras_netopt.training.editing import editing
 from keras_netopt.training.fit_watch import list_watchers
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no channel can be removed")
@@ -102,3 +105,62 @@ def test_the_penalty_stays_in_its_fit():
             recompile_keeping_state(self.model)
 
     assert fit(model, lasso(), Strong())["dead_channels"] == [0, 1]
+
+
+def test_a_layer_whose_channels_all_die_keeps_one():
+    """Bug: the second pass of the cut refuses `include`, in mid-training."""
+    model, callback = build(), lasso(100.0, end=0.4, include="a")
+    fit(model, callback, epochs=3)
+    assert model.get_layer("a").units == 1
+    assert model.get_layer("b").units == 4
+    assert len(callback.reports) == 1
+
+
+def test_compact_may_leave_one_unit_of_the_included_layer():
+    model = build()
+    for variable in model.get_layer("a").weights:
+        variable.assign(np.zeros(variable.shape))
+    sparsity.compact(model, include="a")
+    assert model.get_layer("a").units == 1
+
+
+def test_an_edit_may_leave_nothing_to_shrink():
+    """Bug: the layers of `include` are checked again after each edit."""
+
+    class Cut(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            with editing(self.model):
+                surgery.remove(self.model, {"a": [0, 1, 2, 3]})
+
+    model = build()
+    fit(model, lasso(0.01, include="a"), Cut(), epochs=1)
+    assert model.get_layer("a").units == 1
+
+
+def test_a_frozen_shift_keeps_its_value():
+    """Bug: the penalty on the scale is dropped without a warning."""
+    model = build()
+    norm = model.get_layer("norm")
+    norm.beta.trainable = False
+    norm.beta.assign(np.full(5, 0.3))
+    compile_model(model)
+    assert fit(model, ChannelSparsity(20.0, end=1.0))["dead_channels"] == [1, 1]
+    assert model.get_layer("a").units == 1  # The shifts are constants.
+    np.testing.assert_allclose(ops.convert_to_numpy(norm.beta), [0.3])
+
+
+@pytest.mark.parametrize("regularizer", ["bn_scale", "group_lasso"])
+def test_frozen_weights_are_named(regularizer):
+    """Bug: channels with one frozen weight are left alone in silence."""
+    model = build()
+    variable = model.get_layer("norm").gamma
+    if regularizer == "group_lasso":
+        variable = model.get_layer("a").bias
+    variable.trainable = False
+    compile_model(model)
+    frozen = "norm" if regularizer == "bn_scale" else "a"
+    callback = ChannelSparsity(100.0, regularizer=regularizer, end=1.0)
+    with pytest.warns(NoEffectWarning, match=f"weights of {frozen} are frozen"):
+        fit(model, callback)
+    assert (ops.convert_to_numpy(model.get_layer("a").kernel) != 0).all()
+    assert model.get_layer("b").units == (1 if frozen == "a" else 4)

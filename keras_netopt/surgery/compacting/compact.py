@@ -96,6 +96,8 @@ def remove_dead_units(model: keras.Model, limits: CutConstraints) -> EditReport:
         for target, values in dead.folds(groups):
             target.add(values)
         reports.append(remove(model, units))
+        # This pass may have left a layer of `include` with one unit.
+        limits = dataclasses.replace(limits, is_checked=True)
     size = ModelSize.of(model)
     last = EditReport(
         METHOD,

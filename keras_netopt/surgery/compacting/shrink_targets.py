@@ -1,6 +1,7 @@
 """Finds the weights whose penalty makes whole channels zero."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -18,17 +19,33 @@ from keras_netopt.training.group_shrinker import GroupPart, ShrunkGroups
 REGULARIZERS = ("bn_scale", "group_lasso")
 
 
+@dataclass(frozen=True, eq=False)
+class ShrinkTargets:
+    """What a penalty on channels shrinks.
+
+    Args:
+        groups: The weights that become zero together.
+        makers: The layers that make these channels.
+        frozen: The paths of frozen layers because of which channels that may
+            be removed are not shrunk.
+    """
+
+    groups: list[ShrunkGroups]
+    makers: list[Any]
+    frozen: list[str]
+
+
 def find_shrink_targets(
     graph: ChannelGraph, limits: CutConstraints, regularizer: str
-) -> tuple[list[ShrunkGroups], list[Any]]:
+) -> ShrinkTargets:
     """Finds the penalized weights of all channels that may be removed.
 
     "bn_scale" penalizes each scale of a batch normalization by itself; the
-    shift is zero where the scale is, so that the channel is off. "group_lasso"
+    shift is zero where the scale is, so that the channel is off; a frozen one
+    keeps its value, and the channel is constant. "group_lasso"
     penalizes the norm of all weights that make a group of coupled channels:
-    kernels, biases, scales and shifts, over the root of their number.
-
-    Returns the groups, and the layers that make the channels.
+    kernels, biases, scales and shifts, over the root of their number; if one
+    of them is frozen, the channels are left alone.
     """
     check_choice(regularizer, "regularizer", REGULARIZERS)
     found = find_candidates(graph, limits)
@@ -36,8 +53,9 @@ def find_shrink_targets(
     removable: np.ndarray = np.unique(
         np.concatenate([np.zeros(0, "int64"), *blocks])
     )
+    frozen: list[Any] = []
     if regularizer == "bn_scale":
-        targets = _scales(graph, removable)
+        targets = _scales(graph, removable, frozen)
         seen = {
             int(group)
             for axis in graph.coupled_axes
@@ -45,18 +63,26 @@ def find_shrink_targets(
             for group in graph.group_of[axis.ids]
         }
     else:
-        targets = [_lasso(graph, groups) for groups in blocks]
-        targets = [one for one in targets if one.parts]
-        seen = {int(group) for group in removable}
+        targets, seen = [], set()
+        for groups in blocks:
+            target = _lasso(graph, groups, frozen)
+            if target is not None:
+                targets.append(target)
+                seen |= set(groups.tolist())
     makers = [
         key[0] if isinstance(key, tuple) else key
         for key in graph.producers
         if seen & set(graph.units(key).tolist())
     ]
-    return targets, list(dict.fromkeys(makers))
+    paths = [graph.path(layer) for layer in frozen]
+    return ShrinkTargets(
+        targets, list(dict.fromkeys(makers)), list(dict.fromkeys(paths))
+    )
 
 
-def _scales(graph: ChannelGraph, removable: np.ndarray) -> list[ShrunkGroups]:
+def _scales(
+    graph: ChannelGraph, removable: np.ndarray, frozen: list[Any]
+) -> list[ShrunkGroups]:
     targets = []
     for axis in graph.coupled_axes:
         layer = axis.layer
@@ -64,7 +90,10 @@ def _scales(graph: ChannelGraph, removable: np.ndarray) -> list[ShrunkGroups]:
         if not is_norm or axis.variable is not layer.gamma:
             continue
         is_own = np.isin(graph.group_of[axis.ids], removable)
-        if not is_own.any() or not layer.gamma.trainable:
+        if not is_own.any():
+            continue
+        if not layer.gamma.trainable:
+            frozen.append(layer)
             continue
         count = int(is_own.sum())
         index: np.ndarray = np.full(len(is_own), count, "int32")
@@ -78,7 +107,9 @@ def _scales(graph: ChannelGraph, removable: np.ndarray) -> list[ShrunkGroups]:
     return targets
 
 
-def _lasso(graph: ChannelGraph, groups: np.ndarray) -> ShrunkGroups:
+def _lasso(
+    graph: ChannelGraph, groups: np.ndarray, frozen: list[Any]
+) -> ShrunkGroups | None:
     """Returns all weights that make some groups, if all can be trained."""
     count = len(groups)
     place: np.ndarray = np.full(graph.group_count, count, "int32")
@@ -89,11 +120,12 @@ def _lasso(graph: ChannelGraph, groups: np.ndarray) -> ShrunkGroups:
         if (index == count).all():
             continue
         if not axis.variable.trainable:
-            return ShrunkGroups((), np.zeros(0))
+            frozen.append(axis.layer)
+            return None
         parts.append(GroupPart(axis.variable, axis.axis, index))
         slice_size = np.prod(axis.variable.shape) / len(index)
         np.add.at(sizes, index, slice_size)
-    return ShrunkGroups(tuple(parts), np.sqrt(sizes[:-1]))
+    return ShrunkGroups(tuple(parts), np.sqrt(sizes[:-1])) if parts else None
 
 
 def _making(axes: Iterable[CoupledAxis]) -> Iterable[CoupledAxis]:

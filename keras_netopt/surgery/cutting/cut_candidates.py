@@ -48,6 +48,10 @@ class CutConstraints:
         exclude: Layers not to prune. Defaults to `None`.
         allow_inexact: Whether to remove units that a normalization over the
             channels reads. Defaults to `False`.
+        with_first: Whether the first convolution is pruned without `include`.
+            Defaults to `False`.
+        is_checked: Whether an earlier cut has checked `include`; its layers
+            may have no more units to give. Defaults to `False`.
     """
 
     round_to: int | None = None
@@ -56,6 +60,7 @@ class CutConstraints:
     exclude: Selector | None = None
     allow_inexact: bool = False
     with_first: bool = False
+    is_checked: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +100,8 @@ def find_candidates(
     finder = _CandidateFinder(graph, limits, before or {}, refused or {})
     for one in graph.layer_groups():
         finder.add(one)
-    finder.check_include()
+    if not limits.is_checked:
+        finder.check_include()
     blocks = tuple(finder.blocks)
     widths = {block.name: len(block) for block in blocks}
     return CutCandidates(blocks, finder.producers, widths, finder.skipped)
