@@ -47,8 +47,8 @@ class LotteryTicket(MaskCallback):
 
     A control arm replaces the last part and has the same budget: "reinit"
     trains the mask that was found from new initial values, "shuffle_mask"
-    trains the ticket's values with the mask shuffled within each weight. Run
-    `fit` once with `control=None` and once with each control to compare them.
+    trains the ticket's values with the mask shuffled within each weight, or
+    each matrix of a stack. Run `fit` once with each `control` to compare them.
 
     Learning rate schedules of the optimizer restart with its counter, and
     `ReduceLROnPlateau` restarts in each round. `LearningRateScheduler` sees
