@@ -46,14 +46,16 @@ def enable_lora(
     >>> import keras
     >>> import numpy as np
     >>> import keras_netopt as netopt
-    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> model = keras.Sequential(
+    ...     [keras.Input((8,)), keras.layers.Dense(50, name="out")]
+    ... )
     >>> _ = netopt.sparsity.prune(model, 0.5)
     >>> netopt.sparsity.enable_lora(model, rank=2)
-    ('dense',)
+    ('out',)
     >>> model.compile("adam", "mse")
     >>> _ = model.fit(np.ones((32, 8)), np.ones((32, 50)), verbose=0)
     >>> netopt.sparsity.merge_lora(model)
-    ('dense',)
+    ('out',)
     >>> netopt.sparsity.report(model).sparsity
     0.5
 

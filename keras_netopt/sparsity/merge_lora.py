@@ -19,12 +19,14 @@ def merge_lora(model: keras.Model) -> tuple[str, ...]:
 
     >>> import keras
     >>> import keras_netopt as netopt
-    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(50)])
+    >>> model = keras.Sequential(
+    ...     [keras.Input((8,)), keras.layers.Dense(50, name="out")]
+    ... )
     >>> _ = netopt.sparsity.enable_lora(model, rank=2)
     >>> len(model.trainable_weights)
     3
     >>> netopt.sparsity.merge_lora(model)
-    ('dense',)
+    ('out',)
     >>> len(model.trainable_weights)
     2
 
