@@ -25,7 +25,8 @@ class ShrinkTargets:
 
     Args:
         groups: The weights that become zero together.
-        makers: The layers that make these channels.
+        makers: The layers that make these channels, with "group_lasso" also
+            those that are frozen.
         frozen: The paths of frozen layers because of which channels that may
             be removed are not shrunk.
     """
@@ -63,12 +64,10 @@ def find_shrink_targets(
             for group in graph.group_of[axis.ids]
         }
     else:
-        targets, seen = [], set()
-        for groups in blocks:
-            target = _lasso(graph, groups, frozen)
-            if target is not None:
-                targets.append(target)
-                seen |= set(groups.tolist())
+        shrunk = [_lasso(graph, groups, frozen) for groups in blocks]
+        targets = [one for one in shrunk if one is not None]
+        # A share of the channels may be cut while layers are frozen.
+        seen = {int(group) for group in removable}
     makers = [
         key[0] if isinstance(key, tuple) else key
         for key in graph.producers
