@@ -66,6 +66,7 @@ METHODS: tuple[Method, ...] = (
         name="sparsity.shuffle_masks",
         summary="Shuffles the masks in each layer: the control of a score.",
         card="initialization_masks",
+        limits={"C7": "a second call shuffles the masks again"},
         reference="Frankle et al. 2020, arXiv 2009.08576",
     ),
     Method(
