@@ -109,7 +109,7 @@ def test_a_search_that_begins_with_an_unfinished_one_is_told(
 def test_a_shuffled_control_keeps_the_counts_of_each_matrix():
     """Bug: zeros move from one matrix of a stack to another."""
     keras.utils.set_random_seed(2)
-    layer = L.EinsumDense("bhi,hio->bho", (3, 5))
+    layer = L.EinsumDense("bhi,hio->bho", (3, 5), name="heads")
     model = keras.Sequential([keras.Input((3, 8)), layer])
     model.compile("sgd", "mse")
     kernel = np.random.default_rng(0).uniform(1, 2, (3, 8, 5))
@@ -121,7 +121,7 @@ def test_a_shuffled_control_keeps_the_counts_of_each_matrix():
         layer.kernel.assign(kernel)
         ticket = LotteryTicket(1, 0.5, control=control, min_kept=1)
         fit(model, data, ticket, epochs=2)
-        masks.append(MaskStore.of(model).masks()["einsum_dense/kernel"])
+        masks.append(MaskStore.of(model).masks()["heads/kernel"])
         sparsity.remove_masks(model)
     counts = [mask.sum(axis=(1, 2)).tolist() for mask in masks]
     assert counts[0] == counts[1] and len(set(counts[0])) > 1
