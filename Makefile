@@ -96,6 +96,11 @@ bench: $(VENV)/.torch
 	$(PY) -m benchmarks.quantization
 	$(PY) -m benchmarks.tfmot_bridge
 	$(PY) -m benchmarks.distillation
+	KERAS_BACKEND=jax $(PY) -m benchmarks.sparse_training.accuracy
+	KERAS_BACKEND=jax $(PY) -m benchmarks.sparse_training.alternating
+	KERAS_BACKEND=jax $(PY) -m benchmarks.sparse_training.tickets
+	KERAS_BACKEND=jax $(PY) -m benchmarks.sparse_training.weedout
+	KERAS_BACKEND=tensorflow $(PY) -m benchmarks.sparse_training.compact
 	$(PY) -m benchmarks.channel_pruning
 	$(PY) -m benchmarks.growing
 	$(PY) -m benchmarks.curriculum
