@@ -168,6 +168,7 @@ class SparseSession(MaskSession):
         for target in self.targets:
             mask = masks[target.key]
             used = self._units_of(target, weights[target.key] != 0)
+            used = np.ascontiguousarray(used)  # `ravel` must be a view.
             if not (used & ~mask).any():
                 continue
             missing = int(mask.sum()) - int(used.sum())
