@@ -6,32 +6,6 @@ from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.patterns import NM, Pattern
 
 
-def shuffle_mask(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Moves the zeros of a mask to random positions of the same array.
-
-    A mask that trains no better than its own shuffle owes its result to the
-    density of each layer alone.
-
-    Example:
-
-    >>> import numpy as np
-    >>> mask = np.array([[True, False], [False, False]])
-    >>> int(shuffle_mask(mask, np.random.default_rng(0)).sum())
-    1
-
-    Args:
-        mask: A boolean array, `True` = kept.
-        rng: The generator of random numbers.
-
-    Returns:
-        A boolean array of the same shape with as many kept entries.
-
-    Reference:
-        Frankle et al., 2020, https://arxiv.org/abs/2009.08576.
-    """
-    return rng.permutation(mask.ravel()).reshape(mask.shape)
-
-
 def shuffle_units(
     mask: np.ndarray,
     view: KernelView,
@@ -39,6 +13,10 @@ def shuffle_units(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Shuffles a mask so that it still fits a pattern.
+
+    A mask that trains no better than its own shuffle owes its result to the
+    density of each layer alone (Frankle et al., 2020,
+    https://arxiv.org/abs/2009.08576).
 
     Runs of n:m are shuffled inside, blocks and channels as a whole among
     those of equal size, and each matrix of a stack by itself.
