@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("keras_netopt", "callbacks", "layers")
 # Folders and modules of the package, from the lowest level to the highest.
 LEVELS = (
-    "_version checks datasets metric_direction paired_difference points "
+    "_version checks datasets files metric_direction paired_difference points "
     "prechelt_rules registration registry "
     "report serialization tables warnings",
     "graph",
