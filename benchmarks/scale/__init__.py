@@ -1,0 +1,1 @@
+"""Peak memory and time with networks of 50 million parameters."""
