@@ -1,28 +1,25 @@
 """Atomic reads and writes of project files."""
 
 import json
-import os
-import uuid
 from typing import Any
 
+from keras_netopt.files import write_aside
 
-def write_json(path: str, content: Any) -> None:
+
+def write_json(path: str, content: Any, *, sync: bool = True) -> None:
     """Writes JSON-safe values to a file atomically.
 
     Readers, and a resume after a kill, find the old or the new file; of
     several processes that write at once, one is last. For local paths only,
-    not for paths such as "gs://bucket/oracle.json".
+    not for paths such as "gs://bucket/oracle.json". `sync` is that of
+    `write_aside`.
     """
     text = json.dumps(content)
-    partial = f"{path}.{uuid.uuid4().hex}.partial"
-    try:
-        with open(partial, "x", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(partial, path)
-    except BaseException:
-        if os.path.exists(partial):
-            os.remove(partial)
-        raise
+    with (
+        write_aside(path, sync=sync) as partial,
+        open(partial, "x", encoding="utf-8") as file,
+    ):
+        file.write(text)
 
 
 def read_json(path: str) -> Any:

@@ -124,13 +124,13 @@ def kill_at(monkeypatch, write, moment):
     count = [0]
     whole = resumable_oracle.write_json
 
-    def killing(path, content):
+    def killing(path, content, **options):
         count[0] += 1
         if count[0] == write:
             if moment == "between":
                 whole(f"{path}.partial", content)
             raise Killed
-        whole(path, content)
+        whole(path, content, **options)
 
     monkeypatch.setattr(resumable_oracle, "write_json", killing)
     return count

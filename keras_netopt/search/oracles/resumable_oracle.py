@@ -108,7 +108,9 @@ class ResumableOracle(keras_tuner.Oracle):
     def _save_trial(self, trial: Any) -> None:
         folder = self._get_trial_dir(trial.trial_id)
         if is_local(folder):
-            write_json(os.path.join(folder, "trial.json"), trial.get_state())
+            path = os.path.join(folder, "trial.json")
+            is_done = trial.status != "RUNNING"  # Not after each epoch.
+            write_json(path, trial.get_state(), sync=is_done)
         else:
             super()._save_trial(trial)
 

@@ -69,7 +69,7 @@ class ExecutionLog:
             "done": self.is_done,
             "stopped": self.is_stopped,
         }
-        write_json(str(self.path), found)
+        write_json(str(self.path), found, sync=self.is_done)
 
 
 def _no_epoch() -> ValueError:
