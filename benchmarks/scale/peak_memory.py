@@ -5,7 +5,9 @@ one call that is measured and prints its row as JSON in its last line;
 `measure_in_child` runs it. Linux resets and reads the peak itself
 (`/proc/self/clear_refs`, `VmHWM`), so nothing is sampled and nothing is
 missed. Freed arrays go back to the system at once (see `ALLOCATOR`), so that
-the peak is that of the arrays that are alive together.
+the peak is that of the arrays that are alive together. By default TensorFlow
+keeps freed memory for oneDNN, in regions that double: the resident memory
+then tells little about the arrays, before an edit or after.
 
 What counts: the baseline is the resident memory just before the call, with
 the weights of the built model and, where it is compiled, the slots of its
@@ -28,7 +30,11 @@ from benchmarks.processes import measure_part
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TOP_PAD_": "0"}
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "MALLOC_TOP_PAD_": "0",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
 
 
 class PeakMemory:
