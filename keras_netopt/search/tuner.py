@@ -21,11 +21,8 @@ from keras_netopt.search.running.fit_arguments import (
 )
 from keras_netopt.search.running.oracle_proxy import OracleProxy
 from keras_netopt.search.running.progress_bar import ProgressBar
-from keras_netopt.search.running.project import (
-    check_main_guard,
-    check_same_search,
-    project_identity,
-)
+from keras_netopt.search.running.project import check_main_guard
+from keras_netopt.search.running.saved_tuner import SavedTuner
 from keras_netopt.search.running.search_limits import SearchLimits
 from keras_netopt.search.running.trial_trainer import (
     BEST,
@@ -35,13 +32,13 @@ from keras_netopt.search.running.trial_trainer import (
 )
 from keras_netopt.search.running.tuner_parts import check_parts
 from keras_netopt.search.stoppers import Stopper
-from keras_netopt.search.storage import is_local, write_json
+from keras_netopt.search.storage import is_local
 from keras_netopt.warnings import NoEffectWarning
 
 KEEP_WEIGHTS = ("all", "best")
 
 
-class Tuner(TrialTrainer):
+class Tuner(SavedTuner):
     """A `keras_tuner.Tuner` for any oracle, with more ways to run trials.
 
     Adds early stopping of trials (`stopper`), cross-validation (`folds`),
@@ -127,7 +124,9 @@ class Tuner(TrialTrainer):
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, or the folder holds
-            another search.
+            another search, or one whose state cannot be read.
+        RuntimeError: If `overwrite` would delete the folder of a search that
+            is running.
     """
 
     def __init__(
@@ -191,7 +190,7 @@ class Tuner(TrialTrainer):
             hypermodel=hypermodel,
             directory=directory,
             project_name=project_name,
-            overwrite=overwrite,
+            overwrite=self._may_overwrite(overwrite, directory, project_name),
             executions_per_trial=check_integer(
                 executions_per_trial, "executions_per_trial", minimum=1
             ),
@@ -217,7 +216,9 @@ class Tuner(TrialTrainer):
 
         Raises:
             ValueError: If the search space is empty, an argument is wrong,
-                or no candidate meets the constraints.
+                no candidate meets the constraints, or the project folder
+                holds trials that are newer than this tuner.
+            RuntimeError: If another search is running in the project folder.
         """
         calls_model_fit = (
             type(self).run_trial is TrialTrainer.run_trial
@@ -242,7 +243,8 @@ class Tuner(TrialTrainer):
         self.proxy.ran_out_of_candidates = False
         self.bar = ProgressBar(self.proxy.oracle, verbose == 1)
         self.oracle.verbose = verbose if verbose == 2 else 0
-        with keep_converter(self.checker.constraints if self.checker else ()):
+        checks = self.checker.constraints if self.checker else ()
+        with self._hold_project(), keep_converter(checks):
             if self.executor is None:
                 super().search(*args, **kwargs)
             else:
@@ -300,21 +302,6 @@ class Tuner(TrialTrainer):
             best[0].hyperparameters, model, x, y, epochs=epochs, **kwargs
         )
         return model
-
-    def get_state(self) -> dict[str, Any]:
-        """Returns the state of the tuner, with the identity of the search."""
-        return {**super().get_state(), "netopt": project_identity(self)}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Restores a state; refuses that of another search."""
-        super().set_state(state)
-        check_same_search(self, state.get("netopt"))
-
-    def save(self) -> None:
-        """Saves oracle and tuner, each in one atomic write."""
-        if not self._is_worker():
-            self.oracle.save()
-        write_json(self._get_tuner_fname(), self.get_state())
 
     def _build_values(self, values: dict[str, Any]) -> Any:
         hp = self.proxy.oracle.get_space()

@@ -10,12 +10,14 @@ from typing import Any
 import keras_tuner
 
 from keras_netopt.search.oracles.locking import synchronized_method
+from keras_netopt.search.oracles.saved_search import (
+    REMEDY,
+    read_search,
+    read_trials,
+    settle_trials,
+)
 from keras_netopt.search.search_space import SearchSpace
-from keras_netopt.search.storage import is_local, read_json, write_json
-
-Trial = keras_tuner.engine.trial.Trial
-ENDED = ("COMPLETED", "FAILED")
-UNREADABLE = "The file of this trial could not be read."
+from keras_netopt.search.storage import is_local, write_json
 
 
 class ResumableOracle(keras_tuner.Oracle):
@@ -145,24 +147,13 @@ class ResumableOracle(keras_tuner.Oracle):
             return
         state = self._read_state(path)
         # A trial that is not in oracle.json has not begun.
-        self.trials = {name: self._read(name) for name in state["start_order"]}
+        self.trials = read_trials(self._project_dir, state["start_order"])
         self.set_state(state)
-        self._settle()
+        settle_trials(self)
 
     def _read_state(self, path: str) -> dict[str, Any]:
-        remedy = (
-            "Remedy: another `project_name`, or `overwrite=True` to delete "
-            "the project. "
-        )
-        try:
-            state = read_json(path)
-            search, entries = state.get("search"), state["hyperparameters"]
-        except (AttributeError, KeyError, ValueError) as error:
-            raise ValueError(
-                f"The state of the search cannot be read ({error}); its "
-                f"trials are still in their folders. {remedy}"
-                f"Received: {path}"
-            ) from error
+        state = read_search(path)
+        search, entries = state.get("search"), state["hyperparameters"]
         own = json.loads(json.dumps(self.identity()))
         if search != own:
             folder = os.path.dirname(path)
@@ -173,7 +164,7 @@ class ResumableOracle(keras_tuner.Oracle):
             )
             raise ValueError(
                 f"The project folder belongs to another search: {search}, "
-                f"expected {own}. {learning}{remedy}"
+                f"expected {own}. {learning}{REMEDY}"
                 f"Received: {path}"
             )
         known = {
@@ -184,43 +175,7 @@ class ResumableOracle(keras_tuner.Oracle):
         if missing:
             raise ValueError(
                 "The project folder belongs to another search: its space "
-                f"does not hold {missing[0]} of `hyperparameters`. {remedy}"
+                f"does not hold {missing[0]} of `hyperparameters`. {REMEDY}"
                 f"Received: {path}"
             )
         return state
-
-    def _read(self, trial_id: str) -> Any:
-        path = os.path.join(
-            self._project_dir, f"trial_{trial_id}", "trial.json"
-        )
-        try:
-            return Trial.from_state(read_json(path))
-        except (AttributeError, KeyError, OSError, TypeError, ValueError) as e:
-            warnings.warn(
-                f"Trial {trial_id} is skipped: its file cannot be read "
-                f"({e!r}): {path}. All other trials are kept.",
-                stacklevel=4,
-            )
-            space = keras_tuner.HyperParameters()
-            return Trial(space, trial_id, "INVALID", UNREADABLE)
-
-    def _settle(self) -> None:
-        """Completes ended trials and queues the running ones."""
-        names = dict.fromkeys(self._retry_queue)
-        names.update((t.trial_id, None) for t in self.ongoing_trials.values())
-        running = []
-        # KerasTuner saves an ended trial as a running one.
-        for name in [name for name in names if name not in self.end_order]:
-            trial, waits = self.trials[name], name in self._retry_queue
-            ended = trial.status in ENDED
-            if not waits and (ended or trial.status == "INVALID"):
-                # oracle.json was not written any more.
-                self.update_space(trial.hyperparameters)
-                self._run_times[name] += 1
-            if ended or trial.message == UNREADABLE:
-                self.end_order.append(name)
-            else:
-                running.append(name)
-        self.ongoing_trials = {}
-        # KerasTuner retries the last one first.
-        self._retry_queue = sorted(running, reverse=True)

@@ -63,7 +63,7 @@ class EpochReporter(keras.callbacks.Callback):
             if self.strict:
                 raise missing_objective_error(self.objective, found)
             self.log.add(epoch, found)
-            self.model.save_weights(self.weights)
+            self._save_weights()
             return
         is_better = (
             not self.keeps_best
@@ -73,11 +73,16 @@ class EpochReporter(keras.callbacks.Callback):
             )
         )
         if is_better:
-            self.model.save_weights(self.weights)
+            self._save_weights()
         self.log.add(epoch, found)
         if self.report(epoch, found):
             self.is_stopped = True
             self.model.stop_training = True
+
+    def _save_weights(self) -> None:
+        # The project folder may have been deleted during the epoch.
+        self.weights.parent.mkdir(parents=True, exist_ok=True)
+        self.model.save_weights(self.weights)
 
     def _values(self) -> list[float]:
         return [

@@ -1,15 +1,25 @@
 """Adds a stopper, constraints and limits to any oracle of KerasTuner.
 
-Private name of KerasTuner 1.4.8: `Oracle._save_trial` (writes trial.json).
+Private names of KerasTuner 1.4.8: `Oracle._save_trial` (writes trial.json),
+`_get_trial_dir`, `_get_oracle_fname` and `_retry_queue`.
 """
 
 import copy
+import os
 import threading
+from collections.abc import Collection
 from typing import Any
 
 from keras_netopt.search.constraint_checker import ConstraintChecker
+from keras_netopt.search.oracles.resumable_oracle import ResumableOracle
+from keras_netopt.search.oracles.saved_search import (
+    read_search,
+    read_trials,
+    settle_trials,
+)
 from keras_netopt.search.running.search_limits import SearchLimits
 from keras_netopt.search.stoppers import Stopper
+from keras_netopt.search.storage import is_local, write_json
 
 # Metrics of a trial: epochs trained, and the epoch at which it was stopped.
 EPOCHS, STOPPED = "epochs", "stopped_epoch"
@@ -29,6 +39,12 @@ REPLACED = {
     "get_best_trials": "ranks completed trials before stopped ones",
     "get_state": "adds the state of the stopper and the rejections",
     "set_state": "restores them",
+}
+# The same for oracles that KerasTuner saves and reloads itself.
+REPLACED_IN_OTHERS = {
+    "save": "writes atomically",
+    "_save_trial": "writes atomically",
+    "reload": "names unreadable files; loses no trial that has ended",
 }
 
 
@@ -57,11 +73,14 @@ class OracleProxy:
         self.limits = limits
         self.stopped: set[str] = set()
         self.ran_out_of_candidates = False
+        self.guard: Any = None  # A `ProjectGuard` while a search runs.
         self._costs: dict[str, float] = {}
         self._lock = threading.RLock()
         setattr(oracle, STATE, self)
-        self._original = {name: getattr(oracle, name) for name in REPLACED}
-        for name in REPLACED:
+        others = not isinstance(oracle, ResumableOracle)
+        names = [*REPLACED, *(REPLACED_IN_OTHERS if others else ())]
+        self._original = {name: getattr(oracle, name) for name in names}
+        for name in names:
             setattr(oracle, name, getattr(self, name))
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -100,6 +119,7 @@ class OracleProxy:
     def create_trial(self, tuner_id: str) -> Any:
         """Starts a trial, or restarts one that was interrupted."""
         with self._lock:
+            self._keep_project()
             is_running = tuner_id in self.oracle.ongoing_trials
             known = set(self.oracle.trials)
             self._costs = {}
@@ -127,6 +147,7 @@ class OracleProxy:
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Any:
         """Stores the metrics of one epoch, or the final ones of a trial."""
         with self._lock:
+            self._keep_project()
             metrics = dict(metrics)
             is_final = metrics.pop(RETURNED, None) is not None
             if is_final:
@@ -144,13 +165,53 @@ class OracleProxy:
     def end_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
         """Ends a trial; a stopped trial is completed."""
         with self._lock:
-            if getattr(trial, "status", None) == "STOPPED":
-                trial.status = "COMPLETED"
-            done = getattr(trial, "status", None) == "COMPLETED"
+            status = getattr(trial, "status", None)
             trial_id = str(getattr(trial, "trial_id", ""))
+            if not self._keep_project() and status == "INVALID":
+                self.requeue([trial_id])  # It has lost its files.
+                return
+            if status == "STOPPED":
+                trial.status = "COMPLETED"
+            done = trial.status == "COMPLETED"
             if done and self.stopper and trial_id not in self.stopped:
                 self.stopper.on_trial_complete(trial_id)
             self._original["end_trial"](trial, *args, **kwargs)
+
+    def requeue(self, trial_ids: Collection[str]) -> None:
+        """Lets running trials, which were interrupted, start again."""
+        for name, trial in list(self.oracle.ongoing_trials.items()):
+            if trial.trial_id in trial_ids:
+                del self.oracle.ongoing_trials[name]
+        self.oracle._retry_queue.extend(trial_ids)
+        self.oracle.save()
+
+    def save(self) -> None:
+        """Writes `oracle.json`."""
+        path = self.oracle._get_oracle_fname()
+        if is_local(path):
+            write_json(path, self.get_state())
+        else:
+            self._original["save"]()
+
+    def _save_trial(self, trial: Any) -> None:
+        folder = self.oracle._get_trial_dir(trial.trial_id)
+        if is_local(folder):
+            write_json(os.path.join(folder, "trial.json"), trial.get_state())
+        else:
+            self._original["_save_trial"](trial)
+
+    def reload(self) -> None:
+        """Restores the search of a project folder; restarts running trials."""
+        path = self.oracle._get_oracle_fname()
+        if not is_local(path):
+            self._original["reload"]()
+            return
+        state = read_search(path)
+        self.oracle.trials = read_trials(
+            os.path.dirname(path), state["start_order"]
+        )
+        self.set_state(state)
+        settle_trials(self.oracle)
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:
         """Ranks completed trials; those that were stopped come last."""
@@ -186,6 +247,10 @@ class OracleProxy:
         self.stopped = set(own.get("stopped", ()))
         if self.stopper is not None and own.get("stopper"):
             self.stopper.set_state(own["stopper"])
+
+    def _keep_project(self) -> bool:
+        """Returns whether the files of the search are in place."""
+        return self.guard is None or bool(self.guard.keep())
 
     def _rename_epochs(self, trial_id: str) -> None:
         """Keeps the reported epochs apart from the value that is returned.

@@ -8,6 +8,7 @@ import copy
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures import TimeoutError as LateError
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,9 @@ def run_parallel_search(
     workers = count_workers(tuner.executor, tuner.workers)
     server = OracleServer(tuner.proxy.oracle, tuner.host)
     try:
-        packed = _pack(tuner, (args, kwargs), server)
+        pack = partial(_pack, tuner, (args, kwargs), server)
         with worker_environment(workers):
-            search = ParallelSearch(tuner, server, packed, workers)
+            search = ParallelSearch(tuner, server, pack, workers)
             try:
                 search.run()
             finally:
@@ -49,7 +50,7 @@ def run_parallel_search(
 
 def _pack(tuner: Any, arguments: Any, server: OracleServer) -> bytes:
     """Serializes the tuner, without the state of this process, and data."""
-    folder = Path(tuner.project_dir) / "data"
+    folder = _data_folder(tuner)
     oracle = tuner.proxy.oracle
     light = copy.copy(tuner)
     light.oracle = OracleClient(
@@ -67,20 +68,28 @@ def _pack(tuner: Any, arguments: Any, server: OracleServer) -> bytes:
     return worker.pack((light, worker.store_arrays(arguments, folder)))
 
 
+def _data_folder(tuner: Any) -> Path:
+    return Path(tuner.project_dir) / "data"
+
+
 class ParallelSearch:
     """Keeps all slots busy with trials until the search ends.
 
-    `packed` holds the tuner and its arguments, serialized; `workers` is the
-    number of slots.
+    `pack` stores the samples and returns the tuner and its arguments,
+    serialized; `workers` is the number of slots.
     """
 
     def __init__(
-        self, tuner: Any, server: OracleServer, packed: bytes, workers: int
+        self,
+        tuner: Any,
+        server: OracleServer,
+        pack: Callable[[], bytes],
+        workers: int,
     ) -> None:
         self.tuner = tuner
         self.oracle = tuner.proxy.oracle
         self.events = server.events
-        self.packed = packed
+        self.pack, self.packed = pack, pack()
         self.workers = workers
         self.tasks = isolated_worker if tuner.isolate else worker
         self.is_ours = not isinstance(tuner.executor, Executor)
@@ -152,6 +161,8 @@ class ParallelSearch:
 
     def _submit(self, slot: str, trial: Any) -> None:
         self.tuner.on_trial_begin(trial)
+        if not _data_folder(self.tuner).exists():  # The project was deleted.
+            self.packed = self.pack()
         try:
             future = self.executor.submit(
                 self.tasks.work, self.packed, trial.get_state()
@@ -203,9 +214,7 @@ class ParallelSearch:
         for name, (one, _) in lost:
             del self.running[name]
             self.suspects.add(one.trial_id)
-            self.oracle.ongoing_trials.pop(name, None)
-            self.oracle._retry_queue.append(one.trial_id)
-        self.oracle.save()
+        self.tuner.proxy.requeue([one.trial_id for _, (one, _) in lost])
         self.is_over = self.fatal is not None
         if broken:
             self._replace_broken_pool(error)
