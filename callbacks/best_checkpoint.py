@@ -3,8 +3,6 @@
 import os
 from typing import Any
 
-import keras
-
 from keras_netopt.checks import check_fraction
 from keras_netopt.graph.layers import has_all_weights
 from keras_netopt.serialization import export_class
@@ -15,18 +13,20 @@ from keras_netopt.training import (
     order,
 )
 from keras_netopt.training.callback_mixin import CallbackMixin
+from keras_netopt.training.checkpoint_writer import CheckpointWriter
 
 _TOLERANCE = 1e-6
 
 
 @export_class
-class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
+class BestCheckpoint(CallbackMixin, CheckpointWriter):
     """Saves the best epoch among those that have reached the target sparsity.
 
     The monitored metric is usually best in early epochs, when the model is
     still dense, and `ModelCheckpoint(save_best_only=True)` saves one of those.
     This callback compares only epochs after the end of the pruning schedule.
-    List it after `Pruning`.
+    List it after `Pruning`. A file is written beside its place and replaces
+    the former one when it is whole.
 
     Example:
 
@@ -113,12 +113,24 @@ class BestCheckpoint(CallbackMixin, keras.callbacks.ModelCheckpoint):
         """Called by Keras: a resumed `fit` call reads the saved file."""
         super().on_epoch_begin(epoch, logs)
         if self._is_first_epoch and epoch > 0 and os.path.exists(self.filepath):
-            saved = CheckpointState(self.model)
-            saved.read(self.filepath)
-            values = saved.peek_values(type(self).__name__) or {}
-            if values.get("monitor") == self.monitor:
-                self.best, self._saved_epoch = values["best"], values["epoch"]
+            self._read_best()
         self._is_first_epoch = False
+
+    def _read_best(self) -> None:
+        saved = CheckpointState(self.model)
+        try:
+            saved.read(self.filepath)
+        except ValueError as error:
+            self.warn(
+                NoEffectWarning,
+                "the best value until now is unknown, so that the comparison "
+                "starts anew and the next eligible epoch replaces the file: "
+                f"{error}",
+            )
+            return
+        values = saved.peek_values(type(self).__name__) or {}
+        if values.get("monitor") == self.monitor:
+            self.best, self._saved_epoch = values["best"], values["epoch"]
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
         """Called whenever weights are saved, also by this callback."""

@@ -2,8 +2,10 @@
 
 import contextlib
 import resource
+import shutil
 import subprocess
 from pathlib import Path
+from unittest import mock
 
 BYTES = 1 << 20
 
@@ -18,16 +20,36 @@ def small_disk(folder):
     folder = Path(folder)
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={BYTES}", "tmpfs"]
-    is_mounted = not subprocess.run(
+    mounted = subprocess.run(
         [*command, str(folder)], capture_output=True, check=False
-    ).returncode
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if not is_mounted:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (BYTES, limits[1]))
-    try:
-        yield folder
-    finally:
-        if is_mounted:
+    )
+    if mounted.returncode == 0:
+        try:
+            yield folder
+        finally:
             subprocess.run(["umount", "-l", str(folder)], check=True)
-        else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        return
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (BYTES, before[1]))
+        with mock.patch.object(shutil, "disk_usage", _limited):
+            yield folder
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def fill(folder, *, leave):
+    """Fills a small disk but for so many bytes, or limits files to them."""
+    if Path(folder).is_mount():
+        Path(folder, "ballast").unlink(missing_ok=True)
+        free = shutil.disk_usage(folder).free
+        Path(folder, "ballast").write_bytes(bytes(max(free - leave, 0)))
+    else:
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (leave, hard))
+
+
+def _limited(path):
+    del path
+    free = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return shutil._ntuple_diskusage(BYTES, BYTES - free, free)

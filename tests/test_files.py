@@ -55,6 +55,24 @@ def test_a_reader_sees_the_old_file_until_the_block_ends(tmp_path):
     assert path.read_text() == "new"
 
 
+def test_a_reader_in_the_middle_goes_on_in_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with path.open() as reader:
+        write(path, "new")
+        assert reader.read() == "old"
+
+
+def test_a_folder_that_vanishes_is_named_by_the_path(tmp_path):
+    path = tmp_path / "folder" / "a.txt"
+    path.parent.mkdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        with files.write_aside(path) as partial:
+            path.parent.rmdir()
+            open(partial, "w")
+    assert caught.value.filename == str(path)
+
+
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
 def test_a_block_that_raises_leaves_the_old_file(tmp_path, kind):
     path = tmp_path / "a.txt"

@@ -39,7 +39,9 @@ def load_ranges(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
     Raises:
         TypeError: If `model` is not a Keras model.
-        ValueError: If the file holds no ranges, or they do not fit the model.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file cannot be read, holds no ranges, or they do
+            not fit the model, which is as it was.
     """
     check_model(model)
     text = os.fspath(path)
@@ -60,7 +62,7 @@ def load_ranges(model: keras.Model, path: str | os.PathLike[str]) -> None:
 def load_saved_ranges(model: keras.Model, path: str) -> bool:
     """Loads the ranges of a file; returns whether it holds some."""
     state = CheckpointState.of(model)
-    state.read(path)
+    state.read(path, needs=ENTRY)
     loaded = state.take_loaded(ENTRY)
     if loaded is None:
         return False

@@ -8,6 +8,7 @@ from keras_netopt.sparsity.sparsity_report import SparsityReport, report
 from keras_netopt.training import CheckpointState, MaskStore, variables_by_name
 from keras_netopt.training.dense_store import DenseStore
 from keras_netopt.training.float_weights import DENSE_WEIGHTS
+from keras_netopt.training.mask_file import check_masks
 
 
 def apply_masks(model: keras.Model) -> SparsityReport:
@@ -118,8 +119,10 @@ def load_masks(
         The report: zeros per weight.
 
     Raises:
-        ValueError: If the file holds no masks, they do not fit the weights,
-            or the model is not compiled.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file cannot be read or holds no masks, they do not
+            fit the weights, or the model is not compiled; the model is as it
+            was.
     """
     if getattr(model, "optimizer", None) is None:
         raise ValueError(
@@ -133,15 +136,15 @@ def load_masks(
             f"Received: path={os.fspath(path)!r}"
         )
     checkpoint_state = CheckpointState.of(model)
-    checkpoint_state.read(path)
-    checkpoint_state.restore_random(repeat_in_fit=True)
-    loaded = checkpoint_state.take_loaded("masks")
-    if loaded is None:
+    if not checkpoint_state.read(path, needs=MaskStore.entry):
         raise ValueError(
             "Argument `path` must be a file saved from a pruned model, but it "
             f"holds no masks. Received: path={os.fspath(path)!r}"
         )
-    state = loaded[1]
+    loaded = checkpoint_state.take_loaded(MaskStore.entry)
+    state = loaded[1] if loaded else {}
+    check_masks(model, state)
+    checkpoint_state.restore_random(repeat_in_fit=True)
     store = MaskStore.attach(model, variables_by_name(model, state))
     dense = checkpoint_state.take_loaded(DENSE_WEIGHTS)
     if dense is None:

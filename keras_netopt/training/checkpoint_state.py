@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from keras_netopt.files import name_unreadable
 from keras_netopt.training import randomness
 
 # The base class that Keras' saving code requires, found by the public
@@ -31,6 +32,7 @@ _META = "meta"
 _RANDOM = "random"
 
 Arrays = dict[str, np.ndarray]
+State = tuple[dict[str, Any], Arrays]
 
 
 class Stateful(Protocol):
@@ -53,7 +55,7 @@ class CheckpointState(_KerasSaveable):
         self._model = weakref.ref(model)
         self.states: dict[str, Stateful] = {}
         self.loads = 0
-        self._loaded: dict[str, tuple[dict[str, Any], Arrays]] = {}
+        self._loaded: dict[str, State] = {}
         self._repeated: tuple[int, Arrays] | None = None
 
     @classmethod
@@ -76,7 +78,7 @@ class CheckpointState(_KerasSaveable):
         found = self._loaded.get(name)
         return None if found is None else found[0]
 
-    def take_loaded(self, name: str) -> tuple[dict[str, Any], Arrays] | None:
+    def take_loaded(self, name: str) -> State | None:
         """Returns values and arrays of a loaded state, once, or `None`."""
         return self._loaded.pop(name, None)
 
@@ -102,18 +104,31 @@ class CheckpointState(_KerasSaveable):
             if int(model.optimizer.iterations) == repeated[0]:
                 randomness.restore_random_state(model, repeated[1])
 
-    def read(self, path: str | os.PathLike[str]) -> None:
-        """Reads this package's group of a `.keras` or `.weights.h5` file."""
+    def read(self, path: str | os.PathLike[str], needs: str = "") -> bool:
+        """Reads this package's group of a `.keras` or `.weights.h5` file.
+
+        Nothing changes if the file lacks the state `needs`. Returns whether
+        states were read.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file cannot be read; the state does not change.
+        """
         import h5py
 
-        with contextlib.ExitStack() as stack:
+        remedy = "Save the model again, or pass an older file."
+        with (
+            name_unreadable(path, "weights of a Keras model", remedy),
+            contextlib.ExitStack() as stack,
+        ):
             source: Any = os.fspath(path)
             if zipfile.is_zipfile(source):
                 archive = stack.enter_context(zipfile.ZipFile(source))
                 source = io.BytesIO(archive.read("model.weights.h5"))
             file = stack.enter_context(h5py.File(source, "r"))
             group = file.get(f"{_ATTRIBUTE}/vars", {})
-            self.load_own_variables({k: group[k][()] for k in group})
+            found = _unpack({k: group[k][()] for k in group})
+        return self._hold(found, needs)
 
     def _obj_type(self) -> str:
         # Keras saves an attribute of a model if it is a `KerasSaveable`, and
@@ -141,17 +156,28 @@ class CheckpointState(_KerasSaveable):
 
     def load_own_variables(self, store: Any) -> None:
         """Holds loaded states until their owners take them; called by Keras."""
-        if _META not in store.keys():
-            return
+        self._hold(_unpack(store))
+
+    def _hold(self, found: dict[str, State], needs: str = "") -> bool:
+        if not found or (needs and needs not in found):
+            return False
         self.loads += 1
-        meta = json.loads(np.asarray(store[_META]).tobytes().decode())
-        self._loaded = {
-            name: (
-                state["values"],
-                {
-                    key: np.array(store[f"{name}.{i}"])
-                    for i, key in enumerate(state["arrays"])
-                },
-            )
-            for name, state in meta.items()
-        }
+        self._loaded = found
+        return True
+
+
+def _unpack(store: Any) -> dict[str, State]:
+    """Returns values and arrays of each state in a file."""
+    if _META not in store.keys():
+        return {}
+    meta = json.loads(np.asarray(store[_META]).tobytes().decode())
+    return {
+        name: (
+            state["values"],
+            {
+                key: np.array(store[f"{name}.{i}"])
+                for i, key in enumerate(state["arrays"])
+            },
+        )
+        for name, state in meta.items()
+    }

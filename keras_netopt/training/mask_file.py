@@ -1,6 +1,6 @@
 """File format of masks: by position of the weight, one bit per entry."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -43,3 +43,10 @@ def unpack_mask(bits: np.ndarray, variable: Any) -> np.ndarray:
             f"the weight. Received: shape={shape}, bytes={bits.size}"
         )
     return np.unpackbits(bits, count=size).astype(bool).reshape(shape)
+
+
+def check_masks(model: keras.Model, state: Mapping[str, np.ndarray]) -> None:
+    """Raises ValueError unless the masks of a file fit the model."""
+    for name, bits in state.items():
+        if name.startswith("m:"):
+            unpack_mask(bits, *variables_by_name(model, [name]).values())

@@ -1,7 +1,11 @@
 """The saved epoch is the best one of those that are sparse enough."""
 
+import errno
+
 import keras
 import pytest
+from damaged_files import damage
+from small_disk import fill, small_disk
 
 from keras_netopt import sparsity
 from keras_netopt.callbacks import BestCheckpoint, Pruning
@@ -99,6 +103,47 @@ def test_a_resumed_fit_remembers_the_best_epoch(traced_mlp, toy_data, tmp_path):
 
     assert path.read_bytes() == before
     assert resumed.best == 9
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.weights.h5"])
+def test_a_full_disk_keeps_the_former_best(
+    traced_mlp, toy_data, tmp_path, name
+):
+    arguments = {"save_weights_only": name.endswith(".h5")}
+    with small_disk(tmp_path / "disk") as disk:
+        path = disk / name
+        run(traced_mlp(), toy_data, str(path), [1], **arguments)
+        before = path.read_bytes()
+        fill(disk, leave=len(before) // 2)
+        with pytest.raises(OSError) as caught:
+            run(traced_mlp(), toy_data, str(path), [2], **arguments)
+        assert caught.value.errno == errno.ENOSPC
+        assert path.read_bytes() == before
+        assert f"The file '{path}' is as it was." in caught.value.__notes__
+        assert {one.name for one in disk.iterdir()} <= {name, "ballast"}
+
+
+def test_a_resumed_fit_goes_on_without_an_unreadable_file(
+    traced_mlp, toy_data, tmp_path
+):
+    run(traced_mlp(), toy_data, str(tmp_path / "m.keras"), [5])
+    for kind, path in damage(tmp_path / "m.keras"):
+        if kind in ("a folder", "vanished"):
+            continue
+        best = BestCheckpoint(path, monitor="score", mode="max")
+        with pytest.warns(NoEffectWarning) as warned:
+            traced_mlp().fit(
+                *toy_data,
+                epochs=2,
+                initial_epoch=1,
+                verbose=0,
+                callbacks=[Metric([5, 3]), best],
+            )
+        told = " ".join(str(one.message) for one in warned)
+        assert str(path) in told, kind
+        assert "the comparison starts anew" in told, kind
+        assert best.best == 3
+        keras.saving.load_model(path)
 
 
 @pytest.mark.no_backend

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from damaged_files import damage
 
 from keras_netopt import quantization, sparsity
 from keras_netopt.callbacks import Pruning, Quantization
@@ -118,6 +119,19 @@ def test_load_masks_rejects_an_uncompiled_model(pruned, tmp_path):
     plain.name = "net"
     with pytest.raises(ValueError, match="must be compiled"):
         sparsity.load_masks(plain, path)
+
+
+def test_load_masks_of_another_model_changes_nothing(pruned, tmp_path):
+    path = tmp_path / "m.keras"
+    pruned.save(path)
+    other = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
+    other.compile("sgd", "mse")
+    for damaged in (path, *(copy for _, copy in damage(path))):
+        with pytest.raises((ValueError, FileNotFoundError)):
+            sparsity.load_masks(other, damaged)
+
+        assert MaskStore.of(other) is None
+        assert not [v for v in other.optimizer.variables if "mask" in v.path]
 
 
 def test_load_masks_of_a_missing_file_raises(make_mlp, tmp_path):

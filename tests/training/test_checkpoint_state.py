@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from damaged_files import find_unnamed
 
 from keras_netopt.training import CheckpointState, randomness
 
@@ -111,3 +112,35 @@ def test_clones_have_no_checkpoint_state(model_with_state):
     clone = keras.models.clone_model(model_with_state)
 
     assert CheckpointState.find(clone) is None
+
+
+def test_an_unreadable_file_is_named_and_changes_nothing(
+    model_with_state, make_mlp, tmp_path
+):
+    model = make_mlp()
+    state = CheckpointState.of(model)
+    for name in ("m.weights.h5", "m.keras"):
+        path = tmp_path / name
+        getattr(model_with_state, "save" if "k" in name else "save_weights")(
+            path
+        )
+        wrong = find_unnamed(
+            path,
+            state.read,
+            state=lambda: (state.loads, state.peek_values("notes")),
+            remedy="Save the model again, or pass an older file.",
+        )
+        assert wrong == [], name
+
+
+def test_a_file_without_the_needed_state_is_not_loaded(
+    model_with_state, make_mlp, tmp_path
+):
+    model_with_state.save(tmp_path / "m.keras")
+    state = CheckpointState.of(make_mlp())
+
+    assert not state.read(tmp_path / "m.keras", needs="others")
+    assert state.loads == 0
+    assert state.take_loaded("notes") is None
+    assert state.read(tmp_path / "m.keras", needs="notes")
+    assert state.take_loaded("notes") is not None

@@ -125,6 +125,10 @@ TABLE = {
     "_current_epoch": lambda: (
         "_current_epoch" in _source(keras.callbacks.BackupAndRestore)
     ),
+    **has(
+        lambda: keras.callbacks.ModelCheckpoint,
+        *"_get_file_path _should_save_model _save_model".split(),
+    ),
     "_gate_dense": lambda: "_gate_dense" in _source(layers.GroupQueryAttention),
     "_keras_mask": lambda: hasattr(
         layers.Embedding(3, 2, mask_zero=True)(keras.Input((4,))), "_keras_mask"

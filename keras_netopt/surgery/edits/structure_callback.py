@@ -229,7 +229,7 @@ def _read(model: keras.Model, paths: Sequence[str]) -> CheckpointState | None:
             saved = CheckpointState(model)
             try:
                 saved.read(path)
-            except OSError:
+            except ValueError:
                 continue  # Incomplete: the writing process was interrupted.
             return saved
     return None
