@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from keras_netopt.plots.style import (
     BLUE,
     GREY,
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
 
 INACTIVE = -0.08
 PANELS = 3
+# Inches of the longest picture; more trials have thinner bars.
+MAX_HEIGHT = 24.0
+BARS = {
+    BLUE: "complete",
+    ORANGE: "stopped or lower rung",
+    RED: "without a score",
+}
 
 
 def search_history(project: Any, *, path: Path | None = None) -> "Figure":
@@ -67,9 +76,15 @@ def search_history(project: Any, *, path: Path | None = None) -> "Figure":
     if missing:
         axes.plot([], [], "x", color=RED, label=f"{missing} without a score")
         places = {i for i, _ in scored}
-        for i in range(1, len(project.trials) + 1):
-            if i not in places:
-                axes.axvline(i, color=RED, linewidth=0.6, alpha=0.5, zorder=0)
+        axes.vlines(
+            [i for i in range(1, len(project.trials) + 1) if i not in places],
+            *(0, 1),
+            transform=axes.get_xaxis_transform(),
+            color=RED,
+            linewidth=0.6,
+            alpha=0.5,
+            zorder=0,
+        )
     steps, best = _running_best(project, full)
     axes.step(steps, best, where="post", color=BLUE, linewidth=2, label="best")
     axes.set(xlabel="trial", ylabel=project.objective)
@@ -99,17 +114,7 @@ def parallel_coordinates(project: Any, *, path: Path | None = None) -> "Figure":
     figure = new_figure(max(6.4, 1.5 * len(space) + 2), 4.2)
     axes = figure.subplots()
     trials = [t for t in project.ranked() if project.is_complete(t)]
-    for place, trial in reversed(list(enumerate(trials))):
-        heights = [_height(d, trial.parameters) for d in space]
-        share = place / max(len(trials) - 1, 1)
-        heights.append(1.0 - share)
-        axes.plot(
-            range(len(heights)),
-            heights,
-            color=ORANGE if place == 0 else BLUE,
-            alpha=1.0 if place == 0 else 0.15 + 0.6 * (1 - share),
-            linewidth=2.2 if place == 0 else 1.2,
-        )
+    _lines(axes, space, trials)
     for i, dimension in enumerate(space):
         axes.axvline(i, color=LIGHT, zorder=0)
         _label_axis(axes, i, dimension)
@@ -262,24 +267,22 @@ def trial_timeline(project: Any, *, path: Path | None = None) -> "Figure":
         ImportError: If matplotlib is not installed.
     """
     known = [(i + 1, t) for i, t in enumerate(project.trials) if t.epochs]
-    figure = new_figure(9.6, max(3.4, 1.0 + 0.09 * len(known)))
+    height = min(max(3.4, 1.0 + 0.09 * len(known)), MAX_HEIGHT)
+    figure = new_figure(9.6, height)
     bars, curve = figure.subplots(1, 2, width_ratios=(1.7, 1))
-    for i, trial in known:
-        full = project.is_complete(trial)
-        color = BLUE if full else ORANGE if trial.is_scored else RED
-        bars.barh(i, trial.epochs, color=color, height=0.8)
-        name = {BLUE: "complete", ORANGE: "stopped or lower rung"}.get(
-            color, "without a score"
-        )
-        if name not in bars.get_legend_handles_labels()[1]:
+    lengths = [(i, trial.epochs) for i, trial in known]
+    colors = [_bar_color(project, trial) for _, trial in known]
+    _long_bars(bars, lengths, colors)
+    for color, name in BARS.items():
+        if color in colors:
             bars.plot([], [], "s", color=color, label=name)
     bars.set(xlabel="epochs", ylabel="trial")
     bars.invert_yaxis()
     bars.legend(frameon=False, fontsize=8, loc="best")
     style_axes(bars, grid="x")
-    lasted = [t.epochs for _, t in known]
-    epochs = range(1, max(lasted, default=0) + 1)
-    running = [sum(last >= epoch for last in lasted) for epoch in epochs]
+    lasted = np.array([epochs for _, epochs in lengths])
+    epochs = range(1, lasted.max(initial=0) + 1)
+    running = [int((lasted >= epoch).sum()) for epoch in epochs]
     curve.step(epochs, running, where="post", color=BLUE, linewidth=2)
     curve.set(xlabel="epoch", ylabel="trials that reached it")
     curve.set_ylim(bottom=0)
@@ -309,6 +312,48 @@ def _points(
         markersize=4.5,
         label=name,
     )
+
+
+def _lines(axes: "Axes", space: Sequence[Any], trials: Sequence[Any]) -> None:
+    """Draws a line per trial, best first, in one object: it is fast."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import to_rgba
+
+    lines, colors, widths = [], [], []
+    for place, trial in reversed(list(enumerate(trials))):
+        share = place / max(len(trials) - 1, 1)
+        heights = [_height(d, trial.parameters) for d in space]
+        lines.append(list(enumerate([*heights, 1.0 - share])))
+        if place:
+            colors.append(to_rgba(BLUE, 0.15 + 0.6 * (1 - share)))
+        else:
+            colors.append(to_rgba(ORANGE))
+        widths.append(1.2 if place else 2.2)
+    axes.add_collection(
+        LineCollection(lines, colors=colors, linewidths=widths, zorder=2)
+    )
+    axes.autoscale_view()
+
+
+def _bar_color(project: Any, trial: Any) -> str:
+    if project.is_complete(trial):
+        return BLUE
+    return ORANGE if trial.is_scored else RED
+
+
+def _long_bars(
+    axes: "Axes", lengths: Sequence[tuple[int, int]], colors: Sequence[str]
+) -> None:
+    """Draws a horizontal bar per place in one object: it is fast."""
+    from matplotlib.collections import PolyCollection
+
+    corners = [
+        [(0, i - 0.4), (length, i - 0.4), (length, i + 0.4), (0, i + 0.4)]
+        for i, length in lengths
+    ]
+    axes.add_collection(PolyCollection(corners, facecolors=colors))
+    axes.autoscale_view()
+    axes.set_xlim(left=0)
 
 
 def _running_best(

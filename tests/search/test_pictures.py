@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import keras_netopt as netopt
-from keras_netopt.plots.search import search_history
+from keras_netopt.plots.search import search_history, trial_timeline
 from keras_netopt.search.reports.project import Project, TrialRecord
 
 pytestmark = pytest.mark.no_backend
@@ -58,21 +58,25 @@ def test_trials_without_a_score_are_marked(tmp_path):
 
     names = axes.get_legend_handles_labels()[1]
     assert "1 without a score" in names
-    assert [4, 4] in [list(line.get_xdata()) for line in axes.lines]
+    [marks] = axes.collections
+    assert [part[:, 0].tolist() for part in marks.get_segments()] == [[4, 4]]
 
 
 def test_coordinates_have_one_line_a_full_trial(stopped):
     project = netopt.search.read_project(PROJECTS / "stopped")
     axes = stopped.figures["coordinates"].axes[0]
-    lines = [line for line in axes.lines if len(line.get_xdata()) == 5]
+    [drawn] = axes.collections
+    lines = [line[:, 1].tolist() for line in drawn.get_segments()]
     labels = [label.get_text() for label in axes.get_xticklabels()]
 
     assert labels == [*("rate", "units", "optimizer", "momentum"), labels[-1]]
     assert len(lines) == len(project.complete_trials()) == 3
-    best = lines[-1].get_ydata()
-    assert best[-1] == 1.0
+    best = lines[-1]
+    assert {len(line) for line in lines} == {5} and best[-1] == 1.0
+    assert list(drawn.get_linewidths()) == [1.2, 1.2, 2.2]
+    assert len({tuple(color) for color in drawn.get_colors()}) == 3
     assert best[2] == 0.25  # sgd, the first of two choices
-    inactive = [line.get_ydata()[3] for line in lines]
+    inactive = [line[3] for line in lines]
     assert sum(height < 0 for height in inactive) == 1
 
 
@@ -119,11 +123,32 @@ def test_the_timeline_shows_how_long_each_trial_lasted(stopped):
     bars, curve = stopped.figures["timeline"].axes
     lasted = [4, 1, 2] * 3
 
-    assert [bar.get_width() for bar in bars.patches] == lasted
-    colors = {bar.get_facecolor() for bar in bars.patches[::3]}
-    assert len(colors) == 1
-    assert bars.patches[1].get_facecolor() not in colors
+    [drawn] = bars.collections
+    corners = [path.vertices for path in drawn.get_paths()]
+    assert [bar[:, 0].max() for bar in corners] == lasted
+    assert [round(bar[:, 1].mean()) for bar in corners] == list(range(1, 10))
+    colors = [tuple(color) for color in drawn.get_facecolors()]
+    assert len(set(colors[::3])) == 1 and colors[1] not in colors[::3]
+    names = ["complete", "stopped or lower rung"]
+    assert bars.get_legend_handles_labels()[1] == names
+    low, high = bars.get_xlim()
+    assert low == 0 and high > 4
     assert points(curve.lines[0]) == [(1, 9), (2, 6), (3, 3), (4, 3)]
+
+
+def test_a_long_search_has_pictures_of_a_limited_size():
+    trials = tuple(
+        TrialRecord(
+            str(i),
+            "COMPLETED",
+            1.0 / (i + 1),
+            metrics={"v": ("min", {0: 1.0, 1: 1.0 / (i + 1)})},
+        )
+        for i in range(500)
+    )
+    figure = trial_timeline(Project(Path("p"), trials))
+    assert figure.get_figheight() == 24.0
+    assert len(figure.axes[0].collections[0].get_paths()) == 500
 
 
 def test_pictures_and_tables_are_written(tmp_path):

@@ -290,3 +290,18 @@ def test_names_are_loaded_when_they_are_used():
         assert getattr(netopt.search, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'draw'"):
         netopt.search.draw  # noqa: B018
+
+
+def test_plots_list_the_best_hundred_trials(tmp_path):
+    for i in range(103):
+        folder = tmp_path / f"trial_{i:03d}"
+        folder.mkdir()
+        trial = {"trial_id": f"{i:03d}", "status": "COMPLETED"}
+        trial |= {"score": 103.0 - i, "best_step": 0}
+        trial |= {"hyperparameters": {"space": [], "values": {"x": i}}}
+        (folder / "trial.json").write_text(json.dumps(trial))
+    text = str(netopt.search.plots(tmp_path))
+    board = text.partition("\n\n")[0]
+    assert "3 trials more." in board
+    assert "x=3 " in board and "x=2 " not in board
+    assert "x=2 " in str(netopt.search.leaderboard(tmp_path))

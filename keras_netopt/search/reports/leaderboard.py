@@ -1,6 +1,7 @@
 """The leaderboard of a search."""
 
 import csv
+import functools
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -118,13 +119,16 @@ class Leaderboard(Report):
             notes.append(f"stopped after epoch {trial.stopped}")
         elif not self.project.is_complete(trial):
             notes.append(f"{trial.epochs} of {self.project.full_epochs} epochs")
-        folds = trial.value(FOLDS)
-        most = max(
-            (t.value(FOLDS) or 0 for t in self.project.trials), default=0
-        )
+        folds, most = trial.value(FOLDS), self._most_folds
         if folds is not None and folds < most:
             notes.append(f"{folds:g} of {most:g} folds")
         return ", ".join(notes)
+
+    @functools.cached_property
+    def _most_folds(self) -> float:
+        return max(
+            (t.value(FOLDS) or 0.0 for t in self.project.trials), default=0.0
+        )
 
     def _remarks(self, shown: int) -> list[str]:
         left = len(self.project.trials) - shown

@@ -1,5 +1,6 @@
 """The trials of a project folder."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ class Project:
         """1.0 if lower is better, -1.0 if higher is better."""
         return 1.0 if self.direction == "min" else -1.0
 
-    @property
+    @functools.cached_property
     def full_epochs(self) -> int:
         """Epochs of the longest trial with a score."""
         return max(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Path_ = str | os.PathLike[str]
+# Trials in the tables of `plots`; `leaderboard` lists all.
+TOP = 100
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def plots(
     The history with the best score so far; parallel coordinates; importance
     (main effects) and slices of the hyperparameters; the Pareto front of
     several metrics; the epochs of each trial. Without matplotlib the report
-    has tables only.
+    has tables only. The first table lists the best 100 trials; `leaderboard`
+    lists all.
 
     Example:
 
@@ -207,7 +210,7 @@ def _figures(project: Project, metrics: Sequence[str]) -> "dict[str, Figure]":
 
 
 def _tables(project: Project, metrics: Sequence[str]) -> str:
-    parts = [str(Leaderboard(project)), _history(project)]
+    parts = [str(Leaderboard(project, TOP)), _history(project)]
     importance = main_effects(project)
     if importance:
         parts.append(render_main_effects(importance, project.objective))
@@ -220,13 +223,13 @@ def _tables(project: Project, metrics: Sequence[str]) -> str:
 def _history(project: Project) -> str:
     rows: list[list[Any]] = []
     best: float | None = None
-    for trial in project.complete_trials():
+    for place, trial in enumerate(project.trials, 1):
         score = trial.score or 0.0
+        if not project.is_complete(trial):
+            continue
         if best is None or project.sign * score < project.sign * best:
             best = score
-            rows.append(
-                [project.trials.index(trial) + 1, trial.trial_id, score]
-            )
+            rows.append([place, trial.trial_id, score])
     headers = ["after trials", "trial", project.objective]
     return render(headers, rows, title="Best score so far, complete trials")
 
