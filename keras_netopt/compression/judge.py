@@ -20,6 +20,7 @@ from keras_netopt.export.evaluate_file import (
 )
 from keras_netopt.export.file_feeds import match_labels
 from keras_netopt.export.label_scores import LabelScores
+from keras_netopt.training.present_flags import compile_for_flags
 
 MODES = ("auto", "min", "max")
 BATCH_SIZE = 256
@@ -67,6 +68,7 @@ class Judge:
     def score_model(self, model: keras.Model) -> tuple[str, float]:
         """Returns the same of a Keras model."""
         scores: Any = {}
+        compile_for_flags(model, "predict_function")
         for item in _iterate(self.batches):
             x, y, weights = keras.utils.unpack_x_y_sample_weight(item)
             outputs = model.predict(x, verbose=0, batch_size=BATCH_SIZE)

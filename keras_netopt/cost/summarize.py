@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_netopt.checks import check_bool
 from keras_netopt.cost.cost_report import CostReport, LayerCost
 from keras_netopt.cost.count_macs import count_macs, counts_inner_calls
-from keras_netopt.cost.packed_weights import read_weights
+from keras_netopt.cost.packed_weights import count_zeros
 from keras_netopt.cost.weight_costs import itemsize, summarize_weights
 from keras_netopt.graph.graph_node import GraphNode
 from keras_netopt.graph.layers import own_variables, walk_layers
@@ -273,13 +272,13 @@ def _macs_per_sample(row: _Row, batch: int) -> tuple[int | None, list[str]]:
 
 def _layer_cost(row: _Row, batch: int) -> LayerCost:
     macs, reasons = _macs_per_sample(row, batch)
-    values = read_weights(row.target, row.weights) if row.weights else []
+    params, zeros = count_zeros(row.target, row.weights)
     return LayerCost(
         name=row.name,
         kind=type(row.target).__name__,
         output_shapes=row.output_shapes,
-        params=sum(array.size for array in values),
-        nonzero=sum(int(np.count_nonzero(array)) for array in values),
+        params=params,
+        nonzero=params - zeros,
         bytes=sum(math.prod(v.shape) * itemsize(v) for v in row.weights),
         macs=macs,
         calls=row.calls,

@@ -4,10 +4,9 @@ import math
 import re
 
 import keras
-import numpy as np
 
 from keras_netopt.cost.cost_report import CostReport, LayerCost
-from keras_netopt.cost.packed_weights import read_weights
+from keras_netopt.cost.packed_weights import count_zeros
 from keras_netopt.graph.layers import own_variables, walk_paths
 
 
@@ -26,14 +25,14 @@ def summarize_weights(model: keras.Model, reason: str) -> CostReport:
         weights = [v for v in own_variables(layer) if id(v) not in seen]
         seen.update(map(id, weights))
         if weights:
-            values = read_weights(layer, weights)
+            params, zeros = count_zeros(layer, weights)
             rows.append(
                 LayerCost(
                     name=path or model.name,
                     kind=type(layer).__name__,
                     output_shapes=(),
-                    params=sum(array.size for array in values),
-                    nonzero=sum(int(np.count_nonzero(a)) for a in values),
+                    params=params,
+                    nonzero=params - zeros,
                     bytes=sum(
                         math.prod(v.shape) * itemsize(v) for v in weights
                     ),

@@ -13,6 +13,7 @@ from keras_netopt.curriculum.difficulty import (
     ScoringContext,
 )
 from keras_netopt.graph.check_model import check_model
+from keras_netopt.training.present_flags import compile_for_flags
 from keras_netopt.training.randomness import preserve_random_state
 from keras_netopt.training.sample_loss import sample_loss
 
@@ -189,6 +190,7 @@ def _of_class(probability: np.ndarray, y: Any) -> np.ndarray:
 
 def predict_undisturbed(model: keras.Model, x: Any) -> Any:
     """Returns predictions without side effects on a `fit` that is running."""
+    compile_for_flags(model, "predict_function")
     with preserve_random_state():
         return model.predict(x, batch_size=PREDICT_BATCH, verbose=0)
 

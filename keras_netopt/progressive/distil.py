@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_netopt.continual.likelihood import find_likelihoods
 from keras_netopt.distillation.teacher_loss import TeacherLoss
+from keras_netopt.training.present_flags import compile_for_flags
 
 
 def distil(
@@ -38,6 +39,7 @@ def distil(
         )
         for one in find_likelihoods(teacher, "auto", None)
     ]
+    compile_for_flags(teacher, "predict_function")
     taught = teacher.predict(x, batch_size=batch_size, verbose=0)
     if not all(np.isfinite(one).all() for one in keras.tree.flatten(taught)):
         raise ValueError(

@@ -10,6 +10,7 @@ from keras_netopt.progressive.continual_metrics import (
     ContinualMetrics,
     continual_metrics,
 )
+from keras_netopt.training.present_flags import compile_for_flags
 
 
 def evaluate_tasks(
@@ -33,6 +34,7 @@ def evaluate_tasks(
                 "is not compiled"
             )
         x, y = data[name]
+        compile_for_flags(model, "test_function")
         values = model.evaluate(
             x, y, batch_size=batch_size, verbose=0, return_dict=True
         )

@@ -14,6 +14,7 @@ from keras_netopt.metric_direction import (
     resolve_monitor,
 )
 from keras_netopt.training.compiled_clone import compile_like
+from keras_netopt.training.present_flags import compile_for_flags
 
 
 @dataclass(eq=False)
@@ -84,6 +85,7 @@ class TransferTraining:
         if model is not self.template:
             compile_like(model, self.template)
         given = data if isinstance(data, tuple | list) else (data,)
+        compile_for_flags(model, "test_function")
         logs = model.evaluate(
             *given[:2],
             batch_size=self.batch_size,

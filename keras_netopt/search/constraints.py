@@ -9,6 +9,7 @@ import keras
 
 from keras_netopt import cost
 from keras_netopt.checks import check_positive
+from keras_netopt.cost.packed_weights import count_params
 from keras_netopt.serialization import export_class
 
 
@@ -68,14 +69,15 @@ class MaxParams(Constraint):
     8.0
 
     Args:
-        at_most: Number of parameters, non-trainable ones included.
+        at_most: Number of parameters, non-trainable ones included, as in
+            `cost.summarize`.
     """
 
     name = "params"
 
     def measure(self, model: keras.Model) -> float:
         """Returns the number of parameters."""
-        return float(model.count_params())
+        return float(count_params(model))
 
 
 @export_class

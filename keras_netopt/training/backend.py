@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_netopt.graph.layers import sublayers, walk_layers
+from keras_netopt.training.present_flags import write_state_back
 
 
 def sync_variables(model: keras.Model) -> None:
@@ -28,7 +29,7 @@ def sync_variables(model: keras.Model) -> None:
     hook = getattr(any_model, "jax_state_sync", None) or getattr(
         any_model, "_backend_state_sync", None
     )
-    if hook is not None:
+    if hook is not None and not write_state_back(model):
         hook()
 
 

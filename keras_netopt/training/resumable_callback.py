@@ -13,6 +13,7 @@ from keras_netopt.points import RunLength, UnknownLengthError
 from keras_netopt.training import order
 from keras_netopt.training.callback_mixin import CallbackMixin
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
+from keras_netopt.training.lora_state import ENTRY, LoraState
 from keras_netopt.training.progress import Progress
 from keras_netopt.training.unknown_length import explain_unknown_length
 
@@ -116,6 +117,7 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         if checkpoint_state.loads > self._loads_before:
             checkpoint_state.restore_random()
         if self._attached:
+            self._resume_lora()
             self.on_resume(self.model)
 
     def on_train_batch_end(
@@ -211,7 +213,17 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         except UnknownLengthError as error:
             text = explain_unknown_length(self, self._progress.run)
             raise (ValueError(text) if text else error) from None
+        LoraState.attach(self.model)
         self._attached = True
+
+    def _resume_lora(self) -> None:
+        state = LoraState.find(self.model)
+        if state is None:
+            return
+        loaded = self._take_loaded(ENTRY)
+        if loaded is not None:
+            state.restore(loaded[1])
+        state.warn_dead()
 
     def _take_loaded(self, name: str) -> tuple[dict[str, Any], Arrays] | None:
         checkpoint_state = CheckpointState.of(self._model)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_netopt import cost, sparsity
+from keras_netopt import cost, search, sparsity
 
 
 def build():
@@ -49,3 +49,28 @@ def test_packed_kernels_are_counted_by_their_weights(block_size):
         int(np.prod(v.shape)) * floats[keras.backend.standardize_dtype(v.dtype)]
         for v in others
     )
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
+@pytest.mark.parametrize("block_size", [-1, 16])
+def test_packed_kernels_beside_lora_are_counted_alike(block_size):
+    model = build()
+    kernels = sum(r.zeros for r in sparsity.report(model).kernels)
+    config = keras.quantizers.Int4QuantizationConfig(block_size=block_size)
+    model.quantize("int4", config=config)
+    plain = cost.summarize(model)
+    biases = sum(
+        v.name == "bias" and int(np.prod(v.shape)) for v in model.weights
+    )
+    assert plain.zeros == kernels + biases
+    assert search.MaxParams(1).measure(model) == plain.params
+
+    model.layers[-1].enable_lora(2)
+
+    found = cost.summarize(model)
+    pair = 2 * (90 + 7)
+    assert found.params == plain.params + pair
+    assert found.zeros == plain.zeros + 2 * 7
+    assert search.MaxParams(1).measure(model) == found.params
+    kernel = sparsity.report(model).kernels[-1]
+    assert kernel.shape == (90, 7)

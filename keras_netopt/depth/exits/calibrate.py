@@ -19,6 +19,7 @@ from keras_netopt.depth.exits.exit_criteria import CRITERIA
 from keras_netopt.depth.exits.exit_model import ExitModel
 from keras_netopt.depth.exits.measured_exits import MeasuredExits
 from keras_netopt.depth.exits.model_stages import split_into_stages
+from keras_netopt.training.present_flags import compile_for_flags
 from keras_netopt.training.randomness import preserve_random_state
 from keras_netopt.warnings import NoEffectWarning
 
@@ -135,6 +136,7 @@ def measure_exits(
     exit_model: ExitModel, x: Any, y: Any, criterion: str
 ) -> MeasuredExits:
     """Predicts once and keeps scores and correctness of every exit."""
+    compile_for_flags(exit_model, "predict_function")
     with preserve_random_state():
         found = exit_model.predict(x, batch_size=BATCH, verbose=0)
     outputs = [np.asarray(found[name]) for name in exit_model.exit_names]

@@ -27,6 +27,7 @@ from keras_netopt.depth.exits.threshold_search import (
     accuracy_cost_front,
 )
 from keras_netopt.plots.exits import exit_curve
+from keras_netopt.training.present_flags import compile_for_flags
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -148,6 +149,7 @@ class CalibratedExits(CalibratedStages):
         if mode == "full" or (
             mode == "auto" and not self._stages_are_faster(x, batch_size)
         ):
+            compile_for_flags(self._full(), "predict_function")
             outputs = self._full().predict(x, batch_size=batch_size, verbose=0)
             exits = np.full(len(outputs), len(self.exit_names) - 1)
         else:

@@ -16,6 +16,7 @@ from keras_netopt.depth.exits.model_stages import (
     split_into_stages,
 )
 from keras_netopt.depth.exits.stage_runner import Arrays
+from keras_netopt.training.present_flags import compile_for_flags
 
 
 class CalibratedStages:
@@ -59,6 +60,7 @@ class CalibratedStages:
     def exit_scores(self, inputs: Arrays) -> np.ndarray:
         """Returns the scores of the Keras model, shape `(samples, exits)`."""
         x = self.stages.to_model_inputs(inputs, self.exit_model.input)
+        compile_for_flags(self.exit_model, "predict_function")
         outputs = self.exit_model.predict(x, verbose=0)
         rule = self.calibration.rule
         columns = [

@@ -16,6 +16,7 @@ from keras_netopt.depth.exits.model_stages import (
     ModelStage,
     ModelStages,
 )
+from keras_netopt.training.present_flags import compile_for_flags
 
 Arrays = dict[str, np.ndarray]
 MIN_BATCH = 32
@@ -96,6 +97,7 @@ class StageRunner:
         for k, stage in enumerate(self.stages.stages):
             if not len(remaining):
                 break
+            compile_for_flags(stage.model, "predict_function")
             outputs = self._run_stage(k, stage, tensors)
             logits = outputs.pop(LOGITS)
             if predictions is None:

@@ -15,6 +15,7 @@ from keras_netopt.search.morphism.morphism_objective import (
     MorphismObjective,
 )
 from keras_netopt.surgery.growing.calibration_batch import first_batch
+from keras_netopt.training.present_flags import compile_for_flags
 
 _OWN = ("epochs", "verbose", "callbacks")
 
@@ -127,6 +128,7 @@ class ChildTrainer:
             given = self.arguments.get(f"validation_{name}")
             if given is not None:
                 arguments[name] = given
+        compile_for_flags(model, "test_function")
         found = model.evaluate(**arguments, verbose=0, return_dict=True)
         return {name: float(value) for name, value in found.items()}
 

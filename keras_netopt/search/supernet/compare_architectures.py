@@ -31,6 +31,7 @@ from keras_netopt.search.supernet.subnet_ranker import choose_metric
 from keras_netopt.search.supernet.supernet_search import enabled_options
 from keras_netopt.training import randomness
 from keras_netopt.training.compiled_clone import compile_like
+from keras_netopt.training.present_flags import compile_for_flags
 
 Architecture = Mapping[str, int]
 
@@ -214,4 +215,5 @@ def compare_architectures(
 def evaluate(network: keras.Model, data: Any) -> dict[str, float]:
     """Evaluates a model on a tuple of arrays or on batches."""
     given = data if isinstance(data, tuple) else (data,)
+    compile_for_flags(network, "test_function")
     return dict(network.evaluate(*given, verbose=0, return_dict=True))
