@@ -22,6 +22,7 @@ from keras_netopt.depth.halting_arguments import (
 )
 from keras_netopt.serialization import export_class
 from keras_netopt.training.branches import make_stateless
+from keras_netopt.training.replicas import mean_of_batch
 
 
 @export_class
@@ -170,7 +171,7 @@ class AdaptiveComputation(DepthLayer):
             return self._ponder(inputs)
         outputs, _, steps, remainder = self._unroll(inputs)
         self.add_loss(self.ponder_cost * ops.mean(steps + remainder))
-        self.update_running_mean(self.mean_steps, ops.mean(steps))
+        self.update_running_mean(self.mean_steps, mean_of_batch(steps))
         return outputs
 
     def count_steps(self, inputs: Any) -> Any:
@@ -262,7 +263,7 @@ class AdaptiveComputation(DepthLayer):
         prior = halting.geometric_prior(self.settings["prior"], self.max_steps)
         divergence = ops.mean(halting.kl_divergence(p, prior))
         self.add_loss(self.kl_weight * divergence)
-        steps = ops.mean(halting.expected_steps(p))
+        steps = mean_of_batch(halting.expected_steps(p))
         self.update_running_mean(self.mean_steps, steps)
         if self._record is None:
             return ops.sum(states * _expand_like(p, states), axis=1)
@@ -292,7 +293,7 @@ class AdaptiveComputation(DepthLayer):
             return 1.0 - self.settings["epsilon"]
         if self.settings["halt_at"] != SAMPLE:
             return self.settings["halt_at"]
-        return self.sample_uniform(ops.shape(inputs)[0])
+        return self.sample_uniform_per_sample(inputs)
 
     def _initial_values(self, inputs: Any) -> tuple[Any, Any, Any, Any]:
         ones = ops.ones_like(ops.reshape(inputs, (ops.shape(inputs)[0], -1)))

@@ -15,6 +15,7 @@ from keras_netopt.checks import (
 from keras_netopt.depth.default_gate import default_gate
 from keras_netopt.depth.depth_layer import BlockWrapper
 from keras_netopt.serialization import export_class
+from keras_netopt.training.replicas import mean_of_batch
 
 INFERENCE_MODES = ("mask", "cond")
 
@@ -148,7 +149,7 @@ class SkipGate(BlockWrapper):
         """Returns the inputs, plus the block's output for selected samples."""
         gate = self._gate_values(inputs)
         if training:
-            rate = ops.mean(gate)
+            rate = mean_of_batch(gate)
             gap = rate - self.target_rate
             self.add_loss(self.cost_weight * ops.square(gap))
             self.update_running_mean(self.execution_rate, rate)

@@ -122,7 +122,7 @@ class StochasticDepth(BlockWrapper):
             factor = 1.0 - self.rate if self.scale == "inference" else None
             return self._combine(inputs, self.block(inputs), factor)
         if self.mode == "sample":
-            keep = self.sample_keep_mask(self.rate, ops.shape(inputs)[0])
+            keep = self.sample_uniform_per_sample(inputs) >= self.rate
             ones = [1] * (len(inputs.shape) - 1)
             factor = ops.reshape(self._block_factor(keep), (-1, *ones))
             return self._combine(inputs, self.block(inputs), factor)

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_netopt.curriculum.select_samples import select_samples
+from keras_netopt.training.replicas import join_replicas, own_part
 from keras_netopt.training.sample_loss import sample_loss
 
 
@@ -41,7 +42,11 @@ class BatchSelector:
         irreducible_loss = noise = None
         if self.strips:
             weight, irreducible_loss = _split(weight)
-        losses = sample_loss(model, y, forward(x))
+        # Ranked are the samples of all replicas, each of which takes a share.
+        losses = join_replicas(sample_loss(model, y, forward(x)))
+        x, y, weight, irreducible_loss = (
+            join_replicas(part) for part in (x, y, weight, irreducible_loss)
+        )
         if self.method == "percentile":
             noise = uniform(ops.shape(losses)[0])
         selected = select_samples(
@@ -55,7 +60,7 @@ class BatchSelector:
         batch, kept = losses.shape[0], selected.shape[0]
         if batch is not None and kept is not None:
             self.sizes.add((batch, kept))
-        return _take_rows(selected, x, y, weight)
+        return _take_rows(own_part(selected), x, y, weight)
 
     def strip(self, data: Any) -> Any:
         """Removes the irreducible losses from the data of an ordinary step."""

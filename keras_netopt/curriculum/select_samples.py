@@ -8,20 +8,23 @@ from typing import Any
 from keras import ops
 
 from keras_netopt.checks import check_choice, check_number
+from keras_netopt.training.replicas import count_replicas
 
 SELECTION_METHODS = ("percentile", "top", "rho")
 
 
 def count_kept(batch: Any, keep_fraction: float) -> Any:
-    """Returns the number of samples of a batch to keep, at least 1.
+    """Returns the number of samples of a batch to keep, at least 1 a replica.
 
     It is a tensor if `batch` is one because TensorFlow does not know the size
     while tracing.
     """
+    least = count_replicas()
     if isinstance(batch, int):
-        return max(1, int(keep_fraction * batch + 1e-6))
+        return min(max(least, int(keep_fraction * batch + 1e-6)), batch)
     share = ops.cast(batch, "float32") * keep_fraction + 1e-4
-    return ops.maximum(1, ops.cast(ops.floor(share), "int32"))
+    count = ops.cast(ops.floor(share), "int32")
+    return ops.minimum(ops.maximum(least, count), batch)
 
 
 def select_samples(

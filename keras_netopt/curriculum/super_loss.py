@@ -9,6 +9,7 @@ from keras import ops
 from keras_netopt.checks import check_number, check_positive
 from keras_netopt.curriculum.lambert_w import lambert_w
 from keras_netopt.serialization import export_class
+from keras_netopt.training.replicas import count_replicas
 
 TAUS = ("log_classes", "batch")
 
@@ -117,6 +118,7 @@ class SuperLoss(keras.losses.Loss):
 
     def _threshold(self, losses: Any, y_pred: Any) -> Any:
         if self.tau == "batch":
+            _check_alone()
             return ops.stop_gradient(ops.mean(losses))
         if not isinstance(self.tau, str):
             return self.tau
@@ -202,6 +204,15 @@ def _check_threshold(tau: str, base: keras.losses.Loss) -> None:
             'Argument `tau` must be "batch" or a number for a loss that is '
             "not a cross-entropy, because it has no classes. "
             f"Received: tau={tau!r}, base_loss={base.name!r}"
+        )
+
+
+def _check_alone() -> None:
+    if count_replicas() > 1:
+        raise ValueError(
+            'Argument `tau` must be a number or "log_classes" under a '
+            "strategy of several replicas, because each sees a part of the "
+            f"batch. Received: tau='batch', {count_replicas()} replicas"
         )
 
 

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_netopt.training.branches import call_if
 from keras_netopt.training.counter_random import uniform
+from keras_netopt.training.replicas import replica_index
 
 
 class DepthLayer(keras.layers.Layer):
@@ -51,7 +52,7 @@ class DepthLayer(keras.layers.Layer):
         )
 
     def update_running_mean(self, variable: Any, value: Any) -> None:
-        """Updates a running mean with momentum 0.9."""
+        """Updates a running mean of batches, with momentum 0.9."""
         variable.assign(0.9 * variable + 0.1 * ops.stop_gradient(value))
 
     def sample_keep_mask(self, rate: Any, count: Any) -> Any:
@@ -60,9 +61,12 @@ class DepthLayer(keras.layers.Layer):
 
     def sample_uniform(self, count: Any) -> Any:
         """Samples `count` numbers in [0, 1), new ones at each call."""
-        seed, step = self.random_state[0], self.random_state[1]
-        self.random_state.assign(ops.stack([seed, step + 1]))
-        return uniform(seed, step, count)
+        return self._draw(count, 0)
+
+    def sample_uniform_per_sample(self, inputs: Any) -> Any:
+        """Samples a number in [0, 1) for each sample of the batch."""
+        count = ops.shape(inputs)[0]
+        return self._draw(count, replica_index() * count)
 
     def call_block_if(
         self,
@@ -84,6 +88,11 @@ class DepthLayer(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the input shape, which blocks keep."""
         return input_shape
+
+    def _draw(self, count: Any, begin: Any) -> Any:
+        seed, step = self.random_state[0], self.random_state[1]
+        self.random_state.assign(ops.stack([seed, step + 1]))
+        return uniform(seed, step, count, begin)
 
 
 class BlockWrapper(DepthLayer):

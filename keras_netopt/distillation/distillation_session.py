@@ -139,8 +139,9 @@ class DistillationSession:
             distilled = distilled + terms[place].weight * value
         share = self._settings.weight
         own = ops.cast(loss, "float32")
-        self.means.update([own, distilled], ops.shape(outputs[0])[0])
+        # The means wait for other replicas, which add losses to the layers.
         added = added_losses(self._student)
+        self.means.update([own, distilled], ops.shape(outputs[0])[0])
         return (1.0 - share) * own + share * (distilled + added)
 
     def _make_row(self, pair: OutputPair) -> DistillationRow:

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.graph.intercepted_graph import copy_mask
+from keras_netopt.training.replicas import count_replicas, join_replicas
 
 BITS = 8
 MOMENTUM = 0.99
@@ -38,7 +39,6 @@ class ActivationRange:
             np.array(fixed or _UNSET, "float32"),
             trainable=False,
             autocast=False,
-            aggregation="mean",
             name=name,
         )
 
@@ -111,7 +111,7 @@ class ActivationRange:
         return copy_mask(x, ops.where(state[1] < state[0], x, rounded))
 
     def _moved(self, state: Any, x: Any) -> Any:
-        seen = _find_ends(ops.stop_gradient(x))
+        seen = _find_common_ends(_find_ends(ops.stop_gradient(x)))
         moved = ops.where(
             state[1] > state[0],
             state * MOMENTUM + seen * (1.0 - MOMENTUM),
@@ -127,6 +127,14 @@ def _find_ends(x: Any) -> Any:
     return ops.stack(
         [ops.minimum(ops.min(x), 0.0), ops.maximum(ops.max(x), 0.0)]
     )
+
+
+def _find_common_ends(ends: Any) -> Any:
+    """Returns minimum and maximum of the parts of all replicas."""
+    if count_replicas() == 1:
+        return ends
+    parts = join_replicas(ops.expand_dims(ends, 0))
+    return ops.stack([ops.min(parts[:, 0]), ops.max(parts[:, 1])])
 
 
 def _round_to_grid(x: Any, low: Any, high: Any) -> Any:

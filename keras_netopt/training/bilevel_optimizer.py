@@ -19,6 +19,7 @@ from keras_netopt.training import optimizers
 from keras_netopt.training.backend import commit_variables, sync_variables
 from keras_netopt.training.checkpoint_state import Arrays
 from keras_netopt.training.optimizer_hook import OptimizerHook
+from keras_netopt.training.replicas import count_replicas, sum_over_replicas
 
 # Kinds of the batches of a cycle: of the training or the validation half.
 TRAIN, VALIDATION = "train", "validation"
@@ -135,16 +136,17 @@ class BilevelOptimizer:
         self, gradients: list[Any], variables: list[Any]
     ) -> list[Any]:
         """Copies all values; hides the gradients of the architecture."""
+        # The second order compares gradients of different steps.
+        known = _sum_gradients(gradients) if self._is_second else gradients
+        self._gradients = {
+            id(variable): gradient
+            for gradient, variable in zip(known, variables, strict=True)
+        }
         held = {id(variable) for variable in self._architecture}
-        passed = []
-        for gradient, variable in zip(gradients, variables, strict=True):
-            if id(variable) in held:
-                if gradient is None:
-                    gradient = ops.zeros_like(variable.value)
-                self._gradients[id(variable)] = gradient
-                gradient = ops.zeros_like(variable.value)
-            self._gradients.setdefault(id(variable), gradient)
-            passed.append(gradient)
+        passed = [
+            ops.zeros_like(variable.value) if id(variable) in held else gradient
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
         self._before = _copy([*self._weights, *self._own, *self._architecture])
         return passed
 
@@ -196,7 +198,8 @@ class BilevelOptimizer:
             outer.assign(ops.where(at[1], gradient, outer.value))
             plus.assign(ops.where(at[2], gradient, plus.value))
             difference = (plus.value - gradient) / (2.0 * eps)
-            total.append(outer.value - rate * difference)
+            moved = outer.value - rate * difference
+            total.append(moved / count_replicas())  # Keras adds them up.
         self._move_architecture(at[3], total)
 
     def _move_architecture(self, condition: Any, gradients: list[Any]) -> None:
@@ -250,6 +253,13 @@ class BilevelOptimizer:
             self._owner.add_variable_from_reference(v, name=name)
             for v in variables
         ]
+
+
+def _sum_gradients(gradients: list[Any]) -> list[Any]:
+    """Returns the gradients of the whole batch, those of all replicas."""
+    known = [one for one in gradients if one is not None]
+    total = iter(sum_over_replicas([ops.convert_to_tensor(g) for g in known]))
+    return [None if one is None else next(total) for one in gradients]
 
 
 def _copy(variables: Sequence[Any]) -> list[tuple[Any, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_netopt.training.running_means import scale_for_replicas
 from keras_netopt.training.sample_loss import select_part
 
 
@@ -82,13 +83,11 @@ def _reads_logits(loss: Any) -> bool:
 def added_losses(model: keras.Model) -> Any:
     """Returns the sum of regularizers and losses that layers add.
 
-    A model with a `compute_loss` of its own may not use them; the sum is 0
-    then.
+    It is scaled as Keras scales losses, which it adds up over the replicas. A
+    model with a `compute_loss` of its own may not use them; the sum is 0 then.
     """
     module = type(model).compute_loss.__module__
     if not module.startswith(("keras.", "keras_netopt.")):
         return 0.0
-    total: Any = 0.0
-    for loss in model.losses:
-        total = total + ops.cast(ops.sum(loss), "float32")
-    return total
+    found = [ops.cast(ops.sum(loss), "float32") for loss in model.losses]
+    return scale_for_replicas(sum(found[1:], found[0])) if found else 0.0

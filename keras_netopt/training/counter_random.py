@@ -16,11 +16,12 @@ _SHIFTS = (16, 15, 16)
 _MASK = 0xFFFFFFFF
 
 
-def uniform(seed: Any, step: Any, count: Any) -> Any:
+def uniform(seed: Any, step: Any, count: Any, begin: Any = 0) -> Any:
     """Returns `count` uniform random numbers in [0, 1) for one step.
 
     The seed is an int of at least 0 or an int tensor, the step an int tensor.
-    The result is a float32 tensor of shape `(count,)`.
+    The result is a float32 tensor of shape `(count,)`: the numbers `begin` to
+    `begin + count - 1` of the step.
 
     Reference:
         Wellons, *Prospecting for hash functions*, 2018,
@@ -31,9 +32,9 @@ def uniform(seed: Any, step: Any, count: Any) -> Any:
     if isinstance(seed, int):
         seed = _constant(seed & _MASK, dtype)
     first = _hash_bits(_truncate(ops.cast(seed, dtype), dtype), dtype)
-    begin = _hash_bits(_add(first, ops.cast(step, dtype), dtype), dtype)
-    places = ops.cast(ops.arange(count), dtype)
-    bits = _hash_bits(_add(_hash_bits(places, dtype), begin, dtype), dtype)
+    state = _hash_bits(_add(first, ops.cast(step, dtype), dtype), dtype)
+    places = ops.cast(ops.arange(count) + begin, dtype)
+    bits = _hash_bits(_add(_hash_bits(places, dtype), state, dtype), dtype)
     return ops.cast(_shift_right(bits, 8, dtype), "float32") * 2.0**-24
 
 

@@ -16,6 +16,7 @@ from keras_netopt.training.constraint import apply_mask
 from keras_netopt.training.float_weights import DENSE_WEIGHTS
 from keras_netopt.training.mask_store import MaskStore
 from keras_netopt.training.master_store import MasterStore
+from keras_netopt.training.replicas import count_replicas
 from keras_netopt.training.swap_store import SwapStore
 from keras_netopt.training.weight_store import read
 
@@ -114,7 +115,9 @@ class DenseStore(SwapStore):
         dense = ops.convert_to_tensor(self._masters[key])
         pruned = ops.logical_not(ops.convert_to_tensor(self._mask(key)))
         gradient = ops.convert_to_tensor(gradient)
-        return gradient + self._decay[key] * apply_mask(pruned, dense)
+        # Keras adds up the gradients of the replicas.
+        decay = self._decay[key] / count_replicas()
+        return gradient + decay * apply_mask(pruned, dense)
 
     def _mask(self, key: str) -> Any:
         return self._variables[key].constraint.mask

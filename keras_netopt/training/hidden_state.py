@@ -28,11 +28,20 @@ def add_hidden_state(layer: Any, holder: Any) -> Callable[[], None]:
 def override_activation(
     layer: Any, function: Callable[[Any], Any]
 ) -> Iterator[None]:
-    """Applies a function before `layer.activation` in the context."""
+    """Applies a function before `layer.activation` in the context.
+
+    Another replica of the step may be inside such a context, and waits.
+    """
     activation = layer.activation
+    activation = getattr(activation, "before", activation)
+
+    def overridden(x: Any) -> Any:
+        return activation(function(x))
+
+    overridden.before = activation  # type: ignore[attr-defined]
     held = vars(layer)
     is_held = "activation" in held
-    object.__setattr__(layer, "activation", lambda x: activation(function(x)))
+    object.__setattr__(layer, "activation", overridden)
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.constraint import MaskConstraint, apply_mask
 from keras_netopt.training.float_weights import float_weights
 from keras_netopt.training.mask_file import unpack_mask, variables_by_name
+from keras_netopt.training.replicas import sum_over_replicas
 from keras_netopt.training.weight_store import WeightStore, read
 
 Accumulate = Callable[[Any, Any, Any], Any]
@@ -211,6 +212,7 @@ class MaskStore(WeightStore):
         self, gradients: list[Any], variables: list[Any]
     ) -> list[Any]:
         """Masks the gradients; called by `OptimizerHook`."""
+        self._update_statistics(gradients, variables)
         return [
             self._masked_gradient(gradient, variable)
             for gradient, variable in zip(gradients, variables, strict=True)
@@ -219,16 +221,28 @@ class MaskStore(WeightStore):
     def after_update(self, variables: list[Any]) -> None:
         """Does nothing: the constraints mask the weights."""
 
+    def _update_statistics(
+        self, gradients: list[Any], variables: list[Any]
+    ) -> None:
+        """Updates the statistics with the gradients of the whole batch."""
+        measured = [
+            (self._by_id[id(variable)], variable, gradient)
+            for gradient, variable in zip(gradients, variables, strict=True)
+            if gradient is not None
+            and self._by_id.get(id(variable)) in self._statistics
+        ]
+        sums = sum_over_replicas(
+            [ops.convert_to_tensor(gradient) for _, _, gradient in measured]
+        )
+        for (key, variable, _), gradient in zip(measured, sums, strict=True):
+            held = self._statistics[key]
+            held.assign(self._accumulate[key](held, variable, gradient))
+
     def _masked_gradient(self, gradient: Any, variable: Any) -> Any:
         key = self._by_id.get(id(variable))
         if key is None or gradient is None:
             return gradient
         gradient = ops.convert_to_tensor(gradient)
-        statistic = self._statistics.get(key)
-        if statistic is not None:
-            statistic.assign(
-                self._accumulate[key](statistic, variable, gradient)
-            )
         if variable.constraint.is_straight_through:
             return gradient
         return apply_mask(self._masks[key], gradient)

@@ -45,8 +45,6 @@ class Setting:
         needs_callback: Whether `effect` reads the callback; trials of a tuner
             have none.
         epochs: Epochs after which every argument has an effect.
-        by_replica: Whether each TensorFlow replica selects samples of its
-            part of a batch, so that two replicas train differently.
         parts: What the number of epochs of `fit` is a multiple of.
     """
 
@@ -62,7 +60,6 @@ class Setting:
     models: tuple[str, ...] = tuple(zoo.BUILDERS)
     needs_callback: bool = False
     epochs: int = 2
-    by_replica: bool = False
     parts: int = 1
 
     def __str__(self) -> str:

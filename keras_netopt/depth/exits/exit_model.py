@@ -8,6 +8,7 @@ from keras import ops
 from keras_netopt.checks import check_positive
 from keras_netopt.depth.exits.training_record import TrainingRecord
 from keras_netopt.serialization import export_class
+from keras_netopt.training.running_means import scale_for_replicas
 
 FINAL = "final"
 
@@ -191,7 +192,7 @@ class ExitModel(keras.Model):
                 weight = ops.cast(sample_weight[name], loss.dtype)
                 loss = loss * ops.reshape(weight, ops.shape(loss))
             total = total + self.exit_loss_weights[name] * ops.mean(loss)
-        return self.distill_temperature**2 * total
+        return scale_for_replicas(self.distill_temperature**2 * total)
 
     def _log_softmax(self, outputs: Any) -> Any:
         if self.activation == "softmax":

@@ -39,7 +39,6 @@ SETTINGS = (
         effect=steps_were_selected,
         reference=False,
         needs_callback=True,
-        by_replica=True,
     ),
     Setting(
         name="SelectiveBackprop top",
