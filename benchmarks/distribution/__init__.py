@@ -1,0 +1,1 @@
+"""Every component on several devices, against one device."""
