@@ -193,7 +193,11 @@ class Curriculum(ResumableCallback):
             seed=seed,
         )
         warmup = fit_to_source(sequence_length, source)
-        self._data = engine.CurriculumData(source, warmup)
+        self._data = engine.CurriculumData(
+            source,
+            warmup,
+            plans_weights=self._plan_settings.ordering.has_weights,
+        )
         self.reset()
 
     def dataset(

@@ -36,15 +36,20 @@ class CurriculumData:
     Args:
         source: Access to the samples.
         sequence_length: Sequence length warm-up, or `None`.
+        plans_weights: Whether plans may have weights other than 1. Defaults
+            to `True`.
     """
 
     def __init__(
         self,
         source: SampleSource,
         sequence_length: SequenceLengthWarmup | None = None,
+        *,
+        plans_weights: bool = True,
     ) -> None:
         self.source = source
         self.sequence_length = sequence_length
+        self.plans_weights = plans_weights
         self.plan: EpochPlan | None = None
         self.batches_read = 0
         self.batch_size: int | None = None
@@ -207,6 +212,15 @@ class _BatchReader:
         self.class_weights = class_weights
         self.loss_axes = loss_axes
         self.irreducible_loss = irreducible_loss
+        # Batches without weights train faster, and to the same bit.
+        self.has_weights = (
+            data.plans_weights
+            or data.sequence_length is not None
+            or not isinstance(data.source, ArraySource)
+            or data.source.sample_weight is not None
+            or class_weights is not None
+            or irreducible_loss is not None
+        )
 
     def batch_functions(self) -> list[Callable[[], Any]]:
         """Returns one function per batch of the epoch, which reads it."""
@@ -234,6 +248,8 @@ class _BatchReader:
         data.batches_read += 1
         ids = ids[ids >= 0]
         x, y, own = fetch(ids)
+        if not self.has_weights:
+            return keras.utils.pack_x_y_sample_weight(x, y)
         size = len(keras.tree.flatten(x)[0])
         weight: np.ndarray = np.ones(size, "float32")
         if plan is not None:
@@ -276,13 +292,18 @@ class _BatchReader:
         ):
             return None
         arrays = keras.tree.map_structure(to_floatx, (source.x, source.y))
-        shape = () if self.irreducible_loss is None else (2,)
-        return GatheredBatches(arrays, self.ids_and_weights, shape)
+        shape = None
+        if self.has_weights:
+            shape = () if self.irreducible_loss is None else (2,)
+        is_whole = self.data.last_batch_size is None
+        return GatheredBatches(arrays, self.ids_and_weights, shape, is_whole)
 
-    def ids_and_weights(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the ids and the weights of all batches of the epoch."""
+    def ids_and_weights(self) -> tuple[np.ndarray, ...]:
+        """Returns the ids and the weights, if any, of the epoch's batches."""
         data, ids = self.data, self.data.plan_ids()
         data.batches_read += len(ids)
+        if not self.has_weights:
+            return (ids,)
         weight: np.ndarray = np.ones(ids.shape, "float32")
         if data.plan is not None:
             weight = data.plan.weights

@@ -64,6 +64,11 @@ class Ordering:
         return None
 
     @property
+    def has_weights(self) -> bool:
+        """Whether `weights` may return weights other than 1."""
+        return type(self).weights is not Ordering.weights
+
+    @property
     def stratified(self) -> bool:
         """Whether every active slice must have all classes."""
         return False

@@ -56,7 +56,8 @@ class ArraySource(SampleSource):
         """Returns the samples with these ids, in this order."""
 
         def take_rows(array: np.ndarray | None) -> np.ndarray | None:
-            return None if array is None else to_floatx(array[ids])
+            # Faster than `array[ids]`.
+            return None if array is None else to_floatx(array.take(ids, 0))
 
         weight = self.sample_weight
         x, y = keras.tree.map_structure(take_rows, (self.x, self.y))

@@ -73,7 +73,10 @@ class Arm:
             source, ordering=self.ordering, seed=seed, **settings
         )
         warmup = fit_to_source(sequence_length, source)
-        return checked, CurriculumData(source, warmup)
+        has_weights = checked.ordering.has_weights
+        return checked, CurriculumData(
+            source, warmup, plans_weights=has_weights
+        )
 
 
 def train_arm(

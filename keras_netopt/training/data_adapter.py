@@ -36,15 +36,17 @@ class GatheredBatches:
     Args:
         arrays: All samples, in the structure of a batch without weights.
         table: Called at the start of every epoch; returns the ids of each
-            batch, `(steps, batch)`, and their weights, `(steps, batch, ...)`.
-            A batch that is smaller ends with ids of -1.
+            batch, `(steps, batch)`, and their weights, `(steps, batch, ...)`,
+            if there are any. A batch that is smaller ends with ids of -1.
         weight_shape: Shape of the weights of one sample; `(2,)` if a value
-            per sample is passed beside the weight.
+            per sample is passed beside the weight, `None` without weights.
+        is_whole: Whether no batch is smaller than the others.
     """
 
     arrays: Any
-    table: Callable[[], tuple[np.ndarray, np.ndarray]]
-    weight_shape: tuple[int, ...]
+    table: Callable[[], tuple[np.ndarray, ...]]
+    weight_shape: tuple[int, ...] | None
+    is_whole: bool
 
 
 class PlannedAdapter(DataAdapter):
@@ -143,20 +145,26 @@ def _gathered(gathered: GatheredBatches) -> Any:
 
     with tf.device("cpu"):
         arrays = keras.tree.map_structure(tf.constant, gathered.arrays)
-    shapes = ((), gathered.weight_shape)
+    shapes: list[tuple[int, ...]] = [()]
+    dtypes = [tf.int64]
+    if gathered.weight_shape is not None:
+        shapes.append(gathered.weight_shape)
+        dtypes.append(tf.float32)
 
     def whole_pass(_: Any) -> Any:
-        found = tf.numpy_function(gathered.table, [], (tf.int64, tf.float32))
+        found = tf.numpy_function(gathered.table, [], dtypes)
         for tensor, shape in zip(found, shapes, strict=True):
             tensor.set_shape((None, None, *shape))
         return tuple(found)
 
-    def batch(ids: Any, weight: Any) -> Any:
-        size = tf.math.count_nonzero(ids >= 0)
-        ids, weight = ids[:size], weight[:size]
+    def batch(*table: Any) -> Any:
+        if not gathered.is_whole:
+            size = tf.math.count_nonzero(table[0] >= 0)
+            table = tuple(part[:size] for part in table)
+        ids, *weight = table
         return *keras.tree.map_structure(
             lambda array: tf.gather(array, ids), arrays
-        ), weight
+        ), *weight
 
     return (
         tf.data.Dataset.from_tensors(0)

@@ -169,3 +169,63 @@ def echo_steps():
     )
     model.compile(keras.optimizers.SGD(0.0), "mae")
     return model, Steps()
+
+
+class _Received(keras.callbacks.Callback):
+    """Notes whether batches of the data set have weights."""
+
+    def __init__(self, data_set):
+        super().__init__()
+        self.sizes, self._data_set = set(), data_set
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.sizes |= {len(batch) for batch in self._data_set}
+
+
+def _train_on(curriculum, initial):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, "relu"),
+            keras.layers.Dense(2),
+        ]
+    )
+    model.set_weights(initial or model.get_weights())
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    start = model.get_weights()
+    data_set = curriculum.dataset(8)
+    received = _Received(data_set)
+    history = model.fit(
+        data_set, epochs=2, verbose=0, callbacks=[curriculum, received]
+    )
+    return start, model.get_weights(), history.history, received.sizes
+
+
+def test_batches_without_weights_train_like_those_with_weights_of_one():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 4)).astype("float32"), np.arange(64) % 2
+    settings = {"difficulty": SCORES, "ordering": "hard_first"}
+    start, bare, logs, sizes = _train_on(Curriculum(x, y, **settings), None)
+    assert sizes == {2}
+    ones = np.ones(64, "float32")
+    _, weighted, other, sizes = _train_on(
+        Curriculum(x, y, sample_weight=ones, **settings), start
+    )
+    assert sizes == {3}
+    for one, two in zip(bare, weighted, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert logs["loss"] == other["loss"]
+    assert logs["accuracy"] == other["accuracy"]
+    assert not np.array_equal(start[0], bare[0])
+
+
+def test_an_ordering_of_the_users_own_may_have_weights():
+    class Halved(engine.Ordering):
+        def weights(self, scores, fraction, epoch):
+            return np.where(scores > np.median(scores), 0.5, 1.0)
+
+    x, y = np.zeros((64, 4), "float32"), np.zeros(64, "int32")
+    curriculum = Curriculum(x, y, difficulty=SCORES, ordering=Halved())
+    assert _train_on(curriculum, None)[3] == {3}

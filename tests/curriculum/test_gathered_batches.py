@@ -35,11 +35,12 @@ class Counting(ArraySource):
         return super().fetch(ids)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("planned", [False, True])
 @pytest.mark.parametrize("case", GATHERED)
-def test_tensorflow_gather_equals_reading_in_python(case, planned):
+def test_tensorflow_gather_equals_reading_in_python(case, planned, weighted):
     arrays, options = GATHERED[case]
-    data = CurriculumData(Counting(*arrays))
+    data = CurriculumData(Counting(*arrays), plans_weights=weighted)
     adapter = data.make_adapter(BATCH, **options)
     if planned:
         fractions = np.linspace(0.3, 1.0, data.steps)
