@@ -110,6 +110,7 @@ bench: $(VENV)/.torch
 	$(PY) -m benchmarks.micro
 	$(PY) -m benchmarks.advice
 	$(PY) -m benchmarks.edge
+	$(PY) -m benchmarks.device --parts lowering agreement
 	$(PIP) install -q -e ".[bench]"
 	$(PY) -m benchmarks.hpo
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from keras_netopt import callbacks, registry
 
-TARGET = Path(__file__).resolve().parent.parent / "docs/methods/README.md"
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+TARGET = ROOT / "docs/methods/README.md"
 TEXT = """<!-- Written by `make docs` from the registry and the callbacks. -->
 
 # Methods
@@ -22,9 +24,22 @@ objects are arguments of these have no row: schedules are in [points and
 schedules](schedules.md), growth triggers and actions in [growing](growing.md),
 difficulty scores and orderings in [curriculum](curriculum.md), constraints of
 a search in [search tuner](search_tuner.md). The docstrings hold all arguments,
-as in `help(netopt.callbacks.Pruning)`.
+as in `help(netopt.callbacks.Pruning)`. [What the platform
+does](../platform.md) tells where Keras, LiteRT and others differ from good
+guesses.
 
 {table}
+
+## Devices
+
+Every function that JAX compiles while a component trains is lowered by
+`jax.export` for TPU and CUDA, without a device. On TensorFlow each component
+trains with `jit_compile=True` and with `jit_compile=False`. The table shows
+the number of functions and the largest difference of a weight. Versions:
+{versions}. `python -m benchmarks.device` repeats both, and compares a GPU with
+the CPU on every backend; no GPU was at hand so far.
+
+{devices}
 
 ## Keys in `logs`
 
@@ -51,7 +66,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    text = TEXT.format(table=registry.to_markdown(), keys=key_table())
+    from benchmarks.devices import tables
+
+    text = TEXT.format(
+        table=registry.to_markdown(),
+        keys=key_table(),
+        devices=tables.support_table(),
+        versions=tables.versions(),
+    )
     if not check:
         TARGET.parent.mkdir(parents=True, exist_ok=True)
         TARGET.write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Checks of every callback and layer on devices."""
