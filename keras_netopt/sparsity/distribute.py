@@ -1,16 +1,18 @@
 """Marks the weights of all targets that are pruned, by their scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from keras_netopt.sparsity import stacks
 from keras_netopt.sparsity.allocation import layer_sparsities
 from keras_netopt.sparsity.kernel_view import KernelView
+from keras_netopt.sparsity.lazy_arrays import LazyArrays
 from keras_netopt.sparsity.masks import prune_globally
-from keras_netopt.sparsity.patterns import NM, Pattern
+from keras_netopt.sparsity.patterns import NM, Pattern, Unstructured
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.sparsity.sparsity_budget import SparsityBudget
+from keras_netopt.sparsity.weight_ranking import WeightRanking
 
 
 def prune_runs(
@@ -19,8 +21,8 @@ def prune_runs(
     sparsity: float,
     matrices: Sequence[np.ndarray],
     earlier: Sequence[np.ndarray | None],
-) -> list[np.ndarray]:
-    """Marks the lowest scores in the runs of an n:m pattern.
+) -> Iterator[np.ndarray]:
+    """Yields the lowest scores of each target in the runs of an n:m pattern.
 
     Args:
         pattern: The pattern.
@@ -29,19 +31,14 @@ def prune_runs(
         matrices: The scores of each target, of shape `(fan_in, fan_out)`.
         earlier: The current mask of each target in this shape, or `None`.
 
-    Returns:
+    Yields:
         Boolean matrices, `True` = pruned.
     """
-    shares = [
-        sparsity if target.sparsity is None else target.sparsity
-        for target in targets
-    ]
-    return [
-        stacks.prune_stack_runs(pattern, target.view, matrix, share, mask)
-        for target, matrix, share, mask in zip(
-            targets, matrices, shares, earlier, strict=True
+    for i, target in enumerate(targets):
+        share = sparsity if target.sparsity is None else target.sparsity
+        yield stacks.prune_stack_runs(
+            pattern, target.view, matrices[i], share, earlier[i]
         )
-    ]
 
 
 def prune_units(
@@ -53,8 +50,8 @@ def prune_units(
     *,
     min_kept: int | None,
     within: bool,
-) -> list[np.ndarray]:
-    """Marks the lowest units of all targets.
+) -> Iterator[np.ndarray]:
+    """Yields the lowest units of each target.
 
     Args:
         pattern: The pattern, which determines the units.
@@ -66,33 +63,52 @@ def prune_units(
             `masks.prune_globally`.
         within: Whether units are compared within each output unit only.
 
-    Returns:
+    Yields:
         Boolean matrices, `True` = pruned.
     """
+    shares = dict(budget.by_hand)
+    together: Iterator[list[np.ndarray]] = iter(())
+    if budget.rule == "global":
+        rest = [
+            LazyArrays(source.__getitem__, budget.rest)
+            for source in (views, matrices, earlier)
+        ]
+        if isinstance(pattern, Unstructured) and not within:
+            together = WeightRanking(*rest, min_kept).prune(budget.weights)
+        else:
+            together = _prune_units_globally(
+                pattern, budget.weights, *rest, min_kept=min_kept, within=within
+            )
+    else:
+        found = layer_sparsities(
+            budget.rule, [views[i] for i in budget.rest], budget.sparsity
+        )
+        shares.update(zip(budget.rest, found, strict=True))
+    for i, view in enumerate(views):
+        if i in shares:
+            parts = stacks.score_stack(pattern, view, matrices[i], earlier[i])
+            pruned = stacks.prune_stack(parts, shares[i], within=within)
+        else:
+            pruned = next(together)
+        yield stacks.spread_stack(pattern, view, pruned)
+
+
+def _prune_units_globally(
+    pattern: Pattern,
+    weights: int,
+    views: Sequence[KernelView],
+    matrices: Sequence[np.ndarray],
+    earlier: Sequence[np.ndarray | None],
+    *,
+    min_kept: int | None,
+    within: bool,
+) -> Iterator[list[np.ndarray]]:
+    """Yields the units of each target, all ranked by one threshold."""
     layers = [
         stacks.score_stack(pattern, *arguments)
         for arguments in zip(views, matrices, earlier, strict=True)
     ]
-    pruned: dict[int, list[np.ndarray]] = {}
-    shares = dict(budget.by_hand)
-    if budget.rule == "global":
-        together = iter(
-            prune_globally(
-                [part for i in budget.rest for part in layers[i]],
-                budget.weights,
-                min_kept,
-                within=within,
-            )
-        )
-        for i in budget.rest:
-            pruned[i] = [next(together) for _ in layers[i]]
-    else:
-        rest = [views[i] for i in budget.rest]
-        found = layer_sparsities(budget.rule, rest, budget.sparsity)
-        shares.update(zip(budget.rest, found, strict=True))
-    for i, share in shares.items():
-        pruned[i] = stacks.prune_stack(layers[i], share, within=within)
-    return [
-        stacks.spread_stack(pattern, view, pruned[i])
-        for i, view in enumerate(views)
-    ]
+    flat = [units for layer in layers for units in layer]
+    found = iter(prune_globally(flat, weights, min_kept, within=within))
+    for layer in layers:
+        yield [next(found) for _ in layer]

@@ -98,11 +98,11 @@ def prune_globally(
         weights = _not_below_mask(layers, weights)
     total = sum(units.weights for units in layers)
     density = 1.0 - weights / total if total else 1.0
-    counts = [_count_protected(units, min_kept, density) for units in layers]
+    counts = [_count_units(units, min_kept, density) for units in layers]
     scores, room = [], 0
     for units, count in zip(layers, counts, strict=True):
         unit_scores = units.scores.flatten()
-        safe = _protected(units, count)
+        safe = find_protected(units, count)
         unit_scores[safe] = np.inf
         scores.append(unit_scores)
         room += units.weights - int(units.sizes.ravel()[safe].sum())
@@ -136,21 +136,46 @@ def _not_below_mask(layers: list[UnitScores], weights: int) -> int:
     return masked if weights < masked <= weights + slack else weights
 
 
-def _count_protected(
+def _count_units(
     units: UnitScores, min_kept: int | None, density: float
 ) -> int:
     """Returns the number of units that hold the weights to keep."""
-    if units.sizes.size == 0 or min_kept == 0:
+    if units.sizes.size == 0:
+        return 0
+    bounds = int(units.sizes.min()), int(units.sizes.max())
+    return count_protected(
+        units.weights, units.outputs, min_kept, density, bounds
+    )
+
+
+def count_protected(
+    weights: int,
+    outputs: int,
+    min_kept: int | None,
+    density: float,
+    sizes: tuple[int, int] = (1, 1),
+) -> int:
+    """Returns the number of units of a layer that are not pruned.
+
+    Args:
+        weights: Number of weights of the layer.
+        outputs: Number of its output units.
+        min_kept: Weights to keep, see `prune_globally`.
+        density: Share of all weights that is kept.
+        sizes: The fewest and the most weights of a unit. Defaults to single
+            weights.
+    """
+    if weights == 0 or min_kept == 0:
         return 0
     if min_kept is not None:
-        return -(-min_kept // int(units.sizes.min()))
+        return -(-min_kept // sizes[0])
     # 0.1 * 30 must not round down for its last binary digit.
-    share = int(units.weights * density + 1e-6)
-    return max(1, min(units.outputs, share) // int(units.sizes.max()))
+    share = int(weights * density + 1e-6)
+    return max(1, min(outputs, share) // sizes[1])
 
 
-def _protected(units: UnitScores, count: int) -> np.ndarray:
-    """Indices of the `count` best units."""
+def find_protected(units: UnitScores, count: int) -> np.ndarray:
+    """Returns the indices of the `count` best units."""
     scores = units.scores.ravel()
     if count == 0:
         return np.zeros(0, int)

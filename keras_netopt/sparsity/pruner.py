@@ -1,7 +1,7 @@
 """Computes masks from weights: score, allocation and pattern together."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from keras_netopt.sparsity.allocation import PerLayer, resolve_allocation
 from keras_netopt.sparsity.calibration import collect_statistics
 from keras_netopt.sparsity.distribute import prune_runs, prune_units
 from keras_netopt.sparsity.layer_collapse import check_not_emptied
+from keras_netopt.sparsity.lazy_arrays import LazyArrays
 from keras_netopt.sparsity.model_score import ModelScore
 from keras_netopt.sparsity.patterns import NM, Pattern, resolve_pattern
 from keras_netopt.sparsity.resolve_score import resolve_score
@@ -344,17 +345,62 @@ class Pruner:
         Raises:
             ValueError: If a score is not finite, or statistics are missing.
         """
+        return list(
+            self.iterate_masks(
+                sparsity,
+                targets,
+                weights,
+                previous=previous,
+                statistics=statistics,
+                update=update,
+                final=final,
+            )
+        )
+
+    def iterate_masks(
+        self,
+        sparsity: float,
+        targets: Sequence[WeightTarget],
+        weights: Sequence[np.ndarray],
+        *,
+        previous: Sequence[np.ndarray] | None = None,
+        statistics: Sequence[Any] | None = None,
+        update: int = 0,
+        final: float | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Yields the masks of `compute_masks`, one at a time.
+
+        The arrays of a target are not read again after its mask was yielded,
+        so its weights and mask may change then. With `LazyArrays`, the memory
+        of a few weights is enough for any model. Scores that are not finite
+        raise their error before the first mask, unless weights are not.
+
+        Args:
+            sparsity: See `compute_masks`, as for all arguments.
+            targets: The targets.
+            weights: Their values.
+            previous: The current masks. Defaults to `None`.
+            statistics: From `collect_statistics`. Defaults to `None`.
+            update: Number of this update. Defaults to `0`.
+            final: Sparsity at the end of the schedule. Defaults to `None`.
+
+        Yields:
+            Boolean arrays in the shapes of the weights, `True` = kept.
+
+        Raises:
+            ValueError: If a score is not finite, or statistics are missing.
+        """
         if not targets:
-            return []
+            return
         matrices = score_targets(
             self.score, self.seed, targets, weights, statistics, update
         )
-        earlier: list[np.ndarray | None] = [None] * len(targets)
+        earlier: Sequence[np.ndarray | None] = [None] * len(targets)
         if previous is not None:
-            earlier = [
-                target.view.to_2d(np.asarray(mask, bool))
-                for target, mask in zip(targets, previous, strict=True)
-            ]
+            earlier = LazyArrays(
+                lambda i: targets[i].view.to_2d(np.asarray(previous[i], bool)),
+                range(len(targets)),
+            )
         pruned = (
             prune_runs(self.pattern, targets, sparsity, matrices, earlier)
             if isinstance(self.pattern, NM)
@@ -368,7 +414,5 @@ class Pruner:
                 within=self.score.within_outputs,
             )
         )
-        return [
-            np.ascontiguousarray(target.view.from_2d(~matrix))
-            for target, matrix in zip(targets, pruned, strict=True)
-        ]
+        for target, matrix in zip(targets, pruned, strict=True):
+            yield np.ascontiguousarray(target.view.from_2d(~matrix))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_netopt.sparsity.lazy_arrays import LazyArrays
 from keras_netopt.sparsity.scores import Score, ScoreInputs
 from keras_netopt.sparsity.selection import WeightTarget
 
@@ -17,8 +18,12 @@ def score_targets(
     weights: Sequence[np.ndarray],
     statistics: Sequence[Any] | None,
     update: int,
-) -> list[np.ndarray]:
+) -> Sequence[np.ndarray]:
     """Computes the scores of each target, of shape `(fan_in, fan_out)`.
+
+    Scores that are computed quickly are not held: each read of an item
+    computes it again. An error of other scores, or of statistics, is raised
+    here, before the first read.
 
     Args:
         score: The score.
@@ -37,21 +42,39 @@ def score_targets(
             f"score={score.name!r}. Received: statistics=None"
         )
     given = [None] * len(targets) if statistics is None else statistics
-    matrices = []
-    for target, weight, statistic in zip(targets, weights, given, strict=True):
-        key = zlib.crc32(target.key.encode())
-        rng = np.random.default_rng([seed, key, update])
-        found = score.compute(
-            ScoreInputs(_as_float(weight), target, statistic, rng)
+
+    def compute(i: int) -> np.ndarray:
+        return _score(score, seed, targets[i], weights[i], given[i], update)
+
+    found = LazyArrays(compute, range(len(targets)))
+    if not score.repeats:
+        return list(found)
+    if score.needs is not None:
+        for _ in found:  # Statistics may hold infinity, finite weights do not.
+            pass
+    return found
+
+
+def _score(
+    score: Score,
+    seed: int,
+    target: WeightTarget,
+    weight: np.ndarray,
+    statistic: Any,
+    update: int,
+) -> np.ndarray:
+    key = zlib.crc32(target.key.encode())
+    rng = np.random.default_rng([seed, key, update])
+    found = score.compute(
+        ScoreInputs(_as_float(weight), target, statistic, rng)
+    )
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"The scores of `{target.key}` must be finite: its "
+            "weights, gradients or activations hold NaN or infinity. "
+            f"Received: score={score.name!r}"
         )
-        if not np.isfinite(found).all():
-            raise ValueError(
-                f"The scores of `{target.key}` must be finite: its "
-                "weights, gradients or activations hold NaN or infinity. "
-                f"Received: score={score.name!r}"
-            )
-        matrices.append(target.view.to_2d(found))
-    return matrices
+    return target.view.to_2d(found)
 
 
 def _as_float(weight: np.ndarray) -> np.ndarray:

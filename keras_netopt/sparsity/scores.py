@@ -48,6 +48,8 @@ class Score:
     """Whether the accumulated statistic restarts at each mask update."""
     within_outputs: ClassVar[bool] = False
     """Whether weights are compared within each output unit only."""
+    repeats: ClassVar[bool] = False
+    """Whether `compute` is quick and gives the same scores in each call."""
 
     @property
     def data_form(self) -> str | None:
@@ -76,6 +78,7 @@ class Magnitude(Score):
     """The absolute value of the weight (Han et al. 2015, arXiv 1506.02626)."""
 
     name = "magnitude"
+    repeats = True
 
     def compute(self, inputs: ScoreInputs) -> np.ndarray:
         """Returns |w|."""
@@ -86,6 +89,7 @@ class Random(Score):
     """Random numbers, new at each update: the control arm of experiments."""
 
     name = "random"
+    repeats = True
 
     def compute(self, inputs: ScoreInputs) -> np.ndarray:
         """Returns numbers in [0, 1), the same for the same seed and key."""
@@ -96,6 +100,7 @@ class _GradientScore(Score):
     """Base class of scores that are accumulated from gradients."""
 
     needs = "gradients"
+    repeats = True
 
     def compute(self, inputs: ScoreInputs) -> np.ndarray:
         """Returns the accumulated statistic."""

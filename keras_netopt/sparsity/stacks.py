@@ -46,8 +46,8 @@ def spread_stack(
     pattern: Pattern, view: KernelView, pruned: list[np.ndarray]
 ) -> np.ndarray:
     """Joins the units of all matrices to one matrix of weights."""
-    shape = view.matrix_shape
-    return np.hstack([pattern.spread(part, shape) for part in pruned])
+    parts = [pattern.spread(part, view.matrix_shape) for part in pruned]
+    return parts[0] if len(parts) == 1 else np.hstack(parts)
 
 
 def prune_stack_runs(
