@@ -7,12 +7,12 @@ import numpy as np
 from keras_netopt.sparsity import stacks
 from keras_netopt.sparsity.allocation import layer_sparsities
 from keras_netopt.sparsity.kernel_view import KernelView
-from keras_netopt.sparsity.lazy_arrays import LazyArrays
 from keras_netopt.sparsity.masks import prune_globally
 from keras_netopt.sparsity.patterns import NM, Pattern, Unstructured
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.sparsity.sparsity_budget import SparsityBudget
 from keras_netopt.sparsity.weight_ranking import WeightRanking
+from keras_netopt.training.lazy_arrays import LazyArrays
 
 
 def prune_runs(
@@ -69,15 +69,21 @@ def prune_units(
     shares = dict(budget.by_hand)
     together: Iterator[list[np.ndarray]] = iter(())
     if budget.rule == "global":
-        rest = [
-            LazyArrays(source.__getitem__, budget.rest)
-            for source in (views, matrices, earlier)
-        ]
+        scores = LazyArrays(matrices.__getitem__, budget.rest)
+        masks = LazyArrays(earlier.__getitem__, budget.rest)
+        rest = [views[i] for i in budget.rest]
         if isinstance(pattern, Unstructured) and not within:
-            together = WeightRanking(*rest, min_kept).prune(budget.weights)
+            ranking = WeightRanking(rest, scores, masks, min_kept)
+            together = ranking.prune(budget.weights)
         else:
             together = _prune_units_globally(
-                pattern, budget.weights, *rest, min_kept=min_kept, within=within
+                pattern,
+                budget.weights,
+                rest,
+                scores,
+                masks,
+                min_kept=min_kept,
+                within=within,
             )
     else:
         found = layer_sparsities(

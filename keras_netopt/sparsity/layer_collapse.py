@@ -34,14 +34,13 @@ def is_collapsed(kept: int, size: int, outputs: int, density: float) -> bool:
 
 
 def find_collapsed(
-    targets: Sequence[WeightTarget], masks: Sequence[np.ndarray]
+    targets: Sequence[WeightTarget], kept: Sequence[int]
 ) -> list[str]:
-    """Returns the keys of collapsed targets.
+    """Returns the keys of collapsed targets, by their numbers of kept weights.
 
     Targets whose sparsity `allocation` names are collapsed only if they keep
     no weight.
     """
-    kept = [int(np.count_nonzero(mask)) for mask in masks]
     total = sum(target.view.size for target in targets)
     density = sum(kept) / total if total else 1.0
     return [

@@ -1,7 +1,7 @@
 """Masks of one model during training: what every way of updating shares."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import keras
@@ -14,6 +14,8 @@ from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training import Arrays, MaskStore
 from keras_netopt.training.dense_store import DenseStore
 from keras_netopt.training.float_weights import float_weights
+from keras_netopt.training.lazy_arrays import LazyArrays
+from keras_netopt.training.weight_store import view
 
 Accumulate = Callable[[Any, Any, Any], Any]
 Loader = Callable[[Arrays], Any]
@@ -79,10 +81,21 @@ class MaskSession:
         """The model's mask store, another one after a recompile in `fit`."""
         return MaskStore.of(self.model) or self._attached
 
-    def set_masks(self, masks: Sequence[np.ndarray]) -> None:
-        """Assigns the masks of all targets and looks for collapsed layers."""
-        self.collapsed = find_collapsed(self.targets, masks)
-        self.store.assign(dict(zip(self.keys, masks, strict=True)))
+    def set_masks(self, masks: Iterable[np.ndarray]) -> None:
+        """Assigns the masks of all targets and looks for collapsed layers.
+
+        Each mask is assigned before the next one is computed.
+        """
+        kept: list[int] = []
+
+        def count() -> Iterator[tuple[str, np.ndarray]]:
+            for key, mask in zip(self.keys, masks, strict=True):
+                kept.append(int(np.count_nonzero(mask)))
+                yield key, mask
+
+        self.store.assign(count())
+        self.collapsed = find_collapsed(self.targets, kept)
+        self.zeros = self.weights - sum(kept)
 
     def project(self) -> None:
         """Sets masked weights to zero, whatever changed them.
@@ -141,17 +154,16 @@ class MaskSession:
 
     def count_masked(self) -> int:
         """Counts the masked weights and keeps the number in `zeros`."""
-        masks = self.store.masks(self.keys).values()
-        self.zeros = sum(mask.size - int(mask.sum()) for mask in masks)
+        masks = self.store.view_masks(self.keys)
+        self.zeros = sum(m.size - int(np.count_nonzero(m)) for m in masks)
         return self.zeros
 
-    def read_weights(self) -> list[np.ndarray]:
-        """Returns the targets' values before they have masks."""
-        with float_weights(self.model):
-            return [
-                np.array(keras.ops.convert_to_numpy(target.variable))
-                for target in self.targets
-            ]
+    def view_weights(self) -> LazyArrays:
+        """Returns the targets' values, read one at a time, without masks.
+
+        Read them in a context of `float_weights`.
+        """
+        return LazyArrays(view, [target.variable for target in self.targets])
 
     def try_masks(self, sparsity: float, data: Any) -> None:
         """Computes masks before the first step, to find errors early.
@@ -160,11 +172,12 @@ class MaskSession:
         """
         if isinstance(data, Iterator):
             return
-        weights = self.read_weights()
         with float_weights(self.model):
-            self._pruner.find_masks(
-                self.model, self.targets, weights, sparsity, data
+            masks = self._pruner.find_masks(
+                self.model, self.targets, self.view_weights(), sparsity, data
             )
+            for _ in masks:
+                pass
 
 
 def _largest_unit(pruner: Pruner, target: WeightTarget) -> int:

@@ -14,9 +14,11 @@ from keras_netopt.sparsity.layer_collapse import (
     find_collapsed,
 )
 from keras_netopt.sparsity.pruner import Pruner
-from keras_netopt.sparsity.selection import Selection, WeightTarget, select
+from keras_netopt.sparsity.selection import Selection, select
 from keras_netopt.sparsity.sparsity_report import SparsityReport, make_report
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
+from keras_netopt.training.lazy_arrays import LazyArrays
+from keras_netopt.training.weight_store import view
 from keras_netopt.warnings import LayerCollapseWarning
 
 ONE_SHOT_LIMIT = 0.5
@@ -101,41 +103,41 @@ def prune(
     if not selection.targets:
         _warn_nothing(model)
         return make_report(model, selection, {})
-    weights = _read_weights(selection)
+    _check_finite(selection)
     selection, statistics = _calibrate(
         model, pruner, selection, calibration_data
     )
-    kept = {target.key for target in selection.targets}
-    values = [weights[key] for key in weights if key in kept]
-    masks = pruner.find_masks(
+    targets = selection.targets
+    variables = [target.variable for target in targets]
+    found = pruner.find_masks(
         model,
-        selection.targets,
-        values,
+        targets,
+        LazyArrays(view, variables),
         final,
         calibration_data,
         # Existing zeros are pruned first: `sparsity` is the total.
-        previous=[value != 0 for value in values],
+        previous=LazyArrays(lambda one: view(one) != 0, variables),
         statistics=statistics,
     )
-    _set_to_zero(selection.targets, masks)
+    masks = {}
+    for target, mask in zip(targets, found, strict=True):
+        _set_to_zero(target.variable, mask)
+        masks[target.key] = mask
     _warn_one_shot(final)
-    _warn_collapse(find_collapsed(selection.targets, masks))
-    by_key = {t.key: m for t, m in zip(selection.targets, masks, strict=True)}
-    return make_report(model, selection, by_key, pruner.pattern.label)
+    kept = [int(np.count_nonzero(mask)) for mask in masks.values()]
+    _warn_collapse(find_collapsed(targets, kept))
+    return make_report(model, selection, masks, pruner.pattern.label)
 
 
-def _read_weights(selection: Selection) -> dict[str, np.ndarray]:
-    weights = {
-        target.key: np.asarray(ops.convert_to_numpy(target.variable.value))
-        for target in selection.targets
-    }
-    for key, weight in weights.items():
-        if not np.isfinite(weight.astype(np.float32)).all():
+def _check_finite(selection: Selection) -> None:
+    for target in selection.targets:
+        values: Any = view(target.variable).astype(np.float32, copy=False)
+        if not np.isfinite(values).all():
             raise ValueError(
                 "Argument `model` must have finite weights, but "
-                f"`{key}` holds NaN or infinity. Received: key={key!r}"
+                f"`{target.key}` holds NaN or infinity. "
+                f"Received: key={target.key!r}"
             )
-    return weights
 
 
 def _calibrate(
@@ -153,13 +155,10 @@ def _calibrate(
     return selection.without(reasons), seen
 
 
-def _set_to_zero(
-    targets: tuple[WeightTarget, ...], masks: list[np.ndarray]
-) -> None:
-    for target, mask in zip(targets, masks, strict=True):
-        weight = ops.convert_to_tensor(target.variable.value)
-        keep = ops.convert_to_tensor(mask)
-        target.variable.assign(ops.where(keep, weight, ops.zeros_like(weight)))
+def _set_to_zero(variable: keras.Variable, mask: np.ndarray) -> None:
+    weight = ops.convert_to_tensor(variable.value)
+    keep = ops.convert_to_tensor(mask)
+    variable.assign(ops.where(keep, weight, ops.zeros_like(weight)))
 
 
 def _warn_nothing(model: keras.Model) -> None:

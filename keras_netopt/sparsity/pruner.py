@@ -1,7 +1,7 @@
 """Computes masks from weights: score, allocation and pattern together."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,7 +13,6 @@ from keras_netopt.sparsity.allocation import PerLayer, resolve_allocation
 from keras_netopt.sparsity.calibration import collect_statistics
 from keras_netopt.sparsity.distribute import prune_runs, prune_units
 from keras_netopt.sparsity.layer_collapse import check_not_emptied
-from keras_netopt.sparsity.lazy_arrays import LazyArrays
 from keras_netopt.sparsity.model_score import ModelScore
 from keras_netopt.sparsity.patterns import NM, Pattern, resolve_pattern
 from keras_netopt.sparsity.resolve_score import resolve_score
@@ -22,6 +21,7 @@ from keras_netopt.sparsity.score_targets import score_targets
 from keras_netopt.sparsity.scores import Score
 from keras_netopt.sparsity.selection import Selection, WeightTarget
 from keras_netopt.sparsity.sparsity_budget import split_sparsity
+from keras_netopt.training.lazy_arrays import LazyArrays
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ class Pruner:
         statistics: Sequence[Any] | None = None,
         update: int = 0,
         final: float | None = None,
-    ) -> list[np.ndarray]:
+    ) -> Iterable[np.ndarray]:
         """Collects what the score needs from the model and computes masks.
 
         "synflow", and other scores with several rounds, measure the model
@@ -279,7 +279,9 @@ class Pruner:
                 `sparsity`.
 
         Returns:
-            Boolean arrays in the shapes of the weights, `True` = kept.
+            Boolean arrays in the shapes of the weights, `True` = kept; an
+            iterator as that of `iterate_masks` for a score that is not
+            measured on the model in rounds.
 
         Raises:
             TypeError: If `data` is of an unknown kind.
@@ -287,8 +289,10 @@ class Pruner:
                 model is not compiled where gradients are needed.
         """
 
-        def compute(now: float, before: Any, found: Any) -> list[np.ndarray]:
-            return self.compute_masks(
+        def compute(
+            now: float, before: Any, found: Any
+        ) -> Iterator[np.ndarray]:
+            return self.iterate_masks(
                 now,
                 targets,
                 weights,
@@ -300,7 +304,13 @@ class Pruner:
 
         if isinstance(self.score, ModelScore):
             return find_masks_in_rounds(
-                self.score, compute, model, targets, sparsity, data, previous
+                self.score,
+                lambda *arguments: list(compute(*arguments)),
+                model,
+                targets,
+                sparsity,
+                data,
+                previous,
             )
         if statistics is None:
             statistics = self.collect_statistics(model, targets, data)

@@ -1,5 +1,6 @@
 """State of one pruning run: masks, schedule and position."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -134,42 +135,34 @@ class PruningSession(MaskSession):
         wanted = self._wanted[point]
         if self._monotone:
             wanted = max(wanted, self.floor)
-        weights = self.store.weights(self.keys)
-        self.finite = all(np.isfinite(w).all() for w in weights.values())
+        weights = self.store.view_weights(self.keys)
+        self.finite = all(np.isfinite(weight).all() for weight in weights)
         if not self.finite:
             return False
         self.done = point == self._final_point
         if wanted == 0 and self.share == 0:
             return True
-        self.set_masks(self._masks(wanted, weights, point))
+        self.set_masks(self._find_masks(wanted, point))
         if self._pruner.score.needs == "gradients":
             if self._pruner.score.resets:
                 self.store.reset_statistics(self.keys)
-        self.count_masked()
         return True
 
-    def _masks(
-        self, wanted: float, weights: dict[str, np.ndarray], point: int
-    ) -> list[np.ndarray]:
-        previous = self.store.masks(self.keys)
+    def _find_masks(self, wanted: float, point: int) -> Iterable[np.ndarray]:
+        statistics = None
+        if self._pruner.score.needs == "gradients":
+            statistics = self.store.view_statistics(self.keys)
         return self._pruner.find_masks(
             self.model,
             self.targets,
-            [weights[key] for key in self.keys],
+            self.store.view_weights(self.keys),
             wanted,
             self._data,
-            [previous[key] for key in self.keys],
-            statistics=self._statistics(),
+            self.store.view_masks(self.keys),
+            statistics=statistics,
             update=point,
             final=self._schedule.final,
         )
-
-    def _statistics(self) -> list[Any] | None:
-        """Returns what training has accumulated, `None` for other scores."""
-        if self._pruner.score.needs != "gradients":
-            return None
-        gathered = self.store.statistics(self.keys)
-        return [gathered[key] for key in self.keys]
 
     @property
     def _final_point(self) -> int:
@@ -185,12 +178,13 @@ class PruningSession(MaskSession):
         wanted = self._wanted[passed[-1]]
         if 0 < wanted <= self.count_masked() / self.weights + TOLERANCE:
             return passed[-1]
-        weights = self.store.weights(self.keys)
-        zeros = sum(np.count_nonzero(w == 0) for w in weights.values())
-        share = zeros / sum(weight.size for weight in weights.values())
-        if step > self.points[0] and 0 < wanted <= share + TOLERANCE:
-            self.store.assign({key: w != 0 for key, w in weights.items()})
-            return passed[-1]
+        with float_weights(self.model):
+            weights = self.store.view_weights(self.keys)
+            zeros = sum(w.size - np.count_nonzero(w) for w in weights)
+            share = zeros / self.weights
+            if step > self.points[0] and 0 < wanted <= share + TOLERANCE:
+                self.set_masks(weight != 0 for weight in weights)
+                return passed[-1]
         return -1
 
     def _check_values(self, run: RunLength) -> None:

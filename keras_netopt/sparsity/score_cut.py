@@ -8,6 +8,7 @@ import numpy as np
 
 Part = tuple[np.ndarray, np.ndarray | None]
 _SAMPLES = 2**16
+_CHUNK = 2**16
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,15 @@ def _split(
     scores: np.ndarray, ranked: np.ndarray | None, low: Any, high: Any
 ) -> tuple[int, np.ndarray]:
     """Counts the scores below a bracket and returns those in it."""
-    under = scores < low
-    inside = scores <= high
-    inside &= ~under
-    if ranked is not None:
-        under &= ranked
-        inside &= ranked
-    return int(np.count_nonzero(under)), scores[inside]
+    below, found = 0, [scores[:0]]
+    for begin in range(0, scores.size, _CHUNK):
+        chunk = scores[begin : begin + _CHUNK]
+        under = chunk < low
+        inside = chunk <= high
+        inside ^= under
+        if ranked is not None:
+            under &= ranked[begin : begin + _CHUNK]
+            inside &= ranked[begin : begin + _CHUNK]
+        below += int(np.count_nonzero(under))
+        found.append(chunk[inside])
+    return below, np.concatenate(found)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.sparsity.lazy_arrays import LazyArrays
 from keras_netopt.sparsity.scores import Score, ScoreInputs
 from keras_netopt.sparsity.selection import WeightTarget
+from keras_netopt.training.lazy_arrays import LazyArrays
 
 
 def score_targets(
@@ -43,38 +43,36 @@ def score_targets(
         )
     given = [None] * len(targets) if statistics is None else statistics
 
+    finite: set[int] = set()
+
     def compute(i: int) -> np.ndarray:
-        return _score(score, seed, targets[i], weights[i], given[i], update)
-
-    found = LazyArrays(compute, range(len(targets)))
-    if not score.repeats:
-        return list(found)
-    if score.needs is not None:
-        for _ in found:  # Statistics may hold infinity, finite weights do not.
-            pass
-    return found
-
-
-def _score(
-    score: Score,
-    seed: int,
-    target: WeightTarget,
-    weight: np.ndarray,
-    statistic: Any,
-    update: int,
-) -> np.ndarray:
-    key = zlib.crc32(target.key.encode())
-    rng = np.random.default_rng([seed, key, update])
-    found = score.compute(
-        ScoreInputs(_as_float(weight), target, statistic, rng)
-    )
-    if not np.isfinite(found).all():
-        raise ValueError(
-            f"The scores of `{target.key}` must be finite: its "
-            "weights, gradients or activations hold NaN or infinity. "
-            f"Received: score={score.name!r}"
+        target = targets[i]
+        key = zlib.crc32(target.key.encode())
+        rng = np.random.default_rng([seed, key, update])
+        found = score.compute(
+            ScoreInputs(_as_float(weights[i]), target, given[i], rng)
         )
-    return target.view.to_2d(found)
+        if i not in finite:
+            _check_finite(found, target.key, score.name)
+            finite.add(i)
+        return target.view.to_2d(found)
+
+    matrices = LazyArrays(compute, range(len(targets)))
+    if not score.repeats:
+        return list(matrices)
+    if score.needs is not None:
+        for _ in matrices:  # Weights are finite, statistics may be not.
+            pass
+    return matrices
+
+
+def _check_finite(scores: np.ndarray, key: str, name: str) -> None:
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            f"The scores of `{key}` must be finite: its "
+            "weights, gradients or activations hold NaN or infinity. "
+            f"Received: score={name!r}"
+        )
 
 
 def _as_float(weight: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from keras_netopt.sparsity.regrow import Regrow, update_mask
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.training import MaskStore
 from keras_netopt.training.float_weights import float_weights
+from keras_netopt.training.lazy_arrays import LazyArrays
 
 
 class SparseSession(MaskSession):
@@ -116,27 +117,29 @@ class SparseSession(MaskSession):
 
     def create_masks(self) -> None:
         """Computes the first masks; weights that are zero are masked first."""
-        weights = self.read_weights()
         with float_weights(self.model):
+            weights = self.view_weights()
             masks = self._pruner.find_masks(
                 self.model,
                 self.targets,
                 weights,
                 self.sparsity,
                 self._data,
-                previous=[weight != 0 for weight in weights],
+                previous=LazyArrays(
+                    lambda i: weights[i] != 0, range(len(weights))
+                ),
             )
-        if self._shuffle:
-            masks = [
-                shuffle_units(
-                    mask,
-                    target.view,
-                    self._pruner.pattern,
-                    self._generator(target.key, 0, 1),
+            if self._shuffle:
+                masks = (
+                    shuffle_units(
+                        mask,
+                        target.view,
+                        self._pruner.pattern,
+                        self._generator(target.key, 0, 1),
+                    )
+                    for target, mask in zip(self.targets, masks, strict=True)
                 )
-                for target, mask in zip(self.targets, masks, strict=True)
-            ]
-        self.set_masks(masks)
+            self.set_masks(masks)
 
     def advance(self, step: int) -> bool:
         """Makes the latest update that is due, if it is not made yet.
@@ -163,7 +166,8 @@ class SparseSession(MaskSession):
         number with places of the present mask. Returns `False` if a weight
         has more units than its mask allows; its mask stays.
         """
-        masks, weights = self.store.masks(self.keys), self.store.weights()
+        masks = self.store.masks(self.keys)
+        weights = self.store.weights(self.keys)
         fits, found = True, {}
         for target in self.targets:
             mask = masks[target.key]
@@ -267,8 +271,10 @@ class SparseSession(MaskSession):
         """Refuses to guess the masks of a run that is continued."""
         if step == 0:
             return
-        weights = self.read_weights()
-        zeros = sum(int((weight == 0).sum()) for weight in weights)
+        with float_weights(self.model):
+            zeros = sum(
+                w.size - np.count_nonzero(w) for w in self.view_weights()
+            )
         if self.sparsity > 0 and self._is_enough(zeros):
             raise ValueError(
                 "The weights are sparse already, but their masks are not "

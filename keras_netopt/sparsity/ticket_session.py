@@ -14,6 +14,7 @@ from keras_netopt.sparsity.scores import Custom
 from keras_netopt.sparsity.selection import WeightTarget
 from keras_netopt.sparsity.ticket_report import TicketRound
 from keras_netopt.training.checkpoint_state import Arrays
+from keras_netopt.training.float_weights import float_weights
 from keras_netopt.training.initial_values import (
     assign_initial_values,
     check_initial_values,
@@ -190,22 +191,22 @@ class TicketSession(MaskSession):
         self.store.project()
 
     def _find_masks(self, number: int) -> dict[str, np.ndarray]:
-        masks = self.store.masks(self.keys)
-        weights = self.store.weights(self.keys)
-        self._finite = all(np.isfinite(w).all() for w in weights.values())
-        if not self._finite:
-            return masks
-        found = self._pruner.find_masks(
-            self.model,
-            self.targets,
-            [weights[key] for key in self.keys],
-            self._sparsity(number),
-            self._data,
-            [masks[key] for key in self.keys],
-            update=number,
-            final=self._sparsity(self._count),
-        )
-        return dict(zip(self.keys, found, strict=True))
+        with float_weights(self.model):
+            weights = self.store.view_weights(self.keys)
+            self._finite = all(np.isfinite(weight).all() for weight in weights)
+            if not self._finite:
+                return self.store.masks(self.keys)
+            found = self._pruner.find_masks(
+                self.model,
+                self.targets,
+                weights,
+                self._sparsity(number),
+                self._data,
+                self.store.view_masks(self.keys),
+                update=number,
+                final=self._sparsity(self._count),
+            )
+            return dict(zip(self.keys, found, strict=True))
 
     def _sparsity(self, number: int) -> float:
         return 1.0 - self._density * (1.0 - self._rate) ** number

@@ -6,21 +6,18 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_netopt.sparsity.kernel_view import KernelView
-from keras_netopt.sparsity.masks import (
-    UnitScores,
-    count_protected,
-    find_protected,
-)
-from keras_netopt.sparsity.patterns import Unstructured
+from keras_netopt.sparsity.masks import count_protected
+from keras_netopt.sparsity.ranking import mark_lowest
 from keras_netopt.sparsity.score_cut import Part, ScoreCut, find_cut
-from keras_netopt.sparsity.stacks import score_stack
 
 
-class _Place(NamedTuple):
+class _Matrix(NamedTuple):
     """One matrix of a target: the numbers of the target and of the matrix."""
 
     target: int
-    matrix: int
+    place: int
+    masked: int
+    size: int
 
 
 class WeightRanking:
@@ -31,29 +28,25 @@ class WeightRanking:
 
     Args:
         views: The view of each target.
-        matrices: The scores of each target, of shape `(fan_in, fan_out)`; an
+        scores: The scores of each target, of shape `(fan_in, fan_out)`; an
             item may be computed whenever it is read.
-        earlier: The current mask of each target in this shape, or `None`.
+        masks: The current mask of each target in this shape, or `None`.
         min_kept: See `masks.prune_globally`.
     """
 
     def __init__(
         self,
         views: Sequence[KernelView],
-        matrices: Sequence[np.ndarray],
-        earlier: Sequence[np.ndarray | None],
+        scores: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray | None],
         min_kept: int | None,
     ) -> None:
         self._views = views
-        self._matrices = matrices
-        self._earlier = earlier
+        self._scores = scores
+        self._masks = masks
         self._min_kept = min_kept
-        self._places = [
-            _Place(i, k)
-            for i, view in enumerate(views)
-            for k in range(view.stack)
-        ]
-        self._latest: tuple[int, list[UnitScores]] | None = None
+        self._matrices = list(self._list_matrices())
+        self._latest: tuple[int, list[Part]] | None = None
         self._protected: dict[int, np.ndarray] = {}
 
     def prune(self, weights: int) -> Iterator[list[np.ndarray]]:
@@ -62,26 +55,18 @@ class WeightRanking:
         Args:
             weights: Number of weights to prune in all targets together.
         """
-        sizes = [self._size(place) for place in self._places]
-        masked = self._count_masked()
-        total = sum(sizes)
-        counts = [
-            count_protected(
-                size,
-                self._views[place.target].matrix_shape[1],
-                self._min_kept,
-                1.0 - weights / total if total else 1.0,
-            )
-            for place, size in zip(self._places, sizes, strict=True)
-        ]
-        alive = [n - m for n, m in zip(sizes, masked, strict=True)]
-        counts = [min(one) for one in zip(counts, alive, strict=True)]
+        total = sum(one.size for one in self._matrices)
+        masked = sum(one.masked for one in self._matrices)
+        counts = self._count_protected(1.0 - weights / max(1, total))
         weights = min(weights, total - sum(counts))
-        unmask = weights <= sum(masked)
-        ranked = masked if unmask else alive
-        count = weights if unmask else weights - sum(masked)
-        cut = self._cut(ranked, count, unmask, [0] * len(sizes))
-        while cut is not None and not unmask:
+        if weights <= masked:
+            # Some masked weights return: only those are ranked.
+            cut = self._cut([one.masked for one in self._matrices], weights)
+            yield from self._mark(cut, weights)
+            return
+        alive = [one.size - one.masked for one in self._matrices]
+        cut = self._cut(alive, weights - masked, alive=True)
+        while cut is not None:
             short = [
                 i
                 for i, kept in enumerate(counts)
@@ -89,100 +74,104 @@ class WeightRanking:
             ]
             if not short:
                 break
-            # Fewer than `kept` weights of these are above the cut.
+            # The cut would prune some of the best weights of these.
             for i in short:
-                self._protected[i] = find_protected(self._units(i), counts[i])
-            cut = self._cut(ranked, count, unmask, counts)
-        yield from self._mark(cut, unmask, ranked, count)
+                self._protect(i, counts[i])
+                alive[i] -= counts[i]
+            cut = self._cut(alive, weights - masked, alive=True)
+        yield from self._mark(cut, weights - masked, alive=True)
+
+    def _list_matrices(self) -> Iterator[_Matrix]:
+        for i, view in enumerate(self._views):
+            mask = self._masks[i]
+            parts = [None] * view.stack
+            if mask is not None:
+                parts = np.hsplit(mask, view.stack)
+            size = view.size // view.stack
+            for place, part in enumerate(parts):
+                kept = size if part is None else int(np.count_nonzero(part))
+                yield _Matrix(i, place, size - kept, size)
+
+    def _count_protected(self, density: float) -> list[int]:
+        """Returns the number of weights of each matrix that are kept."""
+        found = []
+        for one in self._matrices:
+            outputs = self._views[one.target].matrix_shape[1]
+            count = count_protected(one.size, outputs, self._min_kept, density)
+            found.append(min(count, one.size - one.masked))
+        return found
+
+    def _protect(self, i: int, count: int) -> None:
+        """Takes the best weights of a matrix out of the ranking."""
+        scores, alive = self._read(i)
+        if alive is not None:
+            scores = np.where(alive, scores, -np.inf)
+        best = mark_lowest(-scores, count)
+        self._protected[i] = np.flatnonzero(best)
 
     def _cut(
-        self, ranked: list[int], count: int, unmask: bool, counts: list[int]
+        self, sizes: list[int], count: int, *, alive: bool = False
     ) -> ScoreCut | None:
         """Returns the cut, `None` if all or no weights are marked."""
-        left = [
-            size - (counts[i] if i in self._protected else 0)
-            for i, size in enumerate(ranked)
-        ]
-        if not 0 < count < sum(left):
+        if not 0 < count < sum(sizes):
             return None
-        return find_cut(lambda i: self._read(i, unmask), left, count)
+        return find_cut(lambda i: self._read_ranked(i, alive), sizes, count)
 
     def _mark(
-        self,
-        cut: ScoreCut | None,
-        unmask: bool,
-        ranked: list[int],
-        count: int,
+        self, cut: ScoreCut | None, count: int, *, alive: bool = False
     ) -> Iterator[list[np.ndarray]]:
         ties = 0 if cut is None else cut.ties
         found: list[np.ndarray] = []
-        for i, place in enumerate(self._places):
-            scores, candidates = self._read(i, unmask)
+        for i, one in enumerate(self._matrices):
+            scores, ranked = self._read_ranked(i, alive)
             if cut is None:
                 chosen = np.full(scores.shape, count > 0)
             else:
                 chosen = scores < cut.value
-                equal = scores == cut.value
-                if candidates is not None:
-                    equal &= candidates
-                first = np.flatnonzero(equal)[:ties] if ties else []
-                chosen[first] = True
-                ties -= len(first)
-            if candidates is not None:
-                chosen &= candidates
-            shape = self._views[place.target].matrix_shape
-            masked = self._units(i).first
-            chosen = chosen.reshape(shape)
-            if masked is not None and not unmask:
-                chosen |= masked
-            found.append(chosen)
-            if place.matrix == self._views[place.target].stack - 1:
+            if ties and cut is not None:
+                equal = np.flatnonzero(scores == cut.value)
+                if ranked is not None:
+                    equal = equal[ranked[equal]]
+                chosen[equal[:ties]] = True
+                ties -= min(ties, equal.size)
+            if ranked is not None:
+                chosen &= ranked
+            mask = self._read(i)[1]
+            if alive and mask is not None:
+                chosen |= ~mask
+            view = self._views[one.target]
+            found.append(chosen.reshape(view.matrix_shape))
+            if one.place == view.stack - 1:
                 yield found
                 found = []
 
-    def _read(self, i: int, unmask: bool) -> Part:
+    def _read_ranked(self, i: int, alive: bool) -> Part:
         """Returns the scores of a matrix and which of them are ranked."""
-        units = self._units(i)
-        ranked = None
-        if units.first is not None:
-            ranked = units.first if unmask else ~units.first
-            ranked = ranked.reshape(-1)
-        elif unmask:
-            ranked = np.zeros(units.scores.size, bool)
+        scores, mask = self._read(i)
+        if not alive:
+            masked = np.zeros(scores.shape, bool) if mask is None else ~mask
+            return scores, masked
         if i in self._protected:
-            ranked = (
-                np.ones(units.scores.size, bool)
-                if ranked is None
-                else ranked.copy()
-            )
-            ranked[self._protected[i]] = False
-        return units.scores.reshape(-1), ranked
+            mask = np.ones(scores.shape, bool) if mask is None else mask.copy()
+            mask[self._protected[i]] = False
+        return scores, mask
 
-    def _units(self, i: int) -> UnitScores:
-        """Returns the scores of a matrix; those of one target are kept."""
-        target, matrix = self._places[i]
-        if self._latest is None or self._latest[0] != target:
+    def _read(self, i: int) -> Part:
+        """Returns the scores and the mask of a matrix, as vectors.
+
+        Those of the latest target are kept.
+        """
+        one = self._matrices[i]
+        if self._latest is None or self._latest[0] != one.target:
             self._latest = None
-            parts = score_stack(
-                Unstructured(),
-                self._views[target],
-                self._matrices[target],
-                self._earlier[target],
-            )
-            self._latest = target, parts
-        return self._latest[1][matrix]
+            self._latest = one.target, self._split(one.target)
+        return self._latest[1][one.place]
 
-    def _size(self, place: _Place) -> int:
-        rows, columns = self._views[place.target].matrix_shape
-        return rows * columns
-
-    def _count_masked(self) -> list[int]:
-        found = []
-        for i, view in enumerate(self._views):
-            mask = self._earlier[i]
-            if mask is None:
-                found += [0] * view.stack
-                continue
-            parts = np.hsplit(mask, view.stack)
-            found += [part.size - int(np.count_nonzero(part)) for part in parts]
-        return found
+    def _split(self, target: int) -> list[Part]:
+        stack = self._views[target].stack
+        scores = np.hsplit(self._scores[target], stack)
+        mask = self._masks[target]
+        if mask is None:
+            return [(part.reshape(-1), None) for part in scores]
+        pairs = zip(scores, np.hsplit(mask, stack), strict=True)
+        return [(part.reshape(-1), one.reshape(-1)) for part, one in pairs]

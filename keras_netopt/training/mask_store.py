@@ -1,6 +1,6 @@
 """Masks of weights, applied inside the compiled training step."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,9 +16,11 @@ from keras_netopt.training.backend import (
 from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
 from keras_netopt.training.constraint import MaskConstraint, apply_mask
 from keras_netopt.training.float_weights import float_weights
+from keras_netopt.training.lazy_arrays import LazyArrays
 from keras_netopt.training.mask_file import unpack_mask, variables_by_name
 from keras_netopt.training.replicas import sum_over_replicas
 from keras_netopt.training.weight_store import WeightStore, read
+from keras_netopt.training.zero_masked import list_owned, zero_masked
 
 Accumulate = Callable[[Any, Any, Any], Any]
 Memory = dict[str, tuple[np.ndarray, np.ndarray | None]]
@@ -102,6 +104,21 @@ class MaskStore(WeightStore):
         with float_weights(self._model):
             return self._read_all(self._variables, keys)
 
+    def view_masks(self, keys: Iterable[str]) -> LazyArrays:
+        """Returns masks that are read one at a time, without copies."""
+        return self._view_all(self._masks, keys)
+
+    def view_weights(self, keys: Iterable[str]) -> LazyArrays:
+        """Returns weights that are read one at a time, without copies.
+
+        Read them in a context of `float_weights`.
+        """
+        return self._view_all(self._variables, keys)
+
+    def view_statistics(self, keys: Iterable[str]) -> LazyArrays:
+        """Returns statistics that are read one at a time, without copies."""
+        return self._view_all(self._statistics, keys)
+
     def statistics(self, keys: Iterable[str] | None = None) -> Arrays:
         """Returns the statistics of `accumulate`, all by default."""
         return self._read_all(self._statistics, keys)
@@ -114,14 +131,24 @@ class MaskStore(WeightStore):
             statistic.assign(ops.zeros(statistic.shape, statistic.dtype))
         commit_variables(self._model)
 
-    def assign(self, masks: Mapping[str, np.ndarray]) -> None:
-        """Sets boolean masks; masked weights and slots become zero."""
+    def assign(
+        self, masks: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray]]
+    ) -> None:
+        """Sets boolean masks; masked weights and slots become zero.
+
+        Pairs of keys and masks may come from an iterator, which reads weights
+        and masks that are not set yet.
+        """
+        pairs = masks.items() if isinstance(masks, Mapping) else masks
         with float_weights(self._model):
             sync_variables(self._model)
-            for key, mask in masks.items():
-                self._masks[key].assign(mask)
-                self._zero_masked(key)
-            commit_variables(self._model)
+            owned = list_owned(self._model, self._optimizers)
+            try:
+                for key, mask in pairs:
+                    self._masks[key].assign(mask)
+                    self._zero_masked(key, owned=owned)
+            finally:
+                commit_variables(self._model)
 
     def project(self, *, slots: bool = True) -> None:
         """Sets masked weights to zero again after other code wrote to them.
@@ -134,11 +161,14 @@ class MaskStore(WeightStore):
             for key in self._masks:
                 self._zero_masked(key, slots=slots)
 
-    def leaks(self, keys: Iterable[str]) -> int:
+    def leaks(self, keys: Sequence[str]) -> int:
         """Counts variables whose masked weights are not all zero."""
-        masks = self.masks(keys)
-        weights = self._read_all(self._variables, masks)
-        return sum(int(weights[key][~masks[key]].any()) for key in masks)
+        pairs = zip(
+            self.view_masks(keys),
+            self._view_all(self._variables, keys),
+            strict=True,
+        )
+        return sum(bool(weight[~mask].any()) for mask, weight in pairs)
 
     def detach(self) -> None:
         """Removes masks, hooks and constraints; weights do not change."""
@@ -305,7 +335,13 @@ class MaskStore(WeightStore):
                 self._statistics[key].assign(read(old._statistics[key]))
             self._zero_masked(key)
 
-    def _zero_masked(self, key: str, *, slots: bool = True) -> None:
+    def _zero_masked(
+        self,
+        key: str,
+        *,
+        slots: bool = True,
+        owned: Container[int] = frozenset(),
+    ) -> None:
         variable, mask = self._variables[key], self._masks[key]
         if variable.constraint.is_straight_through:
             return  # Its `DenseStore` masks it, and all slots are in use.
@@ -315,7 +351,7 @@ class MaskStore(WeightStore):
             for slot in optimizers.find_slots(optimizer, variable)
         ]
         for target in (variable, *found):
-            target.assign(apply_mask(mask, ops.convert_to_tensor(target)))
+            zero_masked(target, mask, in_place=id(target) in owned)
 
 
 def _constrain(variable: Any, mask: Any) -> None:

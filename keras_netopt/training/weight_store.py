@@ -14,6 +14,7 @@ from keras_netopt.training.checkpoint_state import (
     CheckpointState,
     Stateful,
 )
+from keras_netopt.training.lazy_arrays import LazyArrays
 from keras_netopt.training.optimizer_hook import OptimizerHook, UpdateFilter
 
 
@@ -80,6 +81,17 @@ class WeightStore(UpdateFilter, Stateful):
             if id(variable) in place
         }
 
+    def _view_all(
+        self, variables: Mapping[str, Any], keys: Iterable[str]
+    ) -> LazyArrays:
+        """Returns values that are read one at a time, without copies."""
+
+        def view_one(key: str) -> np.ndarray:
+            sync_variables(self._model)
+            return view(variables[key])
+
+        return LazyArrays(view_one, tuple(keys))
+
     def _read_all(
         self, variables: Mapping[str, Any], keys: Iterable[str] | None
     ) -> Arrays:
@@ -96,7 +108,25 @@ class WeightStore(UpdateFilter, Stateful):
 
 def read(variable: Any) -> np.ndarray:
     """Copies a variable to NumPy."""
-    # A variable itself would be copied twice, and by JAX once more.
-    array = ops.convert_to_numpy(ops.convert_to_tensor(variable))
-    # On torch it shares the memory of the variable.
+    array = view(variable)
     return array if array.flags.owndata else np.array(array)
+
+
+def view(variable: Any) -> np.ndarray:
+    """Returns the values of a variable without a copy, where possible.
+
+    On a CPU the array shares the memory of the variable: it must be neither
+    written nor kept until the variable changes.
+    """
+    tensor = (
+        variable.value if isinstance(variable, keras.Variable) else variable
+    )
+    if keras.backend.backend() == "torch":
+        tensor = tensor.detach().cpu()
+        has_dtype = str(tensor.dtype) != "torch.bfloat16"
+        return tensor.numpy() if has_dtype else ops.convert_to_numpy(tensor)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tensor = tf.convert_to_tensor(tensor)
+    return np.asarray(tensor)  # Keras' own function copies.
