@@ -2,21 +2,18 @@
 
 import numpy as np
 
+from keras_netopt.sparsity.score_cut import find_cut, mark_below
+
 
 def mark_lowest(
-    scores: np.ndarray,
-    count: int,
-    first: np.ndarray | None = None,
-    *,
-    scratch: np.ndarray | None = None,
+    scores: np.ndarray, count: int, first: np.ndarray | None = None
 ) -> np.ndarray:
     """Marks exactly `count` of `n` positions with the lowest scores.
 
     Equal scores are marked in the order of their index, so the same input
     gives the same result. The positions in `first`, a boolean array, are
     marked before all others, in the order of their scores. Scores must not be
-    NaN. `scratch` is an array like `scores` that is no longer needed; without
-    `first` it takes the place of a copy of the scores.
+    NaN.
 
     Example:
 
@@ -28,35 +25,23 @@ def mark_lowest(
     """
     ahead = 0 if first is None else int(np.count_nonzero(first))
     if first is None or ahead == 0:
-        return _mark_lowest(scores, count, scratch)
-    if count > ahead:
-        # Only the others are ranked: a partition of many equal values is slow.
-        chosen = first.copy()
-        chosen[~first] = _mark_lowest(scores[~first], count - ahead)
-        return chosen
-    chosen = np.zeros(scores.size, bool)
-    chosen[first] = _mark_lowest(scores[first], count)
-    return chosen
+        return _mark_lowest(scores, None, scores.size, count)
+    if count <= ahead:
+        return _mark_lowest(scores, first, ahead, count)
+    # Only the others are ranked.
+    left = scores.size - ahead
+    return first | _mark_lowest(scores, ~first, left, count - ahead)
 
 
 def _mark_lowest(
-    scores: np.ndarray, count: int, scratch: np.ndarray | None = None
+    scores: np.ndarray, ranked: np.ndarray | None, size: int, count: int
 ) -> np.ndarray:
     if count <= 0:
         return np.zeros(scores.size, bool)
-    if count >= scores.size:
-        return np.ones(scores.size, bool)
-    # A partition of the values is faster than one of the indices. Ties at the
-    # threshold are resolved afterwards.
-    if scratch is None or scratch.dtype != scores.dtype:
-        scratch = np.empty_like(scores)
-    np.copyto(scratch, scores)
-    scratch.partition(count - 1)
-    threshold = scratch[count - 1]
-    chosen = scores < threshold
-    ties = np.flatnonzero(scores == threshold)
-    chosen[ties[: count - np.count_nonzero(chosen)]] = True
-    return chosen
+    if count >= size:
+        return np.ones(scores.size, bool) if ranked is None else ranked.copy()
+    cut = find_cut(lambda i: (scores, ranked), [size], count)
+    return mark_below(scores, ranked, cut.value, cut.ties)
 
 
 def mark_lowest_units(

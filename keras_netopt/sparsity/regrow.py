@@ -75,7 +75,7 @@ def drop_and_grow(
 
     Args:
         active: Boolean array of shape `(units,)`.
-        magnitude: Size of each unit, same shape; overwritten.
+        magnitude: Size of each unit, same shape.
         growth: The inactive units with the largest values become active,
             same shape; overwritten.
         drop_fraction: Share of the active units to drop, in [0, 1]; rounded
@@ -93,7 +93,7 @@ def drop_and_grow(
     kept[active] = ~mark_lowest(magnitude[active], count)
     growth[kept] = -np.inf
     np.negative(growth, out=growth)  # Ranked from the largest down.
-    return kept | mark_lowest(growth, count, scratch=magnitude)
+    return kept | mark_lowest(growth, count)
 
 
 def update_mask(

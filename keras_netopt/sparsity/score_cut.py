@@ -74,6 +74,28 @@ def find_cut(
     return ScoreCut(value, ties, tuple(a + b for a, b in pairs))
 
 
+def mark_below(
+    scores: np.ndarray, ranked: np.ndarray | None, value: Any, ties: int
+) -> np.ndarray:
+    """Marks the ranked scores below a value and the first `ties` equal to it.
+
+    Args:
+        scores: A vector of scores.
+        ranked: Which of them are ranked, or `None` for all.
+        value: The value of a `ScoreCut`.
+        ties: Number of equal scores to mark; there may be fewer.
+    """
+    chosen = scores < value
+    if ranked is not None:
+        chosen &= ranked
+    if ties:
+        equal = np.flatnonzero(scores == value)
+        if ranked is not None:
+            equal = equal[ranked[equal]]
+        chosen[equal[:ties]] = True
+    return chosen
+
+
 def _draw(read: Callable[[int], Part], parts: int, total: int) -> np.ndarray:
     """Draws a sorted sample of about `_SAMPLES` scores of all parts."""
     rng = np.random.default_rng(0)

@@ -8,7 +8,12 @@ import numpy as np
 from keras_netopt.sparsity.kernel_view import KernelView
 from keras_netopt.sparsity.masks import count_protected
 from keras_netopt.sparsity.ranking import mark_lowest
-from keras_netopt.sparsity.score_cut import Part, ScoreCut, find_cut
+from keras_netopt.sparsity.score_cut import (
+    Part,
+    ScoreCut,
+    find_cut,
+    mark_below,
+)
 
 
 class _Matrix(NamedTuple):
@@ -126,16 +131,13 @@ class WeightRanking:
             scores, ranked = self._read_ranked(i, alive)
             if cut is None:
                 chosen = np.full(scores.shape, count > 0)
-            else:
-                chosen = scores < cut.value
-            if ties and cut is not None:
-                equal = np.flatnonzero(scores == cut.value)
                 if ranked is not None:
-                    equal = equal[ranked[equal]]
-                chosen[equal[:ties]] = True
-                ties -= min(ties, equal.size)
-            if ranked is not None:
-                chosen &= ranked
+                    chosen &= ranked
+            else:
+                chosen = mark_below(scores, ranked, cut.value, ties)
+                if ties:
+                    equal = chosen & (scores == cut.value)
+                    ties -= int(np.count_nonzero(equal))
             mask = self._read(i)[1]
             if alive and mask is not None:
                 chosen |= ~mask
