@@ -204,29 +204,17 @@ class Pruner:
         return kept
 
     def reason_to_skip(self, target: WeightTarget) -> str | None:
-        """Returns why a target cannot be pruned, `None` if it can.
-
-        Args:
-            target: The target.
-
-        Returns:
-            The reason in a few words, or `None`.
-        """
+        """Returns why a target cannot be pruned, `None` if it can."""
         reason = self.pattern.reason_to_skip(target.view)
         return reason or self.score.reason_to_skip(target)
 
     def collect_statistics(
         self, model: keras.Model, targets: Sequence[WeightTarget], data: Any
     ) -> list[np.ndarray] | None:
-        """Computes the statistics that the score needs from data.
+        """Computes the statistics that the score needs, one per target.
 
-        Args:
-            model: The model.
-            targets: The targets, from `filter_selection`.
-            data: The calibration data, see `calibration.collect_statistics`.
-
-        Returns:
-            One array per target, or `None` if the score needs no data.
+        `data` are those of `calibration.collect_statistics`. Returns `None`
+        if the score needs none.
 
         Raises:
             TypeError: If `data` is of an unknown kind.
@@ -279,9 +267,8 @@ class Pruner:
                 `sparsity`.
 
         Returns:
-            Boolean arrays in the shapes of the weights, `True` = kept; an
-            iterator as that of `iterate_masks` for a score that is not
-            measured on the model in rounds.
+            Boolean arrays in the shapes of the weights, `True` = kept; often
+            an iterator, see `iterate_masks`.
 
         Raises:
             TypeError: If `data` is of an unknown kind.
@@ -380,25 +367,11 @@ class Pruner:
     ) -> Iterator[np.ndarray]:
         """Yields the masks of `compute_masks`, one at a time.
 
-        The arrays of a target are not read again after its mask was yielded,
-        so its weights and mask may change then. With `LazyArrays`, the memory
-        of a few weights is enough for any model. Scores that are not finite
-        raise their error before the first mask, unless weights are not.
-
-        Args:
-            sparsity: See `compute_masks`, as for all arguments.
-            targets: The targets.
-            weights: Their values.
-            previous: The current masks. Defaults to `None`.
-            statistics: From `collect_statistics`. Defaults to `None`.
-            update: Number of this update. Defaults to `0`.
-            final: Sparsity at the end of the schedule. Defaults to `None`.
-
-        Yields:
-            Boolean arrays in the shapes of the weights, `True` = kept.
-
-        Raises:
-            ValueError: If a score is not finite, or statistics are missing.
+        The arguments and errors are the same. The arrays of a target are not
+        read again after its mask was yielded, so its weights and mask may
+        change then. With `LazyArrays`, the memory of a few weights is enough
+        for any model. Scores that are not finite raise their error before the
+        first mask, unless weights are not finite either.
         """
         if not targets:
             return

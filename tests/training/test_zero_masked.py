@@ -17,7 +17,7 @@ DTYPES = ["float16", "bfloat16", "float32"]
 def test_masked_entries_become_positive_zero(dtype):
     values = np.array([[1.5, -2.0, -3.0], [np.nan, np.inf, -0.0]])
     variable = keras.Variable(values, dtype=dtype)
-    zero_masked(variable, keras.Variable(MASK, dtype="bool"))
+    zero_masked(variable, keras.Variable(MASK, dtype="bool", trainable=False))
     found = np.asarray(read(variable), "float32")
     expected = np.where(MASK, values, 0.0)
     np.testing.assert_array_equal(found, expected)
