@@ -193,11 +193,8 @@ class Curriculum(ResumableCallback):
             seed=seed,
         )
         warmup = fit_to_source(sequence_length, source)
-        self._data = engine.CurriculumData(
-            source,
-            warmup,
-            plans_weights=self._plan_settings.ordering.has_weights,
-        )
+        has_weights = self._plan_settings.ordering.has_weights
+        self._data = engine.CurriculumData(source, warmup, has_weights)
         self.reset()
 
     def dataset(

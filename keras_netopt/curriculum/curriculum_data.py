@@ -44,7 +44,6 @@ class CurriculumData:
         self,
         source: SampleSource,
         sequence_length: SequenceLengthWarmup | None = None,
-        *,
         plans_weights: bool = True,
     ) -> None:
         self.source = source
