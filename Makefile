@@ -106,6 +106,8 @@ bench: $(VENV)/.torch
 	$(PY) -m benchmarks.curriculum
 	$(PY) -m benchmarks.adaptive_depth
 	$(PY) -m benchmarks.learning_rate
+	for backend in tensorflow jax torch; do \
+	  KERAS_BACKEND=$$backend $(PY) -m benchmarks.steps.overhead || exit 1; done
 	$(PY) -m benchmarks.litert_routes
 	$(PY) -m benchmarks.micro
 	$(PY) -m benchmarks.advice

@@ -68,6 +68,7 @@ from benchmarks.sparse_training import (
     weedout_tables,
 )
 from benchmarks.sparse_training import tables as sparse_training
+from benchmarks.steps import tables as steps
 from benchmarks.tfmot_bridge import tables as tfmot_bridge
 from benchmarks.web import tables as web
 
@@ -118,6 +119,7 @@ TABLES = {
     **ticket_tables.TABLES,
     **sparse_training.TABLES,
     **weedout_tables.TABLES,
+    **steps.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",
