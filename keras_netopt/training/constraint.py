@@ -55,8 +55,8 @@ def apply_mask(mask: Any, tensor: Any, *, in_place: bool = False) -> Any:
 def _multiply_bits(mask: Any, tensor: Any, in_place: bool) -> Any:
     """Multiplies the bits of floats, read as integers, by 0 or 1.
 
-    The result is that of `where`, in a third of its time: torch computes
-    `where` one element at a time.
+    The result is that of `where`, in half of its time: torch computes `where`
+    one element at a time.
     """
     import torch
 
