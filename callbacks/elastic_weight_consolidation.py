@@ -218,8 +218,9 @@ class ElasticWeightConsolidation(ResumableCallback):
             model: The model as it was then; it holds the shared layers.
         """
         check_model(model)
+        anchors = load_anchors(filepath, model)
         self.reset()
-        self._anchors = load_anchors(filepath, model)
+        self._anchors = anchors
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras. Also ends what a failed `fit` left."""

@@ -64,8 +64,41 @@ def open_partial(path: Path) -> Iterator[str]:
 
     `put_in_place` in the block keeps it. `write_aside` is both.
     """
+    _check_writeable(os.path.realpath(path), os.fspath(path))
+    with _name_partial(path) as partial:
+        yield partial
+
+
+@contextlib.contextmanager
+def write_folder_aside(folder: Path, index: str) -> Iterator[str]:
+    """Yields a folder beside `folder`; its files are put in place together.
+
+    Files of `folder` with other names stay. `index` is the file that tells
+    what the others are: the old one is removed before the first of them is
+    replaced and the new one comes last, so that a process that is killed in
+    between leaves no mixture that looks whole.
+
+    Raises:
+        FileNotFoundError: If the folder around `folder` does not exist.
+    """
+    parent = os.path.dirname(os.path.realpath(folder))
+    if not os.path.isdir(parent):
+        text = f"There is no folder {parent!r}. Create it"
+        raise FileNotFoundError(errno.ENOENT, text, os.fspath(folder))
+    with _name_partial(folder) as partial:
+        os.mkdir(partial)
+        yield partial
+        os.makedirs(folder, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(folder, index))
+        for name in sorted(os.listdir(partial), key=lambda one: one == index):
+            new = os.path.join(partial, name)
+            put_in_place(new, os.path.join(folder, name))
+
+
+@contextlib.contextmanager
+def _name_partial(path: Path) -> Iterator[str]:
     target = os.path.realpath(path)
-    _check_writeable(target, os.fspath(path))
     folder, name = os.path.split(target)
     _remove_abandoned(folder)
     tag = f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"

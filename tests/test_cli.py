@@ -273,7 +273,10 @@ def test_export_data_of_another_kind_is_one_line(fails, model_path, tmp_path):
     target = str(tmp_path / "model.tflite")
     assert fails(
         "export", model_path, target, "--calibration-data", str(path)
-    ) == (f"{path} is not a .npy or .npz file of arrays.")
+    ) == (
+        f"{path} is not a .npy or .npz file of arrays, or is damaged "
+        "(ValueError). Save the arrays again."
+    )
 
 
 def test_export_to_another_ending_is_one_line(fails, model_path, tmp_path):

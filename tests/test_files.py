@@ -199,6 +199,60 @@ def ordinary_user():
         os.setresuid(*before)
 
 
+def write_folder(folder, content):
+    with files.write_folder_aside(folder, "index.json") as scratch:
+        for name in ("index.json", "a.bin", "z.bin"):
+            Path(scratch, name).write_text(f"{content} {name}")
+
+
+def test_a_folder_is_written_and_replaced(tmp_path):
+    folder = tmp_path / "page"
+    write_folder(folder, "old")
+    (folder / "mine.txt").write_text("mine")
+    write_folder(folder, "new")
+    found = {one.name: one.read_text() for one in folder.iterdir()}
+    assert found == {
+        "index.json": "new index.json",
+        "a.bin": "new a.bin",
+        "z.bin": "new z.bin",
+        "mine.txt": "mine",
+    }
+    assert os.listdir(tmp_path) == ["page"]
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path):
+    folder = tmp_path / "page"
+    write_folder(folder, "old")
+    with pytest.raises(ValueError):
+        with files.write_folder_aside(folder, "index.json") as scratch:
+            Path(scratch, "a.bin").write_text("half")
+            raise ValueError
+    assert (folder / "a.bin").read_text() == "old a.bin"
+    assert (folder / "index.json").exists()
+    assert os.listdir(tmp_path) == ["page"]
+
+
+def test_a_folder_that_is_half_replaced_has_no_index(tmp_path, monkeypatch):
+    folder = tmp_path / "page"
+    write_folder(folder, "old")
+    replace = os.replace
+
+    def kill_at_the_second(source, target):
+        if os.path.basename(target) == "z.bin":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", kill_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(folder, "new")
+    assert sorted(os.listdir(folder)) == ["a.bin", "z.bin"]
+
+
+def test_a_folder_in_no_folder_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
+        write_folder(tmp_path / "gone" / "page", "new")
+
+
 @pytest.mark.parametrize(
     "kind", [OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError]
 )

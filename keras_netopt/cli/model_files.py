@@ -21,7 +21,8 @@ def load_model(path: str) -> "keras.Model":
         )
     try:
         return keras.saving.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError, KeyError) as error:
+    # A damaged file raises errors of h5py, zipfile or zlib, too.
+    except Exception as error:
         raise ValueError(
             f"{path} cannot be loaded as a Keras model: {_reason(error)}. "
             "(A model with custom classes loads only where they are imported: "
@@ -44,14 +45,19 @@ def load_arrays(path: str) -> Any:
 
     check_file(path)
     try:
-        data = np.load(path)
-    except ValueError as error:
+        with open(path, "rb") as file:  # Numpy leaves a damaged one open.
+            data = np.load(file)
+            if isinstance(data, np.ndarray):
+                return data
+            arrays = dict(data)
+    # What numpy, zipfile and zlib raise for damaged files has no common type.
+    except Exception as error:
         raise ValueError(
-            f"{path} is not a .npy or .npz file of arrays."
+            f"{path} is not a .npy or .npz file of arrays, or is damaged "
+            f"({type(error).__name__}). Save the arrays again."
         ) from error
-    if isinstance(data, np.ndarray):
-        return data
-    arrays = {name: data[name] for name in data.files}
+    if not arrays:
+        raise ValueError(f"{path} holds no arrays. Save the arrays again.")
     return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 
 

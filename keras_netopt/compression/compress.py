@@ -5,9 +5,9 @@ import os
 import shutil
 import tempfile
 import time
-import uuid
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ import keras
 from keras_netopt.checks import check_choice
 from keras_netopt.compression.compression_run import CompressionRun, load_model
 from keras_netopt.compression.result import CompressionResult
-from keras_netopt.compression.run_folder import RunFolder
+from keras_netopt.compression.run_folder import REMEDY, RunFolder
 from keras_netopt.compression.run_settings import RunSettings
 from keras_netopt.compression.stage import as_columns
 from keras_netopt.compression.target import Target
@@ -23,6 +23,7 @@ from keras_netopt.depth.exits.fingerprint import weights_fingerprint
 from keras_netopt.export.export_error import ExportError
 from keras_netopt.export.kept_process import keep_process
 from keras_netopt.export.output_files import check_target
+from keras_netopt.files import name_unreadable, open_partial, write_aside
 from keras_netopt.warnings import TargetMissedWarning
 
 
@@ -212,11 +213,8 @@ def _fingerprint(settings: RunSettings) -> dict[str, Any]:
 
 def _check_writeable(path: str) -> None:
     """Raises OSError if no file can be made beside a path."""
-    folder, name = os.path.split(path)
-    probe = os.path.join(folder, f".{name}.{uuid.uuid4().hex[:8]}")
-    with open(probe, "xb"):
+    with open_partial(path) as probe, open(probe, "xb"):
         pass
-    os.unlink(probe)
 
 
 @contextlib.contextmanager
@@ -247,10 +245,7 @@ def _open_folder(folder: Any) -> Iterator[str]:
 
 def _deliver(source: str, path: str) -> None:
     """Copies a file so that `path` never holds half of it."""
-    part = f"{path}.{uuid.uuid4().hex[:8]}"
-    try:
-        shutil.copyfile(source, part)
-        os.replace(part, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(part)
+    with name_unreadable(source, "a LiteRT file", REMEDY):
+        content = Path(source).read_bytes()
+    with write_aside(path) as partial:
+        Path(partial).write_bytes(content)

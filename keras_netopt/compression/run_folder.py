@@ -1,5 +1,6 @@
 """What a run keeps in its folder, so that a killed run goes on."""
 
+import glob
 import json
 import os
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 from keras_netopt.compression.candidate import Candidate
 from keras_netopt.compression.planner import Cut
 from keras_netopt.compression.probe import Probe
+from keras_netopt.files import name_unreadable, write_aside
 
 STATE = "run.json"
 FLOAT = "float32.tflite"
+REMEDY = "Pass another `folder`, or delete this one to begin again."
 
 
 class RunFolder:
@@ -27,11 +30,18 @@ class RunFolder:
         self.path = path
         os.makedirs(path, exist_ok=True)
         self.state: dict[str, Any] = {"stages": [], "history": []}
-        if os.path.exists(self.file(STATE)):
-            with open(self.file(STATE), encoding="utf-8") as file:
-                self.state = json.load(file)
+        if os.path.exists(self.file(STATE)) or self._has_stages():
+            state = self.file(STATE)
+            with (
+                name_unreadable(state, "the state of a compression", REMEDY),
+                open(state, encoding="utf-8") as file,
+            ):
+                self.state = {**self.state, **json.load(file)}
             _check(self.state.get("fingerprint"), fingerprint, path)
         self.state["fingerprint"] = fingerprint
+
+    def _has_stages(self) -> bool:
+        return bool(glob.glob("stage-*", root_dir=self.path))
 
     def file(self, name: str) -> str:
         """Returns the path of a file in the folder."""
@@ -43,10 +53,11 @@ class RunFolder:
 
     def save(self) -> None:
         """Writes the state; a reader never sees half of it."""
-        path = self.file(STATE)
-        with open(f"{path}.new", "w", encoding="utf-8") as file:
+        with (
+            write_aside(self.file(STATE)) as partial,
+            open(partial, "w", encoding="utf-8") as file,
+        ):
             json.dump(self.state, file, indent=1)
-        os.replace(f"{path}.new", path)
 
     def load_candidate(self, values: dict[str, Any]) -> Candidate:
         """Returns a candidate of the state."""

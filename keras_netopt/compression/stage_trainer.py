@@ -10,7 +10,7 @@ from keras_netopt import quantization, surgery
 from keras_netopt.callbacks.distillation import Distillation
 from keras_netopt.compression.planner import Cut
 from keras_netopt.compression.progress_line import ProgressLine
-from keras_netopt.compression.run_folder import RunFolder
+from keras_netopt.compression.run_folder import REMEDY, RunFolder
 from keras_netopt.compression.run_settings import SAMPLE, RunSettings
 from keras_netopt.compression.stage import (
     AGAIN,
@@ -18,6 +18,7 @@ from keras_netopt.compression.stage import (
     StageProgress,
     make_schedule,
 )
+from keras_netopt.files import name_unreadable
 from keras_netopt.surgery.cutting.cut_to_widths import WidthCutter
 from keras_netopt.surgery.edits.edit_history import read_edit_history
 from keras_netopt.training.compiled_clone import (
@@ -25,6 +26,7 @@ from keras_netopt.training.compiled_clone import (
     compile_again,
 )
 from keras_netopt.training.optimizers import build_optimizer
+from keras_netopt.training.weights_file import save_weights
 
 
 class StageTrainer:
@@ -74,7 +76,7 @@ class StageTrainer:
                 ),
             ],
         )
-        self._save(model, self._folder.weights(number))
+        save_weights(model, self._folder.weights(number))
         shutil.rmtree(backup, ignore_errors=True)
         self._models = {number: model}
         return model
@@ -113,7 +115,7 @@ class StageTrainer:
                 model, cut.widths, score="taylor", data=(x, y), recalibrate=x
             )
             build_optimizer(model)
-            self._save(model, start)
+            save_weights(model, start)
         return model
 
     def _schedule(self, stage: Stage) -> Any:
@@ -124,16 +126,12 @@ class StageTrainer:
     def _restore(self, path: str, schedule: Any) -> keras.Model:
         """Returns the model of a weights file, with a new optimizer."""
         model = clone_compiled(self._settings.model, schedule)
-        if read_edit_history(model, path):
-            surgery.replay(model, path)
-        build_optimizer(model)  # Else Keras warns that it skips the slots.
-        model.load_weights(path)
+        with name_unreadable(path, "the weights of a stage", REMEDY):
+            if read_edit_history(model, path):
+                surgery.replay(model, path)
+            build_optimizer(model)  # Else Keras warns that it skips the slots.
+            model.load_weights(path)
         return model
-
-    def _save(self, model: keras.Model, path: str) -> None:
-        part = path.replace(".weights.h5", ".new.weights.h5")
-        model.save_weights(part)
-        os.replace(part, path)
 
     def _distillation(self) -> list[Any]:
         options = self._settings.distillation

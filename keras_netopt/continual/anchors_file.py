@@ -7,6 +7,9 @@ import keras
 import numpy as np
 
 from keras_netopt.continual.anchors import Anchors
+from keras_netopt.files import name_unreadable, write_aside
+
+REMEDY = "Consolidate the task again and call `save`."
 
 
 def save_anchors(
@@ -20,13 +23,17 @@ def save_anchors(
             f"Received: model={model.name!r}, which holds none"
         )
     text = np.frombuffer(json.dumps(values).encode(), "uint8")
-    with open(filepath, "wb") as file:
+    with write_aside(filepath) as partial, open(partial, "wb") as file:
         np.savez(file, **{"meta": text, **arrays})
 
 
 def load_anchors(filepath: str | Path, model: keras.Model) -> Anchors:
     """Reads the anchors of a model's weights."""
-    with np.load(filepath) as file:
-        arrays = {name: file[name] for name in file.files}
-    values = json.loads(arrays.pop("meta").tobytes().decode())
+    with (
+        name_unreadable(filepath, "anchors of weights", REMEDY),
+        open(filepath, "rb") as file,  # Numpy leaves a damaged one open.
+        np.load(file) as held,
+    ):
+        arrays = dict(held)
+        values = json.loads(arrays.pop("meta").tobytes().decode())
     return Anchors.from_state(model, values, arrays)

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_netopt.curriculum.difficulty import check_scores
+from keras_netopt.files import name_unreadable, write_aside
 
 SUFFIX = ".npz"
+REMEDY = "Compute the scores again and call `save_scores`."
 
 
 def save_scores(path: str | os.PathLike[str], scores: np.ndarray) -> None:
@@ -28,7 +30,8 @@ def save_scores(path: str | os.PathLike[str], scores: np.ndarray) -> None:
         ValueError: If the name or the scores are wrong.
     """
     array = check_scores(scores, len(scores))
-    np.savez_compressed(_check_path(path), scores=array)
+    with write_aside(_check_path(path)) as partial:
+        np.savez_compressed(partial, scores=array)
 
 
 def load_scores(path: str | os.PathLike[str]) -> np.ndarray:
@@ -49,15 +52,20 @@ def load_scores(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file holds no scores.
+        ValueError: If the file cannot be read or holds no scores.
     """
-    with np.load(_check_path(path)) as file:
-        if "scores" not in file.files:
-            raise ValueError(
-                "Argument `path` must name a file written by `save_scores`. "
-                f"Received: path={os.fspath(path)!r} with arrays {file.files}"
-            )
-        found = np.array(file["scores"])
+    with (
+        name_unreadable(_check_path(path), "difficulty scores", REMEDY),
+        open(path, "rb") as file,  # Numpy leaves a damaged one open.
+        np.load(file) as held,
+    ):
+        arrays = dict(held)
+    if "scores" not in arrays:
+        raise ValueError(
+            "Argument `path` must name a file written by `save_scores`. "
+            f"Received: path={os.fspath(path)!r} with arrays {[*arrays]}"
+        )
+    found = arrays["scores"]
     return check_scores(found, len(found))
 
 

@@ -35,6 +35,7 @@ from keras_netopt.export.trained_ranges import (
     has_trained_ranges,
     use_ranges,
 )
+from keras_netopt.files import put_in_place
 
 
 def to_litert(
@@ -212,7 +213,7 @@ input or more, or train ranges with \
         export.verify(final, runs)
         if runtime is not None:
             export.run_in(runtime, final)
-        os.replace(final, written)
+        put_in_place(final, written)
     for warning in export.warnings:
         warnings.warn(f"{written}: {warning}", stacklevel=2)
     return export.report(written)

@@ -3,12 +3,12 @@
 import contextlib
 import errno
 import os
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 from keras_netopt.checks import check_bool
 from keras_netopt.export.exportable_model import check_path
+from keras_netopt.files import open_partial
 
 FULL = "No space left on device"
 
@@ -45,20 +45,17 @@ def check_target(path: Any, overwrite: bool) -> str:
 def open_temporary_files(target: str) -> Iterator[tuple[str, str]]:
     """Two paths beside `target`, deleted at the end of the block.
 
+    `put_in_place` keeps one of them.
+
     A full disk, in whatever error the block shows it, is an `OSError` with
     the number `ENOSPC`.
     """
-    folder, name = os.path.split(target)
-    stem = f".{name.removesuffix('.tflite')}.{uuid.uuid4().hex[:8]}"
-    paths = [
-        os.path.join(folder, f"{stem}.{part}.tflite")
-        for part in ("plain", "final")
-    ]
-    # An unwritable folder raises before the conversion.
-    with open(paths[0], "xb"):
-        pass
     try:
-        yield paths[0], paths[1]
+        with open_partial(target) as plain, open_partial(target) as final:
+            # An unwritable folder raises before the conversion.
+            with open(plain, "xb"):
+                pass
+            yield plain, final
     except Exception as error:
         if _is_full_disk(error):
             raise OSError(
@@ -69,10 +66,6 @@ def open_temporary_files(target: str) -> Iterator[tuple[str, str]]:
                 target,
             ) from error
         raise
-    finally:
-        for path in paths:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
 
 
 def _is_full_disk(error: BaseException | None) -> bool:

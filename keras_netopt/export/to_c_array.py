@@ -3,11 +3,11 @@
 import keyword
 import os
 import re
-import uuid
 from typing import Any
 
 from keras_netopt.checks import check_bool
 from keras_netopt.export.file_report import read_file
+from keras_netopt.files import write_aside
 
 WIDTH = 12  # Bytes per line.
 HEADER = """\
@@ -89,15 +89,11 @@ def to_c_array(
             "  " + ", ".join(f"0x{b:02x}" for b in r) for r in rows
         ),
     )
-    temporary = f"{header}.{uuid.uuid4().hex[:8]}"
-    try:
-        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.replace(temporary, header)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
+    with (
+        write_aside(header) as partial,
+        open(partial, "x", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write(text)
     return name
 
 

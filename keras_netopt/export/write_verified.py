@@ -1,6 +1,5 @@
 """Writes a verified file as `to_litert` does, by the shortest way."""
 
-import os
 from typing import Any
 
 import keras
@@ -20,6 +19,7 @@ from keras_netopt.export.output_files import open_temporary_files
 from keras_netopt.export.quantization_mode import MODES
 from keras_netopt.export.sample_split import split_samples
 from keras_netopt.export.trained_ranges import has_trained_ranges, use_ranges
+from keras_netopt.files import put_in_place
 
 
 def write_verified(
@@ -90,7 +90,7 @@ def write_verified(
             writer.verify(final, runs)
             is_float = needs_data and _computes_in_float(writer, quantized_io)
             if is_calibrated or not is_float:
-                os.replace(final, path)
+                put_in_place(final, path)
                 break
     return [*exportable.warnings, *split.warnings, *writer.warnings]
 

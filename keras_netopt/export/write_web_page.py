@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
@@ -20,6 +19,7 @@ from keras_netopt.export.file_feeds import (
 )
 from keras_netopt.export.file_report import read_file
 from keras_netopt.export.runtime_target import TARGETS
+from keras_netopt.files import write_folder_aside
 
 PAGE = ("index.html", "run_file.js")
 MODEL, SAMPLES = "model.tflite", "samples.json"
@@ -88,18 +88,13 @@ def write_web_page(
     content |= _describe_classes(outputs, lite, y, class_names)
     content["file"] = os.path.basename(os.fspath(path))
     content["bytes"] = os.path.getsize(path)
-    # A folder beside it is moved without a copy, and holds all or nothing.
-    parent = os.path.dirname(os.path.abspath(folder))
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".page-") as scratch:
+    with write_folder_aside(folder, PAGE[0]) as scratch:
         templates = resources.files("keras_netopt.export") / "page"
         for name in PAGE:
             text = (templates / name).read_text("utf-8")
             _write(scratch, name, text)
         _write(scratch, SAMPLES, json.dumps(content))
         shutil.copyfile(path, os.path.join(scratch, MODEL))
-        os.makedirs(folder, exist_ok=True)
-        for name in os.listdir(scratch):
-            os.replace(os.path.join(scratch, name), os.path.join(folder, name))
     return os.path.join(folder, PAGE[0])
 
 

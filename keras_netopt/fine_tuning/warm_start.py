@@ -13,6 +13,7 @@ from keras_netopt.checks import (
     check_bool,
     check_probability,
 )
+from keras_netopt.files import name_unreadable
 from keras_netopt.fine_tuning.match_layers import (
     WeightedLayer,
     list_weighted_layers,
@@ -175,7 +176,9 @@ def _as_model(source: Any) -> keras.Model:
                 "ends in '.keras'. For a '.weights.h5' file build the model "
                 f"and call its `load_weights`. Received: source={path!r}"
             )
-        return keras.saving.load_model(path, compile=False)
+        remedy = "Import its own classes first, or save the model again."
+        with name_unreadable(path, "a Keras model", remedy):
+            return keras.saving.load_model(path, compile=False)
     try:
         check_model(source)
     except (TypeError, ValueError) as error:

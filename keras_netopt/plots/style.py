@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_netopt.files import write_aside
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -147,5 +149,9 @@ def new_figure(width: float, height: float) -> "Figure":
 def save_figure(figure: "Figure", path: Path | None) -> "Figure":
     """Writes the figure if a path is given, and returns it."""
     if path is not None:
-        figure.savefig(path, dpi=150, facecolor="white")
+        path = os.fspath(path)
+        if not os.path.splitext(path)[1]:
+            path += ".png"  # As matplotlib does.
+        with write_aside(path) as partial:
+            figure.savefig(partial, dpi=150, facecolor="white")
     return figure

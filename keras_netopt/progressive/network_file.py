@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import uuid
 import zipfile
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.files import name_unreadable, write_aside
 from keras_netopt.graph.model_graph import output_structure
 from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.layers.lateral_connection import LateralConnection
@@ -20,6 +20,8 @@ from keras_netopt.training.trainable_flags import FlagMemory
 
 TASKS = "netopt_tasks.json"
 PROBES = "netopt_probe_outputs"
+OBJECTS = "Pass classes and functions of your own as `custom_objects`."
+REMEDY = "If the file is damaged, load an older one, or save it again."
 
 
 def save_network(
@@ -34,13 +36,12 @@ def save_network(
         raise ValueError(
             f'Argument `path` must end in ".keras". Received: path={path!r}'
         )
-    partial = f"{path[: -len('.keras')]}.{uuid.uuid4().hex}.keras"
     description = {
         "tasks": [task.name for task in tasks],
         "fingerprints": {task.name: task.fingerprint for task in tasks},
         "settings": settings,
     }
-    try:
+    with write_aside(path) as partial:
         _save_model(tasks, inputs, partial)
         with zipfile.ZipFile(partial, "a") as file:
             file.writestr(TASKS, json.dumps(description))
@@ -50,10 +51,6 @@ def save_network(
                     np.save(buffer, value)
                     name = f"{PROBES}/{task.name}/{number}.npy"
                     file.writestr(name, buffer.getvalue())
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
 
 
 def load_network(
@@ -61,21 +58,27 @@ def load_network(
 ) -> tuple[list[Task], Any, dict[str, Any]]:
     """Returns the tasks, all finished, the inputs and the settings."""
     path = os.fspath(path)
-    with zipfile.ZipFile(path) as file:
+    with (
+        name_unreadable(path, "a progressive network", REMEDY),
+        zipfile.ZipFile(path) as file,
+    ):
         names = file.namelist()
-        if TASKS not in names:
-            raise ValueError(
-                "Argument `path` must be a file that `ProgressiveNetwork.save` "
-                f"wrote. Received: path={path!r}, which holds one Keras model"
-            )
-        description = json.loads(file.read(TASKS))
-        probes = {
-            name: _read_probes(file, names, name)
-            for name in description["tasks"]
-        }
-    whole = keras.saving.load_model(
-        path, custom_objects=custom_objects, compile=False
-    )
+        is_network = TASKS in names
+        if is_network:
+            description = json.loads(file.read(TASKS))
+            probes = {
+                name: _read_probes(file, names, name)
+                for name in description["tasks"]
+            }
+    if not is_network:
+        raise ValueError(
+            "Argument `path` must be a file that `ProgressiveNetwork.save` "
+            f"wrote. Received: path={path!r}, which holds one Keras model"
+        )
+    with name_unreadable(path, "a progressive network", f"{OBJECTS} {REMEDY}"):
+        whole: Any = keras.saving.load_model(
+            path, custom_objects=custom_objects, compile=False
+        )
     outputs = output_structure(whole)
     tasks = []
     for name in description["tasks"]:

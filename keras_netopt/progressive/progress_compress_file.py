@@ -4,7 +4,6 @@ import io
 import json
 import os
 import tempfile
-import uuid
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -14,8 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.files import name_unreadable, write_aside
 from keras_netopt.graph.model_graph import output_structure
 from keras_netopt.progressive.knowledge_base import KnowledgeBase
+from keras_netopt.progressive.network_file import OBJECTS, REMEDY
 from keras_netopt.progressive.task import refuse_training
 from keras_netopt.warnings import NoEffectWarning
 
@@ -37,13 +38,12 @@ def save_knowledge(
         raise ValueError(
             f'Argument `path` must end in ".keras". Received: path={path!r}'
         )
-    partial = f"{path[: -len('.keras')]}.{uuid.uuid4().hex}.keras"
     whole = _join(base)
     description = {**state, "tasks": [*base.models], "flags": base.flags}
     description["compile"] = {
         name: _describe_compile(model) for name, model in base.models.items()
     }
-    try:
+    with write_aside(path) as partial:
         whole.save(partial)
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -55,10 +55,6 @@ def save_knowledge(
             buffer = io.BytesIO()
             np.savez(buffer, *active)
             file.writestr(ACTIVE, buffer.getvalue())
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
 
 
 def load_knowledge(
@@ -71,19 +67,25 @@ def load_knowledge(
     The function loads the anchors into a callback.
     """
     path = os.fspath(path)
-    with zipfile.ZipFile(path) as file:
-        if STATE not in file.namelist():
-            raise ValueError(
-                "Argument `path` must be a file that `ProgressCompress.save` "
-                f"wrote. Received: path={path!r}, which holds another model"
-            )
-        state = json.loads(file.read(STATE))
-        anchors = file.read(ANCHORS)
-        with np.load(io.BytesIO(file.read(ACTIVE))) as held:
-            active = [held[name] for name in held.files]
-    whole: Any = keras.saving.load_model(
-        path, custom_objects=custom_objects, compile=False
-    )
+    with (
+        name_unreadable(path, "a knowledge base", REMEDY),
+        zipfile.ZipFile(path) as file,
+    ):
+        is_base = STATE in file.namelist()
+        if is_base:
+            state = json.loads(file.read(STATE))
+            anchors = file.read(ANCHORS)
+            with np.load(io.BytesIO(file.read(ACTIVE))) as held:
+                active = [held[name] for name in held.files]
+    if not is_base:
+        raise ValueError(
+            "Argument `path` must be a file that `ProgressCompress.save` "
+            f"wrote. Received: path={path!r}, which holds another model"
+        )
+    with name_unreadable(path, "a knowledge base", f"{OBJECTS} {REMEDY}"):
+        whole: Any = keras.saving.load_model(
+            path, custom_objects=custom_objects, compile=False
+        )
     column = whole.get_layer("knowledge_base")
     base = KnowledgeBase(whole.input, column, state["flags"])
     outputs = output_structure(whole)

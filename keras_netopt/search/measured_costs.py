@@ -2,8 +2,13 @@
 
 import os
 import platform
+import warnings
 
+from keras_netopt.files import name_unreadable
 from keras_netopt.search.storage import read_json, write_json
+from keras_netopt.warnings import NoEffectWarning
+
+REMEDY = "They are measured again."
 
 
 class MeasuredCosts:
@@ -37,10 +42,17 @@ class MeasuredCosts:
     def _read(self) -> dict[str, float]:
         if self.path is None or not os.path.exists(self.path):
             return {}
-        content = read_json(self.path)
-        if content.get("machine") != describe_machine():
+        try:
+            with name_unreadable(self.path, "measured costs", REMEDY):
+                content = read_json(self.path)
+                is_ours = content["machine"] == describe_machine()
+                costs = {k: float(v) for k, v in content["costs"].items()}
+        except FileNotFoundError:  # Another process has deleted the project.
             return {}
-        return {key: float(cost) for key, cost in content["costs"].items()}
+        except ValueError as error:
+            warnings.warn(str(error), NoEffectWarning, stacklevel=4)
+            return {}
+        return costs if is_ours else {}
 
 
 def describe_machine() -> str:

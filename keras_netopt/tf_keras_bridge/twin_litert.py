@@ -18,6 +18,7 @@ from keras_netopt.export.model_runs import ModelRuns
 from keras_netopt.export.output_files import check_target, open_temporary_files
 from keras_netopt.export.quantization_mode import check_quantization
 from keras_netopt.export.sample_split import split_samples
+from keras_netopt.files import put_in_place
 from keras_netopt.graph.model_graph import inner_graph, output_structure
 from keras_netopt.tf_keras_bridge.compare_models import run_twin
 
@@ -87,7 +88,7 @@ def write_twin(
                 convert_model(exportable, file, folder=folder, **options)
         writer.float_size = measure_file(plain)
         writer.verify(final, runs)
-        os.replace(final, target)
+        put_in_place(final, target)
     for warning in writer.warnings:
         warnings.warn(f"{target}: {warning}", stacklevel=3)
     return writer.report(target)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from damaged_files import find_unnamed
 from keras import layers
 
 from keras_netopt.callbacks import (
@@ -266,6 +267,13 @@ def test_saved_anchors_hold_in_another_process(tmp_path):
     assert fit(again, loaded)["ewc_penalty"] == expected["ewc_penalty"]
     fit(second, loaded)
     assert len(loaded.report().rows) == 2
+    wrong = find_unnamed(
+        path,
+        lambda copy: loaded.load(copy, again),
+        state=lambda: len(loaded.report().rows),
+        remedy="Consolidate the task again",
+    )
+    assert wrong == []
     wide = keras.Sequential([keras.Input((4,)), layers.Dense(9)])
     with pytest.raises(ValueError, match="Received: weight 0 of shape"):
         loaded.load(path, wide)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from damaged_files import find_unnamed
 from keras import layers
 
 from keras_netopt.progressive import ProgressCompress
@@ -156,6 +157,7 @@ def test_a_saved_network_goes_on(learned):
     whole = keras.saving.load_model(path, compile=False)
     assert sorted(whole(X)) == ["a", "b"]
     np.testing.assert_array_equal(read(whole(X)["a"]), read(pc["a"](X)))
+    assert not find_unnamed(path, ProgressCompress.load, remedy="older one")
     with pytest.raises(ValueError, match="`ProgressCompress.save`"):
         pc["a"].save(path.with_name("other.keras"))
         ProgressCompress.load(path.with_name("other.keras"))

@@ -6,7 +6,9 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from damaged_files import find_unnamed
 from keras import layers
+from small_disk import fill, small_disk
 
 from keras_netopt import callbacks
 from keras_netopt.layers import FrozenColumn, LateralConnection
@@ -115,6 +117,25 @@ def test_saving_an_unfinished_task_leaves_it_trainable(tmp_path):
     assert np.abs(outputs(model) - before).max() > 1e-3
     found = ProgressiveNetwork.load(tmp_path / "net.keras")
     np.testing.assert_array_equal(outputs(found["task1"]), before)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    net, path = build(), tmp_path / "net.keras"
+    net.add_task(layers.Dense(3))
+    net.save(path)
+    assert not find_unnamed(path, ProgressiveNetwork.load, remedy="older one")
+
+
+def test_a_full_disk_keeps_the_former_network(tmp_path):
+    net = build()
+    net.add_task(layers.Dense(3))
+    with small_disk(tmp_path / "disk") as disk:
+        net.save(disk / "net.keras")
+        before = (disk / "net.keras").read_bytes()
+        fill(disk, leave=len(before) // 2)
+        with pytest.raises(OSError):
+            net.save(disk / "net.keras")
+        assert (disk / "net.keras").read_bytes() == before
 
 
 def test_a_failed_save_keeps_the_former_file(tmp_path, monkeypatch):

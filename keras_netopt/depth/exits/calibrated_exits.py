@@ -26,6 +26,7 @@ from keras_netopt.depth.exits.threshold_search import (
     OperatingPoint,
     accuracy_cost_front,
 )
+from keras_netopt.files import name_unreadable, write_aside
 from keras_netopt.plots.exits import exit_curve
 from keras_netopt.training.present_flags import compile_for_flags
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MODES = ("auto", "stages", "full")
+PARTS = ("graph", "weights")  # Of the fingerprint of a model.
 
 
 class CalibratedExits(CalibratedStages):
@@ -264,7 +266,10 @@ class CalibratedExits(CalibratedStages):
         Args:
             path: The file.
         """
-        with open(path, "w", encoding="utf-8") as file:
+        with (
+            write_aside(path) as partial,
+            open(partial, "w", encoding="utf-8") as file,
+        ):
             json.dump(self.to_dict(), file, indent=2)
 
     @classmethod
@@ -281,14 +286,21 @@ class CalibratedExits(CalibratedStages):
             The calibrated exits, without the calibration samples.
 
         Raises:
-            ValueError: If the thresholds belong to another graph or other
-                weights.
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file cannot be read, or the thresholds belong
+                to another graph or other weights.
         """
-        with open(path, encoding="utf-8") as file:
+        remedy = "Call `calibrate` again and save its result."
+        with (
+            name_unreadable(path, "thresholds of exits", remedy),
+            open(path, encoding="utf-8") as file,
+        ):
             content = json.load(file)
-        found = cls(exit_model, ExitCalibration.from_dict(content))
-        for part in ("graph", "weights"):
-            if content["fingerprint"][part] != found.fingerprint[part]:
+            calibration = ExitCalibration.from_dict(content)
+            saved = {p: content["fingerprint"][p] for p in PARTS}
+        found = cls(exit_model, calibration)
+        for part in PARTS:
+            if saved[part] != found.fingerprint[part]:
                 raise ValueError(
                     "Argument `exit_model` must be the model that the "
                     f"thresholds were calibrated for: its {part} differ. "

@@ -47,13 +47,17 @@ class DeviceRunner:
 
     def __init__(self, folder=None):
         folder = folder or os.path.dirname(os.path.abspath(__file__))
-        with open(
-            os.path.join(folder, "thresholds.json"), encoding="utf-8"
-        ) as file:
-            self.settings = json.load(file)
-        self.stages = [
-            DeviceStage(folder, row) for row in self.settings["stages"]
-        ]
+        path = os.path.join(folder, "thresholds.json")
+        try:
+            with open(path, encoding="utf-8") as file:
+                self.settings = json.load(file)
+            rows = list(self.settings["stages"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} cannot be read as the thresholds of exits: {error!r}. "
+                "Copy or export the folder again."
+            ) from error
+        self.stages = [DeviceStage(folder, row) for row in rows]
 
     def run(self, x):
         """Predicts one sample.

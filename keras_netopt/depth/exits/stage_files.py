@@ -1,13 +1,10 @@
 """Exports one LiteRT file per stage, the thresholds and a device runner."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
 
 from keras_netopt.depth.exits import device_runner
 from keras_netopt.depth.exits.calibrated_stages import CalibratedStages
@@ -17,6 +14,7 @@ from keras_netopt.depth.exits.exit_export import ExitExport
 from keras_netopt.depth.exits.exit_exporter import ExitExporter
 from keras_netopt.depth.exits.model_stages import LOGITS
 from keras_netopt.export.litert_report import LitertReport
+from keras_netopt.files import write_folder_aside
 
 THRESHOLDS, RUNNER = "thresholds.json", "runner.py"
 DECISION_SAMPLES = 200  # Decisions are compared on these.
@@ -35,7 +33,7 @@ def check_stage_folder(folder: str | os.PathLike[str], overwrite: bool) -> None:
 def export_stage_folder(exporter: ExitExporter, folder: str) -> ExitExport:
     """Writes the stages of calibrated exits to a folder, created if missing."""
     exits, inputs = exporter.exits, exporter.inputs
-    with _temporary_sibling(folder) as scratch:
+    with write_folder_aside(folder, THRESHOLDS) as scratch:
         reports = exporter.export_stages(scratch)
         paths = [report.path for report in reports]
         latency = exporter.time_stages(paths)
@@ -49,9 +47,6 @@ def export_stage_folder(exporter: ExitExporter, folder: str) -> ExitExport:
             {name: array[:DECISION_SAMPLES] for name, array in inputs.items()},
             exact=exporter.quantize is None,
         )
-        os.makedirs(folder, exist_ok=True)
-        for name in sorted(os.listdir(scratch)):
-            os.replace(os.path.join(scratch, name), os.path.join(folder, name))
     reports = [_with_folder(report, folder) for report in reports]
     return exporter.report(folder, reports, calibration, latency, indices)
 
@@ -78,16 +73,6 @@ def _write_thresholds(
         )
     with open(os.path.join(folder, THRESHOLDS), "w", encoding="utf-8") as file:
         json.dump(content, file, indent=2)
-
-
-@contextlib.contextmanager
-def _temporary_sibling(folder: str) -> Iterator[str]:
-    """A temporary folder on the same disk, for a move without a copy."""
-    parent = os.path.dirname(os.path.abspath(folder))
-    if not os.path.isdir(parent):
-        raise FileNotFoundError(f"No such folder: {parent!r}")
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".exits-") as scratch:
-        yield scratch
 
 
 def _with_folder(report: LitertReport, folder: str) -> LitertReport:

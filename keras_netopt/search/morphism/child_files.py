@@ -4,7 +4,6 @@ Every child starts from a file, so that no edit can reach the model it
 inherits from, and a resumed search starts from the same state.
 """
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.files import name_unreadable, write_aside
 from keras_netopt.graph.layers import walk_layers
 from keras_netopt.training.compiled_clone import compile_like
 from keras_netopt.training.optimizers import (
@@ -20,7 +20,12 @@ from keras_netopt.training.optimizers import (
     find_slots,
     innermost_optimizer,
 )
+from keras_netopt.training.weights_file import check_room
 
+REMEDY = (
+    "Copy the file from elsewhere, or start the search again with "
+    "`overwrite=True`; the results are in journal.json."
+)
 PARENT = "parent.keras"
 Rebuild = Callable[[keras.Model], keras.Model]
 
@@ -47,9 +52,9 @@ class ChildFiles:
 
     def save(self, model: keras.Model, name: str) -> None:
         """Writes a file; a reader never sees half of it."""
-        part = self.folder / "partial.keras"
-        model.save(part)
-        os.replace(part, self.folder / name)
+        with write_aside(self.folder / name) as partial:
+            check_room(model, partial)
+            model.save(partial)
 
     def save_parent(self) -> None:
         """Writes the file of the parent, and checks that it can be loaded.
@@ -115,7 +120,10 @@ class ChildFiles:
         build_optimizer(model)
 
     def _load(self, name: str) -> Any:
-        with keras.saving.custom_object_scope(self._classes):
+        with (
+            name_unreadable(self.folder / name, "a trained network", REMEDY),
+            keras.saving.custom_object_scope(self._classes),
+        ):
             return keras.saving.load_model(
                 self.folder / name, compile=False, safe_mode=False
             )

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from keras_netopt.files import name_unreadable
 from keras_netopt.search.morphism.morphism_trial import MorphismTrial
 from keras_netopt.search.storage import read_json, write_json
 
 FILE = "journal.json"
+AFTER_IT = "trial-0001.keras"  # No second network is trained without it.
 
 
 class Journal:
@@ -20,7 +22,9 @@ class Journal:
         settings: What must be the same when a search is resumed, by name.
 
     Raises:
-        ValueError: If the folder holds a search with other settings.
+        FileNotFoundError: If the folder holds networks, but no journal.
+        ValueError: If the folder holds a search with other settings, or the
+            journal cannot be read.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
@@ -28,9 +32,17 @@ class Journal:
         self.settings = settings
         self.trials: list[MorphismTrial] = []
         self.end = ""
-        if not self.path.exists():
+        remedy = (
+            "The trained networks are still in the folder. Copy the file from "
+            "elsewhere, pass another `project_name`, or `overwrite=True` to "
+            "start over."
+        )
+        if not self.path.exists() and not (folder / AFTER_IT).exists():
             return
-        found = read_json(str(self.path))
+        with name_unreadable(self.path, "the journal of a search", remedy):
+            found = read_json(str(self.path))
+            trials = [MorphismTrial.from_dict(row) for row in found["trials"]]
+            dict(found["settings"])
         for name, value in settings.items():
             if found["settings"].get(name) != value:
                 raise ValueError(
@@ -41,7 +53,7 @@ class Journal:
                     "`project_name`, or `overwrite=True` to start over; "
                     f"nothing in {folder} was changed."
                 )
-        self.trials = [MorphismTrial.from_dict(row) for row in found["trials"]]
+        self.trials = trials
         self.end = found.get("end", "")
 
     def add(self, trial: MorphismTrial) -> None:

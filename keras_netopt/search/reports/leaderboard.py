@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from keras_netopt.files import write_aside
 from keras_netopt.report import Report
 from keras_netopt.search.reports.project import FOLDS, Project, TrialRecord
 from keras_netopt.tables import render
@@ -65,7 +66,10 @@ class Leaderboard(Report):
         project = self.project
         names = dict.fromkeys(n for t in project.trials for n in t.values)
         metrics = project.metric_names()
-        with open(path, "w", newline="", encoding="utf-8") as file:
+        with (
+            write_aside(path) as partial,
+            open(partial, "w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file)
             head = ["rank", "trial", "status", "complete", "score", "std"]
             head += ["epochs", "stopped_epoch", "message"]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_netopt.checks import check_integer
+from keras_netopt.files import write_aside
+from keras_netopt.plots.style import save_figure
 from keras_netopt.report import Report, as_plain
 from keras_netopt.search.reports.leaderboard import Leaderboard
 from keras_netopt.search.reports.main_effects import (
@@ -67,9 +69,10 @@ class SearchPictures(Report):
         paths = []
         for name, figure in self.figures.items():
             paths.append(target / f"{name}.png")
-            figure.savefig(paths[-1], dpi=150, facecolor="white")
+            save_figure(figure, paths[-1])
         paths.append(target / "tables.txt")
-        paths[-1].write_text(self.text + "\n", encoding="utf-8")
+        with write_aside(paths[-1]) as partial:
+            Path(partial).write_text(self.text + "\n", encoding="utf-8")
         return paths
 
     def _repr_html_(self) -> str:

@@ -10,6 +10,7 @@ from keras_netopt.search.running.execution_log import (
     ExecutionLog,
     to_float_logs,
 )
+from keras_netopt.training.weights_file import save_weights
 
 # Whether to stop, given an epoch from 0 and its logs.
 ReportFunction = Callable[[int, dict[str, float]], bool]
@@ -82,7 +83,7 @@ class EpochReporter(keras.callbacks.Callback):
     def _save_weights(self) -> None:
         # The project folder may have been deleted during the epoch.
         self.weights.parent.mkdir(parents=True, exist_ok=True)
-        self.model.save_weights(self.weights)
+        save_weights(self.model, self.weights, sync=False)
 
     def _values(self) -> list[float]:
         return [

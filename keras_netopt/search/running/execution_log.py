@@ -5,7 +5,10 @@ from typing import Any
 
 import keras
 
+from keras_netopt.files import name_unreadable
 from keras_netopt.search.storage import read_json, write_json
+
+REMEDY = "The training of this trial begins again."
 
 
 class ExecutionLog:
@@ -17,6 +20,7 @@ class ExecutionLog:
         self.is_done = False
         self.is_stopped = False
         self.has_begun = False  # In this process.
+        self.problem = ""  # Why the file cannot be read.
         self._read()
 
     def add(self, epoch: int, logs: dict[str, float]) -> None:
@@ -56,11 +60,17 @@ class ExecutionLog:
 
     def _read(self) -> None:
         try:
-            found = read_json(str(self.path))
-        except (OSError, ValueError):
+            with name_unreadable(self.path, "logs of epochs", REMEDY):
+                found = read_json(str(self.path))
+                epochs = {int(k): dict(v) for k, v in found["epochs"].items()}
+                state = bool(found["done"]), bool(found["stopped"])
+        except FileNotFoundError:  # The execution begins.
             return
-        self.epochs = {int(k): v for k, v in found["epochs"].items()}
-        self.is_done, self.is_stopped = found["done"], found["stopped"]
+        except ValueError as error:
+            self.problem = str(error)
+            return
+        self.epochs = epochs
+        self.is_done, self.is_stopped = state
 
     def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,8 @@ Private names of KerasTuner 1.4.8: `_build_hypermodel`,
 
 import copy
 import math
-import os
 import shutil
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import keras
 import keras_tuner
 from keras_tuner.src.engine import tuner_utils
 
+from keras_netopt.files import name_unreadable, put_in_place
 from keras_netopt.search.running.epoch_reporter import (
     EpochReporter,
     ReportFunction,
@@ -33,10 +34,14 @@ from keras_netopt.search.running.oracle_proxy import RETURNED
 from keras_netopt.search.running.tuner_callback import TunerCallback
 from keras_netopt.search.storage import read_json, write_json
 from keras_netopt.training.randomness import set_seed
+from keras_netopt.training.weights_file import save_weights
+from keras_netopt.warnings import NoEffectWarning
 
 BEST, LAST = "checkpoint.weights.h5", "last.weights.h5"
 BACKUP, LOG = "backup", "epochs.json"
 RESUME = ("epoch", "trial")
+PROMOTED = "the weights of a promoted trial"
+REMEDY = "Build the model of its hyperparameters and train it again."
 SCORE_EPOCHS = ("best", "last")
 
 
@@ -95,7 +100,9 @@ class TrialTrainer(keras_tuner.Tuner):
             path = self._get_build_config_fname(trial.trial_id)
             model.build_from_config(read_json(path))
         _build_optimizer(model)
-        model.load_weights(Path(self.get_trial_dir(trial.trial_id)) / BEST)
+        path = Path(self.get_trial_dir(trial.trial_id)) / BEST
+        with name_unreadable(path, "the weights of a trial", REMEDY):
+            model.load_weights(path)
         return model
 
     def execution_seed(self, trial_id: str, name: str) -> int:
@@ -116,6 +123,10 @@ class TrialTrainer(keras_tuner.Tuner):
         if self.resume == "trial":
             shutil.rmtree(folder, ignore_errors=True)
         log = ExecutionLog(folder / LOG)
+        if log.problem:
+            warnings.warn(log.problem, NoEffectWarning, stacklevel=2)
+            # A backup without the logs of its epochs has lost the best one.
+            shutil.rmtree(folder, ignore_errors=True)
         if log.is_done:  # The search was killed before the trial ended.
             report = self._report_function(trial, execution)
             for earlier, logs in sorted(log.epochs.items()):
@@ -190,7 +201,7 @@ class TrialTrainer(keras_tuner.Tuner):
             model.get_build_config(),
         )
         if "tuner/epochs" in hp.values:  # Hyperband may promote the trial.
-            model.save_weights(folder / LAST)
+            save_weights(model, folder / LAST)
         if isinstance(history, keras.callbacks.History):
             self._complete_log(log, history)
             log.end(stopped=reporter.is_stopped)
@@ -220,7 +231,8 @@ class TrialTrainer(keras_tuner.Tuner):
         if parent:
             _build_optimizer(model)
             folder = Path(self.get_trial_dir(parent)) / execution.folder
-            model.load_weights(folder / LAST)
+            with name_unreadable(folder / LAST, PROMOTED, REMEDY):
+                model.load_weights(folder / LAST)
         return epochs
 
     def _report_function(
@@ -265,7 +277,7 @@ class TrialTrainer(keras_tuner.Tuner):
                 best, best_score = execution, score
         path = folder / best.folder / BEST
         if path.exists():
-            os.replace(path, folder / BEST)
+            put_in_place(path, folder / BEST)
         for execution, _ in scores:
             (folder / execution.folder / BEST).unlink(missing_ok=True)
 

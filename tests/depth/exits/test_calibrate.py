@@ -3,7 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from damaged_files import find_unnamed
 from depth.exits.nets import BACKEND, make_data, residual_net
+from small_disk import fill, small_disk
 
 import keras_netopt as netopt
 from keras_netopt.depth import CalibratedExits, add_exits, calibrate
@@ -122,6 +124,12 @@ def test_saved_thresholds_belong_to_their_model(
     trained.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     again = CalibratedExits.load(loaded, tmp_path / "thresholds.json")
+    wrong = find_unnamed(
+        tmp_path / "thresholds.json",
+        lambda path: CalibratedExits.load(loaded, path),
+        remedy="Call `calibrate` again",
+    )
+    assert wrong == []
 
     assert again.thresholds == exits.thresholds
     assert again.fractions == exits.fractions
@@ -135,6 +143,16 @@ def test_saved_thresholds_belong_to_their_model(
     other = add_exits(residual_net(), layers=["first"])
     with pytest.raises(ValueError, match="its graph differ"):
         CalibratedExits.load(other, tmp_path / "thresholds.json")
+
+
+def test_a_full_disk_keeps_the_former_thresholds(exits, tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        exits.save(disk / "thresholds.json")
+        before = (disk / "thresholds.json").read_bytes()
+        fill(disk, leave=0)
+        with pytest.raises(OSError):
+            exits.save(disk / "thresholds.json")
+        assert (disk / "thresholds.json").read_bytes() == before
 
 
 def test_data_sets_are_recorded_as_unknown(held_out):
