@@ -80,7 +80,7 @@ def test_an_archive_whose_members_are_damaged(tmp_path):
 
 
 def test_the_journal_of_a_search(tmp_path):
-    Journal(tmp_path, {"seed": 0})._write()
+    Journal(tmp_path, {"seed": 0}).finish("the end")
 
     def read(path):
         (path.parent / AFTER_IT).touch()

@@ -1,6 +1,7 @@
 """Interrupted searches resume."""
 
 import json
+import re
 
 import keras
 import keras_tuner
@@ -10,6 +11,7 @@ from search import toys
 from keras_netopt import search
 from keras_netopt.search.running.epoch_reporter import EpochReporter
 from keras_netopt.search.running.execution_log import ExecutionLog
+from keras_netopt.warnings import NoEffectWarning
 
 
 class Cut(BaseException):
@@ -112,6 +114,35 @@ def test_a_cut_behind_the_last_epoch_trains_nothing_again(
     assert_same_trials(found, halved)
     assert found.stopper.get_state() == halved.stopper.get_state()
     assert cut.epochs + late.epochs == halved.hypermodel.epochs
+
+
+def test_a_trial_without_the_logs_of_its_epochs_begins_again(
+    run, halved, tmp_path
+):
+    with pytest.raises(Cut):
+        run(**halving(CutOff(6)))
+    logs = [*tmp_path.rglob("epochs.json")]
+    torn = [one for one in logs if not json.loads(one.read_text())["done"]]
+    torn[0].write_text("{")
+    path = re.escape(str(torn[0]))
+    with pytest.warns(NoEffectWarning, match=f"{path}.*begins again"):
+        found = run(**halving(CutOff()))
+    assert len(torn) == 1
+    assert_same_trials(found, halved)
+
+
+def test_damaged_weights_of_a_trial_are_named(run, tmp_path):
+    tuner = run(CutOff(), oracle(1))
+    [path] = tmp_path.rglob("checkpoint.weights.h5")
+    content = path.read_bytes()
+    for found in (content[:99], b"", b"foreign"):
+        path.write_bytes(found)
+        with pytest.raises(ValueError, match="train it again") as caught:
+            tuner.get_best_models(1)
+        assert str(path) in str(caught.value)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="train it again"):
+        tuner.get_best_models(1)
 
 
 def test_a_training_of_keras_resumes(run):

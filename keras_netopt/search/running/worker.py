@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.files import write_aside
+
 SMALL = 1 << 16  # Arrays of at most so many bytes are pickled.
 
 
@@ -34,7 +36,8 @@ def store_arrays(arguments: Any, folder: Path) -> Any:
         if not isinstance(leaf, np.ndarray) or leaf.nbytes <= SMALL:
             return leaf
         path = folder / f"{next(count)}.npy"
-        np.save(path, leaf)
+        with write_aside(path, sync=False) as partial:
+            np.save(partial, leaf)
         return ArrayFile(str(path.resolve()))
 
     return keras.tree.map_structure(store, arguments)

@@ -5,9 +5,11 @@ import shutil
 
 import keras
 import pytest
+from damaged_files import find_unnamed
 from search.morphism import networks
 from search.morphism.networks import DATA, make, run
 
+from keras_netopt.search.morphism.child_files import ChildFiles
 from keras_netopt.search.morphism.journal import FILE
 
 
@@ -121,6 +123,16 @@ def test_a_resumed_search_equals_an_uninterrupted_one(finished, tmp_path):
     for number in range(len(tuner.trials)):
         one, other = (t.load_model(number) for t in (tuner, resumed))
         assert networks.same(networks.state(one), networks.state(other))
+
+
+def test_a_damaged_network_is_named(finished):
+    tuner, parent, _ = finished
+    path = tuner.project_dir / tuner.trials[1].file
+    assert not find_unnamed(
+        path,
+        lambda copy: ChildFiles(copy.parent, parent, None).load(copy.name),
+        remedy="`overwrite=True`",
+    )
 
 
 def test_time_limits_the_controls_too(finished, tmp_path):
