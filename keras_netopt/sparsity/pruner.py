@@ -368,10 +368,9 @@ class Pruner:
         """Yields the masks of `compute_masks`, one at a time.
 
         The arguments and errors are the same. The arrays of a target are not
-        read again after its mask was yielded, so its weights and mask may
-        change then. With `LazyArrays`, the memory of a few weights is enough
-        for any model. Scores that are not finite raise their error before the
-        first mask, unless weights are not finite either.
+        read again after its mask was yielded, so they may change then. With
+        `LazyArrays`, the memory of a few weights is enough. Scores that are
+        not finite raise their error before the first mask, if weights are.
         """
         if not targets:
             return
