@@ -286,18 +286,22 @@ class Curriculum(ResumableCallback):
             for reason in fit_checks.misuse_reasons(settings, run, arguments):
                 self.warn(NotIntendedUseWarning, reason)
 
+    def on_resume(self, model: keras.Model) -> None:
+        """Restores scores and counts of a checkpoint."""
+        saved = self.loaded_state() if self._is_input else None
+        if saved is not None:
+            for difference in self._planner.restore(
+                *saved, self._progress.epoch
+            ):
+                self.warn(NotIntendedUseWarning, difference)
+
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras; scores the samples and plans the epoch."""
-        first = not self._started
         super().on_epoch_begin(epoch, logs)
         if not self._is_input:
             return
-        saved = self.loaded_state() if first else None
-        if saved is not None:
-            for difference in self._planner.restore(*saved, epoch):
-                self.warn(NotIntendedUseWarning, difference)
         self._planner.begin_epoch(epoch, self.model, self._scoring_verbose())
         run, scores = self._progress.run, self._planner.scores
         settings = self._plan_settings
@@ -310,6 +314,7 @@ class Curriculum(ResumableCallback):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras."""
+        self._progress.end_epoch()
         super().on_epoch_end(epoch, logs)
         if not self._data.batches_read:
             self.warn(

@@ -5,9 +5,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
+
 from keras_netopt.training import order
+from keras_netopt.training.backup_folder import mend_backup
 from keras_netopt.training.captured_arguments import CapturedArguments
-from keras_netopt.warnings import NotIntendedUseWarning
+from keras_netopt.warnings import NoEffectWarning, NotIntendedUseWarning
 
 
 class CallbackMixin(CapturedArguments):
@@ -40,6 +43,15 @@ class CallbackMixin(CapturedArguments):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._warned: set[str] = set()
+
+    def set_model(self, model: Any) -> None:
+        """Called by Keras; repairs the backup that `fit` will restore."""
+        super().set_model(model)  # type: ignore[misc]
+        for callback in order.active_callbacks():
+            if isinstance(callback, keras.callbacks.BackupAndRestore):
+                found = mend_backup(callback.backup_dir)
+                if found is not None:
+                    self.warn(NoEffectWarning, found)
 
     def check_order(self, callbacks: Sequence[Any]) -> None:
         """Applies the rules to all callbacks of a `fit` call, in list order."""

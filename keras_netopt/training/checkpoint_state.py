@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from keras_netopt.files import name_unreadable
-from keras_netopt.training import randomness
+from keras_netopt.training import order, randomness
 
 # The base class that Keras' saving code requires, found by the public
 # `keras.layers.Layer`.
@@ -30,6 +30,7 @@ _KerasSaveable: Any = next(
 _ATTRIBUTE = "_netopt"
 _META = "meta"
 _RANDOM = "random"
+_POSITION = "position"
 
 Arrays = dict[str, np.ndarray]
 State = tuple[dict[str, Any], Arrays]
@@ -146,6 +147,9 @@ class CheckpointState(_KerasSaveable):
         states = {name: e.save_state() for name, e in self.states.items()}
         if model is not None:
             states[_RANDOM] = ({}, randomness.capture_random_state(model))
+            complete = order.find_complete_epochs(model)
+            if complete is not None:
+                states[_POSITION] = ({"epochs": complete}, {})
         meta: dict[str, Any] = {}
         for name, (values, arrays) in states.items():
             meta[name] = {"values": values, "arrays": list(arrays)}
@@ -181,3 +185,19 @@ def _unpack(store: Any) -> dict[str, State]:
         )
         for name, state in meta.items()
     }
+
+
+def read_complete_epochs(path: str | os.PathLike[str]) -> int | None:
+    """Reads how many epochs were complete when weights were saved in `fit`.
+
+    Returns `None` if the file holds no state of this package.
+    """
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        meta = file.get(f"{_ATTRIBUTE}/vars/{_META}")
+        if meta is None:
+            return None
+        states = json.loads(meta[()].tobytes().decode())
+    found = states.get(_POSITION)
+    return None if found is None else int(found["values"]["epochs"])

@@ -39,6 +39,24 @@ def find_ending_epoch() -> tuple[int, dict[str, Any]] | None:
     return None
 
 
+def find_complete_epochs(model: Any) -> int | None:
+    """Counts the complete epochs of a model whose `fit` runs right now.
+
+    Returns `None` before its first epoch and after its last one.
+    """
+    for frame, owner in _outer_frames():
+        name = frame.f_code.co_name
+        if isinstance(owner, keras.callbacks.CallbackList):
+            if name == "on_epoch_end":
+                epoch: int = frame.f_locals["epoch"]
+                return epoch + 1
+            if name == "on_train_end":
+                return None
+        elif name == "fit" and owner is model:
+            return frame.f_locals.get("epoch")
+    return None
+
+
 def find_fit_arguments(model: Any) -> dict[str, Any]:
     """Finds the arguments of the running `fit` call, empty outside of it."""
     for frame, owner in _outer_frames():

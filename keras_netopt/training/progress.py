@@ -33,6 +33,11 @@ class Progress:
             self.step = step
         self._epoch_begin = self.step
 
+    def end_epoch(self) -> None:
+        """Counts the steps of an epoch for a callback without batch hooks."""
+        if self.run.steps_per_epoch is not None:
+            self.step = self._epoch_begin + self.run.steps_per_epoch
+
     def learn_length(self) -> bool:
         """Takes the steps of the epoch that ends as the length of all.
 

@@ -24,7 +24,8 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
     A subclass overrides four hooks. `on_model_ready` runs once per `fit` call
     as soon as the model is built, before the first step if possible, and
     raises all errors. `on_resume` runs at the first `on_epoch_begin`, after
-    every other callback has restored its state. `on_steps` runs after every
+    every other callback has restored its state; a resumed `fit` call that has
+    no epoch left runs it before `on_fit_end`. `on_steps` runs after every
     execution of the training step, `on_fit_end` at the end of a `fit` call
     that did not raise.
     """
@@ -102,7 +103,11 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         """Called by Keras."""
         if self._started:
             self._progress.begin_epoch(epoch)
-            return
+        else:
+            self._begin_fit(epoch)
+
+    def _begin_fit(self, epoch: int) -> None:
+        """Takes the position and all states of a resumed `fit` call."""
         self._started = True
         saved = self._saved_position()
         if self._progress.run.steps_per_epoch is None and saved.get("length"):
@@ -141,7 +146,13 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
         self._add_logs(logs, self.progress_logs())
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras, but not when `fit` raises."""
+        """Called by Keras, but not when `fit` raises.
+
+        A process that was killed behind its last backup has no epoch left.
+        """
+        loads = CheckpointState.of(self._model).loads
+        if self._attached and not self._started and loads > self._loads_before:
+            self._begin_fit(self.params["epochs"])
         if self._attached and self._started:
             self.on_fit_end(self.model)
 

@@ -1,0 +1,1 @@
+"""Fits and searches that SIGKILL ends and that are started again."""

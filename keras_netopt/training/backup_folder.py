@@ -1,0 +1,139 @@
+"""The folder of `BackupAndRestore`, made consistent before Keras reads it.
+
+Keras writes the weights, then the epoch, and deletes both when `fit` ends. A
+process may be killed between any two of these. This package's state in the
+weights says how many epochs they have seen.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+from typing import Any
+
+from keras_netopt.files import write_aside
+from keras_netopt.training.checkpoint_state import read_complete_epochs
+
+_WEIGHTS, _METADATA = "latest.weights.h5", "training_metadata.json"
+_BEGIN_ANEW = "Delete the folder {folder!r} to train from the beginning"
+
+
+def mend_backup(backup_dir: str | os.PathLike[str]) -> str | None:
+    """Repairs what a killed process has left in the folder of a backup.
+
+    Returns what it found, for a warning, or `None`.
+
+    Raises:
+        ValueError: If the only backup of complete epochs cannot be read.
+    """
+    folder = os.fspath(backup_dir)
+    if not os.path.isdir(folder):
+        return None  # No backup yet, or in a store of objects.
+    weights, metadata = _paths(folder, "")
+    if not os.path.exists(weights):
+        return _clear(folder)
+    if not _is_readable(weights) and not _take_previous(folder):
+        if os.path.exists(metadata):
+            raise ValueError(
+                "The backup of BackupAndRestore cannot be read: the process "
+                "was killed while it wrote the file. "
+                f"{_BEGIN_ANEW.format(folder=folder)}; with "
+                "BackupAndRestore(double_checkpoint=True) the backup before it "
+                f"is kept. Received: path={weights!r}"
+            )
+        os.remove(weights)
+        return (
+            "the process was killed while BackupAndRestore wrote its first "
+            f"backup, so {weights!r} was removed. Training begins anew."
+        )
+    return _mend_metadata(weights, metadata, folder)
+
+
+def _clear(folder: str) -> str | None:
+    """Removes what was left when a finished fit deleted its backup."""
+    found = [
+        path
+        for suffix in ("", ".bkp")
+        for path in _paths(folder, suffix)
+        if os.path.exists(path)
+    ]
+    for path in found:
+        os.remove(path)
+    if not found:
+        return None
+    return (
+        "the process was killed after a finished `fit`, while BackupAndRestore "
+        f"deleted its backup in {folder!r}. The weights are gone, the rest was "
+        "removed. Training begins anew."
+    )
+
+
+def _take_previous(folder: str) -> bool:
+    """Puts the previous backup in the place of the last one, as Keras does."""
+    previous = _paths(folder, ".bkp")
+    if not os.path.exists(previous[0]) or not _is_readable(previous[0]):
+        return False
+    for old, new in zip(previous, _paths(folder, ""), strict=True):
+        if os.path.exists(old):
+            with write_aside(new) as partial:
+                shutil.copyfile(old, partial)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(new)
+    return True
+
+
+def _mend_metadata(weights: str, metadata: str, folder: str) -> str | None:
+    """Writes the epoch that the weights belong to, if it is not there."""
+    complete = read_complete_epochs(weights)
+    saved = _read_epoch(metadata)
+    exists = os.path.exists(metadata)
+    if complete is None:
+        if saved is not None:
+            return None
+        why = "cannot be read" if exists else "is missing"
+        if exists:
+            raise ValueError(
+                f"The metadata of BackupAndRestore {why}, and the weights do "
+                "not say after which epoch they were saved. "
+                f"{_BEGIN_ANEW.format(folder=folder)}. "
+                f"Received: path={metadata!r}"
+            )
+        return (
+            f"{metadata!r} {why}, so BackupAndRestore restores weights and "
+            "begins with the first epoch. "
+            f"{_BEGIN_ANEW.format(folder=folder)}."
+        )
+    if saved is not None and saved >= complete:
+        return None
+    if complete == 0 and not exists:
+        return None  # Saved in the first epoch, which Keras repeats.
+    with write_aside(metadata) as partial, open(partial, "w") as file:
+        json.dump({"epoch": complete, "batch": 0}, file)
+    return (
+        "the process was killed before BackupAndRestore wrote the epoch of its "
+        f"weights to {metadata!r}. Training continues after {complete} epochs."
+    )
+
+
+def _read_epoch(path: str) -> int | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with open(path) as file:
+            return int(json.load(file)["epoch"])
+    return None
+
+
+def _is_readable(path: str) -> bool:
+    import h5py
+
+    try:
+        h5py.File(path, "r").close()
+    except OSError:
+        return False
+    return True
+
+
+def _paths(folder: str, suffix: str) -> tuple[Any, Any]:
+    return tuple(
+        os.path.join(folder, name + suffix) for name in (_WEIGHTS, _METADATA)
+    )
