@@ -14,6 +14,7 @@ from keras_netopt.training import (
 )
 from keras_netopt.training.callback_mixin import CallbackMixin
 from keras_netopt.training.checkpoint_writer import CheckpointWriter
+from keras_netopt.training.current_logs import current_logs
 
 _TOLERANCE = 1e-6
 
@@ -94,6 +95,8 @@ class BestCheckpoint(CallbackMixin, CheckpointWriter):
         self.mode = mode
         self.sparsity = sparsity
         self._saved_epoch: int | None = None
+        self._compared_epoch: int | None = None
+        self._is_first_epoch = True
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras: resets the best value."""
@@ -103,7 +106,7 @@ class BestCheckpoint(CallbackMixin, CheckpointWriter):
             self.check_order(callbacks)
         super().on_train_begin(logs)
         self.best = None
-        self._saved_epoch = None
+        self._saved_epoch = self._compared_epoch = None
         self._is_first_epoch = True
         CheckpointState.of(self.model).states[type(self).__name__] = self
 
@@ -133,7 +136,14 @@ class BestCheckpoint(CallbackMixin, CheckpointWriter):
             self.best, self._saved_epoch = values["best"], values["epoch"]
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
-        """Called whenever weights are saved, also by this callback."""
+        """Called whenever weights are saved, also by this callback.
+
+        A backup that is listed before this callback says that the epoch is
+        complete: a resumed `fit` does not compare it again.
+        """
+        ending = order.find_ending_epoch()
+        if ending is not None and self.monitor in ending[1]:
+            self._compare(*ending)
         best = None if self.best is None else float(self.best)
         epoch = getattr(self, "_current_epoch", None)
         return {"monitor": self.monitor, "best": best, "epoch": epoch}, {}
@@ -142,8 +152,13 @@ class BestCheckpoint(CallbackMixin, CheckpointWriter):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras: saves the epoch if it is eligible and the best."""
-        if not self._is_eligible(logs or {}):
+        self._compare(epoch, {} if logs is None else logs)
+
+    def _compare(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Compares an epoch, once."""
+        if epoch == self._compared_epoch or not self._is_eligible(logs):
             return
+        self._compared_epoch = epoch
         model: Any = self.model
         if not model.built and has_all_weights(model):
             # Keras saves no other model. One that is never called as a whole,
@@ -155,7 +170,13 @@ class BestCheckpoint(CallbackMixin, CheckpointWriter):
             self._saved_epoch = epoch
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras: warns if no epoch reached the target sparsity."""
+        """Called by Keras: warns if no epoch reached the target sparsity.
+
+        A process that was killed behind its last backup has no epoch left.
+        """
+        if self._is_first_epoch and os.path.exists(self.filepath):
+            super().on_epoch_begin(self.params["epochs"] - 1)
+            self._read_best()
         super().on_train_end(logs)
         if self._saved_epoch is None:
             self.warn(
@@ -167,6 +188,7 @@ class BestCheckpoint(CallbackMixin, CheckpointWriter):
 
     def _is_eligible(self, logs: dict[str, Any]) -> bool:
         if self.sparsity is not None:
+            logs = {**current_logs(self.model), **logs}
             reached = logs.get("selected_sparsity", logs.get("sparsity"))
             return reached is not None and bool(
                 reached >= self.sparsity - _TOLERANCE

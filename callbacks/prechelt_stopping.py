@@ -19,6 +19,7 @@ from keras_netopt.training import (
     ResumableCallback,
     order,
 )
+from keras_netopt.training.current_logs import current_logs
 from keras_netopt.training.order import LOGGERS
 
 # Endings of names of metrics where higher is better.
@@ -172,6 +173,7 @@ class PrecheltStopping(ResumableCallback):
             self._losses.extend(state["losses"])
             self._training.extend(state["training"])
             self._has_values = state["has_values"]
+            self.stopped_epoch = state.get("stopped_epoch")
 
     def after_edit(self, model: keras.Model) -> None:
         """Restarts the curves: the losses belong to another network."""
@@ -183,11 +185,8 @@ class PrecheltStopping(ResumableCallback):
         """Called by Keras: records the losses and applies the rule."""
         super().on_epoch_end(epoch, logs)
         logs = {} if logs is None else logs
-        self._record(epoch, logs)
+        self._judge(epoch, logs)
         self._add_logs(logs, {"generalization_loss": self._loss_now})
-        if self._is_counted and self._should_stop():
-            self.stopped_epoch = epoch
-            self.model.stop_training = True
 
     def on_fit_end(self, model: keras.Model) -> None:
         """Warns if no epoch could be judged."""
@@ -213,18 +212,27 @@ class PrecheltStopping(ResumableCallback):
         """Returns the curves, for a resumed fit."""
         ending = order.find_ending_epoch()
         if ending is not None:  # The saving callback may come first.
-            self._record(*ending)
+            epoch, logs = ending
+            self._judge(epoch, {**current_logs(self.model), **logs})
         return {
             "epochs": list(self._epochs),
             "losses": list(self._losses),
             "training": list(self._training),
             "has_values": self._has_values,
+            "stopped_epoch": self.stopped_epoch,
         }
 
     def _clear_curves(self) -> None:
         self._epochs: list[int] = []
         self._losses: list[float] = []
         self._training: list[float] = []
+
+    def _judge(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Records an epoch and stops the training if the rule says so."""
+        self._record(epoch, logs)
+        if self._is_counted and self._should_stop():
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
 
     def _record(self, epoch: int, logs: dict[str, Any]) -> None:
         """Appends the losses of an epoch to the curves, once."""

@@ -12,15 +12,18 @@ import shutil
 from typing import Any
 
 from keras_netopt.files import write_aside
-from keras_netopt.training.checkpoint_state import read_complete_epochs
+from keras_netopt.training.checkpoint_state import read_position
 
 _WEIGHTS, _METADATA = "latest.weights.h5", "training_metadata.json"
 _BEGIN_ANEW = "Delete the folder {folder!r} to train from the beginning"
 
 
-def mend_backup(backup_dir: str | os.PathLike[str]) -> str | None:
+def mend_backup(
+    backup_dir: str | os.PathLike[str], epochs: int | None = None
+) -> str | None:
     """Repairs what a killed process has left in the folder of a backup.
 
+    `epochs` is the number of epochs of the `fit` call that will restore it.
     Returns what it found, for a warning, or `None`.
 
     Raises:
@@ -46,7 +49,11 @@ def mend_backup(backup_dir: str | os.PathLike[str]) -> str | None:
             "the process was killed while BackupAndRestore wrote its first "
             f"backup, so {weights!r} was removed. Training begins anew."
         )
-    return _mend_metadata(weights, metadata, folder)
+    found = read_position(weights)
+    if found is not None and found["stops"] and epochs is not None:
+        return _end_fit(metadata, found["epochs"], epochs, folder)
+    complete = None if found is None else found["epochs"]
+    return _mend_metadata(complete, metadata, folder)
 
 
 def _clear(folder: str) -> str | None:
@@ -83,9 +90,24 @@ def _take_previous(folder: str) -> bool:
     return True
 
 
-def _mend_metadata(weights: str, metadata: str, folder: str) -> str | None:
+def _end_fit(
+    metadata: str, complete: int, epochs: int, folder: str
+) -> str | None:
+    """Leaves no epoch of a fit that a callback has stopped."""
+    if (_read_epoch(metadata) or 0) >= epochs:
+        return None
+    _write_epoch(metadata, epochs)
+    return (
+        f"a callback had stopped the training after {complete} epochs when the "
+        f"process was killed, so no epoch is left. "
+        f"{_BEGIN_ANEW.format(folder=folder)}."
+    )
+
+
+def _mend_metadata(
+    complete: int | None, metadata: str, folder: str
+) -> str | None:
     """Writes the epoch that the weights belong to, if it is not there."""
-    complete = read_complete_epochs(weights)
     saved = _read_epoch(metadata)
     exists = os.path.exists(metadata)
     if complete is None:
@@ -108,12 +130,16 @@ def _mend_metadata(weights: str, metadata: str, folder: str) -> str | None:
         return None
     if complete == 0 and not exists:
         return None  # Saved in the first epoch, which Keras repeats.
-    with write_aside(metadata) as partial, open(partial, "w") as file:
-        json.dump({"epoch": complete, "batch": 0}, file)
+    _write_epoch(metadata, complete)
     return (
         "the process was killed before BackupAndRestore wrote the epoch of its "
         f"weights to {metadata!r}. Training continues after {complete} epochs."
     )
+
+
+def _write_epoch(path: str, epoch: int) -> None:
+    with write_aside(path) as partial, open(partial, "w") as file:
+        json.dump({"epoch": epoch, "batch": 0}, file)
 
 
 def _read_epoch(path: str) -> int | None:

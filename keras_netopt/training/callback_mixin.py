@@ -49,7 +49,8 @@ class CallbackMixin(CapturedArguments):
         super().set_model(model)  # type: ignore[misc]
         for callback in order.active_callbacks():
             if isinstance(callback, keras.callbacks.BackupAndRestore):
-                found = mend_backup(callback.backup_dir)
+                epochs = order.find_fit_arguments(model).get("epochs")
+                found = mend_backup(callback.backup_dir, epochs)
                 if found is not None:
                     self.warn(NoEffectWarning, found)
 

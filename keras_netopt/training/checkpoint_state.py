@@ -30,7 +30,7 @@ _KerasSaveable: Any = next(
 _ATTRIBUTE = "_netopt"
 _META = "meta"
 _RANDOM = "random"
-_POSITION = "position"
+POSITION = "position"
 
 Arrays = dict[str, np.ndarray]
 State = tuple[dict[str, Any], Arrays]
@@ -149,7 +149,10 @@ class CheckpointState(_KerasSaveable):
             states[_RANDOM] = ({}, randomness.capture_random_state(model))
             complete = order.find_complete_epochs(model)
             if complete is not None:
-                states[_POSITION] = ({"epochs": complete}, {})
+                # A callback has ended the fit, at the end of this epoch.
+                stops = order.find_ending_epoch() and model.stop_training
+                position = {"epochs": complete, "stops": bool(stops)}
+                states[POSITION] = (position, {})
         meta: dict[str, Any] = {}
         for name, (values, arrays) in states.items():
             meta[name] = {"values": values, "arrays": list(arrays)}
@@ -187,10 +190,11 @@ def _unpack(store: Any) -> dict[str, State]:
     }
 
 
-def read_complete_epochs(path: str | os.PathLike[str]) -> int | None:
-    """Reads how many epochs were complete when weights were saved in `fit`.
+def read_position(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Reads at which point of a `fit` call weights were saved.
 
-    Returns `None` if the file holds no state of this package.
+    "epochs" is the number of complete epochs, "stops" whether a callback had
+    ended the training. Returns `None` if the file holds no such state.
     """
     import h5py
 
@@ -199,5 +203,4 @@ def read_complete_epochs(path: str | os.PathLike[str]) -> int | None:
         if meta is None:
             return None
         states = json.loads(meta[()].tobytes().decode())
-    found = states.get(_POSITION)
-    return None if found is None else int(found["values"]["epochs"])
+    return states.get(POSITION, {}).get("values")

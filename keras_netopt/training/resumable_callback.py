@@ -12,7 +12,11 @@ from keras_netopt.graph.layers import has_all_weights
 from keras_netopt.points import RunLength, UnknownLengthError
 from keras_netopt.training import order
 from keras_netopt.training.callback_mixin import CallbackMixin
-from keras_netopt.training.checkpoint_state import Arrays, CheckpointState
+from keras_netopt.training.checkpoint_state import (
+    POSITION,
+    Arrays,
+    CheckpointState,
+)
 from keras_netopt.training.lora_state import ENTRY, LoraState
 from keras_netopt.training.progress import Progress
 from keras_netopt.training.unknown_length import explain_unknown_length
@@ -150,9 +154,11 @@ class ResumableCallback(CallbackMixin, keras.callbacks.Callback):
 
         A process that was killed behind its last backup has no epoch left.
         """
-        loads = CheckpointState.of(self._model).loads
-        if self._attached and not self._started and loads > self._loads_before:
-            self._begin_fit(self.params["epochs"])
+        state = CheckpointState.of(self._model)
+        is_new = state.loads > self._loads_before
+        if self._attached and not self._started and is_new:
+            at = state.peek_values(POSITION) or self.params
+            self._begin_fit(at["epochs"])
         if self._attached and self._started:
             self.on_fit_end(self.model)
 

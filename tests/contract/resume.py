@@ -57,15 +57,21 @@ class Run:
         model: The model of the zoo.
         keeper: What saved: `BackupAndRestore` "first" or "last" in the list,
             or a model "file", "masks" for masks too.
+        killed: When: "in an epoch", or "behind its last backup".
     """
 
     setting: str
     model: str = "mlp"
     keeper: str = "last"
+    killed: str = "in an epoch"
 
     @property
     def name(self) -> str:
-        return f"{self.setting} {self.model} {self.keeper}".replace(":", "")
+        return (
+            f"{self.setting} {self.model} {self.keeper} {self.killed}".replace(
+                ":", ""
+            )
+        )
 
 
 EXACT = (
@@ -79,7 +85,15 @@ EXACT = (
 )
 # Keras repeats the epoch on trained weights: equal in order, not in values.
 FREQUENT = (Run("often", keeper="first"), Run("often"))
-RUNS = (*EXACT, *FREQUENT)
+# No epoch is left.
+ENDED = (
+    *(
+        Run(setting.name, killed="behind its last backup")
+        for setting in settings.COMPONENTS.values()
+    ),
+    Run("best epoch", keeper="first", killed="behind its last backup"),
+)
+RUNS = (*EXACT, *FREQUENT, *ENDED)
 
 
 class Recorder(keras.callbacks.Callback):
@@ -93,7 +107,7 @@ class Recorder(keras.callbacks.Callback):
     def __init__(self, component: Any, folder: Path) -> None:
         super().__init__()
         self.component = component
-        self.work, self.killed = folder / "work", folder / "killed"
+        self.folder, self.work = folder, folder / "work"
         self.masked: list[int] = []
         self.batches = 0
         self.half: probes.Arrays = {}
@@ -112,9 +126,12 @@ class Recorder(keras.callbacks.Callback):
         self.note()
         self.batches += 1
         if self.batches == KILLED_AFTER and self.work.exists():
-            shutil.copytree(self.work, self.killed)
+            shutil.copytree(self.work, self.folder / "in an epoch")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        is_last = self.model.stop_training or epoch == EPOCHS - 1
+        if is_last and self.work.exists():
+            shutil.copytree(self.work, self.folder / "behind its last backup")
         if epoch == 1:
             self.half = probes.weights(self.model)
 
@@ -151,6 +168,7 @@ def callbacks(
             for run in RUNS
             if (run.setting, run.model) == (setting.name, model)
         ]
+        keepers = list(dict.fromkeys(keepers))
     for keeper in keepers:
         if keeper in ("first", "last"):
             where = 0 if keeper == "first" else len(found)
@@ -169,7 +187,7 @@ def resume(run: Run, trials: Path, target: Path) -> None:
     folder = trials / f"{run.model} {run.setting}".replace(":", "")
     work = folder / "work"  # Paths in the saved state point there.
     shutil.rmtree(work)
-    shutil.copytree(folder / "killed", work)
+    shutil.copytree(folder / run.killed, work)
     setting = SETTINGS[run.setting]
     # The state of a search in rounds holds the metrics of each round.
     has_logs = setting.parts > 1 and is_first(setting, run.model)

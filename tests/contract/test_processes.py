@@ -82,7 +82,7 @@ def test_a_killed_process_leaves_what_runs_resume_from(trials, tmp_path):
         timeout=child.TIME_LIMIT,
     )
     trial = trials.get(settings.CALLBACKS[0], "mlp")
-    left, copied = tmp_path / "work", trial.folder / "killed"
+    left, copied = tmp_path / "work", trial.folder / "in an epoch"
 
     assert done.returncode == -signal.SIGKILL
     assert _files_in(left) == _files_in(copied)
@@ -90,6 +90,21 @@ def test_a_killed_process_leaves_what_runs_resume_from(trials, tmp_path):
     mine, theirs = (_weights_in(folder) for folder in (left, copied))
     probes.assert_close(mine, theirs)
     assert mine
+
+
+@pytest.mark.check("C6")
+@pytest.mark.parametrize("run", resume.ENDED, ids=lambda run: run.name)
+def test_a_run_killed_behind_its_last_backup_is_complete(
+    run, new_process, trials
+):
+    """Keras begins no epoch: states are taken at the end of `fit`."""
+    resumed = new_process.resumed(run)
+    whole = trials.get(resume.SETTINGS[run.setting], run.model).whole
+
+    probes.assert_same(
+        resume.without(resumed, NOT_COMPARED),
+        resume.without(whole, NOT_COMPARED),
+    )
 
 
 def _files_in(folder):
