@@ -110,6 +110,7 @@ bench: $(VENV)/.torch
 	  KERAS_BACKEND=$$backend $(PY) -m benchmarks.steps.overhead || exit 1; done
 	$(PY) -m benchmarks.litert_routes
 	$(PY) -m benchmarks.micro
+	$(PY) -m benchmarks.crashes
 	$(PY) -m benchmarks.advice
 	$(PY) -m benchmarks.edge
 	$(PY) -m benchmarks.device --parts lowering agreement

@@ -24,6 +24,7 @@ from benchmarks.adaptive_depth import (
 from benchmarks.advice import tables as advice
 from benchmarks.applications import tables as applications
 from benchmarks.channel_pruning import tables as channel_pruning
+from benchmarks.crashes import tables as crashes
 from benchmarks.curriculum import tables as curriculum
 from benchmarks.distillation import tables as distillation
 from benchmarks.edge import tables as edge
@@ -120,6 +121,7 @@ TABLES = {
     **sparse_training.TABLES,
     **weedout_tables.TABLES,
     **steps.TABLES,
+    **crashes.TABLES,
 }
 BLOCK = re.compile(
     r"(<!-- benchmark: (?P<name>[^>]*?) -->\n).*?(<!-- end benchmark -->)",
