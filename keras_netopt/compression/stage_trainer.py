@@ -72,7 +72,7 @@ class StageTrainer:
                 StageProgress(self._line, history, stage, self._folder.save),
                 *settings.callbacks,
                 keras.callbacks.BackupAndRestore(
-                    backup, delete_checkpoint=False
+                    backup, double_checkpoint=True, delete_checkpoint=False
                 ),
             ],
         )
