@@ -1,8 +1,9 @@
 """Trains every component in one way, each in a process of its own.
 
-`python -m benchmarks.distribution.cells KIND FOLDER [PIECE ...]` writes
-FOLDER/KIND/NUMBER.npz, or NUMBER.txt with the error. The parent has imported
-Keras and runs nothing, so that its children start at once.
+`python -m benchmarks.distribution.cells BACKEND FOLDER` writes the results of
+each kind of distribution and component to FOLDER/KIND/NUMBER_WORKER.npz, or
+its error to a .txt. The parent has imported Keras and runs nothing, so that
+its children start at once. What is in the folder is not run again.
 """
 
 import argparse
@@ -11,64 +12,96 @@ import signal
 import socket
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.distribution import distributions, pieces
+from benchmarks.distribution.compare import file_of
 
-SECONDS = 240  # Of one child.
+SECONDS = 900  # Of one child.
 
 
-def file_of(folder: Path, kind: str, number: int, worker: int = 0) -> Path:
-    """Returns where the results of a component are, without suffix."""
-    return folder / kind.replace(" ", "_") / f"{number}_{worker}"
+@dataclass
+class Cell:
+    """The running children of one component and kind."""
+
+    kind: str
+    number: int
+    children: set[int]
+    begin: float
+
+    def poll(self) -> bool:
+        """Whether all children have ended; ends those that are late."""
+        is_late = time.monotonic() > self.begin + SECONDS
+        for child in list(self.children):
+            if is_late:
+                os.kill(child, signal.SIGKILL)
+            if os.waitpid(child, 0 if is_late else os.WNOHANG)[0]:
+                self.children.discard(child)
+        return not self.children
 
 
 def main() -> None:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=distributions.KINDS)
+    """Runs what is missing, several at a time."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("backend", choices=("tensorflow", "jax"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("names", nargs="*")
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--kinds", nargs="+", default=list(distributions.KINDS))
+    names = [piece.name for piece in pieces.PIECES]
+    parser.add_argument("--pieces", nargs="+", default=names, choices=names)
     given = parser.parse_args()
-    for number, piece in enumerate(pieces.PIECES):
-        folder = file_of(given.folder, given.kind, number).parent
-        if any(folder.glob(f"{number}_0.*")) or (
-            given.names and piece.name not in given.names
-        ):
-            continue
-        _run(given.kind, number, given.folder)
+    waiting = [
+        (kind, number)
+        for number, name in enumerate(names)
+        for kind in given.kinds
+        if name in given.pieces
+        and distributions.KINDS[kind][0] == given.backend
+        and not _is_done(given.folder, kind, number)
+    ]
+    running: list[Cell] = []
+    while waiting or running:
+        while waiting and len(running) < given.jobs:
+            running.append(_start(given.folder, *waiting.pop(0)))
+        for cell in list(running):
+            if cell.poll():
+                running.remove(cell)
+                _finish(given.folder, cell)
+        time.sleep(0.2)
 
 
-def _run(kind: str, number: int, folder: Path) -> None:
+def _is_done(folder: Path, kind: str, number: int) -> bool:
+    return all(
+        any(
+            file_of(folder, kind, number, worker).with_suffix(suffix).exists()
+            for suffix in (".npz", ".txt")
+        )
+        for worker in range(distributions.KINDS[kind][1])
+    )
+
+
+def _start(folder: Path, kind: str, number: int) -> Cell:
     workers = distributions.KINDS[kind][1]
     ports = _free_ports(workers)
-    begin = time.monotonic()
-    children = [
+    children = {
         _fork(kind, number, folder, worker, ports) for worker in range(workers)
-    ]
-    late = _wait(children, begin + SECONDS)
-    for worker in range(workers):
-        path = file_of(folder, kind, number, worker)
-        if late and not path.with_suffix(".npz").exists():
-            path.with_suffix(".txt").write_text("TimeoutError: killed")
-    seconds = time.monotonic() - begin
-    print(f"{kind}: {pieces.PIECES[number].name} {seconds:.0f} s", flush=True)
+    }
+    return Cell(kind, number, children, time.monotonic())
 
 
-def _wait(children: list[int], end: float) -> bool:
-    """Waits for all; ends those that are late. Whether one was."""
-    running = set(children)
-    while running and time.monotonic() < end:
-        for child in list(running):
-            if os.waitpid(child, os.WNOHANG)[0]:
-                running.discard(child)
-        time.sleep(0.05)
-    for child in running:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    return bool(running)
+def _finish(folder: Path, cell: Cell) -> None:
+    for worker in range(distributions.KINDS[cell.kind][1]):
+        path = file_of(folder, cell.kind, cell.number, worker)
+        if not (
+            path.with_suffix(".npz").exists()
+            or path.with_suffix(".txt").exists()
+        ):
+            path.with_suffix(".txt").write_text("ChildProcessError: it died")
+    seconds = time.monotonic() - cell.begin
+    name = pieces.PIECES[cell.number].name
+    print(f"{cell.kind}: {name} {seconds:.0f} s", flush=True)
 
 
 def _fork(
