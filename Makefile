@@ -96,6 +96,7 @@ bench: $(VENV)/.torch
 	$(PY) -m benchmarks.quantization
 	$(PY) -m benchmarks.tfmot_bridge
 	$(PY) -m benchmarks.distillation
+	$(PY) -m benchmarks.distribution
 	KERAS_BACKEND=jax $(PY) -m benchmarks.sparse_training.accuracy
 	KERAS_BACKEND=jax $(PY) -m benchmarks.sparse_training.alternating
 	KERAS_BACKEND=jax $(PY) -m benchmarks.sparse_training.tickets

@@ -27,6 +27,7 @@ from benchmarks.channel_pruning import tables as channel_pruning
 from benchmarks.crashes import tables as crashes
 from benchmarks.curriculum import tables as curriculum
 from benchmarks.distillation import tables as distillation
+from benchmarks.distribution import tables as distribution
 from benchmarks.edge import tables as edge
 from benchmarks.growing import tables as growing
 from benchmarks.hpo import (
@@ -82,6 +83,7 @@ TABLES = {
     **channel_pruning.TABLES,
     **compact_tables.TABLES,
     **distillation.TABLES,
+    **distribution.TABLES,
     **continual_tables.TABLES,
     **growing.TABLES,
     **curriculum.TABLES,
