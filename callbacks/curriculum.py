@@ -289,11 +289,9 @@ class Curriculum(ResumableCallback):
     def on_resume(self, model: keras.Model) -> None:
         """Restores scores and counts of a checkpoint."""
         saved = self.loaded_state() if self._is_input else None
-        if saved is not None:
-            for difference in self._planner.restore(
-                *saved, self._progress.epoch
-            ):
-                self.warn(NotIntendedUseWarning, difference)
+        epoch = self._progress.epoch
+        for difference in self._planner.restore(*saved, epoch) if saved else ():
+            self.warn(NotIntendedUseWarning, difference)
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -303,11 +301,8 @@ class Curriculum(ResumableCallback):
         if not self._is_input:
             return
         self._planner.begin_epoch(epoch, self.model, self._scoring_verbose())
-        run, scores = self._progress.run, self._planner.scores
-        settings = self._plan_settings
-        for reason in fit_checks.no_effect_reasons(
-            settings, run, scores, epoch
-        ):
+        facts = self._plan_settings, self._progress.run, self._planner.scores
+        for reason in fit_checks.no_effect_reasons(*facts, epoch):
             self.warn(NoEffectWarning, reason)
 
     def on_epoch_end(
