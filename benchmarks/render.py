@@ -31,6 +31,7 @@ from benchmarks.distribution import tables as distribution
 from benchmarks.edge import tables as edge
 from benchmarks.growing import tables as growing
 from benchmarks.hpo import (
+    many_trials_tables,
     multi_objective_tables,
     stopping_tables,
     training_tables,
@@ -92,6 +93,7 @@ TABLES = {
     **parity_tables.TABLES,
     **skip_tables.TABLES,
     **hpo.TABLES,
+    **many_trials_tables.TABLES,
     **training_tables.TABLES,
     **stopping_tables.TABLES,
     **multi_objective_tables.TABLES,

@@ -9,6 +9,7 @@ PARTS = (
     ("multi_objective", "jax"),
     ("training", "torch"),
     ("stopping", "jax"),
+    ("many_trials", "jax"),
 )
 
 

@@ -177,6 +177,8 @@ class Tuner(SavedTuner):
         self.score_epoch = score_epoch
         self.keep_weights = keep_weights
         self.bar: ProgressBar | None = None
+        self.kept: str | None = None  # The trial whose weights are kept.
+        self.cleaned = 0
         self.folded: FoldedData | None = None
         checked = check_constraints(constraints)
         self.checker = (
@@ -345,10 +347,13 @@ class Tuner(SavedTuner):
     def _delete_weights(self) -> None:
         best = self.proxy.oracle.get_best_trials(1)
         kept = best[0].trial_id if best else None
-        for trial_id in self.proxy.oracle.end_order:
-            if trial_id != kept:
+        ended = self.proxy.oracle.end_order
+        # The best trial of before, and those that have ended since then.
+        for trial_id in [self.kept, *ended[self.cleaned :]]:
+            if trial_id not in (kept, None):
                 path = Path(self.get_trial_dir(trial_id)) / BEST
                 path.unlink(missing_ok=True)
+        self.kept, self.cleaned = kept, len(ended)
 
     def _report_end(self) -> None:
         reason = self.proxy.end_reason()

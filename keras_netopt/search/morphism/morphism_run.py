@@ -65,7 +65,7 @@ class MorphismRun:
     def _train_children(self) -> str | None:
         """Returns why the search ends before its last child, if it does."""
         while len(self._searched()) <= self._settings.max_trials:
-            if self._limits.are_reached(self._falling_scores()):
+            if self._limits.are_reached(self._falling_scores):
                 self._progress.say(f"The search ends: {self._limits.reason}.")
                 return self._limits.reason
             if not self._train_child():
@@ -145,7 +145,7 @@ class MorphismRun:
             controls=settings.controls,
             epochs=self._trainer.epochs,
         ):
-            if self._limits.are_reached([]):  # Of them, `max_time`.
+            if self._limits.are_reached(list):  # Of them, `max_time`.
                 journal.finish(journal.end or self._limits.reason or "")
                 break
             if is_new:

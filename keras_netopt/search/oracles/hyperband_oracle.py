@@ -61,6 +61,10 @@ class HyperbandOracle(SearchOracle):
     """
 
     unsupported = ("max_trials", "warm_start")
+    # The first trials by bracket, their number, and the complete brackets.
+    _brackets: dict[tuple[int, int], dict[int, list[str]]]
+    _placed = 0
+    _complete: set[tuple[int, int]]
 
     def __init__(
         self,
@@ -113,13 +117,19 @@ class HyperbandOracle(SearchOracle):
         if self.verbose and not self.start_order:
             print(self.budget)
         self._exhausted, waits = False, False
-        members = self._members()
+        members, ended = self._members(), set(self.end_order)
         for iteration in range(self.hyperband_iterations):
             for bracket, rungs in itertools.groupby(
                 self.budget.rungs, key=lambda rung: rung.bracket
             ):
-                in_bracket = members.get((iteration, bracket), {})
-                found = self._advance(trial_id, in_bracket, list(rungs))
+                place = (iteration, bracket)
+                if place in self._complete:
+                    continue
+                found = self._advance(
+                    trial_id, members.get(place, {}), list(rungs), ended
+                )
+                if found["status"] == "STOPPED" and not self._exhausted:
+                    self._complete.add(place)
                 if found["status"] == "RUNNING":
                     found["values"][ITERATION] = iteration
                     return found
@@ -154,10 +164,13 @@ class HyperbandOracle(SearchOracle):
         return {**super().identity(), **own}
 
     def _advance(
-        self, trial_id: str, members: dict[int, list[str]], rungs: list[Rung]
+        self,
+        trial_id: str,
+        members: dict[int, list[str]],
+        rungs: list[Rung],
+        ended: set[str],
     ) -> dict[str, Any]:
         """Returns the next trial of a bracket, if it has one now."""
-        ended = set(self.end_order)
         before: list[str] = []
         for rung in rungs:
             here = members.get(rung.round, [])
@@ -197,14 +210,18 @@ class HyperbandOracle(SearchOracle):
 
     def _members(self) -> dict[tuple[int, int], dict[int, list[str]]]:
         """Returns the trials by iteration and bracket, then by round."""
-        found: dict[tuple[int, int], dict[int, list[str]]] = {}
-        for name in self.start_order:
-            values = self.trials[name].hyperparameters.values
+        for name in self.start_order[self._placed :]:
+            values = self._values(name)
             if ROUND in values:
                 place = values[ITERATION], values[BRACKET]
-                rounds = found.setdefault(place, {})
+                rounds = self._brackets.setdefault(place, {})
                 rounds.setdefault(values[ROUND], []).append(name)
-        return found
+        self._placed = len(self.start_order)
+        return self._brackets
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._brackets, self._placed, self._complete = {}, 0, set()
 
     def _largest_budget(self) -> list[Observation]:
         """Returns the observations with the most epochs and enough trials."""

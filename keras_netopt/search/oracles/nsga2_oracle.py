@@ -68,6 +68,9 @@ class NSGA2Oracle(SearchOracle):
     """
 
     unsupported = ("warm_start",)
+    # The completed ones among the first ended trials, and the number of these.
+    _completed: list[Any]
+    _read = 0
 
     def __init__(
         self,
@@ -176,8 +179,16 @@ class NSGA2Oracle(SearchOracle):
         return {**super().identity(), "objectives": objectives}
 
     def _members(self) -> list[Any]:
-        trials = [self.trials[name] for name in self.end_order]
-        return [trial for trial in trials if trial.status == "COMPLETED"]
+        for name in self.end_order[self._read :]:
+            if self.trials[name].status == "COMPLETED":
+                self._completed.append(self.trials[name])
+        self._read = len(self.end_order)
+        return self._completed
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._completed = []
+        self._read = 0
 
     def _survivors(self, members: list[Any]) -> list[int]:
         """Selects the parents, generation by generation."""

@@ -1,5 +1,7 @@
 """Observations: points of the search space with their scores."""
 
+import functools
+import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +38,7 @@ class Observation:
     epochs: float = 0.0
     places: Any = field(default=None, repr=False)
 
-    @property
+    @functools.cached_property
     def rank(self) -> tuple[float, ...]:
         """Sort key: finished by score, stopped by epochs, then the rest."""
         if self.state == FINISHED:
@@ -45,7 +47,7 @@ class Observation:
             return (1, -self.epochs, self.score)
         return (2,)
 
-    @property
+    @functools.cached_property
     def is_evaluated(self) -> bool:
         """Whether the trial has ended."""
         return self.state in (FINISHED, STOPPED, INFEASIBLE)
@@ -60,8 +62,9 @@ def split_observations(
     never among the best.
     """
     ended = [i for i, o in enumerate(observations) if o.is_evaluated]
-    ended.sort(key=lambda i: observations[i].rank)
-    best = set(ended[:count])
+    best = set(
+        heapq.nsmallest(count, ended, key=lambda i: observations[i].rank)
+    )
     return (
         [o for i, o in enumerate(observations) if i in best],
         [o for i, o in enumerate(observations) if i not in best],

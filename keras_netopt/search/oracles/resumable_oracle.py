@@ -30,7 +30,8 @@ class ResumableOracle(keras_tuner.Oracle):
 
     Private names of keras-tuner 1.4.8: `_save_trial`, `_get_trial_dir`,
     `_get_oracle_fname`, `_project_dir`, `_check_objective_found`,
-    `_record_values`, `_retry_queue` and `_run_times`.
+    `_check_consecutive_failures`, `_record_values`, `_retry_queue` and
+    `_run_times`.
     """
 
     # The entries of `hyperparameters=`, as in `SearchSpace.describe`.
@@ -127,6 +128,12 @@ class ResumableOracle(keras_tuner.Oracle):
                 "must be metrics of the model. "
                 f"Received: metrics={sorted(metrics)}"
             )
+
+    def _check_consecutive_failures(self) -> None:
+        # KerasTuner counts in all trials, each time; the last ones tell.
+        newest = self.end_order[-self.max_consecutive_failed_trials :]
+        if all(self.trials[name].status == "FAILED" for name in newest):
+            super()._check_consecutive_failures()
 
     def _record_values(self, trial: Any) -> None:
         """Reduces the values of a trial to its active hyperparameters.

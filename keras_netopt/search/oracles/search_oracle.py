@@ -3,7 +3,7 @@
 import dataclasses
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras_tuner
@@ -21,6 +21,10 @@ from keras_netopt.search.oracles.observations import (
     to_loss,
 )
 from keras_netopt.search.oracles.resumable_oracle import ResumableOracle
+from keras_netopt.search.oracles.settled_trials import (
+    SettledTrials,
+    TriedPoints,
+)
 from keras_netopt.search.oracles.warm_start import read_warm_start
 from keras_netopt.search.search_space import SearchSpace, Values
 
@@ -85,6 +89,12 @@ class SearchOracle(ResumableOracle):
     unsupported: tuple[str, ...] = ()
     # Suggestions that may repeat a point before a random one is taken.
     attempts = 20
+    # What was read from the trials so far, by observation of a trial the space
+    # with which it was made.
+    _keys: TriedPoints | None = None
+    _settled: SettledTrials | None = None
+    _scored: SettledTrials | None = None
+    _memo: dict[str, tuple[SearchSpace, Observation]]
 
     def __init__(
         self,
@@ -131,7 +141,7 @@ class SearchOracle(ResumableOracle):
         )
         self._given = [] if hyperparameters is None else self.space.describe()
         self._rejected: list[dict[str, Any]] = []
-        self._memo: dict[str, tuple[SearchSpace, Any]] = {}
+        self._forget()
         if not (allow_new_entries and tune_new_entries):
             self.check_space()
 
@@ -202,26 +212,33 @@ class SearchOracle(ResumableOracle):
         Those of `warm_start`, then the trials in the order of their start,
         with the rejected points in between.
         """
-        found = [
-            self._once(f"warm {i}", self._place, o)
-            for i, o in enumerate(self.warm_start)
-        ]
-        ended, rows, rejected = set(self.end_order), self._rejected, 0
-        for i in range(len(self.start_order) + 1):
-            while rejected < len(rows) and rows[rejected]["at"] <= i:
-                point = Observation(rows[rejected]["values"], state=REJECTED)
-                key = f"rejection {rejected}"
-                found.append(self._once(key, self._place, point))
-                rejected += 1
-            if i < len(self.start_order):
-                found.append(self._observe(self.start_order[i], ended))
-        return found
+        ended, names = set(self.end_order), self.start_order
+        known = self._settled
+        if known is None or known.space is not self.space:
+            warm = [self._place(one) for one in self.warm_start]
+            self._settled = known = SettledTrials(self.space, warm)
+        running = known.trials
+        while running < len(names) and names[running] in ended:
+            running += 1
+        how = (self._rejected, self._place_rejected)
+        known.extend(self._read_trial, names[known.trials : running], *how)
+        whole = known.copy()
+        whole.extend(lambda n: self._observe(n, ended), names[running:], *how)
+        whole.add_rejections(*how)
+        return whole.found
 
     def evaluated(self) -> list[Observation]:
         """Returns the observations with a score, in the order of their end."""
-        ended = set(self.end_order)
-        trials = [self._observe(name, ended) for name in self.end_order]
-        return self.warm_start + [o for o in trials if o.state != INFEASIBLE]
+        known = self._scored
+        if known is None or known.space is not self.space:
+            self._scored = known = SettledTrials(
+                self.space, list(self.warm_start)
+            )
+        for name in self.end_order[known.trials :]:
+            known.trials += 1
+            if (found := self._read_trial(name)).state != INFEASIBLE:
+                known.found.append(found)
+        return list(known.found)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns status and values of the next trial for `create_trial`."""
@@ -262,48 +279,58 @@ class SearchOracle(ResumableOracle):
             return {"status": "IDLE"}
         return {"status": "RUNNING", "values": self.space.defaults()}
 
-    def _tried(self) -> set[Hashable]:
+    def _tried(self) -> TriedPoints:
         """Returns the keys of the points that must not be repeated."""
-        ended, key = set(self.end_order), self.space.key
-        found = set()
-        for name, trial in self.trials.items():
-            values = trial.hyperparameters.values
-            if name in ended:
-                found.add(self._once(f"key {name}", key, values))
-            elif name in self.start_order:
-                found.add(key(values))
-        for i, row in enumerate(self._rejected):
-            values = row["values"]
-            found.add(self._once(f"rejected {i}", key, values))
-        return found
+        known = self._keys
+        if known is None or known.space is not self.space:
+            self._keys = known = TriedPoints(self.space)
+        known.extend(
+            [self._values(name) for name in self.end_order[known.trials :]],
+            [row["values"] for row in self._rejected[known.rejections :]],
+        )
+        waiting = [*self._retry_queue]
+        waiting += [t.trial_id for t in self.ongoing_trials.values()]
+        known.running = {self.space.key(self._values(name)) for name in waiting}
+        return known
+
+    def _values(self, name: str) -> Values:
+        values: Values = self.trials[name].hyperparameters.values
+        return values
 
     def _observe(self, name: str, ended: set[str]) -> Observation:
-        trial = self.trials[name]
         if name in ended:
-            return self._once(f"trial {name}", self._read_trial, trial)
-        values = trial.hyperparameters.values
-        return self._place(Observation(values, state=RUNNING))
+            return self._read_trial(name)
+        return self._place(Observation(self._values(name), state=RUNNING))
 
-    def _read_trial(self, trial: Any) -> Observation:
+    def _read_trial(self, name: str) -> Observation:
+        """Returns the observation of an ended trial."""
+        known = self._memo.get(name)
+        if known is None or known[0] is not self.space:
+            found = self._place(self._read_ended(self.trials[name]))
+            self._memo[name] = known = (self.space, found)
+        return known[1]
+
+    def _read_ended(self, trial: Any) -> Observation:
         values = trial.hyperparameters.values
         if trial.status != "COMPLETED":
-            return self._place(Observation(values, state=INFEASIBLE))
+            return Observation(values, state=INFEASIBLE)
         score = to_loss(trial.score, self.objective.direction)
         if not trial.metrics.exists(STOPPED_METRIC):
-            return self._place(Observation(values, score, FINISHED))
+            return Observation(values, score, FINISHED)
         epochs = float(trial.metrics.get_last_value(STOPPED_METRIC))
-        return self._place(Observation(values, score, STOPPED, epochs))
+        return Observation(values, score, STOPPED, epochs)
 
     def _place(self, observation: Observation) -> Observation:
         places = self.space.encode(observation.values)
         return dataclasses.replace(observation, places=places)
 
-    def _once(self, name: str, make: Callable[[Any], Any], of: Any) -> Any:
-        """Caches a value until the space grows."""
-        known = self._memo.get(name)
-        if known is None or known[0] is not self.space:
-            self._memo[name] = known = (self.space, make(of))
-        return known[1]
+    def _place_rejected(self, values: Mapping[str, Any]) -> Observation:
+        return self._place(Observation(values, state=REJECTED))
+
+    def _forget(self) -> None:
+        """Drops what was read from the trials, before others replace them."""
+        self._keys = self._settled = self._scored = None
+        self._memo = {}
 
     def get_state(self) -> dict[str, Any]:
         """Returns the JSON-safe state."""
@@ -322,7 +349,7 @@ class SearchOracle(ResumableOracle):
         self._rng.bit_generator.state = state["random_state"]
         self._rejected = state["rejected"]
         self.warm_start = [Observation(*row) for row in state["warm_start"]]
-        self._memo = {}
+        self._forget()
 
 
 def check_objective(objective: Any, name: str) -> None:

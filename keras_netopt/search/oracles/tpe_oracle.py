@@ -155,7 +155,9 @@ def _newest_rejected(rest: list[Observation]) -> list[Observation]:
 def _places(side: Sequence[Observation], space: SearchSpace) -> np.ndarray:
     if not side:
         return np.empty((0, len(space.searchable)))
-    return np.stack([observation.places for observation in side])
+    # Faster than `np.stack` for thousands of points.
+    joined = np.concatenate([observation.places for observation in side])
+    return joined.reshape(len(side), -1)
 
 
 def _check_gamma(gamma: Any) -> Gamma:

@@ -150,7 +150,7 @@ class ZeroCostOracle(SearchOracle):
     def _draw(self, drawn: list[Values]) -> Values | None:
         """Returns a point that was neither tried nor drawn before."""
         space = self.space  # A score that builds a model may extend it.
-        seen = self._tried()
+        seen = set(self._tried())
         seen.update(space.key(values) for values in self._first())
         seen.update(space.key(space.complete(values)) for values in drawn)
         for _ in range(self.attempts):

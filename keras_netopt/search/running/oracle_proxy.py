@@ -85,7 +85,7 @@ class OracleProxy:
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Samples until the constraints hold."""
-        if self.limits.are_reached(self._losses()):
+        if self.limits.are_reached(self._losses):
             return {"status": "STOPPED"}
         for rejections in range(MAX_REJECTIONS):
             answer = self._original["populate_space"](trial_id)

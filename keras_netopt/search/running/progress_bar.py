@@ -13,6 +13,9 @@ class ProgressBar:
     def __init__(self, oracle: Any, verbose: int) -> None:
         self._oracle = oracle
         self._bar = None
+        # Of the first ended trials, and their number.
+        self._seen = self._stopped = self._failed = 0
+        self._best: tuple[tuple[bool, float], float] | None = None
         if verbose:
             self._bar = keras.utils.Progbar(
                 oracle.max_trials,
@@ -24,17 +27,29 @@ class ProgressBar:
         """Called when a trial has ended."""
         if self._bar is None:
             return
-        trials = [self._oracle.trials[name] for name in self._oracle.end_order]
-        if not trials:
+        ended = self._oracle.end_order
+        for name in ended[self._seen :]:
+            self._count(self._oracle.trials[name])
+        self._seen = len(ended)
+        if not ended:
             return
-        shown = []
-        if best := self._oracle.get_best_trials(1):
-            shown.append(("best", best[0].score))
-        stopped = sum(trial.metrics.exists(STOPPED) for trial in trials)
-        failed = sum(trial.status == "FAILED" for trial in trials)
-        shown += [("stopped", stopped)] if stopped else []
-        shown += [("failed", failed)] if failed else []
-        self._bar.update(len(trials), shown)
+        known = (("stopped", self._stopped), ("failed", self._failed))
+        shown: list[tuple[str, Any]] = [(k, n) for k, n in known if n]
+        if self._best is not None:
+            shown.insert(0, ("best", self._best[1]))
+        self._bar.update(len(ended), shown)
+
+    def _count(self, trial: Any) -> None:
+        """Counts an ended trial; complete trials rank before stopped ones."""
+        is_stopped = trial.metrics.exists(STOPPED)
+        self._stopped += is_stopped
+        self._failed += trial.status == "FAILED"
+        if trial.status != "COMPLETED":
+            return
+        sign = -1.0 if self._oracle.objective.direction == "max" else 1.0
+        rank = (is_stopped, sign * trial.score)
+        if self._best is None or rank < self._best[0]:
+            self._best = rank, trial.score
 
     def close(self) -> None:
         """Ends the line if the search ends before `max_trials`."""

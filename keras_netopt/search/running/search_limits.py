@@ -1,6 +1,7 @@
 """Limits on the time and the progress of a search."""
 
 import time
+from collections.abc import Callable
 
 from keras_netopt.checks import check_integer, check_positive
 
@@ -27,17 +28,17 @@ class SearchLimits:
         self._begun = time.monotonic()
         self.reason: str | None = None
 
-    def are_reached(self, scores: list[float]) -> bool:
+    def are_reached(self, read_scores: Callable[[], list[float]]) -> bool:
         """Returns whether no new trial should start.
 
-        `scores` are those of the ended trials in the order in which they ended,
-        lower is better.
+        `read_scores` returns the scores of the ended trials in the order in
+        which they ended, lower is better; it is called if `patience` needs it.
         """
         spent = time.monotonic() - self._begun
         if self.max_time is not None and spent >= self.max_time:
             self.reason = f"`max_time` of {self.max_time:g} s is over"
             return True
-        if self.patience is not None and scores:
+        if self.patience is not None and (scores := read_scores()):
             since = len(scores) - 1 - scores.index(min(scores))
             if since >= self.patience:
                 self.reason = f"no better trial among the last {since}"

@@ -11,7 +11,11 @@ _INVERSE_CDF = np.frompyfunc(statistics.NormalDist().inv_cdf, 1, 1)
 
 def normal_cdf(z: np.ndarray) -> np.ndarray:
     """Computes the cumulative distribution of the standard normal."""
-    return 0.5 * _ERFC(z * -math.sqrt(0.5)).astype(float)
+    # Outside it is 0.0 and 1.0 exactly, and most kernels are far away.
+    found = np.where(z < 0.0, 0.0, 1.0)
+    near = (z > -39.0) & (z < 9.0)
+    found[near] = 0.5 * _ERFC(z[near] * -math.sqrt(0.5)).astype(float)
+    return found
 
 
 def log_bin_probability(
