@@ -133,6 +133,12 @@ def _search(model: Any, x: Any, y: Any) -> list[Any]:
     ]
 
 
+def _growing(model: Any, x: Any, y: Any) -> list[Any]:
+    """Returns a callback that may not add a parameter."""
+    action = netopt.surgery.Widen(model.layers[-2].name, add=1)
+    return [callbacks.Growing(action, {0: [0]}, max_params=1, verbose=0)]
+
+
 def _sparse(regrow: str | None) -> Any:
     """Returns a callback whose masks move in the first steps only."""
     return callbacks.SparseTraining(
@@ -170,16 +176,7 @@ ARMS: dict[str, Arm] = {
         base="plain normalized",
     ),
     "plain normalized": Arm(build=build_normalized, base="plain normalized"),
-    "Growing": Arm(
-        _some(
-            lambda: callbacks.Growing(
-                netopt.surgery.Widen("first", add=1),
-                {0: [0]},
-                max_params=1,
-                verbose=0,
-            )
-        )
-    ),
+    "Growing": Arm(_growing),
     "Quantization": Arm(_some(lambda: callbacks.Quantization(8))),
     "Distillation": Arm(_distillation),
     "ElasticWeightConsolidation": Arm(_consolidated),
