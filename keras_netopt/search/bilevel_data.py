@@ -135,12 +135,14 @@ class BilevelData(PlannedAdapter):
         if weight is not None and weight.ndim > 1:
             return None
 
-        def table() -> tuple[np.ndarray, np.ndarray]:
-            ids = np.stack(self._next_ids())
-            ones = np.ones(ids.shape) if weight is None else weight[ids]
-            return ids.astype("int64"), ones.astype("float32")
+        def table() -> tuple[np.ndarray, ...]:
+            ids = np.stack(self._next_ids()).astype("int64")
+            if weight is None:
+                return (ids,)
+            return ids, weight[ids].astype("float32")
 
-        return GatheredBatches((x, y), table, ())
+        shape = None if weight is None else ()
+        return GatheredBatches((x, y), table, shape, is_whole=True)
 
 
 def dataset(

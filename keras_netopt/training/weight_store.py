@@ -108,8 +108,10 @@ class WeightStore(UpdateFilter, Stateful):
 
 def read(variable: Any) -> np.ndarray:
     """Copies a variable to NumPy."""
+    # JAX keeps the array that it joins from shards, and does not let it write.
     array = view(variable)
-    return array if array.flags.owndata else np.array(array)
+    is_own = array.flags.owndata and array.flags.writeable
+    return array if is_own else np.array(array)
 
 
 def view(variable: Any) -> np.ndarray:
