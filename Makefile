@@ -109,6 +109,8 @@ bench: $(VENV)/.torch
 	$(PY) -m benchmarks.learning_rate
 	for backend in tensorflow jax torch; do \
 	  KERAS_BACKEND=$$backend $(PY) -m benchmarks.steps.overhead || exit 1; done
+	KERAS_BACKEND=torch $(PY) -m benchmarks.steps.masking
+	$(PY) -m benchmarks.scale.masks
 	$(PY) -m benchmarks.litert_routes
 	$(PY) -m benchmarks.micro
 	$(PY) -m benchmarks.crashes

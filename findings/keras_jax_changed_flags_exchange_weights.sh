@@ -14,7 +14,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q keras==3.15.1 jax==0.10.2
+"$folder/venv/bin/pip" install -q keras==3.15.1 numpy==2.4.6 jax==0.10.2
 cd "$folder"
 cat > flags.py <<'PY'
 import keras

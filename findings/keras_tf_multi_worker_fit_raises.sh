@@ -12,7 +12,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q keras==3.15.1 tensorflow==2.21.0
+"$folder/venv/bin/pip" install -q keras==3.15.1 numpy==2.4.6 tensorflow==2.21.0
 cat > "$folder/worker.py" <<'PY'
 import json
 import os
@@ -48,7 +48,7 @@ found = [socket.socket() for _ in range(2)]
 [one.bind(('127.0.0.1', 0)) for one in found]
 print(*(one.getsockname()[1] for one in found))")
 for index in 0 1; do
-  KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/worker.py" "$index" $ports \
+  KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 timeout 120 "$folder/venv/bin/python" "$folder/worker.py" "$index" $ports \
     > "$folder/$index.txt" 2> /dev/null &
 done
 wait

@@ -11,7 +11,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q keras==3.15.1 tensorflow==2.21.0
+"$folder/venv/bin/pip" install -q keras==3.15.1 numpy==2.4.6 tensorflow==2.21.0
 KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" - <<'PY' 2>/dev/null
 import sys
 

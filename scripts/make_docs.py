@@ -25,17 +25,18 @@ schedules](schedules.md), growth triggers and actions in [growing](growing.md),
 difficulty scores and orderings in [curriculum](curriculum.md), constraints of
 a search in [search tuner](search_tuner.md). The docstrings hold all arguments,
 as in `help(netopt.callbacks.Pruning)`. [What the platform
-does](../platform.md) tells where Keras, LiteRT and others differ from good
-guesses.
+does](../platform.md) tells where Keras, LiteRT and others behave differently
+from what you may expect.
 
 {table}
 
 ## Devices
 
 Every function that JAX compiles while a component trains is lowered by
-`jax.export` for TPU and CUDA, without a device. On TensorFlow each component
-trains with `jit_compile=True` and with `jit_compile=False`. The table shows
-the number of functions and the largest difference of a weight. Versions:
+`jax.export` for TPU and CUDA, without a device. On TensorFlow the components
+with an entry in the last column trained with `jit_compile=True` and with
+`jit_compile=False`; the others were not run so. The table shows the number
+of functions and the largest difference of a weight. Versions:
 {versions}. `python -m benchmarks.device` repeats both, and compares a GPU with
 the CPU on every backend; no GPU was at hand so far.
 

@@ -13,6 +13,12 @@ HEAD = [
     "lowered for TPU and CUDA by JAX",
     "weights with and without XLA on TensorFlow",
 ]
+# Components that cannot be trained with XLA on TensorFlow, and where it says so.
+NOT_WITH_XLA = {
+    "callbacks.ArchitectureSearch": (
+        "aborts the process on a CPU, see its [limits](architecture_search.md#limits)"
+    ),
+}
 
 
 def support_table() -> str:
@@ -22,7 +28,7 @@ def support_table() -> str:
         [
             f"`{component}`",
             _lowering(lowered[component]),
-            _agreement(agreed[component]),
+            NOT_WITH_XLA.get(component) or _agreement(agreed[component]),
         ]
         for component in {**dict(lowered), **dict(agreed)}
     ]
