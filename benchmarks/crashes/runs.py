@@ -58,6 +58,8 @@ def measure_all(
     parser.add_argument("--again", action="store_true", help="lost ones anew")
     parser.add_argument("--try-out", action="store_true", help="save nothing")
     options = parser.parse_args()
+    if (options.kills, options.seed) != (KILLS, 0) and not options.try_out:
+        parser.error("--kills and --seed need --try-out, which saves nothing")
     records = Records(name, {**SETTINGS, **settings}, fresh=options.fresh)
     if options.again:
         records.rows = [row for row in records.rows if not row["lost"]]

@@ -6,8 +6,10 @@ from typing import Any
 
 from benchmarks.pruning.tables import markdown
 from benchmarks.records import RESULTS, load
+from keras_netopt import registry
 
 BACKENDS = ("tensorflow", "jax", "torch")
+KINDS = {"crashes": "callback", "crashes_search": "tuner"}
 SUMS = ("runs", "kills", "torn", "remedies", "lost", "unexplained")
 Row = dict[str, Any]
 
@@ -73,7 +75,7 @@ def _moment(event: str) -> str:
 
 
 def _by_case(prefix: str, title: str) -> str:
-    names: dict[str, dict[str, Row]] = {}
+    names: dict[str, dict[str, Row]] = {name: {} for name in _expected(prefix)}
     for backend in BACKENDS:
         for row in _rows(prefix, backend):
             names.setdefault(row["case"], {})[backend] = row
@@ -82,6 +84,49 @@ def _by_case(prefix: str, title: str) -> str:
         for name, by_backend in names.items()
     ]
     return markdown([title, *BACKENDS], lines)
+
+
+def coverage() -> str:
+    """Returns how many callbacks and tuners were run, and which again."""
+    lines = []
+    for prefix, what in KINDS.items():
+        names = [row.name for row in registry.METHODS if row.kind == what]
+        found = {b: _rows(prefix, b) for b in BACKENDS}
+        shares = ", ".join(
+            f"{len({r['component'] for r in rows} & {*names})} on {b}"
+            for b, rows in found.items()
+        )
+        total = len([n for n in names if n != "search.Tuner"])
+        lines.append(f"- Of {total} {what}s: {shares}.")
+        for b, rows in found.items():
+            again = [r["case"] for r in rows if _is_repeated(prefix, b, r)]
+            if again:
+                lines.append(
+                    f"- By `--again`, which repeats lost cases, on {b}: "
+                    f"{', '.join(again)}."
+                )
+    return "\n".join(lines)
+
+
+def _is_repeated(prefix: str, backend: str, row: Row) -> bool:
+    runs = load(f"{prefix}_{backend}")["runs"]
+    return "--again" in runs[row["run"]]["command"]
+
+
+def _expected(prefix: str) -> list[str]:
+    """Names of cases that are measured, then of what has none yet."""
+    kind = KINDS[prefix]
+    measured: dict[str, set[str]] = {}
+    for backend in BACKENDS:
+        for row in _rows(prefix, backend):
+            measured.setdefault(row["component"], set()).add(row["case"])
+    return [
+        row.short_name
+        for row in registry.METHODS
+        if row.kind == kind
+        and row.name != "search.Tuner"
+        and (row.name not in measured or row.short_name in measured[row.name])
+    ]
 
 
 def _cell(row: Row | None) -> str:
@@ -105,6 +150,7 @@ def _all_rows() -> Iterator[Row]:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "crash coverage": coverage,
     "crashes": totals_table,
     "crashes of fits": fits_table,
     "crashes of searches": searches_table,

@@ -13,10 +13,11 @@ HEAD = [
     "lowered for TPU and CUDA by JAX",
     "weights with and without XLA on TensorFlow",
 ]
-# Components that cannot be trained with XLA on TensorFlow, and where it says so.
+# Components that XLA on TensorFlow does not train, and what happens.
 NOT_WITH_XLA = {
     "callbacks.ArchitectureSearch": (
-        "aborts the process on a CPU, see its [limits](architecture_search.md#limits)"
+        "aborts the process on a CPU, see its "
+        "[limits](architecture_search.md#limits)"
     ),
 }
 

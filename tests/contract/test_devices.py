@@ -1,4 +1,4 @@
-"""C10, C13 for devices that are not here: lowering and XLA."""
+"""C10, C13 for devices that are not here: lowering."""
 
 import pytest
 from contract import device_cases
