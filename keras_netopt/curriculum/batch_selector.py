@@ -16,8 +16,9 @@ class BatchSelector:
     """Reduces batches to the samples selected for the backward pass.
 
     Implements the interface of `training.step_filter`; its methods run inside
-    the compiled step. The fields are the arguments of `select_samples`, and
-    the pairs (size, samples kept) of the batches so far.
+    the compiled step. Each replica trains on as many samples as the others:
+    the number kept is a multiple of theirs. The fields are the arguments of
+    `select_samples`, and the pairs (size, samples kept) of the batches so far.
     """
 
     keep_fraction: float

@@ -16,15 +16,18 @@ SELECTION_METHODS = ("percentile", "top", "rho")
 def count_kept(batch: Any, keep_fraction: float) -> Any:
     """Returns the number of samples of a batch to keep, at least 1 a replica.
 
-    It is a tensor if `batch` is one because TensorFlow does not know the size
-    while tracing.
+    It is rounded down to a multiple of the number of replicas: Keras takes
+    the mean of their losses, in which equal shares have equal weights. It is
+    a tensor if `batch` is one because TensorFlow does not know the size while
+    tracing.
     """
-    least = count_replicas()
+    replicas = count_replicas()
     if isinstance(batch, int):
-        return min(max(least, int(keep_fraction * batch + 1e-6)), batch)
+        count = int(keep_fraction * batch + 1e-6) // replicas * replicas
+        return min(max(replicas, count), batch)
     share = ops.cast(batch, "float32") * keep_fraction + 1e-4
-    count = ops.cast(ops.floor(share), "int32")
-    return ops.minimum(ops.maximum(least, count), batch)
+    count = ops.cast(ops.floor(share / replicas), "int32") * replicas
+    return ops.minimum(ops.maximum(replicas, count), batch)
 
 
 def select_samples(
@@ -42,7 +45,9 @@ def select_samples(
     replacement; the probability of the sample with rank r of B, counted from
     the smallest loss, is proportional to ((r + 1/2) / B) to the power
     1 / `keep_fraction` - 1. "rho" selects the largest differences between the
-    loss and the irreducible loss (RHO-LOSS).
+    loss and the irreducible loss (RHO-LOSS). In a step of several replicas
+    the number of selected samples is rounded down to a multiple of theirs, at
+    least one each.
 
     Example:
 

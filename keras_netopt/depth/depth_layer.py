@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_netopt.training.branches import call_if
 from keras_netopt.training.counter_random import uniform
-from keras_netopt.training.replicas import replica_index
+from keras_netopt.training.replicas import first_place
 
 
 class DepthLayer(keras.layers.Layer):
@@ -66,7 +66,7 @@ class DepthLayer(keras.layers.Layer):
     def sample_uniform_per_sample(self, inputs: Any) -> Any:
         """Samples a number in [0, 1) for each sample of the batch."""
         count = ops.shape(inputs)[0]
-        return self._draw(count, replica_index() * count)
+        return self._draw(count, first_place(count))
 
     def call_block_if(
         self,

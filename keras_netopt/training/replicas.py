@@ -73,6 +73,17 @@ def join_replicas(data: Any) -> Any:
         return keras.tree.map_structure(join, data)
 
 
+def first_place(count: Any) -> Any:
+    """Returns how many samples of the batch earlier replicas have.
+
+    `count` is the number of samples that this replica has.
+    """
+    if count_replicas() == 1:
+        return 0
+    sizes = join_replicas(ops.reshape(ops.cast(count, "int32"), (1,)))
+    return ops.sum(sizes[: replica_index()])
+
+
 def own_part(indices: Any) -> Any:
     """Returns the share of this replica: every n-th of a list of indices."""
     count = count_replicas()

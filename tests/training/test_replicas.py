@@ -87,6 +87,13 @@ def halves():
     return RNG.normal(size=(2, 4, 3)).astype("float32")
 
 
+class FirstTarget(keras.losses.Loss):
+    """Takes the first target as the loss of a sample."""
+
+    def call(self, y_true, y_pred):
+        return y_true[:, 0]
+
+
 def check_statistics_are_those_of_the_summed_gradient():
     for score in (Movement(), Taylor()):
         where, parts = strategy(), halves()
@@ -156,14 +163,10 @@ def check_selected_are_the_best_of_the_whole_batch():
     losses = np.array([9, 8, 7, 6, 1, 2, 3, 5], "float32")
     x = np.arange(8, dtype="float32")[:, None] * np.ones((1, 3), "float32")
 
-    class Given(keras.losses.Loss):
-        def call(self, y_true, y_pred):
-            return y_true[:, 0]
-
     for method in ("top", "percentile"):
         both, alone = dense(where), dense()
         for model in (both, alone):
-            model.compile("sgd", Given())
+            model.compile("sgd", FirstTarget())
         selector = BatchSelector(0.5, method)
 
         def numbers(count):
@@ -184,6 +187,24 @@ def check_selected_are_the_best_of_the_whole_batch():
             )
             assert [len(one) for one in found] == [2, 2]
             assert sorted(np.concatenate(found)) == sorted(wanted)
+
+
+def check_each_replica_keeps_as_many_samples_as_the_other():
+    """Five of eight samples are to be kept: the four with the largest loss."""
+    where = strategy()
+    both = dense(where)
+    both.compile("sgd", FirstTarget())
+    selector = BatchSelector(0.63, "top")
+    losses = np.array([9, 1, 8, 2, 7, 3, 6, 5], "float32")[:, None]
+
+    def select(x, y):
+        return selector.select(both, (x, y), lambda x: x, None)[1][:, 0]
+
+    for sizes in SIZES.values():
+        found = on_both(where, select, X, losses, sizes=sizes)
+        assert [len(one) for one in found] == [2, 2]
+        assert sorted(np.concatenate(found)) == [6, 7, 8, 9]
+    assert len(select(X, losses)) == 5
 
 
 def check_each_replica_keeps_a_sample():
@@ -222,9 +243,9 @@ def check_samples_draw_the_numbers_of_their_place():
         both = build()
         both.build((None, 4))
     alone = build()
-    for _ in range(3):
+    for sizes in [*SIZES.values(), (2, 6), (8, 0)]:
         wanted = np.array(alone(X, training=True))
-        found = on_both(where, lambda x: both(x, training=True), X)
+        found = on_both(where, lambda x: both(x, training=True), X, sizes=sizes)
         np.testing.assert_allclose(np.concatenate(found), wanted, atol=1e-5)
     assert not np.allclose(wanted, X)
 
