@@ -88,10 +88,12 @@ def load(name: str) -> Row:
 def _describe_run() -> Row:
     module = getattr(sys.modules["__main__"], "__spec__", None)
     name = module.name if module else "?"
+    # Folders of one machine tell nobody anything.
+    given = [Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:]]
     now = datetime.datetime.now(datetime.UTC)
     return {
         "date": now.isoformat(timespec="minutes"),
-        "command": " ".join(["python -m", name, *sys.argv[1:]]),
+        "command": " ".join(["python -m", name, *given]),
         "environment": environment(),
     }
 

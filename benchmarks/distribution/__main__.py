@@ -2,9 +2,12 @@
 
     python -m benchmarks.distribution
     python -m benchmarks.distribution --jobs 2 --folder runs
+    python -m benchmarks.distribution --collect --folder runs
 
 Runs that are in the folder already are not made again, so an interrupted
-command goes on. All of them take about 15 CPU minutes.
+command goes on; a folder with runs of other sources is refused. All of them
+take about 15 CPU minutes. With `--collect` nothing is run or rendered: the
+results are those of the runs in the folder, the others are "not run".
 """
 
 import argparse
@@ -29,7 +32,11 @@ def main() -> None:
     default = Path(tempfile.gettempdir()) / "netopt_distribution"
     parser.add_argument("--folder", type=Path, default=default)
     parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--collect", action="store_true")
     given = parser.parse_args()
+    if given.collect:
+        write(given.folder)
+        return
     for backend in ("tensorflow", "jax"):
         arguments = [backend, str(given.folder), "--jobs", str(given.jobs)]
         run_part(CELLS, backend, arguments, XLA_FLAGS=FLAGS)
@@ -43,9 +50,14 @@ def write(folder: Path) -> None:
     from benchmarks.distribution.distributions import KINDS
     from benchmarks.distribution.piece import BATCH, SAMPLES
     from benchmarks.distribution.pieces import PIECES
+    from benchmarks.distribution.sources import read_stamp
     from benchmarks.records import Records
 
-    settings = {"samples": SAMPLES, "batch": BATCH}
+    settings = {
+        "samples": SAMPLES,
+        "batch": BATCH,
+        "sources": read_stamp(folder),
+    }
     records = Records("distribution", settings, fresh=True)
     # Keras itself may refuse a kind; the first component is a plain `fit`.
     plain = {kind: compare(folder, kind, 0) or {} for kind in KINDS}
@@ -56,8 +68,8 @@ def write(folder: Path) -> None:
             row = compare(folder, kind, number)
             if "refused" in plain[kind]:
                 row = plain[kind]
-            if row is not None:
-                records.add({"piece": piece.name, "kind": title, **row})
+            # A row without a result says that it was not run.
+            records.add({"piece": piece.name, "kind": title, **(row or {})})
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 `python -m benchmarks.distribution.cells BACKEND FOLDER` writes the results of
 each kind of distribution and component to FOLDER/KIND/NUMBER_WORKER.npz, or
-its error to a .txt. The parent has imported Keras and runs nothing, so that
+its error to a .json. The parent has imported Keras and runs nothing, so that
 its children start at once. What is in the folder is not run again.
 """
 
 import argparse
+import json
 import os
+import shutil
 import signal
 import socket
 import time
@@ -17,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.distribution import distributions, pieces
+from benchmarks.distribution import distributions, pieces, sources
 from benchmarks.distribution.compare import file_of
+from benchmarks.distribution.piece import TRAINED
 
 SECONDS = 900  # Of one child.
 
@@ -53,6 +56,7 @@ def main() -> None:
     names = [piece.name for piece in pieces.PIECES]
     parser.add_argument("--pieces", nargs="+", default=names, choices=names)
     given = parser.parse_args()
+    sources.stamp(given.folder)
     waiting = [
         (kind, number)
         for number, name in enumerate(names)
@@ -76,7 +80,7 @@ def _is_done(folder: Path, kind: str, number: int) -> bool:
     return all(
         any(
             file_of(folder, kind, number, worker).with_suffix(suffix).exists()
-            for suffix in (".npz", ".txt")
+            for suffix in (".npz", ".json")
         )
         for worker in range(distributions.KINDS[kind][1])
     )
@@ -96,9 +100,9 @@ def _finish(folder: Path, cell: Cell) -> None:
         path = file_of(folder, cell.kind, cell.number, worker)
         if not (
             path.with_suffix(".npz").exists()
-            or path.with_suffix(".txt").exists()
+            or path.with_suffix(".json").exists()
         ):
-            path.with_suffix(".txt").write_text("ChildProcessError: it died")
+            _write_error(path, ChildProcessError("it died"))
     seconds = time.monotonic() - cell.begin
     name = pieces.PIECES[cell.number].name
     print(f"{cell.kind}: {name} {seconds:.0f} s", flush=True)
@@ -111,8 +115,9 @@ def _fork(
     if child:
         return child
     path = file_of(folder, kind, number, worker)
-    own = path.parent / f"files {path.name}"
-    own.mkdir(parents=True, exist_ok=True)
+    own = _files_of(path)
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(parents=True)
     log = os.open(path.with_suffix(".log"), os.O_CREAT | os.O_WRONLY)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -125,10 +130,23 @@ def _fork(
         path.with_suffix(".partial").rename(path.with_suffix(".npz"))
     except BaseException as error:
         traceback.print_exc()
-        path.with_suffix(".txt").write_text(f"{type(error).__name__}: {error}")
+        _write_error(path, error)
     # Other workers may still need this one, and threads do not join.
     time.sleep(1.0 if len(ports) > 1 else 0.0)
     os._exit(0)
+
+
+def _files_of(path: Path) -> Path:
+    return path.parent / f"files {path.name}"
+
+
+def _write_error(path: Path, error: BaseException) -> None:
+    content = {
+        "error": type(error).__name__,
+        "text": str(error),
+        TRAINED: (_files_of(path) / TRAINED).exists(),
+    }
+    path.with_suffix(".json").write_text(json.dumps(content))
 
 
 def _free_ports(count: int) -> tuple[int, ...]:

@@ -1,14 +1,19 @@
 """Differences between a run on several devices and one on a single device."""
 
+import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.distribution.distributions import KINDS
-from benchmarks.distribution.piece import Arrays
+from benchmarks.distribution.piece import TRAINED, Arrays
 
 ONE = "one device"
+# The folders of an absolute path.
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[\w.+~-]+/)+")
 
 
 def file_of(folder: Path, kind: str, number: int, worker: int = 0) -> Path:
@@ -19,8 +24,9 @@ def file_of(folder: Path, kind: str, number: int, worker: int = 0) -> Path:
 def compare(folder: Path, kind: str, number: int) -> dict[str, Any] | None:
     """Returns the row of one component, `None` if it was not run.
 
-    The row holds the largest difference and its place, or "refused" with the
-    error. Of several workers it is the worst one.
+    The row holds the largest difference and its place, or the error: under
+    "refused" if it is a `ValueError` before a training batch has ended, else
+    under "failed". Of several workers it is the worst one.
     """
     backend, workers, _ = KINDS[kind]
     alone = _read(file_of(folder, f"one {backend}", number))
@@ -29,20 +35,33 @@ def compare(folder: Path, kind: str, number: int) -> dict[str, Any] | None:
         found = _read(file_of(folder, kind, number, worker))
         if alone is None or found is None:
             return None
-        if isinstance(alone, str):
-            return {"failed": f"on one device: {alone}"}
-        if isinstance(found, str):
-            word = "refused" if found.startswith("ValueError") else "failed"
-            return {word: found.partition(": ")[2]}
-        rows.append(_differ(alone, found))
-    failed = [row for row in rows if "failed" in row]
-    return failed[0] if failed else max(rows, key=lambda row: row["difference"])
+        if isinstance(alone, _Error):
+            return {"failed": f"on one device: {alone.text}"}
+        if isinstance(found, _Error):
+            word = "refused" if found.is_refusal else "failed"
+            rows.append({word: found.text})
+        else:
+            rows.append(_differ(alone, found))
+    for word in ("failed", "refused"):
+        for row in rows:
+            if word in row:
+                return row
+    return max(rows, key=lambda row: _rank(row["difference"]))
 
 
-def _read(path: Path) -> Arrays | str | None:
-    error, arrays = path.with_suffix(".txt"), path.with_suffix(".npz")
+@dataclass(frozen=True)
+class _Error:
+    text: str
+    is_refusal: bool
+
+
+def _read(path: Path) -> Arrays | _Error | None:
+    error, arrays = path.with_suffix(".json"), path.with_suffix(".npz")
     if error.exists():
-        return error.read_text()
+        found = json.loads(error.read_text())
+        is_refusal = found["error"] == "ValueError" and not found[TRAINED]
+        text = found["text"].replace(f"{path.parent}/", "")
+        return _Error(_FOLDERS.sub("", text), is_refusal)
     if not arrays.exists():
         return None
     with np.load(arrays) as file:
@@ -60,6 +79,11 @@ def _differ(alone: Arrays, found: Arrays) -> dict[str, Any]:
         if not value.size:
             continue
         gap = np.abs(value.astype("float64") - other.astype("float64")).max()
-        if not gap <= worst:  # NaN is the worst.
+        if _rank(gap) > _rank(worst):
             worst, where = float(gap), name
     return {"difference": worst, "where": where}
+
+
+def _rank(gap: float) -> float:
+    """Returns the difference; NaN is the worst."""
+    return float("inf") if np.isnan(gap) else float(gap)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 SAMPLES, BATCH, CLASSES = 64, 16, 3
+TRAINED = "trained"
 Arrays = Mapping[str, Any]
 
 
@@ -49,6 +50,18 @@ def perceptron(**changed: Any) -> keras.Model:
     )
 
 
+class _Mark(keras.callbacks.Callback):
+    """Leaves a file once a training batch has ended."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if batch == 0:
+            self.path.touch()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Piece:
     """A component and how it is trained.
@@ -75,7 +88,10 @@ class Piece:
     after: Callable[[Any, Any, Any, Any], Arrays] | None = None
 
     def train(self, model: keras.Model, folder: Path) -> dict[str, np.ndarray]:
-        """Trains; returns weights, logs and what `after` adds."""
+        """Trains; returns weights, logs and what `after` adds.
+
+        The file "trained" in the folder says that a batch has ended.
+        """
         x, y = data(self.shape)
         callbacks = self.callbacks(model, x, y, folder)
         given = {"x": x, "y": y, "batch_size": BATCH}
@@ -89,7 +105,7 @@ class Piece:
             validation_batch_size=BATCH,
             shuffle=False,
             verbose=0,
-            callbacks=callbacks,
+            callbacks=[*callbacks, _Mark(folder / TRAINED)],
         ).history
         found: dict[str, Any] = {
             f"weight {i}": keras.ops.convert_to_numpy(variable.value)

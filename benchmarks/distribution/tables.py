@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.pruning.tables import markdown
-from benchmarks.records import load
+from benchmarks.records import RESULTS, load
 
 NAME = "distribution"
 KINDS = ("Mirrored 2", "MultiWorker 2", "DataParallel 4", "ModelParallel 2")
@@ -13,7 +13,9 @@ Row = dict[str, Any]
 
 def differences_table() -> str:
     """Returns a line per component, with the largest differences."""
-    rows = load(NAME)["rows"]
+    rows = _rows()
+    if not rows:
+        return "Not measured yet."
     names = list(dict.fromkeys(row["piece"] for row in rows))
     held = {(row["piece"], row["kind"]): row for row in rows}
     reasons = _reasons(rows)
@@ -26,16 +28,28 @@ def differences_table() -> str:
 
 def reasons_table() -> str:
     """Returns the errors that the first table numbers."""
-    reasons = _reasons(load(NAME)["rows"])
+    reasons = _reasons(_rows())
+    if not reasons:
+        return "None." if _rows() else "Not measured yet."
     return markdown(
         ["", "error"],
         [[str(number), text] for text, number in reasons.items()],
     )
 
 
+def _rows() -> list[Row]:
+    path = RESULTS / f"{NAME}.json"
+    rows: list[Row] = load(NAME)["rows"] if path.exists() else []
+    return rows
+
+
 def _reasons(rows: list[Row]) -> dict[str, int]:
-    texts = [_reason(row) for row in rows if "difference" not in row]
+    texts = [_reason(row) for row in rows if _has_error(row)]
     return {text: i for i, text in enumerate(dict.fromkeys(texts), 1)}
+
+
+def _has_error(row: Row) -> bool:
+    return "refused" in row or "failed" in row
 
 
 def _reason(row: Row) -> str:
@@ -45,10 +59,10 @@ def _reason(row: Row) -> str:
 
 
 def _cell(row: Row | None, reasons: dict[str, int]) -> str:
-    if row is None:
-        return "not run"
-    if "difference" in row:
+    if row is not None and "difference" in row:
         return f"{row['difference']:.1e}"
+    if row is None or not _has_error(row):
+        return "not run"
     word = "refused" if "refused" in row else "failed"
     return f"{word} ({reasons[_reason(row)]})"
 
