@@ -82,7 +82,7 @@ def test_error_on_one_device_is_a_failure(judge):
 
 
 def test_texts_name_no_folders(judge):
-    text = "FOLDER/mirrored/files 0_0/x.h5, /a b/c-d/y.h5, out/kernel, 3/4"
+    text = "FOLDER/mirrored/files 0_0/x.h5, /a.b/c-d/y.h5, out/kernel, 3/4"
     row = judge({"a": np.zeros(2)}, {**REFUSAL, "text": text})
     assert row["refused"] == "files 0_0/x.h5, y.h5, out/kernel, 3/4"
 
