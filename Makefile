@@ -104,6 +104,7 @@ bench: $(VENV)/.torch
 	KERAS_BACKEND=tensorflow $(PY) -m benchmarks.sparse_training.compact
 	$(PY) -m benchmarks.channel_pruning
 	$(PY) -m benchmarks.growing
+	$(PY) -m benchmarks.scale.surgery
 	$(PY) -m benchmarks.curriculum
 	$(PY) -m benchmarks.adaptive_depth
 	$(PY) -m benchmarks.learning_rate

@@ -1,7 +1,7 @@
 """Remembers a model, to take back whatever is done to it.
 
-Private names of Keras 3.15: `Node`, `SymbolicArguments`, `Tracker`, and the
-name counters in `global_state`.
+Private names of Keras 3.15: `Node`, `SymbolicArguments`, `Tracker`,
+`Variable._value`, and the name counters in `global_state`.
 """
 
 from typing import Any
@@ -11,6 +11,8 @@ from keras.src.backend.common import global_state
 from keras.src.ops.node import Node
 from keras.src.ops.symbolic_arguments import SymbolicArguments
 from keras.src.utils.tracking import Tracker
+
+from keras_netopt.graph.held_values import HeldValue, hold_value
 
 _NAMES = "object_name_uids"
 _CONTAINERS = (list, dict, set, tuple)
@@ -32,7 +34,8 @@ class ModelMemory:
 
     Layers, their calls and tensors, variables, and the containers that hold
     them are followed, and objects of the classes `kinds`; optimizers, losses,
-    metrics and objects of other packages are not.
+    metrics and objects of other packages are not. The values of variables are
+    shared with other memories, see `held_values`.
     """
 
     def __init__(self, model: keras.Model, kinds: tuple[type, ...]) -> None:
@@ -55,6 +58,8 @@ class ModelMemory:
         """
         for one, kind, members in self._objects:
             now = vars(one)
+            if isinstance(held := members.get("_value"), HeldValue):
+                members = {**members, "_value": held.get()}
             if not _is_same(now, members):
                 now.clear()
                 now.update(members)
@@ -76,9 +81,11 @@ class ModelMemory:
                 stack += self._add_container(one)
             elif isinstance(one, self._kinds) or _is_module(one):
                 self._seen.add(id(one))
-                members = vars(one)
-                self._objects.append((one, type(one), dict(members)))
+                members = dict(vars(one))
                 stack += [v for k, v in members.items() if k not in _SKIPPED]
+                if members.get("_value") is not None:
+                    members["_value"] = hold_value(members["_value"])
+                self._objects.append((one, type(one), members))
             elif isinstance(one, dict):  # TensorFlow's proxy of a dict.
                 self._seen.add(id(one))
                 self._containers.append(((one,), ()))  # Keeps its `id`.

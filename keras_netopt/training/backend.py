@@ -7,7 +7,7 @@ later), `_jax_state`, `_jax_state_synced`, the cached step functions,
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -54,6 +54,32 @@ def commit_variables(model: keras.Model) -> None:
     }
     for name in state:
         state[name] = [variable.value for variable in held[name]]
+
+
+@contextlib.contextmanager
+def without_trainer_state(model: keras.Model) -> Iterator[None]:
+    """Opens a context in which only the variables hold the training state.
+
+    Between two steps the JAX trainer has lists of the same arrays, which would
+    keep them in memory when the variables get others. At the end it gets the
+    arrays that the variables have then.
+    """
+    any_model: Any = model
+    state = getattr(any_model, "_jax_state", None)
+    if (
+        keras.backend.backend() != "jax"
+        or not state
+        or not any_model._jax_state_synced
+    ):
+        yield
+        return
+    for values in state.values():
+        if isinstance(values, list):  # `fit` holds the same list.
+            values.clear()
+    try:
+        yield
+    finally:
+        commit_variables(model)
 
 
 def reset_compiled_functions(

@@ -13,6 +13,7 @@ from keras_netopt.training.backend import (
     reset_compiled_functions,
     spoil_values,
     sync_variables,
+    without_trainer_state,
 )
 from keras_netopt.training.checkpoint_state import CheckpointState
 from keras_netopt.training.float_weights import float_weights
@@ -73,9 +74,12 @@ def editing(model: keras.Model) -> Iterator[list[Any]]:
         return
     sync_variables(model)
     related = find_related(model)
-    with float_weights(*walk_layers(model), *related):
-        with _outermost_editing(model, Changes(related)) as changes:
-            yield changes
+    with (
+        without_trainer_state(model),
+        float_weights(*walk_layers(model), *related),
+        _outermost_editing(model, Changes(related)) as changes,
+    ):
+        yield changes
 
 
 @contextlib.contextmanager

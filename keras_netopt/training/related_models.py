@@ -17,6 +17,7 @@ from keras_netopt.training.backend import (
     reset_compiled_functions,
     sync_variables,
 )
+from keras_netopt.training.optimizers import all_optimizers
 
 MapArray = Callable[[Any, np.ndarray, str], np.ndarray]
 
@@ -65,19 +66,23 @@ class TrainedRelative:
     arrays (TensorFlow), or slots that do not fit (all backends).
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, shares_optimizer: bool = False) -> None:
         self.model = model
         # Inside `fit` on JAX the other model holds the weights.
         sync_variables(model)
-        self._before = [(v, tuple(v.shape), v._value) for v in model.variables]
-        self._held = slots.capture_slots(model)
+        self._before = _list_weights(model)
+        self._held = slots.capture_slots(model, copy=shares_optimizer)
 
     @classmethod
     def list_all(
         cls, model: keras.Model, related: list[Any]
     ) -> "list[TrainedRelative]":
         """Lists the trained ones among related models and those inside."""
-        return [cls(one) for one in list_trained(model, related)]
+        own = _optimizer_ids(model)
+        return [
+            cls(one, shares_optimizer=not own.isdisjoint(_optimizer_ids(one)))
+            for one in list_trained(model, related)
+        ]
 
     def update(self, map_array: MapArray) -> bool:
         """Carries optimizer slots over and resets compiled functions.
@@ -85,14 +90,32 @@ class TrainedRelative:
         `map_array` is `(variable, array, kind) -> array` through the edit.
         Returns whether the edit concerned this model.
         """
-        now = [(v, tuple(v.shape), v._value) for v in self.model.variables]
-        if not _differ(self._before, now):
+        if not _differ(self._before, _list_weights(self.model)):
             return False
         if self._held is not None:
             slots.restore_slots(self.model, self._held, map_array)
         commit_variables(self.model)
         reset_compiled_functions(self.model)
         return True
+
+
+def _list_weights(model: Any) -> list[Any]:
+    """Lists variables with their shapes, on TensorFlow with their arrays.
+
+    JAX and torch read the arrays at every step, TensorFlow once.
+    """
+    captures = keras.backend.backend() == "tensorflow"
+    return [
+        (v, tuple(v.shape), v._value if captures else None)
+        for v in model.variables
+    ]
+
+
+def _optimizer_ids(model: Any) -> set[int]:
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return set()
+    return {id(one) for one in all_optimizers(optimizer)}
 
 
 def _is_trained(one: Any) -> bool:
@@ -109,9 +132,7 @@ def _differ(before: list[Any], now: list[Any]) -> bool:
     """Whether weights came, went, or have other shapes or arrays."""
     if [id(v) for v, _, _ in before] != [id(v) for v, _, _ in now]:
         return True
-    # JAX and torch read the arrays at every step, TensorFlow once.
-    captures = keras.backend.backend() == "tensorflow"
     return any(
-        old[1] != new[1] or (captures and old[2] is not new[2])
+        old[1] != new[1] or old[2] is not new[2]
         for old, new in zip(before, now, strict=True)
     )

@@ -17,8 +17,9 @@ class Savepoint:
 
     Beside what `ModelMemory` holds these are the optimizers with their
     variables, masks and edit histories. Arrays are not copied: an edit gives a
-    weight a new array and leaves the old one as it is. After `restore`
-    compiled functions that were traced before are valid again.
+    weight a new array and leaves the old one as it is, or says how to compute
+    it again, see `exchange_value`. After `restore` compiled functions that
+    were traced before are valid again.
     """
 
     def __init__(self, models: Iterable[keras.Layer]) -> None:
@@ -31,7 +32,12 @@ class Savepoint:
             optimizer = getattr(model, "optimizer", None)
             if optimizer is not None:
                 self._memories.append(ModelMemory(optimizer, kinds))
-            self._values += [(v, v._value) for v in model.variables]
+            if keras.backend.backend() == "tensorflow":
+                variables = [
+                    *model.variables,
+                    *getattr(optimizer, "variables", ()),
+                ]
+                self._values += [(v, v._value) for v in variables]
 
     def restore(self) -> None:
         """Takes back what has happened since the savepoint was made."""
@@ -39,7 +45,10 @@ class Savepoint:
             memory.restore()
 
     def replaced_values(self) -> list[Any]:
-        """Lists the arrays of weights that have been replaced since."""
+        """Lists the arrays that TensorFlow's functions may have captured.
+
+        They belong to weights and slots that have other arrays since.
+        """
         found = {
             id(old): old
             for variable, old in self._values

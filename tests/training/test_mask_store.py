@@ -5,12 +5,12 @@ import numpy as np
 from training.mask_tools import assert_masked, half_masks, kernels
 from training.steps import apply_gradients
 
-from keras_netopt.surgery.edits.apply_plan import replace_value
 from keras_netopt.training import (
     CheckpointState,
     MaskStore,
     recompile_keeping_state,
 )
+from keras_netopt.training.replace_value import replace_value
 
 
 def test_slots_are_zero_where_the_mask_is(make_mlp):

@@ -103,12 +103,13 @@ TABLE = {
     **has(
         lambda: functional().optimizer,
         *"_variables _trainable_variables _trainable_variables_indices "
-        "_var_key _momentums _iterations _apply_weight_decay "
+        "_var_key _track_variable _momentums _iterations _apply_weight_decay "
         "_backend_apply_gradients _backend_update_step".split(),
     ),
     **has(
         lambda: keras.Variable(1.0),
-        *"_shape _ndim _initialize _initializer _trainable _value".split(),
+        *"_shape _ndim _initialize _initializer _trainable _value "
+        "_direct_assign".split(),
     ),
     **has(multi, "_inner_optimizers", "_optimizer_map"),
     **has(averaging, "_model_variables_moving_average"),

@@ -5,7 +5,7 @@ are summed over all weights that produce a unit, in every coupled layer. "l2",
 "bn_scale" and "fpgm" combine several weights.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -17,6 +17,9 @@ from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import OUT, PASS, CoupledAxis
 from keras_netopt.training.batches import iterate_batches
 from keras_netopt.training.gradients import compute_gradients
+
+PART = 1 << 19
+"""Number of weights that are scored at a time."""
 
 
 class NonFiniteScores(ValueError):
@@ -84,8 +87,7 @@ def check_calibration_data(score: Any, data: Any) -> None:
 
 
 def _read(variable: Any) -> np.ndarray:
-    array = np.asarray(ops.convert_to_numpy(ops.cast(variable, "float32")))
-    return array.astype("float64")
+    return _read_single(variable).astype("float64")
 
 
 def _sum_by_group(
@@ -110,32 +112,65 @@ def _call_score(score: VariableScore, axis: CoupledAxis) -> np.ndarray:
             f"{tuple(variable.shape)} for `{variable.path}`. "
             f"Received: shape={array.shape}"
         )
+    return _sum_others(array, axis, lambda part: part)
+
+
+def _sum_others(
+    array: np.ndarray,
+    axis: CoupledAxis,
+    function: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Sums a function of an array in double precision for each channel."""
     others = tuple(k for k in range(array.ndim) if k != axis.axis)
-    return _check_finite(array, variable.path).sum(axis=others)
+    channels = np.moveaxis(array, axis.axis, 0)
+    total = np.empty(len(channels))
+    wrong = 0
+    for rows in _split_channels(len(channels), array.size):
+        part = np.moveaxis(channels[rows], 0, axis.axis).astype("float64")
+        part = function(part)
+        wrong += np.count_nonzero(~np.isfinite(part))
+        total[rows] = part.sum(axis=others)
+    _check_count(wrong, axis.variable.path)
+    return total
+
+
+def _split_channels(count: int, size: int) -> Iterator[slice]:
+    """Yields slices of two channels and more, as a sum may depend on that."""
+    parts = min(max(1, -(-size // PART)), max(1, count // 2))
+    ends = np.linspace(0, count, parts + 1).astype(int)
+    for start, end in zip(ends, ends[1:], strict=False):
+        yield slice(int(start), int(end))
 
 
 def _check_finite(array: np.ndarray, name: str) -> np.ndarray:
-    if not np.isfinite(array).all():
-        raise NonFiniteScores(
-            f"The scores of `{name}` must be finite: weights or gradients "
-            "hold NaN or infinity. "
-            f"Received: {np.count_nonzero(~np.isfinite(array))} values"
-        )
+    _check_count(np.count_nonzero(~np.isfinite(array)), name)
     return array
 
 
-def _l1(graph: ChannelGraph) -> np.ndarray:
-    def absolute(variable: Any) -> np.ndarray:
-        return np.abs(_read(variable))
+def _check_count(wrong: int, name: str) -> None:
+    if wrong:
+        raise NonFiniteScores(
+            f"The scores of `{name}` must be finite: weights or gradients "
+            f"hold NaN or infinity. Received: {wrong} values"
+        )
 
-    return _sum_by_group(graph, lambda axis: _call_score(absolute, axis))
+
+def _read_single(variable: Any) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(ops.cast(variable, "float32")))
+
+
+def _l1(graph: ChannelGraph) -> np.ndarray:
+    return _sum_by_group(
+        graph,
+        lambda axis: _sum_others(_read_single(axis.variable), axis, np.abs),
+    )
 
 
 def _l2(graph: ChannelGraph) -> np.ndarray:
-    def square(variable: Any) -> np.ndarray:
-        return np.square(_read(variable))
+    def squares(axis: CoupledAxis) -> np.ndarray:
+        return _sum_others(_read_single(axis.variable), axis, np.square)
 
-    return np.sqrt(_sum_by_group(graph, lambda axis: _call_score(square, axis)))
+    return np.sqrt(_sum_by_group(graph, squares))
 
 
 def _bn_scale(graph: ChannelGraph) -> np.ndarray:
@@ -179,14 +214,13 @@ def _taylor(graph: ChannelGraph, data: Any) -> VariableScore:
         if axis.role == OUT
     }
     variables = list(found.values())
-    weights = [_read(variable) for variable in variables]
     sums = {key: np.zeros(v.shape) for key, v in found.items()}
     for x, y, sample_weight in iterate_batches(data):
         slopes = compute_gradients(
             graph.model, x, y, sample_weight, variables=variables
         )
-        for key, weight, slope in zip(found, weights, slopes, strict=True):
-            sums[key] += np.abs(weight * slope)
+        for (key, variable), slope in zip(found.items(), slopes, strict=True):
+            sums[key] += np.abs(_read(variable) * slope)
     return lambda variable: sums[id(variable)]
 
 

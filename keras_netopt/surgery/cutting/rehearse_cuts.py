@@ -81,10 +81,8 @@ def _failure(
     # An edit resizes the tensors inside the opened layers of its graph.
     own = ChannelGraph(graph.model)
     plan = EditPlan(own, copies)
-    axes = [a for a in own.coupled_axes if plan.changes(a.variable)]
-    changed = {id(axis.variable): axis.variable for axis in axes}
     try:
-        with rehearsal(graph.model, changed.values()):
+        with rehearsal(graph.model):
             apply_plan(graph.model, own, plan)
     except OpenLayerError as error:
         return error

@@ -1,22 +1,23 @@
-"""Applies an edit plan to the variables of a model, in place.
-
-Private names of Keras 3.15: `Variable._shape`, `_ndim`, `_initialize`,
-`_trainable`, `_value`.
-"""
+"""Applies an edit plan to the variables of a model, in place."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.opened.open_layer_edit import OpenLayerEdit
 from keras_netopt.surgery.update_shapes import update_model_shapes
 from keras_netopt.training import optimizers, slots
-from keras_netopt.training.editing import editing
+from keras_netopt.training.editing import editing, is_rehearsal
+from keras_netopt.training.replace_value import (
+    exchange_value,
+    read_value,
+    replace_value,
+    to_numpy,
+)
 
 
 class AppliedEdit:
@@ -80,56 +81,31 @@ def apply_plan(
             for b in graph.coupled_axes
             if plan.changes(b.variable)
         }
-        before, weights = list(touched.values()), list(model.weights)
-        old = [to_numpy(variable) for variable in before]
-        new = [
-            plan.map(variable, array, "weight")
-            for variable, array in zip(before, old, strict=True)
-        ]
+        weights = list(model.weights)
         held = slots.capture_slots(model)
         opened = OpenLayerEdit(graph, plan)
-        report = _write(model, before, new, held, plan.map, opened)
+        with optimizers.variable_scope(model):
+            for variable in touched.values():
+                _write(model, variable, plan)
+        known = opened.output_shapes()
+        opened.finish()
+        update_model_shapes(model, known)
+        report = None
+        if held is not None:
+            report = slots.restore_slots(
+                model, held, plan.map, old_places=plan.old_places
+            )
         applied = AppliedEdit(model, weights, plan, report)
         changes.append(applied)
         return applied
 
 
-def to_numpy(variable: Any) -> np.ndarray:
-    """Copies the value of a variable to the host."""
-    return np.array(ops.convert_to_numpy(variable))
-
-
-def replace_value(variable: Any, value: np.ndarray) -> None:
-    """Assigns a value of another shape to a variable object."""
-    variable._shape = tuple(int(size) for size in value.shape)
-    variable._ndim = len(variable._shape)
-    trainable = variable._trainable
-    if keras.backend.backend() == "tensorflow":
-        # A frozen layer freezes Keras' variable only. A TensorFlow variable
-        # created as frozen would get no gradients after unfreezing.
-        variable._trainable = variable._value.trainable
-    try:
-        with keras.name_scope("surgery"):
-            variable._initialize(ops.convert_to_tensor(value, variable.dtype))
-    finally:
-        variable._trainable = trainable
-
-
-def _write(
-    model: keras.Model,
-    variables: Sequence[Any],
-    values: Sequence[np.ndarray],
-    held: slots.Slots | None,
-    map_slot: Any,
-    opened: OpenLayerEdit,
-) -> slots.SlotReport | None:
-    with optimizers.variable_scope(model):
-        for variable, value in zip(variables, values, strict=True):
-            replace_value(variable, value)
-    known = opened.output_shapes()
-    opened.finish()
-    update_model_shapes(model, known)
-    return None if held is None else slots.restore_slots(model, held, map_slot)
+def _write(model: keras.Model, variable: Any, plan: EditPlan) -> None:
+    value = plan.map(variable, read_value(variable), "weight")
+    if is_rehearsal(model):
+        replace_value(variable, value)
+    else:
+        exchange_value(variable, value, plan.old_places(variable))
 
 
 def keep_array(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Maps every array that has channels through an edit; plain NumPy."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN, OUT, PASS, CoupledAxis
+from keras_netopt.training.take_entries import Places, take_entries
 
 ARRAY_KINDS = ("weight", "gradient", "gradient2", "update", "index")
 FillFunction = Callable[["NewPositions", np.ndarray], "np.ndarray | None"]
@@ -116,7 +118,7 @@ class EditPlan:
         self._added = dict(added or {})
         self._factors = dict(factors or {})
         self._axes: dict[int, list[tuple[int, _IndexedAxis]]] = {}
-        self._fills: dict[tuple[int, int], np.ndarray] = {}
+        self._fills: dict[tuple[int, int], Callable[[], np.ndarray]] = {}
         for number, coupled_axis in enumerate(graph.coupled_axes):
             axis = self._axis(coupled_axis)
             if axis is not None:
@@ -167,25 +169,43 @@ class EditPlan:
         nothing changes.
         """
         axes = self._axes.get(id(variable), [])
-        new = array
-        for _, axis in axes:
-            new = np.take(new, axis.index, axis=axis.coupled_axis.axis)
-        for number, axis in axes:
+        new = take_entries(
+            array, [(axis.coupled_axis.axis, axis.index) for _, axis in axes]
+        )
+        dtype, is_copy = array.dtype, new is not array
+        del array  # The memory of a weight on the host.
+        last: int | None = None
+        for number, axis in axes:  # `new` is a copy: it is changed in place.
             if kind == "weight":
-                new = self._map_weight(new, number, axis)
+                last = self._map_weight(new, number, axis, last)
             elif kind == "index":
-                new = _write_new(new, axis, np.asarray(True))
+                _write_new(new, axis, np.asarray(True))
             else:
-                new = _map_slot(new, array, axis, kind)
+                _map_slot(new, axis, kind)
         power = {"weight": 1, "gradient": -1, "gradient2": -2}.get(kind, 0)
         factor = self._factors.get(id(variable), 1.0)
         for _, axis in axes:
             factor *= axis.scale**axis.coupled_axis.power
         if power and factor != 1:
-            new = new * np.asarray(factor**power, new.dtype)
+            scale = np.asarray(factor**power, new.dtype)
+            new = np.multiply(new, scale, out=new if is_copy else None)
         if kind == "weight" and id(variable) in self._added:
             new = new + self._added[id(variable)]
-        return new.astype(array.dtype, copy=False)
+        return new.astype(dtype, copy=False)
+
+    def old_places(self, variable: Any) -> Places | None:
+        """Returns where a mapped array has the entries of the old one.
+
+        By axis; without multiplications they also have the old values. Returns
+        `None` if the edit removes entries.
+        """
+        found = []
+        for _, axis in self._axes.get(id(variable), ()):
+            old, first = np.unique(axis.index, return_index=True)
+            if len(old) < len(axis.coupled_axis.ids):
+                return None
+            found.append((axis.coupled_axis.axis, first))
+        return found
 
     def _axis(self, coupled_axis: CoupledAxis) -> _IndexedAxis | None:
         groups = self.graph.group_of[coupled_axis.ids]
@@ -231,16 +251,23 @@ class EditPlan:
         return self._shares[one]
 
     def _map_weight(
-        self, new: np.ndarray, number: int, axis: _IndexedAxis
-    ) -> np.ndarray:
-        if axis.coupled_axis.role == IN:
-            new = new * axis.along(axis.share, new.ndim).astype(new.dtype)
+        self, new: np.ndarray, number: int, axis: _IndexedAxis, last: int | None
+    ) -> int | None:
+        """Maps one axis; returns the last axis that got new units so far.
+
+        It decides in which order the statistics of old units are summed up.
+        """
+        if axis.coupled_axis.role == IN and (axis.share != 1).any():
+            new *= axis.along(axis.share, new.ndim).astype(new.dtype)
         if axis.positions is None:
-            return new
+            return last
         key = (id(axis.coupled_axis.variable), axis.coupled_axis.axis)
         if key not in self._fills:  # Moving averages get the same values.
-            self._fills[key] = self._fill(new, number, axis, axis.positions)
-        return _write_new(new, axis, self._fills[key])
+            self._fills[key] = self._fill(
+                new, number, axis, axis.positions, last
+            )
+        _write_new(new, axis, self._fills[key]())
+        return axis.coupled_axis.axis
 
     def _fill(
         self,
@@ -248,52 +275,77 @@ class EditPlan:
         number: int,
         axis: _IndexedAxis,
         positions: NewPositions,
-    ) -> np.ndarray:
-        old = np.delete(new, positions.indices, axis=axis.coupled_axis.axis)
-        if axis.coupled_axis.role == IN:
-            values = self._outgoing and self._outgoing(positions, old)
+        last: int | None,
+    ) -> Callable[[], np.ndarray]:
+        """Returns a function that gives the values of new units."""
+        dim, is_in = axis.coupled_axis.axis, axis.coupled_axis.role == IN
+        function = self._outgoing if is_in else self._incoming
+        values = None
+        if function is not None:
+            ordered = _put_in_order(new, last)
+            old = np.delete(ordered, positions.indices, axis=dim)
+            values = function(positions, old)
+        if is_in:
             if values is None:
-                return np.zeros((), new.dtype)
+                return functools.partial(np.zeros, (), new.dtype)
             share = axis.share[positions.indices]
-            return np.asarray(values * axis.along(share, new.ndim))
-        values = self._incoming and self._incoming(positions, old)
+            return _constant(values * axis.along(share, new.ndim))
         if values is not None:
-            return np.asarray(values)
-        rng = np.random.default_rng([self.seed, number])
-        return _initial_values(new, axis, positions, rng)
+            return _constant(values)
+        return _initial_values(new, axis, positions, [self.seed, number], last)
 
 
-def _write_new(
-    new: np.ndarray, axis: _IndexedAxis, values: np.ndarray
-) -> np.ndarray:
-    if axis.positions is None:
+def _put_in_order(new: np.ndarray, first: int | None) -> np.ndarray:
+    """Copies an array with an axis as its first in memory, if one is given."""
+    if first is None:
         return new
-    new = np.moveaxis(new, axis.coupled_axis.axis, 0).copy()
+    return np.moveaxis(np.moveaxis(new, first, 0).copy(), 0, first)
+
+
+def _constant(values: Any) -> Callable[[], np.ndarray]:
+    array = np.asarray(values)
+    return lambda: array
+
+
+def _write_new(new: np.ndarray, axis: _IndexedAxis, values: np.ndarray) -> None:
+    """Writes the values of new units into an array."""
+    if axis.positions is None:
+        return
     if values.ndim:
         values = np.moveaxis(values, axis.coupled_axis.axis, 0)
-    new[axis.positions.indices] = values
-    return np.moveaxis(new, 0, axis.coupled_axis.axis)
+    first = np.moveaxis(new, axis.coupled_axis.axis, 0)
+    first[axis.positions.indices] = values
 
 
 def _initial_values(
     new: np.ndarray,
     axis: _IndexedAxis,
     positions: NewPositions,
-    rng: np.random.Generator,
-) -> np.ndarray:
+    seed: Sequence[int],
+    last: int | None,
+) -> Callable[[], np.ndarray]:
     """Initial values of a new unit's weights, by `CoupledAxis.new_value`."""
     dim, rule = axis.coupled_axis.axis, axis.coupled_axis.new_value
     if rule in ("zeros", "ones"):
-        return np.asarray(float(rule == "ones"))
-    first = np.moveaxis(new, dim, 0)
+        return _constant(float(rule == "ones"))
+    first = np.moveaxis(_put_in_order(new, last), dim, 0)
     if rule == "mean":
-        return np.moveaxis(_segment_means(first, axis, positions), 0, dim)
+        means = _segment_means(first, axis, positions)
+        return _constant(np.moveaxis(means, 0, dim))
     old = np.delete(first, positions.indices, axis=0)
-    scale = np.sqrt(np.mean(np.square(old))) or 1 / np.sqrt(old[0].size or 1)
-    values = positions.sample_slices(
-        lambda n: rng.normal(0, scale, (n, *first.shape[1:]))
-    )
-    return np.moveaxis(values, 0, dim)
+    size = old[0].size
+    np.square(old, out=old)
+    scale = np.sqrt(np.mean(old)) or 1 / np.sqrt(size or 1)
+    shape = first.shape[1:]
+
+    def draw() -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        values = positions.sample_slices(
+            lambda n: rng.normal(0, scale, (n, *shape))
+        )
+        return np.moveaxis(values, 0, dim)
+
+    return draw
 
 
 def _segment_means(
@@ -313,20 +365,17 @@ def _segment_means(
     )
 
 
-def _map_slot(
-    new: np.ndarray, old: np.ndarray, axis: _IndexedAxis, kind: str
-) -> np.ndarray:
+def _map_slot(new: np.ndarray, axis: _IndexedAxis, kind: str) -> None:
     if kind not in ARRAY_KINDS:
         raise ValueError(
             f"Argument `kind` must be one of {ARRAY_KINDS}. "
             f"Received: kind={kind!r}"
         )
     power = {"gradient": 1, "gradient2": 2, "update": 0}[kind]
-    if axis.coupled_axis.role in (OUT, PASS) and power:
+    is_made = axis.coupled_axis.role in (OUT, PASS)
+    if is_made and power and (axis.share != 1).any():
         share = axis.along(axis.share**power, new.ndim)
-        new = new * share.astype(new.dtype)
-    if axis.positions is None:
-        return new
+        new *= share.astype(new.dtype)
     # Slots of new units start at zero. A mean over the old units in the sums
     # of squares would reduce the steps of new units for a long time.
-    return _write_new(new, axis, np.zeros((), new.dtype))
+    _write_new(new, axis, np.zeros((), new.dtype))

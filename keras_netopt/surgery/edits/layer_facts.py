@@ -13,7 +13,7 @@ from keras_netopt.graph.layers import own_variables, walk_layers
 from keras_netopt.graph.model_graph import has_graph
 from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.graph.resize import resize_tensor
-from keras_netopt.surgery.edits.apply_plan import replace_value
+from keras_netopt.training.replace_value import replace_value
 
 _NOT_PLAIN = object()
 # An InputSpec is its arguments.

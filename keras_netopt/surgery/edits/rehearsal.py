@@ -1,48 +1,50 @@
 """Makes edits on a model itself and takes every change back.
 
 A clone needs a config of every layer, which layers of users often lack; the
-model itself needs none. Private name of Keras 3.15: `_jax_state`.
+model itself needs none. Private names of Keras 3.15: `_jax_state`,
+`Variable._direct_assign`.
 """
 
 import contextlib
+import functools
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_netopt.graph.model_memory import ModelMemory
-from keras_netopt.surgery.edits.apply_plan import replace_value, to_numpy
 from keras_netopt.surgery.edits.edit_history import EditHistory
 from keras_netopt.training import optimizers, randomness, sync_variables
 from keras_netopt.training.checkpoint_state import CheckpointState
 from keras_netopt.training.editing import mark_rehearsal
+from keras_netopt.training.replace_value import (
+    read_value,
+    replace_value,
+    to_numpy,
+)
 
 
 @contextlib.contextmanager
-def rehearsal(
-    model: keras.Model, variables: Iterable[Any] | None = None
-) -> Iterator[None]:
+def rehearsal(model: keras.Model) -> Iterator[None]:
     """Opens a context whose changes of a model are taken back at its end.
 
     Weights, attributes of layers, the graph, names, random states and the
     edit history are the same objects with the same values afterwards, bit for
     bit. Edits inside see neither the optimizer's slots nor the masks, compile
-    nothing, and call no callback. Compiled functions remain valid.
-
-    `variables` are those whose values change inside; by default, all may.
+    nothing, and call no callback. Compiled functions remain valid. Nothing is
+    copied: an assignment gives a variable another array.
     """
     sync_variables(model)
     states = random.getstate(), np.random.get_state()
     memory = ModelMemory(model, (CheckpointState, EditHistory))
     try:
         with mark_rehearsal(model), randomness.preserve_random_state():
-            _use_copies(
-                model,
-                memory,
-                model.variables if variables is None else variables,
-            )
+            _forget_functions(model)
+            for variable in model.variables:
+                if memory.holds(variable):
+                    _protect_value(variable)
             yield
     finally:
         memory.restore()
@@ -63,6 +65,9 @@ def temporary_copy(model: keras.Model) -> Iterator[keras.Model]:
         return
     with rehearsal(model):
         vars(model).update(optimizer=None, compiled=False)
+        with optimizers.variable_scope(model):
+            for variable in model.variables:  # It may be trained.
+                replace_value(variable, to_numpy(variable))
         yield model
 
 
@@ -76,16 +81,19 @@ def _clone(model: keras.Model) -> keras.Model | None:
     return copy
 
 
-def _use_copies(
-    model: keras.Model, memory: ModelMemory, variables: Iterable[Any]
-) -> None:
-    """Gives variables copies of their values, so that none is overwritten."""
+def _forget_functions(model: keras.Model) -> None:
     any_model: Any = model
     for name in ("train_function", "test_function", "predict_function"):
         vars(any_model)[name] = None
     if getattr(any_model, "_jax_state", None) is not None:
         vars(any_model)["_jax_state"] = None
-    with optimizers.variable_scope(model):
-        for variable in variables:
-            if memory.holds(variable):
-                replace_value(variable, to_numpy(variable))
+
+
+def _protect_value(variable: Any) -> None:
+    """Makes assignments leave the array of a variable as it is."""
+    if keras.backend.backend() != "jax":  # Arrays of JAX never change.
+        variable._direct_assign = functools.partial(_assign_copy, variable)
+
+
+def _assign_copy(variable: Any, value: Any) -> None:
+    replace_value(variable, np.array(read_value(value)))

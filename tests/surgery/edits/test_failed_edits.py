@@ -97,7 +97,10 @@ def state(model):
         parts += [one, *one.variables]
     for k, one in enumerate([*parts, *nodes, *model.variables]):
         found[k, type(one).__name__] = {
-            name: describe(value) for name, value in vars(one).items()
+            name: describe(value)
+            for name, value in vars(one).items()
+            # Arrays of JAX that an edit frees are made again.
+            if name != "_value" or keras.backend.backend() != "jax"
         }
     for k, node in enumerate(nodes):
         found["tensors", k] = [tensor.shape for tensor in node.outputs]
