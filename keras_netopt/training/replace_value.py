@@ -120,7 +120,8 @@ def _set_content(old: Any, array: np.ndarray) -> None:
         import torch
 
         with torch.no_grad():
-            old.data = torch.as_tensor(array, dtype=old.dtype).to(old.device)
+            dtype = keras.backend.standardize_dtype(old.dtype)
+            old.data = ops.convert_to_tensor(array, dtype).to(old.device)
         return
     import tensorflow as tf
 
