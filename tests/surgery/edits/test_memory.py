@@ -18,8 +18,8 @@ EDITS = {
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edit_needs_a_part_of_the_model_on_the_host(name):
     names = [f"a{k}" for k in range(10)]
-    hidden = [layers.Dense(400, name=name) for name in names]
-    net = keras.Sequential([keras.Input((400,)), *hidden, layers.Dense(2)])
+    hidden = [layers.Dense(800, name=name) for name in names]
+    net = keras.Sequential([keras.Input((800,)), *hidden, layers.Dense(2)])
     net.compile("adam", "mse")
     net.optimizer.build(net.trainable_variables)
     size = 4 * net.count_params()
