@@ -142,7 +142,8 @@ class BestCheckpoint(CallbackMixin, CheckpointWriter):
         complete: a resumed `fit` does not compare it again.
         """
         ending = order.find_ending_epoch()
-        if ending is not None and self.monitor in ending[1]:
+        is_ours = any(one is self for one in order.active_callbacks())
+        if is_ours and ending is not None and self.monitor in ending[1]:
             self._compare(*ending)
         best = None if self.best is None else float(self.best)
         epoch = getattr(self, "_current_epoch", None)
@@ -178,6 +179,9 @@ class BestCheckpoint(CallbackMixin, CheckpointWriter):
             super().on_epoch_begin(self.params["epochs"] - 1)
             self._read_best()
         super().on_train_end(logs)
+        states = CheckpointState.of(self.model).states
+        if states.get(type(self).__name__) is self:
+            del states[type(self).__name__]
         if self._saved_epoch is None:
             self.warn(
                 NoEffectWarning,

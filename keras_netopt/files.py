@@ -7,10 +7,13 @@ import os
 import platform
 import re
 import shutil
+import stat
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from keras_netopt.process_identity import read_machine
 
 Path = str | os.PathLike[str]
 
@@ -35,7 +38,8 @@ def write_aside(path: Path, *, sync: bool = True) -> Iterator[str]:
     that it points to is replaced. A new file has the permissions of the old
     one. What killed processes have left in the folder is deleted. A path with
     a scheme, such as "gs://bucket/best.keras", is yielded itself: stores of
-    objects replace them whole.
+    objects replace them whole. So is one that is no regular file, such as a
+    pipe or "/dev/stdout".
 
     Example:
 
@@ -50,12 +54,14 @@ def write_aside(path: Path, *, sync: bool = True) -> Iterator[str]:
         OSError: Before the block if `path` is a folder, lies in no folder, or
             may not be written; after it if the disk is full.
     """
-    if "://" in os.fspath(path):
+    if "://" in os.fspath(path) or _is_special(path):
         yield os.fspath(path)
         return
-    with open_partial(path) as partial:
+    target = os.path.realpath(path)
+    _check_writeable(target, os.fspath(path))
+    with _name_partial(target, path) as partial:
         yield partial
-        put_in_place(partial, path, sync=sync)
+        put_in_place(partial, target, sync=sync)
 
 
 @contextlib.contextmanager
@@ -64,8 +70,9 @@ def open_partial(path: Path) -> Iterator[str]:
 
     `put_in_place` in the block keeps it. `write_aside` is both.
     """
-    _check_writeable(os.path.realpath(path), os.fspath(path))
-    with _name_partial(path) as partial:
+    target = os.path.realpath(path)
+    _check_writeable(target, os.fspath(path))
+    with _name_partial(target, path) as partial:
         yield partial
 
 
@@ -81,24 +88,32 @@ def write_folder_aside(folder: Path, index: str) -> Iterator[str]:
     Raises:
         FileNotFoundError: If the folder around `folder` does not exist.
     """
-    parent = os.path.dirname(os.path.realpath(folder))
+    target = os.path.realpath(folder)
+    parent = os.path.dirname(target)
     if not os.path.isdir(parent):
         text = f"There is no folder {parent!r}. Create it"
         raise FileNotFoundError(errno.ENOENT, text, os.fspath(folder))
-    with _name_partial(folder) as partial:
+    replacing: list[str] = []
+    with _name_partial(target, folder, replacing) as partial:
         os.mkdir(partial)
         yield partial
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(target, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            os.remove(os.path.join(folder, index))
+            os.remove(os.path.join(target, index))
         for name in sorted(os.listdir(partial), key=lambda one: one == index):
+            replacing.append(name)
             new = os.path.join(partial, name)
-            put_in_place(new, os.path.join(folder, name))
+            put_in_place(new, os.path.join(target, name))
 
 
 @contextlib.contextmanager
-def _name_partial(path: Path) -> Iterator[str]:
-    target = os.path.realpath(path)
+def _name_partial(
+    target: str, path: Path, replacing: Sequence[str] = ()
+) -> Iterator[str]:
+    """Yields a name beside `target`, which the caller knows as `path`.
+
+    `replacing` is not empty once files of the folder `target` are replaced.
+    """
     folder, name = os.path.split(target)
     _remove_abandoned(folder)
     tag = f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
@@ -110,6 +125,8 @@ def _name_partial(path: Path) -> Iterator[str]:
         if isinstance(error, OSError) and error.filename == partial:
             error.filename = os.fspath(path)
         kept = "is as it was" if os.path.exists(target) else "was not written"
+        if replacing:
+            kept = "is incomplete: export again"
         error.add_note(f"The file {os.fspath(path)!r} {kept}.")
         raise
     finally:
@@ -119,12 +136,17 @@ def _name_partial(path: Path) -> Iterator[str]:
 
 def put_in_place(partial: Path, path: Path, *, sync: bool = True) -> None:
     """Replaces the file at `path` by a partial file; see `write_aside`."""
+    if _is_special(path):
+        with open(partial, "rb") as source, open(path, "wb") as stream:
+            shutil.copyfileobj(source, stream)
+        return
     target = os.path.realpath(path)
     is_new = not os.path.exists(target)
     if sync:
         _sync(os.fspath(partial), os.O_RDWR)
     if not is_new:
-        shutil.copymode(target, partial)
+        with contextlib.suppress(OSError):  # Not all file systems can.
+            shutil.copymode(target, partial)
     os.replace(partial, target)
     if sync and is_new:  # A lost replacement leaves the old file.
         with contextlib.suppress(OSError):  # Not all file systems can.
@@ -144,6 +166,8 @@ def name_unreadable(path: Path, kind: str, remedy: str) -> Iterator[None]:
     """
     try:
         yield
+    except MemoryError:
+        raise
     # Bytes that are no such file may raise anything where they are parsed.
     except Exception as error:
         name = os.fspath(path)
@@ -159,6 +183,14 @@ def name_unreadable(path: Path, kind: str, remedy: str) -> Iterator[None]:
             f"({type(error).__name__}: {error}). "
             f"Received: path={name!r}. {remedy}"
         ) from error
+
+
+def _is_special(path: Path) -> bool:
+    """Returns whether a path is a pipe, a device or a socket."""
+    with contextlib.suppress(OSError):
+        mode = os.stat(path).st_mode
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return False
 
 
 def _check_writeable(target: str, path: str) -> None:
@@ -180,7 +212,10 @@ def _check_writeable(target: str, path: str) -> None:
 @functools.cache
 def _remove_abandoned(folder: str) -> None:
     """Removes the partial files of processes that ended, once per folder."""
-    for name in os.listdir(folder):
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        names = os.listdir(folder)
+    for name in names:
         path = os.path.join(folder, name)
         found = _PARTIAL.match(name)
         if found and path not in _open and _is_abandoned(path, *found.groups()):
@@ -207,8 +242,11 @@ def _is_running(process: int) -> bool:
     return True
 
 
+@functools.cache
 def _host() -> str:
-    return f"{zlib.crc32(platform.node().encode()):08x}"
+    """Stands for the numbering of processes that this process sees."""
+    name = f"{platform.node()} {read_machine()}"
+    return f"{zlib.crc32(name.encode()):08x}"
 
 
 def _remove(path: str) -> None:

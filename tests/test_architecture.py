@@ -14,7 +14,7 @@ FOLDERS = ("keras_netopt", "callbacks", "layers")
 # Folders and modules of the package, from the lowest level to the highest.
 LEVELS = (
     "_version checks datasets files metric_direction paired_difference points "
-    "prechelt_rules registration registry "
+    "prechelt_rules process_identity registration registry "
     "report serialization tables warnings",
     "graph",
     "cost plots schedules selectors training",

@@ -248,6 +248,49 @@ def test_a_folder_that_is_half_replaced_has_no_index(tmp_path, monkeypatch):
     assert sorted(os.listdir(folder)) == ["a.bin", "z.bin"]
 
 
+def test_a_folder_that_is_half_replaced_is_named(tmp_path, monkeypatch):
+    folder = tmp_path / "page"
+    write_folder(folder, "old")
+    (folder / "z.bin").unlink()
+    (folder / "z.bin").mkdir()
+    with pytest.raises(OSError) as caught:
+        write_folder(folder, "new")
+    assert "is incomplete: export again" in caught.value.__notes__[0]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    code = "import sys; sys.stdout.write(open(sys.argv[1]).read())"
+    for number in range(2):
+        reader = subprocess.Popen(
+            [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE
+        )
+        if number:
+            (tmp_path / "new").write_text("text")
+            files.put_in_place(tmp_path / "new", path)
+        else:
+            assert write(path, "text") == str(path)
+        assert reader.communicate(timeout=60)[0] == b"text"
+    assert path.is_fifo()
+
+
+def test_hosts_with_one_name_are_told_apart(monkeypatch):
+    """Containers number their processes anew."""
+    files._host.cache_clear()
+    own = files._host()
+    monkeypatch.setattr(files, "read_machine", lambda: "another namespace")
+    files._host.cache_clear()
+    assert files._host() != own
+    files._host.cache_clear()
+
+
+def test_an_empty_memory_is_no_unreadable_file(tmp_path):
+    with pytest.raises(MemoryError):
+        with files.name_unreadable(tmp_path, "a table", "Write it again."):
+            raise MemoryError
+
+
 def test_a_folder_in_no_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         write_folder(tmp_path / "gone" / "page", "new")

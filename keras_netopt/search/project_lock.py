@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from keras_netopt.search.process_identity import ProcessIdentity
+from keras_netopt.process_identity import ProcessIdentity
 
 FILE = "search.lock"
 # Seconds between two signs of life, and of silence until the lock of another

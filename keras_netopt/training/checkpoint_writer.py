@@ -5,6 +5,7 @@ Private names of Keras 3.15: `_get_file_path`, `_should_save_model` and
 """
 
 import os
+import sys
 from typing import Any
 
 import keras
@@ -20,8 +21,19 @@ class CheckpointWriter(keras.callbacks.ModelCheckpoint):
         self, epoch: int, batch: int | None, logs: dict[str, Any] | None
     ) -> None:
         path = self._get_file_path(epoch, batch, logs)
+        best = self.best
         if not self._should_save_model(epoch, batch, logs, path):
             return
+        try:
+            self._write(path)
+        except BaseException:
+            self.best = best  # What the file holds.
+            raise
+        if self.verbose > 0:
+            text = f"\nEpoch {epoch + 1}: finished saving model to {path}\n"
+            sys.stdout.write(text)
+
+    def _write(self, path: str) -> None:
         folder = os.path.dirname(path)
         if folder and "://" not in folder:
             os.makedirs(folder, exist_ok=True)

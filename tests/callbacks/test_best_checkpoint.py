@@ -91,6 +91,51 @@ def test_a_second_fit_looks_for_its_own_best(traced_mlp, toy_data, tmp_path):
     assert path.exists()
 
 
+def test_a_checkpoint_of_an_earlier_fit_writes_nothing(
+    traced_mlp, toy_data, tmp_path
+):
+    """Neither after a fit that ended, nor after one that raised."""
+    model, path = traced_mlp(), tmp_path / "m.keras"
+
+    class Backup(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.save_weights(tmp_path / "backup.weights.h5")
+
+    for ends in (True, False):
+        if ends:
+            run(model, toy_data, str(path), [9])
+        else:
+            first = BestCheckpoint(path, monitor="score", mode="max")
+            with pytest.raises(KeyError):
+                model.fit(
+                    *toy_data,
+                    epochs=2,
+                    verbose=0,
+                    callbacks=[Metric({0: 1}), first],
+                )
+        path.unlink()
+        model.fit(
+            *toy_data,
+            epochs=1,
+            verbose=0,
+            callbacks=[Metric([99]), Backup()],
+        )
+        assert not path.exists()
+
+
+def test_a_failed_save_is_not_the_best(traced_mlp, toy_data, tmp_path, capsys):
+    path = tmp_path / "m.keras"
+    best = run(traced_mlp(), toy_data, str(path), [1], verbose=1)
+    assert f"finished saving model to {path}" in capsys.readouterr().out
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        traced_mlp().fit(
+            *toy_data, epochs=1, verbose=0, callbacks=[Metric([2]), best]
+        )
+    assert best.best is None
+
+
 def test_a_resumed_fit_remembers_the_best_epoch(traced_mlp, toy_data, tmp_path):
     path = tmp_path / "m.keras"
     run(traced_mlp(), toy_data, str(path), [5, 9, 3])

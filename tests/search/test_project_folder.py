@@ -11,7 +11,7 @@ import pytest
 from search import toys
 
 from keras_netopt import search
-from keras_netopt.search.process_identity import ProcessIdentity
+from keras_netopt.process_identity import ProcessIdentity
 
 TRIALS = 3
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from keras_netopt.process_identity import ProcessIdentity
 from keras_netopt.search import project_lock
-from keras_netopt.search.process_identity import ProcessIdentity
 from keras_netopt.search.project_lock import ProjectLock, refuse_running
 
 pytestmark = pytest.mark.no_backend

@@ -37,7 +37,7 @@ class ProcessIdentity:
         with contextlib.suppress(OSError, KeyError, ImportError):
             user = getpass.getuser()
         started = (_read_status(pid) or ("", ""))[1]
-        return cls(platform.node(), _read_machine(), pid, started, user)
+        return cls(platform.node(), read_machine(), pid, started, user)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "ProcessIdentity":
@@ -72,7 +72,8 @@ class ProcessIdentity:
         return None
 
 
-def _read_machine() -> str:
+def read_machine() -> str:
+    """Identifies the numbering of processes: start and namespace."""
     found = []
     with contextlib.suppress(OSError):
         found.append(Path("/proc/sys/kernel/random/boot_id").read_text())
