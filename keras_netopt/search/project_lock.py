@@ -18,6 +18,7 @@ FILE = "search.lock"
 # Seconds between two signs of life, and of silence until the lock of another
 # machine, whose processes cannot be seen, counts as abandoned.
 HEARTBEAT, SILENCE = 10.0, 60.0
+TAKING = 10.0  # Seconds that no removal of an abandoned lock takes.
 
 Found = dict[str, Any]
 # The locks that this process holds, with its number: a fork inherits them.
@@ -110,16 +111,26 @@ class ProjectLock:
             partial.unlink(missing_ok=True)
 
     def _remove(self, abandoned: Found | None) -> None:
-        """Removes an abandoned lock, but not one that is new in its place."""
-        aside = self._partial()
+        """Removes an abandoned lock, but not one that is new in its place.
+
+        One process at a time looks and removes: it holds a second file, which
+        is out of date after a few seconds if its process was killed.
+        """
+        guard = self.path.with_name(f"{FILE}.taking")
         try:
-            os.replace(self.path, aside)
-        except FileNotFoundError:
+            with open(guard, "x", encoding="utf-8"):
+                pass
+        except FileExistsError:
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - guard.stat().st_mtime > TAKING:
+                    guard.unlink()
+            time.sleep(0.01)
             return
-        if _read(aside) != abandoned:
-            with contextlib.suppress(OSError):
-                os.link(aside, self.path)
-        aside.unlink()
+        try:
+            if abandoned is not None and _read(self.path) == abandoned:
+                self.path.unlink(missing_ok=True)
+        finally:
+            guard.unlink(missing_ok=True)
 
     def _partial(self) -> Path:
         return self.path.with_name(f"partial-{self._token}-{FILE}")
