@@ -64,7 +64,7 @@ from benchmarks.progressive import (
 )
 from benchmarks.pruning import tables as pruning
 from benchmarks.quantization import tables as quantization
-from benchmarks.scale import surgery_tables
+from benchmarks.scale import mask_tables, surgery_tables
 from benchmarks.sparse_training import (
     alternating_tables,
     compact_tables,
@@ -127,6 +127,7 @@ TABLES = {
     **weedout_tables.TABLES,
     **steps.TABLES,
     **crashes.TABLES,
+    **mask_tables.TABLES,
     **surgery_tables.TABLES,
 }
 BLOCK = re.compile(
