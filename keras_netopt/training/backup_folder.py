@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import shutil
-from typing import Any
 
 from keras_netopt.files import write_aside
 from keras_netopt.training.checkpoint_state import read_position
@@ -159,7 +158,6 @@ def _is_readable(path: str) -> bool:
     return True
 
 
-def _paths(folder: str, suffix: str) -> tuple[Any, Any]:
-    return tuple(
-        os.path.join(folder, name + suffix) for name in (_WEIGHTS, _METADATA)
-    )
+def _paths(folder: str, suffix: str) -> tuple[str, str]:
+    place = os.path.join(folder, "")
+    return f"{place}{_WEIGHTS}{suffix}", f"{place}{_METADATA}{suffix}"

@@ -17,6 +17,8 @@ from keras_netopt.training.weights_file import check_room
 class CheckpointWriter(keras.callbacks.ModelCheckpoint):
     """Writes beside the file, and replaces it when the new one is whole."""
 
+    best: Any
+
     def _save_model(
         self, epoch: int, batch: int | None, logs: dict[str, Any] | None
     ) -> None:

@@ -126,9 +126,9 @@ def _sum_others(
     total = np.empty(len(channels))
     wrong = 0
     for rows in _split_channels(len(channels), array.size):
-        part = np.moveaxis(channels[rows], 0, axis.axis).astype("float64")
-        part = function(part)
-        wrong += np.count_nonzero(~np.isfinite(part))
+        part: Any = np.moveaxis(channels[rows], 0, axis.axis)
+        part = function(part.astype("float64"))
+        wrong += int(np.count_nonzero(~np.isfinite(part)))
         total[rows] = part.sum(axis=others)
     _check_count(wrong, axis.variable.path)
     return total
@@ -143,7 +143,7 @@ def _split_channels(count: int, size: int) -> Iterator[slice]:
 
 
 def _check_finite(array: np.ndarray, name: str) -> np.ndarray:
-    _check_count(np.count_nonzero(~np.isfinite(array)), name)
+    _check_count(int(np.count_nonzero(~np.isfinite(array))), name)
     return array
 
 
