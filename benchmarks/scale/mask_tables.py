@@ -4,7 +4,7 @@ import statistics
 from typing import Any
 
 from benchmarks.pruning.tables import markdown
-from benchmarks.records import load
+from benchmarks.records import RESULTS, load
 from benchmarks.scale import masks
 
 HEAD = ["backend", "allocation", "update", "memory", "CPU s", "rounds", "masks"]
@@ -12,6 +12,8 @@ HEAD = ["backend", "allocation", "update", "memory", "CPU s", "rounds", "masks"]
 
 def update_table() -> str:
     """Returns memory and CPU time, before and now, of both updates."""
+    if not (RESULTS / f"{masks.NAME}.json").exists():
+        return "Not measured yet."
     rows = load(masks.NAME)["rows"]
     body = []
     for backend in masks.BACKENDS:
@@ -30,23 +32,27 @@ def update_table() -> str:
 
 
 def _cells(versions: dict[str, list[dict[str, Any]]], update: str) -> list[str]:
-    if not all(versions.values()):
+    if not any(versions.values()):
         return ["not run"] * 4
     memory, cpu = (
-        {
-            name: statistics.median(row[f"{update} {what}"] for row in rows)
-            for name, rows in versions.items()
-        }
+        [_median(rows, f"{update} {what}") for rows in versions.values()]
         for what in ("memory", "cpu")
     )
+    counts = [len(rows) for rows in versions.values()]
     checksums = {row["masks"] for rows in versions.values() for row in rows}
+    same = "equal" if len(checksums) == 1 else "DIFFER"
     return [
-        f"{memory['before']:.2f} -> {memory['now']:.2f}",
-        f"{cpu['before']:.2f} -> {cpu['now']:.2f} "
-        f"({cpu['now'] / cpu['before']:.2f})",
-        str(min(len(rows) for rows in versions.values())),
-        "equal" if len(checksums) == 1 else "DIFFER",
+        " -> ".join(memory),
+        " -> ".join(cpu),
+        ", ".join(str(count) for count in counts),
+        same if all(counts) else "not compared",
     ]
+
+
+def _median(rows: list[dict[str, Any]], name: str) -> str:
+    if not rows:
+        return "not run"
+    return f"{statistics.median(row[name] for row in rows):.2f}"
 
 
 TABLES = {"scale masks": update_table}

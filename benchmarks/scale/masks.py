@@ -40,10 +40,10 @@ def main() -> None:
     records = Records(NAME, SETTINGS, fresh=options.fresh)
     with tempfile.TemporaryDirectory() as folder:
         _check_out(folder)
-        trees = {"before": folder, "now": str(ROOT)}
+        trees = {"now": str(ROOT), "before": folder}
         for turn in range(1 if options.dry else ROUNDS):
-            for backend in BACKENDS:
-                for allocation in ALLOCATIONS:
+            for allocation in ALLOCATIONS:
+                for backend in BACKENDS:
                     for version, tree in trees.items():
                         key = {
                             "backend": backend,
