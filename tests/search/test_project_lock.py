@@ -149,7 +149,7 @@ def test_a_lost_lock_is_made_again_but_never_taken_from_another(tmp_path):
 
 def race(folder, count=6):
     """Takes the lock in many threads at once; returns how many have it."""
-    start, end = threading.Barrier(count), threading.Barrier(count)
+    start, end = (threading.Barrier(count, timeout=30) for _ in range(2))
     winners = []
 
     def take():
