@@ -107,13 +107,24 @@ def _keep_slots(owner: SlotOwner) -> Iterator[None]:
         kept.append(slot)
         return slot
 
+    write = optimizer.assign
+
+    def assign(variable: Any, value: Any) -> None:
+        # On TensorFlow the optimizer would write past the variable.
+        if any(variable is slot for slot in kept):
+            variable.assign(value)
+        else:
+            write(variable, value)
+
     object.__setattr__(
         optimizer, "add_variable_from_reference", add_variable_from_reference
     )
+    object.__setattr__(optimizer, "assign", assign)
     try:
         yield
     finally:
         object.__delattr__(optimizer, "add_variable_from_reference")
+        object.__delattr__(optimizer, "assign")
         for slot in kept:
             del vars(slot)["assign"]
 
