@@ -5,6 +5,7 @@ copy holds what a process that is killed at this step leaves behind. A new
 process resumes from the copy, and must end as the trial does.
 """
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from contract import callback_setting, probes, settings, zoo
 
 from keras_netopt import sparsity
@@ -93,6 +95,8 @@ ENDED = (
     ),
     Run("best epoch", keeper="first", killed="behind its last backup"),
 )
+# Its callback ends the training before the last epoch.
+STOPPED = (Run("PrecheltStopping", killed="behind its last backup"),)
 RUNS = (*EXACT, *FREQUENT, *ENDED)
 
 
@@ -125,15 +129,21 @@ class Recorder(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.note()
         self.batches += 1
-        if self.batches == KILLED_AFTER and self.work.exists():
-            shutil.copytree(self.work, self.folder / "in an epoch")
+        if self.batches == KILLED_AFTER:
+            self._copy("in an epoch")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         is_last = self.model.stop_training or epoch == EPOCHS - 1
-        if is_last and self.work.exists():
-            shutil.copytree(self.work, self.folder / "behind its last backup")
+        if is_last:
+            self._copy("behind its last backup")
         if epoch == 1:
             self.half = probes.weights(self.model)
+
+    def _copy(self, name: str) -> None:
+        """Keeps what the first process would leave; a resumed one adds none."""
+        target = self.folder / name
+        if self.work.exists() and not target.exists():
+            shutil.copytree(self.work, target)
 
 
 def is_first(setting: callback_setting.Setting, name: str) -> bool:
@@ -206,8 +216,13 @@ def resume(run: Run, trials: Path, target: Path) -> None:
     is_torch = keras.backend.backend() == "torch"
     if has_logs or (is_torch and is_first(setting, run.model)):
         fit["validation_data"] = zoo.data(run.model)
-    probes.fit(model, run.model, found, **fit)
+    with _stopped() if run in STOPPED else contextlib.nullcontext():
+        probes.fit(model, run.model, found, **fit)
     np.savez(target, **result(model, recorder))
+
+
+def _stopped() -> Any:
+    return pytest.warns(UserWarning, match="a callback had stopped")
 
 
 def train_until_killed(folder: Path) -> None:
