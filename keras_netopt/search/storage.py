@@ -14,7 +14,11 @@ def write_json(path: str, content: Any, *, sync: bool = True) -> None:
     not for paths such as "gs://bucket/oracle.json". `sync` is that of
     `write_aside`.
     """
-    text = json.dumps(content)
+    write_text(path, json.dumps(content), sync=sync)
+
+
+def write_text(path: str, text: str, *, sync: bool = True) -> None:
+    """Writes a text file as `write_json` does."""
     with (
         write_aside(path, sync=sync) as partial,
         open(partial, "x", encoding="utf-8") as file,

@@ -122,17 +122,17 @@ class Killed(BaseException):
 def kill_at(monkeypatch, write, moment):
     """Ends the process at a write: before it, or between its two steps."""
     count = [0]
-    whole = resumable_oracle.write_json
+    whole = resumable_oracle.write_text
 
-    def killing(path, content, **options):
+    def killing(path, text, **options):
         count[0] += 1
         if count[0] == write:
             if moment == "between":
-                whole(f"{path}.partial", content)
+                whole(f"{path}.partial", text)
             raise Killed
-        whole(path, content, **options)
+        whole(path, text, **options)
 
-    monkeypatch.setattr(resumable_oracle, "write_json", killing)
+    monkeypatch.setattr(resumable_oracle, "write_text", killing)
     return count
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras_tuner
 
+from keras_netopt.search.growing_json import GrowingJson
 from keras_netopt.search.oracles.locking import synchronized_method
 from keras_netopt.search.oracles.saved_search import (
     REMEDY,
@@ -17,7 +18,7 @@ from keras_netopt.search.oracles.saved_search import (
     settle_trials,
 )
 from keras_netopt.search.search_space import SearchSpace
-from keras_netopt.search.storage import is_local, write_json
+from keras_netopt.search.storage import is_local, write_text
 
 
 class ResumableOracle(keras_tuner.Oracle):
@@ -39,6 +40,10 @@ class ResumableOracle(keras_tuner.Oracle):
     # KerasTuner's: running trials by worker, and ids to retry.
     ongoing_trials: dict[str, Any]
     _retry_queue: list[str]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._json = GrowingJson()  # Of thousands of trials, at each trial.
 
     @synchronized_method
     def create_trial(self, tuner_id: str) -> Any:
@@ -98,13 +103,18 @@ class ResumableOracle(keras_tuner.Oracle):
 
     def get_state(self) -> dict[str, Any]:
         """Returns the JSON-safe state."""
-        return {**super().get_state(), "search": self.identity()}
+        state = {**super().get_state(), "search": self.identity()}
+        # KerasTuner's set has a new order when it grows.
+        tried, hashes = self._tried_so_far, state["id_to_hash"].values()
+        known = dict.fromkeys(one for one in hashes if one in tried)
+        state["tried_so_far"] = [*known, *sorted(tried.difference(known))]
+        return state
 
     def save(self) -> None:
         """Writes `oracle.json` atomically."""
         path = self._get_oracle_fname()
         if is_local(path):
-            write_json(path, self.get_state())
+            write_text(path, self._json.encode(self.get_state()))
         else:
             super().save()
 
@@ -113,7 +123,7 @@ class ResumableOracle(keras_tuner.Oracle):
         if is_local(folder):
             path = os.path.join(folder, "trial.json")
             is_done = trial.status != "RUNNING"  # Not after each epoch.
-            write_json(path, trial.get_state(), sync=is_done)
+            write_text(path, json.dumps(trial.get_state()), sync=is_done)
         else:
             super()._save_trial(trial)
 
