@@ -112,7 +112,8 @@ def try_mutant(
             rounds = [tests[:FIRST], tests[FIRST:]]
         lines[number] = lines[number].replace(mutant["old"], mutant["new"])
         path.write_text("".join(lines), "utf-8")
-        failures = (run_tests(copy, one) for one in rounds if one)
+        backend = mutant.get("backend", "tensorflow")
+        failures = (run_tests(copy, one, backend) for one in rounds if one)
         test = next(filter(None, failures), None)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return mutant["id"], {
@@ -157,10 +158,10 @@ def find_covering(
     return sorted({test.rpartition("|")[0] for test in found} - {""})
 
 
-def run_tests(copy: Path, tests: list[str]) -> str | None:
+def run_tests(copy: Path, tests: list[str], backend: str) -> str | None:
     """Returns the first failing test, or None."""
     own = {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    environment = {"KERAS_BACKEND": "tensorflow", **os.environ, **own}
+    environment = {**os.environ, "KERAS_BACKEND": backend, **own}
     call = partial(subprocess.run, cwd=copy, env=environment)
     code = f"import keras_netopt as k; assert {str(copy)!r} in k.__file__"
     call([sys.executable, "-c", code], check=True)  # Tests import the copy.
