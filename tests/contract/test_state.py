@@ -92,7 +92,7 @@ class Reuse:
 
         def fit(callbacks):
             probes.fit(model, "mlp", callbacks)
-            variables = [id(v) for v in model.optimizer.variables]
+            variables = [(id(v), v.shape) for v in model.optimizer.variables]
             calls = loss.calls if BACKEND != "torch" else 0
             self.states.append((variables, calls))
 
