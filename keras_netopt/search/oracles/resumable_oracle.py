@@ -105,7 +105,7 @@ class ResumableOracle(keras_tuner.Oracle):
         """Returns the JSON-safe state."""
         state = {**super().get_state(), "search": self.identity()}
         # KerasTuner's set has a new order when it grows.
-        tried, hashes = self._tried_so_far, state["id_to_hash"].values()
+        tried, hashes = set(state["tried_so_far"]), state["id_to_hash"].values()
         known = dict.fromkeys(one for one in hashes if one in tried)
         state["tried_so_far"] = [*known, *sorted(tried.difference(known))]
         return state
