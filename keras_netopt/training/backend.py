@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_netopt.graph.layers import sublayers, walk_layers
+from keras_netopt.training.order import find_fit_variables
 from keras_netopt.training.present_flags import write_state_back
 
 
@@ -61,8 +62,9 @@ def without_trainer_state(model: keras.Model) -> Iterator[None]:
     """Opens a context in which only the variables hold the training state.
 
     Between two steps the JAX trainer has lists of the same arrays, which would
-    keep them in memory when the variables get others. At the end it gets the
-    arrays that the variables have then.
+    keep them in memory when the variables get others: its own, and those that
+    `fit` has filled them from. At the end it gets the arrays that the variables
+    have then; `fit` reads the variables before the next step.
     """
     any_model: Any = model
     state = getattr(any_model, "_jax_state", None)
@@ -73,8 +75,8 @@ def without_trainer_state(model: keras.Model) -> Iterator[None]:
     ):
         yield
         return
-    for values in state.values():
-        if isinstance(values, list):  # `fit` holds the same list.
+    for values in (*state.values(), *find_fit_variables(model, state)):
+        if isinstance(values, list):
             values.clear()
     try:
         yield

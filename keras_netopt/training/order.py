@@ -7,7 +7,7 @@ list is read from the call stack: Keras 3.15's `CallbackList` calls every hook.
 import re
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -65,6 +65,15 @@ def find_fit_arguments(model: Any) -> dict[str, Any]:
             names = code.co_varnames[1 : code.co_argcount]
             return {name: frame.f_locals.get(name) for name in names}
     return {}
+
+
+def find_fit_variables(model: Any, names: Iterable[str]) -> list[Any]:
+    """Finds local variables of the running `fit` call, empty outside of it."""
+    for frame, owner in _outer_frames():
+        if frame.f_code.co_name == "fit" and owner is model:
+            found = frame.f_locals
+            return [found[name] for name in names if name in found]
+    return []
 
 
 def _outer_frames() -> Iterator[tuple[types.FrameType, Any]]:
