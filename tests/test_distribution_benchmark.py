@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.no_backend
-REFUSAL = {"error": "ValueError", "text": "Use one device.", "trained": False}
+TEXT = "Use one device. Received: 2"
+REFUSAL = {"error": "ValueError", "text": TEXT, "trained": False}
 
 
 @pytest.fixture
@@ -14,18 +15,18 @@ def judge(tmp_path):
     """Compares what one device and the two replicas have left."""
     from benchmarks.distribution.compare import compare, file_of
 
-    def judge(alone, found, kind="mirrored"):
+    def judge(alone, found, kind="mirrored", number=1):
         found = found if isinstance(found, list) else [found]
         for name, results in {"one tensorflow": [alone], kind: found}.items():
             for worker, result in enumerate(results):
-                path = file_of(tmp_path, name, 0, worker)
+                path = file_of(tmp_path, name, number, worker)
                 path.parent.mkdir(exist_ok=True)
                 if "error" in result:
                     text = json.dumps(result).replace("FOLDER", str(tmp_path))
                     path.with_suffix(".json").write_text(text)
                 else:
                     np.savez(path.with_suffix(".npz"), **result)
-        return compare(tmp_path, kind, 0)
+        return compare(tmp_path, kind, number)
 
     return judge
 
@@ -53,7 +54,7 @@ def test_of_two_workers_the_worst_counts(judge):
 def test_a_failed_worker_counts_more_than_one_that_refuses(judge):
     late = {**REFUSAL, "trained": True}
     row = judge({"a": [1.0]}, [REFUSAL, late], "multi worker")
-    assert row == {"failed": "Use one device."}
+    assert row == {"failed": TEXT}
 
 
 @pytest.mark.parametrize(
@@ -69,22 +70,29 @@ def test_other_results_are_failures(judge, found):
         ({}, "refused"),
         ({"trained": True}, "failed"),
         ({"error": "TypeError"}, "failed"),
+        ({"text": "Dimensions must be equal"}, "failed"),
     ],
 )
-def test_only_a_value_error_before_a_step_is_a_refusal(judge, changed, word):
-    row = judge({"a": np.zeros(2)}, {**REFUSAL, **changed})
-    assert row == {word: "Use one device."}
+def test_only_an_error_of_ours_before_a_step_is_a_refusal(judge, changed, word):
+    found = {**REFUSAL, **changed}
+    assert judge({"a": np.zeros(2)}, found) == {word: found["text"]}
+
+
+def test_keras_refuses_a_plain_fit_in_its_own_words(judge):
+    found = {**REFUSAL, "text": "Not supported"}
+    row = judge({"a": np.zeros(2)}, found, number=0)
+    assert row == {"refused": "Not supported"}
 
 
 def test_error_on_one_device_is_a_failure(judge):
     row = judge(REFUSAL, {"a": np.zeros(2)})
-    assert row == {"failed": "on one device: Use one device."}
+    assert row == {"failed": f"on one device: {TEXT}"}
 
 
 def test_texts_name_no_folders(judge):
-    text = "FOLDER/mirrored/files 0_0/x.h5, /a.b/c-d/y.h5, out/kernel, 3/4"
+    text = "FOLDER/mirrored/files 1_0/x.h5, /a.b/c-d/y.h5, 3/4. Received: 3"
     row = judge({"a": np.zeros(2)}, {**REFUSAL, "text": text})
-    assert row["refused"] == "files 0_0/x.h5, y.h5, out/kernel, 3/4"
+    assert row["refused"] == "files 1_0/x.h5, y.h5, 3/4. Received: 3"
 
 
 def test_a_run_that_is_not_there_is_none(tmp_path):

@@ -62,15 +62,13 @@ def _selective(method: str) -> Callable[..., list[Any]]:
 
 def _rho(model: Any, x: Any, y: Any, folder: Any) -> list[Any]:
     losses = np.linspace(0.0, 1.0, len(x))
-    data = ours.Curriculum(
-        x, y, difficulty=losses, pacing=netopt.schedules.Constant(1.0)
-    )
 
-    class Source(keras.callbacks.Callback):
+    class Source(ours.Curriculum):
         def dataset(self, size: int) -> Any:
-            return data.dataset(size, irreducible_loss=losses)
+            return super().dataset(size, irreducible_loss=losses)
 
-    return [Source(), ours.SelectiveBackprop(0.5, method="rho")]
+    source = Source(x, y, ordering="shuffle")
+    return [source, ours.SelectiveBackprop(0.5, method="rho", begin=2)]
 
 
 def _best(model: Any, x: Any, y: Any, folder: Any) -> list[Any]:

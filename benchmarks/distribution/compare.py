@@ -25,8 +25,10 @@ def compare(folder: Path, kind: str, number: int) -> dict[str, Any] | None:
     """Returns the row of one component, `None` if it was not run.
 
     The row holds the largest difference and its place, or the error: under
-    "refused" if it is a `ValueError` before a training batch has ended, else
-    under "failed". Of several workers it is the worst one.
+    "refused" if it is a `ValueError` before a training batch has ended, in the
+    form of this package's errors, else under "failed". Of several workers it
+    is the worst one. The first component is a plain `fit`, which Keras itself
+    may refuse in its words.
     """
     backend, workers, _ = KINDS[kind]
     alone = _read(file_of(folder, f"one {backend}", number))
@@ -38,7 +40,8 @@ def compare(folder: Path, kind: str, number: int) -> dict[str, Any] | None:
         if isinstance(alone, _Error):
             return {"failed": f"on one device: {alone.text}"}
         if isinstance(found, _Error):
-            word = "refused" if found.is_refusal else "failed"
+            is_refusal = found.is_early and (found.is_ours or not number)
+            word = "refused" if is_refusal else "failed"
             rows.append({word: found.text})
         else:
             rows.append(_differ(alone, found))
@@ -52,16 +55,18 @@ def compare(folder: Path, kind: str, number: int) -> dict[str, Any] | None:
 @dataclass(frozen=True)
 class _Error:
     text: str
-    is_refusal: bool
+    is_early: bool
+    is_ours: bool
 
 
 def _read(path: Path) -> Arrays | _Error | None:
     error, arrays = path.with_suffix(".json"), path.with_suffix(".npz")
     if error.exists():
         found = json.loads(error.read_text())
-        is_refusal = found["error"] == "ValueError" and not found[TRAINED]
+        is_early = found["error"] == "ValueError" and not found[TRAINED]
         text = found["text"].replace(f"{path.parent}/", "")
-        return _Error(_FOLDERS.sub("", text), is_refusal)
+        is_ours = "Received: " in text
+        return _Error(_FOLDERS.sub("", text), is_early, is_ours)
     if not arrays.exists():
         return None
     with np.load(arrays) as file:

@@ -10,6 +10,13 @@ from keras_netopt.curriculum.select_samples import select_samples
 from keras_netopt.training.replicas import join_replicas, own_part
 from keras_netopt.training.sample_loss import sample_loss
 
+_NEEDED = (
+    'Argument `method` "rho" needs irreducible losses in the data: pass '
+    "`curriculum.dataset(..., irreducible_loss=losses)` to `fit`, with the "
+    "curriculum in `callbacks`. Received: method='rho', sample weights of "
+    "shape "
+)
+
 
 @dataclass(frozen=True)
 class BatchSelector:
@@ -66,6 +73,7 @@ class BatchSelector:
     def strip(self, data: Any) -> Any:
         """Removes the irreducible losses from the data of an ordinary step."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        weight = _with_known_shape(weight)
         if _has_irreducible_loss(weight):
             weight = weight[:, 0]
         return keras.utils.pack_x_y_sample_weight(x, y, weight)
@@ -89,12 +97,24 @@ def _has_irreducible_loss(weight: Any) -> bool:
     return len(shape) == 2 and shape[-1] == 2
 
 
+def _with_known_shape(weight: Any) -> Any:
+    """Tells TensorFlow the shape of weights beside irreducible losses.
+
+    Its data sets have one shape for all batches, so this one is open: the
+    batch from which Keras builds a model has no irreducible losses.
+    """
+    shape: Any = getattr(weight, "shape", None)
+    if getattr(shape, "rank", 0) is not None:
+        return weight
+    import tensorflow as tf
+
+    check = tf.debugging.assert_rank(weight, 2, f"{_NEEDED}an open shape")
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.ensure_shape(weight, (None, 2))
+
+
 def _split(weight: Any) -> tuple[Any, Any]:
+    weight = _with_known_shape(weight)
     if not _has_irreducible_loss(weight):
-        raise ValueError(
-            'Argument `method` "rho" needs irreducible losses in the data: '
-            "pass `curriculum.dataset(..., irreducible_loss=losses)` to "
-            "`fit`. Received: method='rho', sample weights of shape "
-            f"{getattr(weight, 'shape', None)}"
-        )
+        raise ValueError(f"{_NEEDED}{getattr(weight, 'shape', None)}")
     return weight[:, 0], weight[:, 1]

@@ -263,11 +263,8 @@ class _BatchReader:
             )
         if y is None:  # As `fit(x)` passes them: not as a tuple of one.
             return keras.utils.pack_x_y_sample_weight(x)
-        # JAX and torch build a model with the ordinary loss before the first
-        # plan; TensorFlow needs the same signature for all batches.
-        if self.irreducible_loss is not None and (
-            plan is not None or _needs_one_signature()
-        ):
+        # Before the first plan Keras builds a model with the ordinary loss.
+        if self.irreducible_loss is not None and plan is not None:
             column = self.irreducible_loss[ids].astype("float32")
             weight = np.stack([weight, column], axis=-1)
         return x, y, weight.astype("float32")
@@ -276,7 +273,7 @@ class _BatchReader:
         """Returns arrays for `tf.gather` if TensorFlow can form the batches."""
         source, warmup = self.data.source, self.data.sequence_length
         if (
-            not _needs_one_signature()
+            keras.backend.backend() != "tensorflow"
             or not isinstance(source, ArraySource)
             or warmup is not None
         ):
@@ -291,11 +288,13 @@ class _BatchReader:
         ):
             return None
         arrays = keras.tree.map_structure(to_floatx, (source.x, source.y))
-        shape = None
-        if self.has_weights:
-            shape = () if self.irreducible_loss is None else (2,)
-        is_whole = self.data.last_batch_size is None
-        return GatheredBatches(arrays, self.ids_and_weights, shape, is_whole)
+        return GatheredBatches(
+            arrays,
+            self.ids_and_weights,
+            self.has_weights,
+            is_whole=self.data.last_batch_size is None,
+            weight_shape=() if self.irreducible_loss is None else None,
+        )
 
     def ids_and_weights(self) -> tuple[np.ndarray, ...]:
         """Returns the ids and the weights, if any, of the epoch's batches."""
@@ -309,7 +308,7 @@ class _BatchReader:
         own = data.source.sample_weight
         for each in (self.class_weights, own):
             weight = weight if each is None else weight * each[ids]
-        if self.irreducible_loss is not None:
+        if self.irreducible_loss is not None and data.plan is not None:
             weight = np.stack([weight, self.irreducible_loss[ids]], axis=-1)
         return ids, weight.astype("float32")
 
@@ -321,9 +320,13 @@ class _BatchReader:
         first, last = (self.read(None, i, 0, source.fetch) for i in ends)
         warmup = self.data.sequence_length
         sequence = None if warmup is None else warmup.full_length
-        return keras.tree.map_structure(
+        specs = keras.tree.map_structure(
             functools.partial(_spec, sequence), first, last
         )
+        if self.irreducible_loss is None:
+            return specs
+        # Of any rank: that of a batch depends on whether there is a plan.
+        return *specs[:2], keras.InputSpec(dtype="float32")
 
 
 def sample_class_weights(
@@ -370,10 +373,6 @@ def _check_irreducible_loss(values: Any, samples: int) -> np.ndarray | None:
             f"Received: irreducible_loss of shape {array.shape}"
         )
     return array
-
-
-def _needs_one_signature() -> bool:
-    return keras.backend.backend() == "tensorflow"
 
 
 def _spec(

@@ -141,8 +141,8 @@ class BilevelData(PlannedAdapter):
                 return (ids,)
             return ids, weight[ids].astype("float32")
 
-        shape = None if weight is None else ()
-        return GatheredBatches((x, y), table, shape, is_whole=True)
+        has_weights = weight is not None
+        return GatheredBatches((x, y), table, has_weights, is_whole=True)
 
 
 def dataset(

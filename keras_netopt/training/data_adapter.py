@@ -38,15 +38,17 @@ class GatheredBatches:
         table: Called at the start of every epoch; returns the ids of each
             batch, `(steps, batch)`, and their weights, `(steps, batch, ...)`,
             if there are any. A batch that is smaller ends with ids of -1.
-        weight_shape: Shape of the weights of one sample; `(2,)` if a value
-            per sample is passed beside the weight, `None` without weights.
+        has_weights: Whether there are any.
         is_whole: Whether no batch is smaller than the others.
+        weight_shape: Shape of the weights of one sample, `None` if it differs
+            between epochs. Defaults to `()`.
     """
 
     arrays: Any
     table: Callable[[], tuple[np.ndarray, ...]]
-    weight_shape: tuple[int, ...] | None
+    has_weights: bool
     is_whole: bool
+    weight_shape: tuple[int, ...] | None = ()
 
 
 class PlannedAdapter(DataAdapter):
@@ -145,16 +147,17 @@ def _gathered(gathered: GatheredBatches) -> Any:
 
     with tf.device("cpu"):
         arrays = keras.tree.map_structure(tf.constant, gathered.arrays)
-    shapes: list[tuple[int, ...]] = [()]
+    shapes: list[tuple[int, ...] | None] = [()]
     dtypes = [tf.int64]
-    if gathered.weight_shape is not None:
+    if gathered.has_weights:
         shapes.append(gathered.weight_shape)
         dtypes.append(tf.float32)
 
     def whole_pass(_: Any) -> Any:
         found = tf.numpy_function(gathered.table, [], dtypes)
         for tensor, shape in zip(found, shapes, strict=True):
-            tensor.set_shape((None, None, *shape))
+            if shape is not None:
+                tensor.set_shape((None, None, *shape))
         return tuple(found)
 
     def batch(*table: Any) -> Any:

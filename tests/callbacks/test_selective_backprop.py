@@ -353,6 +353,16 @@ def test_ordinary_steps_ignore_the_irreducible_loss(toy_data, rho_data):
     assert found["backward_fraction"] == [1.0, 1.0, 0.25, 0.25]
 
 
+def test_rho_without_its_curriculum_raises(toy_data, rho_data):
+    """Batches without a plan have no irreducible losses."""
+    error = ValueError
+    if BACKEND == "tensorflow":
+        from tensorflow.errors import InvalidArgumentError as error
+    selective = SelectiveBackprop(method="rho")
+    with pytest.raises(error, match="with the curriculum in `callbacks`"):
+        no_norm().fit(rho_data[2], verbose=0, callbacks=[selective])
+
+
 def test_rho_without_irreducible_loss_raises(toy_data):
     with pytest.raises(ValueError, match=r"pass `curriculum.dataset\("):
         fit(no_norm(), toy_data, SelectiveBackprop(method="rho"))

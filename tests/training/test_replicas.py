@@ -220,6 +220,31 @@ def check_each_replica_keeps_a_sample():
     assert [len(one) for one in found] == [1, 1]
 
 
+def check_reducible_losses_are_ranked_in_the_whole_batch():
+    """In a `fit`: Keras builds a distributed model before the first step.
+
+    The first two steps use all samples.
+    """
+    known = np.array([9, 0, 0, 9, 0, 0, 9, 9], "float32")
+    targets = np.eye(3, dtype="float32")[Y]
+
+    def fit(where=None):
+        model = dense(where, jit_compile=False)
+        source = netopt.callbacks.Curriculum(X, targets, ordering="shuffle")
+        data = source.dataset(8, irreducible_loss=known)
+        rho = netopt.callbacks.SelectiveBackprop(0.5, method="rho", begin=2)
+        history = model.fit(
+            data, epochs=5, verbose=0, callbacks=[source, rho]
+        ).history
+        return model, history["loss"]
+
+    (alone, loss), (both, shared) = fit(), fit(strategy())
+    np.testing.assert_allclose(shared, loss, atol=1e-5)
+    for mine, theirs in zip(both.weights, alone.weights, strict=True):
+        for one in copies(mine):
+            np.testing.assert_allclose(one, theirs.numpy(), atol=1e-5)
+
+
 def check_ranges_are_those_of_the_whole_batch():
     where = strategy()
     with where.scope():
