@@ -1,8 +1,9 @@
 """The folder of `BackupAndRestore`, made consistent before Keras reads it.
 
-Keras writes the weights, then the epoch, and deletes both when `fit` ends. A
-process may be killed between any two of these. This package's state in the
-weights says how many epochs they have seen.
+Keras writes the weights, then the epoch, and deletes the folder, in any order,
+when `fit` ends. A process may be killed between any two of these. This
+package's state in the weights says how many epochs they have seen. Weights
+are never deleted: those that are damaged are renamed.
 """
 
 import contextlib
@@ -10,11 +11,15 @@ import json
 import os
 import shutil
 
-from keras_netopt.files import write_aside
+from keras_netopt.files import name_unreadable, write_aside
 from keras_netopt.training.checkpoint_state import read_position
 
 _WEIGHTS, _METADATA = "latest.weights.h5", "training_metadata.json"
+_DAMAGED = ".damaged"
 _BEGIN_ANEW = "Delete the folder {folder!r} to train from the beginning"
+_READABLE = (
+    "Nothing was changed: let this process read the file, and `fit` again."
+)
 
 
 def mend_backup(
@@ -26,67 +31,107 @@ def mend_backup(
     Returns what it found, for a warning, or `None`.
 
     Raises:
-        ValueError: If the only backup of complete epochs cannot be read.
+        ValueError: If the only backup of complete epochs is damaged, or a
+            file may not be read.
     """
     folder = os.fspath(backup_dir)
     if not os.path.isdir(folder):
         return None  # No backup yet, or in a store of objects.
     weights, metadata = _paths(folder, "")
-    if not os.path.exists(weights):
-        return _clear(folder)
-    if not _is_readable(weights) and not _take_previous(folder):
-        if os.path.exists(metadata):
-            raise ValueError(
-                "The backup of BackupAndRestore cannot be read: the process "
-                "was killed while it wrote the file. "
-                f"{_BEGIN_ANEW.format(folder=folder)}; with "
-                "BackupAndRestore(double_checkpoint=True) the backup before it "
-                f"is kept. Received: path={weights!r}"
-            )
-        os.remove(weights)
-        return (
-            "the process was killed while BackupAndRestore wrote its first "
-            f"backup, so {weights!r} was removed. Training begins anew."
+    is_missing = not os.path.exists(weights)
+    if not is_missing and not _is_damaged(weights):
+        return _mend_epoch(folder, epochs)
+    previous = _paths(folder, ".bkp")[0]
+    if os.path.exists(previous) and not _is_damaged(previous):
+        taken = _take_previous(folder, epochs)
+        more = _mend_epoch(folder, epochs)
+        return taken if more is None else f"{taken} Moreover, {more}"
+    if is_missing:
+        return _begin_anew(folder)
+    if os.path.exists(metadata):
+        raise ValueError(
+            "The backup of BackupAndRestore cannot be read: the process "
+            "was killed while it wrote the file. "
+            f"{_BEGIN_ANEW.format(folder=folder)}; with "
+            "BackupAndRestore(double_checkpoint=True) the backup before it "
+            f"is kept. Received: path={weights!r}"
         )
-    found = read_position(weights)
-    if found is not None and found["stops"] and epochs is not None:
-        return _end_fit(metadata, found["epochs"], epochs, folder)
-    complete = None if found is None else found["epochs"]
-    return _mend_metadata(complete, metadata, folder)
+    return (
+        "the process was killed while BackupAndRestore wrote its first backup"
+        f"{_set_aside(weights)}{_set_aside(previous)}. Training begins anew."
+    )
 
 
-def _clear(folder: str) -> str | None:
-    """Removes what was left when a finished fit deleted its backup."""
+def _begin_anew(folder: str) -> str | None:
+    """Removes the epochs of weights that are gone."""
     found = [
         path
         for suffix in ("", ".bkp")
         for path in _paths(folder, suffix)
         if os.path.exists(path)
     ]
-    for path in found:
-        os.remove(path)
     if not found:
         return None
+    aside = _set_aside(_paths(folder, ".bkp")[0])
+    for path in found:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
     return (
-        "the process was killed after a finished `fit`, while BackupAndRestore "
-        f"deleted its backup in {folder!r}. The weights are gone, the rest was "
-        "removed. Training begins anew."
+        f"the weights of the backup in {folder!r} are gone, as when the "
+        "process is killed while BackupAndRestore deletes the backup of a "
+        f"finished `fit`{aside}. Training begins anew."
     )
 
 
-def _take_previous(folder: str) -> bool:
-    """Puts the previous backup in the place of the last one, as Keras does."""
-    previous = _paths(folder, ".bkp")
-    if not os.path.exists(previous[0]) or not _is_readable(previous[0]):
-        return False
-    for old, new in zip(previous, _paths(folder, ""), strict=True):
+def _take_previous(folder: str, epochs: int | None) -> str:
+    """Puts the previous backup in the place of the last one, as Keras does.
+
+    The weights come last: a kill before leaves weights that are missing, and
+    this is done again. Returns what is told of it.
+    """
+    last, previous = _paths(folder, ""), _paths(folder, ".bkp")
+    finished = epochs is not None and (_read_epoch(last[1]) or 0) >= epochs
+    if os.path.exists(last[0]):
+        why = f"is damaged{_set_aside(last[0])}"
+    elif finished:
+        why = (
+            "is missing, as when the process is killed while BackupAndRestore "
+            "deletes the backup of a finished `fit`"
+        )
+    else:
+        why = "is missing"
+    for old, new in reversed(list(zip(previous, last, strict=True))):
         if os.path.exists(old):
             with write_aside(new) as partial:
                 shutil.copyfile(old, partial)
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(new)
-    return True
+    return (
+        f"the last backup of BackupAndRestore, {last[0]!r}, {why}. Training "
+        "continues from the backup before it."
+    )
+
+
+def _set_aside(path: str) -> str:
+    """Renames damaged weights; returns what is told of it."""
+    damaged = f"{path}{_DAMAGED}"
+    try:
+        os.replace(path, damaged)
+    except FileNotFoundError:
+        return ""
+    return f"; what it wrote is kept as {damaged!r}"
+
+
+def _mend_epoch(folder: str, epochs: int | None) -> str | None:
+    """Makes the epoch in the metadata that of the weights."""
+    weights, metadata = _paths(folder, "")
+    with name_unreadable(weights, "a backup of BackupAndRestore", _READABLE):
+        found = read_position(weights)
+    if found is not None and found["stops"] and epochs is not None:
+        return _end_fit(metadata, found["epochs"], epochs, folder)
+    complete = None if found is None else found["epochs"]
+    return _mend_metadata(complete, metadata, folder)
 
 
 def _end_fit(
@@ -142,20 +187,31 @@ def _write_epoch(path: str, epoch: int) -> None:
 
 
 def _read_epoch(path: str) -> int | None:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        with open(path) as file:
-            return int(json.load(file)["epoch"])
+    text = ""
+    with name_unreadable(path, "metadata of BackupAndRestore", _READABLE):
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            text = file.read().decode(errors="replace")
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return int(json.loads(text)["epoch"])
     return None
 
 
-def _is_readable(path: str) -> bool:
+def _is_damaged(path: str) -> bool:
+    """Returns whether a file is torn, or no HDF5 file.
+
+    Raises:
+        ValueError: If it may not be read: it is locked, or is not ours.
+    """
     import h5py
 
-    try:
-        h5py.File(path, "r").close()
-    except OSError:
-        return False
-    return True
+    with name_unreadable(path, "a backup of BackupAndRestore", _READABLE):
+        try:
+            h5py.File(path, "r").close()
+        except OSError as error:
+            if error.errno is not None:  # The system's, not HDF5's.
+                raise
+            return True
+    return False
 
 
 def _paths(folder: str, suffix: str) -> tuple[str, str]:

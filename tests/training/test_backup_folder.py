@@ -1,6 +1,8 @@
 """Folders of `BackupAndRestore` as killed processes leave them."""
 
+import fcntl
 import json
+import os
 import shutil
 
 import keras
@@ -26,6 +28,17 @@ class CopyAfter(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         copy = self.folder.with_name(f"after {epoch + 1}")
         shutil.copytree(self.folder, copy)
+
+
+class CheckDamaged(keras.callbacks.Callback):
+    """The folder is deleted at the end of `fit`."""
+
+    def __init__(self, path, content):
+        super().__init__()
+        self.path, self.content = path, content
+
+    def on_train_begin(self, logs=None):
+        assert self.path.read_bytes() == self.content
 
 
 def fit(folder, *others, first=False, **backup):
@@ -95,19 +108,110 @@ def test_a_torn_first_backup_begins_anew(whole, folder):
     path = folder(1)
     tear(path / WEIGHTS)
     (path / METADATA).unlink()
+    damaged, torn = path / f"{WEIGHTS}.damaged", (path / WEIGHTS).read_bytes()
+    damaged.write_text("of an earlier kill")
     with pytest.warns(NoEffectWarning, match="its first backup") as told:
+        found = fit(path, CheckDamaged(damaged, torn))
+    probes.assert_same(found, whole[1])
+    [text] = [str(w.message) for w in told if w.category is NoEffectWarning]
+    assert repr(str(damaged)) in text
+
+
+@pytest.mark.parametrize(
+    ("epochs", "reason", "gone"),
+    [
+        (EPOCHS, "of a finished `fit`", []),
+        (EPOCHS, "is missing. Training", [METADATA]),
+        (2, "is missing. Training", [f"{METADATA}.bkp"]),
+    ],
+)
+def test_the_backup_before_a_missing_one_is_taken(
+    whole, folder, epochs, reason, gone
+):
+    """Keras would train from the initial weights, or not at all."""
+    path = folder(epochs, double=True)
+    for name in [WEIGHTS, *gone]:
+        (path / name).unlink()
+    with pytest.warns(NoEffectWarning, match=reason) as told:
         found = fit(path)
     probes.assert_same(found, whole[1])
-    assert sum(w.category is NoEffectWarning for w in told) == 1
+    [text] = [str(w.message) for w in told if w.category is NoEffectWarning]
+    assert "from the backup before it" in text
 
 
-def test_what_a_deletion_leaves_begins_anew(whole, folder):
+def test_a_kill_while_the_backup_before_is_taken_loses_no_epoch(
+    folder, monkeypatch
+):
+    path = folder(2, double=True)
+    tear(path / WEIGHTS)
+    replace, left = os.replace, []
+
+    def replace_or_die(old, new):
+        if not left.pop():
+            raise KeyboardInterrupt
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", replace_or_die)
+    # The torn file is renamed first, then metadata and weights are written.
+    for count in (0, 1, 1):
+        left[:] = [False, *[True] * count]
+        with pytest.raises(KeyboardInterrupt):
+            mend_backup(path)
+    monkeypatch.undo()
+    assert "backup before it" in mend_backup(path)
+    assert epoch_of(path) == 1
+    assert (path / WEIGHTS).read_bytes() == (
+        path / f"{WEIGHTS}.bkp"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("torn", [[], [f"{WEIGHTS}.bkp"]])
+def test_epochs_without_weights_begin_anew(whole, folder, torn):
     """Keras would train nothing and return the initial weights."""
-    path = folder(EPOCHS, double=True)
+    path = folder(EPOCHS, double=bool(torn))
     (path / WEIGHTS).unlink()
-    with pytest.warns(NoEffectWarning, match="The weights are gone"):
+    for name in torn:
+        tear(path / name)
+    copy = path.with_name("copy")
+    shutil.copytree(path, copy)
+    assert "Training begins anew" in mend_backup(copy)
+    kept = [f"{name}.damaged" for name in torn]
+    assert [one.name for one in copy.iterdir()] == kept
+    assert mend_backup(copy) is None
+    with pytest.warns(NoEffectWarning, match="weights .* are gone"):
         found = fit(path)
     probes.assert_same(found, whole[1])
+
+
+def lock(path):
+    file = path.open("rb")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def replace_by_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("hide", [lock, replace_by_folder])
+@pytest.mark.parametrize("name", [WEIGHTS, f"{WEIGHTS}.bkp", METADATA])
+def test_what_may_not_be_read_is_named_and_stays(folder, hide, name):
+    """A process that is alive may hold it; it need not be torn."""
+    path = folder(2, double=True)
+    if name.endswith(".bkp"):
+        tear(path / WEIGHTS)
+    held = hide(path / name)
+    before = sorted(path.iterdir())
+    if hide is lock and name == METADATA:
+        assert mend_backup(path) is None  # Only HDF5 asks for locks.
+    else:
+        with pytest.raises(ValueError, match="Nothing was changed") as error:
+            mend_backup(path)
+        assert f"path={str(path / name)!r}" in str(error.value)
+    if held:
+        held.close()
+    assert sorted(path.iterdir()) == before
 
 
 def test_a_torn_backup_of_complete_epochs_is_refused_by_name(folder):
@@ -123,8 +227,11 @@ def test_a_torn_backup_of_complete_epochs_is_refused_by_name(folder):
 def test_the_backup_before_a_torn_one_is_taken(folder):
     path = folder(2, double=True)
     tear(path / WEIGHTS)
+    torn = (path / WEIGHTS).read_bytes()
+    found, damaged = mend_backup(path), path / f"{WEIGHTS}.damaged"
+    assert f"kept as {str(damaged)!r}. Training continues" in found
+    assert damaged.read_bytes() == torn and epoch_of(path) == 1
     assert mend_backup(path) is None
-    assert epoch_of(path) == 1
     (path / f"{METADATA}.bkp").unlink()
     tear(path / WEIGHTS)
     assert "after 1 epochs" in mend_backup(path)
