@@ -19,6 +19,8 @@ FILE = "search.lock"
 # machine, whose processes cannot be seen, counts as abandoned.
 HEARTBEAT, SILENCE = 10.0, 60.0
 TAKING = 10.0  # Seconds that no removal of an abandoned lock takes.
+# Seconds before each further attempt to read a lock that cannot be read.
+PAUSES = (0.02, 0.1, 0.4)
 
 Found = dict[str, Any]
 # The locks that this process holds, with its number: a fork inherits them.
@@ -57,6 +59,7 @@ class ProjectLock:
         except BaseException:
             _held.discard(key)
             raise
+        self._sweep()
         self._end.clear()
         self._heart = threading.Thread(target=self._beat, daemon=True)
         self._heart.start()
@@ -77,19 +80,28 @@ class ProjectLock:
         Raises:
             RuntimeError: If another search has taken it over.
         """
-        if self._is_ours():
+        found = _read(self.path)
+        if found is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self._create():
+                return False
+            found = _read(self.path)
+        if found and found.get("token") == self._token:
             return True
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self._create():
-            return False
         raise RuntimeError(
             "This search must end: another one, "
-            f"{_describe(_read(self.path))}, has taken over its project "
+            f"{_describe(found)}, has taken over its project "
             "folder, after the folder was deleted or this process was "
             "silent for long. What this search saved before is kept. "
             f"Received: {self.path.parent}. Remedy: end the other search and "
             "run this one again."
         )
+
+    def show_life(self) -> None:
+        """Touches the lock, unless another search has taken it over."""
+        with contextlib.suppress(OSError):
+            if self._is_ours():
+                os.utime(self.path)
 
     def _create(self) -> bool:
         """Creates the file, with its content, unless it exists."""
@@ -132,6 +144,16 @@ class ProjectLock:
         finally:
             guard.unlink(missing_ok=True)
 
+    def _sweep(self) -> None:
+        """Deletes what dead processes have left beside the lock."""
+        for path in self.path.parent.glob(f"partial-*-{FILE}"):
+            with contextlib.suppress(OSError):
+                is_dead = _is_dead(_read(path) or {})
+                if is_dead is None:
+                    is_dead = _silence(path) >= SILENCE
+                if is_dead:
+                    path.unlink()
+
     def _partial(self) -> Path:
         return self.path.with_name(f"partial-{self._token}-{FILE}")
 
@@ -141,9 +163,7 @@ class ProjectLock:
 
     def _beat(self) -> None:
         while not self._end.wait(HEARTBEAT):
-            with contextlib.suppress(OSError):
-                if self._is_ours():
-                    os.utime(self.path)
+            self.show_life()
 
 
 def refuse_running(folder: str | os.PathLike[str]) -> Found | None:
@@ -183,13 +203,12 @@ def refuse_running(folder: str | os.PathLike[str]) -> Found | None:
 
 def _is_dead(found: Found) -> bool | None:
     """Returns whether the owner has ended, `None` if that is unknown."""
-    owner = ProcessIdentity.from_dict(found)
-    if (os.getpid(), str(found.get("token"))) in _held:
-        return False
-    is_dead = owner.is_dead()
-    if is_dead is False and owner.pid == os.getpid():
-        return True  # This process has left it behind.
-    return is_dead
+    owner, own = ProcessIdentity.from_dict(found), ProcessIdentity.own()
+    place = (owner.host, owner.machine, owner.pid)
+    if place == (own.host, own.machine, own.pid):
+        # A lock that this process does not hold was left behind.
+        return (own.pid, str(found.get("token"))) not in _held
+    return owner.is_dead()
 
 
 def _silence(path: Path) -> float:
@@ -205,14 +224,21 @@ def _silence(path: Path) -> float:
 
 
 def _read(path: Path) -> Found | None:
-    """Returns what a lock says of its owner, `None` if there is no lock."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    """Returns what a lock says of its owner, `None` if there is no lock.
+
+    Tries again before it concludes that a lock cannot be read: a file server
+    may fail once, and another process may be writing.
+    """
+    for pause in (0.0, *PAUSES):
+        time.sleep(pause)
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            continue
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def _describe(found: Found | None) -> str:

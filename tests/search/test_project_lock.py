@@ -1,5 +1,6 @@
 """The lock of a project folder, alone; see test_project_folder.py."""
 
+import errno
 import json
 import os
 import signal
@@ -7,9 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from keras_netopt import process_identity
 from keras_netopt.process_identity import ProcessIdentity
 from keras_netopt.search import project_lock
 from keras_netopt.search.project_lock import ProjectLock, refuse_running
@@ -97,7 +100,8 @@ def test_a_process_that_cannot_be_seen_has_a_minute(tmp_path, changes):
         assert json.loads(lock.read_text())["token"] != "other"
 
 
-def test_a_torn_lock_counts_by_its_age(tmp_path):
+def test_a_torn_lock_counts_by_its_age(tmp_path, monkeypatch):
+    monkeypatch.setattr(project_lock, "PAUSES", ())
     lock = write_lock(tmp_path)
     lock.write_text('{"tok')
     with pytest.raises(RuntimeError, match="whose lock cannot be read"):
@@ -117,20 +121,85 @@ def test_a_number_of_a_process_is_used_again(tmp_path, changes):
         pass
 
 
-def test_the_owner_shows_signs_of_life(tmp_path, monkeypatch):
-    monkeypatch.setattr(project_lock, "HEARTBEAT", 0.01)
+def test_a_lock_of_this_process_is_judged_without_the_system(
+    tmp_path, monkeypatch
+):
+    """Only Linux tells when a process has started."""
+    monkeypatch.setattr(process_identity, "_read_status", lambda pid: None)
+    write_lock(tmp_path)
+    with ProjectLock(tmp_path), pytest.raises(RuntimeError):
+        refuse_running(tmp_path)
+
+
+def test_the_owner_shows_signs_of_life(tmp_path):
     lock = tmp_path / project_lock.FILE
-    with ProjectLock(tmp_path):
+    with ProjectLock(tmp_path) as held:
         os.utime(lock, (0, 0))
-        for _ in range(1000):
-            if lock.stat().st_mtime:
-                break
-            time.sleep(0.01)
+        held.show_life()
         assert lock.stat().st_mtime
-        write_lock(tmp_path, age=100.0)
-        time.sleep(0.05)
-        assert time.time() - lock.stat().st_mtime > 90  # Not its own.
+        write_lock(tmp_path)
+        os.utime(lock, (0, 0))
+        held.show_life()
+        assert not lock.stat().st_mtime  # Not its own.
     assert lock.exists()
+
+
+def test_signs_of_life_come_again_and_again_until_the_end(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(project_lock, "HEARTBEAT", 0.0)
+    beats = threading.Semaphore(0)
+    monkeypatch.setattr(ProjectLock, "show_life", lambda _: beats.release())
+    before = threading.active_count()
+    with ProjectLock(tmp_path):
+        for _ in range(3):
+            assert beats.acquire(timeout=60)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_lock_that_cannot_be_read_once_is_kept(
+    tmp_path, monkeypatch, failures
+):
+    monkeypatch.setattr(project_lock, "PAUSES", (0.0, 0.0))
+    read, left = Path.read_text, []
+
+    def fail_at_first(path, **arguments):
+        if left and path.name == project_lock.FILE:
+            raise left.pop()
+        return read(path, **arguments)
+
+    monkeypatch.setattr(Path, "read_text", fail_at_first)
+    lock = tmp_path / project_lock.FILE
+    with ProjectLock(tmp_path) as held:
+        before = lock.read_bytes()
+        left[:] = [OSError(errno.ESTALE, "Stale file handle")] * failures
+        assert held.keep() and not left and lock.read_bytes() == before
+        left[:] = [OSError(errno.EIO, "Input/output error")] * 3
+        with pytest.raises(RuntimeError, match="whose lock cannot be read"):
+            held.keep()
+    assert not lock.exists()
+
+
+def test_what_dead_processes_have_left_is_swept(tmp_path):
+    def leave(name, age=0.0, **changes):
+        lock = write_lock(tmp_path, age, **changes)
+        return lock.rename(tmp_path / f"partial-{name}-{lock.name}")
+
+    leave("dead", pid=1 << 30)
+    leave("own")
+    leave("silent", age=70.0, host="elsewhere")
+    (tmp_path / f"partial-torn-{project_lock.FILE}").touch()
+    os.utime(tmp_path / f"partial-torn-{project_lock.FILE}", (0, 0))
+    kept = [
+        leave("alive", pid=os.getppid(), started=""),
+        leave("unknown", age=50.0, host="elsewhere"),
+        tmp_path / "partial-results.txt",
+    ]
+    kept[-1].touch()
+    with ProjectLock(tmp_path):
+        pass
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
 def test_a_lost_lock_is_made_again_but_never_taken_from_another(tmp_path):
