@@ -1,6 +1,7 @@
 """Searches whose project folder is shared, deleted or damaged."""
 
 import concurrent.futures
+import errno
 import json
 import os
 import shutil
@@ -119,7 +120,7 @@ def test_trials_of_a_later_search_are_not_replaced(run, tuner, tmp_path):
     early = tuner(Eventful(), ours())
     run(Eventful(), ours())
     before = read_files(tmp_path)
-    message = "holds 3 trials, 0 of them are known"
+    message = "holds 3 trials, this tuner 0"
     with pytest.raises(ValueError, match=message):
         early.search(toys.X, toys.Y, validation_split=0.5, verbose=0)
     assert read_files(tmp_path) == before
@@ -194,6 +195,63 @@ def test_a_search_whose_folder_is_taken_over_ends(run, tmp_path):
     assert not list(folder.glob("*.json"))
     assert not list(folder.glob("trial_*/trial.json"))
     assert (folder / "search.lock").exists()
+
+
+def test_a_search_that_another_one_has_continued_ends(
+    run, tuner, plain, oracle, tmp_path
+):
+    """Its process was silent; the other one has ended: no lock is there.
+
+    The trials of both have the same ids.
+    """
+    folder, before = tmp_path / "p", {}
+
+    def continue_elsewhere():
+        (folder / "search.lock").unlink()
+        run(toys.Curves(), oracle())
+        before.update(read_files(folder))
+
+    first = Eventful(3, continue_elsewhere)
+    with pytest.raises(RuntimeError, match="must end.*holds 3 trials"):
+        run(first, oracle())
+    assert first.epochs == 3 and read_files(folder) == before
+    found = tuner(Eventful(), oracle())
+    assert toys.summarize_trials(found.oracle) == plain[oracle]
+
+
+def test_a_tuner_may_know_more_than_its_folder(
+    tuner, plain, oracle, monkeypatch
+):
+    """The disk was full when the second trial began."""
+    made = tuner(Eventful(), oracle())
+    save, saves = made.proxy.oracle.save, []
+
+    def fail_once():
+        saves.append(1)
+        if len(made.proxy.oracle.trials) == 2 and None not in saves:
+            saves.append(None)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save()
+
+    arguments = {"validation_split": 0.5, "epochs": 2, "batch_size": 16}
+    monkeypatch.setattr(made.proxy.oracle, "save", fail_once)
+    with pytest.raises(OSError, match="No space"):
+        made.search(toys.X, toys.Y, verbose=0, **arguments)
+    state = json.loads(Path(made.project_dir, "oracle.json").read_text())
+    assert len(state["start_order"]) == 1
+    made.search(toys.X, toys.Y, verbose=0, **arguments)
+    assert toys.summarize_trials(made.oracle) == plain[oracle]
+
+
+def test_a_child_process_is_another_search(run, tmp_path, monkeypatch):
+    made = run(Eventful(), ours(1))
+    with monkeypatch.context() as child:
+        child.setattr(os, "getpid", lambda: 1)
+        made.save()
+    before = read_files(tmp_path)
+    with pytest.raises(ValueError, match="has gone on"):
+        made.search(toys.X, toys.Y, validation_split=0.5, verbose=0)
+    assert read_files(tmp_path) == before
 
 
 def damage(path, how):

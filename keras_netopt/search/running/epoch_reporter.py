@@ -23,6 +23,8 @@ class EpochReporter(keras.callbacks.Callback):
     `BackupAndRestore`, so that every epoch in the backup has been logged.
     The file `weights` holds the best epoch, or the last one unless
     `keeps_best`. If `strict`, an epoch without the objective is an error.
+    `keep` is called before anything is written; it raises an error if the
+    project folder is another search's by now.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class EpochReporter(keras.callbacks.Callback):
         *,
         keeps_best: bool = True,
         strict: bool = True,
+        keep: Callable[[], Any] | None = None,
     ) -> None:
         super().__init__()
         self.log = log
@@ -42,6 +45,7 @@ class EpochReporter(keras.callbacks.Callback):
         self.weights = weights
         self.keeps_best = keeps_best
         self.strict = strict
+        self.keep = keep
         self.is_stopped = False
         self._has_begun = False
 
@@ -59,6 +63,8 @@ class EpochReporter(keras.callbacks.Callback):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Called by Keras."""
+        if self.keep is not None:
+            self.keep()
         found = to_float_logs(logs)
         if not self.objective.has_value(found):
             if self.strict:

@@ -7,6 +7,7 @@ Private names of KerasTuner 1.4.8: `Oracle._save_trial` (writes trial.json),
 import copy
 import os
 import threading
+import uuid
 from collections.abc import Collection
 from typing import Any
 
@@ -25,7 +26,7 @@ from keras_netopt.search.storage import is_local, write_json
 EPOCHS, STOPPED = "epochs", "stopped_epoch"
 # Marks metrics that `HyperModel.fit` returned; it is not stored.
 RETURNED = "netopt/returned"
-STATE = "netopt_search"
+STATE, WRITER = "netopt_search", "writer"
 MAX_REJECTIONS = 100
 
 # The methods of the oracle that `OracleProxy` replaces, and why. They are
@@ -74,6 +75,8 @@ class OracleProxy:
         self.stopped: set[str] = set()
         self.ran_out_of_candidates = False
         self.guard: Any = None  # A `ProjectGuard` while a search runs.
+        self.known_writers: set[str | None] = set()  # Of the states read.
+        self._token = uuid.uuid4().hex
         self._costs: dict[str, float] = {}
         self._lock = threading.RLock()
         setattr(oracle, STATE, self)
@@ -119,7 +122,7 @@ class OracleProxy:
     def create_trial(self, tuner_id: str) -> Any:
         """Starts a trial, or restarts one that was interrupted."""
         with self._lock:
-            self._keep_project()
+            self.keep_project()
             is_running = tuner_id in self.oracle.ongoing_trials
             known = set(self.oracle.trials)
             self._costs = {}
@@ -147,7 +150,7 @@ class OracleProxy:
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Any:
         """Stores the metrics of one epoch, or the final ones of a trial."""
         with self._lock:
-            self._keep_project()
+            self.keep_project()
             metrics = dict(metrics)
             is_final = metrics.pop(RETURNED, None) is not None
             if is_final:
@@ -167,7 +170,7 @@ class OracleProxy:
         with self._lock:
             status = getattr(trial, "status", None)
             trial_id = str(getattr(trial, "trial_id", ""))
-            if not self._keep_project() and status == "INVALID":
+            if not self.keep_project() and status == "INVALID":
                 self.requeue([trial_id])  # It has lost its files.
                 return
             if status == "STOPPED":
@@ -177,8 +180,18 @@ class OracleProxy:
                 self.stopper.on_trial_complete(trial_id)
             self._original["end_trial"](trial, *args, **kwargs)
 
+    def keep_project(self) -> bool:
+        """Returns whether the files of the search are in place."""
+        return self.guard is None or bool(self.guard.keep())
+
+    @property
+    def writer(self) -> str:
+        """Names this proxy in this process, in the states that it saves."""
+        return f"{self._token}-{os.getpid()}"
+
     def requeue(self, trial_ids: Collection[str]) -> None:
         """Lets running trials, which were interrupted, start again."""
+        self.keep_project()
         for name, trial in list(self.oracle.ongoing_trials.items()):
             if trial.trial_id in trial_ids:
                 del self.oracle.ongoing_trials[name]
@@ -232,6 +245,7 @@ class OracleProxy:
         return {
             **self._original["get_state"](),
             STATE: {
+                WRITER: self.writer,
                 "stopper": stopper,
                 "stopped": sorted(self.stopped),
                 **constraints,
@@ -242,15 +256,12 @@ class OracleProxy:
         """Restores a saved state."""
         self._original["set_state"](state)
         own = state.get(STATE, {})
+        self.known_writers.add(own.get(WRITER))
         if self.checker is not None:
             self.checker.set_state(own)
         self.stopped = set(own.get("stopped", ()))
         if self.stopper is not None and own.get("stopper"):
             self.stopper.set_state(own["stopper"])
-
-    def _keep_project(self) -> bool:
-        """Returns whether the files of the search are in place."""
-        return self.guard is None or bool(self.guard.keep())
 
     def _rename_epochs(self, trial_id: str) -> None:
         """Keeps the reported epochs apart from the value that is returned.

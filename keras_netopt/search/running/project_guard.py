@@ -10,6 +10,7 @@ from keras_netopt.search.oracles.saved_search import (
     read_search,
 )
 from keras_netopt.search.project_lock import ProjectLock
+from keras_netopt.search.running.oracle_proxy import STATE, WRITER
 from keras_netopt.search.storage import is_local
 
 
@@ -28,6 +29,7 @@ class ProjectGuard:
         self.tuner = tuner
         self.oracle = tuner.proxy.oracle
         self.folder = tuner.project_dir
+        self.is_lost = False  # Whether another search has it now.
         self._lock = ProjectLock(self.folder) if is_local(self.folder) else None
 
     def __enter__(self) -> "ProjectGuard":
@@ -58,27 +60,54 @@ class ProjectGuard:
     def keep(self) -> bool:
         """Returns whether the files are there; writes them again if not.
 
+        A lost lock may have been another search's in the meantime.
+
         Raises:
             RuntimeError: If another search has taken over the folder.
         """
-        if self._lock is None or self._lock.keep():
+        if self._lock is None:
             return True
-        return self._restore()
+        self.is_lost = True  # Unless no error is raised.
+        is_there = self._lock.keep()
+        try:
+            if not is_there:
+                self._check_known()
+        except ValueError as error:
+            self._lock.__exit__()  # The next call asks again.
+            raise RuntimeError(
+                "This search must end: its process was silent for long, or "
+                f"its folder was deleted. {error}"
+            ) from error
+        self.is_lost = False
+        return is_there or self._restore()
 
     def _check_known(self) -> None:
-        """Refuses to replace trials that this tuner does not know."""
+        """Refuses to replace trials that this tuner does not know.
+
+        Trials of two searches have equal ids, so that the state names its
+        writer. KerasTuner does not: there the ids must do.
+        """
         path = Path(self.oracle._get_oracle_fname())
         if not path.exists():
             return
         saved, own = read_search(str(path)), self.oracle
-        known = saved["start_order"] == own.start_order
-        if known and set(saved["end_order"]) <= set(own.end_order):
+        proxy = self.tuner.proxy
+        writer = saved.get(STATE, {}).get(WRITER)
+        known = writer == proxy.writer or writer in proxy.known_writers
+        if writer is None:
+            known = (
+                known
+                and saved["start_order"] == own.start_order
+                and set(saved["end_order"]) <= set(own.end_order)
+            )
+        if known:
             return
         raise ValueError(
             "A tuner must know all trials of its project folder. Another "
             "search has gone on in it since this tuner was made: the folder "
-            f"holds {len(saved['start_order'])} trials, {len(own.start_order)} "
-            f"of them are known; nothing was changed. Received: {self.folder}. "
+            f"holds {len(saved['start_order'])} trials, this tuner "
+            f"{len(own.start_order)}; nothing was changed. "
+            f"Received: {self.folder}. "
             "Remedy: make the tuner again, and search."
         )
 

@@ -58,6 +58,7 @@ class TrialTrainer(keras_tuner.Tuner):
     resume: str
     score_epoch: str
     folded: Any
+    proxy: Any  # `None` in the processes of an executor.
     current_seed: int | None = None
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
@@ -137,6 +138,8 @@ class TrialTrainer(keras_tuner.Tuner):
             try:
                 found = self._fit(*fit, log)
             except Exception:
+                if self._has_lost_project():
+                    raise
                 # A trial that failed is retried from its first epoch. One
                 # whose process was killed resumes: it never gets here.
                 shutil.rmtree(folder, ignore_errors=True)
@@ -183,6 +186,7 @@ class TrialTrainer(keras_tuner.Tuner):
             folder / BEST,
             keeps_best=self.score_epoch == "best",
             strict=type(self.hypermodel).fit is keras_tuner.HyperModel.fit,
+            keep=None if self.proxy is None else self.proxy.keep_project,
         )
         copies: list[Any] = copy.deepcopy(callbacks)
         self._configure_tensorboard_dir(copies, trial, execution.index)
@@ -206,6 +210,11 @@ class TrialTrainer(keras_tuner.Tuner):
             self._complete_log(log, history)
             log.end(stopped=reporter.is_stopped)
         return history
+
+    def _has_lost_project(self) -> bool:
+        """Whether the files in the folder are another search's by now."""
+        guard = None if self.proxy is None else self.proxy.guard
+        return guard is not None and guard.is_lost
 
     def _complete_log(self, log: ExecutionLog, history: Any) -> None:
         """Fills the log if `HyperModel.fit` dropped the tuner's callbacks."""
