@@ -6,12 +6,16 @@ import gc
 import levers  # Before Keras.  # isort: skip
 import keras
 import pytest
+import small_disk
 from pool import Pool
 from toy import build_mlp, make_toy_data
 
 
-def pytest_report_header() -> str:
-    return f"keras backend: {keras.backend.backend()}"
+def pytest_report_header() -> list[str]:
+    full = (
+        "file systems" if small_disk.can_mount() else "limits on files stand in"
+    )
+    return [f"keras backend: {keras.backend.backend()}", f"full disks: {full}"]
 
 
 def pytest_configure() -> None:
