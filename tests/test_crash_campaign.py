@@ -1,5 +1,7 @@
 """Which callbacks `benchmarks.crashes` kills, and how it judges runs."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -90,3 +92,66 @@ def test_kills_and_torn_files_are_counted(judge, tmp_path):
     row = judge.row()
     assert (row["starts"], row["kills"], row["torn"]) == (2, 1, 1)
     assert row["moments"] == {"batch": 1}
+
+
+@pytest.fixture
+def campaign(tmp_path, monkeypatch):
+    """Runs the command line; lists what it would kill: case, kills, seed."""
+    from benchmarks import records
+    from benchmarks.crashes import runs
+
+    measured = []
+
+    def measure(plan, kills, seed):
+        measured.append((plan.name, kills, seed))
+        return {"lost": 0}
+
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    monkeypatch.setattr(runs, "measure", measure)
+    plans = {
+        f"callbacks.{name} {name}": runs.Plan(name, None, None, {})
+        for name in "AB"
+    }
+
+    def run(*arguments):
+        measured.clear()
+        monkeypatch.setattr(sys, "argv", ["campaign", *arguments])
+        runs.measure_all("crashes", {"epochs": 4}, plans)
+        return list(measured)
+
+    run.path, run.measured = tmp_path / "crashes.json", measured
+    return run
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--kills", "3"], ["--seed", "1"], ["--seed", "1", "--fresh"]]
+)
+def test_other_kills_are_not_mixed_with_stored_ones(
+    campaign, capsys, arguments
+):
+    assert campaign("--cases", "A") == [("A", 20, 0)]
+    before = campaign.path.read_bytes()
+    campaign.measured.clear()
+    with pytest.raises(SystemExit) as ended:
+        campaign(*arguments)
+    assert ended.value.code == 2 and not campaign.measured
+    assert "need --try-out" in capsys.readouterr().err
+    assert campaign.path.read_bytes() == before
+    found = campaign(*arguments, "--kills", "5", "--try-out")
+    seed = 1 if "--seed" in arguments else 0
+    assert found == [("A", 5, seed), ("B", 5, seed)]
+    assert campaign.path.read_bytes() == before
+
+
+def test_stored_kills_are_kept_until_their_settings_change(
+    campaign, monkeypatch
+):
+    from benchmarks.crashes import runs
+
+    whole = [("A", 20, 0), ("B", 20, 0)]
+    assert campaign("--cases", "A") == whole[:1]
+    assert campaign() == whole[1:]
+    assert campaign() == []
+    assert campaign("--fresh") == whole
+    monkeypatch.setattr(runs, "SETTINGS", {"kills": 21})
+    assert campaign() == whole
