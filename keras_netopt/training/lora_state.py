@@ -41,6 +41,7 @@ class LoraState:
             for path, layer in walk_paths(model)
             if getattr(layer, "lora_enabled", False)
         ]
+        self._has_warned = False
 
     @classmethod
     def attach(cls, model: keras.Model) -> None:
@@ -89,7 +90,7 @@ class LoraState:
                 variable.assign(arrays[f"{k}.{i}"])
 
     def warn_dead(self) -> None:
-        """Warns of pairs that cannot train, as both matrices are zero."""
+        """Warns, once, of pairs of zeros, which cannot train."""
         dead = [
             path
             for path, layer in self._adapted
@@ -99,7 +100,8 @@ class LoraState:
                 if variable.name.startswith("lora_")
             )
         ]
-        if dead:
+        if dead and not self._has_warned:
+            self._has_warned = True
             warnings.warn(
                 f"The LoRA pair of {', '.join(dead)} is zero and has no "
                 "gradient: Keras sets both matrices to zero when weights are "
