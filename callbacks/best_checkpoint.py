@@ -136,18 +136,20 @@ class BestCheckpoint(CallbackMixin, CheckpointWriter):
             self.best, self._saved_epoch = values["best"], values["epoch"]
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
-        """Called whenever weights are saved, also by this callback.
+        """Called whenever weights are saved, also by this callback."""
+        best = None if self.best is None else float(self.best)
+        epoch = getattr(self, "_current_epoch", None)
+        return {"monitor": self.monitor, "best": best, "epoch": epoch}, {}
+
+    def complete_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Called before weights are saved at the end of an epoch.
 
         A backup that is listed before this callback says that the epoch is
         complete: a resumed `fit` does not compare it again.
         """
-        ending = order.find_ending_epoch()
         is_ours = any(one is self for one in order.active_callbacks())
-        if is_ours and ending is not None and self.monitor in ending[1]:
-            self._compare(*ending)
-        best = None if self.best is None else float(self.best)
-        epoch = getattr(self, "_current_epoch", None)
-        return {"monitor": self.monitor, "best": best, "epoch": epoch}, {}
+        if is_ours and self.monitor in logs:
+            self._compare(epoch, logs)
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None

@@ -17,7 +17,6 @@ from keras_netopt.training import (
     NoEffectWarning,
     NotIntendedUseWarning,
     ResumableCallback,
-    order,
 )
 from keras_netopt.training.current_logs import current_logs
 from keras_netopt.training.order import LOGGERS
@@ -208,12 +207,12 @@ class PrecheltStopping(ResumableCallback):
                 "schedule end earlier.",
             )
 
+    def complete_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Judges an epoch before it is saved by an earlier callback."""
+        self._judge(epoch, {**current_logs(self.model), **logs})
+
     def get_state(self) -> dict[str, Any]:
         """Returns the curves, for a resumed fit."""
-        ending = order.find_ending_epoch()
-        if ending is not None:  # The saving callback may come first.
-            epoch, logs = ending
-            self._judge(epoch, {**current_logs(self.model), **logs})
         return {
             "epochs": list(self._epochs),
             "losses": list(self._losses),

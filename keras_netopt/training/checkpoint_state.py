@@ -37,10 +37,15 @@ State = tuple[dict[str, Any], Arrays]
 
 
 class Stateful(Protocol):
-    """An object whose state is saved."""
+    """An object whose state is saved.
+
+    One that acts at the end of an epoch has a method `complete_epoch(epoch,
+    logs)` too: it is called before the states are saved by a callback that is
+    listed earlier, and does then what would be done later.
+    """
 
     def save_state(self) -> tuple[dict[str, Any], Arrays]:
-        """Returns JSON-safe values and arrays."""
+        """Returns JSON-safe values and arrays; changes nothing."""
         ...
 
 
@@ -144,6 +149,7 @@ class CheckpointState(_KerasSaveable):
         if not self.states:
             return
         model = self._model()
+        self._complete_epoch()
         states = {name: e.save_state() for name, e in self.states.items()}
         if model is not None:
             states[_RANDOM] = ({}, randomness.capture_random_state(model))
@@ -160,6 +166,14 @@ class CheckpointState(_KerasSaveable):
                 store[f"{name}.{i}"] = array
         text = json.dumps(meta, sort_keys=True).encode()
         store[_META] = np.frombuffer(text, dtype="uint8")
+
+    def _complete_epoch(self) -> None:
+        """A resumed `fit` call does not repeat an epoch that is ending."""
+        ending = order.find_ending_epoch()
+        for state in list(self.states.values()) if ending else ():
+            complete = getattr(state, "complete_epoch", None)
+            if complete is not None:
+                complete(*ending)
 
     def load_own_variables(self, store: Any) -> None:
         """Holds loaded states until their owners take them; called by Keras."""

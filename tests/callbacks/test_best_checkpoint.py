@@ -150,6 +150,27 @@ def test_a_resumed_fit_remembers_the_best_epoch(traced_mlp, toy_data, tmp_path):
     assert resumed.best == 9
 
 
+def test_an_earlier_save_compares_the_epoch_but_no_question_does(
+    traced_mlp, toy_data, tmp_path
+):
+    """A backup may be listed first; asking for the state saves nothing."""
+    path, seen = tmp_path / "m.keras", []
+    best = BestCheckpoint(path, monitor="score", mode="max")
+
+    class Earlier(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.ask()
+            self.model.save_weights(tmp_path / "backup.weights.h5")
+            self.ask()
+
+        def ask(self):
+            seen.append((best.save_state()[0]["best"], path.exists()))
+
+    callbacks = [Metric([5]), Earlier(), best]
+    traced_mlp().fit(*toy_data, epochs=1, verbose=0, callbacks=callbacks)
+    assert seen == [(None, False), (5.0, True)]
+
+
 @pytest.mark.parametrize("name", ["m.keras", "m.weights.h5"])
 def test_a_full_disk_keeps_the_former_best(
     traced_mlp, toy_data, tmp_path, name

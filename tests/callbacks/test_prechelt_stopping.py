@@ -336,3 +336,27 @@ def test_the_report_holds_the_best_and_the_last_epoch():
     )
     fit(stopping, [2.0, 1.0])
     assert "not stopped early" in str(stopping.report())
+
+
+def test_an_earlier_save_judges_the_epoch_but_no_question_does(tmp_path):
+    """A backup may be listed first; asking for the state stops nothing."""
+    stopping, seen = PrecheltStopping("GL", 5.0), []
+
+    class Earlier(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.ask()
+            self.model.save_weights(tmp_path / "backup.weights.h5")
+            self.ask()
+
+        def ask(self):
+            losses = stopping.save_state()[0]["losses"]
+            seen.append((losses, self.model.stop_training))
+
+    fit(stopping, [1.0, 2.0, 3.0], before=[Earlier()])
+    first, second = [1.0], [1.0, 2.0]
+    assert seen == [
+        ([], False),
+        (first, False),
+        (first, False),
+        (second, True),
+    ]

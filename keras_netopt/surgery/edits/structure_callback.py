@@ -16,7 +16,7 @@ from keras_netopt.surgery.edits.edit_history import (
 from keras_netopt.surgery.edits.edit_report import EditReport, ModelSize
 from keras_netopt.training import CheckpointState, ResumableCallback
 from keras_netopt.training.editing import editing
-from keras_netopt.training.order import active_callbacks, find_ending_epoch
+from keras_netopt.training.order import active_callbacks
 from keras_netopt.training.seen_shape import (
     build_at_seen_shape,
     find_seen_shape,
@@ -174,11 +174,12 @@ class StructureCallback(ResumableCallback):
             return {}
         return {"params": self._size.params, "macs": self._size.macs}
 
+    def complete_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Plans the edits of an epoch before an earlier callback saves it."""
+        self._plan_once(epoch, logs)
+
     def get_state(self) -> dict[str, Any]:
-        """Returns the edits so far; plans those of an ending epoch first."""
-        ending = find_ending_epoch()
-        if ending is not None:
-            self._plan_once(*ending)
+        """Returns the edits so far and the MACs that were spent."""
         self._mac_counter.update(self.model)
         return {
             "history": self.history,
