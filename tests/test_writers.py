@@ -56,6 +56,7 @@ TASK = "the folder of a task, which the parent process deletes"
 OWN = "a method or function of this package, which this test looks at itself"
 LOCK = "files that are created exclusively and never replaced"
 STREAM = "a stream of the process, no file"
+RENAMED = "a damaged file, which gets another name"
 ALLOWED = {
     "cli.trials_command.run": OWN,
     "cost.native_stderr.hide_native_stderr": STREAM,
@@ -89,6 +90,7 @@ ALLOWED = {
     "search.reports.search_reports.plots": OWN,
     "search.running.isolated_worker.run": TASK,
     "tf_keras_bridge.twin_litert._write_saved_model": GIVEN,
+    "training.backup_folder._set_aside": RENAMED,
 }
 
 
