@@ -46,6 +46,7 @@ from keras_netopt.training.frozen_slots import (
 )
 from keras_netopt.training.optimizers import (
     build_optimizer,
+    count_updates,
     find_optimizers,
 )
 from keras_netopt.training.order import LOGGERS, find_fit_arguments
@@ -296,7 +297,7 @@ class GradualUnfreezing(ResumableCallback):
     def _warn_of_continued_training(self, model: keras.Model) -> None:
         """Loaded models keep the flags of the step that wrote the file."""
         found = find_optimizers(model).values()
-        if self._progress.step or any(int(one.iterations) for one in found):
+        if self._progress.step or any(count_updates(one) for one in found):
             self.warn(
                 NotIntendedUseWarning,
                 "the training continues, and these layers are frozen, belong "

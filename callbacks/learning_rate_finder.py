@@ -201,7 +201,9 @@ class LearningRateFinder(ResumableCallback):
         kept, self._snapshot = self._snapshot, None
         if kept is None or self.model is None:
             return False
-        trained = _steps_taken(self.model) - self._iterations
+        trained = (
+            optimizers.count_updates(self.model.optimizer) - self._iterations
+        )
         # The step that raised may have updated the weights.
         if not 0 <= trained <= self.model.steps_per_execution:
             return False
@@ -259,7 +261,7 @@ class LearningRateFinder(ResumableCallback):
             self._snapshot = training_state.capture_training_state(model)
             self._first = self._progress.step
             steps = self._length()
-        self._iterations = _steps_taken(model)
+        self._iterations = optimizers.count_updates(model.optimizer)
         self._rates = sweep_rates(
             self.min_learning_rate, self.max_learning_rate, steps
         )
@@ -298,7 +300,7 @@ class LearningRateFinder(ResumableCallback):
         self._mean = mean
         diverged = self._test.add(self._rates[done], loss)
         model = self.model
-        self._iterations = _steps_taken(model)
+        self._iterations = optimizers.count_updates(model.optimizer)
         if diverged or done + after - before >= len(self._rates):
             model.stop_training = True
 
@@ -368,8 +370,3 @@ class LearningRateFinder(ResumableCallback):
                 f"Received: steps={self.steps!r}"
             )
         return self.steps or min(left, MOST_STEPS)
-
-
-def _steps_taken(model: keras.Model) -> int:
-    # Keras cannot make an int of a variable that several devices share.
-    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 
 from keras_netopt.progressive.task import Task
-from keras_netopt.training.optimizers import all_optimizers
+from keras_netopt.training.optimizers import all_optimizers, count_updates
 from keras_netopt.warnings import NotIntendedUseWarning
 
 
@@ -32,7 +32,7 @@ def require_trained(active: Task | None, tasks: Sequence[str]) -> Task:
             "is not compiled"
         )
     steps = [
-        int(one.iterations)
+        count_updates(one)
         for one in all_optimizers(model.optimizer)
         if hasattr(one, "iterations")
     ]

@@ -19,6 +19,7 @@ import numpy as np
 
 from keras_netopt.files import name_unreadable
 from keras_netopt.training import order, randomness
+from keras_netopt.training.optimizers import count_updates
 
 # The base class that Keras' saving code requires, found by the public
 # `keras.layers.Layer`.
@@ -100,14 +101,14 @@ class CheckpointState(_KerasSaveable):
         if random is not None and model is not None:
             randomness.restore_random_state(model, random[1])
             if repeat_in_fit:
-                self._repeated = (int(model.optimizer.iterations), random[1])
+                self._repeated = (count_updates(model.optimizer), random[1])
 
     def repeat_restore_random(self) -> None:
         """Called at the first epoch begin; drops a state from before steps."""
         model, repeated = self._model(), self._repeated
         self._repeated = None
         if repeated is not None and model is not None:
-            if int(model.optimizer.iterations) == repeated[0]:
+            if count_updates(model.optimizer) == repeated[0]:
                 randomness.restore_random_state(model, repeated[1])
 
     def read(self, path: str | os.PathLike[str], needs: str = "") -> bool:

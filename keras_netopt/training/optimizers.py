@@ -30,6 +30,14 @@ def innermost_optimizer(optimizer: Any) -> Any:
     return optimizer_chain(optimizer)[-1]
 
 
+def count_updates(optimizer: Any) -> int:
+    """Returns `iterations`, also of an optimizer that replicas share.
+
+    Keras cannot make an int of a variable with a copy per replica.
+    """
+    return int(keras.ops.convert_to_numpy(optimizer.iterations))
+
+
 def optimizer_chain(optimizer: Any) -> list[Any]:
     """Lists an optimizer and those that it wraps, outermost first."""
     found = [optimizer]

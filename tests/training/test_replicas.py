@@ -24,6 +24,7 @@ from keras_netopt.training.bilevel_optimizer import BilevelOptimizer
 from keras_netopt.training.compiled_terms import added_losses
 from keras_netopt.training.dense_store import DenseStore
 from keras_netopt.training.mask_store import MaskStore
+from keras_netopt.training.optimizers import count_updates
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(8, 4)).astype("float32")
@@ -243,6 +244,43 @@ def check_reducible_losses_are_ranked_in_the_whole_batch():
     for mine, theirs in zip(both.weights, alone.weights, strict=True):
         for one in copies(mine):
             np.testing.assert_allclose(one, theirs.numpy(), atol=1e-5)
+
+
+def check_half_precision_trains_as_on_one_device():
+    """Movement is gathered below the scaled loss, in the compiled step."""
+    targets = np.eye(3, dtype="float32")[Y]
+
+    def fit(where=None):
+        keras.config.set_dtype_policy("mixed_float16")
+        try:
+            model = dense(where, jit_compile=False)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        pruning = netopt.callbacks.Pruning(
+            0.5, score="movement", frequency=1, min_size=1
+        )
+        model.fit(
+            X,
+            targets,
+            batch_size=8,
+            epochs=4,
+            shuffle=False,
+            verbose=0,
+            callbacks=[pruning],
+        )
+        return model
+
+    alone, both = fit(), fit(strategy())
+    assert count_updates(both.optimizer.inner_optimizer) == 4
+    for mine, theirs in zip(both.weights, alone.weights, strict=True):
+        for one in copies(mine):
+            np.testing.assert_allclose(one, theirs.numpy(), atol=1e-3)
+
+
+def check_the_updates_of_a_shared_optimizer_are_counted():
+    both, parts = dense(strategy()), halves()
+    on_both(strategy(), step_of(both), parts, sizes=(1, 1))
+    assert count_updates(both.optimizer) == 1
 
 
 def check_ranges_are_those_of_the_whole_batch():

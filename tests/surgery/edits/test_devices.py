@@ -139,7 +139,10 @@ def both_devices():
 
 
 def check_sharded():
-    """A width that can't be halved is refused, and nothing has changed."""
+    """Half a layer per device; a width that can't be halved is refused.
+
+    After a refusal nothing has changed.
+    """
     import jax
 
     mesh = keras.distribution.DeviceMesh(
@@ -151,7 +154,16 @@ def check_sharded():
         layout_map=layouts, batch_dim_name="batch"
     )
     scope = Scopes(distribution.scope)
+    alone, _ = train(contextlib.nullcontext(), EDITS["widen"])
     model, _ = train(scope, EDITS["widen"])
+    for mine, theirs in zip(
+        alone.get_weights(), model.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, atol=1e-4)
+    slots = [v for v in model.optimizer.variables if v.shape == (8, 16)]
+    for slot in slots:
+        assert [part.shape for part in copies(slot)] == [(8, 8), (8, 8)]
+    assert len(slots) == 1
     kernel = model.get_layer("hidden").kernel
     assert [part.shape for part in copies(kernel)] == [(8, 8), (8, 8)]
     before = model.get_weights()
