@@ -24,6 +24,11 @@ _NAME = 60  # Characters of the name that are kept: names have a limit.
 _open: set[str] = set()
 
 
+def is_local(path: Path) -> bool:
+    """Returns whether a path is in the local file system."""
+    return "://" not in os.fspath(path)
+
+
 @contextlib.contextmanager
 def write_aside(path: Path, *, sync: bool = True) -> Iterator[str]:
     """Yields a path beside `path`; what is written there takes its place.
@@ -54,7 +59,7 @@ def write_aside(path: Path, *, sync: bool = True) -> Iterator[str]:
         OSError: Before the block if `path` is a folder, lies in no folder, or
             may not be written; after it if the disk is full.
     """
-    if "://" in os.fspath(path) or _is_special(path):
+    if not is_local(path) or _is_special(path):
         yield os.fspath(path)
         return
     target = os.path.realpath(path)

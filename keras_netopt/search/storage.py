@@ -30,8 +30,3 @@ def read_json(path: str) -> Any:
     """Reads a JSON file; invalid JSON raises ValueError."""
     with open(path, encoding="utf-8") as file:
         return json.load(file)
-
-
-def is_local(path: str) -> bool:
-    """Returns whether a path is in the local file system."""
-    return "://" not in str(path)

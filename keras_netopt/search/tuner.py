@@ -7,6 +7,7 @@ from typing import Any
 import keras_tuner
 
 from keras_netopt.checks import check_bool, check_choice, check_integer
+from keras_netopt.files import is_local
 from keras_netopt.search.constraint_checker import (
     ConstraintChecker,
     keep_converter,
@@ -32,7 +33,6 @@ from keras_netopt.search.running.trial_trainer import (
 )
 from keras_netopt.search.running.tuner_parts import check_parts
 from keras_netopt.search.stoppers import Stopper
-from keras_netopt.search.storage import is_local
 from keras_netopt.warnings import NoEffectWarning
 
 KEEP_WEIGHTS = ("all", "best")

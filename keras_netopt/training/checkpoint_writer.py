@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.files import write_aside
+from keras_netopt.files import is_local, write_aside
 from keras_netopt.training.weights_file import check_room
 
 
@@ -37,7 +37,7 @@ class CheckpointWriter(keras.callbacks.ModelCheckpoint):
 
     def _write(self, path: str) -> None:
         folder = os.path.dirname(path)
-        if folder and "://" not in folder:
+        if folder and is_local(folder):
             os.makedirs(folder, exist_ok=True)
         model: Any = self.model
         save = model.save_weights if self.save_weights_only else model.save

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_netopt.cost.weight_costs import itemsize
-from keras_netopt.files import write_aside
+from keras_netopt.files import is_local, write_aside
 from keras_netopt.training.checkpoint_state import CheckpointState
 
 _AMPLE = 4  # Times the variables; states of callbacks are seldom larger.
@@ -38,7 +38,7 @@ def check_room(model: Any, path: str) -> None:
     HDF5 may end the process where it finds the disk full: it cannot close the
     file. Another process may still fill the disk while the file is written.
     """
-    if "://" in path:
+    if not is_local(path):
         return
     folder = os.path.dirname(path) or "."
     free = shutil.disk_usage(folder).free

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras_tuner
 
+from keras_netopt.files import is_local
 from keras_netopt.search.growing_json import GrowingJson
 from keras_netopt.search.oracles.locking import synchronized_method
 from keras_netopt.search.oracles.saved_search import (
@@ -18,7 +19,7 @@ from keras_netopt.search.oracles.saved_search import (
     settle_trials,
 )
 from keras_netopt.search.search_space import SearchSpace
-from keras_netopt.search.storage import is_local, write_text
+from keras_netopt.search.storage import write_text
 
 
 class ResumableOracle(keras_tuner.Oracle):

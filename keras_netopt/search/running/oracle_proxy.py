@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
+from keras_netopt.files import is_local
 from keras_netopt.search.constraint_checker import ConstraintChecker
 from keras_netopt.search.oracles.resumable_oracle import ResumableOracle
 from keras_netopt.search.oracles.saved_search import (
@@ -20,7 +21,7 @@ from keras_netopt.search.oracles.saved_search import (
 )
 from keras_netopt.search.running.search_limits import SearchLimits
 from keras_netopt.search.stoppers import Stopper
-from keras_netopt.search.storage import is_local, write_json
+from keras_netopt.search.storage import write_json
 
 # Metrics of a trial: epochs trained, and the epoch at which it was stopped.
 EPOCHS, STOPPED = "epochs", "stopped_epoch"

@@ -6,8 +6,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from keras_netopt.files import is_local
 from keras_netopt.search.oracles.saved_search import REMEDY
-from keras_netopt.search.storage import is_local, read_json
+from keras_netopt.search.storage import read_json
 
 
 def check_main_guard() -> None:

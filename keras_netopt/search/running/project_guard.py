@@ -5,13 +5,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from keras_netopt.files import is_local
 from keras_netopt.search.oracles.saved_search import (
     UNREADABLE,
     read_search,
 )
 from keras_netopt.search.project_lock import ProjectLock
 from keras_netopt.search.running.oracle_proxy import STATE, WRITER
-from keras_netopt.search.storage import is_local
 
 
 class ProjectGuard:
