@@ -47,13 +47,12 @@ def check_room(model: Any, path: str) -> None:
     size = sum(math.prod(v.shape) * itemsize(v) for v in held)
     if _AMPLE * size + _ROOM < free:
         return
-    arrays = [
-        array
-        for state in _states(model)
-        for array in state.save_state()[1].values()
-    ]
-    parts = len(held) + 2 * len(model.layers) + len(arrays)
-    size += sum(array.nbytes for array in arrays) + _HEADER * parts + _ROOM
+    parts = len(held) + 2 * len(model.layers)
+    for state in _states(model):  # The arrays of one at a time.
+        sizes = [array.nbytes for array in state.save_state()[1].values()]
+        parts += len(sizes)
+        size += sum(sizes)
+    size += _HEADER * parts + _ROOM
     if size > free:
         raise OSError(
             errno.ENOSPC,

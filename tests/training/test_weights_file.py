@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+import weakref
 
 import keras
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from small_disk import fill, small_disk
 
 from keras_netopt.training import CheckpointState
-from keras_netopt.training.weights_file import save_weights
+from keras_netopt.training.weights_file import check_room, save_weights
 
 
 class Rewind:
@@ -56,3 +58,23 @@ def test_a_full_disk_keeps_the_former_weights(model, tmp_path):
         fill(disk, leave=270_000)
         save_weights(model, path)
         assert path.read_bytes() != before
+
+
+def test_arrays_of_one_state_are_held_at_a_time(model, tmp_path, monkeypatch):
+    """Where little is free, states are built to measure them."""
+    held = []
+
+    class Counting:
+        def save_state(self):
+            assert all(one() is None for one in held)
+            array = np.zeros(10)
+            held.append(weakref.ref(array))
+            return {}, {"a": array}
+
+    states = CheckpointState.of(model).states
+    states.update(first=Counting(), second=Counting())
+    full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    with pytest.raises(OSError, match="no room"):
+        check_room(model, str(tmp_path / "m.weights.h5"))
+    assert len(held) == 2
