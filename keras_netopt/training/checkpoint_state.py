@@ -171,7 +171,9 @@ class CheckpointState(_KerasSaveable):
     def _complete_epoch(self) -> None:
         """A resumed `fit` call does not repeat an epoch that is ending."""
         ending = order.find_ending_epoch()
-        for state in list(self.states.values()) if ending else ():
+        if ending is None:
+            return
+        for state in list(self.states.values()):
             complete = getattr(state, "complete_epoch", None)
             if complete is not None:
                 complete(*ending)
