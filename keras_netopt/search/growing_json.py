@@ -1,11 +1,10 @@
 """JSON of a state whose long lists and dictionaries mostly grow."""
 
-import itertools
 import json
 from collections.abc import Mapping
 from typing import Any
 
-# Of these, equal values of one type have equal text, and none can change.
+# None of these can change.
 _PLAIN = frozenset((str, int))
 
 
@@ -26,40 +25,45 @@ class GrowingJson:
     """
 
     def __init__(self) -> None:
-        # Items and their text, by key.
-        self._known: dict[str, tuple[list[Any], str]] = {}
+        # The keys, values and text of each entry.
+        self._known: dict[str, tuple[Any, list[Any], str]] = {}
 
     def encode(self, state: Mapping[str, Any]) -> str:
-        """Returns what `json.dumps` does; keys must be strings."""
+        """Returns what `json.dumps` does; keys must be strings.
+
+        An item that was replaced by an equal one, such as 1 by 1.0, keeps its
+        text.
+        """
         parts = (
             f"{json.dumps(key)}: {self._encode(key, value)}"
             for key, value in state.items()
         )
         return f"{{{', '.join(parts)}}}"
 
-    def _encode(self, key: str, value: Any) -> str:
-        if isinstance(value, list) and _PLAIN.issuperset(map(type, value)):
-            return f"[{self._extend(key, value, _join_list)}]"
-        if isinstance(value, dict) and _PLAIN.issuperset(
-            map(type, itertools.chain(value, value.values()))
-        ):
-            return f"{{{self._extend(key, list(value.items()), _join_dict)}}}"
-        return json.dumps(value)
-
-    def _extend(self, key: str, items: list[Any], join: Any) -> str:
-        before, text = self._known.get(key, ([], ""))
-        count = len(before)
-        if items[:count] != before:
+    def _encode(self, name: str, value: Any) -> str:
+        if isinstance(value, dict):
+            keys, values = list(value), list(value.values())
+        elif isinstance(value, list):
+            keys, values = None, list(value)
+        else:
+            return json.dumps(value)
+        before, old, text = self._known.get(name, (keys, [], ""))
+        count = len(old)
+        if _begin(keys, count) != before or values[:count] != old:
             count, text = 0, ""
-        added = join(items[count:])
+        new: Any = values[count:]
+        plain = new
+        if keys is not None:
+            new = dict(zip(keys[count:], new, strict=True))
+            plain = [*new, *new.values()]
+        if not _PLAIN.issuperset(map(type, plain)):
+            self._known.pop(name, None)
+            return json.dumps(value)
+        added = json.dumps(new)[1:-1]
         text = f"{text}, {added}" if text and added else text or added
-        self._known[key] = (list(items), text)
-        return text
+        self._known[name] = keys, values, text
+        return f"[{text}]" if keys is None else f"{{{text}}}"
 
 
-def _join_list(items: list[Any]) -> str:
-    return json.dumps(items)[1:-1]
-
-
-def _join_dict(items: list[Any]) -> str:
-    return json.dumps(dict(items))[1:-1]
+def _begin(keys: list[Any] | None, count: int) -> list[Any] | None:
+    return None if keys is None else keys[:count]

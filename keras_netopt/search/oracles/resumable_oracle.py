@@ -104,12 +104,9 @@ class ResumableOracle(keras_tuner.Oracle):
 
     def get_state(self) -> dict[str, Any]:
         """Returns the JSON-safe state."""
-        state = {**super().get_state(), "search": self.identity()}
-        # KerasTuner's set has a new order when it grows.
-        tried, hashes = set(state["tried_so_far"]), state["id_to_hash"].values()
-        known = dict.fromkeys(one for one in hashes if one in tried)
-        state["tried_so_far"] = [*known, *sorted(tried.difference(known))]
-        return state
+        # KerasTuner's set of tried values is that of the trials' hashes.
+        state = {**super().get_state(), "tried_so_far": []}
+        return {**state, "search": self.identity()}
 
     def save(self) -> None:
         """Writes `oracle.json` atomically."""
@@ -166,7 +163,9 @@ class ResumableOracle(keras_tuner.Oracle):
         state = self._read_state(path)
         # A trial that is not in oracle.json has not begun.
         self.trials = read_trials(self._project_dir, state["start_order"])
-        self.set_state(state)
+        hashes = state["id_to_hash"].values()
+        tried = dict.fromkeys([*state["tried_so_far"], *hashes])
+        self.set_state({**state, "tried_so_far": list(tried)})
         settle_trials(self)
 
     def _read_state(self, path: str) -> dict[str, Any]:
