@@ -10,7 +10,7 @@ pytestmark = pytest.mark.no_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/platform.md"
-NAMES = "Keras|LiteRT|TensorFlow|tfmot|KerasTuner|Optuna|gymnasium"
+NAMES = "torch|Keras|LiteRT|TensorFlow|tfmot|KerasTuner|Optuna|gymnasium"
 VERSION = re.compile(rf"^(?:{NAMES}) \d+\.\d+(\.\d+)?")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
