@@ -1,6 +1,7 @@
 """Checks candidates of a search and keeps the one nearest to the limits."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -60,6 +61,8 @@ class ConstraintChecker:
     ) -> dict[str, float] | str:
         """Returns the costs of a candidate's model, or why it is rejected."""
         if not model.built:
+            if all(one.at_most == math.inf for one in self.constraints):
+                return {}  # Objectives, which the training may report.
             raise ValueError(
                 "Argument `constraints` must be omitted unless `build` returns "
                 "built models: begin them with `keras.Input`, or call "

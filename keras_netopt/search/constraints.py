@@ -126,6 +126,22 @@ class MaxBytes(Constraint):
         return float(cost.summarize(model).bytes)
 
 
+# Costs that follow from a built model alone.
+COSTS: dict[str, type[Constraint]] = {
+    one.name: one for one in (MaxParams, MaxMACs, MaxBytes)
+}
+
+
+def add_measured_costs(
+    constraints: tuple[Constraint, ...], oracle: Any
+) -> tuple[Constraint, ...]:
+    """Adds the costs that the oracle's objectives name, without a limit."""
+    limited = {one.name for one in constraints}
+    names = [n for n in getattr(oracle, "metric_names", ()) if n in COSTS]
+    more = (COSTS[name](math.inf) for name in names if name not in limited)
+    return (*constraints, *more)
+
+
 def check_constraints(constraints: Any) -> tuple[Constraint, ...]:
     """Returns one constraint or several as a tuple."""
     if isinstance(constraints, Constraint):

@@ -13,7 +13,10 @@ from keras_netopt.search.constraint_checker import (
     keep_converter,
     keep_costs,
 )
-from keras_netopt.search.constraints import check_constraints
+from keras_netopt.search.constraints import (
+    add_measured_costs,
+    check_constraints,
+)
 from keras_netopt.search.folds import FoldedData, split_data, to_folds
 from keras_netopt.search.running.fit_arguments import (
     bind_fit_arguments,
@@ -180,7 +183,7 @@ class Tuner(SavedTuner):
         self.kept: str | None = None  # The trial whose weights are kept.
         self.cleaned = 0
         self.folded: FoldedData | None = None
-        checked = check_constraints(constraints)
+        checked = add_measured_costs(check_constraints(constraints), oracle)
         self.checker = (
             ConstraintChecker(checked, self._build_values) if checked else None
         )
@@ -217,9 +220,9 @@ class Tuner(SavedTuner):
                 `run_trial`.
 
         Raises:
-            ValueError: If the search space is empty, an argument is wrong,
-                no candidate meets the constraints, or the project folder
-                holds trials that are newer than this tuner.
+            ValueError: If an argument is wrong, no candidate meets the
+                constraints, or the project folder holds trials that are
+                newer than this tuner.
             RuntimeError: If another search is running in the project folder.
         """
         calls_model_fit = (
@@ -233,7 +236,6 @@ class Tuner(SavedTuner):
             kwargs = dict(kwargs)
         if calls_model_fit or "callbacks" in kwargs:
             kwargs["callbacks"] = check_callbacks(kwargs.get("callbacks"))
-        self._check_space()
         self._split_samples(kwargs)
         if self.stopper is not None:
             self.stopper.on_search_begin(int(kwargs.get("epochs", 1)))
@@ -309,20 +311,6 @@ class Tuner(SavedTuner):
         hp = self.proxy.oracle.get_space()
         hp.values = dict(values)
         return self._build_hypermodel(hp)
-
-    def _check_space(self) -> None:
-        if self.hypermodel is None or self._is_worker():
-            return
-        if type(self.hypermodel).fit is not keras_tuner.HyperModel.fit:
-            return  # `fit` may define hyperparameters in the first trial.
-        space = self.proxy.oracle.get_space().space
-        fixed = keras_tuner.engine.hyperparameters.Fixed
-        if all(isinstance(one, fixed) for one in space):
-            raise ValueError(
-                "Argument `hypermodel` must define at least one "
-                "hyperparameter, as in `hp.Int('units', 8, 64)`. "
-                f"Received: a space of {[one.name for one in space]}"
-            )
 
     def _split_samples(self, kwargs: dict[str, Any]) -> None:
         """Removes the samples from the arguments if folds split them."""

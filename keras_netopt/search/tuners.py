@@ -139,14 +139,12 @@ class NSGA2(Tuner):
     """Multi-objective search with NSGA-II.
 
     `tuner.oracle.pareto_front()` returns the trials that no other trial
-    dominates. `constraints=search.MaxMACs(math.inf)` measures the MACs of
-    every model without a limit, so that they can be an objective.
+    dominates. "macs", "params" and "bytes" among the objectives are measured
+    on the models that `build` returns.
 
     Example:
 
-    >>> import math
     >>> import keras
-    >>> import keras_tuner
     >>> import keras_netopt as netopt
     >>> def build(hp):
     ...     units = hp.Int("units", 4, 64, sampling="log")
@@ -157,9 +155,8 @@ class NSGA2(Tuner):
     ...     return model
     >>> tuner = netopt.search.NSGA2(
     ...     build,
-    ...     objective=["val_loss", keras_tuner.Objective("macs", "min")],
+    ...     objective=["val_loss", "macs"],
     ...     max_trials=100,
-    ...     constraints=netopt.search.MaxMACs(math.inf),
     ...     directory="nsga2",
     ... )
     """

@@ -2,6 +2,7 @@
 
 import shutil
 
+import keras_tuner
 import pytest
 from search.oracle_tools import (
     ORACLES,
@@ -113,6 +114,59 @@ def test_rejected_points_are_not_suggested_again(name, tmp_path):
     again = resume(make(name, cells(), 30), tmp_path)
     assert again.rejections == {"too large": 4}
     assert again.create_trial("worker").status == "STOPPED"
+
+
+def make_any(name, hyperparameters, **options):
+    """Also Hyperband and Optuna, which `ORACLES` does not hold."""
+    if name == "HyperbandOracle":
+        return search.HyperbandOracle(
+            "val_loss", 3, seed=0, hyperparameters=hyperparameters, **options
+        )
+    if name == "OptunaOracle":
+        pytest.importorskip("optuna")
+        options["sampler"] = lambda seed: None
+        return search.OptunaOracle(
+            "val_loss", 3, seed=0, hyperparameters=hyperparameters, **options
+        )
+    return make(name, hyperparameters, 3, **options)
+
+
+ALL = pytest.mark.parametrize(
+    "name", [*ORACLES, "HyperbandOracle", "OptunaOracle"]
+)
+
+
+@ALL
+@pytest.mark.parametrize("hp", [{}, {"a": ("Fixed", 3)}, {"a": ("Int", 2, 2)}])
+@pytest.mark.parametrize("tune_new_entries", [True, False])
+def test_a_space_with_nothing_to_search_is_one_trial(
+    name, hp, tune_new_entries, tmp_path
+):
+    oracle = make_any(name, space(**hp), tune_new_entries=tune_new_entries)
+    attach(oracle, tmp_path)
+
+    def objective(values):
+        names = {"loss": 1.0, "cost": 2.0, "val_loss": 1.0}
+        return names if name == "NSGA2Oracle" else 1.0
+
+    tried = drive(oracle, objective)
+    new = [values for values in tried if not values.get("tuner/round")]
+    assert [values.get("a") for values in new] == [hp["a"][1] if hp else None]
+    # Hyperband trains its only configuration up to `max_epochs`.
+    rounds = 2 if name == "HyperbandOracle" else 1
+    assert len(tried) == rounds
+    assert oracle.create_trial("worker").status == "STOPPED"
+
+
+@ALL
+@pytest.mark.parametrize(
+    "given", [{"rate": 0.1}, "rate", ["rate"], keras_tuner.HyperParameters]
+)
+def test_hyperparameters_of_a_wrong_type_are_refused(name, given):
+    message = "`hyperparameters` must be a `keras_tuner.HyperParameters`"
+    with pytest.raises(TypeError, match=message) as error:
+        make_any(name, given)
+    assert f"Received: hyperparameters={given!r}" in str(error.value)
 
 
 class Killed(BaseException):

@@ -5,6 +5,7 @@ from search.oracle_tools import (
     cells,
     drive,
     finish,
+    history,
     resume,
     score_bowl,
     without_files,
@@ -215,6 +216,30 @@ def test_a_tuner_that_trains_in_full_raises(tmp_path):
     assert "Received: epoch 2 of a trial with tuner/epochs=1" in str(
         error.value
     )
+
+
+def test_more_iterations_go_on_as_one_longer_search(tmp_path):
+    short = build(tmp_path / "short", max_epochs=3)
+    drive(short, score_bowl)
+    before = history(short)
+    longer = resume(
+        build(max_epochs=3, hyperband_iterations=3), tmp_path / "short"
+    )
+    drive(longer, score_bowl)
+    whole = build(tmp_path / "whole", max_epochs=3, hyperband_iterations=3)
+    drive(whole, score_bowl)
+    assert history(longer) == history(whole)
+    assert history(longer)[: len(before)] == before
+    fewer = build(max_epochs=3, hyperband_iterations=2)
+    with pytest.raises(ValueError, match="has begun, 3") as error:
+        resume(fewer, tmp_path / "short")
+    assert "Received: hyperband_iterations=2" in str(error.value)
+
+
+def test_iterations_that_have_not_begun_may_be_dropped(tmp_path):
+    drive(build(tmp_path, hyperband_iterations=4), score_bowl, most=3)
+    fewer = resume(build(), tmp_path)
+    assert len(drive(fewer, score_bowl)) == fewer.budget.trials - 3
 
 
 def test_another_budget_is_another_search(tmp_path):

@@ -135,7 +135,7 @@ def test_a_metric_that_is_not_reported_raises(tmp_path):
     [
         ("val_loss", {}, "objective"),
         (["val_loss", "val_loss"], {}, "objective"),
-        (["val_loss", "macs"], {}, "objective"),
+        (["val_loss", "watts"], {}, "objective"),
         (
             ["val_loss", "val_accuracy"],
             {"crossover_prob": 2.0},

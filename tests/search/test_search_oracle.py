@@ -17,7 +17,6 @@ from search.oracle_tools import (
     nested,
     resume,
     score_bowl,
-    space,
 )
 
 from keras_netopt import search
@@ -78,18 +77,6 @@ def test_a_wrong_point_is_refused_when_the_space_is_known(point, tmp_path):
     assert oracle.trials == {}
     with pytest.raises(ValueError, match="Argument `initial_points` must"):
         build(initial_points=[point], allow_new_entries=False)
-
-
-def test_a_space_with_nothing_to_search(tmp_path):
-    with pytest.raises(ValueError, match="must hold at least one hyper"):
-        build(hp=space(a=("Fixed", 3)), tune_new_entries=False)
-    oracle = build(tmp_path, hp=space(a=("Fixed", 3)))
-    with pytest.raises(ValueError, match=r"Received: \['a'\]"):
-        oracle.check_space()
-    # A build may still ask for more, so one trial is spent on it.
-    finish(oracle, oracle.create_trial("worker"), {"val_loss": 1.0})
-    with pytest.raises(ValueError, match="must hold at least one hyper"):
-        oracle.create_trial("worker")
 
 
 def test_workers_wait_while_the_space_is_unknown(tmp_path):
@@ -236,8 +223,13 @@ def test_a_project_of_another_search_is_refused(tmp_path):
     path = tmp_path / "project" / "oracle.json"
     state = json.loads(path.read_text())
     path.write_text(json.dumps({**state, "search": None}))
-    with pytest.raises(ValueError, match="another search: None, expected"):
-        resume(build(), tmp_path)
+    folder = str(tmp_path / "project")
+    for kind in (search.TPEOracle, search.RandomSearchOracle):
+        with pytest.raises(ValueError, match="by an oracle of Keras") as error:
+            resume(build(kind=kind), tmp_path)
+        learns = kind is search.TPEOracle
+        remedy = "pass `" if learns else "`search.TPE(..., "
+        assert f"{remedy}warm_start={folder!r}" in str(error.value)
     path.write_text("{")
     with pytest.raises(ValueError, match="cannot be read") as error:
         resume(build(), tmp_path)

@@ -68,11 +68,6 @@ class CannotCopy(keras.callbacks.Callback):
             "Received: CannotCopy, which raises RuntimeError: mine alone",
         ),
         (
-            {"hypermodel": toys.tiny},
-            {},
-            "at least one hyperparameter.*Received: a space of",
-        ),
-        (
             {"stopper": search.ASHA(min_epochs=9)},
             {},
             "complete trial, 2. Received: min_epochs=9",

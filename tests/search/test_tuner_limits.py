@@ -38,6 +38,18 @@ class Sized(keras_tuner.HyperModel):
         return toys.train(model, lambda _: logs, callbacks)
 
 
+class Unbuilt(Sized):
+    """Models that are built by their first batch."""
+
+    def build(self, hp):
+        super().build(hp)
+        return keras.Sequential([keras.layers.Dense(1)])
+
+    def fit(self, hp, model, x, y, callbacks, **kwargs):
+        model.build((None, 1))
+        return super().fit(hp, model, x, y, callbacks, **kwargs)
+
+
 def test_no_model_that_breaks_a_constraint_is_trained(run):
     found = run(
         Sized(),
@@ -53,6 +65,45 @@ def test_no_model_that_breaks_a_constraint_is_trained(run):
     assert kept == trained
     assert all(trial.metrics.get_last_value("macs") <= 7 for trial in trials)
     assert sum(found.checker.rejected.values()) > 5
+
+
+@pytest.mark.parametrize("cost", ["macs", "params", "bytes"])
+def test_costs_of_the_model_are_objectives(run, cost):
+    found = run(
+        Sized(), search.NSGA2Oracle(["val_loss", cost], 3, seed=2), epochs=1
+    )
+    assert not found.checker.rejected
+    front = found.oracle.pareto_front()
+    every = list(found.oracle.trials.values())
+    costs = [t.metrics.get_last_value(cost) for t in every]
+    units = [t.hyperparameters.get("units") for t in every]
+    # A kernel and a bias of one input, 4 bytes each.
+    each = {"macs": 1, "params": 2, "bytes": 8}[cost]
+    assert costs == [each * n for n in units]
+    assert every[costs.index(min(costs))] in front
+    assert found.oracle.get_best_trials()[0] in front
+
+
+def test_a_cost_that_the_training_reports_is_the_one_that_counts(run):
+    class Reporting(Sized):
+        def fit(self, hp, model, x, y, callbacks, **kwargs):
+            logs = {"val_loss": 1 / hp.get("units"), "macs": -1.0}
+            return toys.train(model, lambda _: logs, callbacks)
+
+    oracle = search.NSGA2Oracle(["val_loss", "macs"], 2, seed=2)
+    found = run(Reporting(), oracle, epochs=1)
+    # With equal costs the front is the best one alone.
+    assert found.oracle.pareto_front() == found.oracle.get_best_trials(1)
+
+
+def test_a_cost_of_a_model_that_is_not_built_is_named(run):
+    oracle = search.NSGA2Oracle(["val_loss", "macs"], 2, seed=2)
+    message = r"\['macs'\] are missing.*`build` returns built models"
+    with pytest.raises(ValueError, match=message):
+        run(Unbuilt(), oracle, epochs=1)
+    oracle = search.NSGA2Oracle(["macs", "val_loss"], 2, seed=2)
+    with pytest.raises(ValueError, match="List 'macs' behind a metric"):
+        run(Sized(), oracle, epochs=1, project_name="first")
 
 
 def test_costs_without_a_bound_are_an_objective(run):

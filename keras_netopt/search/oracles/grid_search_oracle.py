@@ -38,8 +38,7 @@ class GridSearchOracle(SearchOracle):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, or the space is
-            empty.
+        ValueError: If an argument is out of range.
     """
 
     unsupported = ("warm_start",)

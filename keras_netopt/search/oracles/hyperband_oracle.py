@@ -7,6 +7,7 @@ from typing import Any
 from keras_netopt.checks import check_integer, check_probability
 from keras_netopt.search.oracles.hyperband_budget import Rung, hyperband_budget
 from keras_netopt.search.oracles.observations import INFEASIBLE, Observation
+from keras_netopt.search.oracles.saved_search import REMEDY
 from keras_netopt.search.oracles.search_oracle import SearchOracle
 from keras_netopt.search.oracles.tpe_oracle import TPEOracle
 from keras_netopt.search.search_space import Values
@@ -41,7 +42,8 @@ class HyperbandOracle(SearchOracle):
         factor: Reduction factor: one in `factor` trials of a rung is
             promoted, and trained for `factor` times the epochs. At least 2.
             Defaults to `3`.
-        hyperband_iterations: Repetitions of all brackets. Defaults to `1`.
+        hyperband_iterations: Repetitions of all brackets. With more of them
+            than a project folder has, its search goes on. Defaults to `1`.
         sampler: A `TPEOracle` that suggests the points (BOHB), by its own
             arguments and not those of `SearchOracle`. Defaults to `None`:
             random points.
@@ -52,8 +54,8 @@ class HyperbandOracle(SearchOracle):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, the space is empty, or
-            the tuner ignores `tuner/epochs`.
+        ValueError: If an argument is out of range, or the tuner ignores
+            `tuner/epochs`.
 
     Reference:
         Li et al. 2018, *Hyperband*, JMLR 18: its symbols for `max_epochs` and
@@ -61,6 +63,7 @@ class HyperbandOracle(SearchOracle):
     """
 
     unsupported = ("max_trials", "warm_start")
+    extendable = ("hyperband_iterations",)
     # The first trials by bracket, their number, and the complete brackets.
     _brackets: dict[tuple[int, int], dict[int, list[str]]]
     _placed = 0
@@ -153,6 +156,18 @@ class HyperbandOracle(SearchOracle):
                     f"tuner/epochs={epochs}"
                 )
         super().end_trial(trial)
+
+    def reload(self) -> None:
+        """Restores a search, also for more iterations than it had."""
+        super().reload()
+        last = max((place[0] for place in self._members()), default=0)
+        if last >= self.hyperband_iterations:
+            raise ValueError(
+                "Argument `hyperband_iterations` must be at least the number "
+                f"of iterations that the project folder has begun, {last + 1}."
+                f" {REMEDY}"
+                f"Received: hyperband_iterations={self.hyperband_iterations}"
+            )
 
     def identity(self) -> dict[str, Any]:
         """Returns the settings that must not change on resume."""

@@ -8,12 +8,11 @@ import keras_tuner
 import numpy as np
 
 from keras_netopt.checks import check_integer, check_probability
+from keras_netopt.search.constraints import COSTS
 from keras_netopt.search.oracles.locking import synchronized_method
 from keras_netopt.search.oracles.observations import to_loss
-from keras_netopt.search.oracles.search_oracle import (
-    SearchOracle,
-    check_objective,
-)
+from keras_netopt.search.oracles.oracle_arguments import check_objective
+from keras_netopt.search.oracles.search_oracle import SearchOracle
 from keras_netopt.search.sampling import pareto
 from keras_netopt.search.search_space import Values
 
@@ -26,14 +25,14 @@ class NSGA2Oracle(SearchOracle):
     first objective only: it determines the checkpoint and `score`. The other
     objectives are read at the epoch of the score, or at their last report.
     They may be metrics of the model, values that a callback adds to the logs,
-    or costs that the tuner's `constraints` measure.
+    or costs: "macs", "params" and "bytes" of a built model, which a tuner of
+    this package measures, and those of its `constraints`.
 
     Example:
 
-    >>> import keras_tuner
     >>> from keras_netopt.search import NSGA2Oracle
     >>> oracle = NSGA2Oracle(
-    ...     ["val_accuracy", keras_tuner.Objective("macs", "min")],
+    ...     ["val_accuracy", "macs"],
     ...     max_trials=200,
     ...     metric_bounds={"latency_ms": 5.0},
     ... )
@@ -41,8 +40,9 @@ class NSGA2Oracle(SearchOracle):
     []
 
     Args:
-        objective: Two or more objectives, required: names of metrics, or
-            `keras_tuner.Objective` with a direction.
+        objective: Two or more objectives, required: names of metrics or
+            costs, or `keras_tuner.Objective` with a direction. A cost comes
+            after a metric.
         max_trials: As in `SearchOracle`. Defaults to `10`.
         population_size: Number of trials per generation, at least 2.
             Defaults to `None`: 50 for searches of 200 trials and more, else
@@ -59,8 +59,8 @@ class NSGA2Oracle(SearchOracle):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, the space is empty, or a
-            trial does not report all metrics.
+        ValueError: If an argument is out of range, or a trial does not
+            report all metrics.
 
     Reference:
         Deb et al. 2002, *A Fast and Elitist Multiobjective Genetic
@@ -103,6 +103,12 @@ class NSGA2Oracle(SearchOracle):
         # The current parents with their ranks and crowding distances.
         self._order: tuple[list[int], np.ndarray, np.ndarray] | None = None
         super().__init__(self.objectives[0], max_trials, **options)
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The metrics that every trial must report, without duplicates."""
+        names = [one.name for one in self.objectives]
+        return list(dict.fromkeys([*names, *self.metric_bounds]))
 
     def suggest(self, trial_id: str) -> Values | None:
         """Returns a child, or a random point of the first population."""
@@ -162,13 +168,16 @@ class NSGA2Oracle(SearchOracle):
         """Ends a trial; checks that it has reported every metric."""
         if trial.status == "COMPLETED":
             reported = self.trials[trial.trial_id].metrics
-            names = [o.name for o in self.objectives] + [*self.metric_bounds]
+            names = self.metric_names
             missing = [name for name in names if not reported.exists(name)]
             if missing:
                 raise ValueError(
                     "Every trial must report the metrics of all objectives "
                     f"and bounds; {missing} are missing. Add them to the "
-                    "model's metrics, or to the logs by a callback. Received: "
+                    "model's metrics, or to the logs by a callback; "
+                    f"{', '.join(COSTS)} are measured by a tuner of "
+                    "`keras_netopt.search` if `build` returns built models, "
+                    "which begin with `keras.Input`. Received: "
                     f"{sorted(reported.metrics)}"
                 )
         super().end_trial(trial)
@@ -228,10 +237,10 @@ class NSGA2Oracle(SearchOracle):
 def _read_metric(trial: Any, name: str) -> float:
     """Returns a metric at the best epoch, or its last value."""
     history = trial.metrics.get_history(name)
-    for observation in history:
-        if observation.step == trial.best_step:
-            return float(observation.mean())
-    return float(history[-1].mean())
+    at = [one for one in history if one.step == trial.best_step]
+    found = (at or history)[-1]
+    # A cost is measured before the training, which may report another one.
+    return float(found.value[-1] if name in COSTS else found.mean())
 
 
 def _as_objectives(objective: Any) -> list[Any]:
@@ -243,7 +252,7 @@ def _as_objectives(objective: Any) -> list[Any]:
         name = one if isinstance(one, str) else getattr(one, "name", None)
         direction = getattr(one, "direction", None)
         if isinstance(one, str):
-            direction = infer(one)
+            direction = "min" if one in COSTS else infer(one)
         if direction not in ("min", "max"):
             raise ValueError(
                 "Argument `objective` must hold metrics with a direction: "

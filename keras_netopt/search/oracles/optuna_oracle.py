@@ -55,8 +55,7 @@ class OptunaOracle(SearchOracle):
     Raises:
         ImportError: If Optuna or a package of its sampler is not installed.
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, or the space is
-            empty.
+        ValueError: If an argument is out of range.
 
     Reference:
         Akiba et al. 2019, *Optuna*, arXiv 1907.10902; Hansen 2016, *The CMA

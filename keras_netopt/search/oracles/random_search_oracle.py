@@ -27,8 +27,7 @@ class RandomSearchOracle(SearchOracle):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, or the space is
-            empty.
+        ValueError: If an argument is out of range.
 
     Reference:
         Bergstra and Bengio 2012, *Random Search for Hyper-Parameter

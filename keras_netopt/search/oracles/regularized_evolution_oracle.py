@@ -37,8 +37,7 @@ class RegularizedEvolutionOracle(SearchOracle):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, or the space is
-            empty.
+        ValueError: If an argument is out of range.
 
     Reference:
         Real et al. 2018, *Regularized Evolution for Image Classifier

@@ -36,6 +36,8 @@ class ResumableOracle(keras_tuner.Oracle):
     `_run_times`.
     """
 
+    # Settings of `identity` with which a longer search may go on.
+    extendable: tuple[str, ...] = ()
     # The entries of `hyperparameters=`, as in `SearchSpace.describe`.
     _given: list[str] = []
     # KerasTuner's: running trials by worker, and ids to retry.
@@ -126,16 +128,25 @@ class ResumableOracle(keras_tuner.Oracle):
             super()._save_trial(trial)
 
     def _check_objective_found(self, metrics: Mapping[str, float]) -> None:
-        if hasattr(self.objective, "objectives"):  # A `MultiObjective`.
-            super()._check_objective_found(metrics)
-        elif self.objective.name not in metrics:
-            raise ValueError(
-                f"Every report of a trial must hold the objective "
-                f"{self.objective.name!r}. A name that begins with `val_` "
-                "needs `validation_data` or `validation_split`; other names "
-                "must be metrics of the model. "
-                f"Received: metrics={sorted(metrics)}"
+        objective = self.objective
+        names = list(getattr(objective, "name_to_direction", [objective.name]))
+        missing = [name for name in names if name not in metrics]
+        if not missing:
+            return
+        several = ""
+        if len(names) > 1:
+            several = (
+                f" `{type(self).__name__}` minimizes the sum of {names}; "
+                "`NSGA2Oracle` (`search.NSGA2`) takes several objectives, "
+                "costs of the model included."
             )
+        raise ValueError(
+            f"Every report of a trial must hold the objective "
+            f"{', '.join(map(repr, missing))}. A name that begins with `val_` "
+            "needs `validation_data` or `validation_split`; other names "
+            f"must be metrics of the model.{several} "
+            f"Received: metrics={sorted(metrics)}"
+        )
 
     def _check_consecutive_failures(self) -> None:
         # KerasTuner counts in all trials, each time; the last ones tell.
@@ -170,20 +181,8 @@ class ResumableOracle(keras_tuner.Oracle):
 
     def _read_state(self, path: str) -> dict[str, Any]:
         state = read_search(path)
-        search, entries = state.get("search"), state["hyperparameters"]
-        own = json.loads(json.dumps(self.identity()))
-        if search != own:
-            folder = os.path.dirname(path)
-            learning = (
-                ""
-                if "warm_start" in getattr(self, "unsupported", ())
-                else f"To learn from its trials, pass `warm_start={folder!r}`. "
-            )
-            raise ValueError(
-                f"The project folder belongs to another search: {search}, "
-                f"expected {own}. {learning}{REMEDY}"
-                f"Received: {path}"
-            )
+        entries = state["hyperparameters"]
+        self._check_identity(state.get("search"), path)
         known = {
             json.dumps([entry["class_name"], entry["config"]], sort_keys=True)
             for entry in entries["space"]
@@ -196,3 +195,33 @@ class ResumableOracle(keras_tuner.Oracle):
                 f"Received: {path}"
             )
         return state
+
+    def _check_identity(self, search: Any, path: str) -> None:
+        """Refuses the folder of another search; names one of KerasTuner."""
+        own = json.loads(json.dumps(self.identity()))
+        if _without(search, self.extendable) == _without(own, self.extendable):
+            return
+        folder = os.path.dirname(path)
+        learning = f"pass `warm_start={folder!r}`"
+        if "warm_start" in getattr(self, "unsupported", ()):
+            learning = (
+                "use an oracle that learns from trials, as in "
+                f"`search.TPE(..., warm_start={folder!r})`"
+            )
+        problem = f"belongs to another search: {search}, expected {own}"
+        if search is None:
+            problem = (
+                "was made by an oracle of KerasTuner, whose search "
+                f"`{type(self).__name__}` cannot go on with. The same oracle "
+                "goes on in `search.Tuner(build, oracle=...)`"
+            )
+        raise ValueError(
+            f"The project folder {problem}. To learn from its trials, "
+            f"{learning} and another `project_name`. {REMEDY}Received: {path}"
+        )
+
+
+def _without(settings: Any, names: tuple[str, ...]) -> Any:
+    if not isinstance(settings, dict):
+        return settings
+    return {k: v for k, v in settings.items() if k not in names}

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import keras_tuner
 import numpy as np
 
 from keras_netopt.checks import check_bool, check_integer, check_seed
@@ -19,6 +18,11 @@ from keras_netopt.search.oracles.observations import (
     STOPPED_METRIC,
     Observation,
     to_loss,
+)
+from keras_netopt.search.oracles.oracle_arguments import (
+    as_points,
+    check_hyperparameters,
+    check_objective,
 )
 from keras_netopt.search.oracles.resumable_oracle import ResumableOracle
 from keras_netopt.search.oracles.settled_trials import (
@@ -81,8 +85,7 @@ class SearchOracle(ResumableOracle):
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range; when the search begins,
-            if one of `initial_points` is not in the space, or the space is
-            empty.
+            if one of `initial_points` is not in the space.
     """
 
     # Arguments that the method has no use for.
@@ -112,6 +115,7 @@ class SearchOracle(ResumableOracle):
         max_consecutive_failed_trials: int = 3,
     ) -> None:
         check_objective(objective, type(self).__name__)
+        check_hyperparameters(hyperparameters)
         if max_trials is not None:
             max_trials = check_integer(max_trials, "max_trials", minimum=1)
         super().__init__(
@@ -128,7 +132,7 @@ class SearchOracle(ResumableOracle):
         self._seed_state = self.seed
         self._rng = np.random.default_rng(self.seed)
         self.defaults_first = check_bool(defaults_first, "defaults_first")
-        self.initial_points = _as_points(initial_points)
+        self.initial_points = as_points(initial_points)
         if warm_start is not None and "warm_start" in self.unsupported:
             raise ValueError(
                 f"Argument `warm_start` must be None: {type(self).__name__} "
@@ -180,18 +184,9 @@ class SearchOracle(ResumableOracle):
         return dict(Counter(row["reason"] for row in self._rejected))
 
     def check_space(self) -> None:
-        """Checks that the space is not empty and holds `initial_points`."""
-        space = self.space
-        if not space.searchable:
-            raise ValueError(
-                "The search space must hold at least one hyperparameter with "
-                "two values or more: define it in `build`, as in "
-                '`hp.Float("rate", 1e-4, 1e-2, sampling="log")`, or pass '
-                "`hyperparameters`. Received: "
-                f"{[d.name for d in space.dimensions]}"
-            )
+        """Checks that the space holds `initial_points`."""
         for point in self.initial_points:
-            space.check(point, "initial_points")
+            self.space.check(point, "initial_points")
 
     def reject(self, values: Mapping[str, Any], reason: str) -> None:
         """Rejects a point that `populate_space` has returned, without a trial.
@@ -271,10 +266,14 @@ class SearchOracle(ResumableOracle):
             yield self.space.check(point, "initial_points")
 
     def _explore(self) -> dict[str, Any]:
-        """Starts a trial that discovers the hyperparameters of `build`."""
+        """Starts a trial that discovers the hyperparameters of `build`.
+
+        If it finds nothing to search, it is the only one.
+        """
         statuses = {trial.status for trial in self.trials.values()}
         if "COMPLETED" in statuses:
             self.check_space()
+            return {"status": "STOPPED"}
         if self.ongoing_trials:
             return {"status": "IDLE"}
         return {"status": "RUNNING", "values": self.space.defaults()}
@@ -350,28 +349,3 @@ class SearchOracle(ResumableOracle):
         self._rejected = state["rejected"]
         self.warm_start = [Observation(*row) for row in state["warm_start"]]
         self._forget()
-
-
-def check_objective(objective: Any, name: str) -> None:
-    """Refuses a hypermodel in place of an objective of the oracle `name`."""
-    if callable(objective) or isinstance(objective, keras_tuner.HyperModel):
-        tuner = f"search.{name.removesuffix('Oracle')}(build, ...)"
-        if not name.endswith("Oracle"):
-            tuner = "search.Tuner(build, oracle=...)"
-        raise TypeError(
-            "Argument `objective` must be the name of a metric or a "
-            f"`keras_tuner.Objective`. The tuner of `{name}`, which takes a "
-            f"`hypermodel`, is `{tuner}`. Received: objective={objective!r}"
-        )
-
-
-def _as_points(points: Any) -> list[dict[str, Any]]:
-    if points is None:
-        return []
-    if isinstance(points, Sequence) and not isinstance(points, str):
-        if all(isinstance(point, Mapping) for point in points):
-            return [dict(point) for point in points]
-    raise TypeError(
-        "Argument `initial_points` must be a list of dicts of values by name. "
-        f"Received: initial_points={points!r}"
-    )

@@ -62,8 +62,7 @@ class TPEOracle(SearchOracle):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, or the space is
-            empty.
+        ValueError: If an argument is out of range.
 
     Reference:
         Bergstra et al. 2011, *Algorithms for Hyper-Parameter Optimization*,

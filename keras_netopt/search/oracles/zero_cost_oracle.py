@@ -59,8 +59,8 @@ class ZeroCostOracle(SearchOracle):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, or the space is empty;
-            when the search begins, without a `score`.
+        ValueError: If an argument is out of range; when the search begins,
+            without a `score`.
 
     Reference:
         Abdelfattah et al. 2021, *Zero-Cost Proxies for Lightweight NAS*,

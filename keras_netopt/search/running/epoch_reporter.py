@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_netopt.search.constraints import COSTS
 from keras_netopt.search.running.execution_log import (
     ExecutionLog,
     to_float_logs,
@@ -109,11 +110,23 @@ def missing_objective_error(
     """Returns the error for an objective that is not in the logs."""
     from keras_tuner.errors import FatalValueError
 
+    names = list(getattr(objective, "name_to_direction", [objective.name]))
+    missing = [name for name in names if name not in logs]
     hint = ""
-    if str(objective.name).startswith("val_") and not any(
+    if any(name.startswith("val_") for name in missing) and not any(
         name.startswith("val_") for name in logs
     ):
         hint = " Pass `validation_data` or `validation_split` to `search`."
+    if names[0] in COSTS:
+        hint += f" List {names[0]!r} behind a metric of the training."
+    if len(names) > 1:
+        return FatalValueError(
+            f"Argument `objective` must hold metrics in the logs: {missing} "
+            f"are not among {sorted(logs)}. `search.RandomSearch` and others "
+            "minimize the sum of the objectives; `search.NSGA2`, with "
+            "`search.NSGA2Oracle`, takes several, costs of the model "
+            f"included. Received: objective={names}.{hint}"
+        )
     return FatalValueError(
         "Argument `objective` must be a metric in the logs, one of "
         f"{sorted(logs)}. Received: objective={objective.name!r}.{hint}"
