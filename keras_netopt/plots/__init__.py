@@ -15,12 +15,12 @@ from keras_netopt.plots.sample_counts import sample_counts
 from keras_netopt.plots.schedules import schedule_curve
 from keras_netopt.plots.search import (
     importance_bars,
-    parallel_coordinates,
     pareto_front,
     search_history,
     slices,
-    trial_timeline,
 )
+from keras_netopt.plots.search_coordinates import parallel_coordinates
+from keras_netopt.plots.search_timeline import trial_timeline
 from keras_netopt.plots.sparsity import sparsity_bars
 from keras_netopt.plots.style import LABEL_LENGTH
 from keras_netopt.plots.transfer import (

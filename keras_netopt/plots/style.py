@@ -35,6 +35,44 @@ def legend_below(axes: "Axes") -> None:
     )
 
 
+def legend_above(axes: "Axes") -> None:
+    """Places the legend in one row above the axes, where no data is."""
+    _, names = axes.get_legend_handles_labels()
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=max(len(names), 1),
+        frameon=False,
+        fontsize=9,
+        handletextpad=0.4,
+        columnspacing=1.2,
+    )
+
+
+def count_whole(axis: Any) -> None:
+    """Limits the ticks of an axis to whole numbers."""
+    axis.get_major_locator().set_params(integer=True)
+
+
+def log_axis(axes: "Axes", low: float, high: float) -> None:
+    """Makes the x axis logarithmic, with few ticks as plain numbers.
+
+    `low` and `high` are the limits of the range, not of the axis.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    decades = np.log10(high / low)
+    steps = (1.0, 2.0, 5.0) if decades < 1 else (1.0, 3.0)
+    axes.set_xscale("log")
+    margin = 10 ** (0.04 * decades)
+    axes.set_xlim(low / margin, high * margin)
+    axes.xaxis.set_major_locator(
+        LogLocator(subs=steps if decades < 2 else (1.0,), numticks=6)
+    )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def label_bar(axes: "Axes", share: float, y: Any, text: str) -> None:
     """Writes a label inside a bar, or beside it if the bar is short."""
     inside = share > 0.5

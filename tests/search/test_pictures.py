@@ -1,10 +1,20 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import keras_netopt as netopt
-from keras_netopt.plots.search import search_history, trial_timeline
+from keras_netopt.plots import (
+    importance_bars,
+    search_history,
+    slices,
+    trial_timeline,
+)
+from keras_netopt.search.reports.hyperparameter_record import (
+    HyperparameterRecord,
+)
+from keras_netopt.search.reports.main_effects import main_effects
 from keras_netopt.search.reports.project import Project, TrialRecord
 
 pytestmark = pytest.mark.no_backend
@@ -28,7 +38,7 @@ def test_the_history_has_the_best_of_the_full_trials(stopped):
     full, hollow, best = stopped.figures["history"].axes[0].lines
     scores = [trial.score for trial in project.trials]
 
-    wanted = [(1.0, scores[0]), (4.0, scores[3]), (7.0, scores[6])]
+    wanted = [(0.0, scores[0]), (3.0, scores[3]), (6.0, scores[6])]
     assert points(full) == points(best) == wanted
     assert len(points(hollow)) == 6
     assert hollow.get_markerfacecolor() == "none"
@@ -42,7 +52,7 @@ def test_the_best_of_a_score_to_maximize_rises():
     )
     project = Project(Path("p"), trials, direction="max")
     best = search_history(project).axes[0].lines[-1]
-    assert points(best) == [(1, 0.5), (2, 0.7), (3, 0.7)]
+    assert points(best) == [(0, 0.5), (1, 0.7), (2, 0.7)]
 
 
 def test_trials_without_a_score_are_marked(tmp_path):
@@ -59,7 +69,7 @@ def test_trials_without_a_score_are_marked(tmp_path):
     names = axes.get_legend_handles_labels()[1]
     assert "1 without a score" in names
     [marks] = axes.collections
-    assert [part[:, 0].tolist() for part in marks.get_segments()] == [[4, 4]]
+    assert [part[:, 0].tolist() for part in marks.get_segments()] == [[3, 3]]
 
 
 def test_coordinates_have_one_line_a_full_trial(stopped):
@@ -80,14 +90,61 @@ def test_coordinates_have_one_line_a_full_trial(stopped):
     assert sum(height < 0 for height in inactive) == 1
 
 
-def test_importance_shows_the_level_of_chance():
-    axes = netopt.search.plots(PROJECTS / "grid").figures["importance"].axes[0]
-    widths = [bar.get_width() for bar in axes.patches]
+def searched(count):
+    """Trials whose score follows one of two hyperparameters."""
+    space = (
+        HyperparameterRecord("rate", 1e-4, 1e-1, sampling="log"),
+        HyperparameterRecord("layers", 1, 3, is_whole=True),
+    )
+    rng = np.random.default_rng(0)
+    values = [
+        {"rate": 10 ** rng.uniform(-4, -1), "layers": int(rng.integers(1, 4))}
+        for _ in range(count)
+    ]
+    trials = tuple(
+        TrialRecord(f"{i:03}", "COMPLETED", np.log10(one["rate"]), values=one)
+        for i, one in enumerate(values)
+    )
+    return Project(Path("p"), trials, space)
 
-    assert widths == sorted(widths, reverse=True)
-    assert [line.get_xdata()[0] for line in axes.lines] == [0.2, 0.2]
+
+def test_importance_shows_an_interval():
+    effects = main_effects(searched(40))
+    axes = importance_bars(effects).axes[0]
+    widths = [bar.get_width() for bar in axes.patches]
     labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels == ["optimizer (n=6)", "units (n=6)"]
+
+    assert labels == ["rate (n=40)", "layers (n=40)"]
+    assert widths == [one.share for one in effects]
+    assert [tuple(line.get_xdata()) for line in axes.lines] == [
+        (one.low, one.high) for one in effects
+    ]
+
+
+@pytest.mark.parametrize("count", [4, 40, 400])
+def test_ticks_are_few_and_whole_where_numbers_are(count):
+    rate, layers = slices(searched(count)).axes[:2]
+    rate.figure.draw_without_rendering()
+
+    low, high = rate.get_xlim()
+    shown = [
+        label.get_text()
+        for label in rate.get_xticklabels()
+        if low <= label.get_position()[0] <= high
+    ]
+    assert shown == ["0.0001", "0.001", "0.01", "0.1"]
+    assert not any(one.get_text() for one in rate.get_xticklabels(minor=True))
+    assert {tick % 1 for tick in layers.get_xticks()} == {0.0}
+
+
+def test_a_picture_and_a_table_give_a_trial_one_number():
+    project = searched(12)
+    figure = search_history(project)
+    best = project.ranked()[0]
+    [full, _] = figure.axes[0].lines
+    at = {score: x for x, score in points(full)}
+
+    assert at[best.score] == int(best.trial_id)
 
 
 def test_slices_have_a_panel_a_hyperparameter(stopped):
@@ -126,7 +183,7 @@ def test_the_timeline_shows_how_long_each_trial_lasted(stopped):
     [drawn] = bars.collections
     corners = [path.vertices for path in drawn.get_paths()]
     assert [bar[:, 0].max() for bar in corners] == lasted
-    assert [round(bar[:, 1].mean()) for bar in corners] == list(range(1, 10))
+    assert [round(bar[:, 1].mean()) for bar in corners] == list(range(9))
     colors = [tuple(color) for color in drawn.get_facecolors()]
     assert len(set(colors[::3])) == 1 and colors[1] not in colors[::3]
     names = ["complete", "stopped or lower rung"]
@@ -165,7 +222,7 @@ def test_pictures_and_tables_are_written(tmp_path):
 def test_notebooks_show_every_picture(stopped, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     html = stopped._repr_html_()
-    assert html.count("<img src=") == len(stopped.figures) == 6
+    assert html.count("<img src=") == len(stopped.figures) == 5
 
 
 def test_without_matplotlib_notebooks_show_the_tables(monkeypatch):

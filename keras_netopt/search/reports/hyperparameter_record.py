@@ -18,6 +18,7 @@ class HyperparameterRecord:
         high: Maximum of a number. Defaults to `None`.
         sampling: "linear", "log" or "reverse_log". Defaults to `"linear"`.
         choices: Values of a choice. Defaults to `()`: a number.
+        is_whole: Whether the numbers are whole. Defaults to `False`.
     """
 
     name: str
@@ -25,6 +26,7 @@ class HyperparameterRecord:
     high: float | None = None
     sampling: str = "linear"
     choices: tuple[Any, ...] = ()
+    is_whole: bool = False
 
     def unit(self, value: Any) -> float | None:
         """Returns the position of a value in [0, 1], or `None`."""
@@ -69,7 +71,10 @@ def _read_entry(entry: Any) -> HyperparameterRecord | None:
     if kind in ("Float", "Int"):
         low, high = config.get("min_value"), config.get("max_value")
         sampling = config.get("sampling") or "linear"
-        return HyperparameterRecord(name, low, high, sampling)
+        is_whole = kind == "Int"
+        return HyperparameterRecord(
+            name, low, high, sampling, is_whole=is_whole
+        )
     if kind == "Choice":
         return HyperparameterRecord(
             name, choices=tuple(config.get("values", ()))

@@ -134,6 +134,14 @@ class Project:
         return 1.0 if self.direction == "min" else -1.0
 
     @functools.cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the trials: their ids, or else their places."""
+        ids = [trial.trial_id for trial in self.trials]
+        if all(one.isdecimal() for one in ids):
+            return tuple(map(int, ids))
+        return tuple(range(len(ids)))
+
+    @functools.cached_property
     def full_epochs(self) -> int:
         """Epochs of the longest trial with a score."""
         return max(

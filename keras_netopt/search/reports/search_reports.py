@@ -13,6 +13,7 @@ from keras_netopt.plots.style import save_figure
 from keras_netopt.report import Report, as_plain
 from keras_netopt.search.reports.leaderboard import Leaderboard
 from keras_netopt.search.reports.main_effects import (
+    explain_missing,
     main_effects,
     render_main_effects,
 )
@@ -191,7 +192,7 @@ def plots(
 
 
 def _figures(project: Project, metrics: Sequence[str]) -> "dict[str, Figure]":
-    from keras_netopt.plots import search as draw
+    from keras_netopt import plots as draw
 
     try:
         import matplotlib.figure  # noqa: F401
@@ -217,6 +218,9 @@ def _tables(project: Project, metrics: Sequence[str]) -> str:
     importance = main_effects(project)
     if importance:
         parts.append(render_main_effects(importance, project.objective))
+    missing = explain_missing(project)
+    if missing is not None:
+        parts.append(missing)
     if len(metrics) > 1:
         parts.append(_front(project, metrics))
     survival = _survival(project)
