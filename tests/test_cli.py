@@ -129,6 +129,14 @@ def test_inspect_leaves_the_file_alone(model_path):
         assert file.read() == before
 
 
+def test_trials_writes_a_page(capsys, tmp_path):
+    pytest.importorskip("plotly", reason="needs keras-netopt[report]")
+    page = tmp_path / "report.html"
+    assert cli.main(["trials", PROJECT, "--html", str(page)]) == 0
+    assert str(page) in capsys.readouterr().out
+    assert "Parallel coordinates" in page.read_text(encoding="utf-8")
+
+
 def test_trials_shows_the_best_first(capsys, tmp_path):
     table = tmp_path / "trials.csv"
     arguments = ["trials", PROJECT, "--top", "2", "--csv", str(table)]

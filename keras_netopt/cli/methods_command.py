@@ -53,7 +53,9 @@ def _usage(name: str) -> str:
     """Returns a card up to its section on how the method works."""
     cards: dict[str, str] = {}
     for row in registry.METHODS:
-        names = (row.name, row.short_name, row.card)
+        names = [row.name, row.card]
+        if registry.get(row.short_name) is row:
+            names.append(row.short_name)
         cards |= {key.lower(): row.card for key in names if key and row.card}
     if name.lower() not in cards:
         near = difflib.get_close_matches(name.lower(), cards)

@@ -17,6 +17,11 @@ def add_parser(commands: Any) -> None:
     trials.add_argument(
         "--plots", metavar="DIR", help="write plots and tables to DIR"
     )
+    trials.add_argument(
+        "--html",
+        metavar="FILE",
+        help="write an HTML page with interactive plots; needs plotly",
+    )
     trials.set_defaults(command=run)
 
 
@@ -30,3 +35,5 @@ def run(arguments: argparse.Namespace) -> None:
         board.to_csv(arguments.csv)
     if arguments.plots is not None:
         search.plots(arguments.directory, folder=arguments.plots)
+    if arguments.html is not None:
+        print(search.report(arguments.directory, arguments.html))

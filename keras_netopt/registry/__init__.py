@@ -69,12 +69,11 @@ def get(name: str) -> Method | None:
         name: "callbacks.Pruning" or "Pruning".
 
     Returns:
-        The row, or `None` where there is none.
+        The row, or `None` where there is none, or more than one has this last
+        part: "report" may be `sparsity.report` or `search.report`.
     """
-    for method in METHODS:
-        if name in (method.name, method.short_name):
-            return method
-    return None
+    found = [one for one in METHODS if name in (one.name, one.short_name)]
+    return found[0] if len(found) == 1 else None
 
 
 def to_markdown(methods: Iterable[Method] = METHODS) -> str:

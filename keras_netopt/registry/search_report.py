@@ -18,4 +18,9 @@ METHODS: tuple[Method, ...] = (
         summary="Draws the results of a search.",
         card="search_reports",
     ),
+    Method(
+        name="search.report",
+        summary="Writes the results of a search as an HTML page.",
+        card="search_reports",
+    ),
 )

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from keras_netopt.search.oracles.zero_cost_oracle import (
         ZeroCostOracle as ZeroCostOracle,
     )
+    from keras_netopt.search.reports.html_report import report as report
     from keras_netopt.search.reports.project_reader import (
         read_project as read_project,
     )
@@ -145,6 +146,7 @@ _MODULES = {
     "local_processes": "running.executors",
     "plots": "reports.search_reports",
     "read_project": "reports.project_reader",
+    "report": "reports.html_report",
     "weedout": "subnetworks.weedout",
 }
 

@@ -131,7 +131,7 @@ def _effect(
 
 def _share_and_error(held: list[list[float]]) -> tuple[float, float]:
     """Returns epsilon squared and its standard error, by the jackknife."""
-    where = np.repeat(np.arange(len(held)), [len(one) for one in held])
+    where: Any = np.repeat(np.arange(len(held)), [len(one) for one in held])
     scores = np.concatenate([np.asarray(one) for one in held])
     scores = scores - scores.mean()
     counts = np.bincount(where).astype("float64")

@@ -29,6 +29,14 @@ _leaderboard = _of_project("leaderboard")
 _plots = _of_project("plots")
 
 
+def _report(**other: Any) -> Call:
+    def call(model, folder):
+        path = Path(folder) / "report.html"
+        return search.report(**{"directory": PROJECT, "path": path, **other})
+
+    return call
+
+
 def _rule(name: str, **arguments: Any) -> Callable[..., Call]:
     """What a stopper says of three trials."""
 
@@ -199,6 +207,17 @@ FUNCTIONS = (
             "objective": _plots(objective="val_beauty"),
             "metrics": _plots(metrics=("val_loss", "beauty")),
             "folder": _plots(folder=3),
+        },
+    ),
+    FunctionSetting(
+        component="search.report",
+        call=_report(),
+        is_pruned=False,
+        bad={
+            "directory": _report(directory=PROJECT / "oracle.json"),
+            "path": _report(path="report.txt"),
+            "objective": _report(objective="val_beauty"),
+            "metrics": _report(metrics=("val_loss", "beauty")),
         },
     ),
     FunctionSetting(
