@@ -57,7 +57,9 @@ class ASHA(Stopper):
     Rungs are at `min_epochs * eta ** k` epochs. A trial continues after a
     rung if it is among the best `max(1, n // eta)` of the n values reported
     there, its own included. Promotion is asynchronous, so the first trial at
-    a rung always continues. Use it if early epochs predict the final ranking.
+    a rung always continues. Where no value is reported at a rung, as with
+    `validation_freq=2`, the next one counts. Use it if early epochs predict
+    the final ranking.
 
     Example:
 
@@ -133,9 +135,12 @@ class ASHA(Stopper):
         """Stores a value and returns whether the trial should stop."""
         if not math.isfinite(value):
             value = math.inf
-        if epoch not in self.rungs:
+        rung = max((one for one in self.rungs if one <= epoch), default=None)
+        if rung is None:
             return value == math.inf
-        seen = self.values.setdefault(epoch, {})
+        seen = self.values.setdefault(rung, {})
+        if rung < epoch and trial_id in seen:  # It has passed the rung.
+            return value == math.inf
         seen[trial_id] = value
         kept = max(1, len(seen) // self.eta)
         if value == math.inf:
@@ -244,14 +249,14 @@ class MedianStopping(_CurveStopper):
 
     def should_stop(self, trial_id: str, epoch: int, value: float) -> bool:
         """Stores a value and returns whether the trial should stop."""
+        known = self.curves.get(trial_id, {})
+        before = max((one for one in known if one < epoch), default=0)
         self.add_value(trial_id, epoch, value)
         if not math.isfinite(value):
             return True
         if len(self.finished) < max(1, self.n_startup_trials):
             return False
-        if epoch <= self.n_warmup_epochs:
-            return False
-        if (epoch - self.n_warmup_epochs - 1) % self.interval_epochs:
+        if self._count_checks(epoch) == self._count_checks(before):
             return False
         others = [
             self.curves[other][epoch]
@@ -262,6 +267,11 @@ class MedianStopping(_CurveStopper):
             return False
         best = min(self.curves[trial_id].values())
         return best > float(np.median(others))
+
+    def _count_checks(self, epoch: int) -> int:
+        """Counts the checks up to an epoch, whether it is reported or not."""
+        past = epoch - self.n_warmup_epochs - 1
+        return max(0, past + self.interval_epochs) // self.interval_epochs
 
     def on_trial_complete(self, trial_id: str) -> None:
         """Adds the trial to those that others are compared with."""

@@ -1,7 +1,6 @@
 """KerasTuner's Tuner with stoppers, folds, constraints and executors."""
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import keras_tuner
@@ -17,19 +16,21 @@ from keras_netopt.search.constraints import (
     add_measured_costs,
     check_constraints,
 )
-from keras_netopt.search.folds import FoldedData, split_data, to_folds
+from keras_netopt.search.folds import FoldedData, to_folds
+from keras_netopt.search.running.executors import to_executor
 from keras_netopt.search.running.fit_arguments import (
     bind_fit_arguments,
     check_callbacks,
-    check_no_validation_data,
+    check_override,
 )
+from keras_netopt.search.running.model_keeper import KEEP_WEIGHTS
 from keras_netopt.search.running.oracle_proxy import OracleProxy
 from keras_netopt.search.running.progress_bar import ProgressBar
 from keras_netopt.search.running.project import check_main_guard
 from keras_netopt.search.running.saved_tuner import SavedTuner
 from keras_netopt.search.running.search_limits import SearchLimits
+from keras_netopt.search.running.search_samples import split_samples
 from keras_netopt.search.running.trial_trainer import (
-    BEST,
     RESUME,
     SCORE_EPOCHS,
     TrialTrainer,
@@ -37,8 +38,6 @@ from keras_netopt.search.running.trial_trainer import (
 from keras_netopt.search.running.tuner_parts import check_parts
 from keras_netopt.search.stoppers import Stopper
 from keras_netopt.warnings import NoEffectWarning
-
-KEEP_WEIGHTS = ("all", "best")
 
 
 class Tuner(SavedTuner):
@@ -91,7 +90,8 @@ class Tuner(SavedTuner):
             `1`.
         constraints: Limits that a model must meet before it is trained, as
             in `[search.MaxMACs(2e6)]`. Defaults to `()`.
-        executor: Runs trials in parallel: `search.local_processes(n)`, a
+        executor: Runs trials in parallel: a number of processes on this
+            machine, as `search.local_processes(n)`; a
             `concurrent.futures.Executor`, or a function that returns one.
             Defaults to `None`: sequential trials in this process.
         isolate: Whether to run each trial in a subprocess of the executor's
@@ -172,7 +172,7 @@ class Tuner(SavedTuner):
         self.folds = to_folds(folds)
         self.stopper = stopper
         self.limits = SearchLimits(max_time, patience)
-        self.executor = executor
+        self.executor = to_executor(executor)
         self.isolate = isolate
         self.workers = workers
         self.host = host
@@ -180,8 +180,6 @@ class Tuner(SavedTuner):
         self.score_epoch = score_epoch
         self.keep_weights = keep_weights
         self.bar: ProgressBar | None = None
-        self.kept: str | None = None  # The trial whose weights are kept.
-        self.cleaned = 0
         self.folded: FoldedData | None = None
         checked = add_measured_costs(check_constraints(constraints), oracle)
         self.checker = (
@@ -225,8 +223,9 @@ class Tuner(SavedTuner):
                 newer than this tuner.
             RuntimeError: If another search is running in the project folder.
         """
+        trains_itself = type(self).run_trial is TrialTrainer.run_trial
         calls_model_fit = (
-            type(self).run_trial is TrialTrainer.run_trial
+            trains_itself
             and type(self.hypermodel).fit is keras_tuner.HyperModel.fit
         )
         # The arguments of an overridden `fit` or `run_trial` may differ.
@@ -236,7 +235,11 @@ class Tuner(SavedTuner):
             kwargs = dict(kwargs)
         if calls_model_fit or "callbacks" in kwargs:
             kwargs["callbacks"] = check_callbacks(kwargs.get("callbacks"))
-        self._split_samples(kwargs)
+        max_trials = self.proxy.oracle.max_trials
+        self.folded = split_samples(self.folds, kwargs, max_trials)
+        if trains_itself:
+            fit, callbacks = self.hypermodel.fit, kwargs.get("callbacks")
+            check_override(fit, callbacks, self.stopper, self.folded)
         if self.stopper is not None:
             self.stopper.on_search_begin(int(kwargs.get("epochs", 1)))
         given = kwargs.get("verbose", "auto")
@@ -257,6 +260,8 @@ class Tuner(SavedTuner):
                 )
 
                 run_parallel_search(self, args, kwargs)
+            if self.proxy.ran_out_of_candidates and not self._is_worker():
+                self.oracle.save()  # Why the search has ended.
         self._report_end()
 
     def on_search_begin(self) -> None:
@@ -312,36 +317,6 @@ class Tuner(SavedTuner):
         hp.values = dict(values)
         return self._build_hypermodel(hp)
 
-    def _split_samples(self, kwargs: dict[str, Any]) -> None:
-        """Removes the samples from the arguments if folds split them."""
-        self.folded = None
-        if self.folds is None:
-            for name in ("groups", "num_samples"):
-                if kwargs.get(name) is not None:
-                    raise ValueError(
-                        f"Argument `{name}` must be omitted unless the tuner "
-                        f"has `folds`. Received: {name} without folds"
-                    )
-            return
-        check_no_validation_data(kwargs)
-        names = ("x", "y", "sample_weight")
-        self.folded = split_data(
-            self.folds,
-            *(kwargs.pop(name, None) for name in names),
-            num_samples=kwargs.pop("num_samples", None),
-            groups=kwargs.pop("groups", None),
-        )
-
-    def _delete_weights(self) -> None:
-        best = self.proxy.oracle.get_best_trials(1)
-        kept = best[0].trial_id if best else None
-        ended = self.proxy.oracle.end_order
-        # The best trial of before, and those that have ended since then.
-        for trial_id in [self.kept, *ended[self.cleaned :]]:
-            if trial_id not in (kept, None):
-                path = Path(self.get_trial_dir(trial_id)) / BEST
-                path.unlink(missing_ok=True)
-        self.kept, self.cleaned = kept, len(ended)
 
     def _report_end(self) -> None:
         reason = self.proxy.end_reason()

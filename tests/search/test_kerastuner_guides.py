@@ -5,6 +5,7 @@ KerasTuner, and with the name of a tuner of this package in its place.
 """
 
 import inspect
+import sys
 import warnings
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from search import toys
 
 import keras_netopt
 from keras_netopt import search
+from keras_netopt.search.running import tensorboard_folders
+from keras_netopt.warnings import NoEffectWarning
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:currentThread:DeprecationWarning"),
@@ -130,6 +133,21 @@ def test_a_custom_training_loop_keeps_the_best_epoch(name):
     assert best == pytest.approx(np.mean(errors**2))
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_an_older_training_loop_reports_by_its_hooks(name):
+    """KerasTuner itself ends here: `run_trial` returns nothing."""
+    found = run_guide("older_custom_tuner", name)
+    trials = read_trials("older_loop", folder="results")
+    assert "batch_size" in found["best_hps"].values
+    answers = found["best_model"](found["x_train"])
+    errors = keras.ops.convert_to_numpy(answers) - found["y_train"]
+    best = min(trials, key=lambda trial: trial.score)
+    assert best.score == pytest.approx(np.mean(errors**2), rel=1e-5)
+    steps = found["tuner"].oracle.trials[best.trial_id].metrics
+    assert [one.step for one in steps.get_history("loss")] == [0, 1, 2]
+    assert found["tuner"].oracle.trials[best.trial_id].best_step == 1
+
+
 @with_tuners("RegularizedEvolution")
 def test_failed_trials_are_skipped(name):
     run_guide("failed_trials", name)
@@ -141,14 +159,54 @@ def test_failed_trials_are_skipped(name):
         assert not is_large or "Model too large." in trial.message
 
 
-if keras.backend.backend() == "tensorflow":  # TensorBoard needs it.
+# Keras' callback has no profiler on torch.
+if keras.backend.backend() != "torch":
 
-    @with_tuners("RandomSearch")
+    @pytest.mark.parametrize("name", ["RandomSearch"])
     def test_tensorboard_has_one_folder_per_trial(name):
+        pytest.importorskip("tensorflow")
+        pytest.importorskip("tensorboard")
         run_guide("visualize_tuning", name)
         folders = {path.name for path in Path("tb_logs").iterdir()}
         trials = read_trials("visualize", folder="tb")
         assert folders == {trial.trial_id for trial in trials}
+        for trial in trials:
+            folder = Path("tb_logs", trial.trial_id, "execution0")
+            assert {"train", "validation"} <= {p.name for p in folder.iterdir()}
+            assert read_hparams(folder) == trial.values
+
+
+def read_hparams(folder):
+    """The hyperparameters that TensorBoard shows for a folder."""
+    from tensorboard.backend.event_processing.event_file_loader import (
+        EventFileLoader,
+    )
+    from tensorboard.plugins.hparams import metadata
+
+    [path] = folder.glob("events.out.*")
+    [found] = [
+        value.metadata.plugin_data.content
+        for event in EventFileLoader(str(path)).Load()
+        for value in event.summary.value
+    ]
+    started = metadata.parse_session_start_info_plugin_data(found)
+    assert started.group_name == folder.parent.name
+    return {k: v.number_value for k, v in started.hparams.items()}
+
+
+@pytest.mark.no_backend
+def test_tensorboard_without_its_plugin_keeps_the_folders(monkeypatch):
+    plugin = "tensorboard.plugins.hparams"
+    monkeypatch.setitem(sys.modules, plugin, None)
+    tensorboard_folders.import_hparams.cache_clear()
+    callback = keras.callbacks.TensorBoard("logs", profile_batch=0)
+    trial = keras_tuner.engine.trial.Trial(keras_tuner.HyperParameters(), "7")
+    callbacks = [callback]
+    with pytest.warns(NoEffectWarning, match="HParams plugin cannot be"):
+        tensorboard_folders.separate_tensorboard(callbacks, trial, 1)
+    tensorboard_folders.import_hparams.cache_clear()
+    assert callbacks == [callback]
+    assert Path(callback.log_dir) == Path("logs/7/execution1")
 
 
 @pytest.mark.parametrize(

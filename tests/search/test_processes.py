@@ -286,12 +286,8 @@ def test_what_cannot_run_trials_is_refused(tuner):
     class Unknown(concurrent.futures.Executor):
         """Does not report its number of workers."""
 
-    for executor, error, message in (
-        (3, TypeError, "Received: executor=3"),
-        (Unknown(), ValueError, "Argument `workers` must be the number of"),
-    ):
-        made = tuner(toys.Curves(), oracle(), executor=executor, overwrite=True)
-        with pytest.raises(error, match=message):
-            made.search(toys.X, toys.Y, validation_split=0.5, verbose=0)
+    made = tuner(toys.Curves(), oracle(), executor=Unknown())
+    with pytest.raises(ValueError, match="Argument `workers` must be the"):
+        made.search(toys.X, toys.Y, validation_split=0.5, verbose=0)
     with pytest.raises(ValueError, match="Received: workers=0"):
         search.local_processes(0)

@@ -50,6 +50,27 @@ def test_asha_by_thirds_and_from_a_number_of_trials_on():
     ]
 
 
+def test_a_rung_is_decided_by_the_next_reported_epoch():
+    """As with `validation_freq=2`: no epoch is one of the rungs 1 and 3."""
+    rule = ASHA(eta=3)
+    rule.on_search_begin(9)
+    assert decisions(rule, 2, [3.0, 4.0, 2.0]) == [False, True, False]
+    assert decisions(rule, 4, [2.0, 9.0, 3.0]) == [False, True, True]
+    # A trial decides once about each rung.
+    assert decisions(rule, 6, [50.0]) == [False]
+    assert decisions(rule, 8, [50.0, NAN]) == [False, True]
+
+
+def test_the_median_is_asked_for_at_the_next_reported_epoch():
+    """A check is due after the epochs 1, 4 and 7."""
+    rule = MedianStopping(n_startup_trials=1, interval_epochs=3)
+    for epoch in (2, 4, 6, 8):
+        rule.should_stop("good", epoch, 1.0)
+    rule.on_trial_complete("good")
+    found = [rule.should_stop("bad", epoch, 2.0) for epoch in (2, 4, 6, 8)]
+    assert found == [True, True, False, True]
+
+
 def test_asha_without_a_rung_says_so():
     with pytest.warns(NoEffectWarning, match="no rung below the 1 epochs"):
         ASHA().on_search_begin(1)

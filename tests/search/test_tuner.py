@@ -167,7 +167,7 @@ def test_a_score_to_maximize_stops_the_low_ones(run):
 
 def test_folds_equal_a_loop_by_hand(run, tuner):
     found = run(
-        folds=3, executions_per_trial=2, oracle=toys.random_oracle(trials=1)
+        folds=3, executions_per_trial=2, oracle=toys.random_oracle(trials=2)
     )
     trial = found.oracle.trials["0"]
     rate = trial.hyperparameters.get("rate")

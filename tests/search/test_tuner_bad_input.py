@@ -8,6 +8,7 @@ import pytest
 from search import toys
 
 from keras_netopt import search
+from keras_netopt.warnings import NoEffectWarning
 
 
 def test_a_failing_trial_is_told_and_the_others_go_on(run):
@@ -26,6 +27,30 @@ def test_a_failing_trial_is_told_and_the_others_go_on(run):
         assert trial.status == ("FAILED" if failed else "COMPLETED")
         assert not failed or "ArithmeticError: too small" in trial.message
     assert {trial.status for trial in found} == {"FAILED", "COMPLETED"}
+
+
+def test_a_number_of_processes_is_an_executor(tuner):
+    assert tuner(executor=2).executor == search.local_processes(2)
+
+
+class Pipeline:
+    """Stands for a `tf.data.Dataset`."""
+
+    element_spec = None
+
+
+def test_a_data_set_is_refused_before_a_process_starts(tuner):
+    made = tuner(executor=1)
+    data = {"validation_data": (toys.X, Pipeline())}
+    with pytest.raises(ValueError, match="make the data set in") as error:
+        made.search(toys.X, toys.Y, verbose=0, **data)
+    assert "Received: validation_data of type Pipeline" in str(error.value)
+    assert not made.oracle.trials
+
+
+def test_folds_of_one_trial_compare_nothing(run):
+    with pytest.warns(NoEffectWarning, match="one trial compares nothing"):
+        run(oracle=toys.random_oracle(trials=1), folds=2, epochs=1)
 
 
 class CannotCopy(keras.callbacks.Callback):
@@ -102,6 +127,9 @@ def test_bad_input_ends_a_search_before_it_costs_anything(
         ({"resume": "day"}, ValueError, "Received: resume='day'"),
         ({"workers": 0}, ValueError, "Received: workers=0"),
         ({"isolate": True}, ValueError, "`isolate` needs an `executor`"),
+        ({"executor": 0}, ValueError, "at least 1. Received: executor=0"),
+        ({"executor": True}, TypeError, "Received: executor=True"),
+        ({"executor": "2"}, TypeError, "number of processes on this machine"),
         ({"score_epoch": "mean"}, ValueError, "Received: score_epoch='mean'"),
         (
             lambda: {"constraints": search.MaxBytes(0)},

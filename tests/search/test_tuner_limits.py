@@ -1,6 +1,7 @@
 """What ends a search early, and costs that are bounded."""
 
 import functools
+import json
 import math
 
 import keras
@@ -129,6 +130,18 @@ def test_constraints_that_nothing_keeps_tell_the_nearest(run):
         match=r"100 with params above 1; nearest: \{'units': \d+\} \(params=",
     ):
         run(Sized(), constraints=search.MaxParams(1))
+
+
+def test_the_reasons_are_in_the_folder(run, tmp_path):
+    with pytest.raises(ValueError, match="nearest"):
+        run(Sized(), constraints=search.MaxParams(1))
+    state = json.loads((tmp_path / "p/oracle.json").read_text())
+    found = state["netopt_search"]
+    assert found["rejected"] == {"params above 1": 100}
+    values, costs = found["nearest"]
+    assert costs == {"params": 2.0 * values["units"]}
+    assert "no candidate meets the constraints" in found["end_reason"]
+    assert "of 1)" in found["end_reason"]
 
 
 def test_a_small_space_without_a_candidate_tells_the_nearest(run):

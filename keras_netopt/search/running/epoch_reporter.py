@@ -23,7 +23,9 @@ class EpochReporter(keras.callbacks.Callback):
     Its place is after the user's callbacks, whose logs it reads, and before
     `BackupAndRestore`, so that every epoch in the backup has been logged.
     The file `weights` holds the best epoch, or the last one unless
-    `keeps_best`. If `strict`, an epoch without the objective is an error.
+    `keeps_best`, of those with the objective, if any has it. An epoch without
+    it is not reported; if `is_due` is true of its number, counted from 1, it
+    is an error.
     `keep` is called before anything is written; it raises an error if the
     project folder is another search's by now.
     """
@@ -36,7 +38,7 @@ class EpochReporter(keras.callbacks.Callback):
         weights: Path,
         *,
         keeps_best: bool = True,
-        strict: bool = True,
+        is_due: Callable[[int], bool] | None = None,
         keep: Callable[[], Any] | None = None,
     ) -> None:
         super().__init__()
@@ -45,7 +47,7 @@ class EpochReporter(keras.callbacks.Callback):
         self.report = report
         self.weights = weights
         self.keeps_best = keeps_best
-        self.strict = strict
+        self.is_due = is_due
         self.keep = keep
         self.is_stopped = False
         self._has_begun = False
@@ -68,10 +70,11 @@ class EpochReporter(keras.callbacks.Callback):
             self.keep()
         found = to_float_logs(logs)
         if not self.objective.has_value(found):
-            if self.strict:
+            if self.is_due is not None and self.is_due(epoch + 1):
                 raise missing_objective_error(self.objective, found)
             self.log.add(epoch, found)
-            self._save_weights()
+            if not self._values():
+                self._save_weights()
             return
         is_better = (
             not self.keeps_best
@@ -102,6 +105,26 @@ class EpochReporter(keras.callbacks.Callback):
     def _best(self) -> float:
         values = self._values()
         return max(values) if self.objective.direction == "max" else min(values)
+
+
+def complete_log(log: ExecutionLog, history: Any, objective: Any) -> None:
+    """Fills the log if `HyperModel.fit` dropped the tuner's callbacks.
+
+    Metrics with fewer values than epochs are placed as `fit` computes them
+    with an integer `validation_freq`.
+    """
+    if not log.epochs:
+        found: dict[int, dict[str, float]] = {n: {} for n in history.epoch}
+        for name, values in history.history.items():
+            step = max(1, len(history.epoch) // max(1, len(values)))
+            places = history.epoch[step - 1 :: step]
+            for epoch, value in zip(places, values, strict=False):
+                found[epoch][name] = float(value)
+        for epoch, logs in found.items():
+            log.add(epoch, logs)
+    if not any(map(objective.has_value, log.epochs.values())):
+        last = log.epochs[max(log.epochs)] if log.epochs else {}
+        raise missing_objective_error(objective, last)
 
 
 def missing_objective_error(

@@ -42,6 +42,8 @@ class ExecutionLog:
         """Returns the best epoch by the objective, and its logs."""
         best: int | None = None
         for epoch, logs in sorted(self.epochs.items()):
+            if not objective.has_value(logs):
+                continue
             value = objective.get_value(logs)
             if best is None or objective.better_than(
                 value, objective.get_value(self.epochs[best])
@@ -51,12 +53,12 @@ class ExecutionLog:
             raise _no_epoch()
         return best, self.epochs[best]
 
-    def last(self) -> tuple[int, dict[str, float]]:
-        """Returns the last epoch and its logs."""
-        if not self.epochs:
-            raise _no_epoch()
-        epoch = max(self.epochs)
-        return epoch, self.epochs[epoch]
+    def last(self, objective: Any) -> tuple[int, dict[str, float]]:
+        """Returns the last epoch with the objective, and its logs."""
+        for epoch, logs in sorted(self.epochs.items(), reverse=True):
+            if objective.has_value(logs):
+                return epoch, logs
+        raise _no_epoch()
 
     def _read(self) -> None:
         try:

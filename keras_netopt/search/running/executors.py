@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_netopt.checks import check_integer
 
@@ -64,14 +65,22 @@ def local_processes(workers: int = 2) -> LocalProcesses:
     return LocalProcesses(workers)
 
 
-def check_executor(executor: Any) -> None:
-    """Checks that `executor` is an executor or a function that returns one.
+def to_executor(executor: Any) -> Any:
+    """Returns an executor, or a function that returns one; or `None`.
 
-    An executor of Dask must not reuse the results of equal tasks.
+    A number is that of the processes on this machine. An executor of Dask
+    must not reuse the results of equal tasks.
     """
+    if executor is None:
+        return None
+    if isinstance(executor, int | np.integer) and not isinstance(
+        executor, bool
+    ):
+        return LocalProcesses(check_integer(executor, "executor", minimum=1))
     if not isinstance(executor, Executor) and not callable(executor):
         raise TypeError(
-            "Argument `executor` must be `search.local_processes(n)`, a "
+            "Argument `executor` must be a number of processes on this "
+            "machine, `search.local_processes(n)`, a "
             "`concurrent.futures.Executor` or a function that returns one. "
             f"Received: executor={executor!r}"
         )
@@ -83,6 +92,7 @@ def check_executor(executor: Any) -> None:
                 "`client.get_executor(pure=False)`. "
                 "Received: an executor with pure=True"
             )
+    return executor
 
 
 def count_workers(executor: Any, workers: int | None) -> int:

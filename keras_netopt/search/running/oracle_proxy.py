@@ -243,6 +243,7 @@ class OracleProxy:
         """Returns the state of the oracle and of the proxy."""
         stopper = self.stopper.get_state() if self.stopper else {}
         constraints = self.checker.get_state() if self.checker else {}
+        reason = self.end_reason()
         return {
             **self._original["get_state"](),
             STATE: {
@@ -250,6 +251,7 @@ class OracleProxy:
                 "stopper": stopper,
                 "stopped": sorted(self.stopped),
                 **constraints,
+                **({"end_reason": reason} if reason else {}),
             },
         }
 

@@ -19,7 +19,6 @@ from keras_tuner import errors
 from keras_netopt.search.running import isolated_worker, worker
 from keras_netopt.search.running.executors import (
     LocalProcesses,
-    check_executor,
     count_workers,
     worker_environment,
 )
@@ -33,7 +32,7 @@ def run_parallel_search(
     tuner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     """Runs a whole search; `args` and `kwargs` are those of `fit`."""
-    check_executor(tuner.executor)
+    worker.check_no_datasets(args, kwargs)
     workers = count_workers(tuner.executor, tuner.workers)
     server = OracleServer(tuner.proxy.oracle, tuner.host)
     try:

@@ -2,10 +2,11 @@
 
 Private names of KerasTuner 1.4.8: `_build_hypermodel`,
 `_configure_tensorboard_dir` and `_run_and_update_trial` are overridden,
-`_try_build`, `_get_build_config_fname` and `src.engine.tuner_utils` are used.
+`_try_build` and `src.engine.tuner_utils` are used.
 """
 
 import copy
+import functools
 import math
 import shutil
 import warnings
@@ -21,7 +22,7 @@ from keras_netopt.files import name_unreadable, put_in_place
 from keras_netopt.search.running.epoch_reporter import (
     EpochReporter,
     ReportFunction,
-    missing_objective_error,
+    complete_log,
 )
 from keras_netopt.search.running.execution_log import ExecutionLog
 from keras_netopt.search.running.executions import (
@@ -30,18 +31,32 @@ from keras_netopt.search.running.executions import (
     aggregate_results,
     iterate_executions,
 )
+from keras_netopt.search.running.fit_arguments import (
+    check_epochs,
+    check_validation_freq,
+    declared_arguments,
+    is_validated,
+)
+from keras_netopt.search.running.input_structure import InputRecorder
+from keras_netopt.search.running.loop_reporter import LoopReporter
+from keras_netopt.search.running.model_keeper import (
+    BEST,
+    REMEDY,
+    build_optimizer,
+)
 from keras_netopt.search.running.oracle_proxy import RETURNED
+from keras_netopt.search.running.tensorboard_folders import (
+    separate_tensorboard,
+)
 from keras_netopt.search.running.tuner_callback import TunerCallback
-from keras_netopt.search.storage import read_json, write_json
 from keras_netopt.training.randomness import set_seed
 from keras_netopt.training.weights_file import save_weights
 from keras_netopt.warnings import NoEffectWarning
 
-BEST, LAST = "checkpoint.weights.h5", "last.weights.h5"
+LAST = "last.weights.h5"
 BACKUP, LOG = "backup", "epochs.json"
 RESUME = ("epoch", "trial")
 PROMOTED = "the weights of a promoted trial"
-REMEDY = "Build the model of its hyperparameters and train it again."
 SCORE_EPOCHS = ("best", "last")
 
 
@@ -51,14 +66,12 @@ class TrialMetrics(dict[str, float]):
     step = 0
 
 
-class TrialTrainer(keras_tuner.Tuner):
+class TrialTrainer(LoopReporter):
     """The part of `search.Tuner` that runs where a trial is trained."""
 
     seed: int
     resume: str
-    score_epoch: str
     folded: Any
-    proxy: Any  # `None` in the processes of an executor.
     current_seed: int | None = None
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
@@ -81,9 +94,11 @@ class TrialTrainer(keras_tuner.Tuner):
             self.folded, self.executions_per_trial
         ):
             own = folder / execution.folder
-            found = self._train(trial, execution, callbacks, args, kwargs, own)
+            found = self.train_execution(
+                trial, execution, callbacks, args, kwargs, own
+            )
             results.append(found)
-            scores.append((execution, self._score(found)))
+            scores.append((execution, self.score_execution(found)))
             if isinstance(found, ExecutionResult) and found.stopped:
                 break
         self._keep_best_weights(scores, folder)
@@ -94,24 +109,12 @@ class TrialTrainer(keras_tuner.Tuner):
         result.step = step
         return result
 
-    def load_model(self, trial: Any) -> Any:
-        """Returns the model of a trial with its best weights."""
-        model = self._try_build(trial.hyperparameters)
-        if not model.built:
-            path = self._get_build_config_fname(trial.trial_id)
-            model.build_from_config(read_json(path))
-        _build_optimizer(model)
-        path = Path(self.get_trial_dir(trial.trial_id)) / BEST
-        with name_unreadable(path, "the weights of a trial", REMEDY):
-            model.load_weights(path)
-        return model
-
     def execution_seed(self, trial_id: str, name: str) -> int:
         """Returns the seed of one execution."""
         text = f"{self.seed}/{trial_id}/{name}"
         return zlib.crc32(text.encode()) % 2**31
 
-    def _train(
+    def train_execution(
         self,
         trial: Any,
         execution: Execution,
@@ -131,7 +134,8 @@ class TrialTrainer(keras_tuner.Tuner):
         if log.is_done:  # The search was killed before the trial ended.
             report = self._report_function(trial, execution)
             for earlier, logs in sorted(log.epochs.items()):
-                report(earlier, logs)
+                if self.oracle.objective.has_value(logs):
+                    report(earlier, logs)
         else:
             has_backup = (folder / BACKUP).exists()
             fit = (trial, execution, callbacks, args, kwargs)
@@ -152,7 +156,9 @@ class TrialTrainer(keras_tuner.Tuner):
                 return found
         objective = self.oracle.objective
         epoch, metrics = (
-            log.best(objective) if self.score_epoch == "best" else log.last()
+            log.best(objective)
+            if self.score_epoch == "best"
+            else log.last(objective)
         )
         if math.isnan(objective.get_value(metrics)):
             shutil.rmtree(folder, ignore_errors=True)
@@ -174,40 +180,48 @@ class TrialTrainer(keras_tuner.Tuner):
         folder.mkdir(parents=True, exist_ok=True)
         self.current_seed = self.execution_seed(trial.trial_id, execution.name)
         model = self._try_build(hp)
-        kwargs = {
-            **kwargs,
-            **execution.data,
-            **self._load_promoted(model, hp, execution),
-        }
+        fit, objective = self.hypermodel.fit, self.oracle.objective
+        added = {**execution.data, **self._load_promoted(model, hp, execution)}
+        kwargs = {**kwargs, **declared_arguments(fit, added)}
+        check_epochs(kwargs, added)
+        is_due = None
+        if type(self.hypermodel).fit is keras_tuner.HyperModel.fit:
+            check_validation_freq(kwargs, objective)
+            frequency = kwargs.get("validation_freq", 1)
+            is_due = functools.partial(is_validated, frequency=frequency)
         reporter = EpochReporter(
             log,
-            self.oracle.objective,
+            objective,
             self._report_function(trial, execution),
             folder / BEST,
             keeps_best=self.score_epoch == "best",
-            strict=type(self.hypermodel).fit is keras_tuner.HyperModel.fit,
+            is_due=is_due,
             keep=None if self.proxy is None else self.proxy.keep_project,
         )
         copies: list[Any] = copy.deepcopy(callbacks)
         self._configure_tensorboard_dir(copies, trial, execution.index)
-        copies += [TunerCallback(self, trial), reporter]
+        copies += [TunerCallback(self, trial, TrialTrainer), reporter]
         if self.resume == "epoch" and model.built:
             copies.append(
                 keras.callbacks.BackupAndRestore(
                     str(folder / BACKUP), double_checkpoint=True
                 )
             )
-        history = self.hypermodel.fit(
-            hp, model, *args, callbacks=copies, **kwargs
-        )
-        write_json(
-            self._get_build_config_fname(trial.trial_id),
-            model.get_build_config(),
-        )
+        kwargs.update(declared_arguments(fit, {"callbacks": copies}))
+        recorder = InputRecorder(model)
+        self.reports_itself = True
+        try:
+            history = fit(hp, model, *args, **kwargs)
+        finally:
+            self.reports_itself = False
+            recorder.close()
+        self._save_inputs(trial.trial_id, model, recorder.found)
+        if not log.epochs and model.built:  # No callback of the tuner ran.
+            save_weights(model, folder / BEST)
         if "tuner/epochs" in hp.values:  # Hyperband may promote the trial.
             save_weights(model, folder / LAST)
         if isinstance(history, keras.callbacks.History):
-            self._complete_log(log, history)
+            complete_log(log, history, objective)
             log.end(stopped=reporter.is_stopped)
         return history
 
@@ -215,16 +229,6 @@ class TrialTrainer(keras_tuner.Tuner):
         """Whether the files in the folder are another search's by now."""
         guard = None if self.proxy is None else self.proxy.guard
         return guard is not None and guard.is_lost
-
-    def _complete_log(self, log: ExecutionLog, history: Any) -> None:
-        """Fills the log if `HyperModel.fit` dropped the tuner's callbacks."""
-        if not log.epochs:
-            for place, epoch in enumerate(history.epoch):
-                logs = {k: v[place] for k, v in history.history.items()}
-                log.add(epoch, {k: float(v) for k, v in logs.items()})
-        for logs in log.epochs.values():
-            if not self.oracle.objective.has_value(logs):
-                raise missing_objective_error(self.oracle.objective, logs)
 
     def _load_promoted(
         self, model: Any, hp: Any, execution: Execution
@@ -238,7 +242,7 @@ class TrialTrainer(keras_tuner.Tuner):
         }
         parent = hp.values.get("tuner/trial_id")
         if parent:
-            _build_optimizer(model)
+            build_optimizer(model)
             folder = Path(self.get_trial_dir(parent)) / execution.folder
             with name_unreadable(folder / LAST, PROMOTED, REMEDY):
                 model.load_weights(folder / LAST)
@@ -267,8 +271,8 @@ class TrialTrainer(keras_tuner.Tuner):
 
         return report
 
-    def _score(self, result: Any) -> float:
-        """The objective's value, whatever `HyperModel.fit` returns."""
+    def score_execution(self, result: Any) -> float:
+        """Returns the score of what `train_execution` returns."""
         objective = self.oracle.objective
         if isinstance(result, ExecutionResult):
             return float(objective.get_value(result.metrics))
@@ -299,9 +303,8 @@ class TrialTrainer(keras_tuner.Tuner):
         if isinstance(results, TrialMetrics):
             metrics, step = dict(results), results.step
         else:
-            known = self.oracle.get_trial(trial.trial_id).metrics
-            if results is None and known.exists(objective.name):
-                return  # `run_trial` has called `oracle.update_trial`.
+            if results is None and self._take_reported(trial.trial_id):
+                return
             tuner_utils.validate_trial_results(
                 results, objective, "Tuner.run_trial()"
             )
@@ -320,13 +323,4 @@ class TrialTrainer(keras_tuner.Tuner):
         self, callbacks: Any, trial: Any, execution: int = 0
     ) -> None:
         # KerasTuner imports tensorboard whether it is used or not.
-        names = [type(callback).__name__ for callback in callbacks]
-        if "TensorBoard" in names:
-            super()._configure_tensorboard_dir(callbacks, trial, execution)
-
-
-def _build_optimizer(model: Any) -> None:
-    """Creates the slots, whose saved values would be skipped otherwise."""
-    optimizer = getattr(model, "optimizer", None)  # None if not compiled.
-    if optimizer is not None:
-        optimizer.build(model.trainable_variables)
+        separate_tensorboard(callbacks, trial, execution)

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import keras_tuner
 
 HOOKS = {
     "on_epoch_begin": "on_epoch_begin",
@@ -16,15 +15,14 @@ HOOKS = {
 class TunerCallback(keras.callbacks.Callback):
     """Calls `Tuner.on_epoch_end` and the other hooks during `fit`.
 
-    Hooks that are not overridden are not called: with a batch hook JAX waits
-    for the end of each batch.
+    Hooks that are those of the class `base` are not called: with a batch hook
+    JAX waits for the end of each batch.
     """
 
-    def __init__(self, tuner: Any, trial: Any) -> None:
+    def __init__(self, tuner: Any, trial: Any, base: type) -> None:
         super().__init__()
         for name, method in HOOKS.items():
-            own = getattr(type(tuner), name)
-            if own is not getattr(keras_tuner.Tuner, name):
+            if getattr(type(tuner), name) is not getattr(base, name):
                 setattr(self, method, self._hook(getattr(tuner, name), trial))
 
     def _hook(self, function: Any, trial: Any) -> Any:

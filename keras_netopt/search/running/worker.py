@@ -51,6 +51,25 @@ def load_arrays(arguments: Any) -> Any:
     )
 
 
+def check_no_datasets(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Refuses a `tf.data.Dataset`, which no other process can read."""
+    named = dict(enumerate(args)) | kwargs
+    for name, value in named.items():
+        kinds = [
+            type(leaf).__name__
+            for leaf in keras.tree.flatten(value)
+            if hasattr(leaf, "element_spec")
+        ]
+        if kinds:
+            raise ValueError(
+                f"Argument `{name}` of `search` must hold arrays with an "
+                "`executor`: a `tf.data.Dataset` does not reach another "
+                "process. Remedies: pass arrays, or make the data set in "
+                "`HyperModel.fit`, which runs there. "
+                f"Received: {name} of type {', '.join(kinds)}"
+            )
+
+
 def pack(parts: Any) -> bytes:
     """Pickles a tuner and its arguments.
 
