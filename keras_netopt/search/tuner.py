@@ -17,6 +17,12 @@ from keras_netopt.search.constraints import (
     check_constraints,
 )
 from keras_netopt.search.folds import FoldedData, to_folds
+from keras_netopt.search.running.confirm_best import (
+    check_confirm,
+    confirm_best,
+    describe_budget,
+)
+from keras_netopt.search.running.confirmation import Confirmation
 from keras_netopt.search.running.executors import to_executor
 from keras_netopt.search.running.fit_arguments import (
     bind_fit_arguments,
@@ -116,6 +122,10 @@ class Tuner(SavedTuner):
             `"best"`.
         keep_weights: Weight files to keep: of "all" trials or the "best"
             one. Defaults to `"all"`.
+        confirm: Number of best trials that are trained again with new seeds
+            after the search, within `max_trials`, and then ranked by the mean
+            of these. Not with an `executor`. Defaults to `0`.
+        confirm_seeds: New seeds of each of them. Defaults to `3`.
         directory: Parent folder of the project. Defaults to `None`: the
             working directory.
         project_name: Folder of this search. Defaults to `None`:
@@ -150,6 +160,8 @@ class Tuner(SavedTuner):
         resume: str = "epoch",
         score_epoch: str = "best",
         keep_weights: str = "all",
+        confirm: int = 0,
+        confirm_seeds: int = 3,
         directory: Any = None,
         project_name: str | None = None,
         overwrite: bool = False,
@@ -169,6 +181,10 @@ class Tuner(SavedTuner):
             )
         if workers is not None:
             check_integer(workers, "workers", minimum=1)
+        own = type(self).run_trial is TrialTrainer.run_trial
+        check_confirm(confirm, confirm_seeds, oracle, executor, own)
+        self.confirm, self.confirm_seeds = confirm, confirm_seeds
+        self.confirmation: Confirmation | None = None
         self.folds = to_folds(folds)
         self.stopper = stopper
         self.limits = SearchLimits(max_time, patience)
@@ -187,6 +203,7 @@ class Tuner(SavedTuner):
         )
         self.given_space = oracle.get_space()
         self.proxy = OracleProxy(oracle, stopper, self.checker, self.limits)
+        self.proxy.confirm_seeds = confirm_seeds if confirm else 0
         self.seed = oracle.seed
         super().__init__(
             oracle=oracle,
@@ -251,6 +268,10 @@ class Tuner(SavedTuner):
         self.bar = ProgressBar(self.proxy.oracle, verbose == 1)
         self.oracle.verbose = verbose if verbose == 2 else 0
         checks = self.checker.constraints if self.checker else ()
+        confirms = self.confirm > 0 and not self._is_worker()
+        if confirms and verbose:
+            oracle = self.proxy.oracle
+            print(describe_budget(self.confirm, self.confirm_seeds, oracle))
         with self._hold_project(), keep_converter(checks):
             if self.executor is None:
                 super().search(*args, **kwargs)
@@ -262,6 +283,12 @@ class Tuner(SavedTuner):
                 run_parallel_search(self, args, kwargs)
             if self.proxy.ran_out_of_candidates and not self._is_worker():
                 self.oracle.save()  # Why the search has ended.
+            if confirms:
+                self.confirmation = confirm_best(self, args, kwargs)
+                if self.keep_weights == "best":
+                    self._delete_weights()
+                if verbose:
+                    print(self.confirmation)
         self._report_end()
 
     def on_search_begin(self) -> None:
@@ -273,7 +300,7 @@ class Tuner(SavedTuner):
         """Ends a trial and deletes the weights that are not kept."""
         super().on_trial_end(trial)
         if self.keep_weights == "best" and not self._is_worker():
-            self._delete_weights()
+            self._delete_weights(max(1, self.confirm))
         if self.bar is not None:
             self.bar.update()
 
@@ -316,7 +343,6 @@ class Tuner(SavedTuner):
         hp = self.proxy.oracle.get_space()
         hp.values = dict(values)
         return self._build_hypermodel(hp)
-
 
     def _report_end(self) -> None:
         reason = self.proxy.end_reason()

@@ -19,6 +19,7 @@ from keras_netopt.search.oracles.saved_search import (
     read_trials,
     settle_trials,
 )
+from keras_netopt.search.running.confirmed_trials import order_confirmed
 from keras_netopt.search.running.search_limits import SearchLimits
 from keras_netopt.search.stoppers import Stopper
 from keras_netopt.search.storage import write_json
@@ -75,6 +76,7 @@ class OracleProxy:
         self.limits = limits
         self.stopped: set[str] = set()
         self.ran_out_of_candidates = False
+        self.confirm_seeds = 0  # New seeds of the best trials.
         self.guard: Any = None  # A `ProjectGuard` while a search runs.
         self.known_writers: set[str | None] = set()  # Of the states read.
         self._token = uuid.uuid4().hex
@@ -228,7 +230,18 @@ class OracleProxy:
         settle_trials(self.oracle)
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:
-        """Ranks completed trials; those that were stopped come last."""
+        """Ranks completed trials; those that were stopped come last.
+
+        Those that were trained again with new seeds are first.
+        """
+        done = self.rank_searched(max(num_trials, len(self.oracle.trials)))
+        if self.confirm_seeds:
+            objective = self.oracle.objective
+            done = order_confirmed(done, objective, self.confirm_seeds)
+        return done[:num_trials]
+
+    def rank_searched(self, num_trials: int) -> list[Any]:
+        """Ranks completed trials by the scores of the search alone."""
         done = [
             trial
             for trial in self._original["get_best_trials"](
@@ -238,6 +251,12 @@ class OracleProxy:
         ]
         done.sort(key=lambda trial: trial.metrics.exists(STOPPED))
         return done[:num_trials]
+
+    def store_metric(self, trial_id: str, name: str, value: float) -> None:
+        """Adds a metric to a trial that has ended."""
+        with self._lock:
+            self.keep_project()
+            self._store_prefixed(trial_id, {name: value}, 0)
 
     def get_state(self) -> dict[str, Any]:
         """Returns the state of the oracle and of the proxy."""
