@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -134,7 +135,8 @@ class AdaptiveComputation(DepthLayer):
             halt_at=halt_at,
             seed=seed,
         )
-        self._record: halting.HaltingRecord | None = None
+        # By thread: replicas of one layer wait for each other in a call.
+        self._records: dict[int, halting.HaltingRecord] = {}
 
     @property
     def netopt_schedulable(self) -> dict[str, tuple[float, float]]:
@@ -196,11 +198,12 @@ class AdaptiveComputation(DepthLayer):
             The record that the call fills. The output has the shape
             `(batch * steps, ...)`, the steps of a sample adjacent.
         """
-        self._record = halting.HaltingRecord()
+        thread = threading.get_ident()
+        self._records[thread] = halting.HaltingRecord()
         try:
-            yield self._record
+            yield self._records[thread]
         finally:
-            self._record = None
+            del self._records[thread]
 
     def netopt_inner_calls(self, inputs: Any) -> list[tuple[keras.Layer, Any]]:
         """Returns the layers that one step calls, with their inputs."""
@@ -265,11 +268,12 @@ class AdaptiveComputation(DepthLayer):
         self.add_loss(self.kl_weight * divergence)
         steps = mean_of_batch(halting.expected_steps(p))
         self.update_running_mean(self.mean_steps, steps)
-        if self._record is None:
+        record = self._records.get(threading.get_ident())
+        if record is None:
             return ops.sum(states * _expand_like(p, states), axis=1)
-        self._record.p = p
+        record.p = p
         threshold = self._threshold(inputs)
-        self._record.halts = halting.halting_step_mask(p, threshold)
+        record.halts = halting.halting_step_mask(p, threshold)
         return ops.reshape(states, (-1, *ops.shape(states)[2:]))
 
     def _loop(self, inputs: Any) -> Any:

@@ -77,7 +77,8 @@ def _calibrate(model: Any, x: Any, y: Any, listed: Any) -> dict[str, Any]:
         "thresholds": np.nan_to_num(np.array(thresholds, float), nan=-1.0),
         "fractions": list(found.fractions.values()),
         "accuracy": found.accuracy,
-        "predictions": found.predict(x[:BATCH]),
+        # "auto" would choose by time.
+        "predictions": found.predict(x[:BATCH], mode="stages"),
     }
 
 
@@ -106,7 +107,8 @@ def _supernet(**changed: Any) -> Callable[[], keras.Model]:
 def _search(method: str, **changed: Any) -> Callable[..., list[Any]]:
     class Source(keras.callbacks.Callback):
         def dataset(self, size: int) -> Any:
-            return netopt.search.dataset(*data(), batch_size=size)
+            order = changed.get("order", 1)
+            return netopt.search.dataset(*data(), batch_size=size, order=order)
 
     return lambda model, x, y, folder: [
         Source(),

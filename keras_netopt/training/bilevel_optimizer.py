@@ -136,13 +136,19 @@ class BilevelOptimizer:
         self, gradients: list[Any], variables: list[Any]
     ) -> list[Any]:
         """Copies all values; hides the gradients of the architecture."""
-        # The second order compares gradients of different steps.
-        known = _sum_gradients(gradients) if self._is_second else gradients
-        self._gradients = {
-            id(variable): gradient
-            for gradient, variable in zip(known, variables, strict=True)
-        }
         held = {id(variable) for variable in self._architecture}
+        # The second order compares gradients of different steps. Replicas
+        # share this object: each must find what is the same for all.
+        known = {
+            id(variable): gradient
+            for gradient, variable in zip(gradients, variables, strict=True)
+            if gradient is not None
+            and (self._is_second or id(variable) in held)
+        }
+        total = sum_over_replicas(
+            [ops.convert_to_tensor(one) for one in known.values()]
+        )
+        self._gradients = dict(zip(known, total, strict=True))
         passed = [
             ops.zeros_like(variable.value) if id(variable) in held else gradient
             for gradient, variable in zip(gradients, variables, strict=True)
@@ -199,12 +205,14 @@ class BilevelOptimizer:
             plus.assign(ops.where(at[2], gradient, plus.value))
             difference = (plus.value - gradient) / (2.0 * eps)
             moved = outer.value - rate * difference
-            total.append(moved / count_replicas())  # Keras adds them up.
+            total.append(moved)
         self._move_architecture(at[3], total)
 
     def _move_architecture(self, condition: Any, gradients: list[Any]) -> None:
         before = _copy([*self._architecture, *self._optimizer.variables])
-        self._optimizer.apply(gradients, self._architecture)
+        count = count_replicas()  # Keras adds up what each of them passes.
+        own = gradients if count == 1 else [one / count for one in gradients]
+        self._optimizer.apply(own, self._architecture)
         _keep_if(condition, before)
         if self._owner.use_ema:  # Keras would assign the averages to them.
             averages = self._owner._model_variables_moving_average
@@ -253,13 +261,6 @@ class BilevelOptimizer:
             self._owner.add_variable_from_reference(v, name=name)
             for v in variables
         ]
-
-
-def _sum_gradients(gradients: list[Any]) -> list[Any]:
-    """Returns the gradients of the whole batch, those of all replicas."""
-    known = [one for one in gradients if one is not None]
-    total = iter(sum_over_replicas([ops.convert_to_tensor(g) for g in known]))
-    return [None if one is None else next(total) for one in gradients]
 
 
 def _copy(variables: Sequence[Any]) -> list[tuple[Any, Any]]:

@@ -173,6 +173,7 @@ class MasterStore(SwapStore):
                 shape=levels.shape,
                 dtype="float32",
                 initializer="zeros",
+                layout=_whole_layout(levels.ndim),
                 name=f"levels_{key.replace('/', '_')}",
                 aggregation="only_first_replica",
             )
@@ -187,3 +188,14 @@ class MasterStore(SwapStore):
             self._masters[key].assign(read(old._masters[key]))
             if key in old._levels:
                 self._levels[key].assign(read(old._levels[key]))
+
+
+def _whole_layout(axes: int) -> Any:
+    """Returns the layout of a variable that each device holds whole, if any.
+
+    A layout map knows it by its path, which holds that of a sharded weight.
+    """
+    mesh = getattr(keras.distribution.distribution(), "device_mesh", None)
+    if mesh is None:
+        return None
+    return keras.distribution.TensorLayout([None] * axes, mesh)

@@ -128,35 +128,64 @@ def check_the_decay_of_dense_weights_counts_once():
     )
 
 
-def check_the_second_order_of_darts_compares_whole_gradients():
+def check_both_orders_of_darts_see_whole_gradients():
     where = strategy()
-    both, alone = dense(where), dense()
-    for model, scope in ((both, where.scope), (alone, None)):
-        own = None
-        if scope is not None:
-            with scope():
-                own = keras.optimizers.SGD(0.1)
-        bias = [model.layers[0].bias]
-        own = own or keras.optimizers.SGD(0.1)
-        model.bilevel = BilevelOptimizer(model, bias, own, 2)
 
     def move(model, kernel, bias):
         layer = model.layers[0]
         model.optimizer.apply([kernel, bias], [layer.kernel, layer.bias])
 
-    for _ in range(5):
-        parts, more = halves(), RNG.normal(size=(2, 3)).astype("float32")
-        on_both(
-            where,
-            lambda k, b: move(both, k[0], b[0]),
-            parts,
-            more,
-            sizes=(1, 1),
-        )
-        move(alone, parts.sum(axis=0), more.sum(axis=0))
-        for mine, theirs in zip(both.weights, alone.weights, strict=True):
-            for one in copies(mine):
-                np.testing.assert_allclose(one, theirs.numpy(), atol=1e-4)
+    def make(order, model):
+        bias = [model.layers[0].bias]
+        own = keras.optimizers.SGD(0.1)
+        model.bilevel = BilevelOptimizer(model, bias, own, order)
+        return model
+
+    for order in (1, 2):
+        alone = make(order, dense())
+        both = dense(where)
+        with where.scope():
+            make(order, both)
+        for _ in range(5):
+            parts, more = halves(), RNG.normal(size=(2, 3)).astype("float32")
+            on_both(
+                where,
+                lambda k, b, both=both: move(both, k[0], b[0]),
+                parts,
+                more,
+                sizes=(1, 1),
+            )
+            move(alone, parts.sum(axis=0), more.sum(axis=0))
+            for mine, theirs in zip(both.weights, alone.weights, strict=True):
+                for one in copies(mine):
+                    np.testing.assert_allclose(one, theirs.numpy(), atol=1e-4)
+
+
+def check_a_ponder_model_records_the_steps_of_each_replica():
+    where = strategy()
+
+    def build():
+        keras.utils.set_random_seed(7)
+        inputs = keras.Input((4,))
+        cell = core.Dense(4, "tanh")
+        layer = netopt.layers.AdaptiveComputation(cell, 3, mode="ponder")
+        model = netopt.depth.PonderModel(inputs, core.Dense(3)(layer(inputs)))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss)
+        return model
+
+    with where.scope():
+        both = build()
+    alone = build()
+
+    def measure(model, x, y):
+        outputs = model(x, training=True)
+        return model.compute_loss(x, y, outputs, None), outputs["p"]
+
+    loss, p = (np.array(one) for one in measure(alone, X, Y))
+    found = on_both(where, lambda x, y: measure(both, x, y), X, Y)
+    np.testing.assert_allclose(sum(found[0]), loss, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(found[1]), p, atol=1e-6)
 
 
 def check_selected_are_the_best_of_the_whole_batch():

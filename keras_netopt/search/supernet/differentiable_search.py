@@ -37,8 +37,12 @@ class DifferentiableSearch:
         order: int,
     ) -> None:
         weights = {id(one.weights): one.weights for one in decisions.values()}
+        with optimizers.variable_scope(
+            model
+        ):  # Keras keeps the strategy of this moment.
+            own = copy_optimizer(optimizer)
         self._bilevel = BilevelOptimizer(
-            model, list(weights.values()), copy_optimizer(optimizer), order
+            model, list(weights.values()), own, order
         )
         phase = CYCLES[order].index(VALIDATION)
         self._loss = PhaseLoss(model, LOSS, self._bilevel.cycle, phase)
