@@ -35,6 +35,7 @@ from benchmarks.hpo import (
     multi_objective_tables,
     stopping_tables,
     training_tables,
+    tuner_cost_tables,
 )
 from benchmarks.hpo import tables as hpo
 from benchmarks.keras_io_examples import tables as keras_io_examples
@@ -95,6 +96,7 @@ TABLES = {
     **skip_tables.TABLES,
     **hpo.TABLES,
     **many_trials_tables.TABLES,
+    **tuner_cost_tables.TABLES,
     **training_tables.TABLES,
     **stopping_tables.TABLES,
     **multi_objective_tables.TABLES,

@@ -10,6 +10,7 @@ PARTS = (
     ("training", "torch"),
     ("stopping", "jax"),
     ("many_trials", "jax"),
+    ("tuner_cost", "jax"),
 )
 
 

@@ -44,7 +44,7 @@ def main() -> None:
             records.add({"arm": name, **row})
 
 
-def measure(oracle: Any, folder: str) -> dict[str, Any]:
+def measure(oracle: Any, folder: str, *, plots: bool = True) -> dict[str, Any]:
     """Runs all trials; the project of random search is then plotted."""
     oracle._set_project_dir(folder, "project")
     oracle.verbose = 0
@@ -63,7 +63,7 @@ def measure(oracle: Any, folder: str) -> dict[str, Any]:
         "early": statistics.median(spent[EARLY - 50 : EARLY + 50]),
         "late": statistics.median(spent[-100:]),
     }
-    if type(oracle) is search.RandomSearchOracle:
+    if plots and type(oracle) is search.RandomSearchOracle:
         row["plots"] = measure_plots(Path(folder, "project"))
     return row
 
