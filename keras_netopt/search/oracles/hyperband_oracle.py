@@ -1,12 +1,18 @@
 """Hyperband and BOHB."""
 
-import collections
 import itertools
 from typing import Any
 
 from keras_netopt.checks import check_integer, check_probability
 from keras_netopt.search.oracles.hyperband_budget import Rung, hyperband_budget
-from keras_netopt.search.oracles.observations import INFEASIBLE, Observation
+from keras_netopt.search.oracles.observations import (
+    FINISHED,
+    INFEASIBLE,
+    REJECTED,
+    STOPPED,
+    Observation,
+)
+from keras_netopt.search.oracles.promoted_trials import join_promoted
 from keras_netopt.search.oracles.saved_search import REMEDY
 from keras_netopt.search.oracles.search_oracle import SearchOracle
 from keras_netopt.search.oracles.tpe_oracle import TPEOracle
@@ -27,7 +33,8 @@ class HyperbandOracle(SearchOracle):
     every trial in full; that is an error when the first trial ends.
 
     With `sampler=TPEOracle(...)` this is BOHB: points are suggested by TPE,
-    from the trials of the largest budget that has enough of them.
+    which compares the configurations after the most epochs that enough of
+    them have reached. A promoted trial counts at each rung that it has passed.
 
     Example:
 
@@ -102,7 +109,7 @@ class HyperbandOracle(SearchOracle):
     def suggest(self, trial_id: str) -> Values | None:
         """Returns a new point for the first rung of a bracket."""
         sampler = self.sampler
-        learned = [] if sampler is None else self._largest_budget()
+        learned = [] if sampler is None else self._configurations()
         is_random = not learned or self._rng.random() < self.random_fraction
         if sampler is None or is_random:
             return self.space.random(self._rng)
@@ -238,21 +245,18 @@ class HyperbandOracle(SearchOracle):
         super()._forget()
         self._brackets, self._placed, self._complete = {}, 0, set()
 
-    def _largest_budget(self) -> list[Observation]:
-        """Returns the observations with the most epochs and enough trials."""
-        every = self.observations()
-        ended = [o for o in every if o.is_evaluated and EPOCHS in o.values]
-        enough = len(self.space.searchable) + 3
-        counts = collections.Counter(o.values[EPOCHS] for o in ended)
-        budgets = [epochs for epochs, n in counts.items() if n >= enough]
-        if not budgets:
-            return []
-        most = max(budgets)
-        return [
-            o
-            for o in every
-            if not o.is_evaluated or o.values.get(EPOCHS) == most
-        ]
+    def _configurations(self) -> list[Observation]:
+        """Returns one observation per configuration, if there are enough."""
+        every, names = self.observations(), iter(self.start_order)
+        joined = join_promoted(
+            [
+                (i if o.state == REJECTED else next(names), o)
+                for i, o in enumerate(every)
+            ],
+            self.max_epochs,
+        )
+        ended = sum(o.state in (FINISHED, STOPPED) for o in joined)
+        return joined if ended >= len(self.space.searchable) + 2 else []
 
 
 def _label(found: dict[str, Any], rung: Rung) -> dict[str, Any]:

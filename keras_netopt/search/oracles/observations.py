@@ -3,7 +3,8 @@
 import functools
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,8 @@ class Observation:
         state: "finished", "stopped" (by a stopper), "infeasible" (failed),
             "rejected" (violates a constraint, not trained) or "running".
         epochs: Epochs of a stopped trial. Defaults to `0.0`.
+        curve: Pairs of an epoch, from 1, and the loss that the trial has
+            after it, by rising epoch. Defaults to none.
         places: Coordinates in [0, 1]^d, NaN for inactive dimensions.
             Defaults to `None`.
     """
@@ -36,6 +39,7 @@ class Observation:
     score: float = math.inf
     state: str = FINISHED
     epochs: float = 0.0
+    curve: Sequence[tuple[float, float]] = field(default=(), repr=False)
     places: Any = field(default=None, repr=False)
 
     @functools.cached_property
@@ -53,17 +57,22 @@ class Observation:
         return self.state in (FINISHED, STOPPED, INFEASIBLE)
 
 
+Rank = Callable[[Observation], tuple[float, ...]]
+
+
 def split_observations(
-    observations: Sequence[Observation], count: int
+    observations: Sequence[Observation],
+    count: int,
+    rank: Rank = operator.attrgetter("rank"),
 ) -> tuple[list[Observation], list[Observation]]:
-    """Splits off the `count` best observations.
+    """Splits off the `count` best observations by `rank`.
 
     Both parts keep the order of the start. Running and rejected points are
     never among the best.
     """
     ended = [i for i, o in enumerate(observations) if o.is_evaluated]
     best = set(
-        heapq.nsmallest(count, ended, key=lambda i: observations[i].rank)
+        heapq.nsmallest(count, ended, key=lambda i: rank(observations[i]))
     )
     return (
         [o for i, o in enumerate(observations) if i in best],

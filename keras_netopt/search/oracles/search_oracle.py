@@ -25,6 +25,7 @@ from keras_netopt.search.oracles.oracle_arguments import (
     check_objective,
 )
 from keras_netopt.search.oracles.resumable_oracle import ResumableOracle
+from keras_netopt.search.oracles.rung_values import read_curve
 from keras_netopt.search.oracles.settled_trials import (
     SettledTrials,
     TriedPoints,
@@ -313,11 +314,13 @@ class SearchOracle(ResumableOracle):
         values = trial.hyperparameters.values
         if trial.status != "COMPLETED":
             return Observation(values, state=INFEASIBLE)
-        score = to_loss(trial.score, self.objective.direction)
+        name, direction = self.objective.name, self.objective.direction
+        score = to_loss(trial.score, direction)
+        curve = read_curve(trial.metrics, name, direction)
         if not trial.metrics.exists(STOPPED_METRIC):
-            return Observation(values, score, FINISHED)
+            return Observation(values, score, FINISHED, curve=curve)
         epochs = float(trial.metrics.get_last_value(STOPPED_METRIC))
-        return Observation(values, score, STOPPED, epochs)
+        return Observation(values, score, STOPPED, epochs, curve)
 
     def _place(self, observation: Observation) -> Observation:
         places = self.space.encode(observation.values)
@@ -333,7 +336,10 @@ class SearchOracle(ResumableOracle):
 
     def get_state(self) -> dict[str, Any]:
         """Returns the JSON-safe state."""
-        warm = [[o.values, o.score, o.state, o.epochs] for o in self.warm_start]
+        warm = [
+            [o.values, o.score, o.state, o.epochs, o.curve]
+            for o in self.warm_start
+        ]
         return {
             **super().get_state(),
             "random_state": self._rng.bit_generator.state,

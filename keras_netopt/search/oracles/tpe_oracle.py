@@ -1,6 +1,8 @@
 """Bayesian optimization with tree-structured Parzen estimators."""
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,8 +12,15 @@ from keras_netopt.checks import check_bool, check_integer, check_positive
 from keras_netopt.search.oracles.density_ratio import DensityRatio
 from keras_netopt.search.oracles.observations import (
     REJECTED,
+    STOPPED,
     Observation,
+    Rank,
     split_observations,
+)
+from keras_netopt.search.oracles.rung_values import (
+    count_at_rung,
+    find_rung,
+    rank_at_rung,
 )
 from keras_netopt.search.oracles.search_oracle import SearchOracle
 from keras_netopt.search.search_space import SearchSpace, Values
@@ -30,7 +39,9 @@ class TPEOracle(SearchOracle):
     next point is the candidate sampled from l with the largest l / g. Running
     trials belong to g, so that parallel workers do not repeat each other. The
     densities of a conditional hyperparameter are fitted to the trials in
-    which it was active.
+    which it was active. Trials that a stopper has ended are compared with the
+    others after the most epochs that enough trials have reached, two more
+    than there are hyperparameters.
 
     Example:
 
@@ -54,8 +65,8 @@ class TPEOracle(SearchOracle):
         n_ei_candidates: Candidates sampled from l per trial. Defaults to
             `24`.
         gamma: Fraction of trials in l, in (0, 1), at most 25 trials; or a
-            function from the number of trials to the number in l. Defaults
-            to `0.1`.
+            function from the number of trials to the number in l. With a
+            stopper, of the trials that are compared. Defaults to `0.1`.
         prior_weight: Weight of the prior kernel, which covers the range,
             relative to the kernel of a trial; above 0. Defaults to `1.0`.
         **options: Other arguments of `SearchOracle`.
@@ -118,9 +129,14 @@ class TPEOracle(SearchOracle):
         Prefers candidates for which `is_tried` is false. `least` is the
         minimum number of trials in l.
         """
-        ended = sum(o.is_evaluated for o in observations)
+        compared = sum(o.is_evaluated for o in observations)
+        rank: Rank = operator.attrgetter("rank")
+        if any(o.state == STOPPED for o in observations):
+            rung = find_rung(observations, len(space.searchable) + 2)
+            compared = count_at_rung(observations, rung)
+            rank = functools.partial(rank_at_rung, rung=rung)
         best, rest = split_observations(
-            observations, max(self._best_of(ended), least)
+            observations, max(self._best_of(compared), least), rank
         )
         rest = _newest_rejected(rest)
         ratio = DensityRatio(
