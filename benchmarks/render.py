@@ -31,6 +31,7 @@ from benchmarks.distribution import tables as distribution
 from benchmarks.edge import tables as edge
 from benchmarks.growing import tables as growing
 from benchmarks.hpo import (
+    confirm_tables,
     many_trials_tables,
     multi_objective_tables,
     stopping_tables,
@@ -97,6 +98,7 @@ TABLES = {
     **hpo.TABLES,
     **many_trials_tables.TABLES,
     **tuner_cost_tables.TABLES,
+    **confirm_tables.TABLES,
     **training_tables.TABLES,
     **stopping_tables.TABLES,
     **multi_objective_tables.TABLES,

@@ -11,6 +11,7 @@ PARTS = (
     ("stopping", "jax"),
     ("many_trials", "jax"),
     ("tuner_cost", "jax"),
+    ("confirm", "jax"),
 )
 
 
