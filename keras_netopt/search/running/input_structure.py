@@ -17,9 +17,10 @@ SETTINGS = ("training", "mask")  # Arguments of `call` that are no inputs.
 class InputRecorder:
     """Records the shapes and dtypes of the first call of an unbuilt model.
 
-    Keras stores the shapes alone, and as JSON a shape is a list of inputs; for
-    a `keras.Sequential` that is enough, and nothing is recorded. `found` is
-    the record, JSON-safe, or `None`.
+    Keras stores the shapes without the dtypes, and what it builds from them
+    counts as unbuilt: `load_weights` refuses it. A `keras.Sequential` is built
+    by them, and nothing is recorded. `found` is the record, JSON-safe, or
+    `None`.
     """
 
     def __init__(self, model: keras.Model) -> None:
