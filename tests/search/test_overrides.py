@@ -139,7 +139,7 @@ def test_a_loop_that_reports_nothing_must_return_a_score(tmp_path):
 def test_a_hook_that_calls_its_base_class_reports_once(tmp_path):
     class Mine(search.Tuner):
         def on_epoch_end(self, trial, model, epoch, logs=None):
-            super().on_epoch_end(trial, model, epoch, {"val_loss": -1.0})
+            super().on_epoch_end(trial, model, epoch, {"val_loss": -1e3})
 
     made = Mine(toys.build, toys.random_oracle(trials=1), directory=tmp_path)
     made.search(toys.X, toys.Y, epochs=2, verbose=0, validation_split=0.5)
