@@ -352,3 +352,25 @@ def test_the_chiefs_search_goes_on_in_one_process(run, plain, tmp_path):
     assert list(toys.summarize_trials(found.oracle).values()) == list(
         plain[ours].values()
     )
+
+
+def test_a_folder_of_kerastuners_oracle_is_named_and_can_be_learned_from(
+    run, tuner, tmp_path
+):
+    run(Eventful(), kerastuners(2))
+    before = read_files(tmp_path)
+    folder = str(tmp_path / "p")
+    objective = toys.lowest("v")
+    for oracle in (
+        search.RandomSearchOracle(objective, 4),
+        search.HyperbandOracle(objective, 3),
+        search.TPEOracle(objective, 4),
+    ):
+        with pytest.raises(ValueError, match="oracle of KerasTuner") as raised:
+            tuner(Eventful(), oracle)
+        assert f"warm_start={folder!r}" in str(raised.value)
+    assert read_files(tmp_path) == before
+    learned = search.TPEOracle(objective, 1, warm_start=folder)
+    assert len(learned.warm_start) == 2
+    again = run(Eventful(), kerastuners(3))
+    assert again.hypermodel.epochs == 2  # The third trial alone.

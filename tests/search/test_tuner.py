@@ -326,3 +326,40 @@ def test_any_function_can_be_searched(tmp_path):
     assert all(
         t.score == t.hyperparameters.get("x") for t in oracle.trials.values()
     )
+
+
+@pytest.mark.parametrize("tune_new_entries", [True, False])
+@pytest.mark.parametrize("kind", [search.RandomSearch, search.TPE])
+def test_a_space_of_fixed_values_is_one_trial_also_when_reopened(
+    kind, tune_new_entries, tmp_path
+):
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("rate", 0.25)
+    for _ in range(2):
+        made = kind(
+            toys.build,
+            objective="val_loss",
+            max_trials=3,
+            hyperparameters=hp,
+            tune_new_entries=tune_new_entries,
+            directory=tmp_path,
+        )
+        made.search(toys.X, toys.Y, validation_split=0.5, verbose=0)
+        [trial] = made.oracle.trials.values()
+        assert trial.hyperparameters.values == {"rate": 0.25}
+        assert made.get_best_models()[0].optimizer.learning_rate == 0.25
+
+
+def test_the_missing_one_of_several_objectives_is_named(tmp_path):
+    made = search.RandomSearch(
+        toys.build,
+        objective=["val_loss", toys.lowest("watts")],
+        directory=tmp_path,
+    )
+    message = r"\['watts'\] are not among .*`search.NSGA2`"
+    with pytest.raises(ValueError, match=message) as raised:
+        made.search(toys.X, toys.Y, validation_split=0.5, verbose=0)
+    assert "Received: objective=['val_loss', 'watts']" in str(raised.value)
+    trial = made.oracle.create_trial("worker")
+    with pytest.raises(ValueError, match="objective 'watts'.*NSGA2Oracle"):
+        made.oracle.update_trial(trial.trial_id, {"val_loss": 1.0})
