@@ -13,6 +13,7 @@ from benchmarks.distribution.piece import TRAINED, Arrays
 
 ONE = "one device"
 # The folders of an absolute path.
+LONGEST = 300  # Characters of an error.
 _FOLDERS = re.compile(r"(?<![\w.:/])/(?:[\w.+~-]+/)+")
 
 
@@ -66,7 +67,9 @@ def _read(path: Path) -> Arrays | _Error | None:
         is_early = found["error"] == "ValueError" and not found[TRAINED]
         text = found["text"].replace(f"{path.parent}/", "")
         is_ours = "Received: " in text
-        return _Error(_FOLDERS.sub("", text), is_early, is_ours)
+        text = _FOLDERS.sub("", text)
+        short = text[:LONGEST] + "…" * (len(text) > LONGEST)
+        return _Error(short, is_early, is_ours)
     if not arrays.exists():
         return None
     with np.load(arrays) as file:
