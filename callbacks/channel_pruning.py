@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_netopt.checks import check_fraction, check_integer
+from keras_netopt.checks import check_fraction
 from keras_netopt.cost.summarize import check_countable
 from keras_netopt.graph.symbolic import check_input_shape
 from keras_netopt.schedules import Schedule
@@ -23,6 +23,7 @@ from keras_netopt.surgery.cutting.channel_pruner import (
 from keras_netopt.surgery.cutting.cut_points import (
     CutPoint,
     as_cut_schedule,
+    check_cut_count,
     list_cut_points,
 )
 from keras_netopt.surgery.cutting.default_meter import default_meter
@@ -93,8 +94,8 @@ class ChannelPruning(StructureCallback):
         resource: What `sparsity` is a share of: "channels", "macs", "params",
             "bytes" of the LiteRT file, measured "latency", or "meter", any
             other number that `meter` measures. Defaults to `"channels"`.
-        iterative_steps: Number of cuts, at least 1. They are made at epoch
-            begins if the fit has more than one epoch. Defaults to `4`.
+        iterative_steps: Number of cuts, from 1 to 10,000. They are made at
+            epoch begins if the fit has more than one epoch. Defaults to `4`.
         round_to: Multiple of the new widths: each is rounded to the nearest
             one, and the total is kept near `sparsity`. Layers with fewer
             channels are skipped. Defaults to `None`: any width.
@@ -178,7 +179,7 @@ class ChannelPruning(StructureCallback):
             seed=seed,
             allow_inexact=allow_inexact,
         )
-        check_integer(iterative_steps, "iterative_steps", minimum=1)
+        check_cut_count(iterative_steps)
         self._is_found = callable(sparsity) and not isinstance(
             sparsity, Schedule
         )

@@ -45,6 +45,8 @@ class ArraySource(SampleSource):
     """
 
     def __init__(self, x: Any, y: Any = None, sample_weight: Any = None):
+        if x is None:
+            raise TypeError(_expectation("x", None))
         parts = {"x": x, "y": y, "sample_weight": sample_weight}
         arrays = {name: _as_arrays(part, name) for name, part in parts.items()}
         self.samples = _common_length(arrays)
@@ -108,19 +110,23 @@ def _as_array(leaf: Any, name: str) -> np.ndarray:
     elif isinstance(leaf, list) or hasattr(leaf, "__array__"):
         array = np.asarray(leaf)
     else:
-        raise TypeError(
-            f"Argument `{name}` must be an array, a nested structure of "
-            "arrays, a tf.data.Dataset of known size, a "
-            "keras.utils.PyDataset, or a torch Dataset or DataLoader with "
-            "`__getitem__`. Read data without random access into arrays "
-            f"first. Received: {name} of type {type(leaf).__name__}"
-        )
+        raise TypeError(_expectation(name, leaf))
     if array.ndim == 0:
         raise ValueError(
             f"Argument `{name}` must have a first axis of samples. "
             f"Received: {name} of shape ()"
         )
     return array
+
+
+def _expectation(name: str, part: Any) -> str:
+    return (
+        f"Argument `{name}` must be an array, a nested structure of "
+        "arrays, a tf.data.Dataset of known size, a "
+        "keras.utils.PyDataset, or a torch Dataset or DataLoader with "
+        "`__getitem__`. Read data without random access into arrays "
+        f"first. Received: {name} of type {type(part).__name__}"
+    )
 
 
 def _common_length(arrays: dict[str, Any]) -> int:

@@ -154,7 +154,8 @@ def _as_loss(base: Any) -> keras.losses.Loss:
         found = None
     if isinstance(found, keras.losses.Loss):
         return found
-    if not callable(found):
+    is_object = isinstance(found, keras.Layer | keras.metrics.Metric)
+    if not callable(found) or is_object or isinstance(found, type):
         raise TypeError(
             "Argument `base_loss` must be a Keras loss, the name of one, or "
             "a function (y_true, y_pred). "
@@ -198,7 +199,8 @@ def _check_threshold(tau: str, base: keras.losses.Loss) -> None:
             f"Received: tau={tau!r}"
         )
     known = getattr(base, "function", type(base))
-    is_keras = known.__module__.partition(".")[0] == "keras"
+    module = getattr(known, "__module__", None) or ""
+    is_keras = module.partition(".")[0] == "keras"
     if tau == "log_classes" and is_keras and "cross" not in _loss_name(base):
         raise ValueError(
             'Argument `tau` must be "batch" or a number for a loss that is '
@@ -222,7 +224,9 @@ def _is_binary(base: keras.losses.Loss) -> bool:
 
 def _loss_name(base: keras.losses.Loss) -> str:
     """Returns the lower-case name of the function or class."""
-    return getattr(base, "function", type(base)).__name__.lower()
+    named = getattr(base, "function", type(base))
+    # A `functools.partial` and an object with `__call__` have no name.
+    return getattr(named, "__name__", type(named).__name__).lower()
 
 
 def _at_least_float32(x: Any) -> Any:

@@ -181,3 +181,13 @@ def test_a_subclassed_model_is_refused():
     model.build((None, 8))
     with pytest.raises(ValueError, match="subclassed"):
         ChannelPruning(0.5).on_model_ready(model)
+
+
+@pytest.mark.no_backend
+def test_a_billion_cuts_are_refused_at_once():
+    message = "`iterative_steps` must be at most 10000.*=1000000000$"
+    with pytest.raises(ValueError, match=message):
+        ChannelPruning(0.5, iterative_steps=10**9)
+    with pytest.raises(ValueError, match=message):
+        ChannelPruning(schedules.Linear(final=0.5), iterative_steps=10**9)
+    assert len(ChannelPruning(0.5, iterative_steps=10**4).schedule.points)

@@ -130,3 +130,10 @@ def test_a_config_without_its_data_is_refused():
     with pytest.raises(ValueError, match=message):
         Curriculum.from_config(config, x=x)
     assert Curriculum.from_config(config, x=x, difficulty=scores)
+
+
+@pytest.mark.no_backend
+def test_no_data_are_a_type_error():
+    for y in (None, np.zeros(4)):
+        with pytest.raises(TypeError, match="^Argument `x` must be an array"):
+            Curriculum(None, y)

@@ -1,3 +1,4 @@
+import functools
 import math
 
 import keras
@@ -251,3 +252,17 @@ def test_a_base_loss_without_values_per_sample_raises():
         ValueError, match="one value per sample, not their mean"
     ):
         loss(np.zeros(3), np.ones((3, 1), "float32"))
+
+
+@pytest.mark.no_backend
+def test_what_is_no_loss_is_a_type_error():
+    for wrong in (keras.layers.Dense(1), keras.metrics.Mean(), keras.Model, 3):
+        with pytest.raises(TypeError, match="`base_loss` must be a Keras loss"):
+            SuperLoss(wrong)
+
+
+def test_a_function_without_a_name_is_a_base_loss():
+    scaled = functools.partial(keras.losses.mean_squared_error)
+    loss = SuperLoss(scaled, tau=1.0)
+    zeros = np.zeros((2, 1), "float32")
+    assert loss.call(zeros, zeros).shape == (2,)

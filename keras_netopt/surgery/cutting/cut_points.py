@@ -4,12 +4,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from keras_netopt.checks import check_fraction
+from keras_netopt.checks import check_fraction, check_integer
 from keras_netopt.points import Point, RunLength, is_in_steps
 from keras_netopt.schedules import Constant, Schedule, Steps
 from keras_netopt.training.progress import Progress
 
 FIRST, LAST = 0.1, 0.6
+# Each cut edits and compiles the model; the points of a fit are rounded to
+# millionths, so that more cuts would fall on the same points.
+MOST_CUTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,19 @@ class CutPoint:
         if self.epoch is not None:
             return progress.epoch >= self.epoch
         return self.step is not None and progress.step >= self.step
+
+
+def check_cut_count(steps: Any) -> int:
+    """Returns the number of cuts, from 1 to 10,000."""
+    count = check_integer(steps, "iterative_steps", minimum=1)
+    if count > MOST_CUTS:
+        raise ValueError(
+            f"Argument `iterative_steps` must be at most {MOST_CUTS}, because "
+            "each cut edits and compiles the model, and cuts at the same step "
+            "are merged: use fewer cuts. "
+            f"Received: iterative_steps={steps!r}"
+        )
+    return count
 
 
 def default_cut_schedule(sparsity: float, steps: int) -> Steps:
