@@ -103,6 +103,9 @@ TUNER_BAD = {
     "resume": "never",
     "score_epoch": "mean",
     "keep_weights": "some",
+    "confirm": -1,
+    "confirm_seeds": 0,
+    "executor": "two",
 }
 
 
@@ -120,15 +123,12 @@ def _tuner_setting(setting: Any) -> FunctionSetting:
                 **setting.arguments,
                 **other,
             }
-            tuner = tuner_class(**options)
-            if "executor" in other:
-                tuner.search([1.0], [1.0], verbose=0)
-            return sorted(tuner.get_state())
+            return sorted(tuner_class(**options).get_state())
 
         return call
 
     known = set(inspect.signature(tuner_class).parameters)
-    bad = {"hypermodel": None, "executor": 3, **TUNER_BAD, **setting.all_bad()}
+    bad = {"hypermodel": None, **TUNER_BAD, **setting.all_bad()}
     return FunctionSetting(
         component=f"search.{name}",
         call=changed(),
@@ -160,21 +160,6 @@ def _processes(**other: Any) -> Call:
 
 def _ray(**changed: Any) -> Call:
     return lambda model, folder: search.RayExecutor(**changed).shares
-
-
-def _searched(**options: Any) -> Call:
-    """For what is refused when the search begins."""
-
-    def call(model, folder):
-        tuner = search.Tuner(
-            lambda hp: (hp.Float("rate", 0.1, 1.0), model)[1],
-            search.RandomSearchOracle("val_loss", 2),
-            directory=folder,
-            **options,
-        )
-        tuner.search([1.0], [1.0], verbose=0)
-
-    return call
 
 
 FUNCTIONS = (
@@ -227,7 +212,6 @@ FUNCTIONS = (
         bad={
             "hypermodel": _tuner(hypermodel=None),
             "oracle": _tuner(oracle="TPE"),
-            "executor": _searched(executor=3),
             **{name: _tuner(**{name: v}) for name, v in TUNER_BAD.items()},
         },
         free=("host", "directory", "project_name", "overwrite", "kwargs"),
