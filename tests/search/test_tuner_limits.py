@@ -142,6 +142,7 @@ def test_the_reasons_are_in_the_folder(run, tmp_path):
     assert costs == {"params": 2.0 * values["units"]}
     assert "no candidate meets the constraints" in found["end_reason"]
     assert "of 1)" in found["end_reason"]
+    assert found["end_reason"] in str(search.leaderboard(tmp_path / "p"))
 
 
 def test_a_small_space_without_a_candidate_tells_the_nearest(run):

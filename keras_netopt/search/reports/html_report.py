@@ -211,6 +211,7 @@ def _summary(project: Project) -> str:
             f"Best: trial {best.trial_id}, {project.objective} "
             f"{best.score:.6g}: {values}"
         )
+    lines += [project.end_reason] if project.end_reason else []
     lines += [f"Unreadable: {name}: {why}" for name, why in project.unreadable]
     return "\n".join(f"<p>{html.escape(line)}</p>" for line in lines)
 

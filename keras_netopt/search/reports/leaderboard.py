@@ -137,6 +137,8 @@ class Leaderboard(Report):
     def _remarks(self, shown: int) -> list[str]:
         left = len(self.project.trials) - shown
         remarks = [f"{_count(left, 'trial')} more."] if left else []
+        if self.project.end_reason:
+            remarks.append(self.project.end_reason)
         unreadable = self.project.unreadable
         if unreadable:
             listed = "; ".join(f"{name}: {why}" for name, why in unreadable[:5])

@@ -119,6 +119,8 @@ class Project:
             matches. Defaults to `"score"`.
         direction: "min" or "max". Defaults to `"min"`.
         unreadable: Names of unreadable files, and why. Defaults to `()`.
+        end_reason: Why a search ended before its last trial. Defaults to
+            `""`.
     """
 
     path: Path
@@ -127,6 +129,7 @@ class Project:
     objective: str = "score"
     direction: str = "min"
     unreadable: tuple[tuple[str, str], ...] = ()
+    end_reason: str = ""
 
     @property
     def sign(self) -> float:

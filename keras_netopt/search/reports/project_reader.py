@@ -75,8 +75,20 @@ def read_project(
     if objective is not None:
         trials = tuple(replace(t, score=t.value(objective)) for t in trials)
     return Project(
-        path, trials, read_space(spaces), name, direction, tuple(unreadable)
+        path,
+        trials,
+        read_space(spaces),
+        name,
+        direction,
+        tuple(unreadable),
+        _end_reason(oracle),
     )
+
+
+def _end_reason(oracle: Mapping[str, Any]) -> str:
+    """Returns what a tuner of this package wrote when it ended early."""
+    held = oracle.get("netopt_search")
+    return str(held.get("end_reason", "")) if isinstance(held, Mapping) else ""
 
 
 def _project_folder(directory: Any) -> Path:
