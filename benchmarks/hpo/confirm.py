@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.records import Records
-from keras_netopt.search.running.confirmation import rank_confirmed
+from keras_netopt.search.reports.confirmation import rank_confirmed
 
 NAME = "hpo_confirm"
 TRIALS, BEST, SEARCHES = 60, 3, 2000

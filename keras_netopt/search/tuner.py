@@ -17,12 +17,12 @@ from keras_netopt.search.constraints import (
     check_constraints,
 )
 from keras_netopt.search.folds import FoldedData, to_folds
+from keras_netopt.search.reports.confirmation import Confirmation
 from keras_netopt.search.running.confirm_best import (
     check_confirm,
     confirm_best,
     describe_budget,
 )
-from keras_netopt.search.running.confirmation import Confirmation
 from keras_netopt.search.running.executors import to_executor
 from keras_netopt.search.running.fit_arguments import (
     bind_fit_arguments,

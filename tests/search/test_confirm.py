@@ -10,7 +10,7 @@ import pytest
 from search import toys
 
 from keras_netopt import search
-from keras_netopt.search.running.confirmation import (
+from keras_netopt.search.reports.confirmation import (
     rank_confirmed,
     t_quantile,
 )
@@ -115,6 +115,14 @@ def test_the_best_trials_are_trained_with_new_seeds(tuner, tmp_path, capsys):
     assert made.oracle.get_best_trials()[0].trial_id == next(iter(rows))
     ranked = [trial.trial_id for trial in made.oracle.get_best_trials(3)]
     assert ranked[:2] == list(rows)
+    board = str(search.leaderboard(tmp_path / "p"))
+    places = [board.index(rows[name].describe()) for name in rows]
+    assert places == sorted(places) and "Trials with new seeds rank" in board
+    found = search.read_project(tmp_path / "p")
+    assert [trial.trial_id for trial in found.ranked()] == ranked
+    assert found.confirmation == made.confirmation
+    page = search.report(tmp_path / "p", tmp_path / "p.html").read_text()
+    assert all(row.describe() in page for row in rows.values())
     # The model is that of the search, and the only one that is kept.
     [model] = made.get_best_models()
     assert luck(model) == pytest.approx(made.oracle.trials[ranked[0]].score)

@@ -211,6 +211,8 @@ def _summary(project: Project) -> str:
             f"Best: trial {best.trial_id}, {project.objective} "
             f"{best.score:.6g}: {values}"
         )
+    if project.confirmation.rows:
+        lines.append(project.confirmation.remark)
     lines += [project.end_reason] if project.end_reason else []
     lines += [f"Unreadable: {name}: {why}" for name, why in project.unreadable]
     return "\n".join(f"<p>{html.escape(line)}</p>" for line in lines)
@@ -220,12 +222,14 @@ def _table(project: Project) -> str:
     names = [dimension.name for dimension in project.space]
     shown = project.ranked()[:TOP]
     names = names or list(dict.fromkeys(n for t in shown for n in t.parameters))
-    head = ["trial", "status", project.objective, "epochs", *names]
+    seeds = ["new seeds"] if project.confirmation.rows else []
+    head = ["trial", "status", project.objective, *seeds, "epochs", *names]
     rows = [
         [
             trial.trial_id,
             "complete" if project.is_complete(trial) else _state(trial),
             "" if trial.score is None else f"{trial.score:.6g}",
+            *(_confirmed(project, trial) for _ in seeds),
             trial.epochs or "",
             *(show_value(trial.parameters.get(name, "")) for name in names),
         ]
@@ -237,6 +241,11 @@ def _table(project: Project) -> str:
         f"<section><h2>Trials</h2><p>{count}</p>\n"
         f'<div class="wide"><table>{"".join(lines)}</table></div></section>'
     )
+
+
+def _confirmed(project: Project, trial: Any) -> str:
+    found = project.confirmation.find(trial.trial_id)
+    return "" if found is None else found.describe()
 
 
 def _state(trial: Any) -> str:

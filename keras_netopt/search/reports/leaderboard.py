@@ -17,7 +17,8 @@ class Leaderboard(Report):
     """The trials of a project, best first.
 
     Trials that were not trained for all epochs are listed last and have no
-    rank: their scores are not comparable.
+    rank: their scores are not comparable. Trials that `confirm` has trained
+    again rank first, by the mean of their new seeds.
 
     Example:
 
@@ -98,6 +99,7 @@ class Leaderboard(Report):
             "trial": [trial.trial_id for trial in trials],
             project.objective: [trial.score for trial in trials],
             "± std": [project.spread(trial) for trial in trials],
+            "new seeds": list(map(self._confirmed, trials)),
             "epochs": [trial.epochs for trial in trials],
             "note": [self._note(trial) or None for trial in trials],
             "hyperparameters": [_list_parameters(trial) for trial in trials],
@@ -111,6 +113,10 @@ class Leaderboard(Report):
             (trial, i + 1 if full[i] else None)
             for i, trial in enumerate(trials)
         ]
+
+    def _confirmed(self, trial: TrialRecord) -> str | None:
+        found = self.project.confirmation.find(trial.trial_id)
+        return found and found.describe()
 
     def _note(self, trial: TrialRecord) -> str:
         if trial.status != "COMPLETED":
@@ -137,6 +143,8 @@ class Leaderboard(Report):
     def _remarks(self, shown: int) -> list[str]:
         left = len(self.project.trials) - shown
         remarks = [f"{_count(left, 'trial')} more."] if left else []
+        if self.project.confirmation.rows:
+            remarks.append(self.project.confirmation.remark)
         if self.project.end_reason:
             remarks.append(self.project.end_reason)
         unreadable = self.project.unreadable

@@ -2,12 +2,17 @@
 
 import functools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from keras_netopt.search.reports.confirmation import (
+    Confirmation,
+    rank_confirmed,
+)
 from keras_netopt.search.reports.hyperparameter_record import (
     INTERNAL,
     HyperparameterRecord,
@@ -151,6 +156,20 @@ class Project:
             (t.epochs or 0 for t in self.trials if t.is_scored), default=0
         )
 
+    @functools.cached_property
+    def confirmation(self) -> Confirmation:
+        """The trials that were trained again with all new seeds, ranked."""
+        pattern = re.compile(rf"confirm\d+/{re.escape(self.objective)}")
+        seeds = list(filter(pattern.fullmatch, self.metric_names()))
+        scores = {
+            trial.trial_id: [
+                value for value in map(trial.value, seeds) if value is not None
+            ]
+            for trial in self.trials
+        }
+        whole = {k: v for k, v in scores.items() if v and len(v) == len(seeds)}
+        return rank_confirmed(whole, self.direction)
+
     def is_complete(self, trial: TrialRecord) -> bool:
         """Returns whether a trial was trained for all epochs.
 
@@ -167,11 +186,15 @@ class Project:
         return [trial for trial in self.trials if self.is_complete(trial)]
 
     def ranked(self) -> list[TrialRecord]:
-        """Returns all trials: complete, stopped, then others.
+        """Returns all trials: confirmed, complete, stopped, then others.
 
-        Complete trials are sorted by score, stopped trials by epochs.
+        Confirmed trials are sorted by the mean of their new seeds, other
+        complete trials by score, stopped trials by epochs.
         """
-        return sorted(self.trials, key=self._place)
+        confirmed = [row.name for row in self.confirmation.rows]
+        trials = sorted(self.trials, key=self._place)
+        first = {name: place for place, name in enumerate(confirmed)}
+        return sorted(trials, key=lambda t: first.get(t.trial_id, len(first)))
 
     def best_by(self, parameter: str) -> str:
         """Compares the values of one hyperparameter by their best scores.

@@ -10,7 +10,7 @@ from typing import Any
 import keras_tuner
 
 from keras_netopt.checks import check_integer
-from keras_netopt.search.running.confirmation import Confirmation
+from keras_netopt.search.reports.confirmation import Confirmation
 from keras_netopt.search.running.confirmed_trials import (
     confirmed_metric,
     read_confirmation,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_netopt.search.running.confirmation import (
+from keras_netopt.search.reports.confirmation import (
     Confirmation,
     rank_confirmed,
 )

@@ -27,9 +27,12 @@ class ConfirmedScore(Report):
     high: float
     group: int
 
+    def describe(self) -> str:
+        """Returns the mean and its interval."""
+        return f"{self.mean:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
     def __str__(self) -> str:
-        shown = f"{self.mean:.4g} [{self.low:.4g}, {self.high:.4g}]"
-        return f"trial {self.name}: {shown}, group {self.group}"
+        return f"trial {self.name}: {self.describe()}, group {self.group}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,19 @@ class Confirmation(Report):
     def cannot_be_told_apart(self) -> list[str]:
         """The best configurations, among which the scores do not decide."""
         return [row.name for row in self.rows if row.group == 1]
+
+    @property
+    def remark(self) -> str:
+        """How confirmed trials are ranked, and what was not decided."""
+        text = "Trials with new seeds rank first, by their mean."
+        tied = self.cannot_be_told_apart
+        if len(tied) < 2:
+            return text
+        return f"{text} Cannot be told apart: trials {', '.join(tied)}."
+
+    def find(self, name: str) -> ConfirmedScore | None:
+        """Returns the scores of a configuration, or `None`."""
+        return next((row for row in self.rows if row.name == name), None)
 
     def __str__(self) -> str:
         head = ["trial", "mean", "95 % interval", "seeds", "group"]
