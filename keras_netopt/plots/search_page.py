@@ -71,7 +71,7 @@ def coordinates(project: Any) -> "Figure":
             line={
                 "color": scores,
                 "colorscale": "Viridis",
-                "reversescale": project.direction == "min",
+                "reversescale": project.direction == "max",  # Best is dark.
                 "showscale": True,
             },
             unselected={"line": {"color": LIGHT, "opacity": 0.15}},

@@ -146,8 +146,8 @@ def _sections(project: Project, metrics: Sequence[str]) -> list[str]:
         found.append(
             _section(
                 "Parallel coordinates",
-                "Complete trials. Drag along an axis to select, drag its name "
-                "to move it.",
+                "Complete trials, the best are dark. Drag along an axis to "
+                "select, drag its name to move it.",
                 draw.coordinates(project),
                 wide=True,
             )
