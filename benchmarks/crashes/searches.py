@@ -17,6 +17,7 @@ import benchmarks.crashes.preload  # noqa: F401  # Before Keras.  # isort: skip
 import keras
 import numpy as np
 from search import toys
+from search.morphism import networks
 
 from benchmarks.crashes.announce import Announce
 from benchmarks.crashes.child import Work
@@ -32,6 +33,13 @@ SETTINGS = {
     "network": "two weights, tests/search/toys.py",
 }
 KINDS = {"batch": (0.2, 0.01), "file": (0.6, 0.005), "h5": (0.2, 0.003)}
+# It writes `.keras` files, whose HDF5 part Keras makes elsewhere.
+MORPHISM_KINDS = {"batch": (0.4, 0.01), "file": (0.6, 0.005)}
+
+
+def score_rate(values: dict[str, Any]) -> float:
+    """A zero-cost score."""
+    return float(values["rate"])
 
 
 # Arguments beside the objective; all others have `max_trials` only.
@@ -48,6 +56,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "population_size": 4,
         "objective": ["val_loss", "val_mae"],
     },
+    "ZeroCost": {"max_trials": TRIALS, "pool": 12, "score": score_rate},
 }
 
 
@@ -58,7 +67,7 @@ def main() -> None:
             row.short_name,
             partial(make_work, row.short_name),
             read_progress,
-            KINDS,
+            MORPHISM_KINDS if row.name == "search.Morphism" else KINDS,
         )
         for row in registry.METHODS
         if row.kind == "tuner" and row.name != "search.Tuner"
@@ -69,12 +78,12 @@ def main() -> None:
 
 def make_work(name: str, number: int | None) -> Work:
     """Returns the work of a run."""
-    return partial(search_all, name)
+    return morph if name == "Morphism" else partial(search_all, name)
 
 
 def read_progress(place: Path) -> float:
     """Returns about the share of trials that exist."""
-    found = len(list(place.glob("runs/p/trial_*")))
+    found = len(list(place.glob("runs/p/trial[_-]*")))
     return min(found / TRIALS, 1.0) * 0.8
 
 
@@ -109,6 +118,30 @@ def search_all(name: str, witness: Witness) -> None:
             **{f"weight {i}": value for i, value in enumerate(weights)},
         },
     )
+
+
+def morph(witness: Witness) -> None:
+    """Searches by network morphism, with one control."""
+    witness.watch_files()
+    tuner = networks.make(
+        networks.build_mlp(),
+        "runs",
+        max_trials=TRIALS - 2,
+        controls=1,
+        project_name="p",
+    )
+    networks.run(tuner, callbacks=[Announce(witness)])
+    trials = [
+        {**trial.to_dict(), "seconds": None}  # Each process has its own.
+        for trial in tuner.trials
+    ]
+    text = json.dumps(trials, sort_keys=True).encode()
+    found = {"trials": np.frombuffer(text, "uint8")}
+    for trial in tuner.trials:
+        states = networks.state(tuner.load_model(trial))
+        for i, value in enumerate(states):
+            found[f"{trial.file} {i}"] = value
+    finish(witness, found)
 
 
 if __name__ == "__main__":

@@ -92,11 +92,15 @@ def same(first, second):
 
 def make(parent, folder, **options):
     """A search of two children, without controls."""
-    settings = {"population_size": 1, "sample_size": 1, "controls": 0}
+    settings = {
+        "max_trials": 2,
+        "population_size": 1,
+        "sample_size": 1,
+        "controls": 0,
+    }
     return search.Morphism(
         parent,
         "val_loss",
-        2,
         directory=folder,
         min_channels=2,
         **{**settings, **options},
