@@ -222,7 +222,7 @@ class Curriculum(ResumableCallback):
             class_weight: Weight of each class; `class_weight` of `fit` has no
                 effect on this data set. Defaults to `None`.
             token_weights: Whether the loss has one value per token. Defaults
-                to `None`: decided by the targets.
+                to `None`: decided by the targets; `fit` refuses the wrong one.
             irreducible_loss: Irreducible loss of each sample for
                 `SelectiveBackprop(method="rho")`, passed to the step as
                 second column of sample weights of shape `(batch, 2)`.
@@ -280,10 +280,9 @@ class Curriculum(ResumableCallback):
         arguments = order.find_fit_arguments(self._model)
         self._is_input = self._data.is_input(arguments.get("x"))
         if self._is_input:
-            fit_checks.check_fit(
+            for reason in fit_checks.check_fit(
                 settings, self._data, run, arguments, self._model
-            )
-            for reason in fit_checks.misuse_reasons(settings, run, arguments):
+            ):
                 self.warn(NotIntendedUseWarning, reason)
 
     def on_resume(self, model: keras.Model) -> None:

@@ -21,10 +21,11 @@ def check_fit(
     run: RunLength,
     arguments: Mapping[str, Any],
     model: keras.Model,
-) -> None:
+) -> list[str]:
     """Raises ValueError if `fit` cannot follow the plan.
 
-    `arguments` are those of `fit`, as far as they are known.
+    `arguments` are those of `fit`, as far as they are known. Returns likely
+    mistakes, with the remedy.
     """
     for name in ("y", "sample_weight"):
         if arguments.get(name) is not None:
@@ -39,23 +40,11 @@ def check_fit(
             f"to `fit`: the plan has {data.steps} steps per epoch. "
             f"Received: steps_per_epoch={run.steps_per_epoch}"
         )
-    _check_axes(data, model)
     _check_pacing(settings, data, run)
-
-
-def _check_axes(data: CurriculumData, model: keras.Model) -> None:
-    """Weights must have one axis less than the outputs."""
-    outputs = getattr(model, "output_shape", None) if model.built else None
-    if data.adapter is None or not isinstance(outputs, tuple):
-        return
-    is_shape = all(size is None or isinstance(size, int) for size in outputs)
-    if is_shape and len(outputs) > 1 and len(outputs) - 1 != data.loss_axes:
-        raise ValueError(
-            "Argument `token_weights` of `dataset()` must be "
-            f"{len(outputs) - 1 > data.loss_axes} for this model: its outputs "
-            f"have shape {outputs}, so its loss has {len(outputs) - 1} axes. "
-            f"Received: weights with {data.loss_axes} axes"
-        )
+    reasons = [*_misuse_reasons(settings, run, arguments)]
+    if data.adapter is not None and data.reader is not None:
+        reasons += data.reader.check_model(model)
+    return reasons
 
 
 def _check_pacing(
@@ -116,13 +105,9 @@ def no_effect_reasons(
         )
 
 
-def misuse_reasons(
+def _misuse_reasons(
     settings: CurriculumSettings, run: RunLength, arguments: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Yields likely mistakes in the arguments, with the remedy.
-
-    `arguments` are those of `fit`, as far as they are known.
-    """
     if arguments.get("class_weight") is not None:
         yield (
             "`class_weight` of `fit` has no effect on a curriculum's data set. "

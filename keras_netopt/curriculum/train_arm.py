@@ -11,11 +11,7 @@ from keras_netopt.curriculum.curriculum_data import CurriculumData
 from keras_netopt.curriculum.curriculum_session import CurriculumSession
 from keras_netopt.curriculum.curriculum_settings import CurriculumSettings
 from keras_netopt.curriculum.dataset_adapters import as_sample_source
-from keras_netopt.curriculum.fit_checks import (
-    check_fit,
-    misuse_reasons,
-    no_effect_reasons,
-)
+from keras_netopt.curriculum.fit_checks import check_fit, no_effect_reasons
 from keras_netopt.curriculum.sequence_length import fit_to_source
 from keras_netopt.points import RunLength
 from keras_netopt.training import NoEffectWarning, NotIntendedUseWarning
@@ -114,8 +110,7 @@ def train_arm(
     )
     run = RunLength(adapter.num_batches, epochs)
     session = CurriculumSession(settings, data, run)
-    check_fit(settings, data, run, {}, model)
-    for reason in misuse_reasons(settings, run, {}):
+    for reason in check_fit(settings, data, run, {}, model):
         warnings.warn(reason, NotIntendedUseWarning, stacklevel=2)
     own = arm.callbacks() if arm.callbacks else ()
     history = model.fit(

@@ -67,6 +67,20 @@ def find_fit_arguments(model: Any) -> dict[str, Any]:
     return {}
 
 
+def find_model_to_build() -> Any:
+    """Finds the model whose `fit` reads data before any callback runs.
+
+    On JAX and torch Keras builds a model with a batch then. Returns `None` at
+    any other time.
+    """
+    for frame, owner in _outer_frames():
+        if frame.f_code.co_name == "fit" and isinstance(owner, keras.Model):
+            callbacks = frame.f_locals.get("callbacks")
+            is_running = isinstance(callbacks, keras.callbacks.CallbackList)
+            return None if is_running else owner
+    return None
+
+
 def find_fit_variables(model: Any, names: Iterable[str]) -> list[Any]:
     """Finds local variables of the running `fit` call, empty outside of it."""
     for frame, owner in _outer_frames():

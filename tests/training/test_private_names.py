@@ -82,9 +82,12 @@ TABLE = {
         "_operations _operations_by_depth _layers _tracker _flatten_layers "
         "_compile_config _compile_loss _symbolic_build _run_through_graph "
         "_standardize_inputs _call_has_training_arg "
-        "_compute_loss_has_training_arg".split(),
+        "_compute_loss_has_training_arg _compute_loss".split(),
     ),
-    "_flat_losses": exists("_flat_losses", lambda: functional()._compile_loss),
+    **has(
+        lambda: functional()._compile_loss,
+        *"_flat_losses _user_loss _user_loss_weights".split(),
+    ),
     **has(
         lambda: layers.Dense(1),
         *"_inbound_nodes _outbound_nodes _build_shapes_dict _auto_config "
@@ -154,6 +157,12 @@ TABLE = {
     "keras.src.backend": lambda: all(
         hasattr(_import("keras.src.backend").nn, name)
         for name in (*RECTIFIERS, *SQUASHERS)
+    ),
+    "keras.src.backend.compute_output_spec": lambda: (
+        _import("keras.src.backend").compute_output_spec
+    ),
+    "keras.src.trainers.compile_utils.CompileLoss": lambda: (
+        _import("keras.src.trainers.compile_utils").CompileLoss
     ),
     "keras.src.backend.common.dtypes.BIT64_TO_BIT32_DTYPE": lambda: (
         _import("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE
