@@ -109,6 +109,8 @@ def _recorded_losses(model: Any, calls: list[LossCall]) -> Iterator[None]:
 class _RecordedLoss(CompileLoss):
     """A compiled loss that notes shapes and computes nothing."""
 
+    _flat_losses: list[Any]
+
     def __init__(self, compiled: Any, calls: list[LossCall]) -> None:
         super().__init__(
             compiled._user_loss,
