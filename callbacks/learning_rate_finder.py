@@ -12,11 +12,8 @@ from keras_netopt.checks import (
     check_integer,
     check_positive,
 )
-from keras_netopt.learning_rate.range_test import (
-    LearningRateReport,
-    RangeTest,
-    sweep_rates,
-)
+from keras_netopt.learning_rate.learning_rate_report import LearningRateReport
+from keras_netopt.learning_rate.range_test import RangeTest, sweep_rates
 from keras_netopt.serialization import export_class
 from keras_netopt.training import (
     CheckpointState,
@@ -130,8 +127,8 @@ class LearningRateFinder(ResumableCallback):
     def suggestion(self) -> float | None:
         """A tenth of the rate with the lowest smoothed loss.
 
-        At least `min_learning_rate`. `None` before a sweep, and where the
-        loss only rose.
+        `None` before a sweep, where the loss never falls, and where a tenth
+        lies below `min_learning_rate`.
         """
         return self._test.suggestion
 
@@ -156,7 +153,9 @@ class LearningRateFinder(ResumableCallback):
         """Returns the result of the sweep.
 
         Returns:
-            A printable report with `suggestion`, `steepest` and the sweep.
+            A printable report with `suggestion`, `steepest`, the `fall` of
+            the smoothed loss, its `noise`, a `note` on what limits the
+            result, and the sweep.
 
         Raises:
             ValueError: If there was no sweep yet.
@@ -164,7 +163,14 @@ class LearningRateFinder(ResumableCallback):
         history = self.history
         if not history["learning_rate"]:
             raise self.report_error("sweep")
-        return LearningRateReport(self.suggestion, self.steepest, **history)
+        return LearningRateReport(
+            self.suggestion,
+            self.steepest,
+            **history,
+            fall=self._test.fall,
+            noise=self._test.noise,
+            note=self._test.note,
+        )
 
     def plot(self, *, path: str | os.PathLike[str] | None = None) -> "Figure":
         """Plots the loss against the learning rate; requires matplotlib.
@@ -185,6 +191,7 @@ class LearningRateFinder(ResumableCallback):
             self.history,
             suggestion=self.suggestion,
             steepest=self.steepest,
+            note=self._test.note,
             path=path,
         )
 
@@ -310,13 +317,8 @@ class LearningRateFinder(ResumableCallback):
             training_state.restore_training_state(model, self._snapshot)
             self._snapshot = None
         if self.suggestion is None:
-            self.warn(
-                NoEffectWarning,
-                "found no learning rate at which the loss falls, from "
-                f"{self.min_learning_rate:g} to {self.max_learning_rate:g}; "
-                "`suggestion` is None. Lower `min_learning_rate`, and look "
-                "at `plot()`.",
-            )
+            note = self._test.note or "The sweep has no step."
+            self.warn(NoEffectWarning, f"no suggestion. {note}")
 
     def get_state(self) -> dict[str, Any]:
         """Returns the sweep so far, for a resumed fit."""

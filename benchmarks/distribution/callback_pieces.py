@@ -233,9 +233,7 @@ PIECES = (
             )
         ),
         epochs=6,
-        after=lambda model, x, y, listed: {
-            "rate": listed[-1].suggestion or 0.0
-        },
+        after=lambda model, x, y, listed: {"rate": listed[-1].steepest or 0.0},
     ),
     Piece(
         name="PrecheltStopping",

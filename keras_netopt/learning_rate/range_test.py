@@ -2,61 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from keras_netopt.report import Report
-from keras_netopt.tables import render
-
 WARM_UP = 10
-
-
-@dataclass(frozen=True)
-class LearningRateReport(Report):
-    """The result of a learning rate range test.
-
-    Example:
-
-    >>> print(LearningRateReport(0.1, 0.05, [0.01, 1.0], [2, 1], [2, 1]))
-    Learning rate range test
-    ┏━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
-    ┃            ┃ learning rate ┃
-    ┡━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
-    │ suggestion │           0.1 │
-    │ steepest   │          0.05 │
-    │ first      │          0.01 │
-    │ last       │             1 │
-    └────────────┴───────────────┘
-
-    Args:
-        suggestion: A tenth of the rate with the lowest smoothed loss, at
-            least the first rate; `None` where the loss only rose.
-        steepest: The rate at which the smoothed loss falls fastest, or
-            `None`.
-        learning_rate: The rates of the sweep, one per batch.
-        loss: The loss of each batch.
-        smoothed_loss: The bias-corrected running mean of the losses.
-    """
-
-    suggestion: float | None
-    steepest: float | None
-    learning_rate: Sequence[float]
-    loss: Sequence[float]
-    smoothed_loss: Sequence[float]
-
-    def __str__(self) -> str:
-        rows = {
-            "suggestion": self.suggestion,
-            "steepest": self.steepest,
-            "first": self.learning_rate[0],
-            "last": self.learning_rate[-1],
-        }
-        return render(
-            ["", "learning rate"],
-            list(rows.items()),
-            title="Learning rate range test",
-        )
+# The median of the absolute value of a standard normal variable.
+MEDIAN_DEVIATION = 0.6745
+CERTAIN = 3.0  # Standard errors.
 
 
 def sweep_rates(
@@ -68,7 +20,36 @@ def sweep_rates(
     """
     ratio = max_learning_rate / min_learning_rate
     exponents = [i / (steps - 1) for i in range(steps)]
-    return [min_learning_rate * ratio**exponent for exponent in exponents]
+    rates = [min_learning_rate * ratio**exponent for exponent in exponents]
+    return [min(rate, max_learning_rate) for rate in rates]  # Rounded up.
+
+
+def smoothed_noise(losses: Sequence[float], smoothing: float) -> float:
+    """Returns the standard deviation of a bias-corrected running mean.
+
+    That of one loss is estimated from the differences of successive losses:
+    their median absolute value / (0.6745 * sqrt(2)), which neither a slow
+    trend nor a few outliers change much. A mean of n independent losses has
+    its sqrt(sum w^2), where w are the weights of the mean:
+    sum w^2 = (1 - b) (1 + b^n) / ((1 + b) (1 - b^n)) with b = `smoothing`.
+
+    Example:
+
+    >>> losses = [1.0, 3.0] * 50
+    >>> round(smoothed_noise(losses, smoothing=0.0), 3)
+    2.097
+    >>> round(smoothed_noise(losses, smoothing=0.9), 3)
+    0.481
+
+    Args:
+        losses: At least two losses.
+        smoothing: Decay of the running mean, in [0, 1).
+    """
+    typical = float(np.median(np.abs(np.diff(losses))))
+    decayed = smoothing ** len(losses)
+    weights = (1.0 - smoothing) * (1.0 + decayed)
+    weights /= (1.0 + smoothing) * (1.0 - decayed)
+    return typical / (MEDIAN_DEVIATION * math.sqrt(2.0)) * math.sqrt(weights)
 
 
 class RangeTest:
@@ -116,12 +97,65 @@ class RangeTest:
     def suggestion(self) -> float | None:
         """A tenth of the rate with the lowest smoothed loss, or `None`.
 
-        At least the first rate; `None` where the loss only rose.
+        `None` where the loss never falls, and where a tenth lies below the
+        first rate.
         """
         lowest = self._lowest()
         if lowest is None:
             return None
-        return max(self.rates[lowest] / 10.0, self.rates[0])
+        tenth, first = self.rates[lowest] / 10.0, self.rates[0]
+        # A tenth of ten times the first rate may be rounded down.
+        return max(tenth, first) if tenth > first * (1.0 - 1e-9) else None
+
+    @property
+    def fall(self) -> float | None:
+        """How far the smoothed loss falls to its lowest value, or `None`.
+
+        From its highest value before, without the first 10 steps where more
+        than twice as many lead to the lowest: the mean of few losses is noisy.
+        """
+        lowest = self._lowest()
+        if lowest is None:
+            return None
+        before = self.smoothed[self._warm_up(lowest, 0) : lowest]
+        return max(before) - self.smoothed[lowest]
+
+    @property
+    def noise(self) -> float | None:
+        """The standard deviation of the lowest smoothed loss, or `None`."""
+        lowest = self._lowest()
+        if lowest is None:
+            return None
+        return smoothed_noise(self.losses[: lowest + 1], self.smoothing)
+
+    @property
+    def note(self) -> str | None:
+        """What limits the result, with the remedy, or `None`."""
+        if not self.rates:
+            return None
+        lowest, first = self._lowest(), self.rates[0]
+        if lowest is None or self.fall is None or self.noise is None:
+            return (
+                f"The loss falls at no rate from {first:g} to "
+                f"{self.rates[-1]:g}. Lower `min_learning_rate`, and look at "
+                "`plot()`."
+            )
+        notes = []
+        if self.suggestion is None:
+            best = self.rates[lowest]
+            notes.append(
+                f"The loss is lowest at {best:.2g}, and a tenth of that lies "
+                f"below the first rate, {first:g}. Start the sweep lower, as "
+                f"with `min_learning_rate={best / 100.0:.1g}`; where the "
+                "minimum is noise, use more `steps` or larger batches."
+            )
+        if self.fall < CERTAIN * self.noise:
+            notes.append(
+                f"The smoothed loss falls by {self.fall:.2g}, less than three "
+                f"times its noise, {self.noise:.2g}, so the minimum may be "
+                "chance: use more `steps` or larger batches."
+            )
+        return " ".join(notes) or None
 
     @property
     def steepest(self) -> float | None:
@@ -133,12 +167,16 @@ class RangeTest:
         if lowest is None:
             return None
         half = max(1, len(self.rates) // 20)
-        first = half + (WARM_UP if lowest > 2 * (WARM_UP + half) else 0)
+        first = half + self._warm_up(lowest, half)
         last = min(lowest, len(self._finite()) - 1 - half)
         slopes = {i: self._slope(i, half) for i in range(first, last + 1)}
         if not slopes:
             return self.rates[lowest]
         return self.rates[min(slopes, key=lambda i: slopes[i])]
+
+    def _warm_up(self, lowest: int, half: int) -> int:
+        """Returns how many first steps, whose mean is noisy, do not count."""
+        return WARM_UP if lowest > 2 * (WARM_UP + half) else 0
 
     def _finite(self) -> list[float]:
         """Returns the smoothed losses before the first non-finite one."""

@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING
 from keras_netopt.plots.style import (
     BLUE,
     GREEN,
+    GREY,
     LIGHT,
     ORANGE,
     Path,
+    legend_above,
     new_figure,
     save_figure,
     style_axes,
+    wrap_text,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# Characters, and inches at a font size of 8.
+NOTE_WIDTH, NOTE_LINE = 100, 0.14
 
 
 def learning_rate_curve(
@@ -23,6 +29,7 @@ def learning_rate_curve(
     *,
     suggestion: float | None = None,
     steepest: float | None = None,
+    note: str | None = None,
     path: Path | None = None,
 ) -> "Figure":
     """Plots the losses of a learning rate sweep and the suggested rates.
@@ -39,6 +46,7 @@ def learning_rate_curve(
         history: `LearningRateFinder.history`.
         suggestion: The rate to mark. Defaults to `None`.
         steepest: A second rate to mark. Defaults to `None`.
+        note: Sentences below the curve. Defaults to `None`.
         path: Image file to write. Defaults to `None`: no file.
 
     Returns:
@@ -54,7 +62,11 @@ def learning_rate_curve(
             "Argument `history` must hold at least one batch: call `fit` with "
             f"the finder first. Received: history={dict(history)!r}"
         )
-    figure = new_figure(6.4, 3.6)
+    text = wrap_text(note or "", NOTE_WIDTH)
+    lines = text.count("\n") + bool(text)
+    figure = new_figure(6.4, 3.8 + NOTE_LINE * lines)
+    if text:  # Outside the axes, where no curve is.
+        figure.supxlabel(text, x=0.02, ha="left", fontsize=8, color=GREY)
     axes = figure.subplots()
     axes.plot(
         rates,
@@ -76,6 +88,6 @@ def learning_rate_curve(
         low, high = min(finite), max(finite[: len(finite) // 2 + 1])
         room = 0.25 * (high - low) or 1.0
         axes.set_ylim(low - room, high + room)
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    legend_above(axes)
     style_axes(axes, grid="y")
     return save_figure(figure, path)

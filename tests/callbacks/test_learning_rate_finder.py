@@ -140,7 +140,7 @@ def test_an_unused_optimizer_is_restored():
 
 
 # Eight noisy batches need not show a fall.
-@pytest.mark.filterwarnings("ignore:LearningRateFinder. found no learning")
+@pytest.mark.filterwarnings("ignore:LearningRateFinder. no suggestion")
 @pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
 def test_half_precision_is_restored(policy, make_mlp, toy_data):
     keras.config.set_dtype_policy(policy)
@@ -184,7 +184,9 @@ def test_data_of_unknown_length_are_swept(curve):
     model = curve(3.0)
     model.optimizer.build(model.trainable_variables)
     before, finder = everything(model), LearningRateFinder(1e-2, 0.1)
-    model.fit(batches(), shuffle=False, verbose=0, callbacks=[finder])
+    # The data end within the first factor of ten.
+    with pytest.warns(NoEffectWarning, match="a tenth of that lies below"):
+        model.fit(batches(), shuffle=False, verbose=0, callbacks=[finder])
 
     assert len(finder.history["loss"]) == 12
     assert_equal(everything(model), before)
@@ -205,13 +207,13 @@ if BACKEND != "torch":  # Keras refuses it on torch.
 def test_a_loss_that_is_not_finite_ends_the_sweep(curve):
     model = curve(1.0)
     x = np.ones((20, 1), "float32")
-    x[6] = np.nan
+    x[13] = np.nan
     finder = LearningRateFinder(1e-3, 0.1)
     model.fit(x, x, batch_size=1, shuffle=False, verbose=0, callbacks=[finder])
 
-    assert len(finder.history["loss"]) == 7
-    lowest = finder.history["learning_rate"][5]
-    assert finder.suggestion == max(lowest / 10, 1e-3)
+    assert len(finder.history["loss"]) == 14
+    lowest = finder.history["learning_rate"][12]
+    assert finder.suggestion == lowest / 10
     assert np.isfinite(everything(model)[0]).all()
 
 
@@ -222,6 +224,29 @@ def test_a_loss_that_only_rises_warns(curve):
 
     assert finder.suggestion is None
     assert finder.steepest is None
+    assert "\nNote: The loss falls at no rate from 3 to " in str(
+        finder.report()
+    )
+
+
+def test_a_minimum_at_the_start_is_no_suggestion(curve):
+    """The rate may be far lower than a sweep of less than a factor of ten."""
+    model, finder = curve(3.0), LearningRateFinder(0.05, 0.3)
+    note = (
+        "The loss is lowest at 0.3, and a tenth of that lies below the first "
+        "rate, 0.05. Start the sweep lower, as with "
+        "`min_learning_rate=0.003`; where the minimum is noise, use more "
+        "`steps` or larger batches."
+    )
+    message = re.escape(f"LearningRateFinder: no suggestion. {note}")
+    with pytest.warns(NoEffectWarning, match=f"^{message}$"):
+        sweep(model, finder, batches=20)
+
+    report = finder.report()
+    assert (finder.suggestion, report.suggestion) == (None, None)
+    assert report.note == note
+    assert f"\nNote: {note}" in str(report)
+    assert finder.steepest in finder.history["learning_rate"]
 
 
 class Stop(Exception):
@@ -340,24 +365,44 @@ def test_the_report_holds_the_sweep(curve):
         "suggestion": finder.suggestion,
         "steepest": finder.steepest,
         **finder.history,
+        "fall": report.fall,
+        "noise": report.noise,
+        "note": None,
     }
-    assert f"{finder.suggestion:.4g}" in str(report)
+    text = str(report)
+    assert f"{finder.suggestion:.4g} │ use it: `OneCycle` peak, " in text
+    assert f"{finder.steepest:.4g} │ constant with Adam; often" in text
+    smoothed = finder.history["smoothed_loss"]
+    assert report.fall == max(smoothed[10:-10]) - min(smoothed)
+    assert 0.0 < 3.0 * report.noise < report.fall
+    assert f"The smoothed loss falls by {report.fall:.3g}; its noise" in text
 
 
-def test_the_suggestion_is_inside_the_range():
+@pytest.mark.filterwarnings("ignore:LearningRateFinder. no suggestion")
+def test_a_small_noisy_sweep_suggests_a_rate_of_the_sweep_or_none():
+    """A tenth of the rate of the lowest loss, unless it lies below."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(96, 6)).astype("float32")
     y = x @ rng.normal(size=(6, 1)).astype("float32")
-    dense = keras.layers.Dense(1)
-    model = keras.Sequential([keras.Input((6,)), dense])
+    hidden = keras.layers.Dense(8, activation="relu")
+    model = keras.Sequential([keras.Input((6,)), hidden, keras.layers.Dense(1)])
     model.compile(keras.optimizers.Adam(), "mse")
+    shapes, found = [w.shape for w in model.get_weights()], []
     for seed in range(5):
         keras.utils.set_random_seed(seed)
-        dense.set_weights([rng.uniform(2.0, 4.0, (6, 1)), np.zeros(1)])
-        finder = LearningRateFinder(0.05, 0.3)  # Less than a factor of ten.
+        model.set_weights([rng.normal(0.0, 0.4, shape) for shape in shapes])
+        finder = LearningRateFinder(1e-5, 1.0)
         model.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=[finder])
-        assert finder.suggestion is not None
-        assert 0.05 <= finder.suggestion <= 0.3
+
+        rates = finder.history["learning_rate"]
+        smoothed = np.array(finder.history["smoothed_loss"])
+        lowest = 1 + int(np.argmin(smoothed[1:]))
+        inside = rates[lowest] / 10 >= 1e-5
+        wanted = rates[lowest] / 10 if inside else None
+        assert finder.suggestion == wanted
+        assert wanted is None or 1e-5 <= wanted <= 1.0
+        found.append(inside)
+    assert any(found)
 
 
 def test_the_plot_marks_both_rates(curve):
@@ -374,6 +419,36 @@ def test_the_plot_marks_both_rates(curve):
     assert axes.get_xscale() == "log"
     # The divergence at the end does not flatten the rest.
     assert axes.get_ylim()[1] < 2 * history["loss"][0]
+
+
+@pytest.mark.no_backend
+@pytest.mark.parametrize("steps", [10, 40, 400])
+def test_the_note_and_the_legend_are_outside_the_curve(steps):
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    random, test = np.random.default_rng(2), RangeTest()
+    for rate in sweep_rates(1e-5, 1.0, steps):
+        test.add(rate, 1.0 + 0.2 * random.normal())
+    figure = plots.learning_rate_curve(
+        {
+            "learning_rate": test.rates,
+            "loss": test.losses,
+            "smoothed_loss": test.smoothed,
+        },
+        suggestion=test.suggestion,
+        steepest=test.steepest,
+        note=test.note,
+    )
+    figure.draw_without_rendering()
+    (axes,), note = figure.axes, figure.texts[0]
+
+    assert note.get_text().replace("\n", " ") == test.note
+    around = axes.get_window_extent()
+    below = axes.xaxis.get_tightbbox()  # Ticks and label included.
+    told, legend = note.get_window_extent(), axes.get_legend()
+    assert 0 <= told.y0 < told.y1 <= below.y0 < around.y0
+    assert 0 <= told.x0 < told.x1 <= figure.bbox.x1
+    names = legend.get_window_extent()
+    assert around.y1 <= names.y0 < names.y1 <= figure.bbox.y1
 
 
 @pytest.mark.no_backend

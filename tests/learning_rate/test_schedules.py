@@ -12,7 +12,6 @@ from keras_netopt.learning_rate import (
     Warmup,
     WarmupStableDecay,
 )
-from keras_netopt.learning_rate.range_test import RangeTest, sweep_rates
 
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"
 COSINE = keras.optimizers.schedules.CosineDecay(0.5, decay_steps=90)
@@ -166,55 +165,3 @@ def test_a_schedule_shows_its_arguments():
         "Triangular(min_learning_rate=0.1, max_learning_rate=0.9, "
         "half_cycle=4, cycle_factor=1.0)"
     )
-
-
-@pytest.mark.no_backend
-def test_rates_of_a_sweep_grow_by_one_factor():
-    rates = sweep_rates(1e-7, 10.0, 100)
-    assert (rates[0], rates[-1]) == (1e-7, 10.0)
-    np.testing.assert_allclose(
-        np.diff(np.log(rates)), math.log(1e8) / 99, rtol=1e-9
-    )
-
-
-@pytest.mark.no_backend
-def test_smoothing_corrects_its_start():
-    test = RangeTest(smoothing=0.5)
-    test.replay([1.0, 2.0, 4.0], [4.0, 1.0, 1.0])
-    wanted = [4.0, (0.5 * 2.0 + 0.5) / 0.75, (0.5 * 1.5 + 0.5) / 0.875]
-    assert test.smoothed == pytest.approx(wanted)
-
-
-@pytest.mark.no_backend
-def test_the_test_is_over_at_four_times_the_lowest_after_ten_steps():
-    test = RangeTest(smoothing=0.0)
-    losses = [*[1.0] * 8, 9.0, 1.0, 4.0, 4.1]
-    over = [test.add(2.0**i, loss) for i, loss in enumerate(losses)]
-    assert over == [*[False] * 11, True]
-
-
-@pytest.mark.no_backend
-def test_noise_of_the_first_steps_is_not_the_steepest():
-    test = RangeTest(smoothing=0.0)
-    losses = [*[1.0, 0.5] * 6, *[1.0] * 30, 0.8, 0.5, 0.2, *[0.1] * 5, 9.0]
-    rates = sweep_rates(1e-3, 1.0, len(losses))
-    test.replay(rates, losses)
-    assert test.steepest == rates[43]
-    assert test.suggestion == rates[45] / 10
-
-
-@pytest.mark.no_backend
-def test_a_low_first_loss_does_not_hide_a_fall():
-    test = RangeTest(smoothing=0.0)
-    test.replay([0.1, 2.0, 3.0, 4.0], [0.5, 1.0, 0.6, 5.0])
-    assert test.suggestion == 0.3
-    rising = RangeTest(smoothing=0.0)
-    rising.replay([1.0, 2.0, 3.0], [0.5, 9.0, 8.0])
-    assert rising.suggestion is None
-
-
-@pytest.mark.no_backend
-def test_a_tenth_below_the_first_rate_becomes_the_first_rate():
-    test = RangeTest(smoothing=0.0)
-    test.replay([1.0, 2.0, 3.0, 4.0], [2.0, 1.0, 0.6, 5.0])
-    assert test.suggestion == 1.0

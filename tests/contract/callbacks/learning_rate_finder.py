@@ -12,10 +12,11 @@ from keras_netopt.callbacks import LearningRateFinder
 
 COMPONENT = "callbacks.LearningRateFinder"
 
-# Rates at which every model of the zoo learns in a few steps.
+# A sweep from rates at which no model of the zoo learns in a few steps to
+# rates at which each does: a tenth of the best rate is then in the sweep.
 _SWEEP = {
-    "min_learning_rate": 0.01,
-    "max_learning_rate": 0.05,
+    "min_learning_rate": 1e-3,
+    "max_learning_rate": 0.5,
     "smoothing": 0.0,
 }
 
@@ -59,15 +60,15 @@ IDLE = (_nothing_to_find, "Lower `min_learning_rate`")
 
 BAD: dict[str, Callable[[Case], Any]] = {
     "min_learning_rate": _finder(min_learning_rate=0.0),
-    "max_learning_rate": _finder(max_learning_rate=0.01),
+    "max_learning_rate": _finder(max_learning_rate=1e-3),
     "steps": _finder(steps=100),
     "smoothing": _finder(smoothing=1.0),
     "stop_factor": _finder(stop_factor=1.0),
 }
 
 CHANGES: dict[str, tuple[Any, ...]] = {
-    "min_learning_rate": (_finder(), _finder(min_learning_rate=0.02)),
-    "max_learning_rate": (_finder(), _finder(max_learning_rate=0.1)),
+    "min_learning_rate": (_finder(), _finder(min_learning_rate=2e-3)),
+    "max_learning_rate": (_finder(), _finder(max_learning_rate=0.4)),
     "steps": (_finder(), _finder(steps=6)),
     "smoothing": (_finder(), _finder(smoothing=0.5)),
     "stop_factor": (
