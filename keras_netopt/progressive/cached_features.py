@@ -12,7 +12,6 @@ from keras_netopt.graph.recorded_calls import list_calls
 from keras_netopt.layers.frozen_column import FrozenColumn
 from keras_netopt.progressive.task import Task, find_task
 from keras_netopt.training.compiled_clone import compile_like
-from keras_netopt.training.present_flags import compile_for_flags
 from keras_netopt.training.randomness import preserve_random_state
 
 
@@ -94,7 +93,6 @@ class CachedFeatures:
         """
         self._check(x)
         given = keras.tree.map_structure(np.asarray, x)
-        compile_for_flags(self._extract, "predict_function")
         with preserve_random_state():  # torch draws a number per `predict`.
             features = self._extract.predict(
                 given, batch_size=self._batch_size, verbose=0

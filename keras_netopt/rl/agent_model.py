@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_netopt.rl.environments import encode_observations
 from keras_netopt.training.optimizer_subset import belongs_elsewhere
+from keras_netopt.training.present_flags import compile_for_flags
 
 
 def check_agent_model(
@@ -100,6 +101,7 @@ def compile_for_agent(
 
 def predict(model: keras.Model, observations: np.ndarray) -> np.ndarray:
     """Returns the outputs of a model, which must be finite."""
+    compile_for_flags(model, "predict_function")
     outputs: np.ndarray = model.predict_on_batch(observations)
     if not np.isfinite(outputs).all():
         raise ValueError(

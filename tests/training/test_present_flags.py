@@ -1,34 +1,14 @@
 """Predictions of a model after `trainable` was changed without `compile`."""
 
-import ast
-from pathlib import Path
-
 import keras
 import numpy as np
-import pytest
 from keras import layers
 
 import keras_netopt as netopt
 
-ROOT = Path(netopt.__file__).resolve().parent.parent
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 4)).astype("float32")
 Y = (X[:, 0] > 0).astype("int32")
-CALLS = {"predict", "evaluate", "predict_on_batch", "test_on_batch"}
-# Those that need no `compile_for_flags`, with the reason.
-EXEMPT = {
-    "cli/evaluate_command.py": "evaluates a file",
-    "cost/measure_latency.py": "only the time of the call is used",
-    "demo/demo_model.py": "its own model",
-    "depth/exits/exit_costs.py": "only the time of the call is used",
-    "depth/ponder_model.py": "a new model, which nobody else has",
-    "rl/agent_model.py": "called at each step of an environment; documented",
-    "rl/dqn.py": "calls the function of agent_model.py",
-    "search/latency_table.py": "predicts milliseconds, by no model",
-    "search/supernet/evaluate_subnets.py": "compiles its own functions",
-    "search/supernet/subnet_ranker.py": "compiles its own functions",
-    "tf_keras_bridge/twin_training.py": "tf_keras knows TensorFlow only",
-}
 
 
 def build():
@@ -131,22 +111,3 @@ def test_snapshot_in_an_epoch_after_layers_were_frozen_and_unfrozen():
     np.testing.assert_array_equal(
         read.outputs, netopt.surgery.snapshot(build(), X).inference[0]
     )
-
-
-@pytest.mark.no_backend
-def test_every_prediction_is_compiled_for_the_present_flags():
-    found = set()
-    for folder in ("keras_netopt", "callbacks", "layers"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            text = path.read_text(encoding="utf-8")
-            if "compile_for_flags" in text or not any(c in text for c in CALLS):
-                continue
-            names = {
-                node.func.attr
-                for node in ast.walk(ast.parse(text))
-                if isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-            }
-            if names & CALLS:
-                found.add(str(path.relative_to(ROOT / folder)))
-    assert found == set(EXEMPT)
