@@ -248,10 +248,18 @@ def _classes(y: Any, n: int) -> np.ndarray:
     found = None if y is None or isinstance(y, dict) else np.asarray(y)
     if found is not None and found.shape == (n, 1):
         found = found[:, 0]
-    if found is None or found.ndim != 1 or found.dtype.kind not in "iubOUS":
+    if found is None or found.ndim != 1 or not _are_classes(found):
         shape = None if found is None else found.shape
+        kind = None if found is None else found.dtype
         raise ValueError(
-            "Argument `y` must hold classes (integers or strings) of shape "
-            f"(samples,) for stratified folds. Received: y of shape {shape}"
+            "Argument `y` must hold classes (whole numbers or strings) of "
+            "shape (samples,) for stratified folds. "
+            f"Received: y of shape {shape} and dtype {kind}"
         )
     return found
+
+
+def _are_classes(labels: np.ndarray) -> bool:
+    if labels.dtype.kind == "f":  # As targets of a binary crossentropy.
+        return bool((labels == np.round(labels)).all())
+    return labels.dtype.kind in "iubOUS"

@@ -29,10 +29,12 @@ def test_the_seed_decides_the_draw():
     assert not np.array_equal(first[0][0], other[0][0])
 
 
+@pytest.mark.parametrize("dtype", ["int64", "float32"])
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
-def test_stratified_folds_keep_the_classes(shape):
+def test_stratified_folds_keep_the_classes(shape, dtype):
     y = np.array([0] * 31 + [1] * 10 + [2] * 5)
-    splits = KFold(5, stratified=True).split(len(y), y.reshape(shape))
+    given = y.reshape(shape).astype(dtype)
+    splits = KFold(5, stratified=True).split(len(y), given)
     parts(splits, len(y))
     counts = np.array([np.bincount(y[held], minlength=3) for _, held in splits])
     assert (np.ptp(counts, axis=0) <= 1).all()
@@ -85,7 +87,7 @@ def test_what_cannot_be_split_is_refused():
         split_data(KFold(2), np.arange(4), np.arange(5))
     with pytest.raises(ValueError, match="rarest class, 1 of"):
         KFold(2, stratified=True).split(4, np.array([0, 0, 0, 1]))
-    for y in (None, np.zeros((4, 2)), np.zeros(4)):
+    for y in (None, np.zeros((4, 2)), np.arange(4) / 2):
         with pytest.raises(ValueError, match="must hold classes"):
             KFold(2, stratified=True).split(4, y)
     with pytest.raises(ValueError, match="at most the number of groups, 1"):
