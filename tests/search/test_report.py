@@ -121,6 +121,30 @@ def test_several_objectives_have_a_score_without_a_metric(copied):
     assert "the lowest score is best" in str(netopt.search.plots(copied))
 
 
+@pytest.mark.parametrize("part", ["search", "netopt_search"])
+def test_an_objective_that_was_saved_is_not_guessed(copied, part):
+    """Another metric is equal, as a loss is that is a metric too."""
+    for path in copied.glob("trial_*/trial.json"):
+        state = read_json(path)
+        metrics = state["metrics"]["metrics"]
+        metrics["val_mse"] = metrics["val_loss"]
+        path.write_text(json.dumps(state))
+    change(copied / "oracle.json", **{part: {"objective": ["val_mse", "min"]}})
+    project = netopt.search.read_project(copied)
+    assert (project.objective, project.direction) == ("val_mse", "min")
+    other = netopt.search.read_project(copied, objective="val_loss")
+    assert other.objective == "val_loss"
+
+    # No score tells the objective.
+    for path in copied.glob("trial_*/trial.json"):
+        change(path, status="FAILED", score=None)
+    saved = {"objective": ["val_auc", "max"]}
+    change(copied / "oracle.json", **{part: saved})
+    assert "the highest val_auc is best" in str(
+        netopt.search.leaderboard(copied)
+    )
+
+
 def test_of_two_equal_metrics_the_one_of_validation_is_the_objective(copied):
     for path in copied.glob("trial_*/trial.json"):
         state = read_json(path)

@@ -71,7 +71,7 @@ def read_project(
             )
             unreadable.append((f"{folder.name}/trial.json", reason))
     trials = tuple(_in_order(records, oracle))
-    name, direction = _find_objective(trials, objective)
+    name, direction = _find_objective(trials, oracle, objective)
     if objective is not None:
         trials = tuple(replace(t, score=t.value(objective)) for t in trials)
     return Project(
@@ -179,14 +179,29 @@ def _in_order(
     return sorted(records, key=key)
 
 
+def _saved_objective(oracle: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Returns the objective that this package has saved, if it has."""
+    for part in ("search", "netopt_search"):
+        held = oracle.get(part)
+        saved = held.get("objective") if isinstance(held, Mapping) else None
+        if isinstance(saved, list) and len(saved) == 2:
+            return str(saved[0]), str(saved[1])
+    return None
+
+
 def _find_objective(
-    trials: tuple[TrialRecord, ...], wanted: str | None
+    trials: tuple[TrialRecord, ...],
+    oracle: Mapping[str, Any],
+    wanted: str | None,
 ) -> tuple[str, str]:
-    """Infers the objective: the metric that equals the score of all trials.
+    """Reads the objective, or infers it from the scores of all trials.
 
     KerasTuner does not save its name. Validation metrics are preferred, and
     metrics such as "epoch/val_loss" come last.
     """
+    saved = _saved_objective(oracle)
+    if wanted is None and saved is not None:
+        return saved
     names = list(dict.fromkeys(m for t in trials for m in t.metrics))
     if wanted is not None:
         if wanted not in names:
