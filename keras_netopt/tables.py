@@ -90,6 +90,17 @@ def render(
     return drawn if title is None else f"{title}\n{drawn}"
 
 
+def count(number: int, what: str) -> str:
+    """Returns a number of things.
+
+    Example:
+
+    >>> count(1, "trial"), count(2, "trial")
+    ('1 trial', '2 trials')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _is_numeric(column: list[object]) -> bool:
     """Whether a column shows numbers, with or without a sign or unit."""
     held = [str(cell) for cell in column if str(cell) not in ("None", "", "-")]

@@ -33,6 +33,7 @@ from keras_netopt.search.running.model_keeper import KEEP_WEIGHTS
 from keras_netopt.search.running.oracle_proxy import OracleProxy
 from keras_netopt.search.running.progress_bar import ProgressBar
 from keras_netopt.search.running.project import check_main_guard
+from keras_netopt.search.running.refit_arguments import refit_arguments
 from keras_netopt.search.running.saved_tuner import SavedTuner
 from keras_netopt.search.running.search_limits import SearchLimits
 from keras_netopt.search.running.search_samples import split_samples
@@ -43,6 +44,7 @@ from keras_netopt.search.running.trial_trainer import (
 )
 from keras_netopt.search.running.tuner_parts import check_parts
 from keras_netopt.search.stoppers import Stopper
+from keras_netopt.tables import count
 from keras_netopt.warnings import NoEffectWarning
 
 
@@ -203,7 +205,6 @@ class Tuner(SavedTuner):
         )
         self.given_space = oracle.get_space()
         self.proxy = OracleProxy(oracle, stopper, self.checker, self.limits)
-        self.proxy.confirm_seeds = confirm_seeds if confirm else 0
         self.seed = oracle.seed
         super().__init__(
             oracle=oracle,
@@ -257,6 +258,7 @@ class Tuner(SavedTuner):
         if trains_itself:
             fit, callbacks = self.hypermodel.fit, kwargs.get("callbacks")
             check_override(fit, callbacks, self.stopper, self.folded)
+        self.search_epochs = kwargs.get("epochs")
         if self.stopper is not None:
             self.stopper.on_search_begin(int(kwargs.get("epochs", 1)))
         given = kwargs.get("verbose", "auto")
@@ -281,8 +283,11 @@ class Tuner(SavedTuner):
                 )
 
                 run_parallel_search(self, args, kwargs)
-            if self.proxy.ran_out_of_candidates and not self._is_worker():
-                self.oracle.save()  # Why the search has ended.
+            if reason := self.proxy.end_reason():
+                if not self._is_worker():
+                    self.oracle.save()  # The board tells the reason.
+                if verbose and not self.proxy.ran_out_of_candidates:
+                    print(f"The search ended early: {reason}.")
             if confirms:
                 self.confirmation = confirm_best(self, args, kwargs)
                 if self.keep_weights == "best":
@@ -300,7 +305,7 @@ class Tuner(SavedTuner):
         """Ends a trial and deletes the weights that are not kept."""
         super().on_trial_end(trial)
         if self.keep_weights == "best" and not self._is_worker():
-            self._delete_weights(max(1, self.confirm))
+            self._delete_weights(self.confirm)
         if self.bar is not None:
             self.bar.update()
 
@@ -317,7 +322,8 @@ class Tuner(SavedTuner):
             x: Inputs, as in `fit`.
             y: Targets. Defaults to `None`.
             **kwargs: Further arguments of `fit`. `epochs` defaults to the
-                number of epochs of the best trial up to its score.
+                number of epochs of the best trial up to its score; if
+                `search` had no `epochs`, your `HyperModel.fit` decides.
 
         Returns:
             The trained model.
@@ -327,16 +333,20 @@ class Tuner(SavedTuner):
         """
         best = self.oracle.get_best_trials(1)
         if not best:
+            failed = len(self.oracle.trials)
+            remedy = (
+                "`search.leaderboard` lists their errors"
+                if failed
+                else "call `search` first"
+            )
             raise ValueError(
-                "`refit` needs a completed trial: call `search` first. "
-                "Received: none"
+                f"`refit` needs a completed trial: {remedy}. Received: "
+                f"{count(failed, 'trial')}, 0 completed"
             )
         self.current_seed = self.execution_seed(best[0].trial_id, "refit")
         model = self._try_build(best[0].hyperparameters)
-        epochs = kwargs.pop("epochs", int(best[0].best_step) + 1)
-        self.hypermodel.fit(
-            best[0].hyperparameters, model, x, y, epochs=epochs, **kwargs
-        )
+        kwargs = {**refit_arguments(self, best[0]), **kwargs}
+        self.hypermodel.fit(best[0].hyperparameters, model, x, y, **kwargs)
         return model
 
     def _build_values(self, values: dict[str, Any]) -> Any:
@@ -346,7 +356,18 @@ class Tuner(SavedTuner):
 
     def _report_end(self) -> None:
         reason = self.proxy.end_reason()
-        if self._is_worker() or not self.proxy.ran_out_of_candidates:
+        if self._is_worker():
+            return
+        trials = self.proxy.oracle.trials
+        if trials and not self.oracle.get_best_trials(1):
+            warnings.warn(
+                f"No trial was completed: {count(len(trials), 'trial')} "
+                f"failed. `search.leaderboard({self.project_dir!r})` lists "
+                "the errors.",
+                NoEffectWarning,
+                stacklevel=3,
+            )
+        if not self.proxy.ran_out_of_candidates:
             return
         if not self.proxy.oracle.trials:
             raise ValueError(

@@ -50,6 +50,7 @@ def test_ranks_intervals_and_groups():
     assert [row.name for row in found.rows] == ["b", "a", "c"]
     assert {row.group for row in found.rows} == {1}
     assert found.rows[0].low == -math.inf
+    assert found.rows[0].describe() == "2" and "inf" not in str(found)
 
     same = rank_confirmed({"a": [1.0, 1.0], "b": [2.0, 2.0]})
     assert [row.group for row in same.rows] == [1, 2]
@@ -138,6 +139,39 @@ def test_an_interrupted_confirmation_goes_on(tuner):
         found = confirm(tuner, Noisy(), project_name=project)
         assert found.hypermodel.trained == 9 - stop_at
         assert found.confirmation == whole
+
+
+def test_a_confirmed_search_that_is_extended_keeps_its_new_winner(tuner):
+    """Whether the winner was confirmed before or not."""
+    new = 0
+    for seed in range(2):
+        options = {"keep_weights": "best", "project_name": f"p{seed}"}
+        for trials in (2, 6):
+            oracle = search.RandomSearchOracle(
+                toys.lowest("v"), trials, seed=seed
+            )
+            made = tuner(Noisy(), oracle, confirm=1, confirm_seeds=1, **options)
+            made.search(toys.X, toys.Y, verbose=0)
+        [best] = made.oracle.get_best_trials()
+        assert best.trial_id == made.confirmation.rows[0].name
+        assert luck(*made.get_best_models()) == pytest.approx(best.score)
+        new += best.trial_id != "0"
+    assert new == 1
+
+
+def test_a_tuner_and_the_board_rank_what_was_confirmed_before_alike(
+    tuner, tmp_path
+):
+    confirm(tuner, Noisy())
+    for options in ({"confirm": 0}, {"confirm": 1, "confirm_seeds": 1}):
+        oracle = search.RandomSearchOracle(toys.lowest("v"), 9, seed=3)
+        made = tuner(Noisy(), oracle, **options)
+        made.search(toys.X, toys.Y, verbose=0)
+        ranked = [trial.trial_id for trial in made.oracle.get_best_trials(9)]
+        found = search.read_project(tmp_path / "p")
+        assert [trial.trial_id for trial in found.ranked()] == ranked
+        assert len(found.confirmation.rows) == 2
+    assert made.confirmation == found.confirmation
 
 
 def test_folds_are_confirmed_too_and_no_stopper_hears_of_it(tuner):

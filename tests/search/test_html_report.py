@@ -148,6 +148,33 @@ def test_trials_without_a_score_are_counted(tmp_path):
     assert [line["x0"] for line in layout["shapes"]] == [3]
 
 
+def test_the_page_and_the_board_describe_trials_alike(tmp_path):
+    target = tmp_path / "stopped"
+    shutil.copytree(PROJECTS / "stopped", target)
+    path = target / "trial_1" / "trial.json"
+    state = json.loads(path.read_text())
+    message = "Traceback:\n  File x\nValueError: too wide"
+    changed = {"status": "FAILED", "score": None, "message": message}
+    path.write_text(json.dumps({**state, **changed}))
+    path = target / "trial_0" / "trial.json"
+    state = json.loads(path.read_text())
+    spread = {"value": [0.0625], "step": 0}
+    state["metrics"]["metrics"]["val_loss_std"] = {
+        "direction": "min",
+        "observations": [spread],
+    }
+    path.write_text(json.dumps(state))
+    page = own_part(write(tmp_path, target))
+    board = netopt.search.leaderboard(target)
+
+    assert "<td>FAILED: ValueError: too wide</td>" in page
+    assert "Traceback" not in page
+    assert "<th>± std</th>" in page and "<td>0.0625</td>" in page
+    for trial in board.project.trials:
+        note = board.describe_state(trial) or "complete"
+        assert f"<td>{trial.trial_id}</td><td>{note}</td>" in page
+
+
 def test_importance_has_intervals(tmp_path):
     from keras_netopt.plots import search_page
     from keras_netopt.search.reports.main_effects import MainEffect

@@ -274,6 +274,61 @@ def test_refit_trains_as_long_as_the_best_trial_needed(run):
     assert int(model.optimizer.iterations.numpy()) == best + 1
 
 
+class Deciding(keras_tuner.HyperModel):
+    """Returns what it is told, and counts its epochs."""
+
+    def __init__(self, returned):
+        super().__init__()
+        self.returned, self.trained = returned, []
+
+    def build(self, hp):
+        return toys.build(hp)
+
+    def fit(self, hp, model, x, y, callbacks, epochs=1, verbose=0):
+        self.trained.append(epochs)
+        logs = {"v": hp.get("rate")}
+        toys.train(model, lambda _: logs, callbacks, epochs)
+        return logs["v"] if self.returned == "v" else logs
+
+
+class Short(Deciding):
+    """Declares neither callbacks nor epochs."""
+
+    def fit(self, hp, model, x, y):
+        self.trained.append(hp.Int("epochs", 1, 5))
+        return hp.get("rate")
+
+
+class FourEpochs(Deciding):
+    """Takes everything and decides the epochs."""
+
+    def fit(self, hp, model, *args, callbacks, **kwargs):
+        return super().fit(hp, model, *args, callbacks, epochs=4, **kwargs)
+
+
+@pytest.mark.parametrize("returned", ["v", "logs"])
+def test_refit_trains_as_long_as_a_fit_that_returned_its_score(tuner, returned):
+    def make():
+        oracle = search.RandomSearchOracle(toys.lowest("v"), 2)
+        return tuner(Deciding(returned), oracle)
+
+    made = make()
+    made.search(toys.X, toys.Y, epochs=3, verbose=0)
+    for one in (made, make()):
+        one.refit(toys.X, toys.Y)
+        one.refit(toys.X, toys.Y, epochs=7)
+        assert one.hypermodel.trained[-2:] == [3, 7]
+
+
+@pytest.mark.parametrize("kind", [Short, FourEpochs])
+def test_refit_leaves_the_epochs_to_a_fit_that_decides_them(tuner, kind):
+    made = tuner(kind("v"), search.RandomSearchOracle(toys.lowest("v"), 2))
+    made.search(toys.X, toys.Y)
+    best = made.oracle.get_best_trials()[0].hyperparameters.values
+    made.refit(toys.X, toys.Y)
+    assert made.hypermodel.trained[-1] == best.get("epochs", 4)
+
+
 def test_only_the_best_weights_are_kept(run, tmp_path):
     found = run(keep_weights="best")
     files = list((tmp_path / "p").glob("trial_*/*.weights.h5"))

@@ -183,7 +183,7 @@ def test_a_search_that_runs_out_of_candidates_says_so(run):
     assert len(found.oracle.trials) == 1
 
 
-def test_patience_and_time_end_a_search(run):
+def test_patience_and_time_end_a_search(run, tmp_path):
     found = run(*curves(20), epochs=1, patience=3)
     scores = [
         found.oracle.trials[name].score for name in found.oracle.end_order
@@ -191,11 +191,15 @@ def test_patience_and_time_end_a_search(run):
     assert len(scores) < 20
     assert scores.index(min(scores)) == len(scores) - 4
     assert "no better trial" in found.limits.reason
+    assert found.limits.reason in str(search.leaderboard(tmp_path / "p"))
     # Started again it has nothing to do, and more time changes that.
     late = run(*curves(20), epochs=1, max_time=1e-9, project_name="late")
     assert not late.oracle.trials
+    board = str(search.leaderboard(tmp_path / "late"))
+    assert "`max_time` of 1e-09 s is over" in board
     more = run(*curves(3), epochs=1, max_time=1e9, project_name="late")
     assert len(more.oracle.trials) == 3
+    assert "max_time" not in str(search.leaderboard(tmp_path / "late"))
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The ranking of configurations that were trained again with new seeds."""
 
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,8 +29,11 @@ class ConfirmedScore(Report):
     group: int
 
     def describe(self) -> str:
-        """Returns the mean and its interval."""
-        return f"{self.mean:.4g} [{self.low:.4g}, {self.high:.4g}]"
+        """Returns the mean, and its interval if it has one."""
+        mean = f"{self.mean:.4g}"
+        if not math.isfinite(self.low):
+            return mean
+        return f"{mean} [{self.low:.4g}, {self.high:.4g}]"
 
     def __str__(self) -> str:
         return f"trial {self.name}: {self.describe()}, group {self.group}"
@@ -75,7 +79,9 @@ class Confirmation(Report):
             [
                 row.name,
                 f"{row.mean:.4g}",
-                f"{row.low:.4g} to {row.high:.4g}",
+                f"{row.low:.4g} to {row.high:.4g}"
+                if math.isfinite(row.low)
+                else "-",
                 str(len(row.scores)),
                 str(row.group),
             ]
@@ -141,6 +147,11 @@ def rank_confirmed(
             )
         )
     return Confirmation(tuple(rows))
+
+
+def confirmed_pattern(objective: str) -> re.Pattern[str]:
+    """Returns the pattern of the metrics of new seeds."""
+    return re.compile(rf"confirm\d+/{re.escape(objective)}")
 
 
 def t_quantile(freedom: int, level: float = LEVEL) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_netopt.files import write_aside
 from keras_netopt.plots.search_page import show_value
+from keras_netopt.search.reports.leaderboard import Leaderboard
 from keras_netopt.search.reports.main_effects import (
     explain_missing,
     main_effects,
@@ -18,6 +19,7 @@ from keras_netopt.search.reports.pareto_front import (
 )
 from keras_netopt.search.reports.project import Project
 from keras_netopt.search.reports.project_reader import read_project
+from keras_netopt.tables import count
 
 Path_ = str | os.PathLike[str]
 TOP = 100
@@ -199,7 +201,8 @@ def _summary(project: Project) -> str:
     complete = project.complete_trials()
     word = "lowest" if project.direction == "min" else "highest"
     lines = [
-        f"{len(project.trials)} trials, {len(complete)} complete; the {word} "
+        f"{count(len(project.trials), 'trial')}, {len(complete)} complete; "
+        f"the {word} "
         f"{project.objective} is best."
     ]
     if complete:
@@ -222,36 +225,37 @@ def _table(project: Project) -> str:
     names = [dimension.name for dimension in project.space]
     shown = project.ranked()[:TOP]
     names = names or list(dict.fromkeys(n for t in shown for n in t.parameters))
+    spread = ["± std"] if any(map(project.spread, shown)) else []
     seeds = ["new seeds"] if project.confirmation.rows else []
-    head = ["trial", "status", project.objective, *seeds, "epochs", *names]
+    head = ["trial", "status", project.objective, *spread, *seeds, "epochs"]
+    describe = Leaderboard(project).describe_state
     rows = [
         [
             trial.trial_id,
-            "complete" if project.is_complete(trial) else _state(trial),
-            "" if trial.score is None else f"{trial.score:.6g}",
+            (describe(trial) or "complete")[:200],
+            _number(trial.score),
+            *(_number(project.spread(trial)) for _ in spread),
             *(_confirmed(project, trial) for _ in seeds),
             trial.epochs or "",
             *(show_value(trial.parameters.get(name, "")) for name in names),
         ]
         for trial in shown
     ]
-    lines = [_row("th", head), *(_row("td", row) for row in rows)]
-    count = f"The best {len(shown)} of {len(project.trials)}."
+    lines = [_row("th", head + names), *(_row("td", row) for row in rows)]
+    title = f"The best {len(shown)} of {len(project.trials)}."
     return (
-        f"<section><h2>Trials</h2><p>{count}</p>\n"
+        f"<section><h2>Trials</h2><p>{title}</p>\n"
         f'<div class="wide"><table>{"".join(lines)}</table></div></section>'
     )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
 
 
 def _confirmed(project: Project, trial: Any) -> str:
     found = project.confirmation.find(trial.trial_id)
     return "" if found is None else found.describe()
-
-
-def _state(trial: Any) -> str:
-    if trial.is_scored:
-        return "stopped or lower rung"
-    return f"{trial.status.lower()} {trial.message}".strip()[:200]
 
 
 def _row(tag: str, cells: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from keras_netopt.files import write_aside
 from keras_netopt.report import Report
 from keras_netopt.search.reports.project import FOLDS, Project, TrialRecord
-from keras_netopt.tables import render
+from keras_netopt.tables import count, render
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Leaderboard(Report):
 
     Trials that were not trained for all epochs are listed last and have no
     rank: their scores are not comparable. Trials that `confirm` has trained
-    again rank first, by the mean of their new seeds.
+    again, for all epochs, rank first, by the mean of their new seeds.
 
     Example:
 
@@ -87,7 +87,7 @@ class Leaderboard(Report):
         project = self.project
         best = "lowest" if project.direction == "min" else "highest"
         return (
-            f"{project.path.name}: {_count(len(project.trials), 'trial')}, "
+            f"{project.path.name}: {count(len(project.trials), 'trial')}, "
             f"{len(project.complete_trials())} complete; the {best} "
             f"{project.objective} is best"
         )
@@ -101,16 +101,16 @@ class Leaderboard(Report):
             "± std": [project.spread(trial) for trial in trials],
             "new seeds": list(map(self._confirmed, trials)),
             "epochs": [trial.epochs for trial in trials],
-            "note": [self._note(trial) or None for trial in trials],
+            "note": [self.describe_state(trial) or None for trial in trials],
             "hyperparameters": [_list_parameters(trial) for trial in trials],
         }
 
     def _ranks(
         self, trials: list[TrialRecord]
     ) -> list[tuple[TrialRecord, int | None]]:
-        full = [self.project.is_complete(trial) for trial in trials]
+        project = self.project
         return [
-            (trial, i + 1 if full[i] else None)
+            (trial, i + 1 if project.is_ranked(trial) else None)
             for i, trial in enumerate(trials)
         ]
 
@@ -118,7 +118,8 @@ class Leaderboard(Report):
         found = self.project.confirmation.find(trial.trial_id)
         return found and found.describe()
 
-    def _note(self, trial: TrialRecord) -> str:
+    def describe_state(self, trial: TrialRecord) -> str:
+        """Returns why a trial is not complete, or `""`."""
         if trial.status != "COMPLETED":
             reason = trial.message.strip().rpartition("\n")[2]
             return f"{trial.status}: {reason}" if reason else trial.status
@@ -142,7 +143,7 @@ class Leaderboard(Report):
 
     def _remarks(self, shown: int) -> list[str]:
         left = len(self.project.trials) - shown
-        remarks = [f"{_count(left, 'trial')} more."] if left else []
+        remarks = [f"{count(left, 'trial')} more."] if left else []
         if self.project.confirmation.rows:
             remarks.append(self.project.confirmation.remark)
         if self.project.end_reason:
@@ -151,13 +152,9 @@ class Leaderboard(Report):
         if unreadable:
             listed = "; ".join(f"{name}: {why}" for name, why in unreadable[:5])
             rest = ", ..." if len(unreadable) > 5 else ""
-            number = _count(len(unreadable), "file")
+            number = count(len(unreadable), "file")
             remarks.append(f"{number} unreadable: {listed}{rest}")
         return remarks
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _list_parameters(trial: TrialRecord) -> str:

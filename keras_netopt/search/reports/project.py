@@ -2,7 +2,6 @@
 
 import functools
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from keras_netopt.search.reports.confirmation import (
     Confirmation,
+    confirmed_pattern,
     rank_confirmed,
 )
 from keras_netopt.search.reports.hyperparameter_record import (
@@ -159,7 +159,7 @@ class Project:
     @functools.cached_property
     def confirmation(self) -> Confirmation:
         """The trials that were trained again with all new seeds, ranked."""
-        pattern = re.compile(rf"confirm\d+/{re.escape(self.objective)}")
+        pattern = confirmed_pattern(self.objective)
         seeds = list(filter(pattern.fullmatch, self.metric_names()))
         scores = {
             trial.trial_id: [
@@ -180,6 +180,11 @@ class Project:
             return False
         planned = trial.values.get(INTERNAL + "epochs")
         return not isinstance(planned, int) or planned >= self.full_epochs
+
+    def is_ranked(self, trial: TrialRecord) -> bool:
+        """Returns whether a trial has a rank: complete or confirmed ones."""
+        confirmed = self.confirmation.find(trial.trial_id) is not None
+        return confirmed or self.is_complete(trial)
 
     def complete_trials(self) -> list[TrialRecord]:
         """Returns the complete trials in the order of their start."""

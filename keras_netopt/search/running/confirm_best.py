@@ -11,13 +11,17 @@ import keras_tuner
 
 from keras_netopt.checks import check_integer
 from keras_netopt.search.reports.confirmation import Confirmation
+from keras_netopt.search.reports.hyperparameter_record import INTERNAL
 from keras_netopt.search.running.confirmed_trials import (
+    choose_candidates,
     confirmed_metric,
     read_confirmation,
 )
 from keras_netopt.search.running.executions import iterate_executions
+from keras_netopt.tables import count
 
-PROMOTION = ("tuner/trial_id", "tuner/initial_epoch")
+EPOCHS = INTERNAL + "epochs"
+PROMOTION = (INTERNAL + "trial_id", INTERNAL + "initial_epoch")
 
 
 def check_confirm(
@@ -68,7 +72,8 @@ def describe_budget(best: int, seeds: int, oracle: Any) -> str:
         return f"confirm: {kept} trainings with new seeds follow the search."
     return (
         f"confirm: {kept} of {oracle.max_trials + kept} trainings are kept "
-        f"for {seeds} new seeds of the {best} best trials; the search has "
+        f"for {count(seeds, 'new seed')} of the {count(best, 'best trial')}; "
+        "the search has "
         f"{oracle.max_trials}."
     )
 
@@ -84,7 +89,7 @@ def confirm_best(
     kwargs = dict(kwargs)
     callbacks = kwargs.pop("callbacks", None) or []
     proxy, name = tuner.proxy, tuner.oracle.objective.name
-    for trial in proxy.rank_searched(tuner.confirm):
+    for trial in choose_candidates(proxy, tuner.confirm):
         for seed in range(tuner.confirm_seeds):
             metric = confirmed_metric(seed, name)
             if trial.metrics.exists(metric):
@@ -96,7 +101,7 @@ def confirm_best(
                 shutil.rmtree(path)
     trials = list(tuner.proxy.oracle.trials.values())
     objective = tuner.oracle.objective
-    return read_confirmation(trials, objective, tuner.confirm_seeds)
+    return read_confirmation(trials, objective)
 
 
 def _train_again(
@@ -109,7 +114,9 @@ def _train_again(
 ) -> float:
     """Returns the score of a trial's configuration with a new seed."""
     again = copy.copy(trial)
-    again.hyperparameters = _from_scratch(trial.hyperparameters)
+    trials = tuner.proxy.oracle.trials.values()
+    longest = max(t.hyperparameters.values.get(EPOCHS, 0) for t in trials)
+    again.hyperparameters = _from_scratch(trial.hyperparameters, longest)
     folder = Path(tuner.get_trial_dir(trial.trial_id))
     folds = 1 if tuner.folded is None else len(tuner.folded.splits)
     before = (seed + 1) * folds * tuner.executions_per_trial
@@ -127,9 +134,11 @@ def _train_again(
     return statistics.fmean(scores)
 
 
-def _from_scratch(hp: keras_tuner.HyperParameters) -> Any:
-    """Returns the configuration of a promoted trial, trained in one go."""
+def _from_scratch(hp: keras_tuner.HyperParameters, epochs: int) -> Any:
+    """Returns the configuration of a trial of Hyperband, trained in one go."""
     found = hp.copy()
     for name in PROMOTION:
         found.values.pop(name, None)
+    if EPOCHS in found.values:
+        found.values[EPOCHS] = epochs
     return found

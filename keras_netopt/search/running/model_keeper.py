@@ -11,6 +11,7 @@ import keras
 import keras_tuner
 
 from keras_netopt.files import name_unreadable
+from keras_netopt.search.running.confirmed_trials import choose_candidates
 from keras_netopt.search.running.input_structure import (
     call_on_zeros,
     describe_built,
@@ -63,10 +64,15 @@ class ModelKeeper(keras_tuner.Tuner):
             model.load_weights(path)
         return model
 
-    def _delete_weights(self, best: int = 1) -> None:
-        """Deletes the weights of all ended trials but the best ones."""
-        found = self.proxy.oracle.get_best_trials(best)
-        kept = tuple(trial.trial_id for trial in found)
+    def _delete_weights(self, candidates: int = 0) -> None:
+        """Deletes the weights of ended trials.
+
+        The best trial keeps its own, and so do the `candidates` that are to
+        be confirmed, of which one may become the best.
+        """
+        found = self.proxy.oracle.get_best_trials(1)
+        found += choose_candidates(self.proxy, candidates)
+        kept = tuple(dict.fromkeys(trial.trial_id for trial in found))
         ended = self.proxy.oracle.end_order
         # The best trials of before, and those that have ended since then.
         for trial_id in [*self.kept, *ended[self.cleaned :]]:

@@ -21,6 +21,7 @@ from keras_netopt.search.oracles.saved_search import (
 )
 from keras_netopt.search.running.confirmed_trials import order_confirmed
 from keras_netopt.search.running.search_limits import SearchLimits
+from keras_netopt.search.running.trial_rank import rank_training
 from keras_netopt.search.stoppers import Stopper
 from keras_netopt.search.storage import write_json
 
@@ -39,7 +40,7 @@ REPLACED = {
     "create_trial": "stores the costs; restarts interrupted trials",
     "update_trial": "accepts metrics of one fold; asks the stopper",
     "end_trial": "completes trials that the stopper has ended",
-    "get_best_trials": "ranks completed trials before stopped ones",
+    "get_best_trials": "ranks trials that were trained longer first",
     "get_state": "adds the state of the stopper and the rejections",
     "set_state": "restores them",
 }
@@ -76,7 +77,6 @@ class OracleProxy:
         self.limits = limits
         self.stopped: set[str] = set()
         self.ran_out_of_candidates = False
-        self.confirm_seeds = 0  # New seeds of the best trials.
         self.guard: Any = None  # A `ProjectGuard` while a search runs.
         self.known_writers: set[str | None] = set()  # Of the states read.
         self._token = uuid.uuid4().hex
@@ -230,15 +230,12 @@ class OracleProxy:
         settle_trials(self.oracle)
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:
-        """Ranks completed trials; those that were stopped come last.
+        """Ranks completed trials; those that were trained for less come last.
 
         Those that were trained again with new seeds are first.
         """
         done = self.rank_searched(max(num_trials, len(self.oracle.trials)))
-        if self.confirm_seeds:
-            objective = self.oracle.objective
-            done = order_confirmed(done, objective, self.confirm_seeds)
-        return done[:num_trials]
+        return order_confirmed(done, self.oracle.objective)[:num_trials]
 
     def rank_searched(self, num_trials: int) -> list[Any]:
         """Ranks completed trials by the scores of the search alone."""
@@ -249,7 +246,7 @@ class OracleProxy:
             )
             if trial.status == "COMPLETED"
         ]
-        done.sort(key=lambda trial: trial.metrics.exists(STOPPED))
+        done.sort(key=rank_training)
         return done[:num_trials]
 
     def store_metric(self, trial_id: str, name: str, value: float) -> None:
@@ -262,11 +259,12 @@ class OracleProxy:
         """Returns the state of the oracle and of the proxy."""
         stopper = self.stopper.get_state() if self.stopper else {}
         constraints = self.checker.get_state() if self.checker else {}
-        reason = self.end_reason()
+        reason, objective = self.end_reason(), self.oracle.objective
         return {
             **self._original["get_state"](),
             STATE: {
                 WRITER: self.writer,
+                "objective": [objective.name, objective.direction],
                 "stopper": stopper,
                 "stopped": sorted(self.stopped),
                 **constraints,

@@ -23,14 +23,21 @@ from keras_netopt.search.storage import write_json
 class SavedTuner(TrialTrainer):
     """The part of `search.Tuner` that deals with the project folder."""
 
+    search_epochs: int | None = None  # The argument `epochs` of `search`.
+
     def get_state(self) -> dict[str, Any]:
         """Returns the state of the tuner, with the identity of the search."""
-        return {**super().get_state(), "netopt": project_identity(self)}
+        return {
+            **super().get_state(),
+            "netopt": project_identity(self),
+            "search_epochs": self.search_epochs,
+        }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restores a state; refuses that of another search."""
         super().set_state(state)
         check_same_search(self, state.get("netopt"))
+        self.search_epochs = state.get("search_epochs")
 
     def save(self) -> None:
         """Saves oracle and tuner, each in one atomic write."""
