@@ -77,10 +77,16 @@ def search_history(project: Any, *, path: Path | None = None) -> "Figure":
             zorder=0,
         )
     steps, best = _running_best(project, full)
-    axes.step(steps, best, where="post", color=BLUE, linewidth=2, label="best")
+    if full:
+        axes.step(
+            steps, best, where="post", color=BLUE, linewidth=2, label="best"
+        )
+    if not scored:
+        axes.set_yticks([])
     axes.set(xlabel="trial", ylabel=project.objective)
     count_whole(axes.xaxis)
-    legend_above(axes)
+    if project.trials:
+        legend_above(axes)
     style_axes(axes, grid="y")
     return save_figure(figure, path)
 

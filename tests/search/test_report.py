@@ -145,6 +145,42 @@ def test_an_objective_that_was_saved_is_not_guessed(copied, part):
     )
 
 
+@pytest.mark.parametrize(
+    "entries, low, high, sampling, choices",
+    [
+        (["log 1 10", "log 5 90"], 1, 90, "log", ()),
+        (["log 1 10", "linear 5 90"], 1, 90, "linear", ()),
+        (["log 1 10", [0.5, 20]], 0.5, 20, "log", ()),
+        ([[0.5, 20], "log 1 10"], 0.5, 20, "log", ()),
+        ([["a", "b"], ["b", "c"]], None, None, "linear", ("a", "b", "c")),
+        (["log 1 10", ["a", "b"]], 1, 10, "log", ()),
+    ],
+)
+def test_one_name_under_two_conditions_has_all_values(
+    copied, entries, low, high, sampling, choices
+):
+    space = []
+    for one in entries:
+        config = {"name": "twice"}
+        kind = "Choice"
+        if isinstance(one, str):
+            kind, (scale, *ends) = "Float", one.split()
+            config |= {"sampling": scale}
+            config["min_value"], config["max_value"] = map(int, ends)
+        else:
+            config["values"] = one
+        space.append({"class_name": kind, "config": config})
+    change(copied / "oracle.json", hyperparameters={"space": space})
+    [found] = [
+        one
+        for one in netopt.search.read_project(copied).space
+        if one.name == "twice"
+    ]
+    assert (found.low, found.high, found.sampling) == (low, high, sampling)
+    assert found.choices == choices
+    assert not found.is_whole
+
+
 def test_of_two_equal_metrics_the_one_of_validation_is_the_objective(copied):
     for path in copied.glob("trial_*/trial.json"):
         state = read_json(path)

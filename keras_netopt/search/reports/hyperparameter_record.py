@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 INTERNAL = "tuner/"
@@ -52,15 +52,57 @@ def _to_unit(value: float, low: float, high: float, sampling: str) -> float:
 def read_space(spaces: Iterable[Any]) -> tuple[HyperparameterRecord, ...]:
     """Reads KerasTuner's lists "space" of an oracle and its trials.
 
-    Unreadable entries are skipped; the first entry of a name is used.
+    Unreadable entries are skipped. Entries of one name, under different
+    conditions, become one that holds the values of all.
     """
     found: dict[str, HyperparameterRecord] = {}
     for space in spaces:
         for entry in space if isinstance(space, list) else ():
             one = _read_entry(entry)
             if one is not None and not one.name.startswith(INTERNAL):
-                found.setdefault(one.name, one)
+                known = found.setdefault(one.name, one)
+                if one != known:
+                    found[one.name] = _merge(known, one)
     return tuple(found.values())
+
+
+def _merge(
+    first: HyperparameterRecord, other: HyperparameterRecord
+) -> HyperparameterRecord:
+    """Returns one entry with the values of both, if they are alike."""
+    if first.choices and other.choices:
+        both = tuple(dict.fromkeys(first.choices + other.choices))
+        return replace(first, choices=both)
+    ranges = [one for one in map(_to_range, (first, other)) if one is not None]
+    lows = [one.low for one in ranges if one.low is not None]
+    highs = [one.high for one in ranges if one.high is not None]
+    if len(lows) < 2 or len(highs) < 2:
+        return first
+    samplings = {one.sampling for one in (first, other) if not one.choices}
+    return HyperparameterRecord(
+        first.name,
+        min(lows),
+        max(highs),
+        samplings.pop() if len(samplings) == 1 else "linear",
+        is_whole=all(one.is_whole for one in ranges),
+    )
+
+
+def _to_range(one: HyperparameterRecord) -> HyperparameterRecord | None:
+    """Returns choices of numbers as the range that holds them."""
+    if not one.choices:
+        return one
+    numbers = [
+        value
+        for value in one.choices
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    if len(numbers) < len(one.choices):
+        return None
+    is_whole = all(isinstance(value, int) for value in numbers)
+    return HyperparameterRecord(
+        one.name, min(numbers), max(numbers), is_whole=is_whole
+    )
 
 
 def _read_entry(entry: Any) -> HyperparameterRecord | None:
