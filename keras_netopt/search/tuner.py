@@ -267,6 +267,7 @@ class Tuner(SavedTuner):
             kwargs["verbose"] = verbose if verbose == 2 else 0
         self.limits.begin()
         self.proxy.ran_out_of_candidates = False
+        self.proxy.is_exhausted = False
         self.bar = ProgressBar(self.proxy.oracle, verbose == 1)
         self.oracle.verbose = verbose if verbose == 2 else 0
         checks = self.checker.constraints if self.checker else ()

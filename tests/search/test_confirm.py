@@ -6,6 +6,7 @@ import statistics
 
 import keras
 import keras_tuner
+import numpy as np
 import pytest
 from search import toys
 
@@ -139,6 +140,24 @@ def test_an_interrupted_confirmation_goes_on(tuner):
         found = confirm(tuner, Noisy(), project_name=project)
         assert found.hypermodel.trained == 9 - stop_at
         assert found.confirmation == whole
+
+
+@pytest.mark.parametrize(
+    "convert", [np.float32, lambda v: [v, v], lambda v: {"v": v, "w": 1.0}]
+)
+def test_whatever_fit_returns_is_confirmed(tuner, convert):
+    class Returning(Noisy):
+        def fit(self, hp, model, *args, **kwargs):
+            return convert(luck(model))
+
+    made = confirm(tuner, Returning(), executions_per_trial=2)
+    for row in made.confirmation.rows:
+        scores = []
+        for execution in range(2):
+            name = f"confirm0/execution{execution}"
+            keras.utils.set_random_seed(made.execution_seed(row.name, name))
+            scores.append(luck(toys.tiny(None)))
+        assert row.scores[0] == pytest.approx(statistics.fmean(scores))
 
 
 def test_a_confirmed_search_that_is_extended_keeps_its_new_winner(tuner):

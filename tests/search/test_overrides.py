@@ -72,6 +72,31 @@ def test_a_fit_without_callbacks_is_scored_and_its_weights_kept(
     assert best.score == pytest.approx(found, rel=1e-5)
 
 
+@pytest.mark.no_backend
+def test_a_dictionary_with_all_of_several_objectives_is_their_sum(tuner):
+    class Both(Own):
+        def fit(self, hp, model):
+            return {"u": hp.get("rate"), "v": 3 * hp.get("rate"), "w": 9.0}
+
+    objectives = [toys.lowest("u"), keras_tuner.Objective("v", "max")]
+    made = tuner(Both(), toys.random_oracle(objectives, 2))
+    made.search()
+    for trial in made.oracle.trials.values():
+        rate = trial.hyperparameters.get("rate")
+        assert trial.score == pytest.approx(-2 * rate)
+
+
+@pytest.mark.no_backend
+def test_a_fit_that_returns_nothing_is_named(tuner):
+    class Nothing(Own):
+        def fit(self, hp, model):
+            pass
+
+    with pytest.raises(keras_tuner.errors.FatalTypeError) as found:
+        tuner(Nothing()).search()
+    assert "return value of HyperModel.fit() is None" in str(found.value)
+
+
 def test_what_a_fit_without_callbacks_would_lose_is_told(tuner):
     made = tuner(Own(), stopper=search.ASHA())
     with pytest.warns(NoEffectWarning) as found:

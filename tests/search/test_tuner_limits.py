@@ -183,6 +183,22 @@ def test_a_search_that_runs_out_of_candidates_says_so(run):
     assert len(found.oracle.trials) == 1
 
 
+def test_a_space_that_is_exhausted_is_the_reason(tuner, tmp_path, capsys):
+    reason = "the space holds no other configuration"
+    for trials, ends_early in ((30, True), (20, False)):
+        made = tuner(Sized(), search.RandomSearchOracle("val_loss", trials))
+        made.search(toys.X, toys.Y)
+        assert len(made.oracle.trials) == 20
+        assert (reason in capsys.readouterr().out) == ends_early
+    tuner(Sized(), search.RandomSearchOracle("val_loss", 30)).search(
+        toys.X, toys.Y, verbose=0
+    )
+    assert reason in str(search.leaderboard(tmp_path / "p"))
+    hyperband = search.HyperbandOracle(toys.lowest("val_loss"), 2, factor=2)
+    tuner(Sized(), hyperband, project_name="h").search(toys.X, toys.Y)
+    assert "early" not in capsys.readouterr().out
+
+
 def test_patience_and_time_end_a_search(run, tmp_path):
     found = run(*curves(20), epochs=1, patience=3)
     scores = [

@@ -116,7 +116,7 @@ class Leaderboard(Report):
 
     def _confirmed(self, trial: TrialRecord) -> str | None:
         found = self.project.confirmation.find(trial.trial_id)
-        return found and found.describe()
+        return None if found is None else found.describe()
 
     def describe_state(self, trial: TrialRecord) -> str:
         """Returns why a trial is not complete, or `""`."""

@@ -1,9 +1,14 @@
-"""The executions of one trial, over folds and seeds, and their mean."""
+"""The executions of one trial, over folds and seeds, and their mean.
+
+Private names of KerasTuner 1.4.8: `src.engine.tuner_utils` is used.
+"""
 
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from keras_tuner.src.engine import tuner_utils
 
 from keras_netopt.search.folds import FoldedData
 from keras_netopt.search.running.oracle_proxy import EPOCHS
@@ -91,6 +96,33 @@ def aggregate_results(
         metrics["folds_done"] = float(len(folds))
     metrics[EPOCHS] = epochs
     return metrics, round(statistics.fmean(one.epoch for one in results))
+
+
+def read_returned(result: Any, objective: Any, source: str) -> dict[str, float]:
+    """Returns the metrics that a user's function has returned.
+
+    Args:
+        result: A float, a dictionary, or a list of one of these, for several
+            executions.
+        objective: The objective; one of several objectives is their sum,
+            which a dictionary need not hold.
+        source: Name of the function.
+
+    Raises:
+        FatalTypeError, FatalValueError: If the result is nothing of that.
+    """
+    if isinstance(result, list):
+        result = [_add_sum(one, objective) for one in result]
+    else:
+        result = _add_sum(result, objective)
+    tuner_utils.validate_trial_results(result, objective, source)
+    return dict(tuner_utils.convert_to_metrics_dict(result, objective))
+
+
+def _add_sum(result: Any, objective: Any) -> Any:
+    if not isinstance(result, dict) or not objective.has_value(result):
+        return result
+    return {**result, objective.name: objective.get_value(result)}
 
 
 def _fit_data(

@@ -76,7 +76,7 @@ class OracleProxy:
         self.checker = checker
         self.limits = limits
         self.stopped: set[str] = set()
-        self.ran_out_of_candidates = False
+        self.ran_out_of_candidates = self.is_exhausted = False
         self.guard: Any = None  # A `ProjectGuard` while a search runs.
         self.known_writers: set[str | None] = set()  # Of the states read.
         self._token = uuid.uuid4().hex
@@ -97,6 +97,7 @@ class OracleProxy:
             answer = self._original["populate_space"](trial_id)
             values = answer.get("values")
             if self.checker is None:
+                self.is_exhausted = answer["status"] == "STOPPED"
                 return answer
             if answer["status"] != "RUNNING":
                 nothing_fits = self.checker.rejected and not self.oracle.trials
@@ -120,6 +121,9 @@ class OracleProxy:
             other = "other " if self.oracle.trials else ""
             why = self.checker.explain()
             return f"no {other}candidate meets the constraints; {why}"
+        most = self.oracle.max_trials
+        if self.is_exhausted and most and len(self.oracle.trials) < most:
+            return "the space holds no other configuration"
         return self.limits.reason
 
     def create_trial(self, tuner_id: str) -> Any:

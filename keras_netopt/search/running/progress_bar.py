@@ -30,8 +30,11 @@ class ProgressBar:
         self._best: tuple[Any, float] | None = None
         # Hyperband knows its trials, but has no `max_trials`.
         budget = getattr(oracle, "budget", None)
-        is_known = isinstance(budget, HyperbandBudget)
-        self._target = budget.trials if is_known else oracle.max_trials
+        self._target = (
+            budget.trials
+            if isinstance(budget, HyperbandBudget)
+            else oracle.max_trials
+        )
         if verbose:
             self._bar = keras.utils.Progbar(
                 self._target,

@@ -30,6 +30,7 @@ from keras_netopt.search.running.executions import (
     ExecutionResult,
     aggregate_results,
     iterate_executions,
+    read_returned,
 )
 from keras_netopt.search.running.fit_arguments import (
     check_epochs,
@@ -58,6 +59,7 @@ BACKUP, LOG = "backup", "epochs.json"
 RESUME = ("epoch", "trial")
 PROMOTED = "the weights of a promoted trial"
 SCORE_EPOCHS = ("best", "last")
+FIT = "HyperModel.fit()"
 
 
 class TrialMetrics(dict[str, float]):
@@ -276,9 +278,9 @@ class TrialTrainer(LoopReporter):
         objective = self.oracle.objective
         if isinstance(result, ExecutionResult):
             return float(objective.get_value(result.metrics))
-        if isinstance(result, dict) and objective.has_value(result):
-            return float(objective.get_value(result))
-        return float(result) if isinstance(result, int | float) else math.nan
+        if result is None:  # `fit` may have called `on_epoch_end`.
+            return math.nan
+        return float(read_returned(result, objective, FIT)[objective.name])
 
     def _keep_best_weights(
         self, scores: list[tuple[Execution, float]], folder: Path
@@ -305,11 +307,10 @@ class TrialTrainer(LoopReporter):
         else:
             if results is None and self._take_reported(trial.trial_id):
                 return
-            tuner_utils.validate_trial_results(
-                results, objective, "Tuner.run_trial()"
-            )
-            metrics = tuner_utils.convert_to_metrics_dict(results, objective)
-            metrics = {**metrics, RETURNED: 1.0}
+            own = type(self).run_trial is TrialTrainer.run_trial
+            source = FIT if own else "Tuner.run_trial()"
+            metrics = read_returned(results, objective, source)
+            metrics[RETURNED] = 1.0
             step = tuner_utils.get_best_step(results, objective)
         self.oracle.update_trial(trial.trial_id, metrics, step=step)
 
