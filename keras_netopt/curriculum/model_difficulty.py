@@ -13,6 +13,10 @@ from keras_netopt.curriculum.difficulty import (
     ScoringContext,
 )
 from keras_netopt.graph.check_model import check_model
+from keras_netopt.training.masked_losses import (
+    has_masked_outputs,
+    masked_losses,
+)
 from keras_netopt.training.present_flags import compile_for_flags
 from keras_netopt.training.randomness import preserve_random_state
 from keras_netopt.training.sample_loss import sample_loss
@@ -94,8 +98,9 @@ def sample_losses(
 ) -> np.ndarray:
     """Returns the loss of each sample, in the order of the data.
 
-    Losses of tokens or pixels are averaged. Losses of several outputs are
-    added with their loss weights. Regularization losses are left out.
+    Losses of tokens or pixels are averaged, masked ones left out. Losses of
+    several outputs are added with their loss weights. Regularization losses
+    are left out.
 
     Example:
 
@@ -130,12 +135,16 @@ def sample_losses(
 def model_losses(model: keras.Model, context: ScoringContext) -> np.ndarray:
     """Returns the loss of each sample under the compiled loss of a model."""
     found = []
+    has_masks = None
     for _, (x, y, _) in context.chunks():
-        losses = sample_loss(
-            model, y, _to_float32(predict_undisturbed(model, x))
-        )
-        array = np.asarray(keras.ops.convert_to_numpy(losses))
-        found.append(array.astype("float64"))
+        if has_masks is None:
+            has_masks = y is not None and has_masked_outputs(model, x)
+        if has_masks:
+            losses = masked_losses(model, x, y, PREDICT_BATCH)
+        else:
+            outputs = _to_float32(predict_undisturbed(model, x))
+            losses = keras.ops.convert_to_numpy(sample_loss(model, y, outputs))
+        found.append(np.asarray(losses, "float64"))
     return context.scores_per_unit(found)
 
 

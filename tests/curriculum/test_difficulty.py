@@ -180,6 +180,76 @@ def test_losses_of_tokens_are_averaged():
         )
 
 
+class Masked(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden = keras.layers.Embedding(4, 3, mask_zero=True)
+        self.head = keras.layers.Dense(4)
+
+    def call(self, x):
+        return self.head(self.hidden(x))
+
+
+@pytest.mark.parametrize("kind", ["functional", "subclassed"])
+def test_losses_of_masked_tokens_do_not_count(kind, tmp_path):
+    tokens = np.random.default_rng(0).integers(1, 4, (5, 7)).astype("int32")
+    for i in range(5):
+        tokens[i, 2 + i :] = 0
+    model = Masked()
+    if kind == "functional":
+        inputs = keras.Input((7,), dtype="int32")
+        model = keras.Model(inputs, Masked().call(inputs))
+    model(tokens)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    before = [np.array(one) for one in model.variables]
+
+    for _ in range(2):  # Not built and built; on new weights.
+        found = engine.sample_losses(model, tokens, tokens)
+        for i in range(5):
+            row = tokens[i : i + 1]
+            wanted = float(model.evaluate(row, row, verbose=0))
+            assert found[i] == pytest.approx(wanted, rel=1e-5)
+            shorter = loss(row[:, : 2 + i], model(row)[:, : 2 + i])
+            shorter = float(keras.ops.convert_to_numpy(shorter))
+            assert found[i] == pytest.approx(shorter, rel=1e-5)
+    for one, old in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(np.array(one), old)
+    model.set_weights([2 * one for one in before])
+    changed = engine.sample_losses(model, tokens, tokens)
+    assert np.abs(changed - found).max() > 1e-3
+    loss = model.evaluate(tokens[:1], tokens[:1], verbose=0)
+    assert changed[0] == pytest.approx(float(loss), rel=1e-5)
+    if kind == "functional":
+        model.save(tmp_path / "model.keras")
+        again = keras.saving.load_model(tmp_path / "model.keras")
+        same = (one.predict(tokens, verbose=0) for one in (again, model))
+        np.testing.assert_array_equal(*same)
+    model.compile("sgd", lambda y, y_pred: keras.ops.ones_like(y_pred[..., 0]))
+    for _ in range(2):
+        ones = engine.sample_losses(model, tokens, tokens)
+        np.testing.assert_allclose(ones, np.ones(5), rtol=1e-6)
+
+
+class OwnPrediction(Masked):
+    def predict_step(self, *arguments):
+        found = super().predict_step(*arguments)
+        if keras.backend.backend() == "jax":
+            return 0.0 * found[0], found[1]
+        return 0.0 * found
+
+
+def test_a_prediction_of_the_users_own_is_used():
+    tokens = np.zeros((5, 7), "int32")
+    model = OwnPrediction()
+    model(tokens)
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    found = engine.sample_losses(model, tokens, tokens)
+    np.testing.assert_allclose(found, np.full(5, np.log(4.0)), rtol=1e-6)
+
+
 def test_losses_need_a_compiled_built_model():
     model = keras.Sequential([keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="must be built"):
