@@ -8,6 +8,7 @@ from keras_netopt.plots.style import (
     GREY,
     ORANGE,
     RED,
+    VALUE_LENGTH,
     Path,
     count,
     count_whole,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS = 3
+PANEL_WIDTH = 36  # In letters of the labels.
 
 
 def search_history(project: Any, *, path: Path | None = None) -> "Figure":
@@ -158,9 +160,14 @@ def slices(project: Any, *, path: Path | None = None) -> "Figure":
             ]
             _points(axes, chosen, "", filled=filled)
         if dimension.choices:
-            labels = [shorten_label(str(c)) for c in dimension.choices]
+            choices = map(str, dimension.choices)
+            labels = [shorten_label(one, VALUE_LENGTH) for one in choices]
             axes.set_xticks(range(len(labels)), labels, fontsize=8)
+            if sum(map(len, labels)) + len(labels) > PANEL_WIDTH:
+                axes.tick_params(axis="x", labelrotation=90)
             axes.set_xlim(-0.5, len(labels) - 0.5)
+        elif dimension.low == dimension.high is not None:
+            axes.set_xticks([dimension.low])
         elif dimension.sampling == "log":
             log_axis(axes, dimension.low, dimension.high)
         else:

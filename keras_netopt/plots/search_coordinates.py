@@ -8,6 +8,7 @@ from keras_netopt.plots.style import (
     GREY,
     LIGHT,
     ORANGE,
+    VALUE_LENGTH,
     Path,
     new_figure,
     save_figure,
@@ -91,11 +92,11 @@ def _label_axis(axes: "Axes", place: int, dimension: Any) -> None:
     if dimension.choices:
         labels = [(dimension.unit(c), str(c)) for c in dimension.choices]
     else:
-        ends = (dimension.low, dimension.high)
-        labels = [(unit, f"{end:.4g}") for unit, end in enumerate(ends)]
+        ends = dict.fromkeys((dimension.low, dimension.high))
+        labels = [(dimension.unit(end), f"{end:.4g}") for end in ends]
     for height, text in labels:
         axes.annotate(
-            shorten_label(text),
+            shorten_label(text, VALUE_LENGTH),
             (place, height),
             xytext=(4, 0),
             textcoords="offset points",

@@ -5,7 +5,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_netopt.plots.style import BLUE, GREY, LIGHT, ORANGE, RED
+from keras_netopt.plots.style import (
+    BLUE,
+    GREY,
+    LIGHT,
+    ORANGE,
+    RED,
+    VALUE_LENGTH,
+    shorten_label,
+)
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -248,7 +256,10 @@ def _axis(dimension: Any, trials: Iterable[Any]) -> dict[str, Any]:
         for place, known in zip(places, named, strict=True)
     ]
     if dimension.choices:
-        ticks = [(dimension.unit(one), str(one)) for one in dimension.choices]
+        ticks = [
+            (dimension.unit(one), shorten_label(str(one), VALUE_LENGTH))
+            for one in dimension.choices
+        ]
     else:
         ticks = [(dimension.unit(v), f"{v:.4g}") for v in _ticks(dimension)]
     if INACTIVE in values:

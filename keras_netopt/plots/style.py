@@ -19,6 +19,7 @@ PURPLE, RED, GREY, LIGHT = "#8a5fb0", "#c8443e", "#6b7280", "#d9dde3"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 MARKERS = "osD^vP"
 LABEL_LENGTH = 34
+VALUE_LENGTH = 16  # Of the values of hyperparameters.
 
 
 def legend_below(axes: "Axes") -> None:
@@ -118,11 +119,11 @@ def count(value: float, _: float) -> str:
     return f"{value:.4g}"
 
 
-def shorten_label(name: str) -> str:
+def shorten_label(name: str, length: int = LABEL_LENGTH) -> str:
     """Truncates a long name on its left."""
-    if len(name) <= LABEL_LENGTH:
+    if len(name) <= length:
         return name
-    return "…" + name[1 - LABEL_LENGTH :]
+    return "…" + name[1 - length :]
 
 
 def wrap_text(text: str, width: int) -> str:

@@ -7,6 +7,7 @@ import pytest
 import keras_netopt as netopt
 from keras_netopt.plots import (
     importance_bars,
+    parallel_coordinates,
     search_history,
     slices,
     trial_timeline,
@@ -135,6 +136,46 @@ def test_ticks_are_few_and_whole_where_numbers_are(count):
     assert shown == ["0.0001", "0.001", "0.01", "0.1"]
     assert not any(one.get_text() for one in rate.get_xticklabels(minor=True))
     assert {tick % 1 for tick in layers.get_xticks()} == {0.0}
+
+
+def test_long_values_and_single_numbers_have_labels_that_can_be_read():
+    long = tuple(letter * 60 for letter in "abc")
+    space = (
+        HyperparameterRecord("long", choices=long),
+        HyperparameterRecord("short", choices=("relu", "selu", "tanh")),
+        HyperparameterRecord("one", 3, 3, "log", is_whole=True),
+    )
+    trials = tuple(
+        TrialRecord(
+            str(i),
+            "COMPLETED",
+            float(i),
+            values={"long": long[i], "short": "relu", "one": 3},
+        )
+        for i in range(3)
+    )
+    project = Project(Path("p"), trials, space)
+    figure = slices(project)
+    figure.draw_without_rendering()
+    for axes in figure.axes[:2]:
+        boxes = [one.get_window_extent() for one in axes.get_xticklabels()]
+        for left, right in zip(boxes, boxes[1:], strict=False):
+            assert left.x1 < right.x0
+    assert figure.axes[1].get_xticklabels()[0].get_rotation() == 0
+    assert figure.axes[2].get_xticks().tolist() == [3]
+
+    axes = parallel_coordinates(project).axes[0]
+    texts = [one.get_text() for one in axes.texts]
+    assert texts.count("3") == 1
+    assert max(map(len, texts)) == 16
+
+
+def test_a_search_without_a_score_has_no_best_and_no_ticks():
+    failed = TrialRecord("0", "FAILED", None)
+    axes = search_history(Project(Path("p"), (failed,))).axes[0]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["1 without a score"]
+    assert axes.get_yticks().tolist() == []
 
 
 def test_a_picture_and_a_table_give_a_trial_one_number():
