@@ -32,6 +32,7 @@ from benchmarks.edge import tables as edge
 from benchmarks.growing import tables as growing
 from benchmarks.hpo import (
     confirm_tables,
+    fidelity_tables,
     many_trials_tables,
     multi_objective_tables,
     stopping_tables,
@@ -99,6 +100,7 @@ TABLES = {
     **many_trials_tables.TABLES,
     **tuner_cost_tables.TABLES,
     **confirm_tables.TABLES,
+    **fidelity_tables.TABLES,
     **training_tables.TABLES,
     **stopping_tables.TABLES,
     **multi_objective_tables.TABLES,

@@ -12,6 +12,8 @@ PARTS = (
     ("many_trials", "jax"),
     ("tuner_cost", "jax"),
     ("confirm", "jax"),
+    ("fidelity", "jax"),
+    ("fidelity_cost", "jax"),
 )
 
 

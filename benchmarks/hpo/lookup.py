@@ -9,6 +9,8 @@ import numpy as np
 FILES = {
     "protein": ("HPOLib", "protein_structure"),
     "slice": ("HPOLib", "slice_localization"),
+    "naval": ("HPOLib", "naval_propulsion"),
+    "parkinsons": ("HPOLib", "parkinsons_telemonitoring"),
     "cifar10": ("NASBench201", "cifar10"),
     "cifar100": ("NASBench201", "cifar100"),
     "imagenet": ("NASBench201", "imagenet"),
