@@ -175,6 +175,27 @@ def test_the_page_and_the_board_describe_trials_alike(tmp_path):
         assert f"<td>{trial.trial_id}</td><td>{note}</td>" in page
 
 
+def test_all_objectives_have_a_column_and_a_front(tmp_path):
+    target = tmp_path / "random"
+    shutil.copytree(PROJECTS / "random", target)
+    path = target / "oracle.json"
+    saved = [["val_loss", "min"], ["val_accuracy", "max"]]
+    found = {"objective": saved[0], "objectives": saved}
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "search": found})
+    )
+    page = own_part(write(tmp_path, target))
+    board = str(netopt.search.leaderboard(target))
+    front = netopt.search.plots(target, metrics=["val_loss", "val_accuracy"])
+
+    assert "<th>val_loss</th><th>val_accuracy</th>" in page
+    assert "<h2>Pareto front</h2>" in page
+    assert "┃ val_loss ┃ val_accuracy ┃" in board
+    assert netopt.search.plots(target).text == front.text
+    one = netopt.search.plots(target, objective="val_loss")
+    assert "Pareto" not in one.text and "val_accuracy" not in one.text
+
+
 def test_importance_has_intervals(tmp_path):
     from keras_netopt.plots import search_page
     from keras_netopt.search.reports.main_effects import MainEffect

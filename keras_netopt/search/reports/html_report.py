@@ -79,7 +79,7 @@ def report(
         objective: The metric to use as the score. Defaults to `None`: the
             score.
         metrics: Two or more metrics of the Pareto front. Defaults to `None`:
-            the objective and the costs ("macs", "params", "bytes",
+            the objectives and the costs ("macs", "params", "bytes",
             "latency_ms") of the trials.
 
     Returns:
@@ -227,13 +227,16 @@ def _table(project: Project) -> str:
     names = names or list(dict.fromkeys(n for t in shown for n in t.parameters))
     spread = ["± std"] if any(map(project.spread, shown)) else []
     seeds = ["new seeds"] if project.confirmation.rows else []
-    head = ["trial", "status", project.objective, *spread, *seeds, "epochs"]
+    further = project.further_objectives
+    head = ["trial", "status", project.objective, *further]
+    head += [*spread, *seeds, "epochs"]
     describe = Leaderboard(project).describe_state
     rows = [
         [
             trial.trial_id,
             (describe(trial) or "complete")[:200],
             _number(trial.score),
+            *(_number(trial.value(name)) for name in further),
             *(_number(project.spread(trial)) for _ in spread),
             *(_confirmed(project, trial) for _ in seeds),
             trial.epochs or "",

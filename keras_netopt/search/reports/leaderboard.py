@@ -98,6 +98,10 @@ class Leaderboard(Report):
             "rank": [rank for _, rank in self._ranks(trials)],
             "trial": [trial.trial_id for trial in trials],
             project.objective: [trial.score for trial in trials],
+            **{
+                name: [trial.value(name) for trial in trials]
+                for name in project.further_objectives
+            },
             "± std": [project.spread(trial) for trial in trials],
             "new seeds": list(map(self._confirmed, trials)),
             "epochs": [trial.epochs for trial in trials],

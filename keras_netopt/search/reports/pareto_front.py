@@ -13,11 +13,13 @@ def choose_front_metrics(
 ) -> tuple[str, ...]:
     """Returns the metrics of a Pareto front.
 
-    `None` is the objective and all costs: a single name if there are none.
+    `None` is all objectives and costs: a single name if there is only one.
     """
     known = project.metric_names()
     if metrics is None:
-        return (project.objective, *(c for c in COSTS if c in known))
+        others = dict.fromkeys((*project.further_objectives, *COSTS))
+        others.pop(project.objective, None)
+        return (project.objective, *(one for one in others if one in known))
     names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     unknown = [name for name in names if name not in known]
     if unknown or len(names) < 2:

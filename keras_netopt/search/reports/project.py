@@ -126,6 +126,8 @@ class Project:
         unreadable: Names of unreadable files, and why. Defaults to `()`.
         end_reason: Why a search ended before its last trial. Defaults to
             `""`.
+        further_objectives: Names of the metrics of `search.NSGA2` behind the
+            first one. Defaults to `()`.
     """
 
     path: Path
@@ -135,6 +137,7 @@ class Project:
     direction: str = "min"
     unreadable: tuple[tuple[str, str], ...] = ()
     end_reason: str = ""
+    further_objectives: tuple[str, ...] = ()
 
     @property
     def sign(self) -> float:

@@ -82,6 +82,7 @@ def read_project(
         direction,
         tuple(unreadable),
         _end_reason(oracle),
+        _further_objectives(oracle) if objective is None else (),
     )
 
 
@@ -89,6 +90,15 @@ def _end_reason(oracle: Mapping[str, Any]) -> str:
     """Returns what a tuner of this package wrote when it ended early."""
     held = oracle.get("netopt_search")
     return str(held.get("end_reason", "")) if isinstance(held, Mapping) else ""
+
+
+def _further_objectives(oracle: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the objectives of `search.NSGA2` behind the first one."""
+    held = oracle.get("search")
+    saved = held.get("objectives") if isinstance(held, Mapping) else None
+    if not isinstance(saved, list):
+        return ()
+    return tuple(str(name) for name, _ in saved[1:])
 
 
 def _project_folder(directory: Any) -> Path:

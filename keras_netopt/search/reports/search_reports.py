@@ -165,7 +165,7 @@ def plots(
         objective: The metric to use as the score. Defaults to `None`: the
             score.
         metrics: Two or more metrics of the Pareto front. Defaults to `None`:
-            the objective and the costs ("macs", "params", "bytes",
+            the objectives and the costs ("macs", "params", "bytes",
             "latency_ms") of the trials.
         folder: Folder in which to save the pictures. Defaults to `None`:
             they are not saved.
