@@ -9,13 +9,14 @@ WORKERS ?= 2
 TESTS := $(PY) -m pytest -q -n $(WORKERS) --durations=10
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test test-jax test-torch test-all test-slow test-costs \
-	coverage lint format bench bench-applications notebooks docs wheel clean
+.PHONY: help demo test test-jax test-torch test-all test-slow test-fuzz \
+	test-costs coverage lint format bench bench-applications notebooks docs wheel clean
 
 help:
 	@echo "make demo       prune a real network, ship it to LiteRT, print one table"
 	@echo "make test       the suite on TensorFlow"
 	@echo "make test-all   the suite on TensorFlow, then JAX, then torch"
+	@echo "make test-fuzz  every constructor with values drawn at random"
 	@echo "make test-costs CPU seconds, fits and traces of each test file"
 	@echo "make coverage   statement and branch coverage of each package"
 	@echo "make lint       ruff and mypy"
@@ -44,22 +45,22 @@ demo: $(VENV)/.demo
 	KERAS_BACKEND=tensorflow $(VENV)/bin/keras-netopt demo
 
 test: $(VENV)/.dev
-	KERAS_BACKEND=tensorflow $(TESTS) -m "not slow" tests
+	KERAS_BACKEND=tensorflow $(TESTS) -m "not slow and not fuzz" tests
 
 test-jax: $(VENV)/.dev
-	KERAS_BACKEND=jax $(TESTS) -m "not slow" tests
+	KERAS_BACKEND=jax $(TESTS) -m "not slow and not fuzz" tests
 
 test-torch: $(VENV)/.torch
-	KERAS_BACKEND=torch $(TESTS) -m "not slow" tests
+	KERAS_BACKEND=torch $(TESTS) -m "not slow and not fuzz" tests
 
 # CPU seconds, `fit` calls and traces of each test file.
 test-costs: $(VENV)/.dev
-	KERAS_BACKEND=tensorflow $(TESTS) -p costs -m "not slow" tests
+	KERAS_BACKEND=tensorflow $(TESTS) -p costs -m "not slow and not fuzz" tests
 
 # Coverage of the suite on TensorFlow, by statement and branch.
 coverage: $(VENV)/.dev
 	mkdir -p build
-	KERAS_BACKEND=tensorflow $(TESTS) -m "not slow" --cov --cov-report=json:build/coverage.json tests
+	KERAS_BACKEND=tensorflow $(TESTS) -m "not slow and not fuzz" --cov --cov-report=json:build/coverage.json tests
 	$(PY) scripts/coverage_by_package.py build/coverage.json
 
 # Prerequisites run in this order and once a call: `make test test-all` is one
@@ -73,6 +74,14 @@ $(VENV)/.clusters: $(VENV)/.torch
 test-slow: $(VENV)/.clusters
 	for backend in tensorflow jax torch; do \
 	  KERAS_BACKEND=$$backend $(TESTS) -m slow tests || exit 1; done
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP) install -q -e ".[fuzz]"
+	@touch $@
+
+# In one process: the limit of memory is that of a process.
+test-fuzz: $(VENV)/.fuzz
+	KERAS_BACKEND=jax $(PY) -m pytest -q -m fuzz tests/fuzz
 
 # Pages do not depend on the backend; JAX is imported in half of the time.
 lint: $(VENV)/.dev

@@ -77,7 +77,7 @@ class BestCheckpoint(CallbackMixin, CheckpointWriter):
         verbose: int = 0,
     ) -> None:
         _check_types(filepath, monitor, save_weights_only, verbose)
-        if mode not in ("auto", "min", "max"):
+        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
             raise ValueError(
                 "Argument `mode` must be 'auto', 'min' or 'max'. "
                 f"Received: mode={mode!r}"

@@ -201,5 +201,11 @@ class ParameterScheduler(ResumableCallback):
 
 def _as_schedule(value: Any) -> Schedule:
     if isinstance(value, Mapping):
-        value = Steps(value)
+        try:
+            value = Steps(value)
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"Argument `schedule` must be a table of points: {error}. "
+                f"Received: schedule={value!r}"
+            ) from error
     return as_schedule(value, "schedule", Constant)

@@ -159,6 +159,7 @@ class SparseTraining(MaskCallback):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        check_choice(regrow, "regrow", (*REGROW, None))
         is_straight_through = regrow == STRAIGHT_THROUGH
         first = "magnitude" if is_straight_through else "random"
         self.pruner = Pruner.create(
@@ -169,7 +170,6 @@ class SparseTraining(MaskCallback):
             seed=seed,
         )
         self._constant = self.pruner.check_sparsity(sparsity)
-        check_choice(regrow, "regrow", (*REGROW, None))
         check_choice(control, "control", CONTROLS)
         self._check_pattern(regrow, control)
         self.schedule = as_schedule(drop_fraction, "drop_fraction", _decay)

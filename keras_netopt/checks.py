@@ -18,9 +18,10 @@ def check_number(value: Any, name: str) -> float:
     """Returns a finite number as a float."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(_message(value, name, "a number"))
-    if not math.isfinite(value):
+    number = _as_float(value)
+    if not math.isfinite(number):
         raise ValueError(_message(value, name, "finite"))
-    return float(value)
+    return number
 
 
 def check_positive(value: Any, name: str) -> float:
@@ -98,6 +99,14 @@ def check_bool(value: Any, name: str) -> bool:
     return value
 
 
+def check_truth(value: Any, name: str) -> bool:
+    """Returns whether a value is true, as KerasTuner reads its arguments."""
+    try:
+        return bool(value)
+    except Exception as error:  # Of any class: arrays have no truth value.
+        raise TypeError(_message(value, name, "True or False")) from error
+
+
 def check_seed(seed: Any) -> int | None:
     """Returns a seed of at least 0 as an int, or `None` for a random one."""
     return None if seed is None else check_integer(seed, "seed")
@@ -126,7 +135,9 @@ def check_choice(value: Any, name: str, allowed: Iterable[str | None]) -> None:
 
 def check_verbose(verbose: Any) -> None:
     """Refuses a verbosity that is not 0, 1 or "auto"."""
-    if verbose not in ("auto", 0, 1) or isinstance(verbose, bool):
+    is_known = isinstance(verbose, str | numbers.Real)
+    is_known = is_known and not isinstance(verbose, bool)
+    if not is_known or verbose not in ("auto", 0, 1):
         raise ValueError(_message(verbose, "verbose", '0, 1 or "auto"'))
 
 
@@ -161,9 +172,18 @@ def _check_real(
     message = _message(value, name, expected)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(message)
-    if not holds(float(value)):
+    number = _as_float(value)
+    if not holds(number):
         raise ValueError(message)
-    return float(value)
+    return number
+
+
+def _as_float(value: Any) -> float:
+    """Returns a number as a float; one that is too large is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _message(value: Any, name: str, expected: str) -> str:

@@ -97,7 +97,9 @@ class LateralConnection(keras.layers.Layer):
         self.adapter_width = adapter_width
         self.alpha_init = float(alpha_init)
         self.activation = read_activation(activation)
-        self.data_format = data_format or keras.config.image_data_format()
+        if data_format is None:
+            data_format = keras.config.image_data_format()
+        self.data_format = data_format
         check_choice(
             self.data_format,
             "data_format",

@@ -110,7 +110,8 @@ class SkipGate(BlockWrapper):
         **kwargs: Any,
     ) -> None:
         super().__init__(block, **kwargs)
-        if gate != "auto" and not isinstance(gate, keras.layers.Layer):
+        is_auto = isinstance(gate, str) and gate == "auto"
+        if not is_auto and not isinstance(gate, keras.layers.Layer):
             raise TypeError(
                 'Argument `gate` must be "auto" or a Keras layer. '
                 f"Received: gate={gate!r}"

@@ -37,7 +37,10 @@ def class_values(y: Any) -> np.ndarray | None:
     """Returns class numbers as they are in the targets, or `None`."""
     if y is None or keras.tree.is_nested(y):
         return None
-    array = np.asarray(y)
+    try:
+        array = np.asarray(y)
+    except ValueError:  # Lists of different lengths.
+        return None
     if array.dtype.kind not in "iubf":
         return None
     if array.ndim == 2 and array.shape[1] == 1:
@@ -66,9 +69,13 @@ def as_class_labels(labels: Any, source: SampleSource) -> np.ndarray | None:
         return None
     values = class_values(labels)
     if values is None or len(values) != source.samples:
+        try:
+            found = f"labels of shape {np.shape(labels)}"
+        except ValueError:  # Lists of different lengths.
+            found = f"labels={labels!r}"
         raise ValueError(
             "Argument `labels` must hold one integer for each of the "
             f"{source.samples} samples, or be False for data without "
-            f"classes. Received: labels of shape {np.shape(labels)}"
+            f"classes. Received: {found}"
         )
     return np.unique(values, return_inverse=True)[1].reshape(-1)

@@ -108,7 +108,13 @@ def _as_array(leaf: Any, name: str) -> np.ndarray:
     elif keras.ops.is_tensor(leaf):
         array = np.asarray(keras.ops.convert_to_numpy(leaf))
     elif isinstance(leaf, list) or hasattr(leaf, "__array__"):
-        array = np.asarray(leaf)
+        try:
+            array = np.asarray(leaf)
+        except ValueError as error:
+            raise ValueError(
+                f"Argument `{name}` must hold samples of one shape: {error}. "
+                f"Received: {name}={leaf!r}"
+            ) from error
     else:
         raise TypeError(_expectation(name, leaf))
     if array.ndim == 0:

@@ -9,6 +9,7 @@ from keras import ops
 from keras_netopt.checks import check_number, check_positive
 from keras_netopt.curriculum.lambert_w import lambert_w
 from keras_netopt.serialization import export_class
+from keras_netopt.training.loss_arguments import check_loss_arguments
 from keras_netopt.training.replicas import count_replicas
 
 TAUS = ("log_classes", "batch")
@@ -79,6 +80,7 @@ class SuperLoss(keras.losses.Loss):
         name: str = "super_loss",
         dtype: Any = None,
     ) -> None:
+        check_loss_arguments(reduction, name, dtype)
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.base_loss = _as_loss(base_loss)
         self.tau = tau if isinstance(tau, str) else check_number(tau, "tau")

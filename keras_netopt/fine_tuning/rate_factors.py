@@ -36,7 +36,9 @@ def rate_pairs(rates: Any) -> list[tuple[Any, float]]:
     """
     if isinstance(rates, Mapping):
         pairs = list(rates.items())
-    elif isinstance(rates, list | tuple):
+    elif isinstance(rates, list | tuple) and all(
+        isinstance(pair, list | tuple) and len(pair) == 2 for pair in rates
+    ):
         pairs = [tuple(pair) for pair in rates]
     else:
         raise TypeError(

@@ -7,17 +7,20 @@ import keras
 from keras_netopt.graph.layers import has_all_weights
 
 
-def check_model(model: Any) -> None:
-    """Refuses an object that is no Keras model, or that lacks weights."""
+def check_model(model: Any, name: str = "model") -> None:
+    """Refuses an object that is no Keras model, or that lacks weights.
+
+    `name` is that of the argument, for the message.
+    """
     if not isinstance(model, keras.Model):
         raise TypeError(
-            "Argument `model` must be a Keras model. "
-            f"Received: model={model!r} of type {type(model).__name__}"
+            f"Argument `{name}` must be a Keras model. "
+            f"Received: {name}={model!r} of type {type(model).__name__}"
         )
     if not has_all_weights(model):
         raise ValueError(
-            "Argument `model` must be built: call it on a batch, or call "
+            f"Argument `{name}` must be built: call it on a batch, or call "
             "`model.build(input_shape)`. "
-            f"Received: model=<{type(model).__name__} name={model.name}, "
+            f"Received: {name}=<{type(model).__name__} name={model.name}, "
             "built=False>"
         )

@@ -45,7 +45,7 @@ def check_column(column: Any, inputs: Any, hidden: Any) -> None:
         )
     if is_model and inputs is not None:
         raise ValueError(
-            "Argument `inputs` must be None for a model. "
+            "Argument `inputs` must be None for a `column` that is a model. "
             f"Received: inputs={inputs!r}"
         )
     if is_model:
@@ -83,7 +83,14 @@ class FunctionSource:
                 "the function as `column(inputs, width=1.0)`."
             )
         options = {"width": width} if self._takes_width else {}
-        hidden = self.function(inputs, **options)
+        try:
+            hidden = self.function(inputs, **options)
+        except Exception as error:
+            raise ValueError(
+                "Argument `column` must be a function of the inputs: the call "
+                f"failed with {type(error).__name__}: {error}. "
+                f"Received: column={self.function!r}"
+            ) from error
         if isinstance(hidden, keras.KerasTensor):
             hidden = [hidden]
         if (
@@ -94,7 +101,7 @@ class FunctionSource:
             raise ValueError(
                 "Argument `column` must be a function that returns the list "
                 "of its hidden tensors, from shallow to deep. "
-                f"Received: {hidden!r}"
+                f"Received: column={self.function!r}, which returns {hidden!r}"
             )
         return list(hidden)
 

@@ -87,14 +87,15 @@ def compile_for_agent(
             f"name={model.name}>. Make a new optimizer for each model"
         )
     try:
-        model.compile(
-            "adam" if optimizer is None else optimizer, loss, **arguments
+        chosen = keras.optimizers.get(
+            "adam" if optimizer is None else optimizer
         )
-    except ValueError as error:
+    except Exception as error:  # KeyError for a dictionary.
         raise ValueError(
             "Argument `optimizer` must be an optimizer of Keras or its name: "
             f"{error}. Received: optimizer={optimizer!r}"
         ) from error
+    model.compile(chosen, loss, **arguments)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from keras_netopt.checks import check_integer
 
+MOST_COPIES = 10_000
+
 
 def import_gymnasium() -> Any:
     """Imports gymnasium, or says how to install it."""
@@ -42,6 +44,11 @@ def make_vector(environment: Any, num_envs: int | None, default: int) -> Any:
     else:
         copies = default if num_envs is None else num_envs
         check_integer(copies, "num_envs", minimum=1)
+        if copies > MOST_COPIES:
+            raise ValueError(
+                f"Argument `num_envs` must be at most {MOST_COPIES:,}. "
+                f"Received: num_envs={num_envs!r}"
+            )
         if isinstance(environment, str):
             factories = [lambda: gym.make(environment)] * copies
         elif callable(environment):
@@ -54,15 +61,23 @@ def make_vector(environment: Any, num_envs: int | None, default: int) -> Any:
                 f"{environment!r}"
             )
     # In this mode each step of the vector environment is one of every copy.
-    vector = (
-        environment
-        if is_vector
-        else gym.vector.SyncVectorEnv(
-            factories, autoreset_mode=gym.vector.AutoresetMode.SAME_STEP
-        )
-    )
+    vector = environment if is_vector else _copy(gym, environment, factories)
     _check_spaces(gym, vector)
     return vector
+
+
+def _copy(gym: Any, environment: Any, factories: list[Any]) -> Any:
+    """Returns a vector environment of new environments."""
+    try:
+        return gym.vector.SyncVectorEnv(
+            factories, autoreset_mode=gym.vector.AutoresetMode.SAME_STEP
+        )
+    except Exception as error:
+        raise ValueError(
+            "Argument `environment` must make an environment of gymnasium: "
+            f"the call failed with {type(error).__name__}: {error}. "
+            f"Received: environment={environment!r}"
+        ) from error
 
 
 def exists(environment: Any) -> bool:

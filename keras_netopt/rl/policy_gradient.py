@@ -231,7 +231,7 @@ def _mean_entropy(logits: np.ndarray) -> float:
 
 def _build_baseline(shape: tuple[int, ...], seed: int | None) -> keras.Model:
     def dense(units: int, number: int, **arguments: Any) -> Any:
-        chosen = None if seed is None else 3 * seed + number
+        chosen = None if seed is None else (3 * seed + number) % 2**32
         initializer = keras.initializers.GlorotUniform(chosen)
         return layers.Dense(units, kernel_initializer=initializer, **arguments)
 

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_netopt.checks import check_at_least_zero
 from keras_netopt.serialization import export_class
+from keras_netopt.training.loss_arguments import check_loss_arguments
 
 
 @export_class
@@ -50,6 +51,7 @@ class PolicyGradientLoss(keras.losses.Loss):
         name: str = "policy_gradient_loss",
         dtype: Any = None,
     ) -> None:
+        check_loss_arguments(reduction, name, dtype)
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.entropy_coefficient = check_at_least_zero(
             entropy_coefficient, "entropy_coefficient"

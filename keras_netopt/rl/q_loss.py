@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_netopt.checks import check_positive
 from keras_netopt.serialization import export_class
+from keras_netopt.training.loss_arguments import check_loss_arguments
 
 
 @export_class
@@ -47,6 +48,7 @@ class QLoss(keras.losses.Loss):
         name: str = "q_loss",
         dtype: Any = None,
     ) -> None:
+        check_loss_arguments(reduction, name, dtype)
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.delta = check_positive(delta, "delta")
 

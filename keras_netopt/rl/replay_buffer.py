@@ -14,6 +14,15 @@ class ReplayBuffer:
     """
 
     def __init__(self, capacity: int, shape: tuple[int, ...]) -> None:
+        try:
+            self._allocate(capacity, shape)
+        except (MemoryError, OverflowError, ValueError) as error:
+            raise ValueError(
+                "Argument `buffer_size` must be a number of transitions that "
+                f"fit into memory: {error}. Received: buffer_size={capacity}"
+            ) from error
+
+    def _allocate(self, capacity: int, shape: tuple[int, ...]) -> None:
         self.capacity = capacity
         self.size = 0
         self._place = 0

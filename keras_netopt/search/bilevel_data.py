@@ -1,6 +1,7 @@
 """Training data in two halves, for weights and architecture."""
 
 import functools
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -227,7 +228,10 @@ def dataset(
 
 def check_order(order: Any) -> None:
     """Refuses an order of the gradient that is neither 1 nor 2."""
-    if isinstance(order, bool) or order not in CYCLES:
+    is_integer = isinstance(order, numbers.Integral) and not isinstance(
+        order, bool
+    )
+    if not is_integer or order not in CYCLES:
         raise ValueError(
             f"Argument `order` must be 1 or 2. Received: order={order!r}"
         )

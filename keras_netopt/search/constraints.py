@@ -1,11 +1,13 @@
 """Limits on the cost of a model, checked before it is trained."""
 
 import math
+import numbers
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_netopt import cost
 from keras_netopt.checks import check_positive
@@ -36,7 +38,7 @@ class Constraint:
     is_slow = False
 
     def __post_init__(self) -> None:
-        if self.at_most != math.inf:
+        if not is_infinite(self.at_most):
             check_positive(self.at_most, "at_most")
 
     def measure(self, model: keras.Model) -> float:
@@ -54,6 +56,11 @@ class Constraint:
     def from_config(cls, config: dict[str, Any]) -> "Constraint":
         """Builds the limit from its config."""
         return cls(**config)
+
+
+def is_infinite(value: Any) -> bool:
+    """Whether a value is the number that stands for no limit."""
+    return isinstance(value, numbers.Real) and value == math.inf
 
 
 @export_class
@@ -146,19 +153,23 @@ def check_constraints(constraints: Any) -> tuple[Constraint, ...]:
     """Returns one constraint or several as a tuple."""
     if isinstance(constraints, Constraint):
         constraints = (constraints,)
-    is_many = isinstance(constraints, Iterable)
-    found = tuple(constraints) if is_many else (constraints,)
-    for one in found:
+    # An array without axes has `__iter__`, and cannot be iterated.
+    is_many = isinstance(constraints, Iterable) and not (
+        isinstance(constraints, np.ndarray)
+    )
+    found: list[Constraint] = []
+    for one in constraints if is_many else (constraints,):
         if not isinstance(one, Constraint):
             raise TypeError(
                 "Argument `constraints` must hold `search.MaxParams`, "
                 "`MaxMACs`, `MaxBytes`, `MaxLatency` or another "
-                f"`Constraint`. Received: {one!r}"
+                f"`Constraint`. Received: constraints={constraints!r}"
             )
+        found.append(one)
     names = [one.name for one in found]
     if len(set(names)) < len(names):
         raise ValueError(
             "Argument `constraints` must limit each cost once. "
-            f"Received: {names}"
+            f"Received: constraints of {names}"
         )
-    return found
+    return tuple(found)

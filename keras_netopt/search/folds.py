@@ -131,7 +131,7 @@ def to_folds(folds: Any) -> Any:
     """Converts the argument `folds` to a splitter, or `None`."""
     if folds is None or hasattr(folds, "split") and not isinstance(folds, str):
         return folds
-    if folds == "stratified":
+    if isinstance(folds, str) and folds == "stratified":
         return KFold(stratified=True)
     if isinstance(folds, (int, np.integer)) and not isinstance(folds, bool):
         return KFold(int(folds))

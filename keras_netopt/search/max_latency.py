@@ -1,7 +1,6 @@
 """A limit on the measured latency of a model."""
 
 import hashlib
-import math
 import os
 import tempfile
 from dataclasses import dataclass, field, fields
@@ -12,7 +11,7 @@ import keras
 from keras_netopt import cost
 from keras_netopt.checks import check_integer, check_positive
 from keras_netopt.search.architecture_hash import hash_architecture
-from keras_netopt.search.constraints import Constraint
+from keras_netopt.search.constraints import Constraint, is_infinite
 from keras_netopt.search.measured_costs import MeasuredCosts
 from keras_netopt.serialization import export_class
 
@@ -91,10 +90,11 @@ class MaxLatency(Constraint):
                 f"Received: ratio={self.ratio}, reference={self.reference!r}"
             )
         name = "at_most" if self.ratio is None else "ratio"
-        if getattr(self, name) != math.inf:
+        if not is_infinite(getattr(self, name)):
             check_positive(getattr(self, name), name)
         self._keep("at_most", getattr(self, name))
-        if self.quantize not in (None, "dynamic", "float16"):
+        is_name = isinstance(self.quantize, str | None)
+        if not is_name or self.quantize not in (None, "dynamic", "float16"):
             raise ValueError(
                 "Argument `quantize` must be None, 'dynamic' or 'float16': "
                 "other formats need calibration data. "

@@ -17,6 +17,7 @@ from keras_netopt.search.constraints import (
     check_constraints,
 )
 from keras_netopt.search.folds import FoldedData, to_folds
+from keras_netopt.search.project_arguments import check_project
 from keras_netopt.search.reports.confirmation import Confirmation
 from keras_netopt.search.running.confirm_best import (
     check_confirm,
@@ -42,7 +43,10 @@ from keras_netopt.search.running.trial_trainer import (
     SCORE_EPOCHS,
     TrialTrainer,
 )
-from keras_netopt.search.running.tuner_parts import check_parts
+from keras_netopt.search.running.tuner_parts import (
+    check_of_keras_tuner,
+    check_parts,
+)
 from keras_netopt.search.stoppers import Stopper
 from keras_netopt.tables import count
 from keras_netopt.warnings import NoEffectWarning
@@ -171,6 +175,8 @@ class Tuner(SavedTuner):
     ) -> None:
         check_main_guard()
         check_parts(hypermodel, oracle, stopper, type(self))
+        check_project(directory, project_name, overwrite)
+        check_of_keras_tuner(kwargs)
         check_choice(resume, "resume", RESUME)
         check_choice(score_epoch, "score_epoch", SCORE_EPOCHS)
         check_choice(keep_weights, "keep_weights", KEEP_WEIGHTS)

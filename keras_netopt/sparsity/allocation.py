@@ -167,7 +167,12 @@ def resolve_allocation(allocation: Any) -> str | PerLayer:
     if isinstance(allocation, PerLayer):
         return allocation
     if isinstance(allocation, Mapping):
-        return PerLayer(allocation)
+        try:
+            return PerLayer(allocation)
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"{error}, of the argument `allocation`"
+            ) from error
     if isinstance(allocation, str) and allocation in ALLOCATIONS:
         return allocation
     names = ", ".join(repr(name) for name in ALLOCATIONS)

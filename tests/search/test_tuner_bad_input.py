@@ -114,7 +114,11 @@ def test_bad_input_ends_a_search_before_it_costs_anything(
     [
         ({"oracle": 3}, TypeError, "Received: oracle=3"),
         ({"stopper": "asha"}, TypeError, "Received: stopper='asha'"),
-        ({"constraints": [5]}, TypeError, "another `Constraint`. Received: 5"),
+        (
+            {"constraints": [5]},
+            TypeError,
+            "another `Constraint`. Received: constraints=\\[5\\]",
+        ),
         ({"hypermodel": None}, ValueError, "Received: hypermodel=None"),
         (
             {"executions_per_trial": 0},
@@ -139,7 +143,7 @@ def test_bad_input_ends_a_search_before_it_costs_anything(
         (
             {"constraints": [search.MaxMACs(1), search.MaxMACs(2)]},
             ValueError,
-            r"limit each cost once. Received: \['macs', 'macs'\]",
+            r"cost once. Received: constraints of \['macs', 'macs'\]",
         ),
     ],
 )

@@ -28,6 +28,7 @@ from keras_netopt.search.morphism.mutation_report import MutationReport
 from keras_netopt.search.morphism.mutation_space import MutationSpace, as_tuple
 from keras_netopt.search.morphism.search_identity import identify_search
 from keras_netopt.search.morphism.search_progress import SearchProgress
+from keras_netopt.search.project_arguments import check_project
 from keras_netopt.search.running.fit_arguments import (
     bind_fit_arguments,
     check_callbacks,
@@ -205,6 +206,7 @@ class Morphism:
             self._rate = check_positive(learning_rate, "learning_rate")
         self._final = check_probability(final, "final")
         self._limits = SearchLimits(max_time, patience)
+        check_project(directory, project_name, overwrite)
         folder = Path(directory or ".") / (project_name or "untitled_project")
         self.project_dir = folder
         limits = check_constraints(constraints)

@@ -34,7 +34,7 @@ class MorphismSettings:
                 "Argument `parent` must be a compiled Keras model. "
                 f"Received: parent={self.parent!r}"
             )
-        check_model(self.parent)
+        check_model(self.parent, "parent")
         optimizer = getattr(self.parent, "optimizer", None)
         if not getattr(self.parent, "compiled", False) or optimizer is None:
             raise ValueError(

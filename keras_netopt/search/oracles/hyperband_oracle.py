@@ -24,6 +24,10 @@ ITERATION, BRACKET, ROUND, EPOCHS, INITIAL_EPOCH, PARENT = (
 )
 
 
+# More epochs have more rungs than are worth a search.
+MOST_EPOCHS = 10**9
+
+
 class HyperbandOracle(SearchOracle):
     """Hyperband: starts many short trials and continues the best of them.
 
@@ -88,6 +92,11 @@ class HyperbandOracle(SearchOracle):
         **options: Any,
     ) -> None:
         self.max_epochs = check_integer(max_epochs, "max_epochs", minimum=1)
+        if self.max_epochs > MOST_EPOCHS:
+            raise ValueError(
+                f"Argument `max_epochs` must be at most {MOST_EPOCHS:,}. "
+                f"Received: max_epochs={max_epochs!r}"
+            )
         self.factor = check_integer(factor, "factor", minimum=2)
         self.hyperband_iterations = check_integer(
             hyperband_iterations, "hyperband_iterations", minimum=1

@@ -271,9 +271,14 @@ def _as_objectives(objective: Any) -> list[Any]:
 
 
 def _check_bounds(metric_bounds: Any) -> dict[str, float]:
-    bounds = dict(metric_bounds or {})
+    bounds = {} if metric_bounds is None else metric_bounds
+    if not isinstance(bounds, Mapping):
+        raise TypeError(
+            "Argument `metric_bounds` must map names of metrics to their "
+            f"largest values. Received: metric_bounds={metric_bounds!r}"
+        )
     for name, bound in bounds.items():
-        is_number = isinstance(bound, int | float) and math.isfinite(bound)
+        is_number = isinstance(bound, int | float) and abs(bound) < math.inf
         if not isinstance(name, str) or not is_number:
             raise ValueError(
                 "Argument `metric_bounds` must map names of metrics to their "

@@ -73,7 +73,8 @@ class OptunaOracle(SearchOracle):
         sampler: str | Callable[[int], Any] = "gp",
         **options: Any,
     ) -> None:
-        if not callable(sampler) and sampler not in SAMPLERS:
+        is_name = isinstance(sampler, str) and sampler in SAMPLERS
+        if not callable(sampler) and not is_name:
             raise ValueError(
                 f"Argument `sampler` must be one of {sorted(SAMPLERS)} or a "
                 "function from a seed to a sampler of Optuna. "

@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_netopt.checks import check_bool, check_integer, check_seed
+from keras_netopt.checks import (
+    check_bool,
+    check_integer,
+    check_seed,
+    check_truth,
+)
 from keras_netopt.search.oracles.observations import (
     FINISHED,
     INFEASIBLE,
@@ -119,15 +124,23 @@ class SearchOracle(ResumableOracle):
         check_hyperparameters(hyperparameters)
         if max_trials is not None:
             max_trials = check_integer(max_trials, "max_trials", minimum=1)
-        super().__init__(
-            objective=objective,
-            max_trials=max_trials,
-            hyperparameters=hyperparameters,
-            allow_new_entries=allow_new_entries,
-            tune_new_entries=tune_new_entries,
-            max_retries_per_trial=max_retries_per_trial,
-            max_consecutive_failed_trials=max_consecutive_failed_trials,
-        )
+        given = {
+            "objective": objective,
+            "hyperparameters": hyperparameters,
+            "allow_new_entries": check_truth(
+                allow_new_entries, "allow_new_entries"
+            ),
+            "tune_new_entries": check_truth(
+                tune_new_entries, "tune_new_entries"
+            ),
+            "max_retries_per_trial": max_retries_per_trial,
+            "max_consecutive_failed_trials": max_consecutive_failed_trials,
+        }
+        try:
+            super().__init__(max_trials=max_trials, **given)
+        except (TypeError, ValueError) as error:
+            shown = ", ".join(f"{name}={one!r}" for name, one in given.items())
+            raise type(error)(f"{error} Received: {shown}") from error
         seed = check_seed(seed)
         self.seed = random.randrange(2**31) if seed is None else seed
         self._seed_state = self.seed

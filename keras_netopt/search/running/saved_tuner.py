@@ -8,6 +8,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+from keras_netopt.checks import check_truth
 from keras_netopt.search.project_lock import refuse_running
 from keras_netopt.search.running.project import (
     check_same_search,
@@ -73,7 +74,7 @@ class SavedTuner(TrialTrainer):
         self, overwrite: bool, directory: Any, project_name: str | None
     ) -> bool:
         """Refuses to delete the folder of a search that is running."""
-        if not overwrite or self._is_worker():
+        if not check_truth(overwrite, "overwrite") or self._is_worker():
             return False  # The folder of a worker is its chief's.
         refuse_running(
             Path(directory or ".", project_name or "untitled_project")

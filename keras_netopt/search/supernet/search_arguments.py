@@ -30,7 +30,8 @@ def check_method(method: str, given: Mapping[str, Any]) -> None:
         if other == method:
             continue
         for name, default in defaults.items():
-            if given[name] != default:
+            is_default = isinstance(given[name], type(default))
+            if not is_default or given[name] != default:
                 raise ValueError(
                     f'Argument `{name}` must be left out unless `method="'
                     f'{other}"`. Received: {name}={given[name]!r}, '
@@ -71,7 +72,8 @@ def check_monitor(monitor: str, logs: Mapping[str, Any] | None) -> None:
 
 def check_metric(monitor: Any, mode: Any) -> None:
     """Refuses a metric without a direction, before the training."""
-    check_direction("loss" if monitor == "auto" else monitor, mode)
+    is_auto = isinstance(monitor, str) and monitor == "auto"
+    check_direction("loss" if is_auto else monitor, mode)
 
 
 def make_optimizer(value: Any) -> Any:
@@ -84,7 +86,7 @@ def make_optimizer(value: Any) -> Any:
         return keras.optimizers.Adam(3e-3, beta_1=0.5)
     try:
         return keras.optimizers.get(value)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # KeyError for a dictionary.
         raise TypeError(
             "Argument `architecture_optimizer` must be a Keras optimizer, or "
             f"its name. Received: architecture_optimizer={value!r}"

@@ -1,7 +1,6 @@
 """Scores a model before any training."""
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -126,10 +125,10 @@ def zero_cost(
 def check_proxies(proxies: Any) -> tuple[str, ...]:
     """Returns the names of proxies as a tuple."""
     given = [proxies] if isinstance(proxies, str) else proxies
-    if not isinstance(given, Iterable):
+    if not isinstance(given, list | tuple | set | frozenset):
         given = [proxies]
     names = tuple(given)
-    if not names or any(name not in PROXIES for name in names):
+    if not names or not all(isinstance(n, str) and n in PROXIES for n in names):
         raise ValueError(
             f"Argument `proxies` must name some of {sorted(PROXIES)}. "
             f"Received: proxies={proxies!r}"
