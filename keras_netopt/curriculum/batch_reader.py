@@ -1,7 +1,6 @@
 """Reads the batches that an epoch plan lists."""
 
 import functools
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,6 @@ class BatchReader:
         self.class_weights = class_weights
         self.loss_axes = loss_axes
         self.irreducible_loss = irreducible_loss
-        self._checked: tuple[weakref.ref[Any], list[str]] | None = None
         # Whether samples of one batch may have different weights.
         self.has_different_weights = data.source.unit != "batch" and (
             data.plans_weights or class_weights is not None
@@ -54,23 +52,13 @@ class BatchReader:
             or irreducible_loss is not None
         )
 
-    def check_model(self, model: keras.Model) -> list[str]:
-        """Checks the loss of a model, unless its `fit` has just done so.
-
-        Raises ValueError, or returns likely mistakes.
-        """
-        checked, self._checked = self._checked, None
-        if checked is not None and checked[0]() is model:
-            return checked[1]
-        return check_loss_axes(model, self)
-
     def batch_functions(self) -> list[Callable[[], Any]]:
         """Returns one function per batch of the epoch, which reads it."""
         plan, source = self.data.plan, self.data.source
         model = order.find_model_to_build()
         if model is not None and self.has_weights:
             # Keras multiplies loss and weights before callbacks can check.
-            self._checked = weakref.ref(model), check_loss_axes(model, self)
+            check_loss_axes(model, self)
         fetch: Callable[[np.ndarray], Samples] = source.fetch
         if plan is not None and plan.stream_positions is not None:
             batches = source.iter_batches(  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ import numpy as np
 from keras_netopt.curriculum.curriculum_data import CurriculumData
 from keras_netopt.curriculum.curriculum_settings import CurriculumSettings
 from keras_netopt.curriculum.epoch_plan import active_counter
+from keras_netopt.curriculum.loss_axes import check_loss_axes
 from keras_netopt.curriculum.ordering import OnePass, Ordering, Shuffle
 from keras_netopt.curriculum.pacing import active_fractions
 from keras_netopt.curriculum.self_paced import SelfPaced
@@ -43,7 +44,7 @@ def check_fit(
     _check_pacing(settings, data, run)
     reasons = [*_misuse_reasons(settings, run, arguments)]
     if data.adapter is not None and data.reader is not None:
-        reasons += data.reader.check_model(model)
+        reasons += check_loss_axes(model, data.reader)
     return reasons
 
 

@@ -4,6 +4,7 @@ Private names of Keras 3.15: `_compile_loss`, `_flat_losses`, `_user_loss`,
 `_user_loss_weights`, `_compute_loss`, `CompileLoss`, `compute_output_spec`.
 """
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,11 @@ from keras.src.trainers.compile_utils import CompileLoss
 
 from keras_netopt.training.own_train_step import calls_compute_loss
 from keras_netopt.training.sample_loss import has_loss
+
+# Compiled loss, shapes and trace of a model, for its further `fit` calls.
+_KNOWN: weakref.WeakKeyDictionary[Any, tuple[Any, Any, Any]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,11 @@ def trace_loss(
         sample_weight: Sample weights, or `None`.
     """
     batch, found = (x, y, sample_weight), LossTrace()
+    any_loss: Any = getattr(model, "_compile_loss", None)
+    shapes = [(one.shape, str(one.dtype)) for one in _arrays(batch)]
+    loss, seen, known = _KNOWN.get(model, (None, None, found))
+    if loss is any_loss and seen == shapes:
+        return known
     has_calls = has_loss(model) and calls_compute_loss(model)
 
     def step(x: Any, y: Any, sample_weight: Any) -> Any:
@@ -92,6 +103,7 @@ def trace_loss(
             with suppress(Exception):
                 attempt()
                 break
+    _KNOWN[model] = any_loss, shapes, found
     return found
 
 
@@ -148,6 +160,10 @@ class _Recorder:
             LossCall(self.name, self.loss, tuple(values.shape), weights)
         )
         return ops.zeros((), dtype=self.loss.dtype)
+
+
+def _arrays(batch: Any) -> list[Any]:
+    return [one for one in keras.tree.flatten(batch) if one is not None]
 
 
 def _spec(leaf: Any) -> Any:
