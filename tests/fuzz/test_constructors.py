@@ -56,7 +56,7 @@ def call(name, arguments, argument, value):
     try:
         with limits.limit_time(), limits.limit_memory():
             constructors.find(name)(**{**arguments, argument: value})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, FileNotFoundError) as error:
         text = str(error)
         if "Received: " in text and argument in text:
             return
