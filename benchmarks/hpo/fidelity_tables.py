@@ -74,7 +74,7 @@ def goals() -> str:
         for arm, other in itertools.product(("tpe", "bohb"), GOALS):
             mine, theirs = _runs(name, arm), _runs(name, other)
             if not (mine and theirs):
-                return NOT_YET
+                continue
             for i, budget in enumerate(load(NAME)["settings"]["budgets"]):
                 pair = mine["regret"][:, i], theirs["regret"][:, i]
                 ratio = _divide(*map(np.median, pair))
@@ -91,7 +91,7 @@ def goals() -> str:
         "goal",
         "met",
     ]
-    return markdown(head, body)
+    return markdown(head, body) if body else NOT_YET
 
 
 def cost() -> str:
