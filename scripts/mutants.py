@@ -166,7 +166,7 @@ def run_tests(copy: Path, tests: list[str], backend: str) -> str | None:
     code = f"import keras_netopt as k; assert {str(copy)!r} in k.__file__"
     call([sys.executable, "-c", code], check=True)  # Tests import the copy.
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no"]
-    command += ["-p", "no:cacheprovider", "-m", "not slow", *tests]
+    command += ["-p", "no:cacheprovider", "-m", "not slow and not fuzz", *tests]
     with tempfile.TemporaryFile("w+") as file:
         try:
             done = call(command, stdout=file, stderr=file, timeout=TIMEOUT)

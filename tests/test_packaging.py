@@ -76,7 +76,7 @@ def test_every_import_is_declared():
 
 
 def test_notebooks_and_readme_install_the_same_extras():
-    install = 'pip install "{}[plots,litert,int4,processes]"'
+    install = 'pip install "{}[plots,litert,int4,processes,report]"'
     readme = (ROOT / "README.md").read_text()
     assert f"```bash\n{install.format('.')}\n```" in readme
     notebooks = sorted((ROOT / "colab").glob("*.ipynb"))
