@@ -169,12 +169,14 @@ def timeline(project: Any) -> "Figure":
         )
     height = min(max(HEIGHT, 120 + BAR * len(known)), TALLEST)
     figure.update_layout(height=height, barmode="overlay")
+    longest = max((trial.epochs or 0 for _, trial in known), default=0)
+    figure.update_xaxes(**_whole(longest))
     figure.update_yaxes(autorange="reversed", **_whole(len(known)))
     return figure
 
 
 def _whole(count: int) -> dict[str, Any]:
-    """Limits the ticks of an axis of trials to whole numbers."""
+    """Limits the ticks of an axis of trials or epochs to whole numbers."""
     return {"tickformat": "d", **({"dtick": 1} if count <= 10 else {})}
 
 

@@ -78,6 +78,15 @@ def test_the_history_is_that_of_the_picture(stopped):
     assert full["hovertext"][0].startswith("trial 0<br>val_loss: ")
 
 
+def test_epochs_have_whole_ticks(stopped):
+    traces, layout = data_of(stopped, "epochs-0")
+
+    assert max(max(one["x"], default=0) for one in traces) == 4
+    assert (
+        layout["xaxis"]["tickformat"] == "d" and layout["xaxis"]["dtick"] == 1
+    )
+
+
 def test_coordinates_have_an_axis_a_hyperparameter(stopped):
     ((plot,), _) = data_of(stopped, "parallel-coordinates-0")
     names = [axis["label"] for axis in plot["dimensions"]]
