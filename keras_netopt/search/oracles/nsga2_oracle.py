@@ -284,4 +284,4 @@ def _check_bounds(metric_bounds: Any) -> dict[str, float]:
                 "Argument `metric_bounds` must map names of metrics to their "
                 f"largest values. Received: metric_bounds={metric_bounds!r}"
             )
-    return bounds
+    return dict(bounds)
