@@ -29,6 +29,7 @@ def sample_loss(model: keras.Model, y: Any, y_pred: Any) -> Any:
             "`model.compile(loss=...)` and train on (x, y), or compare them "
             "by other scores, such as a `difficulty` given as an array"
         )
+    y = _pack_single_target(any_model.loss, y, y_pred)
     if not compiled.built:
         compiled.build(y, y_pred)
     total: Any = 0.0
@@ -55,6 +56,16 @@ def needs_targets(model: keras.Model) -> bool:
     module = type(model).compute_loss.__module__
     is_own = not module.startswith(("keras.", "keras_netopt."))
     return has_loss(model) and not is_own
+
+
+def _pack_single_target(loss: Any, y: Any, y_pred: Any) -> Any:
+    """Puts an array beside the only loss of several outputs, as Keras does."""
+    if keras.tree.is_nested(y) or not keras.tree.is_nested(y_pred):
+        return y
+    if not keras.tree.is_nested(loss):
+        return y
+    parts = [None if one is None else y for one in keras.tree.flatten(loss)]
+    return keras.tree.pack_sequence_as(loss, parts)
 
 
 def _reduce_to_samples(loss: Any, y: Any, y_pred: Any, name: str) -> Any:

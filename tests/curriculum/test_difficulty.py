@@ -165,6 +165,20 @@ def test_losses_of_outputs_are_added_with_loss_weights():
     )
 
 
+@pytest.mark.parametrize("loss", [{"a": "mse"}, {"a": "mse", "b": None}])
+def test_an_array_is_the_target_of_the_only_loss(loss):
+    inputs = keras.Input((3,))
+    outputs = {
+        name: keras.layers.Dense(1, name=name)(inputs) for name in ("a", "b")
+    }
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", loss)
+    x, y = np.ones((4, 3), "float32"), np.arange(4.0, dtype="float32")[:, None]
+    found = engine.sample_losses(model, x, y)
+    first = keras.ops.convert_to_numpy(model(x)["a"])
+    np.testing.assert_allclose(found, ((first - y) ** 2)[:, 0], rtol=1e-5)
+
+
 def test_losses_of_tokens_are_averaged():
     tokens = np.random.default_rng(0).integers(0, 4, (5, 7))
     model = keras.Sequential([keras.Input((7,)), keras.layers.Embedding(4, 4)])
