@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.hpo.tables import read_blocks
 from benchmarks.pruning.tables import markdown
 from benchmarks.records import RESULTS, load
 
@@ -120,14 +121,7 @@ def cost() -> str:
 
 def _runs(name: str, arm: str) -> Runs:
     """All seeds of an arm, block after block."""
-    if not (RESULTS / f"{NAME}.json").exists():
-        return {}
-    blocks = [
-        row
-        for row in load(NAME)["rows"]
-        if row["table"] == name and row["arm"] == arm
-    ]
-    blocks.sort(key=lambda row: row["first"])
+    blocks = read_blocks(NAME, name, arm)
     if not blocks:
         return {}
     found: Runs = {

@@ -97,16 +97,21 @@ def _sign_test(first: Runs, second: Runs, title: str) -> str:
     )
 
 
-def _runs(name: str, arm: str) -> Runs:
-    """All seeds of an arm, block after block."""
-    if not (RESULTS / f"{NAME}.json").exists():
-        return {}
+def read_blocks(results: str, table: str, arm: str) -> list[dict[str, Any]]:
+    """Returns the rows of an arm on a table, in the order of their seeds."""
+    if not (RESULTS / f"{results}.json").exists():
+        return []
     blocks = [
         row
-        for row in load(NAME)["rows"]
-        if row["table"] == name and row["arm"] == arm
+        for row in load(results)["rows"]
+        if row["table"] == table and row["arm"] == arm
     ]
-    blocks.sort(key=lambda row: row["first"])
+    return sorted(blocks, key=lambda row: row["first"])
+
+
+def _runs(name: str, arm: str) -> Runs:
+    """All seeds of an arm, block after block."""
+    blocks = read_blocks(NAME, name, arm)
     fields = ("loss", "regret", "seconds_to_grid", "seconds", "cpu_ms")
     if not blocks:
         return {}
