@@ -114,12 +114,8 @@ def test_compiled_and_eager_training_agree(
 @pytest.mark.check("C10")
 @TOUCHING
 def test_the_step_is_traced_no_more_often(setting, plain_run):
-    """Attached before the first step; else one more trace is allowed.
-
-    `Curriculum` traces the loss once without the step, to check its axes.
-    """
+    """Attached before the first step; else one more trace is allowed."""
     allowed = {"never": 0, "on_event": 2, "epoch": 2}[setting.row.retraces]
-    allowed += setting.row.name == "callbacks.Curriculum"
 
     assert plain_run(setting)[1] <= plain_run(None)[1] + allowed
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 from keras_netopt.callbacks import Curriculum
 from keras_netopt.curriculum import SequenceLengthWarmup
@@ -13,13 +14,16 @@ TOKENS = np.random.default_rng(0).integers(1, 5, (32, 8)).astype("int32")
 
 
 class Counted(keras.losses.SparseCategoricalCrossentropy):
-    """Python runs it once per trace, on torch in every step."""
+    """Python runs it once per trace, on torch in every step.
+
+    Calls with symbolic tensors, which build a model, are not counted.
+    """
 
     calls = 0
     shapes: set = set()
 
     def call(self, y_true, y_pred):
-        type(self).calls += 1
+        type(self).calls += not in_symbolic_scope()
         self.shapes.add(tuple(y_pred.shape[:2]))
         return super().call(y_true, y_pred)
 
@@ -48,7 +52,7 @@ def train(warmup, epochs=3, y=TOKENS, **changed):
 
 
 def test_lengths_of_consecutive_epochs_train():
-    """4, 6 and 8 tokens; one trace per length, to build and to check."""
+    """4, 6 and 8 tokens; one trace of the step per length."""
     warmup = SequenceLengthWarmup(4, step_size=2, end=1.0)
     lengths = warmup.fit_to_data(TOKENS, TOKENS).lengths(RunLength(4, 3), 0, 12)
     assert set(lengths) == {4, 6}
@@ -58,7 +62,7 @@ def test_lengths_of_consecutive_epochs_train():
     if keras.backend.backend() == "torch":
         assert {length for _, length in Counted.shapes} == {4, 6, 8}
     else:
-        assert Counted.calls <= 3 + 2
+        assert 0 < Counted.calls <= 3
 
 
 def test_the_length_is_a_schedule_rounded_down():
