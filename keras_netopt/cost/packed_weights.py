@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_netopt.graph.layers import own_variables, walk_layers
+from keras_netopt.graph.read_value import read_value
 
 _NO_WEIGHTS = ("kernel_zero", "embeddings_zero", "g_idx")
 
@@ -27,12 +28,12 @@ def unpack_weight(
         return None
     if keras.backend.standardize_dtype(variable.dtype) != "int8":
         return None
-    values = _to_numpy(_without_lora(layer, name))
+    values = read_value(_without_lora(layer, name))
     zero = getattr(layer, f"{name}_zero", None)
     if zero is None:
         return values
-    zeros: np.ndarray = _to_numpy(zero).astype("int32")
-    groups = _to_numpy(layer.g_idx)
+    zeros: np.ndarray = read_value(zero).astype("int32")
+    groups = read_value(layer.g_idx)
     groups = groups.astype("int32")
     if name == "embeddings":
         return np.asarray(values - zeros[:, groups])
@@ -86,7 +87,7 @@ def read_weight(
 ) -> np.ndarray:
     """Returns the values of a variable, unpacked where it is packed."""
     found = unpack_weight(variable, layer)
-    return _to_numpy(variable) if found is None else found
+    return read_value(variable) if found is None else found
 
 
 def read_weights(
@@ -101,7 +102,3 @@ def read_weights(
     return [
         read_weight(one, owners.get(id(one), operation)) for one in variables
     ]
-
-
-def _to_numpy(value: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(value))

@@ -17,24 +17,17 @@ from keras_netopt.graph.held_values import (
     find_held,
     hold_value,
 )
+from keras_netopt.graph.read_value import read_value
 from keras_netopt.training.take_entries import (
+    SIZE,
     Places,
     find_differences,
+    split_rows,
     take_entries,
 )
 
 # Largest share of the entries of an old array that are kept one by one.
 KEPT = 1 / 16
-
-
-def to_numpy(variable: Any) -> np.ndarray:
-    """Copies the value of a variable to the host."""
-    return np.array(read_value(variable))
-
-
-def read_value(value: Any) -> np.ndarray:
-    """Returns a value on the host; it may share the memory of the value."""
-    return np.asarray(ops.convert_to_numpy(value))
 
 
 def replace_value(variable: Any, value: Any) -> None:
@@ -48,9 +41,32 @@ def replace_value(variable: Any, value: Any) -> None:
         variable._trainable = variable._value.trainable
     try:
         with keras.name_scope("surgery"):
-            variable._initialize(ops.convert_to_tensor(value, variable.dtype))
+            variable._initialize(_to_tensor(value, variable.dtype))
     finally:
         variable._trainable = trainable
+
+
+def _to_tensor(value: Any, dtype: str) -> Any:
+    """Converts an array; a large one with a single copy.
+
+    TensorFlow's conversion makes two. A sliced assignment to a variable makes
+    one, but from then on each step would copy the variable when it reads it.
+    """
+    is_large = isinstance(value, np.ndarray) and value.ndim > 0
+    is_large = is_large and value.size > SIZE and value.dtype == dtype
+    if not (
+        is_large
+        and keras.backend.backend() == "tensorflow"
+        and dtype in ("float16", "float32", "float64")
+    ):
+        return ops.convert_to_tensor(value, dtype)
+    import tensorflow as tf
+
+    tensor = tf.raw_ops.Empty(shape=value.shape, dtype=dtype)
+    for rows in split_rows(len(value), value.size):
+        places: np.ndarray = np.arange(rows.start, rows.stop, dtype="int32")
+        tensor = tf.raw_ops.InplaceUpdate(x=tensor, i=places, v=value[rows])
+    return tensor
 
 
 def exchange_value(
@@ -63,29 +79,25 @@ def exchange_value(
     all but a few, whoever remembers the old value keeps only those few and
     computes it again when it is needed.
     """
-    old = variable._value
-    held = find_held(old) if _is_local(variable, old) else None
+    held = find_held(variable._value) if _is_local(variable) else None
     kept = None
     if held is not None and places is not None:
-        kept = _find_kept(read_value(old), value, places)
-    replace_value(variable, value)
+        kept = _find_kept(read_value(variable._value), value, places)
     if held is None or places is None or kept is None:
+        replace_value(variable, value)
         return
-    compute = functools.partial(
-        _compute, hold_value(variable._value), places, kept
-    )
-    if keras.backend.backend() == "jax":
-        held.give_up(functools.partial(_make_again, variable.dtype, compute))
-        return
-    # Functions that were compiled before hold this object.
-    _set_content(old, np.zeros(0, value.dtype))
-    held.give_up(functools.partial(_refill, old, compute))
+    # The old value is freed first: the two are never in memory together.
+    forget = functools.partial(_forget, held, variable.dtype, places, kept)
+    old = _free_value(variable)
+    forget(old, value)
+    replace_value(variable, value)
+    forget(old, hold_value(variable._value))
 
 
-def _is_local(variable: Any, old: Any) -> bool:
+def _is_local(variable: Any) -> bool:
     """Whether a value is one array, not spread over devices."""
     if keras.backend.backend() == "tensorflow":
-        return not hasattr(old, "values")
+        return not hasattr(variable._value, "values")
     return getattr(variable, "_layout", None) is None
 
 
@@ -97,10 +109,44 @@ def _find_kept(old: np.ndarray, new: np.ndarray, places: Places) -> Any:
     return kept if len(kept[0]) <= KEPT * old.size else None
 
 
+def _free_value(variable: Any) -> Any:
+    """Frees the memory of a value that will be replaced.
+
+    Returns the object that held it. On JAX there is none: an array goes with
+    the last object that refers to it.
+    """
+    if keras.backend.backend() == "jax":
+        variable._value = None
+        return None
+    # Functions that were compiled before hold this object.
+    old = variable._value
+    _set_content(old, np.zeros(0, keras.backend.standardize_dtype(old.dtype)))
+    return old
+
+
+def _forget(
+    held: HeldValue,
+    dtype: str,
+    places: Places,
+    kept: tuple[np.ndarray, np.ndarray],
+    old: Any,
+    new: np.ndarray | HeldValue,
+) -> None:
+    """Lets an old value be computed from the new one."""
+    compute = functools.partial(_compute, new, places, kept)
+    if old is None:
+        held.give_up(functools.partial(_make_again, dtype, compute))
+    else:
+        held.give_up(functools.partial(_refill, old, compute))
+
+
 def _compute(
-    new: HeldValue, places: Places, kept: tuple[np.ndarray, np.ndarray]
+    new: np.ndarray | HeldValue,
+    places: Places,
+    kept: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    array = np.array(take_entries(read_value(new.get()), places))
+    value = read_value(new.get() if isinstance(new, HeldValue) else new)
+    array = np.array(take_entries(value, places))
     array.reshape(-1)[kept[0]] = kept[1]
     return array
 

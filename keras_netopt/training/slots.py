@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.graph.read_value import read_value, to_numpy
 from keras_netopt.training import editing, optimizers
 from keras_netopt.training import slot_kinds as kinds
 from keras_netopt.training.backend import sync_variables
@@ -18,11 +19,7 @@ from keras_netopt.training.dense_store import DenseStore
 from keras_netopt.training.mask_store import MaskStore, Memory
 from keras_netopt.training.master_store import MasterStore
 from keras_netopt.training.optimizer_hook import OptimizerHook
-from keras_netopt.training.replace_value import (
-    exchange_value,
-    read_value,
-    to_numpy,
-)
+from keras_netopt.training.replace_value import exchange_value
 from keras_netopt.training.slot_rebuild import (
     SlotOwner,
     list_trained,

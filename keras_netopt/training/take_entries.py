@@ -1,5 +1,6 @@
 """Takes entries of arrays along several axes, a few rows at a time."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 Places = Sequence[tuple[int, np.ndarray]]
 SIZE = 1 << 19
 """Number of entries of a part."""
+_ALIGNMENT = 64  # Bytes.
 
 
 def take_entries(array: np.ndarray, places: Places) -> np.ndarray:
@@ -16,21 +18,30 @@ def take_entries(array: np.ndarray, places: Places) -> np.ndarray:
         array: The array.
         places: Axes, each with the positions along it.
     """
-    if len(places) < 2:
-        for axis, index in places:
-            array = np.take(array, index, axis=axis)
+    if not places:
         return array
     shape = list(array.shape)
     for axis, index in places:
         shape[axis] = len(index)
-    found: np.ndarray = np.empty(shape, array.dtype)
+    found = _make_aligned(shape, array.dtype)
     first = places[0][0]
+    if len(places) == 1:
+        # Other modes than "clip" would fill a second array first.
+        return np.take(array, places[0][1], axis=first, out=found, mode="clip")
     for rows in split_rows(shape[first], found.size):
         part = np.take(array, places[0][1][rows], axis=first)
         for axis, index in places[1:]:
             part = np.take(part, index, axis=axis)
         found[(slice(None),) * first + (rows,)] = part
     return found
+
+
+def _make_aligned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """Makes an array that JAX on a CPU takes over without a copy."""
+    size = math.prod(shape) * dtype.itemsize
+    memory: np.ndarray = np.empty(size + _ALIGNMENT, "uint8")
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def find_differences(

@@ -5,11 +5,8 @@ import numpy as np
 import pytest
 
 from keras_netopt.graph.held_values import find_held, hold_value
-from keras_netopt.training.replace_value import (
-    exchange_value,
-    replace_value,
-    to_numpy,
-)
+from keras_netopt.graph.read_value import to_numpy
+from keras_netopt.training.replace_value import exchange_value, replace_value
 
 OLD = np.array([[1.0, -0.0, np.nan], [3.0, 4.0, 5.0]], "float32")
 PLACES = [(1, np.array([0, 2, 3]))]

@@ -6,18 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_netopt.graph.read_value import read_value, to_numpy
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.surgery.opened.open_layer_edit import OpenLayerEdit
 from keras_netopt.surgery.update_shapes import update_model_shapes
 from keras_netopt.training import optimizers, slots
-from keras_netopt.training.editing import editing, is_rehearsal
-from keras_netopt.training.replace_value import (
-    exchange_value,
-    read_value,
-    replace_value,
-    to_numpy,
-)
+from keras_netopt.training.editing import editing
+from keras_netopt.training.replace_value import exchange_value
 
 
 class AppliedEdit:
@@ -86,7 +82,8 @@ def apply_plan(
         opened = OpenLayerEdit(graph, plan)
         with optimizers.variable_scope(model):
             for variable in touched.values():
-                _write(model, variable, plan)
+                value = plan.map(variable, read_value(variable), "weight")
+                exchange_value(variable, value, plan.old_places(variable))
         known = opened.output_shapes()
         opened.finish()
         update_model_shapes(model, known)
@@ -98,14 +95,6 @@ def apply_plan(
         applied = AppliedEdit(model, weights, plan, report)
         changes.append(applied)
         return applied
-
-
-def _write(model: keras.Model, variable: Any, plan: EditPlan) -> None:
-    value = plan.map(variable, read_value(variable), "weight")
-    if is_rehearsal(model):
-        replace_value(variable, value)
-    else:
-        exchange_value(variable, value, plan.old_places(variable))
 
 
 def keep_array(variable: Any, array: np.ndarray, kind: str) -> np.ndarray:

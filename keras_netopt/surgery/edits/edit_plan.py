@@ -296,10 +296,11 @@ class EditPlan:
 
 
 def _put_in_order(new: np.ndarray, first: int | None) -> np.ndarray:
-    """Copies an array with an axis as its first in memory, if one is given."""
+    """Gives an array with an axis as its first in memory, if one is given."""
     if first is None:
         return new
-    return np.moveaxis(np.moveaxis(new, first, 0).copy(), 0, first)
+    ordered = np.ascontiguousarray(np.moveaxis(new, first, 0))
+    return np.moveaxis(ordered, 0, first)
 
 
 def _constant(values: Any) -> Callable[[], np.ndarray]:

@@ -15,15 +15,12 @@ import keras
 import numpy as np
 
 from keras_netopt.graph.model_memory import ModelMemory
+from keras_netopt.graph.read_value import to_numpy
 from keras_netopt.surgery.edits.edit_history import EditHistory
 from keras_netopt.training import optimizers, randomness, sync_variables
 from keras_netopt.training.checkpoint_state import CheckpointState
 from keras_netopt.training.editing import mark_rehearsal
-from keras_netopt.training.replace_value import (
-    read_value,
-    replace_value,
-    to_numpy,
-)
+from keras_netopt.training.replace_value import replace_value
 
 
 @contextlib.contextmanager
@@ -34,7 +31,8 @@ def rehearsal(model: keras.Model) -> Iterator[None]:
     edit history are the same objects with the same values afterwards, bit for
     bit. Edits inside see neither the optimizer's slots nor the masks, compile
     nothing, and call no callback. Compiled functions remain valid. Nothing is
-    copied: an assignment gives a variable another array.
+    copied: an assignment gives a variable another array, and an edit frees an
+    old array that can be computed again. On JAX that gives an equal array.
     """
     sync_variables(model)
     states = random.getstate(), np.random.get_state()
@@ -96,4 +94,4 @@ def _protect_value(variable: Any) -> None:
 
 
 def _assign_copy(variable: Any, value: Any) -> None:
-    replace_value(variable, np.array(read_value(value)))
+    replace_value(variable, to_numpy(value))

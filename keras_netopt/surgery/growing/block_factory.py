@@ -12,12 +12,12 @@ from keras_netopt.graph.insert_block import (
     BlockFunction,
     check_block_output,
 )
+from keras_netopt.graph.read_value import to_numpy
 from keras_netopt.surgery.growing.template_block import (
     TemplateBlock,
     activation_of,
     find_template_layer,
 )
-from keras_netopt.training.replace_value import to_numpy
 
 layers = keras.layers
 

@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from keras_netopt.graph.layer_paths import describe_operation
+from keras_netopt.graph.read_value import to_numpy
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN, OUT
 from keras_netopt.surgery.edits.edit_plan import NewPositions
@@ -26,7 +27,6 @@ from keras_netopt.surgery.growing.new_units import (
 )
 from keras_netopt.training.gradients import compute_gradients
 from keras_netopt.training.override_method import override_method
-from keras_netopt.training.replace_value import to_numpy
 
 # The derivative of ReLU at 0 is 0 on every backend.
 BIAS = 1e-6

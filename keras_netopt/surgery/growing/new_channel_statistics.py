@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_netopt.graph.read_value import to_numpy
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.training import randomness
-from keras_netopt.training.replace_value import to_numpy
 
 
 def measure_new_channel_statistics(

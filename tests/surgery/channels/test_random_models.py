@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
+from keras_netopt.graph.read_value import to_numpy
 from keras_netopt.surgery.channels.channel_graph import ChannelGraph
 from keras_netopt.surgery.coupled_axis import IN
 from keras_netopt.surgery.edits.apply_plan import apply_plan
 from keras_netopt.surgery.edits.edit_plan import EditPlan
 from keras_netopt.training.gradients import compute_gradients
-from keras_netopt.training.replace_value import to_numpy
 
 layers = keras.layers
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_netopt import surgery
-from keras_netopt.training.replace_value import to_numpy
+from keras_netopt.graph.read_value import to_numpy
 
 
 def test_a_snapshot_leaves_the_model_unchanged(residual, images):

@@ -69,7 +69,9 @@ def traces(model):
         found.append(list(layer._outbound_nodes))
         found.append(dict(getattr(layer, "_build_shapes_dict", None) or {}))
     for variable in (*model.variables, *model.optimizer.variables):
-        found += [variable, id(variable.value), variable.shape]
+        found += [variable, variable.shape]
+        if keras.backend.backend() != "jax":  # Its arrays never change.
+            found.append(id(variable.value))
         found.append(keras.ops.convert_to_numpy(variable).tobytes())
     found += [model.weights, model.trainable_weights, random.getstate()]
     return [
