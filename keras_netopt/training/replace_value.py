@@ -52,12 +52,12 @@ def _to_tensor(value: Any, dtype: str) -> Any:
     TensorFlow's conversion makes two. A sliced assignment to a variable makes
     one, but from then on each step would copy the variable when it reads it.
     """
-    is_large = isinstance(value, np.ndarray) and value.ndim > 0
-    is_large = is_large and value.size > SIZE and value.dtype == dtype
     if not (
-        is_large
-        and keras.backend.backend() == "tensorflow"
+        keras.backend.backend() == "tensorflow"
+        and isinstance(value, np.ndarray)
+        and value.size > SIZE
         and dtype in ("float16", "float32", "float64")
+        and value.dtype == dtype
     ):
         return ops.convert_to_tensor(value, dtype)
     import tensorflow as tf

@@ -25,6 +25,7 @@ def test_entries_are_those_of_numpy(monkeypatch, places, size):
         expected = np.take(expected, index, axis=axis)
     found = take_entries(array, places)
     np.testing.assert_array_equal(found, expected)
+    assert found is array or found.ctypes.data % 64 == 0
     where, old = find_differences(found, array, places)
     assert (where.size, old.size) == (0, 0)
 
